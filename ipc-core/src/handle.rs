@@ -1,0 +1,210 @@
+//! The rules by which OS handles travel inside messages.
+//!
+//! A handle is not data: it cannot be written into a byte stream. While a message is encoded, the
+//! `Serialize` implementation of whatever owns a handle gives it to the message with [`attach`] and
+//! writes down the index that it got; the route carries the handles beside the bytes, and while the
+//! message is decoded the `Deserialize` implementation asks for that index with [`take`].
+//!
+//! Who encodes opens a scope, and the innermost scope of the thread is the one that counts:
+//!
+//! | scope | [`attach`] | [`take`] |
+//! |---|---|---|
+//! | [`collect`]: the route carries handles | the next index | refused |
+//! | [`provide`]: the receiving half | refused | the handle, once |
+//! | [`refuse`]: the route carries bytes only | refused | refused |
+//! | none | refused | refused |
+//!
+//! What nobody takes is closed when its scope ends, so a message that fails to decode leaks nothing.
+
+use std::cell::RefCell;
+use std::fmt;
+
+/// A handle of the operating system, owned: closed when dropped.
+#[cfg(unix)]
+pub type OsHandle = std::os::fd::OwnedFd;
+/// A handle of the operating system, owned: closed when dropped.
+#[cfg(windows)]
+pub type OsHandle = std::os::windows::io::OwnedHandle;
+/// A handle of the operating system; this system has none that travel.
+#[cfg(not(any(unix, windows)))]
+pub type OsHandle = std::convert::Infallible;
+
+/// The most handles that one message may carry: the kernel's own limit (`SCM_MAX_FD`).
+pub const MAX_HANDLES: usize = 253;
+
+enum Scope {
+    Collect(Vec<OsHandle>),
+    Provide(Vec<Option<OsHandle>>),
+    Refuse,
+}
+
+thread_local! {
+    static SCOPES: RefCell<Vec<Scope>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Ends its scope also when the code inside unwinds.
+struct Entered;
+
+impl Entered {
+    fn new(scope: Scope) -> Self {
+        SCOPES.with_borrow_mut(|scopes| scopes.push(scope));
+        Entered
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        // Closed outside the borrow: a handle's drop must be free to do what it likes.
+        let ended = SCOPES.with_borrow_mut(Vec::pop);
+        drop(ended);
+    }
+}
+
+/// Runs `encode` and returns, beside its result, the handles that were attached meanwhile.
+pub fn collect<R>(encode: impl FnOnce() -> R) -> (R, Vec<OsHandle>) {
+    let entered = Entered::new(Scope::Collect(Vec::new()));
+    let result = encode();
+    let handles = SCOPES.with_borrow_mut(|scopes| match scopes.last_mut() {
+        Some(Scope::Collect(handles)) => std::mem::take(handles),
+        _ => Vec::new(),
+    });
+    drop(entered);
+    (result, handles)
+}
+
+/// Runs `decode` with `handles` to be taken by their index; those left are closed.
+pub fn provide<R>(handles: Vec<OsHandle>, decode: impl FnOnce() -> R) -> R {
+    let _entered = Entered::new(Scope::Provide(handles.into_iter().map(Some).collect()));
+    decode()
+}
+
+/// Runs `f` on a route that carries bytes only: [`attach`] and [`take`] are refused inside.
+pub fn refuse<R>(f: impl FnOnce() -> R) -> R {
+    let _entered = Entered::new(Scope::Refuse);
+    f()
+}
+
+/// Gives `handle` to the message that this thread is encoding, and returns its index there.
+///
+/// # Errors
+///
+/// [`NotCarried`] if no message is being encoded, its route carries no handles, or it is full. The
+/// handle is closed.
+pub fn attach(handle: OsHandle) -> Result<u32, NotCarried> {
+    SCOPES.with_borrow_mut(|scopes| match scopes.last_mut() {
+        Some(Scope::Collect(handles)) if handles.len() < MAX_HANDLES => {
+            handles.push(handle);
+            Ok(handles.len() as u32 - 1)
+        }
+        Some(Scope::Collect(_)) => Err(NotCarried::TooMany),
+        _ => Err(NotCarried::BytesOnly),
+    })
+}
+
+/// Whether a handle could be attached now. Cheaper to ask before a handle is made.
+#[must_use]
+pub fn carried() -> bool {
+    SCOPES.with_borrow(|scopes| matches!(scopes.last(), Some(Scope::Collect(_))))
+}
+
+/// Takes the handle with this index out of the message that this thread is decoding.
+///
+/// `None` if there is no such handle, it was taken before, or no message with handles is being decoded.
+#[must_use]
+pub fn take(index: u32) -> Option<OsHandle> {
+    SCOPES.with_borrow_mut(|scopes| match scopes.last_mut() {
+        Some(Scope::Provide(handles)) => handles.get_mut(index as usize)?.take(),
+        _ => None,
+    })
+}
+
+/// Why a handle could not be given to a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotCarried {
+    /// The message goes over a route that carries bytes only, or is not going anywhere.
+    BytesOnly,
+    /// The message carries [`MAX_HANDLES`] already.
+    TooMany,
+}
+
+impl fmt::Display for NotCarried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotCarried::BytesOnly => f.write_str(
+                "a handle or channel end can only travel in the arguments or the result of a spawned \
+                 process, or over a route that carries handles",
+            ),
+            NotCarried::TooMany => write!(f, "a message carries at most {MAX_HANDLES} handles"),
+        }
+    }
+}
+
+impl std::error::Error for NotCarried {}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    fn pipe() -> (UnixStream, OsHandle) {
+        let (reader, writer) = std::os::unix::net::UnixStream::pair().unwrap();
+        (reader, writer.into())
+    }
+
+    fn closed(mut reader: UnixStream) -> bool {
+        reader.read(&mut [0]).unwrap() == 0
+    }
+
+    #[test]
+    fn attached_handles_come_back_by_index_and_once() {
+        let (mut reader, writer) = pipe();
+        let (index, handles) = collect(|| attach(writer).unwrap());
+        provide(handles, || {
+            let mut writer = UnixStream::from(take(index).unwrap());
+            assert!(take(index).is_none());
+            assert!(take(7).is_none());
+            writer.write_all(b"x").unwrap();
+        });
+        assert_eq!(reader.read(&mut [0]).unwrap(), 1);
+        assert!(closed(reader));
+    }
+
+    #[test]
+    fn outside_a_scope_and_inside_refuse_nothing_is_carried() {
+        let (reader, writer) = pipe();
+        assert_eq!(attach(writer), Err(NotCarried::BytesOnly));
+        assert!(closed(reader));
+        let ((), handles) = collect(|| {
+            assert!(carried());
+            let (reader, writer) = pipe();
+            refuse(|| assert_eq!(attach(writer), Err(NotCarried::BytesOnly)));
+            assert!(closed(reader));
+        });
+        assert!(handles.is_empty());
+        assert!(!carried());
+    }
+
+    #[test]
+    fn what_nobody_takes_is_closed_even_on_unwind() {
+        let (reader, writer) = pipe();
+        let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            provide(vec![writer], || panic!("decoder"))
+        }));
+        assert!(unwound.is_err());
+        assert!(closed(reader));
+        assert!(take(0).is_none());
+    }
+
+    #[test]
+    fn the_254th_handle_is_refused() {
+        let ((), handles) = collect(|| {
+            for i in 0..MAX_HANDLES {
+                assert_eq!(attach(pipe().1), Ok(i as u32));
+            }
+            assert_eq!(attach(pipe().1), Err(NotCarried::TooMany));
+        });
+        assert_eq!(handles.len(), MAX_HANDLES);
+    }
+}

@@ -1,0 +1,4 @@
+//! The API of a channel, written once.
+#![forbid(unsafe_code)]
+
+pub mod handle;
