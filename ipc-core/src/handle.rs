@@ -35,7 +35,8 @@ pub const MAX_HANDLES: usize = 253;
 enum Scope {
     Collect(Vec<OsHandle>),
     Provide(Vec<Option<OsHandle>>),
-    Refuse,
+    /// Set once something was refused.
+    Refuse(bool),
 }
 
 thread_local! {
@@ -80,7 +81,7 @@ pub fn provide<R>(handles: Vec<OsHandle>, decode: impl FnOnce() -> R) -> R {
 
 /// Runs `f` on a route that carries bytes only: [`attach`] and [`take`] are refused inside.
 pub fn refuse<R>(f: impl FnOnce() -> R) -> R {
-    let _entered = Entered::new(Scope::Refuse);
+    let _entered = Entered::new(Scope::Refuse(false));
     f()
 }
 
@@ -91,20 +92,38 @@ pub fn refuse<R>(f: impl FnOnce() -> R) -> R {
 /// [`NotCarried`] if no message is being encoded, its route carries no handles, or it is full. The
 /// handle is closed.
 pub fn attach(handle: OsHandle) -> Result<u32, NotCarried> {
+    carried()?;
     SCOPES.with_borrow_mut(|scopes| match scopes.last_mut() {
-        Some(Scope::Collect(handles)) if handles.len() < MAX_HANDLES => {
+        Some(Scope::Collect(handles)) => {
             handles.push(handle);
             Ok(handles.len() as u32 - 1)
         }
-        Some(Scope::Collect(_)) => Err(NotCarried::TooMany),
         _ => Err(NotCarried::BytesOnly),
     })
 }
 
-/// Whether a handle could be attached now. Cheaper to ask before a handle is made.
+/// Whether a message can carry a handle now. Cheaper to ask before a handle is made.
+///
+/// # Errors
+///
+/// As [`attach`].
+pub fn carried() -> Result<(), NotCarried> {
+    SCOPES.with_borrow_mut(|scopes| match scopes.last_mut() {
+        Some(Scope::Collect(handles)) if handles.len() < MAX_HANDLES => Ok(()),
+        Some(Scope::Collect(_)) => Err(NotCarried::TooMany),
+        Some(Scope::Refuse(refused)) => {
+            *refused = true;
+            Err(NotCarried::BytesOnly)
+        }
+        _ => Err(NotCarried::BytesOnly),
+    })
+}
+
+/// Whether the innermost scope has refused a handle: why an encoding failed, since serde's errors
+/// do not carry causes.
 #[must_use]
-pub fn carried() -> bool {
-    SCOPES.with_borrow(|scopes| matches!(scopes.last(), Some(Scope::Collect(_))))
+pub fn refused() -> bool {
+    SCOPES.with_borrow(|scopes| matches!(scopes.last(), Some(Scope::Refuse(true))))
 }
 
 /// Takes the handle with this index out of the message that this thread is decoding.
@@ -177,13 +196,13 @@ mod tests {
         assert_eq!(attach(writer), Err(NotCarried::BytesOnly));
         assert!(closed(reader));
         let ((), handles) = collect(|| {
-            assert!(carried());
+            assert_eq!(carried(), Ok(()));
             let (reader, writer) = pipe();
             refuse(|| assert_eq!(attach(writer), Err(NotCarried::BytesOnly)));
             assert!(closed(reader));
         });
         assert!(handles.is_empty());
-        assert!(!carried());
+        assert_eq!(carried(), Err(NotCarried::BytesOnly));
     }
 
     #[test]

@@ -1,0 +1,468 @@
+//! The two ends of a channel: the API, written once for every route.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::deadline::Patience;
+use crate::error::{
+    DisconnectCause, RecvError, RecvTimeoutError, SendError, SendManyError, SendTimeoutError, TryRecvError,
+    TrySendError,
+};
+use crate::iter::{Drain, IntoIter, Iter, TryIter};
+use crate::route::{Borrow, End, Loan, Receive, Route, Transmit};
+
+/// The sending end of a channel.
+///
+/// Clones are further ends of the same channel, for other threads or, in the arguments of `spawn`, for
+/// other processes. When the last one is dropped, **or the process that holds it dies**, receivers
+/// drain the channel and are then told [`Disconnected`](RecvError::Disconnected).
+pub struct Sender<T, R: Route<T>> {
+    tx: R::Tx,
+}
+
+/// The receiving end of a channel.
+///
+/// Clones share the messages: each message goes to one of them. When the last one is dropped, **or the
+/// process that holds it dies**, senders are told [`Disconnected`](SendError::Disconnected), and what
+/// was queued is discarded.
+pub struct Receiver<T, R: Route<T>> {
+    rx: R::Rx,
+}
+
+impl<T, R: Route<T>> Sender<T, R> {
+    /// Wraps the sending end of a route.
+    pub fn new(tx: R::Tx) -> Self {
+        Sender { tx }
+    }
+
+    /// The route's own end.
+    pub fn route(&self) -> &R::Tx {
+        &self.tx
+    }
+
+    /// Sends a message, waiting for room as long as it takes.
+    ///
+    /// `Ok` means that the message is published: it outlives this process. The wait ends within 50 ms
+    /// when the last receiver's process dies.
+    ///
+    /// # Errors
+    ///
+    /// [`Disconnected`](SendError::Disconnected) if no receiver is left,
+    /// [`Unsendable`](SendError::Unsendable) if this message can never be sent; the message is inside.
+    #[inline]
+    pub fn send(&self, message: T) -> Result<(), SendError<T>> {
+        match self.tx.send(message, Patience::Forever) {
+            Ok(()) => Ok(()),
+            Err(SendTimeoutError::Disconnected(message)) => Err(SendError::Disconnected(message)),
+            Err(SendTimeoutError::Unsendable(message, cause)) => Err(SendError::Unsendable(message, cause)),
+            Err(SendTimeoutError::Timeout(_)) => unreachable!("for ever is over"),
+        }
+    }
+
+    /// Sends a message if there is room now.
+    ///
+    /// Never waits: not for room, and not for another process that has claimed the next slot and is not done.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Sender::send), and [`Full`](TrySendError::Full).
+    #[inline]
+    pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
+        match self.tx.send(message, Patience::Never) {
+            Ok(()) => Ok(()),
+            Err(SendTimeoutError::Disconnected(message)) => Err(TrySendError::Disconnected(message)),
+            Err(SendTimeoutError::Unsendable(message, cause)) => {
+                Err(TrySendError::Unsendable(message, cause))
+            }
+            Err(SendTimeoutError::Timeout(message)) => Err(TrySendError::Full(message)),
+        }
+    }
+
+    /// Sends a message, waiting at most `timeout` for room.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Sender::send), and [`Timeout`](SendTimeoutError::Timeout).
+    pub fn send_timeout(&self, message: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
+        self.tx.send(message, Patience::timeout(timeout))
+    }
+
+    /// Sends a message, waiting for room until `deadline` at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Sender::send), and [`Timeout`](SendTimeoutError::Timeout).
+    pub fn send_deadline(&self, message: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
+        self.tx.send(message, Patience::Until(deadline))
+    }
+
+    /// Sends all messages in order, waiting for room as often as it takes; returns how many.
+    ///
+    /// On routes through shared memory, as many as there is room for share one claim, one fence and
+    /// one wake-up.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Sender::send), with what was taken from the iterator and not sent.
+    pub fn send_many(&self, messages: impl IntoIterator<Item = T>) -> Result<usize, SendManyError<T>> {
+        self.tx.send_many(messages.into_iter())
+    }
+
+    /// Lends the place where the next message of fixed size will lie: written there, then sent, it is
+    /// never copied.
+    ///
+    /// Waits for a free place as long as it takes. A loan that is dropped unsent sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Sender::send), without a message.
+    pub fn loan(&self) -> Result<<R::Tx as Loan<T>>::Loan<'_>, SendError<()>>
+    where
+        R::Tx: Loan<T, Size = ()>,
+    {
+        loaned(self.tx.loan((), Patience::Forever))
+    }
+
+    /// Lends the place where the next message, a slice of `len` elements, will lie.
+    ///
+    /// As [`loan`](Sender::loan).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Sender::send), without a message.
+    pub fn loan_slice(&self, len: usize) -> Result<<R::Tx as Loan<T>>::Loan<'_>, SendError<()>>
+    where
+        R::Tx: Loan<T, Size = usize>,
+    {
+        loaned(self.tx.loan(len, Patience::Forever))
+    }
+
+    /// Whether there is no message in the channel.
+    pub fn is_empty(&self) -> bool {
+        self.tx.is_empty()
+    }
+
+    /// Whether there is no room in the channel.
+    pub fn is_full(&self) -> bool {
+        self.tx.is_full()
+    }
+
+    /// Messages in the channel.
+    pub fn len(&self) -> usize {
+        self.tx.len()
+    }
+
+    /// Messages that fit in the channel; `None` if it has no bound of its own.
+    pub fn capacity(&self) -> Option<usize> {
+        self.tx.capacity()
+    }
+
+    /// Whether both are senders of one channel, in this process.
+    pub fn same_channel(&self, other: &Self) -> bool {
+        self.tx.same_channel(&other.tx)
+    }
+
+    /// Whether no receiver is left, nor can come.
+    pub fn is_disconnected(&self) -> bool {
+        self.tx.is_disconnected()
+    }
+
+    /// Why no receiver is left, if none is.
+    pub fn disconnect_cause(&self) -> Option<DisconnectCause> {
+        self.tx.disconnect_cause()
+    }
+
+    /// Senders of this channel, in all processes. The dead are counted until somebody notices.
+    pub fn sender_count(&self) -> usize {
+        self.tx.sender_count()
+    }
+
+    /// Receivers of this channel, in all processes. The dead are counted until somebody notices.
+    pub fn receiver_count(&self) -> usize {
+        self.tx.receiver_count()
+    }
+}
+
+fn loaned<L>(result: Result<L, SendTimeoutError<()>>) -> Result<L, SendError<()>> {
+    result.map_err(|error| match error {
+        SendTimeoutError::Disconnected(()) => SendError::Disconnected(()),
+        SendTimeoutError::Unsendable((), cause) => SendError::Unsendable((), cause),
+        SendTimeoutError::Timeout(()) => unreachable!("for ever is over"),
+    })
+}
+
+impl<T, R: Route<T>> Receiver<T, R> {
+    /// Wraps the receiving end of a route.
+    pub fn new(rx: R::Rx) -> Self {
+        Receiver { rx }
+    }
+
+    /// The route's own end.
+    pub fn route(&self) -> &R::Rx {
+        &self.rx
+    }
+
+    /// Receives a message, waiting for one as long as it takes.
+    ///
+    /// A receiver that is killed inside has not received: the message goes to another one. The wait
+    /// ends within 50 ms when the last sender's process dies.
+    ///
+    /// # Errors
+    ///
+    /// [`Disconnected`](RecvError::Disconnected) if the channel is empty and no sender is left,
+    /// [`Unreadable`](RecvError::Unreadable) if what arrived cannot be read.
+    #[inline]
+    pub fn recv(&self) -> Result<T, RecvError> {
+        patient(self.rx.recv(Patience::Forever))
+    }
+
+    /// Receives a message if there is one now.
+    ///
+    /// Never waits: not for a message, and not for another process that is in the middle of sending one.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Receiver::recv), and [`Empty`](TryRecvError::Empty).
+    #[inline]
+    pub fn try_recv(&self) -> Result<T, TryRecvError> {
+        hasty(self.rx.recv(Patience::Never))
+    }
+
+    /// Receives a message, waiting at most `timeout` for one.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Receiver::recv), and [`Timeout`](RecvTimeoutError::Timeout).
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
+        self.rx.recv(Patience::timeout(timeout))
+    }
+
+    /// Receives a message, waiting for one until `deadline` at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Receiver::recv), and [`Timeout`](RecvTimeoutError::Timeout).
+    pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
+        self.rx.recv(Patience::Until(deadline))
+    }
+
+    /// Waits for a message, appends it and those right behind it to `messages`, at most `max`, and
+    /// returns how many.
+    ///
+    /// On routes through shared memory they share one claim, one fence and one wake-up. They are
+    /// received when this returns: a receiver that is killed inside leaves them to another.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Receiver::recv).
+    pub fn recv_many(&self, messages: &mut Vec<T>, max: usize) -> Result<usize, RecvError> {
+        patient(self.rx.recv_many(messages, max, Patience::Forever))
+    }
+
+    /// Appends what is there now to `messages`, at most `max`, and returns how many: at least one.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_recv`](Receiver::try_recv).
+    pub fn try_recv_many(&self, messages: &mut Vec<T>, max: usize) -> Result<usize, TryRecvError> {
+        hasty(self.rx.recv_many(messages, max, Patience::Never))
+    }
+
+    /// Lends the next message where it lies; the guard's drop acknowledges it.
+    ///
+    /// Waits for a message as long as it takes. If this process is killed while it holds the guard,
+    /// the message is delivered again, to another receiver, with a higher delivery count.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Receiver::recv).
+    pub fn recv_ref(&self) -> Result<<R::Rx as Borrow<T>>::Ref<'_>, RecvError>
+    where
+        R::Rx: Borrow<T>,
+    {
+        patient(self.rx.recv_ref(Patience::Forever))
+    }
+
+    /// As [`recv_ref`](Receiver::recv_ref), if there is a message now.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_recv`](Receiver::try_recv).
+    pub fn try_recv_ref(&self) -> Result<<R::Rx as Borrow<T>>::Ref<'_>, TryRecvError>
+    where
+        R::Rx: Borrow<T>,
+    {
+        hasty(self.rx.recv_ref(Patience::Never))
+    }
+
+    /// As [`recv_ref`](Receiver::recv_ref), waiting at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv_timeout`](Receiver::recv_timeout).
+    pub fn recv_ref_timeout(
+        &self,
+        timeout: Duration,
+    ) -> Result<<R::Rx as Borrow<T>>::Ref<'_>, RecvTimeoutError>
+    where
+        R::Rx: Borrow<T>,
+    {
+        self.rx.recv_ref(Patience::timeout(timeout))
+    }
+
+    /// Receives until the channel is disconnected and empty; waits for each message.
+    ///
+    /// Ends also at a message that cannot be read; [`recv`](Receiver::recv) tells the two apart.
+    pub fn iter(&self) -> Iter<'_, T, R> {
+        Iter { receiver: self }
+    }
+
+    /// Receives what is there; never waits.
+    pub fn try_iter(&self) -> TryIter<'_, T, R> {
+        TryIter { receiver: self }
+    }
+
+    /// Takes what is in the channel now, in batches; never waits.
+    ///
+    /// Messages that are in a batch when the iterator is dropped are dropped with it.
+    pub fn drain(&self) -> Drain<'_, T, R> {
+        Drain::new(self)
+    }
+
+    /// Whether there is no message in the channel.
+    pub fn is_empty(&self) -> bool {
+        self.rx.is_empty()
+    }
+
+    /// Whether there is no room in the channel.
+    pub fn is_full(&self) -> bool {
+        self.rx.is_full()
+    }
+
+    /// Messages in the channel.
+    pub fn len(&self) -> usize {
+        self.rx.len()
+    }
+
+    /// Messages that fit in the channel; `None` if it has no bound of its own.
+    pub fn capacity(&self) -> Option<usize> {
+        self.rx.capacity()
+    }
+
+    /// Whether both are receivers of one channel, in this process.
+    pub fn same_channel(&self, other: &Self) -> bool {
+        self.rx.same_channel(&other.rx)
+    }
+
+    /// Whether no sender is left, nor can come. Messages may still be there.
+    pub fn is_disconnected(&self) -> bool {
+        self.rx.is_disconnected()
+    }
+
+    /// Why no sender is left, if none is.
+    pub fn disconnect_cause(&self) -> Option<DisconnectCause> {
+        self.rx.disconnect_cause()
+    }
+
+    /// Senders of this channel, in all processes. The dead are counted until somebody notices.
+    pub fn sender_count(&self) -> usize {
+        self.rx.sender_count()
+    }
+
+    /// Receivers of this channel, in all processes. The dead are counted until somebody notices.
+    pub fn receiver_count(&self) -> usize {
+        self.rx.receiver_count()
+    }
+}
+
+#[inline]
+fn patient<T>(result: Result<T, RecvTimeoutError>) -> Result<T, RecvError> {
+    match result {
+        Ok(received) => Ok(received),
+        Err(RecvTimeoutError::Disconnected) => Err(RecvError::Disconnected),
+        Err(RecvTimeoutError::Unreadable(cause)) => Err(RecvError::Unreadable(cause)),
+        Err(RecvTimeoutError::Timeout) => unreachable!("for ever is over"),
+    }
+}
+
+#[inline]
+fn hasty<T>(result: Result<T, RecvTimeoutError>) -> Result<T, TryRecvError> {
+    match result {
+        Ok(received) => Ok(received),
+        Err(RecvTimeoutError::Disconnected) => Err(TryRecvError::Disconnected),
+        Err(RecvTimeoutError::Unreadable(cause)) => Err(TryRecvError::Unreadable(cause)),
+        Err(RecvTimeoutError::Timeout) => Err(TryRecvError::Empty),
+    }
+}
+
+impl<T, R: Route<T>> Clone for Sender<T, R> {
+    fn clone(&self) -> Self {
+        Sender { tx: self.tx.clone() }
+    }
+}
+
+impl<T, R: Route<T>> Clone for Receiver<T, R> {
+    fn clone(&self) -> Self {
+        Receiver { rx: self.rx.clone() }
+    }
+}
+
+impl<T, R: Route<T>> fmt::Debug for Sender<T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Sender { .. }")
+    }
+}
+
+impl<T, R: Route<T>> fmt::Debug for Receiver<T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Receiver { .. }")
+    }
+}
+
+/// The endpoint travels as a handle of the message that it is in; see [`handle`](crate::handle).
+/// While it travels it counts as alive.
+impl<T, R: Route<T, Tx: Serialize>> Serialize for Sender<T, R> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.tx.serialize(serializer)
+    }
+}
+
+/// The endpoint travels as a handle of the message that it is in; see [`handle`](crate::handle).
+/// While it travels it counts as alive.
+impl<T, R: Route<T, Rx: Serialize>> Serialize for Receiver<T, R> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.rx.serialize(serializer)
+    }
+}
+
+impl<'de, T, R: Route<T, Tx: Deserialize<'de>>> Deserialize<'de> for Sender<T, R> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        R::Tx::deserialize(deserializer).map(Sender::new)
+    }
+}
+
+impl<'de, T, R: Route<T, Rx: Deserialize<'de>>> Deserialize<'de> for Receiver<T, R> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        R::Rx::deserialize(deserializer).map(Receiver::new)
+    }
+}
+
+impl<'a, T, R: Route<T>> IntoIterator for &'a Receiver<T, R> {
+    type Item = T;
+    type IntoIter = Iter<'a, T, R>;
+
+    fn into_iter(self) -> Iter<'a, T, R> {
+        self.iter()
+    }
+}
+
+impl<T, R: Route<T>> IntoIterator for Receiver<T, R> {
+    type Item = T;
+    type IntoIter = IntoIter<T, R>;
+
+    fn into_iter(self) -> IntoIter<T, R> {
+        IntoIter { receiver: self }
+    }
+}

@@ -1,0 +1,475 @@
+//! Every error of a channel.
+//!
+//! Names and shapes are crossbeam-channel's, the message comes back inside. Between processes there
+//! is one more answer on each side: [`Unsendable`] and [`Unreadable`].
+
+use std::error::Error;
+use std::fmt;
+
+use crate::codec::CodecError;
+use crate::handle::NotCarried;
+
+/// Why a message cannot be sent on this channel, however long one waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unsendable {
+    /// It does not encode.
+    Encode(CodecError),
+    /// Encoded it is larger than the channel can ever hold.
+    TooLarge {
+        /// The most bytes that an encoded message may have on this channel.
+        limit: usize,
+    },
+    /// It owns a handle or a channel end, and this route carries bytes only, or not that many.
+    Handles(NotCarried),
+    /// The system has no memory left for it.
+    OutOfMemory,
+    /// This process was forked from the one that the endpoint belongs to; start processes with `spawn`.
+    Forked,
+    /// The shared memory of the channel holds what the protocol cannot have written there.
+    Corrupt(&'static str),
+}
+
+impl fmt::Display for Unsendable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unsendable::Encode(cause) => write!(f, "the message does not encode: {cause}"),
+            Unsendable::TooLarge { limit } => write!(
+                f,
+                "the message is larger than the {limit} bytes that this channel can hold; \
+                 make the channel with a larger `max_message`"
+            ),
+            Unsendable::Handles(cause) => cause.fmt(f),
+            Unsendable::OutOfMemory => f.write_str("no memory left to share the message"),
+            Unsendable::Forked => FORKED.fmt(f),
+            Unsendable::Corrupt(what) => write!(f, "the channel's shared memory is corrupt: {what}"),
+        }
+    }
+}
+
+impl Error for Unsendable {}
+
+/// Why what arrived cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unreadable {
+    /// It does not decode to the channel's type. The message is taken out of the channel.
+    Decode(CodecError),
+    /// This process was forked from the one that the endpoint belongs to; start processes with `spawn`.
+    Forked,
+    /// The shared memory of the channel holds what the protocol cannot have written there.
+    Corrupt(&'static str),
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unreadable::Decode(cause) => write!(f, "the message does not decode: {cause}"),
+            Unreadable::Forked => FORKED.fmt(f),
+            Unreadable::Corrupt(what) => write!(f, "the channel's shared memory is corrupt: {what}"),
+        }
+    }
+}
+
+impl Error for Unreadable {}
+
+const FORKED: &str = "this channel end belongs to the process that this one was forked from; \
+                      hand it over in the arguments of `spawn`";
+
+/// Why a channel is disconnected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DisconnectCause {
+    /// The last endpoint of the other side was dropped.
+    Dropped,
+    /// The process that held the last endpoint of the other side died with it.
+    Died,
+}
+
+impl fmt::Display for DisconnectCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DisconnectCause::Dropped => "the last endpoint of the other side was dropped",
+            DisconnectCause::Died => "the last process on the other side died",
+        })
+    }
+}
+
+/// The message that [`send`](crate::Sender::send) could not send.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum SendError<T> {
+    /// No receiver is left, and none can come.
+    Disconnected(T),
+    /// This message can never be sent on this channel.
+    Unsendable(T, Unsendable),
+}
+
+/// The message that [`try_send`](crate::Sender::try_send) could not send.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum TrySendError<T> {
+    /// The channel is full, or its next slot is still in another's hands.
+    Full(T),
+    /// No receiver is left, and none can come.
+    Disconnected(T),
+    /// This message can never be sent on this channel.
+    Unsendable(T, Unsendable),
+}
+
+/// The message that [`send_timeout`](crate::Sender::send_timeout) or
+/// [`send_deadline`](crate::Sender::send_deadline) could not send.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum SendTimeoutError<T> {
+    /// There was no room until the deadline.
+    Timeout(T),
+    /// No receiver is left, and none can come.
+    Disconnected(T),
+    /// This message can never be sent on this channel.
+    Unsendable(T, Unsendable),
+}
+
+/// The messages that [`send_many`](crate::Sender::send_many) took from its iterator and could not send.
+///
+/// Those before them are sent, and those after them are still in the iterator.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SendManyError<T> {
+    /// How many messages were sent.
+    pub sent: usize,
+    /// What was taken from the iterator and not sent, in order.
+    pub unsent: Vec<T>,
+    /// `None`: disconnected. Else the first of `unsent` can never be sent on this channel.
+    pub unsendable: Option<Unsendable>,
+}
+
+impl<T> SendManyError<T> {
+    /// What was taken from the iterator and not sent, in order.
+    #[must_use]
+    pub fn into_inner(self) -> Vec<T> {
+        self.unsent
+    }
+
+    /// Whether no receiver is left.
+    #[must_use]
+    pub fn is_disconnected(&self) -> bool {
+        self.unsendable.is_none()
+    }
+}
+
+impl<T> fmt::Debug for SendManyError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendManyError")
+            .field("sent", &self.sent)
+            .field("unsent", &self.unsent.len())
+            .field("unsendable", &self.unsendable)
+            .finish()
+    }
+}
+
+impl<T> fmt::Display for SendManyError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.unsendable {
+            None => write!(f, "sending on a disconnected channel, after {} messages", self.sent),
+            Some(cause) => write!(f, "sending message {} of many: {cause}", self.sent),
+        }
+    }
+}
+
+impl<T> Error for SendManyError<T> {}
+
+/// Why [`recv`](crate::Receiver::recv) returned no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecvError {
+    /// The channel is empty, no sender is left, and none can come.
+    Disconnected,
+    /// A message arrived that cannot be read.
+    Unreadable(Unreadable),
+}
+
+/// Why [`try_recv`](crate::Receiver::try_recv) returned no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TryRecvError {
+    /// The channel is empty, or its next message is not finished yet.
+    Empty,
+    /// The channel is empty, no sender is left, and none can come.
+    Disconnected,
+    /// A message arrived that cannot be read.
+    Unreadable(Unreadable),
+}
+
+/// Why [`recv_timeout`](crate::Receiver::recv_timeout) or
+/// [`recv_deadline`](crate::Receiver::recv_deadline) returned no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecvTimeoutError {
+    /// No message came until the deadline.
+    Timeout,
+    /// The channel is empty, no sender is left, and none can come.
+    Disconnected,
+    /// A message arrived that cannot be read.
+    Unreadable(Unreadable),
+}
+
+impl<T> SendError<T> {
+    /// The message.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        match self {
+            SendError::Disconnected(message) | SendError::Unsendable(message, _) => message,
+        }
+    }
+
+    /// Whether no receiver is left.
+    #[must_use]
+    pub fn is_disconnected(&self) -> bool {
+        matches!(self, SendError::Disconnected(_))
+    }
+
+    /// Whether this message can never be sent on this channel.
+    #[must_use]
+    pub fn is_unsendable(&self) -> bool {
+        matches!(self, SendError::Unsendable(..))
+    }
+}
+
+impl<T> TrySendError<T> {
+    /// The message.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        match self {
+            TrySendError::Full(message)
+            | TrySendError::Disconnected(message)
+            | TrySendError::Unsendable(message, _) => message,
+        }
+    }
+
+    /// Whether there was no room now.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, TrySendError::Full(_))
+    }
+
+    /// Whether no receiver is left.
+    #[must_use]
+    pub fn is_disconnected(&self) -> bool {
+        matches!(self, TrySendError::Disconnected(_))
+    }
+
+    /// Whether this message can never be sent on this channel.
+    #[must_use]
+    pub fn is_unsendable(&self) -> bool {
+        matches!(self, TrySendError::Unsendable(..))
+    }
+}
+
+impl<T> SendTimeoutError<T> {
+    /// The message.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        match self {
+            SendTimeoutError::Timeout(message)
+            | SendTimeoutError::Disconnected(message)
+            | SendTimeoutError::Unsendable(message, _) => message,
+        }
+    }
+
+    /// Whether there was no room until the deadline.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, SendTimeoutError::Timeout(_))
+    }
+
+    /// Whether no receiver is left.
+    #[must_use]
+    pub fn is_disconnected(&self) -> bool {
+        matches!(self, SendTimeoutError::Disconnected(_))
+    }
+
+    /// Whether this message can never be sent on this channel.
+    #[must_use]
+    pub fn is_unsendable(&self) -> bool {
+        matches!(self, SendTimeoutError::Unsendable(..))
+    }
+}
+
+impl RecvError {
+    /// Whether no sender is left and the channel is empty.
+    #[must_use]
+    pub fn is_disconnected(&self) -> bool {
+        matches!(self, RecvError::Disconnected)
+    }
+
+    /// Whether a message arrived that cannot be read.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, RecvError::Unreadable(_))
+    }
+}
+
+impl TryRecvError {
+    /// Whether no message was there now.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self, TryRecvError::Empty)
+    }
+
+    /// Whether no sender is left and the channel is empty.
+    #[must_use]
+    pub fn is_disconnected(&self) -> bool {
+        matches!(self, TryRecvError::Disconnected)
+    }
+
+    /// Whether a message arrived that cannot be read.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, TryRecvError::Unreadable(_))
+    }
+}
+
+impl RecvTimeoutError {
+    /// Whether no message came until the deadline.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, RecvTimeoutError::Timeout)
+    }
+
+    /// Whether no sender is left and the channel is empty.
+    #[must_use]
+    pub fn is_disconnected(&self) -> bool {
+        matches!(self, RecvTimeoutError::Disconnected)
+    }
+
+    /// Whether a message arrived that cannot be read.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, RecvTimeoutError::Unreadable(_))
+    }
+}
+
+// Without `T: Debug`, as in crossbeam-channel: the message is shown as `..`.
+impl<T> fmt::Debug for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SendError::Disconnected(_) => f.write_str("Disconnected(..)"),
+            SendError::Unsendable(_, cause) => write!(f, "Unsendable(.., {cause:?})"),
+        }
+    }
+}
+
+impl<T> fmt::Debug for TrySendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TrySendError::Full(_) => f.write_str("Full(..)"),
+            TrySendError::Disconnected(_) => f.write_str("Disconnected(..)"),
+            TrySendError::Unsendable(_, cause) => write!(f, "Unsendable(.., {cause:?})"),
+        }
+    }
+}
+
+impl<T> fmt::Debug for SendTimeoutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SendTimeoutError::Timeout(_) => f.write_str("Timeout(..)"),
+            SendTimeoutError::Disconnected(_) => f.write_str("Disconnected(..)"),
+            SendTimeoutError::Unsendable(_, cause) => write!(f, "Unsendable(.., {cause:?})"),
+        }
+    }
+}
+
+impl<T> fmt::Display for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SendError::Disconnected(_) => f.write_str("sending on a disconnected channel"),
+            SendError::Unsendable(_, cause) => cause.fmt(f),
+        }
+    }
+}
+
+impl<T> fmt::Display for TrySendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TrySendError::Full(_) => f.write_str("sending on a full channel"),
+            TrySendError::Disconnected(_) => f.write_str("sending on a disconnected channel"),
+            TrySendError::Unsendable(_, cause) => cause.fmt(f),
+        }
+    }
+}
+
+impl<T> fmt::Display for SendTimeoutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SendTimeoutError::Timeout(_) => f.write_str("timed out waiting on send operation"),
+            SendTimeoutError::Disconnected(_) => f.write_str("sending on a disconnected channel"),
+            SendTimeoutError::Unsendable(_, cause) => cause.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for RecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecvError::Disconnected => f.write_str("receiving on an empty and disconnected channel"),
+            RecvError::Unreadable(cause) => cause.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for TryRecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TryRecvError::Empty => f.write_str("receiving on an empty channel"),
+            TryRecvError::Disconnected => f.write_str("receiving on an empty and disconnected channel"),
+            TryRecvError::Unreadable(cause) => cause.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for RecvTimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecvTimeoutError::Timeout => f.write_str("timed out waiting on receive operation"),
+            RecvTimeoutError::Disconnected => f.write_str("channel is empty and disconnected"),
+            RecvTimeoutError::Unreadable(cause) => cause.fmt(f),
+        }
+    }
+}
+
+impl<T> Error for SendError<T> {}
+impl<T> Error for TrySendError<T> {}
+impl<T> Error for SendTimeoutError<T> {}
+impl Error for RecvError {}
+impl Error for TryRecvError {}
+impl Error for RecvTimeoutError {}
+
+impl<T> From<SendError<T>> for TrySendError<T> {
+    fn from(error: SendError<T>) -> Self {
+        match error {
+            SendError::Disconnected(message) => TrySendError::Disconnected(message),
+            SendError::Unsendable(message, cause) => TrySendError::Unsendable(message, cause),
+        }
+    }
+}
+
+impl<T> From<SendError<T>> for SendTimeoutError<T> {
+    fn from(error: SendError<T>) -> Self {
+        match error {
+            SendError::Disconnected(message) => SendTimeoutError::Disconnected(message),
+            SendError::Unsendable(message, cause) => SendTimeoutError::Unsendable(message, cause),
+        }
+    }
+}
+
+impl From<RecvError> for TryRecvError {
+    fn from(error: RecvError) -> Self {
+        match error {
+            RecvError::Disconnected => TryRecvError::Disconnected,
+            RecvError::Unreadable(cause) => TryRecvError::Unreadable(cause),
+        }
+    }
+}
+
+impl From<RecvError> for RecvTimeoutError {
+    fn from(error: RecvError) -> Self {
+        match error {
+            RecvError::Disconnected => RecvTimeoutError::Disconnected,
+            RecvError::Unreadable(cause) => RecvTimeoutError::Unreadable(cause),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Iterators over what a receiver receives.
+
+use std::fmt;
+use std::vec;
+
+use crate::channel::Receiver;
+use crate::route::Route;
+
+/// Receives until the channel is disconnected and empty. See [`Receiver::iter`].
+pub struct Iter<'a, T, R: Route<T>> {
+    pub(crate) receiver: &'a Receiver<T, R>,
+}
+
+/// Receives what is there. See [`Receiver::try_iter`].
+pub struct TryIter<'a, T, R: Route<T>> {
+    pub(crate) receiver: &'a Receiver<T, R>,
+}
+
+/// Receives until the channel is disconnected and empty, and owns its receiver.
+pub struct IntoIter<T, R: Route<T>> {
+    pub(crate) receiver: Receiver<T, R>,
+}
+
+/// Takes what is there, in batches. See [`Receiver::drain`].
+pub struct Drain<'a, T, R: Route<T>> {
+    receiver: &'a Receiver<T, R>,
+    batch: vec::IntoIter<T>,
+    left: usize,
+}
+
+impl<'a, T, R: Route<T>> Drain<'a, T, R> {
+    pub(crate) fn new(receiver: &'a Receiver<T, R>) -> Self {
+        // What arrives while we drain is for the next drain: a fast sender must not keep us here.
+        Drain { receiver, batch: Vec::new().into_iter(), left: receiver.len() }
+    }
+}
+
+impl<T, R: Route<T>> Iterator for Iter<'_, T, R> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.receiver.recv().ok()
+    }
+}
+
+impl<T, R: Route<T>> Iterator for TryIter<'_, T, R> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.receiver.try_recv().ok()
+    }
+}
+
+impl<T, R: Route<T>> Iterator for IntoIter<T, R> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.receiver.recv().ok()
+    }
+}
+
+impl<T, R: Route<T>> Iterator for Drain<'_, T, R> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        if let Some(message) = self.batch.next() {
+            return Some(message);
+        }
+        if self.left == 0 {
+            return None;
+        }
+        let mut batch = Vec::new();
+        let received = self.receiver.try_recv_many(&mut batch, self.left).unwrap_or(0);
+        self.left = if received == 0 { 0 } else { self.left - received };
+        self.batch = batch.into_iter();
+        self.batch.next()
+    }
+}
+
+impl<T, R: Route<T>> fmt::Debug for Iter<'_, T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Iter { .. }")
+    }
+}
+
+impl<T, R: Route<T>> fmt::Debug for TryIter<'_, T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("TryIter { .. }")
+    }
+}
+
+impl<T, R: Route<T>> fmt::Debug for IntoIter<T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("IntoIter { .. }")
+    }
+}
+
+impl<T, R: Route<T>> fmt::Debug for Drain<'_, T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Drain { .. }")
+    }
+}
