@@ -1,0 +1,447 @@
+//! A process' part in a channel: its mapping, its lease, its endpoints counted.
+//!
+//! A process attaches to a channel once, however many endpoints of it arrive: a table of the process finds
+//! the attachment again by the segment's identity. One descriptor is kept open for it, to ask after leases
+//! and to allocate blocks; the life lease needs none ([`lease`](crate::lease)).
+
+use std::collections::HashMap;
+use std::io;
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Instant;
+
+use ipc_core::handle::OsHandle;
+use memmap2::MmapRaw;
+
+use crate::doorbell::Barrier;
+use crate::killpoint::kp;
+use crate::layout::{Geometry, Header, PAGE, entry};
+use crate::lease::{ByteLocks, Leases};
+use crate::memory::Memory;
+use crate::repair::BlockOf;
+use crate::ring::Hand;
+use crate::sys;
+
+/// Which end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Sender,
+    Receiver,
+}
+
+/// What both programs must agree on, beyond the sizes that the segment itself tells.
+#[derive(Clone, Copy)]
+pub(crate) struct Kind {
+    /// Of type, codec and layout.
+    pub(crate) fingerprint: u64,
+    /// Where a message lies.
+    pub(crate) block_of: BlockOf,
+}
+
+#[derive(Default)]
+struct Roles {
+    senders: usize,
+    receivers: usize,
+}
+
+impl Roles {
+    fn count(&mut self, role: Role) -> &mut usize {
+        match role {
+            Role::Sender => &mut self.senders,
+            Role::Receiver => &mut self.receivers,
+        }
+    }
+
+    fn word(&self) -> u64 {
+        entry::used(self.senders, self.receivers)
+    }
+}
+
+/// A process' part in a channel.
+pub(crate) struct Attachment {
+    pub(crate) memory: Memory,
+    pub(crate) me: u64,
+    pub(crate) barrier: Barrier,
+    pub(crate) fork: sys::ForkCheck,
+    kind: Kind,
+    identity: sys::Identity,
+    roles: Mutex<Roles>,
+    /// Held while this process repairs, attaches for another or leaves: locks on bytes keep processes
+    /// apart, not the threads of one.
+    repairing: Mutex<Hand>,
+    /// Microseconds after `EPOCH` at which somebody last looked who is dead.
+    looked: AtomicU64,
+    corrupt: OnceLock<&'static str>,
+    /// An open file description of our own.
+    fd: ManuallyDrop<OsHandle>,
+    /// The life lease lives as long as this.
+    mapping: ManuallyDrop<MmapRaw>,
+}
+
+static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+type Table = HashMap<sys::Identity, Weak<Attachment>>;
+static TABLE: LazyLock<Mutex<Table>> = LazyLock::new(Mutex::default);
+
+/// A lock whose holder panicked protects nothing that could be half done here.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Adds to an error what was being done.
+fn step<T>(what: &str, result: io::Result<T>) -> io::Result<T> {
+    result.map_err(|error| io::Error::new(error.kind(), Step { what: what.to_owned(), error }))
+}
+
+/// Which step of making or attaching failed.
+#[derive(Debug)]
+struct Step {
+    what: String,
+    error: io::Error,
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "shared-memory channel: {}: {}", self.what, self.error)
+    }
+}
+
+impl std::error::Error for Step {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl Attachment {
+    /// Makes a channel, with one sender and one receiver here.
+    pub(crate) fn create(geometry: Geometry, kind: Kind) -> io::Result<Arc<Attachment>> {
+        let fd = step("creating its segment", sys::create("multiprocess-channel"))?;
+        kp!("create.fd");
+        let open = sys::borrow(&fd);
+        step("sizing its segment", sys::set_len(open, geometry.len()))?;
+        // All that is touched without asking is paid for now: memory that runs out later is SIGBUS.
+        let paid = geometry.data_offset();
+        step("allocating its segment", sys::allocate(open, 0, paid))?;
+        step("sealing its segment", sys::seal(open))?;
+        let lease = step("opening its segment again (is /proc mounted?)", sys::reopen(open))?;
+        let taken = step("taking a lease", ByteLocks(sys::borrow(&lease)).take_life(1))?;
+        debug_assert!(taken, "a new segment has no participants");
+        kp!("create.leased");
+        let mapping = step("mapping its segment", sys::map(sys::borrow(&lease), geometry.len()))?;
+        let memory = view(&mapping, geometry);
+        memory.initialise(0);
+        let roles = Roles { senders: 1, receivers: 1 };
+        // Relaxed: nobody else has the segment.
+        memory.entries()[1].store(roles.word(), Ordering::Relaxed);
+        memory.header().meta.write(&geometry, kind.fingerprint);
+        kp!("create.done");
+        let identity = step("looking at its segment", sys::identity(open))?;
+        let made = Self::new(memory, 1, kind, identity, roles, fd, mapping);
+        lock(&TABLE).insert(identity, Arc::downgrade(&made));
+        Ok(made)
+    }
+
+    fn new(
+        memory: Memory,
+        me: u64,
+        kind: Kind,
+        identity: sys::Identity,
+        roles: Roles,
+        fd: OsHandle,
+        mapping: MmapRaw,
+    ) -> Arc<Attachment> {
+        Arc::new(Attachment {
+            memory,
+            me,
+            barrier: Barrier::register(),
+            fork: sys::ForkCheck::new(),
+            kind,
+            identity,
+            roles: Mutex::new(roles),
+            repairing: Mutex::new(Hand::new(me)),
+            looked: AtomicU64::new(0),
+            corrupt: OnceLock::new(),
+            fd: ManuallyDrop::new(fd),
+            mapping: ManuallyDrop::new(mapping),
+        })
+    }
+
+    /// Makes a participant of role `role` that is not attached to any process yet, and returns the
+    /// descriptor that its life lease is on, and its id.
+    ///
+    /// Until a process maps the descriptor, the endpoint is in transit: alive as long as anybody has it open.
+    pub(crate) fn issue(&self, role: Role) -> io::Result<(OsHandle, u64)> {
+        let lease = step("opening its segment again", sys::reopen(sys::borrow(&self.fd)))?;
+        let new = ByteLocks(sys::borrow(&lease));
+        let hand = lock(&self.repairing);
+        let leases = self.leases();
+        // The dead first: their ids are to be had, and who comes after them must find their orphans.
+        self.memory.recover_all(&hand, &leases, self.kind.block_of);
+        for id in 1..self.memory.entries().len() as u64 {
+            let entry = &self.memory.entries()[id as usize];
+            // Relaxed: looked at again under both leases.
+            if entry.load(Ordering::Relaxed) != 0 || !leases.try_repair(id) {
+                continue;
+            }
+            kp!("attach.repair");
+            let won = new.take_life(id).unwrap_or(false);
+            kp!("attach.life");
+            // Acquire: after whoever freed it.
+            if !won || entry.load(Ordering::Acquire) != 0 {
+                if won {
+                    new.end_life(id);
+                }
+                leases.end_repair(id);
+                continue;
+            }
+            let mut roles = Roles::default();
+            *roles.count(role) = 1;
+            let joined = self.memory.join(id, roles.word());
+            leases.end_repair(id);
+            if joined {
+                return Ok((lease, id));
+            }
+            self.memory.leave(&Hand::new(id), self.kind.block_of);
+            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "shared-memory channel: disconnected"));
+        }
+        let most = self.memory.entries().len() - 1;
+        Err(io::Error::new(
+            io::ErrorKind::QuotaExceeded,
+            format!(
+                "shared-memory channel: all {most} participants are taken; make it with more `participants`"
+            ),
+        ))
+    }
+
+    /// Attaches this process to a channel by a descriptor from [`issue`](Attachment::issue).
+    pub(crate) fn adopt(fd: OsHandle, id: u64, role: Role, kind: Kind) -> io::Result<Arc<Attachment>> {
+        let open = sys::borrow(&fd);
+        let refuse =
+            |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("shared-memory channel: {what}"));
+        if !sys::sealed(open) || !step("looking at its segment", sys::mappable(open))? {
+            return Err(refuse("what arrived is not a sealed segment"));
+        }
+        let identity = step("looking at its segment", sys::identity(open))?;
+        let len = step("looking at its segment", sys::len(open))?;
+        // Held throughout: two endpoints of one channel that arrive at once make one attachment.
+        let mut table = lock(&TABLE);
+        if let Some(here) = table.get(&identity).and_then(Weak::upgrade) {
+            drop(table);
+            if here.kind.fingerprint != kind.fingerprint {
+                return Err(refuse("it is of another message type"));
+            }
+            here.merge(id, role)?;
+            // Its lease goes with the descriptor; nothing names the id any more.
+            drop(fd);
+            return Ok(here);
+        }
+        if len < PAGE {
+            return Err(refuse("its segment is shorter than a header"));
+        }
+        let mapping = step("mapping its segment", sys::map(open, len))?;
+        kp!("adopt.mapped");
+        let geometry = step("attaching", header(&mapping).meta.read(len, kind.fingerprint))?;
+        let memory = view(&mapping, geometry);
+        let mut roles = Roles::default();
+        *roles.count(role) = 1;
+        let entry = memory.entries().get(id as usize).filter(|_| id != 0);
+        // Acquire: after whoever issued it.
+        if entry.is_none_or(|entry| entry.load(Ordering::Acquire) != roles.word()) {
+            return Err(refuse("its participant is not there"));
+        }
+        let own = step("opening its segment again", sys::reopen(open))?;
+        if !ByteLocks(sys::borrow(&own)).alive(id) {
+            return Err(refuse("its lease has ended"));
+        }
+        kp!("adopt.own");
+        let attached = Self::new(memory, id, kind, identity, roles, own, mapping);
+        table.insert(identity, Arc::downgrade(&attached));
+        drop(fd); // The mapping keeps the lease.
+        kp!("adopt.done");
+        Ok(attached)
+    }
+
+    /// An endpoint came to a process that is attached already: its participant hands the role over.
+    fn merge(&self, id: u64, role: Role) -> io::Result<()> {
+        if id == self.me || id == 0 || id as usize >= self.memory.entries().len() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "shared-memory channel: no such participant",
+            ));
+        }
+        self.add(role)?;
+        let _alone = lock(&self.repairing);
+        self.memory.leave(&Hand::new(id), self.kind.block_of);
+        Ok(())
+    }
+
+    /// Counts one more endpoint of this process.
+    pub(crate) fn add(&self, role: Role) -> io::Result<()> {
+        let mut roles = lock(&self.roles);
+        if *roles.count(role) == entry::MAX_ENDPOINTS {
+            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, "too many endpoints in one process"));
+        }
+        *roles.count(role) += 1;
+        if *roles.count(role) > 1 {
+            // Release: a count that others read.
+            self.memory.entries()[self.me as usize].store(roles.word(), Ordering::Release);
+        } else if !self.memory.join(self.me, roles.word()) {
+            *roles.count(role) -= 1;
+            self.memory.entries()[self.me as usize].store(roles.word(), Ordering::Release);
+            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "shared-memory channel: disconnected"));
+        }
+        Ok(())
+    }
+
+    /// Counts one endpoint less; the last of a role tells the others. Leaving altogether is the drop's.
+    pub(crate) fn remove(&self, role: Role) {
+        let mut roles = lock(&self.roles);
+        *roles.count(role) -= 1;
+        let word = roles.word();
+        if *roles.count(role) > 0 {
+            self.memory.entries()[self.me as usize].store(word, Ordering::Release); // Release: as in `add`.
+        } else {
+            let hand = lock(&self.repairing);
+            self.memory.leave_role(&hand, word, role == Role::Receiver, self.kind.block_of);
+        }
+    }
+
+    fn leases(&self) -> ByteLocks<'_> {
+        ByteLocks(sys::borrow(&self.fd))
+    }
+
+    /// Looks who is dead, and whether a peer has scribbled; repairs. True if anything changed.
+    pub(crate) fn inspect(&self) -> bool {
+        self.looked.store(micros(), Ordering::Relaxed); // Relaxed: a time, nothing rides on it.
+        if let Err(what) = self.memory.check() {
+            // The first finding stays.
+            return self.corrupt.set(what).is_ok();
+        }
+        // Another thread at it will wake us.
+        match self.repairing.try_lock() {
+            Ok(hand) => self.memory.recover_all(&hand, &self.leases(), self.kind.block_of),
+            Err(_) => false,
+        }
+    }
+
+    /// As [`inspect`](Attachment::inspect), at most once a millisecond.
+    pub(crate) fn glance(&self) -> bool {
+        let now = micros();
+        if now.saturating_sub(self.looked.load(Ordering::Relaxed)) < 1000 {
+            return false;
+        }
+        self.inspect()
+    }
+
+    /// What a peer was found to have scribbled.
+    pub(crate) fn corrupt(&self) -> Option<&'static str> {
+        self.corrupt.get().copied()
+    }
+
+    /// Says that a peer has scribbled.
+    pub(crate) fn found_corrupt(&self, what: &'static str) {
+        // The first finding stays.
+        let _ = self.corrupt.set(what);
+    }
+
+    /// Allocates the first `len` bytes of a block of ours, if that was not done before.
+    pub(crate) fn commit(&self, block: usize, len: usize) -> io::Result<()> {
+        let committed = &self.memory.blocks()[block].committed;
+        let have = committed.load(Ordering::Relaxed); // Relaxed: the block is ours.
+        if len as u64 <= have {
+            return Ok(());
+        }
+        // In powers of two, so that a block that grows slowly asks seldom.
+        let size = self.memory.geometry.block_size;
+        let want = len.next_power_of_two().clamp(PAGE, size);
+        let offset = self.memory.geometry.data_offset() + block * size;
+        sys::allocate(sys::borrow(&self.fd), offset, want)?;
+        kp!("block.committed");
+        committed.store(want as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Gives the memory of a block of ours back to the system, if it is much.
+    pub(crate) fn trim(&self, block: usize) {
+        let committed = &self.memory.blocks()[block].committed;
+        if committed.load(Ordering::Relaxed) <= KEPT {
+            return;
+        }
+        // In this order: a block that seems uncommitted is allocated again, one that seems committed is used.
+        committed.store(0, Ordering::Relaxed);
+        let size = self.memory.geometry.block_size;
+        let offset = self.memory.geometry.data_offset() + block * size;
+        // If it fails, the memory is kept, and was paid for.
+        let _ = sys::release(sys::borrow(&self.fd), offset, size);
+    }
+
+    /// Whether this process was forked from the one that attached.
+    #[inline]
+    pub(crate) fn forked(&self) -> bool {
+        self.fork.forked()
+    }
+}
+
+/// A free block keeps so much memory; what a larger message took is given back.
+const KEPT: u64 = 1 << 20;
+
+fn micros() -> u64 {
+    EPOCH.elapsed().as_micros() as u64 + 1000
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        if self.forked() {
+            // The mapping is not ours (MADV_DONTFORK), nor is the membership. The descriptor is a copy, and
+            // stays open until this process ends, as everything else that it inherited.
+            return;
+        }
+        let hand = Hand::new(self.me);
+        self.memory.leave(&hand, self.kind.block_of);
+        unmap(&mut self.mapping);
+        close(&mut self.fd);
+        let mut table = lock(&TABLE);
+        if table.get(&self.identity).is_some_and(|weak| weak.strong_count() == 0) {
+            table.remove(&self.identity);
+        }
+    }
+}
+
+use raw::{close, header, unmap, view};
+
+/// The few lines that know where the mapping lies.
+#[allow(unsafe_code)]
+mod raw {
+    use super::{Geometry, Header, ManuallyDrop, Memory, MmapRaw, NonNull, OsHandle, PAGE};
+
+    /// The header of a mapping of at least a page.
+    pub(super) fn header(mapping: &MmapRaw) -> &Header {
+        assert!(mapping.len() >= PAGE);
+        // SAFETY: a page lies there, as aligned; a header is shorter, and of atomics only, valid whatever
+        // bytes they hold.
+        unsafe { &*mapping.as_mut_ptr().cast::<Header>() }
+    }
+
+    /// A view of a mapping as long as the geometry says.
+    pub(super) fn view(mapping: &MmapRaw, geometry: Geometry) -> Memory {
+        assert!(mapping.len() >= geometry.len());
+        let base = NonNull::new(mapping.as_mut_ptr()).expect("a mapping is somewhere");
+        // SAFETY: so many bytes are mapped there, checked above, until `unmap` at the attachment's end; every
+        // endpoint keeps its attachment alive as long as it uses the view. All access is through atomics.
+        unsafe { Memory::mapped(base, geometry) }
+    }
+
+    /// Ends the mapping, and with it the life lease.
+    pub(super) fn unmap(mapping: &mut ManuallyDrop<MmapRaw>) {
+        // SAFETY: called once, by the attachment's drop, when no endpoint is left.
+        unsafe { ManuallyDrop::drop(mapping) }
+    }
+
+    /// Closes the descriptor.
+    pub(super) fn close(fd: &mut ManuallyDrop<OsHandle>) {
+        // SAFETY: as `unmap`.
+        unsafe { ManuallyDrop::drop(fd) }
+    }
+}

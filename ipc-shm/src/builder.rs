@@ -1,0 +1,135 @@
+//! How a channel is made.
+
+use std::io;
+
+use ipc_core::{Receiver, Route, Sender};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::attachment::{Attachment, Role};
+use crate::endpoint::Endpoint;
+use crate::ends::{Codec, Rx, Tx};
+use crate::layout::{Geometry, LINE, MAX_PARTICIPANTS, PAGE};
+use crate::pod::{self, Plain, Pod};
+use crate::typed::Typed;
+
+/// Makes channels in shared memory.
+///
+/// A channel is one anonymous segment, that goes when the last process that uses it has gone, however it
+/// goes. Its memory is what its slots need, and a page or two; blocks, for messages above the inline
+/// size, take address space only, until they are used.
+///
+/// ```
+/// let (tx, rx) = ipc_shm::Builder::new(64).max_message(1 << 20).typed::<String>()?;
+/// tx.send("hello".to_owned())?;
+/// assert_eq!(rx.recv()?, "hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Builder {
+    capacity: usize,
+    inline: usize,
+    max_message: Option<usize>,
+    participants: usize,
+}
+
+/// The default of [`Builder::inline`].
+const INLINE: usize = 240;
+/// The default of [`Builder::participants`].
+const PARTICIPANTS: usize = 127;
+/// Address space of a channel's blocks, if nothing else is asked for.
+const SPACE: usize = 1 << 34;
+const LEAST_MESSAGE: usize = 1 << 20;
+const MOST_MESSAGE: usize = 1 << 30;
+/// Blocks beyond the capacity: for messages that are being written, or lent.
+const SPARE_BLOCKS: usize = 16;
+
+impl Builder {
+    /// A channel with room for exactly `capacity` messages.
+    pub fn new(capacity: usize) -> Builder {
+        Builder { capacity, inline: INLINE, max_message: None, participants: PARTICIPANTS }
+    }
+
+    /// How large an encoded message may be to lie in the ring itself; larger ones take a block, and about
+    /// twice the time. 240 bytes if not set, rounded up to fill cache lines. Not for plain data, whose
+    /// size is known.
+    pub fn inline(mut self, bytes: usize) -> Builder {
+        self.inline = bytes;
+        self
+    }
+
+    /// The largest message, encoded. If not set, 16 GiB of address space shared by `capacity` and a few
+    /// more messages: between 1 MiB and 1 GiB.
+    pub fn max_message(mut self, bytes: usize) -> Builder {
+        self.max_message = Some(bytes);
+        self
+    }
+
+    /// How many processes can be attached at once, endpoints in transit included: 127 if not set, 1023 at
+    /// most.
+    pub fn participants(mut self, most: usize) -> Builder {
+        self.participants = most;
+        self
+    }
+
+    /// Makes a channel of any serde type.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the numbers cannot be, `OutOfMemory` and the like if the system has no memory
+    /// or no descriptor left, `Unsupported` on systems that this crate does not know yet. The error says
+    /// at which step. Nothing is left behind.
+    pub fn typed<T: Serialize + DeserializeOwned>(
+        &self,
+    ) -> io::Result<(Sender<T, Typed>, Receiver<T, Typed>)> {
+        let stride = self.inline.checked_add(16).and_then(|bytes| bytes.checked_next_multiple_of(LINE));
+        let blocks = self.capacity.saturating_add(SPARE_BLOCKS);
+        let largest = self.max_message.unwrap_or_else(|| (SPACE / blocks).clamp(LEAST_MESSAGE, MOST_MESSAGE));
+        self.make(stride, blocks, largest)
+    }
+
+    /// Makes a channel of plain data.
+    ///
+    /// # Errors
+    ///
+    /// As [`typed`](Builder::typed).
+    pub fn pod<T: Plain>(&self) -> io::Result<(Sender<T, Pod>, Receiver<T, Pod>)> {
+        let (payload, blocks) = if pod::inline::<T>() {
+            (size_of::<T>(), SPARE_BLOCKS)
+        } else {
+            (8, self.capacity.saturating_add(SPARE_BLOCKS))
+        };
+        self.make((payload + 8).checked_next_multiple_of(LINE), blocks, size_of::<T>())
+    }
+
+    fn make<T, C>(
+        &self,
+        stride: Option<usize>,
+        blocks: usize,
+        largest: usize,
+    ) -> io::Result<(Sender<T, C>, Receiver<T, C>)>
+    where
+        C: Codec<T> + Route<T, Tx = Tx<T, C>, Rx = Rx<T, C>>,
+    {
+        let invalid = |what: &str| {
+            io::Error::new(io::ErrorKind::InvalidInput, format!("shared-memory channel: {what}"))
+        };
+        if self.participants > MAX_PARTICIPANTS {
+            return Err(invalid("at most 1023 participants"));
+        }
+        if self.capacity == 0 {
+            return Err(invalid("capacity 0 (rendezvous) is there on the thread route only"));
+        }
+        let block = largest.max(1).checked_next_multiple_of(PAGE);
+        let (Some(stride), Some(block)) = (stride, block) else {
+            return Err(invalid("messages cannot be so large"));
+        };
+        let geometry =
+            Geometry::new(self.capacity as u64, stride, self.participants, blocks, block).map_err(invalid)?;
+        let attachment = Attachment::create(geometry, C::kind())?;
+        let tx = Endpoint::counted(attachment.clone(), Role::Sender);
+        let rx = Endpoint::counted(attachment, Role::Receiver);
+        Ok((Sender::new(Tx::new(tx)), Receiver::new(Rx::new(rx))))
+    }
+}

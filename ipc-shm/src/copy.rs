@@ -1,0 +1,212 @@
+//! Bytes into and out of shared memory, whatever a peer does to them meanwhile.
+//!
+//! Other processes may write these bytes while we read them, if they break the protocol. So the compiler
+//! must not be told that they stand still: short copies go word by word through relaxed atomics, long ones
+//! through the processor's own string move in an `asm!` block, which the compiler cannot look into. What
+//! comes out is some bytes; only peers that keep the protocol make them the message.
+
+// `asm!`, and views of bytes that are about to be filled.
+#![allow(unsafe_code)]
+
+use bytemuck::{AnyBitPattern, NoUninit};
+
+use crate::layout::LINE;
+use crate::sync::{AtomicU64, Ordering::Relaxed};
+
+/// From this length on the string move is faster than words.
+#[cfg(all(target_arch = "x86_64", not(loom)))]
+const LONG: usize = 512;
+
+/// Words that `len` bytes take.
+#[inline]
+pub(crate) const fn words(len: usize) -> usize {
+    len.div_ceil(8)
+}
+
+/// Copies `bytes` to the beginning of `to`.
+///
+/// # Panics
+///
+/// If they do not fit.
+#[inline]
+pub(crate) fn write_bytes(to: &[AtomicU64], bytes: &[u8]) {
+    let to = &to[..words(bytes.len())];
+    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    if bytes.len() >= LONG {
+        // SAFETY: `to` covers at least `bytes.len()` bytes, checked above; the destination is memory of
+        // atomics, so writing it through a shared reference is allowed.
+        return unsafe { string_move(bytes.as_ptr(), to.as_ptr().cast::<u8>().cast_mut(), bytes.len()) };
+    }
+    let (whole, rest) = bytes.split_at(bytes.len() & !7);
+    for (word, bytes) in to.iter().zip(whole.chunks_exact(8)) {
+        // Relaxed: the state word's Release publishes it (E1).
+        word.store(u64::from_ne_bytes(bytes.try_into().expect("eight bytes")), Relaxed);
+    }
+    if !rest.is_empty() {
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        to[to.len() - 1].store(u64::from_ne_bytes(last), Relaxed);
+    }
+}
+
+/// Copies the first bytes of `from` to `bytes`.
+///
+/// # Panics
+///
+/// If there are not so many.
+#[inline]
+pub(crate) fn read_bytes(from: &[AtomicU64], bytes: &mut [u8]) {
+    let from = &from[..words(bytes.len())];
+    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    if bytes.len() >= LONG {
+        // SAFETY: `from` covers at least `bytes.len()` bytes, checked above; `bytes` is ours alone. A peer
+        // that writes the source meanwhile changes which bytes arrive, nothing else.
+        return unsafe { string_move(from.as_ptr().cast::<u8>(), bytes.as_mut_ptr(), bytes.len()) };
+    }
+    let whole = bytes.len() & !7;
+    let (whole, rest) = bytes.split_at_mut(whole);
+    for (word, bytes) in from.iter().zip(whole.chunks_exact_mut(8)) {
+        // Relaxed: the state word's Acquire came before (E1).
+        bytes.copy_from_slice(&word.load(Relaxed).to_ne_bytes());
+    }
+    if !rest.is_empty() {
+        let last = from[from.len() - 1].load(Relaxed).to_ne_bytes();
+        rest.copy_from_slice(&last[..rest.len()]);
+    }
+}
+
+/// Appends the first `len` bytes of `from` to `bytes`.
+pub(crate) fn append_bytes(from: &[AtomicU64], len: usize, bytes: &mut Vec<u8>) {
+    let old = bytes.len();
+    bytes.resize(old + len, 0);
+    read_bytes(from, &mut bytes[old..]);
+}
+
+/// Copies a value of plain data to the beginning of `to`.
+#[inline]
+pub(crate) fn write_value<T: NoUninit>(to: &[AtomicU64], value: &T) {
+    write_bytes(to, bytemuck::bytes_of(value));
+}
+
+/// Reads a value of plain data from the beginning of `from`: any bytes are one.
+#[inline]
+pub(crate) fn read_value<T: NoUninit + AnyBitPattern>(from: &[AtomicU64]) -> T {
+    let mut value = T::zeroed();
+    read_bytes(from, bytemuck::bytes_of_mut(&mut value));
+    value
+}
+
+/// As [`read_bytes`], out of a slot's payload that is about to be freed: and touches each of its lines.
+///
+/// A line that a receiver only reads stays shared between the two processors, and the sender's next write
+/// to it has to ask for it alone, which costs more than all the rest. A line that the receiver has written
+/// moves over as a whole. So it stores into each line what it has just read there.
+#[inline(always)]
+pub(crate) fn take_bytes(from: &[AtomicU64], bytes: &mut [u8]) {
+    read_bytes(from, bytes);
+    touch_lines(from, words(bytes.len()));
+}
+
+/// Writes into each line that the first `words` words of a payload lie in, but for the first, whose state
+/// word is written anyway.
+#[inline(always)]
+pub(crate) fn touch_lines(payload: &[AtomicU64], words: usize) {
+    // The payload begins at the second word of a line.
+    for word in payload[..words].iter().skip(LINE / 8 - 1).step_by(LINE / 8) {
+        // Relaxed: the slot is ours; what was read there goes back.
+        word.store(word.load(Relaxed), Relaxed);
+    }
+}
+
+/// As [`read_value`], touching lines as [`take_bytes`].
+#[inline(always)]
+pub(crate) fn take_value<T: NoUninit + AnyBitPattern>(from: &[AtomicU64]) -> T {
+    let mut value = T::zeroed();
+    take_bytes(from, bytemuck::bytes_of_mut(&mut value));
+    value
+}
+
+/// `rep movsb`.
+///
+/// # Safety
+///
+/// `len` bytes can be read at `from` and written at `to`, and do not overlap.
+#[cfg(all(target_arch = "x86_64", not(loom)))]
+#[inline]
+unsafe fn string_move(from: *const u8, to: *mut u8, len: usize) {
+    // SAFETY: the caller's promise; the direction flag is clear, as the ABI has it, and `rep movsb`
+    // changes nothing but the three registers and the destination.
+    unsafe {
+        std::arch::asm!(
+            "rep movsb",
+            inout("rcx") len => _,
+            inout("rsi") from => _,
+            inout("rdi") to => _,
+            options(nostack, preserves_flags)
+        );
+    }
+}
+
+/// Asks for the cache line of `word` to be fetched for writing: it is about to be filled, or freed.
+#[inline(always)]
+pub(crate) fn prefetch_for_writing(word: &AtomicU64) {
+    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    // SAFETY: a prefetch is a hint; it faults on no address and changes nothing.
+    unsafe {
+        std::arch::asm!(
+            "prefetchw [{}]",
+            in(reg) std::ptr::from_ref(word),
+            options(nostack, preserves_flags, readonly)
+        );
+    }
+    #[cfg(all(target_arch = "aarch64", not(loom)))]
+    // SAFETY: a prefetch is a hint; it faults on no address and changes nothing.
+    unsafe {
+        std::arch::asm!(
+            "prfm pstl1keep, [{}]",
+            in(reg) std::ptr::from_ref(word),
+            options(nostack, preserves_flags, readonly)
+        );
+    }
+    #[cfg(any(loom, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+    let _ = word;
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn memory(words: usize) -> Vec<AtomicU64> {
+        (0..words).map(|_| AtomicU64::new(u64::MAX)).collect()
+    }
+
+    #[test]
+    fn every_length_comes_back_and_nothing_beyond_it_is_touched() {
+        let source: Vec<u8> = (0..2000u32).map(|i| (i * 7 + 1) as u8).collect();
+        for len in (0..70).chain([511, 512, 513, 1000, 1999]) {
+            let memory = memory(words(len) + 1);
+            write_bytes(&memory, &source[..len]);
+            assert_eq!(memory[words(len)].load(Relaxed), u64::MAX);
+            let mut back = vec![0; len];
+            read_bytes(&memory, &mut back);
+            assert_eq!(back, source[..len]);
+            let mut appended = vec![9];
+            append_bytes(&memory, len, &mut appended);
+            assert_eq!(appended[1..], source[..len]);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "range end index")]
+    fn more_than_fits_is_refused() {
+        write_bytes(&memory(2), &[0; 17]);
+    }
+
+    #[test]
+    fn values_keep_their_bits() {
+        let value = [1.5f32, -0.0, f32::NAN, 7.0, 8.0];
+        let memory = memory(3);
+        write_value(&memory, &value);
+        assert_eq!(read_value::<[f32; 5]>(&memory).map(f32::to_bits), value.map(f32::to_bits));
+    }
+}

@@ -1,0 +1,378 @@
+//! What all shared-memory endpoints have in common, whatever their messages look like.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ipc_core::error::DisconnectCause;
+use ipc_core::handle;
+use ipc_core::wait::{Doorbell, Woken, until};
+use ipc_core::{Patience, RecvTimeoutError, Unreadable, Unsendable};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+
+use crate::attachment::{Attachment, Kind, Role};
+use crate::doorbell::{Barrier, Side, Ticket};
+use crate::layout::{entry, members};
+use crate::memory::{Memory, Slot};
+use crate::ring::{Hand, NotYet, Sink};
+use crate::sys;
+
+/// One end: a share in the attachment, and what this handle remembers.
+pub(crate) struct Endpoint {
+    /// A copy of the attachment's: one step less on the hot path.
+    pub(crate) memory: Memory,
+    pub(crate) hand: Hand,
+    pub(crate) barrier: Barrier,
+    fork: sys::ForkCheck,
+    role: Role,
+    /// How long a wait spins before it sleeps, in tries; grows when spinning pays.
+    spins: AtomicU32,
+    /// Messages that could not be read and are still to be told of.
+    unread: Mutex<VecDeque<Unreadable>>,
+    any_unread: AtomicBool,
+    pub(crate) attachment: Arc<Attachment>,
+}
+
+/// Why an operation of this side failed for good.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Failed {
+    Timeout,
+    Disconnected,
+    Unsendable(Unsendable),
+}
+
+impl Endpoint {
+    /// An endpoint that is counted already.
+    pub(crate) fn counted(attachment: Arc<Attachment>, role: Role) -> Endpoint {
+        Endpoint {
+            memory: attachment.memory,
+            hand: Hand::new(attachment.me),
+            barrier: attachment.barrier,
+            fork: attachment.fork,
+            role,
+            spins: AtomicU32::new(first_spins()),
+            unread: Mutex::default(),
+            any_unread: AtomicBool::new(false),
+            attachment,
+        }
+    }
+
+    /// Keeps for the next call that a message could not be read.
+    #[cold]
+    pub(crate) fn unread(&self, cause: Unreadable) {
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        unread.push_back(cause);
+        self.any_unread.store(true, Ordering::Relaxed); // Relaxed: the lock orders the rest.
+    }
+
+    /// Tells of a message that could not be read, if that is still to be told.
+    #[inline]
+    pub(crate) fn check_unread(&self) -> Result<(), RecvTimeoutError> {
+        if self.any_unread.load(Ordering::Relaxed) { self.tell_unread() } else { Ok(()) }
+    }
+
+    #[cold]
+    fn tell_unread(&self) -> Result<(), RecvTimeoutError> {
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = unread.pop_front();
+        self.any_unread.store(!unread.is_empty(), Ordering::Relaxed);
+        first.map_or(Ok(()), |cause| Err(RecvTimeoutError::Unreadable(cause)))
+    }
+
+    #[inline]
+    pub(crate) fn forked(&self) -> bool {
+        self.fork.forked()
+    }
+
+    /// Our own bell, and the other side's.
+    fn side(&self) -> Side {
+        match self.role {
+            Role::Sender => Side::Senders,
+            Role::Receiver => Side::Receivers,
+        }
+    }
+
+    /// Tells receivers of `n` messages.
+    #[inline(always)]
+    pub(crate) fn told_receivers(&self, n: u64) {
+        self.memory.ring(Side::Receivers, n, self.barrier);
+    }
+
+    /// Tells senders of room for `n` messages.
+    #[inline(always)]
+    pub(crate) fn told_senders(&self, n: u64) {
+        self.memory.ring(Side::Senders, n, self.barrier);
+    }
+
+    /// Tries to send until it is done, or `patience` is used up.
+    #[cold]
+    pub(crate) fn send_slow(
+        &self,
+        patience: Patience,
+        mut attempt: impl FnMut() -> Result<u64, NotYet>,
+    ) -> Result<u64, Failed> {
+        let tried = until(self, patience, || match attempt() {
+            Ok(sent) => Some(Ok(sent)),
+            Err(NotYet::Closed) => Some(Err(Failed::Disconnected)),
+            Err(NotYet::Busy) => {
+                let what = self.attachment.corrupt()?;
+                Some(Err(Failed::Unsendable(Unsendable::Corrupt(what))))
+            }
+        });
+        tried.unwrap_or(Err(Failed::Timeout))
+    }
+
+    /// Lends a block with memory for `len` bytes; waits for one.
+    pub(crate) fn loan(&self, len: usize, patience: Patience) -> Result<usize, Failed> {
+        let limit = self.memory.geometry.block_size;
+        if self.forked() {
+            return Err(Failed::Unsendable(Unsendable::Forked));
+        }
+        if len > limit {
+            return Err(Failed::Unsendable(Unsendable::TooLarge { limit }));
+        }
+        let attempt = || {
+            if self.memory.closed() {
+                return Err(NotYet::Closed);
+            }
+            self.memory.loan_block(&self.hand).map(|block| block as u64).ok_or(NotYet::Busy)
+        };
+        let block = match attempt() {
+            Ok(block) => block,
+            Err(NotYet::Closed) => return Err(Failed::Disconnected),
+            Err(NotYet::Busy) => self.send_slow(patience, attempt)?,
+        } as usize;
+        if self.attachment.commit(block, len).is_err() {
+            self.return_block(block);
+            return Err(Failed::Unsendable(Unsendable::OutOfMemory));
+        }
+        self.memory.set_block_len(block, len);
+        Ok(block)
+    }
+
+    /// Gives a block of ours back, and tells senders.
+    pub(crate) fn return_block(&self, block: usize) {
+        self.attachment.trim(block);
+        self.memory.free_block(block);
+        self.told_senders(1);
+    }
+
+    /// Publishes a block of ours as the next message; waits for room. The block is still ours if it fails.
+    pub(crate) fn send_block(&self, block: usize, header: u64, patience: Patience) -> Result<(), Failed> {
+        let attempt = || {
+            self.memory.send(&self.hand, 1, |slot, pos| {
+                slot.payload[0].store(header, Ordering::Relaxed); // Relaxed: E1 publishes it.
+                self.memory.fly_block(block, pos);
+            })
+        };
+        match attempt() {
+            Ok(_) => {}
+            Err(NotYet::Closed) => return Err(Failed::Disconnected),
+            Err(NotYet::Busy) => {
+                self.send_slow(patience, attempt)?;
+            }
+        }
+        self.told_receivers(1);
+        Ok(())
+    }
+
+    /// Receives into `sink` until it is done, or `patience` is used up; `Ok` with how many messages.
+    #[inline(always)]
+    pub(crate) fn receive(
+        &self,
+        k: u64,
+        patience: Patience,
+        sink: &mut impl Sink,
+    ) -> Result<u64, RecvTimeoutError> {
+        if self.forked() {
+            return Err(RecvTimeoutError::Unreadable(Unreadable::Forked));
+        }
+        match self.memory.receive(&self.hand, k, sink) {
+            Ok(received) => Ok(received),
+            Err(_) => self.receive_slow(k, patience, sink),
+        }
+    }
+
+    #[cold]
+    fn receive_slow(
+        &self,
+        k: u64,
+        patience: Patience,
+        sink: &mut impl Sink,
+    ) -> Result<u64, RecvTimeoutError> {
+        let mut attempt = || match self.memory.receive(&self.hand, k, sink) {
+            Ok(received) => Some(Ok(received)),
+            Err(_) if self.memory.closed() && self.memory.finished(self.hand.me) => {
+                // Others that sleep must come to the same conclusion.
+                self.memory.ring_all(Side::Receivers);
+                Some(Err(RecvTimeoutError::Disconnected))
+            }
+            Err(_) => {
+                let what = self.attachment.corrupt()?;
+                Some(Err(RecvTimeoutError::Unreadable(Unreadable::Corrupt(what))))
+            }
+        };
+        if patience == Patience::Never {
+            // Disconnected must be told at once, not only when somebody glances around.
+            if let Some(done) = attempt() {
+                return done;
+            }
+        }
+        until(self, patience, attempt).unwrap_or(Err(RecvTimeoutError::Timeout))
+    }
+
+    fn flags(&self) -> u64 {
+        if self.forked() {
+            return 0;
+        }
+        self.memory.members().load(Ordering::Acquire)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        if self.forked() { 0 } else { self.memory.len() }
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.memory.geometry.capacity as usize
+    }
+
+    pub(crate) fn is_disconnected(&self) -> bool {
+        let gone = match self.role {
+            Role::Sender => members::RECEIVERS_GONE,
+            Role::Receiver => members::SENDERS_GONE,
+        };
+        if self.flags() & gone == 0 && !self.forked() {
+            self.attachment.glance();
+        }
+        self.flags() & gone != 0
+    }
+
+    pub(crate) fn disconnect_cause(&self) -> Option<DisconnectCause> {
+        if !self.is_disconnected() {
+            return None;
+        }
+        let died = match self.role {
+            Role::Sender => members::RECEIVERS_DIED,
+            Role::Receiver => members::SENDERS_DIED,
+        };
+        Some(if self.flags() & died != 0 { DisconnectCause::Died } else { DisconnectCause::Dropped })
+    }
+
+    pub(crate) fn count(&self, role: Role) -> usize {
+        if self.forked() {
+            return 0;
+        }
+        let count = match role {
+            Role::Sender => entry::senders,
+            Role::Receiver => entry::receivers,
+        };
+        // Relaxed: a number for people.
+        self.memory.entries()[1..].iter().map(|entry| count(entry.load(Ordering::Relaxed))).sum()
+    }
+
+    pub(crate) fn same_channel(&self, other: &Endpoint) -> bool {
+        Arc::ptr_eq(&self.attachment, &other.attachment)
+    }
+
+    pub(crate) fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Asked first: issuing a participant for a message that cannot carry it would be for nothing.
+        handle::carried().map_err(ser::Error::custom)?;
+        if self.forked() {
+            return Err(ser::Error::custom(Unsendable::Forked));
+        }
+        let (lease, id) = self.attachment.issue(self.role).map_err(ser::Error::custom)?;
+        let index = handle::attach(lease).map_err(ser::Error::custom)?;
+        (index, id).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+        role: Role,
+        kind: Kind,
+    ) -> Result<Endpoint, D::Error> {
+        let (index, id) = <(u32, u64)>::deserialize(deserializer)?;
+        let lease = handle::take(index)
+            .ok_or_else(|| de::Error::custom("the descriptor of a channel end did not arrive"))?;
+        let attachment = Attachment::adopt(lease, id, role, kind).map_err(de::Error::custom)?;
+        Ok(Endpoint::counted(attachment, role))
+    }
+}
+
+impl Clone for Endpoint {
+    /// # Panics
+    ///
+    /// If this process has 2^24 - 1 endpoints of this role.
+    fn clone(&self) -> Self {
+        if !self.forked() {
+            self.attachment.add(self.role).expect("an endpoint of this role is here already");
+        }
+        Endpoint::counted(self.attachment.clone(), self.role)
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        if !self.forked() {
+            self.attachment.remove(self.role);
+        }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint").field("role", &self.role).field("me", &self.hand.me).finish()
+    }
+}
+
+/// Tries before the first sleep. On one processor spinning only keeps the other side from running.
+fn first_spins() -> u32 {
+    if sys::cpus() > 1 { MOST_SPINS } else { 0 }
+}
+
+const MOST_SPINS: u32 = 64;
+
+impl Doorbell for Endpoint {
+    type Ticket = Ticket;
+
+    fn announce(&self) -> Ticket {
+        self.memory.announce(self.side())
+    }
+
+    fn withdraw(&self, ticket: Ticket) {
+        self.memory.withdraw(self.side(), &ticket);
+    }
+
+    fn sleep(&self, ticket: Ticket, timeout: Duration) -> Woken {
+        self.memory.sleep(self.side(), &ticket, timeout)
+    }
+
+    fn inspect(&self) -> bool {
+        self.attachment.inspect()
+    }
+
+    fn glance(&self) -> bool {
+        self.attachment.glance()
+    }
+
+    fn pass_on(&self) {
+        self.memory.ring(self.side(), 1, self.barrier);
+    }
+
+    fn spins(&self) -> u32 {
+        self.spins.load(Ordering::Relaxed) // Relaxed: a hint of this handle.
+    }
+
+    fn spun(&self, _enough: bool) {}
+}
+
+/// The block in a slot whose message never lies in one.
+pub(crate) fn never_in_block(_slot: Slot<'_>) -> Option<u64> {
+    None
+}
+
+/// The block in a slot whose message always lies in one.
+pub(crate) fn always_in_block(slot: Slot<'_>) -> Option<u64> {
+    Some(slot.payload[0].load(Ordering::Relaxed)) // Relaxed: after the slot's Acquire, E1.
+}

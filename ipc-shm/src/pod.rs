@@ -1,0 +1,470 @@
+//! Channels of plain data: messages are copied as they lie, and can be lent where they lie.
+//!
+//! `T` is anything whose bytes are its value: `bytemuck::NoUninit + AnyBitPattern`, which bytemuck's derives
+//! check. Up to 1 KiB it lies in the ring itself, above that in a block of its own.
+//!
+//! ```
+//! let (tx, rx) = ipc_shm::pod::bounded::<[u64; 8]>(64)?;
+//! tx.send([7; 8])?;
+//! assert_eq!(rx.recv()?, [7; 8]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+// Lends references into blocks and slots.
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+
+use bytemuck::{AnyBitPattern, NoUninit};
+use ipc_core::error::{RecvTimeoutError, SendError, SendManyError, SendTimeoutError};
+use ipc_core::route::{Borrow, Loan as LoanRoute, Receive, Transmit};
+use ipc_core::{Patience, Route, Unreadable, Unsendable};
+
+use crate::attachment::Kind;
+use crate::builder::Builder;
+use crate::copy;
+use crate::endpoint::{Endpoint, Failed, always_in_block, never_in_block};
+use crate::ends::{Codec, Rx, Tx};
+use crate::hold::{Borrower, Hold};
+use crate::layout::Fingerprint;
+use crate::memory::Slot;
+use crate::repair::BlockOf;
+use crate::ring::{After, Sink};
+
+/// The route of plain data through shared memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Pod;
+
+/// The sending end of a channel of plain data.
+pub type Sender<T> = ipc_core::Sender<T, Pod>;
+/// The receiving end of a channel of plain data.
+pub type Receiver<T> = ipc_core::Receiver<T, Pod>;
+
+/// Plain data: `Copy`, every bit pattern valid, no padding.
+pub trait Plain: NoUninit + AnyBitPattern {}
+impl<T: NoUninit + AnyBitPattern> Plain for T {}
+
+/// Makes a channel of plain data with room for `capacity` messages.
+///
+/// Full is exactly `capacity` messages. As in [`Builder`], with its defaults.
+///
+/// # Errors
+///
+/// As [`Builder::pod`].
+pub fn bounded<T: Plain>(capacity: usize) -> io::Result<(Sender<T>, Receiver<T>)> {
+    Builder::new(capacity).pod()
+}
+
+/// The largest message in the ring itself.
+pub(crate) const INLINE: usize = 1024;
+
+/// Whether messages of this type lie in the ring. A slot's payload is aligned to eight bytes.
+pub(crate) const fn inline<T>() -> bool {
+    size_of::<T>() <= INLINE && align_of::<T>() <= 8
+}
+
+const fn block_of<T>() -> BlockOf {
+    if inline::<T>() { never_in_block } else { always_in_block }
+}
+
+fn part<T>(_slot: Slot<'_>) -> (usize, usize) {
+    (0, size_of::<T>())
+}
+
+impl<T: Plain> Route<T> for Pod {
+    type Tx = Tx<T, Pod>;
+    type Rx = Rx<T, Pod>;
+}
+
+#[allow(private_interfaces)] // As the trait.
+impl<T> Codec<T> for Pod {
+    fn kind() -> Kind {
+        Kind { fingerprint: Fingerprint::of::<T>("pod"), block_of: block_of::<T>() }
+    }
+}
+
+impl<T: Plain> Transmit<T> for Tx<T, Pod> {
+    #[inline]
+    fn send(&self, message: T, patience: Patience) -> Result<(), SendTimeoutError<T>> {
+        let end = &self.end;
+        if !inline::<T>() {
+            return send_boxed(end, &message, patience).map_err(|failed| failed.with(message));
+        }
+        if end.forked() {
+            return Err(SendTimeoutError::Unsendable(message, Unsendable::Forked));
+        }
+        if end.memory.send(&end.hand, 1, |slot, _| copy::write_value(slot.payload, &message)).is_ok() {
+            end.told_receivers(1);
+            return Ok(());
+        }
+        send_slow(end, message, patience)
+    }
+
+    fn send_many<I: Iterator<Item = T>>(&self, mut messages: I) -> Result<usize, SendManyError<T>> {
+        let mut sent = 0;
+        let mut batch = Batch::<T>::new(self.end.memory.geometry.max_batch());
+        while batch.fill(&mut messages) {
+            while let Some(left) = batch.left() {
+                match send_batch(&self.end, left) {
+                    Ok(n) => {
+                        sent += n;
+                        batch.done(n);
+                    }
+                    Err(failed) => {
+                        let unsendable = match failed {
+                            Failed::Unsendable(cause) => Some(cause),
+                            _ => None,
+                        };
+                        return Err(SendManyError { sent, unsent: left.to_vec(), unsendable });
+                    }
+                }
+            }
+        }
+        Ok(sent)
+    }
+}
+
+#[cold]
+fn send_slow<T: Plain>(end: &Endpoint, message: T, patience: Patience) -> Result<(), SendTimeoutError<T>> {
+    let attempt = || end.memory.send(&end.hand, 1, |slot, _| copy::write_value(slot.payload, &message));
+    match end.send_slow(patience, attempt) {
+        Ok(_) => {
+            end.told_receivers(1);
+            Ok(())
+        }
+        Err(failed) => Err(failed.with(message)),
+    }
+}
+
+/// A message too large for a slot: written to a block first.
+fn send_boxed<T: Plain>(end: &Endpoint, message: &T, patience: Patience) -> Result<(), Failed> {
+    let block = end.loan(size_of::<T>(), patience)?;
+    copy::write_value(end.memory.block_words(block), message);
+    end.send_block(block, block as u64, patience).inspect_err(|_| end.return_block(block))
+}
+
+/// Sends as many as there is room for, at least one.
+fn send_batch<T: Plain>(end: &Endpoint, messages: &[T]) -> Result<usize, Failed> {
+    if !inline::<T>() {
+        send_boxed(end, &messages[0], Patience::Forever)?;
+        return Ok(1);
+    }
+    if end.forked() {
+        return Err(Failed::Unsendable(Unsendable::Forked));
+    }
+    let k = messages.len() as u64;
+    let attempt = || {
+        let mut next = messages.iter();
+        end.memory.send(&end.hand, k, |slot, _| {
+            if let Some(message) = next.next() {
+                copy::write_value(slot.payload, message);
+            }
+        })
+    };
+    let sent = match attempt() {
+        Ok(sent) => sent,
+        Err(_) => end.send_slow(Patience::Forever, attempt)?,
+    };
+    end.told_receivers(sent);
+    Ok(sent as usize)
+}
+
+/// Messages taken from an iterator before slots are claimed for them: nothing of the user's runs in between.
+struct Batch<T> {
+    messages: Vec<T>,
+    sent: usize,
+    most: usize,
+}
+
+impl<T: Copy> Batch<T> {
+    fn new(most: usize) -> Self {
+        Batch { messages: Vec::with_capacity(most), sent: 0, most }
+    }
+
+    fn fill(&mut self, from: &mut impl Iterator<Item = T>) -> bool {
+        self.messages.clear();
+        self.sent = 0;
+        self.messages.extend(from.take(self.most));
+        !self.messages.is_empty()
+    }
+
+    fn left(&self) -> Option<&[T]> {
+        let left = &self.messages[self.sent..];
+        (!left.is_empty()).then_some(left)
+    }
+
+    fn done(&mut self, n: usize) {
+        self.sent += n;
+    }
+}
+
+/// Where the values that are received go.
+trait Put<T> {
+    fn put(&mut self, value: T);
+}
+
+impl<T> Put<T> for Option<T> {
+    #[inline(always)]
+    fn put(&mut self, value: T) {
+        *self = Some(value);
+    }
+}
+
+impl<T> Put<T> for &mut Vec<T> {
+    #[inline(always)]
+    fn put(&mut self, value: T) {
+        // There is room for it: reserved before the claim.
+        self.push(value);
+    }
+}
+
+/// Reads messages out of their slots.
+struct Read<'a, V> {
+    end: &'a Endpoint,
+    values: V,
+}
+
+impl<T: Plain, V: Put<T>> Sink for (Read<'_, V>, PhantomData<T>) {
+    #[inline(always)]
+    fn block_of(&self, _slot: Slot<'_>) -> Option<u64> {
+        None
+    }
+    #[inline(always)]
+    fn inline(&mut self, slot: Slot<'_>, _pos: u64) -> After {
+        self.0.values.put(copy::take_value(slot.payload));
+        After::Free
+    }
+    /// It was lent in a block, and its borrower died.
+    fn block(&mut self, block: usize, _pos: u64) {
+        self.0.values.put(copy::read_value(self.0.end.memory.block_words(block)));
+        self.0.end.return_block(block);
+    }
+    fn corrupt(&mut self, what: &'static str) {
+        self.0.end.attachment.found_corrupt(what);
+    }
+}
+
+impl<T: Plain> Receive<T> for Rx<T, Pod> {
+    #[inline]
+    fn recv(&self, patience: Patience) -> Result<T, RecvTimeoutError> {
+        if !inline::<T>() {
+            return self.recv_ref(patience).map(|lent| lent.copied());
+        }
+        let mut read = (Read { end: &self.end, values: None }, PhantomData);
+        self.end.receive(1, patience, &mut read)?;
+        self.end.told_senders(1);
+        // There is one, since something was received; it is no invariant worth a panic.
+        read.0.values.ok_or(RecvTimeoutError::Unreadable(Unreadable::Corrupt("nothing was received")))
+    }
+
+    fn recv_many(
+        &self,
+        messages: &mut Vec<T>,
+        max: usize,
+        patience: Patience,
+    ) -> Result<usize, RecvTimeoutError> {
+        if max == 0 {
+            return Ok(0);
+        }
+        if !inline::<T>() {
+            messages.push(self.recv(patience)?);
+            let mut received = 1;
+            while received < max {
+                let Ok(message) = self.recv(Patience::Never) else { break };
+                messages.push(message);
+                received += 1;
+            }
+            return Ok(received);
+        }
+        let most = self.end.memory.geometry.max_batch();
+        let (mut received, mut patience) = (0, patience);
+        while received < max {
+            let k = most.min(max - received);
+            messages.reserve(k);
+            let mut read = (Read { end: &self.end, values: &mut *messages }, PhantomData);
+            match self.end.receive(k as u64, patience, &mut read) {
+                Ok(n) => {
+                    self.end.told_senders(n);
+                    received += n as usize;
+                }
+                Err(_) if received > 0 => break,
+                Err(error) => return Err(error),
+            }
+            // What is there belongs to this call; what is not is not waited for.
+            patience = Patience::Never;
+        }
+        Ok(received)
+    }
+}
+
+/// A message of plain data that is lent to us; dropping it acknowledges the message.
+///
+/// It is read in place. If this process is killed while it holds the guard, the message is delivered again.
+///
+/// The memory is shared: the message stands still while it is lent against peers that keep the protocol,
+/// as everything that goes through this crate does. A peer that writes where it must not can change it under
+/// the reference; where you cannot trust the peers, use [`copied`](Ref::copied) only, or `recv`.
+pub struct Ref<'a, T> {
+    hold: Hold<'a>,
+    _message: PhantomData<&'a T>,
+}
+
+impl<T: Plain> Ref<'_, T> {
+    /// How often the message was delivered, this time included. Above 1: an earlier receiver died with it,
+    /// and may have acted on it.
+    #[must_use]
+    pub fn deliveries(&self) -> u64 {
+        self.hold.deliveries()
+    }
+
+    /// A copy of the message, made without a reference to shared memory; acknowledges it.
+    #[must_use]
+    pub fn copied(self) -> T {
+        copy::read_value(self.hold.words())
+    }
+}
+
+impl<T: Plain> Deref for Ref<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        let words = self.hold.words();
+        assert!(size_of_val(words) >= size_of::<T>(), "a message fits where it lies");
+        let message = words.as_ptr().cast::<T>();
+        assert!(message.is_aligned(), "blocks are aligned to pages, inline messages need no more than words");
+        // SAFETY: initialised memory of at least this size lies there, aligned, checked above, for as long
+        // as the hold; any bytes are a `T` (`AnyBitPattern`). It does not change while it is lent: its state
+        // is Lent or Reading by us, and only the owner of a block or slot writes there (I4, I6). A peer that
+        // breaks this is out of the type's contract, said above.
+        unsafe { &*message }
+    }
+}
+
+impl<T: Plain + fmt::Debug> fmt::Debug for Ref<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: Plain> Borrow<T> for Rx<T, Pod> {
+    type Ref<'a>
+        = Ref<'a, T>
+    where
+        T: 'a;
+
+    fn recv_ref(&self, patience: Patience) -> Result<Ref<'_, T>, RecvTimeoutError> {
+        let mut borrower = Borrower::new(&self.end, block_of::<T>(), part::<T>);
+        self.end.receive(1, patience, &mut borrower)?;
+        self.end.told_senders(1);
+        match borrower.held.take() {
+            Some(hold) => Ok(Ref { hold, _message: PhantomData }),
+            None => {
+                let what = borrower.corrupt.unwrap_or("nothing was received");
+                Err(RecvTimeoutError::Unreadable(Unreadable::Corrupt(what)))
+            }
+        }
+    }
+}
+
+/// The place of a message to be sent; dropped unsent, nothing is sent.
+///
+/// It holds whatever bytes were there before. As [`Ref`], it is ours alone against peers that keep the
+/// protocol; [`write`](Loan::write) copies into it without a reference to shared memory.
+pub struct Loan<'a, T> {
+    end: &'a Endpoint,
+    block: usize,
+    _message: PhantomData<&'a mut T>,
+}
+
+impl<T: Plain> Loan<'_, T> {
+    /// Copies a message into the place.
+    pub fn write(&mut self, message: &T) {
+        copy::write_value(self.end.memory.block_words(self.block), message);
+    }
+
+    /// Sends the message, waiting for room as long as it takes. The other side sees it in place.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::send`](ipc_core::Sender::send); the loan comes back.
+    pub fn send(self) -> Result<(), SendError<Self>> {
+        let sent = if inline::<T>() {
+            self.send_inline()
+        } else {
+            self.end.send_block(self.block, self.block as u64, Patience::Forever)
+        };
+        match sent {
+            Ok(()) => {
+                if !inline::<T>() {
+                    // The block is the message now.
+                    std::mem::forget(self);
+                }
+                Ok(())
+            }
+            Err(Failed::Unsendable(cause)) => Err(SendError::Unsendable(self, cause)),
+            Err(_) => Err(SendError::Disconnected(self)),
+        }
+    }
+
+    /// A message that belongs into its slot is copied there; the block goes back.
+    fn send_inline(&self) -> Result<(), Failed> {
+        let message = copy::read_value::<T>(self.end.memory.block_words(self.block));
+        send_batch(self.end, &[message]).map(drop)
+    }
+}
+
+impl<T: Plain> Loan<'_, T> {
+    fn place(&self) -> *mut T {
+        let words = self.end.memory.block_words(self.block);
+        assert!(size_of_val(words) >= size_of::<T>() && align_of::<T>() <= crate::layout::PAGE);
+        self.end.memory.block_ptr(self.block).as_ptr().cast()
+    }
+}
+
+impl<T: Plain> Deref for Loan<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: checked in `place`: large enough, aligned to a page; mapped as long as the endpoint; any
+        // bytes are a `T`. The block is Held by us: nobody else reads or writes it (I4).
+        unsafe { &*self.place() }
+    }
+}
+
+impl<T: Plain> DerefMut for Loan<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as `deref`; and `&mut self` is the only way to it in this process, since a block is loaned
+        // to one loan at a time (CAS Free -> Held).
+        unsafe { &mut *self.place() }
+    }
+}
+
+impl<T: Plain + fmt::Debug> fmt::Debug for Loan<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T> Drop for Loan<'_, T> {
+    fn drop(&mut self) {
+        if !self.end.forked() {
+            self.end.return_block(self.block);
+        }
+    }
+}
+
+impl<T: Plain> LoanRoute<T> for Tx<T, Pod> {
+    type Size = ();
+    type Loan<'a>
+        = Loan<'a, T>
+    where
+        T: 'a;
+
+    fn loan(&self, (): (), patience: Patience) -> Result<Loan<'_, T>, SendTimeoutError<()>> {
+        let block = self.end.loan(size_of::<T>().max(1), patience).map_err(|failed| failed.with(()))?;
+        Ok(Loan { end: &self.end, block, _message: PhantomData })
+    }
+}

@@ -1,0 +1,103 @@
+//! The block pool: messages above the inline size, and messages that are lent.
+//!
+//! A large or slow write goes into a private block first and is published by its index, so that it never
+//! stands in anyone's way. A block is a whole message long; memory is allocated for what is used of it.
+//!
+//! # Life of a block
+//!
+//! ```text
+//!          loan            send                receive            acknowledge
+//!   Free ───────▶ Held(o) ───────▶ InFlight(p) ───────▶ Lent(o,p) ───────────▶ Free
+//!     ▲              │ o dies                             │ o dies  ▲
+//!     └──────────────┘                                    ▼         │ adopt
+//!                                                       Lost(p) ────┘
+//! ```
+//!
+//! What dies with a sender before its message is published is freed; a message that was published is lost
+//! to nobody: see [`repair`](crate::repair).
+
+use crate::killpoint::kp;
+use crate::layout::block;
+use crate::memory::Memory;
+use crate::ring::Hand;
+use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+/// Blocks near a participant's own place that are tried first: few blocks in turn stay in the cache.
+const NEAR: usize = 8;
+
+impl Memory {
+    /// Takes a free block: Held by us.
+    pub(crate) fn loan_block(&self, hand: &Hand) -> Option<usize> {
+        let blocks = self.blocks();
+        if blocks.is_empty() {
+            return None;
+        }
+        let home = (hand.me as usize - 1) * NEAR % blocks.len();
+        // Relaxed: a hint, bounded below.
+        let next = hand.next_block.load(Relaxed) as usize % blocks.len();
+        let near = (0..NEAR.min(blocks.len())).map(|i| (home + i) % blocks.len());
+        let all = (0..blocks.len()).map(|i| (next + i) % blocks.len());
+        for index in near.chain(all) {
+            let state = &blocks[index].state;
+            // Relaxed: the CAS decides.
+            if state.load(Relaxed) != block::FREE {
+                continue;
+            }
+            kp!("loan.cas");
+            // AcqRel: Acquire what its last reader did with it, before it freed it.
+            if state.compare_exchange(block::FREE, block::held(hand.me), AcqRel, Relaxed).is_ok() {
+                kp!("loan.held");
+                // Relaxed: ours alone until it is published.
+                blocks[index].deliveries.store(0, Relaxed);
+                hand.next_block.store(index as u64 + 1, Relaxed);
+                return Some(index);
+            }
+        }
+        None
+    }
+
+    /// Says how long the message in a block of ours is.
+    pub(crate) fn set_block_len(&self, index: usize, len: usize) {
+        // Relaxed: published with the block.
+        self.blocks()[index].len.store(len as u64, Relaxed);
+    }
+
+    /// How long the message in a block lent to us is; no longer than the block, whatever a peer writes.
+    pub(crate) fn block_len(&self, index: usize) -> usize {
+        let len = self.blocks()[index].len.load(Relaxed); // Relaxed: the state's Acquire came before.
+        usize::try_from(len).unwrap_or(usize::MAX).min(self.geometry.block_size)
+    }
+
+    /// How often the message in a block lent to us was delivered, this time included.
+    pub(crate) fn deliveries(&self, index: usize) -> u64 {
+        self.blocks()[index].deliveries.load(Relaxed) // Relaxed: the state's Acquire came before.
+    }
+
+    /// Publishes a block of ours as message `pos`, right before its slot is published.
+    #[inline]
+    pub(crate) fn fly_block(&self, index: usize, pos: u64) {
+        kp!("send.fly");
+        self.blocks()[index].state.store(block::in_flight(pos), Release); // Release: as E1.
+    }
+
+    /// Lends a block of ours to ourselves, as the message `pos` of a slot that we have claimed.
+    pub(crate) fn lend_own_block(&self, index: usize, pos: u64, me: u64) {
+        self.blocks()[index].deliveries.store(1, Relaxed); // Relaxed: as in `set_block_len`.
+        kp!("receive.lend_inline");
+        self.blocks()[index].state.store(block::lent(pos, me), Release); // Release: as E1.
+        kp!("receive.lent_inline");
+    }
+
+    /// Gives a block of ours back: Held or Lent before. If it was lent, this acknowledges its message.
+    pub(crate) fn free_block(&self, index: usize) {
+        kp!("block.free");
+        self.blocks()[index].state.store(block::FREE, Release); // Release: our reads are over.
+        kp!("block.freed");
+    }
+
+    /// Whether some block could be had.
+    pub(crate) fn has_free_block(&self) -> bool {
+        // Acquire: a sleeper's last look, paired with `free_block`.
+        self.blocks().iter().any(|b| b.state.load(Acquire) == block::FREE)
+    }
+}

@@ -1,0 +1,319 @@
+//! Membership, leaving, and the repair of what the dead leave.
+//!
+//! A repair may be done by any process, at any time, under the dead one's repair lease. Each step may be
+//! repeated from the start by another process if the repairer dies too: the order below is what makes that
+//! so, and what `ci/ring-model` checks. Leaving is the same steps, done for oneself under one's own life.
+//!
+//! 1. the roles go from the entry; 2. membership: was it the last of its side? then the ring is closed;
+//! 3. `tail` and `head` stop naming it, their claims signed; 4. its blocks whose message has no slot any
+//!    more, or never will; 5. its slots; 6. the blocks it only held; 7. everybody is told; 8. with no receiver
+//!    left, what is queued is discarded; 9. the entry is free.
+
+use crate::doorbell::{Barrier, Side};
+use crate::killpoint::kp;
+use crate::layout::{CLOSED, block, claim, count, entry, kind, members, owner, pos, slot};
+use crate::lease::Leases;
+use crate::memory::{Memory, Slot};
+use crate::ring::{After, Hand, Sink};
+use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use crate::sync::fence;
+
+/// Which messages lie in blocks: the channel's to know.
+pub(crate) type BlockOf = fn(Slot<'_>) -> Option<u64>;
+
+impl Memory {
+    /// Repairs what `dead` left, if it is dead and nobody else is at it. True if it was repaired.
+    pub(crate) fn recover(&self, dead: u64, me: &Hand, leases: &impl Leases, block_of: BlockOf) -> bool {
+        let Some(entry) = self.entries().get(dead as usize) else { return false };
+        if !leases.try_repair(dead) {
+            return false;
+        }
+        kp!("recover.leased");
+        // In this order: holding the repair lease nobody can attach under this id, and a leaver frees its
+        // entry before its life. Acquire: the entry as its owner left it.
+        let gone = !leases.alive(dead) && entry.load(Acquire) & entry::USED != 0;
+        if gone {
+            entry.store(entry::used(0, 0), Release); // 1. Release: nothing rides on it but the roles.
+            kp!("recover.roles");
+            let flags = self.settle_membership(true); // 2.
+            self.clean(dead); // 3 to 6.
+            // 7. Always: a repairer that died may have made orphans and not said so. AcqRel: E6.
+            self.orphan_seq().fetch_add(1, AcqRel);
+            kp!("recover.orphans");
+            self.ring_all(Side::Receivers);
+            self.ring_all(Side::Senders);
+            if flags & members::RECEIVERS_GONE != 0 {
+                self.discard(me, block_of); // 8.
+            }
+            kp!("recover.free");
+            entry.store(0, Release); // 9. Release: the id is another's to use, with nothing naming it.
+            kp!("recover.freed");
+        }
+        leases.end_repair(dead);
+        gone
+    }
+
+    /// Leaves: the last endpoint of this process is gone. The caller holds its own life lease until this
+    /// returns, and uses the id no more.
+    pub(crate) fn leave(&self, me: &Hand, block_of: BlockOf) {
+        self.give_back_forgotten(me.me);
+        let Some(entry) = self.entries().get(me.me as usize) else { return };
+        kp!("leave.roles");
+        entry.store(entry::used(0, 0), Release); // 1.
+        kp!("leave.membership");
+        if self.settle_membership(false) & members::GONE != 0 {
+            self.ring_all(Side::Receivers);
+            self.ring_all(Side::Senders);
+        }
+        if self.members().load(Acquire) & members::RECEIVERS_GONE != 0 {
+            self.discard(me, block_of);
+        }
+        self.clean(me.me);
+        kp!("leave.free");
+        entry.store(0, Release); // 9., as in `recover`.
+        kp!("leave.freed");
+    }
+
+    /// The last endpoint of one role is gone from this process, which stays with the other role.
+    pub(crate) fn leave_role(&self, me: &Hand, roles: u64, receivers: bool, block_of: BlockOf) {
+        if receivers {
+            self.give_back_forgotten(me.me);
+        }
+        let Some(entry) = self.entries().get(me.me as usize) else { return };
+        kp!("leave_role.entry");
+        entry.store(roles, Release); // 1.
+        if self.settle_membership(false) & members::GONE != 0 {
+            self.ring_all(Side::Receivers);
+            self.ring_all(Side::Senders);
+            if receivers && self.members().load(Acquire) & members::RECEIVERS_GONE != 0 {
+                self.discard(me, block_of);
+            }
+        }
+    }
+
+    /// Joins under id `me`, whose entry and leases are ours: `entry` says the roles.
+    ///
+    /// False if the side of that role is gone for good; the caller leaves again.
+    pub(crate) fn join(&self, me: u64, roles: u64) -> bool {
+        let Some(entry) = self.entries().get(me as usize) else { return false };
+        kp!("join.entry");
+        // Release: before the CAS below. A scan that began before sees the CAS and starts over.
+        entry.store(roles, Release);
+        kp!("join.members");
+        let mut m = self.members().load(Acquire);
+        loop {
+            let mine = match (entry::senders(roles) > 0, entry::receivers(roles) > 0) {
+                (true, false) => members::SENDERS_GONE,
+                (false, true) => members::RECEIVERS_GONE,
+                _ => members::GONE,
+            };
+            if m & mine != 0 {
+                return false;
+            }
+            match self.members().compare_exchange(m, m.wrapping_add(members::SEQ), AcqRel, Acquire) {
+                Ok(_) => break,
+                Err(now) => m = now,
+            }
+        }
+        kp!("join.joined");
+        if m & members::GONE != 0 {
+            // A sender may come after the receivers have gone: it is told so with its first message.
+            self.close();
+        }
+        true
+    }
+
+    /// Step 2: whoever has no one left on his side is gone for good. Returns the flags.
+    fn settle_membership(&self, died: bool) -> u64 {
+        // SeqCst: of two that leave at once, at least one sees the other's roles cleared.
+        fence(SeqCst);
+        loop {
+            let m = self.members().load(Acquire); // Acquire: who attached before is seen below.
+            let (mut senders, mut receivers) = (false, false);
+            for entry in &self.entries()[1..] {
+                let e = entry.load(Acquire);
+                if e & entry::USED != 0 {
+                    senders |= entry::senders(e) > 0;
+                    receivers |= entry::receivers(e) > 0;
+                }
+            }
+            let mut flags = m;
+            if !senders && m & members::SENDERS_GONE == 0 {
+                flags |= members::SENDERS_GONE | if died { members::SENDERS_DIED } else { 0 };
+            }
+            if !receivers && m & members::RECEIVERS_GONE == 0 {
+                flags |= members::RECEIVERS_GONE | if died { members::RECEIVERS_DIED } else { 0 };
+            }
+            kp!("membership.cas");
+            // AcqRel: nobody attached during the scan if `members` has not moved.
+            if flags != m && self.members().compare_exchange(m, flags, AcqRel, Relaxed).is_err() {
+                continue;
+            }
+            if flags & members::GONE != 0 {
+                self.close();
+            }
+            return flags;
+        }
+    }
+
+    /// Puts CLOSED into `tail`, until it is there.
+    fn close(&self) {
+        let mut t = self.tail().load(Acquire);
+        while t & CLOSED == 0 {
+            kp!("membership.close");
+            // AcqRel: E3.
+            match self.tail().compare_exchange(t, t | CLOSED, AcqRel, Acquire) {
+                Ok(_) => return,
+                Err(now) => t = now,
+            }
+        }
+    }
+
+    /// Steps 3 to 6: no word names `o` any more.
+    fn clean(&self, o: u64) {
+        let g = &self.geometry;
+        // 3.
+        loop {
+            let t = self.tail().load(Acquire); // Acquire: E3.
+            if owner(t) != o {
+                break;
+            }
+            if count(t) > 0 {
+                self.sign_writers(t);
+            }
+            kp!("clean.tail");
+            let cleared = claim(pos(t), 0, 0) | (t & CLOSED);
+            if self.tail().compare_exchange(t, cleared, AcqRel, Relaxed).is_ok() {
+                break;
+            }
+        }
+        loop {
+            let h = self.head().load(Acquire); // Acquire: E3.
+            if owner(h) != o {
+                break;
+            }
+            if count(h) > 0 {
+                self.sign_readers(h);
+            }
+            kp!("clean.head");
+            if self.head().compare_exchange(h, claim(pos(h), 0, 0), AcqRel, Relaxed).is_ok() {
+                break;
+            }
+        }
+        // 4. Before 5, after which nothing tells whose block in flight it is, nor which slot and block are
+        // one message.
+        for found in self.blocks() {
+            let state = found.state.load(Acquire); // Acquire: as E4.
+            let p = pos(state);
+            if state == block::in_flight(p) && self.state(p).load(Acquire) == slot::writing(p, o) {
+                kp!("clean.in_flight");
+                found.state.store(block::FREE, Release);
+            } else if state == block::lent(p, o) {
+                if self.state(p).load(Acquire) == slot::reading(p, o) {
+                    kp!("clean.lent_slot");
+                    self.state(p).store(slot::free(g.next_lap(p)), Release); // Release: E2.
+                }
+                kp!("clean.lost");
+                found.state.store(block::lost(p), Release); // Release: E4.
+            }
+        }
+        // 5.
+        for index in 0..g.capacity as usize {
+            let state = self.slot_at(index).state;
+            let was = state.load(Acquire); // Acquire: E4.
+            let p = pos(was);
+            if was == slot::writing(p, o) {
+                kp!("clean.void");
+                state.store(slot::void(p), Release);
+            } else if was == slot::reading(p, o) {
+                kp!("clean.orphan");
+                state.store(slot::orphan(p), Release); // Release: E4.
+            }
+        }
+        // 6.
+        for found in self.blocks() {
+            if found.state.load(Acquire) == block::held(o) {
+                kp!("clean.held");
+                found.state.store(block::FREE, Release);
+            }
+        }
+    }
+
+    /// Before leaving: messages whose guards were forgotten go to others.
+    fn give_back_forgotten(&self, me: u64) {
+        let mut any = false;
+        for index in 0..self.geometry.capacity as usize {
+            let state = self.slot_at(index).state;
+            let was = state.load(Acquire);
+            if was == slot::reading(pos(was), me) {
+                kp!("leave.orphan");
+                state.store(slot::orphan(pos(was)), Release); // Release: E4.
+                any = true;
+            }
+        }
+        for found in self.blocks() {
+            let was = found.state.load(Acquire);
+            if was == block::lent(pos(was), me) {
+                kp!("leave.lost");
+                found.state.store(block::lost(pos(was)), Release); // Release: E4.
+                any = true;
+            }
+        }
+        if any {
+            self.orphan_seq().fetch_add(1, AcqRel); // AcqRel: E6.
+            self.ring_all(Side::Receivers);
+        }
+    }
+
+    /// With no receiver left: receives everything that is ready, orphaned or lost, and drops it.
+    fn discard(&self, me: &Hand, block_of: BlockOf) {
+        let mut nowhere = Discard { memory: *self, block_of };
+        // Each message once; a peer that scribbles cannot keep us here.
+        let most = 2 * self.geometry.capacity + 2 * self.geometry.blocks as u64;
+        for _ in 0..most {
+            if self.receive(me, 1, &mut nowhere).is_err() {
+                break;
+            }
+        }
+    }
+
+    /// Looks at every participant once, and repairs what the dead left. True if anything was repaired.
+    pub(crate) fn recover_all(&self, me: &Hand, leases: &impl Leases, block_of: BlockOf) -> bool {
+        let mut any = false;
+        for id in 1..self.entries().len() as u64 {
+            // Relaxed: `recover` looks again under the lease.
+            let used = self.entries()[id as usize].load(Relaxed) & entry::USED != 0;
+            if used && id != me.me && !leases.alive(id) {
+                any |= self.recover(id, me, leases, block_of);
+            }
+        }
+        any
+    }
+}
+
+/// Drops what it gets.
+struct Discard {
+    memory: Memory,
+    block_of: BlockOf,
+}
+
+impl Sink for Discard {
+    fn block_of(&self, slot: Slot<'_>) -> Option<u64> {
+        (self.block_of)(slot)
+    }
+    fn inline(&mut self, _slot: Slot<'_>, _pos: u64) -> After {
+        After::Free
+    }
+    fn block(&mut self, block: usize, _pos: u64) {
+        self.memory.free_block(block);
+    }
+    fn corrupt(&mut self, _what: &'static str) {}
+}
+
+/// Wakes one sender for a slot and its block, or several for several.
+pub(crate) fn room_made(memory: &Memory, n: u64, barrier: Barrier) {
+    memory.ring(Side::Senders, n, barrier);
+}
+
+// Kinds that `clean` must know are all there are.
+const _: () = assert!(slot::ORPHAN == 5 && block::LOST == 4 && kind(slot::void(0)) == slot::VOID);

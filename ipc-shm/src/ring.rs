@@ -1,0 +1,514 @@
+//! The ring: a lock-free queue of many senders and many receivers, any of which may be killed at any
+//! instruction ("signed claims").
+//!
+//! A claim moves `tail` (`head`) by one CAS, and says in the same word who claimed, and how many slots. The
+//! next claimer, before it overwrites that word, *signs* the last claim's slots with its owner if they are
+//! not finished yet. So a claim is always named somewhere, by its slots or by the word, and what a dead
+//! process leaves can be found and mended ([`repair`](crate::repair)). The algorithm is this project's own;
+//! `ci/ring-model` holds a model of it that is searched exhaustively, with kills between any two steps.
+//!
+//! # Life of a slot
+//!
+//! ```text
+//!                claim, write                     claim, read
+//!   Free(p) ───────────────────────▶ Ready(p) ───────────────────────▶ Free(p + a lap)
+//!     │ sign                           │ sign           free ▲   ▲
+//!     ▼            publish             ▼                     │   │
+//!   Writing(p,o) ──────────────────▶   Reading(p,o) ─────────┘   │
+//!     │ o dies, or gives up            │ o dies                  │ free
+//!     ▼                                ▼            adopt        │
+//!   Void(p) ──▶ Free(p + a lap)      Orphan(p) ───────────▶ Reading(p,me)
+//! ```
+//!
+//! # Edges
+//!
+//! | edge | from | to | over | what it carries |
+//! |---|---|---|---|---|
+//! | E1 | publish: `Ready` Release | receive: slot load Acquire | `slot.state` | the payload |
+//! | E2 | free: `Free` Release | send: slot load Acquire | `slot.state` | the payload has been read |
+//! | E3 | claim: CAS AcqRel | load Acquire | `tail`, `head` | the signing of the claim before |
+//! | E4 | sign: CAS AcqRel | recovery, adoption: Acquire | `slot.state` | E1 goes on through the signature |
+//! | E5 | own publish (free): `last` Release | own claim: Acquire | `Hand::last` | another thread's claim through this handle is finished |
+//! | E6 | `orphan_seq` AcqRel | scan: Acquire | `orphan_seq` | the orphans made before |
+//!
+//! # If a peer dies
+//!
+//! | after | it leaves | others see | mended to |
+//! |---|---|---|---|
+//! | its claim to send | `tail` or `Writing` names it | the slot in progress | `Void`: skipped |
+//! | its publishing | nothing | the message | – |
+//! | its claim to receive | `head` or `Reading` names it | the slot in progress | `Orphan`: delivered to another |
+//! | its freeing | nothing | a free slot | – |
+
+use crate::killpoint::kp;
+use crate::layout::{CLOSED, MAX_BATCH, block, claim, count, kind, owner, pos, slot};
+use crate::memory::{Memory, Slot};
+use crate::sync::AtomicU64;
+use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+/// No position: they have 47 bits.
+const NOWHERE: u64 = u64::MAX;
+/// So many claims may be lost to others, or to a peer that scribbles, before an attempt gives up for now.
+const MOST_TRIES: u32 = 1 << 10;
+
+/// What one handle knows. Threads may share it: each word is a hint that stays true.
+pub(crate) struct Hand {
+    /// The participant.
+    pub(crate) me: u64,
+    /// Where this handle's last claim ended. Stored once that claim is finished.
+    last: AtomicU64,
+    /// A copy of the other side's position, for prefetching. Can be stale.
+    seen: AtomicU64,
+    /// The `orphan_seq` up to which no orphan is left.
+    orphans_seen: AtomicU64,
+    /// A block to begin the search for a free one at.
+    pub(crate) next_block: AtomicU64,
+}
+
+impl Hand {
+    pub(crate) fn new(me: u64) -> Hand {
+        Hand {
+            me,
+            last: AtomicU64::new(NOWHERE),
+            seen: AtomicU64::new(0),
+            orphans_seen: AtomicU64::new(0),
+            next_block: AtomicU64::new(0),
+        }
+    }
+}
+
+/// Why nothing was claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotYet {
+    /// Full or empty, or the next slot is in another's hands.
+    Busy,
+    /// `tail` is closed: no message will ever be sent again.
+    Closed,
+}
+
+/// What becomes of a slot that was read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum After {
+    /// It is free again: the message is received.
+    Free,
+    /// It stays claimed, signed by the reader, until [`Memory::free_slot`].
+    Keep,
+}
+
+/// Where received messages go. Nothing in it may panic: between claim and free there is no way back.
+pub(crate) trait Sink {
+    /// The block that the message in this slot lies in, if it does not lie in the slot.
+    fn block_of(&self, slot: Slot<'_>) -> Option<u64>;
+    /// Takes the message out of a slot that is ours alone until this returns.
+    fn inline(&mut self, slot: Slot<'_>, pos: u64) -> After;
+    /// Takes a block that is lent to us with message `pos` in it; its slot is already free.
+    fn block(&mut self, block: usize, pos: u64);
+    /// Told of a slot whose block cannot be: a peer has broken the protocol. The message is dropped.
+    fn corrupt(&mut self, what: &'static str);
+}
+
+impl Memory {
+    /// Sends up to `k` messages, `1 ≤ k ≤ max_batch`, and returns how many: claims, calls `write` for each
+    /// slot in order, publishes each. `write` must not panic.
+    #[inline(always)]
+    pub(crate) fn send(
+        &self,
+        hand: &Hand,
+        k: u64,
+        mut write: impl FnMut(Slot<'_>, u64),
+    ) -> Result<u64, NotYet> {
+        let g = &self.geometry;
+        let mut tries = 0;
+        // Acquire: E3, so that the slots are seen at least as the previous claimer saw them. With Relaxed a
+        // slot of one lap ago could be taken for "signed", and a claim be lost.
+        let mut t = self.tail().load(Acquire);
+        let (first, found) = loop {
+            if t & CLOSED != 0 {
+                return Err(NotYet::Closed);
+            }
+            let p = pos(t);
+            let mut found = 0;
+            let mut q = p;
+            // Acquire: E2, its reader is done.
+            while found < k && self.state(q).load(Acquire) == slot::free(q) {
+                found += 1;
+                q = g.next(q);
+            }
+            tries += 1;
+            if found == 0 {
+                let now = self.tail().load(Acquire); // Acquire: E3.
+                if now == t || tries > MOST_TRIES {
+                    return Err(NotYet::Busy);
+                }
+                t = now;
+                continue;
+            }
+            // Acquire: E5. What this handle itself claimed last, and is done with, needs no look.
+            if count(t) > 0 && hand.last.load(Acquire) != p {
+                self.sign_writers(t);
+            }
+            kp!("send.claim");
+            // AcqRel: E3. Release: who sees this claim sees the signing of the one before.
+            match self.tail().compare_exchange(t, claim(q, found, hand.me), AcqRel, Acquire) {
+                Ok(_) => break (p, found),
+                Err(now) if tries > MOST_TRIES => {
+                    return Err(if now & CLOSED == 0 { NotYet::Busy } else { NotYet::Closed });
+                }
+                Err(now) => t = now,
+            }
+            contended(tries);
+        };
+        let mut q = first;
+        for _ in 0..found {
+            kp!("send.claimed");
+            // I4: the slot is Free(q) or Writing(q, me), and nobody but us touches its payload.
+            let to = self.slot(q);
+            write(to, q);
+            kp!("send.written");
+            to.state.store(slot::ready(q), Release); // Release: E1.
+            kp!("send.published");
+            q = g.next(q);
+        }
+        // Release: E5, stored only now that all of the claim is published.
+        hand.last.store(q, Release);
+        Ok(found)
+    }
+
+    /// Receives up to `k` messages, `1 ≤ k ≤ max_batch`, and returns how many: at least one.
+    ///
+    /// With `k > 1` the sink must answer [`After::Free`].
+    #[inline(always)]
+    pub(crate) fn receive(&self, hand: &Hand, k: u64, sink: &mut impl Sink) -> Result<u64, NotYet> {
+        let g = &self.geometry;
+        let mut tries = 0;
+        // Relaxed: a reminder; `adopt` loads it again with Acquire before it scans.
+        if self.orphan_seq().load(Relaxed) != hand.orphans_seen.load(Relaxed) && self.adopt(hand, sink) {
+            return Ok(1);
+        }
+        'again: loop {
+            let mut h = self.head().load(Acquire); // Acquire: E3, as in `send`.
+            let (first, found, voids) = loop {
+                let p = pos(h);
+                let (mut found, mut voids) = (0, 0u64);
+                let mut q = p;
+                while found < k {
+                    let state = self.state(q).load(Acquire); // Acquire: E1.
+                    if state == slot::void(q) {
+                        voids |= 1 << found;
+                    } else if state != slot::ready(q) {
+                        break;
+                    }
+                    found += 1;
+                    q = g.next(q);
+                }
+                tries += 1;
+                if found == 0 {
+                    let now = self.head().load(Acquire); // Acquire: E3.
+                    if now == h || tries > MOST_TRIES {
+                        return Err(NotYet::Busy);
+                    }
+                    h = now;
+                    continue;
+                }
+                // Acquire: E5, as in `send`.
+                if count(h) > 0 && hand.last.load(Acquire) != p {
+                    self.sign_readers(h);
+                }
+                kp!("receive.claim");
+                // AcqRel: E3, as in `send`.
+                match self.head().compare_exchange(h, claim(q, found, hand.me), AcqRel, Acquire) {
+                    Ok(_) => break (p, found, voids),
+                    Err(_) if tries > MOST_TRIES => return Err(NotYet::Busy),
+                    Err(now) => h = now,
+                }
+                contended(tries);
+            };
+            let mut received = 0;
+            let mut q = first;
+            for i in 0..found {
+                kp!("receive.claimed");
+                if voids >> i & 1 == 1 {
+                    // A CAS, not a store: a signer may have freed it already, and it may be in use again.
+                    // Failure Relaxed: nothing is done with it. Release: E2.
+                    let freed = slot::free(g.next_lap(q));
+                    let _ = self.state(q).compare_exchange(slot::void(q), freed, AcqRel, Relaxed);
+                } else {
+                    self.take(hand, self.slot(q), q, sink);
+                    received += 1;
+                }
+                kp!("receive.freed");
+                q = g.next(q);
+            }
+            // Release: E5, stored only now that all of the claim is given back.
+            hand.last.store(q, Release);
+            if received > 0 {
+                return Ok(received);
+            }
+            if tries > MOST_TRIES {
+                return Err(NotYet::Busy);
+            }
+            continue 'again;
+        }
+    }
+
+    /// Takes the message of slot `q`, which is claimed by us, and gives the slot back.
+    #[inline(always)]
+    fn take(&self, hand: &Hand, from: Slot<'_>, q: u64, sink: &mut impl Sink) {
+        let freed = slot::free(self.geometry.next_lap(q));
+        if let Some(index) = sink.block_of(from) {
+            return self.take_block(hand, from, q, index, sink);
+        }
+        // I4: Ready(q) or Reading(q, me): the payload stands still, and is ours to read.
+        if sink.inline(from, q) == After::Free {
+            kp!("receive.read");
+            from.state.store(freed, Release); // Release: E2. The message is received.
+        }
+    }
+
+    /// As [`take`](Memory::take), for a message in a block.
+    fn take_block(&self, hand: &Hand, from: Slot<'_>, q: u64, index: u64, sink: &mut impl Sink) {
+        let freed = slot::free(self.geometry.next_lap(q));
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
+        // Acquire: as E1; the block was written before the slot was published.
+        let Some(found) = self.blocks().get(index).filter(|b| b.state.load(Acquire) == block::in_flight(q))
+        else {
+            from.state.store(freed, Release); // Release: E2.
+            return sink.corrupt("a message's block is not the message's");
+        };
+        kp!("receive.lend");
+        // Before the slot is freed: from here on until it is acknowledged the message is the block (I6).
+        found.state.store(block::lent(q, hand.me), Release); // Release: a recoverer sees the message.
+        // Relaxed: read by whoever the block is lent to, after the state's Acquire.
+        let deliveries = found.deliveries.load(Relaxed).saturating_add(1);
+        found.deliveries.store(deliveries, Relaxed);
+        kp!("receive.lent");
+        from.state.store(freed, Release); // Release: E2.
+        kp!("receive.block");
+        sink.block(index, q);
+    }
+
+    /// Signs the slot of position `q`, claimed alone by us for reading, so that it can be kept.
+    pub(crate) fn sign_own_reading(&self, q: u64, me: u64) {
+        kp!("receive.sign");
+        // AcqRel: E4. Failure Relaxed: somebody signed for us, or it was adopted and is signed.
+        let _ = self.state(q).compare_exchange(slot::ready(q), slot::reading(q, me), AcqRel, Relaxed);
+    }
+
+    /// Gives a kept slot back: its message is received.
+    pub(crate) fn free_slot(&self, q: u64) {
+        kp!("guard.free_slot");
+        self.state(q).store(slot::free(self.geometry.next_lap(q)), Release); // Release: E2.
+        kp!("guard.freed_slot");
+    }
+
+    /// Signs the last claim to send, if it is not finished.
+    #[inline]
+    pub(crate) fn sign_writers(&self, t: u64) {
+        let last = self.geometry.prev(pos(t));
+        // Acquire: E1, E4. If the last of the claim is not Free, all of it is signed or published, since
+        // both go upwards.
+        if self.state(last).load(Acquire) == slot::free(last) {
+            self.sign_writers_slow(t);
+        }
+    }
+
+    #[cold]
+    fn sign_writers_slow(&self, t: u64) {
+        let mut q = self.geometry.back(pos(t), count(t).min(self.geometry.capacity));
+        for _ in 0..count(t).min(self.geometry.capacity) {
+            kp!("send.sign");
+            // AcqRel: E4. Failure Relaxed: its owner published it, or another signed it.
+            let _ =
+                self.state(q).compare_exchange(slot::free(q), slot::writing(q, owner(t)), AcqRel, Relaxed);
+            q = self.geometry.next(q);
+        }
+    }
+
+    /// Signs the last claim to receive, if it is not finished.
+    #[inline]
+    pub(crate) fn sign_readers(&self, h: u64) {
+        let last = self.geometry.prev(pos(h));
+        let state = self.state(last).load(Acquire); // Acquire: E2, E4, as in `sign_writers`.
+        if state == slot::ready(last) || state == slot::void(last) {
+            self.sign_readers_slow(h);
+        }
+    }
+
+    #[cold]
+    fn sign_readers_slow(&self, h: u64) {
+        let g = &self.geometry;
+        let mut q = g.back(pos(h), count(h).min(g.capacity));
+        for _ in 0..count(h).min(g.capacity) {
+            kp!("receive.sign_others");
+            let state = self.state(q).load(Acquire); // Acquire: E1.
+            let signed = match kind(state) {
+                slot::READY if state == slot::ready(q) => slot::reading(q, owner(h)),
+                slot::VOID if state == slot::void(q) => slot::free(g.next_lap(q)),
+                _ => {
+                    q = g.next(q);
+                    continue;
+                }
+            };
+            // AcqRel: E4. Failure Relaxed: its owner freed it, or another signed it.
+            let _ = self.state(q).compare_exchange(state, signed, AcqRel, Relaxed);
+            q = g.next(q);
+        }
+    }
+
+    /// Takes over the oldest message that a dead receiver left, if there is one.
+    #[cold]
+    pub(crate) fn adopt(&self, hand: &Hand, sink: &mut impl Sink) -> bool {
+        let g = &self.geometry;
+        for _ in 0..MOST_TRIES {
+            let seq = self.orphan_seq().load(Acquire); // Acquire: E6.
+            // Loaded before the slots: every orphan of now lies behind it, so ages compare.
+            let head = pos(self.head().load(Acquire)); // Acquire: E3.
+            let age = |p: u64| g.distance(p, head);
+            let mut oldest: Option<(u64, Found)> = None;
+            let mut older = |p: u64, found: Found| {
+                if oldest.as_ref().is_none_or(|(q, _)| age(*q) < age(p)) {
+                    oldest = Some((p, found));
+                }
+            };
+            for index in 0..g.capacity as usize {
+                let state = self.slot_at(index).state.load(Acquire); // Acquire: E1, E4.
+                let p = pos(state);
+                if state == slot::orphan(p) && g.index(p) == index {
+                    older(p, Found::Slot);
+                }
+            }
+            for (index, found) in self.blocks().iter().enumerate() {
+                let state = found.state.load(Acquire); // Acquire: as E4.
+                if state == block::lost(pos(state)) {
+                    older(pos(state), Found::Block(index));
+                }
+            }
+            let Some((p, found)) = oldest else {
+                // Relaxed: a hint of this handle.
+                hand.orphans_seen.store(seq, Relaxed);
+                return false;
+            };
+            kp!("adopt.cas");
+            match found {
+                Found::Slot => {
+                    let (from, to) = (slot::orphan(p), slot::reading(p, hand.me));
+                    // AcqRel: E4. Failure: another adopted it; look again.
+                    if self.state(p).compare_exchange(from, to, AcqRel, Relaxed).is_ok() {
+                        kp!("adopt.adopted");
+                        self.take(hand, self.slot(p), p, sink);
+                        return true;
+                    }
+                }
+                Found::Block(index) => {
+                    let lost = &self.blocks()[index];
+                    let (from, to) = (block::lost(p), block::lent(p, hand.me));
+                    // AcqRel: E4. Failure: another adopted it; look again.
+                    if lost.state.compare_exchange(from, to, AcqRel, Relaxed).is_ok() {
+                        kp!("adopt.adopted");
+                        // Relaxed: as in `take_block`.
+                        let deliveries = lost.deliveries.load(Relaxed).saturating_add(1);
+                        lost.deliveries.store(deliveries, Relaxed);
+                        sink.block(index, p);
+                        return true;
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    /// Messages in the ring, from two loads that need not agree.
+    pub(crate) fn len(&self) -> usize {
+        // Relaxed: a snapshot for people.
+        let (tail, head) = (pos(self.tail().load(Relaxed)), pos(self.head().load(Relaxed)));
+        let len = self.geometry.distance(head, tail);
+        // `tail` was loaded first: `head` may have passed it meanwhile.
+        if len > self.geometry.capacity { 0 } else { len as usize }
+    }
+
+    /// Whether nothing can be sent any more.
+    pub(crate) fn closed(&self) -> bool {
+        self.tail().load(Acquire) & CLOSED != 0 // Acquire: E3.
+    }
+
+    /// Whether every message of a closed ring was received or is certain never to come to `me`.
+    pub(crate) fn finished(&self, me: u64) -> bool {
+        let g = &self.geometry;
+        let t = self.tail().load(Acquire); // Acquire: E3.
+        if t & CLOSED == 0 || pos(t) != pos(self.head().load(Acquire)) {
+            return false;
+        }
+        // Slots first: a message goes from slot to block, never back.
+        for index in 0..g.capacity as usize {
+            // Acquire: E2, so that the block, lent before the slot was freed, is seen.
+            if kind(self.slot_at(index).state.load(Acquire)) != slot::FREE {
+                return false;
+            }
+        }
+        self.blocks().iter().all(|block| {
+            let state = block.state.load(Acquire); // Acquire: as E4.
+            match kind(state) {
+                block::LOST => false,
+                block::LENT => owner(state) == me,
+                _ => true,
+            }
+        })
+    }
+
+    /// Looks whether the words at the two ends are such as the protocol can have written.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong. A peer has scribbled; nobody can mend that.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        let g = &self.geometry;
+        let position = |p: u64| p & g.mask < g.capacity;
+        for (end, what) in [(self.tail(), "tail"), (self.head(), "head")] {
+            let word = end.load(Acquire); // Acquire: E3, so the slot is seen at least as the claimer did.
+            let p = pos(word);
+            if !position(p) {
+                return Err(if what == "tail" { "tail is no position" } else { "head is no position" });
+            }
+            let state = self.state(p).load(Acquire);
+            if end.load(Acquire) != word {
+                continue; // It moves: somebody makes progress.
+            }
+            // This lap's state, or the last one's that is not finished yet; at `head` perhaps the next one's.
+            let at = pos(state);
+            let next = what == "head" && at == g.next_lap(p);
+            let plausible = at == p || at == g.last_lap(p) || next;
+            if !plausible || kind(state) > slot::ORPHAN {
+                return Err("a slot's state is of no lap near its position");
+            }
+        }
+        let head = pos(self.head().load(Acquire)); // Acquire: E3; `head` first, it never passes `tail`.
+        let tail = pos(self.tail().load(Acquire)); // Acquire: E3.
+        let now = pos(self.head().load(Acquire)); // Acquire: E3.
+        if head == now && g.distance(head, tail) > g.capacity {
+            return Err("head and tail are further apart than the capacity");
+        }
+        Ok(())
+    }
+}
+
+/// What an adopter found.
+enum Found {
+    Slot,
+    Block(usize),
+}
+
+/// After a lost CAS: the more often, the longer out of the way.
+#[inline]
+fn contended(tries: u32) {
+    #[cfg(not(loom))]
+    for _ in 0..1u32 << tries.min(6) {
+        std::hint::spin_loop();
+    }
+    #[cfg(loom)]
+    {
+        let _ = tries;
+        loom::thread::yield_now();
+    }
+}
+
+const _: () = assert!(MAX_BATCH < 64, "a batch's voids are the bits of a word");

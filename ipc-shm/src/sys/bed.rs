@@ -1,0 +1,44 @@
+//! A futex for loom: sleepers of one word, in one model.
+
+use loom::sync::{Condvar, Mutex};
+
+use crate::sync::{AtomicU64, Ordering};
+
+/// Where the sleepers of a word lie.
+pub(crate) struct Bed {
+    /// How many wait, and how many wake-ups are under way to them.
+    state: Mutex<(usize, usize)>,
+    woken: Condvar,
+}
+
+impl Bed {
+    pub(crate) fn new() -> Bed {
+        Bed { state: Mutex::new((0, 0)), woken: Condvar::new() }
+    }
+
+    /// Sleeps while the low half of the word is `seq`. Never elapses: a lost wake-up is a deadlock that
+    /// loom reports.
+    pub(crate) fn wait(&self, word: &AtomicU64, seq: u32) {
+        let mut state = self.state.lock().expect("no panic while it is held");
+        // As the kernel does: the word is compared under the lock that wakers take.
+        if word.load(Ordering::SeqCst) as u32 != seq {
+            return;
+        }
+        state.0 += 1;
+        while state.1 == 0 {
+            state = self.woken.wait(state).expect("no panic while it is held");
+        }
+        state.0 -= 1;
+        state.1 -= 1;
+    }
+
+    /// Wakes at most `n`, and says how many.
+    pub(crate) fn wake(&self, n: u32) -> usize {
+        let mut state = self.state.lock().expect("no panic while it is held");
+        let woken = (state.0 - state.1).min(n as usize);
+        state.1 += woken;
+        drop(state);
+        self.woken.notify_all();
+        woken
+    }
+}

@@ -1,0 +1,214 @@
+//! Linux.
+
+// `fcntl` with `F_OFD_*` is in no safe crate; mapping and the anonymous page need pointers.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use memmap2::{Advice, MmapOptions, MmapRaw};
+use rustix::fs::{FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::mm::{MapFlags, ProtFlags};
+use rustix::process::Resource;
+use rustix::thread::{CpuSet, MembarrierCommand, futex};
+
+/// A borrowed handle.
+pub(crate) type Borrowed<'a> = BorrowedFd<'a>;
+
+pub(crate) fn borrow(fd: &OwnedFd) -> Borrowed<'_> {
+    fd.as_fd()
+}
+
+pub(crate) fn create(name: &str) -> io::Result<OwnedFd> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    match rustix::fs::memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
+        // Before Linux 6.3.
+        Err(Errno::INVAL) => Ok(rustix::fs::memfd_create(name, flags)?),
+        made => Ok(made?),
+    }
+}
+
+pub(crate) fn set_len(fd: BorrowedFd<'_>, len: usize) -> io::Result<()> {
+    // Beyond RLIMIT_FSIZE the kernel sends a signal that kills; ask first.
+    let limit = rustix::process::getrlimit(Resource::Fsize).current;
+    if limit.is_some_and(|limit| len as u64 > limit) {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("{len} bytes of address space are more than the limit on file sizes (RLIMIT_FSIZE)"),
+        ));
+    }
+    Ok(retry_on_intr(|| rustix::fs::ftruncate(fd, len as u64))?)
+}
+
+pub(crate) fn allocate(fd: BorrowedFd<'_>, offset: usize, len: usize) -> io::Result<()> {
+    let flags = FallocateFlags::KEEP_SIZE;
+    Ok(retry_on_intr(|| rustix::fs::fallocate(fd, flags, offset as u64, len as u64))?)
+}
+
+pub(crate) fn release(fd: BorrowedFd<'_>, offset: usize, len: usize) -> io::Result<()> {
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    Ok(retry_on_intr(|| rustix::fs::fallocate(fd, flags, offset as u64, len as u64))?)
+}
+
+const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
+
+pub(crate) fn seal(fd: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(rustix::fs::fcntl_add_seals(fd, SEALS)?)
+}
+
+pub(crate) fn sealed(fd: BorrowedFd<'_>) -> bool {
+    rustix::fs::fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(SEALS))
+}
+
+pub(crate) fn reopen(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    Ok(retry_on_intr(|| rustix::fs::open(path.as_str(), OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()))?)
+}
+
+/// Device and inode.
+pub(crate) type Identity = (u64, u64);
+
+pub(crate) fn identity(fd: BorrowedFd<'_>) -> io::Result<Identity> {
+    let stat = rustix::fs::fstat(fd)?;
+    Ok((stat.st_dev, stat.st_ino))
+}
+
+pub(crate) fn len(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    Ok(usize::try_from(rustix::fs::fstat(fd)?.st_size).unwrap_or(0))
+}
+
+pub(crate) fn map(fd: BorrowedFd<'_>, len: usize) -> io::Result<MmapRaw> {
+    let mapping = MmapOptions::new().len(len).map_raw(fd.as_raw_fd())?;
+    mapping.advise(Advice::DontFork)?;
+    Ok(mapping)
+}
+
+fn byte_lock(kind: libc::c_int, byte: u64) -> libc::flock {
+    libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: byte as libc::off_t,
+        l_len: 1,
+        l_pid: 0,
+    }
+}
+
+fn lock_call(fd: BorrowedFd<'_>, command: libc::c_int, lock: &mut libc::flock) -> io::Result<()> {
+    loop {
+        // SAFETY: the descriptor is open while it is borrowed, and `lock` is a valid `flock` that the
+        // kernel reads, and for F_OFD_GETLK writes, during the call only. Locks have no effect on memory.
+        let result = unsafe { libc::fcntl(fd.as_raw_fd(), command, std::ptr::from_mut(lock)) };
+        if result != -1 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
+pub(crate) fn try_lock(fd: BorrowedFd<'_>, byte: u64) -> io::Result<bool> {
+    match lock_call(fd, libc::F_OFD_SETLK, &mut byte_lock(libc::F_WRLCK, byte)) {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+pub(crate) fn unlock(fd: BorrowedFd<'_>, byte: u64) -> io::Result<()> {
+    lock_call(fd, libc::F_OFD_SETLK, &mut byte_lock(libc::F_UNLCK, byte))
+}
+
+pub(crate) fn locked(fd: BorrowedFd<'_>, byte: u64) -> io::Result<bool> {
+    let mut lock = byte_lock(libc::F_WRLCK, byte);
+    lock_call(fd, libc::F_OFD_GETLK, &mut lock)?;
+    Ok(i32::from(lock.l_type) != libc::F_UNLCK)
+}
+
+/// The futex: the low half of the word.
+fn low_half(word: &AtomicU64) -> &AtomicU32 {
+    let low = std::ptr::from_ref(word).cast::<AtomicU32>();
+    let low = if cfg!(target_endian = "big") { low.wrapping_add(1) } else { low };
+    // SAFETY: the pointer stays within the eight bytes of `word`, is aligned for four, and lives as long;
+    // nobody but the kernel, which only compares it, accesses the half through this reference.
+    unsafe { &*low }
+}
+
+// Shared: the sleeper and the waker are different processes. With FUTEX_PRIVATE_FLAG neither would
+// ever find the other.
+const SHARED: futex::Flags = futex::Flags::empty();
+
+pub(crate) fn wait(word: &AtomicU64, seq: u32, timeout: Duration) {
+    let timeout =
+        rustix::fs::Timespec { tv_sec: timeout.as_secs() as _, tv_nsec: timeout.subsec_nanos().into() };
+    // Woken, changed before (EAGAIN), a signal, the timeout: the caller looks at the word again.
+    let _ = futex::wait(low_half(word), SHARED, seq, Some(&timeout));
+}
+
+pub(crate) fn wake(word: &AtomicU64, n: u32) -> usize {
+    futex::wake(low_half(word), SHARED, n.min(i32::MAX as u32)).unwrap_or(0)
+}
+
+pub(crate) fn register_barrier() -> bool {
+    static REGISTERED: OnceLock<bool> = OnceLock::new();
+    *REGISTERED.get_or_init(|| rustix::thread::membarrier(MembarrierCommand::RegisterGlobalExpedited).is_ok())
+}
+
+pub(crate) fn barrier() -> bool {
+    rustix::thread::membarrier(MembarrierCommand::GlobalExpedited).is_ok()
+}
+
+/// Zero in a forked child, one where it was mapped.
+fn fork_token() -> Option<&'static AtomicU8> {
+    static TOKEN: OnceLock<Option<&'static AtomicU8>> = OnceLock::new();
+    *TOKEN.get_or_init(|| {
+        let flags = MapFlags::PRIVATE;
+        let len = crate::layout::PAGE;
+        // SAFETY: an anonymous mapping at a place of the kernel's choice overlaps nothing.
+        let page = unsafe {
+            rustix::mm::mmap_anonymous(std::ptr::null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, flags)
+        }
+        .ok()?;
+        // SAFETY: the page was mapped just now, with this length, and holds nothing yet.
+        let wiped = unsafe { rustix::mm::madvise(page, len, rustix::mm::Advice::LinuxWipeOnFork) };
+        wiped.ok()?;
+        // SAFETY: the page is mapped, zeroed and never unmapped; a byte has no alignment; all access to
+        // it is atomic.
+        let token: &'static AtomicU8 = unsafe { &*page.cast::<AtomicU8>() };
+        // Relaxed: the flag is looked at by this process only, and says nothing about other memory.
+        token.store(1, Ordering::Relaxed);
+        Some(token)
+    })
+}
+
+/// Looked at before each operation: a load of a byte that nobody writes.
+#[derive(Clone, Copy)]
+pub(crate) struct ForkCheck(Option<&'static AtomicU8>);
+
+impl ForkCheck {
+    pub(crate) fn new() -> Self {
+        ForkCheck(fork_token())
+    }
+
+    /// Whether this process was forked since.
+    #[inline]
+    pub(crate) fn forked(self) -> bool {
+        // Relaxed: see where it is stored.
+        self.0.is_some_and(|token| token.load(Ordering::Relaxed) == 0)
+    }
+}
+
+pub(crate) fn cpus() -> usize {
+    rustix::thread::sched_getaffinity(None).map_or(1, |set: CpuSet| set.count() as usize).max(1)
+}
+
+/// Whether the open file is read-write and an object that `map` can share.
+pub(crate) fn mappable(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    let flags = rustix::fs::fcntl_getfl(fd)?;
+    Ok(flags.contains(OFlags::RDWR))
+}

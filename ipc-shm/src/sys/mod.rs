@@ -1,0 +1,31 @@
+//! What the protocol asks of an operating system. Above this module there is none.
+//!
+//! | function | what it promises | on Linux |
+//! |---|---|---|
+//! | `create(name)` | a new anonymous shared object of no size, not executable, closed by exec | `memfd_create` |
+//! | `set_len`, `allocate`, `release` | its size; memory for a part of it, or an error; memory given back | `ftruncate`, `fallocate` |
+//! | `seal`, `sealed` | its size never changes again; whether that is so | `fcntl(F_ADD_SEALS, F_GET_SEALS)` |
+//! | `reopen(fd)` | another open file of the same object, whose locks conflict with the first one's | `open("/proc/self/fd/N")` |
+//! | `identity`, `len` | what tells it from other objects; its size | `fstat` |
+//! | `map(fd, len)` | the object in memory, shared; not inherited by a forked child | `mmap`, `madvise(MADV_DONTFORK)` |
+//! | `try_lock(fd, byte)` | takes an exclusive lock, or false; it lives as long as the open file or a mapping made from it, also if the holder is killed | `fcntl(F_OFD_SETLK)` |
+//! | `unlock`, `locked` | gives it back; whether another open file holds it | `F_OFD_SETLK`, `F_OFD_GETLK` |
+//! | `wait(word, seq, timeout)` | sleeps while the word's low half is `seq`, or less long | `FUTEX_WAIT`, shared |
+//! | `wake(word, n)` | wakes at most n, and says how many | `FUTEX_WAKE`, shared |
+//! | `register_barrier()` | from now on `barrier()` in any process is a full barrier in this one's threads; false if the system cannot | `membarrier(REGISTER_GLOBAL_EXPEDITED)` |
+//! | `barrier()` | a full barrier in all running threads of registered processes; false if the system cannot | `membarrier(GLOBAL_EXPEDITED)` |
+//! | `forked()` | whether this process was forked from one that had used this crate | a page with `MADV_WIPEONFORK` |
+//! | `cpus()` | processors that this process may run on | `sched_getaffinity` |
+//!
+//! Interrupted calls are taken up again, but for `wait`, whose caller looks around anyway.
+
+#[cfg_attr(all(target_os = "linux", target_pointer_width = "64"), path = "linux.rs")]
+#[cfg_attr(not(all(target_os = "linux", target_pointer_width = "64")), path = "unsupported.rs")]
+mod os;
+
+pub(crate) use os::*;
+
+#[cfg(loom)]
+mod bed;
+#[cfg(loom)]
+pub(crate) use bed::Bed;

@@ -1,0 +1,97 @@
+//! A system for which nobody has written this yet: everything compiles, and creating answers `Unsupported`.
+
+use std::io;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use ipc_core::handle::OsHandle;
+use memmap2::MmapRaw;
+
+#[cfg(unix)]
+pub(crate) type Borrowed<'a> = std::os::fd::BorrowedFd<'a>;
+#[cfg(windows)]
+pub(crate) type Borrowed<'a> = std::os::windows::io::BorrowedHandle<'a>;
+
+#[cfg(unix)]
+pub(crate) fn borrow(fd: &OsHandle) -> Borrowed<'_> {
+    std::os::fd::AsFd::as_fd(fd)
+}
+#[cfg(windows)]
+pub(crate) fn borrow(fd: &OsHandle) -> Borrowed<'_> {
+    std::os::windows::io::AsHandle::as_handle(fd)
+}
+
+fn unsupported<T>() -> io::Result<T> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "shared-memory channels are not there on this system yet"))
+}
+
+pub(crate) fn create(_name: &str) -> io::Result<OsHandle> {
+    unsupported()
+}
+pub(crate) fn set_len(_fd: Borrowed<'_>, _len: usize) -> io::Result<()> {
+    unsupported()
+}
+pub(crate) fn allocate(_fd: Borrowed<'_>, _offset: usize, _len: usize) -> io::Result<()> {
+    unsupported()
+}
+pub(crate) fn release(_fd: Borrowed<'_>, _offset: usize, _len: usize) -> io::Result<()> {
+    unsupported()
+}
+pub(crate) fn seal(_fd: Borrowed<'_>) -> io::Result<()> {
+    unsupported()
+}
+pub(crate) fn sealed(_fd: Borrowed<'_>) -> bool {
+    false
+}
+pub(crate) fn reopen(_fd: Borrowed<'_>) -> io::Result<OsHandle> {
+    unsupported()
+}
+pub(crate) type Identity = (u64, u64);
+pub(crate) fn identity(_fd: Borrowed<'_>) -> io::Result<Identity> {
+    unsupported()
+}
+pub(crate) fn len(_fd: Borrowed<'_>) -> io::Result<usize> {
+    unsupported()
+}
+pub(crate) fn map(_fd: Borrowed<'_>, _len: usize) -> io::Result<MmapRaw> {
+    unsupported()
+}
+pub(crate) fn mappable(_fd: Borrowed<'_>) -> io::Result<bool> {
+    unsupported()
+}
+pub(crate) fn try_lock(_fd: Borrowed<'_>, _byte: u64) -> io::Result<bool> {
+    unsupported()
+}
+pub(crate) fn unlock(_fd: Borrowed<'_>, _byte: u64) -> io::Result<()> {
+    unsupported()
+}
+pub(crate) fn locked(_fd: Borrowed<'_>, _byte: u64) -> io::Result<bool> {
+    unsupported()
+}
+// Nobody gets here without a segment, and nobody gets a segment.
+pub(crate) fn wait(_word: &AtomicU64, _seq: u32, _timeout: Duration) {
+    std::thread::yield_now();
+}
+pub(crate) fn wake(_word: &AtomicU64, _n: u32) -> usize {
+    0
+}
+pub(crate) fn register_barrier() -> bool {
+    false
+}
+pub(crate) fn barrier() -> bool {
+    false
+}
+#[derive(Clone, Copy)]
+pub(crate) struct ForkCheck;
+impl ForkCheck {
+    pub(crate) fn new() -> Self {
+        ForkCheck
+    }
+    #[inline]
+    pub(crate) fn forked(self) -> bool {
+        false
+    }
+}
+pub(crate) fn cpus() -> usize {
+    1
+}

@@ -1,0 +1,453 @@
+//! Channels of any serde type.
+//!
+//! A message is encoded once, before anything is claimed for it, and decoded after its place is given back:
+//! no code of the user's runs while another process could be waiting for it.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::ops::{Deref, DerefMut};
+
+use ipc_core::codec;
+use ipc_core::error::{RecvTimeoutError, SendManyError, SendTimeoutError};
+use ipc_core::route::{Borrow, Receive, Transmit};
+use ipc_core::{Patience, Route, Unreadable, Unsendable};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::attachment::Kind;
+use crate::builder::Builder;
+use crate::copy;
+use crate::endpoint::{Endpoint, Failed};
+use crate::ends::{Codec, Rx, Tx};
+use crate::hold::{Borrower, Hold};
+use crate::layout::Fingerprint;
+use crate::memory::Slot;
+use crate::ring::{After, Sink};
+use crate::sync::Ordering::Relaxed;
+
+/// The route of serde types through shared memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Typed;
+
+/// The sending end of a channel of any serde type.
+pub type Sender<T> = ipc_core::Sender<T, Typed>;
+/// The receiving end of a channel of any serde type.
+pub type Receiver<T> = ipc_core::Receiver<T, Typed>;
+
+/// Makes a channel with room for `capacity` messages.
+///
+/// Full is exactly `capacity` messages. As in [`Builder`], with its defaults.
+///
+/// # Errors
+///
+/// As [`Builder::typed`].
+pub fn bounded<T: Serialize + DeserializeOwned>(capacity: usize) -> io::Result<(Sender<T>, Receiver<T>)> {
+    Builder::new(capacity).typed()
+}
+
+impl<T: Serialize + DeserializeOwned> Route<T> for Typed {
+    type Tx = Tx<T, Typed>;
+    type Rx = Rx<T, Typed>;
+}
+
+#[allow(private_interfaces)] // As the trait.
+impl<T> Codec<T> for Typed {
+    fn kind() -> Kind {
+        Kind { fingerprint: Fingerprint::of::<T>("postcard"), block_of }
+    }
+}
+
+/// The first word of a slot's payload: the length of the message behind it, or this and its block.
+const IN_BLOCK: u64 = 1 << 63;
+
+fn block_of(slot: Slot<'_>) -> Option<u64> {
+    let header = slot.payload[0].load(Relaxed); // Relaxed: after the slot's Acquire, E1.
+    (header & IN_BLOCK != 0).then_some(header & !IN_BLOCK)
+}
+
+/// Skips the header; no more bytes than the slot has, whatever a peer wrote.
+fn part(slot: Slot<'_>) -> (usize, usize) {
+    let len = slot.payload[0].load(Relaxed); // Relaxed: as above.
+    (1, usize::try_from(len).unwrap_or(usize::MAX).min(size_of_val(&slot.payload[1..])))
+}
+
+thread_local! {
+    /// Bytes on their way, kept from one message to the next.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// More is not kept.
+const KEPT: usize = 1 << 20;
+
+/// Lends the thread's scratch bytes, empty. A nested call, from a user's `Serialize`, gets fresh ones.
+#[inline]
+fn with_scratch<R>(f: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    // A thread that is being torn down has none left.
+    let mut bytes = SCRATCH.try_with(Cell::take).unwrap_or_default();
+    bytes.clear();
+    let result = f(&mut bytes);
+    if bytes.capacity() <= KEPT {
+        // As above.
+        let _ = SCRATCH.try_with(|scratch| scratch.set(bytes));
+    }
+    result
+}
+
+/// Writes an encoded message into a slot.
+#[inline]
+fn write_inline(slot: Slot<'_>, bytes: &[u8]) {
+    slot.payload[0].store(bytes.len() as u64, Relaxed); // Relaxed: E1 publishes it.
+    copy::write_bytes(&slot.payload[1..], bytes);
+}
+
+impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T, Typed> {
+    fn send(&self, message: T, patience: Patience) -> Result<(), SendTimeoutError<T>> {
+        let sent = with_scratch(|bytes| {
+            codec::encode(&message, bytes, self.end.memory.geometry.block_size)
+                .map_err(Failed::Unsendable)?;
+            send_bytes(&self.end, bytes, patience)
+        });
+        sent.map_err(|failed| failed.with(message))
+    }
+
+    fn send_many<I: Iterator<Item = T>>(&self, mut messages: I) -> Result<usize, SendManyError<T>> {
+        let most = self.end.memory.geometry.max_batch();
+        let mut batch: Vec<T> = Vec::with_capacity(most);
+        let mut ends: Vec<usize> = Vec::with_capacity(most);
+        let mut sent = 0;
+        loop {
+            batch.extend(messages.by_ref().take(most));
+            if batch.is_empty() {
+                return Ok(sent);
+            }
+            let mut done = 0;
+            let result = with_scratch(|bytes| send_batch(&self.end, &batch, bytes, &mut ends, &mut done));
+            sent += done;
+            batch.drain(..done);
+            if let Err(failed) = result {
+                let unsendable = match failed {
+                    Failed::Unsendable(cause) => Some(cause),
+                    _ => None,
+                };
+                return Err(SendManyError { sent, unsent: batch, unsendable });
+            }
+        }
+    }
+}
+
+/// The most bytes of a message in a slot.
+fn inline_limit(end: &Endpoint) -> usize {
+    end.memory.geometry.stride - 16
+}
+
+/// Sends an encoded message, in its slot or in a block.
+#[inline]
+fn send_bytes(end: &Endpoint, bytes: &[u8], patience: Patience) -> Result<(), Failed> {
+    if bytes.len() > inline_limit(end) {
+        return send_boxed(end, bytes, patience);
+    }
+    if end.forked() {
+        return Err(Failed::Unsendable(Unsendable::Forked));
+    }
+    let attempt = || end.memory.send(&end.hand, 1, |slot, _| write_inline(slot, bytes));
+    if attempt().is_err() {
+        end.send_slow(patience, attempt)?;
+    }
+    end.told_receivers(1);
+    Ok(())
+}
+
+fn send_boxed(end: &Endpoint, bytes: &[u8], patience: Patience) -> Result<(), Failed> {
+    let block = end.loan(bytes.len(), patience)?;
+    copy::write_bytes(end.memory.block_words(block), bytes);
+    end.send_block(block, IN_BLOCK | block as u64, patience).inspect_err(|_| end.return_block(block))
+}
+
+/// Sends a batch: runs of small messages share a claim, large ones go one by one. `done` counts.
+fn send_batch<T: Serialize>(
+    end: &Endpoint,
+    batch: &[T],
+    bytes: &mut Vec<u8>,
+    ends: &mut Vec<usize>,
+    done: &mut usize,
+) -> Result<(), Failed> {
+    let (limit, small) = (end.memory.geometry.block_size, inline_limit(end));
+    let mut one = Vec::new();
+    let mut unsendable = None;
+    let mut rest = batch.iter();
+    while *done < batch.len() && unsendable.is_none() {
+        // Encode a run of small ones, up to a large one, or one that cannot be sent.
+        bytes.clear();
+        ends.clear();
+        let mut large = false;
+        for message in rest.by_ref() {
+            if let Err(cause) = codec::encode(message, &mut one, limit) {
+                unsendable = Some(cause);
+                break;
+            }
+            if one.len() > small {
+                large = true;
+                break;
+            }
+            bytes.extend_from_slice(&one);
+            ends.push(bytes.len());
+        }
+        send_run(end, bytes, ends, done)?;
+        if large {
+            send_boxed(end, &one, Patience::Forever)?;
+            *done += 1;
+        }
+    }
+    unsendable.map_or(Ok(()), |cause| Err(Failed::Unsendable(cause)))
+}
+
+/// Sends encoded messages that fit in slots, which end at `ends` in `bytes`.
+fn send_run(end: &Endpoint, bytes: &[u8], ends: &[usize], done: &mut usize) -> Result<(), Failed> {
+    if end.forked() {
+        return Err(Failed::Unsendable(Unsendable::Forked));
+    }
+    let mut sent = 0;
+    while sent < ends.len() {
+        let attempt = || {
+            let mut i = sent;
+            end.memory.send(&end.hand, (ends.len() - sent) as u64, |slot, _| {
+                let begin = if i == 0 { 0 } else { ends[i - 1] };
+                write_inline(slot, &bytes[begin..ends[i]]);
+                i += 1;
+            })
+        };
+        let n = match attempt() {
+            Ok(n) => n,
+            Err(_) => end.send_slow(Patience::Forever, attempt)?,
+        };
+        end.told_receivers(n);
+        sent += n as usize;
+        *done += n as usize;
+    }
+    Ok(())
+}
+
+/// Reads encoded messages: inline ones into `bytes`, those in blocks left there for now.
+struct Pieces<'a> {
+    bytes: &'a mut Vec<u8>,
+    pieces: &'a mut Vec<Piece>,
+    corrupt: Option<&'static str>,
+}
+
+#[derive(Clone, Copy)]
+enum Piece {
+    /// Up to here in `bytes`.
+    Inline(usize),
+    Block(usize),
+}
+
+impl Sink for Pieces<'_> {
+    fn block_of(&self, slot: Slot<'_>) -> Option<u64> {
+        block_of(slot)
+    }
+    fn inline(&mut self, slot: Slot<'_>, _pos: u64) -> After {
+        let (skip, len) = part(slot);
+        copy::append_bytes(&slot.payload[skip..], len, self.bytes);
+        copy::touch_lines(slot.payload, skip + copy::words(len));
+        self.pieces.push(Piece::Inline(self.bytes.len()));
+        After::Free
+    }
+    fn block(&mut self, block: usize, _pos: u64) {
+        self.pieces.push(Piece::Block(block));
+    }
+    fn corrupt(&mut self, what: &'static str) {
+        self.corrupt = Some(what);
+    }
+}
+
+/// Copies the message out of a block that is lent to us, and acknowledges it.
+fn take_block(end: &Endpoint, block: usize, bytes: &mut Vec<u8>) {
+    bytes.clear();
+    copy::append_bytes(end.memory.block_words(block), end.memory.block_len(block), bytes);
+    end.return_block(block);
+}
+
+fn undecodable(error: codec::CodecError) -> RecvTimeoutError {
+    RecvTimeoutError::Unreadable(Unreadable::Decode(error))
+}
+
+/// Reads one encoded message.
+struct One<'a> {
+    bytes: &'a mut Vec<u8>,
+    block: Option<usize>,
+    corrupt: Option<&'static str>,
+}
+
+impl Sink for One<'_> {
+    #[inline(always)]
+    fn block_of(&self, slot: Slot<'_>) -> Option<u64> {
+        block_of(slot)
+    }
+    #[inline(always)]
+    fn inline(&mut self, slot: Slot<'_>, _pos: u64) -> After {
+        let (skip, len) = part(slot);
+        copy::append_bytes(&slot.payload[skip..], len, self.bytes);
+        copy::touch_lines(slot.payload, skip + copy::words(len));
+        After::Free
+    }
+    fn block(&mut self, block: usize, _pos: u64) {
+        self.block = Some(block);
+    }
+    fn corrupt(&mut self, what: &'static str) {
+        self.corrupt = Some(what);
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T, Typed> {
+    fn recv(&self, patience: Patience) -> Result<T, RecvTimeoutError> {
+        with_scratch(|bytes| {
+            let end = &self.end;
+            end.check_unread()?;
+            let mut one = One { bytes, block: None, corrupt: None };
+            end.receive(1, patience, &mut one)?;
+            let (block, corrupt) = (one.block, one.corrupt);
+            if let Some(what) = corrupt {
+                return Err(RecvTimeoutError::Unreadable(Unreadable::Corrupt(what)));
+            }
+            match block {
+                Some(block) => take_block(end, block, bytes),
+                None => end.told_senders(1),
+            }
+            codec::decode(bytes).map_err(undecodable)
+        })
+    }
+
+    fn recv_many(
+        &self,
+        messages: &mut Vec<T>,
+        max: usize,
+        patience: Patience,
+    ) -> Result<usize, RecvTimeoutError> {
+        let k = self.end.memory.geometry.max_batch().min(max);
+        if k == 0 {
+            return Ok(0);
+        }
+        self.end.check_unread()?;
+        let mut pieces = Vec::with_capacity(k);
+        let (mut received, mut patience) = (0, patience);
+        while received < max {
+            pieces.clear();
+            let result = with_scratch(|bytes| {
+                let mut sink = Pieces { bytes, pieces: &mut pieces, corrupt: None };
+                let n = self.end.receive(k.min(max - received) as u64, patience, &mut sink)?;
+                let corrupt = sink.corrupt;
+                self.end.told_senders(n);
+                if let Some(what) = corrupt {
+                    self.end.unread(Unreadable::Corrupt(what));
+                }
+                received += decode_all(&self.end, bytes, &pieces, messages);
+                Ok(())
+            });
+            match result {
+                Ok(()) => patience = Patience::Never,
+                Err(_) if received > 0 => break,
+                Err(error) => return Err(error),
+            }
+            // What could not be read is told when there is nothing else to tell, else with the next call.
+            if received == 0 {
+                self.end.check_unread()?;
+            }
+        }
+        Ok(received)
+    }
+}
+
+/// Decodes what was received together. A message that does not decode is told later, the others are kept.
+fn decode_all<T: DeserializeOwned>(
+    end: &Endpoint,
+    bytes: &[u8],
+    pieces: &[Piece],
+    messages: &mut Vec<T>,
+) -> usize {
+    let before = messages.len();
+    let mut begin = 0;
+    let mut boxed = Vec::new();
+    for piece in pieces {
+        let encoded = match *piece {
+            Piece::Inline(to) => &bytes[std::mem::replace(&mut begin, to)..to],
+            Piece::Block(block) => {
+                take_block(end, block, &mut boxed);
+                &boxed
+            }
+        };
+        match codec::decode(encoded) {
+            Ok(message) => messages.push(message),
+            Err(error) => end.unread(Unreadable::Decode(error)),
+        }
+    }
+    messages.len() - before
+}
+
+/// A message that is lent to us, decoded; dropping it acknowledges the message.
+///
+/// If this process is killed while it holds the guard, the message is delivered again, to another receiver.
+/// The value is this process' own: whatever is done to it stays here.
+pub struct Ref<'a, T> {
+    value: T,
+    hold: Hold<'a>,
+}
+
+impl<T> Ref<'_, T> {
+    /// How often the message was delivered, this time included. Above 1: an earlier receiver died with it,
+    /// and may have acted on it.
+    #[must_use]
+    pub fn deliveries(&self) -> u64 {
+        self.hold.deliveries()
+    }
+
+    /// The message; this acknowledges it.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        self.value
+    }
+}
+
+impl<T> Deref for Ref<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T> DerefMut for Ref<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.value
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Ref<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Borrow<T> for Rx<T, Typed> {
+    type Ref<'a>
+        = Ref<'a, T>
+    where
+        T: 'a;
+
+    fn recv_ref(&self, patience: Patience) -> Result<Ref<'_, T>, RecvTimeoutError> {
+        self.end.check_unread()?;
+        let mut borrower = Borrower::new(&self.end, block_of, part);
+        self.end.receive(1, patience, &mut borrower)?;
+        self.end.told_senders(1);
+        let Some(hold) = borrower.held.take() else {
+            let what = borrower.corrupt.unwrap_or("nothing was received");
+            return Err(RecvTimeoutError::Unreadable(Unreadable::Corrupt(what)));
+        };
+        let value = with_scratch(|bytes| {
+            copy::append_bytes(hold.words(), hold.len(), bytes);
+            codec::decode(bytes)
+        });
+        // A message that does not decode is acknowledged: it would not for anybody else.
+        value.map(|value| Ref { value, hold }).map_err(undecodable)
+    }
+}
