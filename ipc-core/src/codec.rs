@@ -1,7 +1,7 @@
 //! Messages as bytes: serde through postcard.
 //!
-//! Plain data needs no codec: [`bytemuck`]'s marker traits say that its bytes are the message, and the
-//! routes copy them as they lie.
+//! Plain data needs no codec: `bytemuck`'s marker traits say that its bytes are the message, and the routes
+//! copy them as they lie.
 
 use std::fmt;
 

@@ -1,8 +1,6 @@
 //! The blocking loop: try, spin, look for the dead, announce, try again, sleep, deadline.
 
-use std::time::Duration;
-
-use crossbeam_utils::Backoff;
+use std::time::{Duration, Instant};
 
 use crate::deadline::Patience;
 
@@ -34,12 +32,38 @@ pub trait Doorbell {
     /// Passes a wake-up on that this waiter was given and does not use.
     fn pass_on(&self);
 
-    /// How often to try again before sleeping is thought of.
+    /// Gives the other side a moment to get ahead, if messages stream: whoever works right at the other's
+    /// heels shares each cache line with it. True if it did get ahead, and another try is worth it.
+    fn gather(&self) -> bool {
+        false
+    }
+
+    /// How often to try again before sleeping is thought of: none where the other side cannot run meanwhile.
     fn spins(&self) -> u32;
 
+    /// The pause between two of these tries.
+    fn pause(&self) {
+        std::hint::spin_loop();
+    }
+
     /// Tells how a wait ended, for the next answer of [`spins`](Doorbell::spins).
-    fn spun(&self, enough: bool);
+    fn waited(&self, ended: Ended);
 }
+
+/// What ended a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// One of the tries.
+    Spinning,
+    /// Yielding the processor, and so long after it was yielded.
+    Yielding(Duration),
+    /// Nothing yet: sleeping is next.
+    Sleeping,
+}
+
+/// How often the processor is yielded before sleeping. With more processes than processors the other side
+/// is likely to be ready to run, and a yield costs a tenth of a sleep.
+const YIELDS: u32 = 20;
 
 /// How a sleep ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,24 +91,30 @@ pub fn until<D: Doorbell, R>(
     if patience == Patience::Never {
         return if bell.glance() { attempt() } else { None };
     }
-    let backoff = Backoff::new();
-    for _ in 0..bell.spins() {
-        backoff.spin();
+    if bell.gather() {
         if let Some(done) = attempt() {
-            bell.spun(true);
             return Some(done);
         }
     }
-    bell.spun(false);
+    for _ in 0..bell.spins() {
+        bell.pause();
+        if let Some(done) = attempt() {
+            bell.waited(Ended::Spinning);
+            return Some(done);
+        }
+    }
+    for _ in 0..YIELDS {
+        let yielded = Instant::now();
+        std::thread::yield_now();
+        if let Some(done) = attempt() {
+            bell.waited(Ended::Yielding(yielded.elapsed()));
+            return Some(done);
+        }
+    }
+    bell.waited(Ended::Sleeping);
     let mut slices = 0;
     let mut rung = false;
     loop {
-        // Before each sleep: repairing is what ends the wait when the one we wait for is dead.
-        if bell.inspect() {
-            if let Some(done) = attempt() {
-                return Some(done);
-            }
-        }
         let Some(timeout) = patience.left(SLICES[slices]) else {
             if rung {
                 bell.pass_on();
@@ -96,15 +126,26 @@ pub fn until<D: Doorbell, R>(
             bell.withdraw(ticket);
             return Some(done);
         }
-        match bell.sleep(ticket, timeout) {
-            Woken::Rung => {
-                rung = true;
-                slices = 0;
-            }
-            Woken::Elapsed => slices = (slices + 1).min(SLICES.len() - 1),
-        }
+        let woken = bell.sleep(ticket, timeout);
         if let Some(done) = attempt() {
             return Some(done);
+        }
+        // Repairing is what ends the wait when the one we wait for is dead. Rung for what others took is no
+        // reason to look each time.
+        let repaired = match woken {
+            Woken::Rung => {
+                rung = true;
+                bell.glance()
+            }
+            Woken::Elapsed => {
+                slices = (slices + 1).min(SLICES.len() - 1);
+                bell.inspect()
+            }
+        };
+        if repaired {
+            if let Some(done) = attempt() {
+                return Some(done);
+            }
         }
     }
 }

@@ -147,31 +147,6 @@ unsafe fn string_move(from: *const u8, to: *mut u8, len: usize) {
     }
 }
 
-/// Asks for the cache line of `word` to be fetched for writing: it is about to be filled, or freed.
-#[inline(always)]
-pub(crate) fn prefetch_for_writing(word: &AtomicU64) {
-    #[cfg(all(target_arch = "x86_64", not(loom)))]
-    // SAFETY: a prefetch is a hint; it faults on no address and changes nothing.
-    unsafe {
-        std::arch::asm!(
-            "prefetchw [{}]",
-            in(reg) std::ptr::from_ref(word),
-            options(nostack, preserves_flags, readonly)
-        );
-    }
-    #[cfg(all(target_arch = "aarch64", not(loom)))]
-    // SAFETY: a prefetch is a hint; it faults on no address and changes nothing.
-    unsafe {
-        std::arch::asm!(
-            "prfm pstl1keep, [{}]",
-            in(reg) std::ptr::from_ref(word),
-            options(nostack, preserves_flags, readonly)
-        );
-    }
-    #[cfg(any(loom, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
-    let _ = word;
-}
-
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;

@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ipc_core::error::DisconnectCause;
 use ipc_core::handle;
-use ipc_core::wait::{Doorbell, Woken, until};
+use ipc_core::wait::{Doorbell, Ended, Woken, until};
 use ipc_core::{Patience, RecvTimeoutError, Unreadable, Unsendable};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
@@ -16,6 +16,7 @@ use crate::attachment::{Attachment, Kind, Role};
 use crate::doorbell::{Barrier, Side, Ticket};
 use crate::layout::{entry, members};
 use crate::memory::{Memory, Slot};
+use crate::pace::{self, Pace};
 use crate::ring::{Hand, NotYet, Sink};
 use crate::sys;
 
@@ -27,8 +28,7 @@ pub(crate) struct Endpoint {
     pub(crate) barrier: Barrier,
     fork: sys::ForkCheck,
     role: Role,
-    /// How long a wait spins before it sleeps, in tries; grows when spinning pays.
-    spins: AtomicU32,
+    pace: Pace,
     /// Messages that could not be read and are still to be told of.
     unread: Mutex<VecDeque<Unreadable>>,
     any_unread: AtomicBool,
@@ -52,7 +52,7 @@ impl Endpoint {
             barrier: attachment.barrier,
             fork: attachment.fork,
             role,
-            spins: AtomicU32::new(first_spins()),
+            pace: Pace::new(),
             unread: Mutex::default(),
             any_unread: AtomicBool::new(false),
             attachment,
@@ -326,13 +326,6 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// Tries before the first sleep. On one processor spinning only keeps the other side from running.
-fn first_spins() -> u32 {
-    if sys::cpus() > 1 { MOST_SPINS } else { 0 }
-}
-
-const MOST_SPINS: u32 = 64;
-
 impl Doorbell for Endpoint {
     type Ticket = Ticket;
 
@@ -360,11 +353,21 @@ impl Doorbell for Endpoint {
         self.memory.ring(self.side(), 1, self.barrier);
     }
 
-    fn spins(&self) -> u32 {
-        self.spins.load(Ordering::Relaxed) // Relaxed: a hint of this handle.
+    fn gather(&self) -> bool {
+        self.pace.gather(&self.memory, &self.hand, self.side())
     }
 
-    fn spun(&self, _enough: bool) {}
+    fn spins(&self) -> u32 {
+        self.pace.spins(&self.memory, self.side())
+    }
+
+    fn pause(&self) {
+        pace::pause(pace::POLL);
+    }
+
+    fn waited(&self, ended: Ended) {
+        self.pace.waited(ended);
+    }
 }
 
 /// The block in a slot whose message never lies in one.

@@ -1,11 +1,11 @@
 //! Every byte that two processes must agree on.
 //!
 //! ```text
-//! offset 0      128    256    384    512    640    768      1024                 (128-aligned)   (page)
-//!        ┌──────┬──────┬──────┬──────┬──────┬──────┬────────┬─────────┬─────────┬───────────────┬──────────
-//!        │ meta │ tail │ head │ recv │ send │ seqs │ unused │ entries │ block   │ slot 0, 1, …  │ block 0,
-//!        │      │      │      │ wait │ wait │      │        │ 0, 1, … │ meta …  │ (stride each) │ 1, …
-//!        └──────┴──────┴──────┴──────┴──────┴──────┴────────┴─────────┴─────────┴───────────────┴──────────
+//! offset 0      128    256    384    512    640    768     1024                 (128-aligned)   (page)
+//!        ┌──────┬──────┬──────┬──────┬──────┬──────┬───────┬─────────┬─────────┬───────────────┬──────────
+//!        │ meta │ tail │ head │ recv │ send │ seqs │ hints │ entries │ block   │ slot 0, 1, …  │ block 0,
+//!        │      │      │      │ wait │ wait │      │       │ 0, 1, … │ meta …  │ (stride each) │ 1, …
+//!        └──────┴──────┴──────┴──────┴──────┴──────┴───────┴─────────┴─────────┴───────────────┴──────────
 //!        └──────────────── allocated when the segment is made ──────────────────────────────────┘ when used
 //! ```
 //!
@@ -208,6 +208,13 @@ pub(crate) struct Seqs {
     pub(crate) orphan_seq: AtomicU64,
 }
 
+/// On which processor each side last waited, counted from 1. Hints: nothing depends on them but speed.
+#[repr(C, align(128))]
+pub(crate) struct Hints {
+    pub(crate) senders_cpu: AtomicU64,
+    pub(crate) receivers_cpu: AtomicU64,
+}
+
 /// The head of a segment.
 #[repr(C)]
 pub(crate) struct Header {
@@ -217,6 +224,7 @@ pub(crate) struct Header {
     pub(crate) recv_wait: Line,
     pub(crate) send_wait: Line,
     pub(crate) seqs: Seqs,
+    pub(crate) hints: Hints,
     #[cfg(loom)]
     pub(crate) beds: [crate::sys::Bed; 2],
 }
@@ -246,7 +254,8 @@ const _: () = {
     assert!(offset_of!(Header, recv_wait) == 384);
     assert!(offset_of!(Header, send_wait) == 512);
     assert!(offset_of!(Header, seqs) == 640);
-    assert!(size_of::<Header>() == 768);
+    assert!(offset_of!(Header, hints) == 768);
+    assert!(size_of::<Header>() == 896);
     assert!(size_of::<Header>() <= ENTRIES);
     assert!(size_of::<BlockMeta>() == 32);
     assert!(offset_of!(Meta, checksum) == 64);
@@ -291,7 +300,7 @@ impl Geometry {
         if capacity == 0 || capacity > MAX_CAPACITY {
             return Err("capacity is 0 or larger than 2^32");
         }
-        if stride < LINE || stride > MAX_STRIDE || stride % LINE != 0 {
+        if !(LINE..=MAX_STRIDE).contains(&stride) || stride % LINE != 0 {
             return Err("slot stride is not a multiple of a cache line, or too large");
         }
         if participants == 0 || participants > MAX_PARTICIPANTS {
@@ -361,17 +370,6 @@ impl Geometry {
     #[inline]
     pub(crate) fn prev(&self, pos: u64) -> u64 {
         self.back(pos, 1)
-    }
-
-    /// The position `n` after `pos`, `n` at most the capacity.
-    #[inline]
-    pub(crate) fn ahead(&self, pos: u64, n: u64) -> u64 {
-        let index = (pos & self.mask) + n;
-        if index < self.capacity {
-            pos + n
-        } else {
-            ((pos & !self.mask) + self.mask + 1 + (index - self.capacity)) & POS_MASK
-        }
     }
 
     /// The position `n` before `pos`, `n` at most the capacity (wrapping for what a peer made up).
@@ -530,10 +528,9 @@ mod tests {
                 assert_eq!(g.last_lap(g.next_lap(pos)), pos);
                 for n in 0..=capacity {
                     let ahead = (0..n).fold(pos, |pos, _| g.next(pos));
-                    assert_eq!(g.ahead(pos, n), ahead);
                     assert_eq!(g.back(ahead, n), pos);
                 }
-                assert_eq!(g.ahead(pos, capacity), g.next_lap(pos));
+                assert_eq!((0..capacity).fold(pos, |pos, _| g.next(pos)), g.next_lap(pos));
                 pos = g.next(pos);
             }
         }

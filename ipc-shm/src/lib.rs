@@ -12,6 +12,7 @@ mod killpoint;
 mod layout;
 mod lease;
 mod memory;
+mod pace;
 pub mod pod;
 mod pool;
 mod repair;

@@ -141,7 +141,9 @@ impl Memory {
         // SAFETY: a stride of atomics lies there.
         let words = unsafe { std::slice::from_raw_parts(first.as_ptr(), self.stride) };
         // SAFETY: a stride is at least a line: eight words (`Geometry::new`).
-        let (state, payload) = unsafe { (words.get_unchecked(0), words.get_unchecked(1..)) };
+        let (state, payload) = unsafe { words.split_at_unchecked(1) };
+        // SAFETY: as above, it has one word.
+        let state = unsafe { state.get_unchecked(0) };
         Slot { state, payload }
     }
 

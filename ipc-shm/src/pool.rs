@@ -20,7 +20,7 @@ use crate::killpoint::kp;
 use crate::layout::block;
 use crate::memory::Memory;
 use crate::ring::Hand;
-use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use crate::sync::Ordering::{AcqRel, Relaxed, Release};
 
 /// Blocks near a participant's own place that are tried first: few blocks in turn stay in the cache.
 const NEAR: usize = 8;
@@ -93,11 +93,5 @@ impl Memory {
         kp!("block.free");
         self.blocks()[index].state.store(block::FREE, Release); // Release: our reads are over.
         kp!("block.freed");
-    }
-
-    /// Whether some block could be had.
-    pub(crate) fn has_free_block(&self) -> bool {
-        // Acquire: a sleeper's last look, paired with `free_block`.
-        self.blocks().iter().any(|b| b.state.load(Acquire) == block::FREE)
     }
 }

@@ -9,7 +9,7 @@
 //!    more, or never will; 5. its slots; 6. the blocks it only held; 7. everybody is told; 8. with no receiver
 //!    left, what is queued is discarded; 9. the entry is free.
 
-use crate::doorbell::{Barrier, Side};
+use crate::doorbell::Side;
 use crate::killpoint::kp;
 use crate::layout::{CLOSED, block, claim, count, entry, kind, members, owner, pos, slot};
 use crate::lease::Leases;
@@ -308,11 +308,6 @@ impl Sink for Discard {
         self.memory.free_block(block);
     }
     fn corrupt(&mut self, _what: &'static str) {}
-}
-
-/// Wakes one sender for a slot and its block, or several for several.
-pub(crate) fn room_made(memory: &Memory, n: u64, barrier: Barrier) {
-    memory.ring(Side::Senders, n, barrier);
 }
 
 // Kinds that `clean` must know are all there are.

@@ -47,7 +47,7 @@ use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 /// No position: they have 47 bits.
-const NOWHERE: u64 = u64::MAX;
+pub(crate) const NOWHERE: u64 = u64::MAX;
 /// So many claims may be lost to others, or to a peer that scribbles, before an attempt gives up for now.
 const MOST_TRIES: u32 = 1 << 10;
 
@@ -56,9 +56,7 @@ pub(crate) struct Hand {
     /// The participant.
     pub(crate) me: u64,
     /// Where this handle's last claim ended. Stored once that claim is finished.
-    last: AtomicU64,
-    /// A copy of the other side's position, for prefetching. Can be stale.
-    seen: AtomicU64,
+    pub(crate) last: AtomicU64,
     /// The `orphan_seq` up to which no orphan is left.
     orphans_seen: AtomicU64,
     /// A block to begin the search for a free one at.
@@ -70,7 +68,6 @@ impl Hand {
         Hand {
             me,
             last: AtomicU64::new(NOWHERE),
-            seen: AtomicU64::new(0),
             orphans_seen: AtomicU64::new(0),
             next_block: AtomicU64::new(0),
         }

@@ -207,6 +207,11 @@ pub(crate) fn cpus() -> usize {
     rustix::thread::sched_getaffinity(None).map_or(1, |set: CpuSet| set.count() as usize).max(1)
 }
 
+/// The processor that this thread runs on, for a moment at least.
+pub(crate) fn cpu() -> usize {
+    rustix::thread::sched_getcpu()
+}
+
 /// Whether the open file is read-write and an object that `map` can share.
 pub(crate) fn mappable(fd: BorrowedFd<'_>) -> io::Result<bool> {
     let flags = rustix::fs::fcntl_getfl(fd)?;

@@ -95,3 +95,6 @@ impl ForkCheck {
 pub(crate) fn cpus() -> usize {
     1
 }
+pub(crate) fn cpu() -> usize {
+    0
+}

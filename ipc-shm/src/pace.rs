@@ -1,0 +1,157 @@
+//! How a side waits before it sleeps: what makes two processes fast together.
+//!
+//! A sender and a receiver that work on neighbouring slots share each cache line, and every message costs
+//! several transfers of about 50 ns. With some distance between them a line moves once per direction, and
+//! they run several times as fast. So a side that has caught up with a streaming one *gathers*: it stays
+//! away for a moment, as long as the other's position moves fast, and no longer than a few microseconds.
+//! A side that waits for a single message must not: it polls closely.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use ipc_core::wait::Ended;
+
+use crate::doorbell::Side;
+use crate::layout::pos;
+use crate::memory::Memory;
+use crate::ring::{Hand, NOWHERE};
+use crate::sys;
+
+/// Nanoseconds between two polls of a slot that is waited for.
+pub(crate) const POLL: u64 = 50;
+/// Polls before the processor is yielded: about what a sleep and a wake-up cost.
+const MOST_SPINS: u32 = 160;
+/// So many messages since the last one that was waited for in vain stream.
+const STREAM: u64 = 4;
+/// Nanoseconds between two looks at the other side's position while gathering.
+const LOOK: (u64, u64) = (430, 860);
+/// Nanoseconds that gathering takes at most.
+const GATHER: u64 = 4300;
+/// Nanoseconds per message from which on the other side does not stream, but is paced.
+const PACED: u64 = 80;
+/// A yield that takes longer has let somebody else run.
+const SWITCH: Duration = Duration::from_micros(1);
+
+/// What a handle has learned. All words are hints.
+pub(crate) struct Pace {
+    /// Polls worth making.
+    limit: AtomicU32,
+    /// The position since which messages may stream.
+    since: AtomicU64,
+}
+
+impl Pace {
+    pub(crate) fn new() -> Pace {
+        Pace { limit: AtomicU32::new(MOST_SPINS), since: AtomicU64::new(NOWHERE) }
+    }
+
+    /// How often to poll: not at all where the other side cannot run meanwhile.
+    pub(crate) fn spins(&self, memory: &Memory, side: Side) -> u32 {
+        if alone() || same_cpu(memory, side) { 0 } else { self.limit.load(Relaxed) }
+    }
+
+    pub(crate) fn waited(&self, ended: Ended) {
+        let limit = self.limit.load(Relaxed);
+        let step = 1 + MOST_SPINS / 8;
+        self.limit.store(
+            match ended {
+                Ended::Spinning => (limit + step).min(MOST_SPINS),
+                Ended::Yielding(after) if after <= SWITCH => (limit + step).min(MOST_SPINS),
+                Ended::Yielding(_) => limit / 2,
+                // So that it is tried again at times.
+                Ended::Sleeping => (limit + 1).min(MOST_SPINS),
+            },
+            Relaxed,
+        );
+    }
+
+    /// Lets the other side get ahead, if messages stream. True if it did.
+    pub(crate) fn gather(&self, memory: &Memory, hand: &Hand, side: Side) -> bool {
+        let g = &memory.geometry;
+        let last = hand.last.load(Relaxed);
+        let since = self.since.load(Relaxed);
+        if last == NOWHERE || since == NOWHERE {
+            self.since.store(last, Relaxed);
+            return false;
+        }
+        if g.distance(since, last) < STREAM || alone() || same_cpu(memory, side) {
+            return false;
+        }
+        let got_ahead = self.look_ahead(memory, last, side);
+        if !got_ahead {
+            self.since.store(last, Relaxed);
+        }
+        got_ahead
+    }
+
+    fn look_ahead(&self, memory: &Memory, last: u64, side: Side) -> bool {
+        let g = &memory.geometry;
+        let (other, ahead) = match side {
+            Side::Receivers => (memory.tail(), 0),
+            Side::Senders => (memory.head(), g.capacity),
+        };
+        // Relaxed throughout: positions to go by, nothing is read behind them.
+        let mut seen = pos(other.load(Relaxed));
+        let (mut wait, mut spent, mut moved) = (LOOK.0, 0, false);
+        let goal = g.capacity / 4;
+        while spent < GATHER {
+            pause(wait);
+            spent += wait;
+            let now = pos(other.load(Relaxed));
+            let came = g.distance(seen, now);
+            if came == 0 {
+                return moved;
+            }
+            if came * PACED < wait {
+                // Paced, not streaming: each message is wanted as it comes.
+                return false;
+            }
+            (moved, seen) = (true, now);
+            let have = g.distance(last, now).wrapping_add(ahead);
+            if have >= goal {
+                return true;
+            }
+            wait = (wait * (goal - have) / came).clamp(LOOK.0, LOOK.1);
+        }
+        true
+    }
+}
+
+/// Whether there is one processor only.
+fn alone() -> bool {
+    static ALONE: OnceLock<bool> = OnceLock::new();
+    *ALONE.get_or_init(|| sys::cpus() < 2)
+}
+
+/// Whether the other side last waited on the processor that we are on. Says where we are.
+fn same_cpu(memory: &Memory, side: Side) -> bool {
+    let hints = &memory.header().hints;
+    let (mine, other) = match side {
+        Side::Senders => (&hints.senders_cpu, &hints.receivers_cpu),
+        Side::Receivers => (&hints.receivers_cpu, &hints.senders_cpu),
+    };
+    let here = sys::cpu() as u64 + 1;
+    // Looked at first: a line that nobody writes costs nothing.
+    if mine.load(crate::sync::Ordering::Relaxed) != here {
+        mine.store(here, crate::sync::Ordering::Relaxed);
+    }
+    other.load(crate::sync::Ordering::Relaxed) == here
+}
+
+/// Pauses for about so many nanoseconds, without asking for the time.
+pub(crate) fn pause(nanos: u64) {
+    static PICOS: OnceLock<u64> = OnceLock::new();
+    let picos = *PICOS.get_or_init(|| {
+        // The shortest of a few: whatever interrupts makes one longer.
+        let measure = || {
+            let begin = Instant::now();
+            (0..256).for_each(|_| std::hint::spin_loop());
+            begin.elapsed().as_nanos() as u64 * 1000 / 256
+        };
+        (0..4).map(|_| measure()).min().unwrap_or(0).max(100)
+    });
+    for _ in 0..(nanos * 1000 / picos).max(1) {
+        std::hint::spin_loop();
+    }
+}
