@@ -42,6 +42,11 @@ impl<T, R: Route<T>> Sender<T, R> {
         &self.tx
     }
 
+    /// The route's own end.
+    pub fn into_route(self) -> R::Tx {
+        self.tx
+    }
+
     /// Sends a message, waiting for room as long as it takes.
     ///
     /// `Ok` means that the message is published: it outlives this process. The wait ends within 50 ms
@@ -202,6 +207,11 @@ impl<T, R: Route<T>> Receiver<T, R> {
     /// The route's own end.
     pub fn route(&self) -> &R::Rx {
         &self.rx
+    }
+
+    /// The route's own end.
+    pub fn into_route(self) -> R::Rx {
+        self.rx
     }
 
     /// Receives a message, waiting for one as long as it takes.

@@ -1,0 +1,320 @@
+//! The route-erased ends: one pair of types, whatever the route.
+
+use std::fmt;
+use std::io;
+use std::ops::Deref;
+
+use ipc_core::Patience;
+use ipc_core::error::{DisconnectCause, RecvTimeoutError, SendManyError, SendTimeoutError};
+use ipc_core::route::{Borrow, End, Receive, Transmit};
+use serde::de::{self, DeserializeOwned, Deserializer};
+use serde::ser::{self, Serializer};
+use serde::{Deserialize, Serialize};
+
+use crate::thread::{STAYS, ThreadRx, ThreadTx};
+use crate::{Receiver, Sender};
+
+/// Which way messages go; to choose at run time.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let route: multiprocess::Route = "thread".parse()?;
+/// let (tx, rx) = route.bounded::<String>(8)?;
+/// tx.send("hello".to_owned())?;
+/// assert_eq!(rx.recv()?, "hello");
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Route {
+    /// Through shared memory, between any processes.
+    Shm,
+    /// Between the threads of one process.
+    Thread,
+}
+
+impl Route {
+    /// Makes a channel on this route with room for `capacity` messages.
+    ///
+    /// # Errors
+    ///
+    /// As [`shm::bounded`](crate::shm::bounded) and [`thread::bounded`](crate::thread::bounded).
+    pub fn bounded<T: Serialize + DeserializeOwned>(
+        self,
+        capacity: usize,
+    ) -> io::Result<(Sender<T>, Receiver<T>)> {
+        match self {
+            Route::Shm => crate::shm::bounded(capacity),
+            Route::Thread => crate::thread::bounded(capacity),
+        }
+    }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Route::Shm => "shm",
+            Route::Thread => "thread",
+        })
+    }
+}
+
+impl std::str::FromStr for Route {
+    type Err = UnknownRoute;
+
+    fn from_str(name: &str) -> Result<Route, UnknownRoute> {
+        match name {
+            "shm" => Ok(Route::Shm),
+            "thread" => Ok(Route::Thread),
+            _ => Err(UnknownRoute(name.to_owned())),
+        }
+    }
+}
+
+/// There is no route of this name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownRoute(String);
+
+impl fmt::Display for UnknownRoute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no route is called {:?}: there are shm and thread", self.0)
+    }
+}
+
+impl std::error::Error for UnknownRoute {}
+
+/// Any route: the type parameter of [`Sender`] and [`Receiver`].
+#[derive(Clone, Copy, Debug)]
+pub struct Any;
+
+/// The sending end of some route.
+pub enum AnyTx<T> {
+    /// Through shared memory.
+    Shm(ipc_shm::Tx<T, ipc_shm::Typed>),
+    /// Between threads.
+    Thread(ThreadTx<T>),
+}
+
+/// The receiving end of some route.
+pub enum AnyRx<T> {
+    /// Through shared memory.
+    Shm(ipc_shm::Rx<T, ipc_shm::Typed>),
+    /// Between threads.
+    Thread(ThreadRx<T>),
+}
+
+impl<T: Serialize + DeserializeOwned> ipc_core::Route<T> for Any {
+    type Tx = AnyTx<T>;
+    type Rx = AnyRx<T>;
+}
+
+macro_rules! end {
+    ($End:ident) => {
+        impl<T> Clone for $End<T> {
+            fn clone(&self) -> Self {
+                match self {
+                    $End::Shm(end) => $End::Shm(end.clone()),
+                    $End::Thread(end) => $End::Thread(end.clone()),
+                }
+            }
+        }
+
+        impl<T> fmt::Debug for $End<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $End::Shm(end) => end.fmt(f),
+                    $End::Thread(end) => end.fmt(f),
+                }
+            }
+        }
+
+        impl<T> End for $End<T>
+        where
+            T: Serialize + DeserializeOwned,
+        {
+            fn len(&self) -> usize {
+                match self {
+                    $End::Shm(end) => end.len(),
+                    $End::Thread(end) => end.len(),
+                }
+            }
+            fn capacity(&self) -> Option<usize> {
+                match self {
+                    $End::Shm(end) => end.capacity(),
+                    $End::Thread(end) => end.capacity(),
+                }
+            }
+            fn is_empty(&self) -> bool {
+                match self {
+                    $End::Shm(end) => end.is_empty(),
+                    $End::Thread(end) => end.is_empty(),
+                }
+            }
+            fn is_full(&self) -> bool {
+                match self {
+                    $End::Shm(end) => end.is_full(),
+                    $End::Thread(end) => end.is_full(),
+                }
+            }
+            fn same_channel(&self, other: &Self) -> bool {
+                match (self, other) {
+                    ($End::Shm(end), $End::Shm(other)) => end.same_channel(other),
+                    ($End::Thread(end), $End::Thread(other)) => end.same_channel(other),
+                    _ => false,
+                }
+            }
+            fn is_disconnected(&self) -> bool {
+                match self {
+                    $End::Shm(end) => end.is_disconnected(),
+                    $End::Thread(end) => end.is_disconnected(),
+                }
+            }
+            fn disconnect_cause(&self) -> Option<DisconnectCause> {
+                match self {
+                    $End::Shm(end) => end.disconnect_cause(),
+                    $End::Thread(end) => end.disconnect_cause(),
+                }
+            }
+            fn sender_count(&self) -> usize {
+                match self {
+                    $End::Shm(end) => end.sender_count(),
+                    $End::Thread(end) => end.sender_count(),
+                }
+            }
+            fn receiver_count(&self) -> usize {
+                match self {
+                    $End::Shm(end) => end.receiver_count(),
+                    $End::Thread(end) => end.receiver_count(),
+                }
+            }
+        }
+
+        impl<T> Serialize for $End<T> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self {
+                    $End::Shm(end) => (SHM, end).serialize(serializer),
+                    $End::Thread(_) => Err(ser::Error::custom(STAYS)),
+                }
+            }
+        }
+
+        impl<'de, T> Deserialize<'de> for $End<T> {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let (route, end): (u8, _) = Deserialize::deserialize(deserializer)?;
+                if route != SHM {
+                    return Err(de::Error::custom("a channel end of an unknown route"));
+                }
+                Ok($End::Shm(end))
+            }
+        }
+    };
+}
+
+end!(AnyTx);
+end!(AnyRx);
+
+/// The shared-memory route, in an encoded end.
+const SHM: u8 = 1;
+
+impl<T: Serialize + DeserializeOwned> Transmit<T> for AnyTx<T> {
+    #[inline]
+    fn send(&self, message: T, patience: Patience) -> Result<(), SendTimeoutError<T>> {
+        match self {
+            AnyTx::Shm(tx) => tx.send(message, patience),
+            AnyTx::Thread(tx) => tx.send(message, patience),
+        }
+    }
+
+    fn send_many<I: Iterator<Item = T>>(&self, messages: I) -> Result<usize, SendManyError<T>> {
+        match self {
+            AnyTx::Shm(tx) => tx.send_many(messages),
+            AnyTx::Thread(tx) => tx.send_many(messages),
+        }
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Receive<T> for AnyRx<T> {
+    #[inline]
+    fn recv(&self, patience: Patience) -> Result<T, RecvTimeoutError> {
+        match self {
+            AnyRx::Shm(rx) => rx.recv(patience),
+            AnyRx::Thread(rx) => rx.recv(patience),
+        }
+    }
+
+    fn recv_many(
+        &self,
+        messages: &mut Vec<T>,
+        max: usize,
+        patience: Patience,
+    ) -> Result<usize, RecvTimeoutError> {
+        match self {
+            AnyRx::Shm(rx) => rx.recv_many(messages, max, patience),
+            AnyRx::Thread(rx) => rx.recv_many(messages, max, patience),
+        }
+    }
+}
+
+/// A message that is lent; dropping it acknowledges the message.
+///
+/// If this process is killed while it holds the guard, a message of a channel between processes is
+/// delivered again, to another receiver.
+pub struct Ref<'a, T>(Lent<'a, T>);
+
+enum Lent<'a, T> {
+    Shm(ipc_shm::Ref<'a, T>),
+    // Threads die together: there is nobody left to deliver it to.
+    Thread(T),
+}
+
+impl<T> Ref<'_, T> {
+    /// How often the message was delivered, this time included. Above 1: an earlier receiver died with it,
+    /// and may have acted on it.
+    #[must_use]
+    pub fn deliveries(&self) -> u64 {
+        match &self.0 {
+            Lent::Shm(lent) => lent.deliveries(),
+            Lent::Thread(_) => 1,
+        }
+    }
+
+    /// The message; this acknowledges it.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        match self.0 {
+            Lent::Shm(lent) => lent.into_inner(),
+            Lent::Thread(message) => message,
+        }
+    }
+}
+
+impl<T> Deref for Ref<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match &self.0 {
+            Lent::Shm(lent) => lent,
+            Lent::Thread(message) => message,
+        }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Ref<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Borrow<T> for AnyRx<T> {
+    type Ref<'a>
+        = Ref<'a, T>
+    where
+        T: 'a;
+
+    fn recv_ref(&self, patience: Patience) -> Result<Ref<'_, T>, RecvTimeoutError> {
+        match self {
+            AnyRx::Shm(rx) => rx.recv_ref(patience).map(|lent| Ref(Lent::Shm(lent))),
+            AnyRx::Thread(rx) => rx.recv(patience).map(|message| Ref(Lent::Thread(message))),
+        }
+    }
+}
