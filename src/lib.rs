@@ -1,1 +1,6 @@
 //! facade
+#![deny(unsafe_code)]
+
+pub mod process;
+
+pub use process::{JoinError, JoinHandle, init, spawn};
