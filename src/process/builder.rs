@@ -14,7 +14,7 @@ use super::JoinHandle;
 use super::entry::Entry;
 use super::protocol::{self, Call};
 use super::running::{self, Event, Running};
-use super::{init, sys};
+use super::{child, sys};
 
 /// How long a child may take for one step of its start.
 const STARTUP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -144,7 +144,7 @@ impl Builder {
         let name = self.name.clone();
         let kill_on_drop = self.kill_on_drop;
         let start = || {
-            init::check_passed()?;
+            child::check_passed()?;
             running::reap_detached();
             let entry = Entry::new(f)?;
             let (bytes, handles) = handle::collect(|| postcard::to_stdvec(&args));
@@ -171,7 +171,7 @@ impl Builder {
         let (ours, theirs) = sys::stream_pair().map_err(context("making a socket pair"))?;
         let marker = sys::marker(&theirs).map_err(context("looking at the socket"))?;
         self.command
-            .args(init::child_arguments())
+            .args(child::child_arguments())
             .env(protocol::VARIABLE, marker);
         let (process, stdout, stderr) = sys::start(self.command, theirs).map_err(context(
             "starting this executable again (current_dir, limits?)",

@@ -14,7 +14,7 @@ use std::ptr;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::init::{self, Link};
+use super::child::{self, Link};
 use super::sys::{self, CodeRange};
 
 /// A function and its types, in a form that means the same in every process of this executable.
@@ -120,7 +120,7 @@ where
     // SAFETY: the caller promises that this is a `fn(A) -> R`, see above; function pointers have the size
     // of a pointer on every system that starts processes.
     let f = unsafe { std::mem::transmute::<*const (), fn(A) -> R>(f) };
-    init::execute(f, link)
+    child::execute(f, link)
 }
 
 /// Which offset of the file lies at this address.

@@ -35,7 +35,7 @@ use super::sys::{Signal, Status};
 /// use multiprocess::JoinError;
 ///
 /// multiprocess::init();
-/// let child = multiprocess::spawn(|()| std::process::exit(7), ())?;
+/// let child = multiprocess::spawn(|()| -> u8 { std::process::exit(7) }, ())?;
 /// assert!(matches!(child.join(), Err(JoinError::Exited(7))));
 /// # Ok(())
 /// # }

@@ -125,7 +125,11 @@ impl Running {
                 }
             }
         };
-        send_frame(socket, kind, body, handles, &mut wait)
+        send_frame(socket, kind, body, handles, &mut wait).map_err(|error| match error.kind() {
+            // The same, if the child died with something of ours unread.
+            io::ErrorKind::ConnectionReset => io::ErrorKind::BrokenPipe.into(),
+            _ => error,
+        })
     }
 
     pub(super) fn signal(&self, signal: Signal) -> io::Result<()> {
@@ -195,3 +199,7 @@ fn detached() -> std::sync::MutexGuard<'static, Vec<Process>> {
 fn left(deadline: Option<Instant>) -> Option<Duration> {
     deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
 }
+
+#[cfg(all(test, target_os = "linux"))]
+#[path = "running_tests.rs"]
+mod tests;

@@ -1,9 +1,11 @@
 //! Frames with handles over a stream socket.
 //!
-//! # Layout           offset 0       4      8         12         16       24
-//!                           ┌───────┬──────┬─────────┬──────────┬────────┬──────────────┐
-//!                           │ magic │ kind │ handles │ 0        │ length │ body         │
-//!                           └───────┴──────┴─────────┴──────────┴────────┴──────────────┘
+//! ```text
+//! offset 0       4      8         12         16       24
+//!        ┌───────┬──────┬─────────┬──────────┬────────┬──────────────┐
+//!        │ magic │ kind │ handles │ 0        │ length │ body         │
+//!        └───────┴──────┴─────────┴──────────┴────────┴──────────────┘
+//! ```
 //!
 //! All words are little-endian; `handles` says how many OS handles travel with the header, `length`
 //! how many bytes the body has. Nothing here blocks but through the `wait` that the caller hands in, so
@@ -220,3 +222,7 @@ impl FrameReader {
 fn invalid(text: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
+
+#[cfg(all(test, target_os = "linux"))]
+#[path = "socket_tests.rs"]
+mod tests;

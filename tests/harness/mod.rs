@@ -5,10 +5,12 @@ use std::thread;
 use std::time::Duration;
 
 /// Ends the whole test process if a test hangs, and says which; disarmed when dropped.
-pub struct Watchdog(#[allow(dead_code, reason = "dropping it is what it is for")] Sender<()>);
+pub(crate) struct Watchdog(
+    #[allow(dead_code, reason = "dropping it is what it is for")] Sender<()>,
+);
 
 /// Bounds the calling test to 30 seconds.
-pub fn watchdog() -> Watchdog {
+pub(crate) fn watchdog() -> Watchdog {
     let name = thread::current().name().unwrap_or("?").to_owned();
     let (sender, receiver) = channel();
     thread::spawn(move || {

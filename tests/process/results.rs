@@ -23,6 +23,12 @@ fn answer(mut order: Order) -> (Order, usize) {
 }
 
 #[test]
+fn a_handle_may_go_to_any_thread_whatever_the_result() {
+    fn check<T: Send + Sync + 'static>() {}
+    check::<JoinHandle<std::rc::Rc<u8>>>();
+}
+
+#[test]
 fn nothing_goes_in_and_nothing_comes_out() {
     multiprocess::init();
     let _watchdog = watchdog();
@@ -243,27 +249,27 @@ fn a_large_result_is_taken_by_looking_whether_it_is_there() {
     multiprocess::init();
     let _watchdog = watchdog();
     let make = |n: usize| vec![7u8; n];
-    let child = spawn(make, 20 << 20).unwrap();
+    let child = spawn(make, 4 << 20).unwrap();
     while !child.is_finished() {
         std::thread::yield_now();
     }
-    assert_eq!(child.join().unwrap().len(), 20 << 20);
+    assert_eq!(child.join().unwrap().len(), 4 << 20);
 
-    let mut child = spawn(make, 20 << 20).unwrap();
+    let mut child = spawn(make, 4 << 20).unwrap();
     let bytes = loop {
         match child.try_join() {
             Ok(result) => break result.unwrap(),
             Err(back) => child = back,
         }
     };
-    assert_eq!(bytes.len(), 20 << 20);
+    assert_eq!(bytes.len(), 4 << 20);
 
-    let mut child: JoinHandle<Vec<u8>> = spawn(make, 20 << 20).unwrap();
+    let mut child: JoinHandle<Vec<u8>> = spawn(make, 4 << 20).unwrap();
     let bytes = loop {
         match child.join_timeout(Duration::from_millis(1)) {
             Ok(result) => break result.unwrap(),
             Err(back) => child = back,
         }
     };
-    assert_eq!(bytes.len(), 20 << 20);
+    assert_eq!(bytes.len(), 4 << 20);
 }

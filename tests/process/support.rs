@@ -10,18 +10,18 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::ser::{Error as _, Serialize, Serializer};
 
 /// Any descriptor, as part of arguments and results.
-pub struct Fd(Cell<Option<OwnedFd>>);
+pub(crate) struct Fd(Cell<Option<OwnedFd>>);
 
 impl Fd {
-    pub fn new(fd: impl Into<OwnedFd>) -> Self {
+    pub(crate) fn new(fd: impl Into<OwnedFd>) -> Self {
         Fd(Cell::new(Some(fd.into())))
     }
 
-    pub fn take(&self) -> OwnedFd {
+    pub(crate) fn take(&self) -> OwnedFd {
         self.0.take().expect("taken once")
     }
 
-    pub fn stream(&self) -> UnixStream {
+    pub(crate) fn stream(&self) -> UnixStream {
         self.take().into()
     }
 }
@@ -42,18 +42,18 @@ impl<'de> Deserialize<'de> for Fd {
 }
 
 /// A connection for the test to keep, and its other end to give away.
-pub fn line() -> (UnixStream, Fd) {
+pub(crate) fn line() -> (UnixStream, Fd) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     (ours, Fd::new(theirs))
 }
 
 /// Says one byte.
-pub fn say(stream: &mut UnixStream, byte: u8) {
+pub(crate) fn say(stream: &mut UnixStream, byte: u8) {
     stream.write_all(&[byte]).unwrap();
 }
 
 /// Waits for one byte; `None` if all the other ends are closed.
-pub fn hear(stream: &mut UnixStream) -> Option<u8> {
+pub(crate) fn hear(stream: &mut UnixStream) -> Option<u8> {
     let mut byte = [0];
     match stream.read(&mut byte) {
         Ok(1) => Some(byte[0]),
@@ -62,7 +62,7 @@ pub fn hear(stream: &mut UnixStream) -> Option<u8> {
 }
 
 /// Tells the test that it runs, and then waits for it for ever.
-pub fn report_and_hang(line: Fd) {
+pub(crate) fn report_and_hang(line: Fd) {
     let mut line = line.stream();
     say(&mut line, b'r');
     while hear(&mut line).is_some() {}
@@ -72,12 +72,12 @@ pub fn report_and_hang(line: Fd) {
 }
 
 /// Whether this process number is in the process table, dead or alive.
-pub fn in_process_table(id: u32) -> bool {
+pub(crate) fn in_process_table(id: u32) -> bool {
     std::path::Path::new(&format!("/proc/{id}")).exists()
 }
 
 /// Runs `part` of this test binary as a plain program would: without `spawn`.
-pub fn this_test(name: &str) -> std::process::Command {
+pub(crate) fn this_test(name: &str) -> std::process::Command {
     let mut command = std::process::Command::new("/proc/self/exe");
     command.args([name, "--exact", "--nocapture", "--test-threads=1"]);
     command

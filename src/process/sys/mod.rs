@@ -53,6 +53,10 @@ pub(crate) enum Signal {
 }
 
 /// How a process ended.
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "only a system that starts processes makes them")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {
     Exited(i32),
@@ -69,6 +73,10 @@ impl fmt::Display for Status {
 }
 
 /// What [`inherited`] found on standard input.
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "only a system that starts processes makes them")
+)]
 #[derive(Debug)]
 pub(crate) enum Inherited {
     /// Nothing of ours: this process is nobody's child.

@@ -54,7 +54,7 @@ const GLANCE: Duration = Duration::from_secs(1);
 ///
 /// # When a process dies
 ///
-/// A child whose parent dies before the arguments have arrived exits, without a word.
+/// A child whose parent dies before the function could start exits without a word, with status 113.
 ///
 /// # Examples
 ///
