@@ -3,11 +3,13 @@
 #![deny(unsafe_code)]
 
 mod any;
+pub mod process;
 pub mod shm;
 pub mod thread;
 
 pub use any::{Any, AnyRx, AnyTx, Ref, Route, UnknownRoute};
 pub use ipc_core::error::*;
+pub use process::{JoinError, JoinHandle, init, spawn};
 pub use shm::bounded;
 
 /// The sending end of a channel, whatever its route.

@@ -1,0 +1,86 @@
+//! Processes that start like threads: [`spawn`], [`init`], [`JoinHandle`], [`Builder`].
+//!
+//! A child is this executable, started again; in [`init`] it turns into the function it was started for.
+//! The function's arguments and result travel by serde, together with the handles in them (ends of
+//! channels, for instance).
+//!
+//! | question | answer |
+//! |---|---|
+//! | what the child shares | nothing but what is in its arguments; stdout and stderr; the environment and current directory at the start. Its stdin is empty |
+//! | which functions | `fn` items and closures that capture nothing, of the executable itself |
+//! | the child panics, exits, is killed | [`JoinHandle::join`] says so: [`JoinError`] |
+//! | the child dies while it starts | [`spawn`] says so |
+//! | the parent dies while the child starts | the child exits |
+//! | the parent dies later | the child goes on to the end of its function; the result goes nowhere |
+//! | the handle is dropped | the child goes on, and is reaped at a later [`spawn`]; or is killed, if [`Builder::kill_on_drop`] says so |
+//! | a child has sent its result | it exits like a `main` that returns: its other threads end with it |
+//! | its exit status | 0 with a result; 101 after a panic; 112 if it could not start its function; 113 if its parent died before |
+//! | nobody waits | a child waits with a result larger than the socket's buffer (some 200 kB) until someone joins it or the handle is dropped |
+
+mod builder;
+mod child;
+mod entry;
+mod error;
+mod join;
+mod protocol;
+mod running;
+mod socket;
+mod sys;
+
+use std::io;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use self::builder::Builder;
+pub use self::child::init;
+pub use self::error::JoinError;
+pub use self::join::JoinHandle;
+
+/// Starts a process that runs `f` with `args`, like [`std::thread::spawn`] starts a thread.
+///
+/// The child is this same executable, started again with the same arguments; [`init`] must come first in
+/// its `main` (in a test: in the test function), and turns it into `f`. `f` is a `fn` or a closure that
+/// captures nothing; what it needs goes into `args`, which may hold the ends of channels and other handles.
+///
+/// Blocks until the child has decoded its arguments, some milliseconds; a child that does nothing for
+/// 30 seconds meanwhile is killed ([`Builder::startup_timeout`]).
+///
+/// # Errors
+///
+/// - `InvalidInput`: [`init`] was not called in this process, or the arguments do not encode.
+/// - `Unsupported`: `f` is not part of the executable itself (but of a plug-in, say), or this operating
+///   system is not supported.
+/// - `BrokenPipe`, `TimedOut`: the child ended, or did nothing, before it had its arguments; most often
+///   because it never came to [`init`].
+/// - `InvalidData`: the child could not decode its arguments.
+/// - Others: a system call failed; the text says in which step.
+///
+/// In each case no process is left behind.
+///
+/// # When a process dies
+///
+/// A child that dies makes [`JoinHandle::join`] answer with how. A child whose parent dies goes on to the
+/// end of `f`.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// fn sum(numbers: Vec<u64>) -> u64 {
+///     numbers.into_iter().sum()
+/// }
+///
+/// multiprocess::init();
+/// let child = multiprocess::spawn(sum, vec![1, 2, 3])?;
+/// assert_eq!(child.join()?, 6);
+/// # Ok(())
+/// # }
+/// ```
+pub fn spawn<A, R>(f: fn(A) -> R, args: A) -> io::Result<JoinHandle<R>>
+where
+    A: Serialize + DeserializeOwned,
+    R: Serialize + DeserializeOwned,
+{
+    Builder::new().spawn(f, args)
+}

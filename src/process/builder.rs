@@ -1,0 +1,256 @@
+//! [`Builder`]: what can be said about a child before it starts.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+use std::process::{ChildStderr, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use ipc_core::handle::{self, OsHandle};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::JoinHandle;
+use super::entry::Entry;
+use super::protocol::{self, Call};
+use super::running::{self, Event, Running};
+use super::{child, sys};
+
+/// How long a child may take for one step of its start.
+const STARTUP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Configures and starts a child process: [`spawn`](super::spawn) with more to say.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// multiprocess::init();
+/// let child = multiprocess::process::Builder::new()
+///     .name("reader")
+///     .env("GREETING", "hello")
+///     .kill_on_drop(true)
+///     .spawn(|key: String| std::env::var(key).ok(), "GREETING".into())?;
+/// assert_eq!(child.name(), Some("reader"));
+/// assert_eq!(child.join()?.as_deref(), Some("hello"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing starts before `spawn` is called"]
+pub struct Builder {
+    command: Command,
+    name: Option<String>,
+    kill_on_drop: bool,
+    startup_timeout: Duration,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Builder::new()
+    }
+}
+
+impl Builder {
+    /// A child with the environment, the current directory, stdout and stderr of this process.
+    pub fn new() -> Self {
+        Builder { command: sys::command(), name: None, kill_on_drop: false, startup_timeout: STARTUP_TIMEOUT }
+    }
+
+    /// Names the child, for [`JoinHandle::name`] and for the errors of [`spawn`](Self::spawn).
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets an environment variable of the child.
+    pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(key, value);
+        self
+    }
+
+    /// Sets several environment variables of the child.
+    pub fn envs<K: AsRef<OsStr>, V: AsRef<OsStr>>(
+        mut self,
+        variables: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        self.command.envs(variables);
+        self
+    }
+
+    /// Removes an environment variable from the child's environment.
+    pub fn env_remove(mut self, key: impl AsRef<OsStr>) -> Self {
+        self.command.env_remove(key);
+        self
+    }
+
+    /// Gives the child an environment with nothing in it but what is set from here on.
+    pub fn env_clear(mut self) -> Self {
+        self.command.env_clear();
+        self
+    }
+
+    /// Sets the directory that the child starts in.
+    pub fn current_dir(mut self, directory: impl AsRef<Path>) -> Self {
+        self.command.current_dir(directory);
+        self
+    }
+
+    /// Whether dropping the [`JoinHandle`] kills the child; otherwise it detaches it.
+    pub fn kill_on_drop(mut self, kill: bool) -> Self {
+        self.kill_on_drop = kill;
+        self
+    }
+
+    /// How long the child may take for each step of its start before it is killed: to come to
+    /// [`init`](super::init), to take a part of its arguments, to decode them. 30 seconds by default.
+    pub fn startup_timeout(mut self, timeout: Duration) -> Self {
+        self.startup_timeout = timeout;
+        self
+    }
+
+    /// Where the child's stdout goes; to that of this process by default. In tests, libtest's own first
+    /// lines go there as well.
+    pub fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
+        self.command.stdout(stdout);
+        self
+    }
+
+    /// Where the child's stderr goes; to that of this process by default.
+    pub fn stderr(mut self, stderr: impl Into<Stdio>) -> Self {
+        self.command.stderr(stderr);
+        self
+    }
+
+    /// Starts a child process that runs `f` with `args`; see [`spawn`](super::spawn).
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](super::spawn).
+    pub fn spawn<A, R>(self, f: fn(A) -> R, args: A) -> io::Result<JoinHandle<R>>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        let label = match &self.name {
+            Some(name) => format!("spawning the process {name:?}"),
+            None => "spawning a process".to_owned(),
+        };
+        let name = self.name.clone();
+        let kill_on_drop = self.kill_on_drop;
+        let start = || {
+            child::check_passed()?;
+            running::reap_detached();
+            let entry = Entry::new(f)?;
+            let (bytes, handles) = handle::collect(|| postcard::to_stdvec(&args));
+            let bytes = bytes.map_err(|error| {
+                let text = format!("the arguments do not encode: {error}");
+                io::Error::new(io::ErrorKind::InvalidInput, text)
+            })?;
+            self.start(&Call { entry }, &bytes, &handles)
+        };
+        let (running, stdout, stderr) =
+            start().map_err(|error| io::Error::new(error.kind(), format!("{label}: {error}")))?;
+        Ok(JoinHandle::new(running, name, kill_on_drop, stdout, stderr))
+    }
+
+    fn start(
+        mut self,
+        call: &Call,
+        args: &[u8],
+        handles: &[OsHandle],
+    ) -> io::Result<(Running, Option<ChildStdout>, Option<ChildStderr>)> {
+        let context = |what: &'static str| {
+            move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"))
+        };
+        let (ours, theirs) = sys::stream_pair().map_err(context("making a socket pair"))?;
+        let marker = sys::marker(&theirs).map_err(context("looking at the socket"))?;
+        self.command.args(child::child_arguments()).env(protocol::VARIABLE, marker);
+        let (process, stdout, stderr) = sys::start(self.command, theirs)
+            .map_err(context("starting this executable again (current_dir, limits?)"))?;
+        let mut running = Running::new(process, ours);
+        match hand_over(&mut running, call, args, handles, self.startup_timeout) {
+            Ok(()) => Ok((running, stdout, stderr)),
+            Err(error) => {
+                running.kill_and_reap();
+                Err(error)
+            }
+        }
+    }
+}
+
+/// What a child was doing when it failed.
+#[derive(Clone, Copy)]
+enum Step {
+    Init,
+    Arguments,
+}
+
+/// Waits for the child to come to `init`, and gives it the function and its arguments.
+fn hand_over(
+    running: &mut Running,
+    call: &Call,
+    args: &[u8],
+    handles: &[OsHandle],
+    patience: Duration,
+) -> io::Result<()> {
+    let call = postcard::to_stdvec(call).map_err(io::Error::other)?;
+    expect(running, protocol::HELLO, Step::Init, patience)?;
+    let sent = running
+        .send(protocol::CALL, &call, &[], patience)
+        .and_then(|()| running.send(protocol::ARGUMENTS, args, handles, patience));
+    match sent {
+        Ok(()) => expect(running, protocol::READY, Step::Arguments, patience),
+        // A child that stopped listening may have said why.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            expect(running, protocol::READY, Step::Arguments, patience)
+        }
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(timed_out(Step::Arguments, patience)),
+        Err(error) => Err(io::Error::new(error.kind(), format!("sending the arguments: {error}"))),
+    }
+}
+
+/// Waits for a frame of this kind, which carries nothing else.
+fn expect(running: &mut Running, kind: u32, step: Step, patience: Duration) -> io::Result<()> {
+    let invalid = |text: String| Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    let deadline = Instant::now().checked_add(patience);
+    match running.next(deadline)? {
+        Event::Frame(frame) if frame.kind == kind => Ok(()),
+        Event::Frame(frame) if frame.kind == protocol::REFUSED => {
+            invalid(format!("the child refused: {}", String::from_utf8_lossy(&frame.body)))
+        }
+        Event::Frame(frame) => {
+            invalid(format!("the child sent a message of kind {} where {kind} was expected", frame.kind))
+        }
+        Event::TimedOut => Err(timed_out(step, patience)),
+        Event::Ended => {
+            let status = match running.reap(deadline)? {
+                Some(status) => status.to_string(),
+                None => "its status is held back by a debugger".to_owned(),
+            };
+            let text = match step {
+                Step::Init => format!(
+                    "the child ended ({status}) before it reached multiprocess::init(); \
+                     call init() first in main or in the test function"
+                ),
+                Step::Arguments => {
+                    format!("the child ended ({status}) before it had decoded its arguments")
+                }
+            };
+            Err(io::Error::new(io::ErrorKind::BrokenPipe, text))
+        }
+    }
+}
+
+fn timed_out(step: Step, patience: Duration) -> io::Error {
+    let text = match step {
+        Step::Init => format!(
+            "the child did not reach multiprocess::init() within {patience:?} and was killed; \
+             call init() first in main or in the test function"
+        ),
+        Step::Arguments => {
+            format!("the child did nothing with its arguments for {patience:?} and was killed")
+        }
+    };
+    io::Error::new(io::ErrorKind::TimedOut, text)
+}

@@ -1,0 +1,276 @@
+//! [`JoinHandle`]: what a parent can do with its child.
+
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::process::{ChildStderr, ChildStdout};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use ipc_core::handle;
+use serde::de::DeserializeOwned;
+
+use super::JoinError;
+use super::protocol;
+use super::running::{Event, Running};
+use super::socket::Frame;
+use super::sys::{Signal, Status};
+
+/// Owns a child process that [`spawn`](super::spawn) started: waits for its result, or kills it.
+///
+/// Dropping the handle detaches the child, as with threads: it goes on, and its result goes nowhere. It
+/// is reaped all the same, when this process next spawns a child; until then, a detached child that has
+/// ended stays in the process table. With [`Builder::kill_on_drop`](super::Builder::kill_on_drop),
+/// dropping the handle kills the child and waits until it is gone.
+///
+/// # When a process dies
+///
+/// However the child ends, [`join`](Self::join) answers at once, whoever else holds its output or its
+/// socket open. If the parent dies, the child goes on; its result goes nowhere.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use multiprocess::JoinError;
+///
+/// multiprocess::init();
+/// let child = multiprocess::spawn(|()| -> u8 { std::process::exit(7) }, ())?;
+/// assert!(matches!(child.join(), Err(JoinError::Exited(7))));
+/// # Ok(())
+/// # }
+/// ```
+pub struct JoinHandle<R> {
+    child: Box<Child>,
+    result: PhantomData<fn() -> R>,
+}
+
+struct Child {
+    state: Mutex<State>,
+    name: Option<String>,
+    kill_on_drop: bool,
+    stdout: Option<ChildStdout>,
+    stderr: Option<ChildStderr>,
+}
+
+struct State {
+    running: Running,
+    /// What the child sent as its last frame, or why that cannot be read.
+    last: Option<Result<Frame, String>>,
+    /// How it ended, once it has been reaped.
+    ended: Option<Result<Status, io::Error>>,
+}
+
+impl State {
+    /// Waits for the end until `deadline`, and takes the result from the socket meanwhile, which would
+    /// otherwise fill up and hold the child back. Whether it has ended.
+    fn wait(&mut self, deadline: Option<Instant>) -> bool {
+        while self.ended.is_none() {
+            match self.running.next(deadline) {
+                Ok(Event::TimedOut) => return false,
+                Ok(Event::Ended) => match self.running.reap(deadline) {
+                    Ok(None) => return false,
+                    Ok(Some(status)) => self.ended = Some(Ok(status)),
+                    Err(error) => self.ended = Some(Err(error)),
+                },
+                Ok(Event::Frame(frame)) => {
+                    self.last = Some(Ok(frame));
+                    self.running.close_socket();
+                }
+                // Broken data ends the conversation, and the socket with it; the next round sees the end.
+                Err(error) if self.last.is_none() => {
+                    self.last = Some(Err(error.to_string()));
+                    self.running.close_socket();
+                }
+                Err(error) => self.ended = Some(Err(error)),
+            }
+        }
+        true
+    }
+}
+
+impl<R> JoinHandle<R> {
+    pub(super) fn new(
+        running: Running,
+        name: Option<String>,
+        kill_on_drop: bool,
+        stdout: Option<ChildStdout>,
+        stderr: Option<ChildStderr>,
+    ) -> Self {
+        let state = State { running, last: None, ended: None };
+        JoinHandle {
+            child: Box::new(Child { state: Mutex::new(state), name, kill_on_drop, stdout, stderr }),
+            result: PhantomData,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.child.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the child has ended, so that [`join`](Self::join) would not block. Never blocks.
+    ///
+    /// A child with a large result cannot end before someone takes it; this call does, bit by bit.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.state().wait(Some(Instant::now()))
+    }
+
+    /// Kills the child at once (SIGKILL); [`join`](Self::join) then answers [`JoinError::Killed`], or
+    /// with the result if that had been sent. Does not wait, and does nothing to a child that has ended.
+    ///
+    /// The signal goes to this child or to nobody: a process that was given its number since is safe.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says, if the child runs under another user now.
+    #[doc(alias("SIGKILL", "pidfd_send_signal"))]
+    pub fn kill(&self) -> io::Result<()> {
+        self.state().running.signal(Signal::Kill)
+    }
+
+    /// Asks the child to end (SIGTERM), which it may handle or ignore. Otherwise like [`kill`](Self::kill).
+    ///
+    /// # Errors
+    ///
+    /// As [`kill`](Self::kill).
+    #[doc(alias = "SIGTERM")]
+    pub fn terminate(&self) -> io::Result<()> {
+        self.state().running.signal(Signal::Terminate)
+    }
+
+    /// The number of the child's process. Another process may get the same one after the child was joined.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.state().running.id()
+    }
+
+    /// The name given to [`Builder::name`](super::Builder::name).
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.child.name.as_deref()
+    }
+
+    /// The reading end of the child's stdout, once, if [`Builder::stdout`](super::Builder::stdout) was
+    /// given `Stdio::piped()`. Read it, or a child that prints much blocks.
+    pub fn take_stdout(&mut self) -> Option<ChildStdout> {
+        self.child.stdout.take()
+    }
+
+    /// Like [`take_stdout`](Self::take_stdout), for stderr.
+    pub fn take_stderr(&mut self) -> Option<ChildStderr> {
+        self.child.stderr.take()
+    }
+}
+
+impl<R: DeserializeOwned> JoinHandle<R> {
+    /// Waits for the child to end, and returns what its function returned.
+    ///
+    /// Blocks until the process is gone, also if the result came before.
+    ///
+    /// # Errors
+    ///
+    /// How it ended instead, see [`JoinError`].
+    pub fn join(self) -> Result<R, JoinError> {
+        self.join_until(None).unwrap_or_else(|_| {
+            let error = io::Error::other("waiting without a deadline came to its deadline");
+            Err(JoinError::Unknown(error))
+        })
+    }
+
+    /// Waits for the child to end, but no longer than `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// The outer error gives the handle back: the child still runs (a stopped one, too), and can be
+    /// waited for again, or killed. Everything else is as in [`join`](Self::join).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// multiprocess::init();
+    /// let child = multiprocess::spawn(|()| loop { std::thread::park() }, ())?;
+    /// match child.join_timeout(Duration::from_millis(10)) {
+    ///     Ok(result) => result?,
+    ///     Err(child) => child.kill()?,
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn join_timeout(self, timeout: Duration) -> Result<Result<R, JoinError>, Self> {
+        // A time that the clock cannot hold is for ever.
+        self.join_until(Instant::now().checked_add(timeout))
+    }
+
+    /// Returns what the child's function returned if it has ended. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`join_timeout`](Self::join_timeout). To look at many children without giving up their
+    /// handles, use [`is_finished`](Self::is_finished).
+    pub fn try_join(self) -> Result<Result<R, JoinError>, Self> {
+        self.join_until(Some(Instant::now()))
+    }
+
+    fn join_until(self, deadline: Option<Instant>) -> Result<Result<R, JoinError>, Self> {
+        let mut state = self.state();
+        if !state.wait(deadline) {
+            drop(state);
+            return Err(self);
+        }
+        let (last, ended) = (state.last.take(), state.ended.take());
+        drop(state);
+        Ok(outcome(last, ended))
+    }
+}
+
+/// What the last frame and the end of the process make together. A result that has come is a result,
+/// however the process ended after it.
+fn outcome<R: DeserializeOwned>(
+    last: Option<Result<Frame, String>>,
+    ended: Option<io::Result<Status>>,
+) -> Result<R, JoinError> {
+    let text = |body: Vec<u8>| String::from_utf8_lossy(&body).into_owned();
+    match last {
+        Some(Ok(frame)) => match frame.kind {
+            protocol::RETURNED => {
+                let decode = || postcard::take_from_bytes::<R>(&frame.body);
+                match handle::provide(frame.handles, decode) {
+                    Ok((result, [])) => Ok(result),
+                    Ok((_, rest)) => {
+                        Err(JoinError::Unreadable(format!("{} bytes are left after it", rest.len())))
+                    }
+                    Err(error) => Err(JoinError::Unreadable(error.to_string())),
+                }
+            }
+            protocol::PANICKED => Err(JoinError::Panicked(text(frame.body))),
+            protocol::UNSENDABLE => Err(JoinError::Unsendable(text(frame.body))),
+            kind => Err(JoinError::Unreadable(format!("a message of unknown kind {kind}"))),
+        },
+        Some(Err(cause)) => Err(JoinError::Unreadable(cause)),
+        None => Err(match ended {
+            Some(Ok(Status::Exited(code))) => JoinError::Exited(code),
+            Some(Ok(Status::Killed(signal))) => JoinError::Killed(signal),
+            Some(Err(error)) => JoinError::Unknown(error),
+            None => JoinError::Unknown(io::Error::other("it was not waited for")),
+        }),
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if self.kill_on_drop {
+            state.running.kill_and_reap();
+        }
+    }
+}
+
+impl<R> fmt::Debug for JoinHandle<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle")
+            .field("name", &self.child.name)
+            .field("id", &self.id())
+            .finish_non_exhaustive()
+    }
+}

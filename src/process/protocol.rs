@@ -1,0 +1,49 @@
+//! What parent and child say to each other, in this order.
+//!
+//! ```text
+//! child ── HELLO ──▶ parent                     it has come to `init`
+//! child ◀── CALL, ARGUMENTS ── parent           which function, and its arguments with their handles
+//! child ── READY ──▶ parent                     they are decoded: `spawn` returns. Or REFUSED, and why not
+//! child ── RETURNED | PANICKED | UNSENDABLE ──▶ parent     the end
+//! ```
+//!
+//! # If one of them dies
+//!
+//! The parent looks at the child's pidfd whenever it waits, so a dead child is an error of `spawn` or an
+//! answer of `join`. A child whose parent dies before READY exits with [`EXIT_ORPHANED`]; later it goes on
+//! to the end of its function, and its result goes nowhere.
+
+use serde::{Deserialize, Serialize};
+
+use super::entry::Entry;
+
+pub(super) const HELLO: u32 = 1;
+/// The body is a [`Call`].
+pub(super) const CALL: u32 = 2;
+/// The body is the encoded `A`.
+pub(super) const ARGUMENTS: u32 = 3;
+pub(super) const READY: u32 = 4;
+/// The body says why, as text.
+pub(super) const REFUSED: u32 = 5;
+/// The body is the encoded `R`.
+pub(super) const RETURNED: u32 = 6;
+/// The body is the panic's message.
+pub(super) const PANICKED: u32 = 7;
+/// The body says why the result could not be encoded.
+pub(super) const UNSENDABLE: u32 = 8;
+
+/// Tells a child that it is one; its value is [`super::sys::marker`] of the socket.
+pub(super) const VARIABLE: &str = "MULTIPROCESS_CHILD";
+
+/// The exit status of a child that panicked: what a panic in `main` gives.
+pub(super) const EXIT_PANICKED: i32 = 101;
+/// The exit status of a child that could not start its function.
+pub(super) const EXIT_REFUSED: i32 = 112;
+/// The exit status of a child whose parent died before the function could start.
+pub(super) const EXIT_ORPHANED: i32 = 113;
+
+/// Which function to run.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Call {
+    pub(super) entry: Entry,
+}

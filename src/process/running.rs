@@ -1,0 +1,202 @@
+//! The parent's side of one child: its process, and the socket to it.
+
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ipc_core::handle::OsHandle;
+
+use super::socket::{Frame, FrameReader, Progress, send_frame};
+use super::sys::{self, Interest, Process, Signal, Status};
+
+/// Children that nobody waits for any more, until they are reaped.
+static DETACHED: Mutex<Vec<Process>> = Mutex::new(Vec::new());
+
+/// How long a killed child is waited for before it is left to [`reap_detached`].
+const KILL_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What [`Running::next`] came upon.
+#[derive(Debug)]
+pub(super) enum Event {
+    Frame(Frame),
+    /// The child has ended, and the socket has been read to the end.
+    Ended,
+    TimedOut,
+}
+
+/// A child that has been started and not been reaped.
+#[derive(Debug)]
+pub(super) struct Running {
+    process: Option<Process>,
+    id: u32,
+    /// `None` once there is nothing more to read.
+    socket: Option<OsHandle>,
+    reader: FrameReader,
+    /// The pidfd said so.
+    ended: bool,
+}
+
+impl Running {
+    pub(super) fn new(process: Process, socket: OsHandle) -> Self {
+        Running {
+            id: process.id(),
+            process: Some(process),
+            socket: Some(socket),
+            reader: FrameReader::new(),
+            ended: false,
+        }
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Waits for the next frame or the child's end, at most until `deadline`.
+    ///
+    /// The pidfd is the truth about the end: what others hold open does not matter. After it the socket
+    /// is read as far as it goes, without waiting.
+    pub(super) fn next(&mut self, deadline: Option<Instant>) -> io::Result<Event> {
+        let mut timeout = Some(Duration::ZERO);
+        loop {
+            let socket = self.socket.as_ref().map(|socket| (socket, Interest::Read));
+            if !self.ended {
+                self.ended = sys::wait(self.process.as_ref(), socket, timeout)?.ended;
+            }
+            match self.read() {
+                Ok(Some(Progress::Frame(frame))) => return Ok(Event::Frame(frame)),
+                Ok(Some(Progress::Some)) => timeout = Some(Duration::ZERO),
+                Ok(None | Some(Progress::Drained | Progress::Closed)) if self.ended => {
+                    return Ok(Event::Ended);
+                }
+                Ok(_) => timeout = left(deadline),
+                Err(error) => return Err(error),
+            }
+            if !self.ended && left(deadline) == Some(Duration::ZERO) {
+                return Ok(Event::TimedOut);
+            }
+        }
+    }
+
+    /// Reads without waiting; `None` if there is nothing to read from.
+    fn read(&mut self) -> io::Result<Option<Progress>> {
+        let Some(socket) = &self.socket else {
+            return Ok(None);
+        };
+        let progress = match self.reader.advance(socket) {
+            // The child died with something of ours unread.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(Progress::Closed),
+            other => other,
+        };
+        if matches!(progress, Ok(Progress::Closed) | Err(_)) {
+            self.socket = None;
+        }
+        progress.map(Some)
+    }
+
+    /// Nothing that the child still says is of interest.
+    pub(super) fn close_socket(&mut self) {
+        self.socket = None;
+    }
+
+    /// Sends a frame, as long as the child takes some of it within `patience`, and lives.
+    pub(super) fn send(
+        &mut self,
+        kind: u32,
+        body: &[u8],
+        handles: &[OsHandle],
+        patience: Duration,
+    ) -> io::Result<()> {
+        let (Some(socket), process) = (&self.socket, self.process.as_ref()) else {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        };
+        let mut wait = || {
+            let deadline = Instant::now().checked_add(patience);
+            loop {
+                let timeout = left(deadline);
+                let ready = sys::wait(process, Some((socket, Interest::Write)), timeout)?;
+                if ready.ended {
+                    return Err(io::ErrorKind::BrokenPipe.into());
+                }
+                if ready.socket {
+                    return Ok(());
+                }
+                if timeout == Some(Duration::ZERO) {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+            }
+        };
+        send_frame(socket, kind, body, handles, &mut wait).map_err(|error| match error.kind() {
+            // The same, if the child died with something of ours unread.
+            io::ErrorKind::ConnectionReset => io::ErrorKind::BrokenPipe.into(),
+            _ => error,
+        })
+    }
+
+    pub(super) fn signal(&self, signal: Signal) -> io::Result<()> {
+        self.process.as_ref().map_or(Ok(()), |process| process.signal(signal))
+    }
+
+    /// How the child ended, once [`Event::Ended`] has been seen; reaps it. `None` at the deadline: a
+    /// debugger that traces the child takes its end first, and only then is it ours.
+    pub(super) fn reap(&mut self, deadline: Option<Instant>) -> io::Result<Option<Status>> {
+        let Some(process) = &self.process else {
+            return Err(io::Error::other("it was reaped before"));
+        };
+        loop {
+            match process.try_reap() {
+                Ok(Some(status)) => {
+                    self.process = None;
+                    return Ok(Some(status));
+                }
+                Ok(None) if left(deadline) == Some(Duration::ZERO) => return Ok(None),
+                Ok(None) => std::thread::sleep(Duration::from_millis(1)),
+                Err(error) => {
+                    self.process = None;
+                    let text =
+                        format!("waitid: {error}; does the program ignore SIGCHLD, or reap children itself?");
+                    return Err(io::Error::new(error.kind(), text));
+                }
+            }
+        }
+    }
+
+    /// Kills the child and reaps it. Waits for a short time only: a process that sits in the kernel dies
+    /// when it comes back from there, and is then reaped like one that was detached.
+    pub(super) fn kill_and_reap(&mut self) {
+        self.close_socket();
+        let _ = self.signal(Signal::Kill);
+        let deadline = Instant::now().checked_add(KILL_PATIENCE);
+        if let Ok(Event::Ended) = self.next(deadline) {
+            let _ = self.reap(deadline);
+        }
+    }
+}
+
+/// Leaves a child that has not been reaped to [`reap_detached`].
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(process) = self.process.take() {
+            if let Ok(None) = process.try_reap() {
+                detached().push(process);
+            }
+        }
+    }
+}
+
+/// Reaps the detached children that have ended.
+pub(super) fn reap_detached() {
+    detached().retain(|process| matches!(process.try_reap(), Ok(None)));
+}
+
+fn detached() -> std::sync::MutexGuard<'static, Vec<Process>> {
+    DETACHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The time left until then; `None` is for ever.
+fn left(deadline: Option<Instant>) -> Option<Duration> {
+    deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+#[path = "running_tests.rs"]
+mod tests;

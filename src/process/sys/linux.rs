@@ -1,0 +1,196 @@
+//! Linux: pidfds, local sockets and `/proc/self`. Needs Linux 5.4.
+
+#[path = "linux_maps.rs"]
+mod maps;
+
+use std::ffi::OsStr;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{ChildStderr, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use ipc_core::handle::{MAX_HANDLES, OsHandle};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+};
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
+
+pub(crate) use self::maps::code_ranges;
+use super::{Inherited, Interest, Ready, Signal, Status};
+
+pub(crate) fn stream_pair() -> io::Result<(OsHandle, OsHandle)> {
+    let (ours, theirs) =
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    Ok((above_stdio(ours)?, above_stdio(theirs)?))
+}
+
+/// A program may have closed its standard streams; a socket in their place would be inherited by accident.
+fn above_stdio(fd: OwnedFd) -> io::Result<OwnedFd> {
+    if fd.as_raw_fd() > 2 {
+        return Ok(fd);
+    }
+    Ok(rustix::io::fcntl_dupfd_cloexec(&fd, 3)?)
+}
+
+pub(crate) fn send(socket: &OsHandle, bytes: &[IoSlice<'_>], handles: &[OsHandle]) -> io::Result<usize> {
+    let fds: Vec<BorrowedFd<'_>> = handles.iter().map(|handle| handle.as_fd()).collect();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_HANDLES))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&fds)) {
+        return Err(Errno::INVAL.into());
+    }
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    Ok(retry_on_intr(|| rustix::net::sendmsg(socket, bytes, &mut control, flags))?)
+}
+
+pub(crate) fn receive(socket: &OsHandle, into: &mut [u8], handles: &mut Vec<OsHandle>) -> io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_HANDLES))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+    let received =
+        retry_on_intr(|| rustix::net::recvmsg(socket, &mut [IoSliceMut::new(into)], &mut control, flags))?;
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(fds) = message {
+            handles.extend(fds);
+        }
+    }
+    if received.flags.contains(ReturnFlags::CTRUNC) || handles.len() > MAX_HANDLES {
+        handles.clear();
+        let text = "some of the handles did not arrive; is the limit on open files reached?";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    }
+    Ok(received.bytes)
+}
+
+pub(crate) fn wait(
+    process: Option<&Process>,
+    socket: Option<(&OsHandle, Interest)>,
+    timeout: Option<Duration>,
+) -> io::Result<Ready> {
+    let mut fds = Vec::with_capacity(2);
+    if let Some(process) = process {
+        fds.push(PollFd::new(&process.pidfd, PollFlags::IN));
+    }
+    if let Some((socket, interest)) = socket {
+        let flags = match interest {
+            Interest::Read => PollFlags::IN,
+            Interest::Write => PollFlags::OUT,
+        };
+        fds.push(PollFd::new(socket, flags));
+    }
+    // A time too long for the kernel's type is for ever, as far as anyone can tell.
+    let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+    match poll(&mut fds, timeout.as_ref()) {
+        Ok(_) => {}
+        Err(Errno::INTR) => return Ok(Ready::default()),
+        Err(error) => return Err(error.into()),
+    }
+    let mut ready = fds.iter().map(|fd| !fd.revents().is_empty());
+    Ok(Ready {
+        ended: process.is_some() && ready.next() == Some(true),
+        socket: socket.is_some() && ready.next() == Some(true),
+    })
+}
+
+pub(crate) fn command() -> Command {
+    // The link leads to the running file itself, even if its name was taken by another one since.
+    let mut command = Command::new("/proc/self/exe");
+    if let Some(name) = std::env::args_os().next() {
+        command.arg0(name);
+    }
+    command
+}
+
+pub(crate) fn marker(socket: &OsHandle) -> io::Result<String> {
+    Ok(rustix::fs::fstat(socket)?.st_ino.to_string())
+}
+
+pub(crate) fn start(
+    mut command: Command,
+    stdin: OsHandle,
+) -> io::Result<(Process, Option<ChildStdout>, Option<ChildStderr>)> {
+    let mut child = command.stdin(Stdio::from(stdin)).spawn()?;
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    // The child has not been waited for, so its pid is still its own.
+    let opened = pid.ok_or(Errno::SRCH).and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()));
+    match opened {
+        Ok(pidfd) => {
+            let process = Process { pidfd, pid: child.id() };
+            Ok((process, child.stdout.take(), child.stderr.take()))
+        }
+        Err(error) => {
+            let _ = child.kill();
+            let _ = child.wait();
+            let text = format!("pidfd_open: {error}; Linux 5.4 or later is needed");
+            Err(io::Error::new(io::Error::from(error).kind(), text))
+        }
+    }
+}
+
+/// A child process.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pidfd: OwnedFd,
+    pid: u32,
+}
+
+impl Process {
+    pub(crate) fn id(&self) -> u32 {
+        self.pid
+    }
+
+    /// Sends a signal; nothing happens if the process has ended.
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
+        let signal = match signal {
+            Signal::Kill => rustix::process::Signal::KILL,
+            Signal::Terminate => rustix::process::Signal::TERM,
+        };
+        match rustix::process::pidfd_send_signal(&self.pidfd, signal) {
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reaps the process if it has ended; never blocks. Succeeds only once.
+    pub(crate) fn try_reap(&self) -> io::Result<Option<Status>> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        let status = retry_on_intr(|| rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), options))?;
+        Ok(status.map(|status| match status.terminating_signal() {
+            Some(signal) => Status::Killed(signal),
+            None => Status::Exited(status.exit_status().unwrap_or(-1)),
+        }))
+    }
+}
+
+pub(crate) fn inherited(marker: &OsStr) -> io::Result<Inherited> {
+    let stdin = rustix::stdio::stdin();
+    let Some(inode) = marker.to_str().and_then(|text| text.parse::<u64>().ok()) else {
+        return Ok(Inherited::Nothing);
+    };
+    match rustix::fs::fstat(stdin) {
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Socket && stat.st_ino == inode => {}
+        _ => return Ok(Inherited::Nothing),
+    }
+    let peer = rustix::net::sockopt::socket_peercred(stdin)?;
+    if maps::secure() || peer.uid != rustix::process::geteuid() {
+        return Ok(Inherited::Untrusted);
+    }
+    let socket = rustix::io::fcntl_dupfd_cloexec(stdin, 3)?;
+    let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::stdio::dup2_stdin(&null)?;
+    Ok(Inherited::Socket(socket))
+}
+
+pub(crate) fn parent_id() -> u32 {
+    rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get() as u32)
+}
+
+pub(crate) fn on_main_thread() -> bool {
+    rustix::thread::gettid() == rustix::process::getpid()
+}

@@ -1,0 +1,97 @@
+//! What this module needs of the operating system.
+//!
+//! Each system's file exports exactly these names. All descriptors are opened close-on-exec, and a call
+//! interrupted by a signal is repeated, or returns early where that is said.
+//!
+//! | name | promises | system calls on Linux |
+//! |---|---|---|
+//! | [`stream_pair`] | two connected stream sockets: ours, and the one for the child | `socketpair` |
+//! | [`send`] | sends some bytes, and all handles with the first; never blocks (`WouldBlock`), no SIGPIPE | `sendmsg` |
+//! | [`receive`] | receives some bytes and any handles that came with them; never blocks; 0 at the end | `recvmsg` |
+//! | [`wait`] | sleeps until the process ended, the socket is ready, or the time is over; may return early | `ppoll` |
+//! | [`command`] | a command that starts the running executable again | |
+//! | [`marker`] | what tells the child's own socket from any other | `fstat` |
+//! | [`start`] | starts the command with the socket as its standard input | `posix_spawn`, `pidfd_open` |
+//! | [`Process`] | a child, by a handle that never means another process, whatever happens to its pid | `pidfd_send_signal`, `waitid` |
+//! | [`inherited`] | in a child: takes the socket off standard input, and puts an empty file there | `fstat`, `fcntl`, `dup2` |
+//! | [`parent_id`] | the parent's pid; another one once the parent is dead | `getppid` |
+//! | [`on_main_thread`] | whether this thread is the one that runs `main` | `gettid`, `getpid` |
+//! | [`code_ranges`] | where the executable file's code lies in memory | reads `/proc/self/maps` |
+
+use std::fmt;
+
+use ipc_core::handle::OsHandle;
+
+#[cfg_attr(target_os = "linux", path = "linux.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "unsupported.rs")]
+mod os;
+
+pub(crate) use os::{
+    Process, code_ranges, command, inherited, marker, on_main_thread, parent_id, receive, send, start,
+    stream_pair, wait,
+};
+
+/// What to wait for on a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interest {
+    Read,
+    Write,
+}
+
+/// What [`wait`] found; all `false` when the time is over or it returned early.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ready {
+    pub(crate) ended: bool,
+    pub(crate) socket: bool,
+}
+
+/// The signals that a [`Process`] can be sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Signal {
+    Kill,
+    Terminate,
+}
+
+/// How a process ended.
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "only a system that starts processes makes them")
+)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    Exited(i32),
+    Killed(i32),
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Status::Exited(code) => write!(f, "exit status {code}"),
+            Status::Killed(signal) => write!(f, "killed by signal {signal}"),
+        }
+    }
+}
+
+/// What [`inherited`] found on standard input.
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "only a system that starts processes makes them")
+)]
+#[derive(Debug)]
+pub(crate) enum Inherited {
+    /// Nothing of ours: this process is nobody's child.
+    Nothing,
+    /// The socket is there, but what is behind it must not be obeyed: a set-user-ID program, or a socket
+    /// made by another user.
+    Untrusted,
+    /// The socket, and standard input is empty now.
+    Socket(OsHandle),
+}
+
+/// A part of the executable file's code in memory: addresses `start..end`, from `offset` in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CodeRange {
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    pub(crate) offset: u64,
+}

@@ -1,0 +1,87 @@
+//! A system that this module has not been written for: it compiles, and starting a process is `Unsupported`.
+
+use std::convert::Infallible;
+use std::ffi::OsStr;
+use std::io::{self, IoSlice};
+use std::process::{ChildStderr, ChildStdout, Command};
+use std::time::Duration;
+
+use ipc_core::handle::OsHandle;
+
+use super::{CodeRange, Inherited, Interest, Ready, Signal, Status};
+
+fn unsupported<T>() -> io::Result<T> {
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "starting processes is not implemented for this operating system yet",
+    ))
+}
+
+pub(crate) fn stream_pair() -> io::Result<(OsHandle, OsHandle)> {
+    unsupported()
+}
+
+pub(crate) fn send(_: &OsHandle, _: &[IoSlice<'_>], _: &[OsHandle]) -> io::Result<usize> {
+    unsupported()
+}
+
+pub(crate) fn receive(_: &OsHandle, _: &mut [u8], _: &mut Vec<OsHandle>) -> io::Result<usize> {
+    unsupported()
+}
+
+pub(crate) fn wait(
+    _: Option<&Process>,
+    _: Option<(&OsHandle, Interest)>,
+    _: Option<Duration>,
+) -> io::Result<Ready> {
+    unsupported()
+}
+
+pub(crate) fn command() -> Command {
+    Command::new(std::env::current_exe().unwrap_or_default())
+}
+
+pub(crate) fn marker(_: &OsHandle) -> io::Result<String> {
+    unsupported()
+}
+
+pub(crate) fn start(
+    _: Command,
+    _: OsHandle,
+) -> io::Result<(Process, Option<ChildStdout>, Option<ChildStderr>)> {
+    unsupported()
+}
+
+/// A child process: there is none.
+#[derive(Debug)]
+pub(crate) struct Process(Infallible);
+
+impl Process {
+    pub(crate) fn id(&self) -> u32 {
+        match self.0 {}
+    }
+
+    pub(crate) fn signal(&self, _: Signal) -> io::Result<()> {
+        match self.0 {}
+    }
+
+    pub(crate) fn try_reap(&self) -> io::Result<Option<Status>> {
+        match self.0 {}
+    }
+}
+
+pub(crate) fn inherited(_: &OsStr) -> io::Result<Inherited> {
+    Ok(Inherited::Nothing)
+}
+
+pub(crate) fn parent_id() -> u32 {
+    0
+}
+
+pub(crate) fn on_main_thread() -> bool {
+    true
+}
+
+pub(crate) fn code_ranges() -> io::Result<Vec<CodeRange>> {
+    unsupported()
+}

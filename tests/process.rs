@@ -1,0 +1,14 @@
+//! Processes, for real: what they return, how they die, and what they leave behind (nothing).
+#![cfg(target_os = "linux")]
+
+mod harness;
+
+#[path = "process/support.rs"]
+mod support;
+
+#[path = "process/life.rs"]
+mod life;
+#[path = "process/results.rs"]
+mod results;
+#[path = "process/start.rs"]
+mod start;

@@ -1,0 +1,238 @@
+//! What goes in and what comes out.
+
+use std::io::{Read, Seek, Write};
+use std::time::Duration;
+
+use multiprocess::{JoinError, JoinHandle, spawn};
+use serde::{Deserialize, Serialize};
+
+use crate::harness::watchdog;
+use crate::support::{Fd, hear, line, say};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Order {
+    id: u64,
+    names: Vec<String>,
+    price: Option<f64>,
+}
+
+fn answer(mut order: Order) -> (Order, usize) {
+    order.id += 1;
+    let count = order.names.len();
+    (order, count)
+}
+
+#[test]
+fn a_handle_may_go_to_any_thread_whatever_the_result() {
+    fn check<T: Send + Sync + 'static>() {}
+    check::<JoinHandle<std::rc::Rc<u8>>>();
+}
+
+#[test]
+fn nothing_goes_in_and_nothing_comes_out() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    spawn(|()| (), ()).unwrap().join().unwrap();
+}
+
+#[test]
+fn structs_go_in_and_come_out() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let mut order = Order { id: 7, names: vec!["a".into(), String::new()], price: Some(0.5) };
+    let (result, count) = spawn(answer, order.clone()).unwrap().join().unwrap();
+    order.id = 8;
+    assert_eq!((result, count), (order, 2));
+}
+
+#[test]
+fn twenty_megabytes_go_in_and_come_out() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let text: String = (0..5 << 20).map(|i| char::from(b'a' + (i % 23) as u8)).collect();
+    let text = text.repeat(4);
+    let reversed = spawn(|s: String| s.chars().rev().collect::<String>(), text.clone()).unwrap();
+    let back = reversed.join().unwrap();
+    assert!(back.chars().rev().eq(text.chars()));
+}
+
+#[test]
+fn a_closure_and_a_generic_function_run_with_their_own_types() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    fn name_of<T: Default + Serialize>(_: T) -> (String, T) {
+        (std::any::type_name::<T>().to_owned(), T::default())
+    }
+    assert_eq!(spawn(name_of, 5u8).unwrap().join().unwrap(), ("u8".into(), 0));
+    assert_eq!(spawn(name_of, 5i64).unwrap().join().unwrap(), ("i64".into(), 0));
+    assert_eq!(spawn(|(a, b): (u32, u32)| a * b, (6, 7)).unwrap().join().unwrap(), 42);
+}
+
+#[test]
+fn a_file_and_a_socket_travel_as_arguments() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let path = std::env::temp_dir().join(format!("multiprocess-{}-file", std::process::id()));
+    let mut file = std::fs::File::options().create_new(true).read(true).write(true).open(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let (mut ours, theirs) = line();
+    let write = |(file, line): (Fd, Fd)| {
+        let mut file = std::fs::File::from(file.take());
+        file.write_all(b"from the child").unwrap();
+        say(&mut line.stream(), b'x');
+    };
+    let child = spawn(write, (Fd::new(file.try_clone().unwrap()), theirs)).unwrap();
+    assert_eq!(hear(&mut ours), Some(b'x'));
+    assert_eq!(hear(&mut ours), None, "nobody holds the other end any more");
+    child.join().unwrap();
+    let mut text = String::new();
+    file.rewind().unwrap();
+    file.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "from the child");
+}
+
+#[test]
+fn a_result_carries_handles() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let make = |()| {
+        let (mut ours, theirs) = line();
+        say(&mut ours, b'z');
+        (Fd::new(ours), theirs)
+    };
+    let (first, second) = spawn(make, ()).unwrap().join().unwrap();
+    assert_eq!(hear(&mut second.stream()), Some(b'z'));
+    assert_eq!(hear(&mut first.stream()), None);
+}
+
+#[test]
+fn the_most_handles_that_fit_arrive_in_order() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let lines: Vec<_> = (0..ipc_core::handle::MAX_HANDLES).map(|_| line()).collect();
+    let (mut ours, theirs): (Vec<_>, Vec<Fd>) = lines.into_iter().unzip();
+    let child = spawn(
+        |fds: Vec<Fd>| {
+            for (i, fd) in fds.into_iter().enumerate() {
+                say(&mut fd.stream(), i as u8);
+            }
+        },
+        theirs,
+    )
+    .unwrap();
+    child.join().unwrap();
+    for (i, line) in ours.iter_mut().enumerate() {
+        assert_eq!(hear(line), Some(i as u8));
+        assert_eq!(hear(line), None);
+    }
+}
+
+#[test]
+fn a_panic_comes_back_with_its_message() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let fixed = spawn(|()| -> u8 { panic!("a fixed text") }, ()).unwrap().join();
+    assert!(matches!(fixed, Err(JoinError::Panicked(text)) if text == "a fixed text"));
+    let formatted = spawn(|n: u32| -> u8 { panic!("number {n}") }, 5).unwrap().join();
+    assert!(matches!(formatted, Err(JoinError::Panicked(text)) if text == "number 5"));
+    let other = spawn(|()| -> u8 { std::panic::panic_any(5u8) }, ()).unwrap().join();
+    assert!(matches!(other, Err(JoinError::Panicked(text)) if text.contains("without a message")));
+}
+
+#[test]
+fn an_exit_comes_back_with_its_code() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    for code in [0, 7, 255] {
+        let result = spawn(|code: i32| std::process::exit(code), code).unwrap().join();
+        let _: Result<(), _> = match result {
+            Err(JoinError::Exited(found)) => {
+                assert_eq!(found, code);
+                Ok(())
+            }
+            other => other,
+        };
+    }
+    let aborted = spawn(|()| -> u8 { std::process::abort() }, ()).unwrap().join();
+    assert!(matches!(aborted, Err(JoinError::Killed(6))));
+}
+
+/// Does not encode, or does not decode, or panics while it does.
+#[derive(Debug)]
+struct Awkward(u8);
+
+impl Serialize for Awkward {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            0 => Err(serde::ser::Error::custom("awkward to encode")),
+            n => serializer.serialize_u8(n),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Awkward {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u8::deserialize(deserializer)? {
+            1 => Err(serde::de::Error::custom("awkward to decode")),
+            2 => panic!("awkward"),
+            3 => std::process::exit(9),
+            n => Ok(Awkward(n)),
+        }
+    }
+}
+
+#[test]
+fn arguments_that_do_not_travel_are_an_error_of_spawn() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let expected = [
+        "do not encode",
+        "do not decode",
+        "panicked: awkward",
+        "ended (exit status 9) before it had decoded its arguments",
+    ];
+    for (kind, expected) in expected.into_iter().enumerate() {
+        let error = spawn(|_: Awkward| (), Awkward(kind as u8)).unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_result_that_does_not_travel_says_so() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let result = |kind: u8| spawn(Awkward, kind).unwrap().join();
+    assert!(matches!(result(0), Err(JoinError::Unsendable(_))));
+    assert!(matches!(result(1), Err(JoinError::Unreadable(_))));
+    assert!(matches!(result(4), Ok(Awkward(4))));
+}
+
+#[test]
+fn a_large_result_is_taken_by_looking_whether_it_is_there() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let make = |n: usize| vec![7u8; n];
+    let child = spawn(make, 4 << 20).unwrap();
+    while !child.is_finished() {
+        std::thread::yield_now();
+    }
+    assert_eq!(child.join().unwrap().len(), 4 << 20);
+
+    let mut child = spawn(make, 4 << 20).unwrap();
+    let bytes = loop {
+        match child.try_join() {
+            Ok(result) => break result.unwrap(),
+            Err(back) => child = back,
+        }
+    };
+    assert_eq!(bytes.len(), 4 << 20);
+
+    let mut child: JoinHandle<Vec<u8>> = spawn(make, 4 << 20).unwrap();
+    let bytes = loop {
+        match child.join_timeout(Duration::from_millis(1)) {
+            Ok(result) => break result.unwrap(),
+            Err(back) => child = back,
+        }
+    };
+    assert_eq!(bytes.len(), 4 << 20);
+}

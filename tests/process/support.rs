@@ -1,0 +1,84 @@
+//! A handle that travels, and what a test can see of a process.
+
+use std::cell::Cell;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+
+use ipc_core::handle;
+use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::ser::{Error as _, Serialize, Serializer};
+
+/// Any descriptor, as part of arguments and results.
+pub(crate) struct Fd(Cell<Option<OwnedFd>>);
+
+impl Fd {
+    pub(crate) fn new(fd: impl Into<OwnedFd>) -> Self {
+        Fd(Cell::new(Some(fd.into())))
+    }
+
+    pub(crate) fn take(&self) -> OwnedFd {
+        self.0.take().expect("taken once")
+    }
+
+    pub(crate) fn stream(&self) -> UnixStream {
+        self.take().into()
+    }
+}
+
+impl Serialize for Fd {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let index = handle::attach(self.take()).map_err(S::Error::custom)?;
+        serializer.serialize_u32(index)
+    }
+}
+
+impl<'de> Deserialize<'de> for Fd {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let index = u32::deserialize(deserializer)?;
+        let fd = handle::take(index).ok_or_else(|| D::Error::custom("no such handle"))?;
+        Ok(Fd::new(fd))
+    }
+}
+
+/// A connection for the test to keep, and its other end to give away.
+pub(crate) fn line() -> (UnixStream, Fd) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    (ours, Fd::new(theirs))
+}
+
+/// Says one byte.
+pub(crate) fn say(stream: &mut UnixStream, byte: u8) {
+    stream.write_all(&[byte]).unwrap();
+}
+
+/// Waits for one byte; `None` if all the other ends are closed.
+pub(crate) fn hear(stream: &mut UnixStream) -> Option<u8> {
+    let mut byte = [0];
+    match stream.read(&mut byte) {
+        Ok(1) => Some(byte[0]),
+        _ => None,
+    }
+}
+
+/// Tells the test that it runs, and then waits for it for ever.
+pub(crate) fn report_and_hang(line: Fd) {
+    let mut line = line.stream();
+    say(&mut line, b'r');
+    while hear(&mut line).is_some() {}
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Whether this process number is in the process table, dead or alive.
+pub(crate) fn in_process_table(id: u32) -> bool {
+    std::path::Path::new(&format!("/proc/{id}")).exists()
+}
+
+/// Runs `part` of this test binary as a plain program would: without `spawn`.
+pub(crate) fn this_test(name: &str) -> std::process::Command {
+    let mut command = std::process::Command::new("/proc/self/exe");
+    command.args([name, "--exact", "--nocapture", "--test-threads=1"]);
+    command
+}
