@@ -173,10 +173,19 @@ impl Link {
         }
     }
 
+    /// Sends a frame. If the system refuses to, there is no way left to tell the parent: says so on
+    /// stderr, and exits. What went out of a frame is worth nothing without the rest.
     fn send(&mut self, kind: u32, body: &[u8], handles: &[OsHandle]) -> Result<(), Gone> {
         let (socket, parent) = (&self.socket, self.parent);
         let mut wait = || Link::wait(socket, parent, Interest::Write);
-        send_frame(socket, kind, body, handles, &mut wait).map_err(|_| Gone)
+        match send_frame(socket, kind, body, handles, &mut wait) {
+            Ok(()) => Ok(()),
+            Err(error) if is_gone(&error) => Err(Gone),
+            Err(error) => {
+                eprintln!("multiprocess: a child cannot send to its parent: {error}");
+                exit(protocol::EXIT_REFUSED)
+            }
+        }
     }
 
     /// The next frame, which must be of this kind.
@@ -194,7 +203,7 @@ impl Link {
                     Link::wait(&self.socket, self.parent, Interest::Read).map_err(|_| Gone)?;
                 }
                 Ok(Progress::Closed) => return Err(Gone),
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Err(Gone),
+                Err(error) if is_gone(&error) => return Err(Gone),
                 Err(error) => return Ok(Err(format!("receiving from the parent: {error}"))),
             }
         }
@@ -207,6 +216,13 @@ impl Link {
             Err(Gone) => exit(protocol::EXIT_ORPHANED),
         }
     }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+    )
 }
 
 fn become_child(socket: OsHandle) -> ! {
