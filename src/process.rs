@@ -14,7 +14,7 @@
 //! | the parent dies later | the child goes on to the end of its function; the result goes nowhere |
 //! | the handle is dropped | the child goes on, and is reaped at a later [`spawn`]; or is killed, if [`Builder::kill_on_drop`] says so |
 //! | a child has sent its result | it exits like a `main` that returns: its other threads end with it |
-//! | its exit status | 0 with a result; 101 after a panic; 112 if it could not start its function; 113 if its parent died before |
+//! | its exit status | 0 with a result; 101 after a panic; 112 if it could not start its function or send its result; 113 if its parent died before |
 //! | nobody waits | a child waits with a result larger than the socket's buffer (some 200 kB) until someone joins it or the handle is dropped |
 
 mod builder;

@@ -41,7 +41,7 @@ const GLANCE: Duration = Duration::from_secs(1);
 /// exits. Everywhere else it costs next to nothing; a second call does nothing.
 ///
 /// A child finds its parent's socket on its standard input, and an environment variable
-/// `MULTIPROCESS_CHILD` that says which socket it is; a process that merely inherited the variable is not
+/// `MULTIPROCESS_CHILD` that says which socket it is and who made it; a process that merely inherited the variable is not
 /// taken for a child. A program that runs with more rights than its user (set-user-ID) never turns into a
 /// child.
 ///
@@ -82,7 +82,7 @@ pub fn init() {
             become_child(socket)
         }
         // It does not pass, so that it cannot spawn either: its own children would end up here again.
-        Ok(Inherited::Untrusted) => {}
+        Ok(Inherited::Untrusted | Inherited::Lost) => {}
         Err(error) => {
             eprintln!("multiprocess::init: cannot take over the socket to the parent: {error}");
             exit(protocol::EXIT_REFUSED)
@@ -106,7 +106,8 @@ pub(super) fn check_passed() -> io::Result<()> {
     }
     let text = if std::env::var_os(protocol::VARIABLE).is_some() {
         "this process was itself spawned and has not come through multiprocess::init(), so it must not \
-         spawn; call init() first in main or in the test function, before anything else"
+         spawn; call init() first in main or in the test function, before anything else, and leave \
+         its stdin alone until then"
     } else {
         "multiprocess::init() has not been called in this process, so its children would not come to it \
          either; call it first in main or in the test function"
@@ -157,10 +158,19 @@ impl Link {
         }
     }
 
+    /// Sends a frame. If the system refuses to, there is no way left to tell the parent: says so on
+    /// stderr, and exits. What went out of a frame is worth nothing without the rest.
     fn send(&mut self, kind: u32, body: &[u8], handles: &[OsHandle]) -> Result<(), Gone> {
         let (socket, parent) = (&self.socket, self.parent);
         let mut wait = || Link::wait(socket, parent, Interest::Write);
-        send_frame(socket, kind, body, handles, &mut wait).map_err(|_| Gone)
+        match send_frame(socket, kind, body, handles, &mut wait) {
+            Ok(()) => Ok(()),
+            Err(error) if is_gone(&error) => Err(Gone),
+            Err(error) => {
+                eprintln!("multiprocess: a child cannot send to its parent: {error}");
+                exit(protocol::EXIT_REFUSED)
+            }
+        }
     }
 
     /// The next frame, which must be of this kind.
@@ -177,7 +187,7 @@ impl Link {
                     Link::wait(&self.socket, self.parent, Interest::Read).map_err(|_| Gone)?;
                 }
                 Ok(Progress::Closed) => return Err(Gone),
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Err(Gone),
+                Err(error) if is_gone(&error) => return Err(Gone),
                 Err(error) => return Ok(Err(format!("receiving from the parent: {error}"))),
             }
         }
@@ -190,6 +200,10 @@ impl Link {
             Err(Gone) => exit(protocol::EXIT_ORPHANED),
         }
     }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 fn become_child(socket: OsHandle) -> ! {

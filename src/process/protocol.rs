@@ -37,7 +37,7 @@ pub(super) const VARIABLE: &str = "MULTIPROCESS_CHILD";
 
 /// The exit status of a child that panicked: what a panic in `main` gives.
 pub(super) const EXIT_PANICKED: i32 = 101;
-/// The exit status of a child that could not start its function.
+/// The exit status of a child that could not start its function, or not send its result.
 pub(super) const EXIT_REFUSED: i32 = 112;
 /// The exit status of a child whose parent died before the function could start.
 pub(super) const EXIT_ORPHANED: i32 = 113;

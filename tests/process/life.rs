@@ -147,7 +147,8 @@ fn is_zombie(id: u32) -> bool {
 
 /// Starts `cat`s that outlive this process: one holds its socket to the parent, one its stdout.
 fn leave_heirs(inputs: Vec<Fd>) -> String {
-    let inode: u64 = std::env::var("MULTIPROCESS_CHILD").unwrap().parse().unwrap();
+    let marker = std::env::var("MULTIPROCESS_CHILD").unwrap();
+    let inode: u64 = marker.split(' ').next().unwrap().parse().unwrap();
     let socket = fs::read_dir("/proc/self/fd")
         .unwrap()
         .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse::<i32>().ok())

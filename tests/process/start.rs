@@ -79,6 +79,21 @@ fn a_child_that_has_not_come_to_init_cannot_spawn() {
 }
 
 #[test]
+fn a_child_that_lost_its_stdin_does_not_start_itself_for_ever() {
+    if before_init().is_some() {
+        rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null").unwrap()).unwrap();
+        multiprocess::init();
+        let error = spawn(|()| (), ()).unwrap_err();
+        let right = error.to_string().contains("itself spawned");
+        std::process::exit(if right { 42 } else { 1 });
+    }
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let error = Builder::new().env(BEFORE, "x").spawn(|()| (), ()).unwrap_err();
+    assert!(error.to_string().contains("exit status 42"), "{error}");
+}
+
+#[test]
 fn a_program_that_never_calls_init_cannot_spawn() {
     if before_init().is_some() {
         println!("{}", spawn(|()| (), ()).unwrap_err());

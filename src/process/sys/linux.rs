@@ -108,7 +108,8 @@ pub(crate) fn command() -> Command {
 }
 
 pub(crate) fn marker(socket: &OsHandle) -> io::Result<String> {
-    Ok(rustix::fs::fstat(socket)?.st_ino.to_string())
+    let inode = rustix::fs::fstat(socket)?.st_ino;
+    Ok(format!("{inode} {}", std::process::id()))
 }
 
 pub(crate) fn start(
@@ -170,12 +171,18 @@ impl Process {
 
 pub(crate) fn inherited(marker: &OsStr) -> io::Result<Inherited> {
     let stdin = rustix::stdio::stdin();
-    let Some(inode) = marker.to_str().and_then(|text| text.parse::<u64>().ok()) else {
+    let numbers = marker.to_str().and_then(|text| {
+        let (inode, spawner) = text.split_once(' ')?;
+        Some((inode.parse::<u64>().ok()?, spawner.parse::<u32>().ok()?))
+    });
+    let Some((inode, spawner)) = numbers else {
         return Ok(Inherited::Nothing);
     };
     match rustix::fs::fstat(stdin) {
         Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Socket && stat.st_ino == inode => {}
-        _ => return Ok(Inherited::Nothing),
+        // The variable of someone further up, unless it comes straight from the parent.
+        _ if parent_id() != spawner => return Ok(Inherited::Nothing),
+        _ => return Ok(Inherited::Lost),
     }
     let peer = rustix::net::sockopt::socket_peercred(stdin)?;
     if maps::secure() || peer.uid != rustix::process::geteuid() {

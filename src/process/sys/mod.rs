@@ -10,7 +10,7 @@
 //! | [`receive`] | receives some bytes and any handles that came with them; never blocks; 0 at the end | `recvmsg` |
 //! | [`wait`] | sleeps until the process ended, the socket is ready, or the time is over; may return early | `ppoll` |
 //! | [`command`] | a command that starts the running executable again | |
-//! | [`marker`] | what tells the child's own socket from any other | `fstat` |
+//! | [`marker`] | what tells the child's own socket from any other, and the child from its descendants | `fstat` |
 //! | [`start`] | starts the command with the socket as its standard input | `posix_spawn`, `pidfd_open` |
 //! | [`Process`] | a child, by a handle that never means another process, whatever happens to its pid | `pidfd_send_signal`, `waitid` |
 //! | [`inherited`] | in a child: takes the socket off standard input, and puts an empty file there | `fstat`, `fcntl`, `dup2` |
@@ -81,6 +81,9 @@ impl fmt::Display for Status {
 pub(crate) enum Inherited {
     /// Nothing of ours: this process is nobody's child.
     Nothing,
+    /// This process is a child, but its socket is not there any more: to go on as an ordinary program,
+    /// which spawns the same child again, would never end.
+    Lost,
     /// The socket is there, but what is behind it must not be obeyed: a set-user-ID program, or a socket
     /// made by another user.
     Untrusted,
