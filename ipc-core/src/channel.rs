@@ -58,6 +58,12 @@ impl<T, R: Route<T>> Sender<T, R> {
     /// [`Unsendable`](SendError::Unsendable) if this message can never be sent; the message is inside.
     #[inline]
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
+        if self.tx.send_now(&message) { Ok(()) } else { self.send_waiting(message) }
+    }
+
+    // Apart from its inlined caller, so that there a message is written straight from where it is.
+    #[inline(never)]
+    fn send_waiting(&self, message: T) -> Result<(), SendError<T>> {
         match self.tx.send(message, Patience::Forever) {
             Ok(()) => Ok(()),
             Err(SendTimeoutError::Disconnected(message)) => Err(SendError::Disconnected(message)),
@@ -75,6 +81,11 @@ impl<T, R: Route<T>> Sender<T, R> {
     /// As [`send`](Sender::send), and [`Full`](TrySendError::Full).
     #[inline]
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
+        if self.tx.send_now(&message) { Ok(()) } else { self.send_hastily(message) }
+    }
+
+    #[inline(never)]
+    fn send_hastily(&self, message: T) -> Result<(), TrySendError<T>> {
         match self.tx.send(message, Patience::Never) {
             Ok(()) => Ok(()),
             Err(SendTimeoutError::Disconnected(message)) => Err(TrySendError::Disconnected(message)),
@@ -225,7 +236,10 @@ impl<T, R: Route<T>> Receiver<T, R> {
     /// [`Unreadable`](RecvError::Unreadable) if what arrived cannot be read.
     #[inline]
     pub fn recv(&self) -> Result<T, RecvError> {
-        patient(self.rx.recv(Patience::Forever))
+        match self.rx.recv_now() {
+            Some(message) => Ok(message),
+            None => self.recv_waiting(),
+        }
     }
 
     /// Receives a message if there is one now.
@@ -237,6 +251,20 @@ impl<T, R: Route<T>> Receiver<T, R> {
     /// As [`recv`](Receiver::recv), and [`Empty`](TryRecvError::Empty).
     #[inline]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
+        match self.rx.recv_now() {
+            Some(message) => Ok(message),
+            None => self.recv_hastily(),
+        }
+    }
+
+    // Apart from their inlined callers, so that there a message goes straight to where it is wanted.
+    #[inline(never)]
+    fn recv_waiting(&self) -> Result<T, RecvError> {
+        patient(self.rx.recv(Patience::Forever))
+    }
+
+    #[inline(never)]
+    fn recv_hastily(&self) -> Result<T, TryRecvError> {
         hasty(self.rx.recv(Patience::Never))
     }
 
@@ -387,7 +415,7 @@ impl<T, R: Route<T>> Receiver<T, R> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn patient<T>(result: Result<T, RecvTimeoutError>) -> Result<T, RecvError> {
     match result {
         Ok(received) => Ok(received),
@@ -397,7 +425,7 @@ fn patient<T>(result: Result<T, RecvTimeoutError>) -> Result<T, RecvError> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn hasty<T>(result: Result<T, RecvTimeoutError>) -> Result<T, TryRecvError> {
     match result {
         Ok(received) => Ok(received),

@@ -16,7 +16,7 @@
 //!
 //! What nobody takes is closed when its scope ends, so a message that fails to decode leaks nothing.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 
 /// A handle of the operating system, owned: closed when dropped.
@@ -35,21 +35,50 @@ pub const MAX_HANDLES: usize = 253;
 enum Scope {
     Collect(Vec<OsHandle>),
     Provide(Vec<Option<OsHandle>>),
-    /// Set once something was refused.
-    Refuse(bool),
+}
+
+/// Whether handles are refused whatever scopes lie below: each message of a route that carries bytes only
+/// passes here, so this is no scope on the stack, but a word.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Refusing {
+    No,
+    Yes,
+    /// And something was refused.
+    Refused,
 }
 
 thread_local! {
+    static REFUSING: Cell<Refusing> = const { Cell::new(Refusing::No) };
     static SCOPES: RefCell<Vec<Scope>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Puts back what was, also when the code inside unwinds.
+struct Restore(Refusing);
+
+impl Restore {
+    #[inline]
+    fn after(now: Refusing) -> Self {
+        Restore(REFUSING.replace(now))
+    }
+}
+
+impl Drop for Restore {
+    #[inline]
+    fn drop(&mut self) {
+        REFUSING.set(self.0);
+    }
+}
+
 /// Ends its scope also when the code inside unwinds.
-struct Entered;
+struct Entered {
+    // Put back after the scope has ended.
+    _restore: Restore,
+}
 
 impl Entered {
     fn new(scope: Scope) -> Self {
         SCOPES.with_borrow_mut(|scopes| scopes.push(scope));
-        Entered
+        Entered { _restore: Restore::after(Refusing::No) }
     }
 }
 
@@ -80,8 +109,9 @@ pub fn provide<R>(handles: Vec<OsHandle>, decode: impl FnOnce() -> R) -> R {
 }
 
 /// Runs `f` on a route that carries bytes only: [`attach`] and [`take`] are refused inside.
+#[inline]
 pub fn refuse<R>(f: impl FnOnce() -> R) -> R {
-    let _entered = Entered::new(Scope::Refuse(false));
+    let _restore = Restore::after(Refusing::Yes);
     f()
 }
 
@@ -108,22 +138,23 @@ pub fn attach(handle: OsHandle) -> Result<u32, NotCarried> {
 ///
 /// As [`attach`].
 pub fn carried() -> Result<(), NotCarried> {
-    SCOPES.with_borrow_mut(|scopes| match scopes.last_mut() {
+    if REFUSING.get() != Refusing::No {
+        REFUSING.set(Refusing::Refused);
+        return Err(NotCarried::BytesOnly);
+    }
+    SCOPES.with_borrow(|scopes| match scopes.last() {
         Some(Scope::Collect(handles)) if handles.len() < MAX_HANDLES => Ok(()),
         Some(Scope::Collect(_)) => Err(NotCarried::TooMany),
-        Some(Scope::Refuse(refused)) => {
-            *refused = true;
-            Err(NotCarried::BytesOnly)
-        }
         _ => Err(NotCarried::BytesOnly),
     })
 }
 
-/// Whether the innermost scope has refused a handle: why an encoding failed, since serde's errors
-/// do not carry causes.
+/// Whether [`refuse`], which this is called in, has refused a handle: why an encoding failed, since serde's
+/// errors do not carry causes.
 #[must_use]
+#[inline]
 pub fn refused() -> bool {
-    SCOPES.with_borrow(|scopes| matches!(scopes.last(), Some(Scope::Refuse(true))))
+    REFUSING.get() == Refusing::Refused
 }
 
 /// Takes the handle with this index out of the message that this thread is decoding.
@@ -131,6 +162,9 @@ pub fn refused() -> bool {
 /// `None` if there is no such handle, it was taken before, or no message with handles is being decoded.
 #[must_use]
 pub fn take(index: u32) -> Option<OsHandle> {
+    if REFUSING.get() != Refusing::No {
+        return None;
+    }
     SCOPES.with_borrow_mut(|scopes| match scopes.last_mut() {
         Some(Scope::Provide(handles)) => handles.get_mut(index as usize)?.take(),
         _ => None,

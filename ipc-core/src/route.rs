@@ -54,6 +54,14 @@ pub trait End: Clone {
 /// `Timeout` means that `patience` was used up: at once for [`Patience::Never`], and never for
 /// [`Patience::Forever`].
 pub trait Transmit<T>: End {
+    /// Sends a copy of the message if that can be done at once, on a path short enough to be inlined; true
+    /// if it is sent. False says nothing but that [`send`](Transmit::send) must be asked.
+    #[inline(always)]
+    fn send_now(&self, message: &T) -> bool {
+        let _ = message;
+        false
+    }
+
     /// Sends one message. It is encoded at most once, and comes back in the error.
     ///
     /// # Errors
@@ -84,6 +92,13 @@ pub trait Transmit<T>: End {
 
 /// The receiving end of a route.
 pub trait Receive<T>: End {
+    /// Receives one message if that can be done at once, on a path short enough to be inlined; `None` says
+    /// nothing but that [`recv`](Receive::recv) must be asked.
+    #[inline(always)]
+    fn recv_now(&self) -> Option<T> {
+        None
+    }
+
     /// Receives one message.
     ///
     /// # Errors

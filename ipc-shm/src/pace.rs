@@ -22,7 +22,7 @@ use crate::sys;
 pub(crate) const POLL: u64 = 50;
 /// Polls before the processor is yielded: about what a sleep and a wake-up cost.
 const MOST_SPINS: u32 = 160;
-/// So many messages since the last one that was waited for in vain stream.
+/// So many messages that were there at once stream.
 const STREAM: u64 = 4;
 /// Nanoseconds between two looks at the other side's position while gathering.
 const LOOK: (u64, u64) = (430, 860);
@@ -39,11 +39,13 @@ pub(crate) struct Pace {
     limit: AtomicU32,
     /// The position since which messages may stream.
     since: AtomicU64,
+    /// Waits since then.
+    waits: AtomicU32,
 }
 
 impl Pace {
     pub(crate) fn new() -> Pace {
-        Pace { limit: AtomicU32::new(MOST_SPINS), since: AtomicU64::new(NOWHERE) }
+        Pace { limit: AtomicU32::new(MOST_SPINS), since: AtomicU64::new(NOWHERE), waits: AtomicU32::new(0) }
     }
 
     /// How often to poll: not at all where the other side cannot run meanwhile.
@@ -71,51 +73,60 @@ impl Pace {
         let g = &memory.geometry;
         let last = hand.last.load(Relaxed);
         let since = self.since.load(Relaxed);
+        let waits = self.waits.load(Relaxed) + 1;
+        self.waits.store(waits, Relaxed);
+        let restart = || {
+            self.since.store(last, Relaxed);
+            self.waits.store(0, Relaxed);
+        };
         if last == NOWHERE || since == NOWHERE {
-            self.since.store(last, Relaxed);
+            restart();
             return false;
         }
-        if g.distance(since, last) < STREAM || alone() || same_cpu(memory, side) {
+        // Each wait ended with a message too; those do not count.
+        let immediate = g.distance(since, last).saturating_sub(u64::from(waits));
+        if immediate < STREAM || alone() || same_cpu(memory, side) {
             return false;
         }
-        let got_ahead = self.look_ahead(memory, last, side);
+        let got_ahead = look_ahead(memory, last, side);
         if !got_ahead {
-            self.since.store(last, Relaxed);
+            restart();
         }
         got_ahead
     }
+}
 
-    fn look_ahead(&self, memory: &Memory, last: u64, side: Side) -> bool {
-        let g = &memory.geometry;
-        let (other, ahead) = match side {
-            Side::Receivers => (memory.tail(), 0),
-            Side::Senders => (memory.head(), g.capacity),
-        };
-        // Relaxed throughout: positions to go by, nothing is read behind them.
-        let mut seen = pos(other.load(Relaxed));
-        let (mut wait, mut spent, mut moved) = (LOOK.0, 0, false);
-        let goal = g.capacity / 4;
-        while spent < GATHER {
-            pause(wait);
-            spent += wait;
-            let now = pos(other.load(Relaxed));
-            let came = g.distance(seen, now);
-            if came == 0 {
-                return moved;
-            }
-            if came * PACED < wait {
-                // Paced, not streaming: each message is wanted as it comes.
-                return false;
-            }
-            (moved, seen) = (true, now);
-            let have = g.distance(last, now).wrapping_add(ahead);
-            if have >= goal {
-                return true;
-            }
-            wait = (wait * (goal - have) / came).clamp(LOOK.0, LOOK.1);
+/// Stays away while the other side's position moves fast, until it is far enough ahead.
+fn look_ahead(memory: &Memory, last: u64, side: Side) -> bool {
+    let g = &memory.geometry;
+    let (other, ahead) = match side {
+        Side::Receivers => (memory.tail(), 0),
+        Side::Senders => (memory.head(), g.capacity),
+    };
+    // Relaxed throughout: positions to go by, nothing is read behind them.
+    let mut seen = pos(other.load(Relaxed));
+    let (mut wait, mut spent, mut moved) = (LOOK.0, 0, false);
+    let goal = g.capacity / 4;
+    while spent < GATHER {
+        pause(wait);
+        spent += wait;
+        let now = pos(other.load(Relaxed));
+        let came = g.distance(seen, now);
+        if came == 0 {
+            return moved;
         }
-        true
+        if came * PACED < wait {
+            // Paced, not streaming: each message is wanted as it comes.
+            return false;
+        }
+        (moved, seen) = (true, now);
+        let have = g.distance(last, now).wrapping_add(ahead);
+        if have >= goal {
+            return true;
+        }
+        wait = (wait * (goal - have) / came).clamp(LOOK.0, LOOK.1);
     }
+    true
 }
 
 /// Whether there is one processor only.

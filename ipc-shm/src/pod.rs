@@ -32,7 +32,7 @@ use crate::hold::{Borrower, Hold};
 use crate::layout::Fingerprint;
 use crate::memory::Slot;
 use crate::repair::BlockOf;
-use crate::ring::{After, Sink};
+use crate::ring::{After, NotYet, Sink};
 
 /// The route of plain data through shared memory.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +87,19 @@ impl<T> Codec<T> for Pod {
 }
 
 impl<T: Plain> Transmit<T> for Tx<T, Pod> {
-    #[inline]
+    #[inline(always)]
+    fn send_now(&self, message: &T) -> bool {
+        let end = &self.end;
+        if !inline::<T>() || end.forked() {
+            return false;
+        }
+        let sent = end.memory.send(&end.hand, 1, |slot, _| copy::write_value(slot.payload, message)).is_ok();
+        if sent {
+            end.told_receivers(1);
+        }
+        sent
+    }
+
     fn send(&self, message: T, patience: Patience) -> Result<(), SendTimeoutError<T>> {
         let end = &self.end;
         if !inline::<T>() {
@@ -96,11 +108,19 @@ impl<T: Plain> Transmit<T> for Tx<T, Pod> {
         if end.forked() {
             return Err(SendTimeoutError::Unsendable(message, Unsendable::Forked));
         }
-        if end.memory.send(&end.hand, 1, |slot, _| copy::write_value(slot.payload, &message)).is_ok() {
-            end.told_receivers(1);
-            return Ok(());
+        let attempt = || end.memory.send(&end.hand, 1, |slot, _| copy::write_value(slot.payload, &message));
+        let sent = match attempt() {
+            Ok(sent) => Ok(sent),
+            Err(NotYet::Closed) => Err(Failed::Disconnected),
+            Err(NotYet::Busy) => end.send_slow(patience, attempt),
+        };
+        match sent {
+            Ok(_) => {
+                end.told_receivers(1);
+                Ok(())
+            }
+            Err(failed) => Err(failed.with(message)),
         }
-        send_slow(end, message, patience)
     }
 
     fn send_many<I: Iterator<Item = T>>(&self, mut messages: I) -> Result<usize, SendManyError<T>> {
@@ -124,18 +144,6 @@ impl<T: Plain> Transmit<T> for Tx<T, Pod> {
             }
         }
         Ok(sent)
-    }
-}
-
-#[cold]
-fn send_slow<T: Plain>(end: &Endpoint, message: T, patience: Patience) -> Result<(), SendTimeoutError<T>> {
-    let attempt = || end.memory.send(&end.hand, 1, |slot, _| copy::write_value(slot.payload, &message));
-    match end.send_slow(patience, attempt) {
-        Ok(_) => {
-            end.told_receivers(1);
-            Ok(())
-        }
-        Err(failed) => Err(failed.with(message)),
     }
 }
 
@@ -206,10 +214,10 @@ trait Put<T> {
     fn put(&mut self, value: T);
 }
 
-impl<T> Put<T> for Option<T> {
+impl<T> Put<T> for &mut T {
     #[inline(always)]
     fn put(&mut self, value: T) {
-        *self = Some(value);
+        **self = value;
     }
 }
 
@@ -222,42 +230,56 @@ impl<T> Put<T> for &mut Vec<T> {
 }
 
 /// Reads messages out of their slots.
-struct Read<'a, V> {
+struct Read<'a, T, V> {
     end: &'a Endpoint,
     values: V,
+    _messages: PhantomData<T>,
 }
 
-impl<T: Plain, V: Put<T>> Sink for (Read<'_, V>, PhantomData<T>) {
+impl<T: Plain, V: Put<T>> Sink for Read<'_, T, V> {
     #[inline(always)]
     fn block_of(&self, _slot: Slot<'_>) -> Option<u64> {
         None
     }
     #[inline(always)]
     fn inline(&mut self, slot: Slot<'_>, _pos: u64) -> After {
-        self.0.values.put(copy::take_value(slot.payload));
+        self.values.put(copy::take_value(slot.payload));
         After::Free
     }
     /// It was lent in a block, and its borrower died.
     fn block(&mut self, block: usize, _pos: u64) {
-        self.0.values.put(copy::read_value(self.0.end.memory.block_words(block)));
-        self.0.end.return_block(block);
+        self.values.put(copy::read_value(self.end.memory.block_words(block)));
+        self.end.return_block(block);
     }
     fn corrupt(&mut self, what: &'static str) {
-        self.0.end.attachment.found_corrupt(what);
+        self.end.attachment.found_corrupt(what);
     }
 }
 
 impl<T: Plain> Receive<T> for Rx<T, Pod> {
-    #[inline]
+    #[inline(always)]
+    fn recv_now(&self) -> Option<T> {
+        if !inline::<T>() || self.end.forked() {
+            return None;
+        }
+        let mut value = T::zeroed();
+        let mut read = Read::<T, _> { end: &self.end, values: &mut value, _messages: PhantomData };
+        if self.end.memory.receive(&self.end.hand, 1, &mut read).is_err() {
+            return None;
+        }
+        self.end.told_senders(1);
+        Some(value)
+    }
+
     fn recv(&self, patience: Patience) -> Result<T, RecvTimeoutError> {
         if !inline::<T>() {
             return self.recv_ref(patience).map(|lent| lent.copied());
         }
-        let mut read = (Read { end: &self.end, values: None }, PhantomData);
+        let mut value = T::zeroed();
+        let mut read = Read::<T, _> { end: &self.end, values: &mut value, _messages: PhantomData };
         self.end.receive(1, patience, &mut read)?;
         self.end.told_senders(1);
-        // There is one, since something was received; it is no invariant worth a panic.
-        read.0.values.ok_or(RecvTimeoutError::Unreadable(Unreadable::Corrupt("nothing was received")))
+        Ok(value)
     }
 
     fn recv_many(
@@ -284,7 +306,7 @@ impl<T: Plain> Receive<T> for Rx<T, Pod> {
         while received < max {
             let k = most.min(max - received);
             messages.reserve(k);
-            let mut read = (Read { end: &self.end, values: &mut *messages }, PhantomData);
+            let mut read = Read::<T, _> { end: &self.end, values: &mut *messages, _messages: PhantomData };
             match self.end.receive(k as u64, patience, &mut read) {
                 Ok(n) => {
                     self.end.told_senders(n);

@@ -73,25 +73,34 @@ fn part(slot: Slot<'_>) -> (usize, usize) {
 }
 
 thread_local! {
-    /// Bytes on their way, kept from one message to the next.
+    /// Bytes on their way. Kept from one message to the next, and never shortened: what is behind the message
+    /// of the moment means nothing.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// More is not kept.
 const KEPT: usize = 1 << 20;
 
-/// Lends the thread's scratch bytes, empty. A nested call, from a user's `Serialize`, gets fresh ones.
+/// Lends the thread's scratch bytes. A nested call, from a user's `Serialize`, gets fresh ones.
 #[inline]
 fn with_scratch<R>(f: impl FnOnce(&mut Vec<u8>) -> R) -> R {
     // A thread that is being torn down has none left.
     let mut bytes = SCRATCH.try_with(Cell::take).unwrap_or_default();
-    bytes.clear();
     let result = f(&mut bytes);
-    if bytes.capacity() <= KEPT {
+    if bytes.len() <= KEPT {
         // As above.
         let _ = SCRATCH.try_with(|scratch| scratch.set(bytes));
     }
     result
+}
+
+/// At least so many bytes of scratch.
+#[inline]
+fn room(bytes: &mut Vec<u8>, len: usize) -> &mut [u8] {
+    if bytes.len() < len {
+        bytes.resize(len, 0);
+    }
+    &mut bytes[..len]
 }
 
 /// Writes an encoded message into a slot.
@@ -104,9 +113,9 @@ fn write_inline(slot: Slot<'_>, bytes: &[u8]) {
 impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T, Typed> {
     fn send(&self, message: T, patience: Patience) -> Result<(), SendTimeoutError<T>> {
         let sent = with_scratch(|bytes| {
-            codec::encode(&message, bytes, self.end.memory.geometry.block_size)
-                .map_err(Failed::Unsendable)?;
-            send_bytes(&self.end, bytes, patience)
+            let limit = self.end.memory.geometry.block_size;
+            let len = codec::encode(&message, bytes, limit).map_err(Failed::Unsendable)?;
+            send_bytes(&self.end, &bytes[..len], patience)
         });
         sent.map_err(|failed| failed.with(message))
     }
@@ -178,24 +187,29 @@ fn send_batch<T: Serialize>(
     let mut rest = batch.iter();
     while *done < batch.len() && unsendable.is_none() {
         // Encode a run of small ones, up to a large one, or one that cannot be sent.
-        bytes.clear();
         ends.clear();
-        let mut large = false;
+        let mut used = 0;
+        let mut large = None;
         for message in rest.by_ref() {
-            if let Err(cause) = codec::encode(message, &mut one, limit) {
-                unsendable = Some(cause);
-                break;
+            match codec::encode(message, &mut one, limit) {
+                Ok(len) if len <= small => {
+                    room(bytes, used + len)[used..].copy_from_slice(&one[..len]);
+                    used += len;
+                    ends.push(used);
+                }
+                Ok(len) => {
+                    large = Some(len);
+                    break;
+                }
+                Err(cause) => {
+                    unsendable = Some(cause);
+                    break;
+                }
             }
-            if one.len() > small {
-                large = true;
-                break;
-            }
-            bytes.extend_from_slice(&one);
-            ends.push(bytes.len());
         }
         send_run(end, bytes, ends, done)?;
-        if large {
-            send_boxed(end, &one, Patience::Forever)?;
+        if let Some(len) = large {
+            send_boxed(end, &one[..len], Patience::Forever)?;
             *done += 1;
         }
     }
@@ -228,9 +242,11 @@ fn send_run(end: &Endpoint, bytes: &[u8], ends: &[usize], done: &mut usize) -> R
     Ok(())
 }
 
-/// Reads encoded messages: inline ones into `bytes`, those in blocks left there for now.
+/// Reads encoded messages: inline ones into `bytes`, which has room for all, those in blocks left there for
+/// now.
 struct Pieces<'a> {
-    bytes: &'a mut Vec<u8>,
+    bytes: &'a mut [u8],
+    used: usize,
     pieces: &'a mut Vec<Piece>,
     corrupt: Option<&'static str>,
 }
@@ -247,10 +263,9 @@ impl Sink for Pieces<'_> {
         block_of(slot)
     }
     fn inline(&mut self, slot: Slot<'_>, _pos: u64) -> After {
-        let (skip, len) = part(slot);
-        copy::append_bytes(&slot.payload[skip..], len, self.bytes);
-        copy::touch_lines(slot.payload, skip + copy::words(len));
-        self.pieces.push(Piece::Inline(self.bytes.len()));
+        let len = read_inline(slot, &mut self.bytes[self.used..]);
+        self.used += len;
+        self.pieces.push(Piece::Inline(self.used));
         After::Free
     }
     fn block(&mut self, block: usize, _pos: u64) {
@@ -261,11 +276,21 @@ impl Sink for Pieces<'_> {
     }
 }
 
+/// Copies a message out of its slot, which is about to be freed; returns its length.
+#[inline(always)]
+fn read_inline(slot: Slot<'_>, bytes: &mut [u8]) -> usize {
+    let (skip, len) = part(slot);
+    copy::read_bytes(&slot.payload[skip..], &mut bytes[..len]);
+    copy::touch_lines(slot.payload, skip + copy::words(len));
+    len
+}
+
 /// Copies the message out of a block that is lent to us, and acknowledges it.
-fn take_block(end: &Endpoint, block: usize, bytes: &mut Vec<u8>) {
-    bytes.clear();
-    copy::append_bytes(end.memory.block_words(block), end.memory.block_len(block), bytes);
+fn take_block<'a>(end: &Endpoint, block: usize, bytes: &'a mut Vec<u8>) -> &'a [u8] {
+    let message = room(bytes, end.memory.block_len(block));
+    copy::read_bytes(end.memory.block_words(block), message);
     end.return_block(block);
+    message
 }
 
 fn undecodable(error: codec::CodecError) -> RecvTimeoutError {
@@ -274,7 +299,8 @@ fn undecodable(error: codec::CodecError) -> RecvTimeoutError {
 
 /// Reads one encoded message.
 struct One<'a> {
-    bytes: &'a mut Vec<u8>,
+    bytes: &'a mut [u8],
+    len: usize,
     block: Option<usize>,
     corrupt: Option<&'static str>,
 }
@@ -286,9 +312,7 @@ impl Sink for One<'_> {
     }
     #[inline(always)]
     fn inline(&mut self, slot: Slot<'_>, _pos: u64) -> After {
-        let (skip, len) = part(slot);
-        copy::append_bytes(&slot.payload[skip..], len, self.bytes);
-        copy::touch_lines(slot.payload, skip + copy::words(len));
+        self.len = read_inline(slot, self.bytes);
         After::Free
     }
     fn block(&mut self, block: usize, _pos: u64) {
@@ -304,17 +328,20 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T, Typed> {
         with_scratch(|bytes| {
             let end = &self.end;
             end.check_unread()?;
-            let mut one = One { bytes, block: None, corrupt: None };
+            let mut one = One { bytes: room(bytes, inline_limit(end)), len: 0, block: None, corrupt: None };
             end.receive(1, patience, &mut one)?;
-            let (block, corrupt) = (one.block, one.corrupt);
+            let (len, block, corrupt) = (one.len, one.block, one.corrupt);
             if let Some(what) = corrupt {
                 return Err(RecvTimeoutError::Unreadable(Unreadable::Corrupt(what)));
             }
-            match block {
+            let encoded = match block {
                 Some(block) => take_block(end, block, bytes),
-                None => end.told_senders(1),
-            }
-            codec::decode(bytes).map_err(undecodable)
+                None => {
+                    end.told_senders(1);
+                    &bytes[..len]
+                }
+            };
+            codec::decode(encoded).map_err(undecodable)
         })
     }
 
@@ -334,7 +361,8 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T, Typed> {
         while received < max {
             pieces.clear();
             let result = with_scratch(|bytes| {
-                let mut sink = Pieces { bytes, pieces: &mut pieces, corrupt: None };
+                let all = room(bytes, k * inline_limit(&self.end));
+                let mut sink = Pieces { bytes: all, used: 0, pieces: &mut pieces, corrupt: None };
                 let n = self.end.receive(k.min(max - received) as u64, patience, &mut sink)?;
                 let corrupt = sink.corrupt;
                 self.end.told_senders(n);
@@ -371,10 +399,7 @@ fn decode_all<T: DeserializeOwned>(
     for piece in pieces {
         let encoded = match *piece {
             Piece::Inline(to) => &bytes[std::mem::replace(&mut begin, to)..to],
-            Piece::Block(block) => {
-                take_block(end, block, &mut boxed);
-                &boxed
-            }
+            Piece::Block(block) => take_block(end, block, &mut boxed),
         };
         match codec::decode(encoded) {
             Ok(message) => messages.push(message),
@@ -444,8 +469,9 @@ impl<T: Serialize + DeserializeOwned> Borrow<T> for Rx<T, Typed> {
             return Err(RecvTimeoutError::Unreadable(Unreadable::Corrupt(what)));
         };
         let value = with_scratch(|bytes| {
-            copy::append_bytes(hold.words(), hold.len(), bytes);
-            codec::decode(bytes)
+            let message = room(bytes, hold.len());
+            copy::read_bytes(hold.words(), message);
+            codec::decode(message)
         });
         // A message that does not decode is acknowledged: it would not for anybody else.
         value.map(|value| Ref { value, hold }).map_err(undecodable)

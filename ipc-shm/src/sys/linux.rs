@@ -14,7 +14,7 @@ use rustix::fs::{FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::mm::{MapFlags, ProtFlags};
 use rustix::process::Resource;
-use rustix::thread::{CpuSet, MembarrierCommand, futex};
+use rustix::thread::{MembarrierCommand, futex};
 
 /// A borrowed handle.
 pub(crate) type Borrowed<'a> = BorrowedFd<'a>;
@@ -204,7 +204,10 @@ impl ForkCheck {
 }
 
 pub(crate) fn cpus() -> usize {
-    rustix::thread::sched_getaffinity(None).map_or(1, |set: CpuSet| set.count() as usize).max(1)
+    // Not this thread's affinity: peers may run where it may not.
+    // SAFETY: asks for a number.
+    let online = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) };
+    usize::try_from(online).unwrap_or(1).max(1)
 }
 
 /// The processor that this thread runs on, for a moment at least.

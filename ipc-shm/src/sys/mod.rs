@@ -15,7 +15,7 @@
 //! | `register_barrier()` | from now on `barrier()` in any process is a full barrier in this one's threads; false if the system cannot | `membarrier(REGISTER_GLOBAL_EXPEDITED)` |
 //! | `barrier()` | a full barrier in all running threads of registered processes; false if the system cannot | `membarrier(GLOBAL_EXPEDITED)` |
 //! | `forked()` | whether this process was forked from one that had used this crate | a page with `MADV_WIPEONFORK` |
-//! | `cpus()`, `cpu()` | processors that this process may run on; the one it runs on now, more or less | `sched_getaffinity`, `getcpu` |
+//! | `cpus()`, `cpu()` | processors that are online; the one this thread runs on, for a moment at least | `sysconf`, `getcpu` |
 //!
 //! Interrupted calls are taken up again, but for `wait`, whose caller looks around anyway.
 
