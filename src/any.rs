@@ -235,6 +235,14 @@ impl<T: Serialize + DeserializeOwned> Transmit<T> for AnyTx<T> {
 
 impl<T: Serialize + DeserializeOwned> Receive<T> for AnyRx<T> {
     #[inline]
+    fn recv_now(&self) -> Option<T> {
+        match self {
+            AnyRx::Shm(rx) => rx.recv_now(),
+            AnyRx::Thread(rx) => rx.recv_now(),
+        }
+    }
+
+    #[inline]
     fn recv(&self, patience: Patience) -> Result<T, RecvTimeoutError> {
         match self {
             AnyRx::Shm(rx) => rx.recv(patience),

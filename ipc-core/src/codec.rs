@@ -136,14 +136,25 @@ pub fn encode<T: Serialize>(message: &T, bytes: &mut Vec<u8>, limit: usize) -> R
 ///
 /// Any bytes at all are safe to decode. A length that the bytes cannot hold is refused before memory
 /// is allocated for it.
+#[inline]
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
-    handle::refuse(|| match postcard::take_from_bytes(bytes) {
-        Ok((message, [])) => Ok(message),
-        Ok(_) => Err(CodecError::Trailing),
-        Err(postcard::Error::DeserializeUnexpectedEnd) => Err(CodecError::Truncated),
-        Err(postcard::Error::SerdeDeCustom | postcard::Error::WontImplement) => Err(CodecError::Unsupported),
-        Err(_) => Err(CodecError::Invalid),
+    handle::refuse(|| {
+        let mut decoder = postcard::Deserializer::from_bytes(bytes);
+        match T::deserialize(&mut decoder) {
+            Ok(message) if decoder.finalize().is_ok_and(<[u8]>::is_empty) => Ok(message),
+            Ok(_) => Err(CodecError::Trailing),
+            Err(error) => Err(cause(&error)),
+        }
     })
+}
+
+#[cold]
+fn cause(error: &postcard::Error) -> CodecError {
+    match error {
+        postcard::Error::DeserializeUnexpectedEnd => CodecError::Truncated,
+        postcard::Error::SerdeDeCustom | postcard::Error::WontImplement => CodecError::Unsupported,
+        _ => CodecError::Invalid,
+    }
 }
 
 #[cfg(test)]

@@ -196,6 +196,26 @@ unsafe fn string_move(from: *const u8, to: *mut u8, len: usize) {
     }
 }
 
+/// Asks for the lines of `words` to be fetched for writing: they are about to be filled, or freed.
+#[inline(always)]
+pub(crate) fn prefetch(words: &[AtomicU64]) {
+    for line in words.chunks(LINE / 8) {
+        let address = line.as_ptr();
+        #[cfg(all(target_arch = "x86_64", not(loom)))]
+        // SAFETY: a prefetch is a hint; it faults on no address and changes nothing.
+        unsafe {
+            std::arch::asm!("prefetchw [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
+        }
+        #[cfg(all(target_arch = "aarch64", not(loom)))]
+        // SAFETY: a prefetch is a hint; it faults on no address and changes nothing.
+        unsafe {
+            std::arch::asm!("prfm pstl1keep, [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
+        }
+        #[cfg(any(loom, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+        let _ = address;
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;

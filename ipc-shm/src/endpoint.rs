@@ -67,10 +67,16 @@ impl Endpoint {
         self.any_unread.store(true, Ordering::Relaxed); // Relaxed: the lock orders the rest.
     }
 
+    /// Whether there are messages that could not be read, still to be told of.
+    #[inline]
+    pub(crate) fn any_unread(&self) -> bool {
+        self.any_unread.load(Ordering::Relaxed) // Relaxed: the lock orders the rest.
+    }
+
     /// Tells of a message that could not be read, if that is still to be told.
     #[inline]
     pub(crate) fn check_unread(&self) -> Result<(), RecvTimeoutError> {
-        if self.any_unread.load(Ordering::Relaxed) { self.tell_unread() } else { Ok(()) }
+        if self.any_unread() { self.tell_unread() } else { Ok(()) }
     }
 
     #[cold]

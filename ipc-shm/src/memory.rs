@@ -38,6 +38,9 @@ pub(crate) struct Slot<'a> {
     pub(crate) payload: &'a [AtomicU64],
 }
 
+/// Slots between the one at hand and the one to prefetch.
+const AHEAD: u64 = 4;
+
 impl Memory {
     /// A view of a mapped segment of this geometry.
     ///
@@ -130,6 +133,16 @@ impl Memory {
     #[inline]
     pub(crate) fn state(&self, pos: u64) -> &AtomicU64 {
         self.slot(pos).state
+    }
+
+    /// Has the slot a few positions after `pos` fetched for writing, as far as a message of `len` bytes goes:
+    /// for messages that take about as long to encode as lines take to move.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, pos: u64, len: usize) {
+        let index = (pos & self.geometry.mask) + AHEAD;
+        let index = if index < self.geometry.capacity { index } else { 0 };
+        let words = self.slot_at(index as usize).payload;
+        crate::copy::prefetch(&words[..crate::copy::words(len).min(words.len())]);
     }
 
     #[inline]

@@ -29,7 +29,7 @@ const LOOK: (u64, u64) = (430, 860);
 /// Nanoseconds that gathering takes at most.
 const GATHER: u64 = 4300;
 /// Nanoseconds per message from which on the other side does not stream, but is paced.
-const PACED: u64 = 80;
+const PACED: u64 = 430;
 /// A yield that takes longer has let somebody else run.
 const SWITCH: Duration = Duration::from_micros(1);
 

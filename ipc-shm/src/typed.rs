@@ -22,7 +22,7 @@ use crate::endpoint::{Endpoint, Failed};
 use crate::ends::{Codec, Rx, Tx};
 use crate::hold::{Borrower, Hold};
 use crate::layout::Fingerprint;
-use crate::memory::Slot;
+use crate::memory::{Memory, Slot};
 use crate::ring::{After, Sink};
 use crate::sync::Ordering::Relaxed;
 
@@ -81,17 +81,26 @@ thread_local! {
 /// More is not kept.
 const KEPT: usize = 1 << 20;
 
-/// Lends the thread's scratch bytes. A nested call, from a user's `Serialize`, gets fresh ones.
-#[inline]
-fn with_scratch<R>(f: impl FnOnce(&mut Vec<u8>) -> R) -> R {
-    // A thread that is being torn down has none left.
-    let mut bytes = SCRATCH.try_with(Cell::take).unwrap_or_default();
-    let result = f(&mut bytes);
-    if bytes.len() <= KEPT {
-        // As above.
-        let _ = SCRATCH.try_with(|scratch| scratch.set(bytes));
+/// The thread's scratch bytes, given back when dropped. Nested, in a user's `Serialize`, there are fresh ones.
+struct Scratch(Vec<u8>);
+
+impl Scratch {
+    #[inline(always)]
+    fn take() -> Scratch {
+        // A thread that is being torn down has none left.
+        Scratch(SCRATCH.try_with(Cell::take).unwrap_or_default())
     }
-    result
+}
+
+impl Drop for Scratch {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.0.len() <= KEPT {
+            let bytes = std::mem::take(&mut self.0);
+            // As above.
+            let _ = SCRATCH.try_with(|scratch| scratch.set(bytes));
+        }
+    }
 }
 
 /// At least so many bytes of scratch.
@@ -112,11 +121,11 @@ fn write_inline(slot: Slot<'_>, bytes: &[u8]) {
 
 impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T, Typed> {
     fn send(&self, message: T, patience: Patience) -> Result<(), SendTimeoutError<T>> {
-        let sent = with_scratch(|bytes| {
-            let limit = self.end.memory.geometry.block_size;
-            let len = codec::encode(&message, bytes, limit).map_err(Failed::Unsendable)?;
-            send_bytes(&self.end, &bytes[..len], patience)
-        });
+        let limit = self.end.memory.geometry.block_size;
+        let mut scratch = Scratch::take();
+        let bytes = &mut scratch.0;
+        let encoded = codec::encode(&message, bytes, limit).map_err(Failed::Unsendable);
+        let sent = encoded.and_then(|len| send_bytes(&self.end, &bytes[..len], patience));
         sent.map_err(|failed| failed.with(message))
     }
 
@@ -131,7 +140,7 @@ impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T, Typed> {
                 return Ok(sent);
             }
             let mut done = 0;
-            let result = with_scratch(|bytes| send_batch(&self.end, &batch, bytes, &mut ends, &mut done));
+            let result = send_batch(&self.end, &batch, &mut Scratch::take().0, &mut ends, &mut done);
             sent += done;
             batch.drain(..done);
             if let Err(failed) = result {
@@ -159,7 +168,12 @@ fn send_bytes(end: &Endpoint, bytes: &[u8], patience: Patience) -> Result<(), Fa
     if end.forked() {
         return Err(Failed::Unsendable(Unsendable::Forked));
     }
-    let attempt = || end.memory.send(&end.hand, 1, |slot, _| write_inline(slot, bytes));
+    let attempt = || {
+        end.memory.send(&end.hand, 1, |slot, pos| {
+            write_inline(slot, bytes);
+            end.memory.prefetch(pos, bytes.len() + 8);
+        })
+    };
     if attempt().is_err() {
         end.send_slow(patience, attempt)?;
     }
@@ -299,10 +313,31 @@ fn undecodable(error: codec::CodecError) -> RecvTimeoutError {
 
 /// Reads one encoded message.
 struct One<'a> {
+    memory: &'a Memory,
     bytes: &'a mut [u8],
-    len: usize,
-    block: Option<usize>,
-    corrupt: Option<&'static str>,
+    taken: Taken,
+}
+
+/// What became of a message that was received.
+#[derive(Clone, Copy)]
+enum Taken {
+    /// So many bytes of it were copied.
+    Inline(usize),
+    /// It is lent to us in a block.
+    Block(usize),
+    Corrupt(&'static str),
+}
+
+impl<'a> One<'a> {
+    #[inline(always)]
+    fn new(end: &'a Endpoint, bytes: &'a mut Vec<u8>) -> Self {
+        One { memory: &end.memory, bytes: room(bytes, inline_limit(end)), taken: Taken::Inline(0) }
+    }
+
+    #[inline(always)]
+    fn taken(self) -> Taken {
+        self.taken
+    }
 }
 
 impl Sink for One<'_> {
@@ -311,38 +346,72 @@ impl Sink for One<'_> {
         block_of(slot)
     }
     #[inline(always)]
-    fn inline(&mut self, slot: Slot<'_>, _pos: u64) -> After {
-        self.len = read_inline(slot, self.bytes);
+    fn inline(&mut self, slot: Slot<'_>, pos: u64) -> After {
+        let len = read_inline(slot, self.bytes);
+        self.memory.prefetch(pos, len + 8);
+        self.taken = Taken::Inline(len);
         After::Free
     }
     fn block(&mut self, block: usize, _pos: u64) {
-        self.block = Some(block);
+        self.taken = Taken::Block(block);
     }
     fn corrupt(&mut self, what: &'static str) {
-        self.corrupt = Some(what);
+        self.taken = Taken::Corrupt(what);
+    }
+}
+
+/// The bytes of a message that was received; tells senders of the room.
+#[inline(always)]
+fn encoded<'a>(end: &Endpoint, taken: Taken, bytes: &'a mut Vec<u8>) -> Result<&'a [u8], Unreadable> {
+    match taken {
+        Taken::Inline(len) => {
+            end.told_senders(1);
+            Ok(&bytes[..len])
+        }
+        Taken::Block(block) => Ok(take_block(end, block, bytes)),
+        Taken::Corrupt(what) => {
+            end.told_senders(1);
+            Err(Unreadable::Corrupt(what))
+        }
     }
 }
 
 impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T, Typed> {
-    fn recv(&self, patience: Patience) -> Result<T, RecvTimeoutError> {
-        with_scratch(|bytes| {
-            let end = &self.end;
-            end.check_unread()?;
-            let mut one = One { bytes: room(bytes, inline_limit(end)), len: 0, block: None, corrupt: None };
-            end.receive(1, patience, &mut one)?;
-            let (len, block, corrupt) = (one.len, one.block, one.corrupt);
-            if let Some(what) = corrupt {
-                return Err(RecvTimeoutError::Unreadable(Unreadable::Corrupt(what)));
+    #[inline]
+    fn recv_now(&self) -> Option<T> {
+        let end = &self.end;
+        if end.forked() || end.any_unread() {
+            return None;
+        }
+        let mut scratch = Scratch::take();
+        let bytes = &mut scratch.0;
+        let mut one = One::new(end, bytes);
+        end.memory.receive(&end.hand, 1, &mut one).ok()?;
+        let taken = one.taken();
+        let decoded = match encoded(end, taken, bytes) {
+            Ok(bytes) => codec::decode(bytes).map_err(Unreadable::Decode),
+            Err(cause) => Err(cause),
+        };
+        match decoded {
+            Ok(message) => Some(message),
+            Err(cause) => {
+                // Told by `recv`, which is asked next.
+                end.unread(cause);
+                None
             }
-            let encoded = match block {
-                Some(block) => take_block(end, block, bytes),
-                None => {
-                    end.told_senders(1);
-                    &bytes[..len]
-                }
-            };
-            codec::decode(encoded).map_err(undecodable)
-        })
+        }
+    }
+
+    fn recv(&self, patience: Patience) -> Result<T, RecvTimeoutError> {
+        let end = &self.end;
+        end.check_unread()?;
+        let mut scratch = Scratch::take();
+        let bytes = &mut scratch.0;
+        let mut one = One::new(end, bytes);
+        end.receive(1, patience, &mut one)?;
+        let taken = one.taken();
+        let encoded = encoded(end, taken, bytes).map_err(RecvTimeoutError::Unreadable)?;
+        codec::decode(encoded).map_err(undecodable)
     }
 
     fn recv_many(
@@ -360,17 +429,16 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T, Typed> {
         let (mut received, mut patience) = (0, patience);
         while received < max {
             pieces.clear();
-            let result = with_scratch(|bytes| {
-                let all = room(bytes, k * inline_limit(&self.end));
-                let mut sink = Pieces { bytes: all, used: 0, pieces: &mut pieces, corrupt: None };
-                let n = self.end.receive(k.min(max - received) as u64, patience, &mut sink)?;
-                let corrupt = sink.corrupt;
+            let mut scratch = Scratch::take();
+            let all = room(&mut scratch.0, k * inline_limit(&self.end));
+            let mut sink = Pieces { bytes: all, used: 0, pieces: &mut pieces, corrupt: None };
+            let result = self.end.receive(k.min(max - received) as u64, patience, &mut sink);
+            if let Some(what) = sink.corrupt {
+                self.end.unread(Unreadable::Corrupt(what));
+            }
+            let result = result.map(|n| {
                 self.end.told_senders(n);
-                if let Some(what) = corrupt {
-                    self.end.unread(Unreadable::Corrupt(what));
-                }
-                received += decode_all(&self.end, bytes, &pieces, messages);
-                Ok(())
+                received += decode_all(&self.end, &scratch.0, &pieces, messages);
             });
             match result {
                 Ok(()) => patience = Patience::Never,
@@ -468,11 +536,10 @@ impl<T: Serialize + DeserializeOwned> Borrow<T> for Rx<T, Typed> {
             let what = borrower.corrupt.unwrap_or("nothing was received");
             return Err(RecvTimeoutError::Unreadable(Unreadable::Corrupt(what)));
         };
-        let value = with_scratch(|bytes| {
-            let message = room(bytes, hold.len());
-            copy::read_bytes(hold.words(), message);
-            codec::decode(message)
-        });
+        let mut scratch = Scratch::take();
+        let message = room(&mut scratch.0, hold.len());
+        copy::read_bytes(hold.words(), message);
+        let value = codec::decode(message);
         // A message that does not decode is acknowledged: it would not for anybody else.
         value.map(|value| Ref { value, hold }).map_err(undecodable)
     }
