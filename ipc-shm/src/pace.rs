@@ -99,9 +99,9 @@ impl Pace {
 /// Stays away while the other side's position moves fast, until it is far enough ahead.
 fn look_ahead(memory: &Memory, last: u64, side: Side) -> bool {
     let g = &memory.geometry;
-    let (other, ahead) = match side {
-        Side::Receivers => (memory.tail(), 0),
-        Side::Senders => (memory.head(), g.capacity),
+    let other = match side {
+        Side::Receivers => memory.tail(),
+        Side::Senders => memory.head(),
     };
     // Relaxed throughout: positions to go by, nothing is read behind them.
     let mut seen = pos(other.load(Relaxed));
@@ -120,7 +120,11 @@ fn look_ahead(memory: &Memory, last: u64, side: Side) -> bool {
             return false;
         }
         (moved, seen) = (true, now);
-        let have = g.distance(last, now).wrapping_add(ahead);
+        // Messages to receive, or room to send.
+        let have = match side {
+            Side::Receivers => g.distance(last, now),
+            Side::Senders => g.capacity.saturating_sub(g.distance(now, last)),
+        };
         if have >= goal {
             return true;
         }
