@@ -167,6 +167,17 @@ pub(crate) fn touch_lines(payload: &[AtomicU64], words: usize) {
     }
 }
 
+/// Has the lines of a message in a block come over as a whole, before it is read; see [`take_bytes`].
+///
+/// What is larger than a cache gains nothing from it.
+pub(crate) fn own_lines(message: &[AtomicU64]) {
+    const MOST: usize = (256 << 10) / 8;
+    for word in message[..message.len().min(MOST)].iter().step_by(LINE / 8) {
+        // Relaxed: the block is lent to us; what was read there goes back.
+        word.store(word.load(Relaxed), Relaxed);
+    }
+}
+
 /// As [`read_value`], touching lines as [`take_bytes`].
 #[inline(always)]
 pub(crate) fn take_value<T: NoUninit + AnyBitPattern>(from: &[AtomicU64]) -> T {

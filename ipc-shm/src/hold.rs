@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::copy::words;
+use crate::copy::{own_lines, words};
 use crate::endpoint::Endpoint;
 use crate::memory::Slot;
 use crate::repair::BlockOf;
@@ -121,6 +121,8 @@ impl Sink for Borrower<'_> {
     }
 
     fn block(&mut self, block: usize, _pos: u64) {
+        let memory = &self.end.memory;
+        own_lines(&memory.block_words(block)[..words(memory.block_len(block))]);
         self.held = Some(Hold { end: self.end, place: Place::Block(block) });
     }
 

@@ -302,7 +302,9 @@ fn read_inline(slot: Slot<'_>, bytes: &mut [u8]) -> usize {
 /// Copies the message out of a block that is lent to us, and acknowledges it.
 fn take_block<'a>(end: &Endpoint, block: usize, bytes: &'a mut Vec<u8>) -> &'a [u8] {
     let message = room(bytes, end.memory.block_len(block));
-    copy::read_bytes(end.memory.block_words(block), message);
+    let lent = &end.memory.block_words(block)[..copy::words(message.len())];
+    copy::own_lines(lent);
+    copy::read_bytes(lent, message);
     end.return_block(block);
     message
 }
