@@ -1,0 +1,97 @@
+//! The workers: processes, or threads, that count chunks of text.
+
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use multiprocess::{JoinError, JoinHandle, Receiver, RecvError, Route, Sender, process};
+use serde::{Deserialize, Serialize};
+
+use crate::count::{Counter, Counts};
+use crate::text;
+
+/// Work for one worker.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Chunk {
+    pub(crate) id: usize,
+    pub(crate) text: String,
+}
+
+/// What a worker found in a chunk.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Counted {
+    pub(crate) chunk: usize,
+    pub(crate) bytes: u64,
+    /// How often the chunk was delivered until it was counted.
+    pub(crate) deliveries: u64,
+    pub(crate) counts: Counts,
+}
+
+/// What a worker gets: chunks to count, where to send the results, and, if it is going to be killed, where
+/// to say that it is in the middle of a chunk.
+pub(crate) type Share = (Receiver<Chunk>, Sender<Counted>, Option<Sender<usize>>);
+
+/// Counts chunks until there are no more.
+fn work((chunks, results, victim): Share) {
+    let mut counter = Counter::default();
+    for nth in 1.. {
+        // The chunk is lent: if this process is killed before it drops `chunk`, another worker gets it.
+        let chunk = match chunks.recv_ref() {
+            Ok(chunk) => chunk,
+            Err(RecvError::Disconnected) => return, // That was all.
+            Err(error) => panic!("receiving a chunk: {error}"),
+        };
+        let (first, second) = text::halves(&chunk.text);
+        counter.count(first);
+        if let Some(victim) = &victim {
+            if nth == 3 || chunks.is_empty() {
+                await_death(victim, chunk.id);
+            }
+        }
+        counter.count(second);
+        let result = Counted {
+            chunk: chunk.id,
+            bytes: chunk.text.len() as u64,
+            deliveries: chunk.deliveries(),
+            counts: counter.take(),
+        };
+        if results.send(result).is_err() {
+            return; // Nobody wants to know any more.
+        }
+        drop(chunk); // Acknowledged. Killed just before: counted twice, which the parent notices.
+    }
+}
+
+/// Says that this worker is in the middle of a chunk, and waits to be killed, as long as somebody is there
+/// to do it.
+fn await_death(victim: &Sender<usize>, chunk: usize) {
+    if victim.send(chunk).is_ok() {
+        while !victim.is_disconnected() {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// A worker: the same function in a process or in a thread.
+pub(crate) enum Worker {
+    Process(JoinHandle<()>),
+    Thread(thread::JoinHandle<()>),
+}
+
+impl Worker {
+    pub(crate) fn start(route: Route, share: Share) -> io::Result<Worker> {
+        match route {
+            Route::Thread => thread::Builder::new().spawn(|| work(share)).map(Worker::Thread),
+            _ => process::Builder::new().kill_on_drop(true).spawn(work, share).map(Worker::Process),
+        }
+    }
+
+    pub(crate) fn join(self) -> Result<(), JoinError> {
+        match self {
+            Worker::Process(child) => child.join(),
+            Worker::Thread(thread) => {
+                thread.join().map_err(|_| JoinError::Panicked("its message is above".to_owned()))
+            }
+        }
+    }
+}
