@@ -19,10 +19,12 @@ mod text;
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use multiprocess::{JoinError, Receiver, RecvError, SendError, Sender};
@@ -58,6 +60,9 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<()> {
     let files = Arc::new(Files::find(&options.paths)?);
+    if files.paths.is_empty() {
+        return Err("there are no text files here".into());
+    }
     let begin = Instant::now();
     let many = count_with_workers(&files, options)?;
     let took = begin.elapsed();
@@ -66,26 +71,27 @@ fn run(options: &Options) -> Result<()> {
     let alone = begin.elapsed();
 
     let sorted = many.counter.sorted();
-    show_top(&sorted);
+    let mut report = top(&sorted);
     let (total, different) = (many.counter.total(), many.counter.different());
-    println!("{total} words, {different} different, in {} files", files.paths.len());
-    println!();
-    show_speed(&format!("{} workers ({})", options.workers, options.route), files.bytes, took);
-    show_speed("one thread", files.bytes, alone);
-    println!("{:<18} {:>8.2}", "speed-up", alone.as_secs_f64() / took.as_secs_f64());
+    writeln!(report, "{total} words, {different} different, in {} files\n", files.paths.len())?;
+    let workers = format!("{} workers ({})", options.workers, options.route);
+    for (who, took) in [(workers.as_str(), took), ("one thread", alone)] {
+        let (mb, seconds) = (files.bytes as f64 / 1e6, took.as_secs_f64());
+        writeln!(report, "{who:<18} {mb:>8.1} MB {seconds:>8.3} s {:>8.1} MB/s", mb / seconds)?;
+    }
+    writeln!(report, "{:<18} {:>8.2}", "speed-up", alone.as_secs_f64() / took.as_secs_f64())?;
     if files.bytes < 10_000_000 {
-        println!("(So little text is counted while the workers still start. Try a larger PATH.)");
+        report += "(So little text is counted while the workers still start. Try a larger PATH.)\n";
     }
+    io::stdout().write_all(report.as_bytes())?;
+
     if one.sorted() != sorted {
-        return Err(format!(
-            "the counts DIFFER: one thread finds {} words, {} different (has a file changed meanwhile?)",
-            one.total(),
-            one.different()
-        )
-        .into());
+        let (total, different) = (one.total(), one.different());
+        let found = format!("one thread finds {total} words, {different} different");
+        return Err(format!("the counts DIFFER: {found} (has a file changed meanwhile?)").into());
     }
-    println!("The counts are equal{}.", many.death.map(|death| format!(": {death}")).unwrap_or_default());
-    Ok(())
+    let death = many.death.map_or(String::new(), |death| format!(": {death}"));
+    Ok(writeln!(io::stdout(), "The counts are equal{death}.")?)
 }
 
 /// What the workers found.
@@ -199,18 +205,13 @@ fn count_with_one_thread(files: &Files) -> Result<Counter> {
     Ok(counter)
 }
 
-/// Prints the most frequent words, with bars.
-fn show_top(sorted: &[(&str, u64)]) {
-    let top = &sorted[..sorted.len().min(12)];
-    let width = top.iter().map(|(word, _)| word.chars().count()).max().unwrap_or(0);
-    for (word, seen) in top {
-        let bar = "█".repeat((40 * seen).div_ceil(top[0].1) as usize);
-        println!("{word:>width$} {seen:>9} {bar}");
+/// The most frequent words, with bars.
+fn top(sorted: &[(&str, u64)]) -> String {
+    let mut lines = String::new();
+    for (word, seen) in sorted.iter().take(12) {
+        let bar = "█".repeat((40 * seen).div_ceil(sorted[0].1) as usize);
+        let word: String = word.chars().take(16).collect();
+        lines += &format!("{word:>16} {seen:>9} {bar}\n");
     }
-}
-
-fn show_speed(who: &str, bytes: u64, took: Duration) {
-    let mb = bytes as f64 / 1e6;
-    let seconds = took.as_secs_f64();
-    println!("{who:<18} {mb:>8.1} MB {seconds:>8.3} s {:>8.1} MB/s", mb / seconds);
+    lines
 }
