@@ -23,6 +23,9 @@ Options:
                      the counts must be right all the same
   -h, --help         this text";
 
+/// A channel through shared memory has places for 127 processes, if nothing else is asked for.
+const MOST_PROCESSES: usize = 120;
+
 /// What is to be done.
 pub(crate) enum Command {
     Help,
@@ -55,6 +58,9 @@ pub(crate) fn parse() -> Result<Command, lexopt::Error> {
         workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from).max(least));
     if workers == 0 {
         return Err("--workers must be at least 1".into());
+    }
+    if route != Route::Thread && workers > MOST_PROCESSES {
+        return Err(format!("--workers must be at most {MOST_PROCESSES}, unless they are threads").into());
     }
     if kill && workers < 2 {
         return Err("--kill needs --workers 2 or more: who would go on with the work?".into());
