@@ -4,7 +4,7 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
-use multiprocess::{JoinError, JoinHandle, Receiver, RecvError, Route, Sender, process};
+use multiprocess::{JoinError, JoinHandle, Receiver, RecvError, Ref, Route, Sender, process};
 use serde::{Deserialize, Serialize};
 
 use crate::count::{Counter, Counts};
@@ -17,13 +17,12 @@ pub(crate) struct Chunk {
     pub(crate) text: String,
 }
 
-/// What a worker found in a chunk.
+/// What a worker found in some chunks.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Counted {
-    pub(crate) chunk: usize,
+    /// Each chunk, with how often it was delivered until it was counted.
+    pub(crate) chunks: Vec<(usize, u64)>,
     pub(crate) bytes: u64,
-    /// How often the chunk was delivered until it was counted.
-    pub(crate) deliveries: u64,
     pub(crate) counts: Counts,
 }
 
@@ -31,12 +30,18 @@ pub(crate) struct Counted {
 /// to say that it is in the middle of a chunk.
 pub(crate) type Share = (Receiver<Chunk>, Sender<Counted>, Option<Sender<usize>>);
 
+/// The most chunks in one result. Many chunks have few more different words than one, so that there is
+/// less to add up.
+const BATCH: usize = 16;
+
 /// Counts chunks until there are no more.
 fn work((chunks, results, victim): Share) {
     let mut counter = Counter::default();
+    // Chunks are lent: if this process is killed before it drops them, another worker gets them.
+    let mut held: Vec<Ref<'_, Chunk>> = Vec::new();
+    let mut next = None;
     for nth in 1.. {
-        // The chunk is lent: if this process is killed before it drops `chunk`, another worker gets it.
-        let chunk = match chunks.recv_ref() {
+        let chunk = match next.take().map_or_else(|| chunks.recv_ref(), Ok) {
             Ok(chunk) => chunk,
             Err(RecvError::Disconnected) => return, // That was all.
             Err(error) => panic!("receiving a chunk: {error}"),
@@ -49,17 +54,32 @@ fn work((chunks, results, victim): Share) {
             }
         }
         counter.count(second);
+
+        // With another chunk, if there is one now, and both may be in one result.
+        let full = held.len() + 1 == BATCH || alone(&chunk);
+        held.push(chunk);
+        if !full {
+            next = chunks.try_recv_ref().ok();
+            if next.as_ref().is_some_and(|chunk| !alone(chunk)) {
+                continue;
+            }
+        }
         let result = Counted {
-            chunk: chunk.id,
-            bytes: chunk.text.len() as u64,
-            deliveries: chunk.deliveries(),
+            chunks: held.iter().map(|chunk| (chunk.id, chunk.deliveries())).collect(),
+            bytes: held.iter().map(|chunk| chunk.text.len() as u64).sum(),
             counts: counter.take(),
         };
         if results.send(result).is_err() {
             return; // Nobody wants to know any more.
         }
-        drop(chunk); // Acknowledged. Killed just before: counted twice, which the parent notices.
+        held.clear(); // Acknowledged. Killed just before: counted twice, which the parent notices.
     }
+}
+
+/// Whether this chunk needs a result of its own: it may have been counted before, and the parent can only
+/// leave out a whole result. Of small messages that is not always known.
+fn alone(chunk: &Ref<'_, Chunk>) -> bool {
+    chunk.deliveries() > 1 || chunk.text.len() < 1024
 }
 
 /// Says that this worker is in the middle of a chunk, and waits to be killed, as long as somebody is there

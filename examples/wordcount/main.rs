@@ -7,10 +7,10 @@
 //!   feeder ════════════════▶ worker 1, 2, … ═══════════════▶ collector
 //! ```
 //!
-//! The feeder, a thread, reads the files and sends their text; the workers borrow a chunk each, count it,
-//! send the result, and only then acknowledge the chunk. So a worker can be killed at any time: what it had
-//! not acknowledged is delivered again. What it had counted, but not acknowledged, is counted twice, and
-//! the collector takes only the first result for each chunk.
+//! The feeder, a thread, reads the files and sends their text; the workers borrow chunks, count them, send
+//! the result, and only then acknowledge the chunks. So a worker can be killed at any time: what it had not
+//! acknowledged is delivered again. What it had counted, but not acknowledged, is counted twice, and the
+//! collector takes only the first result for each chunk.
 
 mod args;
 mod count;
@@ -103,7 +103,7 @@ struct Many {
 
 fn count_with_workers(files: &Arc<Files>, options: &Options) -> Result<Many> {
     let Options { workers, route, kill, .. } = *options;
-    let (chunks, work) = route.bounded::<Chunk>(16.max(2 * workers))?;
+    let (chunks, work) = route.bounded::<Chunk>(64)?;
     let (results, counted) = route.bounded::<Counted>(64)?;
     // A thread of its own: with both channels full, who sends and receives in turn waits for ever.
     let feeder = thread::spawn({
@@ -144,11 +144,12 @@ fn count_with_workers(files: &Arc<Files>, options: &Options) -> Result<Many> {
     if collected.deliveries.len() != fed {
         return Err(format!("only {} of {fed} chunks were counted", collected.deliveries.len()).into());
     }
+    let again = collected.deliveries.values().filter(|deliveries| **deliveries > 1).count();
     let death = death.map(|(id, signal, chunk)| match collected.deliveries[&chunk] {
         1 => Err(format!("chunk {chunk} was not delivered again after its worker was killed")),
         n => Ok(format!(
-            "worker process {id} was killed (signal {signal}) in the middle of chunk {chunk}, \
-             which another worker then got as delivery {n}"
+            "worker process {id} was killed (signal {signal}) in the middle of chunk {chunk}; \
+             delivery {n} went to another worker, as of all {again} that it had not acknowledged"
         )),
     });
     Ok(Many { counter: collected.counter, death: death.transpose()? })
@@ -184,10 +185,16 @@ fn collect(counted: &Receiver<Counted>, bytes: u64) -> Result<Collected> {
     loop {
         match counted.recv() {
             Ok(result) => {
-                if collected.deliveries.insert(result.chunk, result.deliveries).is_none() {
-                    collected.counter.merge(&result.counts);
-                    bar.inc(result.bytes);
+                let known = |(chunk, _): &&(usize, u64)| collected.deliveries.contains_key(chunk);
+                match result.chunks.iter().filter(known).count() {
+                    0 => {
+                        collected.counter.merge(&result.counts);
+                        bar.inc(result.bytes);
+                    }
+                    1 if result.chunks.len() == 1 => {}
+                    _ => return Err("a chunk was counted again together with others".into()),
                 }
+                collected.deliveries.extend(result.chunks);
             }
             Err(RecvError::Disconnected) => break,
             Err(error) => return Err(error.into()),

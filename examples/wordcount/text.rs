@@ -6,8 +6,8 @@ use std::mem;
 use std::path::{Path, PathBuf};
 use std::slice;
 
-/// The most bytes of a chunk: with what is written around it, it fills 1 MiB of shared memory.
-const MOST: usize = 1023 << 10;
+/// The most bytes of a chunk: with what is written around it, it fills 512 KiB of shared memory.
+const MOST: usize = 511 << 10;
 /// The least, unless there is no more text.
 const LEAST: usize = 16 << 10;
 /// Chunks for each worker, so that all of them are done at about the same time.
