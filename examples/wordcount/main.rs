@@ -148,8 +148,8 @@ fn count_with_workers(files: &Arc<Files>, options: &Options) -> Result<Many> {
     let death = death.map(|(id, signal, chunk)| match collected.deliveries[&chunk] {
         1 => Err(format!("chunk {chunk} was not delivered again after its worker was killed")),
         n => Ok(format!(
-            "worker process {id} was killed (signal {signal}) in the middle of chunk {chunk}; \
-             delivery {n} went to another worker, as of all {again} that it had not acknowledged"
+            "worker process {id} was killed (signal {signal}) in the middle of chunk {chunk}; what it had not \
+             acknowledged went to others (chunks: {again}), that chunk as delivery {n}"
         )),
     });
     Ok(Many { counter: collected.counter, death: death.transpose()? })
