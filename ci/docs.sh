@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# The documentation builds, no link in it leads nowhere; that of private items, too.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+export RUSTDOCFLAGS="-D warnings"
+cargo doc --workspace --no-deps
+cargo doc --workspace --no-deps --document-private-items

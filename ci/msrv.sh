@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# The libraries build with the oldest compiler that Cargo.toml promises.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+oldest=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+if ! cargo "+$oldest" --version; then
+    rustup toolchain install "$oldest" --profile minimal --no-self-update
+fi
+cargo "+$oldest" check --workspace --target-dir "${CARGO_TARGET_DIR:-target}/msrv"

@@ -1,0 +1,161 @@
+//! Text files, and their text in chunks.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::slice;
+
+/// The most bytes of a chunk: with what is written around it, it fills 512 KiB of shared memory.
+const MOST: usize = 511 << 10;
+/// The least, unless there is no more text.
+const LEAST: usize = 16 << 10;
+/// Chunks for each worker, so that all of them are done at about the same time.
+const FOR_EACH: usize = 8;
+
+/// What is looked at to tell text from other data.
+const HEAD: usize = 8 << 10;
+
+/// The text files under some paths.
+#[derive(Default)]
+pub(crate) struct Files {
+    pub(crate) paths: Vec<PathBuf>,
+    pub(crate) bytes: u64,
+}
+
+impl Files {
+    /// Finds all text files under `paths`, and reads each of them once, so that whoever is measured first
+    /// has no slower disk than whoever is measured next.
+    ///
+    /// Says on stderr which files cannot be read, and leaves them out.
+    pub(crate) fn find(paths: &[PathBuf]) -> io::Result<Files> {
+        let mut files = Files::default();
+        for path in paths {
+            let about = fs::metadata(path)
+                .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+            files.walk(path, about.is_dir());
+        }
+        Ok(files)
+    }
+
+    fn walk(&mut self, path: &Path, is_dir: bool) {
+        let looked = if is_dir { self.walk_dir(path) } else { self.look_at(path) };
+        if let Err(error) = looked {
+            eprintln!("wordcount: {} is left out: {error}", path.display());
+        }
+    }
+
+    fn walk_dir(&mut self, dir: &Path) -> io::Result<()> {
+        let mut entries = fs::read_dir(dir)?.collect::<Result<Vec<_>, _>>()?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let (name, kind) = (entry.file_name(), entry.file_type()?);
+            // A link is not followed: what it leads to is elsewhere, or counted already.
+            if kind.is_file() || (kind.is_dir() && name != "target" && name != ".git") {
+                self.walk(&entry.path(), kind.is_dir());
+            }
+        }
+        Ok(())
+    }
+
+    fn look_at(&mut self, path: &Path) -> io::Result<()> {
+        let mut file = File::open(path)?;
+        let mut head = Vec::with_capacity(HEAD);
+        let mut bytes = file.by_ref().take(HEAD as u64).read_to_end(&mut head)? as u64;
+        if is_text(&head) {
+            bytes += io::copy(&mut file, &mut io::sink())?;
+            self.bytes += bytes;
+            self.paths.push(path.to_owned());
+        }
+        Ok(())
+    }
+
+    /// The text of all files in chunks of whole words, for so many workers.
+    pub(crate) fn chunks(&self, workers: usize) -> Chunks<'_> {
+        let share = usize::try_from(self.bytes).unwrap_or(usize::MAX) / (FOR_EACH * workers);
+        Chunks { paths: self.paths.iter(), size: share.clamp(LEAST, MOST), file: None, bytes: Vec::new() }
+    }
+}
+
+/// Whether a file that begins like this is text: UTF-8, as far as can be seen, and without a NUL.
+fn is_text(head: &[u8]) -> bool {
+    let utf8 = match std::str::from_utf8(head) {
+        Ok(_) => true,
+        // Its last character goes on behind what we look at.
+        Err(error) => error.error_len().is_none() && head.len() == HEAD,
+    };
+    utf8 && !head.contains(&0)
+}
+
+/// The text of some files in chunks of about the same size, each of whole words.
+pub(crate) struct Chunks<'a> {
+    paths: slice::Iter<'a, PathBuf>,
+    size: usize,
+    file: Option<(&'a Path, File)>,
+    bytes: Vec<u8>,
+}
+
+impl Iterator for Chunks<'_> {
+    type Item = io::Result<String>;
+
+    fn next(&mut self) -> Option<io::Result<String>> {
+        loop {
+            match self.fill() {
+                Ok(true) => {}
+                Ok(false) if self.bytes.is_empty() => return None,
+                Ok(false) => return Some(Ok(text(mem::take(&mut self.bytes)))),
+                Err(error) => return Some(Err(error)),
+            }
+            if let Some(last) = self.bytes.iter().rposition(is_break) {
+                let rest = self.bytes.split_off(last + 1);
+                return Some(Ok(text(mem::replace(&mut self.bytes, rest))));
+            }
+        }
+    }
+}
+
+impl Chunks<'_> {
+    /// Reads until there is enough for a chunk, or for one more, if all there is is one word; or until
+    /// there are no more files. Whether there may be more.
+    fn fill(&mut self) -> io::Result<bool> {
+        let whole = (self.bytes.len() / self.size + 1) * self.size;
+        self.bytes.reserve_exact(whole - self.bytes.len());
+        while self.bytes.len() < whole {
+            let (path, file) = match &mut self.file {
+                Some(open) => open,
+                None => {
+                    let Some(path) = self.paths.next() else { return Ok(false) };
+                    let file = File::open(path).map_err(|error| because(path, &error))?;
+                    self.file.insert((path, file))
+                }
+            };
+            let room = (whole - self.bytes.len()) as u64;
+            let read = file.take(room).read_to_end(&mut self.bytes).map_err(|error| because(path, &error))?;
+            if (read as u64) < room {
+                self.file = None;
+                self.bytes.push(b'\n'); // No word goes on in the next file.
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Whether this byte is a whole character that is in no word: behind it neither is cut.
+fn is_break(byte: &u8) -> bool {
+    byte.is_ascii() && !byte.is_ascii_alphanumeric()
+}
+
+/// Cuts a text in two, in the middle if there is a place between two words.
+pub(crate) fn halves(text: &str) -> (&str, &str) {
+    let before = &text.as_bytes()[..text.len() / 2];
+    text.split_at(before.iter().rposition(is_break).map_or(0, |last| last + 1))
+}
+
+fn because(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("reading {}: {error}", path.display()))
+}
+
+/// Bytes as text; what is not UTF-8 counts as a character that is in no word.
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
