@@ -10,6 +10,7 @@ pub mod message;
 pub mod rounds;
 pub mod stream;
 pub mod team;
+pub mod trips;
 pub mod wire;
 
 /// Room in every channel, if a row does not say otherwise.
