@@ -1,0 +1,193 @@
+//! Streams of messages one way: what a sender and a receiver of each row do.
+
+use std::hint::black_box;
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use super::CAPACITY;
+use super::message::{self, Message, WORDS};
+use super::wire::Wire;
+
+/// What a receiver saw.
+#[derive(Default)]
+pub struct Seen {
+    pub count: u64,
+    /// Of the numbers.
+    pub sum: u64,
+    /// Messages that were not the next one in order.
+    pub disordered: u64,
+    /// Messages with a wrong content.
+    pub damaged: u64,
+    next: u64,
+}
+
+impl Seen {
+    #[inline(always)]
+    fn number(&mut self, id: u64) {
+        self.count += 1;
+        self.sum = self.sum.wrapping_add(id);
+        self.disordered += u64::from(id != self.next);
+        self.next = id.wrapping_add(1);
+    }
+}
+
+/// What a receiver is to take.
+#[derive(Clone, Copy)]
+pub struct Share {
+    pub count: u64,
+    /// The number of the first message, if there is one sender and one receiver.
+    pub first: u64,
+    /// Whether to look at every byte, or at the number only.
+    pub prove: bool,
+}
+
+pub trait Flow: 'static {
+    type Tx: Clone;
+    type Rx: Clone;
+
+    fn channel() -> (Self::Tx, Self::Rx);
+    fn source(tx: Self::Tx) -> impl FnMut(Range<u64>);
+    fn sink(rx: Self::Rx) -> impl FnMut(Share) -> Seen;
+}
+
+/// Message by message.
+pub struct Single<W>(PhantomData<W>);
+
+impl<W: Wire> Flow for Single<W> {
+    type Tx = W::Tx;
+    type Rx = W::Rx;
+
+    fn channel() -> (W::Tx, W::Rx) {
+        W::channel()
+    }
+    fn source(tx: W::Tx) -> impl FnMut(Range<u64>) {
+        let mut send = W::sender(tx);
+        move |ids| ids.for_each(|id| send(W::Message::new(id)))
+    }
+    fn sink(rx: W::Rx) -> impl FnMut(Share) -> Seen {
+        let mut recv = W::receiver(rx);
+        move |share| {
+            let mut seen = Seen { next: share.first, ..Seen::default() };
+            for _ in 0..share.count {
+                // All of it is received, whatever of it is looked at.
+                let message = black_box(recv());
+                seen.number(message.id());
+                if share.prove {
+                    seen.damaged += u64::from(!message.intact());
+                }
+            }
+            seen
+        }
+    }
+}
+
+/// As many at once.
+const BATCH: usize = 32;
+
+/// Plain data in batches of 32.
+pub struct Batches<M>(PhantomData<M>);
+
+impl<M: Message + ipc_shm::pod::Plain> Flow for Batches<M> {
+    type Tx = ipc_shm::pod::Sender<M>;
+    type Rx = ipc_shm::pod::Receiver<M>;
+
+    fn channel() -> (Self::Tx, Self::Rx) {
+        ipc_shm::pod::bounded(CAPACITY).expect("a channel")
+    }
+    fn source(tx: Self::Tx) -> impl FnMut(Range<u64>) {
+        move |mut ids| {
+            while !ids.is_empty() {
+                tx.send_many(ids.by_ref().take(BATCH).map(M::new)).expect("receivers stay");
+            }
+        }
+    }
+    fn sink(rx: Self::Rx) -> impl FnMut(Share) -> Seen {
+        let mut batch = Vec::with_capacity(BATCH);
+        move |share| {
+            let mut seen = Seen { next: share.first, ..Seen::default() };
+            while seen.count < share.count {
+                batch.clear();
+                rx.recv_many(&mut batch, BATCH.min((share.count - seen.count) as usize))
+                    .expect("senders stay");
+                for message in black_box(&batch) {
+                    seen.number(message.id());
+                    if share.prove {
+                        seen.damaged += u64::from(!message.intact());
+                    }
+                }
+            }
+            seen
+        }
+    }
+}
+
+/// 64 KiB, written where they lie and read where they lie. Every word is written and read.
+pub struct Lent<const ROOM: usize>;
+
+impl<const ROOM: usize> Flow for Lent<ROOM> {
+    type Tx = ipc_shm::pod::Sender<[u64; WORDS]>;
+    type Rx = ipc_shm::pod::Receiver<[u64; WORDS]>;
+
+    fn channel() -> (Self::Tx, Self::Rx) {
+        ipc_shm::pod::bounded(ROOM).expect("a channel")
+    }
+    fn source(tx: Self::Tx) -> impl FnMut(Range<u64>) {
+        move |ids| {
+            for id in ids {
+                let mut loan = tx.loan().expect("receivers stay");
+                message::fill(&mut loan[..], id);
+                loan.send().expect("receivers stay");
+            }
+        }
+    }
+    fn sink(rx: Self::Rx) -> impl FnMut(Share) -> Seen {
+        move |share| {
+            let mut seen = Seen { next: share.first, ..Seen::default() };
+            for _ in 0..share.count {
+                let lent = rx.recv_ref().expect("senders stay");
+                large(&mut seen, &lent[..]);
+            }
+            seen
+        }
+    }
+}
+
+/// 64 KiB in a box, between threads. Every word is written and read.
+pub struct Boxes<const ROOM: usize>;
+
+impl<const ROOM: usize> Flow for Boxes<ROOM> {
+    type Tx = crossbeam_channel::Sender<Box<[u64]>>;
+    type Rx = crossbeam_channel::Receiver<Box<[u64]>>;
+
+    fn channel() -> (Self::Tx, Self::Rx) {
+        crossbeam_channel::bounded(ROOM)
+    }
+    fn source(tx: Self::Tx) -> impl FnMut(Range<u64>) {
+        move |ids| {
+            for id in ids {
+                let words: Box<[u64]> = (0..WORDS as u64).map(|k| id.wrapping_add(k)).collect();
+                tx.send(words).expect("receivers stay");
+            }
+        }
+    }
+    fn sink(rx: Self::Rx) -> impl FnMut(Share) -> Seen {
+        move |share| {
+            let mut seen = Seen { next: share.first, ..Seen::default() };
+            for _ in 0..share.count {
+                large(&mut seen, &rx.recv().expect("senders stay"));
+            }
+            seen
+        }
+    }
+}
+
+#[inline(always)]
+fn large(seen: &mut Seen, words: &[u64]) {
+    match message::read(words) {
+        Some(id) => seen.number(id),
+        None => {
+            seen.damaged += 1;
+            seen.count += 1;
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What is sent. Every byte follows from the message's number, so a receiver can tell whether it is intact.
+
+use serde::{Deserialize, Serialize};
+
+pub trait Message: PartialEq + Send + 'static {
+    fn new(id: u64) -> Self;
+    fn id(&self) -> u64;
+    fn intact(&self) -> bool;
+}
+
+/// Plain words: as 8 bytes and as 64.
+impl<const N: usize> Message for [u64; N] {
+    #[inline]
+    fn new(id: u64) -> Self {
+        std::array::from_fn(|k| id.wrapping_add(k as u64))
+    }
+    #[inline]
+    fn id(&self) -> u64 {
+        self[0]
+    }
+    fn intact(&self) -> bool {
+        *self == Self::new(self[0])
+    }
+}
+
+/// A message as programs send them: 64 bytes in memory, about 45 encoded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    id: u64,
+    at: u64,
+    price: f64,
+    quantity: u32,
+    symbol: [u8; 16],
+    tag: u16,
+    buy: bool,
+    hidden: bool,
+    venue: u8,
+    account: u64,
+}
+
+const _: () = assert!(size_of::<Order>() == 64);
+
+impl Message for Order {
+    #[inline]
+    fn new(id: u64) -> Self {
+        Order {
+            id,
+            at: 1_764_000_000_000_000_000 + id * 1000,
+            price: (id & 0xffff) as f64 * 0.01,
+            quantity: id as u32 & 0xfff,
+            symbol: *b"EXAMPLE/USD.2026",
+            tag: id as u16,
+            buy: id & 1 == 0,
+            hidden: id & 2 == 0,
+            venue: id as u8 & 7,
+            account: id >> 4 & 0xffff,
+        }
+    }
+    #[inline]
+    fn id(&self) -> u64 {
+        self.id
+    }
+    fn intact(&self) -> bool {
+        *self == Self::new(self.id)
+    }
+}
+
+/// Words of a large message: 64 KiB.
+pub const WORDS: usize = 8192;
+
+/// Writes every word of a large message.
+#[inline]
+pub fn fill(words: &mut [u64], id: u64) {
+    for (k, word) in words.iter_mut().enumerate() {
+        *word = id.wrapping_add(k as u64);
+    }
+}
+
+/// Reads every word of a large message; its number, if the sum is right.
+#[inline]
+pub fn read(words: &[u64]) -> Option<u64> {
+    let sum = words.iter().fold(0, |sum: u64, &word| sum.wrapping_add(word));
+    let steps = (WORDS * (WORDS - 1) / 2) as u64;
+    let id = words[0];
+    (sum == id.wrapping_mul(WORDS as u64).wrapping_add(steps)).then_some(id)
+}

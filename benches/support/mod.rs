@@ -1,0 +1,50 @@
+//! What the benches share. A bench is its own child process: its peers are this same executable, started by
+//! `multiprocess::spawn`, and turn into their function in `multiprocess::init()`.
+
+// Each bench uses a part of it, as a module of its own.
+#![allow(dead_code, unreachable_pub, unused_imports)]
+
+pub mod flow;
+pub mod machine;
+pub mod message;
+pub mod rounds;
+pub mod stream;
+pub mod team;
+pub mod trips;
+pub mod wire;
+
+/// Room in every channel, if a row does not say otherwise.
+pub const CAPACITY: usize = 1024;
+
+/// What the arguments ask for; criterion reads the same ones.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// `cargo bench`
+    Full,
+    /// `cargo bench -- --quick`
+    Quick,
+    /// `cargo test`, or one of criterion's modes in which nothing is to be compared: each bench once, short.
+    Once,
+}
+
+pub fn mode() -> Mode {
+    let has = |wanted: &str| std::env::args().any(|argument| argument == wanted);
+    if !has("--bench") || ["--test", "--list", "--profile-time"].into_iter().any(has) {
+        Mode::Once
+    } else if has("--quick") {
+        Mode::Quick
+    } else {
+        Mode::Full
+    }
+}
+
+/// Criterion as all benches use it: its own report beside the table, so short measurements.
+pub fn criterion() -> criterion::Criterion {
+    use std::time::Duration;
+    criterion::Criterion::default()
+        .without_plots()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(800))
+        .configure_from_args()
+}
