@@ -342,6 +342,11 @@ impl Peer {
         self.memory().free_block(block);
     }
 
+    /// Whether this process sees that no receiver is left.
+    pub fn sees_receivers_gone(&self) -> bool {
+        self.ring.receivers_gone()
+    }
+
     /// Whether a receiver would be told `Disconnected` now.
     pub fn finished(&self) -> bool {
         self.memory().closed() && self.memory().finished(self.id())
