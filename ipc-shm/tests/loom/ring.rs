@@ -239,3 +239,55 @@ fn threads_of_one_handle_sign_each_others_claims_to_receive() {
         ring.check();
     });
 }
+
+/// Two receivers free two slots, and a sender that has seen only one of them free finds a claim on the other:
+/// it must not take an older state of that slot for a signature (E3: `tail` is loaded with Acquire).
+#[test]
+fn an_old_state_of_a_slot_is_not_taken_for_a_signature() {
+    model(3, || {
+        let (ring, [dead, a, b, c]) = Ring::new(2, 0, [SENDER, SENDER, RECEIVER, RECEIVER]);
+        assert_eq!(a.send_all(&[1, 2]), Ok(2));
+        let (stopped, (one, sent)) = both(
+            move || {
+                let one = b.receive().expect("there are two");
+                let stopped = dead.killed_at("send.claimed", 0, || dead.send(9)).is_none();
+                if !stopped {
+                    dead.die();
+                }
+                (one, b, stopped)
+            },
+            || (c.receive().expect("there are two"), a.send(3).is_ok()),
+        );
+        let (two, _b, _stopped) = stopped;
+        assert_eq!(sorted([one, two]), [1, 2]);
+        ring.check();
+        assert!(c.recover(1));
+        assert_eq!(drain(&c), if sent { vec![3] } else { vec![] });
+        ring.check();
+    });
+}
+
+/// The same for receivers, who load `head`: a claim on a message that was published by another sender.
+#[test]
+fn an_old_state_of_a_slot_is_not_taken_for_a_readers_signature() {
+    model(3, || {
+        let (ring, [a, b, dead, c]) = Ring::new(2, 0, [SENDER, SENDER, RECEIVER, RECEIVER]);
+        let ((), one) = both(
+            move || {
+                a.send(1).expect("there is room");
+                if dead.killed_at("receive.claimed", 0, || dead.receive().is_err()).is_some() {
+                    dead.die();
+                }
+            },
+            || {
+                b.send(2).expect("there is room");
+                c.receive()
+            },
+        );
+        ring.check();
+        assert!(c.recover(3));
+        let got = some(one).chain(drain(&c));
+        assert_eq!(sorted(got), [1, 2]);
+        ring.check();
+    });
+}
