@@ -3,7 +3,7 @@
 //! stops at one of the protocol's points, and its leases are given back.
 //!
 //! ```sh
-//! RUSTFLAGS="--cfg loom" cargo test --release -p ipc-shm --test loom -- --test-threads 1 --nocapture
+//! ci/loom.sh
 //! ```
 //!
 //! Each model says one thing that must hold. A payload is two words that must agree and a cell that loom

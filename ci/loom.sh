@@ -1,0 +1,10 @@
+#!/bin/sh
+# Runs the loom models of ipc-shm: a minute and a half on one core.
+#
+#   ci/loom.sh [filter...]
+#
+# LOOM_MAX_PREEMPTIONS=n searches further, or less far, than each model asks for.
+set -eu
+cd "$(dirname "$0")/.."
+export RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/loom"
+exec cargo test --release -p ipc-shm --test loom -- --test-threads 1 "$@"
