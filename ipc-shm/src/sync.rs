@@ -4,7 +4,61 @@
 pub(crate) use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
+pub(crate) use loom::sync::atomic::{Ordering, fence};
+
+#[cfg(loom)]
+pub(crate) use word::AtomicU64;
 
 #[cfg(not(target_has_atomic = "64"))]
 compile_error!("ipc-shm needs 64-bit atomics: every word of its protocol is one");
+
+#[cfg(loom)]
+mod word {
+    use super::Ordering::{self, Relaxed};
+    use loom::sync::atomic::AtomicU64 as Word;
+
+    /// loom's word, made up for two things that loom (0.7) does not know.
+    ///
+    /// *A store takes its place in the modification order.* A signer's CAS of `Free` and the owner's store of
+    /// `Ready` race, and what orders them is that a CAS comes right behind what it read: the store is before
+    /// `Free`, which it is not, or behind the CAS. loom leaves such a pair unordered, and lets everybody
+    /// afterwards read either. So a store is a swap here. That weakens models a little: who reads it is, if it
+    /// is Release, after the store, and besides after the stores it overwrote.
+    ///
+    /// *A load is a reason to try another order.* loom remembers the last access to a word, and not the last
+    /// of each thread: where a thread loads a word before it stores it, its store is compared with its own
+    /// load, and that another thread's load came before is forgotten; a send against a receive is then run in
+    /// one order only. So each access is announced by a store to a twin of the word, which orders nothing.
+    pub(crate) struct AtomicU64 {
+        word: Word,
+        twin: Word,
+    }
+
+    impl AtomicU64 {
+        pub(crate) fn new(value: u64) -> Self {
+            AtomicU64 { word: Word::new(value), twin: Word::new(0) }
+        }
+        fn announced(&self) -> &Word {
+            self.twin.store(0, Relaxed);
+            &self.word
+        }
+        pub(crate) fn load(&self, order: Ordering) -> u64 {
+            self.announced().load(order)
+        }
+        pub(crate) fn store(&self, value: u64, order: Ordering) {
+            self.announced().swap(value, order);
+        }
+        pub(crate) fn compare_exchange(
+            &self,
+            from: u64,
+            to: u64,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<u64, u64> {
+            self.announced().compare_exchange(from, to, success, failure)
+        }
+        pub(crate) fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
+            self.announced().fetch_add(value, order)
+        }
+    }
+}

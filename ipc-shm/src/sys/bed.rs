@@ -4,9 +4,9 @@ use loom::sync::{Condvar, Mutex};
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// Where the sleepers of a word lie.
+/// Where the sleepers of a word lie, first come, first woken.
 pub(crate) struct Bed {
-    /// How many wait, and how many wake-ups are under way to them.
+    /// How many have come, and how many of them, the first ones, were woken.
     state: Mutex<(usize, usize)>,
     woken: Condvar,
 }
@@ -20,16 +20,17 @@ impl Bed {
     /// loom reports.
     pub(crate) fn wait(&self, word: &AtomicU64, seq: u32) {
         let mut state = self.state.lock().expect("no panic while it is held");
-        // As the kernel does: the word is compared under the lock that wakers take.
+        // As the kernel does: the word is compared under the lock that wakers take. SeqCst: for loom it is
+        // Acquire; a waker that had the lock before has changed the word before.
         if word.load(Ordering::SeqCst) as u32 != seq {
             return;
         }
+        // A wake-up is for who slept already, never for who comes after it.
+        let place = state.0;
         state.0 += 1;
-        while state.1 == 0 {
+        while state.1 <= place {
             state = self.woken.wait(state).expect("no panic while it is held");
         }
-        state.0 -= 1;
-        state.1 -= 1;
     }
 
     /// Wakes at most `n`, and says how many.
@@ -38,7 +39,9 @@ impl Bed {
         let woken = (state.0 - state.1).min(n as usize);
         state.1 += woken;
         drop(state);
-        self.woken.notify_all();
+        if woken > 0 {
+            self.woken.notify_all();
+        }
         woken
     }
 }

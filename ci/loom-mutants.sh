@@ -1,0 +1,94 @@
+#!/bin/sh
+# Weakens the protocol in one place at a time, in a scratch copy, and expects the loom models to notice:
+# what no model fails for, no model checks. Takes some minutes.
+#
+#   ci/loom-mutants.sh [name-prefix]
+set -eu
+cd "$(dirname "$0")/.."
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+mkdir "$scratch/tree"
+cp -r Cargo.toml Cargo.lock README.md src ipc-core ipc-shm "$scratch/tree"
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/loom-mutants"
+export RUSTFLAGS="--cfg loom" RUST_BACKTRACE=0
+# Compiled often and run shortly: the models themselves unoptimised, loom as always.
+quick='--config profile.release.package.ipc-shm.opt-level=0 --config profile.release.package.ipc-shm.debug=false'
+only=${1:-}
+missed=0
+
+# name, file below ipc-shm/src, sed script, which models to run
+mutant() {
+    case $1 in "$only"*) ;; *) return 0 ;; esac
+    file=$scratch/tree/ipc-shm/src/$2
+    cp "$file" "$scratch/whole"
+    sed -i -E "$3" "$file"
+    if cmp -s "$file" "$scratch/whole"; then
+        echo "$1: DOES NOT APPLY"
+        missed=1
+        return 0
+    fi
+    # shellcheck disable=SC2086
+    if (cd "$scratch/tree" && cargo test --quiet --release $quick -p ipc-shm --test loom -- $4) >"$scratch/log" 2>&1; then
+        echo "$1: MISSED"
+        missed=1
+    elif grep -q '^test result: FAILED' "$scratch/log"; then
+        echo "$1: caught by $(sed -n 's/^    \([a-z_]*::[a-z_]*\)$/\1/p' "$scratch/log" | sort -u | tr '\n' ' ')"
+    else
+        echo "$1: DOES NOT BUILD"
+        grep -m 3 -A 5 '^error' "$scratch/log" || true
+        missed=1
+    fi
+    cp "$scratch/whole" "$file"
+}
+
+# Orderings and steps of the ring.
+mutant ready-relaxed ring.rs 's/(store\(slot::ready\(q\), )Release/\1Relaxed/' 'ring::two_sends'
+mutant receive-slot-relaxed ring.rs 's/^( {20}let state = self.state\(q\).load\()Acquire/\1Relaxed/' 'ring::each'
+mutant send-slot-relaxed ring.rs 's/(self.state\(q\).load\()Acquire(\) == slot::free\(q\) \{)$/\1Relaxed\2/' 'ring::messages'
+mutant send-tail-relaxed ring.rs 's/(let mut t = self.tail\(\).load\()Acquire/\1Relaxed/; s/(let now = self.tail\(\).load\()Acquire/\1Relaxed/; s/(claim\(q, found, hand.me\), )AcqRel, Acquire/\1Release, Relaxed/' 'ring::an_old'
+mutant receive-head-relaxed ring.rs 's/(let mut h = self.head\(\).load\()Acquire/\1Relaxed/; s/(let now = self.head\(\).load\()Acquire/\1Relaxed/; s/(claim\(q, found, hand.me\), )AcqRel, Acquire/\1Release, Relaxed/' 'ring::an_old'
+mutant free-relaxed ring.rs 's/(from.state.store\(freed, )Release(\); .. Release: E2. The)/\1Relaxed\2/' 'ring::messages'
+mutant block-slot-free-relaxed ring.rs '/kp!\("receive.lent"\)/,/kp!\("receive.block"\)/s/Release/Relaxed/' 'blocks::disconnected'
+mutant send-unsigned ring.rs 's/^( {16})self.sign_writers\(t\);/\1();/' 'crashes::a_sender'
+mutant receive-unsigned ring.rs 's/^( {16,20})self.sign_readers\(h\);/\1();/' 'crashes::a_receiver'
+mutant last-before-publish ring.rs 's/kp!\("send.claimed"\);/hand.last.store(g.next(q), Release);/' ring::threads
+mutant last-before-free ring.rs 's/kp!\("receive.claimed"\);/hand.last.store(g.next(q), Release);/' ring::threads
+mutant void-freed-by-store ring.rs 's/let _ = self.state\(q\).compare_exchange\(slot::void\(q\), freed, AcqRel, Relaxed\);/self.state(q).store(freed, Release);/' 'ring::a_late'
+mutant slot-freed-before-lent ring.rs 's/kp!\("receive.lend"\);/from.state.store(freed, Release); &/' 'blocks::disconnected blocks::a_dead_receivers blocks::a_message'
+mutant orphan-adopted-by-store ring.rs 's/self.state\(p\).compare_exchange\(from, to, AcqRel, Relaxed\).is_ok\(\)/{ let _ = from; self.state(p).store(to, Release); true }/' 'crashes::of_two_adopters'
+mutant lost-adopted-by-store ring.rs 's/lost.state.compare_exchange\(from, to, AcqRel, Relaxed\).is_ok\(\)/{ let _ = from; lost.state.store(to, Release); true }/' 'blocks::of_two_adopters'
+mutant scan-before-orphan-seq ring.rs 's/hand.orphans_seen.store\(seq, Relaxed\);/let _ = seq; hand.orphans_seen.store(self.orphan_seq().load(Acquire), Relaxed);/' 'crashes::an_orphan_made'
+mutant orphan-seq-relaxed ring.rs 's/(let seq = self.orphan_seq\(\).load\()Acquire/\1Relaxed/' 'crashes::an_orphan'
+mutant disconnected-ignores-lent ring.rs 's/block::LENT => owner\(state\) == me,/block::LENT => true,/' 'blocks::disconnected'
+mutant disconnected-ignores-slots ring.rs 's/kind\(self.slot_at\(index\).state.load\(Acquire\)\) != slot::FREE/false/' blocks::disconnected
+
+# Blocks.
+mutant block-free-relaxed pool.rs 's/(store\(block::FREE, )Release/\1Relaxed/' 'blocks::a_block'
+mutant loan-relaxed pool.rs 's/(block::held\(hand.me\), )AcqRel/\1Relaxed/' 'blocks::a_block'
+
+# Sleeping and waking.
+mutant ring-no-fence doorbell.rs 's/Barrier::Ours => fence\(SeqCst\),/Barrier::Ours => (),/' 'bells::a_sleeping'
+mutant announce-no-fence doorbell.rs 's/fence\(SeqCst\); (.. S2)/\1/' 'bells::a_sleeping'
+mutant ring-all-no-fence doorbell.rs 's/^        fence\(SeqCst\);$//' 'bells::the_last'
+mutant withdraw-any-seq doorbell.rs 's/while seq\(w\) == ticket.seq \&\& tokens\(w\) > 0/while ticket.seq > 0 || tokens(w) > 0/' 'bells::a_ring'
+mutant ring-keeps-seq doorbell.rs 's/(let rung = wait_word\(tokens\(w\) - k, seq\(w\))\.wrapping_add\(1\)/\1/' 'bells::a_sleeping'
+mutant ring-drops-tokens doorbell.rs 's/self.wake\(side, k\) == 0/{ self.wake(side, k); true }/' 'bells::two_messages'
+
+# Membership, leaving, repair.
+mutant settle-no-fence repair.rs 's/^        fence\(SeqCst\);$//' 'members::of_the_last_two_senders'
+mutant settle-by-store repair.rs 's/self.members\(\).compare_exchange\(m, flags, AcqRel, Relaxed\).is_err\(\)/{ self.members().store(flags, Release); false }/' 'members::who'
+mutant join-without-cas repair.rs 's/match self.members\(\).compare_exchange\(m, m.wrapping_add\(members::SEQ\), AcqRel, Acquire\)/match Ok::<u64, u64>(m)/' 'members::who'
+mutant join-without-close repair.rs '/kp!\("join.joined"\)/,/self.close/s/self.close\(\);/();/' 'members::a_sender_that'
+mutant leave-without-discard repair.rs '/pub\(crate\) fn leave\(/,/kp!\("leave.free"\)/s/self.discard\(me, block_of\);/();/' 'members::a_message'
+mutant forgotten-kept repair.rs '/pub\(crate\) fn leave\(/,/kp!/s/self.give_back_forgotten\(me.me\);/();/' 'blocks::a_forgotten'
+mutant repair-without-lease repair.rs 's/if !leases.try_repair\(dead\)/if !leases.try_repair(dead) \&\& false/' 'crashes::of_two_recoverers members::an_id'
+mutant repair-does-not-sign repair.rs 's/^ {16}self.sign_writers\(t\);/();/' 'crashes::a_dead'
+mutant owner-kept repair.rs 's/let cleared = claim\(pos\(t\), 0, 0\)/let cleared = claim(pos(t), 0, o)/' 'crashes::a_dead_senders'
+mutant no-orphan-seq repair.rs '/7. Always/,/kp!/s/self.orphan_seq\(\).fetch_add\(1, AcqRel\);/();/' 'crashes::an_orphan'
+mutant repair-is-silent repair.rs '/kp!\("recover.orphans"\)/,/kp!\("recover.free"\)/s/self.ring_all\(Side::Receivers\);/();/' 'bells::a_repair'
+mutant in-flight-kept repair.rs '/kp!\("clean.in_flight"\)/,/\}/s/found.state.store\(block::FREE, Release\);/();/' 'blocks::a_dead_senders'
+mutant lent-slot-kept repair.rs '/kp!\("clean.lent_slot"\)/,/\}/s/self.state\(p\).store\(.*\);/();/' 'blocks::a_dead'
+mutant lent-freed repair.rs 's/found.state.store\(block::lost\(p\), Release\);/found.state.store(block::FREE, Release);/' 'blocks::a_dead_receivers'
+mutant held-kept repair.rs '/kp!\("clean.held"\)/,/\}/s/found.state.store\(block::FREE, Release\);/();/' 'blocks::a_dead_senders'
+
+exit $missed

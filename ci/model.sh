@@ -1,0 +1,23 @@
+#!/bin/sh
+# Searches the states of the shared-memory protocol: ci/ring-model/README.md.
+#
+#   ci/model.sh          one of each kind, and some mutations, which must be caught: under a minute
+#   ci/model.sh --all    everything: half an hour, up to 8 GiB
+set -eu
+cd "$(dirname "$0")/ring-model"
+cargo build --quiet --release
+run() { cargo run --quiet --release -- "$@"; }
+case ${1:-} in
+--all)
+    run all
+    run mutations
+    ;;
+"")
+    run quick mu:NoSignSend mu:NoSignRecv mu:RecoveryDoesNotSign mu:VoidReadAsOrphan mu:LostBeforeSlotFreed \
+        mu:DisconnectedIgnoresReaders mu:AttachDoesNotBump mu:JoinDoesNotClose mu:TransitLeftFirst
+    ;;
+*)
+    echo "usage: $0 [--all]" >&2
+    exit 2
+    ;;
+esac

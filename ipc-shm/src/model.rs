@@ -1,0 +1,575 @@
+//! A ring on the heap, for loom: the words of a segment in boxes, leases as words of their own, and
+//! processes that are threads of a model, which can be killed at any of the protocol's points.
+//!
+//! The protocol is the crate's own, on [`Memory::parts`]. What stands for the kernel and for the layers
+//! above is kept small: leases ([`Parts::life`]), the waiting loop ([`Peer::waiting`]), and how a borrowed
+//! inline message moves into a block ([`Peer::borrow`]). For internal use only; nothing here is stable.
+
+// `Memory::parts` wants to be told that the boxes outlive it.
+#![allow(unsafe_code, missing_docs)]
+
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::time::Duration;
+
+use loom::cell::UnsafeCell;
+
+use crate::doorbell::{self, Barrier, Ticket};
+use crate::killpoint;
+use crate::layout::{BlockMeta, Geometry, Header, Hints, Line, Meta, Seqs};
+use crate::layout::{block, count, entry, kind, members, owner, pos, slot};
+use crate::lease::Leases;
+use crate::memory::{Memory, Slot};
+use crate::ring::{self, After, Hand, Sink};
+use crate::sync::AtomicU64;
+use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use crate::sys::Bed;
+
+/// One endpoint, of either role or both.
+pub const SENDER: u64 = entry::used(1, 0);
+pub const RECEIVER: u64 = entry::used(0, 1);
+pub const BOTH: u64 = entry::used(1, 1);
+
+/// Which of the two bells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Receivers,
+    Senders,
+}
+
+impl From<Side> for doorbell::Side {
+    fn from(side: Side) -> Self {
+        match side {
+            Side::Receivers => doorbell::Side::Receivers,
+            Side::Senders => doorbell::Side::Senders,
+        }
+    }
+}
+
+/// Why nothing was claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotYet {
+    Busy,
+    Closed,
+}
+
+impl From<ring::NotYet> for NotYet {
+    fn from(why: ring::NotYet) -> Self {
+        match why {
+            ring::NotYet::Busy => NotYet::Busy,
+            ring::NotYet::Closed => NotYet::Closed,
+        }
+    }
+}
+
+/// In a slot's first word: the message lies in the block that the rest says.
+const BOXED: u64 = 1 << 63;
+
+/// A message is a word and its copy: a torn or stale one is told by the two differing.
+const WORDS: usize = 2;
+
+struct Parts {
+    header: Box<Header>,
+    entries: Box<[AtomicU64]>,
+    blocks: Box<[BlockMeta]>,
+    slots: Box<[AtomicU64]>,
+    data: Box<[AtomicU64]>,
+    /// What a payload is to the processor: plain memory. loom finds accesses that nothing orders.
+    slot_bytes: Box<[UnsafeCell<()>]>,
+    block_bytes: Box<[UnsafeCell<()>]>,
+    geometry: Geometry,
+    /// Per id, who holds the lease: 0 or an id.
+    life: Box<[AtomicU64]>,
+    repair: Box<[AtomicU64]>,
+}
+
+/// A ring, and the kernel that knows who is alive.
+#[derive(Clone)]
+pub struct Ring(Arc<Parts>);
+
+/// One process: its id, and one handle. Shared by reference it has several threads.
+pub struct Peer {
+    ring: Ring,
+    hand: Hand,
+}
+
+/// A message that is lent to its receiver.
+pub struct Held {
+    place: Place,
+    pub value: u64,
+}
+
+enum Place {
+    Block(usize),
+    Slot(u64),
+}
+
+fn words(n: usize) -> Box<[AtomicU64]> {
+    (0..n).map(|_| AtomicU64::new(0)).collect()
+}
+
+fn part<T>(part: &[T]) -> NonNull<T> {
+    NonNull::from(part).cast()
+}
+
+impl Ring {
+    /// A ring with these blocks; the ids from 1 on have these roles, 0 for an id that is still free.
+    pub fn new<const N: usize>(capacity: u64, blocks: usize, roles: [u64; N]) -> (Ring, [Peer; N]) {
+        let word = || AtomicU64::new(0);
+        let line = || Line(AtomicU64::new(0));
+        let geometry = Geometry {
+            capacity,
+            mask: capacity.next_power_of_two() - 1,
+            stride: 8 * (1 + WORDS),
+            entries: N + 1,
+            blocks,
+            block_size: 8 * WORDS,
+        };
+        let header = Header {
+            meta: Meta {
+                magic: word(),
+                version: word(),
+                fingerprint: word(),
+                capacity: word(),
+                stride: word(),
+                participants: word(),
+                blocks: word(),
+                block_size: word(),
+                checksum: word(),
+            },
+            tail: line(),
+            head: line(),
+            recv_wait: line(),
+            send_wait: line(),
+            seqs: Seqs { members: word(), orphan_seq: word() },
+            hints: Hints { senders_cpu: word(), receivers_cpu: word() },
+            beds: [Bed::new(), Bed::new()],
+        };
+        let meta = |_| BlockMeta { state: word(), len: word(), deliveries: word(), committed: word() };
+        let ring = Ring(Arc::new(Parts {
+            header: Box::new(header),
+            entries: words(N + 1),
+            blocks: (0..blocks).map(meta).collect(),
+            slots: words(capacity as usize * (1 + WORDS)),
+            data: words(blocks * WORDS),
+            slot_bytes: (0..capacity).map(|_| UnsafeCell::new(())).collect(),
+            block_bytes: (0..blocks).map(|_| UnsafeCell::new(())).collect(),
+            geometry,
+            life: words(N + 1),
+            repair: words(N + 1),
+        }));
+        ring.memory().initialise(0);
+        for (i, roles) in roles.into_iter().enumerate() {
+            if roles != 0 {
+                // Relaxed: no other thread is there yet.
+                ring.0.entries[i + 1].store(roles, Relaxed);
+                ring.0.life[i + 1].store(i as u64 + 1, Relaxed);
+            }
+        }
+        let peers = std::array::from_fn(|i| ring.peer(i as u64 + 1));
+        (ring, peers)
+    }
+
+    fn peer(&self, id: u64) -> Peer {
+        Peer { ring: self.clone(), hand: Hand::new(id) }
+    }
+
+    fn memory(&self) -> Memory {
+        let p = &*self.0;
+        // SAFETY: the boxes are as long as `geometry` says, and live as long as `self` or a clone of it, which
+        // every user of the view has.
+        unsafe {
+            Memory::parts(
+                NonNull::from(&*p.header),
+                part(&p.entries),
+                part(&p.blocks),
+                part(&p.slots),
+                part(&p.data),
+                p.geometry,
+            )
+        }
+    }
+
+    /// After all threads were joined: whoever is dead was recovered or nobody is left to, no claim is left
+    /// open, and nobody is named whose entry is free (I1, I2, I3).
+    pub fn check(&self) {
+        let memory = self.memory();
+        let used = |id: u64| id == 0 || memory.entries()[id as usize].load(Acquire) & entry::USED != 0;
+        let (tail, head) = (memory.tail().load(Acquire), memory.head().load(Acquire));
+        assert!(used(owner(tail)) && used(owner(head)), "I3: tail or head names a free id");
+        for index in 0..self.0.geometry.capacity as usize {
+            let state = memory.slot_at(index).state.load(Acquire);
+            assert!(used(owner(state)), "I3: a slot names a free id");
+            let p = pos(state);
+            let g = &self.0.geometry;
+            if kind(state) == slot::FREE && g.distance(p, pos(tail)).wrapping_sub(1) < g.capacity {
+                assert!(g.distance(p, pos(tail)) <= count(tail), "I1: a claim to send is unsigned");
+            }
+            if matches!(kind(state), slot::READY | slot::VOID)
+                && g.distance(p, pos(head)).wrapping_sub(1) < g.capacity
+            {
+                assert!(g.distance(p, pos(head)) <= count(head), "I2: a claim to receive is unsigned");
+            }
+        }
+        for found in memory.blocks() {
+            assert!(used(owner(found.state.load(Acquire))), "I3: a block names a free id");
+        }
+    }
+
+    /// After everybody has left: nothing is left.
+    pub fn check_empty(&self) {
+        self.check();
+        let memory = self.memory();
+        assert!(memory.entries().iter().all(|entry| entry.load(Acquire) == 0), "an entry is left");
+        assert_eq!(self.blocks_free(), memory.blocks().len(), "a block is leaked");
+    }
+
+    pub fn blocks_free(&self) -> usize {
+        let free = |b: &&BlockMeta| b.state.load(Acquire) == block::FREE;
+        self.memory().blocks().iter().filter(free).count()
+    }
+
+    pub fn closed(&self) -> bool {
+        self.memory().closed()
+    }
+
+    pub fn senders_gone(&self) -> bool {
+        self.memory().members().load(Acquire) & members::SENDERS_GONE != 0
+    }
+
+    pub fn receivers_gone(&self) -> bool {
+        self.memory().members().load(Acquire) & members::RECEIVERS_GONE != 0
+    }
+
+    /// How many tokens lie at a bell.
+    pub fn tokens(&self, side: Side) -> u64 {
+        let header = self.memory();
+        let bell = match side {
+            Side::Receivers => &header.header().recv_wait.0,
+            Side::Senders => &header.header().send_wait.0,
+        };
+        bell.load(Acquire) >> 32
+    }
+}
+
+/// The leases, as one process sees them. As the kernel does, each orders what it tells: what a dead process
+/// did comes before the end of its life lease, what a repairer did before the end of his.
+impl Leases for Peer {
+    fn alive(&self, id: u64) -> bool {
+        self.ring.0.life[id as usize].load(Acquire) != 0
+    }
+    fn try_repair(&self, id: u64) -> bool {
+        self.ring.0.repair[id as usize].compare_exchange(0, self.id(), AcqRel, Relaxed).is_ok()
+    }
+    fn end_repair(&self, id: u64) {
+        self.ring.0.repair[id as usize].store(0, Release);
+    }
+}
+
+impl Peer {
+    pub fn id(&self) -> u64 {
+        self.hand.me
+    }
+
+    fn memory(&self) -> Memory {
+        self.ring.memory()
+    }
+
+    /// Sends these as one batch; `Ok` with how many.
+    pub fn send_all(&self, values: &[u64]) -> Result<u64, NotYet> {
+        let mut next = values.iter();
+        let sent = self.memory().send(&self.hand, values.len() as u64, |to, pos| {
+            self.write_slot(to, pos, *next.next().expect("no more are claimed"));
+        });
+        Ok(sent?)
+    }
+
+    pub fn send(&self, value: u64) -> Result<(), NotYet> {
+        self.send_all(&[value]).map(|_| ())
+    }
+
+    /// Receives up to `k` messages, read and acknowledged.
+    pub fn receive_all(&self, k: u64) -> Result<Vec<u64>, NotYet> {
+        let mut taker = Taker { peer: self, values: Vec::new() };
+        let received = self.memory().receive(&self.hand, k, &mut taker)?;
+        assert_eq!(received, taker.values.len() as u64);
+        Ok(taker.values)
+    }
+
+    pub fn receive(&self) -> Result<u64, NotYet> {
+        self.receive_all(1).map(|values| values[0])
+    }
+
+    /// Receives a message so that it stays lent; an inline one moves into a block, if one is free.
+    pub fn borrow(&self) -> Result<Held, NotYet> {
+        let mut lender = Lender { peer: self, held: None };
+        self.memory().receive(&self.hand, 1, &mut lender)?;
+        Ok(lender.held.expect("one message was received"))
+    }
+
+    /// Reads a lent message once more, and acknowledges it.
+    pub fn acknowledge(&self, held: Held) {
+        let memory = self.memory();
+        match held.place {
+            Place::Block(block) => {
+                assert_eq!(self.read_block(block), held.value, "a lent message has changed");
+                memory.free_block(block);
+            }
+            Place::Slot(pos) => {
+                assert_eq!(self.read_slot(memory.slot(pos), pos), held.value, "a lent message has changed");
+                memory.free_slot(pos);
+            }
+        }
+    }
+
+    /// Loans a block, and writes a message into it.
+    pub fn loan(&self, value: u64) -> Option<usize> {
+        let block = self.memory().loan_block(&self.hand)?;
+        self.write_block(block, value);
+        Some(block)
+    }
+
+    pub fn send_block(&self, block: usize) -> Result<(), NotYet> {
+        let memory = self.memory();
+        let sent = memory.send(&self.hand, 1, |to, pos| {
+            self.write_index(to, pos, block);
+            memory.fly_block(block, pos);
+        });
+        Ok(sent.map(|_| ())?)
+    }
+
+    pub fn free_block(&self, block: usize) {
+        self.memory().free_block(block);
+    }
+
+    /// Whether this process sees that no receiver is left.
+    pub fn sees_receivers_gone(&self) -> bool {
+        self.ring.receivers_gone()
+    }
+
+    /// Whether a receiver would be told `Disconnected` now.
+    pub fn finished(&self) -> bool {
+        self.memory().closed() && self.memory().finished(self.id())
+    }
+
+    /// Runs `work` up to the point `name`, the `n`-th time that it comes there, and dies. If it does not come
+    /// there, what it returns.
+    pub fn killed_at<T>(&self, name: &'static str, n: u32, work: impl FnOnce() -> T) -> Option<T> {
+        let done = killpoint::killed_at(name, n, work);
+        if done.is_none() {
+            self.die();
+        }
+        done
+    }
+
+    /// As [`killed_at`](Peer::killed_at), for a thread that stops for good in a process that lives on.
+    pub fn stopped_at<T>(&self, name: &'static str, n: u32, work: impl FnOnce() -> T) -> Option<T> {
+        killpoint::killed_at(name, n, work)
+    }
+
+    /// The process is gone: the kernel drops its leases. It is not used any more.
+    pub fn die(&self) {
+        // The life lease lies on the mapping, which goes before the open files.
+        self.ring.0.life[self.id() as usize].store(0, Release);
+        for repair in &self.ring.0.repair {
+            // Relaxed: only its holder gives it back.
+            if repair.load(Relaxed) == self.id() {
+                repair.store(0, Release);
+            }
+        }
+    }
+
+    /// Repairs what `id` left, if it is dead.
+    pub fn recover(&self, id: u64) -> bool {
+        !self.alive(id) && self.memory().recover(id, &self.hand, self, block_of)
+    }
+
+    pub fn recover_all(&self) -> bool {
+        self.memory().recover_all(&self.hand, self, block_of)
+    }
+
+    /// Drops the last endpoint of this process.
+    pub fn leave(&self) {
+        self.memory().leave(&self.hand, block_of);
+        self.ring.0.life[self.id() as usize].store(0, Release);
+    }
+
+    /// Drops the last endpoint of one role; `roles` are left.
+    pub fn leave_role(&self, roles: u64) {
+        self.memory().leave_role(&self.hand, roles, entry::receivers(roles) == 0, block_of);
+    }
+
+    /// Counts `roles` in the entry of this process, which had none of that role. False: disconnected.
+    pub fn join(&self, roles: u64) -> bool {
+        self.memory().join(self.id(), roles)
+    }
+
+    /// Attaches this peer, under an id that is or becomes free. `None` if it is taken; else whether it joined.
+    pub fn attach(&self, roles: u64) -> Option<bool> {
+        let (id, life) = (self.id(), &self.ring.0.life[self.id() as usize]);
+        if self.memory().entries()[id as usize].load(Relaxed) != 0 || !self.try_repair(id) {
+            return None;
+        }
+        let won = life.compare_exchange(0, id, AcqRel, Relaxed).is_ok();
+        if !won || self.memory().entries()[id as usize].load(Acquire) != 0 {
+            if won {
+                life.store(0, Release);
+            }
+            self.end_repair(id);
+            return None;
+        }
+        let joined = self.memory().join(id, roles);
+        self.end_repair(id);
+        if !joined {
+            self.leave();
+        }
+        Some(joined)
+    }
+
+    /// Another process under the same id, to be attached once this one is gone.
+    pub fn successor(&self) -> Peer {
+        self.ring.peer(self.id())
+    }
+
+    /// Wakes up to `n` of a side, after something was published for it.
+    pub fn ring(&self, side: Side, n: u64) {
+        self.memory().ring(side.into(), n, Barrier::Ours);
+    }
+
+    pub fn ring_all(&self, side: Side) {
+        self.memory().ring_all(side.into());
+    }
+
+    /// Tries `attempt` and sleeps on this side until it succeeds: the loop of `ipc_core::wait`, without
+    /// spinning, slices and deadlines, so that whoever is not woken sleeps for ever.
+    pub fn waiting<T>(&self, side: Side, mut attempt: impl FnMut() -> Option<T>) -> T {
+        loop {
+            if let Some(done) = attempt() {
+                return done;
+            }
+            let ticket = self.announce(side);
+            if let Some(done) = attempt() {
+                self.withdraw(side, ticket);
+                return done;
+            }
+            self.sleep(side, ticket);
+        }
+    }
+
+    pub fn announce(&self, side: Side) -> Announced {
+        Announced(self.memory().announce(side.into()))
+    }
+
+    pub fn withdraw(&self, side: Side, ticket: Announced) {
+        self.memory().withdraw(side.into(), &ticket.0);
+    }
+
+    pub fn sleep(&self, side: Side, ticket: Announced) {
+        self.memory().sleep(side.into(), &ticket.0, Duration::MAX);
+    }
+}
+
+/// An announcement to sleep.
+pub struct Announced(Ticket);
+
+/// The payloads: words, and the plain bytes that they stand for. All Relaxed: the state words order them.
+impl Peer {
+    fn write_slot(&self, to: Slot<'_>, pos: u64, value: u64) {
+        self.ring.0.slot_bytes[self.ring.0.geometry.index(pos)].with_mut(|_| ());
+        to.payload[0].store(value, Relaxed);
+        to.payload[1].store(value, Relaxed);
+    }
+
+    fn write_index(&self, to: Slot<'_>, pos: u64, block: usize) {
+        self.ring.0.slot_bytes[self.ring.0.geometry.index(pos)].with_mut(|_| ());
+        to.payload[0].store(BOXED | block as u64, Relaxed);
+    }
+
+    fn read_slot(&self, from: Slot<'_>, pos: u64) -> u64 {
+        self.ring.0.slot_bytes[self.ring.0.geometry.index(pos)].with(|_| ());
+        agreed(from.payload)
+    }
+
+    fn write_block(&self, block: usize, value: u64) {
+        self.ring.0.block_bytes[block].with_mut(|_| ());
+        let to = self.memory();
+        let to = to.block_words(block);
+        to[0].store(value, Relaxed);
+        to[1].store(value, Relaxed);
+    }
+
+    fn read_block(&self, block: usize) -> u64 {
+        self.ring.0.block_bytes[block].with(|_| ());
+        agreed(self.memory().block_words(block))
+    }
+}
+
+fn agreed(from: &[AtomicU64]) -> u64 {
+    let (one, two) = (from[0].load(Relaxed), from[1].load(Relaxed));
+    assert_eq!(one, two, "torn message");
+    one
+}
+
+fn block_of(from: Slot<'_>) -> Option<u64> {
+    let word = from.payload[0].load(Relaxed); // Relaxed: after the slot's Acquire, E1.
+    (word & BOXED != 0).then_some(word & !BOXED)
+}
+
+/// Copies messages out.
+struct Taker<'a> {
+    peer: &'a Peer,
+    values: Vec<u64>,
+}
+
+impl Sink for Taker<'_> {
+    fn block_of(&self, slot: Slot<'_>) -> Option<u64> {
+        block_of(slot)
+    }
+    fn inline(&mut self, slot: Slot<'_>, pos: u64) -> After {
+        self.values.push(self.peer.read_slot(slot, pos));
+        After::Free
+    }
+    fn block(&mut self, block: usize, _pos: u64) {
+        self.values.push(self.peer.read_block(block));
+        self.peer.memory().free_block(block);
+    }
+    fn corrupt(&mut self, what: &'static str) {
+        panic!("{what}");
+    }
+}
+
+/// Keeps one message lent.
+struct Lender<'a> {
+    peer: &'a Peer,
+    held: Option<Held>,
+}
+
+impl Sink for Lender<'_> {
+    fn block_of(&self, slot: Slot<'_>) -> Option<u64> {
+        block_of(slot)
+    }
+    fn inline(&mut self, slot: Slot<'_>, pos: u64) -> After {
+        let (memory, hand) = (self.peer.memory(), &self.peer.hand);
+        let value = self.peer.read_slot(slot, pos);
+        let (place, after) = match memory.loan_block(hand) {
+            Some(block) => {
+                self.peer.write_block(block, value);
+                memory.lend_own_block(block, pos, hand.me);
+                (Place::Block(block), After::Free)
+            }
+            None => {
+                memory.sign_own_reading(pos, hand.me);
+                (Place::Slot(pos), After::Keep)
+            }
+        };
+        self.held = Some(Held { place, value });
+        after
+    }
+    fn block(&mut self, block: usize, _pos: u64) {
+        let value = self.peer.read_block(block);
+        self.held = Some(Held { place: Place::Block(block), value });
+    }
+    fn corrupt(&mut self, what: &'static str) {
+        panic!("{what}");
+    }
+}

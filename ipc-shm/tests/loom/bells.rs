@@ -1,0 +1,185 @@
+//! Sleeping and waking: a lost wake-up is a deadlock.
+
+use ipc_shm::model::{NotYet, RECEIVER, Ring, SENDER, Side};
+
+use crate::{both, model, sorted};
+
+#[test]
+fn a_sleeping_receiver_is_woken_by_a_message() {
+    model(3, || {
+        let (ring, [a, b]) = Ring::new(1, 0, [SENDER, RECEIVER]);
+        let ((), got) = both(
+            move || {
+                a.send(1).expect("there is room");
+                a.ring(Side::Receivers, 1);
+            },
+            || b.waiting(Side::Receivers, || b.receive().ok()),
+        );
+        assert_eq!(got, 1);
+        ring.check();
+    });
+}
+
+#[test]
+fn a_sleeping_sender_is_woken_by_room() {
+    model(3, || {
+        let (ring, [a, b]) = Ring::new(1, 0, [SENDER, RECEIVER]);
+        a.send(1).expect("there is room");
+        let (got, ()) = both(
+            move || {
+                let got = b.receive().expect("it is there");
+                b.ring(Side::Senders, 1);
+                got
+            },
+            || a.waiting(Side::Senders, || a.send(2).ok()),
+        );
+        assert_eq!(got, 1);
+        ring.check();
+    });
+}
+
+#[test]
+fn both_sides_sleep_in_turn() {
+    model(2, || {
+        let (_ring, [a, b]) = Ring::new(1, 0, [SENDER, RECEIVER]);
+        let ((), got) = both(
+            move || {
+                for value in 1..=2 {
+                    a.waiting(Side::Senders, || a.send(value).ok());
+                    a.ring(Side::Receivers, 1);
+                }
+            },
+            || {
+                [(); 2].map(|()| {
+                    let value = b.waiting(Side::Receivers, || b.receive().ok());
+                    b.ring(Side::Senders, 1);
+                    value
+                })
+            },
+        );
+        assert_eq!(got, [1, 2]);
+    });
+}
+
+#[test]
+fn a_sender_that_waits_for_a_block_is_woken_by_its_reader() {
+    model(3, || {
+        let (_ring, [a, b]) = Ring::new(2, 1, [SENDER, RECEIVER]);
+        let block = a.loan(1).expect("there is one");
+        a.send_block(block).expect("there is room");
+        both(
+            move || {
+                assert_eq!(b.receive(), Ok(1));
+                b.ring(Side::Senders, 1);
+            },
+            || {
+                a.waiting(Side::Senders, || a.loan(2));
+            },
+        );
+    });
+}
+
+#[test]
+fn two_messages_wake_two_sleepers() {
+    model(2, || {
+        let (_ring, [a, b, c]) = Ring::new(2, 0, [SENDER, RECEIVER, RECEIVER]);
+        let b = loom::thread::spawn(move || b.waiting(Side::Receivers, || b.receive().ok()));
+        let c = loom::thread::spawn(move || c.waiting(Side::Receivers, || c.receive().ok()));
+        for value in 1..=2 {
+            a.send(value).expect("there is room");
+            a.ring(Side::Receivers, 1);
+        }
+        assert_eq!(sorted([b.join().expect("woken"), c.join().expect("woken")]), [1, 2]);
+    });
+}
+
+#[test]
+fn a_batch_wakes_as_many_sleepers() {
+    model(2, || {
+        let (_ring, [a, b, c]) = Ring::new(2, 0, [SENDER, RECEIVER, RECEIVER]);
+        let b = loom::thread::spawn(move || b.waiting(Side::Receivers, || b.receive().ok()));
+        let c = loom::thread::spawn(move || c.waiting(Side::Receivers, || c.receive().ok()));
+        assert_eq!(a.send_all(&[1, 2]), Ok(2));
+        a.ring(Side::Receivers, 2);
+        assert_eq!(sorted([b.join().expect("woken"), c.join().expect("woken")]), [1, 2]);
+    });
+}
+
+/// One of two sleepers is woken and has no more time: it passes the wake-up on.
+#[test]
+fn a_wake_up_that_is_not_used_is_passed_on() {
+    model(2, || {
+        let (_ring, [a, impatient, c]) = Ring::new(1, 0, [SENDER, RECEIVER, RECEIVER]);
+        let ticket = impatient.announce(Side::Receivers);
+        let impatient = loom::thread::spawn(move || {
+            impatient.sleep(Side::Receivers, ticket);
+            impatient.ring(Side::Receivers, 1);
+        });
+        let c = loom::thread::spawn(move || c.waiting(Side::Receivers, || c.receive().ok()));
+        a.send(1).expect("there is room");
+        a.ring(Side::Receivers, 1);
+        assert_eq!(c.join().expect("woken"), 1);
+        // If it still sleeps it was not rung, and may.
+        a.send(2).expect("there is room");
+        a.ring(Side::Receivers, 1);
+        impatient.join().expect("woken");
+    });
+}
+
+/// One of two withdraws while the bell is rung: the other is woken.
+#[test]
+fn a_ring_is_not_lost_to_one_who_withdraws() {
+    model(2, || {
+        let (ring, [a, hasty, c]) = Ring::new(1, 0, [SENDER, RECEIVER, RECEIVER]);
+        let hasty = loom::thread::spawn(move || {
+            let ticket = hasty.announce(Side::Receivers);
+            hasty.withdraw(Side::Receivers, ticket);
+        });
+        let c = loom::thread::spawn(move || c.waiting(Side::Receivers, || c.receive().ok()));
+        a.send(1).expect("there is room");
+        a.ring(Side::Receivers, 1);
+        assert_eq!(c.join().expect("woken"), 1);
+        hasty.join().expect("it does not sleep");
+        // Its token may be left behind: the next ring drops it.
+        assert!(ring.tokens(Side::Receivers) <= 1);
+        a.ring(Side::Receivers, 1);
+        assert_eq!(ring.tokens(Side::Receivers), 0);
+    });
+}
+
+#[test]
+fn the_last_sender_to_leave_wakes_every_receiver() {
+    model(3, || {
+        let (_ring, [a, b]) = Ring::new(1, 0, [SENDER, RECEIVER]);
+        both(
+            move || a.leave(),
+            || b.waiting(Side::Receivers, || (b.receive().is_err() && b.finished()).then_some(())),
+        );
+    });
+}
+
+#[test]
+fn the_last_receiver_to_leave_wakes_every_sender() {
+    model(3, || {
+        let (_ring, [a, b]) = Ring::new(1, 0, [SENDER, RECEIVER]);
+        a.send(1).expect("there is room");
+        both(
+            move || b.leave(),
+            // Discarding makes room, but a claim is no longer possible.
+            || a.waiting(Side::Senders, || (a.send(2) == Err(NotYet::Closed)).then_some(())),
+        );
+    });
+}
+
+/// What a dead receiver had taken wakes another.
+#[test]
+fn a_repair_wakes_a_receiver_that_sleeps() {
+    model(2, || {
+        let (_ring, [a, dead, b]) = Ring::new(1, 0, [SENDER, RECEIVER, RECEIVER]);
+        a.send(1).expect("there is room");
+        assert!(dead.killed_at("receive.read", 0, || dead.receive()).is_none());
+        let (_, got) =
+            both(move || assert!(a.recover(2)), || b.waiting(Side::Receivers, || b.receive().ok()));
+        assert_eq!(got, 1);
+    });
+}
