@@ -113,15 +113,21 @@ impl Endpoint {
         patience: Patience,
         mut attempt: impl FnMut() -> Result<u64, NotYet>,
     ) -> Result<u64, Failed> {
-        let tried = until(self, patience, || match attempt() {
+        let mut attempt = || match attempt() {
             Ok(sent) => Some(Ok(sent)),
             Err(NotYet::Closed) => Some(Err(Failed::Disconnected)),
             Err(NotYet::Busy) => {
                 let what = self.attachment.corrupt()?;
                 Some(Err(Failed::Unsendable(Unsendable::Corrupt(what))))
             }
-        });
-        tried.unwrap_or(Err(Failed::Timeout))
+        };
+        if patience == Patience::Never {
+            // Disconnected must be told at once, not only when somebody glances around.
+            if let Some(done) = attempt() {
+                return done;
+            }
+        }
+        until(self, patience, attempt).unwrap_or(Err(Failed::Timeout))
     }
 
     /// Lends a block with memory for `len` bytes; waits for one.
