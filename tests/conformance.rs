@@ -25,6 +25,8 @@ mod lending;
 mod many;
 #[path = "conformance/routes.rs"]
 mod routes;
+#[path = "conformance/values.rs"]
+mod values;
 
 /// Each truth becomes a test of each route.
 macro_rules! truths {
