@@ -284,12 +284,13 @@ impl Endpoint {
 
     pub(crate) fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // Asked first: issuing a participant for a message that cannot carry it would be for nothing.
-        handle::carried().map_err(ser::Error::custom)?;
+        handle::carried().map_err(|error| ser::Error::custom(handle::because(error)))?;
         if self.forked() {
-            return Err(ser::Error::custom(Unsendable::Forked));
+            return Err(ser::Error::custom(handle::because(Unsendable::Forked)));
         }
-        let (lease, id) = self.attachment.issue(self.role).map_err(ser::Error::custom)?;
-        let index = handle::attach(lease).map_err(ser::Error::custom)?;
+        let (lease, id) =
+            self.attachment.issue(self.role).map_err(|error| ser::Error::custom(handle::because(error)))?;
+        let index = handle::attach(lease).map_err(|error| ser::Error::custom(handle::because(error)))?;
         (index, id).serialize(serializer)
     }
 
@@ -299,9 +300,11 @@ impl Endpoint {
         kind: Kind,
     ) -> Result<Endpoint, D::Error> {
         let (index, id) = <(u32, u64)>::deserialize(deserializer)?;
-        let lease = handle::take(index)
-            .ok_or_else(|| de::Error::custom("the descriptor of a channel end did not arrive"))?;
-        let attachment = Attachment::adopt(lease, id, role, kind).map_err(de::Error::custom)?;
+        let lease = handle::take(index).ok_or_else(|| {
+            de::Error::custom(handle::because("the descriptor of a channel end did not arrive"))
+        })?;
+        let attachment = Attachment::adopt(lease, id, role, kind)
+            .map_err(|error| de::Error::custom(handle::because(error)))?;
         Ok(Endpoint::counted(attachment, role))
     }
 }
