@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
+use ipc_core::Unsendable;
 use ipc_core::handle::OsHandle;
 use memmap2::MmapRaw;
 
@@ -90,6 +91,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A process that was forked from one that uses channels has none, and gets none: what it inherited of
+/// this crate, the table of attachments included, is the other process'.
+fn not_forked() -> io::Result<()> {
+    if sys::ForkCheck::new().forked() {
+        let text = format!("shared-memory channel: {}", Unsendable::Forked);
+        return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+    }
+    Ok(())
+}
+
 /// Adds to an error what was being done.
 fn step<T>(what: &str, result: io::Result<T>) -> io::Result<T> {
     result.map_err(|error| io::Error::new(error.kind(), Step { what: what.to_owned(), error }))
@@ -117,6 +128,7 @@ impl std::error::Error for Step {
 impl Attachment {
     /// Makes a channel, with one sender and one receiver here.
     pub(crate) fn create(geometry: Geometry, kind: Kind) -> io::Result<Arc<Attachment>> {
+        not_forked()?;
         let fd = step("creating its segment", sys::create("multiprocess-channel"))?;
         kp!("create.fd");
         let open = sys::borrow(&fd);
@@ -217,6 +229,7 @@ impl Attachment {
 
     /// Attaches this process to a channel by a descriptor from [`issue`](Attachment::issue).
     pub(crate) fn adopt(fd: OsHandle, id: u64, role: Role, kind: Kind) -> io::Result<Arc<Attachment>> {
+        not_forked()?;
         let open = sys::borrow(&fd);
         let refuse =
             |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("shared-memory channel: {what}"));
