@@ -81,6 +81,9 @@ pub(crate) struct Attachment {
     mapping: ManuallyDrop<MmapRaw>,
 }
 
+/// What is wrong when [`Attachment::descriptor`] is not ours.
+const CLOSED: &str = "this program has closed the channel's descriptor, which tells who is alive";
+
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 type Table = HashMap<sys::Identity, Weak<Attachment>>;
@@ -185,10 +188,12 @@ impl Attachment {
     ///
     /// Until a process maps the descriptor, the endpoint is in transit: alive as long as anybody has it open.
     pub(crate) fn issue(&self, role: Role) -> io::Result<(OsHandle, u64)> {
-        let lease = step("opening its segment again", sys::reopen(sys::borrow(&self.fd)))?;
+        let fd =
+            self.descriptor().ok_or_else(|| io::Error::other(format!("shared-memory channel: {CLOSED}")))?;
+        let lease = step("opening its segment again", sys::reopen(fd))?;
         let new = ByteLocks(sys::borrow(&lease));
         let hand = lock(&self.repairing);
-        let leases = self.leases();
+        let leases = ByteLocks(fd);
         // The dead first: their ids are to be had, and who comes after them must find their orphans.
         self.memory.recover_all(&hand, &leases, self.kind.block_of);
         for id in 1..self.memory.entries().len() as u64 {
@@ -321,8 +326,11 @@ impl Attachment {
         }
     }
 
-    fn leases(&self) -> ByteLocks<'_> {
-        ByteLocks(sys::borrow(&self.fd))
+    /// The descriptor, if it is still ours: a program that closes all that it does not know closes it too,
+    /// and the next file that it opens gets the number. To lock, allocate or close there would be harm.
+    fn descriptor(&self) -> Option<sys::Borrowed<'_>> {
+        let fd = sys::borrow(&self.fd);
+        sys::identity(fd).is_ok_and(|identity| identity == self.identity).then_some(fd)
     }
 
     /// Looks who is dead, and whether a peer has scribbled; repairs. True if anything changed.
@@ -332,9 +340,13 @@ impl Attachment {
             // The first finding stays.
             return self.corrupt.set(what).is_ok();
         }
+        let Some(fd) = self.descriptor() else {
+            // Without it the dead look alive, and who waits for them would wait for ever.
+            return self.corrupt.set(CLOSED).is_ok();
+        };
         // Another thread at it will wake us.
         match self.repairing.try_lock() {
-            Ok(hand) => self.memory.recover_all(&hand, &self.leases(), self.kind.block_of),
+            Ok(hand) => self.memory.recover_all(&hand, &ByteLocks(fd), self.kind.block_of),
             Err(_) => false,
         }
     }
@@ -370,7 +382,8 @@ impl Attachment {
         let size = self.memory.geometry.block_size;
         let want = len.next_power_of_two().clamp(PAGE, size);
         let offset = self.memory.geometry.data_offset() + block * size;
-        sys::allocate(sys::borrow(&self.fd), offset, want)?;
+        let fd = self.descriptor().ok_or_else(|| io::Error::other(CLOSED))?;
+        sys::allocate(fd, offset, want)?;
         kp!("block.committed");
         committed.store(want as u64, Ordering::Relaxed);
         Ok(())
@@ -382,12 +395,13 @@ impl Attachment {
         if committed.load(Ordering::Relaxed) <= KEPT {
             return;
         }
+        let Some(fd) = self.descriptor() else { return };
         // In this order: a block that seems uncommitted is allocated again, one that seems committed is used.
         committed.store(0, Ordering::Relaxed);
         let size = self.memory.geometry.block_size;
         let offset = self.memory.geometry.data_offset() + block * size;
         // If it fails, the memory is kept, and was paid for.
-        let _ = sys::release(sys::borrow(&self.fd), offset, size);
+        let _ = sys::release(fd, offset, size);
     }
 
     /// Whether this process was forked from the one that attached.
@@ -414,7 +428,9 @@ impl Drop for Attachment {
         let hand = Hand::new(self.me);
         self.memory.leave(&hand, self.kind.block_of);
         unmap(&mut self.mapping);
-        close(&mut self.fd);
+        if self.descriptor().is_some() {
+            close(&mut self.fd);
+        }
         let mut table = lock(&TABLE);
         if table.get(&self.identity).is_some_and(|weak| weak.strong_count() == 0) {
             table.remove(&self.identity);
