@@ -26,7 +26,7 @@ fn full_of_the_living_is_an_error_and_full_of_the_dead_is_not() {
     let _watchdog = watchdog();
     for most in [1, 2, 5, 127, 1023] {
         let (tx, rx) = Builder::new(2).participants(most).typed().unwrap();
-        for _ in 0..3 {
+        for _ in 0..if most > 1000 { 1 } else { 3 } {
             let alive: Vec<_> = (1..most).map(|_| issue(&tx).unwrap()).collect();
             let error = issue(&tx).unwrap_err();
             assert!(error.contains(&format!("all {most} participants are taken")), "{error}");
