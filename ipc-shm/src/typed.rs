@@ -369,7 +369,7 @@ fn decode_all<T: DeserializeOwned>(
     let mut begin = 0;
     let mut boxed = Vec::new();
     let mut pieces = Rest { end, pieces: pieces.iter() };
-    while let Some(piece) = pieces.pieces.next() {
+    for piece in pieces.pieces.by_ref() {
         let encoded = match *piece {
             Piece::Inline(to) => &bytes[std::mem::replace(&mut begin, to)..to],
             Piece::Block(block) => {

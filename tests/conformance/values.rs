@@ -119,7 +119,7 @@ struct Live;
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 
 fn counted() -> Counted {
-    Counted { _live: Live::default() }
+    Counted { _live: Default::default() }
 }
 
 impl Default for Live {

@@ -61,8 +61,9 @@ impl Peer {
     /// The word at this offset.
     pub(crate) fn word(&self, offset: usize) -> &AtomicU64 {
         assert!(offset % 8 == 0 && offset + 8 <= self.mapping.len());
+        let word = self.mapping.as_mut_ptr().wrapping_add(offset).cast::<AtomicU64>();
         // SAFETY: within the mapping, aligned, as long as `self`; memory of atomics to everybody.
-        unsafe { &*self.mapping.as_mut_ptr().add(offset).cast::<AtomicU64>() }
+        unsafe { &*word }
     }
 
     pub(crate) fn get(&self, offset: usize) -> u64 {
