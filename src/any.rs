@@ -6,6 +6,7 @@ use std::ops::Deref;
 
 use ipc_core::Patience;
 use ipc_core::error::{DisconnectCause, RecvTimeoutError, SendManyError, SendTimeoutError};
+use ipc_core::handle;
 use ipc_core::route::{Borrow, End, Receive, Transmit};
 use serde::de::{self, DeserializeOwned, Deserializer};
 use serde::ser::{self, Serializer};
@@ -193,7 +194,7 @@ macro_rules! end {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 match self {
                     $End::Shm(end) => (SHM, end).serialize(serializer),
-                    $End::Thread(_) => Err(ser::Error::custom(STAYS)),
+                    $End::Thread(_) => Err(ser::Error::custom(handle::because(STAYS))),
                 }
             }
         }
@@ -202,7 +203,7 @@ macro_rules! end {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let (route, end): (u8, _) = Deserialize::deserialize(deserializer)?;
                 if route != SHM {
-                    return Err(de::Error::custom("a channel end of an unknown route"));
+                    return Err(de::Error::custom(handle::because("a channel end of an unknown route")));
                 }
                 Ok($End::Shm(end))
             }

@@ -50,6 +50,8 @@ enum Refusing {
 thread_local! {
     static REFUSING: Cell<Refusing> = const { Cell::new(Refusing::No) };
     static SCOPES: RefCell<Vec<Scope>> = const { RefCell::new(Vec::new()) };
+    /// Why the last message of this thread could not be encoded or decoded, where a handle's owner said so.
+    static CAUSE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 /// Puts back what was, also when the code inside unwinds.
@@ -77,6 +79,7 @@ struct Entered {
 
 impl Entered {
     fn new(scope: Scope) -> Self {
+        CAUSE.set(None);
         SCOPES.with_borrow_mut(|scopes| scopes.push(scope));
         Entered { _restore: Restore::after(Refusing::No) }
     }
@@ -171,6 +174,21 @@ pub fn take(index: u32) -> Option<OsHandle> {
     })
 }
 
+/// Keeps why a handle's owner refuses to be encoded or decoded, and returns it as text.
+///
+/// Formats forget what an error said; whoever opened the scope asks for it again with [`explain`].
+pub fn because(cause: impl fmt::Display) -> String {
+    let text = cause.to_string();
+    CAUSE.set(Some(text.clone()));
+    text
+}
+
+/// Says why a message could not be encoded or decoded in the scope that has just ended: what was kept with
+/// [`because`], else what the format's error says.
+pub fn explain(error: impl fmt::Display) -> String {
+    CAUSE.take().unwrap_or_else(|| error.to_string())
+}
+
 /// Why a handle could not be given to a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -248,6 +266,16 @@ mod tests {
         assert!(unwound.is_err());
         assert!(closed(reader));
         assert!(take(0).is_none());
+    }
+
+    #[test]
+    fn what_an_owner_said_is_told_once_and_not_of_another_message() {
+        let ((), _) = collect(|| assert_eq!(because("no room"), "no room"));
+        assert_eq!(explain("the format's"), "no room");
+        assert_eq!(explain("the format's"), "the format's");
+        let ((), _) = collect(|| drop(because("no room")));
+        let ((), _) = collect(|| ());
+        assert_eq!(explain("the format's"), "the format's");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
+use ipc_core::Unsendable;
 use ipc_core::handle::OsHandle;
 use memmap2::MmapRaw;
 
@@ -80,6 +81,9 @@ pub(crate) struct Attachment {
     mapping: ManuallyDrop<MmapRaw>,
 }
 
+/// What is wrong when [`Attachment::descriptor`] is not ours.
+const CLOSED: &str = "this program has closed the channel's descriptor, which tells who is alive";
+
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 type Table = HashMap<sys::Identity, Weak<Attachment>>;
@@ -88,6 +92,16 @@ static TABLE: LazyLock<Mutex<Table>> = LazyLock::new(Mutex::default);
 /// A lock whose holder panicked protects nothing that could be half done here.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A process that was forked from one that uses channels has none, and gets none: what it inherited of
+/// this crate, the table of attachments included, is the other process'.
+fn not_forked() -> io::Result<()> {
+    if sys::ForkCheck::new().forked() {
+        let text = format!("shared-memory channel: {}", Unsendable::Forked);
+        return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+    }
+    Ok(())
 }
 
 /// Adds to an error what was being done.
@@ -117,6 +131,7 @@ impl std::error::Error for Step {
 impl Attachment {
     /// Makes a channel, with one sender and one receiver here.
     pub(crate) fn create(geometry: Geometry, kind: Kind) -> io::Result<Arc<Attachment>> {
+        not_forked()?;
         let fd = step("creating its segment", sys::create("multiprocess-channel"))?;
         kp!("create.fd");
         let open = sys::borrow(&fd);
@@ -173,10 +188,12 @@ impl Attachment {
     ///
     /// Until a process maps the descriptor, the endpoint is in transit: alive as long as anybody has it open.
     pub(crate) fn issue(&self, role: Role) -> io::Result<(OsHandle, u64)> {
-        let lease = step("opening its segment again", sys::reopen(sys::borrow(&self.fd)))?;
+        let fd =
+            self.descriptor().ok_or_else(|| io::Error::other(format!("shared-memory channel: {CLOSED}")))?;
+        let lease = step("opening its segment again", sys::reopen(fd))?;
         let new = ByteLocks(sys::borrow(&lease));
         let hand = lock(&self.repairing);
-        let leases = self.leases();
+        let leases = ByteLocks(fd);
         // The dead first: their ids are to be had, and who comes after them must find their orphans.
         self.memory.recover_all(&hand, &leases, self.kind.block_of);
         for id in 1..self.memory.entries().len() as u64 {
@@ -217,6 +234,7 @@ impl Attachment {
 
     /// Attaches this process to a channel by a descriptor from [`issue`](Attachment::issue).
     pub(crate) fn adopt(fd: OsHandle, id: u64, role: Role, kind: Kind) -> io::Result<Arc<Attachment>> {
+        not_forked()?;
         let open = sys::borrow(&fd);
         let refuse =
             |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("shared-memory channel: {what}"));
@@ -308,8 +326,11 @@ impl Attachment {
         }
     }
 
-    fn leases(&self) -> ByteLocks<'_> {
-        ByteLocks(sys::borrow(&self.fd))
+    /// The descriptor, if it is still ours: a program that closes all that it does not know closes it too,
+    /// and the next file that it opens gets the number. To lock, allocate or close there would be harm.
+    fn descriptor(&self) -> Option<sys::Borrowed<'_>> {
+        let fd = sys::borrow(&self.fd);
+        sys::identity(fd).is_ok_and(|identity| identity == self.identity).then_some(fd)
     }
 
     /// Looks who is dead, and whether a peer has scribbled; repairs. True if anything changed.
@@ -319,9 +340,13 @@ impl Attachment {
             // The first finding stays.
             return self.corrupt.set(what).is_ok();
         }
+        let Some(fd) = self.descriptor() else {
+            // Without it the dead look alive, and who waits for them would wait for ever.
+            return self.corrupt.set(CLOSED).is_ok();
+        };
         // Another thread at it will wake us.
         match self.repairing.try_lock() {
-            Ok(hand) => self.memory.recover_all(&hand, &self.leases(), self.kind.block_of),
+            Ok(hand) => self.memory.recover_all(&hand, &ByteLocks(fd), self.kind.block_of),
             Err(_) => false,
         }
     }
@@ -357,7 +382,8 @@ impl Attachment {
         let size = self.memory.geometry.block_size;
         let want = len.next_power_of_two().clamp(PAGE, size);
         let offset = self.memory.geometry.data_offset() + block * size;
-        sys::allocate(sys::borrow(&self.fd), offset, want)?;
+        let fd = self.descriptor().ok_or_else(|| io::Error::other(CLOSED))?;
+        sys::allocate(fd, offset, want)?;
         kp!("block.committed");
         committed.store(want as u64, Ordering::Relaxed);
         Ok(())
@@ -369,12 +395,13 @@ impl Attachment {
         if committed.load(Ordering::Relaxed) <= KEPT {
             return;
         }
+        let Some(fd) = self.descriptor() else { return };
         // In this order: a block that seems uncommitted is allocated again, one that seems committed is used.
         committed.store(0, Ordering::Relaxed);
         let size = self.memory.geometry.block_size;
         let offset = self.memory.geometry.data_offset() + block * size;
         // If it fails, the memory is kept, and was paid for.
-        let _ = sys::release(sys::borrow(&self.fd), offset, size);
+        let _ = sys::release(fd, offset, size);
     }
 
     /// Whether this process was forked from the one that attached.
@@ -401,7 +428,9 @@ impl Drop for Attachment {
         let hand = Hand::new(self.me);
         self.memory.leave(&hand, self.kind.block_of);
         unmap(&mut self.mapping);
-        close(&mut self.fd);
+        if self.descriptor().is_some() {
+            close(&mut self.fd);
+        }
         let mut table = lock(&TABLE);
         if table.get(&self.identity).is_some_and(|weak| weak.strong_count() == 0) {
             table.remove(&self.identity);

@@ -119,15 +119,21 @@ impl Endpoint {
         patience: Patience,
         mut attempt: impl FnMut() -> Result<u64, NotYet>,
     ) -> Result<u64, Failed> {
-        let tried = until(self, patience, || match attempt() {
+        let mut attempt = || match attempt() {
             Ok(sent) => Some(Ok(sent)),
             Err(NotYet::Closed) => Some(Err(Failed::Disconnected)),
             Err(NotYet::Busy) => {
                 let what = self.attachment.corrupt()?;
                 Some(Err(Failed::Unsendable(Unsendable::Corrupt(what))))
             }
-        });
-        tried.unwrap_or(Err(Failed::Timeout))
+        };
+        if patience == Patience::Never {
+            // Disconnected must be told at once, not only when somebody glances around.
+            if let Some(done) = attempt() {
+                return done;
+            }
+        }
+        until(self, patience, attempt).unwrap_or(Err(Failed::Timeout))
     }
 
     /// Lends a block with memory for `len` bytes; waits for one.
@@ -284,12 +290,13 @@ impl Endpoint {
 
     pub(crate) fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // Asked first: issuing a participant for a message that cannot carry it would be for nothing.
-        handle::carried().map_err(ser::Error::custom)?;
+        handle::carried().map_err(|error| ser::Error::custom(handle::because(error)))?;
         if self.forked() {
-            return Err(ser::Error::custom(Unsendable::Forked));
+            return Err(ser::Error::custom(handle::because(Unsendable::Forked)));
         }
-        let (lease, id) = self.attachment.issue(self.role).map_err(ser::Error::custom)?;
-        let index = handle::attach(lease).map_err(ser::Error::custom)?;
+        let (lease, id) =
+            self.attachment.issue(self.role).map_err(|error| ser::Error::custom(handle::because(error)))?;
+        let index = handle::attach(lease).map_err(|error| ser::Error::custom(handle::because(error)))?;
         (index, id).serialize(serializer)
     }
 
@@ -299,9 +306,11 @@ impl Endpoint {
         kind: Kind,
     ) -> Result<Endpoint, D::Error> {
         let (index, id) = <(u32, u64)>::deserialize(deserializer)?;
-        let lease = handle::take(index)
-            .ok_or_else(|| de::Error::custom("the descriptor of a channel end did not arrive"))?;
-        let attachment = Attachment::adopt(lease, id, role, kind).map_err(de::Error::custom)?;
+        let lease = handle::take(index).ok_or_else(|| {
+            de::Error::custom(handle::because("the descriptor of a channel end did not arrive"))
+        })?;
+        let attachment = Attachment::adopt(lease, id, role, kind)
+            .map_err(|error| de::Error::custom(handle::because(error)))?;
         Ok(Endpoint::counted(attachment, role))
     }
 }

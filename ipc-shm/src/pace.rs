@@ -115,7 +115,8 @@ fn look_ahead(memory: &Memory, last: u64, side: Side) -> bool {
         if came == 0 {
             return moved;
         }
-        if came * PACED < wait {
+        // Saturating: a peer can make the position go backwards.
+        if came.saturating_mul(PACED) < wait {
             // Paced, not streaming: each message is wanted as it comes.
             return false;
         }

@@ -466,7 +466,8 @@ fn decode_all<T: DeserializeOwned>(
     let before = messages.len();
     let mut begin = 0;
     let mut boxed = Vec::new();
-    for piece in pieces {
+    let mut pieces = Rest { end, pieces: pieces.iter() };
+    for piece in pieces.pieces.by_ref() {
         let encoded = match *piece {
             Piece::Inline(to) => &bytes[std::mem::replace(&mut begin, to)..to],
             Piece::Block(block) => take_block(end, block, &mut boxed),
@@ -477,6 +478,22 @@ fn decode_all<T: DeserializeOwned>(
         }
     }
     messages.len() - before
+}
+
+/// What is still to be decoded: if the user's code panics, its blocks go back.
+struct Rest<'a> {
+    end: &'a Endpoint,
+    pieces: std::slice::Iter<'a, Piece>,
+}
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        for piece in self.pieces.by_ref() {
+            if let Piece::Block(block) = *piece {
+                self.end.return_block(block);
+            }
+        }
+    }
 }
 
 /// A message that is lent to us, decoded; dropping it acknowledges the message.

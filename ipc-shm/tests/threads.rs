@@ -155,3 +155,11 @@ fn what_cannot_be_sent_says_why_and_comes_back() {
         assert!(ipc_shm::bounded::<u8>(capacity).is_err());
     }
 }
+
+#[test]
+fn a_hasty_sender_is_told_at_once_that_nobody_is_left() {
+    let (tx, rx) = ipc_shm::bounded::<u8>(1).unwrap();
+    tx.send(1).unwrap();
+    drop(rx);
+    assert!(tx.try_send(2).unwrap_err().is_disconnected());
+}

@@ -144,7 +144,7 @@ impl Builder {
             let entry = Entry::new(f)?;
             let (bytes, handles) = handle::collect(|| postcard::to_stdvec(&args));
             let bytes = bytes.map_err(|error| {
-                let text = format!("the arguments do not encode: {error}");
+                let text = format!("the arguments do not encode: {}", handle::explain(error));
                 io::Error::new(io::ErrorKind::InvalidInput, text)
             })?;
             self.start(&Call { entry }, &bytes, &handles)

@@ -240,7 +240,7 @@ where
     let args = match catch_unwind(AssertUnwindSafe(decode)) {
         Ok(Ok((args, []))) => args,
         Ok(Ok((_, rest))) => return format!("{} bytes are left after the arguments", rest.len()),
-        Ok(Err(error)) => return format!("the arguments do not decode: {error}"),
+        Ok(Err(error)) => return format!("the arguments do not decode: {}", handle::explain(error)),
         Err(payload) => return format!("decoding the arguments panicked: {}", message(payload)),
     };
     drop(frame.body);
@@ -255,7 +255,7 @@ where
     let encode = || handle::collect(|| postcard::to_stdvec(&result));
     let (kind, body, handles) = match catch_unwind(AssertUnwindSafe(encode)) {
         Ok((Ok(body), handles)) => (protocol::RETURNED, body, handles),
-        Ok((Err(error), _)) => (protocol::UNSENDABLE, error.to_string().into_bytes(), Vec::new()),
+        Ok((Err(error), _)) => (protocol::UNSENDABLE, handle::explain(error).into_bytes(), Vec::new()),
         Err(payload) => (protocol::UNSENDABLE, message(payload).into_bytes(), Vec::new()),
     };
     // What the result owned is released in order, not by death.

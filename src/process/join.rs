@@ -240,7 +240,7 @@ fn outcome<R: DeserializeOwned>(
                     Ok((_, rest)) => {
                         Err(JoinError::Unreadable(format!("{} bytes are left after it", rest.len())))
                     }
-                    Err(error) => Err(JoinError::Unreadable(error.to_string())),
+                    Err(error) => Err(JoinError::Unreadable(handle::explain(error))),
                 }
             }
             protocol::PANICKED => Err(JoinError::Panicked(text(frame.body))),

@@ -19,3 +19,19 @@ pub(crate) fn watchdog() -> Watchdog {
     });
     Watchdog(sender)
 }
+
+/// Descriptors of channels that this process has open.
+#[allow(dead_code, reason = "not every test binary counts")]
+pub(crate) fn channel_descriptors() -> usize {
+    let links = std::fs::read_dir("/proc/self/fd").unwrap();
+    // One that is closed meanwhile has no link.
+    let targets = links.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
+    targets.filter(|target| target.to_string_lossy().starts_with("/memfd:multiprocess-channel")).count()
+}
+
+/// Mappings of channels in this process.
+#[allow(dead_code, reason = "not every test binary counts")]
+pub(crate) fn channel_mappings() -> usize {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    maps.lines().filter(|line| line.contains("/memfd:multiprocess-channel")).count()
+}

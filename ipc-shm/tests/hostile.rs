@@ -1,0 +1,22 @@
+//! Bad input and hostile peers: whoever can write the segment can make a channel useless, and nothing worse.
+//!
+//! No panic, no endless loop, no call that outlives its deadline. The peer here is a second mapping of the
+//! segment in the same process: to the memory it makes no difference who writes.
+//!
+//! Not here: faults 30 (setting the clock needs rights, and every deadline is an `Instant`, monotonic by its
+//! type), 62's small tmpfs (a memfd belongs to no mounted file system; its memory is the control group's).
+#![cfg(all(target_os = "linux", target_pointer_width = "64"))]
+
+#[path = "../../tests/harness/mod.rs"]
+mod harness;
+
+#[path = "hostile/header.rs"]
+mod header;
+#[path = "hostile/live.rs"]
+mod live;
+#[path = "hostile/participants.rs"]
+mod participants;
+#[path = "hostile/peer.rs"]
+mod peer;
+#[path = "hostile/wrap.rs"]
+mod wrap;

@@ -1,0 +1,11 @@
+//! The truths of a channel with its other end in another process.
+#![cfg(target_os = "linux")]
+
+mod harness;
+
+#[path = "across/ends.rs"]
+mod ends;
+#[path = "across/messages.rs"]
+mod messages;
+#[path = "across/resources.rs"]
+mod resources;

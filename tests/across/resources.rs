@@ -1,0 +1,112 @@
+//! What channels take from a process and give back. Counted in a child of its own: other tests do not disturb.
+
+use multiprocess::{Receiver, Sender, bounded, spawn};
+
+use crate::harness::{channel_descriptors, channel_mappings, watchdog};
+
+#[test]
+fn participants_are_used_again() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    // More children, one after the other, than a channel has participants.
+    let (tx, rx) = bounded::<u64>(4).unwrap();
+    for n in 0..200 {
+        let child = spawn(|(tx, n): (Sender<u64>, u64)| tx.send(n).unwrap(), (tx.clone(), n)).unwrap();
+        assert_eq!(rx.recv(), Ok(n));
+        child.join().unwrap();
+    }
+    assert_eq!(rx.sender_count(), 1);
+}
+
+#[test]
+fn dropped_channels_leave_nothing() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let count = |()| {
+        let before = (channel_descriptors(), channel_mappings(), open());
+        for n in 0..1000u64 {
+            let (tx, rx) = bounded(2).unwrap();
+            assert_eq!((channel_descriptors(), channel_mappings()), (1, 1));
+            tx.send(vec![n; (n % 2) as usize * 1000]).unwrap();
+            let more = (tx.clone(), rx.clone());
+            if n % 3 == 0 {
+                drop(tx);
+                assert!(rx.recv().is_ok());
+            }
+            drop(more);
+        }
+        (before, (channel_descriptors(), channel_mappings(), open()))
+    };
+    let (before, after) = spawn(count, ()).unwrap().join().unwrap();
+    assert_eq!(before, after);
+    assert_eq!((before.0, before.1), (0, 0));
+}
+
+fn open() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+// faults 67
+#[test]
+fn two_thousand_channels_at_once() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let make = |()| {
+        let mut channels: Vec<(Sender<u64>, Receiver<u64>)> = Vec::new();
+        while channels.len() < 2000 {
+            match bounded(1) {
+                Ok(channel) => channels.push(channel),
+                // The limit on open files may be lower: then it says so.
+                Err(error) => {
+                    assert_eq!(error.raw_os_error().or(Some(24)), Some(24), "{error}");
+                    break;
+                }
+            }
+        }
+        let made = channels.len();
+        assert_eq!((channel_descriptors(), channel_mappings()), (made, made));
+        (0u64..).zip(&channels).for_each(|(n, (tx, _))| tx.send(n).unwrap());
+        (0u64..).zip(&channels).for_each(|(n, (_, rx))| assert_eq!(rx.recv(), Ok(n)));
+        drop(channels);
+        (made, channel_descriptors(), channel_mappings())
+    };
+    let (made, descriptors, mappings) = spawn(make, ()).unwrap().join().unwrap();
+    assert!(made > 200, "{made}");
+    assert_eq!((descriptors, mappings), (0, 0));
+}
+
+#[test]
+fn a_failed_spawn_leaves_nothing() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let attempt = |()| {
+        let (tx, rx) = bounded::<u64>(2).unwrap();
+        let (stays, _rx) = multiprocess::thread::bounded::<u64>(1).unwrap();
+        // More often than there are participants: those of the failed ones must be had again.
+        for _ in 0..200 {
+            let args = (tx.clone(), rx.clone(), stays.clone());
+            assert!(spawn(|_: (Sender<u64>, Receiver<u64>, Sender<u64>)| (), args).is_err());
+        }
+        let counts = (channel_descriptors(), channel_mappings());
+        tx.send(1).unwrap();
+        assert_eq!(rx.recv(), Ok(1));
+        drop(tx);
+        assert!(rx.recv().unwrap_err().is_disconnected());
+        counts
+    };
+    assert_eq!(spawn(attempt, ()).unwrap().join().unwrap(), (1, 1));
+}
+
+// faults 66: all participants alive.
+#[test]
+fn too_many_participants_is_said() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let (tx, rx) = ipc_shm::Builder::new(2).participants(2).typed::<u64>().unwrap();
+    let (tx, rx) = multiprocess::shm::erase((tx, rx));
+    let error = spawn(|_: (Sender<u64>, Sender<u64>)| (), (tx.clone(), tx.clone())).unwrap_err();
+    assert!(error.to_string().contains("all 2 participants are taken"), "{error}");
+    // And the one that was issued before is free again.
+    spawn(|tx: Sender<u64>| tx.send(6).unwrap(), tx.clone()).unwrap().join().unwrap();
+    assert_eq!(rx.recv(), Ok(6));
+}

@@ -1,0 +1,129 @@
+//! One suite of truths, every route: a channel is a channel, whatever carries its messages.
+//!
+//! A route is one line below. The suite sees it through [`routes::Route`]: a way to make a channel, and a
+//! message type that counts. What only routes for any serde type can do is in `values`; what does not depend
+//! on a route at all, in `errors`.
+#![cfg(target_os = "linux")]
+
+mod harness;
+
+#[path = "conformance/basics.rs"]
+mod basics;
+#[path = "conformance/batches.rs"]
+mod batches;
+#[path = "conformance/blocking.rs"]
+mod blocking;
+#[path = "conformance/disconnect.rs"]
+mod disconnect;
+#[path = "conformance/errors.rs"]
+mod errors;
+#[path = "conformance/iterators.rs"]
+mod iterators;
+#[path = "conformance/lending.rs"]
+mod lending;
+#[path = "conformance/many.rs"]
+mod many;
+#[path = "conformance/routes.rs"]
+mod routes;
+#[path = "conformance/values.rs"]
+mod values;
+
+/// Each truth becomes a test of each route.
+macro_rules! truths {
+    ($($topic:ident: $($truth:ident)*;)*) => {
+        $(mod $topic {
+            $(#[test]
+            fn $truth() {
+                let _watchdog = crate::harness::watchdog();
+                crate::$topic::$truth::<super::Route>();
+            })*
+        })*
+    };
+}
+
+macro_rules! suite {
+    ($($route:ident = $Route:ty;)*) => {
+        $(mod $route {
+            #[allow(unused_imports, reason = "not every route names a message type of its own")]
+            use crate::routes::{Large, Pod, Shm, Thread, Typed};
+
+            type Route = $Route;
+
+            truths! {
+                basics:
+                    smoke
+                    capacity_is_exact
+                    len_tracks_what_is_inside
+                    a_full_channel_gives_the_message_back
+                    an_empty_channel_says_so
+                    laps_do_not_matter
+                    same_channel_means_that
+                    counts_follow_clones_and_drops
+                    ends_say_what_they_are
+                    ends_go_to_other_threads;
+                blocking:
+                    recv_waits_for_a_message
+                    send_waits_for_room
+                    recv_times_out_in_time
+                    send_times_out_in_time
+                    no_time_at_all_is_enough_for_what_is_there
+                    deadlines_in_the_past_have_passed
+                    endless_timeouts_wait_for_what_comes
+                    many_short_timeouts_lose_nothing;
+                disconnect:
+                    receivers_drain_first
+                    senders_get_their_message_back
+                    a_blocked_sender_gets_its_message_back
+                    blocked_receivers_wake
+                    every_blocked_sender_wakes
+                    the_last_of_several_counts
+                    neither_side_left_is_no_harm
+                    it_is_told_which_side_and_why;
+                iterators:
+                    iter_ends_with_the_senders
+                    a_borrowed_receiver_iterates
+                    an_owned_receiver_iterates
+                    try_iter_takes_what_is_there
+                    drain_takes_what_is_there_and_no_more
+                    a_drain_that_is_dropped_ends;
+                batches:
+                    send_many_keeps_order_through_a_small_channel
+                    send_many_of_nothing_is_nothing
+                    recv_many_takes_at_most_max
+                    recv_many_of_nothing_waits_for_nothing
+                    try_recv_many_never_waits
+                    recv_many_appends
+                    unsent_messages_come_back
+                    a_blocked_batch_comes_back;
+                many:
+                    one_to_one_in_order
+                    many_to_one_each_once
+                    one_to_many_each_once
+                    many_to_many_each_once
+                    capacity_one_under_stress
+                    capacity_three_under_stress
+                    batches_and_single_ones_mix
+                    one_end_shared_by_threads
+                    try_and_blocking_calls_mix
+                    ping_pong;
+                lending:
+                    a_lent_message_is_delivered_once
+                    dropping_the_guard_acknowledges
+                    a_panic_with_a_guard_releases_it
+                    guards_outnumber_nobody
+                    lending_waits_and_times_out
+                    a_lent_message_does_not_keep_the_channel_open;
+            }
+        })*
+    };
+}
+
+suite! {
+    thread = Thread<u64>;
+    shm = Shm<u64>;
+    shm_large = Shm<Large>;
+    typed = Typed<u64>;
+    pod = Pod<u64>;
+    pod_lines = Pod<[u64; 24]>;
+    pod_large = Pod<[u64; 300]>;
+}

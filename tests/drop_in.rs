@@ -1,0 +1,153 @@
+//! Programs as they are written for crossbeam-channel, with our import: same outcome.
+//!
+//! The one difference: making a channel can fail here, so it answers an `io::Result`.
+
+mod harness;
+
+use std::collections::HashMap;
+use std::thread;
+use std::time::Duration;
+
+use harness::watchdog;
+
+/// Each program once for each crate. Only the import differs.
+macro_rules! programs {
+    ($($name:ident { $($import:item)* })*) => { $(mod $name {
+        use super::*;
+        $($import)*
+
+        #[test]
+        fn ping_pong() {
+            let _watchdog = watchdog();
+            let (ping_tx, ping_rx) = bounded(1);
+            let (pong_tx, pong_rx) = bounded(1);
+            let echo = thread::spawn(move || {
+                for n in ping_rx {
+                    pong_tx.send(n * 2u64).unwrap();
+                }
+            });
+            let mut sum = 0;
+            for n in 0..1000u64 {
+                ping_tx.send(n).unwrap();
+                sum += pong_rx.recv().unwrap();
+            }
+            drop(ping_tx);
+            echo.join().unwrap();
+            assert!(pong_rx.recv().is_err());
+            assert_eq!(sum, 999 * 1000);
+        }
+
+        #[test]
+        fn worker_pool() {
+            let _watchdog = watchdog();
+            let (jobs, queue) = bounded::<u64>(8);
+            let (results, answers) = bounded::<(u64, bool)>(8);
+            let is_prime = |n: u64| n > 1 && (2..).take_while(|d| d * d <= n).all(|d| n % d != 0);
+            let workers: Vec<_> = (0..4)
+                .map(|_| {
+                    let (queue, results): (Receiver<_>, Sender<_>) = (queue.clone(), results.clone());
+                    thread::spawn(move || {
+                        for job in &queue {
+                            results.send((job, is_prime(job))).unwrap();
+                        }
+                    })
+                })
+                .collect();
+            drop((queue, results));
+            let feeder = thread::spawn(move || (0..2000).for_each(|n| jobs.send(n).unwrap()));
+            let found: HashMap<_, _> = answers.iter().collect();
+            feeder.join().unwrap();
+            workers.into_iter().for_each(|worker| worker.join().unwrap());
+            assert_eq!(found.len(), 2000);
+            assert_eq!(found.values().filter(|prime| **prime).count(), 303);
+        }
+
+        #[test]
+        fn pipeline() {
+            let _watchdog = watchdog();
+            let (lines, words_in) = bounded::<String>(3);
+            let (words_out, counts_in) = bounded::<String>(5);
+            thread::scope(|s| {
+                s.spawn(move || {
+                    for n in 0..200 {
+                        lines.send(format!("the {n}. line of the text")).unwrap();
+                    }
+                });
+                s.spawn(move || {
+                    for line in words_in.iter() {
+                        for word in line.split(' ') {
+                            words_out.send(word.to_owned()).unwrap();
+                        }
+                    }
+                });
+                let mut counts = HashMap::new();
+                while let Ok(word) = counts_in.recv() {
+                    *counts.entry(word).or_insert(0) += 1;
+                }
+                assert_eq!((counts["the"], counts["text"], counts["7."]), (400, 200, 1));
+            });
+        }
+
+        #[test]
+        fn fan_in() {
+            let _watchdog = watchdog();
+            let (tx, rx) = bounded(4);
+            let senders: Vec<_> = (0..5u32)
+                .map(|id| {
+                    let tx = tx.clone();
+                    thread::spawn(move || {
+                        let mut refused = 0;
+                        for n in 0..100u32 {
+                            // Some patient, some not.
+                            let mut message = (id, n);
+                            while let Err(error) = tx.try_send(message) {
+                                assert!(error.is_full());
+                                refused += 1;
+                                message = error.into_inner();
+                                if tx.send_timeout(message, Duration::from_millis(1)).is_ok() {
+                                    break;
+                                }
+                            }
+                        }
+                        refused
+                    })
+                })
+                .collect();
+            drop(tx);
+            let mut next = [0; 5];
+            loop {
+                match rx.recv_timeout(Duration::from_secs(10)) {
+                    Ok((id, n)) => {
+                        assert_eq!(next[id as usize], n);
+                        next[id as usize] += 1;
+                    }
+                    Err(error) => {
+                        assert!(error.is_disconnected());
+                        break;
+                    }
+                }
+            }
+            senders.into_iter().for_each(|sender| assert!(sender.join().unwrap() >= 0));
+            assert_eq!(next, [100; 5]);
+            assert!(rx.try_iter().next().is_none());
+        }
+    })* };
+}
+
+programs! {
+    crossbeam {
+        use crossbeam_channel::{Receiver, Sender, bounded};
+    }
+    ours {
+        use multiprocess::{Receiver, Sender};
+        fn bounded<T: serde::Serialize + serde::de::DeserializeOwned>(n: usize) -> (Sender<T>, Receiver<T>) {
+            multiprocess::bounded(n).unwrap()
+        }
+    }
+    ours_between_threads {
+        use multiprocess::{Receiver, Sender};
+        fn bounded<T: serde::Serialize + serde::de::DeserializeOwned>(n: usize) -> (Sender<T>, Receiver<T>) {
+            multiprocess::thread::bounded(n).unwrap()
+        }
+    }
+}

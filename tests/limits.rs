@@ -1,0 +1,13 @@
+//! Limits, signals and forks: what a process does to itself must not harm its channels silently.
+//!
+//! Each test does it in a child of its own.
+#![cfg(target_os = "linux")]
+
+mod harness;
+
+#[path = "limits/fork.rs"]
+mod fork;
+#[path = "limits/resources.rs"]
+mod resources;
+#[path = "limits/signals.rs"]
+mod signals;
