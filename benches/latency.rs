@@ -33,10 +33,12 @@ impl Message for Number {
     }
 }
 
+type Open = fn() -> Trips;
+
 struct Row {
     workload: &'static str,
     name: &'static str,
-    open: fn() -> Trips,
+    open: Open,
     rest: Duration,
     /// In a round.
     trips: u64,
@@ -45,7 +47,7 @@ struct Row {
 const REFERENCE: &str = "crossbeam";
 
 fn rows() -> Vec<Row> {
-    let routes: [(&str, fn() -> Trips); 5] = [
+    let routes: [(_, Open); 5] = [
         (REFERENCE, Trips::threads::<Crossbeam<[u64; 1]>>),
         ("pod", Trips::processes::<Pod<[u64; 1]>>),
         ("typed", Trips::processes::<Typed<Number>>),

@@ -72,7 +72,8 @@ enum Member {
 pub struct Team {
     route: Route,
     tasks: Vec<Sender<Task>>,
-    answers: (Sender<(usize, Answer)>, Receiver<(usize, Answer)>),
+    answers: Receiver<(usize, Answer)>,
+    for_answers: Sender<(usize, Answer)>,
     members: Vec<Member>,
 }
 
@@ -82,14 +83,14 @@ const PATIENCE: Duration = Duration::from_secs(120);
 impl Team {
     /// `Route::Shm` for a team of processes, `Route::Thread` for one of threads.
     pub fn new(route: Route) -> Team {
-        let answers = route.bounded(64).expect("a channel for answers");
-        Team { route, tasks: Vec::new(), answers, members: Vec::new() }
+        let (for_answers, answers) = route.bounded(64).expect("a channel for answers");
+        Team { route, tasks: Vec::new(), answers, for_answers, members: Vec::new() }
     }
 
     fn post(&mut self, side: Side) -> Post {
         let (for_peer, tasks) = self.route.bounded(4).expect("a channel for tasks");
         self.tasks.push(for_peer);
-        Post { member: self.members.len(), cpu: machine::cpu(side), tasks, answers: self.answers.0.clone() }
+        Post { member: self.members.len(), cpu: machine::cpu(side), tasks, answers: self.for_answers.clone() }
     }
 
     /// Starts a process.
@@ -108,7 +109,7 @@ impl Team {
     }
 
     fn answer(&self) -> (usize, Answer) {
-        self.answers.1.recv_timeout(PATIENCE).expect("all peers live and answer")
+        self.answers.recv_timeout(PATIENCE).expect("all peers live and answer")
     }
 
     /// Gives each member its task, in order, and waits for all answers.
