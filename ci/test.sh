@@ -4,9 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+cargo test --workspace
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --workspace --test-threads 4
 else
-    echo "cargo-nextest is not installed: the tests run under cargo test only"
+    echo "cargo-nextest is not installed: the tests ran under cargo test only"
 fi
-cargo test --workspace
