@@ -19,8 +19,8 @@ pub trait Doorbell {
     /// Takes an announcement back.
     fn withdraw(&self, ticket: Self::Ticket);
 
-    /// Sleeps until rung, at most `timeout`; withdraws the ticket if it was not rung.
-    fn sleep(&self, ticket: Self::Ticket, timeout: Duration) -> Woken;
+    /// Sleeps until rung, at most `timeout`. Rung, the ticket is used up; elapsed, it stands.
+    fn sleep(&self, ticket: &Self::Ticket, timeout: Duration) -> Woken;
 
     /// Looks who is dead and repairs what they left; true if anything changed.
     fn inspect(&self) -> bool;
@@ -74,10 +74,6 @@ pub enum Woken {
     Elapsed,
 }
 
-/// The first slice of a sleep, and the longest: each ends with a look at who is dead.
-const SLICES: [Duration; 4] =
-    [Duration::from_millis(1), Duration::from_millis(2), Duration::from_millis(4), Duration::from_millis(8)];
-
 /// Calls `attempt` until it returns something or `patience` is used up.
 ///
 /// `attempt` has just failed once when this is called. No wait inside is unbounded: a slice that ends
@@ -116,22 +112,39 @@ pub fn until<D: Doorbell, R>(
         }
     }
     bell.waited(Ended::Sleeping);
-    let mut slices = 0;
+    let mut slices = Slices::new();
     let mut rung = false;
+    let mut announced = None;
     loop {
-        let Some(timeout) = patience.left(SLICES[slices]) else {
+        let Some(timeout) = patience.left(slices.current) else {
+            if let Some(ticket) = announced {
+                bell.withdraw(ticket);
+            }
             if rung {
                 bell.pass_on();
             }
             return None;
         };
-        let ticket = bell.announce();
-        if let Some(done) = attempt() {
-            bell.withdraw(ticket);
-            return Some(done);
+        let ticket = match announced.take() {
+            Some(ticket) => ticket,
+            None => {
+                let ticket = bell.announce();
+                if let Some(done) = attempt() {
+                    bell.withdraw(ticket);
+                    return Some(done);
+                }
+                ticket
+            }
+        };
+        let woken = bell.sleep(&ticket, timeout);
+        if woken == Woken::Elapsed {
+            // The announcement stands: who publishes from now on still rings for it.
+            announced = Some(ticket);
         }
-        let woken = bell.sleep(ticket, timeout);
         if let Some(done) = attempt() {
+            if let Some(ticket) = announced {
+                bell.withdraw(ticket);
+            }
             return Some(done);
         }
         // Repairing is what ends the wait when the one we wait for is dead. Rung for what others took is no
@@ -142,14 +155,40 @@ pub fn until<D: Doorbell, R>(
                 bell.glance()
             }
             Woken::Elapsed => {
-                slices = (slices + 1).min(SLICES.len() - 1);
+                slices.elapsed();
                 bell.inspect()
             }
         };
         if repaired {
             if let Some(done) = attempt() {
+                if let Some(ticket) = announced {
+                    bell.withdraw(ticket);
+                }
                 return Some(done);
             }
         }
+    }
+}
+
+/// How long to sleep until the next look at who is dead: 1 ms at first, 8 ms in the first second, 50 ms from
+/// then on. Whoever waits for long uses no processor, and whoever has just begun to learns of a death soon.
+struct Slices {
+    current: Duration,
+    slept: Duration,
+}
+
+impl Slices {
+    const FIRST: Duration = Duration::from_millis(1);
+    const SOON: Duration = Duration::from_millis(8);
+    const LONG: Duration = Duration::from_millis(50);
+
+    fn new() -> Slices {
+        Slices { current: Self::FIRST, slept: Duration::ZERO }
+    }
+
+    fn elapsed(&mut self) {
+        self.slept = self.slept.saturating_add(self.current);
+        let most = if self.slept < Duration::from_secs(1) { Self::SOON } else { Self::LONG };
+        self.current = (self.current * 2).min(most);
     }
 }

@@ -173,7 +173,8 @@ impl Memory {
         }
     }
 
-    /// Sleeps until rung, at most `timeout`: S5 and S6.
+    /// Sleeps until rung, at most `timeout`: S5 and S6. If the time elapses the announcement stands: whatever
+    /// is published after S2 finds its token, also between two sleeps.
     pub(crate) fn sleep(&self, side: Side, ticket: &Ticket, timeout: Duration) -> Woken {
         let timeout = if ticket.sound { timeout } else { timeout.min(UNSOUND_SLICE) };
         kp!("sleep.wait");
@@ -183,7 +184,6 @@ impl Memory {
         if seq(self.bell(side).load(Acquire)) != ticket.seq {
             return Woken::Rung;
         }
-        self.withdraw(side, ticket);
         Woken::Elapsed
     }
 

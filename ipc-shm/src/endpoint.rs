@@ -352,8 +352,8 @@ impl Doorbell for Endpoint {
         self.memory.withdraw(self.side(), &ticket);
     }
 
-    fn sleep(&self, ticket: Ticket, timeout: Duration) -> Woken {
-        self.memory.sleep(self.side(), &ticket, timeout)
+    fn sleep(&self, ticket: &Ticket, timeout: Duration) -> Woken {
+        self.memory.sleep(self.side(), ticket, timeout)
     }
 
     fn inspect(&self) -> bool {
