@@ -147,6 +147,26 @@ fn a_ring_is_not_lost_to_one_who_withdraws() {
     });
 }
 
+/// Whose token was used withdraws late, when another has announced itself: that one's token stays.
+#[test]
+fn who_withdraws_takes_no_other_sleepers_token() {
+    model(3, || {
+        let (_ring, [a, hasty, c]) = Ring::new(2, 0, [SENDER, RECEIVER, RECEIVER]);
+        let ticket = hasty.announce(Side::Receivers);
+        a.send(1).expect("there is room");
+        a.ring(Side::Receivers, 1);
+        both(
+            move || c.waiting(Side::Receivers, || c.receive().ok()),
+            || {
+                let _ = hasty.receive();
+                hasty.withdraw(Side::Receivers, ticket);
+                a.send(2).expect("there is room");
+                a.ring(Side::Receivers, 1);
+            },
+        );
+    });
+}
+
 #[test]
 fn the_last_sender_to_leave_wakes_every_receiver() {
     model(3, || {

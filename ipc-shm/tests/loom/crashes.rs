@@ -138,8 +138,11 @@ fn an_orphan_and_a_message_go_to_two_receivers() {
 #[test]
 fn an_orphan_made_during_a_scan_is_found_later() {
     model(3, || {
-        let (ring, [a, dead, b]) = Ring::new(1, 0, [BOTH, RECEIVER, RECEIVER]);
+        let (ring, [a, dead, b, other]) = Ring::new(1, 0, [BOTH, RECEIVER, RECEIVER, RECEIVER]);
         a.send(1).expect("there is room");
+        // Somebody else was repaired before, so there is a reason to scan already.
+        other.die();
+        assert!(a.recover(4));
         assert!(dead.killed_at("receive.claimed", 0, || dead.receive()).is_none());
         let (repaired, (mut got, b)) =
             both(move || a.recover(2), || ((0..2).flat_map(|_| some(b.receive())).collect::<Vec<_>>(), b));
