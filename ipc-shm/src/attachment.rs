@@ -363,18 +363,22 @@ impl Attachment {
         Ok(())
     }
 
-    /// Gives the memory of a block of ours back to the system, if it is much.
+    /// Whether a block of ours has more memory than free blocks keep.
+    pub(crate) fn oversized(&self, block: usize) -> bool {
+        self.memory.blocks()[block].committed.load(Ordering::Relaxed) > KEPT // Relaxed: as in `commit`.
+    }
+
+    /// Gives the memory of a block back to the system that is Held by us: it holds no message any more.
     pub(crate) fn trim(&self, block: usize) {
         let committed = &self.memory.blocks()[block].committed;
-        if committed.load(Ordering::Relaxed) <= KEPT {
-            return;
-        }
         // In this order: a block that seems uncommitted is allocated again, one that seems committed is used.
         committed.store(0, Ordering::Relaxed);
+        kp!("block.trim");
         let size = self.memory.geometry.block_size;
         let offset = self.memory.geometry.data_offset() + block * size;
         // If it fails, the memory is kept, and was paid for.
         let _ = sys::release(sys::borrow(&self.fd), offset, size);
+        kp!("block.trimmed");
     }
 
     /// Whether this process was forked from the one that attached.

@@ -88,6 +88,13 @@ impl Memory {
         kp!("receive.lent_inline");
     }
 
+    /// Keeps a block of ours, Held or Lent before. If it was lent, this acknowledges its message.
+    pub(crate) fn keep_block(&self, index: usize, me: u64) {
+        kp!("block.keep");
+        self.blocks()[index].state.store(block::held(me), Release); // Release: nothing rides on it.
+        kp!("block.kept");
+    }
+
     /// Gives a block of ours back: Held or Lent before. If it was lent, this acknowledges its message.
     pub(crate) fn free_block(&self, index: usize) {
         kp!("block.free");
