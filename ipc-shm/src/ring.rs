@@ -40,6 +40,7 @@
 //! | its claim to receive | `head` or `Reading` names it | the slot in progress | `Orphan`: delivered to another |
 //! | its freeing | nothing | a free slot | – |
 
+use crate::doorbell::Side;
 use crate::killpoint::kp;
 use crate::layout::{CLOSED, MAX_BATCH, block, claim, count, kind, owner, pos, slot};
 use crate::memory::{Memory, Slot};
@@ -238,6 +239,10 @@ impl Memory {
             }
             // Release: E5, stored only now that all of the claim is given back.
             hand.last.store(q, Release);
+            if voids != 0 {
+                // Room for which the caller, who is told of messages only, wakes nobody.
+                self.ring_all(Side::Senders);
+            }
             if received > 0 {
                 return Ok(received);
             }
