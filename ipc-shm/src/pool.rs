@@ -81,8 +81,8 @@ impl Memory {
     }
 
     /// Lends a block of ours to ourselves, as the message `pos` of a slot that we have claimed.
-    pub(crate) fn lend_own_block(&self, index: usize, pos: u64, me: u64) {
-        self.blocks()[index].deliveries.store(1, Relaxed); // Relaxed: as in `set_block_len`.
+    pub(crate) fn lend_own_block(&self, index: usize, pos: u64, me: u64, deliveries: u64) {
+        self.blocks()[index].deliveries.store(deliveries, Relaxed); // Relaxed: as in `set_block_len`.
         kp!("receive.lend_inline");
         self.blocks()[index].state.store(block::lent(pos, me), Release); // Release: as E1.
         kp!("receive.lent_inline");

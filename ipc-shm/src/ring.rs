@@ -101,6 +101,8 @@ pub(crate) trait Sink {
     fn inline(&mut self, slot: Slot<'_>, pos: u64) -> After;
     /// Takes a block that is lent to us with message `pos` in it; its slot is already free.
     fn block(&mut self, block: usize, pos: u64);
+    /// Told that the message that comes next was another receiver's, which died with it.
+    fn redelivered(&mut self) {}
     /// Told of a slot whose block cannot be: a peer has broken the protocol. The message is dropped.
     fn corrupt(&mut self, what: &'static str);
 }
@@ -397,6 +399,7 @@ impl Memory {
                     // AcqRel: E4. Failure: another adopted it; look again.
                     if self.state(p).compare_exchange(from, to, AcqRel, Relaxed).is_ok() {
                         kp!("adopt.adopted");
+                        sink.redelivered();
                         self.take(hand, self.slot(p), p, sink);
                         return true;
                     }
