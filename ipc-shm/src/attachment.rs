@@ -10,7 +10,7 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ipc_core::handle::OsHandle;
 use memmap2::MmapRaw;
@@ -84,6 +84,10 @@ static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 type Table = HashMap<sys::Identity, Weak<Attachment>>;
 static TABLE: LazyLock<Mutex<Table>> = LazyLock::new(Mutex::default);
+
+/// How long a newcomer waits for others that repair what a dead one left. A repair takes microseconds; one
+/// that takes longer was stopped, and then only the order of what comes again is lost.
+const OTHERS_REPAIR: Duration = Duration::from_millis(100);
 
 /// A lock whose holder panicked protects nothing that could be half done here.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -177,8 +181,14 @@ impl Attachment {
         let new = ByteLocks(sys::borrow(&lease));
         let hand = lock(&self.repairing);
         let leases = self.leases();
-        // The dead first: their ids are to be had, and who comes after them must find their orphans.
+        // The dead first: their ids are to be had, and who comes after them must find their orphans, also
+        // if another process is just making them.
+        let patience = Instant::now() + OTHERS_REPAIR;
         self.memory.recover_all(&hand, &leases, self.kind.block_of);
+        while self.memory.any_dead(self.me, &leases) && Instant::now() < patience {
+            std::thread::sleep(Duration::from_micros(100));
+            self.memory.recover_all(&hand, &leases, self.kind.block_of);
+        }
         for id in 1..self.memory.entries().len() as u64 {
             let entry = &self.memory.entries()[id as usize];
             // Relaxed: looked at again under both leases.

@@ -280,14 +280,24 @@ impl Memory {
     /// Looks at every participant once, and repairs what the dead left. True if anything was repaired.
     pub(crate) fn recover_all(&self, me: &Hand, leases: &impl Leases, block_of: BlockOf) -> bool {
         let mut any = false;
-        for id in 1..self.entries().len() as u64 {
-            // Relaxed: `recover` looks again under the lease.
-            let used = self.entries()[id as usize].load(Relaxed) & entry::USED != 0;
-            if used && id != me.me && !leases.alive(id) {
-                any |= self.recover(id, me, leases, block_of);
-            }
+        for id in self.dead(me.me, leases) {
+            any |= self.recover(id, me, leases, block_of);
         }
         any
+    }
+
+    /// Whether anybody is dead and not repaired yet.
+    pub(crate) fn any_dead(&self, me: u64, leases: &impl Leases) -> bool {
+        self.dead(me, leases).next().is_some()
+    }
+
+    /// Those that are dead and not repaired, at the moment that each is looked at.
+    fn dead<'a>(&'a self, me: u64, leases: &'a impl Leases) -> impl Iterator<Item = u64> + 'a {
+        (1..self.entries().len() as u64).filter(move |id| {
+            // Relaxed: `recover` looks again under the lease.
+            let used = self.entries()[*id as usize].load(Relaxed) & entry::USED != 0;
+            used && *id != me && !leases.alive(*id)
+        })
     }
 }
 
