@@ -181,6 +181,7 @@ impl Attachment {
         let new = ByteLocks(sys::borrow(&lease));
         let hand = lock(&self.repairing);
         let leases = self.leases();
+        kp!("attach.begin");
         // The dead first: their ids are to be had, and who comes after them must find their orphans, also
         // if another process is just making them.
         let patience = Instant::now() + OTHERS_REPAIR;
@@ -209,7 +210,9 @@ impl Attachment {
             let mut roles = Roles::default();
             *roles.count(role) = 1;
             let joined = self.memory.join(id, roles.word());
+            kp!("attach.joined");
             leases.end_repair(id);
+            kp!("attach.issued");
             if joined {
                 return Ok((lease, id));
             }
@@ -281,9 +284,12 @@ impl Attachment {
                 "shared-memory channel: no such participant",
             ));
         }
+        kp!("merge.add");
         self.add(role)?;
+        kp!("merge.added");
         let _alone = lock(&self.repairing);
         self.memory.leave(&Hand::new(id), self.kind.block_of);
+        kp!("merge.left");
         Ok(())
     }
 
@@ -295,6 +301,7 @@ impl Attachment {
         }
         *roles.count(role) += 1;
         if *roles.count(role) > 1 {
+            kp!("endpoint.add");
             // Release: a count that others read.
             self.memory.entries()[self.me as usize].store(roles.word(), Ordering::Release);
         } else if !self.memory.join(self.me, roles.word()) {
@@ -311,6 +318,7 @@ impl Attachment {
         *roles.count(role) -= 1;
         let word = roles.word();
         if *roles.count(role) > 0 {
+            kp!("endpoint.remove");
             self.memory.entries()[self.me as usize].store(word, Ordering::Release); // Release: as in `add`.
         } else {
             let hand = lock(&self.repairing);
@@ -367,6 +375,7 @@ impl Attachment {
         let size = self.memory.geometry.block_size;
         let want = len.next_power_of_two().clamp(PAGE, size);
         let offset = self.memory.geometry.data_offset() + block * size;
+        kp!("block.commit");
         sys::allocate(sys::borrow(&self.fd), offset, want)?;
         kp!("block.committed");
         committed.store(want as u64, Ordering::Relaxed);
@@ -414,7 +423,9 @@ impl Drop for Attachment {
         }
         let hand = Hand::new(self.me);
         self.memory.leave(&hand, self.kind.block_of);
+        kp!("leave.unmap");
         unmap(&mut self.mapping);
+        kp!("leave.unmapped");
         close(&mut self.fd);
         let mut table = lock(&TABLE);
         if table.get(&self.identity).is_some_and(|weak| weak.strong_count() == 0) {

@@ -78,6 +78,7 @@ impl Memory {
     pub(crate) fn fly_block(&self, index: usize, pos: u64) {
         kp!("send.fly");
         self.blocks()[index].state.store(block::in_flight(pos), Release); // Release: as E1.
+        kp!("send.flown");
     }
 
     /// Lends a block of ours to ourselves, as the message `pos` of a slot that we have claimed.

@@ -228,6 +228,7 @@ impl Memory {
             for i in 0..found {
                 kp!("receive.claimed");
                 if voids >> i & 1 == 1 {
+                    kp!("receive.void");
                     // A CAS, not a store: a signer may have freed it already, and it may be in use again.
                     // Failure Relaxed: nothing is done with it. Release: E2.
                     let freed = slot::free(g.next_lap(q));
@@ -284,6 +285,7 @@ impl Memory {
         found.state.store(block::lent(q, hand.me), Release); // Release: a recoverer sees the message.
         // Relaxed: read by whoever the block is lent to, after the state's Acquire.
         let deliveries = found.deliveries.load(Relaxed).saturating_add(1);
+        kp!("receive.count");
         found.deliveries.store(deliveries, Relaxed);
         kp!("receive.lent");
         from.state.store(freed, Release); // Release: E2.
@@ -413,6 +415,7 @@ impl Memory {
                         // Relaxed: as in `take_block`.
                         let deliveries = lost.deliveries.load(Relaxed).saturating_add(1);
                         lost.deliveries.store(deliveries, Relaxed);
+                        kp!("adopt.counted");
                         sink.block(index, p);
                         return true;
                     }
