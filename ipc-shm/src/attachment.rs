@@ -10,13 +10,13 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ipc_core::Unsendable;
 use ipc_core::handle::OsHandle;
 use memmap2::MmapRaw;
 
-use crate::doorbell::Barrier;
+use crate::doorbell::{Barrier, Side};
 use crate::killpoint::kp;
 use crate::layout::{Geometry, Header, PAGE, entry};
 use crate::lease::{ByteLocks, Leases};
@@ -88,6 +88,10 @@ static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 type Table = HashMap<sys::Identity, Weak<Attachment>>;
 static TABLE: LazyLock<Mutex<Table>> = LazyLock::new(Mutex::default);
+
+/// How long a newcomer waits for others that repair what a dead one left. A repair takes microseconds; one
+/// that takes longer was stopped, and then only the order of what comes again is lost.
+const OTHERS_REPAIR: Duration = Duration::from_millis(100);
 
 /// A lock whose holder panicked protects nothing that could be half done here.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -194,8 +198,8 @@ impl Attachment {
         let new = ByteLocks(sys::borrow(&lease));
         let hand = lock(&self.repairing);
         let leases = ByteLocks(fd);
-        // The dead first: their ids are to be had, and who comes after them must find their orphans.
-        self.memory.recover_all(&hand, &leases, self.kind.block_of);
+        kp!("attach.begin");
+        self.after_the_dead(&hand, &leases);
         for id in 1..self.memory.entries().len() as u64 {
             let entry = &self.memory.entries()[id as usize];
             // Relaxed: looked at again under both leases.
@@ -216,7 +220,9 @@ impl Attachment {
             let mut roles = Roles::default();
             *roles.count(role) = 1;
             let joined = self.memory.join(id, roles.word());
+            kp!("attach.joined");
             leases.end_repair(id);
+            kp!("attach.issued");
             if joined {
                 return Ok((lease, id));
             }
@@ -230,6 +236,20 @@ impl Attachment {
                 "shared-memory channel: all {most} participants are taken; make it with more `participants`"
             ),
         ))
+    }
+
+    /// Repairs what the dead left, and waits while others do: their ids are to be had, and who comes after
+    /// them must find their orphans before younger messages.
+    fn after_the_dead(&self, hand: &Hand, leases: &ByteLocks<'_>) {
+        let patience = Instant::now() + OTHERS_REPAIR;
+        self.memory.recover_all(hand, leases, self.kind.block_of);
+        while self.memory.any_dead(self.me, leases) && Instant::now() < patience {
+            // Whoever repairs ends with ringing everybody.
+            let ticket = self.memory.announce(Side::Receivers);
+            self.memory.sleep(Side::Receivers, &ticket, Duration::from_millis(1));
+            self.memory.withdraw(Side::Receivers, &ticket);
+            self.memory.recover_all(hand, leases, self.kind.block_of);
+        }
     }
 
     /// Attaches this process to a channel by a descriptor from [`issue`](Attachment::issue).
@@ -277,6 +297,11 @@ impl Attachment {
         let attached = Self::new(memory, id, kind, identity, roles, own, mapping);
         table.insert(identity, Arc::downgrade(&attached));
         drop(fd); // The mapping keeps the lease.
+        drop(table);
+        if role == Role::Receiver {
+            // Again, though whoever issued it has done so: another may have died while it was on its way.
+            attached.after_the_dead(&lock(&attached.repairing), &ByteLocks(sys::borrow(&attached.fd)));
+        }
         kp!("adopt.done");
         Ok(attached)
     }
@@ -289,9 +314,12 @@ impl Attachment {
                 "shared-memory channel: no such participant",
             ));
         }
+        kp!("merge.add");
         self.add(role)?;
+        kp!("merge.added");
         let _alone = lock(&self.repairing);
         self.memory.leave(&Hand::new(id), self.kind.block_of);
+        kp!("merge.left");
         Ok(())
     }
 
@@ -303,6 +331,7 @@ impl Attachment {
         }
         *roles.count(role) += 1;
         if *roles.count(role) > 1 {
+            kp!("endpoint.add");
             // Release: a count that others read.
             self.memory.entries()[self.me as usize].store(roles.word(), Ordering::Release);
         } else if !self.memory.join(self.me, roles.word()) {
@@ -319,6 +348,7 @@ impl Attachment {
         *roles.count(role) -= 1;
         let word = roles.word();
         if *roles.count(role) > 0 {
+            kp!("endpoint.remove");
             self.memory.entries()[self.me as usize].store(word, Ordering::Release); // Release: as in `add`.
         } else {
             let hand = lock(&self.repairing);
@@ -383,25 +413,30 @@ impl Attachment {
         let want = len.next_power_of_two().clamp(PAGE, size);
         let offset = self.memory.geometry.data_offset() + block * size;
         let fd = self.descriptor().ok_or_else(|| io::Error::other(CLOSED))?;
+        kp!("block.commit");
         sys::allocate(fd, offset, want)?;
         kp!("block.committed");
         committed.store(want as u64, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Gives the memory of a block of ours back to the system, if it is much.
+    /// Whether a block of ours has more memory than free blocks keep.
+    pub(crate) fn oversized(&self, block: usize) -> bool {
+        self.memory.blocks()[block].committed.load(Ordering::Relaxed) > KEPT // Relaxed: as in `commit`.
+    }
+
+    /// Gives the memory of a block back to the system that is Held by us: it holds no message any more.
     pub(crate) fn trim(&self, block: usize) {
         let committed = &self.memory.blocks()[block].committed;
-        if committed.load(Ordering::Relaxed) <= KEPT {
-            return;
-        }
         let Some(fd) = self.descriptor() else { return };
         // In this order: a block that seems uncommitted is allocated again, one that seems committed is used.
         committed.store(0, Ordering::Relaxed);
+        kp!("block.trim");
         let size = self.memory.geometry.block_size;
         let offset = self.memory.geometry.data_offset() + block * size;
         // If it fails, the memory is kept, and was paid for.
         let _ = sys::release(fd, offset, size);
+        kp!("block.trimmed");
     }
 
     /// Whether this process was forked from the one that attached.
@@ -427,7 +462,9 @@ impl Drop for Attachment {
         }
         let hand = Hand::new(self.me);
         self.memory.leave(&hand, self.kind.block_of);
+        kp!("leave.unmap");
         unmap(&mut self.mapping);
+        kp!("leave.unmapped");
         if self.descriptor().is_some() {
             close(&mut self.fd);
         }

@@ -120,6 +120,7 @@ impl Memory {
                     kp!("ring.wake");
                     // K4.
                     if self.wake(side, k) == 0 {
+                        kp!("ring.surplus");
                         // All older tokens are surplus: their owners are dead, or will see the new seq.
                         // Relaxed on failure: somebody else rang or came.
                         let _ = bell.compare_exchange(rung, wait_word(0, seq(rung)), AcqRel, Relaxed);
@@ -147,6 +148,7 @@ impl Memory {
         }
         kp!("ring_all.wake");
         self.wake(side, u32::MAX);
+        kp!("ring_all.woken");
     }
 
     /// Says that somebody is about to sleep on this side: S1 and S2.
@@ -156,6 +158,7 @@ impl Memory {
         kp!("sleep.announced");
         fence(SeqCst); // S2, against processes that make their own fence.
         let sound = cfg!(loom) || sys::barrier();
+        kp!("sleep.barrier");
         Ticket { seq: seq(w), sound }
     }
 

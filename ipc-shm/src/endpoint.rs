@@ -166,7 +166,12 @@ impl Endpoint {
 
     /// Gives a block of ours back, and tells senders.
     pub(crate) fn return_block(&self, block: usize) {
-        self.attachment.trim(block);
+        if self.attachment.oversized(block) {
+            // Acknowledged before its memory goes: Lent, it would be delivered again if we died in between,
+            // as zeros.
+            self.memory.keep_block(block, self.hand.me);
+            self.attachment.trim(block);
+        }
         self.memory.free_block(block);
         self.told_senders(1);
     }

@@ -18,7 +18,7 @@ pub(crate) struct Hold<'a> {
 #[derive(Clone, Copy)]
 enum Place {
     Block(usize),
-    Slot { pos: u64, skip: usize, len: usize },
+    Slot { pos: u64, skip: usize, len: usize, deliveries: u64 },
 }
 
 impl<'a> Hold<'a> {
@@ -42,8 +42,7 @@ impl<'a> Hold<'a> {
     pub(crate) fn deliveries(&self) -> u64 {
         match self.place {
             Place::Block(block) => self.end.memory.deliveries(block),
-            // A slot has no room to count.
-            Place::Slot { .. } => 1,
+            Place::Slot { deliveries, .. } => deliveries,
         }
     }
 }
@@ -70,6 +69,8 @@ pub(crate) struct Borrower<'a> {
     block_of: BlockOf,
     part: Part,
     pub(crate) held: Option<Hold<'a>>,
+    /// Of an inline message. A slot has no room to count: 2 stands for all but the first.
+    deliveries: u64,
     pub(crate) corrupt: Option<&'static str>,
 }
 
@@ -78,7 +79,7 @@ pub(crate) type Part = fn(Slot<'_>) -> (usize, usize);
 
 impl<'a> Borrower<'a> {
     pub(crate) fn new(end: &'a Endpoint, block_of: BlockOf, part: Part) -> Self {
-        Borrower { end, block_of, part, held: None, corrupt: None }
+        Borrower { end, block_of, part, held: None, deliveries: 1, corrupt: None }
     }
 
     /// A block to move an inline message into.
@@ -108,12 +109,12 @@ impl Sink for Borrower<'_> {
                     to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
                 }
                 memory.set_block_len(block, len);
-                memory.lend_own_block(block, pos, me);
+                memory.lend_own_block(block, pos, me, self.deliveries);
                 (Place::Block(block), After::Free)
             }
             None => {
                 memory.sign_own_reading(pos, me);
-                (Place::Slot { pos, skip, len }, After::Keep)
+                (Place::Slot { pos, skip, len, deliveries: self.deliveries }, After::Keep)
             }
         };
         self.held = Some(Hold { end: self.end, place });
@@ -124,6 +125,11 @@ impl Sink for Borrower<'_> {
         let memory = &self.end.memory;
         own_lines(&memory.block_words(block)[..words(memory.block_len(block))]);
         self.held = Some(Hold { end: self.end, place: Place::Block(block) });
+    }
+
+    /// It may have been lent where it lay, and been acted on.
+    fn redelivered(&mut self) {
+        self.deliveries = 2;
     }
 
     fn corrupt(&mut self, what: &'static str) {

@@ -78,14 +78,22 @@ impl Memory {
     pub(crate) fn fly_block(&self, index: usize, pos: u64) {
         kp!("send.fly");
         self.blocks()[index].state.store(block::in_flight(pos), Release); // Release: as E1.
+        kp!("send.flown");
     }
 
     /// Lends a block of ours to ourselves, as the message `pos` of a slot that we have claimed.
-    pub(crate) fn lend_own_block(&self, index: usize, pos: u64, me: u64) {
-        self.blocks()[index].deliveries.store(1, Relaxed); // Relaxed: as in `set_block_len`.
+    pub(crate) fn lend_own_block(&self, index: usize, pos: u64, me: u64, deliveries: u64) {
+        self.blocks()[index].deliveries.store(deliveries, Relaxed); // Relaxed: as in `set_block_len`.
         kp!("receive.lend_inline");
         self.blocks()[index].state.store(block::lent(pos, me), Release); // Release: as E1.
         kp!("receive.lent_inline");
+    }
+
+    /// Keeps a block of ours, Held or Lent before. If it was lent, this acknowledges its message.
+    pub(crate) fn keep_block(&self, index: usize, me: u64) {
+        kp!("block.keep");
+        self.blocks()[index].state.store(block::held(me), Release); // Release: nothing rides on it.
+        kp!("block.kept");
     }
 
     /// Gives a block of ours back: Held or Lent before. If it was lent, this acknowledges its message.

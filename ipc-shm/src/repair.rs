@@ -25,6 +25,7 @@ impl Memory {
     /// Repairs what `dead` left, if it is dead and nobody else is at it. True if it was repaired.
     pub(crate) fn recover(&self, dead: u64, me: &Hand, leases: &impl Leases, block_of: BlockOf) -> bool {
         let Some(entry) = self.entries().get(dead as usize) else { return false };
+        kp!("recover.lease");
         if !leases.try_repair(dead) {
             return false;
         }
@@ -33,15 +34,18 @@ impl Memory {
         // entry before its life. Acquire: the entry as its owner left it.
         let gone = !leases.alive(dead) && entry.load(Acquire) & entry::USED != 0;
         if gone {
+            kp!("recover.entry");
             entry.store(entry::used(0, 0), Release); // 1. Release: nothing rides on it but the roles.
             kp!("recover.roles");
             let flags = self.settle_membership(true); // 2.
             self.clean(dead); // 3 to 6.
+            kp!("recover.cleaned");
             // 7. Always: a repairer that died may have made orphans and not said so. AcqRel: E6.
             self.orphan_seq().fetch_add(1, AcqRel);
             kp!("recover.orphans");
             self.ring_all(Side::Receivers);
             self.ring_all(Side::Senders);
+            kp!("recover.rung");
             if flags & members::RECEIVERS_GONE != 0 {
                 self.discard(me, block_of); // 8.
             }
@@ -68,6 +72,7 @@ impl Memory {
         if self.members().load(Acquire) & members::RECEIVERS_GONE != 0 {
             self.discard(me, block_of);
         }
+        kp!("leave.clean");
         self.clean(me.me);
         kp!("leave.free");
         entry.store(0, Release); // 9., as in `recover`.
@@ -82,6 +87,7 @@ impl Memory {
         let Some(entry) = self.entries().get(me.me as usize) else { return };
         kp!("leave_role.entry");
         entry.store(roles, Release); // 1.
+        kp!("leave_role.membership");
         if self.settle_membership(false) & members::GONE != 0 {
             self.ring_all(Side::Receivers);
             self.ring_all(Side::Senders);
@@ -89,6 +95,7 @@ impl Memory {
                 self.discard(me, block_of);
             }
         }
+        kp!("leave_role.done");
     }
 
     /// Joins under id `me`, whose entry and leases are ours: `entry` says the roles.
@@ -260,6 +267,7 @@ impl Memory {
             }
         }
         if any {
+            kp!("leave.orphans");
             self.orphan_seq().fetch_add(1, AcqRel); // AcqRel: E6.
             self.ring_all(Side::Receivers);
         }
@@ -271,6 +279,7 @@ impl Memory {
         // Each message once; a peer that scribbles cannot keep us here.
         let most = 2 * self.geometry.capacity + 2 * self.geometry.blocks as u64;
         for _ in 0..most {
+            kp!("discard.next");
             if self.receive(me, 1, &mut nowhere).is_err() {
                 break;
             }
@@ -280,14 +289,24 @@ impl Memory {
     /// Looks at every participant once, and repairs what the dead left. True if anything was repaired.
     pub(crate) fn recover_all(&self, me: &Hand, leases: &impl Leases, block_of: BlockOf) -> bool {
         let mut any = false;
-        for id in 1..self.entries().len() as u64 {
-            // Relaxed: `recover` looks again under the lease.
-            let used = self.entries()[id as usize].load(Relaxed) & entry::USED != 0;
-            if used && id != me.me && !leases.alive(id) {
-                any |= self.recover(id, me, leases, block_of);
-            }
+        for id in self.dead(me.me, leases) {
+            any |= self.recover(id, me, leases, block_of);
         }
         any
+    }
+
+    /// Whether anybody is dead and not repaired yet.
+    pub(crate) fn any_dead(&self, me: u64, leases: &impl Leases) -> bool {
+        self.dead(me, leases).next().is_some()
+    }
+
+    /// Those that are dead and not repaired, at the moment that each is looked at.
+    fn dead<'a>(&'a self, me: u64, leases: &'a impl Leases) -> impl Iterator<Item = u64> + 'a {
+        (1..self.entries().len() as u64).filter(move |id| {
+            // Relaxed: `recover` looks again under the lease.
+            let used = self.entries()[*id as usize].load(Relaxed) & entry::USED != 0;
+            used && *id != me && !leases.alive(*id)
+        })
     }
 }
 

@@ -40,6 +40,7 @@
 //! | its claim to receive | `head` or `Reading` names it | the slot in progress | `Orphan`: delivered to another |
 //! | its freeing | nothing | a free slot | – |
 
+use crate::doorbell::Side;
 use crate::killpoint::kp;
 use crate::layout::{CLOSED, MAX_BATCH, block, claim, count, kind, owner, pos, slot};
 use crate::memory::{Memory, Slot};
@@ -100,6 +101,8 @@ pub(crate) trait Sink {
     fn inline(&mut self, slot: Slot<'_>, pos: u64) -> After;
     /// Takes a block that is lent to us with message `pos` in it; its slot is already free.
     fn block(&mut self, block: usize, pos: u64);
+    /// Told that the message that comes next was another receiver's, which died with it.
+    fn redelivered(&mut self) {}
     /// Told of a slot whose block cannot be: a peer has broken the protocol. The message is dropped.
     fn corrupt(&mut self, what: &'static str);
 }
@@ -225,6 +228,7 @@ impl Memory {
             for i in 0..found {
                 kp!("receive.claimed");
                 if voids >> i & 1 == 1 {
+                    kp!("receive.void");
                     // A CAS, not a store: a signer may have freed it already, and it may be in use again.
                     // Failure Relaxed: nothing is done with it. Release: E2.
                     let freed = slot::free(g.next_lap(q));
@@ -238,6 +242,10 @@ impl Memory {
             }
             // Release: E5, stored only now that all of the claim is given back.
             hand.last.store(q, Release);
+            if voids != 0 {
+                // Room for which the caller, who is told of messages only, wakes nobody.
+                self.ring_all(Side::Senders);
+            }
             if received > 0 {
                 return Ok(received);
             }
@@ -277,6 +285,7 @@ impl Memory {
         found.state.store(block::lent(q, hand.me), Release); // Release: a recoverer sees the message.
         // Relaxed: read by whoever the block is lent to, after the state's Acquire.
         let deliveries = found.deliveries.load(Relaxed).saturating_add(1);
+        kp!("receive.count");
         found.deliveries.store(deliveries, Relaxed);
         kp!("receive.lent");
         from.state.store(freed, Release); // Release: E2.
@@ -358,28 +367,23 @@ impl Memory {
         let g = &self.geometry;
         for _ in 0..MOST_TRIES {
             let seq = self.orphan_seq().load(Acquire); // Acquire: E6.
-            // Loaded before the slots: every orphan of now lies behind it, so ages compare.
-            let head = pos(self.head().load(Acquire)); // Acquire: E3.
-            let age = |p: u64| g.distance(p, head);
-            let mut oldest: Option<(u64, Found)> = None;
-            let mut older = |p: u64, found: Found| {
-                if oldest.as_ref().is_none_or(|(q, _)| age(*q) < age(p)) {
-                    oldest = Some((p, found));
-                }
-            };
+            let mut orphans = Vec::new();
             for index in 0..g.capacity as usize {
                 let state = self.slot_at(index).state.load(Acquire); // Acquire: E1, E4.
                 let p = pos(state);
                 if state == slot::orphan(p) && g.index(p) == index {
-                    older(p, Found::Slot);
+                    orphans.push((p, Found::Slot));
                 }
             }
             for (index, found) in self.blocks().iter().enumerate() {
                 let state = found.state.load(Acquire); // Acquire: as E4.
                 if state == block::lost(pos(state)) {
-                    older(pos(state), Found::Block(index));
+                    orphans.push((pos(state), Found::Block(index)));
                 }
             }
+            // Loaded after the scan: all that was found lies behind it, so ages compare.
+            let head = pos(self.head().load(Acquire)); // Acquire: E3.
+            let oldest = orphans.into_iter().max_by_key(|(p, _)| g.distance(*p, head));
             let Some((p, found)) = oldest else {
                 // Relaxed: a hint of this handle.
                 hand.orphans_seen.store(seq, Relaxed);
@@ -392,6 +396,7 @@ impl Memory {
                     // AcqRel: E4. Failure: another adopted it; look again.
                     if self.state(p).compare_exchange(from, to, AcqRel, Relaxed).is_ok() {
                         kp!("adopt.adopted");
+                        sink.redelivered();
                         self.take(hand, self.slot(p), p, sink);
                         return true;
                     }
@@ -405,6 +410,7 @@ impl Memory {
                         // Relaxed: as in `take_block`.
                         let deliveries = lost.deliveries.load(Relaxed).saturating_add(1);
                         lost.deliveries.store(deliveries, Relaxed);
+                        kp!("adopt.counted");
                         sink.block(index, p);
                         return true;
                     }

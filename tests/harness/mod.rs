@@ -8,12 +8,19 @@ use std::time::Duration;
 pub(crate) struct Watchdog(#[allow(dead_code, reason = "dropping it is what it is for")] Sender<()>);
 
 /// Bounds the calling test to 30 seconds.
+#[allow(dead_code, reason = "not every test binary uses both")]
 pub(crate) fn watchdog() -> Watchdog {
+    watchdog_of(Duration::from_secs(30))
+}
+
+/// Bounds the calling test to `limit`.
+#[allow(dead_code, reason = "not every test binary uses both")]
+pub(crate) fn watchdog_of(limit: Duration) -> Watchdog {
     let name = thread::current().name().unwrap_or("?").to_owned();
     let (sender, receiver) = channel();
     thread::spawn(move || {
-        if receiver.recv_timeout(Duration::from_secs(30)) == Err(RecvTimeoutError::Timeout) {
-            eprintln!("watchdog: {name} did not end within 30 s");
+        if receiver.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+            eprintln!("watchdog: {name} did not end within {limit:?}");
             std::process::abort();
         }
     });

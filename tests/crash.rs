@@ -1,0 +1,21 @@
+//! kill -9, again and again: what the survivors get, what they do not get, and how soon they know.
+//!
+//! `CRASH_KILLS` says how many processes the random tests kill; with `--cfg killpoints` processes also die
+//! at each named point of the library's sources in turn.
+#![cfg(target_os = "linux")]
+
+mod harness;
+
+#[path = "crash/flavour.rs"]
+mod flavour;
+#[path = "crash/message.rs"]
+mod message;
+#[path = "crash/oracle.rs"]
+mod oracle;
+#[path = "crash/roles.rs"]
+mod roles;
+#[path = "crash/support.rs"]
+mod support;
+
+#[path = "crash/random.rs"]
+mod random;

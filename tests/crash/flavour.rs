@@ -1,0 +1,133 @@
+//! The kinds of channel under test, with what a child does to their ends.
+
+use std::io;
+use std::time::Duration;
+
+use ipc_shm::{Builder, RecvError, RecvTimeoutError, SendTimeoutError, TryRecvError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::message::{Message, Text};
+
+/// A kind of channel. Its ends are those of the library.
+pub(crate) trait Flavour: 'static {
+    type M: Message;
+    type Tx: Serialize + DeserializeOwned + Clone + 'static;
+    type Rx: Serialize + DeserializeOwned + Clone + 'static;
+
+    fn make(capacity: usize) -> io::Result<(Self::Tx, Self::Rx)>;
+
+    /// Without a timeout, waits as long as it takes.
+    fn send(tx: &Self::Tx, m: Self::M, timeout: Option<Duration>) -> Result<(), SendTimeoutError<Self::M>>;
+    /// Sends all, or says how many were sent.
+    fn send_many(tx: &Self::Tx, messages: Vec<Self::M>) -> Result<usize, usize>;
+    /// Sends a loan, if this kind has loans. False: disconnected.
+    fn send_loan(tx: &Self::Tx, m: Self::M) -> bool;
+
+    fn recv(rx: &Self::Rx) -> Result<Self::M, RecvError>;
+    fn try_recv(rx: &Self::Rx) -> Result<Self::M, TryRecvError>;
+    fn recv_timeout(rx: &Self::Rx, timeout: Duration) -> Result<Self::M, RecvTimeoutError>;
+    fn recv_many(rx: &Self::Rx, into: &mut Vec<Self::M>, most: usize) -> Result<usize, RecvError>;
+    /// Calls `f` with a message that is lent, and its delivery count; then acknowledges it.
+    fn recv_ref(rx: &Self::Rx, f: impl FnOnce(&Self::M, u64)) -> Result<(), RecvError>;
+    /// Calls `f` while `n` guards are held, one for each message that `next` made sure is there.
+    fn hold(rx: &Self::Rx, n: usize, next: impl FnMut(), f: impl FnOnce());
+
+    /// Messages in the channel.
+    fn len(rx: &Self::Rx) -> usize;
+}
+
+macro_rules! flavour {
+    ($(#[$doc:meta])* $Name:ident, $M:ty, $Tx:ty, $Rx:ty, $make:ident, $loan:expr) => {
+        $(#[$doc])*
+        pub(crate) struct $Name;
+
+        impl Flavour for $Name {
+            type M = $M;
+            type Tx = $Tx;
+            type Rx = $Rx;
+
+            fn make(capacity: usize) -> io::Result<(Self::Tx, Self::Rx)> {
+                // No more address space than needed: a limit on it is no reason to fail.
+                Builder::new(capacity).max_message(1 << 16).$make::<$M>()
+            }
+            fn send(tx: &Self::Tx, m: $M, timeout: Option<Duration>) -> Result<(), SendTimeoutError<$M>> {
+                tx.send_timeout(m, timeout.unwrap_or(Duration::MAX))
+            }
+            fn send_many(tx: &Self::Tx, messages: Vec<$M>) -> Result<usize, usize> {
+                tx.send_many(messages).map_err(|error| error.sent)
+            }
+            fn send_loan(tx: &Self::Tx, m: $M) -> bool {
+                $loan(tx, m)
+            }
+            fn recv(rx: &Self::Rx) -> Result<$M, RecvError> {
+                rx.recv()
+            }
+            fn try_recv(rx: &Self::Rx) -> Result<$M, TryRecvError> {
+                rx.try_recv()
+            }
+            fn recv_timeout(rx: &Self::Rx, timeout: Duration) -> Result<$M, RecvTimeoutError> {
+                rx.recv_timeout(timeout)
+            }
+            fn recv_many(rx: &Self::Rx, into: &mut Vec<$M>, most: usize) -> Result<usize, RecvError> {
+                rx.recv_many(into, most)
+            }
+            fn recv_ref(rx: &Self::Rx, f: impl FnOnce(&$M, u64)) -> Result<(), RecvError> {
+                let lent = rx.recv_ref()?;
+                f(&lent, lent.deliveries());
+                Ok(())
+            }
+            fn hold(rx: &Self::Rx, n: usize, mut next: impl FnMut(), f: impl FnOnce()) {
+                let mut guards = Vec::new();
+                for _ in 0..n {
+                    next();
+                    guards.push(rx.recv_ref().unwrap());
+                }
+                f();
+            }
+            fn len(rx: &Self::Rx) -> usize {
+                rx.len()
+            }
+        }
+    };
+}
+
+flavour!(
+    /// Any serde type: messages in slots and in blocks, mixed.
+    Mixed,
+    Text,
+    ipc_shm::Sender<Text>,
+    ipc_shm::Receiver<Text>,
+    typed,
+    |tx: &ipc_shm::Sender<Text>, m| tx.send(m).is_ok()
+);
+
+/// Sends plain data by a loan.
+fn loaned<const N: usize>(tx: &ipc_shm::pod::Sender<[u64; N]>, m: [u64; N]) -> bool
+where
+    [u64; N]: ipc_shm::pod::Plain,
+{
+    let Ok(mut loan) = tx.loan() else { return false };
+    *loan = m;
+    loan.send().is_ok()
+}
+
+flavour!(
+    /// Plain data in slots.
+    Small,
+    [u64; 6],
+    ipc_shm::pod::Sender<[u64; 6]>,
+    ipc_shm::pod::Receiver<[u64; 6]>,
+    pod,
+    loaned
+);
+
+flavour!(
+    /// Plain data in blocks.
+    Large,
+    [u64; 200],
+    ipc_shm::pod::Sender<[u64; 200]>,
+    ipc_shm::pod::Receiver<[u64; 200]>,
+    pod,
+    loaned
+);

@@ -1,0 +1,243 @@
+//! Random kills: senders and receivers die at any moment, several at once, and are started again.
+//!
+//! faults 1-3, 6-9, 12-16 as far as chance finds them; `points.rs` goes there on purpose.
+
+use std::cell::Cell;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use multiprocess::JoinHandle;
+use multiprocess::process::Builder;
+
+use crate::flavour::{Flavour, Large, Mixed, Small};
+use crate::harness::watchdog_of;
+use crate::message::Message;
+use crate::oracle::{Chronicle, Past};
+use crate::roles::{How, Life, receive, record, send};
+use crate::support::{Counter, Dice, Leaks, Log, Scratch, alone};
+
+/// How many processes all of these tests together kill: `CRASH_KILLS`; without it 2000, or 300 in debug.
+fn kills() -> u64 {
+    let default = if cfg!(debug_assertions) { 300 } else { 2000 };
+    std::env::var("CRASH_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(default)
+}
+
+/// The kills are shared by so many tests.
+const TESTS: u64 = 5;
+
+/// Blocks that a channel has beyond its capacity.
+const SPARE: usize = 16;
+
+struct Child {
+    process: JoinHandle<()>,
+    life: Life,
+    sends: bool,
+}
+
+/// A channel with everybody on it. Its own ends keep it connected, and are there to start children with.
+struct Town<F: Flavour> {
+    capacity: usize,
+    tx: F::Tx,
+    rx: F::Rx,
+    scratch: Scratch,
+    dice: Dice,
+    children: Vec<Child>,
+    past: Chronicle,
+    born: u64,
+}
+
+impl<F: Flavour> Town<F> {
+    fn new(capacity: usize, seed: u64) -> Self {
+        let (tx, rx) = F::make(capacity).unwrap();
+        let scratch = Scratch::new();
+        let (dice, children, past) = (Dice::new(seed), Vec::new(), Chronicle::default());
+        Town { capacity, tx, rx, scratch, dice, children, past, born: 0 }
+    }
+
+    fn life(&mut self) -> Life {
+        self.born += 1;
+        let how = How::ALL[self.dice.below(How::ALL.len() as u64) as usize];
+        Life { number: self.born, directory: self.scratch.path().to_owned(), how }
+    }
+
+    fn start(&mut self, sends: bool) {
+        let life = self.life();
+        let builder = Builder::new().kill_on_drop(true).stdout(Stdio::null());
+        let process = if sends {
+            builder.spawn(send::<F>, (self.tx.clone(), life.clone()))
+        } else {
+            builder.spawn(receive::<F>, (self.rx.clone(), life.clone()))
+        };
+        self.children.push(Child { process: process.unwrap(), life, sends });
+    }
+
+    fn bury(&mut self, child: Child, killed: bool) {
+        let ended = child.process.join();
+        assert_eq!(ended.is_ok(), !killed, "{:?}", ended.err());
+        let past = Past { life: child.life, killed };
+        if child.sends { self.past.senders.push(past) } else { self.past.receivers.push(past) }
+    }
+
+    /// Messages that the living have received.
+    fn progress(&self) -> u64 {
+        let receivers = self.children.iter().filter(|child| !child.sends);
+        receivers.map(|child| Log::count(&child.life.received())).sum()
+    }
+
+    /// Kills one, or two or three at once, when some messages have gone through; starts others instead.
+    fn strike(&mut self) -> u64 {
+        let messages = self.dice.below(400);
+        let (before, since) = (self.progress(), Instant::now());
+        // In messages, not in time; but the moments in which nothing moves are worth a kill, too.
+        while self.progress() < before + messages && since.elapsed() < Duration::from_millis(2) {
+            std::hint::spin_loop();
+        }
+        let victims = match self.dice.below(8) {
+            0 => 2,
+            1 => 3,
+            _ => 1,
+        };
+        let mut struck = Vec::new();
+        for _ in 0..victims {
+            let i = self.dice.below(self.children.len() as u64) as usize;
+            let victim = self.children.swap_remove(i);
+            victim.process.kill().unwrap();
+            struck.push(victim);
+        }
+        for victim in struck {
+            let sends = victim.sends;
+            // Started before the body is cold, half of the time.
+            if self.dice.below(2) == 0 {
+                self.start(sends);
+                self.bury(victim, true);
+            } else {
+                self.bury(victim, true);
+                self.start(sends);
+            }
+        }
+        victims
+    }
+
+    /// Ends everybody, takes what is left, and looks whether all is free.
+    fn end(mut self) -> (Chronicle, Scratch) {
+        Counter::open(&self.life().stop()).set(1);
+        let (senders, receivers): (Vec<_>, Vec<_>) = self.children.drain(..).partition(|child| child.sends);
+        for child in senders {
+            self.bury(child, false);
+        }
+        for child in &receivers {
+            child.process.kill().unwrap();
+        }
+        for child in receivers {
+            self.bury(child, true);
+        }
+        self.drain();
+        self.all_blocks_are_free();
+        // Two more of each live to see the end.
+        self.start(false);
+        self.start(false);
+        let Town { tx, rx, scratch, children, mut past, .. } = self;
+        drop(tx);
+        for child in children {
+            child.process.join().expect("disconnected");
+            past.receivers.push(Past { life: child.life, killed: false });
+        }
+        assert!(F::recv(&rx).is_err(), "no sender is left");
+        drop(rx);
+        (past, scratch)
+    }
+
+    /// Receives all that is there, what the dead had taken included.
+    fn drain(&mut self) {
+        let mut life = self.life();
+        life.how = How::Recv;
+        let mut log = Log::append(&life.received());
+        while let Ok(message) = F::recv_timeout(&self.rx, Duration::from_millis(20)) {
+            log.write(&[record(&message, 0)]);
+        }
+        self.past.receivers.push(Past { life, killed: false });
+    }
+
+    /// Each block can be had: so many messages are lent, and so many more are sent.
+    fn all_blocks_are_free(&mut self) {
+        let number = self.life().number;
+        let next = Cell::new(0);
+        let send = || {
+            let seq = (next.get()..).find(|seq| F::M::takes_block(number, *seq)).unwrap();
+            next.set(seq + 1);
+            F::send(&self.tx, F::M::new(number, seq), Some(Duration::ZERO)).expect("a block is free");
+        };
+        F::hold(&self.rx, SPARE, send, || (0..self.capacity).for_each(|_| send()));
+        while F::try_recv(&self.rx).is_ok() {}
+        assert_eq!(F::len(&self.rx), 0);
+    }
+}
+
+fn kill_and_judge<F: Flavour>(capacity: usize) {
+    let _alone = alone();
+    let _watchdog = watchdog_of(Duration::from_secs(120));
+    let began = Instant::now();
+    let before = Leaks::count();
+    let seed = u64::from(std::process::id()) << 8 | capacity as u64;
+    let kills = kills().div_ceil(TESTS);
+    let mut town = Town::<F>::new(capacity, seed);
+    for sends in [true, true, false, false, false] {
+        town.start(sends);
+    }
+    let (mut killed, mut changes) = (0, 0);
+    while killed < kills {
+        killed += town.strike();
+        // 2 to 4 of each.
+        if killed / 100 > changes {
+            changes = killed / 100;
+            town.start(changes % 2 == 0);
+            let extra = town.children.len() > 7;
+            if extra {
+                let child = town.children.remove(0);
+                child.process.kill().unwrap();
+                let sends = child.sends;
+                town.bury(child, true);
+                let left = town.children.iter().filter(|child| child.sends == sends).count();
+                if left < 2 {
+                    town.start(sends);
+                }
+            }
+        }
+    }
+    let (past, scratch) = town.end();
+    let verdict = past.judge();
+    println!("capacity {capacity}: {killed} kills in {:?}, seed {seed}: {verdict:?}", began.elapsed());
+    drop(scratch);
+    assert_eq!(Leaks::count(), before);
+}
+
+// faults 1-3, 6-8, 12-16.
+#[test]
+fn random_kills_mixed_sizes_capacity_1() {
+    multiprocess::init();
+    kill_and_judge::<Mixed>(1);
+}
+
+#[test]
+fn random_kills_mixed_sizes_capacity_3() {
+    multiprocess::init();
+    kill_and_judge::<Mixed>(3);
+}
+
+#[test]
+fn random_kills_mixed_sizes_capacity_64() {
+    multiprocess::init();
+    kill_and_judge::<Mixed>(64);
+}
+
+#[test]
+fn random_kills_plain_data_in_slots() {
+    multiprocess::init();
+    kill_and_judge::<Small>(3);
+}
+
+#[test]
+fn random_kills_plain_data_in_blocks() {
+    multiprocess::init();
+    kill_and_judge::<Large>(3);
+}

@@ -1,0 +1,149 @@
+//! What the children do: send, or receive, and write down what they have done until they are killed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipc_shm::{RecvError, RecvTimeoutError, SendTimeoutError, TryRecvError};
+use serde::{Deserialize, Serialize};
+
+use crate::flavour::Flavour;
+use crate::message::Message;
+use crate::support::{Counter, Dice, Log, Record};
+
+/// How a receiver receives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum How {
+    Recv,
+    Poll,
+    Timeout,
+    Many(usize),
+    /// With guards, held for so many turns of an idle loop at most, and written down before they are dropped.
+    Ref(u64),
+}
+
+impl How {
+    pub(crate) const ALL: [How; 7] =
+        [How::Recv, How::Poll, How::Timeout, How::Many(8), How::Many(63), How::Ref(0), How::Ref(3000)];
+
+    /// What a receiver that is killed may have taken and not written down.
+    pub(crate) fn batch(self) -> u64 {
+        match self {
+            How::Recv | How::Poll | How::Timeout => 1,
+            How::Many(most) => most as u64,
+            How::Ref(_) => 0,
+        }
+    }
+}
+
+/// The largest batch that a sender sends.
+pub(crate) const SENT_AT_ONCE: u64 = 9;
+
+/// One life of a child.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Life {
+    pub(crate) number: u64,
+    pub(crate) directory: PathBuf,
+    pub(crate) how: How,
+}
+
+impl Life {
+    /// How many messages this sender has certainly sent.
+    pub(crate) fn sent(&self) -> PathBuf {
+        self.directory.join(format!("sent-{}", self.number))
+    }
+    /// What this receiver received.
+    pub(crate) fn received(&self) -> PathBuf {
+        self.directory.join(format!("received-{}", self.number))
+    }
+    /// Not 0: senders end.
+    pub(crate) fn stop(&self) -> PathBuf {
+        self.directory.join("stop")
+    }
+}
+
+/// Sends numbered messages, one by one, in batches, by loans and with deadlines, until told to stop.
+pub(crate) fn send<F: Flavour>((tx, life): (F::Tx, Life)) {
+    let (sent, stop) = (Counter::open(&life.sent()), Counter::open(&life.stop()));
+    let mut dice = Dice::new(life.number);
+    let mut next = 0;
+    while stop.get() == 0 {
+        match dice.below(8) {
+            0 => {
+                let many = 1 + dice.below(SENT_AT_ONCE);
+                let batch = (next..next + many).map(|seq| F::M::new(life.number, seq)).collect();
+                F::send_many(&tx, batch).expect("the parent keeps a receiver");
+                next += many;
+            }
+            1 => {
+                assert!(F::send_loan(&tx, F::M::new(life.number, next)), "the parent keeps a receiver");
+                next += 1;
+            }
+            2 => {
+                let patience = Duration::from_micros(dice.below(300));
+                match F::send(&tx, F::M::new(life.number, next), Some(patience)) {
+                    Ok(()) => next += 1,
+                    Err(SendTimeoutError::Timeout(message)) => assert!(message.intact()),
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            _ => {
+                F::send(&tx, F::M::new(life.number, next), None).expect("the parent keeps a receiver");
+                next += 1;
+            }
+        }
+        sent.set(next);
+    }
+}
+
+pub(crate) fn record(message: &impl Message, deliveries: u64) -> Record {
+    Record { sender: message.sender(), seq: message.seq(), deliveries, intact: u64::from(message.intact()) }
+}
+
+/// Receives and writes down until disconnected.
+pub(crate) fn receive<F: Flavour>((rx, life): (F::Rx, Life)) {
+    let mut log = Log::append(&life.received());
+    let mut dice = Dice::new(life.number);
+    let mut messages = Vec::new();
+    loop {
+        match life.how {
+            How::Recv => match F::recv(&rx) {
+                Ok(message) => log.write(&[record(&message, 0)]),
+                Err(RecvError::Disconnected) => return,
+                Err(error) => panic!("{error}"),
+            },
+            How::Poll => match F::try_recv(&rx) {
+                Ok(message) => log.write(&[record(&message, 0)]),
+                Err(TryRecvError::Empty) => std::thread::yield_now(),
+                Err(TryRecvError::Disconnected) => return,
+                Err(error) => panic!("{error}"),
+            },
+            How::Timeout => match F::recv_timeout(&rx, Duration::from_micros(dice.below(500))) {
+                Ok(message) => log.write(&[record(&message, 0)]),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(error) => panic!("{error}"),
+            },
+            How::Many(most) => match F::recv_many(&rx, &mut messages, most) {
+                Ok(_) => {
+                    let records: Vec<_> = messages.drain(..).map(|message| record(&message, 0)).collect();
+                    log.write(&records);
+                }
+                Err(RecvError::Disconnected) => return,
+                Err(error) => panic!("{error}"),
+            },
+            How::Ref(turns) => {
+                let turns = dice.below(turns + 1);
+                let received = F::recv_ref(&rx, |message, deliveries| {
+                    (0..turns / 2).for_each(|_| std::hint::spin_loop());
+                    log.write(&[record(message, deliveries)]);
+                    (0..turns / 2).for_each(|_| std::hint::spin_loop());
+                });
+                match received {
+                    Ok(()) => {}
+                    Err(RecvError::Disconnected) => return,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Files that survive kill -9, dice, and what a test can count of its own process.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// These tests count descriptors and measure times: one at a time. Taken before the watchdog is started.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Dice: xorshift64*, <https://doi.org/10.1145/2845077>.
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// Below `n`.
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % n
+    }
+}
+
+/// A directory of this test, removed when dropped.
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("multiprocess-crash-{}-{next}", std::process::id()));
+        fs::create_dir(&path).unwrap();
+        Scratch(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // A test that failed leaves its files to be looked at.
+        if !std::thread::panicking() {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+}
+
+/// A number in a file: written by one process, read by others, kept when the writer dies.
+pub(crate) struct Counter(File);
+
+impl Counter {
+    pub(crate) fn open(path: &Path) -> Self {
+        Counter(OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path).unwrap())
+    }
+
+    pub(crate) fn set(&self, value: u64) {
+        // One write of eight bytes at offset 0 is never half done.
+        self.0.write_all_at(&value.to_le_bytes(), 0).unwrap();
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        let mut bytes = [0; 8];
+        match self.0.read_at(&mut bytes, 0).unwrap() {
+            8 => u64::from_le_bytes(bytes),
+            _ => 0,
+        }
+    }
+}
+
+/// What a receiver writes down of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) sender: u64,
+    pub(crate) seq: u64,
+    /// Delivery count; 0 from calls that do not tell it.
+    pub(crate) deliveries: u64,
+    pub(crate) intact: u64,
+}
+
+const RECORD: usize = 32;
+
+/// Records in a file, appended by one process with one write each.
+pub(crate) struct Log(File);
+
+impl Log {
+    pub(crate) fn append(path: &Path) -> Self {
+        Log(OpenOptions::new().create(true).append(true).open(path).unwrap())
+    }
+
+    pub(crate) fn write(&mut self, records: &[Record]) {
+        let mut bytes = Vec::with_capacity(records.len() * RECORD);
+        for r in records {
+            for word in [r.sender, r.seq, r.deliveries, r.intact] {
+                bytes.extend_from_slice(&word.to_le_bytes());
+            }
+        }
+        // A record never crosses a page, so a killed writer leaves whole ones.
+        self.0.write_all(&bytes).unwrap();
+    }
+
+    pub(crate) fn read(path: &Path) -> Vec<Record> {
+        let bytes = fs::read(path).unwrap_or_default();
+        assert_eq!(bytes.len() % RECORD, 0, "a log is cut");
+        let words: Vec<u64> =
+            bytes.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect();
+        let record = |w: &[u64]| Record { sender: w[0], seq: w[1], deliveries: w[2], intact: w[3] };
+        words.chunks_exact(4).map(record).collect()
+    }
+
+    /// How many records a log has.
+    pub(crate) fn count(path: &Path) -> u64 {
+        fs::metadata(path).map_or(0, |data| data.len() / RECORD as u64)
+    }
+}
+
+/// What could leak: descriptors, mappings of segments, names in shared memory.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Leaks {
+    descriptors: usize,
+    segments: usize,
+    names: Vec<String>,
+}
+
+impl Leaks {
+    pub(crate) fn count() -> Self {
+        let maps = fs::read_to_string("/proc/self/maps").unwrap();
+        let mut names: Vec<String> = fs::read_dir("/dev/shm")
+            .map(|dir| dir.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+            .unwrap_or_default();
+        names.retain(|name| name.contains("multiprocess"));
+        names.sort();
+        Leaks {
+            descriptors: fs::read_dir("/proc/self/fd").unwrap().count(),
+            segments: maps.lines().filter(|line| line.contains("multiprocess-channel")).count(),
+            names,
+        }
+    }
+}
