@@ -138,16 +138,19 @@ impl Builder {
         };
         let name = self.name.clone();
         let kill_on_drop = self.kill_on_drop;
-        let start = || {
+        let start = move || {
             child::check_passed()?;
             running::reap_detached();
             let entry = Entry::new(f)?;
             let (bytes, handles) = handle::collect(|| postcard::to_stdvec(&args));
+            // Now, not when the child already runs: what it sees of its channels does not depend on how soon
+            // this process goes on.
+            drop(args);
             let bytes = bytes.map_err(|error| {
                 let text = format!("the arguments do not encode: {}", handle::explain(error));
                 io::Error::new(io::ErrorKind::InvalidInput, text)
             })?;
-            self.start(&Call { entry }, &bytes, &handles)
+            self.start(&Call { entry }, &bytes, handles)
         };
         let (running, stdout, stderr) =
             start().map_err(|error| io::Error::new(error.kind(), format!("{label}: {error}")))?;
@@ -158,7 +161,7 @@ impl Builder {
         mut self,
         call: &Call,
         args: &[u8],
-        handles: &[OsHandle],
+        handles: Vec<OsHandle>,
     ) -> io::Result<(Running, Option<ChildStdout>, Option<ChildStderr>)> {
         let context = |what: &'static str| {
             move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"))
@@ -191,14 +194,16 @@ fn hand_over(
     running: &mut Running,
     call: &Call,
     args: &[u8],
-    handles: &[OsHandle],
+    handles: Vec<OsHandle>,
     patience: Duration,
 ) -> io::Result<()> {
     let call = postcard::to_stdvec(call).map_err(io::Error::other)?;
     expect(running, protocol::HELLO, Step::Init, patience)?;
     let sent = running
         .send(protocol::CALL, &call, &[], patience)
-        .and_then(|()| running.send(protocol::ARGUMENTS, args, handles, patience));
+        .and_then(|()| running.send(protocol::ARGUMENTS, args, &handles, patience));
+    // On their way, or with the child: they count as its own.
+    drop(handles);
     match sent {
         Ok(()) => expect(running, protocol::READY, Step::Arguments, patience),
         // A child that stopped listening may have said why.
