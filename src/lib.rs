@@ -1,4 +1,37 @@
 //! Channels between processes that feel like channels between threads, and survive kill -9.
+//!
+//! ```no_run
+//! use multiprocess::{Receiver, Sender};
+//!
+//! fn shout((texts, shouts): (Receiver<String>, Sender<String>)) {
+//!     for text in texts {
+//!         shouts.send(text.to_uppercase()).expect("the parent listens");
+//!     }
+//! }
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     multiprocess::init(); // A child process turns into its function here.
+//!     let (texts, for_child) = multiprocess::bounded(16)?;
+//!     let (from_child, shouts) = multiprocess::bounded(16)?;
+//!     let child = multiprocess::spawn(shout, (for_child, from_child))?;
+//!     texts.send("hello".to_owned())?;
+//!     drop(texts); // The child's loop ends when the last sender is gone.
+//!     assert_eq!(shouts.recv()?, "HELLO");
+//!     Ok(child.join()?)
+//! }
+//! ```
+//!
+//! - [`Sender`] and [`Receiver`]: one pair of types, whatever the route, with crossbeam-channel's methods.
+//! - [`bounded`]: through shared memory, the default route; [`shm`] has it and the statically typed channels,
+//!   [`thread`] the same between threads, [`Route`] the choice at run time.
+//! - [`init`], [`spawn`], [`JoinHandle`], [`process`]: processes as easily as threads.
+//! - Errors are crossbeam's, with one more answer on each side: [`Unsendable`] and [`Unreadable`].
+//!
+//! # When a process dies
+//!
+//! Death counts as dropping every end. What a process had sent is there; what it was receiving goes to
+//! another receiver; who waits for it is told. `DESIGN.md` has a table
+//! of where a process can die, and what the others see.
 
 #![deny(unsafe_code)]
 
@@ -16,3 +49,8 @@ pub use shm::bounded;
 pub type Sender<T> = ipc_core::Sender<T, Any>;
 /// The receiving end of a channel, whatever its route.
 pub type Receiver<T> = ipc_core::Receiver<T, Any>;
+
+// The README's program is compiled and run with the doctests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,13 +1,14 @@
 //! Channels through shared memory, between any processes: the same pair of types as the other routes.
 //!
-//! For plain data, and for the last nanosecond, [`pod`] and the statically typed [`ipc_shm`] are here too.
+//! For plain data, and for the last nanosecond, the statically typed channels of [`ipc_shm`] are here too:
+//! [`pod`], [`slice`], [`bytes`].
 
 use std::io;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use ipc_shm::{Builder, pod};
+pub use ipc_shm::{Builder, bytes, pod, slice};
 
 use crate::any::{AnyRx, AnyTx};
 use crate::{Receiver, Sender};

@@ -11,6 +11,7 @@ use crate::endpoint::Endpoint;
 use crate::ends::{Codec, Rx, Tx};
 use crate::layout::{Geometry, LINE, MAX_PARTICIPANTS, PAGE};
 use crate::pod::{self, Plain, Pod};
+use crate::slice;
 use crate::typed::Typed;
 
 /// Makes channels in shared memory.
@@ -83,10 +84,26 @@ impl Builder {
     pub fn typed<T: Serialize + DeserializeOwned>(
         &self,
     ) -> io::Result<(Sender<T, Typed>, Receiver<T, Typed>)> {
+        let (stride, blocks, largest) = self.any_length();
+        self.make(stride, blocks, largest)
+    }
+
+    /// Makes a channel of slices of plain data; see [`slice`](crate::slice).
+    ///
+    /// # Errors
+    ///
+    /// As [`typed`](Builder::typed).
+    pub fn slices<E: Plain>(&self) -> io::Result<(slice::Sender<E>, slice::Receiver<E>)> {
+        let (stride, blocks, largest) = self.any_length();
+        self.make(stride, blocks, largest)
+    }
+
+    /// Stride, blocks and largest message of a channel whose messages have any length.
+    fn any_length(&self) -> (Option<usize>, usize, usize) {
         let stride = self.inline.checked_add(16).and_then(|bytes| bytes.checked_next_multiple_of(LINE));
         let blocks = self.capacity.saturating_add(SPARE_BLOCKS);
         let largest = self.max_message.unwrap_or_else(|| (SPACE / blocks).clamp(LEAST_MESSAGE, MOST_MESSAGE));
-        self.make(stride, blocks, largest)
+        (stride, blocks, largest)
     }
 
     /// Makes a channel of plain data.

@@ -22,6 +22,11 @@ enum Place {
 }
 
 impl<'a> Hold<'a> {
+    /// A block that is lent to us.
+    pub(crate) fn of_block(end: &'a Endpoint, block: usize) -> Hold<'a> {
+        Hold { end, place: Place::Block(block) }
+    }
+
     /// Where the message lies: at least as many words as it has bytes.
     pub(crate) fn words(&self) -> &'a [AtomicU64] {
         match self.place {

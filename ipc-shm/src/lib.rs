@@ -1,5 +1,36 @@
 //! Channels in shared memory, between processes: crossbeam-channel's API, at the speed of threads, and
 //! kill -9 of any process at any instruction is an ordinary event.
+//!
+//! ```
+//! let (tx, rx) = ipc_shm::bounded::<(u32, String)>(64)?;
+//! tx.send((1, "hello".to_owned()))?;
+//! assert_eq!(rx.recv()?, (1, "hello".to_owned()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! An end goes to another process in the arguments of `multiprocess::spawn`: it is `Serialize`, and its
+//! descriptor travels with the message ([`ipc_core::handle`]).
+//!
+//! - [`bounded`]: messages of any serde type. [`pod`]: plain data, copied as it lies, or lent in place.
+//!   [`slice`]: slices of plain data of any length, copied or lent; [`bytes`] is that for `u8`.
+//! - [`Builder`]: how large messages may be, and how many processes may attach.
+//! - What is here is statically typed; `multiprocess` has one pair of types for every route.
+//!
+//! Not for processes that do not trust each other: a peer that writes garbage gets nobody more than an error
+//! ([`Unreadable`](Unreadable::Corrupt)), but it can break the channel. Not between machines.
+//!
+//! # When a process dies
+//!
+//! What it had sent is there. What it was sending is not, or whole. What it was receiving, or had borrowed
+//! by `recv_ref`, goes to another receiver. Whoever waits for it is told within 50 ms. The segment goes with
+//! the last process that uses it; no name is left, because it has none.
+//!
+//! # How it works
+//!
+//! `layout` says what every byte is; `memory` where it lies; `ring` is the queue, `pool` its large messages,
+//! `doorbell` sleeping and waking, `lease` how the kernel tells who is alive, `repair` what is done for the
+//! dead. On top, `attachment` is a process' part, `endpoint` a handle's, and `typed`, `pod` and `slice` say how
+//! messages lie.
 
 #![cfg_attr(loom, allow(dead_code))] // A model uses a part.
 
@@ -27,10 +58,36 @@ pub mod model;
 #[cfg(not(loom))]
 mod pace;
 #[cfg(not(loom))]
+mod parcel;
+#[cfg(not(loom))]
+pub mod bytes {
+    //! Channels of bytes: [`slice`](crate::slice) for `u8`.
+
+    use std::io;
+
+    pub use crate::slice::Slices;
+
+    /// The sending end of a channel of bytes.
+    pub type Sender = crate::slice::Sender<u8>;
+    /// The receiving end of a channel of bytes.
+    pub type Receiver = crate::slice::Receiver<u8>;
+
+    /// Makes a channel of bytes with room for `capacity` messages of any length.
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::slices`](crate::Builder::slices).
+    pub fn bounded(capacity: usize) -> io::Result<(Sender, Receiver)> {
+        crate::slice::bounded(capacity)
+    }
+}
+#[cfg(not(loom))]
 pub mod pod;
 mod pool;
 mod repair;
 mod ring;
+#[cfg(not(loom))]
+pub mod slice;
 mod sync;
 mod sys;
 #[cfg(not(loom))]

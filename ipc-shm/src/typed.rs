@@ -3,7 +3,6 @@
 //! A message is encoded once, before anything is claimed for it, and decoded after its place is given back:
 //! no code of the user's runs while another process could be waiting for it.
 
-use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::ops::{Deref, DerefMut};
@@ -11,7 +10,7 @@ use std::ops::{Deref, DerefMut};
 use ipc_core::codec;
 use ipc_core::error::{RecvTimeoutError, SendManyError, SendTimeoutError};
 use ipc_core::route::{Borrow, Receive, Transmit};
-use ipc_core::{Patience, Route, Unreadable, Unsendable};
+use ipc_core::{Patience, Route, Unreadable};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -22,9 +21,10 @@ use crate::endpoint::{Endpoint, Failed};
 use crate::ends::{Codec, Rx, Tx};
 use crate::hold::{Borrower, Hold};
 use crate::layout::Fingerprint;
-use crate::memory::{Memory, Slot};
-use crate::ring::{After, Sink};
-use crate::sync::Ordering::Relaxed;
+use crate::parcel::{
+    One, Piece, Pieces, Rest, Scratch, block_of, encoded, inline_limit, part, room, send_boxed, send_bytes,
+    send_run, take_block,
+};
 
 /// The route of serde types through shared memory.
 #[derive(Clone, Copy, Debug)]
@@ -56,67 +56,6 @@ impl<T> Codec<T> for Typed {
     fn kind() -> Kind {
         Kind { fingerprint: Fingerprint::of::<T>("postcard"), block_of }
     }
-}
-
-/// The first word of a slot's payload: the length of the message behind it, or this and its block.
-const IN_BLOCK: u64 = 1 << 63;
-
-fn block_of(slot: Slot<'_>) -> Option<u64> {
-    let header = slot.payload[0].load(Relaxed); // Relaxed: after the slot's Acquire, E1.
-    (header & IN_BLOCK != 0).then_some(header & !IN_BLOCK)
-}
-
-/// Skips the header; no more bytes than the slot has, whatever a peer wrote.
-fn part(slot: Slot<'_>) -> (usize, usize) {
-    let len = slot.payload[0].load(Relaxed); // Relaxed: as above.
-    (1, usize::try_from(len).unwrap_or(usize::MAX).min(size_of_val(&slot.payload[1..])))
-}
-
-thread_local! {
-    /// Bytes on their way. Kept from one message to the next, and never shortened: what is behind the message
-    /// of the moment means nothing.
-    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
-/// More is not kept.
-const KEPT: usize = 1 << 20;
-
-/// The thread's scratch bytes, given back when dropped. Nested, in a user's `Serialize`, there are fresh ones.
-struct Scratch(Vec<u8>);
-
-impl Scratch {
-    #[inline(always)]
-    fn take() -> Scratch {
-        // A thread that is being torn down has none left.
-        Scratch(SCRATCH.try_with(Cell::take).unwrap_or_default())
-    }
-}
-
-impl Drop for Scratch {
-    #[inline(always)]
-    fn drop(&mut self) {
-        if self.0.len() <= KEPT {
-            let bytes = std::mem::take(&mut self.0);
-            // As above.
-            let _ = SCRATCH.try_with(|scratch| scratch.set(bytes));
-        }
-    }
-}
-
-/// At least so many bytes of scratch.
-#[inline]
-fn room(bytes: &mut Vec<u8>, len: usize) -> &mut [u8] {
-    if bytes.len() < len {
-        bytes.resize(len, 0);
-    }
-    &mut bytes[..len]
-}
-
-/// Writes an encoded message into a slot.
-#[inline]
-fn write_inline(slot: Slot<'_>, bytes: &[u8]) {
-    slot.payload[0].store(bytes.len() as u64, Relaxed); // Relaxed: E1 publishes it.
-    copy::write_bytes(&slot.payload[1..], bytes);
 }
 
 impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T, Typed> {
@@ -152,39 +91,6 @@ impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T, Typed> {
             }
         }
     }
-}
-
-/// The most bytes of a message in a slot.
-fn inline_limit(end: &Endpoint) -> usize {
-    end.memory.geometry.stride - 16
-}
-
-/// Sends an encoded message, in its slot or in a block.
-#[inline]
-fn send_bytes(end: &Endpoint, bytes: &[u8], patience: Patience) -> Result<(), Failed> {
-    if bytes.len() > inline_limit(end) {
-        return send_boxed(end, bytes, patience);
-    }
-    if end.forked() {
-        return Err(Failed::Unsendable(Unsendable::Forked));
-    }
-    let attempt = || {
-        end.memory.send(&end.hand, 1, |slot, pos| {
-            write_inline(slot, bytes);
-            end.memory.prefetch(pos, bytes.len() + 8);
-        })
-    };
-    if attempt().is_err() {
-        end.send_slow(patience, attempt)?;
-    }
-    end.told_receivers(1);
-    Ok(())
-}
-
-fn send_boxed(end: &Endpoint, bytes: &[u8], patience: Patience) -> Result<(), Failed> {
-    let block = end.loan(bytes.len(), patience)?;
-    copy::write_bytes(end.memory.block_words(block), bytes);
-    end.send_block(block, IN_BLOCK | block as u64, patience).inspect_err(|_| end.return_block(block))
 }
 
 /// Sends a batch: runs of small messages share a claim, large ones go one by one. `done` counts.
@@ -230,152 +136,8 @@ fn send_batch<T: Serialize>(
     unsendable.map_or(Ok(()), |cause| Err(Failed::Unsendable(cause)))
 }
 
-/// Sends encoded messages that fit in slots, which end at `ends` in `bytes`.
-fn send_run(end: &Endpoint, bytes: &[u8], ends: &[usize], done: &mut usize) -> Result<(), Failed> {
-    if end.forked() {
-        return Err(Failed::Unsendable(Unsendable::Forked));
-    }
-    let mut sent = 0;
-    while sent < ends.len() {
-        let attempt = || {
-            let mut i = sent;
-            end.memory.send(&end.hand, (ends.len() - sent) as u64, |slot, _| {
-                let begin = if i == 0 { 0 } else { ends[i - 1] };
-                write_inline(slot, &bytes[begin..ends[i]]);
-                i += 1;
-            })
-        };
-        let n = match attempt() {
-            Ok(n) => n,
-            Err(_) => end.send_slow(Patience::Forever, attempt)?,
-        };
-        end.told_receivers(n);
-        sent += n as usize;
-        *done += n as usize;
-    }
-    Ok(())
-}
-
-/// Reads encoded messages: inline ones into `bytes`, which has room for all, those in blocks left there for
-/// now.
-struct Pieces<'a> {
-    bytes: &'a mut [u8],
-    used: usize,
-    pieces: &'a mut Vec<Piece>,
-    corrupt: Option<&'static str>,
-}
-
-#[derive(Clone, Copy)]
-enum Piece {
-    /// Up to here in `bytes`.
-    Inline(usize),
-    Block(usize),
-}
-
-impl Sink for Pieces<'_> {
-    fn block_of(&self, slot: Slot<'_>) -> Option<u64> {
-        block_of(slot)
-    }
-    fn inline(&mut self, slot: Slot<'_>, _pos: u64) -> After {
-        let len = read_inline(slot, &mut self.bytes[self.used..]);
-        self.used += len;
-        self.pieces.push(Piece::Inline(self.used));
-        After::Free
-    }
-    fn block(&mut self, block: usize, _pos: u64) {
-        self.pieces.push(Piece::Block(block));
-    }
-    fn corrupt(&mut self, what: &'static str) {
-        self.corrupt = Some(what);
-    }
-}
-
-/// Copies a message out of its slot, which is about to be freed; returns its length.
-#[inline(always)]
-fn read_inline(slot: Slot<'_>, bytes: &mut [u8]) -> usize {
-    let (skip, len) = part(slot);
-    copy::read_bytes(&slot.payload[skip..], &mut bytes[..len]);
-    copy::touch_lines(slot.payload, skip + copy::words(len));
-    len
-}
-
-/// Copies the message out of a block that is lent to us, and acknowledges it.
-fn take_block<'a>(end: &Endpoint, block: usize, bytes: &'a mut Vec<u8>) -> &'a [u8] {
-    let message = room(bytes, end.memory.block_len(block));
-    let lent = &end.memory.block_words(block)[..copy::words(message.len())];
-    copy::own_lines(lent);
-    copy::read_bytes(lent, message);
-    end.return_block(block);
-    message
-}
-
 fn undecodable(error: codec::CodecError) -> RecvTimeoutError {
     RecvTimeoutError::Unreadable(Unreadable::Decode(error))
-}
-
-/// Reads one encoded message.
-struct One<'a> {
-    memory: &'a Memory,
-    bytes: &'a mut [u8],
-    taken: Taken,
-}
-
-/// What became of a message that was received.
-#[derive(Clone, Copy)]
-enum Taken {
-    /// So many bytes of it were copied.
-    Inline(usize),
-    /// It is lent to us in a block.
-    Block(usize),
-    Corrupt(&'static str),
-}
-
-impl<'a> One<'a> {
-    #[inline(always)]
-    fn new(end: &'a Endpoint, bytes: &'a mut Vec<u8>) -> Self {
-        One { memory: &end.memory, bytes: room(bytes, inline_limit(end)), taken: Taken::Inline(0) }
-    }
-
-    #[inline(always)]
-    fn taken(self) -> Taken {
-        self.taken
-    }
-}
-
-impl Sink for One<'_> {
-    #[inline(always)]
-    fn block_of(&self, slot: Slot<'_>) -> Option<u64> {
-        block_of(slot)
-    }
-    #[inline(always)]
-    fn inline(&mut self, slot: Slot<'_>, pos: u64) -> After {
-        let len = read_inline(slot, self.bytes);
-        self.memory.prefetch(pos, len + 8);
-        self.taken = Taken::Inline(len);
-        After::Free
-    }
-    fn block(&mut self, block: usize, _pos: u64) {
-        self.taken = Taken::Block(block);
-    }
-    fn corrupt(&mut self, what: &'static str) {
-        self.taken = Taken::Corrupt(what);
-    }
-}
-
-/// The bytes of a message that was received; tells senders of the room.
-#[inline(always)]
-fn encoded<'a>(end: &Endpoint, taken: Taken, bytes: &'a mut Vec<u8>) -> Result<&'a [u8], Unreadable> {
-    match taken {
-        Taken::Inline(len) => {
-            end.told_senders(1);
-            Ok(&bytes[..len])
-        }
-        Taken::Block(block) => Ok(take_block(end, block, bytes)),
-        Taken::Corrupt(what) => {
-            end.told_senders(1);
-            Err(Unreadable::Corrupt(what))
-        }
-    }
 }
 
 impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T, Typed> {
@@ -387,7 +149,7 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T, Typed> {
         }
         let mut scratch = Scratch::take();
         let bytes = &mut scratch.0;
-        let mut one = One::new(end, bytes);
+        let mut one = One::new(end, room(bytes, inline_limit(end)));
         end.memory.receive(&end.hand, 1, &mut one).ok()?;
         let taken = one.taken();
         let decoded = match encoded(end, taken, bytes) {
@@ -409,7 +171,7 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T, Typed> {
         end.check_unread()?;
         let mut scratch = Scratch::take();
         let bytes = &mut scratch.0;
-        let mut one = One::new(end, bytes);
+        let mut one = One::new(end, room(bytes, inline_limit(end)));
         end.receive(1, patience, &mut one)?;
         let taken = one.taken();
         let encoded = encoded(end, taken, bytes).map_err(RecvTimeoutError::Unreadable)?;
@@ -478,22 +240,6 @@ fn decode_all<T: DeserializeOwned>(
         }
     }
     messages.len() - before
-}
-
-/// What is still to be decoded: if the user's code panics, its blocks go back.
-struct Rest<'a> {
-    end: &'a Endpoint,
-    pieces: std::slice::Iter<'a, Piece>,
-}
-
-impl Drop for Rest<'_> {
-    fn drop(&mut self) {
-        for piece in self.pieces.by_ref() {
-            if let Piece::Block(block) = *piece {
-                self.end.return_block(block);
-            }
-        }
-    }
 }
 
 /// A message that is lent to us, decoded; dropping it acknowledges the message.

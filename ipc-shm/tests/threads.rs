@@ -163,3 +163,30 @@ fn a_hasty_sender_is_told_at_once_that_nobody_is_left() {
     drop(rx);
     assert!(tx.try_send(2).unwrap_err().is_disconnected());
 }
+
+#[test]
+fn slices_of_all_lengths_arrive_copied_and_in_place() {
+    let (tx, rx) = ipc_shm::slice::bounded::<u32>(4).unwrap();
+    for len in [0, 1, 59, 60, 61, 1000, 300_000] {
+        let slice: Vec<u32> = (0..len).map(|i| i * 3).collect();
+        tx.send(slice.clone()).unwrap();
+        let mut loan = tx.loan_slice(len as usize).unwrap();
+        loan.write(&slice);
+        assert_eq!(*loan, slice[..]);
+        loan.send().unwrap();
+        drop(tx.loan_slice(len as usize).unwrap());
+        assert_eq!(rx.recv().unwrap(), slice);
+        let lent = rx.recv_ref().unwrap();
+        assert_eq!((&*lent, lent.deliveries()), (&slice[..], 1));
+        assert_eq!(lent.to_vec_copied(), slice);
+    }
+    assert!(tx.loan_slice(usize::MAX).unwrap_err().is_unsendable());
+    let (tx, rx) = Builder::new(2).max_message(4096).slices::<u8>().unwrap();
+    let error = tx.send(vec![1; 4097]).unwrap_err();
+    assert!(error.is_unsendable());
+    assert_eq!(error.into_inner().len(), 4097);
+    assert_eq!(tx.send_many([vec![1], vec![2; 300]]).unwrap(), 2);
+    let mut got = Vec::new();
+    assert_eq!(rx.recv_many(&mut got, 9), Ok(2));
+    assert_eq!(got, [vec![1], vec![2; 300]]);
+}

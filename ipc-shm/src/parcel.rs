@@ -1,0 +1,280 @@
+//! Messages of any length: bytes in a slot, or in a block.
+//!
+//! The first word of a slot's payload says which: the length of the message behind it, or the number of its
+//! block with the top bit set.
+
+use std::cell::Cell;
+
+use ipc_core::{Patience, Unreadable, Unsendable};
+
+use crate::copy;
+use crate::endpoint::{Endpoint, Failed};
+use crate::memory::{Memory, Slot};
+use crate::ring::{After, Sink};
+use crate::sync::Ordering::Relaxed;
+
+/// The first word of a slot's payload: the length of the message behind it, or this and its block.
+pub(crate) const IN_BLOCK: u64 = 1 << 63;
+
+pub(crate) fn block_of(slot: Slot<'_>) -> Option<u64> {
+    let header = slot.payload[0].load(Relaxed); // Relaxed: after the slot's Acquire, E1.
+    (header & IN_BLOCK != 0).then_some(header & !IN_BLOCK)
+}
+
+/// Skips the header; no more bytes than the slot has, whatever a peer wrote.
+pub(crate) fn part(slot: Slot<'_>) -> (usize, usize) {
+    let len = slot.payload[0].load(Relaxed); // Relaxed: as above.
+    (1, usize::try_from(len).unwrap_or(usize::MAX).min(size_of_val(&slot.payload[1..])))
+}
+
+thread_local! {
+    /// Bytes on their way. Kept from one message to the next, and never shortened: what is behind the message
+    /// of the moment means nothing.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// More is not kept.
+const KEPT: usize = 1 << 20;
+
+/// The thread's scratch bytes, given back when dropped. Nested, in a user's `Serialize`, there are fresh ones.
+pub(crate) struct Scratch(pub(crate) Vec<u8>);
+
+impl Scratch {
+    #[inline(always)]
+    pub(crate) fn take() -> Scratch {
+        // A thread that is being torn down has none left.
+        Scratch(SCRATCH.try_with(Cell::take).unwrap_or_default())
+    }
+}
+
+impl Drop for Scratch {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.0.len() <= KEPT {
+            let bytes = std::mem::take(&mut self.0);
+            // As above.
+            let _ = SCRATCH.try_with(|scratch| scratch.set(bytes));
+        }
+    }
+}
+
+/// At least so many bytes of scratch.
+#[inline]
+pub(crate) fn room(bytes: &mut Vec<u8>, len: usize) -> &mut [u8] {
+    if bytes.len() < len {
+        bytes.resize(len, 0);
+    }
+    &mut bytes[..len]
+}
+
+/// Writes an encoded message into a slot.
+#[inline]
+fn write_inline(slot: Slot<'_>, bytes: &[u8]) {
+    slot.payload[0].store(bytes.len() as u64, Relaxed); // Relaxed: E1 publishes it.
+    copy::write_bytes(&slot.payload[1..], bytes);
+}
+
+/// The most bytes of a message in a slot.
+pub(crate) fn inline_limit(end: &Endpoint) -> usize {
+    end.memory.geometry.stride - 16
+}
+
+/// Sends an encoded message, in its slot or in a block.
+#[inline]
+pub(crate) fn send_bytes(end: &Endpoint, bytes: &[u8], patience: Patience) -> Result<(), Failed> {
+    if bytes.len() > inline_limit(end) {
+        return send_boxed(end, bytes, patience);
+    }
+    if end.forked() {
+        return Err(Failed::Unsendable(Unsendable::Forked));
+    }
+    let attempt = || {
+        end.memory.send(&end.hand, 1, |slot, pos| {
+            write_inline(slot, bytes);
+            end.memory.prefetch(pos, bytes.len() + 8);
+        })
+    };
+    if attempt().is_err() {
+        end.send_slow(patience, attempt)?;
+    }
+    end.told_receivers(1);
+    Ok(())
+}
+
+pub(crate) fn send_boxed(end: &Endpoint, bytes: &[u8], patience: Patience) -> Result<(), Failed> {
+    let block = end.loan(bytes.len(), patience)?;
+    copy::write_bytes(end.memory.block_words(block), bytes);
+    end.send_block(block, IN_BLOCK | block as u64, patience).inspect_err(|_| end.return_block(block))
+}
+
+/// Sends encoded messages that fit in slots, which end at `ends` in `bytes`.
+pub(crate) fn send_run(end: &Endpoint, bytes: &[u8], ends: &[usize], done: &mut usize) -> Result<(), Failed> {
+    if end.forked() {
+        return Err(Failed::Unsendable(Unsendable::Forked));
+    }
+    let mut sent = 0;
+    while sent < ends.len() {
+        let attempt = || {
+            let mut i = sent;
+            end.memory.send(&end.hand, (ends.len() - sent) as u64, |slot, _| {
+                let begin = if i == 0 { 0 } else { ends[i - 1] };
+                write_inline(slot, &bytes[begin..ends[i]]);
+                i += 1;
+            })
+        };
+        let n = match attempt() {
+            Ok(n) => n,
+            Err(_) => end.send_slow(Patience::Forever, attempt)?,
+        };
+        end.told_receivers(n);
+        sent += n as usize;
+        *done += n as usize;
+    }
+    Ok(())
+}
+
+/// Reads encoded messages: inline ones into `bytes`, which has room for all, those in blocks left there for
+/// now.
+pub(crate) struct Pieces<'a> {
+    pub(crate) bytes: &'a mut [u8],
+    pub(crate) used: usize,
+    pub(crate) pieces: &'a mut Vec<Piece>,
+    pub(crate) corrupt: Option<&'static str>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Piece {
+    /// Up to here in `bytes`.
+    Inline(usize),
+    Block(usize),
+}
+
+impl Sink for Pieces<'_> {
+    fn block_of(&self, slot: Slot<'_>) -> Option<u64> {
+        block_of(slot)
+    }
+    fn inline(&mut self, slot: Slot<'_>, _pos: u64) -> After {
+        let len = read_inline(slot, &mut self.bytes[self.used..]);
+        self.used += len;
+        self.pieces.push(Piece::Inline(self.used));
+        After::Free
+    }
+    fn block(&mut self, block: usize, _pos: u64) {
+        self.pieces.push(Piece::Block(block));
+    }
+    fn corrupt(&mut self, what: &'static str) {
+        self.corrupt = Some(what);
+    }
+}
+
+/// Copies a message out of its slot, which is about to be freed; returns its length.
+#[inline(always)]
+fn read_inline(slot: Slot<'_>, bytes: &mut [u8]) -> usize {
+    let (skip, len) = part(slot);
+    copy::read_bytes(&slot.payload[skip..], &mut bytes[..len]);
+    copy::touch_lines(slot.payload, skip + copy::words(len));
+    len
+}
+
+/// Copies the message out of a block that is lent to us, and acknowledges it.
+pub(crate) fn take_block<'a>(end: &Endpoint, block: usize, bytes: &'a mut Vec<u8>) -> &'a [u8] {
+    let message = room(bytes, end.memory.block_len(block));
+    let lent = &end.memory.block_words(block)[..copy::words(message.len())];
+    copy::own_lines(lent);
+    copy::read_bytes(lent, message);
+    end.return_block(block);
+    message
+}
+
+/// Reads one encoded message.
+pub(crate) struct One<'a> {
+    memory: &'a Memory,
+    bytes: &'a mut [u8],
+    taken: Taken,
+}
+
+/// What became of a message that was received.
+#[derive(Clone, Copy)]
+pub(crate) enum Taken {
+    /// So many bytes of it were copied.
+    Inline(usize),
+    /// It is lent to us in a block.
+    Block(usize),
+    Corrupt(&'static str),
+}
+
+impl<'a> One<'a> {
+    #[inline(always)]
+    pub(crate) fn new(end: &'a Endpoint, bytes: &'a mut [u8]) -> Self {
+        One { memory: &end.memory, bytes, taken: Taken::Inline(0) }
+    }
+
+    /// The block that the message is lent to us in, if it is.
+    pub(crate) fn block(&self) -> Option<usize> {
+        match self.taken {
+            Taken::Block(block) => Some(block),
+            _ => None,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn taken(self) -> Taken {
+        self.taken
+    }
+}
+
+impl Sink for One<'_> {
+    #[inline(always)]
+    fn block_of(&self, slot: Slot<'_>) -> Option<u64> {
+        block_of(slot)
+    }
+    #[inline(always)]
+    fn inline(&mut self, slot: Slot<'_>, pos: u64) -> After {
+        let len = read_inline(slot, self.bytes);
+        self.memory.prefetch(pos, len + 8);
+        self.taken = Taken::Inline(len);
+        After::Free
+    }
+    fn block(&mut self, block: usize, _pos: u64) {
+        self.taken = Taken::Block(block);
+    }
+    fn corrupt(&mut self, what: &'static str) {
+        self.taken = Taken::Corrupt(what);
+    }
+}
+
+/// The bytes of a message that was received; tells senders of the room.
+#[inline(always)]
+pub(crate) fn encoded<'a>(
+    end: &Endpoint,
+    taken: Taken,
+    bytes: &'a mut Vec<u8>,
+) -> Result<&'a [u8], Unreadable> {
+    match taken {
+        Taken::Inline(len) => {
+            end.told_senders(1);
+            Ok(&bytes[..len])
+        }
+        Taken::Block(block) => Ok(take_block(end, block, bytes)),
+        Taken::Corrupt(what) => {
+            end.told_senders(1);
+            Err(Unreadable::Corrupt(what))
+        }
+    }
+}
+
+/// What is still to be decoded: if the user's code panics, its blocks go back.
+pub(crate) struct Rest<'a> {
+    pub(crate) end: &'a Endpoint,
+    pub(crate) pieces: std::slice::Iter<'a, Piece>,
+}
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        for piece in self.pieces.by_ref() {
+            if let Piece::Block(block) = *piece {
+                self.end.return_block(block);
+            }
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Channels of slices: each message is any number of elements of plain data.
+//!
+//! Short ones lie in the ring, others in a block of their own, where they can be written and read in place.
+//! A message is a `Vec<E>` to those who want it copied. [`bytes`](crate::bytes) is this for `u8`.
+//!
+//! ```
+//! let (tx, rx) = ipc_shm::slice::bounded::<f32>(8)?;
+//! tx.send(vec![1.0, 2.5])?;
+//! let mut samples = tx.loan_slice(48_000)?;
+//! samples.fill(0.5);
+//! samples.send()?;
+//! assert_eq!(rx.recv()?, [1.0, 2.5]);
+//! assert_eq!(rx.recv_ref()?.iter().sum::<f32>(), 24_000.0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+// Lends references into blocks and slots.
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+
+use ipc_core::codec::CodecError;
+use ipc_core::error::{RecvTimeoutError, SendError, SendTimeoutError};
+use ipc_core::route::{Borrow, Loan as LoanRoute, Receive, Transmit};
+use ipc_core::{Patience, Route, Unreadable, Unsendable};
+
+use crate::attachment::Kind;
+use crate::builder::Builder;
+use crate::copy;
+use crate::endpoint::{Endpoint, Failed};
+use crate::ends::{Codec, Rx, Tx};
+use crate::hold::{Borrower, Hold};
+use crate::layout::Fingerprint;
+use crate::parcel::{IN_BLOCK, One, Scratch, block_of, encoded, inline_limit, part, room, send_bytes};
+use crate::pod::Plain;
+
+/// The route of slices through shared memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Slices;
+
+/// The sending end of a channel of slices.
+pub type Sender<E> = ipc_core::Sender<Vec<E>, Slices>;
+/// The receiving end of a channel of slices.
+pub type Receiver<E> = ipc_core::Receiver<Vec<E>, Slices>;
+
+/// Makes a channel of slices with room for `capacity` messages.
+///
+/// As in [`Builder`], with its defaults.
+///
+/// # Errors
+///
+/// As [`Builder::slices`].
+pub fn bounded<E: Plain>(capacity: usize) -> io::Result<(Sender<E>, Receiver<E>)> {
+    Builder::new(capacity).slices()
+}
+
+/// Elements lie at any multiple of eight bytes, and take room.
+struct Fits<E>(PhantomData<E>);
+
+impl<E> Fits<E> {
+    const CHECKED: () = assert!(
+        align_of::<E>() <= 8 && size_of::<E>() > 0,
+        "elements of a slice channel take at least a byte, and are aligned to at most eight"
+    );
+}
+
+impl<E: Plain> Route<Vec<E>> for Slices {
+    type Tx = Tx<Vec<E>, Slices>;
+    type Rx = Rx<Vec<E>, Slices>;
+}
+
+#[allow(private_interfaces)] // As the trait.
+impl<E> Codec<Vec<E>> for Slices {
+    fn kind() -> Kind {
+        let () = Fits::<E>::CHECKED;
+        Kind { fingerprint: Fingerprint::of::<E>("slice"), block_of }
+    }
+}
+
+impl<E: Plain> Transmit<Vec<E>> for Tx<Vec<E>, Slices> {
+    fn send(&self, message: Vec<E>, patience: Patience) -> Result<(), SendTimeoutError<Vec<E>>> {
+        let bytes = bytemuck::cast_slice::<E, u8>(&message);
+        send_bytes(&self.end, bytes, patience).map_err(|failed| failed.with(message))
+    }
+}
+
+/// A length that is no number of elements: a peer has written it.
+const RAGGED: RecvTimeoutError = RecvTimeoutError::Unreadable(Unreadable::Decode(CodecError::Truncated));
+
+impl<E: Plain> Receive<Vec<E>> for Rx<Vec<E>, Slices> {
+    fn recv(&self, patience: Patience) -> Result<Vec<E>, RecvTimeoutError> {
+        let end = &self.end;
+        let mut scratch = Scratch::take();
+        // Only what comes out of a slot passes through the scratch bytes.
+        let mut one = One::new(end, room(&mut scratch.0, inline_limit(end)));
+        end.receive(1, patience, &mut one)?;
+        if let Some(block) = one.block() {
+            let message = Ref::<E>::new(Hold::of_block(end, block))?;
+            return Ok(message.to_vec_copied());
+        }
+        let taken = one.taken();
+        let bytes = encoded(end, taken, &mut scratch.0).map_err(RecvTimeoutError::Unreadable)?;
+        if bytes.len() % size_of::<E>() != 0 {
+            return Err(RAGGED);
+        }
+        let mut message = vec![E::zeroed(); bytes.len() / size_of::<E>()];
+        bytemuck::cast_slice_mut::<E, u8>(&mut message).copy_from_slice(bytes);
+        Ok(message)
+    }
+}
+
+/// A slice that is lent to us; dropping it acknowledges the message.
+///
+/// It is read in place. If this process is killed while it holds the guard, the message is delivered again.
+///
+/// The memory is shared: the message stands still while it is lent against peers that keep the protocol,
+/// as everything that goes through this crate does. A peer that writes where it must not can change it under
+/// the reference; where you cannot trust the peers, use [`to_vec_copied`](Ref::to_vec_copied) only, or `recv`.
+/// A forked child must not touch it: the memory is not there.
+pub struct Ref<'a, E> {
+    hold: Hold<'a>,
+    len: usize,
+    _elements: PhantomData<&'a [E]>,
+}
+
+impl<'a, E: Plain> Ref<'a, E> {
+    fn new(hold: Hold<'a>) -> Result<Self, RecvTimeoutError> {
+        // Read once: a peer may change it.
+        let bytes = hold.len();
+        if bytes % size_of::<E>() != 0 {
+            return Err(RAGGED);
+        }
+        Ok(Ref { hold, len: bytes / size_of::<E>(), _elements: PhantomData })
+    }
+
+    /// How often the message was delivered, this time included. Above 1: an earlier receiver died with it,
+    /// and may have acted on it.
+    #[must_use]
+    pub fn deliveries(&self) -> u64 {
+        self.hold.deliveries()
+    }
+
+    /// A copy of the message, made without a reference to shared memory.
+    #[must_use]
+    pub fn to_vec_copied(&self) -> Vec<E> {
+        let mut message = vec![E::zeroed(); self.len];
+        copy::read_bytes(self.hold.words(), bytemuck::cast_slice_mut::<E, u8>(&mut message));
+        message
+    }
+}
+
+impl<E: Plain> Deref for Ref<'_, E> {
+    type Target = [E];
+
+    fn deref(&self) -> &[E] {
+        let words = self.hold.words();
+        assert!(size_of_val(words) >= self.len * size_of::<E>(), "a message fits where it lies");
+        // SAFETY: so many bytes of initialised memory lie there, checked above, for as long as the hold, and
+        // are aligned to eight, as `Fits` asks; any bytes are elements (`AnyBitPattern`). They do not change
+        // while they are lent: only the owner of a block or slot writes there (I4, I6), and that is us. A
+        // peer that breaks this is out of the type's contract, said above.
+        unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), self.len) }
+    }
+}
+
+impl<E: Plain + fmt::Debug> fmt::Debug for Ref<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<E: Plain> Borrow<Vec<E>> for Rx<Vec<E>, Slices> {
+    type Ref<'a>
+        = Ref<'a, E>
+    where
+        E: 'a;
+
+    fn recv_ref(&self, patience: Patience) -> Result<Ref<'_, E>, RecvTimeoutError> {
+        let mut borrower = Borrower::new(&self.end, block_of, part);
+        self.end.receive(1, patience, &mut borrower)?;
+        self.end.told_senders(1);
+        match borrower.held.take() {
+            Some(hold) => Ref::new(hold),
+            None => {
+                let what = borrower.corrupt.unwrap_or("nothing was received");
+                Err(RecvTimeoutError::Unreadable(Unreadable::Corrupt(what)))
+            }
+        }
+    }
+}
+
+/// The place of a slice to be sent; dropped unsent, nothing is sent.
+///
+/// It holds whatever bytes were there before. As [`Ref`], it is ours alone against peers that keep the
+/// protocol; [`write`](Loan::write) copies into it without a reference to shared memory.
+pub struct Loan<'a, E> {
+    end: &'a Endpoint,
+    block: usize,
+    len: usize,
+    _elements: PhantomData<&'a mut [E]>,
+}
+
+impl<E: Plain> Loan<'_, E> {
+    /// Copies elements into the place, from its beginning.
+    ///
+    /// # Panics
+    ///
+    /// If they are not as many as were asked for.
+    pub fn write(&mut self, elements: &[E]) {
+        assert_eq!(elements.len(), self.len, "as many elements as the loan is for");
+        copy::write_bytes(self.end.memory.block_words(self.block), bytemuck::cast_slice::<E, u8>(elements));
+    }
+
+    /// Sends the slice, waiting for room as long as it takes. The other side sees it in place.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::send`](ipc_core::Sender::send); the loan comes back.
+    pub fn send(self) -> Result<(), SendError<Self>> {
+        let header = IN_BLOCK | self.block as u64;
+        match self.end.send_block(self.block, header, Patience::Forever) {
+            Ok(()) => {
+                // The block is the message now.
+                std::mem::forget(self);
+                Ok(())
+            }
+            Err(Failed::Unsendable(cause)) => Err(SendError::Unsendable(self, cause)),
+            Err(_) => Err(SendError::Disconnected(self)),
+        }
+    }
+
+    fn place(&self) -> *mut E {
+        let words = self.end.memory.block_words(self.block);
+        assert!(size_of_val(words) >= self.len * size_of::<E>(), "the block was asked for its size");
+        self.end.memory.block_ptr(self.block).as_ptr().cast()
+    }
+}
+
+impl<E: Plain> Deref for Loan<'_, E> {
+    type Target = [E];
+
+    fn deref(&self) -> &[E] {
+        // SAFETY: checked in `place`: long enough, and aligned to a page; mapped as long as the endpoint; any
+        // bytes are elements. The block is Held by us: nobody else reads or writes it (I4).
+        unsafe { std::slice::from_raw_parts(self.place(), self.len) }
+    }
+}
+
+impl<E: Plain> DerefMut for Loan<'_, E> {
+    fn deref_mut(&mut self) -> &mut [E] {
+        // SAFETY: as `deref`; and `&mut self` is the only way to it in this process, since a block is loaned
+        // to one loan at a time (CAS Free -> Held).
+        unsafe { std::slice::from_raw_parts_mut(self.place(), self.len) }
+    }
+}
+
+impl<E: Plain + fmt::Debug> fmt::Debug for Loan<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<E> Drop for Loan<'_, E> {
+    fn drop(&mut self) {
+        if !self.end.forked() {
+            self.end.return_block(self.block);
+        }
+    }
+}
+
+impl<E: Plain> LoanRoute<Vec<E>> for Tx<Vec<E>, Slices> {
+    type Size = usize;
+    type Loan<'a>
+        = Loan<'a, E>
+    where
+        E: 'a;
+
+    fn loan(&self, len: usize, patience: Patience) -> Result<Loan<'_, E>, SendTimeoutError<()>> {
+        let limit = self.end.memory.geometry.block_size;
+        let bytes = len.checked_mul(size_of::<E>());
+        let bytes = bytes.ok_or(SendTimeoutError::Unsendable((), Unsendable::TooLarge { limit }))?;
+        let block = self.end.loan(bytes, patience).map_err(|failed| failed.with(()))?;
+        Ok(Loan { end: &self.end, block, len, _elements: PhantomData })
+    }
+}
