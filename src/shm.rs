@@ -1,7 +1,7 @@
 //! Channels through shared memory, between any processes: the same pair of types as the other routes.
 //!
 //! For plain data, and for the last nanosecond, the statically typed channels of [`ipc_shm`] are here too:
-//! [`pod`], [`slice`], [`bytes`].
+//! [`pod`], [`mod@slice`], [`bytes`].
 
 use std::io;
 

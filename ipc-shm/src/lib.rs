@@ -12,7 +12,7 @@
 //! descriptor travels with the message ([`ipc_core::handle`]).
 //!
 //! - [`bounded`]: messages of any serde type. [`pod`]: plain data, copied as it lies, or lent in place.
-//!   [`slice`]: slices of plain data of any length, copied or lent; [`bytes`] is that for `u8`.
+//!   [`mod@slice`]: slices of plain data of any length, copied or lent; [`bytes`] is that for `u8`.
 //! - [`Builder`]: how large messages may be, and how many processes may attach.
 //! - What is here is statically typed; `multiprocess` has one pair of types for every route.
 //!
@@ -61,7 +61,7 @@ mod pace;
 mod parcel;
 #[cfg(not(loom))]
 pub mod bytes {
-    //! Channels of bytes: [`slice`](crate::slice) for `u8`.
+    //! Channels of bytes: [`slice`](mod@crate::slice) for `u8`.
 
     use std::io;
 

@@ -8,7 +8,7 @@
 //! tx.send(vec![1.0, 2.5])?;
 //! let mut samples = tx.loan_slice(48_000)?;
 //! samples.fill(0.5);
-//! samples.send()?;
+//! samples.send().map_err(|error| error.to_string())?; // The error holds the loan, and so a borrow.
 //! assert_eq!(rx.recv()?, [1.0, 2.5]);
 //! assert_eq!(rx.recv_ref()?.iter().sum::<f32>(), 24_000.0);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
