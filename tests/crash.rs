@@ -17,5 +17,16 @@ mod roles;
 #[path = "crash/support.rs"]
 mod support;
 
+#[path = "crash/notice.rs"]
+mod notice;
 #[path = "crash/random.rs"]
 mod random;
+#[path = "crash/stops.rs"]
+mod stops;
+
+#[cfg(killpoints)]
+#[path = "crash/points.rs"]
+mod points;
+#[cfg(killpoints)]
+#[path = "crash/stage.rs"]
+mod stage;
