@@ -128,6 +128,9 @@ fn play<F: Flavour>(scenes: &[Scene], prefix: &str) {
                 assert!(died > 0 || hit > 1, "{}: nobody comes to {point}", scene.name);
                 played += 1;
                 deaths += died;
+                if died == 0 {
+                    break; // It does not come there so often.
+                }
             }
         }
         if let Some(stage) = stage {
@@ -208,7 +211,9 @@ macro_rules! plays {
 plays! {
     killed_while_sending: Mixed, MIXED, "send";
     killed_while_receiving: Mixed, MIXED, "receive";
-    killed_while_repairing: Mixed, MIXED, "repair";
+    killed_while_repairing_a_sender: Mixed, MIXED, "repair a sender";
+    killed_while_repairing_a_loan: Mixed, MIXED, "repair a loan";
+    killed_while_repairing_a_receiver: Mixed, MIXED, "repair a receiver";
     killed_while_attaching_or_leaving: Mixed, MIXED, "attend";
     killed_as_the_last: Mixed, MIXED, "last";
     killed_with_large_messages: Mixed, MIXED, "huge";

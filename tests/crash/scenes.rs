@@ -48,8 +48,7 @@ const MIXED: &[Scene] = &[
         ..SCENE
     },
     Scene {
-        name: "send in batches",
-        script: Script::SendMany(3),
+        name: "send in batches", script: Script::SendMany(3),
         points: &[
             "send.claim", "send.claimed", "send.published", "send.written",
         ],
@@ -57,8 +56,7 @@ const MIXED: &[Scene] = &[
     },
     Scene {
         name: "send behind the dead",
-        before: &[DIED_SENDING],
-        script: Script::Send(3),
+        before: &[DIED_SENDING], script: Script::Send(3),
         points: &[
             "send.claim", "send.claimed", "send.published", "send.sign", "send.written",
         ],
@@ -66,11 +64,10 @@ const MIXED: &[Scene] = &[
     },
     Scene {
         name: "send to a sleeper",
-        sleeper: true,
-        script: Script::Send(9),
+        sleeper: true, script: Script::Send(9),
         points: &[
             "loan.cas", "loan.held", "ring.token", "ring.wake", "send.claim", "send.claimed", "send.flown",
-            "send.fly", "send.published", "send.written", "sleep.withdraw",
+            "send.fly", "send.published", "send.written", 
         ],
         ..SCENE
     },
@@ -84,8 +81,7 @@ const MIXED: &[Scene] = &[
         ..SCENE
     },
     Scene {
-        name: "receive",
-        script: Script::Receive(How::Recv, 4),
+        name: "receive", script: Script::Receive(How::Recv, 4),
         points: &[
             "adopt.done", "adopt.mapped", "adopt.own", "clean.head", "leave.clean", "leave.free",
             "leave.freed", "leave.membership", "leave.roles", "leave.unmap", "leave.unmapped",
@@ -96,8 +92,7 @@ const MIXED: &[Scene] = &[
     },
     Scene {
         name: "receive blocks",
-        size: LARGE,
-        script: Script::Receive(How::Recv, 4),
+        size: LARGE, script: Script::Receive(How::Recv, 4),
         points: &[
             "block.free", "block.freed", "receive.block", "receive.claim", "receive.claimed",
             "receive.count", "receive.freed", "receive.lend", "receive.lent",
@@ -106,8 +101,7 @@ const MIXED: &[Scene] = &[
     },
     Scene {
         name: "receive blocks with guards",
-        size: LARGE,
-        script: Script::Receive(How::Ref(0), 4),
+        size: LARGE, script: Script::Receive(How::Ref(0), 4),
         points: &[
             "block.free", "block.freed", "receive.block", "receive.claim", "receive.claimed",
             "receive.count", "receive.freed", "receive.lend", "receive.lent",
@@ -115,8 +109,7 @@ const MIXED: &[Scene] = &[
         ..RECEIVE
     },
     Scene {
-        name: "receive many",
-        script: Script::Receive(How::Many(3), 4),
+        name: "receive many", script: Script::Receive(How::Many(3), 4),
         points: &[
             "receive.claim", "receive.claimed", "receive.freed", "receive.read", "sleep.announce",
             "sleep.announced", "sleep.barrier", "sleep.wait", "sleep.withdraw", "sleep.woken",
@@ -124,8 +117,7 @@ const MIXED: &[Scene] = &[
         ..RECEIVE
     },
     Scene {
-        name: "receive with guards",
-        script: Script::Receive(How::Ref(0), 4),
+        name: "receive with guards", script: Script::Receive(How::Ref(0), 4),
         points: &[
             "block.free", "block.freed", "loan.cas", "loan.held", "receive.claim", "receive.claimed",
             "receive.freed", "receive.lend_inline", "receive.lent_inline", "receive.read",
@@ -134,8 +126,7 @@ const MIXED: &[Scene] = &[
     },
     Scene {
         name: "receive behind the dead",
-        before: &[DIED_RECEIVING],
-        script: Script::Receive(How::Recv, 4),
+        before: &[DIED_RECEIVING], script: Script::Receive(How::Recv, 4),
         points: &[
             "adopt.adopted", "adopt.cas", "clean.orphan", "receive.claim", "receive.claimed",
             "receive.freed", "receive.read", "receive.sign_others", "recover.cleaned", "recover.entry",
@@ -148,8 +139,7 @@ const MIXED: &[Scene] = &[
     },
     Scene {
         name: "receive in vain",
-        fill: 0,
-        script: Script::Sleep(3),
+        fill: 0, script: Script::Sleep(3),
         points: &[
             "sleep.announce", "sleep.announced", "sleep.barrier", "sleep.wait", "sleep.withdraw",
             "sleep.woken",
@@ -243,8 +233,7 @@ const MIXED: &[Scene] = &[
     },
     Scene {
         name: "attend with both ends",
-        ends: Ends::Both,
-        script: Script::Copy,
+        ends: Ends::Both, script: Script::Copy,
         points: &[
             "adopt.done", "adopt.mapped", "adopt.own", "endpoint.add", "endpoint.remove", "join.entry",
             "join.joined", "join.members", "leave.clean", "leave.free", "leave.freed", "leave.membership",
@@ -255,8 +244,7 @@ const MIXED: &[Scene] = &[
     },
     Scene {
         name: "attend and leave one role",
-        ends: Ends::Both,
-        script: Script::DropReceiver,
+        ends: Ends::Both, script: Script::DropReceiver,
         points: &[
             "adopt.done", "adopt.mapped", "adopt.own", "clean.tail", "join.entry", "join.joined",
             "join.members", "leave.clean", "leave.free", "leave.freed", "leave.membership", "leave.roles",
@@ -268,8 +256,7 @@ const MIXED: &[Scene] = &[
     },
     Scene {
         name: "attend and start another",
-        ends: Ends::Both,
-        script: Script::Spawn,
+        ends: Ends::Both, script: Script::Spawn,
         points: &[
             "adopt.done", "adopt.mapped", "adopt.own", "attach.begin", "attach.issued", "attach.joined",
             "attach.life", "attach.repair", "endpoint.add", "endpoint.remove", "join.entry", "join.joined",
@@ -282,8 +269,7 @@ const MIXED: &[Scene] = &[
     Scene {
         name: "attend and forget",
         fill: 3,
-        ends: Ends::Receiver,
-        script: Script::Forget(2),
+        ends: Ends::Receiver, script: Script::Forget(2),
         points: &[
             "adopt.done", "adopt.mapped", "adopt.own", "clean.head", "leave.clean", "leave.free",
             "leave.freed", "leave.lost", "leave.membership", "leave.orphans", "leave.roles", "leave.unmap",
@@ -298,8 +284,7 @@ const MIXED: &[Scene] = &[
         name: "last sender",
         ends: Ends::Sender,
         survivor: Survivor::Receiver,
-        fill: 1,
-        script: Script::Send(3),
+        fill: 1, script: Script::Send(3),
         points: &[
             "adopt.done", "adopt.mapped", "adopt.own", "clean.tail", "leave.clean", "leave.free",
             "leave.freed", "leave.membership", "leave.roles", "leave.unmap", "leave.unmapped",
@@ -333,8 +318,7 @@ const MIXED: &[Scene] = &[
         name: "last receiver",
         ends: Ends::Receiver,
         survivor: Survivor::Sender,
-        fill: 4,
-        script: Script::Receive(How::Recv, 1),
+        fill: 4, script: Script::Receive(How::Recv, 1),
         points: &[
             "adopt.done", "adopt.mapped", "adopt.own", "clean.head", "discard.next", "leave.clean",
             "leave.free", "leave.freed", "leave.membership", "leave.roles", "leave.unmap", "leave.unmapped",
@@ -370,8 +354,7 @@ const MIXED: &[Scene] = &[
         name: "huge",
         size: HUGE,
         fill: 3,
-        ends: Ends::Receiver,
-        script: Script::Receive(How::Recv, 3),
+        ends: Ends::Receiver, script: Script::Receive(How::Recv, 3),
         points: &[
             "block.free", "block.freed", "block.keep", "block.kept", "block.trim", "block.trimmed",
             "receive.block", "receive.claim", "receive.claimed", "receive.count", "receive.freed",
@@ -383,8 +366,7 @@ const MIXED: &[Scene] = &[
         name: "huge with guards",
         size: HUGE,
         fill: 3,
-        ends: Ends::Receiver,
-        script: Script::Receive(How::Ref(0), 3),
+        ends: Ends::Receiver, script: Script::Receive(How::Ref(0), 3),
         points: &[
             "block.free", "block.freed", "block.keep", "block.kept", "block.trim", "block.trimmed",
             "receive.block", "receive.claim", "receive.claimed", "receive.count", "receive.freed",
@@ -394,8 +376,7 @@ const MIXED: &[Scene] = &[
     },
     Scene {
         name: "attend alone",
-        ends: Ends::None,
-        script: Script::Create,
+        ends: Ends::None, script: Script::Create,
         points: &[
             "create.done", "create.fd", "create.leased", "discard.next", "leave.clean", "leave.free",
             "leave.freed", "leave.membership", "leave.roles", "leave.unmap", "leave.unmapped",
@@ -408,16 +389,14 @@ const MIXED: &[Scene] = &[
 
 const IN_SLOTS: &[Scene] = &[
     Scene {
-        name: "send in batches",
-        script: Script::SendMany(3),
+        name: "send in batches", script: Script::SendMany(3),
         points: &[
             "send.claim", "send.claimed", "send.published", "send.written",
         ],
         ..SCENE
     },
     Scene {
-        name: "send loans",
-        script: Script::Loan(3),
+        name: "send loans", script: Script::Loan(3),
         points: &[
             "block.free", "block.freed", "loan.cas", "loan.held", "send.claim", "send.claimed",
             "send.published", "send.written",
@@ -425,16 +404,14 @@ const IN_SLOTS: &[Scene] = &[
         ..SCENE
     },
     Scene {
-        name: "receive",
-        script: Script::Receive(How::Recv, 4),
+        name: "receive", script: Script::Receive(How::Recv, 4),
         points: &[
             "receive.claim", "receive.claimed", "receive.freed", "receive.read",
         ],
         ..RECEIVE
     },
     Scene {
-        name: "receive many",
-        script: Script::Receive(How::Many(3), 4),
+        name: "receive many", script: Script::Receive(How::Many(3), 4),
         points: &[
             "receive.claim", "receive.claimed", "receive.freed", "receive.read", "sleep.announce",
             "sleep.announced", "sleep.barrier", "sleep.wait", "sleep.withdraw", "sleep.woken",
@@ -442,8 +419,7 @@ const IN_SLOTS: &[Scene] = &[
         ..RECEIVE
     },
     Scene {
-        name: "receive with guards",
-        script: Script::Receive(How::Ref(0), 4),
+        name: "receive with guards", script: Script::Receive(How::Ref(0), 4),
         points: &[
             "block.free", "block.freed", "loan.cas", "loan.held", "receive.claim", "receive.claimed",
             "receive.freed", "receive.lend_inline", "receive.lent_inline", "receive.read",
@@ -452,8 +428,7 @@ const IN_SLOTS: &[Scene] = &[
     },
     Scene {
         name: "receive without blocks",
-        exhausted: true,
-        script: Script::Receive(How::Ref(0), 4),
+        exhausted: true, script: Script::Receive(How::Ref(0), 4),
         points: &[
             "guard.free_slot", "guard.freed_slot", "receive.claim", "receive.claimed", "receive.freed",
             "receive.sign",
@@ -463,8 +438,7 @@ const IN_SLOTS: &[Scene] = &[
     Scene {
         name: "receive without blocks and forget",
         fill: 3,
-        exhausted: true,
-        script: Script::Forget(2),
+        exhausted: true, script: Script::Forget(2),
         points: &[
             "adopt.done", "adopt.mapped", "adopt.own", "clean.head", "leave.clean", "leave.free",
             "leave.freed", "leave.membership", "leave.orphan", "leave.orphans", "leave.roles",
@@ -486,8 +460,7 @@ const IN_BLOCKS: &[Scene] = &[
         ..SCENE
     },
     Scene {
-        name: "send loans",
-        script: Script::Loan(3),
+        name: "send loans", script: Script::Loan(3),
         points: &[
             "loan.cas", "loan.held", "send.claim", "send.claimed", "send.flown", "send.fly",
             "send.published", "send.written",
@@ -495,8 +468,7 @@ const IN_BLOCKS: &[Scene] = &[
         ..SCENE
     },
     Scene {
-        name: "receive",
-        script: Script::Receive(How::Recv, 4),
+        name: "receive", script: Script::Receive(How::Recv, 4),
         points: &[
             "block.free", "block.freed", "receive.block", "receive.claim", "receive.claimed",
             "receive.count", "receive.freed", "receive.lend", "receive.lent",
@@ -504,8 +476,7 @@ const IN_BLOCKS: &[Scene] = &[
         ..RECEIVE
     },
     Scene {
-        name: "receive with guards",
-        script: Script::Receive(How::Ref(0), 4),
+        name: "receive with guards", script: Script::Receive(How::Ref(0), 4),
         points: &[
             "block.free", "block.freed", "receive.block", "receive.claim", "receive.claimed",
             "receive.count", "receive.freed", "receive.lend", "receive.lent",
