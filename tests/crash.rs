@@ -3,6 +3,7 @@
 //! `CRASH_KILLS` says how many processes the random tests kill; with `--cfg killpoints` processes also die
 //! at each named point of the library's sources in turn.
 #![cfg(target_os = "linux")]
+#![cfg_attr(not(killpoints), allow(dead_code, reason = "some of it is for the named points only"))]
 
 mod harness;
 
@@ -17,5 +18,16 @@ mod roles;
 #[path = "crash/support.rs"]
 mod support;
 
+#[path = "crash/notice.rs"]
+mod notice;
 #[path = "crash/random.rs"]
 mod random;
+#[path = "crash/stops.rs"]
+mod stops;
+
+#[cfg(killpoints)]
+#[path = "crash/points.rs"]
+mod points;
+#[cfg(killpoints)]
+#[path = "crash/stage.rs"]
+mod stage;

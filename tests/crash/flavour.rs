@@ -1,13 +1,19 @@
 //! The kinds of channel under test, with what a child does to their ends.
 
+use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 
+use ipc_core::Patience;
+use ipc_core::route::Receive;
 use ipc_shm::{Builder, RecvError, RecvTimeoutError, SendTimeoutError, TryRecvError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::message::{Message, Text};
+
+/// Blocks that a channel has beyond its capacity.
+pub(crate) const SPARE: usize = 16;
 
 /// A kind of channel. Its ends are those of the library.
 pub(crate) trait Flavour: 'static {
@@ -28,17 +34,47 @@ pub(crate) trait Flavour: 'static {
     fn try_recv(rx: &Self::Rx) -> Result<Self::M, TryRecvError>;
     fn recv_timeout(rx: &Self::Rx, timeout: Duration) -> Result<Self::M, RecvTimeoutError>;
     fn recv_many(rx: &Self::Rx, into: &mut Vec<Self::M>, most: usize) -> Result<usize, RecvError>;
+    /// As [`recv_many`](Flavour::recv_many), for so long.
+    fn recv_many_timeout(
+        rx: &Self::Rx,
+        into: &mut Vec<Self::M>,
+        most: usize,
+        timeout: Duration,
+    ) -> Result<usize, RecvTimeoutError>;
     /// Calls `f` with a message that is lent, and its delivery count; then acknowledges it.
-    fn recv_ref(rx: &Self::Rx, f: impl FnOnce(&Self::M, u64)) -> Result<(), RecvError>;
+    fn recv_ref(
+        rx: &Self::Rx,
+        timeout: Option<Duration>,
+        f: impl FnOnce(&Self::M, u64),
+    ) -> Result<(), RecvTimeoutError>;
+    /// Receives a message with a guard, and forgets the guard.
+    fn forget(rx: &Self::Rx);
+    /// Calls `f` while so many blocks are taken by loans.
+    fn take_blocks(tx: &Self::Tx, n: usize, f: impl FnOnce());
     /// Calls `f` while `n` guards are held, one for each message that `next` made sure is there.
     fn hold(rx: &Self::Rx, n: usize, next: impl FnMut(), f: impl FnOnce());
 
     /// Messages in the channel.
     fn len(rx: &Self::Rx) -> usize;
+    /// Senders and receivers, in all processes.
+    fn counts(tx: &Self::Tx) -> (usize, usize);
+}
+
+/// Each block can be had: so many messages are lent, and so many more are sent.
+pub(crate) fn all_blocks_are_free<F: Flavour>(tx: &F::Tx, rx: &F::Rx, capacity: usize) {
+    let next = Cell::new(0);
+    let send = || {
+        let seq = (next.get()..).find(|seq| F::M::takes_block(0, *seq)).unwrap();
+        next.set(seq + 1);
+        F::send(tx, F::M::new(0, seq), Some(Duration::ZERO)).expect("a block is free");
+    };
+    F::hold(rx, SPARE, send, || (0..capacity).for_each(|_| send()));
+    while F::try_recv(rx).is_ok() {}
+    assert_eq!(F::len(rx), 0);
 }
 
 macro_rules! flavour {
-    ($(#[$doc:meta])* $Name:ident, $M:ty, $Tx:ty, $Rx:ty, $make:ident, $loan:expr) => {
+    ($(#[$doc:meta])* $Name:ident, $M:ty, $Tx:ty, $Rx:ty, $make:ident, $loan:expr, $take:expr) => {
         $(#[$doc])*
         pub(crate) struct $Name;
 
@@ -49,7 +85,7 @@ macro_rules! flavour {
 
             fn make(capacity: usize) -> io::Result<(Self::Tx, Self::Rx)> {
                 // No more address space than needed: a limit on it is no reason to fail.
-                Builder::new(capacity).max_message(1 << 16).$make::<$M>()
+                Builder::new(capacity).max_message(1 << 21).participants(12).$make::<$M>()
             }
             fn send(tx: &Self::Tx, m: $M, timeout: Option<Duration>) -> Result<(), SendTimeoutError<$M>> {
                 tx.send_timeout(m, timeout.unwrap_or(Duration::MAX))
@@ -72,10 +108,28 @@ macro_rules! flavour {
             fn recv_many(rx: &Self::Rx, into: &mut Vec<$M>, most: usize) -> Result<usize, RecvError> {
                 rx.recv_many(into, most)
             }
-            fn recv_ref(rx: &Self::Rx, f: impl FnOnce(&$M, u64)) -> Result<(), RecvError> {
-                let lent = rx.recv_ref()?;
+            fn recv_many_timeout(
+                rx: &Self::Rx,
+                into: &mut Vec<$M>,
+                most: usize,
+                timeout: Duration,
+            ) -> Result<usize, RecvTimeoutError> {
+                rx.route().recv_many(into, most, Patience::timeout(timeout))
+            }
+            fn recv_ref(
+                rx: &Self::Rx,
+                timeout: Option<Duration>,
+                f: impl FnOnce(&$M, u64),
+            ) -> Result<(), RecvTimeoutError> {
+                let lent = rx.recv_ref_timeout(timeout.unwrap_or(Duration::MAX))?;
                 f(&lent, lent.deliveries());
                 Ok(())
+            }
+            fn forget(rx: &Self::Rx) {
+                std::mem::forget(rx.recv_ref().unwrap());
+            }
+            fn take_blocks(tx: &Self::Tx, n: usize, f: impl FnOnce()) {
+                $take(tx, n, f)
             }
             fn hold(rx: &Self::Rx, n: usize, mut next: impl FnMut(), f: impl FnOnce()) {
                 let mut guards = Vec::new();
@@ -88,6 +142,9 @@ macro_rules! flavour {
             fn len(rx: &Self::Rx) -> usize {
                 rx.len()
             }
+            fn counts(tx: &Self::Tx) -> (usize, usize) {
+                (tx.sender_count(), tx.receiver_count())
+            }
         }
     };
 }
@@ -99,7 +156,8 @@ flavour!(
     ipc_shm::Sender<Text>,
     ipc_shm::Receiver<Text>,
     typed,
-    |tx: &ipc_shm::Sender<Text>, m| tx.send(m).is_ok()
+    |tx: &ipc_shm::Sender<Text>, m| tx.send(m).is_ok(),
+    |_, _, _| unimplemented!("typed channels have no loans")
 );
 
 /// Sends plain data by a loan.
@@ -112,6 +170,16 @@ where
     loan.send().is_ok()
 }
 
+/// Takes blocks by loans meanwhile.
+fn lend<const N: usize>(tx: &ipc_shm::pod::Sender<[u64; N]>, n: usize, f: impl FnOnce())
+where
+    [u64; N]: ipc_shm::pod::Plain,
+{
+    let loans: Vec<_> = (0..n).map(|_| tx.loan().unwrap()).collect();
+    f();
+    drop(loans);
+}
+
 flavour!(
     /// Plain data in slots.
     Small,
@@ -119,7 +187,8 @@ flavour!(
     ipc_shm::pod::Sender<[u64; 6]>,
     ipc_shm::pod::Receiver<[u64; 6]>,
     pod,
-    loaned
+    loaned,
+    lend
 );
 
 flavour!(
@@ -129,5 +198,6 @@ flavour!(
     ipc_shm::pod::Sender<[u64; 200]>,
     ipc_shm::pod::Receiver<[u64; 200]>,
     pod,
-    loaned
+    loaned,
+    lend
 );

@@ -21,6 +21,12 @@ fn mix(sender: u64, seq: u64, i: u64) -> u64 {
     (x ^ x >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9)
 }
 
+/// Senders with this bit send messages of more than a megabyte.
+pub(crate) const HUGE: u64 = 1 << 30;
+
+/// Senders with this bit send messages that take a block each.
+pub(crate) const LARGE: u64 = 1 << 29;
+
 /// Of any size: most lie in their slots, the others in blocks.
 #[derive(Serialize, Deserialize, PartialEq, Debug)]
 pub(crate) struct Text {
@@ -33,6 +39,9 @@ pub(crate) struct Text {
 impl Message for Text {
     fn new(sender: u64, seq: u64) -> Self {
         let len = match mix(sender, seq, 1) % 8 {
+            // More than a free block keeps.
+            _ if sender & HUGE != 0 => 150_000,
+            _ if sender & LARGE != 0 => 100,
             // Some 400 bytes at least.
             0 => 40 + mix(sender, seq, 2) % 200,
             1 => 0,

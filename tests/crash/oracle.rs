@@ -24,6 +24,8 @@ pub(crate) struct Chronicle {
 pub(crate) struct Past {
     pub(crate) life: Life,
     pub(crate) killed: bool,
+    /// Messages that it kept, without writing them down, until it ended.
+    pub(crate) kept: u64,
 }
 
 /// Numbers to show.
@@ -54,6 +56,7 @@ impl Chronicle {
         for past in &self.receivers {
             let log = Log::read(&past.life.received());
             let by_guard = past.life.how.batch() == 0;
+            may_be_late += past.kept;
             if past.killed {
                 may_be_lost += past.life.how.batch();
                 may_be_late += past.life.how.batch().max(1);

@@ -2,16 +2,14 @@
 //!
 //! faults 1-3, 6-9, 12-16 as far as chance finds them; `points.rs` goes there on purpose.
 
-use std::cell::Cell;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use multiprocess::JoinHandle;
 use multiprocess::process::Builder;
 
-use crate::flavour::{Flavour, Large, Mixed, Small};
+use crate::flavour::{Flavour, Large, Mixed, Small, all_blocks_are_free};
 use crate::harness::watchdog_of;
-use crate::message::Message;
 use crate::oracle::{Chronicle, Past};
 use crate::roles::{How, Life, receive, record, send};
 use crate::support::{Counter, Dice, Leaks, Log, Scratch, alone};
@@ -24,9 +22,6 @@ fn kills() -> u64 {
 
 /// The kills are shared by so many tests.
 const TESTS: u64 = 5;
-
-/// Blocks that a channel has beyond its capacity.
-const SPARE: usize = 16;
 
 struct Child {
     process: JoinHandle<()>,
@@ -74,7 +69,7 @@ impl<F: Flavour> Town<F> {
     fn bury(&mut self, child: Child, killed: bool) {
         let ended = child.process.join();
         assert_eq!(ended.is_ok(), !killed, "{:?}", ended.err());
-        let past = Past { life: child.life, killed };
+        let past = Past { life: child.life, killed, kept: 0 };
         if child.sends { self.past.senders.push(past) } else { self.past.receivers.push(past) }
     }
 
@@ -132,7 +127,7 @@ impl<F: Flavour> Town<F> {
             self.bury(child, true);
         }
         self.drain();
-        self.all_blocks_are_free();
+        all_blocks_are_free::<F>(&self.tx, &self.rx, self.capacity);
         // Two more of each live to see the end.
         self.start(false);
         self.start(false);
@@ -140,7 +135,7 @@ impl<F: Flavour> Town<F> {
         drop(tx);
         for child in children {
             child.process.join().expect("disconnected");
-            past.receivers.push(Past { life: child.life, killed: false });
+            past.receivers.push(Past { life: child.life, killed: false, kept: 0 });
         }
         assert!(F::recv(&rx).is_err(), "no sender is left");
         drop(rx);
@@ -155,21 +150,7 @@ impl<F: Flavour> Town<F> {
         while let Ok(message) = F::recv_timeout(&self.rx, Duration::from_millis(20)) {
             log.write(&[record(&message, 0)]);
         }
-        self.past.receivers.push(Past { life, killed: false });
-    }
-
-    /// Each block can be had: so many messages are lent, and so many more are sent.
-    fn all_blocks_are_free(&mut self) {
-        let number = self.life().number;
-        let next = Cell::new(0);
-        let send = || {
-            let seq = (next.get()..).find(|seq| F::M::takes_block(number, *seq)).unwrap();
-            next.set(seq + 1);
-            F::send(&self.tx, F::M::new(number, seq), Some(Duration::ZERO)).expect("a block is free");
-        };
-        F::hold(&self.rx, SPARE, send, || (0..self.capacity).for_each(|_| send()));
-        while F::try_recv(&self.rx).is_ok() {}
-        assert_eq!(F::len(&self.rx), 0);
+        self.past.receivers.push(Past { life, killed: false, kept: 0 });
     }
 }
 

@@ -55,6 +55,14 @@ impl Life {
     pub(crate) fn received(&self) -> PathBuf {
         self.directory.join(format!("received-{}", self.number))
     }
+    /// Not 0: it runs.
+    pub(crate) fn ready(&self) -> PathBuf {
+        self.directory.join(format!("ready-{}", self.number))
+    }
+    /// Not 0: it may begin.
+    pub(crate) fn go(&self) -> PathBuf {
+        self.directory.join(format!("go-{}", self.number))
+    }
     /// Not 0: senders end.
     pub(crate) fn stop(&self) -> PathBuf {
         self.directory.join("stop")
@@ -133,14 +141,14 @@ pub(crate) fn receive<F: Flavour>((rx, life): (F::Rx, Life)) {
             },
             How::Ref(turns) => {
                 let turns = dice.below(turns + 1);
-                let received = F::recv_ref(&rx, |message, deliveries| {
+                let received = F::recv_ref(&rx, None, |message, deliveries| {
                     (0..turns / 2).for_each(|_| std::hint::spin_loop());
                     log.write(&[record(message, deliveries)]);
                     (0..turns / 2).for_each(|_| std::hint::spin_loop());
                 });
                 match received {
                     Ok(()) => {}
-                    Err(RecvError::Disconnected) => return,
+                    Err(RecvTimeoutError::Disconnected) => return,
                     Err(error) => panic!("{error}"),
                 }
             }

@@ -4,8 +4,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::time::{Duration, Instant};
 
 /// These tests count descriptors and measure times: one at a time. Taken before the watchdog is started.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
@@ -28,6 +29,41 @@ impl Dice {
         self.0 ^= self.0 >> 27;
         (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % n
     }
+}
+
+/// A clock of this process: it stands still while the process itself is stopped, by whoever shares the
+/// machine, so that what is measured with it is the library's.
+pub(crate) fn ticked() -> Duration {
+    static TICKS: AtomicU64 = AtomicU64::new(0);
+    static TICKER: Once = Once::new();
+    const TICK: Duration = Duration::from_millis(1);
+    TICKER.call_once(|| {
+        std::thread::spawn(|| {
+            loop {
+                let began = Instant::now();
+                std::thread::sleep(TICK);
+                // A tick that takes much longer is a stop, or a machine that does not let anybody run.
+                let ticks = began.elapsed().as_millis().clamp(1, 50) as u64;
+                TICKS.fetch_add(ticks, Ordering::Relaxed);
+            }
+        });
+    });
+    TICK * TICKS.load(Ordering::Relaxed) as u32
+}
+
+/// Waits for something that happens soon.
+pub(crate) fn wait_for(mut done: impl FnMut() -> bool) {
+    let began = ticked();
+    while !done() {
+        assert!(ticked() - began < Duration::from_secs(10), "it does not come");
+        std::thread::yield_now();
+    }
+}
+
+/// Whether a thread sleeps, by its directory in /proc.
+pub(crate) fn asleep(task: &str) -> bool {
+    let stat = fs::read_to_string(format!("{task}/stat")).unwrap_or_default();
+    stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S'))
 }
 
 /// A directory of this test, removed when dropped.
