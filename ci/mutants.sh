@@ -23,7 +23,7 @@ entry-freed-first | repair.rs | kp!\("recover\.entry"\); | entry.store(0, Releas
 held-forgotten | repair.rs | == block::held\(o\) | == block::lost(o) | points::killed_while_repairing
 forgotten-not-given-back | repair.rs | self\.give_back_forgotten\(me\.me\);\s*let | let | points::killed_while_attaching
 lent-is-no-message | ring.rs | block::LENT => owner\(state\) == me, | block::LENT => true, | stops::a_lent_message_holds_up
-trim-before-acknowledging | endpoint.rs | self\.memory\.keep_block\(block, self\.hand\.me\); | | points::killed_with_large_messages
+trim-before-acknowledging | pool.rs | self\.blocks\(\)\[index\]\.state\.store\(block::held\(me\), Release\); | let _ = me; | points::killed_with_large_messages
 slot-guards-uncounted | hold.rs | self\.deliveries = 2; | | points::killed_while_receiving_plain_data
 members-not-scanned | repair.rs | let flags = self\.settle_membership\(true\); | let flags = 0; | points::killed_as_the_last
 EOF
