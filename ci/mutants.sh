@@ -19,7 +19,7 @@ block-in-flight-forgotten | repair.rs | == slot::writing\(p, o\) \{\s*kp!\("clea
 lent-freed-like-held | repair.rs | found\.state\.store\(block::lost\(p\), Release\); | found.state.store(block::FREE, Release); | points::killed_while_repairing
 slot-of-lent-kept | repair.rs | if self\.state\(p\)\.load\(Acquire\) == slot::reading\(p, o\) | if false | points::killed_while_repairing
 orphans-untold | repair.rs | self\.orphan_seq\(\)\.fetch_add\(1, AcqRel\);\s*kp!\("recover | kp!("recover | points::killed_while_repairing
-entry-freed-first | repair.rs | kp!\("recover\.entry"\); | entry.store(0, Release); | points::killed_while_repairing
+entry-freed-first | repair.rs | kp!\("recover\.roles"\); | kp!("recover.roles"); entry.store(0, Release); | points::killed_while_repairing
 held-forgotten | repair.rs | == block::held\(o\) | == block::lost(o) | points::killed_while_repairing
 forgotten-not-given-back | repair.rs | self\.give_back_forgotten\(me\.me\);\s*let | let | points::killed_while_attaching
 lent-is-no-message | ring.rs | block::LENT => owner\(state\) == me, | block::LENT => true, | stops::a_lent_message_holds_up

@@ -5,6 +5,7 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use ipc_shm::RecvTimeoutError;
 use multiprocess::JoinHandle;
 use multiprocess::process::Builder;
 
@@ -147,9 +148,13 @@ impl<F: Flavour> Town<F> {
         let mut life = self.life();
         life.how = How::Recv;
         let mut log = Log::append(&life.received());
-        while let Ok(message) = F::recv_timeout(&self.rx, Duration::from_millis(20)) {
-            log.write(&[record(&message, 0)]);
-        }
+        let ended = loop {
+            match F::recv_timeout(&self.rx, Duration::from_millis(20)) {
+                Ok(message) => log.write(&[record(&message, 0)]),
+                Err(ended) => break ended,
+            }
+        };
+        assert_eq!(ended, RecvTimeoutError::Timeout, "what came is no message");
         self.past.receivers.push(Past { life, killed: false, kept: 0 });
     }
 }

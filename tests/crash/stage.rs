@@ -287,7 +287,12 @@ impl<F: Flavour> Stage<F> {
         let rx = self.rx.as_ref().expect("a receiver is here");
         let take = |m: &F::M, deliveries| log.write(&[record(m, deliveries)]);
         let mut take = take;
-        while F::recv_ref(rx, Some(QUIET), &mut take).is_ok() {}
+        let ended = loop {
+            if let Err(ended) = F::recv_ref(rx, Some(QUIET), &mut take) {
+                break ended;
+            }
+        };
+        assert_eq!(ended, RecvTimeoutError::Timeout, "what came is no message");
         self.past.receivers.push(Past { life, killed: false, kept: 0 });
     }
 
