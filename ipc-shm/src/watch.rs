@@ -56,8 +56,7 @@ struct State {
     unable: bool,
 }
 
-static STATE: Mutex<State> =
-    Mutex::new(State { watcher: None, started: 0, not_before: None, unable: false });
+static STATE: Mutex<State> = Mutex::new(State { watcher: None, started: 0, not_before: None, unable: false });
 
 /// A running thread, as the others see it.
 struct Watcher {

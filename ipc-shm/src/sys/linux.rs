@@ -234,10 +234,7 @@ pub(crate) fn line() -> io::Result<(OwnedFd, OwnedFd)> {
 
 pub(crate) fn say(line: BorrowedFd<'_>) -> bool {
     // If there is no room, enough words are on their way.
-    matches!(
-        retry_on_intr(|| rustix::net::send(line, &[1], SendFlags::NOSIGNAL)),
-        Ok(_) | Err(Errno::AGAIN)
-    )
+    matches!(retry_on_intr(|| rustix::net::send(line, &[1], SendFlags::NOSIGNAL)), Ok(_) | Err(Errno::AGAIN))
 }
 
 pub(crate) fn heard(line: BorrowedFd<'_>) -> bool {
