@@ -146,6 +146,7 @@ impl Memory {
 
     /// Has the slot a few positions after `pos` fetched for writing, as far as a message of `len` bytes goes:
     /// for messages that take about as long to encode as lines take to move.
+    #[cfg(not(loom))]
     #[inline(always)]
     pub(crate) fn prefetch(&self, pos: u64, len: usize) {
         let index = (pos & self.geometry.mask) + AHEAD;
