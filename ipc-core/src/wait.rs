@@ -25,6 +25,13 @@ pub trait Doorbell {
     /// Looks who is dead and repairs what they left; true if anything changed.
     fn inspect(&self) -> bool;
 
+    /// Whether this waiter will be rung for the death of any peer that is there now, and for any peer that
+    /// comes, so that looking itself is hardly needed. Asked under an announcement, when a wait has become
+    /// long, and again before each further sleep.
+    fn watch(&self) -> bool {
+        false
+    }
+
     /// As [`inspect`](Doorbell::inspect), for those who do not wait: at most about once a millisecond,
     /// however often it is called.
     fn glance(&self) -> bool;
@@ -136,6 +143,9 @@ pub fn until<D: Doorbell, R>(
                 ticket
             }
         };
+        // After the announcement: whatever makes the answer untrue from here on rings for this ticket.
+        let told = slices.slept >= Slices::BEFORE_WATCHING && bell.watch();
+        let timeout = if told { patience.left(Slices::TOLD).unwrap_or(timeout) } else { timeout };
         let woken = bell.sleep(&ticket, timeout);
         if woken == Woken::Elapsed {
             // The announcement stands: who publishes from now on still rings for it.
@@ -155,7 +165,7 @@ pub fn until<D: Doorbell, R>(
                 bell.glance()
             }
             Woken::Elapsed => {
-                slices.elapsed();
+                slices.elapsed(timeout);
                 bell.inspect()
             }
         };
@@ -172,6 +182,9 @@ pub fn until<D: Doorbell, R>(
 
 /// How long to sleep until the next look at who is dead: 1 ms at first, 8 ms in the first second, 50 ms from
 /// then on. Whoever waits for long uses no processor, and whoever has just begun to learns of a death soon.
+///
+/// An elapsed sleep costs 50 us of processor time on a virtual machine, so whoever is told of deaths looks
+/// once a second.
 struct Slices {
     current: Duration,
     slept: Duration,
@@ -182,12 +195,19 @@ impl Slices {
     const SOON: Duration = Duration::from_millis(8);
     const LONG: Duration = Duration::from_millis(50);
 
+    /// A wait that has lasted so long is worth asking to be told.
+    const BEFORE_WATCHING: Duration = Duration::from_millis(30);
+    /// How long to sleep while told: the bell is rung for each death, and for who comes. This is for what
+    /// nobody tells of, a peer that is stopped just when it should wake us, or that gives its part up by
+    /// starting another program.
+    const TOLD: Duration = Duration::from_secs(1);
+
     fn new() -> Slices {
         Slices { current: Self::FIRST, slept: Duration::ZERO }
     }
 
-    fn elapsed(&mut self) {
-        self.slept = self.slept.saturating_add(self.current);
+    fn elapsed(&mut self, timeout: Duration) {
+        self.slept = self.slept.saturating_add(timeout);
         let most = if self.slept < Duration::from_secs(1) { Self::SOON } else { Self::LONG };
         self.current = (self.current * 2).min(most);
     }

@@ -18,12 +18,13 @@ use memmap2::MmapRaw;
 
 use crate::doorbell::{Barrier, Side};
 use crate::killpoint::kp;
-use crate::layout::{Geometry, Header, PAGE, entry};
+use crate::layout::{Geometry, Header, PAGE, entry, who};
 use crate::lease::{ByteLocks, Leases};
 use crate::memory::Memory;
 use crate::repair::BlockOf;
 use crate::ring::Hand;
 use crate::sys;
+use crate::watch;
 
 /// Which end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,8 @@ pub(crate) struct Attachment {
     pub(crate) me: u64,
     pub(crate) barrier: Barrier,
     pub(crate) fork: sys::ForkCheck,
+    /// What our word among the `whos` says.
+    pub(crate) who: u64,
     kind: Kind,
     identity: sys::Identity,
     roles: Mutex<Roles>,
@@ -154,6 +157,7 @@ impl Attachment {
         let roles = Roles { senders: 1, receivers: 1 };
         // Relaxed: nobody else has the segment.
         memory.entries()[1].store(roles.word(), Ordering::Relaxed);
+        memory.whos()[1].store(sys::pid_identity(), Ordering::Relaxed);
         memory.header().meta.write(&geometry, kind.fingerprint);
         kp!("create.done");
         let identity = step("looking at its segment", sys::identity(open))?;
@@ -176,6 +180,7 @@ impl Attachment {
             me,
             barrier: Barrier::register(),
             fork: sys::ForkCheck::new(),
+            who: sys::pid_identity(),
             kind,
             identity,
             roles: Mutex::new(roles),
@@ -219,11 +224,16 @@ impl Attachment {
             }
             let mut roles = Roles::default();
             *roles.count(role) = 1;
+            kp!("attach.who");
+            // Relaxed: a hint; whoever sees the entry that `join` stores sees this too.
+            self.memory.whos()[id as usize].store(who::NOBODY, Ordering::Relaxed);
             let joined = self.memory.join(id, roles.word());
             kp!("attach.joined");
             leases.end_repair(id);
             kp!("attach.issued");
             if joined {
+                // Nobody is told of the death of who is on its way: sleepers must look often again.
+                self.memory.ring_sleepers();
                 return Ok((lease, id));
             }
             self.memory.leave(&Hand::new(id), self.kind.block_of);
@@ -298,6 +308,10 @@ impl Attachment {
         table.insert(identity, Arc::downgrade(&attached));
         drop(fd); // The mapping keeps the lease.
         drop(table);
+        kp!("adopt.who");
+        // Relaxed: a hint. Those who sleep can watch this process from now on.
+        attached.memory.whos()[id as usize].store(attached.who, Ordering::Relaxed);
+        attached.memory.ring_sleepers();
         if role == Role::Receiver {
             // Again, though whoever issued it has done so: another may have died while it was on its way.
             attached.after_the_dead(&lock(&attached.repairing), &ByteLocks(sys::borrow(&attached.fd)));
@@ -358,7 +372,7 @@ impl Attachment {
 
     /// The descriptor, if it is still ours: a program that closes all that it does not know closes it too,
     /// and the next file that it opens gets the number. To lock, allocate or close there would be harm.
-    fn descriptor(&self) -> Option<sys::Borrowed<'_>> {
+    pub(crate) fn descriptor(&self) -> Option<sys::Borrowed<'_>> {
         let fd = sys::borrow(&self.fd);
         sys::identity(fd).is_ok_and(|identity| identity == self.identity).then_some(fd)
     }
@@ -379,6 +393,11 @@ impl Attachment {
             Ok(hand) => self.memory.recover_all(&hand, &ByteLocks(fd), self.kind.block_of),
             Err(_) => false,
         }
+    }
+
+    /// Whether sleepers of this process will be rung for every other participant's death.
+    pub(crate) fn watch(&self) -> bool {
+        watch::watch(self)
     }
 
     /// As [`inspect`](Attachment::inspect), at most once a millisecond.
@@ -460,6 +479,8 @@ impl Drop for Attachment {
             // stays open until this process ends, as everything else that it inherited.
             return;
         }
+        // It uses our mapping.
+        watch::forget(self);
         let hand = Hand::new(self.me);
         self.memory.leave(&hand, self.kind.block_of);
         kp!("leave.unmap");

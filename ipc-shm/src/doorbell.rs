@@ -151,6 +151,23 @@ impl Memory {
         kp!("ring_all.woken");
     }
 
+    /// Has everybody who sleeps, on either side, look who the participants are, after they have changed. Who
+    /// joins does this, so it is cheap where nobody sleeps.
+    ///
+    /// Whoever adds a token and then looks at the participants either sees the change, or his token is seen
+    /// here. A sleeper whose token somebody else took already is woken by him; if he dies before he does, by
+    /// whoever hears of that, who rings without asking for tokens.
+    pub(crate) fn ring_sleepers(&self) {
+        // SeqCst: between what was changed and the tokens; the other half is S1 and S2.
+        fence(SeqCst);
+        for side in [Side::Receivers, Side::Senders] {
+            // Relaxed: ordered by the fence.
+            if tokens(self.bell(side).load(Relaxed)) != 0 {
+                self.ring_all(side);
+            }
+        }
+    }
+
     /// Says that somebody is about to sleep on this side: S1 and S2.
     pub(crate) fn announce(&self, side: Side) -> Ticket {
         kp!("sleep.announce");

@@ -365,6 +365,10 @@ impl Doorbell for Endpoint {
         self.attachment.inspect()
     }
 
+    fn watch(&self) -> bool {
+        self.attachment.watch()
+    }
+
     fn glance(&self) -> bool {
         self.attachment.glance()
     }

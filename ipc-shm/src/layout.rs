@@ -1,12 +1,12 @@
 //! Every byte that two processes must agree on.
 //!
 //! ```text
-//! offset 0      128    256    384    512    640    768     1024                 (128-aligned)   (page)
-//!        ┌──────┬──────┬──────┬──────┬──────┬──────┬───────┬─────────┬─────────┬───────────────┬──────────
-//!        │ meta │ tail │ head │ recv │ send │ seqs │ hints │ entries │ block   │ slot 0, 1, …  │ block 0,
-//!        │      │      │      │ wait │ wait │      │       │ 0, 1, … │ meta …  │ (stride each) │ 1, …
-//!        └──────┴──────┴──────┴──────┴──────┴──────┴───────┴─────────┴─────────┴───────────────┴──────────
-//!        └──────────────── allocated when the segment is made ──────────────────────────────────┘ when used
+//! offset 0      128    256    384    512    640    768     1024                        (128-aligned)   (page)
+//!        ┌──────┬──────┬──────┬──────┬──────┬──────┬───────┬─────────┬──────┬─────────┬───────────────┬─────────
+//!        │ meta │ tail │ head │ recv │ send │ seqs │ hints │ entries │ who  │ block   │ slot 0, 1, …  │ block 0,
+//!        │      │      │      │ wait │ wait │      │       │ 0, 1, … │ 0, … │ meta …  │ (stride each) │ 1, …
+//!        └──────┴──────┴──────┴──────┴──────┴──────┴───────┴─────────┴──────┴─────────┴───────────────┴─────────
+//!        └──────────────── allocated when the segment is made ────────────────────────────────────────┘ when used
 //! ```
 //!
 //! All words are `u64` in the machine's own byte order; the magic number tells another one, which is
@@ -25,6 +25,7 @@
 //! |---|---|
 //! | `members` | 63..4 seq, 3 receivers died, 2 senders died, 1 receivers gone, 0 senders gone |
 //! | `entry` | 63 used, 47..24 receivers of the process, 23..0 its senders |
+//! | `who` | 63..32 pid of the participant, 31..0 its pid namespace; 0 not known. A hint: see [`who`] |
 //! | `recv_wait`, `send_wait` | 63..32 tokens, 31..0 seq: the futex |
 //!
 //! *pos* is a position in the stream of messages, `{ lap, index }`: the low bits are the index of its
@@ -183,6 +184,23 @@ pub(crate) mod entry {
     }
 }
 
+/// Who a participant is, for those who would like to hear of its death from the kernel. Nothing is decided by
+/// it: a process' number means something in one namespace only, and is used again.
+pub(crate) mod who {
+    /// On its way, or of a process that does not know itself.
+    pub(crate) const NOBODY: u64 = 0;
+
+    pub(crate) const fn word(pid: u32, namespace: u64) -> u64 {
+        (pid as u64) << 32 | namespace & 0xffff_ffff
+    }
+    pub(crate) const fn pid(word: u64) -> u32 {
+        (word >> 32) as u32
+    }
+    pub(crate) const fn namespace(word: u64) -> u32 {
+        word as u32
+    }
+}
+
 /// A word with two cache lines of its own: processors fetch lines in pairs.
 #[repr(C, align(128))]
 pub(crate) struct Line(pub(crate) AtomicU64);
@@ -263,7 +281,7 @@ const _: () = {
 
 /// A segment from a machine of the other byte order begins with another number.
 const MAGIC: u64 = u64::from_le_bytes(*b"MPROCSEG");
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 /// The sizes and places of a segment, checked, in this process' own memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -328,8 +346,12 @@ impl Geometry {
         ENTRIES
     }
 
+    pub(crate) fn whos_offset(&self) -> usize {
+        ENTRIES + self.entries * 8
+    }
+
     pub(crate) fn blocks_offset(&self) -> usize {
-        (ENTRIES + self.entries * 8).next_multiple_of(32)
+        (self.whos_offset() + self.entries * 8).next_multiple_of(32)
     }
 
     pub(crate) fn slots_offset(&self) -> usize {
@@ -552,10 +574,18 @@ mod tests {
     }
 
     #[test]
+    fn who_is_told_apart_by_number_and_namespace() {
+        let word = who::word(u32::MAX - 1, 0x1_f000_0002);
+        assert_eq!((who::pid(word), who::namespace(word)), (u32::MAX - 1, 0xf000_0002));
+        assert_ne!(who::word(1, 0), who::NOBODY);
+    }
+
+    #[test]
     fn regions_follow_each_other() {
         let g = geometry(64);
         assert!(g.entries_offset() >= size_of::<Header>());
-        assert!(g.blocks_offset() >= g.entries_offset() + g.entries * 8);
+        assert!(g.whos_offset() >= g.entries_offset() + g.entries * 8);
+        assert!(g.blocks_offset() >= g.whos_offset() + g.entries * 8);
         assert!(g.slots_offset() >= g.blocks_offset() + g.blocks * size_of::<BlockMeta>());
         assert_eq!(g.slots_offset() % 128, 0);
         assert!(g.data_offset() >= g.slots_offset() + 64 * 128);

@@ -92,6 +92,8 @@ mod sync;
 mod sys;
 #[cfg(not(loom))]
 mod typed;
+#[cfg(not(loom))]
+mod watch;
 
 #[cfg(not(loom))]
 pub use builder::Builder;

@@ -16,6 +16,7 @@ use crate::sync::AtomicU64;
 pub(crate) struct Memory {
     header: NonNull<Header>,
     entries: NonNull<AtomicU64>,
+    whos: NonNull<AtomicU64>,
     blocks: NonNull<BlockMeta>,
     slots: NonNull<AtomicU64>,
     data: NonNull<AtomicU64>,
@@ -58,6 +59,7 @@ impl Memory {
         Memory {
             header: base.cast(),
             entries: at(geometry.entries_offset()).cast(),
+            whos: at(geometry.whos_offset()).cast(),
             blocks: at(geometry.blocks_offset()).cast(),
             slots: at(geometry.slots_offset()).cast(),
             data: at(geometry.data_offset()).cast(),
@@ -75,12 +77,13 @@ impl Memory {
     pub(crate) unsafe fn parts(
         header: NonNull<Header>,
         entries: NonNull<AtomicU64>,
+        whos: NonNull<AtomicU64>,
         blocks: NonNull<BlockMeta>,
         slots: NonNull<AtomicU64>,
         data: NonNull<AtomicU64>,
         geometry: Geometry,
     ) -> Memory {
-        Memory { header, entries, blocks, slots, data, stride: geometry.stride / 8, geometry }
+        Memory { header, entries, whos, blocks, slots, data, stride: geometry.stride / 8, geometry }
     }
 
     #[inline]
@@ -113,8 +116,14 @@ impl Memory {
     /// All entries; that of id 0 is never used.
     #[inline]
     pub(crate) fn entries(&self) -> &[AtomicU64] {
-        // SAFETY: so many atomics lie there (`Geometry::blocks_offset` leaves room for them).
+        // SAFETY: so many atomics lie there (`Geometry::whos_offset` leaves room for them).
         unsafe { std::slice::from_raw_parts(self.entries.as_ptr(), self.geometry.entries) }
+    }
+
+    /// Who each participant is: as many words as entries.
+    pub(crate) fn whos(&self) -> &[AtomicU64] {
+        // SAFETY: so many atomics lie there (`Geometry::blocks_offset` leaves room for them).
+        unsafe { std::slice::from_raw_parts(self.whos.as_ptr(), self.geometry.entries) }
     }
 
     #[inline]
@@ -137,6 +146,7 @@ impl Memory {
 
     /// Has the slot a few positions after `pos` fetched for writing, as far as a message of `len` bytes goes:
     /// for messages that take about as long to encode as lines take to move.
+    #[cfg(not(loom))]
     #[inline(always)]
     pub(crate) fn prefetch(&self, pos: u64, len: usize) {
         let index = (pos & self.geometry.mask) + AHEAD;

@@ -71,6 +71,7 @@ const WORDS: usize = 2;
 struct Parts {
     header: Box<Header>,
     entries: Box<[AtomicU64]>,
+    whos: Box<[AtomicU64]>,
     blocks: Box<[BlockMeta]>,
     slots: Box<[AtomicU64]>,
     data: Box<[AtomicU64]>,
@@ -149,6 +150,7 @@ impl Ring {
         let ring = Ring(Arc::new(Parts {
             header: Box::new(header),
             entries: words(N + 1),
+            whos: words(N + 1),
             blocks: (0..blocks).map(meta).collect(),
             slots: words(capacity as usize * (1 + WORDS)),
             data: words(blocks * WORDS),
@@ -182,6 +184,7 @@ impl Ring {
             Memory::parts(
                 NonNull::from(&*p.header),
                 part(&p.entries),
+                part(&p.whos),
                 part(&p.blocks),
                 part(&p.slots),
                 part(&p.data),

@@ -31,7 +31,7 @@ const MIXED: &[Scene] = &[
     Scene {
         name: "send",
         points: &[
-            "adopt.done", "adopt.mapped", "adopt.own", "clean.tail", "leave.clean", "leave.free",
+            "adopt.done", "adopt.mapped", "adopt.own", "adopt.who", "clean.tail", "leave.clean", "leave.free",
             "leave.freed", "leave.membership", "leave.roles", "leave.unmap", "leave.unmapped",
             "leave_role.done", "leave_role.entry", "leave_role.membership", "membership.cas", "send.claim",
             "send.claimed", "send.published", "send.written",
@@ -83,7 +83,7 @@ const MIXED: &[Scene] = &[
     Scene {
         name: "receive", script: Script::Receive(How::Recv, 4),
         points: &[
-            "adopt.done", "adopt.mapped", "adopt.own", "clean.head", "leave.clean", "leave.free",
+            "adopt.done", "adopt.mapped", "adopt.own", "adopt.who", "clean.head", "leave.clean", "leave.free",
             "leave.freed", "leave.membership", "leave.roles", "leave.unmap", "leave.unmapped",
             "leave_role.done", "leave_role.entry", "leave_role.membership", "membership.cas",
             "receive.claim", "receive.claimed", "receive.freed", "receive.read",
@@ -235,7 +235,7 @@ const MIXED: &[Scene] = &[
         name: "attend with both ends",
         ends: Ends::Both, script: Script::Copy,
         points: &[
-            "adopt.done", "adopt.mapped", "adopt.own", "endpoint.add", "endpoint.remove", "join.entry",
+            "adopt.done", "adopt.mapped", "adopt.own", "adopt.who", "endpoint.add", "endpoint.remove", "join.entry",
             "join.joined", "join.members", "leave.clean", "leave.free", "leave.freed", "leave.membership",
             "leave.roles", "leave.unmap", "leave.unmapped", "leave_role.done", "leave_role.entry",
             "leave_role.membership", "membership.cas", "merge.add", "merge.added", "merge.left",
@@ -246,7 +246,7 @@ const MIXED: &[Scene] = &[
         name: "attend and leave one role",
         ends: Ends::Both, script: Script::DropReceiver,
         points: &[
-            "adopt.done", "adopt.mapped", "adopt.own", "clean.tail", "join.entry", "join.joined",
+            "adopt.done", "adopt.mapped", "adopt.own", "adopt.who", "clean.tail", "join.entry", "join.joined",
             "join.members", "leave.clean", "leave.free", "leave.freed", "leave.membership", "leave.roles",
             "leave.unmap", "leave.unmapped", "leave_role.done", "leave_role.entry", "leave_role.membership",
             "membership.cas", "merge.add", "merge.added", "merge.left", "send.claim", "send.claimed",
@@ -258,8 +258,8 @@ const MIXED: &[Scene] = &[
         name: "attend and start another",
         ends: Ends::Both, script: Script::Spawn,
         points: &[
-            "adopt.done", "adopt.mapped", "adopt.own", "attach.begin", "attach.issued", "attach.joined",
-            "attach.life", "attach.repair", "endpoint.add", "endpoint.remove", "join.entry", "join.joined",
+            "adopt.done", "adopt.mapped", "adopt.own", "adopt.who", "attach.begin", "attach.issued", "attach.joined",
+            "attach.life", "attach.repair", "attach.who", "endpoint.add", "endpoint.remove", "join.entry", "join.joined",
             "join.members", "leave.clean", "leave.free", "leave.freed", "leave.membership", "leave.roles",
             "leave.unmap", "leave.unmapped", "leave_role.done", "leave_role.entry", "leave_role.membership",
             "membership.cas", "merge.add", "merge.added", "merge.left",
@@ -271,7 +271,7 @@ const MIXED: &[Scene] = &[
         fill: 3,
         ends: Ends::Receiver, script: Script::Forget(2),
         points: &[
-            "adopt.done", "adopt.mapped", "adopt.own", "clean.head", "leave.clean", "leave.free",
+            "adopt.done", "adopt.mapped", "adopt.own", "adopt.who", "clean.head", "leave.clean", "leave.free",
             "leave.freed", "leave.lost", "leave.membership", "leave.orphans", "leave.roles", "leave.unmap",
             "leave.unmapped", "leave_role.done", "leave_role.entry", "leave_role.membership", "loan.cas",
             "loan.held", "membership.cas", "receive.claim", "receive.claimed", "receive.freed",
@@ -286,7 +286,7 @@ const MIXED: &[Scene] = &[
         survivor: Survivor::Receiver,
         fill: 1, script: Script::Send(3),
         points: &[
-            "adopt.done", "adopt.mapped", "adopt.own", "clean.tail", "leave.clean", "leave.free",
+            "adopt.done", "adopt.mapped", "adopt.own", "adopt.who", "clean.tail", "leave.clean", "leave.free",
             "leave.freed", "leave.membership", "leave.roles", "leave.unmap", "leave.unmapped",
             "leave_role.done", "leave_role.entry", "leave_role.membership", "membership.cas",
             "membership.close", "ring_all.tokens", "ring_all.wake", "ring_all.woken", "send.claim",
@@ -301,7 +301,7 @@ const MIXED: &[Scene] = &[
         before: &[DIED_SENDING],
         survivor: Survivor::Receiver,
         points: &[
-            "adopt.done", "adopt.mapped", "adopt.own", "block.commit", "block.committed", "block.free",
+            "adopt.done", "adopt.mapped", "adopt.own", "adopt.who", "block.commit", "block.committed", "block.free",
             "block.freed", "clean.head", "clean.tail", "clean.void", "leave.clean", "leave.free",
             "leave.freed", "leave.membership", "leave.roles", "leave.unmap", "leave.unmapped",
             "leave_role.done", "leave_role.entry", "leave_role.membership", "loan.cas", "loan.held",
@@ -320,7 +320,7 @@ const MIXED: &[Scene] = &[
         survivor: Survivor::Sender,
         fill: 4, script: Script::Receive(How::Recv, 1),
         points: &[
-            "adopt.done", "adopt.mapped", "adopt.own", "clean.head", "discard.next", "leave.clean",
+            "adopt.done", "adopt.mapped", "adopt.own", "adopt.who", "clean.head", "discard.next", "leave.clean",
             "leave.free", "leave.freed", "leave.membership", "leave.roles", "leave.unmap", "leave.unmapped",
             "leave_role.done", "leave_role.entry", "leave_role.membership", "membership.cas",
             "membership.close", "receive.claim", "receive.claimed", "receive.freed", "receive.read",
@@ -338,7 +338,7 @@ const MIXED: &[Scene] = &[
         script: Script::Send(9),
         depth: 2,
         points: &[
-            "adopt.adopted", "adopt.cas", "adopt.done", "adopt.mapped", "adopt.own", "clean.head",
+            "adopt.adopted", "adopt.cas", "adopt.done", "adopt.mapped", "adopt.own", "adopt.who", "clean.head",
             "clean.orphan", "discard.next", "leave.clean", "leave.free", "leave.freed", "leave.membership",
             "leave.roles", "leave.unmap", "leave.unmapped", "leave_role.done", "leave_role.entry",
             "leave_role.membership", "membership.cas", "membership.close", "receive.claim",
@@ -440,7 +440,7 @@ const IN_SLOTS: &[Scene] = &[
         fill: 3,
         exhausted: true, script: Script::Forget(2),
         points: &[
-            "adopt.done", "adopt.mapped", "adopt.own", "clean.head", "leave.clean", "leave.free",
+            "adopt.done", "adopt.mapped", "adopt.own", "adopt.who", "clean.head", "leave.clean", "leave.free",
             "leave.freed", "leave.membership", "leave.orphan", "leave.orphans", "leave.roles",
             "leave.unmap", "leave.unmapped", "leave_role.done", "leave_role.entry", "leave_role.membership",
             "membership.cas", "receive.claim", "receive.claimed", "receive.freed", "receive.sign",

@@ -4,17 +4,21 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
+use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::mm::{MapFlags, ProtFlags};
-use rustix::process::Resource;
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType};
+use rustix::process::{Pid, PidfdFlags, Resource};
 use rustix::thread::{MembarrierCommand, futex};
+
+use crate::layout::who;
 
 /// A borrowed handle.
 pub(crate) type Borrowed<'a> = BorrowedFd<'a>;
@@ -201,6 +205,99 @@ impl ForkCheck {
         // Relaxed: see where it is stored.
         self.0.is_some_and(|token| token.load(Ordering::Relaxed) == 0)
     }
+}
+
+pub(crate) fn pid_identity() -> u64 {
+    static KNOWN: AtomicU64 = AtomicU64::new(who::NOBODY);
+    let pid = rustix::process::getpid().as_raw_pid().unsigned_abs();
+    let known = KNOWN.load(Ordering::Relaxed); // Relaxed: a word that says all by itself.
+    if who::pid(known) == pid {
+        return known;
+    }
+    // Of a process that has forked since, or nobody's yet.
+    let Ok(stat) = rustix::fs::stat("/proc/self/ns/pid") else { return who::NOBODY };
+    let word = who::word(pid, stat.st_ino);
+    KNOWN.store(word, Ordering::Relaxed);
+    word
+}
+
+pub(crate) fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
+    Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?)
+}
+
+// A socket, not an eventfd: it can be told from any other file by its identity.
+pub(crate) fn line() -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?)
+}
+
+pub(crate) fn say(line: BorrowedFd<'_>) -> bool {
+    // If there is no room, enough words are on their way.
+    matches!(retry_on_intr(|| rustix::net::send(line, &[1], SendFlags::NOSIGNAL)), Ok(_) | Err(Errno::AGAIN))
+}
+
+pub(crate) fn heard(line: BorrowedFd<'_>) -> bool {
+    let mut words = [0u8; 64];
+    let got = retry_on_intr(|| rustix::net::recv(line, &mut words, RecvFlags::empty()));
+    got.map_or_else(|error| error == Errno::AGAIN, |(read, _)| read > 0)
+}
+
+pub(crate) fn hang_up(line: BorrowedFd<'_>) {
+    // Fails if it is down already.
+    let _ = rustix::net::shutdown(line, Shutdown::Both);
+}
+
+pub(crate) fn poll(fds: &[BorrowedFd<'_>], sleep: bool) -> io::Result<Vec<bool>> {
+    let mut polled: Vec<_> = fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    let at_once = rustix::fs::Timespec { tv_sec: 0, tv_nsec: 0 };
+    let timeout = if sleep { None } else { Some(&at_once) };
+    retry_on_intr(|| rustix::event::poll(&mut polled, timeout))?;
+    Ok(polled.iter().map(|fd| !fd.revents().is_empty()).collect())
+}
+
+pub(crate) fn without_signals<T>(work: impl FnOnce() -> T) -> T {
+    let mut all = std::mem::MaybeUninit::uninit();
+    // SAFETY: writes a set there, and always succeeds.
+    unsafe { libc::sigfillset(all.as_mut_ptr()) };
+    let mut old = std::mem::MaybeUninit::uninit();
+    // SAFETY: `all` was filled, `old` has room for a set.
+    let blocked = unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), old.as_mut_ptr()) } == 0;
+    // `work` starts a thread, which does not unwind.
+    let done = work();
+    if blocked {
+        // SAFETY: `old` was written by the call that succeeded.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, old.as_ptr(), std::ptr::null_mut()) };
+    }
+    done
+}
+
+/// The number of a descriptor, for `own_table`.
+#[derive(Clone, Copy)]
+pub(crate) struct Number(RawFd);
+
+pub(crate) fn number(fd: &OwnedFd) -> Number {
+    Number(fd.as_raw_fd())
+}
+
+/// A copy of the table up to `keep` is made, and emptied, without the rest ever being in it.
+pub(crate) fn own_table(keep: Number) -> io::Result<OwnedFd> {
+    const UNSHARE: libc::c_uint = 1 << 1;
+    let number = keep.0.unsigned_abs();
+    let close = |from: libc::c_uint, to: libc::c_uint, flags: libc::c_uint| {
+        // SAFETY: closes descriptors in a table that is this thread's own, by the first call's flag, which
+        // fails otherwise; nothing that this thread uses is in it but `keep`.
+        match unsafe { libc::syscall(libc::SYS_close_range, from, to, flags) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    close(number + 1, libc::c_uint::MAX, UNSHARE)?;
+    if number > 0 {
+        close(0, number - 1, 0)?;
+    }
+    // SAFETY: open in this thread's table, in which nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(keep.0) })
 }
 
 pub(crate) fn cpus() -> usize {

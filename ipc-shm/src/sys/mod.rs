@@ -15,6 +15,12 @@
 //! | `register_barrier()` | from now on `barrier()` in any process is a full barrier in this one's threads; false if the system cannot | `membarrier(REGISTER_GLOBAL_EXPEDITED)` |
 //! | `barrier()` | a full barrier in all running threads of registered processes; false if the system cannot | `membarrier(GLOBAL_EXPEDITED)` |
 //! | `forked()` | whether this process was forked from one that had used this crate | a page with `MADV_WIPEONFORK` |
+//! | `pid_identity()` | this process' number and namespace, as in [`layout`](crate::layout) | `getpid`, `stat("/proc/self/ns/pid")` |
+//! | `pidfd_open(pid)` | a descriptor that is readable when the process is dead and its mappings are gone | `pidfd_open` |
+//! | `line()`, `say`, `heard`, `hang_up` | two ends of a line; a word for the other end, false if it is gone; words taken out, false if the other end is gone; the end of it for both | `socketpair`, `send`, `recv`, `shutdown` |
+//! | `poll(fds, sleep)` | which are readable; sleeps until one is | `poll` |
+//! | `without_signals(work)` | no signal handler runs here meanwhile, nor ever in a thread that is started meanwhile | `pthread_sigmask` |
+//! | `number(fd)`, `own_table(number)` | from now on this thread has descriptors of its own, and of those there were only this one | `close_range(CLOSE_RANGE_UNSHARE)` |
 //! | `cpus()`, `cpu()` | processors that are online; the one this thread runs on, for a moment at least | `sysconf`, `getcpu` |
 //!
 //! Interrupted calls are taken up again, but for `wait`, whose caller looks around anyway.

@@ -92,6 +92,37 @@ impl ForkCheck {
         false
     }
 }
+pub(crate) fn pid_identity() -> u64 {
+    crate::layout::who::NOBODY
+}
+// Nobody is watched without a line, and there is none.
+pub(crate) fn pidfd_open(_pid: u32) -> io::Result<OsHandle> {
+    unsupported()
+}
+pub(crate) fn line() -> io::Result<(OsHandle, OsHandle)> {
+    unsupported()
+}
+pub(crate) fn say(_line: Borrowed<'_>) -> bool {
+    false
+}
+pub(crate) fn heard(_line: Borrowed<'_>) -> bool {
+    false
+}
+pub(crate) fn hang_up(_line: Borrowed<'_>) {}
+pub(crate) fn poll(_fds: &[Borrowed<'_>], _sleep: bool) -> io::Result<Vec<bool>> {
+    unsupported()
+}
+pub(crate) fn without_signals<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+#[derive(Clone, Copy)]
+pub(crate) struct Number;
+pub(crate) fn number(_fd: &OsHandle) -> Number {
+    Number
+}
+pub(crate) fn own_table(_keep: Number) -> io::Result<OsHandle> {
+    unsupported()
+}
 pub(crate) fn cpus() -> usize {
     1
 }

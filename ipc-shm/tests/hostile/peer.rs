@@ -83,7 +83,7 @@ impl Peer {
     }
 
     fn blocks(&self) -> usize {
-        (at::ENTRIES + (self.get(at::PARTICIPANTS) as usize + 1) * 8).next_multiple_of(32)
+        (at::ENTRIES + (self.get(at::PARTICIPANTS) as usize + 1) * 16).next_multiple_of(32)
     }
 
     /// Of a block: state, length, deliveries, committed.

@@ -1,0 +1,333 @@
+//! Hearing of deaths: a thread of this process to which the kernel tells when a peer's process has ended.
+//!
+//! It is a hint, and makes waiting cheap: whoever is told of every death need not get up to look. The verdict
+//! stays the lease's ([`Attachment::inspect`]); whoever cannot be told, looks often.
+//!
+//! ```text
+//!   sleeper                                   this module                         watcher thread
+//!   announces (a token, or seq has moved)
+//!   asks `watch`: are all of them told of?    asks for those who are not: false   opens a pidfd for each
+//!   sleeps a short slice, asks again          open now, and the lease still held: true
+//!   sleeps for long                                                               one is readable: ring_all
+//!   inspects, repairs, rings everybody
+//! ```
+//!
+//! - A pid is used again by the system. A lease that is held after the pidfd was opened was held when it was,
+//!   and so the pidfd is its holder's. One that is readable at once is no use.
+//! - What dies between the answer and the sleep rings for the announcement before it.
+//! - A dead process whose lease lives on for a moment is not repaired by who is rung. He asks again, gets no
+//!   pidfd for it, and looks often.
+//! - Who comes rings the sleepers ([`Memory::ring_sleepers`]), so they ask again.
+//!
+//! The thread has a table of descriptors of its own: pidfds neither count against the program's limit nor are
+//! closed by a program that closes all it does not know. It hears through a line whose other end is the one
+//! descriptor in the program's table; that one closed by whomever, the thread ends, and rings everybody. It
+//! cannot look at leases, having none of our descriptors, nor hold an attachment, whose drop needs them: it
+//! knows views of the mappings, which [`forget`] takes from it before they end.
+//!
+//! Started when somebody has waited for long, ended when no attachment has a living peer watched.
+
+use std::collections::HashMap;
+use std::mem::ManuallyDrop;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ipc_core::handle::OsHandle;
+
+use crate::attachment::Attachment;
+use crate::doorbell::Side;
+use crate::layout::{entry, who};
+use crate::lease::{ByteLocks, Leases};
+use crate::memory::Memory;
+use crate::sys;
+
+/// Who waits where threads or descriptors have run out does not try again with each slice.
+const RETRY: Duration = Duration::from_secs(1);
+
+struct State {
+    watcher: Option<Watcher>,
+    /// How many were started.
+    started: u64,
+    not_before: Option<Instant>,
+    /// The system does not have what it takes.
+    unable: bool,
+}
+
+static STATE: Mutex<State> = Mutex::new(State { watcher: None, started: 0, not_before: None, unable: false });
+
+/// A running thread, as the others see it.
+struct Watcher {
+    number: u64,
+    /// Belongs to the program's table: the thread must not drop it.
+    line: ManuallyDrop<OsHandle>,
+    identity: sys::Identity,
+    /// By their `who` words.
+    peers: HashMap<u64, Peer>,
+}
+
+/// A process.
+#[derive(Default)]
+struct Peer {
+    /// Whether the thread has its pidfd.
+    open: bool,
+    parts: Vec<Part>,
+}
+
+/// A peer's part in a channel that we are attached to.
+struct Part {
+    /// Our attachment: its address, until `forget`.
+    attachment: usize,
+    id: u64,
+    /// Valid until `forget`.
+    memory: Memory,
+    /// Its lease was held when the pidfd was open.
+    sure: bool,
+}
+
+fn key(attachment: &Attachment) -> usize {
+    std::ptr::from_ref(attachment).addr()
+}
+
+/// A panic leaves nothing half done here.
+fn state() -> MutexGuard<'static, State> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether `id` is still the part of this process.
+fn still(memory: &Memory, id: u64, word: u64) -> bool {
+    // Acquire: after `join`, the word is this participant's or 0.
+    memory.entries()[id as usize].load(Ordering::Acquire) & entry::USED != 0
+        && memory.whos()[id as usize].load(Ordering::Relaxed) == word // Relaxed: a hint.
+}
+
+impl Watcher {
+    /// The line, if it is still ours: see `Attachment::descriptor`.
+    fn line(&self) -> Option<sys::Borrowed<'_>> {
+        let line = sys::borrow(&self.line);
+        sys::identity(line).is_ok_and(|identity| identity == self.identity).then_some(line)
+    }
+
+    /// Has the thread look at `peers`. False if it cannot be reached.
+    fn say(&self) -> bool {
+        self.line().is_some_and(sys::say)
+    }
+
+    /// Ends the thread.
+    fn stop(mut self) {
+        let Some(line) = self.line() else { return };
+        // Not only closed: a forked child may have the line too.
+        sys::hang_up(line);
+        close(&mut self.line);
+    }
+}
+
+impl State {
+    fn number(&mut self, number: u64) -> Option<&mut Watcher> {
+        self.watcher.as_mut().filter(|watcher| watcher.number == number)
+    }
+
+    /// The running thread, or a new one.
+    fn running(&mut self) -> Option<&mut Watcher> {
+        if self.watcher.is_none() {
+            if self.unable || self.not_before.is_some_and(|time| Instant::now() < time) {
+                return None;
+            }
+            self.watcher = self.start();
+            self.not_before = self.watcher.is_none().then(|| Instant::now() + RETRY);
+        }
+        self.watcher.as_mut()
+    }
+
+    fn start(&mut self) -> Option<Watcher> {
+        let (line, theirs) = sys::line().ok()?;
+        let identity = sys::identity(sys::borrow(&line)).ok()?;
+        self.started += 1;
+        let (number, fd) = (self.started, sys::number(&theirs));
+        let (ready, is_ready) = sync_channel(1);
+        let run = move || {
+            // The numbers are the program's until then: nothing here may close them.
+            let line = sys::own_table(fd).and_then(|line| sys::pidfd_open(std::process::id()).map(|_| line));
+            // The other end waits.
+            let _ = ready.send(line.is_ok());
+            if let Ok(line) = line {
+                run(number, &line);
+            }
+        };
+        // No handler of the program's runs in a thread that has none of its descriptors.
+        let builder = thread::Builder::new().name("channel-watcher".to_owned()).stack_size(128 << 10);
+        sys::without_signals(|| builder.spawn(run)).ok()?;
+        // Until then the thread uses our table.
+        if !is_ready.recv().unwrap_or(false) {
+            self.unable = true;
+            return None;
+        }
+        drop(theirs);
+        Some(Watcher { number, line: ManuallyDrop::new(line), identity, peers: HashMap::new() })
+    }
+}
+
+/// Whether every participant but this process is watched from now on. If not, those who can be will be soon.
+///
+/// To be asked under an announcement.
+pub(crate) fn watch(attachment: &Attachment) -> bool {
+    if attachment.forked() || attachment.who == who::NOBODY {
+        return false;
+    }
+    let Some(fd) = attachment.descriptor() else { return false };
+    let memory = attachment.memory;
+    let mut all = true;
+    let mut wanted = Vec::new();
+    for id in 1..memory.entries().len() as u64 {
+        // Acquire: its `who` word is as new.
+        let used = memory.entries()[id as usize].load(Ordering::Acquire) & entry::USED != 0;
+        let word = memory.whos()[id as usize].load(Ordering::Relaxed); // Relaxed: a hint.
+        if !used || id == attachment.me || word == attachment.who {
+            continue;
+        }
+        if word == who::NOBODY || who::namespace(word) != who::namespace(attachment.who) {
+            all = false;
+        } else {
+            wanted.push((id, word));
+        }
+    }
+    let mut state = state();
+    // Those who have gone meanwhile.
+    let dropped = state.drop_parts(key(attachment), |id, word| !wanted.contains(&(id, word)));
+    if wanted.is_empty() {
+        state.settle(dropped);
+        return all;
+    }
+    let Some(watcher) = state.running() else { return false };
+    let mut news = dropped;
+    for (id, word) in wanted {
+        let peer = watcher.peers.entry(word).or_insert_with(|| {
+            news = true;
+            Peer::default()
+        });
+        let is_it = |part: &Part| part.attachment == key(attachment) && part.id == id;
+        let index = peer.parts.iter().position(is_it).unwrap_or_else(|| {
+            peer.parts.push(Part { attachment: key(attachment), id, memory, sure: false });
+            peer.parts.len() - 1
+        });
+        let part = &mut peer.parts[index];
+        // In this order: whose lease is held now, held it when the pidfd was opened.
+        part.sure = part.sure || peer.open && ByteLocks(fd).alive(id) && still(&memory, id, word);
+        all &= part.sure;
+    }
+    if news && !watcher.say() {
+        state.abandon();
+        return false;
+    }
+    all
+}
+
+/// Before an attachment's mapping ends.
+pub(crate) fn forget(attachment: &Attachment) {
+    let mut state = state();
+    let dropped = state.drop_parts(key(attachment), |_, _| true);
+    state.settle(dropped);
+}
+
+impl State {
+    /// Drops the parts of this attachment that are `gone`. True if there was one.
+    fn drop_parts(&mut self, attachment: usize, gone: impl Fn(u64, u64) -> bool) -> bool {
+        let Some(watcher) = &mut self.watcher else { return false };
+        let mut any = false;
+        watcher.peers.retain(|word, peer| {
+            peer.parts.retain(|part| {
+                let goes = part.attachment == attachment && gone(part.id, *word);
+                any |= goes;
+                !goes
+            });
+            !peer.parts.is_empty()
+        });
+        any
+    }
+
+    /// Ends the thread if it has nothing to do, or else tells it of `news`.
+    fn settle(&mut self, news: bool) {
+        let Some(watcher) = &self.watcher else { return };
+        if watcher.peers.is_empty() {
+            self.watcher.take().into_iter().for_each(Watcher::stop);
+        } else if news && !watcher.say() {
+            self.abandon();
+        }
+    }
+
+    /// The line is closed: nothing is watched any more, everybody must look for himself. It is not dropped: its
+    /// number is another file's by now, or of another table than this thread's.
+    fn abandon(&mut self) {
+        let Some(watcher) = self.watcher.take() else { return };
+        for part in watcher.peers.values().flat_map(|peer| &peer.parts) {
+            ring(&part.memory);
+        }
+    }
+}
+
+/// The thread.
+fn run(number: u64, line: &OsHandle) {
+    // In this thread's table: opened and dropped here only.
+    let mut pidfds: HashMap<u64, OsHandle> = HashMap::new();
+    loop {
+        // Those who wait for the thread to have started hold the lock.
+        match state().number(number) {
+            Some(watcher) => renew(watcher, &mut pidfds),
+            None => return,
+        }
+        let words: Vec<u64> = pidfds.keys().copied().collect();
+        let fds: Vec<_> =
+            std::iter::once(line).chain(words.iter().map(|word| &pidfds[word])).map(sys::borrow).collect();
+        let readable = sys::poll(&fds, true).unwrap_or_default();
+        if readable.first().is_none_or(|said| *said && !sys::heard(sys::borrow(line))) {
+            let mut state = state();
+            if state.number(number).is_some() {
+                state.abandon();
+            }
+            return;
+        }
+        for (word, _) in words.iter().zip(&readable[1..]).filter(|(_, readable)| **readable) {
+            pidfds.remove(word);
+            let mut state = state();
+            // One whose pidfd is asked for anew may be another process.
+            let dead = state.number(number).and_then(|watcher| watcher.peers.remove(word));
+            for part in dead.iter().flat_map(|peer| &peer.parts) {
+                if still(&part.memory, part.id, *word) {
+                    ring(&part.memory);
+                }
+            }
+        }
+    }
+}
+
+/// Opens and closes as asked.
+fn renew(watcher: &mut Watcher, pidfds: &mut HashMap<u64, OsHandle>) {
+    pidfds.retain(|word, _| watcher.peers.contains_key(word));
+    watcher.peers.retain(|word, peer| {
+        if !peer.open {
+            // Gone already, or no room: who asks again is told that it is not watched.
+            let Ok(pidfd) = sys::pidfd_open(who::pid(*word)) else { return false };
+            if !matches!(sys::poll(&[sys::borrow(&pidfd)], false).as_deref(), Ok([false])) {
+                return false;
+            }
+            peer.open = true;
+            pidfds.insert(*word, pidfd);
+        }
+        true
+    });
+}
+
+/// Without asking for tokens: the dead may have taken one, and woken nobody.
+fn ring(memory: &Memory) {
+    memory.ring_all(Side::Receivers);
+    memory.ring_all(Side::Senders);
+}
+
+/// The one line that ends the line.
+#[allow(unsafe_code)]
+fn close(line: &mut ManuallyDrop<OsHandle>) {
+    // SAFETY: called once, by `Watcher::stop`, which consumes what it belongs to.
+    unsafe { ManuallyDrop::drop(line) }
+}
