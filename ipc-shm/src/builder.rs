@@ -88,7 +88,7 @@ impl Builder {
         self.make(stride, blocks, largest)
     }
 
-    /// Makes a channel of slices of plain data; see [`slice`](crate::slice).
+    /// Makes a channel of slices of plain data; see [`mod@slice`].
     ///
     /// # Errors
     ///

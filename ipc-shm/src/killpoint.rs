@@ -4,7 +4,7 @@
 //! it reaches the point of that name for the n-th time. Points stand before each shared write and each
 //! syscall of the protocol.
 //!
-//! In a model (`--cfg loom`) the same points end a simulated process: see [`killed_at`].
+//! In a model (`--cfg loom`) the same points end a simulated process: see `killed_at`.
 
 macro_rules! kp {
     ($name:literal) => {

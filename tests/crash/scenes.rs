@@ -132,7 +132,7 @@ const MIXED: &[Scene] = &[
             "receive.freed", "receive.read", "receive.sign_others", "recover.cleaned", "recover.entry",
             "recover.free", "recover.freed", "recover.lease", "recover.leased", "recover.orphans",
             "recover.roles", "recover.rung", "ring_all.tokens", "ring_all.wake", "ring_all.woken",
-            "sleep.announce", "sleep.announced", "sleep.barrier", "sleep.wait", "sleep.withdraw",
+            "sleep.announce", "sleep.announced", "sleep.barrier", "sleep.wait", 
             "sleep.woken",
         ],
         ..RECEIVE
@@ -310,7 +310,7 @@ const MIXED: &[Scene] = &[
             "recover.entry", "recover.free", "recover.freed", "recover.lease", "recover.leased",
             "recover.orphans", "recover.roles", "recover.rung", "ring_all.tokens", "ring_all.wake",
             "ring_all.woken", "send.sign", "sleep.announce", "sleep.announced", "sleep.barrier",
-            "sleep.wait", "sleep.withdraw", "sleep.woken",
+            "sleep.wait",  "sleep.woken",
         ],
         ..REPAIR
     },
@@ -346,7 +346,7 @@ const MIXED: &[Scene] = &[
             "recover.entry", "recover.free", "recover.freed", "recover.lease", "recover.leased",
             "recover.orphans", "recover.roles", "recover.rung", "ring_all.tokens", "ring_all.wake",
             "ring_all.woken", "sleep.announce", "sleep.announced", "sleep.barrier", "sleep.wait",
-            "sleep.withdraw", "sleep.woken",
+             "sleep.woken",
         ],
         ..SCENE
     },

@@ -300,16 +300,17 @@ impl<F: Flavour> Stage<F> {
     pub(crate) fn survive(&mut self) {
         let began = ticked();
         self.drain();
+        // What the dead had taken comes again once they are known to be dead, and a process that a victim
+        // started may need a moment to see that it is alone.
+        while F::counts(self.tx.as_ref().expect("a sender is here")) != (1, 1) {
+            assert!(ticked() - began < BOUND, "the dead are still there after {:?}", ticked() - began);
+            self.drain();
+        }
+        self.drain();
         self.fill(self.capacity as u64);
         self.drain();
         assert!(ticked() - began < BOUND, "held up for {:?}", ticked() - began);
-        let (tx, rx) = (self.tx.as_ref().unwrap(), self.rx.as_ref().unwrap());
-        // A process that a victim started may need a moment to see that it is alone.
-        while F::counts(tx) != (1, 1) {
-            assert!(ticked() - began < BOUND, "the dead are still there: {:?}", F::counts(tx));
-            let _ = F::recv_timeout(rx, QUIET);
-        }
-        all_blocks_are_free::<F>(tx, rx, self.capacity);
+        all_blocks_are_free::<F>(self.tx.as_ref().unwrap(), self.rx.as_ref().unwrap(), self.capacity);
         self.past.judge();
         self.past = Chronicle::default();
     }
