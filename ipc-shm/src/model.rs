@@ -557,7 +557,7 @@ impl Sink for Lender<'_> {
         let (place, after) = match memory.loan_block(hand) {
             Some(block) => {
                 self.peer.write_block(block, value);
-                memory.lend_own_block(block, pos, hand.me);
+                memory.lend_own_block(block, pos, hand.me, 1);
                 (Place::Block(block), After::Free)
             }
             None => {
