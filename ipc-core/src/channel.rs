@@ -118,6 +118,8 @@ impl<T, R: Route<T>> Sender<T, R> {
     ///
     /// On routes through shared memory, as many as there is room for share one claim, one fence and
     /// one wake-up.
+    /// Up to 63 messages are taken from the iterator before the first of them is sent, so an iterator that
+    /// waits for an answer to a message it has just given waits for ever.
     ///
     /// # Errors
     ///
@@ -289,8 +291,9 @@ impl<T, R: Route<T>> Receiver<T, R> {
     /// Waits for a message, appends it and those right behind it to `messages`, at most `max`, and
     /// returns how many.
     ///
-    /// On routes through shared memory they share one claim, one fence and one wake-up. They are
-    /// received when this returns: a receiver that is killed inside leaves them to another.
+    /// On routes through shared memory they share one claim, one fence and one wake-up. Each is received
+    /// when it is taken out of its slot: of a receiver that is killed inside, others get those it had not
+    /// taken yet.
     ///
     /// # Errors
     ///
