@@ -207,11 +207,23 @@ unsafe fn string_move(from: *const u8, to: *mut u8, len: usize) {
     }
 }
 
-/// Asks for the lines of `words` to be fetched for writing: they are about to be filled, or freed.
+/// Asks for the lines of a slot's first `len` bytes to be fetched for writing: they are about to be filled, or
+/// freed.
 #[inline(always)]
-pub(crate) fn prefetch(words: &[AtomicU64]) {
-    for line in words.chunks(LINE / 8) {
-        let address = line.as_ptr();
+pub(crate) fn prefetch(state: &AtomicU64, payload: &[AtomicU64], len: usize) {
+    prefetch_line(state);
+    // The payload begins at the second word of a line.
+    for word in
+        payload[..words(len).saturating_sub(1).min(payload.len())].iter().skip(LINE / 8 - 1).step_by(LINE / 8)
+    {
+        prefetch_line(word);
+    }
+}
+
+#[inline(always)]
+fn prefetch_line(word: &AtomicU64) {
+    {
+        let address: *const AtomicU64 = word;
         #[cfg(all(target_arch = "x86_64", not(loom)))]
         // SAFETY: a prefetch is a hint; it faults on no address and changes nothing.
         unsafe {

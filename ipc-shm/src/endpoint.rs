@@ -12,6 +12,7 @@ use ipc_core::wait::{Doorbell, Ended, Woken, until};
 use ipc_core::{Patience, RecvTimeoutError, Unreadable, Unsendable};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
+use crate::ahead::Ahead;
 use crate::attachment::{Attachment, Kind, Role};
 use crate::doorbell::{Barrier, Side, Ticket};
 use crate::layout::{entry, members};
@@ -29,6 +30,7 @@ pub(crate) struct Endpoint {
     fork: sys::ForkCheck,
     role: Role,
     pace: Pace,
+    ahead: Ahead,
     /// Messages that could not be read and are still to be told of.
     unread: Mutex<VecDeque<Unreadable>>,
     any_unread: AtomicBool,
@@ -53,6 +55,7 @@ impl Endpoint {
             fork: attachment.fork,
             role,
             pace: Pace::new(),
+            ahead: Ahead::new(),
             unread: Mutex::default(),
             any_unread: AtomicBool::new(false),
             attachment,
@@ -90,6 +93,12 @@ impl Endpoint {
     #[inline]
     pub(crate) fn forked(&self) -> bool {
         self.fork.forked()
+    }
+
+    /// Has the first `len` bytes of a slot ahead of `pos`, which we are working on, fetched.
+    #[inline(always)]
+    pub(crate) fn ahead(&self, pos: u64, len: usize) {
+        self.ahead.fetch(&self.memory, self.side(), pos, len);
     }
 
     /// Our own bell, and the other side's.

@@ -36,6 +36,8 @@
 
 // Everything above the protocol needs a kernel, which loom has not: its models run on `model` instead.
 #[cfg(not(loom))]
+mod ahead;
+#[cfg(not(loom))]
 mod attachment;
 #[cfg(not(loom))]
 mod builder;

@@ -39,9 +39,6 @@ pub(crate) struct Slot<'a> {
     pub(crate) payload: &'a [AtomicU64],
 }
 
-/// Slots between the one at hand and the one to prefetch.
-const AHEAD: u64 = 4;
-
 impl Memory {
     /// A view of a mapped segment of this geometry.
     ///
@@ -144,15 +141,15 @@ impl Memory {
         self.slot(pos).state
     }
 
-    /// Has the slot a few positions after `pos` fetched for writing, as far as a message of `len` bytes goes:
-    /// for messages that take about as long to encode as lines take to move.
+    /// Has the first `len` bytes of the slot `lead` positions after `pos`, or of the first one, fetched for
+    /// writing.
     #[cfg(not(loom))]
     #[inline(always)]
-    pub(crate) fn prefetch(&self, pos: u64, len: usize) {
-        let index = (pos & self.geometry.mask) + AHEAD;
+    pub(crate) fn prefetch(&self, pos: u64, lead: u64, len: usize) {
+        let index = (pos & self.geometry.mask) + lead;
         let index = if index < self.geometry.capacity { index } else { 0 };
-        let words = self.slot_at(index as usize).payload;
-        crate::copy::prefetch(&words[..crate::copy::words(len).min(words.len())]);
+        let slot = self.slot_at(index as usize);
+        crate::copy::prefetch(slot.state, slot.payload, len);
     }
 
     #[inline]

@@ -9,7 +9,7 @@ use ipc_core::{Patience, Unreadable, Unsendable};
 
 use crate::copy;
 use crate::endpoint::{Endpoint, Failed};
-use crate::memory::{Memory, Slot};
+use crate::memory::Slot;
 use crate::ring::{After, Sink};
 use crate::sync::Ordering::Relaxed;
 
@@ -90,8 +90,8 @@ pub(crate) fn send_bytes(end: &Endpoint, bytes: &[u8], patience: Patience) -> Re
     }
     let attempt = || {
         end.memory.send(&end.hand, 1, |slot, pos| {
+            end.ahead(pos, 16 + bytes.len());
             write_inline(slot, bytes);
-            end.memory.prefetch(pos, bytes.len() + 8);
         })
     };
     if attempt().is_err() {
@@ -116,8 +116,9 @@ pub(crate) fn send_run(end: &Endpoint, bytes: &[u8], ends: &[usize], done: &mut 
     while sent < ends.len() {
         let attempt = || {
             let mut i = sent;
-            end.memory.send(&end.hand, (ends.len() - sent) as u64, |slot, _| {
+            end.memory.send(&end.hand, (ends.len() - sent) as u64, |slot, pos| {
                 let begin = if i == 0 { 0 } else { ends[i - 1] };
+                end.ahead(pos, 16 + ends[i] - begin);
                 write_inline(slot, &bytes[begin..ends[i]]);
                 i += 1;
             })
@@ -136,6 +137,7 @@ pub(crate) fn send_run(end: &Endpoint, bytes: &[u8], ends: &[usize], done: &mut 
 /// Reads encoded messages: inline ones into `bytes`, which has room for all, those in blocks left there for
 /// now.
 pub(crate) struct Pieces<'a> {
+    pub(crate) end: &'a Endpoint,
     pub(crate) bytes: &'a mut [u8],
     pub(crate) used: usize,
     pub(crate) pieces: &'a mut Vec<Piece>,
@@ -153,8 +155,9 @@ impl Sink for Pieces<'_> {
     fn block_of(&self, slot: Slot<'_>) -> Option<u64> {
         block_of(slot)
     }
-    fn inline(&mut self, slot: Slot<'_>, _pos: u64) -> After {
+    fn inline(&mut self, slot: Slot<'_>, pos: u64) -> After {
         let len = read_inline(slot, &mut self.bytes[self.used..]);
+        self.end.ahead(pos, 16 + len);
         self.used += len;
         self.pieces.push(Piece::Inline(self.used));
         After::Free
@@ -188,7 +191,7 @@ pub(crate) fn take_block<'a>(end: &Endpoint, block: usize, bytes: &'a mut Vec<u8
 
 /// Reads one encoded message.
 pub(crate) struct One<'a> {
-    memory: &'a Memory,
+    end: &'a Endpoint,
     bytes: &'a mut [u8],
     taken: Taken,
 }
@@ -206,7 +209,7 @@ pub(crate) enum Taken {
 impl<'a> One<'a> {
     #[inline(always)]
     pub(crate) fn new(end: &'a Endpoint, bytes: &'a mut [u8]) -> Self {
-        One { memory: &end.memory, bytes, taken: Taken::Inline(0) }
+        One { end, bytes, taken: Taken::Inline(0) }
     }
 
     /// The block that the message is lent to us in, if it is.
@@ -231,7 +234,7 @@ impl Sink for One<'_> {
     #[inline(always)]
     fn inline(&mut self, slot: Slot<'_>, pos: u64) -> After {
         let len = read_inline(slot, self.bytes);
-        self.memory.prefetch(pos, len + 8);
+        self.end.ahead(pos, 16 + len);
         self.taken = Taken::Inline(len);
         After::Free
     }

@@ -93,7 +93,13 @@ impl<T: Plain> Transmit<T> for Tx<T, Pod> {
         if !inline::<T>() || end.forked() {
             return false;
         }
-        let sent = end.memory.send(&end.hand, 1, |slot, _| copy::write_value(slot.payload, message)).is_ok();
+        let sent = end
+            .memory
+            .send(&end.hand, 1, |slot, pos| {
+                end.ahead(pos, 8 + size_of::<T>());
+                copy::write_value(slot.payload, message);
+            })
+            .is_ok();
         if sent {
             end.told_receivers(1);
         }
@@ -108,7 +114,12 @@ impl<T: Plain> Transmit<T> for Tx<T, Pod> {
         if end.forked() {
             return Err(SendTimeoutError::Unsendable(message, Unsendable::Forked));
         }
-        let attempt = || end.memory.send(&end.hand, 1, |slot, _| copy::write_value(slot.payload, &message));
+        let attempt = || {
+            end.memory.send(&end.hand, 1, |slot, pos| {
+                end.ahead(pos, 8 + size_of::<T>());
+                copy::write_value(slot.payload, &message);
+            })
+        };
         let sent = match attempt() {
             Ok(sent) => Ok(sent),
             Err(NotYet::Closed) => Err(Failed::Disconnected),
@@ -166,7 +177,8 @@ fn send_batch<T: Plain>(end: &Endpoint, messages: &[T]) -> Result<usize, Failed>
     let k = messages.len() as u64;
     let attempt = || {
         let mut next = messages.iter();
-        end.memory.send(&end.hand, k, |slot, _| {
+        end.memory.send(&end.hand, k, |slot, pos| {
+            end.ahead(pos, 8 + size_of::<T>());
             if let Some(message) = next.next() {
                 copy::write_value(slot.payload, message);
             }
@@ -242,7 +254,8 @@ impl<T: Plain, V: Put<T>> Sink for Read<'_, T, V> {
         None
     }
     #[inline(always)]
-    fn inline(&mut self, slot: Slot<'_>, _pos: u64) -> After {
+    fn inline(&mut self, slot: Slot<'_>, pos: u64) -> After {
+        self.end.ahead(pos, 8 + size_of::<T>());
         self.values.put(copy::take_value(slot.payload));
         After::Free
     }

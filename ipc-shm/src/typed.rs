@@ -195,7 +195,7 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T, Typed> {
             pieces.clear();
             let mut scratch = Scratch::take();
             let all = room(&mut scratch.0, k * inline_limit(&self.end));
-            let mut sink = Pieces { bytes: all, used: 0, pieces: &mut pieces, corrupt: None };
+            let mut sink = Pieces { end: &self.end, bytes: all, used: 0, pieces: &mut pieces, corrupt: None };
             let result = self.end.receive(k.min(max - received) as u64, patience, &mut sink);
             if let Some(what) = sink.corrupt {
                 self.end.unread(Unreadable::Corrupt(what));

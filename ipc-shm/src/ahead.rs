@@ -1,0 +1,61 @@
+//! Lines that are fetched before they are needed.
+//!
+//! A claim is a locked instruction, which waits until all stores before it are done: without more, each message
+//! waits for the transfer of its slot's lines from the other processor. So both sides ask for the slot a few
+//! positions ahead *for writing*: the sender because it will fill it, the receiver because it will free it. Lines
+//! then move once per direction. It only helps for slots that are not in the other side's hands: fetched from
+//! there, they would be fetched back. So a handle looks now and then how far the other side is away, and
+//! fetches ahead as long as that look is good for.
+
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+
+use crate::doorbell::Side;
+use crate::layout::pos;
+use crate::memory::Memory;
+
+/// Slots between the one at hand and the one to fetch.
+const LEAD: u64 = 4;
+/// Slots to leave alone before the other side's position.
+const MARGIN: i64 = 8;
+/// Slots that one look is good for: others may take them meanwhile.
+const TRUST: i64 = 64;
+/// Slots to go before the next look, after one that found the other side near.
+const PAUSE: i64 = 16;
+
+/// What a handle has seen of the other side. A hint: threads that share the handle may mix it up.
+pub(crate) struct Ahead {
+    /// Above 0: slots to fetch ahead before the next look. Else: as many below 0 to pass before it.
+    credit: AtomicI64,
+}
+
+impl Ahead {
+    pub(crate) fn new() -> Ahead {
+        Ahead { credit: AtomicI64::new(0) }
+    }
+
+    /// Has the first `len` bytes of a slot ahead of `at` fetched, which `side` claimed and is working on.
+    #[inline(always)]
+    pub(crate) fn fetch(&self, memory: &Memory, side: Side, at: u64, len: usize) {
+        let credit = self.credit.load(Relaxed);
+        if credit > 0 {
+            self.credit.store(credit - 1, Relaxed);
+            memory.prefetch(at, LEAD, len);
+        } else if credit < 0 {
+            self.credit.store(credit + 1, Relaxed);
+        } else {
+            self.look(memory, side, at);
+        }
+    }
+
+    #[inline(never)]
+    fn look(&self, memory: &Memory, side: Side, at: u64) {
+        let g = &memory.geometry;
+        // Relaxed: positions to go by, nothing is read behind them. Clamped: a peer can write anything there.
+        let away = match side {
+            Side::Senders => g.capacity.saturating_sub(g.distance(pos(memory.head().load(Relaxed)), at)),
+            Side::Receivers => g.distance(at, pos(memory.tail().load(Relaxed))),
+        };
+        let good = away.min(g.capacity) as i64 - LEAD as i64 - MARGIN;
+        self.credit.store(if good > 0 { good.min(TRUST) } else { -PAUSE }, Relaxed);
+    }
+}
