@@ -7,7 +7,7 @@ use std::ops::Deref;
 use ipc_core::Patience;
 use ipc_core::error::{DisconnectCause, RecvTimeoutError, SendManyError, SendTimeoutError};
 use ipc_core::handle;
-use ipc_core::route::{Borrow, End, Receive, Transmit};
+use ipc_core::route::{Borrow, End, Failed, Receive, Transmit};
 use serde::de::{self, DeserializeOwned, Deserializer};
 use serde::ser::{self, Serializer};
 use serde::{Deserialize, Serialize};
@@ -218,6 +218,14 @@ end!(AnyRx);
 const SHM: u8 = 1;
 
 impl<T: Serialize + DeserializeOwned> Transmit<T> for AnyTx<T> {
+    #[inline]
+    fn send_copy(&self, message: &T, patience: Patience) -> Option<Result<(), Failed>> {
+        match self {
+            AnyTx::Shm(tx) => tx.send_copy(message, patience),
+            AnyTx::Thread(tx) => tx.send_copy(message, patience),
+        }
+    }
+
     #[inline]
     fn send(&self, message: T, patience: Patience) -> Result<(), SendTimeoutError<T>> {
         match self {

@@ -58,17 +58,10 @@ impl<T, R: Route<T>> Sender<T, R> {
     /// [`Unsendable`](SendError::Unsendable) if this message can never be sent; the message is inside.
     #[inline]
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
-        if self.tx.send_now(&message) { Ok(()) } else { self.send_waiting(message) }
-    }
-
-    // Apart from its inlined caller, so that there a message is written straight from where it is.
-    #[inline(never)]
-    fn send_waiting(&self, message: T) -> Result<(), SendError<T>> {
-        match self.tx.send(message, Patience::Forever) {
-            Ok(()) => Ok(()),
-            Err(SendTimeoutError::Disconnected(message)) => Err(SendError::Disconnected(message)),
-            Err(SendTimeoutError::Unsendable(message, cause)) => Err(SendError::Unsendable(message, cause)),
-            Err(SendTimeoutError::Timeout(_)) => unreachable!("for ever is over"),
+        match self.tx.send_copy(&message, Patience::Forever) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(failed)) => Err(waited(failed.with(message))),
+            None => self.tx.send(message, Patience::Forever).map_err(waited),
         }
     }
 
@@ -81,18 +74,10 @@ impl<T, R: Route<T>> Sender<T, R> {
     /// As [`send`](Sender::send), and [`Full`](TrySendError::Full).
     #[inline]
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
-        if self.tx.send_now(&message) { Ok(()) } else { self.send_hastily(message) }
-    }
-
-    #[inline(never)]
-    fn send_hastily(&self, message: T) -> Result<(), TrySendError<T>> {
-        match self.tx.send(message, Patience::Never) {
-            Ok(()) => Ok(()),
-            Err(SendTimeoutError::Disconnected(message)) => Err(TrySendError::Disconnected(message)),
-            Err(SendTimeoutError::Unsendable(message, cause)) => {
-                Err(TrySendError::Unsendable(message, cause))
-            }
-            Err(SendTimeoutError::Timeout(message)) => Err(TrySendError::Full(message)),
+        match self.tx.send_copy(&message, Patience::Never) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(failed)) => Err(hurried(failed.with(message))),
+            None => self.tx.send(message, Patience::Never).map_err(hurried),
         }
     }
 
@@ -203,12 +188,26 @@ impl<T, R: Route<T>> Sender<T, R> {
     }
 }
 
+#[cold]
+fn waited<T>(error: SendTimeoutError<T>) -> SendError<T> {
+    match error {
+        SendTimeoutError::Disconnected(message) => SendError::Disconnected(message),
+        SendTimeoutError::Unsendable(message, cause) => SendError::Unsendable(message, cause),
+        SendTimeoutError::Timeout(_) => unreachable!("for ever is over"),
+    }
+}
+
+#[cold]
+fn hurried<T>(error: SendTimeoutError<T>) -> TrySendError<T> {
+    match error {
+        SendTimeoutError::Disconnected(message) => TrySendError::Disconnected(message),
+        SendTimeoutError::Unsendable(message, cause) => TrySendError::Unsendable(message, cause),
+        SendTimeoutError::Timeout(message) => TrySendError::Full(message),
+    }
+}
+
 fn loaned<L>(result: Result<L, SendTimeoutError<()>>) -> Result<L, SendError<()>> {
-    result.map_err(|error| match error {
-        SendTimeoutError::Disconnected(()) => SendError::Disconnected(()),
-        SendTimeoutError::Unsendable((), cause) => SendError::Unsendable((), cause),
-        SendTimeoutError::Timeout(()) => unreachable!("for ever is over"),
-    })
+    result.map_err(waited)
 }
 
 impl<T, R: Route<T>> Receiver<T, R> {

@@ -3,7 +3,7 @@
 //! Plain data needs no codec: `bytemuck`'s marker traits say that its bytes are the message, and the routes
 //! copy them as they lie.
 
-use std::{fmt, mem, slice};
+use std::fmt;
 
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
@@ -42,8 +42,9 @@ impl std::error::Error for CodecError {}
 
 /// Writes over the bytes of a buffer, and what does not fit there into another one, up to a limit.
 struct Over<'a> {
-    /// What is left of the buffer.
-    room: slice::IterMut<'a, u8>,
+    buffer: &'a mut [u8],
+    /// So many bytes of the buffer are written.
+    at: usize,
     more: Vec<u8>,
     /// What `more` may grow to.
     most: usize,
@@ -51,13 +52,19 @@ struct Over<'a> {
 
 impl Over<'_> {
     #[cold]
+    #[inline(never)]
+    fn spill_byte(&mut self, byte: u8) -> postcard::Result<()> {
+        self.spill(&[byte])
+    }
+
+    #[cold]
+    #[inline(never)]
     fn spill(&mut self, bytes: &[u8]) -> postcard::Result<()> {
         // Up to the buffer's end first: the message is read as a whole.
-        let room = self.room.len();
-        let (here, more) = bytes.split_at(room.min(bytes.len()));
-        for (to, from) in self.room.by_ref().zip(here) {
-            *to = *from;
-        }
+        let room = &mut self.buffer[self.at..];
+        let (here, more) = bytes.split_at(room.len().min(bytes.len()));
+        room[..here.len()].copy_from_slice(here);
+        self.at += here.len();
         if more.len() > self.most - self.more.len() {
             return Err(postcard::Error::SerializeBufferFull);
         }
@@ -67,32 +74,59 @@ impl Over<'_> {
 }
 
 impl Flavor for Over<'_> {
-    /// What did not fit, and how much of the buffer is left over.
+    /// What did not fit, and how much of the buffer is written.
     type Output = (Vec<u8>, usize);
 
     #[inline(always)]
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        match self.room.next() {
-            Some(to) => *to = byte,
-            None => self.spill(&[byte])?,
+        match self.buffer.get_mut(self.at) {
+            Some(to) => {
+                *to = byte;
+                self.at += 1;
+                Ok(())
+            }
+            None => self.spill_byte(byte),
         }
-        Ok(())
     }
 
     #[inline(always)]
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        if bytes.len() > self.room.len() {
+        let room = self.buffer.get_mut(self.at..).unwrap_or_default();
+        if let Some(room) = room.first_chunk_mut::<NUMBER>().filter(|_| bytes.len() <= NUMBER) {
+            copy_number(room, bytes);
+        } else if let Some(room) = room.get_mut(..bytes.len()) {
+            room.copy_from_slice(bytes);
+        } else {
             return self.spill(bytes);
         }
-        let (to, room) = mem::take(&mut self.room).into_slice().split_at_mut(bytes.len());
-        to.copy_from_slice(bytes);
-        self.room = room.iter_mut();
+        self.at += bytes.len();
         Ok(())
     }
 
     fn finalize(self) -> postcard::Result<(Vec<u8>, usize)> {
-        Ok((self.more, self.room.len()))
+        Ok((self.more, self.at))
     }
+}
+
+/// Bytes of a number at most.
+const NUMBER: usize = 10;
+
+/// Copies a few bytes to the beginning of `to`; what is behind them there may change, too.
+///
+/// Such are a number's, which were written a moment ago one by one: read as one word they would have to wait
+/// until they have left the store buffer.
+#[inline(always)]
+fn copy_number(to: &mut [u8; NUMBER], from: &[u8]) {
+    let (low, high) = from.split_at(from.len().min(8));
+    to[..8].copy_from_slice(&word(low).to_le_bytes());
+    for (to, from) in to[8..].iter_mut().zip(high) {
+        *to = *from;
+    }
+}
+
+#[inline(always)]
+fn word(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
 }
 
 /// Bytes that a buffer has at least.
@@ -112,13 +146,13 @@ pub fn encode<T: Serialize>(message: &T, bytes: &mut Vec<u8>, limit: usize) -> R
         bytes.resize(LEAST, 0);
     }
     let most = bytes.len().min(limit);
-    let over = Over { room: bytes[..most].iter_mut(), more: Vec::new(), most: limit - most };
+    let over = Over { buffer: &mut bytes[..most], at: 0, more: Vec::new(), most: limit - most };
     let (result, refused) = handle::refuse(|| {
         let result = postcard::serialize_with_flavor(message, over);
         (result, handle::refused())
     });
     match result {
-        Ok((more, left)) if more.is_empty() => Ok(most - left),
+        Ok((more, len)) if more.is_empty() => Ok(len),
         Ok((more, _)) => {
             bytes.truncate(most);
             bytes.extend_from_slice(&more);

@@ -60,14 +60,14 @@ struct Restore(Refusing);
 impl Restore {
     #[inline]
     fn after(now: Refusing) -> Self {
-        Restore(REFUSING.replace(now))
+        Restore(REFUSING.with(|refusing| refusing.replace(now)))
     }
 }
 
 impl Drop for Restore {
     #[inline]
     fn drop(&mut self) {
-        REFUSING.set(self.0);
+        REFUSING.with(|refusing| refusing.set(self.0));
     }
 }
 

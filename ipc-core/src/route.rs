@@ -5,7 +5,7 @@
 //! A route that sleeps on a word of its own uses the loop in [`wait`](crate::wait).
 
 use crate::deadline::Patience;
-use crate::error::{DisconnectCause, RecvTimeoutError, SendManyError, SendTimeoutError};
+use crate::error::{DisconnectCause, RecvTimeoutError, SendManyError, SendTimeoutError, Unsendable};
 
 /// A way for messages of type `T` to get from one end of a channel to the other.
 pub trait Route<T> {
@@ -49,17 +49,41 @@ pub trait End: Clone {
     }
 }
 
+/// Why a message was not sent; the caller has it still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Failed {
+    /// There was no room as long as one was to wait.
+    Timeout,
+    /// No receiver is left, and none can come.
+    Disconnected,
+    /// This message can never be sent on this channel.
+    Unsendable(Unsendable),
+}
+
+impl Failed {
+    /// The error, with the message that failed.
+    #[cold]
+    pub fn with<T>(self, message: T) -> SendTimeoutError<T> {
+        match self {
+            Failed::Timeout => SendTimeoutError::Timeout(message),
+            Failed::Disconnected => SendTimeoutError::Disconnected(message),
+            Failed::Unsendable(cause) => SendTimeoutError::Unsendable(message, cause),
+        }
+    }
+}
+
 /// The sending end of a route.
 ///
 /// `Timeout` means that `patience` was used up: at once for [`Patience::Never`], and never for
 /// [`Patience::Forever`].
 pub trait Transmit<T>: End {
-    /// Sends a copy of the message if that can be done at once, on a path short enough to be inlined; true
-    /// if it is sent. False says nothing but that [`send`](Transmit::send) must be asked.
+    /// Sends a copy of one message, from where it lies, if the route does not move messages; `None` if it
+    /// does, and [`send`](Transmit::send) must be asked. It is encoded at most once.
     #[inline(always)]
-    fn send_now(&self, message: &T) -> bool {
-        let _ = message;
-        false
+    fn send_copy(&self, message: &T, patience: Patience) -> Option<Result<(), Failed>> {
+        let _ = (message, patience);
+        None
     }
 
     /// Sends one message. It is encoded at most once, and comes back in the error.

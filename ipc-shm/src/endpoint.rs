@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ipc_core::error::DisconnectCause;
 use ipc_core::handle;
+use ipc_core::route::Failed;
 use ipc_core::wait::{Doorbell, Ended, Woken, until};
 use ipc_core::{Patience, RecvTimeoutError, Unreadable, Unsendable};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
@@ -35,14 +36,6 @@ pub(crate) struct Endpoint {
     unread: Mutex<VecDeque<Unreadable>>,
     any_unread: AtomicBool,
     pub(crate) attachment: Arc<Attachment>,
-}
-
-/// Why an operation of this side failed for good.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Failed {
-    Timeout,
-    Disconnected,
-    Unsendable(Unsendable),
 }
 
 impl Endpoint {

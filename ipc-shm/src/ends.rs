@@ -3,12 +3,12 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use ipc_core::error::{DisconnectCause, SendTimeoutError};
+use ipc_core::error::DisconnectCause;
 use ipc_core::route::End;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::attachment::{Kind, Role};
-use crate::endpoint::{Endpoint, Failed};
+use crate::endpoint::Endpoint;
 
 /// How messages of type `T` lie in shared memory: a marker, such as [`Typed`](crate::Typed).
 #[allow(private_interfaces)] // Sealed: only this crate implements or calls it.
@@ -90,14 +90,3 @@ macro_rules! end {
 
 end!(Tx, Role::Sender);
 end!(Rx, Role::Receiver);
-
-impl Failed {
-    /// With the message that failed.
-    pub(crate) fn with<T>(self, message: T) -> SendTimeoutError<T> {
-        match self {
-            Failed::Timeout => SendTimeoutError::Timeout(message),
-            Failed::Disconnected => SendTimeoutError::Disconnected(message),
-            Failed::Unsendable(cause) => SendTimeoutError::Unsendable(message, cause),
-        }
-    }
-}

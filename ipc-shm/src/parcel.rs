@@ -5,10 +5,11 @@
 
 use std::cell::Cell;
 
+use ipc_core::route::Failed;
 use ipc_core::{Patience, Unreadable, Unsendable};
 
 use crate::copy;
-use crate::endpoint::{Endpoint, Failed};
+use crate::endpoint::Endpoint;
 use crate::memory::Slot;
 use crate::ring::{After, Sink};
 use crate::sync::Ordering::Relaxed;

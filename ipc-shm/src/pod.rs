@@ -20,13 +20,13 @@ use std::ops::{Deref, DerefMut};
 
 use bytemuck::{AnyBitPattern, NoUninit};
 use ipc_core::error::{RecvTimeoutError, SendError, SendManyError, SendTimeoutError};
-use ipc_core::route::{Borrow, Loan as LoanRoute, Receive, Transmit};
+use ipc_core::route::{Borrow, Failed, Loan as LoanRoute, Receive, Transmit};
 use ipc_core::{Patience, Route, Unreadable, Unsendable};
 
 use crate::attachment::Kind;
 use crate::builder::Builder;
 use crate::copy;
-use crate::endpoint::{Endpoint, Failed, always_in_block, never_in_block};
+use crate::endpoint::{Endpoint, always_in_block, never_in_block};
 use crate::ends::{Codec, Rx, Tx};
 use crate::hold::{Borrower, Hold};
 use crate::layout::Fingerprint;
@@ -88,50 +88,17 @@ impl<T> Codec<T> for Pod {
 
 impl<T: Plain> Transmit<T> for Tx<T, Pod> {
     #[inline(always)]
-    fn send_now(&self, message: &T) -> bool {
+    fn send_copy(&self, message: &T, patience: Patience) -> Option<Result<(), Failed>> {
         let end = &self.end;
-        if !inline::<T>() || end.forked() {
-            return false;
+        if !inline::<T>() || end.forked() || end.memory.send(&end.hand, 1, write(end, message)).is_err() {
+            return Some(send_slow(end, message, patience));
         }
-        let sent = end
-            .memory
-            .send(&end.hand, 1, |slot, pos| {
-                end.ahead(pos, 8 + size_of::<T>());
-                copy::write_value(slot.payload, message);
-            })
-            .is_ok();
-        if sent {
-            end.told_receivers(1);
-        }
-        sent
+        end.told_receivers(1);
+        Some(Ok(()))
     }
 
     fn send(&self, message: T, patience: Patience) -> Result<(), SendTimeoutError<T>> {
-        let end = &self.end;
-        if !inline::<T>() {
-            return send_boxed(end, &message, patience).map_err(|failed| failed.with(message));
-        }
-        if end.forked() {
-            return Err(SendTimeoutError::Unsendable(message, Unsendable::Forked));
-        }
-        let attempt = || {
-            end.memory.send(&end.hand, 1, |slot, pos| {
-                end.ahead(pos, 8 + size_of::<T>());
-                copy::write_value(slot.payload, &message);
-            })
-        };
-        let sent = match attempt() {
-            Ok(sent) => Ok(sent),
-            Err(NotYet::Closed) => Err(Failed::Disconnected),
-            Err(NotYet::Busy) => end.send_slow(patience, attempt),
-        };
-        match sent {
-            Ok(_) => {
-                end.told_receivers(1);
-                Ok(())
-            }
-            Err(failed) => Err(failed.with(message)),
-        }
+        send_slow(&self.end, &message, patience).map_err(|failed| failed.with(message))
     }
 
     fn send_many<I: Iterator<Item = T>>(&self, mut messages: I) -> Result<usize, SendManyError<T>> {
@@ -156,6 +123,36 @@ impl<T: Plain> Transmit<T> for Tx<T, Pod> {
         }
         Ok(sent)
     }
+}
+
+/// Writes a message into the slot claimed for it.
+#[inline(always)]
+fn write<T: Plain>(end: &Endpoint, message: &T) -> impl FnMut(Slot<'_>, u64) {
+    move |slot, pos| {
+        end.ahead(pos, size_of::<u64>() + size_of::<T>());
+        copy::write_value(slot.payload, message);
+    }
+}
+
+/// Sends a message on any path.
+#[inline(never)]
+fn send_slow<T: Plain>(end: &Endpoint, message: &T, patience: Patience) -> Result<(), Failed> {
+    if !inline::<T>() {
+        return send_boxed(end, message, patience);
+    }
+    if end.forked() {
+        return Err(Failed::Unsendable(Unsendable::Forked));
+    }
+    let attempt = || end.memory.send(&end.hand, 1, write(end, message));
+    match attempt() {
+        Ok(_) => {}
+        Err(NotYet::Closed) => return Err(Failed::Disconnected),
+        Err(NotYet::Busy) => {
+            end.send_slow(patience, attempt)?;
+        }
+    }
+    end.told_receivers(1);
+    Ok(())
 }
 
 /// A message too large for a slot: written to a block first.

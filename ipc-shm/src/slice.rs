@@ -24,13 +24,13 @@ use std::ops::{Deref, DerefMut};
 
 use ipc_core::codec::CodecError;
 use ipc_core::error::{RecvTimeoutError, SendError, SendTimeoutError};
-use ipc_core::route::{Borrow, Loan as LoanRoute, Receive, Transmit};
+use ipc_core::route::{Borrow, Failed, Loan as LoanRoute, Receive, Transmit};
 use ipc_core::{Patience, Route, Unreadable, Unsendable};
 
 use crate::attachment::Kind;
 use crate::builder::Builder;
 use crate::copy;
-use crate::endpoint::{Endpoint, Failed};
+use crate::endpoint::Endpoint;
 use crate::ends::{Codec, Rx, Tx};
 use crate::hold::{Borrower, Hold};
 use crate::layout::Fingerprint;

@@ -9,7 +9,7 @@ use std::ops::{Deref, DerefMut};
 
 use ipc_core::codec;
 use ipc_core::error::{RecvTimeoutError, SendManyError, SendTimeoutError};
-use ipc_core::route::{Borrow, Receive, Transmit};
+use ipc_core::route::{Borrow, Failed, Receive, Transmit};
 use ipc_core::{Patience, Route, Unreadable};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use crate::attachment::Kind;
 use crate::builder::Builder;
 use crate::copy;
-use crate::endpoint::{Endpoint, Failed};
+use crate::endpoint::Endpoint;
 use crate::ends::{Codec, Rx, Tx};
 use crate::hold::{Borrower, Hold};
 use crate::layout::Fingerprint;
@@ -59,13 +59,13 @@ impl<T> Codec<T> for Typed {
 }
 
 impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T, Typed> {
+    #[inline]
+    fn send_copy(&self, message: &T, patience: Patience) -> Option<Result<(), Failed>> {
+        Some(send_one(&self.end, message, patience))
+    }
+
     fn send(&self, message: T, patience: Patience) -> Result<(), SendTimeoutError<T>> {
-        let limit = self.end.memory.geometry.block_size;
-        let mut scratch = Scratch::take();
-        let bytes = &mut scratch.0;
-        let encoded = codec::encode(&message, bytes, limit).map_err(Failed::Unsendable);
-        let sent = encoded.and_then(|len| send_bytes(&self.end, &bytes[..len], patience));
-        sent.map_err(|failed| failed.with(message))
+        send_one(&self.end, &message, patience).map_err(|failed| failed.with(message))
     }
 
     fn send_many<I: Iterator<Item = T>>(&self, mut messages: I) -> Result<usize, SendManyError<T>> {
@@ -91,6 +91,14 @@ impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T, Typed> {
             }
         }
     }
+}
+
+fn send_one<T: Serialize>(end: &Endpoint, message: &T, patience: Patience) -> Result<(), Failed> {
+    let limit = end.memory.geometry.block_size;
+    let mut scratch = Scratch::take();
+    let bytes = &mut scratch.0;
+    let len = codec::encode(message, bytes, limit).map_err(Failed::Unsendable)?;
+    send_bytes(end, &bytes[..len], patience)
 }
 
 /// Sends a batch: runs of small messages share a claim, large ones go one by one. `done` counts.
