@@ -10,15 +10,15 @@
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use crate::doorbell::Side;
-use crate::layout::pos;
+use crate::layout::{Geometry, pos};
 use crate::memory::Memory;
 
-/// Slots between the one at hand and the one to fetch.
-const LEAD: u64 = 4;
+/// Bytes between the slot at hand and the one to fetch, in a channel that has room for many times as much.
+const LEAD: u64 = 4096;
 /// Slots to leave alone before the other side's position.
 const MARGIN: i64 = 8;
 /// Slots that one look is good for: others may take them meanwhile.
-const TRUST: i64 = 64;
+const TRUST: i64 = 1024;
 /// Slots to go before the next look, after one that found the other side near.
 const PAUSE: i64 = 16;
 
@@ -26,11 +26,14 @@ const PAUSE: i64 = 16;
 pub(crate) struct Ahead {
     /// Above 0: slots to fetch ahead before the next look. Else: as many below 0 to pass before it.
     credit: AtomicI64,
+    /// Slots between the one at hand and the one to fetch.
+    lead: u64,
 }
 
 impl Ahead {
-    pub(crate) fn new() -> Ahead {
-        Ahead { credit: AtomicI64::new(0) }
+    pub(crate) fn new(g: &Geometry) -> Ahead {
+        let lead = (LEAD / g.stride as u64).min(g.capacity / 16).max(1);
+        Ahead { credit: AtomicI64::new(0), lead }
     }
 
     /// Has the first `len` bytes of a slot ahead of `at` fetched, which `side` claimed and is working on.
@@ -39,7 +42,7 @@ impl Ahead {
         let credit = self.credit.load(Relaxed);
         if credit > 0 {
             self.credit.store(credit - 1, Relaxed);
-            memory.prefetch(at, LEAD, len);
+            memory.prefetch(at, self.lead, len);
         } else if credit < 0 {
             self.credit.store(credit + 1, Relaxed);
         } else {
@@ -55,7 +58,7 @@ impl Ahead {
             Side::Senders => g.capacity.saturating_sub(g.distance(pos(memory.head().load(Relaxed)), at)),
             Side::Receivers => g.distance(at, pos(memory.tail().load(Relaxed))),
         };
-        let good = away.min(g.capacity) as i64 - LEAD as i64 - MARGIN;
+        let good = away.min(g.capacity) as i64 - self.lead as i64 - MARGIN;
         self.credit.store(if good > 0 { good.min(TRUST) } else { -PAUSE }, Relaxed);
     }
 }

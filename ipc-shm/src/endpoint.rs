@@ -48,7 +48,7 @@ impl Endpoint {
             fork: attachment.fork,
             role,
             pace: Pace::new(),
-            ahead: Ahead::new(),
+            ahead: Ahead::new(&attachment.memory.geometry),
             unread: Mutex::default(),
             any_unread: AtomicBool::new(false),
             attachment,

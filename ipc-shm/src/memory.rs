@@ -147,8 +147,8 @@ impl Memory {
     #[inline(always)]
     pub(crate) fn prefetch(&self, pos: u64, lead: u64, len: usize) {
         let index = (pos & self.geometry.mask) + lead;
-        let index = if index < self.geometry.capacity { index } else { 0 };
-        let slot = self.slot_at(index as usize);
+        let index = if index < self.geometry.capacity { index } else { index - self.geometry.capacity };
+        let slot = self.slot_at(index.min(self.geometry.capacity - 1) as usize);
         crate::copy::prefetch(slot.state, slot.payload, len);
     }
 
