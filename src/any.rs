@@ -89,6 +89,7 @@ impl std::error::Error for UnknownRoute {}
 pub struct Any;
 
 /// The sending end of some route.
+#[allow(clippy::large_enum_variant, reason = "a box would cost each message a load")]
 pub enum AnyTx<T> {
     /// Through shared memory.
     Shm(ipc_shm::Tx<T, ipc_shm::Typed>),
@@ -97,6 +98,7 @@ pub enum AnyTx<T> {
 }
 
 /// The receiving end of some route.
+#[allow(clippy::large_enum_variant, reason = "a box would cost each message a load")]
 pub enum AnyRx<T> {
     /// Through shared memory.
     Shm(ipc_shm::Rx<T, ipc_shm::Typed>),

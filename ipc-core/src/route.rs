@@ -142,20 +142,34 @@ pub trait Receive<T>: End {
         max: usize,
         patience: Patience,
     ) -> Result<usize, RecvTimeoutError> {
-        if max == 0 {
-            return Ok(0);
-        }
-        messages.push(self.recv(patience)?);
-        let mut received = 1;
-        while received < max {
-            match self.recv(Patience::Never) {
-                Ok(message) => messages.push(message),
-                Err(_) => break,
-            }
-            received += 1;
-        }
-        Ok(received)
+        recv_each(self, messages, max, patience)
     }
+}
+
+/// What [`Receive::recv_many`] does where messages come one by one.
+///
+/// # Errors
+///
+/// As [`Receive::recv`].
+pub fn recv_each<T>(
+    rx: &impl Receive<T>,
+    messages: &mut Vec<T>,
+    max: usize,
+    patience: Patience,
+) -> Result<usize, RecvTimeoutError> {
+    if max == 0 {
+        return Ok(0);
+    }
+    messages.push(rx.recv(patience)?);
+    let mut received = 1;
+    while received < max {
+        match rx.recv(Patience::Never) {
+            Ok(message) => messages.push(message),
+            Err(_) => break,
+        }
+        received += 1;
+    }
+    Ok(received)
 }
 
 /// A sending end that can lend the place where a message will lie.

@@ -62,3 +62,72 @@ impl Ahead {
         self.credit.store(if good > 0 { good.min(TRUST) } else { -PAUSE }, Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::{PAGE, claim};
+    use crate::sync::AtomicU64;
+    use std::ptr::NonNull;
+
+    /// A ring in ordinary memory.
+    #[allow(unsafe_code)]
+    fn ring(capacity: u64) -> (Vec<[u64; PAGE / 8]>, Memory) {
+        let geometry = Geometry::new(capacity, 64, 4, 0, PAGE).unwrap();
+        let mut pages = vec![[0; PAGE / 8]; geometry.len().div_ceil(PAGE) + 1];
+        let base = pages.as_mut_ptr().cast::<u8>();
+        let base = base.wrapping_add(base.align_offset(PAGE));
+        // SAFETY: so many bytes lie there, as aligned, as long as the pages that are returned beside it; nobody
+        // else uses them.
+        let memory = unsafe { Memory::mapped(NonNull::new(base).unwrap(), geometry) };
+        memory.initialise(0);
+        (pages, memory)
+    }
+
+    fn go(to: &AtomicU64, pos: u64) {
+        to.store(claim(pos, 0, 1), Relaxed);
+    }
+
+    #[test]
+    fn only_slots_far_from_the_other_side_are_fetched() {
+        let (_pages, memory) = ring(1024);
+        let ahead = Ahead::new(&memory.geometry);
+        assert_eq!(ahead.lead, 64);
+        // An empty ring: nothing for a receiver, much room for a sender.
+        ahead.fetch(&memory, Side::Receivers, 0, 16);
+        assert_eq!(ahead.credit.load(Relaxed), -PAUSE);
+        let sender = Ahead::new(&memory.geometry);
+        sender.fetch(&memory, Side::Senders, 0, 16);
+        assert_eq!(sender.credit.load(Relaxed), 1024 - 64 - MARGIN);
+        // The receiver looks again only after a while.
+        go(memory.tail(), 500);
+        for at in 0..PAUSE as u64 {
+            ahead.fetch(&memory, Side::Receivers, at, 16);
+        }
+        assert_eq!(ahead.credit.load(Relaxed), 0);
+        ahead.fetch(&memory, Side::Receivers, 100, 16);
+        assert_eq!(ahead.credit.load(Relaxed), 400 - 64 - MARGIN);
+    }
+
+    #[test]
+    fn small_rings_are_left_alone_and_no_position_is_out_of_bounds() {
+        for capacity in [1, 2, 3, 15, 16, 17, 100, 1000] {
+            let (_pages, memory) = ring(capacity);
+            let ahead = Ahead::new(&memory.geometry);
+            assert!(ahead.lead >= 1);
+            // Whatever a peer writes: some slot is fetched, or none.
+            for other in [0, 1, capacity, u64::MAX >> 20, u64::MAX >> 17] {
+                go(memory.head(), other);
+                go(memory.tail(), other);
+                for at in [0, 1, capacity - 1, u64::MAX >> 18, (1 << 47) - 1] {
+                    for side in [Side::Senders, Side::Receivers] {
+                        ahead.look(&memory, side, at);
+                        assert!(ahead.credit.load(Relaxed) <= capacity as i64);
+                        ahead.credit.store(1, Relaxed);
+                        ahead.fetch(&memory, side, at, 1 << 20);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -172,7 +172,13 @@ pub(crate) fn touch_lines(payload: &[AtomicU64], words: usize) {
 /// What is larger than a cache gains nothing from it.
 pub(crate) fn own_lines(message: &[AtomicU64]) {
     const MOST: usize = (256 << 10) / 8;
-    for word in message[..message.len().min(MOST)].iter().step_by(LINE / 8) {
+    // As many lines ahead as a core can wait for at once.
+    const LEAD: usize = 24 * LINE / 8;
+    let message = &message[..message.len().min(MOST)];
+    for (i, word) in message.iter().enumerate().step_by(LINE / 8) {
+        if let Some(ahead) = message.get(i + LEAD) {
+            prefetch_line(ahead);
+        }
         // Relaxed: the block is lent to us; what was read there goes back.
         word.store(word.load(Relaxed), Relaxed);
     }
@@ -222,21 +228,19 @@ pub(crate) fn prefetch(state: &AtomicU64, payload: &[AtomicU64], len: usize) {
 
 #[inline(always)]
 fn prefetch_line(word: &AtomicU64) {
-    {
-        let address: *const AtomicU64 = word;
-        #[cfg(all(target_arch = "x86_64", not(loom)))]
-        // SAFETY: a prefetch is a hint; it faults on no address and changes nothing.
-        unsafe {
-            std::arch::asm!("prefetchw [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
-        }
-        #[cfg(all(target_arch = "aarch64", not(loom)))]
-        // SAFETY: a prefetch is a hint; it faults on no address and changes nothing.
-        unsafe {
-            std::arch::asm!("prfm pstl1keep, [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
-        }
-        #[cfg(any(loom, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
-        let _ = address;
+    let address: *const AtomicU64 = word;
+    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    // SAFETY: a prefetch is a hint; it faults on no address and changes nothing.
+    unsafe {
+        std::arch::asm!("prefetchw [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
     }
+    #[cfg(all(target_arch = "aarch64", not(loom)))]
+    // SAFETY: a prefetch is a hint; it faults on no address and changes nothing.
+    unsafe {
+        std::arch::asm!("prfm pstl1keep, [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
+    }
+    #[cfg(any(loom, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+    let _ = address;
 }
 
 #[cfg(all(test, not(loom)))]

@@ -20,7 +20,7 @@ use std::ops::{Deref, DerefMut};
 
 use bytemuck::{AnyBitPattern, NoUninit};
 use ipc_core::error::{RecvTimeoutError, SendError, SendManyError, SendTimeoutError};
-use ipc_core::route::{Borrow, Failed, Loan as LoanRoute, Receive, Transmit};
+use ipc_core::route::{Borrow, Failed, Loan as LoanRoute, Receive, Transmit, recv_each};
 use ipc_core::{Patience, Route, Unreadable, Unsendable};
 
 use crate::attachment::Kind;
@@ -298,18 +298,8 @@ impl<T: Plain> Receive<T> for Rx<T, Pod> {
         max: usize,
         patience: Patience,
     ) -> Result<usize, RecvTimeoutError> {
-        if max == 0 {
-            return Ok(0);
-        }
-        if !inline::<T>() {
-            messages.push(self.recv(patience)?);
-            let mut received = 1;
-            while received < max {
-                let Ok(message) = self.recv(Patience::Never) else { break };
-                messages.push(message);
-                received += 1;
-            }
-            return Ok(received);
+        if max == 0 || !inline::<T>() {
+            return recv_each(self, messages, max, patience);
         }
         let most = self.end.memory.geometry.max_batch();
         let (mut received, mut patience) = (0, patience);
