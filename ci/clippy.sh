@@ -4,5 +4,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cargo clippy --workspace --all-targets -- -D warnings
-RUSTFLAGS="--cfg killpoints" cargo clippy --workspace --all-targets \
-    --target-dir "${CARGO_TARGET_DIR:-target}/killpoints" -- -D warnings
+cargo clippy --workspace --all-targets -- -D warnings --cfg killpoints

@@ -8,5 +8,4 @@ if [[ ! -e tests/crash.rs ]]; then
     echo "there are no crash tests yet (tests/crash.rs)"
     exit
 fi
-RUSTFLAGS="--cfg killpoints" cargo test --release --test crash \
-    --target-dir "${CARGO_TARGET_DIR:-target}/killpoints" -- "$@"
+RUSTC_WORKSPACE_WRAPPER="$PWD/ci/rustc-killpoints.sh" cargo test --release --test crash -- "$@"
