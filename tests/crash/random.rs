@@ -161,11 +161,12 @@ impl<F: Flavour> Town<F> {
 
 fn kill_and_judge<F: Flavour>(capacity: usize) {
     let _alone = alone();
-    let _watchdog = watchdog_of(Duration::from_secs(120));
+    let kills = kills().div_ceil(TESTS);
+    // A kill, with the messages between it and the next, takes some milliseconds; on a busy machine more.
+    let _watchdog = watchdog_of(Duration::from_secs(60 + kills / 4));
     let began = Instant::now();
     let before = Leaks::count();
     let seed = u64::from(std::process::id()) << 8 | capacity as u64;
-    let kills = kills().div_ceil(TESTS);
     let mut town = Town::<F>::new(capacity, seed);
     for sends in [true, true, false, false, false] {
         town.start(sends);
