@@ -19,13 +19,17 @@ const LEAD: u64 = 4096;
 const MARGIN: i64 = 8;
 /// Slots that one look is good for: others may take them meanwhile.
 const TRUST: i64 = 1024;
-/// Slots to go before the next look, after one that found the other side near.
+/// Slots to go before the next look, after one that found the other side near; after several, twice as many each
+/// time, up to so many times. A look takes the other side's line from it, for nothing if each message is waited for.
 const PAUSE: i64 = 16;
+const LONGEST: i64 = 16;
 
 /// What a handle has seen of the other side. A hint: threads that share the handle may mix it up.
 pub(crate) struct Ahead {
     /// Above 0: slots to fetch ahead before the next look. Else: as many below 0 to pass before it.
     credit: AtomicI64,
+    /// How many times [`PAUSE`] the next pause is.
+    pauses: AtomicI64,
     /// Slots between the one at hand and the one to fetch.
     lead: u64,
 }
@@ -33,7 +37,7 @@ pub(crate) struct Ahead {
 impl Ahead {
     pub(crate) fn new(g: &Geometry) -> Ahead {
         let lead = (LEAD / g.stride as u64).min(g.capacity / 16).max(1);
-        Ahead { credit: AtomicI64::new(0), lead }
+        Ahead { credit: AtomicI64::new(0), pauses: AtomicI64::new(1), lead }
     }
 
     /// Has the first `len` bytes of a slot ahead of `at` fetched, which `side` claimed and is working on.
@@ -59,7 +63,14 @@ impl Ahead {
             Side::Receivers => g.distance(at, pos(memory.tail().load(Relaxed))),
         };
         let good = away.min(g.capacity) as i64 - self.lead as i64 - MARGIN;
-        self.credit.store(if good > 0 { good.min(TRUST) } else { -PAUSE }, Relaxed);
+        let (credit, pauses) = if good > 0 {
+            (good.min(TRUST), 1)
+        } else {
+            let pauses = self.pauses.load(Relaxed);
+            (-PAUSE * pauses, (2 * pauses).min(LONGEST))
+        };
+        self.credit.store(credit, Relaxed);
+        self.pauses.store(pauses, Relaxed);
     }
 }
 
