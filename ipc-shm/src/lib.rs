@@ -51,6 +51,9 @@ mod hold;
 mod killpoint;
 mod layout;
 mod lease;
+#[cfg(not(loom))]
+#[allow(dead_code, reason = "the locks are to come")]
+mod member;
 mod memory;
 #[cfg(loom)]
 #[doc(hidden)]
@@ -87,9 +90,17 @@ mod pool;
 mod repair;
 mod ring;
 #[cfg(not(loom))]
+#[allow(dead_code, reason = "the locks are to come")]
+mod segment;
+#[cfg(not(loom))]
 pub mod slice;
+#[cfg(not(loom))]
+mod step;
 mod sync;
 mod sys;
+#[cfg(not(loom))]
+#[allow(dead_code, reason = "the locks are to come")]
+mod trailer;
 #[cfg(not(loom))]
 mod typed;
 #[cfg(not(loom))]
@@ -100,5 +111,9 @@ pub use builder::Builder;
 #[cfg(not(loom))]
 pub use ends::{Codec, Rx, Tx};
 pub use ipc_core::error::*;
+#[cfg(not(loom))]
+pub use segment::Segment;
+#[cfg(not(loom))]
+pub use trailer::Lifetime;
 #[cfg(not(loom))]
 pub use typed::{Receiver, Ref, Sender, Typed, bounded};

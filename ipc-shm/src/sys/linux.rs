@@ -85,6 +85,17 @@ pub(crate) fn len(fd: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(usize::try_from(rustix::fs::fstat(fd)?.st_size).unwrap_or(0))
 }
 
+pub(crate) fn read_at(fd: BorrowedFd<'_>, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    let mut done = 0;
+    while done < bytes.len() {
+        match retry_on_intr(|| rustix::io::pread(fd, &mut bytes[done..], offset + done as u64))? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            n => done += n,
+        }
+    }
+    Ok(())
+}
+
 pub(crate) fn map(fd: BorrowedFd<'_>, len: usize) -> io::Result<MmapRaw> {
     let mapping = MmapOptions::new().len(len).map_raw(fd.as_raw_fd())?;
     mapping.advise(Advice::DontFork)?;
