@@ -135,17 +135,6 @@ impl Table {
         entry.life.store(life::word(generation, true), Ordering::Release);
         Owner::new(generation, id)
     }
-
-    /// Whether anybody but `me` is attached, or on its way. In doubt, yes.
-    pub(crate) fn others(&self, fd: sys::Borrowed<'_>, me: Option<u16>) -> bool {
-        // Every id, not only those that say they are used: a peer may have scribbled, or not have said so yet.
-        (1..self.len as u16).any(|id| Some(id) != me && ByteLocks(fd).alive(u64::from(id)))
-    }
-
-    /// How many participants live, on their way included.
-    pub(crate) fn living(&self, fd: sys::Borrowed<'_>) -> usize {
-        (1..self.len as u16).filter(|id| ByteLocks(fd).alive(u64::from(*id))).count()
-    }
 }
 
 impl Members {
@@ -198,12 +187,22 @@ impl Members {
         self.descriptor.get().is_none_or(|fd| ByteLocks(fd).alive(u64::from(owner.id())))
     }
 
+    /// Whether anybody else is attached, or on its way, and not about to end. In doubt, yes. Asked in turn
+    /// ([`names`](crate::segment)), while nobody can come but by a handle of somebody who is there.
+    pub(crate) fn others(&self, open: sys::Borrowed<'_>) -> bool {
+        let here = |entry: &Entry| entry.life.load(Ordering::Acquire) & life::USED != 0; // Acquire: `enter`.
+        let mut entries = (1..).zip(&self.table.entries()[1..]);
+        entries.any(|(id, entry)| id != self.me.id() && here(entry) && ByteLocks(open).alive(id.into()))
+    }
+
     /// The pid of a participant, for messages to people; `None` if it has not said, or is another's by now.
     pub(crate) fn pid(&self, owner: Owner) -> Option<u32> {
         let entry = self.table.get(owner.id())?;
-        let pid = who::pid(entry.who.load(Ordering::Relaxed)); // Relaxed: a hint.
+        let word = entry.who.load(Ordering::Relaxed); // Relaxed: a hint.
+        // In another namespace the number is another process'.
+        let known = word != who::NOBODY && who::namespace(word) == who::namespace(sys::pid_identity());
         // After a new owner's `who` comes its generation: the same generation, the same owner's, most likely.
-        (pid != 0 && self.generation(owner.id()) == owner.generation()).then_some(pid)
+        (known && self.generation(owner.id()) == owner.generation()).then_some(who::pid(word))
     }
 
     /// The first step of leaving; unmapping is the second.

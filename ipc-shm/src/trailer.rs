@@ -25,6 +25,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::layout::{Fingerprint, MAX_PARTICIPANTS, PAGE};
+use crate::lease::{ByteLocks, Leases};
+use crate::sys;
 
 /// What the kernel is asked about an attached process: see [`member`](crate::member).
 #[repr(C)]
@@ -83,6 +85,8 @@ const _: () = {
 
 /// A segment from a machine of the other byte order ends with another number.
 const MAGIC: u64 = u64::from_le_bytes(*b"MPROCSHM");
+/// In place of it, while who makes the segment where others can see it is not done.
+const MAKING: u64 = u64::from_le_bytes(*b"mprocshm");
 const VERSION: u64 = 1;
 const WORD_SIZE: u64 = 8;
 
@@ -119,6 +123,8 @@ pub(crate) struct Trailer {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     Ours(Trailer),
+    /// Whoever made it died before it was done, or is not done yet.
+    Unfinished,
     /// Its last bytes are something else's.
     Foreign,
 }
@@ -157,6 +163,11 @@ impl Trailer {
         self.participants + 1
     }
 
+    /// How many participants live, those on their way included, as the kernel says by way of any open file.
+    pub(crate) fn living(&self, open: sys::Borrowed<'_>) -> usize {
+        (1..self.entries() as u64).filter(|id| ByteLocks(open).alive(*id)).count()
+    }
+
     fn words(&self) -> [u64; WORDS] {
         let lifetime = match self.lifetime {
             Lifetime::LastHandle => 0,
@@ -185,6 +196,11 @@ impl Trailer {
         footer.meta.magic.store(MAGIC, Ordering::Release);
     }
 
+    /// What stands where the description will be, and where in the object, until it is done.
+    pub(crate) fn unfinished(&self) -> ([u8; 8], usize) {
+        (MAKING.to_ne_bytes(), self.len - FOOTER)
+    }
+
     /// Checks the description at the end of an object of `len` bytes: the first bytes of its footer, copied.
     ///
     /// # Errors
@@ -198,6 +214,9 @@ impl Trailer {
         let [magic, version, word_size, said, size, participants, lifetime, fingerprint, _] = words;
         if magic == MAGIC.swap_bytes() {
             return Err("made on a machine of the other byte order");
+        }
+        if magic == MAKING {
+            return Ok(Found::Unfinished);
         }
         if magic != MAGIC {
             return Ok(Found::Foreign);

@@ -10,20 +10,22 @@ use std::collections::HashMap;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, Once, PoisonError, Weak};
 
 use ipc_core::handle::OsHandle;
 use memmap2::MmapRaw;
 
 use super::Descriptor;
+use super::names;
 use super::origin::Origin;
+use crate::bytes_at;
 use crate::killpoint::kp;
 use crate::lease::ByteLocks;
 use crate::member::{Members, Table};
 use crate::step::step;
 use crate::sys;
-use crate::trailer::{Entry, FOOTER, Footer, Found, META, Trailer};
+use crate::trailer::{Entry, FOOTER, Footer, Found, Lifetime, META, Trailer};
 
 type Attached = HashMap<sys::Identity, Weak<Mapped>>;
 static TABLE: LazyLock<Mutex<Attached>> = LazyLock::new(Mutex::default);
@@ -33,41 +35,50 @@ fn table() -> MutexGuard<'static, Attached> {
     TABLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What a program has in statics, or has forgotten, is never dropped: names go when it ends.
+fn remove_names_at_exit() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| sys::at_exit(at_exit));
+}
+
+extern "C" fn at_exit() {
+    if sys::ForkCheck::new().forked() {
+        return;
+    }
+    // Whoever ends the program in the midst of attaching leaves names, as if it were killed.
+    let Ok(table) = TABLE.try_lock() else { return };
+    let left: Vec<Arc<Mapped>> = table.values().filter_map(Weak::upgrade).collect();
+    drop(table);
+    for mapped in left {
+        // Not unmapped: other threads may be at it still.
+        mapped.membership.leave(|| ());
+    }
+}
+
 /// A segment in this process.
 pub(crate) struct Mapped {
     /// The life lease lives as long as this.
     mapping: ManuallyDrop<MmapRaw>,
     /// Bytes of user data.
     size: usize,
+    fork: sys::ForkCheck,
+    membership: Membership,
+}
+
+/// Who this process is there, and by which name.
+struct Membership {
     /// `None` of a foreign segment.
     ours: Option<Ours>,
-    fork: sys::ForkCheck,
     descriptor: Arc<Descriptor>,
-    pub(crate) origin: Origin,
+    origin: Origin,
+    /// Others can find it: it is not one that could not be finished.
+    known: AtomicBool,
 }
 
 /// What only segments of this crate have.
 struct Ours {
     trailer: Trailer,
     members: Members,
-}
-
-/// A mapping that is nobody's yet.
-pub(crate) struct Fresh {
-    mapping: MmapRaw,
-    trailer: Trailer,
-}
-
-impl Fresh {
-    /// Maps a new object from the open file that the life lease is to live on, and writes all of its trailer but
-    /// the magic number.
-    pub(crate) fn map(lease: sys::Borrowed<'_>, trailer: Trailer) -> io::Result<Fresh> {
-        Ok(Fresh { mapping: sys::map(lease, trailer.len)?, trailer })
-    }
-
-    fn table(&self) -> Table {
-        entries(&self.mapping, &self.trailer)
-    }
 }
 
 /// A process that was forked from one that uses segments has none, and gets none: what it inherited of this
@@ -80,6 +91,29 @@ pub(crate) fn not_forked(origin: &Origin) -> io::Result<()> {
     Ok(())
 }
 
+impl Membership {
+    /// Removes the name if nobody else has the segment, and leaves.
+    fn leave(&self, unmap: impl FnOnce()) {
+        let ours = self.ours.as_ref();
+        let last_removes = ours.is_some_and(|ours| ours.trailer.lifetime == Lifetime::LastHandle);
+        let known = self.known.load(Ordering::Relaxed); // Relaxed: as where it is stored.
+        let path = self.origin.path().filter(|_| last_removes && known);
+        let door = path.as_ref().and_then(|path| names::Door::of(&self.descriptor, path));
+        // Held until we have left: of two who leave at once, the second finds itself alone. If there is no turn to be
+        // had, the name stays, as if this process had been killed.
+        let turn = door.as_ref().and_then(names::Door::turn);
+        if let (Some(ours), Some(path), Some(turn)) = (ours, &path, &turn) {
+            if !ours.members.others(turn.on()) {
+                names::remove(path, self.descriptor.identity());
+            }
+        }
+        if let Some(ours) = ours {
+            ours.members.leave();
+        }
+        unmap();
+    }
+}
+
 /// All participants are alive.
 fn full(origin: &Origin, trailer: &Trailer) -> io::Error {
     let most = trailer.participants;
@@ -90,28 +124,27 @@ fn full(origin: &Origin, trailer: &Trailer) -> io::Error {
 }
 
 impl Mapped {
-    /// Makes this process the first participant of a new object, whose memory is paid for and all zero, lets
-    /// `fill` write into it, and publishes its description.
-    pub(crate) fn create(
-        fd: OsHandle,
-        trailer: Trailer,
-        origin: Origin,
-        fill: impl FnOnce(&Mapped) -> io::Result<()>,
-    ) -> io::Result<Mapped> {
+    /// Makes this process the first participant of a new object, whose memory is paid for and all zero. It
+    /// says nothing of itself until [`describe`](Mapped::describe) is called.
+    pub(crate) fn create(fd: OsHandle, trailer: Trailer, origin: Origin) -> io::Result<Arc<Mapped>> {
         let lease = step(&origin, "opening it again (is /proc mounted?)", sys::reopen(sys::borrow(&fd)))?;
-        let fresh = step(&origin, "mapping it", Fresh::map(sys::borrow(&lease), trailer))?;
-        let table = fresh.table();
-        let id = step(&origin, "taking a lease", table.issue(sys::borrow(&lease)))?
+        let mapping = step(&origin, "mapping it", sys::map(sys::borrow(&lease), trailer.len))?;
+        let entries = entries(&mapping, &trailer);
+        let id = step(&origin, "taking a lease", entries.issue(sys::borrow(&lease)))?
             .ok_or_else(|| full(&origin, &trailer))?;
         kp!("segment.leased");
-        let me = table.enter(id, sys::pid_identity()).expect("an id of this table");
+        let me = entries.enter(id, sys::pid_identity()).expect("an id of this table");
         drop(lease); // The mapping keeps the lock.
-        let mapped = Self::new(fresh.mapping, fd, Some((trailer, table, me)), origin)?;
-        fill(&mapped)?;
-        kp!("segment.filled");
-        trailer.write(footer(&mapped.mapping));
-        kp!("segment.made");
-        Ok(mapped)
+        Ok(Arc::new(Self::new(mapping, fd, Some((trailer, entries, me)), origin)?))
+    }
+
+    /// Publishes what a new segment is.
+    pub(crate) fn describe(&self) {
+        if let Some(ours) = &self.membership.ours {
+            kp!("segment.describe");
+            ours.trailer.write(footer(&self.mapping));
+            kp!("segment.described");
+        }
     }
 
     fn new(
@@ -120,6 +153,9 @@ impl Mapped {
         ours: Option<(Trailer, Table, crate::member::Owner)>,
         origin: Origin,
     ) -> io::Result<Mapped> {
+        if origin != Origin::Anonymous {
+            remove_names_at_exit();
+        }
         let descriptor = Arc::new(step(&origin, "looking at it", Descriptor::new(fd))?);
         let size = ours.as_ref().map_or(mapping.len(), |(trailer, ..)| trailer.size);
         let ours = ours.map(|(trailer, table, me)| Ours {
@@ -129,29 +165,30 @@ impl Mapped {
         Ok(Mapped {
             mapping: ManuallyDrop::new(mapping),
             size,
-            ours,
             fork: sys::ForkCheck::new(),
-            descriptor,
-            origin,
+            membership: Membership { ours, descriptor, origin, known: AtomicBool::new(false) },
         })
     }
 
     /// Has later comers to the same object in this process find this mapping.
-    pub(crate) fn known(self) -> Arc<Mapped> {
-        let identity = self.descriptor.identity();
-        let mapped = Arc::new(self);
-        table().insert(identity, Arc::downgrade(&mapped));
-        mapped
+    pub(crate) fn known(self: Arc<Mapped>) -> Arc<Mapped> {
+        self.membership.known.store(true, Ordering::Relaxed); // Relaxed: this process' own, and handed over as a whole.
+        table().insert(self.membership.descriptor.identity(), Arc::downgrade(&self));
+        self
     }
 
     /// Attaches this process to the object of an open file, unless it is already. With `issued`, the open file
-    /// holds the life lease of that id.
-    pub(crate) fn attach(fd: OsHandle, issued: Option<u16>, origin: Origin) -> io::Result<Arc<Mapped>> {
+    /// holds the life lease of that id. With `holds`, what lies in it must have this fingerprint; who has it
+    /// mapped already asks that himself, [`must_hold`](Mapped::must_hold).
+    pub(crate) fn attach(
+        fd: OsHandle,
+        issued: Option<u16>,
+        holds: Option<u64>,
+        origin: Origin,
+    ) -> io::Result<Arc<Mapped>> {
         not_forked(&origin)?;
         let open = sys::borrow(&fd);
-        let refuse = |what: &str| {
-            io::Error::new(io::ErrorKind::InvalidData, format!("{origin}: segment refused: {what}"))
-        };
+        let refuse = |what: &str| refused(&origin, what);
         let identity = step(&origin, "looking at it", sys::identity(open))?;
         // Held throughout: two handles of one segment that arrive at once make one mapping.
         let mut table = table();
@@ -164,6 +201,12 @@ impl Mapped {
             Ok(what) => refuse(what),
             Err(error) => io::Error::new(error.kind(), format!("{origin}: reading its description: {error}")),
         })?;
+        match &found {
+            Found::Unfinished => return Err(refuse("whoever made it died before it was done")),
+            Found::Foreign => holds_what(&origin, None, holds)?,
+            // Before it is attached to: whoever leaves may be the last.
+            Found::Ours(trailer) => holds_what(&origin, Some(trailer), holds)?,
+        }
         // The one from which it is mapped is closed, and holds the life lease; the other is kept.
         let other = step(&origin, "opening it again (is /proc mounted?)", sys::reopen(open))?;
         let (lease, own) = if issued.is_some() { (fd, other) } else { (other, fd) };
@@ -175,7 +218,7 @@ impl Mapped {
             return Err(refuse("its length changes"));
         }
         let ours = match found {
-            Found::Foreign => None,
+            Found::Foreign | Found::Unfinished => None,
             Found::Ours(trailer) => {
                 let entries = entries(&mapping, &trailer);
                 let id = match issued {
@@ -196,19 +239,25 @@ impl Mapped {
         };
         drop(lease); // The mapping keeps the lock.
         let mapped = Arc::new(Self::new(mapping, own, ours, origin)?);
+        mapped.membership.known.store(true, Ordering::Relaxed); // Relaxed: as in `known`.
         table.insert(identity, Arc::downgrade(&mapped));
         Ok(mapped)
+    }
+
+    /// That what lies in it has this fingerprint.
+    pub(crate) fn must_hold(&self, fingerprint: u64) -> io::Result<()> {
+        holds_what(&self.membership.origin, self.trailer(), Some(fingerprint))
     }
 
     /// Makes a handle for another process: a descriptor, and the id whose life lease it holds (0 of a foreign
     /// segment).
     pub(crate) fn issue(&self) -> io::Result<(OsHandle, u16)> {
         let fd = self.open_descriptor()?;
-        let lease = step(&self.origin, "opening it again", sys::reopen(fd))?;
-        let Some(ours) = &self.ours else { return Ok((lease, 0)) };
+        let lease = step(&self.membership.origin, "opening it again", sys::reopen(fd))?;
+        let Some(ours) = &self.membership.ours else { return Ok((lease, 0)) };
         let table = ours.members.table();
-        let id = step(&self.origin, "taking a lease", table.issue(sys::borrow(&lease)))?
-            .ok_or_else(|| full(&self.origin, &ours.trailer))?;
+        let id = step(&self.membership.origin, "taking a lease", table.issue(sys::borrow(&lease)))?
+            .ok_or_else(|| full(&self.membership.origin, &ours.trailer))?;
         kp!("segment.issue");
         table.enter(id, crate::layout::who::NOBODY);
         Ok((lease, id))
@@ -216,13 +265,20 @@ impl Mapped {
 
     /// The descriptor, or what became of it.
     pub(crate) fn open_descriptor(&self) -> io::Result<sys::Borrowed<'_>> {
-        self.descriptor.get().ok_or_else(|| {
-            io::Error::other(format!("{}: this program has closed the segment's descriptor", self.origin))
+        self.membership.descriptor.get().ok_or_else(|| {
+            io::Error::other(format!(
+                "{}: this program has closed the segment's descriptor",
+                self.membership.origin
+            ))
         })
     }
 
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.membership.origin
+    }
+
     pub(crate) fn identity(&self) -> sys::Identity {
-        self.descriptor.identity()
+        self.membership.descriptor.identity()
     }
 
     #[inline]
@@ -237,16 +293,26 @@ impl Mapped {
     }
 
     pub(crate) fn trailer(&self) -> Option<&Trailer> {
-        self.ours.as_ref().map(|ours| &ours.trailer)
+        self.membership.ours.as_ref().map(|ours| &ours.trailer)
     }
 
     pub(crate) fn members(&self) -> Option<&Members> {
-        self.ours.as_ref().map(|ours| &ours.members)
+        self.membership.ours.as_ref().map(|ours| &ours.members)
     }
 
     /// The allocation cursor.
     pub(crate) fn cursor(&self) -> Option<&AtomicU64> {
-        self.ours.as_ref().map(|_| &footer(&self.mapping).cursor.0)
+        self.membership.ours.as_ref().map(|_| &footer(&self.mapping).cursor.0)
+    }
+
+    /// Has all pages mapped now, rather than when they are touched first.
+    pub(crate) fn populate(&self) -> io::Result<()> {
+        step(&self.membership.origin, "mapping its pages", sys::populate(&self.mapping))
+    }
+
+    /// Keeps it in memory, as long as this process has it.
+    pub(crate) fn pin(&self) -> io::Result<()> {
+        step(&self.membership.origin, "locking it in memory (see RLIMIT_MEMLOCK)", sys::pin(&self.mapping))
     }
 
     /// Where the user data begins.
@@ -271,6 +337,23 @@ impl Mapped {
         Some(unsafe { self.base().add(offset) })
     }
 
+    /// Copies bytes out; `None` if they are not all user data.
+    pub(crate) fn read(&self, offset: usize, to: &mut [u8]) -> Option<()> {
+        let from = self.at(offset, to.len(), 1)?;
+        // SAFETY: so many bytes are mapped there, as long as `self` is. Who makes references to them vouches for
+        // what others do.
+        unsafe { bytes_at::read(from, to) };
+        Some(())
+    }
+
+    /// Copies bytes in; `None` if they do not all fit into user data.
+    pub(crate) fn write(&self, offset: usize, bytes: &[u8]) -> Option<()> {
+        let to = self.at(offset, bytes.len(), 1)?;
+        // SAFETY: as `read`, and the mapping is to be written.
+        unsafe { bytes_at::write(to, bytes) };
+        Some(())
+    }
+
     /// `n` words of 64 bits.
     #[inline]
     pub(crate) fn words64(&self, offset: usize, n: usize) -> Option<&[AtomicU64]> {
@@ -290,8 +373,23 @@ impl Mapped {
     }
 }
 
+pub(crate) fn refused(origin: &Origin, what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("{origin}: refused: {what}"))
+}
+
+/// Whether what lies in a segment is what is wanted, if it is known what that is.
+fn holds_what(origin: &Origin, trailer: Option<&Trailer>, want: Option<u64>) -> io::Result<()> {
+    match (trailer.map_or(0, |trailer| trailer.fingerprint), want) {
+        (_, None) => Ok(()),
+        (have, Some(want)) if have == want => Ok(()),
+        (0, Some(_)) => Err(refused(origin, "it holds bytes, not a value of this type")),
+        (_, Some(0)) => Err(refused(origin, "it holds a value of some type, not bytes")),
+        _ => Err(refused(origin, "it holds a value of another type")),
+    }
+}
+
 /// What the end of an object of `len` bytes says. `Ok` in the error: it was refused.
-fn find(open: sys::Borrowed<'_>, len: usize) -> Result<Found, Result<&'static str, io::Error>> {
+pub(crate) fn find(open: sys::Borrowed<'_>, len: usize) -> Result<Found, Result<&'static str, io::Error>> {
     if len == 0 {
         return Err(Ok("it is empty"));
     }
@@ -328,15 +426,15 @@ impl Drop for Mapped {
             // The mapping is not ours (MADV_DONTFORK), nor is the membership.
             return;
         }
-        if let Some(ours) = &self.ours {
-            ours.members.leave();
-        }
-        kp!("segment.unmap");
-        // SAFETY: once, here; whoever uses the mapping holds this.
-        unsafe { ManuallyDrop::drop(&mut self.mapping) };
-        kp!("segment.unmapped");
+        let Mapped { mapping, membership, .. } = self;
+        membership.leave(|| {
+            kp!("segment.unmap");
+            // SAFETY: once, here; whoever uses the mapping holds this.
+            unsafe { ManuallyDrop::drop(mapping) };
+            kp!("segment.unmapped");
+        });
         let mut table = table();
-        let identity = self.descriptor.identity();
+        let identity = self.membership.descriptor.identity();
         if table.get(&identity).is_some_and(|weak| weak.strong_count() == 0) {
             table.remove(&identity);
         }
@@ -345,7 +443,7 @@ impl Drop for Mapped {
 
 impl std::fmt::Debug for Mapped {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Mapped").field("origin", &self.origin).field("size", &self.size).finish()
+        f.debug_struct("Mapped").field("origin", &self.membership.origin).field("size", &self.size).finish()
     }
 }
 

@@ -1,6 +1,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::*;
+use crate::trailer::{Lifetime, Trailer};
 
 #[test]
 fn what_is_placed_does_not_overlap_and_ends_with_the_segment() {
@@ -64,4 +65,52 @@ fn a_handle_that_arrives_after_its_sender_has_gone_is_attached() {
     assert_eq!(back.words64(8, 1).unwrap()[0].load(Relaxed), 7);
     let members = back.members().unwrap();
     assert!(members.me() != me && !members.alive(me) && members.alive(members.me()));
+}
+
+fn name(what: &str) -> String {
+    format!("multiprocess-test-{}-{what}", std::process::id())
+}
+
+#[test]
+fn a_name_goes_with_the_last_handle() {
+    let name = name("last");
+    let first = Segment::create(&name, 100).unwrap();
+    first.write(3, b"abc").unwrap();
+    assert_eq!(first.name(), Some(&*name));
+    let again = Segment::open(&name).unwrap();
+    assert!(again.same_segment(&first));
+    assert_eq!(again.attached(), Some(1), "the same process");
+    drop(first);
+    let mut back = [0; 3];
+    again.read(3, &mut back).unwrap();
+    assert_eq!(&back, b"abc");
+    assert_eq!(Segment::create(&name, 100).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    drop(again);
+    assert_eq!(Segment::open(&name).unwrap_err().kind(), io::ErrorKind::NotFound);
+}
+
+fn plan(size: usize) -> Trailer {
+    Trailer::new(size, 3, Lifetime::LastHandle, 0, PAGE).unwrap()
+}
+
+// Where the file system has no objects without names.
+#[test]
+fn what_is_made_under_its_name_is_made_as_well() {
+    let name = name("in-place");
+    let sought = SegmentBuilder::new(0).sought(Origin::Name(name.clone())).unwrap();
+    let mut fill = |segment: &Segment| segment.write(0, b"filled");
+    let mut plan = names::Plan { trailer: plan(100), fill: &mut fill };
+    let until = || std::time::Instant::now() + std::time::Duration::from_secs(1);
+    let made = Segment::of(sought.create_in_place(until(), &mut plan).unwrap());
+    let open = Segment::open(&name).unwrap();
+    assert!(open.same_segment(&made));
+    let error = sought.create_in_place(until(), &mut plan).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+    drop((made, open));
+    let mut fails = |_: &Segment| Err(io::Error::other("no"));
+    let mut plan = names::Plan { trailer: plan.trailer, fill: &mut fails };
+    let before = std::time::Instant::now();
+    assert_eq!(sought.create_in_place(until(), &mut plan).unwrap_err().to_string(), "no");
+    assert!(before.elapsed() < std::time::Duration::from_secs(1), "waits for itself");
+    assert_eq!(Segment::open(&name).unwrap_err().kind(), io::ErrorKind::NotFound);
 }

@@ -102,6 +102,24 @@ pub(crate) fn map(fd: BorrowedFd<'_>, len: usize) -> io::Result<MmapRaw> {
     Ok(mapping)
 }
 
+pub(crate) fn map_read_only(fd: BorrowedFd<'_>, len: usize) -> io::Result<MmapRaw> {
+    let mapping = MmapOptions::new().len(len).map_raw_read_only(fd.as_raw_fd())?;
+    mapping.advise(Advice::DontFork)?;
+    Ok(mapping)
+}
+
+pub(crate) fn populate(mapping: &MmapRaw) -> io::Result<()> {
+    match mapping.advise(Advice::PopulateWrite) {
+        // Before Linux 5.14; the memory is allocated, only the page faults are to come.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+        done => done,
+    }
+}
+
+pub(crate) fn pin(mapping: &MmapRaw) -> io::Result<()> {
+    mapping.lock()
+}
+
 fn byte_lock(kind: libc::c_int, byte: u64) -> libc::flock {
     libc::flock {
         l_type: kind as libc::c_short,
