@@ -214,8 +214,7 @@ impl SegmentBuilder {
                 let text = format!("{}: huge pages are for anonymous segments only", sought.origin);
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
             }
-            let trailer = self.trailer(&sought.origin, PAGE)?;
-            let mut plan = Plan { trailer, fill: &mut fill };
+            let mut plan = Plan { trailer: &|| self.trailer(&sought.origin, PAGE), fill: &mut fill };
             match how {
                 How::Create => sought.create(&mut plan)?,
                 _ => sought.open_or_create(&mut plan)?,

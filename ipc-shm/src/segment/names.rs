@@ -88,7 +88,8 @@ pub(crate) struct Sought {
 
 /// How a new one is made.
 pub(crate) struct Plan<'a> {
-    pub(crate) trailer: Trailer,
+    /// What it is to be; asked for only if it is made.
+    pub(crate) trailer: &'a dyn Fn() -> io::Result<Trailer>,
     /// Fills it, before anybody else sees it. Called once for each object that is made.
     pub(crate) fill: &'a mut dyn FnMut(&Segment) -> io::Result<()>,
 }
@@ -221,7 +222,7 @@ impl Sought {
         let Some(fd) = self.step("creating it", sys::create_unnamed(parent))? else {
             return self.create_in_place(until, plan);
         };
-        let mapped = self.make(fd, plan)?;
+        let mapped = self.make(fd, (plan.trailer)()?, plan)?;
         kp!("name.link");
         while !self.step("giving it its name", sys::name_file(mapped.open_descriptor()?, &self.path))? {
             self.evict(until)?;
@@ -233,6 +234,7 @@ impl Sought {
 
     /// Where the file system cannot make objects without names.
     pub(crate) fn create_in_place(&self, until: Instant, plan: &mut Plan<'_>) -> io::Result<Arc<Mapped>> {
+        let trailer = (plan.trailer)()?;
         loop {
             let Some(fd) = self.step("creating it", sys::create_named(&self.path))? else {
                 self.evict(until)?;
@@ -245,11 +247,11 @@ impl Sought {
             let Some(turn) = self.turn(open, until)? else { continue };
             let own = self.step("opening it again (is /proc mounted?)", sys::reopen(open));
             let made = own.and_then(|own| {
-                let (mark, at) = plan.trailer.unfinished();
-                self.step("sizing it", sys::set_len(open, plan.trailer.len))?;
+                let (mark, at) = trailer.unfinished();
+                self.step("sizing it", sys::set_len(open, trailer.len))?;
                 self.step("writing to it", sys::write_at(open, &mark, at as u64))?;
                 kp!("name.marked");
-                self.make(own, plan)
+                self.make(own, trailer, plan)
             });
             if made.is_err() {
                 self.step("removing it", sys::remove(&self.path))?;
@@ -260,13 +262,13 @@ impl Sought {
     }
 
     /// Makes an object of an empty file: all but its name.
-    fn make(&self, fd: OsHandle, plan: &mut Plan<'_>) -> io::Result<Arc<Mapped>> {
+    fn make(&self, fd: OsHandle, trailer: Trailer, plan: &mut Plan<'_>) -> io::Result<Arc<Mapped>> {
         let open = sys::borrow(&fd);
         self.step("setting its mode", sys::set_mode(open, self.mode))?;
-        self.step("sizing it", sys::set_len(open, plan.trailer.len))?;
-        self.step("allocating it", sys::allocate(open, 0, plan.trailer.len))?;
+        self.step("sizing it", sys::set_len(open, trailer.len))?;
+        self.step("allocating it", sys::allocate(open, 0, trailer.len))?;
         kp!("name.allocated");
-        let segment = Segment::of(Mapped::create(fd, plan.trailer, self.origin.clone())?);
+        let segment = Segment::of(Mapped::create(fd, trailer, self.origin.clone())?);
         (plan.fill)(&segment)?;
         segment.mapped.describe();
         Ok(segment.mapped)

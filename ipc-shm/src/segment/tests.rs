@@ -89,8 +89,8 @@ fn a_name_goes_with_the_last_handle() {
     assert_eq!(Segment::open(&name).unwrap_err().kind(), io::ErrorKind::NotFound);
 }
 
-fn plan(size: usize) -> Trailer {
-    Trailer::new(size, 3, Lifetime::LastHandle, 0, PAGE).unwrap()
+fn trailer() -> io::Result<Trailer> {
+    Ok(Trailer::new(100, 3, Lifetime::LastHandle, 0, PAGE).unwrap())
 }
 
 // Where the file system has no objects without names.
@@ -99,7 +99,7 @@ fn what_is_made_under_its_name_is_made_as_well() {
     let name = name("in-place");
     let sought = SegmentBuilder::new(0).sought(Origin::Name(name.clone())).unwrap();
     let mut fill = |segment: &Segment| segment.write(0, b"filled");
-    let mut plan = names::Plan { trailer: plan(100), fill: &mut fill };
+    let mut plan = names::Plan { trailer: &trailer, fill: &mut fill };
     let until = || std::time::Instant::now() + std::time::Duration::from_secs(1);
     let made = Segment::of(sought.create_in_place(until(), &mut plan).unwrap());
     let open = Segment::open(&name).unwrap();
@@ -108,7 +108,7 @@ fn what_is_made_under_its_name_is_made_as_well() {
     assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
     drop((made, open));
     let mut fails = |_: &Segment| Err(io::Error::other("no"));
-    let mut plan = names::Plan { trailer: plan.trailer, fill: &mut fails };
+    let mut plan = names::Plan { trailer: &trailer, fill: &mut fails };
     let before = std::time::Instant::now();
     assert_eq!(sought.create_in_place(until(), &mut plan).unwrap_err().to_string(), "no");
     assert!(before.elapsed() < std::time::Duration::from_secs(1), "waits for itself");
