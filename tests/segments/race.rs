@@ -70,6 +70,9 @@ impl Random {
 
 /// Opens it or makes it, looks that everybody who has one has the same, lets it go, and so on.
 fn run((name, me, board): (String, usize, Board)) {
+    // Not beyond a test that has failed.
+    // SAFETY: a number.
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }, 0);
     let mut random = Random(me as u64 * 77 + u64::from(std::process::id()));
     let has = board.has.element(me).unwrap();
     let unlink = board.unlink.get() == 1;
