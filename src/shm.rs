@@ -1,7 +1,20 @@
-//! Channels through shared memory, between any processes: the same pair of types as the other routes.
+//! Shared memory: channels through it, between any processes, and the memory itself.
 //!
-//! For plain data, and for the last nanosecond, the statically typed channels of [`ipc_shm`] are here too:
-//! [`pod`], [`mod@slice`], [`bytes`].
+//! The channels have the same pair of types as the other routes. For plain data, and for the last nanosecond,
+//! the statically typed channels of [`ipc_shm`] are here too: [`pod`], [`mod@slice`], [`bytes`].
+//!
+//! Data that stays where it is, and is shared instead of sent:
+//!
+//! | here | between threads | in Python |
+//! |---|---|---|
+//! | [`Segment`] | a `Box<[u8]>` that all threads see | `multiprocessing.shared_memory.SharedMemory` |
+//! | [`Segment::view`] | `Arc<[u8]>` | `memoryview.toreadonly` |
+//! | [`Shared<T>`](Shared) | `Arc<AtomicU64>`, and its like | `multiprocessing.Value(…, lock=False)` |
+//! | [`SharedSlice<T>`](SharedSlice) | `split_at_mut`, `chunks_mut` of a slice | `multiprocessing.Array(…, lock=False)`, numpy over a `SharedMemory` |
+//! | [`SeqLock<T>`](SeqLock) | the `seqlock` crate; Linux's `seqcount_t` | – |
+//!
+//! Each is a handle: cloned, sent in the arguments of [`spawn`](crate::spawn) or in a message of a route that
+//! carries handles, or opened by its name. Nothing that is killed leaves them locked.
 
 use std::io;
 
@@ -9,6 +22,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use ipc_shm::{Builder, bytes, pod, slice};
+pub use ipc_shm::{
+    Integer, Lifetime, Segment, SegmentBuilder, SegmentInfo, SeqLock, SeqWriter, Shared, SharedSlice, View,
+    Word,
+};
 
 use crate::any::{AnyRx, AnyTx};
 use crate::{Receiver, Sender};

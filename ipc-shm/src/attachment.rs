@@ -113,26 +113,7 @@ fn not_forked() -> io::Result<()> {
 
 /// Adds to an error what was being done.
 fn step<T>(what: &str, result: io::Result<T>) -> io::Result<T> {
-    result.map_err(|error| io::Error::new(error.kind(), Step { what: what.to_owned(), error }))
-}
-
-/// Which step of making or attaching failed.
-#[derive(Debug)]
-struct Step {
-    what: String,
-    error: io::Error,
-}
-
-impl std::fmt::Display for Step {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "shared-memory channel: {}: {}", self.what, self.error)
-    }
-}
-
-impl std::error::Error for Step {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
-    }
+    crate::step::step("shared-memory channel", what, result)
 }
 
 impl Attachment {

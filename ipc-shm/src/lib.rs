@@ -42,6 +42,8 @@ mod attachment;
 #[cfg(not(loom))]
 mod builder;
 #[cfg(not(loom))]
+mod bytes_at;
+#[cfg(not(loom))]
 mod copy;
 mod doorbell;
 #[cfg(not(loom))]
@@ -53,10 +55,15 @@ mod hold;
 mod killpoint;
 mod layout;
 mod lease;
+#[cfg(not(loom))]
+#[allow(dead_code, reason = "the locks are to come")]
+mod member;
 mod memory;
 #[cfg(loom)]
 #[doc(hidden)]
 pub mod model;
+#[cfg(not(loom))]
+mod object;
 #[cfg(not(loom))]
 mod pace;
 #[cfg(not(loom))]
@@ -89,13 +96,30 @@ mod pool;
 mod repair;
 mod ring;
 #[cfg(not(loom))]
+#[allow(dead_code, reason = "the locks are to come")]
+mod segment;
+mod seq;
+#[cfg(not(loom))]
+mod seqlock;
+#[cfg(not(loom))]
+mod shared;
+#[cfg(not(loom))]
+mod shared_slice;
+#[cfg(not(loom))]
 pub mod slice;
+#[cfg(not(loom))]
+mod step;
 mod sync;
 mod sys;
+#[cfg(not(loom))]
+#[allow(dead_code, reason = "the locks are to come")]
+mod trailer;
 #[cfg(not(loom))]
 mod typed;
 #[cfg(not(loom))]
 mod watch;
+#[cfg(not(loom))]
+mod word;
 
 #[cfg(not(loom))]
 pub use builder::Builder;
@@ -103,4 +127,16 @@ pub use builder::Builder;
 pub use ends::{Codec, Rx, Tx};
 pub use ipc_core::error::*;
 #[cfg(not(loom))]
+pub use segment::{Segment, SegmentBuilder, SegmentInfo, View};
+#[cfg(not(loom))]
+pub use seqlock::{SeqLock, SeqWriter};
+#[cfg(not(loom))]
+pub use shared::Shared;
+#[cfg(not(loom))]
+pub use shared_slice::SharedSlice;
+#[cfg(not(loom))]
+pub use trailer::Lifetime;
+#[cfg(not(loom))]
 pub use typed::{Receiver, Ref, Sender, Typed, bounded};
+#[cfg(not(loom))]
+pub use word::{Integer, Word};

@@ -85,10 +85,39 @@ pub(crate) fn len(fd: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(usize::try_from(rustix::fs::fstat(fd)?.st_size).unwrap_or(0))
 }
 
+pub(crate) fn read_at(fd: BorrowedFd<'_>, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    let mut done = 0;
+    while done < bytes.len() {
+        match retry_on_intr(|| rustix::io::pread(fd, &mut bytes[done..], offset + done as u64))? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            n => done += n,
+        }
+    }
+    Ok(())
+}
+
 pub(crate) fn map(fd: BorrowedFd<'_>, len: usize) -> io::Result<MmapRaw> {
     let mapping = MmapOptions::new().len(len).map_raw(fd.as_raw_fd())?;
     mapping.advise(Advice::DontFork)?;
     Ok(mapping)
+}
+
+pub(crate) fn map_read_only(fd: BorrowedFd<'_>, len: usize) -> io::Result<MmapRaw> {
+    let mapping = MmapOptions::new().len(len).map_raw_read_only(fd.as_raw_fd())?;
+    mapping.advise(Advice::DontFork)?;
+    Ok(mapping)
+}
+
+pub(crate) fn populate(mapping: &MmapRaw) -> io::Result<()> {
+    match mapping.advise(Advice::PopulateWrite) {
+        // Before Linux 5.14; the memory is allocated, only the page faults are to come.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+        done => done,
+    }
+}
+
+pub(crate) fn pin(mapping: &MmapRaw) -> io::Result<()> {
+    mapping.lock()
 }
 
 fn byte_lock(kind: libc::c_int, byte: u64) -> libc::flock {

@@ -53,7 +53,19 @@ pub(crate) fn identity(_fd: Borrowed<'_>) -> io::Result<Identity> {
 pub(crate) fn len(_fd: Borrowed<'_>) -> io::Result<usize> {
     unsupported()
 }
+pub(crate) fn read_at(_fd: Borrowed<'_>, _bytes: &mut [u8], _offset: u64) -> io::Result<()> {
+    unsupported()
+}
 pub(crate) fn map(_fd: Borrowed<'_>, _len: usize) -> io::Result<MmapRaw> {
+    unsupported()
+}
+pub(crate) fn map_read_only(_fd: Borrowed<'_>, _len: usize) -> io::Result<MmapRaw> {
+    unsupported()
+}
+pub(crate) fn populate(_mapping: &MmapRaw) -> io::Result<()> {
+    unsupported()
+}
+pub(crate) fn pin(_mapping: &MmapRaw) -> io::Result<()> {
     unsupported()
 }
 pub(crate) fn mappable(_fd: Borrowed<'_>) -> io::Result<bool> {

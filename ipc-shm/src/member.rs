@@ -1,0 +1,271 @@
+//! Who is attached to a segment, and who is dead.
+//!
+//! Each process that has a segment is one participant of it, however many handles it has: an id, whose *life*
+//! byte it holds a lock on ([`lease`](crate::lease)), and a *generation*, that is counted up whenever the id is
+//! given to somebody. A word that names its owner by both stays unambiguous when the owner is dead and
+//! the id another's: nothing has to be searched or repaired before an id can be used again.
+//!
+//! # Life of an id
+//!
+//! ```text
+//!  free ──take the life byte──▶ taken ──generation + 1──▶ attached ──leave: used off──▶ ──unmap──▶ free
+//!                                 └── killed: the kernel gives the byte back ──┴──────────────────▶ free
+//! ```
+//!
+//! The life byte is exclusive, so whoever has it is alone with the id; that is why a participant may be
+//! killed anywhere here and leaves nothing to be done. On its way to another process the byte is held by the
+//! descriptor that travels.
+//!
+//! A participant is dead if and only if its generation has passed, or its byte can be had. Between the two
+//! steps of whoever comes after it, it looks alive for a moment more.
+
+// Looks at entries in the mapping.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::num::NonZeroU64;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::killpoint::kp;
+use crate::layout::who;
+use crate::lease::{ByteLocks, Leases};
+use crate::segment::Descriptor;
+use crate::sys;
+use crate::trailer::{Entry, life};
+
+/// A participant, for good: `{ generation: 32, id: 16 }` in 48 bits, never 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Owner(NonZeroU64);
+
+impl Owner {
+    const BITS: u32 = 48;
+
+    pub(crate) fn new(generation: u32, id: u16) -> Option<Owner> {
+        NonZeroU64::new(u64::from(generation) << 16 | u64::from(id)).filter(|_| id != 0).map(Owner)
+    }
+
+    /// The owner in the low 48 bits of a word; `None` if they name nobody.
+    pub(crate) fn from_bits(word: u64) -> Option<Owner> {
+        let bits = word & ((1 << Owner::BITS) - 1);
+        Owner::new((bits >> 16) as u32, bits as u16)
+    }
+
+    /// In 48 bits.
+    #[inline]
+    pub(crate) fn bits(self) -> u64 {
+        self.0.get()
+    }
+
+    #[inline]
+    pub(crate) fn generation(self) -> u32 {
+        (self.bits() >> 16) as u32
+    }
+
+    #[inline]
+    pub(crate) fn id(self) -> u16 {
+        self.bits() as u16
+    }
+}
+
+/// A process' part in a segment, and its view of the others'.
+pub(crate) struct Members {
+    table: Table,
+    me: Owner,
+    fork: sys::ForkCheck,
+    descriptor: Arc<Descriptor>,
+}
+
+/// The entries in a mapping.
+#[derive(Clone, Copy)]
+pub(crate) struct Table {
+    first: NonNull<Entry>,
+    /// Entries, the unused one of id 0 included.
+    len: usize,
+}
+
+// SAFETY: all it gives out are references to atomics, which any thread may use as long as the mapping is there.
+unsafe impl Send for Table {}
+// SAFETY: as above; it has no state of its own that changes.
+unsafe impl Sync for Table {}
+
+impl Table {
+    /// # Safety
+    ///
+    /// `len` entries lie at `first`, in memory that this process accesses through atomics only, and that
+    /// outlives every use of the table.
+    pub(crate) unsafe fn new(first: NonNull<Entry>, len: usize) -> Table {
+        Table { first, len }
+    }
+
+    fn entries(&self) -> &[Entry] {
+        // SAFETY: `new`; atomics, for which any bytes are valid, whatever a peer writes.
+        unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.len) }
+    }
+
+    fn get(&self, id: u16) -> Option<&Entry> {
+        self.entries().get(usize::from(id)).filter(|_| id != 0)
+    }
+
+    /// Takes a free id on the open file `lease`, for this process or another. `None` if all are taken.
+    pub(crate) fn issue(&self, lease: sys::Borrowed<'_>) -> io::Result<Option<u16>> {
+        for id in 1..self.len as u16 {
+            kp!("member.take");
+            if ByteLocks(lease).take_life(u64::from(id))? {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Makes a new owner of an id whose life byte is held by the caller.
+    pub(crate) fn enter(&self, id: u16, who: u64) -> Option<Owner> {
+        let entry = self.get(id)?;
+        // Acquire: after whoever had the id before; only holders of its byte write it.
+        let mut generation = life::generation(entry.life.load(Ordering::Acquire)).wrapping_add(1);
+        if generation == 0 {
+            // After 2^32 participants. An owner of generation 0 is possible, but looks like a mere id.
+            generation = 1;
+        }
+        kp!("member.who");
+        entry.who.store(who, Ordering::Relaxed); // Relaxed: a hint.
+        kp!("member.enter");
+        // Release: whoever finds an owner of this generation finds no older one's words under it.
+        entry.life.store(life::word(generation, true), Ordering::Release);
+        Owner::new(generation, id)
+    }
+}
+
+impl Members {
+    pub(crate) fn new(table: Table, me: Owner, descriptor: Arc<Descriptor>) -> Members {
+        Members { table, me, fork: sys::ForkCheck::new(), descriptor }
+    }
+
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// This process.
+    #[inline]
+    pub(crate) fn me(&self) -> Owner {
+        self.me
+    }
+
+    /// How many participants there can be: their ids are 1 to this.
+    #[inline]
+    pub(crate) fn participants(&self) -> usize {
+        self.table.len - 1
+    }
+
+    /// Whether this process was forked from the one that attached: it is no participant, and has no mapping.
+    #[inline]
+    pub(crate) fn forked(&self) -> bool {
+        self.fork.forked()
+    }
+
+    /// Of the last participant that was given this id; 0 if there was none, or is no such id.
+    pub(crate) fn generation(&self, id: u16) -> u32 {
+        // Acquire: `enter`.
+        self.table.get(id).map_or(0, |entry| life::generation(entry.life.load(Ordering::Acquire)))
+    }
+
+    /// Whether `owner` lives. False only if its id was given to another since, or the kernel says that nobody
+    /// holds its life byte. In doubt, true: nobody alive is ever taken for dead. About two syscalls.
+    pub(crate) fn alive(&self, owner: Owner) -> bool {
+        if owner == self.me {
+            return true;
+        }
+        if self.table.get(owner.id()).is_none() {
+            // Made up: nobody ever was or will be.
+            return false;
+        }
+        if self.generation(owner.id()) != owner.generation() {
+            return false;
+        }
+        // Without our descriptor nothing can be asked.
+        self.descriptor.get().is_none_or(|fd| ByteLocks(fd).alive(u64::from(owner.id())))
+    }
+
+    /// Whether anybody else is attached, or on its way, and not about to end. In doubt, yes. Asked in turn
+    /// ([`names`](crate::segment)), while nobody can come but by a handle of somebody who is there.
+    pub(crate) fn others(&self, open: sys::Borrowed<'_>) -> bool {
+        let here = |entry: &Entry| entry.life.load(Ordering::Acquire) & life::USED != 0; // Acquire: `enter`.
+        let mut entries = (1..).zip(&self.table.entries()[1..]);
+        entries.any(|(id, entry)| id != self.me.id() && here(entry) && ByteLocks(open).alive(id.into()))
+    }
+
+    /// The pid of a participant, for messages to people; `None` if it has not said, or is another's by now.
+    pub(crate) fn pid(&self, owner: Owner) -> Option<u32> {
+        let entry = self.table.get(owner.id())?;
+        let word = entry.who.load(Ordering::Relaxed); // Relaxed: a hint.
+        // In another namespace the number is another process'.
+        let known = word != who::NOBODY && who::namespace(word) == who::namespace(sys::pid_identity());
+        // After a new owner's `who` comes its generation: the same generation, the same owner's, most likely.
+        (known && self.generation(owner.id()) == owner.generation()).then_some(who::pid(word))
+    }
+
+    /// The first step of leaving; unmapping is the second.
+    pub(crate) fn leave(&self) {
+        let Some(entry) = self.table.get(self.me.id()) else { return };
+        kp!("member.leave");
+        // Release: a count that others read. The generation stays: it is past when it is given out anew.
+        entry.life.store(life::word(self.me.generation(), false), Ordering::Release);
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use ipc_core::handle;
+
+    use super::*;
+    use crate::Segment;
+
+    /// A participant on its way to another process: alive as long as the handles are.
+    fn in_transit(segment: &Segment) -> (Owner, Vec<handle::OsHandle>) {
+        let (bytes, handles) = handle::collect(|| postcard::to_stdvec(segment).unwrap());
+        let (_, id): (u32, u16) = postcard::take_from_bytes(&bytes).unwrap().0;
+        let members = segment.members().unwrap();
+        (Owner::new(members.generation(id), id).unwrap(), handles)
+    }
+
+    #[test]
+    fn an_owner_is_48_bits_and_never_zero() {
+        for (generation, id) in [(0, 1), (1, 1023), (u32::MAX, u16::MAX)] {
+            let owner = Owner::new(generation, id).unwrap();
+            assert_eq!((owner.generation(), owner.id()), (generation, id));
+            assert!(owner.bits() != 0 && owner.bits() < 1 << 48);
+            assert_eq!(Owner::from_bits(owner.bits() | 0xabcd << 48), Some(owner));
+        }
+        assert_eq!(Owner::new(7, 0), None);
+        assert_eq!(Owner::from_bits(0), None);
+    }
+
+    #[test]
+    fn the_dead_are_told_from_whoever_gets_their_id_next() {
+        let segment = Segment::anonymous(100).unwrap();
+        let members = segment.members().unwrap();
+        assert!(members.alive(members.me()));
+        assert_eq!(members.pid(members.me()), Some(std::process::id()));
+        let (first, handles) = in_transit(&segment);
+        assert!(members.alive(first) && first.id() != members.me().id());
+        drop(handles);
+        assert!(!members.alive(first));
+        let (second, _handles) = in_transit(&segment);
+        assert_eq!(second.id(), first.id());
+        assert!(members.alive(second) && !members.alive(first));
+        assert_eq!(members.pid(second), None, "on its way");
+    }
+
+    // fault 76
+    #[test]
+    fn who_cannot_be_is_dead() {
+        let segment = Segment::anonymous(100).unwrap();
+        let members = segment.members().unwrap();
+        for id in [members.participants() as u16 + 1, u16::MAX] {
+            let owner = Owner::new(1, id).unwrap();
+            assert!(!members.alive(owner));
+            assert_eq!((members.generation(id), members.pid(owner)), (0, None));
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What lies in a segment at an offset: the common part of everything that is shared by value.
+
+use std::io;
+use std::ptr::NonNull;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::segment::{How, Segment, SegmentBuilder};
+
+/// What is to lie there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) bytes: usize,
+    pub(crate) align: usize,
+    /// Of type and layout; never 0, which means bytes.
+    pub(crate) fingerprint: u64,
+}
+
+/// A place in a segment. Cloned and sent as the segment is.
+#[derive(Clone, Debug)]
+pub(crate) struct Object {
+    pub(crate) segment: Segment,
+    pub(crate) offset: usize,
+}
+
+impl Object {
+    /// In a segment of its own, without a name.
+    pub(crate) fn anonymous(shape: Shape) -> io::Result<Object> {
+        Self::whole(Self::terms(shape).anonymous()?, shape)
+    }
+
+    /// In this segment, next to what was placed there before.
+    pub(crate) fn new_in(segment: &Segment, shape: Shape) -> io::Result<Object> {
+        let offset = segment.place(shape.bytes, shape.align)?;
+        Ok(Object { segment: segment.clone(), offset })
+    }
+
+    /// In a segment of its own, by this name; `fill` makes it what it is, before anybody else sees it.
+    pub(crate) fn named(
+        how: How,
+        name: &str,
+        shape: Shape,
+        mut fill: impl FnMut(&Object) -> io::Result<()>,
+    ) -> io::Result<Object> {
+        let mut fill = |segment: &Segment| fill(&Self::whole(segment.clone(), shape)?);
+        let segment = Self::terms(shape).named(how, name, &mut fill)?;
+        Ok(Object { segment, offset: 0 })
+    }
+
+    /// At a place that somebody else has chosen. Any bytes may lie there.
+    pub(crate) fn at(segment: &Segment, offset: usize, shape: Shape) -> io::Result<Object> {
+        segment.at(offset, shape.bytes, shape.align)?;
+        Ok(Object { segment: segment.clone(), offset })
+    }
+
+    fn terms(shape: Shape) -> SegmentBuilder {
+        SegmentBuilder::new(shape.bytes.max(1)).fingerprint(shape.fingerprint)
+    }
+
+    /// All of a new segment: nothing else is to be placed there.
+    fn whole(segment: Segment, shape: Shape) -> io::Result<Object> {
+        let offset = segment.place(segment.size(), shape.align)?;
+        debug_assert_eq!(offset, 0);
+        Ok(Object { segment, offset })
+    }
+
+    /// Where it lies, as long as this does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::at`]: what arrived in a message is checked here.
+    pub(crate) fn pointer(&self, shape: Shape) -> io::Result<NonNull<u8>> {
+        self.segment.at(self.offset, shape.bytes, shape.align)
+    }
+
+    /// Writes a handle down, for a type of this fingerprint, with what else must be known.
+    pub(crate) fn serialize_with<S: Serializer>(
+        &self,
+        fingerprint: u64,
+        more: impl Serialize,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        (fingerprint, self.offset as u64, more, &self.segment).serialize(serializer)
+    }
+
+    /// Reads a handle, of a type of this fingerprint. Its offset is not checked yet: [`pointer`](Object::pointer).
+    pub(crate) fn deserialize_with<'de, D: Deserializer<'de>, M: Deserialize<'de>>(
+        fingerprint: u64,
+        deserializer: D,
+    ) -> Result<(Object, M), D::Error> {
+        let (of, offset, more, segment) = <(u64, u64, M, Segment)>::deserialize(deserializer)?;
+        if of != fingerprint {
+            return Err(refuse("shared data: what arrived is a handle of another type"));
+        }
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+        Ok((Object { segment, offset }, more))
+    }
+}
+
+/// An error of a message, that is not forgotten on the way.
+pub(crate) fn refuse<E: de::Error>(what: impl std::fmt::Display) -> E {
+    E::custom(ipc_core::handle::because(what))
+}

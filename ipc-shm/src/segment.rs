@@ -1,0 +1,377 @@
+//! Segments: memory that processes share.
+
+mod builder;
+mod descriptor;
+mod list;
+mod mapped;
+mod names;
+mod origin;
+#[cfg(all(test, target_os = "linux"))]
+mod tests;
+mod view;
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+use ipc_core::handle;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+
+pub(crate) use self::builder::How;
+pub use self::builder::SegmentBuilder;
+pub(crate) use self::descriptor::Descriptor;
+pub use self::list::SegmentInfo;
+use self::mapped::{CURSOR, Mapped, not_forked};
+use self::origin::Origin;
+pub use self::view::View;
+use crate::layout::PAGE;
+use crate::member::Members;
+use crate::step::step;
+use crate::sys;
+
+/// Memory that processes share: a handle, cloned and sent freely.
+///
+/// What Python calls `multiprocessing.shared_memory.SharedMemory`. A handle goes to another process in the
+/// arguments of `multiprocess::spawn` or in a message of a route that carries handles, or the other process
+/// opens it by its name. Bytes are copied in and out with [`read`](Segment::read) and
+/// [`write`](Segment::write); typed data goes into a [`Shared`](crate::Shared), a
+/// [`SharedSlice`](crate::SharedSlice) or a [`SeqLock`](crate::SeqLock).
+///
+/// ```
+/// use ipc_shm::Segment;
+///
+/// let segment = Segment::anonymous(4096)?;
+/// segment.write(100, b"hello")?;
+/// let mut back = [0; 5];
+/// segment.read(100, &mut back)?;
+/// assert_eq!(&back, b"hello");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// | question | answer |
+/// |---|---|
+/// | which name | one component, as `shm_open`'s without the slash in front: no slash, no control character, 1 to 255 bytes |
+/// | who may open it | who its mode lets, 0600 if nothing else is asked for; what belongs to another user, gives more rights than asked for, has a second name or is no regular file is refused |
+/// | is there memory for all of it | yes, from the beginning: a full file system is an error and never a SIGBUS |
+/// | can its size change | an anonymous one's not: it is sealed. Whoever may write a named one can cut it off under your feet; touching it then is SIGBUS |
+/// | when does a name go | [`Lifetime`](crate::Lifetime) |
+/// | what does another program see | the object `/dev/shm/NAME`, user data at offset 0, some pages of ours at the end |
+/// | and the other way round | an object made by another program opens as bytes: nobody knows who is attached, no locks in it |
+///
+/// # When a process dies
+///
+/// Its part in the segment is free again at once, its bytes are what they were. If everybody was killed, a name
+/// of [`LastHandle`](crate::Lifetime::LastHandle) stays until somebody comes to it: [`open`](Segment::open) and
+/// [`open_or_create`](Segment::open_or_create) find the data that is left, [`create`](Segment::create) replaces
+/// it, [`list`](Segment::list) shows it as abandoned.
+///
+/// # Forks
+///
+/// A process that was forked without exec has no mapping of its parent's segments: to touch one is SIGSEGV, to
+/// open, make or send one an error; the parent is unaffected.
+#[derive(Clone)]
+pub struct Segment {
+    mapped: Arc<Mapped>,
+}
+
+impl Segment {
+    /// Makes a segment of `size` bytes, all zero, that has no name: it goes when the last process that uses it
+    /// has gone, however it goes.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the size is 0 or larger than any memory, `Unsupported` in a forked process and on
+    /// systems that this crate does not know yet; whatever the system answers, with the step that failed.
+    #[doc(alias = "memfd_create")]
+    pub fn anonymous(size: usize) -> io::Result<Segment> {
+        SegmentBuilder::new(size).anonymous()
+    }
+
+    /// Makes a segment of `size` bytes, all zero, under a name that nobody uses.
+    ///
+    /// What was left under the name by processes that are all dead is replaced, unless it is
+    /// [`Persistent`](crate::Lifetime::Persistent).
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyExists` if somebody uses the name; `InvalidInput` if the name or the size cannot be;
+    /// `PermissionDenied` if something is there that is not to be trusted; `StorageFull` if there is no room;
+    /// `TimedOut` if a process is stopped in the midst of it. Nothing is left behind.
+    #[doc(alias = "shm_open")]
+    pub fn create(name: &str, size: usize) -> io::Result<Segment> {
+        SegmentBuilder::new(size).create(name)
+    }
+
+    /// Opens the segment of this name, also one that another program made.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is none; `PermissionDenied` if what is there is not to be trusted; `InvalidData` if
+    /// it is no segment, or holds a value of some type; others as [`create`](Segment::create).
+    #[doc(alias = "shm_open")]
+    pub fn open(name: &str) -> io::Result<Segment> {
+        SegmentBuilder::new(0).open(name)
+    }
+
+    /// Opens the segment of this name if there is one of at least `size` bytes, and makes it if there is none.
+    /// Of any number of processes that do this at once, one makes it.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Segment::open) and [`create`](Segment::create), but for `NotFound` and `AlreadyExists`.
+    #[doc(alias = "shm_open")]
+    pub fn open_or_create(name: &str, size: usize) -> io::Result<Segment> {
+        SegmentBuilder::new(size).open_or_create(name)
+    }
+
+    /// Opens the file at this path as a segment, or makes one of `size` bytes. It is there to stay:
+    /// [`Lifetime::Persistent`](crate::Lifetime::Persistent) if nothing else is asked for.
+    ///
+    /// Its bytes are written to disk by the system, some time after. A file of another program, of any length, is
+    /// mapped as it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_or_create`](Segment::open_or_create); `Unsupported` on a file system that cannot promise memory
+    /// (`fallocate`).
+    #[doc(alias = "mmap")]
+    pub fn file(path: impl AsRef<Path>, size: usize) -> io::Result<Segment> {
+        SegmentBuilder::new(size).file(path)
+    }
+
+    /// Removes a name. Whoever has the segment keeps it; the name is free for another at once.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is none; `PermissionDenied` if it is no regular file, or may not be removed;
+    /// `TimedOut` if a process is stopped in the midst of opening or leaving it.
+    #[doc(alias = "shm_unlink")]
+    pub fn unlink(name: &str) -> io::Result<()> {
+        SegmentBuilder::new(0).sought(Origin::Name(name.to_owned()))?.unlink()
+    }
+
+    /// The named segments of this crate that this process may read, in the order of their names.
+    ///
+    /// # Errors
+    ///
+    /// If the directory of shared memory (`/dev/shm`) cannot be read.
+    pub fn list() -> io::Result<Vec<SegmentInfo>> {
+        list::list()
+    }
+
+    /// A view of the same memory that cannot write.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the system answers, with the step that failed; `Unsupported` in a forked process.
+    pub fn view(&self) -> io::Result<View> {
+        View::of(self)
+    }
+
+    fn of(mapped: Arc<Mapped>) -> Segment {
+        Segment { mapped }
+    }
+
+    /// Its name, if it has one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match self.mapped.origin() {
+            Origin::Name(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// How many processes are attached, this one and handles on their way included; `None` of a segment that
+    /// another program made.
+    #[must_use]
+    pub fn attached(&self) -> Option<usize> {
+        let trailer = self.mapped.trailer()?;
+        let open = self.mapped.open_descriptor().ok()?;
+        Some(trailer.living(open))
+    }
+
+    /// Where its bytes begin, as long as a handle of the segment lives in this process.
+    ///
+    /// Other processes may write there at any time, so make no reference to it but to atomics, unless you know
+    /// that they do not.
+    #[must_use]
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.mapped.base().as_ptr()
+    }
+
+    /// Copies the bytes at `offset` to `to`. What a peer writes meanwhile may arrive or not, in any mixture.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if they are not all in the segment.
+    pub fn read(&self, offset: usize, to: &mut [u8]) -> io::Result<()> {
+        self.mapped.read(offset, to).ok_or_else(|| self.outside(offset, to.len(), 1))
+    }
+
+    /// Copies `bytes` to `offset`. A peer that reads there meanwhile may see any mixture.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if they do not all fit into the segment.
+    pub fn write(&self, offset: usize, bytes: &[u8]) -> io::Result<()> {
+        self.mapped.write(offset, bytes).ok_or_else(|| self.outside(offset, bytes.len(), 1))
+    }
+
+    /// Bytes of user data.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.mapped.size()
+    }
+
+    /// Who is attached.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` of a foreign segment: nobody knows.
+    pub(crate) fn members(&self) -> io::Result<&Members> {
+        self.mapped.members().ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!(
+                    "{}: it was not made by this library, so nobody knows who is attached: \
+                     no locks in it, and nothing can be placed",
+                    self.mapped.origin()
+                ),
+            )
+        })
+    }
+
+    /// Whether both are the same memory.
+    #[must_use]
+    pub fn same_segment(&self, other: &Segment) -> bool {
+        self.mapped.identity() == other.mapped.identity()
+    }
+
+    /// Gives out `bytes` of user data, zero if nobody wrote there by an offset of his own, aligned so, never to be given out
+    /// again; returns their offset.
+    ///
+    /// # Errors
+    ///
+    /// `StorageFull` if there is no room; `InvalidInput` if `align` is no power of two or more than a page;
+    /// `Unsupported` of a foreign segment.
+    pub(crate) fn place(&self, bytes: usize, align: usize) -> io::Result<usize> {
+        self.members()?;
+        let Some(cursor) = self.mapped.cursor() else { unreachable!("it has members") };
+        if !align.is_power_of_two() || align > PAGE {
+            return Err(self.error(io::ErrorKind::InvalidInput, "cannot place data with such an alignment"));
+        }
+        if self.mapped.forked() {
+            return Err(self.error(io::ErrorKind::Unsupported, "this process was forked without exec"));
+        }
+        let mut at = cursor.load(CURSOR);
+        loop {
+            // Whatever a peer wrote there: checked on this copy.
+            let start = usize::try_from(at).ok().and_then(|at| at.checked_next_multiple_of(align));
+            let end = start.and_then(|start| start.checked_add(bytes));
+            let (Some(start), Some(end)) = (start, end.filter(|end| *end <= self.size())) else {
+                let text = format!("no room for {bytes} bytes more in its {}", self.size());
+                return Err(self.error(io::ErrorKind::StorageFull, &text));
+            };
+            match cursor.compare_exchange(at, end as u64, CURSOR, CURSOR) {
+                Ok(_) => return Ok(start),
+                Err(now) => at = now,
+            }
+        }
+    }
+
+    fn error(&self, kind: io::ErrorKind, what: &str) -> io::Error {
+        io::Error::new(kind, format!("{}: {what}", self.mapped.origin()))
+    }
+
+    fn outside(&self, offset: usize, bytes: usize, align: usize) -> io::Error {
+        let size = self.size();
+        let what = format!("{bytes} bytes at {offset}, aligned to {align}, are not in its {size}");
+        self.error(io::ErrorKind::InvalidInput, &what)
+    }
+
+    /// Where `bytes` bytes at `offset` lie, as long as a handle of the segment does.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if they are not in the segment, or not aligned so.
+    pub(crate) fn at(&self, offset: usize, bytes: usize, align: usize) -> io::Result<NonNull<u8>> {
+        self.mapped.at(offset, bytes, align).ok_or_else(|| self.outside(offset, bytes, align))
+    }
+
+    /// `n` words of 64 bits at `offset`.
+    ///
+    /// # Errors
+    ///
+    /// As [`at`](Segment::at).
+    pub(crate) fn words64(&self, offset: usize, n: usize) -> io::Result<&[AtomicU64]> {
+        self.mapped.words64(offset, n).ok_or_else(|| self.outside(offset, n.saturating_mul(8), 8))
+    }
+
+    /// `n` words of 32 bits at `offset`.
+    ///
+    /// # Errors
+    ///
+    /// As [`at`](Segment::at).
+    pub(crate) fn words32(&self, offset: usize, n: usize) -> io::Result<&[AtomicU32]> {
+        self.mapped.words32(offset, n).ok_or_else(|| self.outside(offset, n.saturating_mul(4), 4))
+    }
+}
+
+impl fmt::Debug for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Segment")
+            .field("origin", &format_args!("{}", self.mapped.origin()))
+            .field("size", &self.size())
+            .finish()
+    }
+}
+
+impl Serialize for Segment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Asked first: taking an id for a message that cannot carry it would be for nothing.
+        handle::carried().map_err(|error| ser::Error::custom(handle::because(error)))?;
+        not_forked(self.mapped.origin()).map_err(|error| ser::Error::custom(handle::because(error)))?;
+        let (lease, id) = self.mapped.issue().map_err(|error| ser::Error::custom(handle::because(error)))?;
+        let index = handle::attach(lease).map_err(|error| ser::Error::custom(handle::because(error)))?;
+        (index, id, self.mapped.origin()).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Segment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (index, id, origin) = <(u32, u16, Origin)>::deserialize(deserializer)?;
+        let fd = handle::take(index).ok_or_else(|| {
+            de::Error::custom(handle::because(format!("{origin}: its descriptor did not arrive")))
+        })?;
+        let mapped = arrive(fd, id, origin).map_err(|error| de::Error::custom(handle::because(error)))?;
+        Ok(Segment { mapped })
+    }
+}
+
+/// What came in a message: nothing of it is believed.
+fn arrive(fd: handle::OsHandle, id: u16, origin: Origin) -> io::Result<Arc<Mapped>> {
+    arrived(&fd, &origin, true)?;
+    Mapped::attach(fd, (id != 0).then_some(id), None, origin)
+}
+
+/// Whether what arrived can be a segment.
+fn arrived(fd: &handle::OsHandle, origin: &Origin, write: bool) -> io::Result<()> {
+    origin.check()?;
+    let open = sys::borrow(fd);
+    let stat = step(origin, "looking at it", sys::stat_file(open))?;
+    if !stat.regular || (write && !step(origin, "looking at it", sys::mappable(open))?) {
+        return Err(mapped::refused(origin, "what arrived is no file to read and write"));
+    }
+    if *origin == Origin::Anonymous {
+        if !sys::sealed(open) {
+            return Err(mapped::refused(origin, "what arrived is not sealed"));
+        }
+    } else if stat.owner != sys::user() {
+        let what = "it belongs to another user: open it by its name, with `any_owner`";
+        return Err(mapped::refused(origin, what));
+    }
+    Ok(())
+}

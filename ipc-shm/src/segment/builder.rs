@@ -1,0 +1,261 @@
+//! How a segment is made, or found.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Segment;
+use super::mapped::{Mapped, not_forked};
+use super::names::{Plan, Sought};
+use super::origin::Origin;
+use crate::layout::PAGE;
+use crate::step::step;
+use crate::sys;
+use crate::trailer::{Lifetime, Trailer};
+
+/// How many processes can be attached to a segment at once, if nothing else is asked for.
+const PARTICIPANTS: usize = 64;
+/// Rights of the owner only.
+const MODE: u32 = 0o600;
+
+/// Makes and opens segments, on other terms than [`Segment`]'s own functions.
+///
+/// ```
+/// use ipc_shm::SegmentBuilder;
+///
+/// let segment = SegmentBuilder::new(1 << 20).participants(4).prefault(true).anonymous()?;
+/// assert_eq!(segment.size(), 1 << 20);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct SegmentBuilder {
+    size: usize,
+    mode: u32,
+    participants: usize,
+    lifetime: Option<Lifetime>,
+    any_owner: bool,
+    huge_pages: bool,
+    prefault: bool,
+    lock_memory: bool,
+    /// Of the value that lies in it; 0 for bytes.
+    fingerprint: u64,
+}
+
+/// What to do about a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    Create,
+    Open,
+    OpenOrCreate,
+}
+
+impl SegmentBuilder {
+    /// A segment of `size` bytes. For one that is there already, the least it must have; 0 if any will do.
+    pub fn new(size: usize) -> SegmentBuilder {
+        SegmentBuilder {
+            size,
+            mode: MODE,
+            participants: PARTICIPANTS,
+            lifetime: None,
+            any_owner: false,
+            huge_pages: false,
+            prefault: false,
+            lock_memory: false,
+            fingerprint: 0,
+        }
+    }
+
+    /// The rights of a new named segment, exactly so, whatever the umask; and the most that one which is there
+    /// may give, or else it is refused: whoever can write to it can break it. 0600 if not set. The owner's must
+    /// be among them.
+    pub fn mode(mut self, mode: u32) -> SegmentBuilder {
+        self.mode = mode;
+        self
+    }
+
+    /// How many processes can be attached at once, handles on their way included: 64 if not set, 1023 at most.
+    pub fn participants(mut self, most: usize) -> SegmentBuilder {
+        self.participants = most;
+        self
+    }
+
+    /// When the name goes; if not set, with the last handle, and of a [`file`](SegmentBuilder::file) never.
+    pub fn lifetime(mut self, lifetime: Lifetime) -> SegmentBuilder {
+        self.lifetime = Some(lifetime);
+        self
+    }
+
+    /// Whether to open what belongs to another user, who may then write there: refused if not set.
+    pub fn any_owner(mut self, yes: bool) -> SegmentBuilder {
+        self.any_owner = yes;
+        self
+    }
+
+    /// Explicit huge pages (`MFD_HUGETLB`): an error where the administrator has reserved none
+    /// (`/proc/sys/vm/nr_hugepages`). Anonymous segments only: names are in another file system.
+    #[doc(alias = "MFD_HUGETLB")]
+    pub fn huge_pages(mut self, yes: bool) -> SegmentBuilder {
+        self.huge_pages = yes;
+        self
+    }
+
+    /// Maps all pages at once, so that none is when it is touched first (`MADV_POPULATE_WRITE`). The memory
+    /// itself is always there from the beginning.
+    #[doc(alias = "MADV_POPULATE_WRITE")]
+    pub fn prefault(mut self, yes: bool) -> SegmentBuilder {
+        self.prefault = yes;
+        self
+    }
+
+    /// Keeps it in memory as long as this process has it (`mlock`).
+    #[doc(alias = "mlock")]
+    pub fn lock_memory(mut self, yes: bool) -> SegmentBuilder {
+        self.lock_memory = yes;
+        self
+    }
+
+    pub(crate) fn fingerprint(mut self, fingerprint: u64) -> SegmentBuilder {
+        self.fingerprint = fingerprint;
+        self
+    }
+
+    /// As [`Segment::anonymous`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn anonymous(&self) -> io::Result<Segment> {
+        let origin = Origin::Anonymous;
+        not_forked(&origin)?;
+        let fd = if self.huge_pages {
+            step(&origin, "creating it of huge pages", sys::create_huge("multiprocess-segment"))?
+        } else {
+            step(&origin, "creating it", sys::create("multiprocess-segment"))?
+        };
+        let open = sys::borrow(&fd);
+        let granule =
+            if self.huge_pages { step(&origin, "looking at it", sys::granule(open))? } else { PAGE };
+        let trailer = self.trailer(&origin, granule)?;
+        step(&origin, "sizing it", sys::set_len(open, trailer.len))?;
+        step(&origin, "allocating it", sys::allocate(open, 0, trailer.len))?;
+        step(&origin, "sealing it", sys::seal(open))?;
+        let mapped = Mapped::create(fd, trailer, origin)?;
+        mapped.describe();
+        self.comforts(&mapped)?;
+        Ok(Segment::of(mapped.known()))
+    }
+
+    /// As [`Segment::create`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn create(&self, name: &str) -> io::Result<Segment> {
+        self.named(How::Create, name, &mut |_| Ok(()))
+    }
+
+    /// As [`Segment::open`].
+    ///
+    /// # Errors
+    ///
+    /// As there; and `InvalidData` if it is smaller than asked for.
+    pub fn open(&self, name: &str) -> io::Result<Segment> {
+        self.named(How::Open, name, &mut |_| Ok(()))
+    }
+
+    /// As [`Segment::open_or_create`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn open_or_create(&self, name: &str) -> io::Result<Segment> {
+        self.named(How::OpenOrCreate, name, &mut |_| Ok(()))
+    }
+
+    /// As [`Segment::file`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn file(&self, path: impl AsRef<Path>) -> io::Result<Segment> {
+        let path = path.as_ref();
+        let absolute = step(format_args!("segment file {path:?}"), "finding it", std::path::absolute(path))?;
+        let mut terms = self.clone();
+        terms.lifetime = Some(self.lifetime.unwrap_or(Lifetime::Persistent));
+        terms.at(How::OpenOrCreate, Origin::File(absolute), &mut |_| Ok(()))
+    }
+
+    /// Under a name; `fill` writes into a new one before anybody else sees it.
+    pub(crate) fn named(
+        &self,
+        how: How,
+        name: &str,
+        fill: &mut dyn FnMut(&Segment) -> io::Result<()>,
+    ) -> io::Result<Segment> {
+        self.at(how, Origin::Name(name.to_owned()), fill)
+    }
+
+    fn at(
+        &self,
+        how: How,
+        origin: Origin,
+        fill: &mut dyn FnMut(&Segment) -> io::Result<()>,
+    ) -> io::Result<Segment> {
+        let sought = self.sought(origin)?;
+        let mut fill = |segment: &Segment| {
+            self.comforts(&segment.mapped)?;
+            fill(segment)
+        };
+        let mapped = if how == How::Open {
+            sought.open()?
+        } else {
+            if self.huge_pages {
+                let text = format!("{}: huge pages are for anonymous segments only", sought.origin);
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+            }
+            let mut plan = Plan { trailer: &|| self.trailer(&sought.origin, PAGE), fill: &mut fill };
+            match how {
+                How::Create => sought.create(&mut plan)?,
+                _ => sought.open_or_create(&mut plan)?,
+            }
+        };
+        let segment = Segment::of(mapped);
+        if segment.size() < self.size {
+            let text = format!("it has {} bytes, fewer than {}", segment.size(), self.size);
+            return Err(segment.error(io::ErrorKind::InvalidData, &text));
+        }
+        self.comforts(&segment.mapped)?;
+        Ok(segment)
+    }
+
+    pub(super) fn sought(&self, origin: Origin) -> io::Result<Sought> {
+        origin.check()?;
+        if self.mode & 0o600 != 0o600 || self.mode & !0o666 != 0 {
+            let text = format!(
+                "{origin}: mode {:04o}: its owner must be able to read and write it, and nobody to execute it",
+                self.mode
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        let Some(path) = origin.path() else { unreachable!("it is not anonymous") };
+        Ok(Sought { path, origin, mode: self.mode, any_owner: self.any_owner, holds: self.fingerprint })
+    }
+
+    fn trailer(&self, origin: &Origin, granule: usize) -> io::Result<Trailer> {
+        let lifetime = self.lifetime.unwrap_or_default();
+        Trailer::new(self.size, self.participants, lifetime, self.fingerprint, granule)
+            .map_err(|what| io::Error::new(io::ErrorKind::InvalidInput, format!("{origin}: {what}")))
+    }
+
+    /// What is for this process only.
+    fn comforts(&self, mapped: &Arc<Mapped>) -> io::Result<()> {
+        if self.prefault {
+            mapped.populate()?;
+        }
+        if self.lock_memory {
+            mapped.pin()?;
+        }
+        Ok(())
+    }
+}

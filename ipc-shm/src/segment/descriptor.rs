@@ -1,0 +1,50 @@
+//! The one descriptor that a process keeps of a segment.
+
+use std::io;
+use std::mem::ManuallyDrop;
+
+use ipc_core::handle::OsHandle;
+
+use crate::sys;
+
+/// An open file that a program which closes all that it does not know may have closed behind our back; the
+/// next file that it opens then has the number. To lock, allocate or close there would be harm, so each use
+/// asks first.
+pub(crate) struct Descriptor {
+    fd: ManuallyDrop<OsHandle>,
+    identity: sys::Identity,
+    fork: sys::ForkCheck,
+}
+
+impl Descriptor {
+    pub(crate) fn new(fd: OsHandle) -> io::Result<Descriptor> {
+        let identity = sys::identity(sys::borrow(&fd))?;
+        Ok(Descriptor { fd: ManuallyDrop::new(fd), identity, fork: sys::ForkCheck::new() })
+    }
+
+    /// The descriptor, if it is still ours.
+    pub(crate) fn get(&self) -> Option<sys::Borrowed<'_>> {
+        let fd = sys::borrow(&self.fd);
+        sys::identity(fd).is_ok_and(|identity| identity == self.identity).then_some(fd)
+    }
+
+    /// What tells its object from others.
+    pub(crate) fn identity(&self) -> sys::Identity {
+        self.identity
+    }
+}
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        // A forked child's is a copy, and stays open until that process ends, as everything it inherited.
+        if !self.fork.forked() && self.get().is_some() {
+            close(&mut self.fd);
+        }
+    }
+}
+
+#[allow(unsafe_code)]
+fn close(fd: &mut ManuallyDrop<OsHandle>) {
+    // SAFETY: called once, by the drop above.
+    unsafe { ManuallyDrop::drop(fd) }
+}

@@ -1,0 +1,451 @@
+//! A process' one mapping of a segment, and its membership.
+//!
+//! A process attaches to a segment once, however many handles of it arrive or are opened: a table of the
+//! process finds the mapping again by the object's identity.
+
+// Turns offsets into pointers and references to atomics.
+#![allow(unsafe_code)]
+
+use std::collections::HashMap;
+use std::io;
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, Once, PoisonError, Weak};
+
+use ipc_core::handle::OsHandle;
+use memmap2::MmapRaw;
+
+use super::Descriptor;
+use super::names;
+use super::origin::Origin;
+use crate::bytes_at;
+use crate::killpoint::kp;
+use crate::lease::ByteLocks;
+use crate::member::{Members, Table};
+use crate::step::step;
+use crate::sys;
+use crate::trailer::{Entry, FOOTER, Footer, Found, Lifetime, META, Trailer};
+
+type Attached = HashMap<sys::Identity, Weak<Mapped>>;
+static TABLE: LazyLock<Mutex<Attached>> = LazyLock::new(Mutex::default);
+
+/// A panic leaves nothing half done in the table.
+fn table() -> MutexGuard<'static, Attached> {
+    TABLE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a program has in statics, or has forgotten, is never dropped: names go when it ends.
+fn remove_names_at_exit() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| sys::at_exit(at_exit));
+}
+
+extern "C" fn at_exit() {
+    if sys::ForkCheck::new().forked() {
+        return;
+    }
+    // Whoever ends the program in the midst of attaching leaves names, as if it were killed.
+    let Ok(table) = TABLE.try_lock() else { return };
+    let left: Vec<Arc<Mapped>> = table.values().filter_map(Weak::upgrade).collect();
+    drop(table);
+    for mapped in left {
+        // Not unmapped: other threads may be at it still.
+        mapped.membership.leave(|| ());
+    }
+}
+
+/// A segment in this process.
+pub(crate) struct Mapped {
+    /// The life lease lives as long as this.
+    mapping: ManuallyDrop<MmapRaw>,
+    /// Bytes of user data.
+    size: usize,
+    fork: sys::ForkCheck,
+    membership: Membership,
+}
+
+/// Who this process is there, and by which name.
+struct Membership {
+    /// `None` of a foreign segment.
+    ours: Option<Ours>,
+    descriptor: Arc<Descriptor>,
+    origin: Origin,
+    /// Others can find it: it is not one that could not be finished.
+    known: AtomicBool,
+}
+
+/// What only segments of this crate have.
+struct Ours {
+    trailer: Trailer,
+    members: Members,
+}
+
+/// A process that was forked from one that uses segments has none, and gets none: what it inherited of this
+/// crate, the table included, is the other process'.
+pub(crate) fn not_forked(origin: &Origin) -> io::Result<()> {
+    if sys::ForkCheck::new().forked() {
+        let text = format!("{origin}: this process was forked from one that uses segments, without exec");
+        return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+    }
+    Ok(())
+}
+
+impl Membership {
+    /// Removes the name if nobody else has the segment, and leaves.
+    fn leave(&self, unmap: impl FnOnce()) {
+        let ours = self.ours.as_ref();
+        let last_removes = ours.is_some_and(|ours| ours.trailer.lifetime == Lifetime::LastHandle);
+        let known = self.known.load(Ordering::Relaxed); // Relaxed: as where it is stored.
+        let path = self.origin.path().filter(|_| last_removes && known);
+        let door = path.as_ref().and_then(|path| names::Door::of(&self.descriptor, path));
+        // Held until we have left: of two who leave at once, the second finds itself alone. If there is no turn to be
+        // had, the name stays, as if this process had been killed.
+        let turn = door.as_ref().and_then(names::Door::turn);
+        if let (Some(ours), Some(path), Some(turn)) = (ours, &path, &turn) {
+            if !ours.members.others(turn.on()) {
+                names::remove(path, self.descriptor.identity());
+            }
+        }
+        if let Some(ours) = ours {
+            ours.members.leave();
+        }
+        unmap();
+    }
+}
+
+/// All participants are alive.
+fn full(origin: &Origin, trailer: &Trailer) -> io::Error {
+    let most = trailer.participants;
+    io::Error::new(
+        io::ErrorKind::QuotaExceeded,
+        format!("{origin}: all {most} participants are taken; make it with more `participants`"),
+    )
+}
+
+impl Mapped {
+    /// Makes this process the first participant of a new object, whose memory is paid for and all zero. It
+    /// says nothing of itself until [`describe`](Mapped::describe) is called.
+    pub(crate) fn create(fd: OsHandle, trailer: Trailer, origin: Origin) -> io::Result<Arc<Mapped>> {
+        let lease = step(&origin, "opening it again (is /proc mounted?)", sys::reopen(sys::borrow(&fd)))?;
+        let mapping = step(&origin, "mapping it", sys::map(sys::borrow(&lease), trailer.len))?;
+        let entries = entries(&mapping, &trailer);
+        let id = step(&origin, "taking a lease", entries.issue(sys::borrow(&lease)))?
+            .ok_or_else(|| full(&origin, &trailer))?;
+        kp!("segment.leased");
+        let me = entries.enter(id, sys::pid_identity()).expect("an id of this table");
+        drop(lease); // The mapping keeps the lock.
+        Ok(Arc::new(Self::new(mapping, fd, Some((trailer, entries, me)), origin)?))
+    }
+
+    /// Publishes what a new segment is.
+    pub(crate) fn describe(&self) {
+        if let Some(ours) = &self.membership.ours {
+            kp!("segment.describe");
+            ours.trailer.write(footer(&self.mapping));
+            kp!("segment.described");
+        }
+    }
+
+    fn new(
+        mapping: MmapRaw,
+        fd: OsHandle,
+        ours: Option<(Trailer, Table, crate::member::Owner)>,
+        origin: Origin,
+    ) -> io::Result<Mapped> {
+        if origin != Origin::Anonymous {
+            remove_names_at_exit();
+        }
+        let descriptor = Arc::new(step(&origin, "looking at it", Descriptor::new(fd))?);
+        let size = ours.as_ref().map_or(mapping.len(), |(trailer, ..)| trailer.size);
+        let ours = ours.map(|(trailer, table, me)| Ours {
+            trailer,
+            members: Members::new(table, me, Arc::clone(&descriptor)),
+        });
+        Ok(Mapped {
+            mapping: ManuallyDrop::new(mapping),
+            size,
+            fork: sys::ForkCheck::new(),
+            membership: Membership { ours, descriptor, origin, known: AtomicBool::new(false) },
+        })
+    }
+
+    /// Has later comers to the same object in this process find this mapping.
+    pub(crate) fn known(self: Arc<Mapped>) -> Arc<Mapped> {
+        self.membership.known.store(true, Ordering::Relaxed); // Relaxed: this process' own, and handed over as a whole.
+        table().insert(self.membership.descriptor.identity(), Arc::downgrade(&self));
+        self
+    }
+
+    /// Attaches this process to the object of an open file, unless it is already. With `issued`, the open file
+    /// holds the life lease of that id. With `holds`, what lies in it must have this fingerprint; who has it
+    /// mapped already asks that himself, [`must_hold`](Mapped::must_hold).
+    pub(crate) fn attach(
+        fd: OsHandle,
+        issued: Option<u16>,
+        holds: Option<u64>,
+        origin: Origin,
+    ) -> io::Result<Arc<Mapped>> {
+        not_forked(&origin)?;
+        let open = sys::borrow(&fd);
+        let refuse = |what: &str| refused(&origin, what);
+        let identity = step(&origin, "looking at it", sys::identity(open))?;
+        // Held throughout: two handles of one segment that arrive at once make one mapping.
+        let mut table = table();
+        if let Some(here) = table.get(&identity).and_then(Weak::upgrade) {
+            // The lease that came goes with its descriptor; nothing names its id.
+            return Ok(here);
+        }
+        let len = step(&origin, "looking at it", sys::len(open))?;
+        let found = find(open, len).map_err(|error| match error {
+            Ok(what) => refuse(what),
+            Err(error) => io::Error::new(error.kind(), format!("{origin}: reading its description: {error}")),
+        })?;
+        match &found {
+            Found::Unfinished => return Err(refuse("whoever made it died before it was done")),
+            Found::Foreign => holds_what(&origin, None, holds)?,
+            // Before it is attached to: whoever leaves may be the last.
+            Found::Ours(trailer) => holds_what(&origin, Some(trailer), holds)?,
+        }
+        // The one from which it is mapped is closed, and holds the life lease; the other is kept.
+        let other = step(&origin, "opening it again (is /proc mounted?)", sys::reopen(open))?;
+        let (lease, own) = if issued.is_some() { (fd, other) } else { (other, fd) };
+        let on = sys::borrow(&lease);
+        let mapping = step(&origin, "mapping it", sys::map(on, len))?;
+        kp!("segment.mapped");
+        // What shrank since cannot be touched without SIGBUS. Who shrinks it later is to blame himself.
+        if step(&origin, "looking at it", sys::len(on))? != len {
+            return Err(refuse("its length changes"));
+        }
+        let ours = match found {
+            Found::Foreign | Found::Unfinished => None,
+            Found::Ours(trailer) => {
+                let entries = entries(&mapping, &trailer);
+                let id = match issued {
+                    // On the very open file that holds it, taking it again succeeds: nobody else can have it.
+                    Some(id) => {
+                        let known = usize::from(id) < trailer.entries() && id != 0;
+                        if !known || !step(&origin, "taking its lease", ByteLocks(on).take_life(id.into()))? {
+                            return Err(refuse("its participant is not there"));
+                        }
+                        id
+                    }
+                    None => step(&origin, "taking a lease", entries.issue(on))?
+                        .ok_or_else(|| full(&origin, &trailer))?,
+                };
+                let me = entries.enter(id, sys::pid_identity()).ok_or_else(|| refuse("no such id"))?;
+                Some((trailer, entries, me))
+            }
+        };
+        drop(lease); // The mapping keeps the lock.
+        let mapped = Arc::new(Self::new(mapping, own, ours, origin)?);
+        mapped.membership.known.store(true, Ordering::Relaxed); // Relaxed: as in `known`.
+        table.insert(identity, Arc::downgrade(&mapped));
+        Ok(mapped)
+    }
+
+    /// That what lies in it has this fingerprint.
+    pub(crate) fn must_hold(&self, fingerprint: u64) -> io::Result<()> {
+        holds_what(&self.membership.origin, self.trailer(), Some(fingerprint))
+    }
+
+    /// Makes a handle for another process: a descriptor, and the id whose life lease it holds (0 of a foreign
+    /// segment).
+    pub(crate) fn issue(&self) -> io::Result<(OsHandle, u16)> {
+        let fd = self.open_descriptor()?;
+        let lease = step(&self.membership.origin, "opening it again", sys::reopen(fd))?;
+        let Some(ours) = &self.membership.ours else { return Ok((lease, 0)) };
+        let table = ours.members.table();
+        let id = step(&self.membership.origin, "taking a lease", table.issue(sys::borrow(&lease)))?
+            .ok_or_else(|| full(&self.membership.origin, &ours.trailer))?;
+        kp!("segment.issue");
+        table.enter(id, crate::layout::who::NOBODY);
+        Ok((lease, id))
+    }
+
+    /// The descriptor, or what became of it.
+    pub(crate) fn open_descriptor(&self) -> io::Result<sys::Borrowed<'_>> {
+        self.membership.descriptor.get().ok_or_else(|| {
+            io::Error::other(format!(
+                "{}: this program has closed the segment's descriptor",
+                self.membership.origin
+            ))
+        })
+    }
+
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.membership.origin
+    }
+
+    pub(crate) fn identity(&self) -> sys::Identity {
+        self.membership.descriptor.identity()
+    }
+
+    #[inline]
+    pub(crate) fn forked(&self) -> bool {
+        self.fork.forked()
+    }
+
+    /// Bytes of user data.
+    #[inline]
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    pub(crate) fn trailer(&self) -> Option<&Trailer> {
+        self.membership.ours.as_ref().map(|ours| &ours.trailer)
+    }
+
+    pub(crate) fn members(&self) -> Option<&Members> {
+        self.membership.ours.as_ref().map(|ours| &ours.members)
+    }
+
+    /// The allocation cursor.
+    pub(crate) fn cursor(&self) -> Option<&AtomicU64> {
+        self.membership.ours.as_ref().map(|_| &footer(&self.mapping).cursor.0)
+    }
+
+    /// Has all pages mapped now, rather than when they are touched first.
+    pub(crate) fn populate(&self) -> io::Result<()> {
+        step(&self.membership.origin, "mapping its pages", sys::populate(&self.mapping))
+    }
+
+    /// Keeps it in memory, as long as this process has it.
+    pub(crate) fn pin(&self) -> io::Result<()> {
+        step(&self.membership.origin, "locking it in memory (see RLIMIT_MEMLOCK)", sys::pin(&self.mapping))
+    }
+
+    /// Where the user data begins.
+    #[inline]
+    pub(crate) fn base(&self) -> NonNull<u8> {
+        NonNull::new(self.mapping.as_mut_ptr()).expect("a mapping is somewhere")
+    }
+
+    /// Whether `len` bytes at `offset` are user data, aligned so.
+    #[inline]
+    fn has(&self, offset: usize, len: usize, align: usize) -> bool {
+        offset.checked_add(len).is_some_and(|end| end <= self.size) && offset % align == 0
+    }
+
+    /// Where `len` bytes at `offset` lie, if they are user data, aligned so.
+    #[inline]
+    pub(crate) fn at(&self, offset: usize, len: usize, align: usize) -> Option<NonNull<u8>> {
+        if !self.has(offset, len, align) {
+            return None;
+        }
+        // SAFETY: within the mapping, checked above.
+        Some(unsafe { self.base().add(offset) })
+    }
+
+    /// Copies bytes out; `None` if they are not all user data.
+    pub(crate) fn read(&self, offset: usize, to: &mut [u8]) -> Option<()> {
+        let from = self.at(offset, to.len(), 1)?;
+        // SAFETY: so many bytes are mapped there, as long as `self` is. Who makes references to them vouches for
+        // what others do.
+        unsafe { bytes_at::read(from, to) };
+        Some(())
+    }
+
+    /// Copies bytes in; `None` if they do not all fit into user data.
+    pub(crate) fn write(&self, offset: usize, bytes: &[u8]) -> Option<()> {
+        let to = self.at(offset, bytes.len(), 1)?;
+        // SAFETY: as `read`, and the mapping is to be written.
+        unsafe { bytes_at::write(to, bytes) };
+        Some(())
+    }
+
+    /// `n` words of 64 bits.
+    #[inline]
+    pub(crate) fn words64(&self, offset: usize, n: usize) -> Option<&[AtomicU64]> {
+        let at = self.at(offset, n.checked_mul(8)?, 8)?;
+        // SAFETY: so many bytes are mapped there as long as `self` is, aligned, as the base is to a page;
+        // atomics are valid whatever bytes they hold. Other views of them (`words32`, pointers that users
+        // write through) are the user's to keep apart, as with peers.
+        Some(unsafe { std::slice::from_raw_parts(at.as_ptr().cast(), n) })
+    }
+
+    /// `n` words of 32 bits.
+    #[inline]
+    pub(crate) fn words32(&self, offset: usize, n: usize) -> Option<&[AtomicU32]> {
+        let at = self.at(offset, n.checked_mul(4)?, 4)?;
+        // SAFETY: as `words64`.
+        Some(unsafe { std::slice::from_raw_parts(at.as_ptr().cast(), n) })
+    }
+}
+
+pub(crate) fn refused(origin: &Origin, what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("{origin}: refused: {what}"))
+}
+
+/// Whether what lies in a segment is what is wanted, if it is known what that is.
+fn holds_what(origin: &Origin, trailer: Option<&Trailer>, want: Option<u64>) -> io::Result<()> {
+    match (trailer.map_or(0, |trailer| trailer.fingerprint), want) {
+        (_, None) => Ok(()),
+        (have, Some(want)) if have == want => Ok(()),
+        (0, Some(_)) => Err(refused(origin, "it holds bytes, not a value of this type")),
+        (_, Some(0)) => Err(refused(origin, "it holds a value of some type, not bytes")),
+        _ => Err(refused(origin, "it holds a value of another type")),
+    }
+}
+
+/// What the end of an object of `len` bytes says. `Ok` in the error: it was refused.
+pub(crate) fn find(open: sys::Borrowed<'_>, len: usize) -> Result<Found, Result<&'static str, io::Error>> {
+    if len == 0 {
+        return Err(Ok("it is empty"));
+    }
+    if len % crate::layout::PAGE != 0 {
+        return Ok(Found::Foreign);
+    }
+    let mut meta = [0; META];
+    sys::read_at(open, &mut meta, (len - FOOTER) as u64).map_err(Err)?;
+    Trailer::read(len, &meta).map_err(Ok)
+}
+
+/// The entries in a mapping that is as long as the trailer says.
+fn entries(mapping: &MmapRaw, trailer: &Trailer) -> Table {
+    assert!(mapping.len() == trailer.len && trailer.entries_offset() < trailer.len);
+    let base = NonNull::new(mapping.as_mut_ptr()).expect("a mapping is somewhere");
+    // SAFETY: within the mapping, asserted above.
+    let first = unsafe { base.add(trailer.entries_offset()) };
+    // SAFETY: so many entries lie before the footer (`trailer_len`), at whole pages; only this crate's atomics
+    // access them; the mapping outlives the table, which is dropped with the `Mapped`, or before.
+    unsafe { Table::new(first.cast::<Entry>(), trailer.entries()) }
+}
+
+/// The footer of a mapping of at least a page, and of whole pages.
+fn footer(mapping: &MmapRaw) -> &Footer {
+    assert!(mapping.len() >= FOOTER && mapping.len() % FOOTER == 0);
+    let footer = mapping.as_mut_ptr().wrapping_add(mapping.len() - FOOTER);
+    // SAFETY: the last bytes of the mapping, aligned to their length as it begins at a page; atomics only.
+    unsafe { &*footer.cast::<Footer>() }
+}
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        if self.forked() {
+            // The mapping is not ours (MADV_DONTFORK), nor is the membership.
+            return;
+        }
+        let Mapped { mapping, membership, .. } = self;
+        membership.leave(|| {
+            kp!("segment.unmap");
+            // SAFETY: once, here; whoever uses the mapping holds this.
+            unsafe { ManuallyDrop::drop(mapping) };
+            kp!("segment.unmapped");
+        });
+        let mut table = table();
+        let identity = self.membership.descriptor.identity();
+        if table.get(&identity).is_some_and(|weak| weak.strong_count() == 0) {
+            table.remove(&identity);
+        }
+    }
+}
+
+impl std::fmt::Debug for Mapped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mapped").field("origin", &self.membership.origin).field("size", &self.size).finish()
+    }
+}
+
+/// Nothing rides on it: what was placed is handed over by whoever placed it.
+pub(crate) const CURSOR: Ordering = Ordering::Relaxed;

@@ -1,0 +1,407 @@
+//! Names: how a segment gets one, is found by it, and loses it.
+//!
+//! Any number of processes may do all of this to one name at once, and be killed anywhere.
+//!
+//! ```text
+//!   create   an object without a name (O_TMPFILE): allocated, filled, described, attached ──linkat──▶ named
+//!   open     open the file ──▶ take its first byte ──▶ is it still what the name says? ──▶ attach ──▶ let go
+//!   the last take its first byte ──▶ nobody else alive? remove the name ──▶ unmap ──▶ let go
+//! ```
+//!
+//! - So there is no name of something half done, and whoever makes an object is attached before it can be seen.
+//!   Where the file system has no objects without names, it is made under the name with its first byte
+//!   locked; what is found unfinished and unlocked is a dead process', and is replaced, never mended.
+//! - The first byte is a lock of each object, not of the name: who has it asks whether the name still leads to
+//!   this object, or else starts over. Names are only removed by who has the byte and has asked.
+//! - So whoever attaches finds the name leading to his object, and it goes on leading there while he lives,
+//!   unless somebody calls `unlink`.
+//! - The byte is the kernel's lock, so it goes with a killed process. Waiting for it is bounded: a process may
+//!   be stopped while it has it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ipc_core::handle::OsHandle;
+
+use super::mapped::{Mapped, find, not_forked};
+use super::origin::Origin;
+use super::{Descriptor, Segment};
+use crate::killpoint::kp;
+use crate::step::step;
+use crate::sys;
+use crate::trailer::{Found, Lifetime, Trailer};
+
+/// How long to wait for others at the same name: they need microseconds, and are stopped if they take longer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long an unfinished object that nobody holds may belong to somebody who is about to.
+const UNFINISHED: Duration = Duration::from_millis(100);
+const NAP: Duration = Duration::from_micros(100);
+
+/// The first byte: everybody's turn at an object.
+const TURN: u64 = 0;
+
+/// The lock on an object's first byte, until dropped.
+pub(crate) struct Turn<'a>(sys::Borrowed<'a>);
+
+impl<'a> Turn<'a> {
+    /// Waits for it until then; `None` if it was not to be had.
+    fn take(open: sys::Borrowed<'a>, until: Instant) -> io::Result<Option<Turn<'a>>> {
+        loop {
+            if sys::try_lock(open, TURN)? {
+                kp!("name.turn");
+                return Ok(Some(Turn(open)));
+            }
+            if Instant::now() >= until {
+                return Ok(None);
+            }
+            thread::sleep(NAP);
+        }
+    }
+
+    /// The open file that it is on.
+    pub(crate) fn on(&self) -> sys::Borrowed<'a> {
+        self.0
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        // Not left to closing: a child that was forked meanwhile would keep the lock until it execs.
+        let _ = sys::unlock(self.0, TURN);
+    }
+}
+
+/// What is looked for, and on which terms.
+pub(crate) struct Sought {
+    pub(crate) origin: Origin,
+    pub(crate) path: PathBuf,
+    /// The rights that it may give.
+    pub(crate) mode: u32,
+    /// Whether it may belong to another user.
+    pub(crate) any_owner: bool,
+    /// The fingerprint of what must lie in it.
+    pub(crate) holds: u64,
+}
+
+/// How a new one is made.
+pub(crate) struct Plan<'a> {
+    /// What it is to be; asked for only if it is made.
+    pub(crate) trailer: &'a dyn Fn() -> io::Result<Trailer>,
+    /// Fills it, before anybody else sees it. Called once for each object that is made.
+    pub(crate) fill: &'a mut dyn FnMut(&Segment) -> io::Result<()>,
+}
+
+/// What was found under a name.
+enum Seen {
+    Attached(Arc<Mapped>),
+    /// The name led elsewhere when it was our turn.
+    Moved,
+    /// Nobody is at it, and it is not done. Removed, if that was asked for.
+    Unfinished,
+}
+
+impl Sought {
+    fn error(&self, kind: io::ErrorKind, what: &str) -> io::Error {
+        io::Error::new(kind, format!("{}: {what}", self.origin))
+    }
+
+    fn step<T>(&self, what: &str, result: io::Result<T>) -> io::Result<T> {
+        step(&self.origin, what, result)
+    }
+
+    /// Whether what is there may be used.
+    fn trust(&self, stat: &sys::FileStat) -> io::Result<()> {
+        let refuse =
+            |what: &str| Err(self.error(io::ErrorKind::PermissionDenied, &format!("not trusted: {what}")));
+        if !stat.regular {
+            return refuse("it is no regular file, but a link, a pipe, a directory or a device");
+        }
+        if stat.owner != sys::user() && !self.any_owner {
+            return refuse(&format!("it belongs to user {} (`any_owner` allows that)", stat.owner));
+        }
+        if stat.mode & !self.mode != 0 {
+            return refuse(&format!(
+                "its mode {:04o} gives rights that {:04o} does not",
+                stat.mode, self.mode
+            ));
+        }
+        if stat.second_name {
+            return refuse("it has a second name");
+        }
+        Ok(())
+    }
+
+    /// An open file of what the name leads to, and may be trusted.
+    fn open_file(&self, write: bool) -> io::Result<OsHandle> {
+        // Looked at first: opening some devices does things.
+        let seen = self.step("looking for it", sys::stat_path(&self.path))?;
+        self.trust(&seen)?;
+        let open = self.step("opening it", sys::open_file(&self.path, write))?;
+        let stat = self.step("looking at it", sys::stat_file(sys::borrow(&open)))?;
+        self.trust(&stat)?;
+        Ok(open)
+    }
+
+    /// Takes the turn at an open file. `None` if the name does not lead there.
+    fn turn<'a>(&self, open: sys::Borrowed<'a>, until: Instant) -> io::Result<Option<Turn<'a>>> {
+        let turn = self.step("locking it", Turn::take(open, until))?.ok_or_else(|| {
+            self.error(io::ErrorKind::TimedOut, "another process is at it, and does not end; is it stopped?")
+        })?;
+        let here = self.step("looking at it", sys::stat_file(open))?;
+        Ok(leads_to(&self.path, here.identity).then_some(turn))
+    }
+
+    /// Looks what is there, and attaches to it.
+    fn enter(&self, until: Instant, clear: bool) -> io::Result<Seen> {
+        let door = self.open_file(true)?;
+        let open = sys::borrow(&door);
+        kp!("name.opened");
+        let Some(turn) = self.turn(open, until)? else { return Ok(Seen::Moved) };
+        // Again, as it is now.
+        let stat = self.step("looking at it", sys::stat_file(open))?;
+        self.trust(&stat)?;
+        if stat.len == 0 || matches!(find(open, stat.len), Ok(Found::Unfinished)) {
+            if clear {
+                self.step("removing what its dead maker left", sys::remove(&self.path))?;
+                kp!("name.cleared");
+            }
+            return Ok(Seen::Unfinished);
+        }
+        let own = self.step("opening it again (is /proc mounted?)", sys::reopen(open))?;
+        let mapped = Mapped::attach(own, None, Some(self.holds), self.origin.clone())?;
+        kp!("name.attached");
+        drop(turn);
+        Ok(Seen::Attached(mapped))
+    }
+
+    /// Opens what the name leads to.
+    pub(crate) fn open(&self) -> io::Result<Arc<Mapped>> {
+        let text = "whoever makes it died before it was done, or is not done yet; `create` replaces it";
+        self.open_until(Instant::now() + PATIENCE, false)?
+            .ok_or_else(|| self.error(io::ErrorKind::InvalidData, text))
+    }
+
+    /// `None` if what was there was not finished by whoever made it; cleared away if asked for.
+    fn open_until(&self, until: Instant, clear: bool) -> io::Result<Option<Arc<Mapped>>> {
+        not_forked(&self.origin)?;
+        let mut unfinished = None;
+        loop {
+            let patient = *unfinished.get_or_insert_with(|| Instant::now() + UNFINISHED);
+            match self.enter(until, clear && Instant::now() >= patient)? {
+                Seen::Attached(mapped) => {
+                    // Not in turn: dropped here, it may be the last handle, whose turn it is then.
+                    mapped.must_hold(self.holds)?;
+                    return Ok(Some(mapped));
+                }
+                Seen::Moved => unfinished = None,
+                Seen::Unfinished if Instant::now() >= patient => return Ok(None),
+                Seen::Unfinished => thread::sleep(NAP),
+            }
+            self.in_time(until)?;
+        }
+    }
+
+    fn in_time(&self, until: Instant) -> io::Result<()> {
+        if Instant::now() < until {
+            return Ok(());
+        }
+        Err(self.error(io::ErrorKind::TimedOut, "others make and remove it all the time"))
+    }
+
+    /// Makes it; `AlreadyExists` if somebody uses what is there, or it is there to stay.
+    pub(crate) fn create(&self, plan: &mut Plan<'_>) -> io::Result<Arc<Mapped>> {
+        self.create_until(Instant::now() + PATIENCE, plan)
+    }
+
+    fn create_until(&self, until: Instant, plan: &mut Plan<'_>) -> io::Result<Arc<Mapped>> {
+        not_forked(&self.origin)?;
+        let parent = self.path.parent().unwrap_or(Path::new("/"));
+        let Some(fd) = self.step("creating it", sys::create_unnamed(parent))? else {
+            return self.create_in_place(until, plan);
+        };
+        let mapped = self.make(fd, (plan.trailer)()?, plan)?;
+        kp!("name.link");
+        while !self.step("giving it its name", sys::name_file(mapped.open_descriptor()?, &self.path))? {
+            self.evict(until)?;
+            self.in_time(until)?;
+        }
+        kp!("name.linked");
+        Ok(mapped.known())
+    }
+
+    /// Where the file system cannot make objects without names.
+    pub(crate) fn create_in_place(&self, until: Instant, plan: &mut Plan<'_>) -> io::Result<Arc<Mapped>> {
+        let trailer = (plan.trailer)()?;
+        loop {
+            let Some(fd) = self.step("creating it", sys::create_named(&self.path))? else {
+                self.evict(until)?;
+                self.in_time(until)?;
+                continue;
+            };
+            kp!("name.created");
+            let open = sys::borrow(&fd);
+            // Somebody may have found it empty, and have taken it away.
+            let Some(turn) = self.turn(open, until)? else { continue };
+            let own = self.step("opening it again (is /proc mounted?)", sys::reopen(open));
+            let made = own.and_then(|own| {
+                let (mark, at) = trailer.unfinished();
+                self.step("sizing it", sys::set_len(open, trailer.len))?;
+                self.step("writing to it", sys::write_at(open, &mark, at as u64))?;
+                kp!("name.marked");
+                self.make(own, trailer, plan)
+            });
+            if made.is_err() {
+                self.step("removing it", sys::remove(&self.path))?;
+            }
+            drop(turn);
+            return made.map(Mapped::known);
+        }
+    }
+
+    /// Makes an object of an empty file: all but its name.
+    fn make(&self, fd: OsHandle, trailer: Trailer, plan: &mut Plan<'_>) -> io::Result<Arc<Mapped>> {
+        let open = sys::borrow(&fd);
+        self.step("setting its mode", sys::set_mode(open, self.mode))?;
+        self.step("sizing it", sys::set_len(open, trailer.len))?;
+        self.step("allocating it", sys::allocate(open, 0, trailer.len))?;
+        kp!("name.allocated");
+        let segment = Segment::of(Mapped::create(fd, trailer, self.origin.clone())?);
+        (plan.fill)(&segment)?;
+        segment.mapped.describe();
+        Ok(segment.mapped)
+    }
+
+    /// Removes a name whose users are all dead, and that should have gone with them.
+    fn evict(&self, until: Instant) -> io::Result<()> {
+        let exists = |what: &str| {
+            Err(self.error(io::ErrorKind::AlreadyExists, &format!("it is there already: {what}")))
+        };
+        let door = match self.open_file(true) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            door => door?,
+        };
+        let open = sys::borrow(&door);
+        let patient = Instant::now() + UNFINISHED;
+        loop {
+            let Some(turn) = self.turn(open, until)? else { return Ok(()) };
+            let stat = self.step("looking at it", sys::stat_file(open))?;
+            let found = if stat.len == 0 { Ok(Found::Unfinished) } else { find(open, stat.len) };
+            match found {
+                Ok(Found::Unfinished) if Instant::now() < patient => {
+                    drop(turn);
+                    thread::sleep(NAP);
+                    continue;
+                }
+                Ok(Found::Unfinished) => {}
+                Ok(Found::Foreign) => return exists("made by another program"),
+                Ok(Found::Ours(trailer)) if trailer.living(open) > 0 => return exists("a process has it"),
+                Ok(Found::Ours(trailer)) if trailer.lifetime == Lifetime::Persistent => {
+                    return exists("persistent; `unlink` removes it, `open` opens it");
+                }
+                Ok(Found::Ours(_)) => {}
+                Err(Ok(what)) => return exists(&format!("{what}; `unlink` removes it")),
+                Err(Err(error)) => return self.step("reading its description", Err(error)),
+            }
+            kp!("name.evict");
+            self.step("removing what the dead left", sys::remove(&self.path))?;
+            kp!("name.evicted");
+            return Ok(());
+        }
+    }
+
+    /// Opens it, or makes it.
+    pub(crate) fn open_or_create(&self, plan: &mut Plan<'_>) -> io::Result<Arc<Mapped>> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.open_until(until, true) {
+                Ok(Some(mapped)) => return Ok(mapped),
+                Ok(None) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+            match self.create_until(until, plan) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.in_time(until)?,
+                made => return made,
+            }
+        }
+    }
+
+    /// An open file to be read only, and what lies in it: bytes, or a value.
+    pub(crate) fn open_read_only(&self) -> io::Result<OsHandle> {
+        not_forked(&self.origin)?;
+        self.open_file(false)
+    }
+
+    /// Removes the name, whoever has the object.
+    pub(crate) fn unlink(&self) -> io::Result<()> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let seen = self.step("looking for it", sys::stat_path(&self.path))?;
+            if !seen.regular {
+                return self.trust(&seen);
+            }
+            let door = match sys::open_file(&self.path, true) {
+                // Nobody can open it, so nobody is at it.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    return self.step("removing it", sys::remove(&self.path));
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                door => self.step("opening it", door)?,
+            };
+            if let Some(_turn) = self.turn(sys::borrow(&door), until)? {
+                kp!("name.unlink");
+                return self.step("removing it", sys::remove(&self.path));
+            }
+            self.in_time(until)?;
+        }
+    }
+}
+
+/// Whether a name leads to this object.
+fn leads_to(path: &Path, identity: sys::Identity) -> bool {
+    sys::stat_path(path).is_ok_and(|stat| stat.identity == identity)
+}
+
+/// The way of who lets a segment go to its name.
+pub(crate) enum Door<'a> {
+    Kept(sys::Borrowed<'a>),
+    /// The program has closed the one that was kept.
+    Opened(OsHandle),
+}
+
+impl<'a> Door<'a> {
+    /// `None` if the name does not lead to the segment.
+    pub(crate) fn of(descriptor: &'a Descriptor, path: &Path) -> Option<Door<'a>> {
+        if !leads_to(path, descriptor.identity()) {
+            return None;
+        }
+        if let Some(open) = descriptor.get() {
+            return Some(Door::Kept(open));
+        }
+        let open = sys::open_file(path, true).ok()?;
+        let identity = sys::identity(sys::borrow(&open)).ok()?;
+        (identity == descriptor.identity()).then_some(Door::Opened(open))
+    }
+
+    /// `None` if it is not to be had.
+    pub(crate) fn turn(&self) -> Option<Turn<'_>> {
+        let open = match self {
+            Door::Kept(open) => *open,
+            Door::Opened(open) => sys::borrow(open),
+        };
+        Turn::take(open, Instant::now() + PATIENCE).ok().flatten()
+    }
+}
+
+/// Removes a name that leads to this object; to be called in turn.
+pub(crate) fn remove(path: &Path, identity: sys::Identity) {
+    if leads_to(path, identity) {
+        kp!("name.remove");
+        // What it cannot remove it leaves, as if it had been killed.
+        let _ = sys::remove(path);
+        kp!("name.removed");
+    }
+}

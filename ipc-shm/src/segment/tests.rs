@@ -1,0 +1,116 @@
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::*;
+use crate::trailer::{Lifetime, Trailer};
+
+#[test]
+fn what_is_placed_does_not_overlap_and_ends_with_the_segment() {
+    let segment = Segment::anonymous(100).unwrap();
+    assert_eq!(segment.size(), 100);
+    assert_eq!(segment.place(1, 1).unwrap(), 0);
+    assert_eq!(segment.place(8, 8).unwrap(), 8);
+    assert_eq!(segment.place(0, 64).unwrap(), 64);
+    assert_eq!(segment.place(36, 4).unwrap(), 64);
+    let error = segment.place(1, 1).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    assert!(error.to_string().contains("no room for 1 bytes more in its 100"), "{error}");
+    for align in [0, 3, 8192] {
+        assert_eq!(segment.place(1, align).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+}
+
+// faults 42, 43
+#[test]
+fn what_is_not_in_the_segment_cannot_be_reached() {
+    let segment = Segment::anonymous(100).unwrap();
+    assert_eq!(segment.words64(0, 12).unwrap().len(), 12);
+    assert!(segment.words64(0, 13).is_err(), "behind its size, though mapped");
+    assert!(segment.words64(4, 1).is_err());
+    assert!(segment.words32(4, 1).is_ok());
+    assert!(segment.words64(usize::MAX - 7, 1).is_err());
+    assert!(segment.words64(8, usize::MAX / 8).is_err());
+    assert!(segment.at(100, 0, 1).is_ok());
+    assert!(segment.at(101, 0, 1).is_err());
+}
+
+// fault 77
+#[test]
+fn a_scribbled_cursor_is_no_room() {
+    let segment = Segment::anonymous(100).unwrap();
+    for cursor in [101, u64::MAX, u64::MAX - 6, 1 << 63] {
+        segment.mapped.cursor().unwrap().store(cursor, Relaxed);
+        assert_eq!(segment.place(8, 8).unwrap_err().kind(), io::ErrorKind::StorageFull);
+    }
+}
+
+#[test]
+fn a_handle_that_comes_home_is_the_same_memory() {
+    let segment = Segment::anonymous(100).unwrap();
+    let (bytes, handles) = handle::collect(|| postcard::to_stdvec(&segment).unwrap());
+    assert_eq!(handles.len(), 1);
+    let back: Segment = handle::provide(handles, || postcard::from_bytes(&bytes).unwrap());
+    assert!(back.same_segment(&segment));
+    segment.words64(8, 1).unwrap()[0].store(7, Relaxed);
+    assert_eq!(back.words64(8, 1).unwrap()[0].load(Relaxed), 7);
+}
+
+#[test]
+fn a_handle_that_arrives_after_its_sender_has_gone_is_attached() {
+    let segment = Segment::anonymous(100).unwrap();
+    segment.words64(8, 1).unwrap()[0].store(7, Relaxed);
+    let me = segment.members().unwrap().me();
+    let (bytes, handles) = handle::collect(|| postcard::to_stdvec(&segment).unwrap());
+    drop(segment);
+    let back: Segment = handle::provide(handles, || postcard::from_bytes(&bytes).unwrap());
+    assert_eq!(back.words64(8, 1).unwrap()[0].load(Relaxed), 7);
+    let members = back.members().unwrap();
+    assert!(members.me() != me && !members.alive(me) && members.alive(members.me()));
+}
+
+fn name(what: &str) -> String {
+    format!("multiprocess-test-{}-{what}", std::process::id())
+}
+
+#[test]
+fn a_name_goes_with_the_last_handle() {
+    let name = name("last");
+    let first = Segment::create(&name, 100).unwrap();
+    first.write(3, b"abc").unwrap();
+    assert_eq!(first.name(), Some(&*name));
+    let again = Segment::open(&name).unwrap();
+    assert!(again.same_segment(&first));
+    assert_eq!(again.attached(), Some(1), "the same process");
+    drop(first);
+    let mut back = [0; 3];
+    again.read(3, &mut back).unwrap();
+    assert_eq!(&back, b"abc");
+    assert_eq!(Segment::create(&name, 100).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    drop(again);
+    assert_eq!(Segment::open(&name).unwrap_err().kind(), io::ErrorKind::NotFound);
+}
+
+fn trailer() -> io::Result<Trailer> {
+    Ok(Trailer::new(100, 3, Lifetime::LastHandle, 0, PAGE).unwrap())
+}
+
+// Where the file system has no objects without names.
+#[test]
+fn what_is_made_under_its_name_is_made_as_well() {
+    let name = name("in-place");
+    let sought = SegmentBuilder::new(0).sought(Origin::Name(name.clone())).unwrap();
+    let mut fill = |segment: &Segment| segment.write(0, b"filled");
+    let mut plan = names::Plan { trailer: &trailer, fill: &mut fill };
+    let until = || std::time::Instant::now() + std::time::Duration::from_secs(1);
+    let made = Segment::of(sought.create_in_place(until(), &mut plan).unwrap());
+    let open = Segment::open(&name).unwrap();
+    assert!(open.same_segment(&made));
+    let error = sought.create_in_place(until(), &mut plan).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+    drop((made, open));
+    let mut fails = |_: &Segment| Err(io::Error::other("no"));
+    let mut plan = names::Plan { trailer: &trailer, fill: &mut fails };
+    let before = std::time::Instant::now();
+    assert_eq!(sought.create_in_place(until(), &mut plan).unwrap_err().to_string(), "no");
+    assert!(before.elapsed() < std::time::Duration::from_secs(1), "waits for itself");
+    assert_eq!(Segment::open(&name).unwrap_err().kind(), io::ErrorKind::NotFound);
+}

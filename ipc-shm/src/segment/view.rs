@@ -1,0 +1,191 @@
+//! Views that cannot write.
+
+use std::fmt;
+use std::io;
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use ipc_core::handle;
+use memmap2::MmapRaw;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+
+use super::builder::SegmentBuilder;
+use super::mapped::{find, not_forked, refused};
+use super::origin::Origin;
+use super::{Descriptor, Segment};
+use crate::bytes_at;
+use crate::pod::Plain;
+use crate::step::step;
+use crate::sys;
+use crate::trailer::Found;
+
+/// A segment to be read only: its mapping cannot write, nor can the descriptor that goes with it to another
+/// process.
+///
+/// Who views is not attached: a view keeps the memory, but no name, and nobody waits for it. Cloned and sent as
+/// a [`Segment`] is.
+///
+/// It protects against accidents. Whoever has the rights to the object can open it anew.
+#[derive(Clone)]
+pub struct View {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    mapping: ManuallyDrop<MmapRaw>,
+    size: usize,
+    fork: sys::ForkCheck,
+    descriptor: Descriptor,
+    origin: Origin,
+}
+
+impl View {
+    /// Opens the segment of this name, to be read only. It may hold a value of any type.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::open`].
+    pub fn open(name: &str) -> io::Result<View> {
+        let sought = SegmentBuilder::new(0).sought(Origin::Name(name.to_owned()))?;
+        Self::map(sought.open_read_only()?, sought.origin)
+    }
+
+    pub(super) fn of(segment: &Segment) -> io::Result<View> {
+        let mapped = &segment.mapped;
+        not_forked(mapped.origin())?;
+        let fd =
+            step(mapped.origin(), "opening it to read", sys::reopen_read_only(mapped.open_descriptor()?))?;
+        Self::map(fd, mapped.origin().clone())
+    }
+
+    fn map(fd: handle::OsHandle, origin: Origin) -> io::Result<View> {
+        let open = sys::borrow(&fd);
+        let len = step(&origin, "looking at it", sys::len(open))?;
+        let found = find(open, len).map_err(|error| match error {
+            Ok(what) => refused(&origin, what),
+            Err(error) => io::Error::new(error.kind(), format!("{origin}: reading its description: {error}")),
+        })?;
+        let size = match found {
+            Found::Ours(trailer) => trailer.size,
+            Found::Foreign => len,
+            Found::Unfinished => return Err(refused(&origin, "whoever makes it is not done, or died")),
+        };
+        let mapping = step(&origin, "mapping it", sys::map_read_only(open, len))?;
+        if step(&origin, "looking at it", sys::len(open))? != len {
+            return Err(refused(&origin, "its length changes"));
+        }
+        let descriptor = step(&origin, "looking at it", Descriptor::new(fd))?;
+        let inner = Inner {
+            mapping: ManuallyDrop::new(mapping),
+            size,
+            fork: sys::ForkCheck::new(),
+            descriptor,
+            origin,
+        };
+        Ok(View { inner: Arc::new(inner) })
+    }
+
+    /// Bytes of user data.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.inner.size
+    }
+
+    /// Where its bytes begin, as long as a clone of this view lives.
+    ///
+    /// To write there is SIGSEGV. Other processes may write there at any time.
+    #[must_use]
+    pub fn as_ptr(&self) -> *const u8 {
+        self.inner.mapping.as_ptr()
+    }
+
+    /// Copies the bytes at `offset` to `to`. What a peer writes meanwhile may arrive or not, in any mixture.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if they are not all in the segment.
+    pub fn read(&self, offset: usize, to: &mut [u8]) -> io::Result<()> {
+        let end = offset.checked_add(to.len()).filter(|end| *end <= self.size());
+        if end.is_none() {
+            let text = format!(
+                "{}: {} bytes at {offset} are not in its {}",
+                self.inner.origin,
+                to.len(),
+                self.size()
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        let base = NonNull::new(self.inner.mapping.as_mut_ptr()).expect("a mapping is somewhere");
+        copy_out(base, offset, to);
+        Ok(())
+    }
+
+    /// Copies a value out; it may be torn, as in [`read`](View::read).
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](View::read).
+    pub fn get<T: Plain>(&self, offset: usize) -> io::Result<T> {
+        let mut value = T::zeroed();
+        self.read(offset, bytemuck::bytes_of_mut(&mut value))?;
+        Ok(value)
+    }
+}
+
+#[allow(unsafe_code)]
+fn copy_out(base: NonNull<u8>, offset: usize, to: &mut [u8]) {
+    // SAFETY: `read` has checked that so many bytes are in the mapping.
+    let from = unsafe { base.add(offset) };
+    // SAFETY: as above; the mapping is shared memory, which this process accesses in no other way.
+    unsafe { bytes_at::read(from, to) }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if !self.fork.forked() {
+            unmap(&mut self.mapping);
+        }
+    }
+}
+
+#[allow(unsafe_code)]
+fn unmap(mapping: &mut ManuallyDrop<MmapRaw>) {
+    // SAFETY: once, by the drop above; whoever reads holds the view.
+    unsafe { ManuallyDrop::drop(mapping) }
+}
+
+impl fmt::Debug for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("View")
+            .field("origin", &format_args!("{}", self.inner.origin))
+            .field("size", &self.size())
+            .finish()
+    }
+}
+
+impl Serialize for View {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let failed = |error: io::Error| ser::Error::custom(handle::because(error));
+        handle::carried().map_err(|error| ser::Error::custom(handle::because(error)))?;
+        let origin = &self.inner.origin;
+        not_forked(origin).map_err(failed)?;
+        let open = self.inner.descriptor.get().ok_or_else(|| {
+            failed(io::Error::other(format!("{origin}: this program has closed the segment's descriptor")))
+        })?;
+        let fd = step(origin, "opening it again", sys::reopen_read_only(open)).map_err(failed)?;
+        let index = handle::attach(fd).map_err(|error| ser::Error::custom(handle::because(error)))?;
+        (index, origin).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for View {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (index, origin) = <(u32, Origin)>::deserialize(deserializer)?;
+        let fd = handle::take(index).ok_or_else(|| {
+            de::Error::custom(handle::because(format!("{origin}: its descriptor did not arrive")))
+        })?;
+        let arrived = super::arrived(&fd, &origin, false).and_then(|()| Self::map(fd, origin));
+        arrived.map_err(|error| de::Error::custom(handle::because(error)))
+    }
+}

@@ -1,0 +1,88 @@
+//! A value with one writer, that any number of readers read without a word to him.
+//!
+//! ```text
+//! offset 0     8       64       64+stride
+//!        ┌─────┬───────┬────────┬────────┬────────┬────────┐
+//!        │ seq │ owner │ copy 0 │ copy 1 │ copy 2 │ copy 3 │
+//!        └─────┴───────┴────────┴────────┴────────┴────────┘
+//! ```
+//!
+//! Value number *s* lies in copy *s* mod 4, and `seq` is the number of the last that is complete. The writer fills
+//! the copy of *s* + 1, which is the oldest, then counts `seq` up. A reader takes the last complete one, and looks
+//! afterwards whether it was filled anew meanwhile: for *s* + 4, which begins when *s* + 3 is complete.
+//!
+//! A Linux `seqcount_latch` with four copies instead of two: with two, a reader is overtaken by any value that is
+//! completed while it copies, and a quick writer keeps it from ever reading one; with four it takes three.
+//! <https://docs.kernel.org/locking/seqlock.html#latch-sequence-counters-seqcount-latch-t>
+//!
+//! # Edges
+//!
+//! ```text
+//! E1  complete → read     seq            Release/Acquire   the bytes of the copy
+//! E2  overtaken → seen    fences         writer: seq = s+3, fence, bytes of s+4
+//!                                        reader: bytes, fence, seq: who has read a byte of s+4 sees s+3
+//! ```
+//!
+//! # If the writer dies
+//!
+//! While it fills a copy: nobody looks at that one. Before or after it counts: the value is the one before, or the
+//! new one. Readers do not notice. The next writer fills the same copy again.
+
+use crate::copy;
+use crate::killpoint::kp;
+use crate::sync::{AtomicU64, Ordering, fence};
+
+/// How many values lie there.
+pub(crate) const COPIES: u64 = 4;
+
+/// The words of a value, wherever they lie.
+#[derive(Clone, Copy)]
+pub(crate) struct Copies<'a> {
+    pub(crate) seq: &'a AtomicU64,
+    /// All copies, each as long as `stride`.
+    pub(crate) words: &'a [AtomicU64],
+    pub(crate) stride: usize,
+}
+
+impl Copies<'_> {
+    /// The copy of a value's number, whatever number it is.
+    #[inline(always)]
+    fn copy(&self, number: u64) -> &[AtomicU64] {
+        let first = (number % COPIES) as usize * self.stride;
+        &self.words[first..first + self.stride]
+    }
+
+    /// Reads the last complete value; false if it was overtaken meanwhile, and `to` is any mixture.
+    #[inline(always)]
+    pub(crate) fn read(&self, to: &mut [u8]) -> bool {
+        // Acquire: E1.
+        let number = self.seq.load(Ordering::Acquire);
+        copy::read_bytes(self.copy(number), to);
+        // Acquire: E2.
+        fence(Ordering::Acquire);
+        // Relaxed: ordered by the fence.
+        let now = self.seq.load(Ordering::Relaxed);
+        now.wrapping_sub(number) < COPIES - 1
+    }
+
+    /// The number of the last complete value, for the next writer.
+    pub(crate) fn last(&self) -> u64 {
+        // Acquire: the writer before has filled no copy after this.
+        self.seq.load(Ordering::Acquire)
+    }
+
+    /// Writes the value after number `last`, alone.
+    #[inline(always)]
+    pub(crate) fn write(&self, last: u64, bytes: &[u8]) -> u64 {
+        let number = last.wrapping_add(1);
+        // Release: E2, `last` is published before any byte of what comes three later.
+        fence(Ordering::Release);
+        kp!("seq.fill");
+        copy::write_bytes(self.copy(number), bytes);
+        kp!("seq.filled");
+        // Release: E1.
+        self.seq.store(number, Ordering::Release);
+        kp!("seq.complete");
+        number
+    }
+}

@@ -1,0 +1,284 @@
+//! One value that processes share.
+
+// Atomics and copies over an address in a segment.
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::sync::atomic::Ordering;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::bytes_at;
+use crate::layout::Fingerprint;
+use crate::object::{Object, Shape, refuse};
+use crate::pod::Plain;
+use crate::segment::{How, Segment};
+use crate::word::{Integer, Word};
+
+/// One value of plain data in shared memory: a handle, cloned and sent freely.
+///
+/// What Python calls `multiprocessing.Value(…, lock=False)`, and between threads is an `Arc<AtomicU64>`.
+///
+/// ```
+/// use std::sync::atomic::Ordering::Relaxed;
+///
+/// let hits = ipc_shm::Shared::new(0u64)?;
+/// hits.fetch_add(1, Relaxed); // From any process that has a handle.
+/// assert_eq!(hits.load(Relaxed), 1);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// | type | what there is | torn? |
+/// |---|---|---|
+/// | integers and floats of 1 to 8 bytes ([`Word`]) | `load`, `store`, `swap`, `compare_exchange`, as std's atomics; integers also `fetch_…` | never |
+/// | any plain data | [`get`](Shared::get), [`set`](Shared::set): copies | if it is read while another writes, unless it is a word |
+///
+/// For a larger value with one writer there is [`SeqLock`](crate::SeqLock), which is never torn; for one with
+/// several, a mutex.
+///
+/// # Promises
+///
+/// Any bytes are a value, so a peer that breaks the protocol can write what it likes there, and nothing worse. A
+/// process that is killed leaves what it had written. In a process that was forked without exec every access is
+/// SIGSEGV: it has no mapping.
+pub struct Shared<T> {
+    object: Object,
+    at: NonNull<T>,
+    _value: PhantomData<T>,
+}
+
+// SAFETY: a handle of memory that other processes write anyway; every access is atomic or a copy.
+unsafe impl<T: Plain + Send> Send for Shared<T> {}
+// SAFETY: as above.
+unsafe impl<T: Plain + Send> Sync for Shared<T> {}
+
+impl<T: Plain> Shared<T> {
+    fn shape() -> Shape {
+        Shape { bytes: size_of::<T>(), align: align_of::<T>(), fingerprint: Fingerprint::of::<T>("shared") }
+    }
+
+    fn of(object: Object) -> io::Result<Shared<T>> {
+        let at = object.pointer(Self::shape())?.cast();
+        Ok(Shared { object, at, _value: PhantomData })
+    }
+
+    /// Shares a value, in a segment of its own without a name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::anonymous`].
+    pub fn new(value: T) -> io::Result<Shared<T>> {
+        let shared = Self::of(Object::anonymous(Self::shape())?)?;
+        shared.set(value);
+        Ok(shared)
+    }
+
+    /// Shares a value in a segment, together with others: a page for each would be much.
+    ///
+    /// # Errors
+    ///
+    /// `StorageFull` if there is no room left in it; `Unsupported` if another program made it: place it yourself,
+    /// [`at`](Shared::at).
+    pub fn new_in(segment: &Segment, value: T) -> io::Result<Shared<T>> {
+        let shared = Self::of(Object::new_in(segment, Self::shape())?)?;
+        shared.set(value);
+        Ok(shared)
+    }
+
+    /// The value at an offset of a segment that you lay out yourself. Whatever lies there is one.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if it is not all in the segment, or not aligned.
+    pub fn at(segment: &Segment, offset: usize) -> io::Result<Shared<T>> {
+        Self::of(Object::at(segment, offset, Self::shape())?)
+    }
+
+    /// Shares a value under a name. It goes with the last handle.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::create`].
+    pub fn create(name: &str, value: T) -> io::Result<Shared<T>> {
+        Self::named(How::Create, name, value)
+    }
+
+    /// Opens a value by its name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::open`]; `InvalidData` if it is of another type.
+    pub fn open(name: &str) -> io::Result<Shared<T>> {
+        Self::named(How::Open, name, T::zeroed())
+    }
+
+    /// Opens the value of this name if there is one, and makes it `value` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Shared::create) and [`open`](Shared::open).
+    pub fn open_or_create(name: &str, value: T) -> io::Result<Shared<T>> {
+        Self::named(How::OpenOrCreate, name, value)
+    }
+
+    fn named(how: How, name: &str, value: T) -> io::Result<Shared<T>> {
+        let fill = |object: &Object| {
+            Self::of(object.clone())?.set(value);
+            Ok(())
+        };
+        Self::of(Object::named(how, name, Self::shape(), fill)?)
+    }
+
+    /// A copy of the value. If it is larger than a word, and another process writes it meanwhile, a mixture.
+    #[must_use]
+    #[inline]
+    pub fn get(&self) -> T {
+        let mut value = T::zeroed();
+        // SAFETY: a `T` lies there (`of`), as long as `self` does; nobody makes references to it but whoever calls
+        // `as_ptr`, and vouches for it.
+        unsafe { bytes_at::read(self.at.cast(), bytemuck::bytes_of_mut(&mut value)) };
+        value
+    }
+
+    /// Copies a value there. If it is larger than a word, who reads it meanwhile gets a mixture.
+    #[inline]
+    pub fn set(&self, value: T) {
+        // SAFETY: as `get`; the mapping is to be written.
+        unsafe { bytes_at::write(self.at.cast(), bytemuck::bytes_of(&value)) };
+    }
+
+    /// Where it lies, as long as a handle of it does. Other processes may write there at any time.
+    #[must_use]
+    pub fn as_ptr(&self) -> *mut T {
+        self.at.as_ptr()
+    }
+
+    /// The segment that it lies in.
+    #[must_use]
+    pub fn segment(&self) -> &Segment {
+        &self.object.segment
+    }
+}
+
+macro_rules! forward {
+    ($($(#[$doc:meta])* $name:ident($($arg:ident: $Arg:ty),*) -> $Out:ty;)*) => {$(
+        $(#[$doc])*
+        #[inline]
+        pub fn $name(&self $(, $arg: $Arg)*) -> $Out {
+            T::$name(self.word() $(, $arg)*)
+        }
+    )*};
+}
+
+impl<T: Word> Shared<T> {
+    #[inline]
+    fn word(&self) -> &T::Atomic {
+        // SAFETY: a `T` lies there (`of`), aligned, as long as `self` does; its atomic is as large and aligned, and
+        // valid whatever a peer writes.
+        unsafe { self.at.cast::<T::Atomic>().as_ref() }
+    }
+
+    forward! {
+        /// Loads the value; as std's atomics do.
+        ///
+        /// # Panics
+        ///
+        /// If `order` is `Release` or `AcqRel`.
+        load(order: Ordering) -> T;
+        /// Stores a value.
+        ///
+        /// # Panics
+        ///
+        /// If `order` is `Acquire` or `AcqRel`.
+        store(value: T, order: Ordering) -> ();
+        /// Stores a value, and returns the one before.
+        swap(value: T, order: Ordering) -> T;
+    }
+
+    /// Stores `new` if the value is `current`, bit by bit, and returns the value before: `Ok` if it was stored.
+    ///
+    /// # Errors
+    ///
+    /// The value that it is, if it is not `current`.
+    ///
+    /// # Panics
+    ///
+    /// If `failure` is `Release` or `AcqRel`.
+    #[inline]
+    pub fn compare_exchange(&self, current: T, new: T, success: Ordering, failure: Ordering) -> Result<T, T> {
+        T::compare_exchange(self.word(), current, new, success, failure)
+    }
+
+    /// Replaces the value by what `f` makes of it, which may be called again if others are at it too; returns the
+    /// value before.
+    ///
+    /// # Errors
+    ///
+    /// The value that it is, if `f` said `None`.
+    ///
+    /// # Panics
+    ///
+    /// As [`compare_exchange`](Shared::compare_exchange).
+    pub fn fetch_update(
+        &self,
+        success: Ordering,
+        failure: Ordering,
+        mut f: impl FnMut(T) -> Option<T>,
+    ) -> Result<T, T> {
+        let mut value = self.load(failure);
+        while let Some(new) = f(value) {
+            match self.compare_exchange(value, new, success, failure) {
+                Ok(before) => return Ok(before),
+                Err(now) => value = now,
+            }
+        }
+        Err(value)
+    }
+}
+
+impl<T: Integer> Shared<T> {
+    forward! {
+        /// Adds, wrapping around; returns the value before.
+        fetch_add(value: T, order: Ordering) -> T;
+        /// Subtracts, wrapping around; returns the value before.
+        fetch_sub(value: T, order: Ordering) -> T;
+        /// Bitwise and; returns the value before.
+        fetch_and(value: T, order: Ordering) -> T;
+        /// Bitwise or; returns the value before.
+        fetch_or(value: T, order: Ordering) -> T;
+        /// Bitwise exclusive or; returns the value before.
+        fetch_xor(value: T, order: Ordering) -> T;
+        /// The larger of both; returns the value before.
+        fetch_max(value: T, order: Ordering) -> T;
+        /// The smaller of both; returns the value before.
+        fetch_min(value: T, order: Ordering) -> T;
+    }
+}
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Shared { object: self.object.clone(), at: self.at, _value: PhantomData }
+    }
+}
+
+impl<T> fmt::Debug for Shared<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("in", &self.object).finish_non_exhaustive()
+    }
+}
+
+impl<T: Plain> Serialize for Shared<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.object.serialize_with(Self::shape().fingerprint, (), serializer)
+    }
+}
+
+impl<'de, T: Plain> Deserialize<'de> for Shared<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (object, ()) = Object::deserialize_with(Self::shape().fingerprint, deserializer)?;
+        Self::of(object).map_err(refuse)
+    }
+}

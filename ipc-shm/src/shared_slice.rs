@@ -1,0 +1,378 @@
+//! Arrays that processes share.
+
+// Copies from and to addresses in a segment; lends slices to who promises.
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::ops::{Bound, RangeBounds};
+use std::ptr::NonNull;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::bytes_at;
+use crate::layout::Fingerprint;
+use crate::object::{Object, Shape, refuse};
+use crate::pod::Plain;
+use crate::segment::{How, Segment};
+use crate::shared::Shared;
+use crate::word::Word;
+
+/// An array of plain data in shared memory, or a part of one: a handle, cloned and sent freely.
+///
+/// What Python calls `multiprocessing.Array(…, lock=False)`, or a numpy array over a `SharedMemory`. Parts go to
+/// different processes, each of which then works on its own:
+///
+/// ```
+/// use ipc_shm::SharedSlice;
+///
+/// let numbers = SharedSlice::<f64>::new(1000)?;
+/// for part in numbers.chunks(250) {
+///     part.fill(part.len() as f64); // As another process would, to which `part` was sent.
+/// }
+/// assert_eq!(numbers.get(999), Some(250.0));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// | access | what it costs | when others write meanwhile |
+/// |---|---|---|
+/// | [`get`](SharedSlice::get), [`set`](SharedSlice::set) | a copy of an element | a number ([`Word`]) is never torn, others may be |
+/// | [`read`](SharedSlice::read), [`write`](SharedSlice::write), [`fill`](SharedSlice::fill), [`to_vec`](SharedSlice::to_vec) | a copy of many | any mixture |
+/// | [`element`](SharedSlice::element) | an atomic number | as std's atomics |
+/// | [`as_slice`](SharedSlice::as_slice), [`as_mut_slice`](SharedSlice::as_mut_slice) | nothing: in place | undefined behaviour: you promise that they do not |
+///
+/// Nothing keeps two processes from having overlapping parts.
+///
+/// # Promises
+///
+/// As [`Shared`]: any bytes are elements, the dead leave what they had written, a forked process has no mapping.
+pub struct SharedSlice<T> {
+    object: Object,
+    first: NonNull<T>,
+    len: usize,
+    _elements: PhantomData<T>,
+}
+
+// SAFETY: a handle of memory that other processes write anyway; every access is atomic or a copy, or promised.
+unsafe impl<T: Plain + Send> Send for SharedSlice<T> {}
+// SAFETY: as above.
+unsafe impl<T: Plain + Send> Sync for SharedSlice<T> {}
+
+impl<T: Plain> SharedSlice<T> {
+    fn fingerprint() -> u64 {
+        Fingerprint::of::<T>("slice")
+    }
+
+    fn shape(len: usize) -> io::Result<Shape> {
+        const { assert!(size_of::<T>() > 0, "elements of no size") };
+        let bytes = len.checked_mul(size_of::<T>()).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidInput, format!("shared slice: {len} elements are too many"))
+        })?;
+        Ok(Shape { bytes, align: align_of::<T>(), fingerprint: Self::fingerprint() })
+    }
+
+    fn of(object: Object, len: usize) -> io::Result<SharedSlice<T>> {
+        let first = object.pointer(Self::shape(len)?)?.cast();
+        Ok(SharedSlice { object, first, len, _elements: PhantomData })
+    }
+
+    /// Makes an array of `len` elements, all zero, in a segment of its own without a name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::anonymous`].
+    pub fn new(len: usize) -> io::Result<SharedSlice<T>> {
+        Self::of(Object::anonymous(Self::shape(len)?)?, len)
+    }
+
+    /// As [`new`](SharedSlice::new), with these elements.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn from_slice(elements: &[T]) -> io::Result<SharedSlice<T>> {
+        let shared = Self::new(elements.len())?;
+        shared.write(0, elements);
+        Ok(shared)
+    }
+
+    /// Makes an array of `len` elements, all zero, in a segment together with others.
+    ///
+    /// # Errors
+    ///
+    /// `StorageFull` if there is no room left in it; `Unsupported` if another program made it: place it yourself,
+    /// [`at`](SharedSlice::at).
+    pub fn new_in(segment: &Segment, len: usize) -> io::Result<SharedSlice<T>> {
+        let shared = Self::of(Object::new_in(segment, Self::shape(len)?)?, len)?;
+        // Somebody may have written there by an offset of his own.
+        shared.fill(T::zeroed());
+        Ok(shared)
+    }
+
+    /// The `len` elements at an offset, in bytes, of a segment that you lay out yourself.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if they are not all in the segment, or not aligned.
+    pub fn at(segment: &Segment, offset: usize, len: usize) -> io::Result<SharedSlice<T>> {
+        Self::of(Object::at(segment, offset, Self::shape(len)?)?, len)
+    }
+
+    /// Makes an array of `len` elements, all zero, under a name. It goes with the last handle.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::create`].
+    pub fn create(name: &str, len: usize) -> io::Result<SharedSlice<T>> {
+        Self::of(Object::named(How::Create, name, Self::shape(len)?, |_| Ok(()))?, len)
+    }
+
+    /// Opens an array by its name: all of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::open`]; `InvalidData` if its elements are of another type.
+    pub fn open(name: &str) -> io::Result<SharedSlice<T>> {
+        let object = Object::named(How::Open, name, Self::shape(0)?, |_| Ok(()))?;
+        let len = object.segment.size() / size_of::<T>();
+        Self::of(object, len)
+    }
+
+    /// Opens the array of this name if there is one of at least `len` elements, and makes it if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](SharedSlice::create) and [`open`](SharedSlice::open).
+    pub fn open_or_create(name: &str, len: usize) -> io::Result<SharedSlice<T>> {
+        let object = Object::named(How::OpenOrCreate, name, Self::shape(len)?, |_| Ok(()))?;
+        let len = object.segment.size() / size_of::<T>();
+        Self::of(object, len)
+    }
+
+    /// How many elements there are.
+    #[must_use]
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// A copy of an element; `None` if there is none.
+    #[must_use]
+    #[inline]
+    pub fn get(&self, index: usize) -> Option<T> {
+        if index >= self.len {
+            return None;
+        }
+        let mut value = T::zeroed();
+        // SAFETY: so many elements lie there (`of`), as long as `self` does, and it is one of them.
+        let from = unsafe { self.first.add(index) };
+        // SAFETY: as above; who makes references to it (`as_slice`) vouches for what others do.
+        unsafe { bytes_at::read(from.cast(), bytemuck::bytes_of_mut(&mut value)) };
+        Some(value)
+    }
+
+    /// Copies a value into an element.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such element.
+    #[inline]
+    #[track_caller]
+    pub fn set(&self, index: usize, value: T) {
+        self.write(index, std::slice::from_ref(&value));
+    }
+
+    /// Where `len` elements from `index` on lie.
+    #[inline]
+    #[track_caller]
+    fn place(&self, index: usize, len: usize) -> NonNull<u8> {
+        let most = self.len;
+        assert!(
+            index.checked_add(len).is_some_and(|end| end <= most),
+            "{len} elements from {index} on are out of range for a shared slice of length {most}"
+        );
+        // SAFETY: so many elements lie there (`of`), as long as `self` does, and it is at most behind the last.
+        unsafe { self.first.add(index) }.cast()
+    }
+
+    /// Copies the elements from `index` on to `to`.
+    ///
+    /// # Panics
+    ///
+    /// If there are not so many.
+    #[inline]
+    #[track_caller]
+    pub fn read(&self, index: usize, to: &mut [T]) {
+        let from = self.place(index, to.len());
+        // SAFETY: so many lie there, checked by `place`; otherwise as `get`.
+        unsafe { bytes_at::read(from, bytemuck::cast_slice_mut(to)) };
+    }
+
+    /// Copies `elements` there, from `index` on.
+    ///
+    /// # Panics
+    ///
+    /// If they do not fit.
+    #[inline]
+    #[track_caller]
+    pub fn write(&self, index: usize, elements: &[T]) {
+        let to = self.place(index, elements.len());
+        // SAFETY: so many lie there, checked by `place`; otherwise as `get`.
+        unsafe { bytes_at::write(to, bytemuck::cast_slice(elements)) };
+    }
+
+    /// Copies one value into all elements.
+    pub fn fill(&self, value: T) {
+        const AT_ONCE: usize = 64;
+        let values = [value; AT_ONCE];
+        for index in (0..self.len).step_by(AT_ONCE) {
+            self.write(index, &values[..AT_ONCE.min(self.len - index)]);
+        }
+    }
+
+    /// A copy of all elements.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<T> {
+        let mut elements = vec![T::zeroed(); self.len];
+        self.read(0, &mut elements);
+        elements
+    }
+
+    /// The part from `mid` on, and the one before: before, after.
+    ///
+    /// # Panics
+    ///
+    /// If `mid` is larger than the length.
+    #[must_use]
+    #[track_caller]
+    pub fn split_at(&self, mid: usize) -> (SharedSlice<T>, SharedSlice<T>) {
+        (self.slice(..mid), self.slice(mid..))
+    }
+
+    /// Parts of `size` elements, one behind the other; the last may be shorter.
+    ///
+    /// # Panics
+    ///
+    /// If `size` is 0.
+    #[track_caller]
+    pub fn chunks(&self, size: usize) -> impl ExactSizeIterator<Item = SharedSlice<T>> + use<'_, T> {
+        assert!(size > 0, "chunks of no elements");
+        (0..self.len.div_ceil(size)).map(move |n| self.slice(n * size..((n + 1) * size).min(self.len)))
+    }
+
+    /// A part.
+    ///
+    /// # Panics
+    ///
+    /// If it is not all within.
+    #[must_use]
+    #[track_caller]
+    pub fn slice(&self, range: impl RangeBounds<usize>) -> SharedSlice<T> {
+        let start = match range.start_bound() {
+            Bound::Included(start) => *start,
+            Bound::Excluded(start) => start.saturating_add(1),
+            Bound::Unbounded => 0,
+        };
+        let end = match range.end_bound() {
+            Bound::Included(end) => end.saturating_add(1),
+            Bound::Excluded(end) => *end,
+            Bound::Unbounded => self.len,
+        };
+        let most = self.len;
+        assert!(
+            start <= end && end <= most,
+            "{start}..{end} is out of range for a shared slice of length {most}"
+        );
+        let offset = self.object.offset + start * size_of::<T>();
+        SharedSlice {
+            object: Object { segment: self.object.segment.clone(), offset },
+            first: self.place(start, end - start).cast(),
+            len: end - start,
+            _elements: PhantomData,
+        }
+    }
+
+    /// A handle of one element; `None` if there is none. For numbers, with all of an atomic's operations.
+    #[must_use]
+    pub fn element(&self, index: usize) -> Option<Shared<T>>
+    where
+        T: Word,
+    {
+        if index >= self.len {
+            return None;
+        }
+        Shared::at(&self.object.segment, self.object.offset + index * size_of::<T>()).ok()
+    }
+
+    /// Where the first element lies, as long as a handle of the array does. Other processes may write there at any
+    /// time.
+    #[must_use]
+    pub fn as_ptr(&self) -> *mut T {
+        self.first.as_ptr()
+    }
+
+    /// The elements in place, to be read. [`read`](SharedSlice::read) and [`to_vec`](SharedSlice::to_vec) copy
+    /// instead, and ask for no promise.
+    ///
+    /// # Safety
+    ///
+    /// While the slice lives nobody writes these elements: not this process, and no other. This process was not
+    /// forked since, without exec, from the one that attached.
+    #[must_use]
+    pub unsafe fn as_slice(&self) -> &[T] {
+        // SAFETY: so many elements lie there (`of`), aligned, and any bytes are elements; that nobody writes them is
+        // the caller's promise.
+        unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.len) }
+    }
+
+    /// The elements in place, to be written. [`write`](SharedSlice::write) copies instead, and asks for no promise.
+    ///
+    /// # Safety
+    ///
+    /// While the slice lives nobody else reads or writes these elements: not this process by other handles, and no
+    /// other. This process was not forked since, without exec, from the one that attached.
+    #[must_use]
+    #[allow(clippy::mut_from_ref)] // A handle, as a pointer is: the caller promises.
+    pub unsafe fn as_mut_slice(&self) -> &mut [T] {
+        // SAFETY: as `as_slice`; that nobody else has them is the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.first.as_ptr(), self.len) }
+    }
+
+    /// The segment that it lies in.
+    #[must_use]
+    pub fn segment(&self) -> &Segment {
+        &self.object.segment
+    }
+}
+
+impl<T> Clone for SharedSlice<T> {
+    fn clone(&self) -> Self {
+        SharedSlice { object: self.object.clone(), first: self.first, len: self.len, _elements: PhantomData }
+    }
+}
+
+impl<T> fmt::Debug for SharedSlice<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedSlice").field("in", &self.object).field("len", &self.len).finish()
+    }
+}
+
+impl<T: Plain> Serialize for SharedSlice<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.object.serialize_with(Self::fingerprint(), self.len as u64, serializer)
+    }
+}
+
+impl<'de, T: Plain> Deserialize<'de> for SharedSlice<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (object, len) = Object::deserialize_with::<D, u64>(Self::fingerprint(), deserializer)?;
+        Self::of(object, usize::try_from(len).unwrap_or(usize::MAX)).map_err(refuse)
+    }
+}

@@ -1,0 +1,253 @@
+//! What a segment says of itself, and who is attached: its last pages, behind the user's data.
+//!
+//! ```text
+//! offset 0           size    (page)                               len-256      len-128      len
+//!        ┌───────────┬───────┬─────────┬─────────┬─ … ┬─ … ───────┬────────────┬────────────┐
+//!        │ user data │       │ entry 0 │ entry 1 │    │           │ meta       │ cursor     │
+//!        └───────────┴───────┴─────────┴─────────┴─ … ┴─ … ───────┴────────────┴────────────┘
+//!                            └── trailer: whole pages ──────────────────────────────────────┘
+//! ```
+//!
+//! User data begins at offset 0, so a program that knows nothing of this crate, and maps the object, finds it
+//! there. The length of the object says where the trailer is. An object without one is *foreign*: bytes, and
+//! nobody knows who is attached.
+//!
+//! | word | bits |
+//! |---|---|
+//! | `entry.life` | 63..32 generation, 0 used |
+//! | `entry.who` | as in [`layout`](crate::layout): a hint |
+//! | `cursor` | the first byte of user data that was not given out yet |
+//!
+//! *meta* is written once, before anybody else can attach, its magic number last. It is read and checked once,
+//! copied, and never read again. All words are `u64` in the machine's own byte order; the magic number tells
+//! another one.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::layout::{Fingerprint, MAX_PARTICIPANTS, PAGE};
+use crate::lease::{ByteLocks, Leases};
+use crate::sys;
+
+/// What the kernel is asked about an attached process: see [`member`](crate::member).
+#[repr(C)]
+pub(crate) struct Entry {
+    /// `{ generation, used }`.
+    pub(crate) life: AtomicU64,
+    pub(crate) who: AtomicU64,
+}
+
+/// An entry's life.
+pub(crate) mod life {
+    pub(crate) const USED: u64 = 1;
+
+    pub(crate) const fn word(generation: u32, used: bool) -> u64 {
+        (generation as u64) << 32 | used as u64
+    }
+    pub(crate) const fn generation(word: u64) -> u32 {
+        (word >> 32) as u32
+    }
+}
+
+/// The words of *meta*, in order.
+#[repr(C, align(128))]
+pub(crate) struct Meta {
+    magic: AtomicU64,
+    rest: [AtomicU64; WORDS],
+}
+
+/// `version, word_size, len, size, participants, lifetime, fingerprint, checksum`.
+const WORDS: usize = 8;
+
+/// The last 256 bytes of a segment.
+#[repr(C)]
+pub(crate) struct Footer {
+    meta: Meta,
+    /// Written by whoever places something; everything else here stands still.
+    pub(crate) cursor: Cursor,
+}
+
+/// The allocation cursor, on cache lines of its own.
+#[repr(C, align(128))]
+pub(crate) struct Cursor(pub(crate) AtomicU64);
+
+/// Bytes of a footer.
+pub(crate) const FOOTER: usize = 256;
+/// Bytes of what [`Trailer::read`] looks at: the beginning of the footer.
+pub(crate) const META: usize = 8 * (1 + WORDS);
+const ENTRY: usize = 16;
+
+const _: () = {
+    assert!(size_of::<Footer>() == FOOTER);
+    assert!(size_of::<Entry>() == ENTRY);
+    assert!(std::mem::offset_of!(Footer, cursor) == 128);
+    assert!(std::mem::offset_of!(Meta, rest) == 8);
+};
+
+/// A segment from a machine of the other byte order ends with another number.
+const MAGIC: u64 = u64::from_le_bytes(*b"MPROCSHM");
+/// In place of it, while who makes the segment where others can see it is not done.
+const MAKING: u64 = u64::from_le_bytes(*b"mprocshm");
+const VERSION: u64 = 1;
+const WORD_SIZE: u64 = 8;
+
+/// No object is so long: the leases lie behind it, and no sum below can overflow.
+const MAX_LEN: usize = 1 << 46;
+
+/// When the name of a segment goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lifetime {
+    /// With the last process that is attached: it removes the name when it lets the segment go. If the last
+    /// ones were killed, the name stays until somebody comes to it.
+    #[default]
+    LastHandle,
+    /// Never by itself: only `Segment::unlink`, or whoever removes the file, ends it.
+    Persistent,
+}
+
+/// The sizes and places of a segment, checked, in this process' own memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Trailer {
+    /// Bytes of the whole object.
+    pub(crate) len: usize,
+    /// Bytes of user data.
+    pub(crate) size: usize,
+    /// The most processes that can be attached.
+    pub(crate) participants: usize,
+    pub(crate) lifetime: Lifetime,
+    /// Of the type that lies at offset 0; 0 if the segment is just bytes.
+    pub(crate) fingerprint: u64,
+}
+
+/// What the last bytes of an object turned out to be.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    Ours(Trailer),
+    /// Whoever made it died before it was done, or is not done yet.
+    Unfinished,
+    /// Its last bytes are something else's.
+    Foreign,
+}
+
+impl Trailer {
+    /// The trailer of a new segment, whose object is a multiple of `granule` bytes long (a power of two, at
+    /// least a page).
+    pub(crate) fn new(
+        size: usize,
+        participants: usize,
+        lifetime: Lifetime,
+        fingerprint: u64,
+        granule: usize,
+    ) -> Result<Trailer, &'static str> {
+        if size == 0 {
+            return Err("a size of 0");
+        }
+        if participants == 0 || participants > MAX_PARTICIPANTS {
+            return Err("participants are 0 or more than 1023");
+        }
+        if size > MAX_LEN {
+            return Err("larger than any address space");
+        }
+        debug_assert!(granule.is_power_of_two() && granule % PAGE == 0);
+        let len = (size.next_multiple_of(PAGE) + trailer_len(participants)).next_multiple_of(granule);
+        Ok(Trailer { len, size, participants, lifetime, fingerprint })
+    }
+
+    /// Where the entries begin.
+    pub(crate) fn entries_offset(&self) -> usize {
+        self.len - trailer_len(self.participants)
+    }
+
+    /// Entries, the unused one of id 0 included.
+    pub(crate) fn entries(&self) -> usize {
+        self.participants + 1
+    }
+
+    /// How many participants live, those on their way included, as the kernel says by way of any open file.
+    pub(crate) fn living(&self, open: sys::Borrowed<'_>) -> usize {
+        (1..self.entries() as u64).filter(|id| ByteLocks(open).alive(*id)).count()
+    }
+
+    fn words(&self) -> [u64; WORDS] {
+        let lifetime = match self.lifetime {
+            Lifetime::LastHandle => 0,
+            Lifetime::Persistent => 1,
+        };
+        let mut words = [
+            VERSION,
+            WORD_SIZE,
+            self.len as u64,
+            self.size as u64,
+            self.participants as u64,
+            lifetime,
+            self.fingerprint,
+            0,
+        ];
+        words[WORDS - 1] = Fingerprint::new().words(&[MAGIC]).words(&words[..WORDS - 1]).0;
+        words
+    }
+
+    /// Writes the description of a new segment, the magic number last.
+    pub(crate) fn write(&self, footer: &Footer) {
+        // Relaxed: nobody else has the segment; the magic number's Release publishes to whoever opens it.
+        for (to, word) in footer.meta.rest.iter().zip(self.words()) {
+            to.store(word, Ordering::Relaxed);
+        }
+        footer.meta.magic.store(MAGIC, Ordering::Release);
+    }
+
+    /// What stands where the description will be, and where in the object, until it is done.
+    pub(crate) fn unfinished(&self) -> ([u8; 8], usize) {
+        (MAKING.to_ne_bytes(), self.len - FOOTER)
+    }
+
+    /// Checks the description at the end of an object of `len` bytes: the first bytes of its footer, copied.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with what is, or was, a segment of this crate.
+    pub(crate) fn read(len: usize, meta: &[u8; META]) -> Result<Found, &'static str> {
+        let mut words = [0; 1 + WORDS];
+        for (word, bytes) in words.iter_mut().zip(meta.chunks_exact(8)) {
+            *word = u64::from_ne_bytes(bytes.try_into().expect("eight bytes"));
+        }
+        let [magic, version, word_size, said, size, participants, lifetime, fingerprint, _] = words;
+        if magic == MAGIC.swap_bytes() {
+            return Err("made on a machine of the other byte order");
+        }
+        if magic == MAKING {
+            return Ok(Found::Unfinished);
+        }
+        if magic != MAGIC {
+            return Ok(Found::Foreign);
+        }
+        if version != VERSION {
+            return Err("made by another version of this library");
+        }
+        if word_size != WORD_SIZE {
+            return Err("made on a machine of another word size");
+        }
+        let small = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+        let lifetime = match lifetime {
+            0 => Lifetime::LastHandle,
+            1 => Lifetime::Persistent,
+            _ => return Err("its description is damaged (lifetime)"),
+        };
+        let made = Trailer::new(small(size), small(participants), lifetime, fingerprint, PAGE)
+            .map_err(|_| "its description is damaged (size or participants)")?;
+        // Where pages are huge, the object is longer than it had to be.
+        let trailer = Trailer { len, ..made };
+        if small(said) != len || made.len > len || len > MAX_LEN {
+            return Err("it is not as long as it says");
+        }
+        if trailer.words() != words[1..] {
+            return Err("its description is damaged (checksum)");
+        }
+        Ok(Found::Ours(trailer))
+    }
+}
+
+/// Bytes of a trailer.
+fn trailer_len(participants: usize) -> usize {
+    ((participants + 1) * ENTRY + FOOTER).next_multiple_of(PAGE)
+}

@@ -1,0 +1,21 @@
+//! Shared memory between real processes: names and who may have them, values, arrays, and kill -9.
+#![cfg(target_os = "linux")]
+
+mod harness;
+
+#[path = "segments/alive.rs"]
+mod alive;
+#[path = "segments/data.rs"]
+mod data;
+#[path = "segments/foreign.rs"]
+mod foreign;
+#[path = "segments/image.rs"]
+mod image;
+#[path = "segments/limits.rs"]
+mod limits;
+#[path = "segments/names.rs"]
+mod names;
+#[path = "segments/race.rs"]
+mod race;
+#[path = "segments/support.rs"]
+mod support;

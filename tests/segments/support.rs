@@ -1,0 +1,90 @@
+//! Names that are nobody else's, and what can be seen of a segment from outside.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use ipc_core::handle;
+use multiprocess::shm::Segment;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A name that is this test's. What is left under it when the test ends goes.
+pub(crate) struct Name(pub(crate) String);
+
+impl Name {
+    pub(crate) fn new(what: &str) -> Name {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Relaxed); // Relaxed: a number.
+        Name(format!("multiprocess-test-{}-{number}-{what}", std::process::id()))
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        PathBuf::from("/dev/shm").join(&self.0)
+    }
+
+    /// Whether anything is there under this name.
+    pub(crate) fn is_there(&self) -> bool {
+        self.path().symlink_metadata().is_ok()
+    }
+}
+
+impl std::ops::Deref for Name {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        let path = self.path();
+        let _ = std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir(&path));
+    }
+}
+
+/// Descriptors and mappings in this process of what has this in its path: a name, or `ANONYMOUS`.
+pub(crate) fn held(what: &str) -> (usize, usize) {
+    let ours = |path: &str| path.contains(what);
+    let links = std::fs::read_dir("/proc/self/fd").unwrap();
+    // One that is closed meanwhile has no link.
+    let targets = links.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
+    let descriptors = targets.filter(|target| ours(&target.to_string_lossy())).count();
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let mappings = maps.lines().filter(|line| line.find('/').is_some_and(|at| ours(&line[at..]))).count();
+    (descriptors, mappings)
+}
+
+/// All segments that have no name.
+pub(crate) const ANONYMOUS: &str = "/memfd:multiprocess-segment";
+
+/// What is written at the beginning of a segment.
+pub(crate) fn text(segment: &Segment) -> String {
+    let mut bytes = [0; 16];
+    segment.read(0, &mut bytes).unwrap();
+    String::from_utf8_lossy(&bytes).trim_end_matches('\0').to_owned()
+}
+
+/// A handle, as it goes to another process: bytes and descriptors.
+pub(crate) fn send(value: &impl Serialize) -> (Vec<u8>, Vec<handle::OsHandle>) {
+    let (bytes, handles) = handle::collect(|| postcard::to_stdvec(value));
+    (bytes.unwrap(), handles)
+}
+
+/// What arrives of it.
+pub(crate) fn arrive<T: DeserializeOwned>(bytes: &[u8], handles: Vec<handle::OsHandle>) -> Result<T, String> {
+    handle::provide(handles, || postcard::from_bytes(bytes)).map_err(handle::explain)
+}
+
+/// Whether this is the superuser, who can make things that are others'.
+pub(crate) fn root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Waits until something holds that another process does.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < std::time::Duration::from_secs(20), "{what}");
+        std::thread::yield_now();
+    }
+}
