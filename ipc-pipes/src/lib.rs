@@ -1,0 +1,29 @@
+//! Channels over sockets and pipes, between any processes: crossbeam-channel's API, no shared memory needed,
+//! and handles travel in messages.
+//!
+//! ```
+//! let (here, there) = ipc_pipes::duplex::<u32, String>()?;
+//! here.send(7)?;
+//! there.send(format!("got {}", there.recv()?))?;
+//! assert_eq!(here.recv()?, "got 7");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! - [`duplex`]: both directions over one connection, messages or bytes.
+//!
+//! # When a process dies
+//!
+//! The kernel closes what it held. What it had sent is there; who waits for it is told at once. What it had
+//! taken out to receive is gone with it: these routes keep no copy.
+
+#![deny(unsafe_code)]
+
+mod duplex;
+mod killpoint;
+mod message;
+mod socket;
+mod sys;
+
+pub use duplex::{Duplex, RecvBytesError, duplex};
+pub use ipc_core::error::*;
+pub use ipc_core::handle::Handle;

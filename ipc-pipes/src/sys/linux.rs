@@ -1,0 +1,290 @@
+//! Linux.
+
+// The page that a fork wipes, and `ioctl` with SIOCOUTQ, are in no safe crate.
+#![allow(unsafe_code)]
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Instant;
+
+use ipc_core::Patience;
+use ipc_core::handle::MAX_HANDLES;
+use memmap2::{Mmap, MmapOptions};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::mm::{MapFlags, ProtFlags};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, sockopt,
+};
+
+use rustix::process::Resource;
+
+use super::{Arrived, Interest, NotEnclosed, NotReceived, NotSent};
+
+/// A borrowed handle.
+pub(crate) type Borrowed<'a> = BorrowedFd<'a>;
+
+pub(crate) fn borrow(fd: &OwnedFd) -> Borrowed<'_> {
+    fd.as_fd()
+}
+
+pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+}
+
+pub(crate) fn is_socket(fd: BorrowedFd<'_>) -> bool {
+    sockopt::socket_domain(fd) == Ok(AddressFamily::UNIX)
+        && sockopt::socket_type(fd) == Ok(SocketType::SEQPACKET)
+}
+
+pub(crate) fn send(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    handles: &[OwnedFd],
+    wait: bool,
+) -> Result<(), NotSent> {
+    let flags = if wait { SendFlags::NOSIGNAL } else { SendFlags::NOSIGNAL | SendFlags::DONTWAIT };
+    let sent = if handles.is_empty() {
+        retry_on_intr(|| rustix::net::send(socket, bytes, flags))
+    } else {
+        send_with_handles(socket, bytes, handles, flags)
+    };
+    sent.map(drop).map_err(not_sent)
+}
+
+#[cold]
+fn send_with_handles(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    handles: &[OwnedFd],
+    flags: SendFlags,
+) -> Result<usize, Errno> {
+    let fds: Vec<BorrowedFd<'_>> = handles.iter().map(AsFd::as_fd).collect();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_HANDLES))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !control.push(SendAncillaryMessage::ScmRights(&fds)) {
+        return Err(Errno::INVAL);
+    }
+    retry_on_intr(|| rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut control, flags))
+}
+
+#[cold]
+fn not_sent(error: Errno) -> NotSent {
+    match error {
+        Errno::AGAIN => NotSent::Full,
+        Errno::TOOMANYREFS => NotSent::TooManyInFlight,
+        Errno::MSGSIZE => NotSent::TooLarge,
+        Errno::NOBUFS | Errno::NOMEM => NotSent::OutOfMemory,
+        // Closed (EPIPE), closed with something unread (ECONNRESET), never connected (ENOTCONN).
+        _ => NotSent::Gone,
+    }
+}
+
+pub(crate) fn receive(
+    socket: BorrowedFd<'_>,
+    into: &mut [u8],
+    handles: &mut Vec<OwnedFd>,
+    wait: bool,
+) -> Result<Arrived, NotReceived> {
+    // Uninitialised: whoever gets no handles pays nothing for the space.
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_HANDLES))];
+    let mut flags = RecvFlags::CMSG_CLOEXEC;
+    flags.set(RecvFlags::DONTWAIT, !wait);
+    loop {
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        match rustix::net::recvmsg(socket, &mut [IoSliceMut::new(into)], &mut control, flags) {
+            Ok(got) => {
+                for message in control.drain() {
+                    if let RecvAncillaryMessage::ScmRights(fds) = message {
+                        handles.extend(fds);
+                    }
+                }
+                // An empty datagram looks like the end, which is empty too; there are none of ours.
+                if got.bytes == 0 && ended(socket) {
+                    return Err(NotReceived::Gone);
+                }
+                return Ok(Arrived {
+                    len: got.bytes,
+                    cut: got.flags.contains(ReturnFlags::TRUNC),
+                    lost: got.flags.contains(ReturnFlags::CTRUNC),
+                });
+            }
+            // Told once, if the other end was closed with something unread; what is here is still here.
+            Err(Errno::INTR | Errno::CONNRESET) => {}
+            Err(Errno::AGAIN) => return Err(NotReceived::Empty),
+            Err(Errno::NOMEM | Errno::NOBUFS) => return Err(NotReceived::OutOfMemory),
+            Err(_) => return Err(NotReceived::Gone),
+        }
+    }
+}
+
+#[cold]
+fn ended(socket: BorrowedFd<'_>) -> bool {
+    gone(socket) && unread(socket) == 0
+}
+
+pub(crate) fn gone(socket: BorrowedFd<'_>) -> bool {
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut fds = [PollFd::from_borrowed_fd(socket, PollFlags::RDHUP)];
+    let polled = retry_on_intr(|| rustix::event::poll(&mut fds, Some(&at_once)));
+    polled.is_ok() && !fds[0].revents().is_empty()
+}
+
+pub(crate) fn ready(socket: BorrowedFd<'_>, interest: Interest, patience: Patience) -> bool {
+    let events = match interest {
+        Interest::Receive => PollFlags::IN,
+        Interest::Send => PollFlags::OUT,
+        Interest::End => PollFlags::RDHUP,
+    };
+    loop {
+        let timeout = match patience {
+            Patience::Never => Some(Timespec { tv_sec: 0, tv_nsec: 0 }),
+            // A time too long for the kernel's type is for ever, as far as anyone can tell.
+            Patience::Until(deadline) => {
+                Timespec::try_from(deadline.saturating_duration_since(Instant::now())).ok()
+            }
+            Patience::Forever => None,
+        };
+        let mut fds = [PollFd::from_borrowed_fd(socket, events)];
+        match rustix::event::poll(&mut fds, timeout.as_ref()) {
+            Ok(ready) => return ready > 0,
+            Err(Errno::INTR) => {}
+            // No memory for the call: the caller tries again.
+            Err(_) => return true,
+        }
+    }
+}
+
+pub(crate) fn unread(socket: BorrowedFd<'_>) -> usize {
+    rustix::io::ioctl_fionread(socket).map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
+}
+
+pub(crate) fn unsent(socket: BorrowedFd<'_>) -> usize {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the descriptor is open while it is borrowed; TIOCOUTQ, which is SIOCOUTQ, writes one int there.
+    let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, std::ptr::from_mut(&mut bytes)) };
+    if done == 0 { usize::try_from(bytes).unwrap_or(0) } else { 0 }
+}
+
+pub(crate) fn room(socket: BorrowedFd<'_>) -> usize {
+    sockopt::socket_send_buffer_size(socket).unwrap_or(usize::MAX)
+}
+
+const SEALS: SealFlags = SealFlags::WRITE.union(SealFlags::SHRINK).union(SealFlags::GROW);
+
+pub(crate) fn enclose(bytes: &[u8]) -> Result<OwnedFd, NotEnclosed> {
+    // Beyond RLIMIT_FSIZE the kernel sends a signal that kills; ask first.
+    let limit = rustix::process::getrlimit(Resource::Fsize).current;
+    if limit.is_some_and(|limit| bytes.len() as u64 > limit) {
+        return Err(NotEnclosed::TooLarge(limit.map_or(0, |limit| limit as usize)));
+    }
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let fd = match rustix::fs::memfd_create("multiprocess-message", flags | MemfdFlags::NOEXEC_SEAL) {
+        // Before Linux 6.3.
+        Err(Errno::INVAL) => rustix::fs::memfd_create("multiprocess-message", flags),
+        made => made,
+    };
+    let failed = |error| match error {
+        Errno::MFILE | Errno::NFILE => NotEnclosed::OutOfHandles,
+        _ => NotEnclosed::OutOfMemory,
+    };
+    let fd = fd.map_err(failed)?;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match retry_on_intr(|| rustix::io::write(&fd, rest)).map_err(failed)? {
+            0 => return Err(NotEnclosed::OutOfMemory),
+            written => rest = &rest[written..],
+        }
+    }
+    rustix::fs::fcntl_add_seals(&fd, SEALS).map_err(failed)?;
+    Ok(fd)
+}
+
+/// The bytes of an enclosure, in memory.
+pub(crate) struct Enclosed(Mmap);
+
+impl Enclosed {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+pub(crate) fn disclose(fd: BorrowedFd<'_>, len: u64) -> Result<Enclosed, &'static str> {
+    // Only memory files have seals, and what has these never changes again, whoever else holds it.
+    if !rustix::fs::fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(SEALS)) {
+        return Err("its bytes are in a file that is not sealed");
+    }
+    let stat = rustix::fs::fstat(fd).map_err(|_| "its bytes are in no file")?;
+    let len = usize::try_from(len).map_err(|_| "it is longer than the address space")?;
+    if len == 0 || u64::try_from(stat.st_size).ok() != Some(len as u64) {
+        return Err("its bytes are in a file of another length");
+    }
+    // SAFETY: nobody can change the file's bytes or its length, now or later: it is sealed against that,
+    // and the seals cannot be taken off. The kernel seals only what nobody can write any more.
+    let mapping = unsafe { MmapOptions::new().len(len).populate().map(fd.as_raw_fd()) };
+    mapping.map(Enclosed).map_err(|_| "its bytes cannot be mapped")
+}
+
+pub(crate) fn end_of_sending(socket: BorrowedFd<'_>) {
+    // Fails if the other end is gone.
+    let _ = rustix::net::shutdown(socket, Shutdown::Write);
+}
+
+/// Zero in a forked child, one where it was mapped.
+fn fork_token() -> Option<&'static AtomicU8> {
+    static TOKEN: OnceLock<Option<&'static AtomicU8>> = OnceLock::new();
+    *TOKEN.get_or_init(|| {
+        let len = rustix::param::page_size();
+        // SAFETY: an anonymous mapping at a place of the kernel's choice overlaps nothing.
+        let page = unsafe {
+            rustix::mm::mmap_anonymous(
+                std::ptr::null_mut(),
+                len,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::PRIVATE,
+            )
+        }
+        .ok()?;
+        // SAFETY: the page was mapped just now, with this length, and holds nothing yet.
+        let wiped = unsafe { rustix::mm::madvise(page, len, rustix::mm::Advice::LinuxWipeOnFork) };
+        wiped.ok()?;
+        // SAFETY: the page is mapped, zeroed and never unmapped; a byte has no alignment; all access to
+        // it is atomic.
+        let token: &'static AtomicU8 = unsafe { &*page.cast::<AtomicU8>() };
+        // Relaxed: the flag is looked at by this process only, and says nothing about other memory.
+        token.store(1, Ordering::Relaxed);
+        Some(token)
+    })
+}
+
+/// Looked at before each operation: a load of a byte that nobody writes.
+#[derive(Clone, Copy)]
+pub(crate) struct ForkCheck(Option<&'static AtomicU8>);
+
+impl ForkCheck {
+    pub(crate) fn new() -> Self {
+        ForkCheck(fork_token())
+    }
+
+    /// Whether this process was forked since.
+    #[inline]
+    pub(crate) fn forked(self) -> bool {
+        // Relaxed: see where it is stored.
+        self.0.is_some_and(|token| token.load(Ordering::Relaxed) == 0)
+    }
+}
+
+/// Kills this process.
+#[cfg(killpoints)]
+pub(crate) fn die() -> ! {
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    // The signal is delivered before the call returns, or as soon as this thread is scheduled.
+    loop {
+        std::hint::spin_loop();
+    }
+}
