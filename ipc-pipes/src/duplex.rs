@@ -13,6 +13,7 @@ use ipc_core::{
 use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
 
+use crate::channel::{self, Receiver, Sender};
 use crate::message::{self, HEADER, Kind, Scratch};
 use crate::socket::{Failed, Socket};
 use crate::sys::{self, Interest};
@@ -57,6 +58,22 @@ impl<A, B> Duplex<A, B> {
     /// Over a connected socket that keeps the boundaries of datagrams.
     pub(crate) fn from_socket(fd: OsHandle) -> Self {
         Duplex { socket: Socket::new(fd), _messages: PhantomData }
+    }
+
+    /// Its two directions, each an end of its own.
+    ///
+    /// When the last sender (receiver) made from it is dropped, the other end is told `Disconnected` when
+    /// it receives (sends); if a copy of it has gone to another process, then not before both directions
+    /// are gone. There is no tally on a connection: `len` of the halves says 0, or 1 for any number of
+    /// messages, and their counts of ends say 1, or 0 if the other end is gone.
+    #[must_use]
+    pub fn split(self) -> (Sender<A>, Receiver<B>)
+    where
+        A: Serialize + DeserializeOwned,
+        B: Serialize + DeserializeOwned,
+    {
+        let (tx, rx) = channel::split(self.socket);
+        (Sender::new(tx), Receiver::new(rx))
     }
 
     /// Waits until there is something to receive, at most `timeout`; true also if the other end is gone, which

@@ -9,6 +9,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! - [`channel`]: one way, for any number of senders and receivers.
 //! - [`duplex`]: both directions over one connection, messages or bytes.
 //!
 //! # When a process dies
@@ -18,12 +19,15 @@
 
 #![deny(unsafe_code)]
 
+mod channel;
 mod duplex;
 mod killpoint;
 mod message;
 mod socket;
 mod sys;
+mod tally;
 
+pub use channel::{Local, Receiver, Ref, Rx, Sender, Tx, channel};
 pub use duplex::{Duplex, RecvBytesError, duplex};
 pub use ipc_core::error::*;
 pub use ipc_core::handle::Handle;

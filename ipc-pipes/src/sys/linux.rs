@@ -1,20 +1,20 @@
 //! Linux.
 
-// The page that a fork wipes, and `ioctl` with SIOCOUTQ, are in no safe crate.
+// The page that a fork wipes, `ioctl` with SIOCOUTQ, and memory that others write need pointers.
 #![allow(unsafe_code)]
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Instant;
 
 use ipc_core::Patience;
 use ipc_core::handle::MAX_HANDLES;
-use memmap2::{Mmap, MmapOptions};
+use memmap2::{Mmap, MmapOptions, MmapRaw};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::mm::{MapFlags, ProtFlags};
 use rustix::net::{
@@ -233,6 +233,63 @@ pub(crate) fn disclose(fd: BorrowedFd<'_>, len: u64) -> Result<Enclosed, &'stati
 pub(crate) fn end_of_sending(socket: BorrowedFd<'_>) {
     // Fails if the other end is gone.
     let _ = rustix::net::shutdown(socket, Shutdown::Write);
+}
+
+pub(crate) fn end_of_receiving(socket: BorrowedFd<'_>) {
+    // As above.
+    let _ = rustix::net::shutdown(socket, Shutdown::Read);
+}
+
+/// Device and inode.
+pub(crate) type Identity = (u64, u64);
+
+pub(crate) fn identity(fd: BorrowedFd<'_>) -> Option<Identity> {
+    let stat = rustix::fs::fstat(fd).ok()?;
+    Some((stat.st_dev, stat.st_ino))
+}
+
+const TALLY_SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
+
+pub(crate) fn tally() -> io::Result<OwnedFd> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let fd = match rustix::fs::memfd_create("multiprocess-tally", flags | MemfdFlags::NOEXEC_SEAL) {
+        // Before Linux 6.3.
+        Err(Errno::INVAL) => rustix::fs::memfd_create("multiprocess-tally", flags)?,
+        made => made?,
+    };
+    retry_on_intr(|| rustix::fs::ftruncate(&fd, TALLY_LEN as u64))?;
+    // Or touching it could be a SIGBUS, if there is no memory.
+    let all = FallocateFlags::empty();
+    retry_on_intr(|| rustix::fs::fallocate(&fd, all, 0, TALLY_LEN as u64))?;
+    rustix::fs::fcntl_add_seals(&fd, TALLY_SEALS)?;
+    Ok(fd)
+}
+
+/// Words that all processes of a channel share.
+pub(crate) struct Words(MmapRaw);
+
+/// A word has two lines of the cache to itself.
+const STRIDE: usize = 128;
+const TALLY_LEN: usize = STRIDE * super::WORDS;
+
+impl Words {
+    pub(crate) fn map(fd: BorrowedFd<'_>) -> io::Result<Words> {
+        let sealed = rustix::fs::fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(TALLY_SEALS));
+        if !sealed || rustix::fs::fstat(fd)?.st_size != TALLY_LEN as _ {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a tally that is none"));
+        }
+        Ok(Words(MmapOptions::new().len(TALLY_LEN).map_raw(fd.as_raw_fd())?))
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, index: usize) -> &AtomicU64 {
+        assert!(index < super::WORDS);
+        let word = self.0.as_mut_ptr().wrapping_add(index * STRIDE).cast::<AtomicU64>();
+        // SAFETY: within the mapping, by the check above: the file is `TALLY_LEN` long, and sealed to stay so.
+        // It begins with a page, so the word is aligned. It lives as long as `self`, and this process only
+        // accesses it as an atomic; what a peer writes there is a number like any other.
+        unsafe { &*word }
+    }
 }
 
 /// Zero in a forked child, one where it was mapped.

@@ -11,6 +11,9 @@
 //! | `unread(fd)`, `unsent(fd)` | bytes that wait to be received; bytes of ours, with the kernel's own, that nobody has received | `ioctl(SIOCINQ, SIOCOUTQ)` |
 //! | `room(fd)` | what `unsent` may be at most for `send` to send | `getsockopt(SO_SNDBUF)` |
 //! | `end_of_sending(fd)` | the other end receives what is there, and then the end | `shutdown(SHUT_WR)` |
+//! | `end_of_receiving(fd)` | the other end sends no more | `shutdown(SHUT_RD)` |
+//! | `identity(fd)` | what tells an open socket from others | `fstat` |
+//! | `tally()`, `Words` | a file in memory with some words, of a size that stays; those words | `memfd_create`, `fallocate`, `mmap` |
 //! | `enclose(bytes)` | a file in memory with these bytes, that nobody can ever change | `memfd_create`, `write`, `fcntl(F_ADD_SEALS)` |
 //! | `disclose(fd, len)` | the bytes of such a file, or why it is none | `fcntl(F_GET_SEALS)`, `mmap` |
 //! | `borrow` | a handle that is lent | |
@@ -23,6 +26,9 @@
 mod os;
 
 pub(crate) use os::*;
+
+/// Words in a tally.
+pub(crate) const WORDS: usize = 8;
 
 /// What to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

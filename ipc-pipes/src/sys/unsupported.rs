@@ -84,6 +84,24 @@ pub(crate) fn room(_fd: Borrowed<'_>) -> usize {
 }
 pub(crate) fn end_of_sending(_fd: Borrowed<'_>) {}
 
+pub(crate) fn end_of_receiving(_fd: Borrowed<'_>) {}
+pub(crate) type Identity = (u64, u64);
+pub(crate) fn identity(_fd: Borrowed<'_>) -> Option<Identity> {
+    None
+}
+pub(crate) fn tally() -> io::Result<OsHandle> {
+    unsupported()
+}
+pub(crate) struct Words(std::convert::Infallible);
+impl Words {
+    pub(crate) fn map(_fd: Borrowed<'_>) -> io::Result<Words> {
+        unsupported()
+    }
+    pub(crate) fn get(&self, _index: usize) -> &std::sync::atomic::AtomicU64 {
+        match self.0 {}
+    }
+}
+
 #[derive(Clone, Copy)]
 pub(crate) struct ForkCheck;
 impl ForkCheck {
