@@ -308,6 +308,15 @@ macro_rules! end {
             }
         }
 
+        /// To wait for in an event loop, with other files. What is taken out behind the channel's back is lost
+        /// to it.
+        #[cfg(unix)]
+        impl<T> std::os::fd::AsFd for $End<T> {
+            fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+                self.line.socket.fd()
+            }
+        }
+
         impl<T> fmt::Debug for $End<T> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($End)).finish_non_exhaustive()

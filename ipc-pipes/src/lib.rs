@@ -9,8 +9,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! - [`channel`]: one way, for any number of senders and receivers.
-//! - [`duplex`]: both directions over one connection, messages or bytes.
+//! - [`channel()`]: one way, for any number of senders and receivers.
+//! - [`duplex()`]: both directions over one connection, messages or bytes.
+//! - [`Handle`]: a file, socket or pipe in a message. Ends of channels of any route go in messages as they are.
+//! - [`frame`]: frames over a stream socket.
 //!
 //! # When a process dies
 //!
@@ -21,6 +23,7 @@
 
 mod channel;
 mod duplex;
+pub mod frame;
 mod killpoint;
 mod message;
 mod socket;

@@ -128,6 +128,40 @@ fn ended(socket: BorrowedFd<'_>) -> bool {
     gone(socket) && unread(socket) == 0
 }
 
+pub(crate) fn send_part(socket: &OwnedFd, bytes: &[IoSlice<'_>], handles: &[OwnedFd]) -> io::Result<usize> {
+    let fds: Vec<BorrowedFd<'_>> = handles.iter().map(|handle| handle.as_fd()).collect();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_HANDLES))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&fds)) {
+        return Err(Errno::INVAL.into());
+    }
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    Ok(retry_on_intr(|| rustix::net::sendmsg(socket, bytes, &mut control, flags))?)
+}
+
+pub(crate) fn receive_part(
+    socket: &OwnedFd,
+    into: &mut [u8],
+    handles: &mut Vec<OwnedFd>,
+) -> io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_HANDLES))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+    let received =
+        retry_on_intr(|| rustix::net::recvmsg(socket, &mut [IoSliceMut::new(into)], &mut control, flags))?;
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(fds) = message {
+            handles.extend(fds);
+        }
+    }
+    if received.flags.contains(ReturnFlags::CTRUNC) || handles.len() > MAX_HANDLES {
+        handles.clear();
+        let text = "some of the handles did not arrive; is the limit on open files reached?";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    }
+    Ok(received.bytes)
+}
+
 pub(crate) fn gone(socket: BorrowedFd<'_>) -> bool {
     let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
     let mut fds = [PollFd::from_borrowed_fd(socket, PollFlags::RDHUP)];

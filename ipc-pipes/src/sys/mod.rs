@@ -6,6 +6,8 @@
 //! | `is_socket(fd)` | whether it is one of those | `getsockopt(SO_DOMAIN, SO_TYPE)` |
 //! | `send(fd, bytes, handles, wait)` | one datagram with its handles, whole or not at all; no SIGPIPE; sleeps for room if `wait` | `send`, `sendmsg` |
 //! | `receive(fd, into, handles, wait)` | one datagram with its handles, closed by exec; says what was cut off or lost; sleeps for one if `wait` | `recvmsg` |
+//! | `send_part(stream, bytes, handles)` | some bytes of a stream, and all handles with the first; never blocks (`WouldBlock`), no SIGPIPE | `sendmsg` |
+//! | `receive_part(stream, into, handles)` | some bytes of a stream and any handles that came with them; never blocks; 0 at the end | `recvmsg` |
 //! | `ready(fd, interest, patience)` | sleeps until something can be sent or received, the other end is gone, or patience is used up (false) | `ppoll` |
 //! | `gone(fd)` | whether the other end is closed | `poll` |
 //! | `unread(fd)`, `unsent(fd)` | bytes that wait to be received; bytes of ours, with the kernel's own, that nobody has received | `ioctl(SIOCINQ, SIOCOUTQ)` |

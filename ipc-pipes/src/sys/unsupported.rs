@@ -1,7 +1,7 @@
 //! A system for which nobody has written this yet: everything compiles, and making a channel answers
 //! `Unsupported`.
 
-use std::io;
+use std::io::{self, IoSlice};
 
 use ipc_core::Patience;
 use ipc_core::handle::OsHandle;
@@ -66,6 +66,12 @@ impl Enclosed {
 }
 pub(crate) fn disclose(_fd: Borrowed<'_>, _len: u64) -> Result<Enclosed, &'static str> {
     Err("enclosures are not there on this system yet")
+}
+pub(crate) fn send_part(_: &OsHandle, _: &[IoSlice<'_>], _: &[OsHandle]) -> io::Result<usize> {
+    unsupported()
+}
+pub(crate) fn receive_part(_: &OsHandle, _: &mut [u8], _: &mut Vec<OsHandle>) -> io::Result<usize> {
+    unsupported()
 }
 pub(crate) fn gone(_fd: Borrowed<'_>) -> bool {
     true
