@@ -27,6 +27,15 @@ pub fn channel<T: Serialize + DeserializeOwned>() -> io::Result<(Sender<T>, Rece
     Ok(erase(ipc_pipes::channel()?))
 }
 
+/// Makes a channel through an anonymous pipe: no handles in messages. As [`ipc_pipes::pipe::channel`].
+///
+/// # Errors
+///
+/// As [`ipc_pipes::pipe::channel`].
+pub fn anonymous<T: Serialize + DeserializeOwned>() -> io::Result<(Sender<T>, Receiver<T>)> {
+    Ok(erase(ipc_pipes::pipe::channel()?))
+}
+
 /// Gives ends of this route the types that all routes have.
 #[must_use]
 pub fn erase<T: Serialize + DeserializeOwned>(

@@ -47,7 +47,7 @@ macro_rules! suite {
     ($($bound:ident { $($route:ident = $Route:ty;)* })*) => {
         $($(mod $route {
             #[allow(unused_imports, reason = "not every route names a message type of its own")]
-            use crate::routes::{Huge, Large, Local, Pipe, Pod, Shm, Thread, Typed};
+            use crate::routes::{Anonymous, Huge, Large, Local, Pipe, Pod, Shm, Thread, Typed};
 
             type Route = $Route;
 
@@ -174,5 +174,7 @@ suite! {
         pipe = Pipe<u64>;
         pipe_large = Pipe<Huge>;
         local = Local<u64>;
+        anonymous = Anonymous<u64>;
+        anonymous_large = Anonymous<Huge>;
     }
 }

@@ -31,7 +31,8 @@ use ipc_core::{Patience, Route, Unreadable, codec, handle};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
-use crate::message::{self, HEADER, HERE_LIMIT, Kind, Scratch};
+use crate::carrier::{Came, Carrier};
+use crate::message::{self, HEADER, Kind, Scratch};
 use crate::socket::{Failed, Socket};
 use crate::sys;
 use crate::tally::{Side, Tally};
@@ -64,10 +65,18 @@ impl<T: Serialize + DeserializeOwned> Route<T> for Local {
 /// The system's, if it has no more sockets or files for us; `Unsupported` where there are none.
 pub fn channel<T: Serialize + DeserializeOwned>() -> io::Result<(Sender<T>, Receiver<T>)> {
     let (tx, rx) = sys::pair()?;
-    let tally = Tally::create()?;
-    let copy = tally.try_clone()?;
-    let (tx, rx) = (Line::new(tx, Some(Tally::of(tally)?)), Line::new(rx, Some(Tally::of(copy)?)));
-    Ok((ipc_core::Sender::new(Tx::enter(Arc::new(tx))), ipc_core::Receiver::new(Rx::enter(Arc::new(rx)))))
+    let tally = Arc::new(Tally::of(Tally::create()?)?);
+    let carriers = (Carrier::Socket(Socket::new(tx)), Carrier::Socket(Socket::new(rx)));
+    Ok(ends(carriers, tally))
+}
+
+/// The ends of a channel over these carriers.
+pub(crate) fn ends<T: Serialize + DeserializeOwned>(
+    (tx, rx): (Carrier, Carrier),
+    tally: Arc<Tally>,
+) -> (Sender<T>, Receiver<T>) {
+    let line = |carrier| Arc::new(Line::over(Arc::new(carrier), Some(tally.clone()), None));
+    (Sender::new(Tx::enter(line(tx))), Receiver::new(Rx::enter(line(rx))))
 }
 
 /// The most messages of a batch.
@@ -79,9 +88,9 @@ const SLICE: Duration = Duration::from_millis(250);
 
 /// One side of a channel in one process.
 struct Line {
-    socket: Arc<Socket>,
+    carrier: Arc<Carrier>,
     /// None of a connection that was split.
-    tally: Option<Tally>,
+    tally: Option<Arc<Tally>>,
     /// Of a connection that was split: the other half is not to keep the other end waiting. Not if a copy of
     /// this half has left the process.
     half: Option<Side>,
@@ -98,13 +107,9 @@ struct Line {
 }
 
 impl Line {
-    fn new(fd: handle::OsHandle, tally: Option<Tally>) -> Line {
-        Line::over(Arc::new(Socket::new(fd)), tally, None)
-    }
-
-    fn over(socket: Arc<Socket>, tally: Option<Tally>, half: Option<Side>) -> Line {
+    fn over(carrier: Arc<Carrier>, tally: Option<Arc<Tally>>, half: Option<Side>) -> Line {
         Line {
-            socket,
+            carrier,
             tally,
             half,
             sent_away: AtomicBool::new(false),
@@ -117,13 +122,13 @@ impl Line {
     }
 
     fn same(&self, other: &Line) -> bool {
-        let identity = |line: &Line| sys::identity(line.socket.fd());
-        Arc::ptr_eq(&self.socket, &other.socket)
+        let identity = |line: &Line| sys::identity(line.carrier.fd());
+        Arc::ptr_eq(&self.carrier, &other.carrier)
             || identity(self).is_some_and(|this| Some(this) == identity(other))
     }
 
     fn len(&self, empty: impl Fn() -> bool) -> usize {
-        if self.socket.forked() {
+        if self.carrier.forked() {
             return 0;
         }
         match &self.tally {
@@ -133,7 +138,7 @@ impl Line {
     }
 
     fn is_disconnected(&self) -> bool {
-        !self.socket.forked() && sys::gone(self.socket.fd())
+        !self.carrier.forked() && sys::gone(self.carrier.fd())
     }
 
     fn disconnect_cause(&self, others: Side) -> Option<DisconnectCause> {
@@ -148,7 +153,7 @@ impl Line {
     }
 
     fn count(&self, side: Side, mine: Side) -> usize {
-        if self.socket.forked() {
+        if self.carrier.forked() {
             return 0;
         }
         if side != mine && self.is_disconnected() {
@@ -170,27 +175,28 @@ impl Line {
             Some(tally) => Some(handle::attach_copy(&tally.fd).map_err(|error| refused(&error))?),
             None => None,
         };
-        (&*self.socket, tally).serialize(serializer)
+        (tally, Leaves(&self.carrier)).serialize(serializer)
     }
 
-    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Line, D::Error> {
-        let (socket, tally) = <(Socket, Option<u32>)>::deserialize(deserializer)?;
+    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D, side: Side) -> Result<Line, D::Error> {
+        let (tally, carrier) = <(Option<u32>, Came)>::deserialize(deserializer)?;
         let refused = |cause: &dyn fmt::Display| de::Error::custom(handle::because(cause));
         let tally = match tally {
             Some(index) => {
                 let fd = handle::take(index).ok_or_else(|| refused(&"the tally of an end is missing"))?;
-                Some(Tally::of(fd).map_err(|error| refused(&error))?)
+                Some(Arc::new(Tally::of(fd).map_err(|error| refused(&error))?))
             }
             None => None,
         };
-        Ok(Line::over(Arc::new(socket), tally, None))
+        let carrier = carrier.carrier(tally.as_ref(), side)?;
+        Ok(Line::over(Arc::new(carrier), tally, None))
     }
 
     /// Takes back the wish for batches, and says whether some are in the channel.
     fn batches_under_way(&self) -> bool {
         let Some(tally) = &self.tally else { return false };
         tally.want(0);
-        self.any_parked() || (tally.any_packed() && sys::unread(self.socket.fd()) > 0)
+        self.any_parked() || (tally.any_packed() && sys::unread(self.carrier.fd()) > 0)
     }
 
     #[inline]
@@ -246,14 +252,23 @@ impl Line {
 impl Drop for Line {
     fn drop(&mut self) {
         // Relaxed: whoever stored it had an end, whose drop came before.
-        if self.socket.forked() || self.sent_away.load(Ordering::Relaxed) {
+        if self.carrier.forked() || self.sent_away.load(Ordering::Relaxed) {
             return;
         }
         match self.half {
-            Some(Side::Sender) => sys::end_of_sending(self.socket.fd()),
-            Some(Side::Receiver) => sys::end_of_receiving(self.socket.fd()),
+            Some(Side::Sender) => sys::end_of_sending(self.carrier.fd()),
+            Some(Side::Receiver) => sys::end_of_receiving(self.carrier.fd()),
             None => {}
         }
+    }
+}
+
+/// A carrier that leaves in a message.
+struct Leaves<'a>(&'a Carrier);
+
+impl Serialize for Leaves<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
     }
 }
 
@@ -269,18 +284,8 @@ pub struct Rx<T> {
     _messages: PhantomData<fn() -> T>,
 }
 
-/// Whether the socket holds nothing that was sent here and not received.
-fn nothing_unsent(line: &Line) -> bool {
-    sys::unsent(line.socket.fd()) == 0
-}
-
-/// Whether the socket holds nothing to receive.
-fn nothing_unread(line: &Line) -> bool {
-    sys::unread(line.socket.fd()) == 0
-}
-
 macro_rules! end {
-    ($End:ident, $mine:expr, $others:expr, $empty:expr, $full:expr) => {
+    ($End:ident, $mine:expr, $others:expr, $full:expr) => {
         impl<T> $End<T> {
             /// A further end.
             fn enter(line: Arc<Line>) -> Self {
@@ -293,7 +298,7 @@ macro_rules! end {
 
         impl<T> Clone for $End<T> {
             fn clone(&self) -> Self {
-                if self.line.socket.forked() {
+                if self.line.carrier.forked() {
                     return $End { line: self.line.clone(), _messages: PhantomData };
                 }
                 $End::enter(self.line.clone())
@@ -302,7 +307,7 @@ macro_rules! end {
 
         impl<T> Drop for $End<T> {
             fn drop(&mut self) {
-                if let (Some(tally), false) = (&self.line.tally, self.line.socket.forked()) {
+                if let (Some(tally), false) = (&self.line.tally, self.line.carrier.forked()) {
                     tally.leave($mine);
                 }
             }
@@ -313,7 +318,7 @@ macro_rules! end {
         #[cfg(unix)]
         impl<T> std::os::fd::AsFd for $End<T> {
             fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-                self.line.socket.fd()
+                self.line.carrier.fd()
             }
         }
 
@@ -325,7 +330,7 @@ macro_rules! end {
 
         impl<T> End for $End<T> {
             fn len(&self) -> usize {
-                self.line.len(|| $empty(&self.line))
+                self.line.len(|| self.line.carrier.is_empty($mine))
             }
             fn capacity(&self) -> Option<usize> {
                 None
@@ -358,29 +363,27 @@ macro_rules! end {
 
         impl<'de, T> Deserialize<'de> for $End<T> {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Ok($End::enter(Arc::new(Line::deserialize(deserializer)?)))
+                Ok($End::enter(Arc::new(Line::deserialize(deserializer, $mine)?)))
             }
         }
     };
 }
 
-end!(Tx, Side::Sender, Side::Receiver, nothing_unsent, |line: &Line| {
-    !line.socket.forked() && sys::unsent(line.socket.fd()) >= sys::room(line.socket.fd())
-});
+end!(Tx, Side::Sender, Side::Receiver, |line: &Line| !line.carrier.forked() && line.carrier.is_full());
 // How much the other side may send, it alone knows.
-end!(Rx, Side::Receiver, Side::Sender, nothing_unread, |_: &Line| false);
+end!(Rx, Side::Receiver, Side::Sender, |_: &Line| false);
 
 /// The two halves of a connection.
-pub(crate) fn split<A, B>(socket: Socket) -> (Tx<A>, Rx<B>) {
-    let socket = Arc::new(socket);
-    let tx = Line::over(socket.clone(), None, Some(Side::Sender));
-    let rx = Line::over(socket, None, Some(Side::Receiver));
+pub(crate) fn split<A, B>(carrier: Carrier) -> (Tx<A>, Rx<B>) {
+    let carrier = Arc::new(carrier);
+    let tx = Line::over(carrier.clone(), None, Some(Side::Sender));
+    let rx = Line::over(carrier, None, Some(Side::Receiver));
     (Tx::enter(Arc::new(tx)), Rx::enter(Arc::new(rx)))
 }
 
 impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T> {
     fn send(&self, message: T, patience: Patience) -> Result<(), SendTimeoutError<T>> {
-        match message::send_one(&self.line.socket, &message, patience) {
+        match message::send_one(&self.line.carrier, &message, patience) {
             Ok(()) => {
                 if let Some(tally) = &self.line.tally {
                     tally.sent(1);
@@ -419,25 +422,25 @@ impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T> {
 impl<T: Serialize> Tx<T> {
     /// Sends some of the first messages of a batch, at least one; returns how many.
     fn send_some(&self, batch: &VecDeque<T>) -> Result<usize, Failed> {
-        let socket = &self.line.socket;
-        let most = self.line.tally.as_ref().map_or(0, Tally::wanted).min(batch.len());
+        let carrier = &*self.line.carrier;
+        let most = self.line.tally.as_ref().map_or(0, |tally| tally.wanted()).min(batch.len());
         if most > 1 {
             let mut scratch = Scratch::take();
             let bytes = &mut scratch.0;
-            let packed = pack(batch.iter().take(most), bytes);
+            let packed = pack(batch.iter().take(most), bytes, HEADER + message::here_limit(carrier));
             if let (Some((count, end)), Some(tally)) = (packed, &self.line.tally) {
                 tally.pack();
                 // Again, now that it is counted: whoever has come meanwhile sees the count.
                 if tally.wanted() >= usize::from(count) {
                     let kind = Kind::Messages(count);
-                    message::send(socket, kind, &mut bytes[..end], Vec::new(), Patience::Forever)?;
+                    message::send(carrier, kind, &mut bytes[..end], Vec::new(), Patience::Forever)?;
                     tally.sent(usize::from(count));
                     return Ok(usize::from(count));
                 }
             }
         }
         let Some(first) = batch.front() else { return Ok(0) };
-        message::send_one(socket, first, Patience::Forever)?;
+        message::send_one(carrier, first, Patience::Forever)?;
         if let Some(tally) = &self.line.tally {
             tally.sent(1);
         }
@@ -450,12 +453,13 @@ impl<T: Serialize> Tx<T> {
 fn pack<'a, T: Serialize + 'a>(
     batch: impl Iterator<Item = &'a T>,
     bytes: &mut Vec<u8>,
+    limit: usize,
 ) -> Option<(u16, usize)> {
     let (mut end, mut count) = (HEADER, 0);
     for message in batch {
         // Each behind its length.
         let begin = end + 4;
-        let room = (HEADER + HERE_LIMIT).saturating_sub(begin);
+        let room = limit.saturating_sub(begin);
         match codec::encode_carrying(message, bytes, begin, room) {
             Ok((to, handles)) if handles.is_empty() => {
                 let len = (to - begin) as u32;
@@ -531,7 +535,7 @@ impl<T: DeserializeOwned> Rx<T> {
         take: &mut dyn FnMut(Result<T, Unreadable>),
     ) -> Result<(), RecvTimeoutError> {
         let line = &*self.line;
-        if line.socket.forked() {
+        if line.carrier.forked() {
             return Err(RecvTimeoutError::Unreadable(Unreadable::Forked));
         }
         let inside = Inside::enter(line, wanted);
@@ -549,9 +553,9 @@ impl<T: DeserializeOwned> Rx<T> {
                 }
             }
             // Another receiver of this process may park what it takes while we sleep.
-            let slices = wanted > 1 || line.tally.as_ref().is_some_and(Tally::any_packed);
+            let slices = wanted > 1 || line.tally.as_ref().is_some_and(|tally| tally.any_packed());
             let slice = if slices { patience.left(SLICE).map(Patience::timeout) } else { Some(patience) };
-            match message::recv(&line.socket, buffer, slice.unwrap_or(Patience::Never)) {
+            match message::recv(&line.carrier, buffer, slice.unwrap_or(Patience::Never)) {
                 Err(RecvTimeoutError::Timeout) if slices && patience.left(SLICE).is_some() => {}
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) if line.any_parked() => {}
                 Ok(letter) => break letter,

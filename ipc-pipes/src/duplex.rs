@@ -5,18 +5,20 @@ use std::io;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
-use ipc_core::handle::{self, OsHandle};
+use ipc_core::handle::OsHandle;
 use ipc_core::{
     Patience, RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
     Unreadable,
 };
-use serde::de::{self, DeserializeOwned};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::carrier::{Came, Carrier};
 use crate::channel::{self, Receiver, Sender};
 use crate::message::{self, HEADER, Kind, Scratch};
 use crate::socket::{Failed, Socket};
 use crate::sys::{self, Interest};
+use crate::tally::Side;
 
 /// One end of a connection, which sends `A`s and receives `B`s.
 ///
@@ -28,7 +30,7 @@ use crate::sys::{self, Interest};
 /// Messages and [bytes](Duplex::send_bytes) may take turns; a `recv` that meets bytes is told so, and
 /// the other way round, and what it met is gone.
 pub struct Duplex<A, B> {
-    socket: Socket,
+    socket: Carrier,
     _messages: PhantomData<fn(A) -> B>,
 }
 
@@ -57,7 +59,7 @@ where
 impl<A, B> Duplex<A, B> {
     /// Over a connected socket that keeps the boundaries of datagrams.
     pub(crate) fn from_socket(fd: OsHandle) -> Self {
-        Duplex { socket: Socket::new(fd), _messages: PhantomData }
+        Duplex { socket: Carrier::Socket(Socket::new(fd)), _messages: PhantomData }
     }
 
     /// Its two directions, each an end of its own.
@@ -258,7 +260,8 @@ impl<A, B> std::os::fd::AsFd for Duplex<A, B> {
     }
 }
 
-/// The end travels as a handle of the message that it is in; see [`handle`]. While it travels it counts
+/// The end travels as a handle of the message that it is in; see
+/// [`handle`](ipc_core::handle). While it travels it counts
 /// as alive.
 impl<A, B> Serialize for Duplex<A, B> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -268,30 +271,8 @@ impl<A, B> Serialize for Duplex<A, B> {
 
 impl<'de, A, B> Deserialize<'de> for Duplex<A, B> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let socket = Socket::deserialize(deserializer)?;
+        let socket = Came::deserialize(deserializer)?.carrier(None, Side::Sender)?;
         Ok(Duplex { socket, _messages: PhantomData })
-    }
-}
-
-impl Serialize for Socket {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.forked() {
-            return Err(ser::Error::custom(handle::because(ipc_core::Unsendable::Forked)));
-        }
-        let index = self.attach_copy().map_err(|error| ser::Error::custom(handle::because(error)))?;
-        index.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Socket {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let index = u32::deserialize(deserializer)?;
-        let socket = handle::take(index)
-            .ok_or_else(|| de::Error::custom(handle::because("the socket of an end did not come with it")))?;
-        if !sys::is_socket(sys::borrow(&socket)) {
-            return Err(de::Error::custom(handle::because("the socket of an end is of another kind")));
-        }
-        Ok(Socket::new(socket))
     }
 }
 

@@ -10,6 +10,7 @@
 //! ```
 //!
 //! - [`channel()`]: one way, for any number of senders and receivers.
+//! - [`pipe::channel`]: the same over an anonymous pipe, without handles.
 //! - [`duplex()`]: both directions over one connection, messages or bytes.
 //! - [`Handle`]: a file, socket or pipe in a message. Ends of channels of any route go in messages as they are.
 //! - [`frame`]: frames over a stream socket.
@@ -21,11 +22,14 @@
 
 #![deny(unsafe_code)]
 
+mod carrier;
 mod channel;
 mod duplex;
 pub mod frame;
 mod killpoint;
 mod message;
+mod packets;
+pub mod pipe;
 mod socket;
 mod sys;
 mod tally;

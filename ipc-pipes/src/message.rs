@@ -17,11 +17,12 @@
 //! |---|---|
 //! | `HERE` | the body is in the datagram |
 //! | `ENCLOSED` | the body is in a sealed memory file, the first of the handles; in the datagram is its length, a word of 64 bits |
+//! | `STORED` | the body is in the store of the pipe; in the datagram are its length and place there, two such words |
 //!
 //! All words are little-endian. `handles` says how many handles came with the datagram, the enclosure among
 //! them; `count` is 1 but for `MESSAGES`.
 //!
-//! A body of more than [`HERE_LIMIT`] bytes is enclosed: whatever its size, a message takes little room in
+//! A body of more than [`HERE_LIMIT`] bytes is enclosed, one that is too long for a packet of a pipe is stored: whatever its size, a message takes little room in
 //! the socket, so that the kernel takes it at once or not at all, and the receiver reads it where the sender
 //! wrote it.
 //!
@@ -40,7 +41,9 @@ use ipc_core::{Patience, RecvTimeoutError, Unreadable, Unsendable};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::carrier::Carrier;
 use crate::killpoint::kp;
+use crate::packets::Packets;
 use crate::socket::{Failed, Socket};
 use crate::sys::{self, Arrived, Enclosed, NotEnclosed};
 
@@ -63,6 +66,7 @@ pub(crate) enum Kind {
 
 const HERE: u8 = 0;
 const ENCLOSED: u8 = 1;
+const STORED: u8 = 2;
 
 /// The largest buffer that a thread keeps.
 const KEPT: usize = 1 << 20;
@@ -111,37 +115,68 @@ pub(crate) fn encode<T: Serialize>(
     codec::encode_carrying(message, bytes, HEADER, LIMIT).map_err(Failed::Unsendable)
 }
 
+/// The longest body in a datagram of this carrier.
+#[inline]
+pub(crate) fn here_limit(carrier: &Carrier) -> usize {
+    match carrier {
+        Carrier::Socket(_) => HERE_LIMIT,
+        Carrier::Pipe(_) => sys::PACKET - HEADER,
+    }
+}
+
 /// Sends a body: `datagram`, behind the room for its header.
+#[inline]
 pub(crate) fn send(
-    socket: &Socket,
+    carrier: &Carrier,
     kind: Kind,
     datagram: &mut [u8],
-    mut handles: Vec<OsHandle>,
+    handles: Vec<OsHandle>,
     patience: Patience,
 ) -> Result<(), Failed> {
-    if datagram.len() - HEADER <= HERE_LIMIT {
+    if datagram.len() - HEADER <= here_limit(carrier) {
         datagram[..HEADER].copy_from_slice(&header(kind, HERE, handles.len()));
-        match socket.send(datagram, &handles, patience) {
+        match carrier.send(datagram, &handles, patience) {
             // A socket from elsewhere, with a small buffer.
             Err(Failed::Unsendable(Unsendable::TooLarge { .. })) => {}
             done => return done,
         }
     }
+    if carrier.forked() {
+        return Err(Failed::Unsendable(Unsendable::Forked));
+    }
+    // Before all the work.
+    if patience == Patience::Never && carrier.is_full() && !sys::gone(carrier.fd()) {
+        return Err(Failed::Timeout);
+    }
+    match carrier {
+        Carrier::Socket(socket) => send_enclosed(socket, kind, &datagram[HEADER..], handles, patience),
+        Carrier::Pipe(packets) if handles.is_empty() => {
+            send_stored(packets, kind, &datagram[HEADER..], patience)
+        }
+        Carrier::Pipe(_) => Err(Failed::Unsendable(Unsendable::Handles(NotCarried::BytesOnly))),
+    }
+}
+
+fn not_enclosed(error: NotEnclosed) -> Failed {
+    Failed::Unsendable(match error {
+        NotEnclosed::OutOfHandles => Unsendable::Handles(NotCarried::Exhausted),
+        NotEnclosed::OutOfMemory => Unsendable::OutOfMemory,
+        NotEnclosed::TooLarge(limit) => Unsendable::TooLarge { limit },
+    })
+}
+
+fn send_enclosed(
+    socket: &Socket,
+    kind: Kind,
+    body: &[u8],
+    mut handles: Vec<OsHandle>,
+    patience: Patience,
+) -> Result<(), Failed> {
     if handles.len() == MAX_HANDLES {
         return Err(Failed::Unsendable(Unsendable::Handles(NotCarried::TooMany)));
     }
-    if socket.forked() {
-        return Err(Failed::Unsendable(Unsendable::Forked));
-    }
-    let body = &datagram[HEADER..];
     kp!("message.enclose");
-    let enclosure = sys::enclose(body).map_err(|error| {
-        Failed::Unsendable(match error {
-            NotEnclosed::OutOfHandles => Unsendable::Handles(NotCarried::Exhausted),
-            NotEnclosed::OutOfMemory => Unsendable::OutOfMemory,
-            NotEnclosed::TooLarge(limit) => Unsendable::TooLarge { limit },
-        })
-    })?;
+    let enclosure = sys::enclose(body).map_err(not_enclosed)?;
     kp!("message.enclosed");
     handles.insert(0, enclosure);
     let mut small = [0; HEADER + 8];
@@ -150,13 +185,27 @@ pub(crate) fn send(
     socket.send(&small, &handles, patience)
 }
 
+fn send_stored(packets: &Packets, kind: Kind, body: &[u8], patience: Patience) -> Result<(), Failed> {
+    let len = body.len() as u64;
+    let place = packets.put(body).map_err(not_enclosed)?;
+    let mut small = [0; HEADER + 16];
+    small[..HEADER].copy_from_slice(&header(kind, STORED, 0));
+    small[HEADER..HEADER + 8].copy_from_slice(&len.to_le_bytes());
+    small[HEADER + 8..].copy_from_slice(&place.to_le_bytes());
+    packets.send(&small, patience).inspect_err(|_| packets.free(place, len))
+}
+
 /// Encodes and sends one message.
 #[inline]
-pub(crate) fn send_one<T: Serialize>(socket: &Socket, message: &T, patience: Patience) -> Result<(), Failed> {
+pub(crate) fn send_one<T: Serialize>(
+    carrier: &Carrier,
+    message: &T,
+    patience: Patience,
+) -> Result<(), Failed> {
     let mut scratch = Scratch::take();
     let bytes = &mut scratch.0;
     let (end, handles) = encode(message, bytes)?;
-    send(socket, Kind::Message, &mut bytes[..end], handles, patience)
+    send(carrier, Kind::Message, &mut bytes[..end], handles, patience)
 }
 
 /// A datagram that was received and checked.
@@ -170,23 +219,32 @@ enum Place {
     /// In the buffer it was received in, up to here.
     Here(usize),
     Enclosed(Enclosed),
+    Stored(Vec<u8>),
+}
+
+impl Place {
+    #[inline]
+    fn body<'a>(&'a self, buffer: &'a [u8]) -> &'a [u8] {
+        match self {
+            Place::Here(end) => &buffer[HEADER..*end],
+            Place::Enclosed(enclosed) => enclosed.bytes(),
+            Place::Stored(bytes) => bytes,
+        }
+    }
 }
 
 impl Letter {
     /// The body, of which what is not enclosed lies in `buffer`.
     #[inline]
     pub(crate) fn body<'a>(&'a self, buffer: &'a [u8]) -> &'a [u8] {
-        match &self.place {
-            Place::Here(end) => &buffer[HEADER..*end],
-            Place::Enclosed(enclosed) => enclosed.bytes(),
-        }
+        self.place.body(buffer)
     }
 }
 
 /// Receives a datagram.
 #[inline]
 pub(crate) fn recv(
-    socket: &Socket,
+    carrier: &Carrier,
     buffer: &mut Vec<u8>,
     patience: Patience,
 ) -> Result<Letter, RecvTimeoutError> {
@@ -194,13 +252,18 @@ pub(crate) fn recv(
         buffer.resize(HEADER + HERE_LIMIT, 0);
     }
     let mut handles = Vec::new();
-    let arrived = socket.recv(buffer, &mut handles, patience)?;
-    open(buffer, arrived, handles).map_err(RecvTimeoutError::Unreadable)
+    let arrived = carrier.recv(buffer, &mut handles, patience)?;
+    open(carrier, buffer, arrived, handles).map_err(RecvTimeoutError::Unreadable)
 }
 
 /// Checks a datagram. What does not become part of the letter is closed.
 #[inline]
-fn open(buffer: &[u8], arrived: Arrived, mut handles: Vec<OsHandle>) -> Result<Letter, Unreadable> {
+fn open(
+    carrier: &Carrier,
+    buffer: &[u8],
+    arrived: Arrived,
+    mut handles: Vec<OsHandle>,
+) -> Result<Letter, Unreadable> {
     let malformed = |what| Err(Unreadable::Malformed(what));
     if arrived.lost {
         return Err(Unreadable::HandlesLost);
@@ -224,9 +287,18 @@ fn open(buffer: &[u8], arrived: Arrived, mut handles: Vec<OsHandle>) -> Result<L
     if usize::from(head[4]) != handles.len() {
         return malformed("other handles came than its header says");
     }
-    let place = match head[3] {
-        HERE => Place::Here(arrived.len),
-        ENCLOSED => {
+    let place = match (head[3], carrier) {
+        (HERE, _) => Place::Here(arrived.len),
+        (STORED, Carrier::Pipe(packets)) => {
+            let Some((len, place)) = body.split_first_chunk() else {
+                return malformed("the length of its body is missing");
+            };
+            let Ok(place) = <[u8; 8]>::try_from(place) else {
+                return malformed("the place of its body is not one");
+            };
+            Place::Stored(packets.get(u64::from_le_bytes(place), u64::from_le_bytes(*len))?)
+        }
+        (ENCLOSED, Carrier::Socket(_)) => {
             let Ok(len) = <[u8; 8]>::try_from(body) else {
                 return malformed("the length of its enclosure is not one");
             };
@@ -251,20 +323,16 @@ pub(crate) fn decode<T: DeserializeOwned>(letter: Letter, buffer: &[u8]) -> Resu
         return Err(Unreadable::Malformed("it is not a message, but bytes or a batch"));
     }
     let Letter { place, handles, .. } = letter;
-    let body = match &place {
-        Place::Here(end) => &buffer[HEADER..*end],
-        Place::Enclosed(enclosed) => enclosed.bytes(),
-    };
-    codec::decode_carrying(body, handles).map_err(Unreadable::Decode)
+    codec::decode_carrying(place.body(buffer), handles).map_err(Unreadable::Decode)
 }
 
 /// Receives and decodes one message.
 #[inline]
 pub(crate) fn recv_one<T: DeserializeOwned>(
-    socket: &Socket,
+    carrier: &Carrier,
     patience: Patience,
 ) -> Result<T, RecvTimeoutError> {
     let mut scratch = Scratch::take();
-    let letter = recv(socket, &mut scratch.0, patience)?;
+    let letter = recv(carrier, &mut scratch.0, patience)?;
     decode(letter, &scratch.0).map_err(RecvTimeoutError::Unreadable)
 }

@@ -3,10 +3,10 @@
 //! # Layout
 //!
 //! ```text
-//! offset 0         128         256    384        512      640     768
-//!        ┌─────────┬───────────┬──────┬──────────┬────────┬───────┬────────┬ ─
-//!        │ senders │ receivers │ sent │ received │ parked │ batch │ packed │ 0
-//!        └─────────┴───────────┴──────┴──────────┴────────┴───────┴────────┴ ─
+//! offset 0         128         256    384        512      640     768      896
+//!        ┌─────────┬───────────┬──────┬──────────┬────────┬───────┬────────┬────────┐
+//!        │ senders │ receivers │ sent │ received │ parked │ batch │ packed │ stored │
+//!        └─────────┴───────────┴──────┴──────────┴────────┴───────┴────────┴────────┘
 //! ```
 //!
 //! A small file in memory that travels with each end. Each word is a count, changed by itself; no other memory
@@ -20,6 +20,7 @@
 //! | `parked` | of those, the ones of a batch that nobody has asked for yet |
 //! | `batch` | how many messages a batch may hold now; 0: none are wanted |
 //! | `packed` | batches that were ever made |
+//! | `stored` | bytes of the store of a pipe that were ever given out |
 //!
 //! # What a death leaves behind
 //!
@@ -30,7 +31,8 @@
 //!
 //! # If a peer writes garbage
 //!
-//! Counts are wrong, and batches are made or not made. Nothing is received that was not sent.
+//! Counts are wrong, batches are made or not made, and large messages of a pipe overlap in its store: they
+//! are received as bytes that somebody wrote there, and decode or do not.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -47,6 +49,7 @@ const RECEIVED: usize = 3;
 const PARKED: usize = 4;
 const BATCH: usize = 5;
 const PACKED: usize = 6;
+const STORED: usize = 7;
 
 /// Which side of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,6 +160,14 @@ impl Tally {
     /// Counts a batch before it is sent.
     pub(crate) fn pack(&self) {
         self.words.get(PACKED).fetch_add(1, SeqCst); // SeqCst: as in `enter`.
+    }
+
+    /// A place for `len` bytes in the store. No two are the same, so a place is given back by emptying it.
+    pub(crate) fn place(&self, len: usize) -> u64 {
+        /// Memory is given back in whole pages, of any size that systems have.
+        const PAGE: u64 = 1 << 16;
+        let len = (len as u64).div_ceil(PAGE).saturating_mul(PAGE);
+        self.words.get(STORED).fetch_add(len, Relaxed)
     }
 
     /// Whether there ever was a batch.

@@ -72,6 +72,9 @@ impl Message for Huge {
 
 /// One way to make a channel.
 pub(crate) trait Route: 'static {
+    /// So many messages at least fit in any channel that is to have room for them.
+    const ROOM: u64 = 200;
+
     type Message: Message;
     type Inner: ipc_core::Route<
             Self::Message,
@@ -100,6 +103,7 @@ pub(crate) struct Typed<M>(PhantomData<M>);
 pub(crate) struct Pod<M>(PhantomData<M>);
 pub(crate) struct Pipe<M>(PhantomData<M>);
 pub(crate) struct Local<M>(PhantomData<M>);
+pub(crate) struct Anonymous<M>(PhantomData<M>);
 
 fn lend_any<M: Message + Serialize + DeserializeOwned, R>(
     rx: &Receiver<M, Any>,
@@ -183,6 +187,21 @@ impl<M: Message + Serialize + DeserializeOwned> Route for Local<M> {
 
     fn bounded(_: usize) -> (Tx<Self>, Rx<Self>) {
         ipc_pipes::channel().unwrap()
+    }
+    fn lend<R>(rx: &Rx<Self>, f: impl FnOnce(u64, u64) -> R) -> Result<R, TryRecvError> {
+        let lent = rx.try_recv_ref()?;
+        Ok(f(lent.number(), lent.deliveries()))
+    }
+}
+
+impl<M: Message + Serialize + DeserializeOwned> Route for Anonymous<M> {
+    const ROOM: u64 = 60;
+
+    type Message = M;
+    type Inner = ipc_pipes::Local;
+
+    fn bounded(_: usize) -> (Tx<Self>, Rx<Self>) {
+        ipc_pipes::pipe::channel().unwrap()
     }
     fn lend<R>(rx: &Rx<Self>, f: impl FnOnce(u64, u64) -> R) -> Result<R, TryRecvError> {
         let lent = rx.try_recv_ref()?;

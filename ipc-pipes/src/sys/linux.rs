@@ -7,24 +7,25 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Instant;
 
-use ipc_core::Patience;
 use ipc_core::handle::MAX_HANDLES;
+use ipc_core::{Patience, Unreadable};
 use memmap2::{Mmap, MmapOptions, MmapRaw};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::fs::{FallocateFlags, FileType, MemfdFlags, OFlags, SealFlags};
+use rustix::io::{Errno, ReadWriteFlags, retry_on_intr};
 use rustix::mm::{MapFlags, ProtFlags};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, sockopt,
 };
 
+use rustix::pipe::PipeFlags;
 use rustix::process::Resource;
 
-use super::{Arrived, Interest, NotEnclosed, NotReceived, NotSent};
+use super::{Arrived, Interest, NotEnclosed, NotReceived, NotSent, PACKET};
 
 /// A borrowed handle.
 pub(crate) type Borrowed<'a> = BorrowedFd<'a>;
@@ -128,6 +129,159 @@ fn ended(socket: BorrowedFd<'_>) -> bool {
     gone(socket) && unread(socket) == 0
 }
 
+pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = PipeFlags::CLOEXEC | PipeFlags::NONBLOCK | PipeFlags::DIRECT;
+    let (reader, writer) = rustix::pipe::pipe_with(flags)?;
+    // If the user's pipes have used up what they may, this one stays as it is.
+    let _ = rustix::pipe::fcntl_setpipe_size(&writer, PACKETS * PACKET);
+    Ok((reader, writer))
+}
+
+/// How many packets a pipe holds: a quarter of what any process may ask for.
+const PACKETS: usize = 64;
+
+pub(crate) fn is_pipe(fd: BorrowedFd<'_>, writes: bool) -> bool {
+    let Ok(stat) = rustix::fs::fstat(fd) else { return false };
+    let Ok(flags) = rustix::fs::fcntl_getfl(fd) else { return false };
+    let expected = if writes { OFlags::WRONLY | OFlags::DIRECT } else { OFlags::RDONLY };
+    FileType::from_raw_mode(stat.st_mode) == FileType::Fifo
+        && flags.intersection(OFlags::ACCMODE | expected | OFlags::NONBLOCK) == expected | OFlags::NONBLOCK
+}
+
+/// Since Linux 6.18.
+const NO_SIGNAL: ReadWriteFlags = ReadWriteFlags::from_bits_retain(0x100);
+
+pub(crate) fn write_packet(pipe: BorrowedFd<'_>, bytes: &[u8]) -> Result<(), NotSent> {
+    /// Relaxed: it guards no other memory.
+    static TOO_OLD: AtomicBool = AtomicBool::new(false);
+    debug_assert!(bytes.len() <= PACKET, "a packet is written whole or not at all");
+    let mut written = Err(Errno::OPNOTSUPP);
+    if !TOO_OLD.load(Ordering::Relaxed) {
+        let bytes = [IoSlice::new(bytes)];
+        // At no offset: a pipe has none.
+        written = retry_on_intr(|| rustix::io::pwritev2(pipe, &bytes, u64::MAX, NO_SIGNAL));
+    }
+    if matches!(written, Err(Errno::OPNOTSUPP | Errno::NOSYS)) {
+        TOO_OLD.store(true, Ordering::Relaxed);
+        written = without_sigpipe(|| retry_on_intr(|| rustix::io::write(pipe, bytes)));
+    }
+    match written {
+        Ok(_) => Ok(()),
+        Err(Errno::AGAIN) => Err(NotSent::Full),
+        Err(Errno::NOMEM | Errno::NOBUFS) => Err(NotSent::OutOfMemory),
+        Err(_) => Err(NotSent::Gone),
+    }
+}
+
+/// Calls `write` so that a closed pipe is an error and no signal.
+#[cold]
+fn without_sigpipe(write: impl FnOnce() -> Result<usize, Errno>) -> Result<usize, Errno> {
+    let mut set = MaybeUninit::uninit();
+    let (mut before, mut pending) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+    // SAFETY: writes a set there, and always succeeds.
+    unsafe { libc::sigemptyset(set.as_mut_ptr()) };
+    // SAFETY: the set was made just now; SIGPIPE is a signal.
+    unsafe { libc::sigaddset(set.as_mut_ptr(), libc::SIGPIPE) };
+    // SAFETY: `pending` has room for a set; it is written in any case.
+    unsafe { libc::sigpending(pending.as_mut_ptr()) };
+    // SAFETY: it was written just now.
+    let was_pending = unsafe { libc::sigismember(pending.as_ptr(), libc::SIGPIPE) } == 1;
+    // SAFETY: `set` was made above, `before` has room for a set.
+    let blocked = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), before.as_mut_ptr()) } == 0;
+    let written = write();
+    if written == Err(Errno::PIPE) && !was_pending {
+        let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // The signal of this very call: it is pending for this thread, and is taken before it is unblocked.
+        // SAFETY: `set` was made above; no information is asked for.
+        unsafe { libc::sigtimedwait(set.as_ptr(), std::ptr::null_mut(), &at_once) };
+    }
+    if blocked {
+        // SAFETY: `before` was written by the call that succeeded.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
+    }
+    written
+}
+
+pub(crate) fn read_packet(pipe: BorrowedFd<'_>, into: &mut [u8]) -> Result<usize, NotReceived> {
+    match retry_on_intr(|| rustix::io::read(pipe, &mut *into)) {
+        Ok(0) => Err(NotReceived::Gone),
+        Ok(len) => Ok(len),
+        Err(Errno::AGAIN) => Err(NotReceived::Empty),
+        Err(Errno::NOMEM) => Err(NotReceived::OutOfMemory),
+        Err(_) => Err(NotReceived::Gone),
+    }
+}
+
+const STORE_SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::SEAL);
+
+pub(crate) fn store() -> io::Result<OwnedFd> {
+    let fd = memory_file("multiprocess-store")?;
+    rustix::fs::fcntl_add_seals(&fd, STORE_SEALS)?;
+    Ok(fd)
+}
+
+pub(crate) fn is_store(fd: BorrowedFd<'_>) -> bool {
+    rustix::fs::fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(STORE_SEALS))
+}
+
+pub(crate) fn put(store: BorrowedFd<'_>, offset: u64, bytes: &[u8]) -> Result<(), NotEnclosed> {
+    // Beyond RLIMIT_FSIZE the kernel sends a signal that kills; ask first.
+    let limit = rustix::process::getrlimit(Resource::Fsize).current;
+    let end = offset.checked_add(bytes.len() as u64).filter(|end| i64::try_from(*end).is_ok());
+    if end.is_none_or(|end| limit.is_some_and(|limit| end > limit)) {
+        return Err(NotEnclosed::OutOfMemory);
+    }
+    let (mut rest, mut at) = (bytes, offset);
+    while !rest.is_empty() {
+        match retry_on_intr(|| rustix::io::pwrite(store, rest, at)) {
+            Ok(written) if written > 0 => {
+                rest = &rest[written..];
+                at += written as u64;
+            }
+            _ => {
+                free(store, offset, bytes.len() as u64);
+                return Err(NotEnclosed::OutOfMemory);
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn get(store: BorrowedFd<'_>, offset: u64, len: u64) -> Result<Vec<u8>, Unreadable> {
+    let lie = Unreadable::Malformed("its bytes are not where it says");
+    let stat = rustix::fs::fstat(store).map_err(|_| lie)?;
+    // What the file does not hold is not there, whatever its length.
+    let held = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
+    let file = u64::try_from(stat.st_size).unwrap_or(0);
+    if len > held || offset.checked_add(len).is_none_or(|end| end > file) {
+        return Err(lie);
+    }
+    let len = usize::try_from(len).map_err(|_| lie)?;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(len).map_err(|_| Unreadable::OutOfMemory)?;
+    while bytes.len() < len {
+        let at = offset + bytes.len() as u64;
+        match rustix::io::pread(store, rustix::buffer::spare_capacity(&mut bytes), at) {
+            Err(Errno::INTR) => {}
+            Err(_) | Ok(0) => return Err(lie),
+            Ok(_) => {}
+        }
+    }
+    // There may have been more room, and something behind it.
+    bytes.truncate(len);
+    Ok(bytes)
+}
+
+pub(crate) fn free(store: BorrowedFd<'_>, offset: u64, len: u64) {
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    // If it fails, the memory goes with the channel.
+    let _ = retry_on_intr(|| rustix::fs::fallocate(store, flags, offset, len));
+}
+
+pub(crate) fn writable(fd: BorrowedFd<'_>) -> bool {
+    ready(fd, Interest::Send, Patience::Never)
+}
+
 pub(crate) fn send_part(socket: &OwnedFd, bytes: &[IoSlice<'_>], handles: &[OwnedFd]) -> io::Result<usize> {
     let fds: Vec<BorrowedFd<'_>> = handles.iter().map(|handle| handle.as_fd()).collect();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_HANDLES))];
@@ -211,23 +365,26 @@ pub(crate) fn room(socket: BorrowedFd<'_>) -> usize {
 
 const SEALS: SealFlags = SealFlags::WRITE.union(SealFlags::SHRINK).union(SealFlags::GROW);
 
+fn memory_file(name: &str) -> Result<OwnedFd, Errno> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    match rustix::fs::memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
+        // Before Linux 6.3.
+        Err(Errno::INVAL) => rustix::fs::memfd_create(name, flags),
+        made => made,
+    }
+}
+
 pub(crate) fn enclose(bytes: &[u8]) -> Result<OwnedFd, NotEnclosed> {
     // Beyond RLIMIT_FSIZE the kernel sends a signal that kills; ask first.
     let limit = rustix::process::getrlimit(Resource::Fsize).current;
     if limit.is_some_and(|limit| bytes.len() as u64 > limit) {
         return Err(NotEnclosed::TooLarge(limit.map_or(0, |limit| limit as usize)));
     }
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let fd = match rustix::fs::memfd_create("multiprocess-message", flags | MemfdFlags::NOEXEC_SEAL) {
-        // Before Linux 6.3.
-        Err(Errno::INVAL) => rustix::fs::memfd_create("multiprocess-message", flags),
-        made => made,
-    };
     let failed = |error| match error {
         Errno::MFILE | Errno::NFILE => NotEnclosed::OutOfHandles,
         _ => NotEnclosed::OutOfMemory,
     };
-    let fd = fd.map_err(failed)?;
+    let fd = memory_file("multiprocess-message").map_err(failed)?;
     let mut rest = bytes;
     while !rest.is_empty() {
         match retry_on_intr(|| rustix::io::write(&fd, rest)).map_err(failed)? {
@@ -285,12 +442,7 @@ pub(crate) fn identity(fd: BorrowedFd<'_>) -> Option<Identity> {
 const TALLY_SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
 
 pub(crate) fn tally() -> io::Result<OwnedFd> {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let fd = match rustix::fs::memfd_create("multiprocess-tally", flags | MemfdFlags::NOEXEC_SEAL) {
-        // Before Linux 6.3.
-        Err(Errno::INVAL) => rustix::fs::memfd_create("multiprocess-tally", flags)?,
-        made => made?,
-    };
+    let fd = memory_file("multiprocess-tally")?;
     retry_on_intr(|| rustix::fs::ftruncate(&fd, TALLY_LEN as u64))?;
     // Or touching it could be a SIGBUS, if there is no memory.
     let all = FallocateFlags::empty();

@@ -6,6 +6,11 @@
 //! | `is_socket(fd)` | whether it is one of those | `getsockopt(SO_DOMAIN, SO_TYPE)` |
 //! | `send(fd, bytes, handles, wait)` | one datagram with its handles, whole or not at all; no SIGPIPE; sleeps for room if `wait` | `send`, `sendmsg` |
 //! | `receive(fd, into, handles, wait)` | one datagram with its handles, closed by exec; says what was cut off or lost; sleeps for one if `wait` | `recvmsg` |
+//! | `pipe()`, `is_pipe(fd, writes)` | a pipe's two ends, that keep the boundaries of packets and never block; whether it is one | `pipe2(O_DIRECT)` |
+//! | `write_packet(fd, bytes)`, `read_packet` | one packet, whole or not at all; no SIGPIPE; they never sleep | `pwritev2(RWF_NOSIGNAL)`, `read` |
+//! | `store()`, `is_store(fd)` | a file in memory that grows and never shrinks; whether it is one | `memfd_create` |
+//! | `put`, `get`, `free` | bytes into it, out of it; their memory given back | `pwrite`, `pread`, `fallocate(PUNCH_HOLE)` |
+//! | `writable(fd)` | whether a packet can be written now | `poll` |
 //! | `send_part(stream, bytes, handles)` | some bytes of a stream, and all handles with the first; never blocks (`WouldBlock`), no SIGPIPE | `sendmsg` |
 //! | `receive_part(stream, into, handles)` | some bytes of a stream and any handles that came with them; never blocks; 0 at the end | `recvmsg` |
 //! | `ready(fd, interest, patience)` | sleeps until something can be sent or received, the other end is gone, or patience is used up (false) | `ppoll` |
@@ -28,6 +33,9 @@
 mod os;
 
 pub(crate) use os::*;
+
+/// The longest packet of a pipe: what POSIX calls PIPE_BUF.
+pub(crate) const PACKET: usize = 4096;
 
 /// Words in a tally.
 pub(crate) const WORDS: usize = 8;

@@ -3,8 +3,8 @@
 
 use std::io::{self, IoSlice};
 
-use ipc_core::Patience;
 use ipc_core::handle::OsHandle;
+use ipc_core::{Patience, Unreadable};
 
 use super::{Arrived, Interest, NotEnclosed, NotReceived, NotSent};
 
@@ -66,6 +66,34 @@ impl Enclosed {
 }
 pub(crate) fn disclose(_fd: Borrowed<'_>, _len: u64) -> Result<Enclosed, &'static str> {
     Err("enclosures are not there on this system yet")
+}
+pub(crate) fn pipe() -> io::Result<(OsHandle, OsHandle)> {
+    unsupported()
+}
+pub(crate) fn is_pipe(_fd: Borrowed<'_>, _writes: bool) -> bool {
+    false
+}
+pub(crate) fn write_packet(_fd: Borrowed<'_>, _bytes: &[u8]) -> Result<(), NotSent> {
+    Err(NotSent::Gone)
+}
+pub(crate) fn read_packet(_fd: Borrowed<'_>, _into: &mut [u8]) -> Result<usize, NotReceived> {
+    Err(NotReceived::Gone)
+}
+pub(crate) fn store() -> io::Result<OsHandle> {
+    unsupported()
+}
+pub(crate) fn is_store(_fd: Borrowed<'_>) -> bool {
+    false
+}
+pub(crate) fn put(_store: Borrowed<'_>, _offset: u64, _bytes: &[u8]) -> Result<(), NotEnclosed> {
+    Err(NotEnclosed::OutOfMemory)
+}
+pub(crate) fn get(_store: Borrowed<'_>, _offset: u64, _len: u64) -> Result<Vec<u8>, Unreadable> {
+    Err(Unreadable::OutOfMemory)
+}
+pub(crate) fn free(_store: Borrowed<'_>, _offset: u64, _len: u64) {}
+pub(crate) fn writable(_fd: Borrowed<'_>) -> bool {
+    false
 }
 pub(crate) fn send_part(_: &OsHandle, _: &[IoSlice<'_>], _: &[OsHandle]) -> io::Result<usize> {
     unsupported()
