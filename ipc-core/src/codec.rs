@@ -180,13 +180,14 @@ pub fn encode_carrying<T: Serialize>(
         bytes.resize(begin + LEAST, 0);
     }
     let most = (bytes.len() - begin).min(limit);
-    let over = Over { room: bytes[begin..begin + most].iter_mut(), more: Vec::new(), most: limit - most };
+    let buffer = &mut bytes[begin..begin + most];
+    let over = Over { buffer, at: 0, more: Vec::new(), most: limit - most };
     let ((result, refused), handles) = handle::collect(|| {
         let result = postcard::serialize_with_flavor(message, over);
         (result, handle::not_collected())
     });
     match (result, refused) {
-        (Ok((more, left)), _) if more.is_empty() => Ok((begin + most - left, handles)),
+        (Ok((more, len)), _) if more.is_empty() => Ok((begin + len, handles)),
         (Ok((more, _)), _) => {
             bytes.truncate(begin + most);
             bytes.extend_from_slice(&more);

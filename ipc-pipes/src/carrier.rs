@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use ipc_core::handle::{self, NotCarried, OsHandle};
+use ipc_core::route::Failed;
 use ipc_core::{Patience, RecvTimeoutError, Unsendable};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use crate::packets::Packets;
-use crate::socket::{Failed, Socket};
+use crate::socket::Socket;
 use crate::sys::{self, Arrived, Borrowed};
 use crate::tally::{Side, Tally};
 

@@ -26,14 +26,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ipc_core::error::{DisconnectCause, RecvTimeoutError, SendManyError, SendTimeoutError};
-use ipc_core::route::{Borrow, End, Receive, Transmit};
+use ipc_core::route::{Borrow, End, Failed, Receive, Transmit};
 use ipc_core::{Patience, Route, Unreadable, codec, handle};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use crate::carrier::{Came, Carrier};
 use crate::message::{self, HEADER, Kind, Scratch};
-use crate::socket::{Failed, Socket};
+use crate::socket::Socket;
 use crate::sys;
 use crate::tally::{Side, Tally};
 
@@ -382,16 +382,13 @@ pub(crate) fn split<A, B>(carrier: Carrier) -> (Tx<A>, Rx<B>) {
 }
 
 impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T> {
+    #[inline]
+    fn send_copy(&self, message: &T, patience: Patience) -> Option<Result<(), Failed>> {
+        Some(self.send_one(message, patience))
+    }
+
     fn send(&self, message: T, patience: Patience) -> Result<(), SendTimeoutError<T>> {
-        match message::send_one(&self.line.carrier, &message, patience) {
-            Ok(()) => {
-                if let Some(tally) = &self.line.tally {
-                    tally.sent(1);
-                }
-                Ok(())
-            }
-            Err(failed) => Err(failed.with(message)),
-        }
+        self.send_one(&message, patience).map_err(|failed| failed.with(message))
     }
 
     fn send_many<I: Iterator<Item = T>>(&self, mut messages: I) -> Result<usize, SendManyError<T>> {
@@ -420,6 +417,14 @@ impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T> {
 }
 
 impl<T: Serialize> Tx<T> {
+    fn send_one(&self, message: &T, patience: Patience) -> Result<(), Failed> {
+        message::send_one(&self.line.carrier, message, patience)?;
+        if let Some(tally) = &self.line.tally {
+            tally.sent(1);
+        }
+        Ok(())
+    }
+
     /// Sends some of the first messages of a batch, at least one; returns how many.
     fn send_some(&self, batch: &VecDeque<T>) -> Result<usize, Failed> {
         let carrier = &*self.line.carrier;
@@ -440,10 +445,7 @@ impl<T: Serialize> Tx<T> {
             }
         }
         let Some(first) = batch.front() else { return Ok(0) };
-        message::send_one(carrier, first, Patience::Forever)?;
-        if let Some(tally) = &self.line.tally {
-            tally.sent(1);
-        }
+        self.send_one(first, Patience::Forever)?;
         Ok(1)
     }
 }

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 use ipc_core::handle::OsHandle;
+use ipc_core::route::Failed;
 use ipc_core::{
     Patience, RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
     Unreadable,
@@ -16,7 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::carrier::{Came, Carrier};
 use crate::channel::{self, Receiver, Sender};
 use crate::message::{self, HEADER, Kind, Scratch};
-use crate::socket::{Failed, Socket};
+use crate::socket::Socket;
 use crate::sys::{self, Interest};
 use crate::tally::Side;
 

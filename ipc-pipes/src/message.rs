@@ -37,6 +37,7 @@ use std::cell::Cell;
 
 use ipc_core::codec;
 use ipc_core::handle::{MAX_HANDLES, NotCarried, OsHandle};
+use ipc_core::route::Failed;
 use ipc_core::{Patience, RecvTimeoutError, Unreadable, Unsendable};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -44,7 +45,7 @@ use serde::de::DeserializeOwned;
 use crate::carrier::Carrier;
 use crate::killpoint::kp;
 use crate::packets::Packets;
-use crate::socket::{Failed, Socket};
+use crate::socket::Socket;
 use crate::sys::{self, Arrived, Enclosed, NotEnclosed};
 
 const MAGIC: [u8; 2] = *b"mp";

@@ -21,10 +21,10 @@
 use std::sync::Arc;
 
 use ipc_core::handle::{self, NotCarried, OsHandle};
+use ipc_core::route::Failed;
 use ipc_core::{Patience, RecvTimeoutError, Unreadable, Unsendable};
 
 use crate::killpoint::kp;
-use crate::socket::Failed;
 use crate::sys::{self, Borrowed, Interest, NotEnclosed, NotReceived, NotSent};
 use crate::tally::Tally;
 

@@ -11,7 +11,8 @@
 use std::time::Duration;
 
 use ipc_core::handle::{self, NotCarried, OsHandle};
-use ipc_core::{Patience, RecvTimeoutError, SendTimeoutError, Unreadable, Unsendable};
+use ipc_core::route::Failed;
+use ipc_core::{Patience, RecvTimeoutError, Unreadable, Unsendable};
 
 use crate::killpoint::kp;
 use crate::sys::{self, Arrived, Borrowed, Interest, NotReceived, NotSent};
@@ -20,25 +21,6 @@ use crate::sys::{self, Arrived, Borrowed, Interest, NotReceived, NotSent};
 pub(crate) struct Socket {
     fd: OsHandle,
     fork: sys::ForkCheck,
-}
-
-/// Why something was not sent.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Failed {
-    Timeout,
-    Disconnected,
-    Unsendable(Unsendable),
-}
-
-impl Failed {
-    /// With the message that failed.
-    pub(crate) fn with<T>(self, message: T) -> SendTimeoutError<T> {
-        match self {
-            Failed::Timeout => SendTimeoutError::Timeout(message),
-            Failed::Disconnected => SendTimeoutError::Disconnected(message),
-            Failed::Unsendable(cause) => SendTimeoutError::Unsendable(message, cause),
-        }
-    }
 }
 
 impl Socket {
