@@ -42,17 +42,12 @@ fn told(bytes: &[u8], fds: &[OwnedFd]) -> Unreadable {
     told
 }
 
-/// A connection's end of another type: it travels as that.
+/// A connection's end of another type: it travels as its kind, 0 for a socket, and a handle.
 fn adopt<A, B>(socket: OwnedFd) -> Duplex<A, B> {
-    let (bytes, handles) = ipc_core::handle::collect(|| {
-        let mut bytes = Vec::new();
-        let handle = Handle::from(socket);
-        let end = ipc_core::codec::encode_carrying(&handle, &mut bytes, 0, 100).unwrap();
-        (bytes, end)
-    })
-    .0;
-    let (end, handles) = handles;
-    ipc_core::codec::decode_carrying(&bytes[..end], handles).unwrap()
+    let mut bytes = Vec::new();
+    let end = (0u8, Handle::from(socket));
+    let (len, handles) = ipc_core::codec::encode_carrying(&end, &mut bytes, 0, 100).unwrap();
+    ipc_core::codec::decode_carrying(&bytes[..len], handles).unwrap()
 }
 
 // faults 79
