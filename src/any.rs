@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::io;
+use std::marker::PhantomData;
 use std::ops::Deref;
 
 use ipc_core::Patience;
 use ipc_core::error::{DisconnectCause, RecvTimeoutError, SendManyError, SendTimeoutError};
 use ipc_core::handle;
 use ipc_core::route::{Borrow, End, Failed, Receive, Transmit};
-use serde::de::{self, DeserializeOwned, Deserializer};
+use serde::de::{self, DeserializeOwned, Deserializer, SeqAccess, Visitor};
 use serde::ser::{self, Serializer};
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,8 @@ use crate::{Receiver, Sender};
 pub enum Route {
     /// Through shared memory, between any processes.
     Shm,
+    /// Through sockets, between any processes; handles travel in messages.
+    Pipe,
     /// Between the threads of one process.
     Thread,
 }
@@ -39,14 +42,34 @@ impl Route {
     ///
     /// # Errors
     ///
-    /// As [`shm::bounded`](crate::shm::bounded) and [`thread::bounded`](crate::thread::bounded).
+    /// As [`shm::bounded`](crate::shm::bounded) and [`thread::bounded`](crate::thread::bounded);
+    /// `InvalidInput` for [`Route::Pipe`], where the kernel keeps no count and a sender would not wait
+    /// where it should: see [`channel`](Route::channel).
     pub fn bounded<T: Serialize + DeserializeOwned>(
         self,
         capacity: usize,
     ) -> io::Result<(Sender<T>, Receiver<T>)> {
         match self {
             Route::Shm => crate::shm::bounded(capacity),
+            Route::Pipe => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a channel on the route pipe has no capacity that one can choose; make it with `Route::channel`",
+            )),
             Route::Thread => crate::thread::bounded(capacity),
+        }
+    }
+
+    /// Makes a channel on this route with what room the route gives it: 1024 messages in shared memory, the
+    /// kernel's buffer (some hundred small messages) on the route pipe, and all memory between threads.
+    ///
+    /// # Errors
+    ///
+    /// As [`shm::bounded`](crate::shm::bounded) and [`pipe::channel`](crate::pipe::channel).
+    pub fn channel<T: Serialize + DeserializeOwned>(self) -> io::Result<(Sender<T>, Receiver<T>)> {
+        match self {
+            Route::Shm => crate::shm::bounded(1024),
+            Route::Pipe => crate::pipe::channel(),
+            Route::Thread => crate::thread::unbounded(),
         }
     }
 }
@@ -55,6 +78,7 @@ impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Route::Shm => "shm",
+            Route::Pipe => "pipe",
             Route::Thread => "thread",
         })
     }
@@ -66,6 +90,7 @@ impl std::str::FromStr for Route {
     fn from_str(name: &str) -> Result<Route, UnknownRoute> {
         match name {
             "shm" => Ok(Route::Shm),
+            "pipe" => Ok(Route::Pipe),
             "thread" => Ok(Route::Thread),
             _ => Err(UnknownRoute(name.to_owned())),
         }
@@ -78,7 +103,7 @@ pub struct UnknownRoute(String);
 
 impl fmt::Display for UnknownRoute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no route is called {:?}: there are shm and thread", self.0)
+        write!(f, "no route is called {:?}: there are shm, pipe and thread", self.0)
     }
 }
 
@@ -93,6 +118,8 @@ pub struct Any;
 pub enum AnyTx<T> {
     /// Through shared memory.
     Shm(ipc_shm::Tx<T, ipc_shm::Typed>),
+    /// Through a socket.
+    Pipe(ipc_pipes::Tx<T>),
     /// Between threads.
     Thread(ThreadTx<T>),
 }
@@ -102,6 +129,8 @@ pub enum AnyTx<T> {
 pub enum AnyRx<T> {
     /// Through shared memory.
     Shm(ipc_shm::Rx<T, ipc_shm::Typed>),
+    /// Through a socket.
+    Pipe(ipc_pipes::Rx<T>),
     /// Between threads.
     Thread(ThreadRx<T>),
 }
@@ -117,6 +146,7 @@ macro_rules! end {
             fn clone(&self) -> Self {
                 match self {
                     $End::Shm(end) => $End::Shm(end.clone()),
+                    $End::Pipe(end) => $End::Pipe(end.clone()),
                     $End::Thread(end) => $End::Thread(end.clone()),
                 }
             }
@@ -126,6 +156,7 @@ macro_rules! end {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 match self {
                     $End::Shm(end) => end.fmt(f),
+                    $End::Pipe(end) => end.fmt(f),
                     $End::Thread(end) => end.fmt(f),
                 }
             }
@@ -138,30 +169,35 @@ macro_rules! end {
             fn len(&self) -> usize {
                 match self {
                     $End::Shm(end) => end.len(),
+                    $End::Pipe(end) => end.len(),
                     $End::Thread(end) => end.len(),
                 }
             }
             fn capacity(&self) -> Option<usize> {
                 match self {
                     $End::Shm(end) => end.capacity(),
+                    $End::Pipe(end) => end.capacity(),
                     $End::Thread(end) => end.capacity(),
                 }
             }
             fn is_empty(&self) -> bool {
                 match self {
                     $End::Shm(end) => end.is_empty(),
+                    $End::Pipe(end) => end.is_empty(),
                     $End::Thread(end) => end.is_empty(),
                 }
             }
             fn is_full(&self) -> bool {
                 match self {
                     $End::Shm(end) => end.is_full(),
+                    $End::Pipe(end) => end.is_full(),
                     $End::Thread(end) => end.is_full(),
                 }
             }
             fn same_channel(&self, other: &Self) -> bool {
                 match (self, other) {
                     ($End::Shm(end), $End::Shm(other)) => end.same_channel(other),
+                    ($End::Pipe(end), $End::Pipe(other)) => end.same_channel(other),
                     ($End::Thread(end), $End::Thread(other)) => end.same_channel(other),
                     _ => false,
                 }
@@ -169,24 +205,28 @@ macro_rules! end {
             fn is_disconnected(&self) -> bool {
                 match self {
                     $End::Shm(end) => end.is_disconnected(),
+                    $End::Pipe(end) => end.is_disconnected(),
                     $End::Thread(end) => end.is_disconnected(),
                 }
             }
             fn disconnect_cause(&self) -> Option<DisconnectCause> {
                 match self {
                     $End::Shm(end) => end.disconnect_cause(),
+                    $End::Pipe(end) => end.disconnect_cause(),
                     $End::Thread(end) => end.disconnect_cause(),
                 }
             }
             fn sender_count(&self) -> usize {
                 match self {
                     $End::Shm(end) => end.sender_count(),
+                    $End::Pipe(end) => end.sender_count(),
                     $End::Thread(end) => end.sender_count(),
                 }
             }
             fn receiver_count(&self) -> usize {
                 match self {
                     $End::Shm(end) => end.receiver_count(),
+                    $End::Pipe(end) => end.receiver_count(),
                     $End::Thread(end) => end.receiver_count(),
                 }
             }
@@ -196,6 +236,7 @@ macro_rules! end {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 match self {
                     $End::Shm(end) => (SHM, end).serialize(serializer),
+                    $End::Pipe(end) => (PIPE, end).serialize(serializer),
                     $End::Thread(_) => Err(ser::Error::custom(handle::because(STAYS))),
                 }
             }
@@ -203,27 +244,45 @@ macro_rules! end {
 
         impl<'de, T> Deserialize<'de> for $End<T> {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let (route, end): (u8, _) = Deserialize::deserialize(deserializer)?;
-                if route != SHM {
-                    return Err(de::Error::custom(handle::because("a channel end of an unknown route")));
+                deserializer.deserialize_tuple(2, Tagged(PhantomData::<Self>))
+            }
+        }
+
+        impl<'de, T> Visitor<'de> for Tagged<$End<T>> {
+            type Value = $End<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the end of a channel")
+            }
+
+            fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<$End<T>, S::Error> {
+                let short = || de::Error::custom(handle::because("half the end of a channel"));
+                match seq.next_element()?.ok_or_else(short)? {
+                    SHM => Ok($End::Shm(seq.next_element()?.ok_or_else(short)?)),
+                    PIPE => Ok($End::Pipe(seq.next_element()?.ok_or_else(short)?)),
+                    _ => Err(de::Error::custom(handle::because("a channel end of an unknown route"))),
                 }
-                Ok($End::Shm(end))
             }
         }
     };
 }
 
+/// Reads the end of a route that is named first.
+struct Tagged<E>(PhantomData<E>);
+
 end!(AnyTx);
 end!(AnyRx);
 
-/// The shared-memory route, in an encoded end.
+/// The routes, in an encoded end.
 const SHM: u8 = 1;
+const PIPE: u8 = 2;
 
 impl<T: Serialize + DeserializeOwned> Transmit<T> for AnyTx<T> {
     #[inline]
     fn send_copy(&self, message: &T, patience: Patience) -> Option<Result<(), Failed>> {
         match self {
             AnyTx::Shm(tx) => tx.send_copy(message, patience),
+            AnyTx::Pipe(tx) => tx.send_copy(message, patience),
             AnyTx::Thread(tx) => tx.send_copy(message, patience),
         }
     }
@@ -232,6 +291,7 @@ impl<T: Serialize + DeserializeOwned> Transmit<T> for AnyTx<T> {
     fn send(&self, message: T, patience: Patience) -> Result<(), SendTimeoutError<T>> {
         match self {
             AnyTx::Shm(tx) => tx.send(message, patience),
+            AnyTx::Pipe(tx) => tx.send(message, patience),
             AnyTx::Thread(tx) => tx.send(message, patience),
         }
     }
@@ -239,6 +299,7 @@ impl<T: Serialize + DeserializeOwned> Transmit<T> for AnyTx<T> {
     fn send_many<I: Iterator<Item = T>>(&self, messages: I) -> Result<usize, SendManyError<T>> {
         match self {
             AnyTx::Shm(tx) => tx.send_many(messages),
+            AnyTx::Pipe(tx) => tx.send_many(messages),
             AnyTx::Thread(tx) => tx.send_many(messages),
         }
     }
@@ -249,6 +310,7 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for AnyRx<T> {
     fn recv_now(&self) -> Option<T> {
         match self {
             AnyRx::Shm(rx) => rx.recv_now(),
+            AnyRx::Pipe(rx) => rx.recv_now(),
             AnyRx::Thread(rx) => rx.recv_now(),
         }
     }
@@ -257,6 +319,7 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for AnyRx<T> {
     fn recv(&self, patience: Patience) -> Result<T, RecvTimeoutError> {
         match self {
             AnyRx::Shm(rx) => rx.recv(patience),
+            AnyRx::Pipe(rx) => rx.recv(patience),
             AnyRx::Thread(rx) => rx.recv(patience),
         }
     }
@@ -269,6 +332,7 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for AnyRx<T> {
     ) -> Result<usize, RecvTimeoutError> {
         match self {
             AnyRx::Shm(rx) => rx.recv_many(messages, max, patience),
+            AnyRx::Pipe(rx) => rx.recv_many(messages, max, patience),
             AnyRx::Thread(rx) => rx.recv_many(messages, max, patience),
         }
     }
@@ -276,14 +340,15 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for AnyRx<T> {
 
 /// A message that is lent; dropping it acknowledges the message.
 ///
-/// If this process is killed while it holds the guard, a message of a channel between processes is
-/// delivered again, to another receiver.
+/// If this process is killed while it holds the guard, a message of a channel through shared memory is
+/// delivered again, to another receiver. On the route pipe it was acknowledged when it was received: it is
+/// gone with this process.
 pub struct Ref<'a, T>(Lent<'a, T>);
 
 enum Lent<'a, T> {
     Shm(ipc_shm::Ref<'a, T>),
-    // Threads die together: there is nobody left to deliver it to.
-    Thread(T),
+    // Threads die together, and nobody keeps what was taken out of a socket: it is delivered once.
+    Ours(T),
 }
 
 impl<T> Ref<'_, T> {
@@ -293,7 +358,7 @@ impl<T> Ref<'_, T> {
     pub fn deliveries(&self) -> u64 {
         match &self.0 {
             Lent::Shm(lent) => lent.deliveries(),
-            Lent::Thread(_) => 1,
+            Lent::Ours(_) => 1,
         }
     }
 
@@ -302,7 +367,7 @@ impl<T> Ref<'_, T> {
     pub fn into_inner(self) -> T {
         match self.0 {
             Lent::Shm(lent) => lent.into_inner(),
-            Lent::Thread(message) => message,
+            Lent::Ours(message) => message,
         }
     }
 }
@@ -313,7 +378,7 @@ impl<T> Deref for Ref<'_, T> {
     fn deref(&self) -> &T {
         match &self.0 {
             Lent::Shm(lent) => lent,
-            Lent::Thread(message) => message,
+            Lent::Ours(message) => message,
         }
     }
 }
@@ -333,7 +398,8 @@ impl<T: Serialize + DeserializeOwned> Borrow<T> for AnyRx<T> {
     fn recv_ref(&self, patience: Patience) -> Result<Ref<'_, T>, RecvTimeoutError> {
         match self {
             AnyRx::Shm(rx) => rx.recv_ref(patience).map(|lent| Ref(Lent::Shm(lent))),
-            AnyRx::Thread(rx) => rx.recv(patience).map(|message| Ref(Lent::Thread(message))),
+            AnyRx::Pipe(rx) => rx.recv(patience).map(|message| Ref(Lent::Ours(message))),
+            AnyRx::Thread(rx) => rx.recv(patience).map(|message| Ref(Lent::Ours(message))),
         }
     }
 }

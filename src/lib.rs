@@ -23,7 +23,8 @@
 //!
 //! - [`Sender`] and [`Receiver`]: one pair of types, whatever the route, with crossbeam-channel's methods.
 //! - [`bounded`]: through shared memory, the default route; [`shm`] has it and the statically typed channels,
-//!   [`thread`] the same between threads, [`Route`] the choice at run time.
+//!   [`pipe`] the same through sockets, [`thread`] between threads, [`Route`] the choice at run time.
+//! - [`pipe::Handle`]: files, sockets and ends of channels in messages; [`pipe::duplex`]: both directions at once.
 //! - [`init`], [`spawn`], [`JoinHandle`], [`process`]: processes as easily as threads.
 //! - Errors are crossbeam's, with one more answer on each side: [`Unsendable`] and [`Unreadable`].
 //!
@@ -36,6 +37,7 @@
 #![deny(unsafe_code)]
 
 mod any;
+pub mod pipe;
 pub mod process;
 pub mod shm;
 pub mod thread;

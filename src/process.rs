@@ -24,7 +24,6 @@ mod error;
 mod join;
 mod protocol;
 mod running;
-mod socket;
 mod sys;
 
 use std::io;

@@ -17,6 +17,8 @@ mod blocking;
 mod disconnect;
 #[path = "conformance/errors.rs"]
 mod errors;
+#[path = "conformance/full.rs"]
+mod full;
 #[path = "conformance/iterators.rs"]
 mod iterators;
 #[path = "conformance/lending.rs"]
@@ -42,50 +44,46 @@ macro_rules! truths {
 }
 
 macro_rules! suite {
-    ($($route:ident = $Route:ty;)*) => {
-        $(mod $route {
+    ($($bound:ident { $($route:ident = $Route:ty;)* })*) => {
+        $($(mod $route {
             #[allow(unused_imports, reason = "not every route names a message type of its own")]
-            use crate::routes::{Large, Pod, Shm, Thread, Typed};
+            use crate::routes::{Anonymous, Huge, Large, Local, Pipe, Pod, Shm, Thread, Typed};
 
             type Route = $Route;
 
             truths! {
                 basics:
                     smoke
-                    capacity_is_exact
-                    len_tracks_what_is_inside
-                    a_full_channel_gives_the_message_back
                     an_empty_channel_says_so
-                    laps_do_not_matter
                     same_channel_means_that
                     counts_follow_clones_and_drops
                     ends_say_what_they_are
                     ends_go_to_other_threads;
                 blocking:
                     recv_waits_for_a_message
-                    send_waits_for_room
                     recv_times_out_in_time
-                    send_times_out_in_time
-                    no_time_at_all_is_enough_for_what_is_there
-                    deadlines_in_the_past_have_passed
-                    endless_timeouts_wait_for_what_comes
                     many_short_timeouts_lose_nothing;
                 disconnect:
                     receivers_drain_first
                     senders_get_their_message_back
-                    a_blocked_sender_gets_its_message_back
                     blocked_receivers_wake
-                    every_blocked_sender_wakes
                     the_last_of_several_counts
                     neither_side_left_is_no_harm
                     it_is_told_which_side_and_why;
+                full:
+                    what_was_sent_is_inside
+                    a_full_channel_gives_the_message_back
+                    send_waits_for_room
+                    send_times_out_in_time
+                    a_full_channel_has_no_time_at_all
+                    blocked_senders_get_their_messages_back
+                    a_blocked_batch_comes_back;
                 iterators:
                     iter_ends_with_the_senders
                     a_borrowed_receiver_iterates
                     an_owned_receiver_iterates
                     try_iter_takes_what_is_there
-                    drain_takes_what_is_there_and_no_more
-                    a_drain_that_is_dropped_ends;
+                    drain_takes_what_is_there_and_no_more;
                 batches:
                     send_many_keeps_order_through_a_small_channel
                     send_many_of_nothing_is_nothing
@@ -93,8 +91,7 @@ macro_rules! suite {
                     recv_many_of_nothing_waits_for_nothing
                     try_recv_many_never_waits
                     recv_many_appends
-                    unsent_messages_come_back
-                    a_blocked_batch_comes_back;
+                    unsent_messages_come_back;
                 many:
                     one_to_one_in_order
                     many_to_one_each_once
@@ -114,16 +111,70 @@ macro_rules! suite {
                     lending_waits_and_times_out
                     a_lent_message_does_not_keep_the_channel_open;
             }
-        })*
+            $bound!();
+        })*)*
+    };
+}
+
+/// What more is true of a channel with a capacity.
+macro_rules! with_a_capacity {
+    () => {
+        mod capacity {
+            type Route = super::Route;
+
+            truths! {
+                basics:
+                    capacity_is_exact
+                    len_tracks_what_is_inside
+                    a_full_channel_gives_the_message_back
+                    laps_do_not_matter;
+                blocking:
+                    send_waits_for_room
+                    send_times_out_in_time
+                    no_time_at_all_is_enough_for_what_is_there
+                    deadlines_in_the_past_have_passed
+                    endless_timeouts_wait_for_what_comes;
+                disconnect:
+                    a_blocked_sender_gets_its_message_back
+                    every_blocked_sender_wakes;
+                iterators:
+                    a_drain_that_is_dropped_ends;
+                batches:
+                    a_blocked_batch_comes_back;
+            }
+        }
+    };
+}
+
+/// What more is true of a channel that the kernel's buffer bounds.
+macro_rules! with_a_buffer {
+    () => {
+        mod buffer {
+            type Route = super::Route;
+
+            truths! {
+                full:
+                    there_is_no_capacity;
+            }
+        }
     };
 }
 
 suite! {
-    thread = Thread<u64>;
-    shm = Shm<u64>;
-    shm_large = Shm<Large>;
-    typed = Typed<u64>;
-    pod = Pod<u64>;
-    pod_lines = Pod<[u64; 24]>;
-    pod_large = Pod<[u64; 300]>;
+    with_a_capacity {
+        thread = Thread<u64>;
+        shm = Shm<u64>;
+        shm_large = Shm<Large>;
+        typed = Typed<u64>;
+        pod = Pod<u64>;
+        pod_lines = Pod<[u64; 24]>;
+        pod_large = Pod<[u64; 300]>;
+    }
+    with_a_buffer {
+        pipe = Pipe<u64>;
+        pipe_large = Pipe<Huge>;
+        local = Local<u64>;
+        anonymous = Anonymous<u64>;
+        anonymous_large = Anonymous<Huge>;
+    }
 }

@@ -121,6 +121,47 @@ impl<M: Message + ipc_shm::pod::Plain> Flow for Batches<M> {
     }
 }
 
+/// Messages of any serde type over sockets or pipes, in batches of 32.
+pub struct Packs<W>(PhantomData<W>);
+
+impl<W, M> Flow for Packs<W>
+where
+    M: Message + serde::Serialize + serde::de::DeserializeOwned,
+    W: Wire<Message = M, Tx = ipc_pipes::Sender<M>, Rx = ipc_pipes::Receiver<M>>,
+{
+    type Tx = W::Tx;
+    type Rx = W::Rx;
+
+    fn channel() -> (W::Tx, W::Rx) {
+        W::channel()
+    }
+    fn source(tx: W::Tx) -> impl FnMut(Range<u64>) {
+        move |mut ids| {
+            while !ids.is_empty() {
+                tx.send_many(ids.by_ref().take(BATCH).map(M::new)).expect("receivers stay");
+            }
+        }
+    }
+    fn sink(rx: W::Rx) -> impl FnMut(Share) -> Seen {
+        let mut batch = Vec::with_capacity(BATCH);
+        move |share| {
+            let mut seen = Seen { next: share.first, ..Seen::default() };
+            while seen.count < share.count {
+                batch.clear();
+                rx.recv_many(&mut batch, BATCH.min((share.count - seen.count) as usize))
+                    .expect("senders stay");
+                for message in black_box(&batch) {
+                    seen.number(message.id());
+                    if share.prove {
+                        seen.damaged += u64::from(!message.intact());
+                    }
+                }
+            }
+            seen
+        }
+    }
+}
+
 /// 64 KiB, written where they lie and read where they lie. Every word is written and read.
 pub struct Lent<const ROOM: usize>;
 

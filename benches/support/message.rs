@@ -84,3 +84,41 @@ pub fn read(words: &[u64]) -> Option<u64> {
     let id = words[0];
     (sum == id.wrapping_mul(WORDS as u64).wrapping_add(steps)).then_some(id)
 }
+
+/// A number, and so many bytes, as programs send them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Blob<const N: usize> {
+    id: u64,
+    bytes: Vec<u8>,
+}
+
+impl<const N: usize> Message for Blob<N> {
+    fn new(id: u64) -> Self {
+        Blob { id, bytes: vec![id as u8; N] }
+    }
+    fn id(&self) -> u64 {
+        self.id
+    }
+    fn intact(&self) -> bool {
+        *self == Self::new(self.id)
+    }
+}
+
+/// A number, and a text of so many bytes, which is encoded as it lies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Text<const N: usize> {
+    id: u64,
+    text: String,
+}
+
+impl<const N: usize> Message for Text<N> {
+    fn new(id: u64) -> Self {
+        Text { id, text: ["a", "b", "c"][id as usize % 3].repeat(N) }
+    }
+    fn id(&self) -> u64 {
+        self.id
+    }
+    fn intact(&self) -> bool {
+        *self == Self::new(self.id)
+    }
+}

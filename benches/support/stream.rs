@@ -67,6 +67,11 @@ impl Stream {
         self.go(PROOF, true);
     }
 
+    /// As [`prove`](Stream::prove), with so many messages.
+    pub fn prove_with(&mut self, messages: u64) {
+        self.go(messages, true);
+    }
+
     /// How long `count` messages take, a multiple of the number of peers. Their number, the sum of their
     /// numbers and, with one sender and one receiver, their order are looked at here too.
     pub fn time(&mut self, count: u64) -> Duration {

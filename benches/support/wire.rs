@@ -1,9 +1,13 @@
 //! Channels, each as its own users would use it: a closure that sends, a closure that receives.
 
 use std::marker::PhantomData;
+use std::os::fd::OwnedFd;
 use std::thread;
 
 use ipc_channel::ipc::{self, IpcOneShotServer, IpcReceiver, IpcSender};
+use ipc_pipes::Handle;
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use rustix::pipe::PipeFlags;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +85,47 @@ ours!(
     Erased, multiprocess::Sender<M>, multiprocess::Receiver<M>, multiprocess::bounded, Serialize + DeserializeOwned
 );
 
+/// Channels that have no capacity to choose.
+macro_rules! unbounded {
+    ($(#[$doc:meta])* $Wire:ident, $Tx:ty, $Rx:ty, $make:expr) => {
+        $(#[$doc])*
+        pub struct $Wire<M>(PhantomData<M>);
+
+        impl<M: Message + Serialize + DeserializeOwned> Wire for $Wire<M> {
+            type Message = M;
+            type Tx = $Tx;
+            type Rx = $Rx;
+
+            fn channel() -> (Self::Tx, Self::Rx) {
+                $make().expect("a channel")
+            }
+            fn sender(tx: Self::Tx) -> impl FnMut(M) {
+                move |message| {
+                    if let Err(error) = tx.send(message) {
+                        panic!("{error}")
+                    }
+                }
+            }
+            fn receiver(rx: Self::Rx) -> impl FnMut() -> M {
+                move || rx.recv().expect("senders stay")
+            }
+        }
+    };
+}
+
+unbounded!(
+    /// Any serde type over a pair of sockets.
+    Local, ipc_pipes::Sender<M>, ipc_pipes::Receiver<M>, ipc_pipes::channel
+);
+unbounded!(
+    /// Any serde type over an anonymous pipe.
+    Anonymous, ipc_pipes::Sender<M>, ipc_pipes::Receiver<M>, ipc_pipes::pipe::channel
+);
+unbounded!(
+    /// The facade over a pair of sockets.
+    ErasedPipe, multiprocess::Sender<M>, multiprocess::Receiver<M>, multiprocess::pipe::channel
+);
+
 /// Servo's ipc-channel between processes. It has no bound; the socket's buffer bounds it.
 pub struct IpcChannel<M>(PhantomData<M>);
 
@@ -126,3 +171,81 @@ impl OnLoan {
         from_parent.recv().expect("the parent answers")
     }
 }
+
+/// A descriptor on its way to a child.
+#[derive(Serialize, Deserialize)]
+pub struct End(Handle);
+
+impl Clone for End {
+    fn clone(&self) -> Self {
+        End(self.0.get().try_clone().expect("a descriptor").into())
+    }
+}
+
+fn ends((rx, tx): (OwnedFd, OwnedFd)) -> (End, End) {
+    (End(tx.into()), End(rx.into()))
+}
+
+/// The bytes of a message of words.
+fn bytes_of<const N: usize>(words: &[u64; N], into: &mut [u8]) {
+    for (word, bytes) in words.iter().zip(into.chunks_exact_mut(8)) {
+        bytes.copy_from_slice(&word.to_ne_bytes());
+    }
+}
+
+fn words_of<const N: usize>(bytes: &[u8]) -> [u64; N] {
+    std::array::from_fn(|k| u64::from_ne_bytes(bytes[k * 8..k * 8 + 8].try_into().expect("eight")))
+}
+
+macro_rules! bare {
+    ($(#[$doc:meta])* $Wire:ident, $pair:expr, $send:expr, $recv:expr) => {
+        $(#[$doc])*
+        pub struct $Wire<const N: usize>;
+
+        impl<const N: usize> Wire for $Wire<N> {
+            type Message = [u64; N];
+            type Tx = End;
+            type Rx = End;
+
+            fn channel() -> (End, End) {
+                ends($pair.expect("a pair"))
+            }
+            fn sender(tx: End) -> impl FnMut([u64; N]) {
+                let mut bytes = vec![0; N * 8];
+                move |message| {
+                    bytes_of(&message, &mut bytes);
+                    $send(tx.0.get(), &bytes).expect("receivers stay");
+                }
+            }
+            fn receiver(rx: End) -> impl FnMut() -> [u64; N] {
+                let mut bytes = vec![0; N * 8];
+                move || {
+                    $recv(rx.0.get(), &mut bytes).expect("senders stay");
+                    words_of(&bytes)
+                }
+            }
+        }
+    };
+}
+
+bare!(
+    /// `send` and `recv`, as C would call them.
+    BareSocket,
+    rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None),
+    |fd, bytes: &[u8]| rustix::net::send(fd, bytes, SendFlags::NOSIGNAL),
+    |fd, bytes: &mut Vec<u8>| rustix::net::recv(fd, &mut bytes[..], RecvFlags::empty()).map(|got| got.0)
+);
+bare!(
+    /// `write` and `read` on a pipe that keeps the boundaries of packets.
+    BarePackets,
+    rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::DIRECT),
+    rustix::io::write,
+    |fd, bytes: &mut Vec<u8>| rustix::io::read(fd, &mut bytes[..])
+);
+bare!(
+    /// `write` and `read` on a pipe that keeps none, with one reader, who knows how long all messages are.
+    BarePipe,
+    rustix::pipe::pipe_with(PipeFlags::CLOEXEC),
+    rustix::io::write,
+    |fd, bytes: &mut Vec<u8>| rustix::io::read(fd, &mut bytes[..])
+);

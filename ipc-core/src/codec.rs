@@ -164,6 +164,41 @@ pub fn encode<T: Serialize>(message: &T, bytes: &mut Vec<u8>, limit: usize) -> R
     }
 }
 
+/// As [`encode`] for a route that carries handles, behind the first `begin` bytes, which are kept. Returns
+/// where the message ends, and the handles in it.
+///
+/// # Errors
+///
+/// As [`encode`]; [`Unsendable::Handles`] if there are more than [`handle::MAX_HANDLES`].
+pub fn encode_carrying<T: Serialize>(
+    message: &T,
+    bytes: &mut Vec<u8>,
+    begin: usize,
+    limit: usize,
+) -> Result<(usize, Vec<handle::OsHandle>), Unsendable> {
+    if bytes.len() < begin + LEAST {
+        bytes.resize(begin + LEAST, 0);
+    }
+    let most = (bytes.len() - begin).min(limit);
+    let buffer = &mut bytes[begin..begin + most];
+    let over = Over { buffer, at: 0, more: Vec::new(), most: limit - most };
+    let ((result, refused), handles) = handle::collect(|| {
+        let result = postcard::serialize_with_flavor(message, over);
+        (result, handle::not_collected())
+    });
+    match (result, refused) {
+        (Ok((more, len)), _) if more.is_empty() => Ok((begin + len, handles)),
+        (Ok((more, _)), _) => {
+            bytes.truncate(begin + most);
+            bytes.extend_from_slice(&more);
+            Ok((bytes.len(), handles))
+        }
+        (Err(_), Some(cause)) => Err(Unsendable::Handles(cause)),
+        (Err(postcard::Error::SerializeBufferFull), None) => Err(Unsendable::TooLarge { limit }),
+        (Err(_), None) => Err(Unsendable::Encode(CodecError::Unsupported)),
+    }
+}
+
 /// Decodes a message from exactly these bytes.
 ///
 /// # Errors
@@ -172,14 +207,29 @@ pub fn encode<T: Serialize>(message: &T, bytes: &mut Vec<u8>, limit: usize) -> R
 /// is allocated for it.
 #[inline]
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
-    handle::refuse(|| {
-        let mut decoder = postcard::Deserializer::from_bytes(bytes);
-        match T::deserialize(&mut decoder) {
-            Ok(message) if decoder.finalize().is_ok_and(<[u8]>::is_empty) => Ok(message),
-            Ok(_) => Err(CodecError::Trailing),
-            Err(error) => Err(cause(&error)),
-        }
-    })
+    handle::refuse(|| decode_here(bytes))
+}
+
+/// As [`decode`], with the handles that came with the message; those that it does not take are closed.
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn decode_carrying<T: DeserializeOwned>(
+    bytes: &[u8],
+    handles: Vec<handle::OsHandle>,
+) -> Result<T, CodecError> {
+    if handles.is_empty() { decode(bytes) } else { handle::provide(handles, || decode_here(bytes)) }
+}
+
+#[inline]
+fn decode_here<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+    let mut decoder = postcard::Deserializer::from_bytes(bytes);
+    match T::deserialize(&mut decoder) {
+        Ok(message) if decoder.finalize().is_ok_and(<[u8]>::is_empty) => Ok(message),
+        Ok(_) => Err(CodecError::Trailing),
+        Err(error) => Err(cause(&error)),
+    }
 }
 
 #[cold]

@@ -55,6 +55,13 @@ impl Error for Unsendable {}
 pub enum Unreadable {
     /// It does not decode to the channel's type. The message is taken out of the channel.
     Decode(CodecError),
+    /// Handles of the message did not arrive, because this process may open no more. The message is taken
+    /// out of the channel, and what arrived of its handles is closed.
+    HandlesLost,
+    /// What arrived is no message of this crate, or not all of one. It is taken out of the channel.
+    Malformed(&'static str),
+    /// There is no memory for it.
+    OutOfMemory,
     /// This process was forked from the one that the endpoint belongs to; start processes with `spawn`.
     Forked,
     /// The shared memory of the channel holds what the protocol cannot have written there.
@@ -65,6 +72,11 @@ impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Unreadable::Decode(cause) => write!(f, "the message does not decode: {cause}"),
+            Unreadable::HandlesLost => {
+                f.write_str("handles of the message are lost; raise the limit on open files (RLIMIT_NOFILE)")
+            }
+            Unreadable::Malformed(what) => write!(f, "what arrived is no message: {what}"),
+            Unreadable::OutOfMemory => f.write_str("no memory left for the message"),
             Unreadable::Forked => FORKED.fmt(f),
             Unreadable::Corrupt(what) => write!(f, "the channel's shared memory is corrupt: {what}"),
         }

@@ -15,9 +15,16 @@
 //! | none | refused | refused |
 //!
 //! What nobody takes is closed when its scope ends, so a message that fails to decode leaks nothing.
+//!
+//! [`Handle`] is for messages what an owned handle is for programs: any file, socket or pipe, as a value of a
+//! serde type.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+
+mod wire;
+
+pub use wire::Handle;
 
 /// A handle of the operating system, owned: closed when dropped.
 #[cfg(unix)]
@@ -33,7 +40,8 @@ pub type OsHandle = std::convert::Infallible;
 pub const MAX_HANDLES: usize = 253;
 
 enum Scope {
-    Collect(Vec<OsHandle>),
+    /// What was attached, and why something was not.
+    Collect(Vec<OsHandle>, Option<NotCarried>),
     Provide(Vec<Option<OsHandle>>),
 }
 
@@ -95,10 +103,10 @@ impl Drop for Entered {
 
 /// Runs `encode` and returns, beside its result, the handles that were attached meanwhile.
 pub fn collect<R>(encode: impl FnOnce() -> R) -> (R, Vec<OsHandle>) {
-    let entered = Entered::new(Scope::Collect(Vec::new()));
+    let entered = Entered::new(Scope::Collect(Vec::new(), None));
     let result = encode();
     let handles = SCOPES.with_borrow_mut(|scopes| match scopes.last_mut() {
-        Some(Scope::Collect(handles)) => std::mem::take(handles),
+        Some(Scope::Collect(handles, _)) => std::mem::take(handles),
         _ => Vec::new(),
     });
     drop(entered);
@@ -127,12 +135,46 @@ pub fn refuse<R>(f: impl FnOnce() -> R) -> R {
 pub fn attach(handle: OsHandle) -> Result<u32, NotCarried> {
     carried()?;
     SCOPES.with_borrow_mut(|scopes| match scopes.last_mut() {
-        Some(Scope::Collect(handles)) => {
+        Some(Scope::Collect(handles, _)) => {
             handles.push(handle);
             Ok(handles.len() as u32 - 1)
         }
         _ => Err(NotCarried::BytesOnly),
     })
+}
+
+/// Gives a copy of `handle`, a further handle to the same open file, to the message that this thread is
+/// encoding, and returns its index there.
+///
+/// # Errors
+///
+/// As [`attach`], and [`NotCarried::Exhausted`].
+#[cfg(any(unix, windows))]
+pub fn attach_copy(handle: &OsHandle) -> Result<u32, NotCarried> {
+    // Asked first: the copy is a system call.
+    carried()?;
+    let Ok(copy) = handle.try_clone() else {
+        return SCOPES.with_borrow_mut(|scopes| Err(not_carried(scopes.last_mut(), NotCarried::Exhausted)));
+    };
+    attach(copy)
+}
+
+/// As on other systems; there are no handles here.
+///
+/// # Errors
+///
+/// None.
+#[cfg(not(any(unix, windows)))]
+pub fn attach_copy(handle: &OsHandle) -> Result<u32, NotCarried> {
+    match *handle {}
+}
+
+/// Remembers why.
+fn not_carried(scope: Option<&mut Scope>, cause: NotCarried) -> NotCarried {
+    if let Some(Scope::Collect(_, why)) = scope {
+        *why = Some(cause);
+    }
+    cause
 }
 
 /// Whether a message can carry a handle now. Cheaper to ask before a handle is made.
@@ -145,10 +187,19 @@ pub fn carried() -> Result<(), NotCarried> {
         REFUSING.set(Refusing::Refused);
         return Err(NotCarried::BytesOnly);
     }
-    SCOPES.with_borrow(|scopes| match scopes.last() {
-        Some(Scope::Collect(handles)) if handles.len() < MAX_HANDLES => Ok(()),
-        Some(Scope::Collect(_)) => Err(NotCarried::TooMany),
+    SCOPES.with_borrow_mut(|scopes| match scopes.last_mut() {
+        Some(Scope::Collect(handles, _)) if handles.len() < MAX_HANDLES => Ok(()),
+        scope @ Some(Scope::Collect(..)) => Err(not_carried(scope, NotCarried::TooMany)),
         _ => Err(NotCarried::BytesOnly),
+    })
+}
+
+/// Why [`collect`], which this is called in, has refused a handle, if it has.
+#[must_use]
+pub fn not_collected() -> Option<NotCarried> {
+    SCOPES.with_borrow(|scopes| match scopes.last() {
+        Some(Scope::Collect(_, why)) => *why,
+        _ => None,
     })
 }
 
@@ -197,6 +248,8 @@ pub enum NotCarried {
     BytesOnly,
     /// The message carries [`MAX_HANDLES`] already.
     TooMany,
+    /// It takes a further handle to send it, and this process may open no more.
+    Exhausted,
 }
 
 impl fmt::Display for NotCarried {
@@ -207,6 +260,9 @@ impl fmt::Display for NotCarried {
                  process, or over a route that carries handles",
             ),
             NotCarried::TooMany => write!(f, "a message carries at most {MAX_HANDLES} handles"),
+            NotCarried::Exhausted => f.write_str(
+                "it takes a further handle to send the message; raise the limit on open files (RLIMIT_NOFILE)",
+            ),
         }
     }
 }

@@ -19,6 +19,9 @@ mod deadline;
 pub mod error;
 pub mod handle;
 pub mod iter;
+#[cfg(killpoints)]
+#[doc(hidden)]
+pub mod killpoint;
 pub mod route;
 pub mod wait;
 

@@ -16,22 +16,8 @@ pub(crate) use kp;
 
 #[cfg(all(killpoints, not(loom)))]
 mod armed {
-    use std::sync::OnceLock;
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    static ARMED: OnceLock<Option<(String, u64)>> = OnceLock::new();
-    static REACHED: AtomicU64 = AtomicU64::new(0);
-
-    fn parse() -> Option<(String, u64)> {
-        let spec = std::env::var("KILLPOINT").ok()?;
-        let (name, hit) = spec.rsplit_once(':')?;
-        Some((name.to_owned(), hit.parse().ok()?))
-    }
-
     pub(crate) fn reach(name: &str) {
-        let Some((armed, hit)) = ARMED.get_or_init(parse) else { return };
-        // Relaxed: a count, and the process ends with it.
-        if armed == name && REACHED.fetch_add(1, Ordering::Relaxed) + 1 == *hit {
+        if ipc_core::killpoint::is_armed(name) {
             let me = rustix::process::getpid();
             let _ = rustix::process::kill_process(me, rustix::process::Signal::KILL);
             // The signal is delivered before the call returns, or as soon as this thread is scheduled.

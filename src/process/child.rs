@@ -11,11 +11,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ipc_core::handle::{self, OsHandle};
+use ipc_pipes::frame::{Frame, FrameReader, Progress, send_frame};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::protocol::{self, Call};
-use super::socket::{Frame, FrameReader, Progress, send_frame};
 use super::sys::{self, Inherited, Interest};
 
 /// This process has come through [`init`] and may spawn. Relaxed: it guards no other memory.

@@ -8,12 +8,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ipc_core::handle;
+use ipc_pipes::frame::Frame;
 use serde::de::DeserializeOwned;
 
 use super::JoinError;
 use super::protocol;
 use super::running::{Event, Running};
-use super::socket::Frame;
 use super::sys::{Signal, Status};
 
 /// Owns a child process that [`spawn`](super::spawn) started: waits for its result, or kills it.

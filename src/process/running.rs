@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ipc_core::handle::OsHandle;
+use ipc_pipes::frame::{Frame, FrameReader, Progress, send_frame};
 
-use super::socket::{Frame, FrameReader, Progress, send_frame};
 use super::sys::{self, Interest, Process, Signal, Status};
 
 /// Children that nobody waits for any more, until they are reaped.

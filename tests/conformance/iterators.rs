@@ -50,15 +50,16 @@ pub(crate) fn try_iter_takes_what_is_there<R: Route>() {
 }
 
 pub(crate) fn drain_takes_what_is_there_and_no_more<R: Route>() {
-    let (tx, rx) = R::bounded(100);
+    let n = R::ROOM / 2;
+    let (tx, rx) = R::bounded(n as usize);
     assert_eq!(rx.drain().count(), 0);
-    (0..100).for_each(|n| tx.send(msg::<R>(n)).unwrap());
+    (0..n).for_each(|n| tx.send(msg::<R>(n)).unwrap());
     let mut drain = rx.drain();
     assert_eq!(drain.next().unwrap().number(), 0);
-    tx.send(msg::<R>(100)).unwrap();
+    tx.send(msg::<R>(n)).unwrap();
     let rest: Vec<_> = drain.map(|m| m.number()).collect();
-    assert!(rest.into_iter().eq(1..100), "what comes meanwhile is for the next");
-    assert_eq!(rx.drain().map(|m| m.number()).collect::<Vec<_>>(), [100]);
+    assert!(rest.into_iter().eq(1..n), "what comes meanwhile is for the next");
+    assert_eq!(rx.drain().map(|m| m.number()).collect::<Vec<_>>(), [n]);
     drop(tx);
     assert_eq!(rx.drain().next(), None);
 }

@@ -53,8 +53,28 @@ impl Message for Large {
     }
 }
 
+/// Never fits into a datagram.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct Huge {
+    number: u64,
+    body: String,
+}
+
+impl Message for Huge {
+    fn new(number: u64) -> Self {
+        Huge { number, body: format!("{number:08x}").repeat(4096 + (number % 7) as usize * 100) }
+    }
+    fn number(&self) -> u64 {
+        assert_eq!(*self, Huge::new(self.number), "a torn message");
+        self.number
+    }
+}
+
 /// One way to make a channel.
 pub(crate) trait Route: 'static {
+    /// So many messages at least fit in any channel that is to have room for them.
+    const ROOM: u64 = 200;
+
     type Message: Message;
     type Inner: ipc_core::Route<
             Self::Message,
@@ -62,6 +82,7 @@ pub(crate) trait Route: 'static {
             Rx: Borrow<Self::Message> + Send + Sync + 'static,
         > + 'static;
 
+    /// A channel with room for so many messages; with room for more, where the kernel bounds it.
     fn bounded(capacity: usize) -> (Tx<Self>, Rx<Self>);
 
     /// Calls `f` with the next message, while it is lent, and how often it was delivered.
@@ -80,6 +101,9 @@ pub(crate) struct Thread<M>(PhantomData<M>);
 pub(crate) struct Shm<M>(PhantomData<M>);
 pub(crate) struct Typed<M>(PhantomData<M>);
 pub(crate) struct Pod<M>(PhantomData<M>);
+pub(crate) struct Pipe<M>(PhantomData<M>);
+pub(crate) struct Local<M>(PhantomData<M>);
+pub(crate) struct Anonymous<M>(PhantomData<M>);
 
 fn lend_any<M: Message + Serialize + DeserializeOwned, R>(
     rx: &Receiver<M, Any>,
@@ -136,6 +160,48 @@ impl<M: Message + ipc_shm::pod::Plain> Route for Pod<M> {
 
     fn bounded(capacity: usize) -> (Tx<Self>, Rx<Self>) {
         ipc_shm::pod::bounded(capacity).unwrap()
+    }
+    fn lend<R>(rx: &Rx<Self>, f: impl FnOnce(u64, u64) -> R) -> Result<R, TryRecvError> {
+        let lent = rx.try_recv_ref()?;
+        Ok(f(lent.number(), lent.deliveries()))
+    }
+}
+
+impl<M: Message + Serialize + DeserializeOwned> Route for Pipe<M> {
+    type Message = M;
+    type Inner = Any;
+
+    fn bounded(_: usize) -> (Tx<Self>, Rx<Self>) {
+        let (tx, rx) = multiprocess::pipe::channel().unwrap();
+        assert!(matches!((tx.route(), rx.route()), (AnyTx::Pipe(_), AnyRx::Pipe(_))));
+        (tx, rx)
+    }
+    fn lend<R>(rx: &Rx<Self>, f: impl FnOnce(u64, u64) -> R) -> Result<R, TryRecvError> {
+        lend_any(rx, f)
+    }
+}
+
+impl<M: Message + Serialize + DeserializeOwned> Route for Local<M> {
+    type Message = M;
+    type Inner = ipc_pipes::Local;
+
+    fn bounded(_: usize) -> (Tx<Self>, Rx<Self>) {
+        ipc_pipes::channel().unwrap()
+    }
+    fn lend<R>(rx: &Rx<Self>, f: impl FnOnce(u64, u64) -> R) -> Result<R, TryRecvError> {
+        let lent = rx.try_recv_ref()?;
+        Ok(f(lent.number(), lent.deliveries()))
+    }
+}
+
+impl<M: Message + Serialize + DeserializeOwned> Route for Anonymous<M> {
+    const ROOM: u64 = 60;
+
+    type Message = M;
+    type Inner = ipc_pipes::Local;
+
+    fn bounded(_: usize) -> (Tx<Self>, Rx<Self>) {
+        ipc_pipes::pipe::channel().unwrap()
     }
     fn lend<R>(rx: &Rx<Self>, f: impl FnOnce(u64, u64) -> R) -> Result<R, TryRecvError> {
         let lent = rx.try_recv_ref()?;

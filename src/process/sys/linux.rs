@@ -4,21 +4,17 @@
 mod maps;
 
 use std::ffi::OsStr;
-use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{ChildStderr, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use ipc_core::handle::{MAX_HANDLES, OsHandle};
+use ipc_core::handle::OsHandle;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
-};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
 
 pub(crate) use self::maps::code_ranges;
@@ -36,36 +32,6 @@ fn above_stdio(fd: OwnedFd) -> io::Result<OwnedFd> {
         return Ok(fd);
     }
     Ok(rustix::io::fcntl_dupfd_cloexec(&fd, 3)?)
-}
-
-pub(crate) fn send(socket: &OsHandle, bytes: &[IoSlice<'_>], handles: &[OsHandle]) -> io::Result<usize> {
-    let fds: Vec<BorrowedFd<'_>> = handles.iter().map(|handle| handle.as_fd()).collect();
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_HANDLES))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&fds)) {
-        return Err(Errno::INVAL.into());
-    }
-    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-    Ok(retry_on_intr(|| rustix::net::sendmsg(socket, bytes, &mut control, flags))?)
-}
-
-pub(crate) fn receive(socket: &OsHandle, into: &mut [u8], handles: &mut Vec<OsHandle>) -> io::Result<usize> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_HANDLES))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-    let received =
-        retry_on_intr(|| rustix::net::recvmsg(socket, &mut [IoSliceMut::new(into)], &mut control, flags))?;
-    for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(fds) = message {
-            handles.extend(fds);
-        }
-    }
-    if received.flags.contains(ReturnFlags::CTRUNC) || handles.len() > MAX_HANDLES {
-        handles.clear();
-        let text = "some of the handles did not arrive; is the limit on open files reached?";
-        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
-    }
-    Ok(received.bytes)
 }
 
 pub(crate) fn wait(

@@ -6,8 +6,6 @@
 //! | name | promises | system calls on Linux |
 //! |---|---|---|
 //! | [`stream_pair`] | two connected stream sockets: ours, and the one for the child | `socketpair` |
-//! | [`send`] | sends some bytes, and all handles with the first; never blocks (`WouldBlock`), no SIGPIPE | `sendmsg` |
-//! | [`receive`] | receives some bytes and any handles that came with them; never blocks; 0 at the end | `recvmsg` |
 //! | [`wait`] | sleeps until the process ended, the socket is ready, or the time is over; may return early | `ppoll` |
 //! | [`command`] | a command that starts the running executable again | |
 //! | [`marker`] | what tells the child's own socket from any other, and the child from its descendants | `fstat` |
@@ -27,8 +25,7 @@ use ipc_core::handle::OsHandle;
 mod os;
 
 pub(crate) use os::{
-    Process, code_ranges, command, inherited, marker, on_main_thread, parent_id, receive, send, start,
-    stream_pair, wait,
+    Process, code_ranges, command, inherited, marker, on_main_thread, parent_id, start, stream_pair, wait,
 };
 
 /// What to wait for on a socket.

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::ffi::OsStr;
-use std::io::{self, IoSlice};
+use std::io;
 use std::process::{ChildStderr, ChildStdout, Command};
 use std::time::Duration;
 
@@ -18,14 +18,6 @@ fn unsupported<T>() -> io::Result<T> {
 }
 
 pub(crate) fn stream_pair() -> io::Result<(OsHandle, OsHandle)> {
-    unsupported()
-}
-
-pub(crate) fn send(_: &OsHandle, _: &[IoSlice<'_>], _: &[OsHandle]) -> io::Result<usize> {
-    unsupported()
-}
-
-pub(crate) fn receive(_: &OsHandle, _: &mut [u8], _: &mut Vec<OsHandle>) -> io::Result<usize> {
     unsupported()
 }
 

@@ -106,7 +106,7 @@ fn handles_that_were_not_announced_are_refused_and_closed() {
         let (mut line, inside) = UnixStream::pair().unwrap();
         let bytes = if with.is_empty() { b"x".to_vec() } else { with };
         let fds = [inside.into()];
-        sys::send(&writer.into(), &[IoSlice::new(&bytes)], &fds).unwrap();
+        sys::send_part(&writer.into(), &[IoSlice::new(&bytes)], &fds).unwrap();
         drop(fds);
         let error = FrameReader::new().advance(&reader).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);

@@ -1,4 +1,7 @@
-//! Frames with handles over a stream socket.
+//! Frames with handles over a stream socket: how `spawn` talks to its children.
+//!
+//! For what is longer than a datagram can be and has one reader at a time, who must look at other things
+//! meanwhile; everything else is better off with a [`channel`](crate::channel()) or a [`Duplex`](crate::Duplex).
 //!
 //! ```text
 //! offset 0       4      8         12         16       24
@@ -20,13 +23,13 @@ use std::io::{self, IoSlice};
 
 use ipc_core::handle::{MAX_HANDLES, OsHandle};
 
-use super::sys;
+use crate::sys;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"mpf1");
 const HEADER: usize = 24;
 
 /// The longest body; a longer one is refused before anything is allocated for it.
-pub(crate) const MAX_BODY: u64 = 1 << 40;
+pub const MAX_BODY: u64 = 1 << 40;
 
 /// How much is read at once, and by how much the memory for a body may run ahead of what has come.
 const PIECE: usize = 256 * 1024;
@@ -36,15 +39,18 @@ const PIECES: usize = 8;
 
 /// One message as it came: what it is, its bytes, and the handles that came with it.
 #[derive(Debug)]
-pub(crate) struct Frame {
-    pub(crate) kind: u32,
-    pub(crate) body: Vec<u8>,
-    pub(crate) handles: Vec<OsHandle>,
+pub struct Frame {
+    /// What its sender said that it is.
+    pub kind: u32,
+    /// Its bytes.
+    pub body: Vec<u8>,
+    /// Its handles.
+    pub handles: Vec<OsHandle>,
 }
 
 /// How far [`FrameReader::advance`] came.
 #[derive(Debug)]
-pub(crate) enum Progress {
+pub enum Progress {
     /// A whole frame.
     Frame(Frame),
     /// Some bytes, and there may be more at once.
@@ -61,7 +67,7 @@ pub(crate) enum Progress {
 ///
 /// What the socket or `wait` answered; the frame may then have been sent in part, and the socket is of
 /// no further use. `InvalidInput` before anything was sent if the body is longer than [`MAX_BODY`].
-pub(crate) fn send_frame(
+pub fn send_frame(
     socket: &OsHandle,
     kind: u32,
     body: &[u8],
@@ -85,7 +91,7 @@ pub(crate) fn send_frame(
             [IoSlice::new(&header[sent.min(HEADER)..]), IoSlice::new(&body[sent.saturating_sub(HEADER)..])];
         // The handles travel with the first byte, so they go once.
         let with = if sent == 0 { handles } else { &[] };
-        match sys::send(socket, &rest, with) {
+        match sys::send_part(socket, &rest, with) {
             Ok(count) => sent += count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait()?,
             Err(error) => return Err(error),
@@ -103,7 +109,7 @@ struct Head {
 
 /// Puts frames together from whatever part of them has come.
 #[derive(Debug)]
-pub(crate) struct FrameReader {
+pub struct FrameReader {
     header: [u8; HEADER],
     /// Bytes of `header` that have come: `0..=HEADER`.
     filled: usize,
@@ -112,8 +118,16 @@ pub(crate) struct FrameReader {
     handles: Vec<OsHandle>,
 }
 
+impl Default for FrameReader {
+    fn default() -> Self {
+        FrameReader::new()
+    }
+}
+
 impl FrameReader {
-    pub(crate) fn new() -> Self {
+    /// At the beginning of a frame.
+    #[must_use]
+    pub fn new() -> Self {
         FrameReader { header: [0; HEADER], filled: 0, head: None, body: Vec::new(), handles: Vec::new() }
     }
 
@@ -124,7 +138,7 @@ impl FrameReader {
     /// `InvalidData` if this is no frame of ours, claims too much, or came with other handles than it
     /// says; `OutOfMemory` if there is no memory for it; what the socket answered. After an error the
     /// stream is out of step and must not be read on.
-    pub(crate) fn advance(&mut self, socket: &OsHandle) -> io::Result<Progress> {
+    pub fn advance(&mut self, socket: &OsHandle) -> io::Result<Progress> {
         for _ in 0..PIECES {
             let step = match self.head {
                 None => self.read_header(socket),
@@ -140,7 +154,7 @@ impl FrameReader {
             }
             if let Some(head) = self.head {
                 if self.body.len() as u64 == head.length {
-                    let whole = std::mem::replace(self, FrameReader::new());
+                    let whole = std::mem::take(self);
                     return Ok(Progress::Frame(Frame {
                         kind: head.kind,
                         body: whole.body,
@@ -153,7 +167,7 @@ impl FrameReader {
     }
 
     fn read_header(&mut self, socket: &OsHandle) -> io::Result<usize> {
-        let count = sys::receive(socket, &mut self.header[self.filled..], &mut self.handles)?;
+        let count = sys::receive_part(socket, &mut self.header[self.filled..], &mut self.handles)?;
         self.filled += count;
         if self.filled == HEADER {
             self.head = Some(self.check_header()?);
@@ -195,7 +209,7 @@ impl FrameReader {
         }
         self.body.resize(have + piece, 0);
         let mut unexpected = Vec::new();
-        let received = sys::receive(socket, &mut self.body[have..], &mut unexpected);
+        let received = sys::receive_part(socket, &mut self.body[have..], &mut unexpected);
         self.body.truncate(have + received.as_ref().map_or(0, |count| *count));
         if !unexpected.is_empty() {
             return Err(invalid("handles arrived in the middle of a body".into()));
@@ -209,5 +223,5 @@ fn invalid(text: String) -> io::Error {
 }
 
 #[cfg(all(test, target_os = "linux"))]
-#[path = "socket_tests.rs"]
+#[path = "frame_tests.rs"]
 mod tests;

@@ -1,0 +1,139 @@
+//! What carries datagrams from one side to the other: a socket, or a pipe.
+
+use std::sync::Arc;
+
+use ipc_core::handle::{self, NotCarried, OsHandle};
+use ipc_core::route::Failed;
+use ipc_core::{Patience, RecvTimeoutError, Unsendable};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+
+use crate::packets::Packets;
+use crate::socket::Socket;
+use crate::sys::{self, Arrived, Borrowed};
+use crate::tally::{Side, Tally};
+
+pub(crate) enum Carrier {
+    Socket(Socket),
+    Pipe(Packets),
+}
+
+impl Carrier {
+    pub(crate) fn fd(&self) -> Borrowed<'_> {
+        match self {
+            Carrier::Socket(socket) => socket.fd(),
+            Carrier::Pipe(packets) => packets.fd(),
+        }
+    }
+
+    /// Whether this process was forked from the one that it belongs to.
+    #[inline]
+    pub(crate) fn forked(&self) -> bool {
+        match self {
+            Carrier::Socket(socket) => socket.forked(),
+            Carrier::Pipe(packets) => packets.forked(),
+        }
+    }
+
+    /// Sends one datagram with its handles, whole or not at all.
+    #[inline]
+    pub(crate) fn send(&self, bytes: &[u8], handles: &[OsHandle], patience: Patience) -> Result<(), Failed> {
+        match self {
+            Carrier::Socket(socket) => socket.send(bytes, handles, patience),
+            Carrier::Pipe(_) if !handles.is_empty() => {
+                Err(Failed::Unsendable(Unsendable::Handles(NotCarried::BytesOnly)))
+            }
+            Carrier::Pipe(packets) => packets.send(bytes, patience),
+        }
+    }
+
+    /// Receives one datagram with its handles.
+    #[inline]
+    pub(crate) fn recv(
+        &self,
+        into: &mut [u8],
+        handles: &mut Vec<OsHandle>,
+        patience: Patience,
+    ) -> Result<Arrived, RecvTimeoutError> {
+        match self {
+            Carrier::Socket(socket) => socket.recv(into, handles, patience),
+            Carrier::Pipe(packets) => {
+                let len = packets.recv(into, patience)?;
+                Ok(Arrived { len, cut: false, lost: false })
+            }
+        }
+    }
+
+    /// Whether the sending side can send nothing now.
+    pub(crate) fn is_full(&self) -> bool {
+        match self {
+            Carrier::Socket(socket) => sys::unsent(socket.fd()) >= sys::room(socket.fd()),
+            Carrier::Pipe(packets) => !sys::writable(packets.fd()),
+        }
+    }
+
+    /// Whether there is nothing in it that was sent and not received, as this side sees it.
+    pub(crate) fn is_empty(&self, side: Side) -> bool {
+        match (self, side) {
+            (Carrier::Socket(socket), Side::Sender) => sys::unsent(socket.fd()) == 0,
+            _ => sys::unread(self.fd()) == 0,
+        }
+    }
+}
+
+/// The files of a carrier, by their indices in a message.
+#[derive(Serialize, Deserialize)]
+enum Files {
+    Socket(u32),
+    Pipe { pipe: u32, store: u32 },
+}
+
+impl Carrier {
+    /// Gives copies of its files to the message that is being encoded.
+    pub(crate) fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.forked() {
+            return Err(ser::Error::custom(handle::because(Unsendable::Forked)));
+        }
+        let files = match self {
+            Carrier::Socket(socket) => socket.attach_copy().map(Files::Socket),
+            Carrier::Pipe(packets) => packets.attach_copy().map(|(pipe, store)| Files::Pipe { pipe, store }),
+        };
+        files.map_err(|error| ser::Error::custom(handle::because(error)))?.serialize(serializer)
+    }
+}
+
+/// A carrier that came in a message, and is still to be made.
+pub(crate) struct Came(Files);
+
+impl<'de> Deserialize<'de> for Came {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Files::deserialize(deserializer).map(Came)
+    }
+}
+
+impl Came {
+    /// Takes its files out of the message that is being decoded.
+    pub(crate) fn carrier<E: de::Error>(self, tally: Option<&Arc<Tally>>, side: Side) -> Result<Carrier, E> {
+        let refused = |cause: &str| E::custom(handle::because(cause));
+        let take =
+            |index| handle::take(index).ok_or_else(|| refused("a file of an end did not come with it"));
+        match self.0 {
+            Files::Socket(index) => {
+                let socket = take(index)?;
+                if !sys::is_socket(sys::borrow(&socket)) {
+                    return Err(refused("the socket of an end is of another kind"));
+                }
+                Ok(Carrier::Socket(Socket::new(socket)))
+            }
+            Files::Pipe { pipe, store } => {
+                let (pipe, store) = (take(pipe)?, take(store)?);
+                let of_kind = sys::is_pipe(sys::borrow(&pipe), side == Side::Sender);
+                match tally {
+                    Some(tally) if of_kind && sys::is_store(sys::borrow(&store)) => {
+                        Ok(Carrier::Pipe(Packets::new(pipe, store, tally.clone())))
+                    }
+                    _ => Err(refused("the pipe of an end is of another kind")),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Both directions over one connection: Python's `Pipe()`.
+
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::time::{Duration, Instant};
+
+use ipc_core::handle::OsHandle;
+use ipc_core::route::Failed;
+use ipc_core::{
+    Patience, RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
+    Unreadable,
+};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::carrier::{Came, Carrier};
+use crate::channel::{self, Receiver, Sender};
+use crate::message::{self, HEADER, Kind, Scratch};
+use crate::socket::Socket;
+use crate::sys::{self, Interest};
+use crate::tally::Side;
+
+/// One end of a connection, which sends `A`s and receives `B`s.
+///
+/// Both ends may be in one process, in two, or in more: an end travels in the arguments of `spawn` and in
+/// messages of routes that carry handles, and each message goes to one of those who receive. The other end
+/// is told `Disconnected` when the last holder of this one has dropped it or died; it receives first what was
+/// sent before.
+///
+/// Messages and [bytes](Duplex::send_bytes) may take turns; a `recv` that meets bytes is told so, and
+/// the other way round, and what it met is gone.
+pub struct Duplex<A, B> {
+    socket: Carrier,
+    _messages: PhantomData<fn(A) -> B>,
+}
+
+/// Makes a connection.
+///
+/// ```
+/// let (here, there) = ipc_pipes::duplex::<u32, String>()?;
+/// here.send(7)?;
+/// there.send(format!("got {}", there.recv()?))?;
+/// assert_eq!(here.recv()?, "got 7");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// The system's, if it has no more sockets for us; `Unsupported` where there are none.
+pub fn duplex<A, B>() -> io::Result<(Duplex<A, B>, Duplex<B, A>)>
+where
+    A: Serialize + DeserializeOwned,
+    B: Serialize + DeserializeOwned,
+{
+    let (here, there) = sys::pair()?;
+    Ok((Duplex::from_socket(here), Duplex::from_socket(there)))
+}
+
+impl<A, B> Duplex<A, B> {
+    /// Over a connected socket that keeps the boundaries of datagrams.
+    pub(crate) fn from_socket(fd: OsHandle) -> Self {
+        Duplex { socket: Carrier::Socket(Socket::new(fd)), _messages: PhantomData }
+    }
+
+    /// Its two directions, each an end of its own.
+    ///
+    /// When the last sender (receiver) made from it is dropped, the other end is told `Disconnected` when
+    /// it receives (sends); if a copy of it has gone to another process, then not before both directions
+    /// are gone. There is no tally on a connection: `len` of the halves says 0, or 1 for any number of
+    /// messages, and their counts of ends say 1, or 0 if the other end is gone.
+    #[must_use]
+    pub fn split(self) -> (Sender<A>, Receiver<B>)
+    where
+        A: Serialize + DeserializeOwned,
+        B: Serialize + DeserializeOwned,
+    {
+        let (tx, rx) = channel::split(self.socket);
+        (Sender::new(tx), Receiver::new(rx))
+    }
+
+    /// Waits until there is something to receive, at most `timeout`; true also if the other end is gone, which
+    /// [`recv`](Duplex::recv) then tells.
+    pub fn poll(&self, timeout: Duration) -> bool {
+        !self.socket.forked() && sys::ready(self.socket.fd(), Interest::Receive, Patience::timeout(timeout))
+    }
+
+    /// Whether the other end is gone. Messages of it may still be there to be received.
+    pub fn is_disconnected(&self) -> bool {
+        !self.socket.forked() && sys::gone(self.socket.fd())
+    }
+
+    /// Sends bytes as they are, as one message, waiting for room as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Duplex::send).
+    pub fn send_bytes(&self, bytes: &[u8]) -> Result<(), SendError<()>> {
+        let mut scratch = Scratch::take();
+        let datagram = &mut scratch.0;
+        datagram.clear();
+        datagram.extend_from_slice(&[0; HEADER]);
+        datagram.extend_from_slice(bytes);
+        let sent = message::send(&self.socket, Kind::Bytes, datagram, Vec::new(), Patience::Forever);
+        sent.map_err(|failed| patient(failed, ()))
+    }
+
+    /// Receives bytes that were sent as such.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Duplex::recv); `Unreadable` also if what arrived is a message.
+    pub fn recv_bytes(&self) -> Result<Vec<u8>, RecvError> {
+        self.bytes(<[u8]>::to_vec)
+    }
+
+    /// Receives bytes that were sent as such into `buffer`, and returns how many.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv_bytes`](Duplex::recv_bytes), and [`RecvBytesError::TooLong`], with all of them, if they are
+    /// more than the buffer takes.
+    pub fn recv_bytes_into(&self, buffer: &mut [u8]) -> Result<usize, RecvBytesError> {
+        let received = self.bytes(|bytes| match buffer.get_mut(..bytes.len()) {
+            Some(into) => {
+                into.copy_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            None => Err(RecvBytesError::TooLong(bytes.to_vec())),
+        });
+        received.map_err(RecvBytesError::Recv)?
+    }
+
+    fn bytes<R>(&self, use_them: impl FnOnce(&[u8]) -> R) -> Result<R, RecvError> {
+        let mut scratch = Scratch::take();
+        let letter = message::recv(&self.socket, &mut scratch.0, Patience::Forever).map_err(received)?;
+        if letter.kind != Kind::Bytes {
+            return Err(RecvError::Unreadable(Unreadable::Malformed("it is a message, not bytes")));
+        }
+        Ok(use_them(letter.body(&scratch.0)))
+    }
+}
+
+fn patient<T>(failed: Failed, message: T) -> SendError<T> {
+    match failed.with(message) {
+        SendTimeoutError::Disconnected(message) => SendError::Disconnected(message),
+        SendTimeoutError::Unsendable(message, cause) => SendError::Unsendable(message, cause),
+        SendTimeoutError::Timeout(_) => unreachable!("for ever is over"),
+    }
+}
+
+fn received(error: RecvTimeoutError) -> RecvError {
+    match error {
+        RecvTimeoutError::Disconnected => RecvError::Disconnected,
+        RecvTimeoutError::Unreadable(cause) => RecvError::Unreadable(cause),
+        RecvTimeoutError::Timeout => unreachable!("for ever is over"),
+    }
+}
+
+impl<A: Serialize, B> Duplex<A, B> {
+    fn send_for(&self, message: A, patience: Patience) -> Result<(), SendTimeoutError<A>> {
+        message::send_one(&self.socket, &message, patience).map_err(|failed| failed.with(message))
+    }
+
+    /// Sends a message, waiting for room as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// [`Disconnected`](SendError::Disconnected) if the other end is gone,
+    /// [`Unsendable`](SendError::Unsendable) if this message can never be sent; the message is inside.
+    pub fn send(&self, message: A) -> Result<(), SendError<A>> {
+        message::send_one(&self.socket, &message, Patience::Forever)
+            .map_err(|failed| patient(failed, message))
+    }
+
+    /// Sends a message if there is room now.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Duplex::send), and [`Full`](TrySendError::Full).
+    pub fn try_send(&self, message: A) -> Result<(), TrySendError<A>> {
+        self.send_for(message, Patience::Never).map_err(|error| match error {
+            SendTimeoutError::Timeout(message) => TrySendError::Full(message),
+            SendTimeoutError::Disconnected(message) => TrySendError::Disconnected(message),
+            SendTimeoutError::Unsendable(message, cause) => TrySendError::Unsendable(message, cause),
+        })
+    }
+
+    /// Sends a message, waiting at most `timeout` for room.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Duplex::send), and [`Timeout`](SendTimeoutError::Timeout).
+    pub fn send_timeout(&self, message: A, timeout: Duration) -> Result<(), SendTimeoutError<A>> {
+        self.send_for(message, Patience::timeout(timeout))
+    }
+
+    /// Sends a message, waiting for room until `deadline` at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Duplex::send), and [`Timeout`](SendTimeoutError::Timeout).
+    pub fn send_deadline(&self, message: A, deadline: Instant) -> Result<(), SendTimeoutError<A>> {
+        self.send_for(message, Patience::Until(deadline))
+    }
+}
+
+impl<A, B: DeserializeOwned> Duplex<A, B> {
+    /// Receives a message, waiting for one as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// [`Disconnected`](RecvError::Disconnected) if there is none and the other end is gone,
+    /// [`Unreadable`](RecvError::Unreadable) if what arrived cannot be read.
+    pub fn recv(&self) -> Result<B, RecvError> {
+        message::recv_one(&self.socket, Patience::Forever).map_err(received)
+    }
+
+    /// Receives a message if there is one now.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Duplex::recv), and [`Empty`](TryRecvError::Empty).
+    pub fn try_recv(&self) -> Result<B, TryRecvError> {
+        message::recv_one(&self.socket, Patience::Never).map_err(|error| match error {
+            RecvTimeoutError::Timeout => TryRecvError::Empty,
+            RecvTimeoutError::Disconnected => TryRecvError::Disconnected,
+            RecvTimeoutError::Unreadable(cause) => TryRecvError::Unreadable(cause),
+        })
+    }
+
+    /// Receives a message, waiting at most `timeout` for one.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Duplex::recv), and [`Timeout`](RecvTimeoutError::Timeout).
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<B, RecvTimeoutError> {
+        message::recv_one(&self.socket, Patience::timeout(timeout))
+    }
+
+    /// Receives a message, waiting for one until `deadline` at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Duplex::recv), and [`Timeout`](RecvTimeoutError::Timeout).
+    pub fn recv_deadline(&self, deadline: Instant) -> Result<B, RecvTimeoutError> {
+        message::recv_one(&self.socket, Patience::Until(deadline))
+    }
+}
+
+impl<A, B> fmt::Debug for Duplex<A, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Duplex { .. }")
+    }
+}
+
+#[cfg(unix)]
+impl<A, B> std::os::fd::AsFd for Duplex<A, B> {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.socket.fd()
+    }
+}
+
+/// The end travels as a handle of the message that it is in; see
+/// [`handle`](ipc_core::handle). While it travels it counts
+/// as alive.
+impl<A, B> Serialize for Duplex<A, B> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.socket.serialize(serializer)
+    }
+}
+
+impl<'de, A, B> Deserialize<'de> for Duplex<A, B> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let socket = Came::deserialize(deserializer)?.carrier(None, Side::Sender)?;
+        Ok(Duplex { socket, _messages: PhantomData })
+    }
+}
+
+/// Why [`Duplex::recv_bytes_into`] returned no bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecvBytesError {
+    /// They are longer than the buffer; here they are.
+    TooLong(Vec<u8>),
+    /// None were received.
+    Recv(RecvError),
+}
+
+impl fmt::Display for RecvBytesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecvBytesError::TooLong(bytes) => {
+                write!(f, "{} bytes arrived, more than the buffer takes", bytes.len())
+            }
+            RecvBytesError::Recv(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for RecvBytesError {}

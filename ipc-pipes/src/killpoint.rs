@@ -1,0 +1,16 @@
+//! Places to die at, for the crash tests: nothing at all without `--cfg killpoints`.
+
+macro_rules! kp {
+    ($name:literal) => {
+        #[cfg(killpoints)]
+        $crate::killpoint::reach($name);
+    };
+}
+pub(crate) use kp;
+
+#[cfg(killpoints)]
+pub(crate) fn reach(name: &str) {
+    if ipc_core::killpoint::is_armed(name) {
+        crate::sys::die();
+    }
+}

@@ -1,0 +1,40 @@
+//! Channels over sockets and pipes, between any processes: crossbeam-channel's API, no shared memory needed,
+//! and handles travel in messages.
+//!
+//! ```
+//! let (here, there) = ipc_pipes::duplex::<u32, String>()?;
+//! here.send(7)?;
+//! there.send(format!("got {}", there.recv()?))?;
+//! assert_eq!(here.recv()?, "got 7");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! - [`channel()`]: one way, for any number of senders and receivers.
+//! - [`pipe::channel`]: the same over an anonymous pipe, without handles.
+//! - [`duplex()`]: both directions over one connection, messages or bytes.
+//! - [`Handle`]: a file, socket or pipe in a message. Ends of channels of any route go in messages as they are.
+//! - [`frame`]: frames over a stream socket.
+//!
+//! # When a process dies
+//!
+//! The kernel closes what it held. What it had sent is there; who waits for it is told at once. What it had
+//! taken out to receive is gone with it: these routes keep no copy.
+
+#![deny(unsafe_code)]
+
+mod carrier;
+mod channel;
+mod duplex;
+pub mod frame;
+mod killpoint;
+mod message;
+mod packets;
+pub mod pipe;
+mod socket;
+mod sys;
+mod tally;
+
+pub use channel::{Local, Receiver, Ref, Rx, Sender, Tx, channel};
+pub use duplex::{Duplex, RecvBytesError, duplex};
+pub use ipc_core::error::*;
+pub use ipc_core::handle::Handle;

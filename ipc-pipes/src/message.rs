@@ -1,0 +1,339 @@
+//! Messages as datagrams: the one place that writes them, and the one parser.
+//!
+//! ```text
+//! offset 0     2      3       4         5   6       8
+//!        ┌─────┬──────┬───────┬─────────┬───┬───────┬──────────────┐
+//!        │ mp  │ kind │ place │ handles │ 0 │ count │ body         │
+//!        └─────┴──────┴───────┴─────────┴───┴───────┴──────────────┘
+//! ```
+//!
+//! | kind | body |
+//! |---|---|
+//! | `MESSAGE` | one message of the channel's type, encoded |
+//! | `MESSAGES` | `count` of them, each behind its length, a word of 32 bits |
+//! | `BYTES` | bytes, as [`Duplex::send_bytes`](crate::Duplex::send_bytes) takes them |
+//!
+//! | place | |
+//! |---|---|
+//! | `HERE` | the body is in the datagram |
+//! | `ENCLOSED` | the body is in a sealed memory file, the first of the handles; in the datagram is its length, a word of 64 bits |
+//! | `STORED` | the body is in the store of the pipe; in the datagram are its length and place there, two such words |
+//!
+//! All words are little-endian. `handles` says how many handles came with the datagram, the enclosure among
+//! them; `count` is 1 but for `MESSAGES`.
+//!
+//! A body of more than [`HERE_LIMIT`] bytes is enclosed, one that is too long for a packet of a pipe is stored: whatever its size, a message takes little room in
+//! the socket, so that the kernel takes it at once or not at all, and the receiver reads it where the sender
+//! wrote it.
+//!
+//! # If a peer lies
+//!
+//! A datagram that is not as above is taken out and told as `Unreadable`; the handles that came with it are
+//! closed. Its length is the kernel's, not the peer's word; an enclosure is read only if it is sealed, so that
+//! nobody can change or shorten it meanwhile, and as long as the datagram says. The next datagram is not
+//! concerned.
+
+use std::cell::Cell;
+
+use ipc_core::codec;
+use ipc_core::handle::{MAX_HANDLES, NotCarried, OsHandle};
+use ipc_core::route::Failed;
+use ipc_core::{Patience, RecvTimeoutError, Unreadable, Unsendable};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::carrier::Carrier;
+use crate::killpoint::kp;
+use crate::packets::Packets;
+use crate::socket::Socket;
+use crate::sys::{self, Arrived, Enclosed, NotEnclosed};
+
+const MAGIC: [u8; 2] = *b"mp";
+pub(crate) const HEADER: usize = 8;
+
+/// The longest body in a datagram. Beyond, an enclosure is faster; far below what a socket's buffer holds.
+pub(crate) const HERE_LIMIT: usize = 32 * 1024;
+
+/// The longest body.
+const LIMIT: usize = (isize::MAX as usize) / 2;
+
+/// What a body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Message,
+    Messages(u16),
+    Bytes,
+}
+
+const HERE: u8 = 0;
+const ENCLOSED: u8 = 1;
+const STORED: u8 = 2;
+
+/// The largest buffer that a thread keeps.
+const KEPT: usize = 1 << 20;
+
+thread_local! {
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// The thread's scratch bytes, given back when dropped. Nested, in a user's `Serialize`, there are fresh ones.
+pub(crate) struct Scratch(pub(crate) Vec<u8>);
+
+impl Scratch {
+    #[inline]
+    pub(crate) fn take() -> Scratch {
+        // A thread that is being torn down has none left.
+        Scratch(SCRATCH.try_with(Cell::take).unwrap_or_default())
+    }
+}
+
+impl Drop for Scratch {
+    #[inline]
+    fn drop(&mut self) {
+        if self.0.len() <= KEPT {
+            let bytes = std::mem::take(&mut self.0);
+            // As above.
+            let _ = SCRATCH.try_with(|scratch| scratch.set(bytes));
+        }
+    }
+}
+
+fn header(kind: Kind, place: u8, handles: usize) -> [u8; HEADER] {
+    let (kind, count) = match kind {
+        Kind::Message => (0, 1),
+        Kind::Messages(count) => (1, count),
+        Kind::Bytes => (2, 1),
+    };
+    let [low, high] = u16::to_le_bytes(count);
+    [MAGIC[0], MAGIC[1], kind, place, handles as u8, 0, low, high]
+}
+
+/// Encodes one message behind the room for a header; returns its end, and its handles.
+pub(crate) fn encode<T: Serialize>(
+    message: &T,
+    bytes: &mut Vec<u8>,
+) -> Result<(usize, Vec<OsHandle>), Failed> {
+    codec::encode_carrying(message, bytes, HEADER, LIMIT).map_err(Failed::Unsendable)
+}
+
+/// The longest body in a datagram of this carrier.
+#[inline]
+pub(crate) fn here_limit(carrier: &Carrier) -> usize {
+    match carrier {
+        Carrier::Socket(_) => HERE_LIMIT,
+        Carrier::Pipe(_) => sys::PACKET - HEADER,
+    }
+}
+
+/// Sends a body: `datagram`, behind the room for its header.
+#[inline]
+pub(crate) fn send(
+    carrier: &Carrier,
+    kind: Kind,
+    datagram: &mut [u8],
+    handles: Vec<OsHandle>,
+    patience: Patience,
+) -> Result<(), Failed> {
+    if datagram.len() - HEADER <= here_limit(carrier) {
+        datagram[..HEADER].copy_from_slice(&header(kind, HERE, handles.len()));
+        match carrier.send(datagram, &handles, patience) {
+            // A socket from elsewhere, with a small buffer.
+            Err(Failed::Unsendable(Unsendable::TooLarge { .. })) => {}
+            done => return done,
+        }
+    }
+    if carrier.forked() {
+        return Err(Failed::Unsendable(Unsendable::Forked));
+    }
+    // Before all the work.
+    if patience == Patience::Never && carrier.is_full() && !sys::gone(carrier.fd()) {
+        return Err(Failed::Timeout);
+    }
+    match carrier {
+        Carrier::Socket(socket) => send_enclosed(socket, kind, &datagram[HEADER..], handles, patience),
+        Carrier::Pipe(packets) if handles.is_empty() => {
+            send_stored(packets, kind, &datagram[HEADER..], patience)
+        }
+        Carrier::Pipe(_) => Err(Failed::Unsendable(Unsendable::Handles(NotCarried::BytesOnly))),
+    }
+}
+
+fn not_enclosed(error: NotEnclosed) -> Failed {
+    Failed::Unsendable(match error {
+        NotEnclosed::OutOfHandles => Unsendable::Handles(NotCarried::Exhausted),
+        NotEnclosed::OutOfMemory => Unsendable::OutOfMemory,
+        NotEnclosed::TooLarge(limit) => Unsendable::TooLarge { limit },
+    })
+}
+
+fn send_enclosed(
+    socket: &Socket,
+    kind: Kind,
+    body: &[u8],
+    mut handles: Vec<OsHandle>,
+    patience: Patience,
+) -> Result<(), Failed> {
+    if handles.len() == MAX_HANDLES {
+        return Err(Failed::Unsendable(Unsendable::Handles(NotCarried::TooMany)));
+    }
+    kp!("message.enclose");
+    let enclosure = sys::enclose(body).map_err(not_enclosed)?;
+    kp!("message.enclosed");
+    handles.insert(0, enclosure);
+    let mut small = [0; HEADER + 8];
+    small[..HEADER].copy_from_slice(&header(kind, ENCLOSED, handles.len()));
+    small[HEADER..].copy_from_slice(&(body.len() as u64).to_le_bytes());
+    socket.send(&small, &handles, patience)
+}
+
+fn send_stored(packets: &Packets, kind: Kind, body: &[u8], patience: Patience) -> Result<(), Failed> {
+    let len = body.len() as u64;
+    let place = packets.put(body).map_err(not_enclosed)?;
+    let mut small = [0; HEADER + 16];
+    small[..HEADER].copy_from_slice(&header(kind, STORED, 0));
+    small[HEADER..HEADER + 8].copy_from_slice(&len.to_le_bytes());
+    small[HEADER + 8..].copy_from_slice(&place.to_le_bytes());
+    packets.send(&small, patience).inspect_err(|_| packets.free(place, len))
+}
+
+/// Encodes and sends one message.
+#[inline]
+pub(crate) fn send_one<T: Serialize>(
+    carrier: &Carrier,
+    message: &T,
+    patience: Patience,
+) -> Result<(), Failed> {
+    let mut scratch = Scratch::take();
+    let bytes = &mut scratch.0;
+    let (end, handles) = encode(message, bytes)?;
+    send(carrier, Kind::Message, &mut bytes[..end], handles, patience)
+}
+
+/// A datagram that was received and checked.
+pub(crate) struct Letter {
+    pub(crate) kind: Kind,
+    place: Place,
+    pub(crate) handles: Vec<OsHandle>,
+}
+
+enum Place {
+    /// In the buffer it was received in, up to here.
+    Here(usize),
+    Enclosed(Enclosed),
+    Stored(Vec<u8>),
+}
+
+impl Place {
+    #[inline]
+    fn body<'a>(&'a self, buffer: &'a [u8]) -> &'a [u8] {
+        match self {
+            Place::Here(end) => &buffer[HEADER..*end],
+            Place::Enclosed(enclosed) => enclosed.bytes(),
+            Place::Stored(bytes) => bytes,
+        }
+    }
+}
+
+impl Letter {
+    /// The body, of which what is not enclosed lies in `buffer`.
+    #[inline]
+    pub(crate) fn body<'a>(&'a self, buffer: &'a [u8]) -> &'a [u8] {
+        self.place.body(buffer)
+    }
+}
+
+/// Receives a datagram.
+#[inline]
+pub(crate) fn recv(
+    carrier: &Carrier,
+    buffer: &mut Vec<u8>,
+    patience: Patience,
+) -> Result<Letter, RecvTimeoutError> {
+    if buffer.len() < HEADER + HERE_LIMIT {
+        buffer.resize(HEADER + HERE_LIMIT, 0);
+    }
+    let mut handles = Vec::new();
+    let arrived = carrier.recv(buffer, &mut handles, patience)?;
+    open(carrier, buffer, arrived, handles).map_err(RecvTimeoutError::Unreadable)
+}
+
+/// Checks a datagram. What does not become part of the letter is closed.
+#[inline]
+fn open(
+    carrier: &Carrier,
+    buffer: &[u8],
+    arrived: Arrived,
+    mut handles: Vec<OsHandle>,
+) -> Result<Letter, Unreadable> {
+    let malformed = |what| Err(Unreadable::Malformed(what));
+    if arrived.lost {
+        return Err(Unreadable::HandlesLost);
+    }
+    if arrived.cut {
+        return malformed("it is longer than any datagram of this crate");
+    }
+    let Some((head, body)) = buffer[..arrived.len].split_first_chunk::<HEADER>() else {
+        return malformed("it is shorter than a header");
+    };
+    if head[..2] != MAGIC || head[5] != 0 {
+        return malformed("its header is none of this crate");
+    }
+    let count = u16::from_le_bytes([head[6], head[7]]);
+    let kind = match (head[2], count) {
+        (0, 1) => Kind::Message,
+        (1, 1..) => Kind::Messages(count),
+        (2, 1) => Kind::Bytes,
+        _ => return malformed("it is of an unknown kind"),
+    };
+    if usize::from(head[4]) != handles.len() {
+        return malformed("other handles came than its header says");
+    }
+    let place = match (head[3], carrier) {
+        (HERE, _) => Place::Here(arrived.len),
+        (STORED, Carrier::Pipe(packets)) => {
+            let Some((len, place)) = body.split_first_chunk() else {
+                return malformed("the length of its body is missing");
+            };
+            let Ok(place) = <[u8; 8]>::try_from(place) else {
+                return malformed("the place of its body is not one");
+            };
+            Place::Stored(packets.get(u64::from_le_bytes(place), u64::from_le_bytes(*len))?)
+        }
+        (ENCLOSED, Carrier::Socket(_)) => {
+            let Ok(len) = <[u8; 8]>::try_from(body) else {
+                return malformed("the length of its enclosure is not one");
+            };
+            if handles.is_empty() {
+                return malformed("its enclosure is missing");
+            }
+            let enclosure = handles.remove(0);
+            match sys::disclose(sys::borrow(&enclosure), u64::from_le_bytes(len)) {
+                Ok(enclosed) => Place::Enclosed(enclosed),
+                Err(what) => return malformed(what),
+            }
+        }
+        _ => return malformed("its body is in an unknown place"),
+    };
+    Ok(Letter { kind, place, handles })
+}
+
+/// Decodes the one message of a letter.
+#[inline]
+pub(crate) fn decode<T: DeserializeOwned>(letter: Letter, buffer: &[u8]) -> Result<T, Unreadable> {
+    if letter.kind != Kind::Message {
+        return Err(Unreadable::Malformed("it is not a message, but bytes or a batch"));
+    }
+    let Letter { place, handles, .. } = letter;
+    codec::decode_carrying(place.body(buffer), handles).map_err(Unreadable::Decode)
+}
+
+/// Receives and decodes one message.
+#[inline]
+pub(crate) fn recv_one<T: DeserializeOwned>(
+    carrier: &Carrier,
+    patience: Patience,
+) -> Result<T, RecvTimeoutError> {
+    let mut scratch = Scratch::take();
+    let letter = recv(carrier, &mut scratch.0, patience)?;
+    decode(letter, &scratch.0).map_err(RecvTimeoutError::Unreadable)
+}

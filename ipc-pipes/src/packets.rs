@@ -1,0 +1,122 @@
+//! One end of an anonymous pipe that carries packets: how long to wait for what, and nothing of what is in
+//! them.
+//!
+//! A pipe in packet mode (`O_DIRECT`) keeps the boundaries of what is written to it, up to 4096 bytes
+//! (PIPE_BUF), so any number of processes may write and read at the same time and need no lock. What is longer
+//! is written to the channel's *store* first, a file in memory that all ends share, each at a place of its own,
+//! and the packet says where. So a large message takes as little room in the pipe as a small one, no writer
+//! waits for another one, and no reader ever meets half of one.
+//!
+//! # What a death leaves behind
+//!
+//! | it is killed | it leaves | the others |
+//! |---|---|---|
+//! | writing to the store | bytes there that nobody has heard of: memory, until the channel is gone | see nothing |
+//! | before the packet is in the pipe | the same | see nothing |
+//! | after that | a message | receive it |
+//! | having taken the packet out | bytes in the store that nobody will ask for: as above | the message is gone with it |
+//! | having read the bytes | the same | as above |
+//! | having given their memory back | nothing | as above |
+
+use std::sync::Arc;
+
+use ipc_core::handle::{self, NotCarried, OsHandle};
+use ipc_core::route::Failed;
+use ipc_core::{Patience, RecvTimeoutError, Unreadable, Unsendable};
+
+use crate::killpoint::kp;
+use crate::sys::{self, Borrowed, Interest, NotEnclosed, NotReceived, NotSent};
+use crate::tally::Tally;
+
+/// One end of a pipe.
+pub(crate) struct Packets {
+    fd: OsHandle,
+    store: OsHandle,
+    tally: Arc<Tally>,
+    fork: sys::ForkCheck,
+}
+
+impl Packets {
+    pub(crate) fn new(fd: OsHandle, store: OsHandle, tally: Arc<Tally>) -> Packets {
+        Packets { fd, store, tally, fork: sys::ForkCheck::new() }
+    }
+
+    pub(crate) fn fd(&self) -> Borrowed<'_> {
+        sys::borrow(&self.fd)
+    }
+
+    #[inline]
+    pub(crate) fn forked(&self) -> bool {
+        self.fork.forked()
+    }
+
+    /// Gives copies of its files to the message that is being encoded.
+    pub(crate) fn attach_copy(&self) -> Result<(u32, u32), NotCarried> {
+        Ok((handle::attach_copy(&self.fd)?, handle::attach_copy(&self.store)?))
+    }
+
+    /// Sends one packet, whole or not at all.
+    pub(crate) fn send(&self, bytes: &[u8], patience: Patience) -> Result<(), Failed> {
+        if self.forked() {
+            return Err(Failed::Unsendable(Unsendable::Forked));
+        }
+        let mut over = patience == Patience::Never;
+        kp!("packets.send");
+        loop {
+            match sys::write_packet(self.fd(), bytes) {
+                Ok(()) => break,
+                Err(NotSent::Full) if over => return Err(Failed::Timeout),
+                Err(NotSent::Full) => over = !sys::ready(self.fd(), Interest::Send, patience),
+                Err(NotSent::OutOfMemory) => return Err(Failed::Unsendable(Unsendable::OutOfMemory)),
+                Err(_) => return Err(Failed::Disconnected),
+            }
+        }
+        kp!("packets.sent");
+        Ok(())
+    }
+
+    /// Receives one packet, and says how long it is.
+    pub(crate) fn recv(&self, into: &mut [u8], patience: Patience) -> Result<usize, RecvTimeoutError> {
+        if self.forked() {
+            return Err(RecvTimeoutError::Unreadable(Unreadable::Forked));
+        }
+        let mut over = patience == Patience::Never;
+        kp!("packets.recv");
+        loop {
+            match sys::read_packet(self.fd(), into) {
+                Ok(len) => {
+                    kp!("packets.received");
+                    return Ok(len);
+                }
+                Err(NotReceived::Gone) => return Err(RecvTimeoutError::Disconnected),
+                Err(NotReceived::OutOfMemory) => {
+                    return Err(RecvTimeoutError::Unreadable(Unreadable::OutOfMemory));
+                }
+                Err(NotReceived::Empty) if over => return Err(RecvTimeoutError::Timeout),
+                Err(NotReceived::Empty) => over = !sys::ready(self.fd(), Interest::Receive, patience),
+            }
+        }
+    }
+
+    /// Puts bytes into the store, and says where.
+    pub(crate) fn put(&self, bytes: &[u8]) -> Result<u64, NotEnclosed> {
+        let place = self.tally.place(bytes.len());
+        kp!("packets.put");
+        sys::put(sys::borrow(&self.store), place, bytes)?;
+        kp!("packets.stored");
+        Ok(place)
+    }
+
+    /// Takes bytes out of the store.
+    pub(crate) fn get(&self, place: u64, len: u64) -> Result<Vec<u8>, Unreadable> {
+        let bytes = sys::get(sys::borrow(&self.store), place, len)?;
+        kp!("packets.got");
+        self.free(place, len);
+        Ok(bytes)
+    }
+
+    /// Gives the memory of a place back.
+    pub(crate) fn free(&self, place: u64, len: u64) {
+        sys::free(sys::borrow(&self.store), place, len);
+    }
+}

@@ -1,0 +1,38 @@
+//! Channels over anonymous pipes.
+//!
+//! The same ends as those of [`channel()`](crate::channel()), with the kernel's oldest carrier underneath: a little
+//! faster for small messages where sender and receiver take turns, and no handles in messages, which
+//! are [`Unsendable`](crate::Unsendable::Handles) here. `packets` says how messages lie, and what a death leaves
+//! behind.
+
+use std::io;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::carrier::Carrier;
+use crate::channel::{self, Receiver, Sender};
+use crate::packets::Packets;
+use crate::sys;
+use crate::tally::Tally;
+
+/// Makes a channel over an anonymous pipe.
+///
+/// It has no capacity of its own: the pipe bounds it, at 64 messages, or at 16 where the user's pipes have
+/// used up what the system allows them (`fs.pipe-user-pages-soft`); a batch of small messages to a single
+/// receiver that takes batches counts as one. A message of more than 4088 bytes travels through a file in memory
+/// that goes with the channel.
+///
+/// # Errors
+///
+/// The system's, if it has no more pipes or files for us; `Unsupported` where there are none.
+pub fn channel<T: Serialize + DeserializeOwned>() -> io::Result<(Sender<T>, Receiver<T>)> {
+    let (reader, writer) = sys::pipe()?;
+    let tally = Arc::new(Tally::of(Tally::create()?)?);
+    let store = sys::store()?;
+    let copy = store.try_clone()?;
+    let tx = Carrier::Pipe(Packets::new(writer, copy, tally.clone()));
+    let rx = Carrier::Pipe(Packets::new(reader, store, tally.clone()));
+    Ok(channel::ends((tx, rx), tally))
+}

@@ -1,0 +1,124 @@
+//! One connected socket that carries datagrams with handles: how long to wait for what, and nothing of what
+//! is in them.
+//!
+//! # If a peer dies
+//!
+//! A datagram is in the socket or it is not: the kernel takes it whole. One that is there outlives its
+//! sender. One that a receiver has taken is gone with that receiver. Each side's socket is closed when the
+//! last process that holds it has dropped it or died; the other side then receives what is there, and the
+//! end.
+
+use std::time::Duration;
+
+use ipc_core::handle::{self, NotCarried, OsHandle};
+use ipc_core::route::Failed;
+use ipc_core::{Patience, RecvTimeoutError, Unreadable, Unsendable};
+
+use crate::killpoint::kp;
+use crate::sys::{self, Arrived, Borrowed, Interest, NotReceived, NotSent};
+
+/// One end of a connection.
+pub(crate) struct Socket {
+    fd: OsHandle,
+    fork: sys::ForkCheck,
+}
+
+impl Socket {
+    pub(crate) fn new(fd: OsHandle) -> Socket {
+        Socket { fd, fork: sys::ForkCheck::new() }
+    }
+
+    pub(crate) fn fd(&self) -> Borrowed<'_> {
+        sys::borrow(&self.fd)
+    }
+
+    /// Gives a copy of it to the message that is being encoded.
+    pub(crate) fn attach_copy(&self) -> Result<u32, NotCarried> {
+        handle::attach_copy(&self.fd)
+    }
+
+    /// Whether this process was forked from the one that the socket belongs to.
+    #[inline]
+    pub(crate) fn forked(&self) -> bool {
+        self.fork.forked()
+    }
+
+    /// Sends one datagram with its handles, whole or not at all.
+    pub(crate) fn send(&self, bytes: &[u8], handles: &[OsHandle], patience: Patience) -> Result<(), Failed> {
+        if self.forked() {
+            return Err(Failed::Unsendable(Unsendable::Forked));
+        }
+        kp!("socket.send");
+        // Who may wait for ever waits inside the call.
+        let sent = match sys::send(self.fd(), bytes, handles, patience == Patience::Forever) {
+            Ok(()) => Ok(()),
+            Err(refused) => self.send_slow(bytes, handles, patience, refused),
+        };
+        kp!("socket.sent");
+        sent
+    }
+
+    #[cold]
+    fn send_slow(
+        &self,
+        bytes: &[u8],
+        handles: &[OsHandle],
+        patience: Patience,
+        mut refused: NotSent,
+    ) -> Result<(), Failed> {
+        /// Between attempts, when the kernel does not say that one is worth while.
+        const SLICE: Duration = Duration::from_millis(5);
+        loop {
+            let (interest, until) = match refused {
+                NotSent::Full => (Interest::Send, Some(patience)),
+                NotSent::TooManyInFlight => (Interest::End, patience.left(SLICE).map(Patience::timeout)),
+                NotSent::Gone => return Err(Failed::Disconnected),
+                NotSent::TooLarge => {
+                    let limit = sys::room(self.fd());
+                    return Err(Failed::Unsendable(Unsendable::TooLarge { limit }));
+                }
+                NotSent::OutOfMemory => return Err(Failed::Unsendable(Unsendable::OutOfMemory)),
+            };
+            let over = match until {
+                Some(Patience::Never) | None => return Err(Failed::Timeout),
+                Some(until) => !sys::ready(self.fd(), interest, until) && patience.left(SLICE).is_none(),
+            };
+            refused = match sys::send(self.fd(), bytes, handles, false) {
+                Ok(()) => return Ok(()),
+                Err(NotSent::Full | NotSent::TooManyInFlight) if over => return Err(Failed::Timeout),
+                Err(refused) => refused,
+            };
+        }
+    }
+
+    /// Receives one datagram with its handles.
+    pub(crate) fn recv(
+        &self,
+        into: &mut [u8],
+        handles: &mut Vec<OsHandle>,
+        patience: Patience,
+    ) -> Result<Arrived, RecvTimeoutError> {
+        if self.forked() {
+            return Err(RecvTimeoutError::Unreadable(Unreadable::Forked));
+        }
+        let mut wait = patience == Patience::Forever;
+        let mut over = patience == Patience::Never;
+        kp!("socket.recv");
+        loop {
+            match sys::receive(self.fd(), into, handles, wait) {
+                Ok(arrived) => {
+                    kp!("socket.received");
+                    return Ok(arrived);
+                }
+                Err(NotReceived::Gone) => return Err(RecvTimeoutError::Disconnected),
+                Err(NotReceived::OutOfMemory) => {
+                    return Err(RecvTimeoutError::Unreadable(Unreadable::OutOfMemory));
+                }
+                Err(NotReceived::Empty) if over => return Err(RecvTimeoutError::Timeout),
+                Err(NotReceived::Empty) => {}
+            }
+            over = !sys::ready(self.fd(), Interest::Receive, patience);
+            wait = false;
+        }
+    }
+}

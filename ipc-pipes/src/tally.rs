@@ -1,0 +1,178 @@
+//! What the kernel does not say of a channel: how many messages are in it, and how many ends there are.
+//!
+//! # Layout
+//!
+//! ```text
+//! offset 0         128         256    384        512      640     768      896
+//!        ┌─────────┬───────────┬──────┬──────────┬────────┬───────┬────────┬────────┐
+//!        │ senders │ receivers │ sent │ received │ parked │ batch │ packed │ stored │
+//!        └─────────┴───────────┴──────┴──────────┴────────┴───────┴────────┴────────┘
+//! ```
+//!
+//! A small file in memory that travels with each end. Each word is a count, changed by itself; no other memory
+//! depends on one, so all orderings are relaxed but where `batch` is handed out (below).
+//!
+//! | word | |
+//! |---|---|
+//! | `senders`, `receivers` | ends in all processes; not those on their way |
+//! | `sent` | messages that were put into the socket, counted after that |
+//! | `received` | messages that were taken out of the socket, counted after that |
+//! | `parked` | of those, the ones of a batch that nobody has asked for yet |
+//! | `batch` | how many messages a batch may hold now; 0: none are wanted |
+//! | `packed` | batches that were ever made |
+//! | `stored` | bytes of the store of a pipe that were ever given out |
+//!
+//! # What a death leaves behind
+//!
+//! The kernel knows whether the socket is empty and whether the other side is gone; the tally is never asked
+//! for that. Killed between the socket and the count, a process leaves the count of messages one off; it
+//! is put right when the channel is next asked for it and found empty. Killed with an end, it leaves the count
+//! of ends one too high: that is how it is known afterwards that the last end was not dropped.
+//!
+//! # If a peer writes garbage
+//!
+//! Counts are wrong, batches are made or not made, and large messages of a pipe overlap in its store: they
+//! are received as bytes that somebody wrote there, and decode or do not.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::{io, thread};
+
+use ipc_core::handle::OsHandle;
+
+use crate::sys::{self, Words};
+
+const SENDERS: usize = 0;
+const RECEIVERS: usize = 1;
+const SENT: usize = 2;
+const RECEIVED: usize = 3;
+const PARKED: usize = 4;
+const BATCH: usize = 5;
+const PACKED: usize = 6;
+const STORED: usize = 7;
+
+/// Which side of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Sender,
+    Receiver,
+}
+
+pub(crate) struct Tally {
+    words: Words,
+    pub(crate) fd: OsHandle,
+}
+
+impl Tally {
+    pub(crate) fn create() -> io::Result<OsHandle> {
+        sys::tally()
+    }
+
+    pub(crate) fn of(fd: OsHandle) -> io::Result<Tally> {
+        Ok(Tally { words: Words::map(sys::borrow(&fd))?, fd })
+    }
+
+    fn ends(&self, side: Side) -> &AtomicU64 {
+        self.words.get(match side {
+            Side::Sender => SENDERS,
+            Side::Receiver => RECEIVERS,
+        })
+    }
+
+    /// An end more.
+    pub(crate) fn enter(&self, side: Side) {
+        // SeqCst: with `pack`. A receiver that comes is seen by whoever packs, or its batch is seen by `quiet`.
+        self.ends(side).fetch_add(1, SeqCst);
+    }
+
+    /// An end less.
+    pub(crate) fn leave(&self, side: Side) {
+        self.ends(side).fetch_sub(1, Relaxed);
+    }
+
+    pub(crate) fn count(&self, side: Side) -> usize {
+        usize::try_from(self.ends(side).load(Relaxed)).unwrap_or(usize::MAX)
+    }
+
+    #[inline]
+    pub(crate) fn sent(&self, n: usize) {
+        self.words.get(SENT).fetch_add(n as u64, Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn received(&self, n: usize) {
+        self.words.get(RECEIVED).fetch_add(n as u64, Relaxed);
+    }
+
+    pub(crate) fn park(&self, n: usize) {
+        self.words.get(PARKED).fetch_add(n as u64, Relaxed);
+    }
+
+    pub(crate) fn unpark(&self, n: usize) {
+        self.words.get(PARKED).fetch_sub(n as u64, Relaxed);
+    }
+
+    /// Messages in the channel; `empty` asks the kernel whether the socket is.
+    pub(crate) fn len(&self, empty: impl Fn() -> bool) -> usize {
+        let (sent, received) = (self.words.get(SENT), self.words.get(RECEIVED));
+        let look = || (sent.load(Relaxed), received.load(Relaxed));
+        let mut seen = look();
+        let queued = if !empty() {
+            // Not more than what was counted, but something is there.
+            usize::try_from(seen.0.wrapping_sub(seen.1) as i64).unwrap_or(0).max(1)
+        } else {
+            // Counted after the look, or never, by someone who died: then nothing moves any more.
+            for _ in 0..3 {
+                if seen.0 == seen.1 {
+                    break;
+                }
+                thread::yield_now();
+                let now = look();
+                if now == seen && empty() {
+                    let _ = received.compare_exchange(now.1, now.0, Relaxed, Relaxed);
+                    break;
+                }
+                seen = now;
+            }
+            0
+        };
+        let parked = usize::try_from(self.words.get(PARKED).load(Relaxed) as i64).unwrap_or(0);
+        queued.saturating_add(parked)
+    }
+
+    /// Says that a receiver takes up to `n` messages at a time.
+    pub(crate) fn want(&self, n: usize) {
+        let batch = self.words.get(BATCH);
+        // The line stays shared while nothing changes.
+        if batch.load(Relaxed) != n as u64 {
+            batch.store(n as u64, SeqCst); // SeqCst: as in `enter`.
+        }
+    }
+
+    /// How many messages a batch may hold: 0, or 1, means that it is not to be made. Batches are made for one
+    /// receiver, so that a message that another could take is never tied to one that is taken.
+    pub(crate) fn wanted(&self) -> usize {
+        // SeqCst: as in `enter`.
+        let (batch, receivers) = (self.words.get(BATCH).load(SeqCst), self.ends(Side::Receiver).load(SeqCst));
+        if receivers == 1 { usize::try_from(batch).unwrap_or(0) } else { 0 }
+    }
+
+    /// Counts a batch before it is sent.
+    pub(crate) fn pack(&self) {
+        self.words.get(PACKED).fetch_add(1, SeqCst); // SeqCst: as in `enter`.
+    }
+
+    /// A place for `len` bytes in the store. No two are the same, so a place is given back by emptying it.
+    pub(crate) fn place(&self, len: usize) -> u64 {
+        /// Memory is given back in whole pages, of any size that systems have.
+        const PAGE: u64 = 1 << 16;
+        let len = (len as u64).div_ceil(PAGE).saturating_mul(PAGE);
+        self.words.get(STORED).fetch_add(len, Relaxed)
+    }
+
+    /// Whether there ever was a batch.
+    #[inline]
+    pub(crate) fn any_packed(&self) -> bool {
+        self.words.get(PACKED).load(Relaxed) != 0
+    }
+}

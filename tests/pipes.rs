@@ -1,0 +1,13 @@
+//! Channels over sockets and pipes: what travels, who dies, and what is left behind (nothing).
+#![cfg(target_os = "linux")]
+
+mod harness;
+
+#[path = "pipes/hostile.rs"]
+mod hostile;
+#[path = "pipes/processes.rs"]
+mod processes;
+#[path = "pipes/support.rs"]
+mod support;
+#[path = "pipes/travel.rs"]
+mod travel;
