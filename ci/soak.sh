@@ -4,4 +4,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 export CRASH_KILLS="${CRASH_KILLS:-20000}"
-ci/crash.sh random::
+ci/crash.sh random:: --nocapture
