@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the loom models of ipc-shm: a minute and a half on one core.
+# Runs the loom models of ipc-shm: a minute and a half of processor time.
 #
 #   ci/loom.sh [filter...]
 #
@@ -7,4 +7,4 @@
 set -eu
 cd "$(dirname "$0")/.."
 export RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/loom"
-exec cargo test --release -p ipc-shm --test loom -- --test-threads 1 "$@"
+exec cargo test --release -p ipc-shm --test loom -- --test-threads 2 "$@"
