@@ -21,7 +21,11 @@ use std::io;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use ipc_shm::{Builder, bytes, pod, slice};
+pub use ipc_shm::lock::{
+    Barrier, BoundedSemaphore, Condvar, Event, Mutex, MutexGuard, Once, OnceLock, ReentrantMutex, RwLock,
+    Semaphore,
+};
+pub use ipc_shm::{Builder, bytes, lock, pod, slice};
 pub use ipc_shm::{
     Integer, Lifetime, Segment, SegmentBuilder, SegmentInfo, SeqLock, SeqWriter, Shared, SharedSlice, View,
     Word,

@@ -185,7 +185,8 @@ pub fn until<D: Doorbell, R>(
 ///
 /// An elapsed sleep costs 50 us of processor time on a virtual machine, so whoever is told of deaths looks
 /// once a second.
-struct Slices {
+#[derive(Debug)]
+pub struct Slices {
     current: Duration,
     slept: Duration,
 }
@@ -202,13 +203,28 @@ impl Slices {
     /// starting another program.
     const TOLD: Duration = Duration::from_secs(1);
 
-    fn new() -> Slices {
+    /// For a wait that begins now.
+    #[must_use]
+    pub fn new() -> Slices {
         Slices { current: Self::FIRST, slept: Duration::ZERO }
     }
 
-    fn elapsed(&mut self, timeout: Duration) {
-        self.slept = self.slept.saturating_add(timeout);
+    /// How long to sleep at most.
+    #[must_use]
+    pub fn current(&self) -> Duration {
+        self.current
+    }
+
+    /// Says that a slice has elapsed, and took so long.
+    pub fn elapsed(&mut self, slept: Duration) {
+        self.slept = self.slept.saturating_add(slept);
         let most = if self.slept < Duration::from_secs(1) { Self::SOON } else { Self::LONG };
         self.current = (self.current * 2).min(most);
+    }
+}
+
+impl Default for Slices {
+    fn default() -> Self {
+        Self::new()
     }
 }

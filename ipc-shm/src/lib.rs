@@ -43,7 +43,6 @@ mod attachment;
 mod builder;
 #[cfg(not(loom))]
 mod bytes_at;
-#[cfg(not(loom))]
 mod copy;
 mod doorbell;
 #[cfg(not(loom))]
@@ -55,8 +54,8 @@ mod hold;
 mod killpoint;
 mod layout;
 mod lease;
+pub mod lock;
 #[cfg(not(loom))]
-#[allow(dead_code, reason = "the locks are to come")]
 mod member;
 mod memory;
 #[cfg(loom)]
@@ -96,7 +95,7 @@ mod pool;
 mod repair;
 mod ring;
 #[cfg(not(loom))]
-#[allow(dead_code, reason = "the locks are to come")]
+#[allow(dead_code, reason = "words of 32 bits are for the tests")]
 mod segment;
 mod seq;
 #[cfg(not(loom))]
@@ -112,7 +111,6 @@ mod step;
 mod sync;
 mod sys;
 #[cfg(not(loom))]
-#[allow(dead_code, reason = "the locks are to come")]
 mod trailer;
 #[cfg(not(loom))]
 mod typed;

@@ -20,8 +20,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use ipc_core::handle;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
-pub(crate) use self::builder::How;
 pub use self::builder::SegmentBuilder;
+pub(crate) use self::builder::{How, PARTICIPANTS};
 pub(crate) use self::descriptor::Descriptor;
 pub use self::list::SegmentInfo;
 use self::mapped::{CURSOR, Mapped, not_forked};

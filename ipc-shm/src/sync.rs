@@ -1,5 +1,13 @@
 //! The atomics of the protocol: the processor's, or loom's.
 
+/// Between two SeqCst accesses of different words, where SeqCst's one order of all of them is relied on: loom
+/// has that order for fences only. Elsewhere it is nothing.
+#[inline(always)]
+pub(crate) fn model_fence() {
+    #[cfg(loom)]
+    fence(Ordering::SeqCst);
+}
+
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::{AtomicU64, Ordering, fence};
 
@@ -47,6 +55,9 @@ mod word {
         }
         pub(crate) fn store(&self, value: u64, order: Ordering) {
             self.announced().swap(value, order);
+        }
+        pub(crate) fn swap(&self, value: u64, order: Ordering) -> u64 {
+            self.announced().swap(value, order)
         }
         pub(crate) fn compare_exchange(
             &self,

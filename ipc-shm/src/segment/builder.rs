@@ -14,7 +14,7 @@ use crate::sys;
 use crate::trailer::{Lifetime, Trailer};
 
 /// How many processes can be attached to a segment at once, if nothing else is asked for.
-const PARTICIPANTS: usize = 64;
+pub(crate) const PARTICIPANTS: usize = 64;
 /// Rights of the owner only.
 const MODE: u32 = 0o600;
 

@@ -1,0 +1,267 @@
+//! A place where processes wait for each other.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::time::{Duration, Instant};
+
+use ipc_core::Patience;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::home::{HEAD, Home, Place, Tag, found, places};
+use super::poison::Refused;
+use super::raw::barrier::{MAX_PARTIES, Passed, RawBarrier};
+use super::raw::words_for;
+use super::word::World;
+use crate::segment::{How, Segment};
+use crate::sync::Ordering::Relaxed;
+
+/// A place where so many parties wait for each other, again and again: [`std::sync::Barrier`] in shared memory,
+/// and Python's `Barrier`.
+///
+/// Parties are threads, of one process or of many. A process that has a handle is expected to come: if it dies with
+/// one, the barrier breaks for all who wait, instead of letting them wait for ever. One that has dropped its handles
+/// is not missed.
+///
+/// ```
+/// use ipc_shm::lock::Barrier;
+///
+/// let barrier = Barrier::new(2)?;
+/// let theirs = barrier.clone();
+/// let thread = std::thread::spawn(move || theirs.wait().unwrap().is_leader());
+/// let leader = barrier.wait()?.is_leader();
+/// assert!(leader ^ thread.join().unwrap());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Barrier {
+    home: Home,
+    parties: u32,
+}
+
+/// Says which one of the parties the caller is: as [`std::sync::BarrierWaitResult`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BarrierWaitResult(bool);
+
+impl BarrierWaitResult {
+    /// Whether it is the one, of all parties of the round, that came last.
+    #[must_use]
+    pub fn is_leader(&self) -> bool {
+        self.0
+    }
+}
+
+/// Why a wait at a barrier ended before all parties came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BarrierError {
+    /// The barrier is broken: a party died, another's time was over, or somebody said so. It stays so until the
+    /// [reset](Barrier::reset).
+    Broken,
+    /// The caller's time was over, which broke the barrier.
+    Timeout,
+    /// Nothing was waited for.
+    Refused(Refused),
+}
+
+impl fmt::Display for BarrierError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BarrierError::Broken => f.write_str("waiting at a broken barrier"),
+            BarrierError::Timeout => f.write_str("not all parties came to the barrier until the deadline"),
+            BarrierError::Refused(why) => why.fmt(f),
+        }
+    }
+}
+
+impl Error for BarrierError {}
+
+impl From<Refused> for BarrierError {
+    fn from(why: Refused) -> Self {
+        BarrierError::Refused(why)
+    }
+}
+
+const STATE: usize = 0;
+const PARTIES: usize = 1;
+const HANDLES: usize = 8 - HEAD;
+
+impl Barrier {
+    fn tag() -> Tag {
+        Tag::of::<()>("Barrier", 1)
+    }
+
+    fn count(_len: usize, participants: usize) -> Option<usize> {
+        Some(HANDLES + words_for(participants))
+    }
+
+    /// Makes a barrier for so many parties, in an anonymous segment of its own. For none, as for one, nobody waits.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for 2^20 parties and more; others as [`Segment::anonymous`].
+    pub fn new(parties: usize) -> io::Result<Barrier> {
+        Self::make(Place::Anonymous, parties)
+    }
+
+    /// Makes a barrier in a segment: a word for each participant that it can have, and some more.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for 2^20 parties and more; others as [`Mutex::new_in`](super::Mutex::new_in).
+    pub fn new_in(segment: &Segment, parties: usize) -> io::Result<Barrier> {
+        Self::make(Place::In(segment), parties)
+    }
+
+    places!(parties: usize => parties);
+    found!();
+
+    fn make(place: Place<'_>, parties: usize) -> io::Result<Barrier> {
+        let parties =
+            u32::try_from(parties).ok().filter(|parties| *parties <= MAX_PARTIES).ok_or_else(|| {
+                let text = format!("Barrier: {parties} parties are more than {MAX_PARTIES}");
+                io::Error::new(io::ErrorKind::InvalidInput, text)
+            })?;
+        let fill = |home: &Home| {
+            home.words()[PARTIES].store(u64::from(parties), Relaxed); // Relaxed: the tag's Release.
+            Ok(())
+        };
+        Self::of_home(Home::make(place, Self::tag(), 0, Self::count, &fill)?)
+    }
+
+    /// Counts the handle.
+    fn of_home(home: Home) -> io::Result<Barrier> {
+        // Read once. Relaxed: the tag's Acquire.
+        let parties = home.words()[PARTIES].load(Relaxed).min(u64::from(MAX_PARTIES)) as u32;
+        let barrier = Barrier { home, parties };
+        barrier.raw().join(&barrier.home, barrier.home.me).map_err(io::Error::other)?;
+        Ok(barrier)
+    }
+
+    fn raw(&self) -> RawBarrier<'_> {
+        let words = self.home.words();
+        let handles = &words[HANDLES..HANDLES + words_for(self.home.participants())];
+        RawBarrier { state: &words[STATE], handles, parties: self.parties }
+    }
+
+    /// Waits until all parties have come. One of them is told that it is the leader.
+    ///
+    /// # Errors
+    ///
+    /// [`Broken`](BarrierError::Broken), at once or within 50 ms of a party's death.
+    pub fn wait(&self) -> Result<BarrierWaitResult, BarrierError> {
+        self.wait_with(Patience::Forever)
+    }
+
+    /// As [`wait`](Barrier::wait), but no longer than this. As with Python's, an elapsed time breaks the barrier for
+    /// all: the round cannot end any more.
+    ///
+    /// # Errors
+    ///
+    /// [`Timeout`](BarrierError::Timeout); others as [`wait`](Barrier::wait).
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<BarrierWaitResult, BarrierError> {
+        self.wait_with(Patience::timeout(timeout))
+    }
+
+    /// As [`wait_timeout`](Barrier::wait_timeout), until then.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait_timeout`](Barrier::wait_timeout).
+    pub fn wait_deadline(&self, deadline: Instant) -> Result<BarrierWaitResult, BarrierError> {
+        self.wait_with(Patience::Until(deadline))
+    }
+
+    fn wait_with(&self, patience: Patience) -> Result<BarrierWaitResult, BarrierError> {
+        self.home.check()?;
+        match self.raw().wait(&self.home, patience) {
+            Passed::Leader => Ok(BarrierWaitResult(true)),
+            Passed::Follower => Ok(BarrierWaitResult(false)),
+            Passed::Broken => Err(BarrierError::Broken),
+            Passed::TimedOut => Err(BarrierError::Timeout),
+        }
+    }
+
+    /// Breaks the barrier, for all who wait and will come, until the reset.
+    ///
+    /// # Errors
+    ///
+    /// [`Forked`](Refused::Forked) in a forked process.
+    pub fn abort(&self) -> Result<(), Refused> {
+        self.home.check()?;
+        self.raw().break_up(&self.home, None);
+        Ok(())
+    }
+
+    /// Makes it as new. Who waits is told that his round was broken; dead parties are forgotten.
+    ///
+    /// # Errors
+    ///
+    /// As [`abort`](Barrier::abort).
+    pub fn reset(&self) -> Result<(), Refused> {
+        self.home.check()?;
+        self.raw().reset(&self.home);
+        Ok(())
+    }
+
+    /// Whether it is broken. False in a forked process.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        !self.home.forked() && self.raw().is_broken()
+    }
+
+    /// How many parties it takes to pass.
+    #[must_use]
+    pub fn parties(&self) -> usize {
+        self.parties as usize
+    }
+
+    /// How many wait now: Python's `n_waiting`. 0 in a forked process.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        if self.home.forked() { 0 } else { self.raw().waiting() as usize }
+    }
+}
+
+impl Clone for Barrier {
+    /// # Panics
+    ///
+    /// With 2^32 handles in one process.
+    fn clone(&self) -> Self {
+        if self.home.forked() {
+            // It is no party, and its handles answer so.
+            return Barrier { home: self.home.clone(), parties: self.parties };
+        }
+        Self::of_home(self.home.clone()).expect("fewer handles than 2^32")
+    }
+}
+
+impl Drop for Barrier {
+    fn drop(&mut self) {
+        if !self.home.forked() {
+            self.raw().leave(self.home.me);
+        }
+    }
+}
+
+impl Serialize for Barrier {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.home.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Barrier {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let home = Home::deserialize(deserializer, Self::tag(), Self::count)?;
+        Barrier::of_home(home).map_err(serde::de::Error::custom)
+    }
+}
+
+impl fmt::Debug for Barrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Barrier")
+            .field("home", &self.home)
+            .field("parties", &self.parties)
+            .field("waiting", &self.waiting())
+            .field("broken", &self.is_broken())
+            .finish()
+    }
+}

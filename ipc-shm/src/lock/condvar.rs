@@ -1,0 +1,263 @@
+//! Waiting until something that a mutex protects has changed.
+
+use std::fmt;
+use std::io;
+use std::time::{Duration, Instant};
+
+use ipc_core::Patience;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::home::{HEAD, Home, Place, Tag, found, places};
+use super::mutex::{Mutex, MutexGuard};
+use super::poison::{Failure, LockError, LockResult, PoisonError, Refused};
+use super::raw::condvar::{PLACES, RawCondvar};
+use super::value::Value;
+use super::word::World;
+use crate::segment::{How, Segment};
+
+/// Waiting until something that a [`Mutex`] protects has changed: [`std::sync::Condvar`] in shared memory, and
+/// Python's `Condition`.
+///
+/// Any mutexes may be used with it. Who has waited longest is notified first; nobody else wakes up then. With more
+/// than 64 threads that wait at once, the later ones may wake up for nothing, as with `std`: wait in a loop,
+/// or with [`wait_while`](Condvar::wait_while).
+///
+/// ```
+/// use ipc_shm::lock::{Condvar, Mutex};
+///
+/// let (ready, changed) = (Mutex::new(0u8)?, Condvar::new()?);
+/// let theirs = (ready.clone(), changed.clone());
+/// let thread = std::thread::spawn(move || {
+///     *theirs.0.lock().unwrap() = 1;
+///     theirs.1.notify_one().unwrap();
+/// });
+/// let guard = changed.wait_while(ready.lock().unwrap(), |ready| *ready == 0).unwrap();
+/// assert_eq!(*guard, 1);
+/// # drop(guard);
+/// # thread.join().unwrap();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # When a process dies
+///
+/// Waiting: it is passed over. Notified, before it has returned from `wait`: another one that waits gets its
+/// notification, within 50 ms. Holding the mutex: as for the [`Mutex`].
+#[derive(Clone)]
+pub struct Condvar {
+    home: Home,
+}
+
+/// Whether a wait with a deadline ended with it: as [`std::sync::WaitTimeoutResult`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitTimeoutResult(bool);
+
+impl WaitTimeoutResult {
+    /// Whether the time was over before anybody notified.
+    #[must_use]
+    pub fn timed_out(&self) -> bool {
+        self.0
+    }
+}
+
+const USED: usize = 0;
+const TICKETS: usize = 1;
+const CROWD: usize = 2;
+const PLACE: usize = 8 - HEAD;
+const SINCE: usize = PLACE + PLACES;
+
+impl Condvar {
+    fn tag() -> Tag {
+        Tag::of::<()>("Condvar", 1)
+    }
+
+    fn count(_len: usize, _participants: usize) -> Option<usize> {
+        Some(SINCE + PLACES)
+    }
+
+    fn of_home(home: Home) -> io::Result<Condvar> {
+        Ok(Condvar { home })
+    }
+
+    fn make(place: Place<'_>) -> io::Result<Condvar> {
+        Self::of_home(Home::make(place, Self::tag(), 0, Self::count, &|_| Ok(()))?)
+    }
+
+    /// Makes a condition in an anonymous segment of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::anonymous`].
+    pub fn new() -> io::Result<Condvar> {
+        Self::make(Place::Anonymous)
+    }
+
+    /// Makes a condition in a segment: about 1 KiB.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::new_in`].
+    pub fn new_in(segment: &Segment) -> io::Result<Condvar> {
+        Self::make(Place::In(segment))
+    }
+
+    places!();
+    found!();
+
+    fn raw(&self) -> RawCondvar<'_> {
+        let words = self.home.words();
+        RawCondvar {
+            used: &words[USED],
+            tickets: &words[TICKETS],
+            crowd: &words[CROWD],
+            places: &words[PLACE..SINCE],
+            since: &words[SINCE..SINCE + PLACES],
+        }
+    }
+
+    /// Unlocks, waits until notified, and locks again, without missing a notification in between.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::lock`], of the locking at the end. If it is refused, the guard is gone, and the mutex is not
+    /// locked.
+    pub fn wait<'a, T: Value + ?Sized>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
+        match self.wait_with(guard, Patience::Forever) {
+            Ok((guard, _)) => Ok(guard),
+            Err(failed) => Err(failed.map(|(guard, _)| guard).into()),
+        }
+    }
+
+    /// Waits as long as `condition` holds.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Condvar::wait).
+    pub fn wait_while<'a, T: Value + ?Sized>(
+        &self,
+        mut guard: MutexGuard<'a, T>,
+        mut condition: impl FnMut(&mut T) -> bool,
+    ) -> LockResult<MutexGuard<'a, T>> {
+        while condition(&mut guard) {
+            guard = self.wait(guard)?;
+        }
+        Ok(guard)
+    }
+
+    /// As [`wait`](Condvar::wait), but no longer than this. The locking at the end has no deadline.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Condvar::wait).
+    pub fn wait_timeout<'a, T: Value + ?Sized>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        timeout: Duration,
+    ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
+        Ok(self.wait_with(guard, Patience::timeout(timeout))?)
+    }
+
+    /// As [`wait_timeout`](Condvar::wait_timeout), until then.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Condvar::wait).
+    pub fn wait_deadline<'a, T: Value + ?Sized>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        deadline: Instant,
+    ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
+        Ok(self.wait_with(guard, Patience::Until(deadline))?)
+    }
+
+    /// As [`wait_while`](Condvar::wait_while), but no longer than this; timed out only if `condition` still holds.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Condvar::wait).
+    pub fn wait_timeout_while<'a, T: Value + ?Sized>(
+        &self,
+        mut guard: MutexGuard<'a, T>,
+        timeout: Duration,
+        mut condition: impl FnMut(&mut T) -> bool,
+    ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
+        let patience = Patience::timeout(timeout);
+        loop {
+            if !condition(&mut guard) {
+                return Ok((guard, WaitTimeoutResult(false)));
+            }
+            if patience.left(Duration::MAX).is_none() {
+                return Ok((guard, WaitTimeoutResult(true)));
+            }
+            guard = self.wait_with(guard, patience)?.0;
+        }
+    }
+
+    #[allow(clippy::type_complexity, reason = "named once, here")]
+    fn wait_with<'a, T: Value + ?Sized>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        patience: Patience,
+    ) -> Result<(MutexGuard<'a, T>, WaitTimeoutResult), Failure<(MutexGuard<'a, T>, WaitTimeoutResult)>> {
+        self.home.check()?;
+        let raw = self.raw();
+        let waiter = raw.enter(&self.home, self.home.me());
+        let mutex = MutexGuard::mutex(&guard);
+        let unlocked = MutexGuard::unlock(guard);
+        let notified = match unlocked {
+            Ok(()) => raw.wait(&self.home, waiter, patience)?,
+            Err(why) => {
+                raw.give_up(&self.home, waiter);
+                return Err(why.into());
+            }
+        };
+        let outcome = WaitTimeoutResult(!notified);
+        match Mutex::lock(mutex) {
+            Ok(guard) => Ok((guard, outcome)),
+            Err(LockError::Poisoned(poisoned)) => {
+                let cause = poisoned.cause();
+                Err(Failure::Poisoned(PoisonError::new((poisoned.into_inner(), outcome), cause)))
+            }
+            Err(LockError::Refused(why)) => Err(why.into()),
+        }
+    }
+
+    /// Wakes the one that has waited longest, if anybody waits.
+    ///
+    /// # Errors
+    ///
+    /// [`Forked`](Refused::Forked) in a forked process.
+    pub fn notify_one(&self) -> Result<(), Refused> {
+        self.home.check()?;
+        self.raw().notify_one(&self.home);
+        Ok(())
+    }
+
+    /// Wakes all that wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`notify_one`](Condvar::notify_one).
+    pub fn notify_all(&self) -> Result<(), Refused> {
+        self.home.check()?;
+        self.raw().notify_all(&self.home);
+        Ok(())
+    }
+}
+
+impl Serialize for Condvar {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.home.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Condvar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Condvar { home: Home::deserialize(deserializer, Self::tag(), Self::count)? })
+    }
+}
+
+impl fmt::Debug for Condvar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Condvar").field("home", &self.home).finish()
+    }
+}

@@ -1,0 +1,206 @@
+//! A flag that processes wait for.
+
+use std::fmt;
+use std::io;
+use std::time::{Duration, Instant};
+
+use ipc_core::Patience;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::home::{Home, Place, Tag, found, places};
+use super::poison::Refused;
+use super::raw::event::RawEvent;
+use crate::segment::{How, Segment};
+
+/// A flag that processes wait for: Python's `Event`, and raw_sync's.
+///
+/// A manual one stays set until it is [cleared](Event::clear), and lets everybody through; an
+/// [automatic](Event::auto) one lets one through, and is clear again.
+///
+/// ```
+/// use ipc_shm::lock::Event;
+///
+/// let ready = Event::new()?;
+/// let theirs = ready.clone();
+/// let thread = std::thread::spawn(move || theirs.set().unwrap());
+/// ready.wait()?;
+/// assert!(ready.is_set());
+/// # thread.join().unwrap();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # When a process dies
+///
+/// The flag stays as it is. One that an automatic event woke, and that is killed before it has taken it, has not
+/// taken it: another one is let through.
+#[derive(Clone)]
+pub struct Event {
+    home: Home,
+    auto: bool,
+}
+
+const STATE: usize = 0;
+
+impl Event {
+    fn tag() -> Tag {
+        Tag::of::<()>("Event", 1)
+    }
+
+    fn count(_len: usize, _participants: usize) -> Option<usize> {
+        Some(1)
+    }
+
+    /// The length says which kind it is.
+    fn of_home(home: Home) -> io::Result<Event> {
+        let auto = home.len != 0;
+        Ok(Event { home, auto })
+    }
+
+    fn make(place: Place<'_>, auto: bool) -> io::Result<Event> {
+        Self::of_home(Home::make(place, Self::tag(), usize::from(auto), Self::count, &|_| Ok(()))?)
+    }
+
+    /// Makes a manual event that is clear, in an anonymous segment of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::anonymous`].
+    pub fn new() -> io::Result<Event> {
+        Self::make(Place::Anonymous, false)
+    }
+
+    /// Makes a manual event in a segment.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::new_in`](super::Mutex::new_in).
+    pub fn new_in(segment: &Segment) -> io::Result<Event> {
+        Self::make(Place::In(segment), false)
+    }
+
+    /// Makes an automatic event that is clear, in an anonymous segment of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::anonymous`].
+    pub fn auto() -> io::Result<Event> {
+        Self::make(Place::Anonymous, true)
+    }
+
+    /// Makes an automatic event in a segment.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::new_in`](super::Mutex::new_in).
+    pub fn auto_in(segment: &Segment) -> io::Result<Event> {
+        Self::make(Place::In(segment), true)
+    }
+
+    /// As [`auto`](Event::auto), in a segment of its own that has this name.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Event::create).
+    pub fn create_auto(name: &str) -> io::Result<Event> {
+        Self::make(Place::Named(How::Create, name), true)
+    }
+
+    places!(=> false);
+    found!();
+
+    fn raw(&self) -> RawEvent<'_> {
+        RawEvent { state: &self.home.words()[STATE], auto: self.auto }
+    }
+
+    /// Whether it is set. False in a forked process.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        !self.home.forked() && self.raw().is_set()
+    }
+
+    /// Sets it, and wakes all that wait; one of them, if it is automatic.
+    ///
+    /// # Errors
+    ///
+    /// [`Forked`](Refused::Forked) in a forked process.
+    pub fn set(&self) -> Result<(), Refused> {
+        self.home.check()?;
+        self.raw().set(&self.home);
+        Ok(())
+    }
+
+    /// Clears it. Who waited when it was set is let through all the same, unless it is automatic.
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Event::set).
+    pub fn clear(&self) -> Result<(), Refused> {
+        self.home.check()?;
+        self.raw().clear();
+        Ok(())
+    }
+
+    /// Waits until it is set.
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Event::set).
+    pub fn wait(&self) -> Result<(), Refused> {
+        self.wait_with(Patience::Forever).map(|_| ())
+    }
+
+    /// Waits until it is set, but no longer than this: false if it was not.
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Event::set).
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<bool, Refused> {
+        self.wait_with(Patience::timeout(timeout))
+    }
+
+    /// Waits until it is set, but no longer than until then: false if it was not.
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Event::set).
+    pub fn wait_deadline(&self, deadline: Instant) -> Result<bool, Refused> {
+        self.wait_with(Patience::Until(deadline))
+    }
+
+    /// Passes if it is set, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Event::set).
+    pub fn try_wait(&self) -> Result<bool, Refused> {
+        self.wait_with(Patience::Never)
+    }
+
+    fn wait_with(&self, patience: Patience) -> Result<bool, Refused> {
+        self.home.check()?;
+        Ok(self.raw().wait(&self.home, patience))
+    }
+}
+
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.home.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let home = Home::deserialize(deserializer, Self::tag(), Self::count)?;
+        Event::of_home(home).map_err(serde::de::Error::custom)
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event")
+            .field("home", &self.home)
+            .field("auto", &self.auto)
+            .field("set", &self.is_set())
+            .finish()
+    }
+}

@@ -1,0 +1,354 @@
+//! Where a lock lies: in a segment, from an offset on, and who this process is there.
+//!
+//! ```text
+//!   word 0     tag: which lock, of which type; written last
+//!   word 1     how many items it holds
+//!   word 2 …   the lock's own
+//! ```
+
+// Keeps a pointer into the segment, so that the way to a lock's word is short.
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::io;
+use std::ptr::NonNull;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::poison::Refused;
+use super::thread;
+use super::value::Kept;
+use super::word::{Life, World, held, id};
+use crate::killpoint::kp;
+use crate::layout::{Fingerprint, LINE};
+use crate::member::{Members, Owner};
+use crate::segment::{How, PARTICIPANTS, Segment, SegmentBuilder};
+use crate::sync::{AtomicU64, Ordering};
+use crate::sys;
+
+/// Words before the lock's own.
+pub(crate) const HEAD: usize = 2;
+
+/// A lock's words, in this process.
+#[derive(Clone)]
+pub(crate) struct Home {
+    words: NonNull<AtomicU64>,
+    count: usize,
+    /// Of what the words say once, checked and copied.
+    pub(crate) len: usize,
+    /// This process as a holder.
+    pub(crate) me: u64,
+    fork: sys::ForkCheck,
+    offset: usize,
+    segment: Segment,
+}
+
+// SAFETY: the pointer leads to atomics, in the mapping that the segment keeps; any thread may use them.
+unsafe impl Send for Home {}
+// SAFETY: as above.
+unsafe impl Sync for Home {}
+
+/// How many words of its own a lock of so many items has, where so many participants can be. `None` if no
+/// memory is so large.
+pub(crate) type Count = fn(usize, usize) -> Option<usize>;
+
+/// Where a lock is to lie.
+#[derive(Clone, Copy)]
+pub(crate) enum Place<'a> {
+    /// In a segment of its own, that has no name.
+    Anonymous,
+    /// In a segment, next to what is there.
+    In(&'a Segment),
+    /// In a segment of its own, by this name.
+    Named(How, &'a str),
+}
+
+/// A kind of lock.
+#[derive(Clone, Copy)]
+pub(crate) struct Tag {
+    pub(crate) name: &'static str,
+    pub(crate) fingerprint: u64,
+    /// In words: where it may begin.
+    pub(crate) align: usize,
+}
+
+impl Tag {
+    /// The lock of this name, over values of type `T`.
+    pub(crate) fn of<T>(name: &'static str, align: usize) -> Tag {
+        // Never 0: that is what unused memory says.
+        Tag { name, fingerprint: Fingerprint::of::<T>(name) | 1, align }
+    }
+
+    fn align(self) -> usize {
+        LINE.max(8 * self.align)
+    }
+}
+
+impl Home {
+    /// Makes a lock, or finds the one that has the name; `fill` writes into a new one's words what is not 0.
+    pub(crate) fn make(
+        place: Place<'_>,
+        tag: Tag,
+        len: usize,
+        count: Count,
+        fill: &dyn Fn(&Home) -> io::Result<()>,
+    ) -> io::Result<Home> {
+        if let Place::In(segment) = place {
+            return Self::within(segment, tag, len, count, fill);
+        }
+        let words = count(len, PARTICIPANTS).ok_or_else(|| too_large(tag))?;
+        let terms = SegmentBuilder::new(Self::bytes(words).ok_or_else(|| too_large(tag))?);
+        match place {
+            Place::Named(How::Open, name) => Self::open(name, tag, count),
+            Place::Named(how, name) => {
+                let mut fill = |segment: &Segment| Self::within(segment, tag, len, count, fill).map(drop);
+                let segment = terms.fingerprint(tag.fingerprint).named(how, name, &mut fill)?;
+                Self::find(&segment, 0, tag, count)
+            }
+            _ => Self::within(&terms.anonymous()?, tag, len, count, fill),
+        }
+    }
+
+    /// The lock of this name.
+    pub(crate) fn open(name: &str, tag: Tag, count: Count) -> io::Result<Home> {
+        let terms = SegmentBuilder::new(0).fingerprint(tag.fingerprint);
+        Self::find(&terms.named(How::Open, name, &mut |_| Ok(()))?, 0, tag, count)
+    }
+
+    fn within(
+        segment: &Segment,
+        tag: Tag,
+        len: usize,
+        count: Count,
+        fill: &dyn Fn(&Home) -> io::Result<()>,
+    ) -> io::Result<Home> {
+        let count = count(len, segment.members()?.participants()).ok_or_else(|| too_large(tag))?;
+        let bytes = Self::bytes(count).ok_or_else(|| too_large(tag))?;
+        let offset = segment.place(bytes, tag.align())?;
+        let home = Self::at(segment, offset, count, len)?;
+        kp!("lock.place");
+        home.all()[1].store(len as u64, Ordering::Relaxed); // Relaxed: the tag's Release.
+        fill(&home)?;
+        kp!("lock.tag");
+        home.all()[0].store(tag.fingerprint, Ordering::Release); // Release: whoever sees it sees the rest.
+        Ok(home)
+    }
+
+    /// The lock at an offset, where somebody has placed it. What is there is checked.
+    pub(crate) fn find(segment: &Segment, offset: usize, tag: Tag, count: Count) -> io::Result<Home> {
+        let refuse = |what: &str| {
+            let text = format!("{}: what lies at offset {offset} of {segment:?} {what}", tag.name);
+            io::Error::new(io::ErrorKind::InvalidData, text)
+        };
+        let head = segment.words64(offset, HEAD)?;
+        // Acquire: after whoever placed it.
+        if head[0].load(Ordering::Acquire) != tag.fingerprint {
+            return Err(refuse("is no such lock, or protects another type"));
+        }
+        if offset % tag.align() != 0 {
+            return Err(refuse("is not aligned"));
+        }
+        // Read once, checked, and never again. Relaxed: the tag's Acquire.
+        let len =
+            usize::try_from(head[1].load(Ordering::Relaxed)).map_err(|_| refuse("has no such length"))?;
+        let count = count(len, segment.members()?.participants()).ok_or_else(|| refuse("is too long"))?;
+        Self::at(segment, offset, count, len)
+    }
+
+    fn bytes(count: usize) -> Option<usize> {
+        count.checked_add(HEAD)?.checked_mul(8)
+    }
+
+    fn at(segment: &Segment, offset: usize, count: usize, len: usize) -> io::Result<Home> {
+        let count = HEAD + count;
+        let members = segment.members()?;
+        let words = segment.words64(offset, count)?;
+        Ok(Home {
+            words: NonNull::from(&words[0]),
+            count,
+            len,
+            me: held(members.me().bits(), 0),
+            fork: sys::ForkCheck::new(),
+            offset,
+            segment: segment.clone(),
+        })
+    }
+
+    #[inline(always)]
+    fn all(&self) -> &[AtomicU64] {
+        // SAFETY: `at` got the pointer from a slice of so many words in the segment, which `self` keeps mapped.
+        unsafe { std::slice::from_raw_parts(self.words.as_ptr(), self.count) }
+    }
+
+    /// The lock's own words.
+    #[inline(always)]
+    pub(crate) fn words(&self) -> &[AtomicU64] {
+        &self.all()[HEAD..]
+    }
+
+    /// Where the value that begins at one of the lock's own words lies.
+    #[inline(always)]
+    pub(crate) fn value<T: Kept + ?Sized>(&self, word: usize) -> NonNull<T> {
+        let empty = size_of::<T::Item>() == 0 || self.len == 0;
+        let at = if empty { NonNull::dangling() } else { NonNull::from(&self.words()[word]).cast() };
+        NonNull::new(T::view(at.as_ptr(), self.len)).expect("made from a pointer that is not null")
+    }
+
+    fn members(&self) -> &Members {
+        self.segment.members().expect("it had members when the lock was found")
+    }
+
+    /// Whether this process was forked from the one that attached. Its mapping is not there: nothing of the
+    /// lock may be touched.
+    #[inline(always)]
+    pub(crate) fn forked(&self) -> bool {
+        self.fork.forked()
+    }
+
+    #[inline(always)]
+    pub(crate) fn check(&self) -> Result<(), Refused> {
+        if self.forked() { Err(Refused::Forked) } else { Ok(()) }
+    }
+
+    /// Where in the segment.
+    pub(crate) fn offset(&self) -> usize {
+        self.offset
+    }
+
+    pub(crate) fn segment(&self) -> &Segment {
+        &self.segment
+    }
+
+    /// What tells this lock from others in this process.
+    pub(crate) fn key(&self) -> (usize, u64) {
+        (self.words.as_ptr().addr(), self.me)
+    }
+
+    pub(crate) fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (&self.segment, self.offset as u64).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+        tag: Tag,
+        count: Count,
+    ) -> Result<Home, D::Error> {
+        let (segment, offset) = <(Segment, u64)>::deserialize(deserializer)?;
+        let offset = usize::try_from(offset).map_err(de::Error::custom)?;
+        Home::find(&segment, offset, tag, count)
+            .map_err(|error| de::Error::custom(ipc_core::handle::because(error)))
+    }
+}
+
+fn too_large(tag: Tag) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, format!("{}: no memory is so large", tag.name))
+}
+
+impl fmt::Debug for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} at {}", self.segment, self.offset)
+    }
+}
+
+/// How often to look again at a held lock: as often as `std` does, where the holder can run meanwhile.
+const SPINS: u32 = 100;
+
+impl World for Home {
+    #[inline(always)]
+    fn me(&self) -> u64 {
+        self.me | held(0, thread::number())
+    }
+
+    fn life(&self, owner: u64) -> Life {
+        let members = self.members();
+        match Owner::from_bits(owner) {
+            Some(owner) if usize::from(id(owner.bits())) <= members.participants() => {
+                if members.alive(owner) { Life::Alive } else { Life::Dead }
+            }
+            _ => Life::Unknown,
+        }
+    }
+
+    fn pid(&self, owner: u64) -> u32 {
+        Owner::from_bits(owner).and_then(|owner| self.members().pid(owner)).unwrap_or(0)
+    }
+
+    fn participants(&self) -> usize {
+        self.members().participants()
+    }
+
+    fn sleep(&self, word: &AtomicU64, seen: u64, timeout: Duration) {
+        sys::wait(word, seen as u32, timeout);
+    }
+
+    fn wake(&self, word: &AtomicU64, n: u32) {
+        sys::wake(word, n);
+    }
+
+    fn spins(&self) -> u32 {
+        static SPIN: OnceLock<u32> = OnceLock::new();
+        *SPIN.get_or_init(|| if sys::cpus() > 1 { SPINS } else { 0 })
+    }
+}
+
+/// How a lock is found that is made by name or lies in a segment, alike for all of them.
+/// It takes what `new` takes, and how to pass it on.
+macro_rules! places {
+    ($($arg:ident: $Arg:ty)? $(=> $pass:expr)?) => {
+        /// As [`new`](Self::new), in a segment of its own that has this name. The name goes with the last handle.
+        ///
+        /// # Errors
+        ///
+        /// As [`new`](Self::new) and [`Segment::create`].
+        pub fn create(name: &str $(, $arg: $Arg)?) -> io::Result<Self> {
+            Self::make(Place::Named(How::Create, name) $(, $pass)?)
+        }
+
+        /// Opens the one of this name if there is one, and makes it as [`create`](Self::create) does if there is
+        /// none. Of any number of processes that do this at once, one makes it.
+        ///
+        /// # Errors
+        ///
+        /// As [`create`](Self::create) and [`open`](Self::open), but for `AlreadyExists` and `NotFound`.
+        pub fn open_or_create(name: &str $(, $arg: $Arg)?) -> io::Result<Self> {
+            Self::make(Place::Named(How::OpenOrCreate, name) $(, $pass)?)
+        }
+    };
+}
+/// As `places`: what needs nothing but the place.
+macro_rules! found {
+    () => {
+        /// Opens the one of this name.
+        ///
+        /// # Errors
+        ///
+        /// As [`Segment::open`]; `InvalidData` if it is of another kind or type.
+        pub fn open(name: &str) -> io::Result<Self> {
+            Self::of_home(Home::open(name, Self::tag(), Self::count)?)
+        }
+
+        /// The one that was made in a segment at this [offset](Self::offset).
+        ///
+        /// # Errors
+        ///
+        /// `InvalidInput` if nothing can lie there, `InvalidData` if what lies there is of another kind or type.
+        pub fn at(segment: &Segment, offset: usize) -> io::Result<Self> {
+            Self::of_home(Home::find(segment, offset, Self::tag(), Self::count)?)
+        }
+
+        /// Where in its segment it lies.
+        #[must_use]
+        pub fn offset(&self) -> usize {
+            self.home.offset()
+        }
+
+        /// The segment that it lies in.
+        #[must_use]
+        pub fn segment(&self) -> &Segment {
+            self.home.segment()
+        }
+    };
+}
+pub(crate) use {found, places};

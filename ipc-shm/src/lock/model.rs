@@ -1,0 +1,409 @@
+//! Locks on the heap, for loom: the words in vectors, processes that are threads of a model, and a kernel that
+//! knows who is alive and who sleeps. For internal use only; nothing here is stable.
+//!
+//! A sleep ends with a wake-up, and once after each death, as if a slice had elapsed: so a wake-up that is
+//! lost without anybody's death is a deadlock, which loom reports.
+
+#![allow(missing_docs)]
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipc_core::Patience;
+use loom::cell::UnsafeCell;
+use loom::sync::{Condvar, Mutex};
+
+use super::poison::{Cause, Denied};
+use super::raw::barrier::{Passed, RawBarrier};
+use super::raw::condvar::{RawCondvar, Waiter};
+use super::raw::event::RawEvent;
+use super::raw::mutex::{RawMutex, UPDATING};
+use super::raw::once::{Begin, End, RawOnce};
+use super::raw::rwlock::RawRwLock;
+use super::raw::semaphore::RawSemaphore;
+use super::raw::words_for;
+use super::word::{Life, World, generation, held, id};
+use crate::killpoint;
+use crate::sync::AtomicU64;
+use crate::sync::Ordering::{Acquire, Release, SeqCst};
+
+/// The most processes of a model.
+const MOST: usize = 4;
+
+struct Kernel {
+    /// Per id, the generation that lives, or 0.
+    life: Vec<AtomicU64>,
+    beds: Mutex<Beds>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Beds {
+    /// Who sleeps on which word, in the order in which they came.
+    sleepers: Vec<(usize, usize)>,
+    came: usize,
+    deaths: usize,
+}
+
+/// What is protected: loom finds accesses that nothing orders.
+pub struct Protected(UnsafeCell<u64>);
+
+impl Protected {
+    pub fn add(&self, n: u64) -> u64 {
+        self.0.with_mut(|value| {
+            // SAFETY: loom checks that nobody else is at it.
+            let value = unsafe { &mut *value };
+            *value += n;
+            *value
+        })
+    }
+    pub fn read(&self) -> u64 {
+        // SAFETY: loom checks that nobody writes meanwhile.
+        self.0.with(|value| unsafe { *value })
+    }
+}
+
+// SAFETY: loom checks every access.
+unsafe impl Send for Protected {}
+// SAFETY: as above.
+unsafe impl Sync for Protected {}
+
+/// One word for each thing that a lock has, more than enough for any of them.
+pub struct Shared {
+    kernel: Kernel,
+    words: Vec<AtomicU64>,
+    each: [Vec<AtomicU64>; 2],
+    pub value: Protected,
+    /// For a mutex beside a condition.
+    mutex: [AtomicU64; 2],
+    parties: u32,
+    auto: bool,
+}
+
+fn words(n: usize) -> Vec<AtomicU64> {
+    (0..n).map(|_| AtomicU64::new(0)).collect()
+}
+
+/// A process with one thread.
+pub struct Peer {
+    shared: Arc<Shared>,
+    owner: u64,
+    thread: u64,
+    seen: Cell<usize>,
+}
+
+/// Processes that share one lock.
+pub fn processes<const N: usize>() -> [Peer; N] {
+    with(0, false)
+}
+
+/// The same, of a barrier with so many parties, or an event.
+pub fn with<const N: usize>(parties: u32, auto: bool) -> [Peer; N] {
+    let each = [words(words_for(MOST)), words(words_for(MOST))];
+    let life = words(MOST + 1);
+    for (id, life) in life.iter().enumerate().skip(1) {
+        life.store(id as u64, Release);
+    }
+    let shared = Arc::new(Shared {
+        kernel: Kernel { life, beds: Mutex::new(Beds::default()), changed: Condvar::new() },
+        words: words(3 + 2 * MOST),
+        each,
+        value: Protected(UnsafeCell::new(0)),
+        mutex: [AtomicU64::new(0), AtomicU64::new(0)],
+        parties,
+        auto,
+    });
+    std::array::from_fn(|i| {
+        let id = i as u64 + 1;
+        Peer { shared: shared.clone(), owner: id << 16 | id, thread: 1, seen: Cell::new(0) }
+    })
+}
+
+impl World for Peer {
+    fn me(&self) -> u64 {
+        held(self.owner, self.thread)
+    }
+    fn life(&self, owner: u64) -> Life {
+        match self.shared.kernel.life.get(usize::from(id(owner))) {
+            Some(life) if life.load(Acquire) == u64::from(generation(owner)) => Life::Alive,
+            Some(_) => Life::Dead,
+            None => Life::Unknown,
+        }
+    }
+    fn pid(&self, owner: u64) -> u32 {
+        u32::from(id(owner))
+    }
+    fn participants(&self) -> usize {
+        MOST
+    }
+    fn sleep(&self, word: &AtomicU64, seen: u64, _timeout: Duration) {
+        let kernel = &self.shared.kernel;
+        let mut beds = kernel.beds.lock().expect("no panic while it is held");
+        // As the kernel does: compared under the lock that wakers take. SeqCst: for loom it is Acquire.
+        if word.load(SeqCst) as u32 != seen as u32 {
+            return;
+        }
+        let place = beds.came;
+        beds.came += 1;
+        beds.sleepers.push((std::ptr::from_ref(word).addr(), place));
+        while beds.sleepers.iter().any(|(_, other)| *other == place) && beds.deaths == self.seen.get() {
+            beds = kernel.changed.wait(beds).expect("no panic while it is held");
+        }
+        let elapsed = beds.sleepers.iter().any(|(_, other)| *other == place);
+        beds.sleepers.retain(|(_, other)| *other != place);
+        // Who is woken, or finds the word changed, does not look who is dead: his slice is still to come.
+        if elapsed && word.load(SeqCst) as u32 == seen as u32 {
+            self.seen.set(beds.deaths);
+        }
+    }
+    fn wake(&self, word: &AtomicU64, n: u32) {
+        let kernel = &self.shared.kernel;
+        let mut beds = kernel.beds.lock().expect("no panic while it is held");
+        let mut left = n;
+        beds.sleepers.retain(|(at, _)| {
+            let woken = *at == std::ptr::from_ref(word).addr() && left > 0;
+            left -= u32::from(woken);
+            !woken
+        });
+        drop(beds);
+        kernel.changed.notify_all();
+    }
+    fn spins(&self) -> u32 {
+        0
+    }
+}
+
+impl Peer {
+    /// Runs `work` up to the point `name`, the `n`-th time that it comes there, and dies. If it does not come
+    /// there, what it returns.
+    pub fn killed_at<T>(&self, name: &'static str, n: u32, work: impl FnOnce() -> T) -> Option<T> {
+        let done = killpoint::killed_at(name, n, work);
+        if done.is_none() {
+            self.die();
+        }
+        done
+    }
+
+    /// The process is gone, and everybody's next slice ends.
+    pub fn die(&self) {
+        let kernel = &self.shared.kernel;
+        kernel.life[usize::from(id(self.owner))].store(0, Release);
+        let mut beds = kernel.beds.lock().expect("no panic while it is held");
+        beds.deaths += 1;
+        drop(beds);
+        kernel.changed.notify_all();
+    }
+
+    /// Another process that has the id of this one, which is dead.
+    pub fn successor(&self) -> Peer {
+        let generation = generation(self.owner) as u64 + 10;
+        let id = u64::from(id(self.owner));
+        self.shared.kernel.life[id as usize].store(generation, Release);
+        Peer { shared: self.shared.clone(), owner: generation << 16 | id, thread: 1, seen: Cell::new(0) }
+    }
+
+    pub fn value(&self) -> &Protected {
+        &self.shared.value
+    }
+}
+
+/// The mutex.
+impl Peer {
+    fn mutex(&self) -> RawMutex<'_> {
+        RawMutex { state: &self.shared.mutex[0], mark: &self.shared.mutex[1] }
+    }
+
+    pub fn lock(&self) {
+        let me = self.me();
+        if !self.mutex().try_now(me) {
+            assert_eq!(self.mutex().lock(self, me, Patience::Forever), Ok(()));
+        }
+    }
+
+    pub fn try_lock(&self) -> bool {
+        match self.mutex().lock(self, self.me(), Patience::Never) {
+            Ok(()) => true,
+            Err(Denied::Busy) => false,
+            Err(denied) => panic!("{denied:?}"),
+        }
+    }
+
+    /// To update: the death of who holds it so spoils nothing.
+    pub fn lock_to_update(&self) {
+        let me = self.me() | UPDATING;
+        if !self.mutex().try_now(me) {
+            assert_eq!(self.mutex().lock(self, me, Patience::Forever), Ok(()));
+        }
+    }
+
+    pub fn unlock(&self) {
+        assert_eq!(self.mutex().unlock(self, self.me()), Ok(()));
+    }
+
+    /// The pid of the one that died while it held it.
+    pub fn died(&self) -> Option<u32> {
+        self.mutex().cause().map(|cause| match cause {
+            Cause::OwnerDied { pid } => pid,
+            Cause::Panicked => panic!("nobody panicked"),
+        })
+    }
+}
+
+/// The readers-writer lock.
+impl Peer {
+    fn rwlock(&self) -> RawRwLock<'_> {
+        let words = &self.shared.words;
+        RawRwLock { turn: &words[0], mark: &words[1], drained: &words[2], readers: &self.shared.each[0] }
+    }
+    pub fn read(&self) {
+        assert_eq!(self.rwlock().read(self, self.me(), false, Patience::Forever), Ok(()));
+    }
+    pub fn unlock_read(&self) {
+        assert_eq!(self.rwlock().unlock_read(self, self.me()), Ok(()));
+    }
+    pub fn write(&self) {
+        assert_eq!(self.rwlock().write(self, self.me(), Patience::Forever), Ok(()));
+    }
+    pub fn try_write(&self) -> bool {
+        self.rwlock().write(self, self.me(), Patience::Never).is_ok()
+    }
+    pub fn upgradable(&self) {
+        assert_eq!(self.rwlock().upgradable(self, self.me(), Patience::Forever), Ok(()));
+    }
+    pub fn upgrade(&self) {
+        assert_eq!(self.rwlock().upgrade(self, self.me(), Patience::Forever), Ok(()));
+    }
+    pub fn downgrade(&self) {
+        assert_eq!(self.rwlock().downgrade(self, self.me()), Ok(()));
+    }
+    /// The writer, or the upgradable reader.
+    pub fn leave(&self) {
+        assert_eq!(self.rwlock().leave(self, self.me()), Ok(()));
+    }
+    pub fn wrote(&self) -> Option<Cause> {
+        self.rwlock().cause()
+    }
+}
+
+/// The condition.
+impl Peer {
+    fn condvar(&self) -> RawCondvar<'_> {
+        let words = &self.shared.words;
+        let (places, since) = words[3..].split_at(MOST);
+        RawCondvar { used: &words[0], tickets: &words[1], crowd: &words[2], places, since }
+    }
+    /// Holding the mutex.
+    pub fn wait(&self) {
+        let waiter = self.enter();
+        self.unlock();
+        self.wait_as(waiter);
+        self.lock();
+    }
+    pub fn enter(&self) -> Entered {
+        Entered(self.condvar().enter(self, self.me()))
+    }
+    pub fn wait_as(&self, waiter: Entered) {
+        assert_eq!(self.condvar().wait(self, waiter.0, Patience::Forever), Ok(true));
+    }
+    pub fn give_up(&self, waiter: Entered) {
+        self.condvar().give_up(self, waiter.0);
+    }
+    pub fn notify_one(&self) {
+        self.condvar().notify_one(self);
+    }
+    pub fn notify_all(&self) {
+        self.condvar().notify_all(self);
+    }
+}
+
+/// One that waits at the condition.
+pub struct Entered(Waiter);
+
+/// The semaphore.
+impl Peer {
+    fn semaphore(&self) -> RawSemaphore<'_> {
+        let [held, generations] = &self.shared.each;
+        RawSemaphore { grant: &self.shared.words[0], held, generations, bound: 9 }
+    }
+    /// Before others come.
+    pub fn permits(&self, n: u32) {
+        self.semaphore().initialise(n);
+    }
+    pub fn take(&self) {
+        assert_eq!(self.semaphore().take(self, self.me(), Patience::Forever), Ok(()));
+    }
+    pub fn try_take(&self) -> bool {
+        self.semaphore().take(self, self.me(), Patience::Never).is_ok()
+    }
+    pub fn give(&self) {
+        assert_eq!(self.semaphore().give(self, self.me(), true), Ok(()));
+    }
+    pub fn forget(&self) {
+        assert_eq!(self.semaphore().give(self, self.me(), false), Ok(()));
+    }
+    pub fn add(&self, n: u32) {
+        assert_eq!(self.semaphore().add(self, n), Ok(()));
+    }
+    pub fn left(&self) -> u32 {
+        self.semaphore().permits()
+    }
+}
+
+/// Once.
+impl Peer {
+    fn once(&self) -> RawOnce<'_> {
+        RawOnce { state: &self.shared.words[0] }
+    }
+    /// Whether it was done by `f`.
+    pub fn call_once(&self, f: impl FnOnce()) -> bool {
+        match self.once().begin(self, self.me(), false, Patience::Forever) {
+            Ok(Begin::Ours { .. }) => {
+                f();
+                assert_eq!(self.once().end(self, self.me(), End::Complete), Ok(()));
+                true
+            }
+            Ok(Begin::Complete) => {
+                assert!(self.once().is_complete());
+                false
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// The event and the barrier.
+impl Peer {
+    fn event(&self) -> RawEvent<'_> {
+        RawEvent { state: &self.shared.words[0], auto: self.shared.auto }
+    }
+    pub fn set(&self) {
+        self.event().set(self);
+    }
+    pub fn clear(&self) {
+        self.event().clear();
+    }
+    pub fn wait_for_event(&self) {
+        assert!(self.event().wait(self, Patience::Forever));
+    }
+    pub fn is_set(&self) -> bool {
+        self.event().is_set()
+    }
+
+    fn barrier(&self) -> RawBarrier<'_> {
+        let shared = &self.shared;
+        RawBarrier { state: &shared.words[0], handles: &shared.each[0], parties: shared.parties }
+    }
+    pub fn join_barrier(&self) {
+        assert_eq!(self.barrier().join(self, self.me()), Ok(()));
+    }
+    /// Whether it is the leader; `None` if the barrier is broken.
+    pub fn wait_at_barrier(&self) -> Option<bool> {
+        match self.barrier().wait(self, Patience::Forever) {
+            Passed::Leader => Some(true),
+            Passed::Follower => Some(false),
+            Passed::Broken => None,
+            Passed::TimedOut => panic!("there is no time"),
+        }
+    }
+}

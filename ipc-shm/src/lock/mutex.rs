@@ -1,0 +1,473 @@
+//! Mutual exclusion between processes.
+
+// Hands out what a held lock protects, in place.
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+use std::time::{Duration, Instant};
+
+use ipc_core::Patience;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::home::{HEAD, Home, Place, Tag, found, places};
+use super::poison::{Cause, Failure, LockResult, LockTimeoutResult, PoisonError, Refused, TryLockResult};
+use super::raw::mutex::{RawMutex, UPDATING};
+use super::value::{self, Value};
+use super::word::World;
+use crate::killpoint::kp;
+use crate::pod::Plain;
+use crate::segment::{How, Segment};
+use crate::sync::AtomicU64;
+use crate::sync::Ordering::{Relaxed, Release};
+
+/// Mutual exclusion between processes, for plain data or a slice of it: [`std::sync::Mutex`] in shared memory.
+///
+/// The value lies in the segment, twice: one copy is the value, the other is where [`update`](Mutex::update)
+/// writes the next one. A handle is cloned, sent to other processes, or opened there.
+///
+/// ```
+/// use ipc_shm::lock::Mutex;
+///
+/// let account = Mutex::new([100i64, 0])?;
+/// account.lock().unwrap()[0] += 1;
+/// account.update(|[one, other]| {
+///     *one -= 50;
+///     *other += 50;
+/// })?;
+/// assert_eq!(account.get()?, [51, 50]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # When a process dies
+///
+/// With the guard in its hands: the next one to lock is told [`OwnerDied`](Cause::OwnerDied) with the guard
+/// ([`PoisonError`]), within 50 ms if it waits, most within some. Inside `update`: the old value stays, and
+/// nobody is told. Stopped (SIGSTOP), it is alive: nothing is taken from it.
+///
+/// # Peers
+///
+/// The guard lends the value where it lies. That it stands still while the lock is held is the promise of peers
+/// that keep the protocol, as everything that goes through this crate does. One that writes there
+/// all the same breaks the rules of Rust's references for us: among processes that do not trust each other use
+/// [`get`](Mutex::get), [`set`](Mutex::set) and [`update`](Mutex::update), which copy, and work on any bytes.
+pub struct Mutex<T: Value + ?Sized> {
+    home: Home,
+    _value: PhantomData<T>,
+}
+
+/// The lock's own words: the raw lock's two, which copy is the value, and the copies.
+const STATE: usize = 0;
+const MARK: usize = 1;
+const TURN: usize = 2;
+const COPIES: usize = 3;
+
+/// Where the copies are: the first word of each, and words in all.
+fn copies<T: Value + ?Sized>(len: usize) -> Option<([usize; 2], usize)> {
+    let align = value::align::<T>();
+    let words = value::words::<T>(len)?;
+    let first = (HEAD + COPIES).next_multiple_of(align) - HEAD;
+    let second = (HEAD + first).checked_add(words)?.checked_next_multiple_of(align)? - HEAD;
+    Some(([first, second], second.checked_add(words)?))
+}
+
+/// Finds mutexes, of one value or of many.
+impl<T: Value + ?Sized> Mutex<T> {
+    fn tag() -> Tag {
+        Tag::of::<T::Item>(if T::MANY { "Mutex of a slice" } else { "Mutex" }, value::align::<T>())
+    }
+
+    fn count(len: usize, _participants: usize) -> Option<usize> {
+        Some(copies::<T>(len)?.1)
+    }
+
+    fn of_home(home: Home) -> io::Result<Self> {
+        Ok(Mutex { home, _value: PhantomData })
+    }
+
+    fn make(place: Place<'_>, value: &T) -> io::Result<Self> {
+        let fill = |home: &Home| {
+            let ([first, _], _) = copies::<T>(home.len).expect("it has been placed");
+            value::write(&home.words()[first..], value);
+            Ok(())
+        };
+        Self::of_home(Home::make(place, Self::tag(), value.items().len(), Self::count, &fill)?)
+    }
+
+    found!();
+}
+
+impl<T: Plain + Send + Sync> Mutex<T> {
+    /// Makes a mutex in an anonymous segment of its own. Many fit into one: [`new_in`](Mutex::new_in).
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::anonymous`].
+    pub fn new(value: T) -> io::Result<Mutex<T>> {
+        Self::make(Place::Anonymous, &value)
+    }
+
+    /// Makes a mutex in a segment, next to what is there: 64 bytes and more, as long as there is room.
+    ///
+    /// # Errors
+    ///
+    /// `StorageFull` if there is none, `Unsupported` of a segment of another program.
+    pub fn new_in(segment: &Segment, value: T) -> io::Result<Mutex<T>> {
+        Self::make(Place::In(segment), &value)
+    }
+
+    places!(value: T => &value);
+
+    /// A copy of the value. Waits as [`lock`](Mutex::lock).
+    ///
+    /// # Errors
+    ///
+    /// As [`lock`](Mutex::lock); the lock is not held then.
+    pub fn get(&self) -> LockResult<T, ()> {
+        self.copied()
+    }
+
+    /// Replaces the value, by one flip: nobody ever sees half of it. Waits as [`lock`](Mutex::lock).
+    ///
+    /// # Errors
+    ///
+    /// As [`lock`](Mutex::lock); the value is not set, the lock not held.
+    pub fn set(&self, value: T) -> LockResult<(), ()> {
+        self.update(|old| *old = value)
+    }
+}
+
+impl<T: Plain + Send + Sync> Mutex<[T]> {
+    /// Makes a mutex over as many values, in an anonymous segment of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::new`].
+    pub fn from_slice(values: &[T]) -> io::Result<Mutex<[T]>> {
+        Self::make(Place::Anonymous, values)
+    }
+
+    /// As [`from_slice`](Mutex::from_slice), in a segment.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::new_in`].
+    pub fn from_slice_in(segment: &Segment, values: &[T]) -> io::Result<Mutex<[T]>> {
+        Self::make(Place::In(segment), values)
+    }
+
+    /// As [`from_slice`](Mutex::from_slice), in a segment of its own that has this name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::create`].
+    pub fn create_from_slice(name: &str, values: &[T]) -> io::Result<Mutex<[T]>> {
+        Self::make(Place::Named(How::Create, name), values)
+    }
+
+    /// A copy of the values. Waits as [`lock`](Mutex::lock).
+    ///
+    /// # Errors
+    ///
+    /// As [`lock`](Mutex::lock); the lock is not held then.
+    pub fn to_vec(&self) -> LockResult<Vec<T>, ()> {
+        self.copied().map(Vec::from)
+    }
+}
+
+impl<T: Value + ?Sized> Mutex<T> {
+    #[inline(always)]
+    fn raw(&self) -> RawMutex<'_> {
+        let words = self.home.words();
+        RawMutex { state: &words[STATE], mark: &words[MARK] }
+    }
+
+    #[inline(always)]
+    fn turn(&self) -> &AtomicU64 {
+        &self.home.words()[TURN]
+    }
+
+    /// The first word of the copy that is the value, and of the other. For the holder.
+    fn places(&self) -> (usize, usize) {
+        let ([first, second], _) = copies::<T>(self.home.len).expect("it was found there");
+        // Whatever a peer wrote there, it is one of the two. Relaxed: the lock orders it.
+        if self.turn().load(Relaxed) & 1 == 0 { (first, second) } else { (second, first) }
+    }
+
+    /// Waits until it is free, and locks it.
+    ///
+    /// Blocks: spins for a moment, then sleeps. A holder that dies is noticed within 50 ms.
+    ///
+    /// # Errors
+    ///
+    /// [`Poisoned`](super::LockError::Poisoned), with the guard, if a thread panicked or a process died while it
+    /// held the lock, until [`clear_poison`](Mutex::clear_poison). [`Refused`](super::LockError::Refused),
+    /// unlocked, if the calling thread holds it already, in a forked process, and if the memory is corrupt.
+    #[inline]
+    pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+        Ok(self.acquire(Patience::Forever)?)
+    }
+
+    /// Locks it if it is free, or its holder is dead.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](super::TryLockError::WouldBlock) if somebody holds it, be it the calling thread; others as
+    /// [`lock`](Mutex::lock).
+    #[inline]
+    pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
+        Ok(self.acquire(Patience::Never)?)
+    }
+
+    /// As [`lock`](Mutex::lock), but waits no longer than this.
+    ///
+    /// # Errors
+    ///
+    /// [`Timeout`](super::LockTimeoutError::Timeout) if the time is over, others as [`lock`](Mutex::lock).
+    pub fn lock_timeout(&self, timeout: Duration) -> LockTimeoutResult<MutexGuard<'_, T>> {
+        Ok(self.acquire(Patience::timeout(timeout))?)
+    }
+
+    /// As [`lock`](Mutex::lock), but waits no longer than until then.
+    ///
+    /// # Errors
+    ///
+    /// As [`lock_timeout`](Mutex::lock_timeout).
+    pub fn lock_deadline(&self, deadline: Instant) -> LockTimeoutResult<MutexGuard<'_, T>> {
+        Ok(self.acquire(Patience::Until(deadline))?)
+    }
+
+    #[inline(always)]
+    pub(crate) fn acquire(
+        &self,
+        patience: Patience,
+    ) -> Result<MutexGuard<'_, T>, Failure<MutexGuard<'_, T>>> {
+        let me = self.take(0, patience)?;
+        let guard = MutexGuard::new(self, me);
+        match self.raw().cause() {
+            None => Ok(guard),
+            Some(cause) => Err(Failure::Poisoned(PoisonError::new(guard, cause))),
+        }
+    }
+
+    /// Takes the raw lock.
+    #[inline(always)]
+    fn take<G>(&self, mode: u64, patience: Patience) -> Result<u64, Failure<G>> {
+        self.home.check()?;
+        let me = self.home.me() | mode;
+        if !self.raw().try_now(me) {
+            self.raw().lock(&self.home, me, patience)?;
+        }
+        Ok(me)
+    }
+
+    /// Changes the value as a transaction: `change` works on a copy, and one flip makes that the value.
+    ///
+    /// A process that is killed inside leaves the old value, never a mixture, and poisons nothing; so does one
+    /// that panics. Costs two copies of the value. Waits as [`lock`](Mutex::lock).
+    ///
+    /// # Errors
+    ///
+    /// As [`lock`](Mutex::lock): poisoned by one who held a guard. Nothing is changed then, and the lock is not
+    /// held: whoever wants to repair the value locks.
+    pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> LockResult<R, ()> {
+        let me = self.take(UPDATING, Patience::Forever)?;
+        let updating = Updating { mutex: self, me };
+        if let Some(cause) = self.raw().cause() {
+            return Err(Failure::Poisoned(PoisonError::new((), cause)).into());
+        }
+        let (value, next) = self.places();
+        let words = self.home.words();
+        let mut copy = T::read(&words[value..], self.home.len);
+        let done = change(T::own(&mut copy));
+        kp!("update.write");
+        value::write(&words[next..], T::own(&mut copy));
+        kp!("update.flip");
+        let turn = self.turn().load(Relaxed); // Relaxed: the lock orders it.
+        // Release: whoever sees the flip of a dead process sees the copy that it made before.
+        self.turn().store(!turn & 1, Release);
+        kp!("update.flipped");
+        drop(updating);
+        Ok(done)
+    }
+
+    fn copied(&self) -> LockResult<T::Own, ()> {
+        // It changes nothing, so its death would not either.
+        let me = self.take(UPDATING, Patience::Forever)?;
+        let _updating = Updating { mutex: self, me };
+        if let Some(cause) = self.raw().cause() {
+            return Err(Failure::Poisoned(PoisonError::new((), cause)).into());
+        }
+        let (value, _) = self.places();
+        Ok(T::read(&self.home.words()[value..], self.home.len))
+    }
+
+    /// Whether it is poisoned. Others may make the answer old before it is told.
+    #[must_use]
+    pub fn is_poisoned(&self) -> bool {
+        !self.home.forked() && self.raw().cause().is_some()
+    }
+
+    /// Ends the poisoning: what the mutex protects is whole again. Call it while holding the guard.
+    ///
+    /// In a forked process it does nothing.
+    pub fn clear_poison(&self) {
+        if !self.home.forked() {
+            self.raw().set_cause(None);
+        }
+    }
+
+    /// How many values it protects: 1, unless it is a slice.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.home.len
+    }
+
+    /// Whether it protects an empty slice.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.home.len == 0
+    }
+
+    /// Unlocks what the calling thread holds without having the guard, as after [`std::mem::forget`].
+    ///
+    /// # Errors
+    ///
+    /// [`NotOwner`](Refused::NotOwner) if the calling thread does not hold it; nothing has changed.
+    /// [`Forked`](Refused::Forked) in a forked process.
+    ///
+    /// # Safety
+    ///
+    /// No guard of this lock in this thread is used any more.
+    pub unsafe fn force_unlock(&self) -> Result<(), Refused> {
+        self.home.check()?;
+        self.raw().unlock(&self.home, self.home.me())
+    }
+}
+
+/// A lock that is held to update: unlocked when dropped, and nothing else.
+struct Updating<'a, T: Value + ?Sized> {
+    mutex: &'a Mutex<T>,
+    me: u64,
+}
+
+impl<T: Value + ?Sized> Drop for Updating<'_, T> {
+    fn drop(&mut self) {
+        if !self.mutex.home.forked() {
+            // It fails if somebody has scribbled: then there is nothing to give back.
+            let _ = self.mutex.raw().unlock(&self.mutex.home, self.me);
+        }
+    }
+}
+
+/// A locked [`Mutex`]: unlocks when dropped. It belongs to its thread.
+///
+/// What it lends stands still as long as peers keep the protocol: see [`Mutex`].
+#[must_use = "it unlocks at once if it is not kept"]
+pub struct MutexGuard<'a, T: Value + ?Sized> {
+    mutex: &'a Mutex<T>,
+    value: NonNull<T>,
+    me: u64,
+    /// Whether the thread was panicking already when it locked.
+    panicking: bool,
+}
+
+// SAFETY: through a shared guard there is only `&T`. (It is not Send: the thread is the owner.)
+unsafe impl<T: Value + ?Sized> Sync for MutexGuard<'_, T> {}
+
+impl<'a, T: Value + ?Sized> MutexGuard<'a, T> {
+    #[inline(always)]
+    fn new(mutex: &'a Mutex<T>, me: u64) -> Self {
+        let (value, _) = mutex.places();
+        MutexGuard { mutex, value: mutex.home.value(value), me, panicking: std::thread::panicking() }
+    }
+
+    /// The mutex.
+    pub fn mutex(guard: &Self) -> &'a Mutex<T> {
+        guard.mutex
+    }
+
+    /// Unlocks, and says whether that was possible: dropping does the same and cannot say.
+    ///
+    /// # Errors
+    ///
+    /// [`Forked`](Refused::Forked) in a forked process, and [`NotOwner`](Refused::NotOwner) if the lock was given
+    /// back behind the guard's back ([`force_unlock`](Mutex::force_unlock)) or somebody has scribbled. Nothing has changed.
+    pub fn unlock(guard: Self) -> Result<(), Refused> {
+        let mut guard = std::mem::ManuallyDrop::new(guard);
+        guard.give_back()
+    }
+
+    #[inline(always)]
+    fn give_back(&mut self) -> Result<(), Refused> {
+        let mutex = self.mutex;
+        mutex.home.check()?;
+        if !self.panicking && std::thread::panicking() {
+            mutex.raw().set_cause(Some(Cause::Panicked));
+        }
+        mutex.raw().unlock(&mutex.home, self.me)
+    }
+}
+
+impl<T: Value + ?Sized> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: the copy that is the value lies there, mapped as long as the mutex's home lives (`places`,
+        // `copies`, checked by `Home::find`), aligned (`Tag::align`); any bytes are a value (`Value`). The lock is
+        // held, by this thread: nobody writes meanwhile, as long as peers keep the protocol (at the type). What a
+        // dead holder left half written is some value as well.
+        unsafe { self.value.as_ref() }
+    }
+}
+
+impl<T: Value + ?Sized> DerefMut for MutexGuard<'_, T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as in `deref`; the guard is borrowed mutably, so nobody else in this process looks.
+        unsafe { self.value.as_mut() }
+    }
+}
+
+impl<T: Value + ?Sized> Drop for MutexGuard<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // A failure leaves the lock as it is: `unlock` tells of it.
+        let _ = self.give_back();
+    }
+}
+
+impl<T: Value + ?Sized> Clone for Mutex<T> {
+    fn clone(&self) -> Self {
+        Mutex { home: self.home.clone(), _value: PhantomData }
+    }
+}
+
+impl<T: Value + ?Sized> Serialize for Mutex<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.home.serialize(serializer)
+    }
+}
+
+impl<'de, T: Value + ?Sized> Deserialize<'de> for Mutex<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let home = Home::deserialize(deserializer, Self::tag(), Self::count)?;
+        Ok(Mutex { home, _value: PhantomData })
+    }
+}
+
+impl<T: Value + ?Sized> fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mutex").field("home", &self.home).field("poisoned", &self.is_poisoned()).finish()
+    }
+}
+
+impl<T: Value + ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}

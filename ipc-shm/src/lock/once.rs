@@ -1,0 +1,417 @@
+//! What is done once, by one of all processes.
+
+// Lends a value in place.
+#![allow(unsafe_code)]
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+use ipc_core::Patience;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::home::{HEAD, Home, Place, Tag, found, places};
+use super::poison::{Denied, Refused};
+use super::raw::once::{Begin, End, RawOnce};
+use super::value;
+use super::word::World;
+use crate::copy;
+use crate::killpoint::kp;
+use crate::pod::Plain;
+use crate::segment::{How, Segment};
+
+/// Something that is done once, by one of all processes: [`std::sync::Once`] in shared memory.
+///
+/// ```
+/// use ipc_shm::lock::Once;
+///
+/// let once = Once::new()?;
+/// once.call_once(|| println!("only once"))?;
+/// assert!(once.is_completed());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # When a process dies
+///
+/// While it runs the initialiser: the next one that comes, or waits, runs its own.
+#[derive(Clone)]
+pub struct Once {
+    home: Home,
+}
+
+/// A value that is written once, by one of all processes: [`std::sync::OnceLock`] in shared memory.
+///
+/// ```
+/// use ipc_shm::lock::OnceLock;
+///
+/// let limit = OnceLock::new()?;
+/// assert_eq!(*limit.get_or_init(|| 7u32)?, 7);
+/// assert_eq!(limit.set(8)?, Err(8));
+/// assert_eq!(limit.get(), Some(&7));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # When a process dies
+///
+/// While it runs the initialiser, which runs in its own memory: the next one that comes, or waits, runs its own.
+///
+/// # Peers
+///
+/// [`get`](OnceLock::get) lends the value where it lies: nobody writes it any more, as long as peers keep the
+/// protocol. [`copied`](OnceLock::copied) works on any bytes.
+pub struct OnceLock<T: Plain + Send + Sync> {
+    home: Home,
+    _value: PhantomData<T>,
+}
+
+/// Why something was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnceError {
+    /// The one that ran it before panicked. [`Once::call_once_force`] tries again.
+    Poisoned,
+    /// [`WouldDeadlock`](Refused::WouldDeadlock) if the initialiser itself asks for what it initialises.
+    Refused(Refused),
+}
+
+impl fmt::Display for OnceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OnceError::Poisoned => f.write_str("the initialiser panicked"),
+            OnceError::Refused(why) => why.fmt(f),
+        }
+    }
+}
+
+impl Error for OnceError {}
+
+impl From<Refused> for OnceError {
+    fn from(why: Refused) -> Self {
+        OnceError::Refused(why)
+    }
+}
+
+/// What [`Once::call_once_force`] tells its initialiser: as [`std::sync::OnceState`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OnceState {
+    poisoned: bool,
+}
+
+impl OnceState {
+    /// Whether the one before panicked.
+    #[must_use]
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned
+    }
+}
+
+/// An initialiser that runs: if it unwinds, others are told.
+struct Running<'a> {
+    home: &'a Home,
+    me: u64,
+    /// If it does not get to its end.
+    otherwise: End,
+}
+
+impl Running<'_> {
+    fn done(self) {
+        let done = std::mem::ManuallyDrop::new(self);
+        done.end(End::Complete);
+    }
+
+    fn end(&self, how: End) {
+        if !self.home.forked() {
+            // It fails if somebody has scribbled: then nobody waits for us.
+            let _ = raw(self.home).end(self.home, self.me, how);
+        }
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.end(self.otherwise);
+    }
+}
+
+const STATE: usize = 0;
+
+fn raw(home: &Home) -> RawOnce<'_> {
+    RawOnce { state: &home.words()[STATE] }
+}
+
+/// Begins, or says that it is done.
+fn begin(home: &Home, force: bool, otherwise: End) -> Result<Option<(Running<'_>, bool)>, OnceError> {
+    home.check()?;
+    if raw(home).is_complete() {
+        return Ok(None);
+    }
+    let me = home.me();
+    match raw(home).begin(home, me, force, Patience::Forever) {
+        Ok(Begin::Complete) => Ok(None),
+        Ok(Begin::Ours { poisoned }) => Ok(Some((Running { home, me, otherwise }, poisoned))),
+        Ok(Begin::Poisoned) => Err(OnceError::Poisoned),
+        Err(Denied::Refused(why)) => Err(why.into()),
+        Err(Denied::Busy) => unreachable!("who has no deadline is not told of it"),
+    }
+}
+
+impl Once {
+    fn tag() -> Tag {
+        Tag::of::<()>("Once", 1)
+    }
+
+    fn count(_len: usize, _participants: usize) -> Option<usize> {
+        Some(1)
+    }
+
+    /// Makes one in an anonymous segment of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::anonymous`].
+    pub fn new() -> io::Result<Once> {
+        Self::make(Place::Anonymous)
+    }
+
+    /// Makes one in a segment.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::new_in`](super::Mutex::new_in).
+    pub fn new_in(segment: &Segment) -> io::Result<Once> {
+        Self::make(Place::In(segment))
+    }
+
+    places!();
+    found!();
+
+    fn of_home(home: Home) -> io::Result<Once> {
+        Ok(Once { home })
+    }
+
+    fn make(place: Place<'_>) -> io::Result<Once> {
+        Self::of_home(Home::make(place, Self::tag(), 0, Self::count, &|_| Ok(()))?)
+    }
+
+    /// Runs `f` if nobody has run one yet; waits if somebody does. What it has done is seen when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`Poisoned`](OnceError::Poisoned) if an initialiser panicked, where [`std::sync::Once`] panics.
+    pub fn call_once(&self, f: impl FnOnce()) -> Result<(), OnceError> {
+        if let Some((running, _)) = begin(&self.home, false, End::Poisoned)? {
+            kp!("once.run");
+            f();
+            running.done();
+        }
+        Ok(())
+    }
+
+    /// As [`call_once`](Once::call_once), also if an initialiser panicked.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`](OnceError::Refused).
+    pub fn call_once_force(&self, f: impl FnOnce(&OnceState)) -> Result<(), OnceError> {
+        if let Some((running, poisoned)) = begin(&self.home, true, End::Poisoned)? {
+            f(&OnceState { poisoned });
+            running.done();
+        }
+        Ok(())
+    }
+
+    /// Whether it has been done. False in a forked process.
+    #[must_use]
+    pub fn is_completed(&self) -> bool {
+        !self.home.forked() && raw(&self.home).is_complete()
+    }
+
+    /// Waits until somebody has done it.
+    ///
+    /// # Errors
+    ///
+    /// [`Poisoned`](OnceError::Poisoned) if that one panicked.
+    pub fn wait(&self) -> Result<(), OnceError> {
+        self.home.check()?;
+        raw(&self.home)
+            .wait(&self.home, false)
+            .map_err(OnceError::from)
+            .and_then(|sound| if sound { Ok(()) } else { Err(OnceError::Poisoned) })
+    }
+}
+
+impl<T: Plain + Send + Sync> OnceLock<T> {
+    fn tag() -> Tag {
+        Tag::of::<T>("OnceLock", value::align::<T>())
+    }
+
+    fn value_at() -> usize {
+        (HEAD + STATE + 1).next_multiple_of(value::align::<T>()) - HEAD
+    }
+
+    fn count(_len: usize, _participants: usize) -> Option<usize> {
+        Self::value_at().checked_add(value::words::<T>(1)?)
+    }
+
+    fn of_home(home: Home) -> io::Result<Self> {
+        Ok(OnceLock { home, _value: PhantomData })
+    }
+
+    /// Makes one without a value, in an anonymous segment of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::anonymous`].
+    pub fn new() -> io::Result<Self> {
+        Self::make(Place::Anonymous)
+    }
+
+    /// Makes one without a value, in a segment.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::new_in`](super::Mutex::new_in).
+    pub fn new_in(segment: &Segment) -> io::Result<Self> {
+        Self::make(Place::In(segment))
+    }
+
+    places!();
+    found!();
+
+    fn make(place: Place<'_>) -> io::Result<Self> {
+        Self::of_home(Home::make(place, Self::tag(), 1, Self::count, &|_| Ok(()))?)
+    }
+
+    /// The value, if there is one. `None` in a forked process.
+    #[must_use]
+    pub fn get(&self) -> Option<&T> {
+        if self.home.forked() || !raw(&self.home).is_complete() {
+            return None;
+        }
+        let at: NonNull<T> =
+            if size_of::<T>() == 0 { NonNull::dangling() } else { self.home.value(Self::value_at()) };
+        // SAFETY: the value lies there, mapped as long as `self.home`, aligned (`Tag::align`); any bytes are one.
+        // It is complete, E1: nobody writes it any more, as long as peers keep the protocol (at the type).
+        Some(unsafe { at.as_ref() })
+    }
+
+    /// A copy of the value, if there is one.
+    #[must_use]
+    pub fn copied(&self) -> Option<T> {
+        if self.home.forked() || !raw(&self.home).is_complete() {
+            return None;
+        }
+        Some(copy::read_value(&self.home.words()[Self::value_at()..]))
+    }
+
+    /// Writes the value, if nobody has: `Ok(Err(value))` gives it back. Waits while somebody does.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`].
+    pub fn set(&self, value: T) -> Result<Result<(), T>, Refused> {
+        let mut value = Some(value);
+        self.initialise(|| Ok::<T, Infallible>(value.take().expect("called once")))?
+            .unwrap_or_else(|e| match e {});
+        Ok(value.map_or(Ok(()), Err))
+    }
+
+    /// The value; if there is none yet, what `f` returns becomes it. Of many processes that do this at once, one
+    /// runs its `f`, and the others wait.
+    ///
+    /// If `f` panics there is still no value, as with [`std::sync::OnceLock`].
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`]: `WouldDeadlock` if `f` asks for this value.
+    pub fn get_or_init(&self, f: impl FnOnce() -> T) -> Result<&T, Refused> {
+        self.initialise(|| Ok::<T, Infallible>(f()))?.unwrap_or_else(|e| match e {});
+        self.get().ok_or(Refused::Corrupt("a value has gone"))
+    }
+
+    /// As [`get_or_init`](OnceLock::get_or_init), with an `f` that may fail: its error is inside, and there is still
+    /// no value.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_or_init`](OnceLock::get_or_init).
+    pub fn get_or_try_init<E>(&self, f: impl FnOnce() -> Result<T, E>) -> Result<Result<&T, E>, Refused> {
+        if let Err(error) = self.initialise(f)? {
+            return Ok(Err(error));
+        }
+        self.get().map(Ok).ok_or(Refused::Corrupt("a value has gone"))
+    }
+
+    fn initialise<E>(&self, f: impl FnOnce() -> Result<T, E>) -> Result<Result<(), E>, Refused> {
+        let begun = begin(&self.home, true, End::Incomplete).map_err(|error| match error {
+            OnceError::Refused(why) => why,
+            OnceError::Poisoned => unreachable!("it is forced"),
+        })?;
+        if let Some((running, _)) = begun {
+            let value = match f() {
+                Ok(value) => value,
+                Err(error) => return Ok(Err(error)),
+            };
+            kp!("once.write");
+            copy::write_value(&self.home.words()[Self::value_at()..], &value);
+            running.done();
+        }
+        Ok(Ok(()))
+    }
+
+    /// Waits until somebody has written the value.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`].
+    pub fn wait(&self) -> Result<&T, Refused> {
+        self.home.check()?;
+        raw(&self.home).wait(&self.home, true)?;
+        self.get().ok_or(Refused::Corrupt("a value has gone"))
+    }
+}
+
+impl Serialize for Once {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.home.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Once { home: Home::deserialize(deserializer, Self::tag(), Self::count)? })
+    }
+}
+
+impl fmt::Debug for Once {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Once").field("home", &self.home).field("completed", &self.is_completed()).finish()
+    }
+}
+
+impl<T: Plain + Send + Sync> Clone for OnceLock<T> {
+    fn clone(&self) -> Self {
+        OnceLock { home: self.home.clone(), _value: PhantomData }
+    }
+}
+
+impl<T: Plain + Send + Sync> Serialize for OnceLock<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.home.serialize(serializer)
+    }
+}
+
+impl<'de, T: Plain + Send + Sync> Deserialize<'de> for OnceLock<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let home = Home::deserialize(deserializer, Self::tag(), Self::count)?;
+        Ok(OnceLock { home, _value: PhantomData })
+    }
+}
+
+impl<T: Plain + Send + Sync + fmt::Debug> fmt::Debug for OnceLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnceLock").field("home", &self.home).field("value", &self.copied()).finish()
+    }
+}

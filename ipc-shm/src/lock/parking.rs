@@ -1,0 +1,75 @@
+//! Waiting for a word to change: a short spin, then sleep in slices, each ending with a look at who is dead.
+//!
+//! No wait is unbounded: who should wake us may have been killed just before, or a wake-up may have gone to
+//! somebody who was killed just after. A slice makes up for both. A deadline is kept to the instant; slices are
+//! those of the channels ([`ipc_core::wait::Slices`]).
+
+use std::time::Instant;
+
+use ipc_core::Patience;
+use ipc_core::wait::Slices;
+
+use super::word::World;
+use crate::killpoint::kp;
+use crate::sync::AtomicU64;
+use crate::sync::Ordering::Relaxed;
+
+/// How a sleep ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parked {
+    /// The word is another one.
+    Changed,
+    /// It is the same as before: time to look who is dead.
+    Elapsed,
+    /// The deadline is here.
+    TimedOut,
+}
+
+/// One wait.
+pub(crate) struct Parking {
+    patience: Patience,
+    slices: Slices,
+    spins: u32,
+    /// Whether this wait has slept: then others may sleep too.
+    pub(crate) slept: bool,
+}
+
+impl Parking {
+    pub(crate) fn new(world: &impl World, patience: Patience) -> Parking {
+        Parking { patience, slices: Slices::new(), spins: world.spins(), slept: false }
+    }
+
+    /// Whether to look once more instead of sleeping; pauses if so.
+    #[inline]
+    pub(crate) fn spin(&mut self) -> bool {
+        let again = self.spins > 0;
+        if again {
+            self.spins -= 1;
+            std::hint::spin_loop();
+        }
+        again
+    }
+
+    /// Sleeps until the low half of `word` is no longer that of `seen`, for a slice at most.
+    #[cold]
+    pub(crate) fn park(&mut self, world: &impl World, word: &AtomicU64, seen: u64) -> Parked {
+        let Some(timeout) = self.patience.left(self.slices.current()) else { return Parked::TimedOut };
+        self.slept = true;
+        let began = now();
+        kp!("park.sleep");
+        world.sleep(word, seen, timeout);
+        kp!("park.woken");
+        // Relaxed: the caller looks again, with the ordering that it needs.
+        if word.load(Relaxed) as u32 != seen as u32 {
+            return Parked::Changed;
+        }
+        // What the sleep took, and not its timeout: a signal may have ended it.
+        self.slices.elapsed(began.map_or(timeout, |began| began.elapsed()));
+        Parked::Elapsed
+    }
+}
+
+/// In a model there is no clock.
+fn now() -> Option<Instant> {
+    if cfg!(loom) { None } else { Some(Instant::now()) }
+}

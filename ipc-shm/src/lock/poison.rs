@@ -1,0 +1,354 @@
+//! Poison, and the other answers of locks that are not a guard.
+
+use std::error::Error;
+use std::fmt;
+
+/// Why a lock is poisoned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A thread panicked while it held the lock.
+    Panicked,
+    /// A process died while it held the lock: was killed, or exited without giving it back.
+    OwnerDied {
+        /// Its pid; 0 if nobody knows it any more.
+        pid: u32,
+    },
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::Panicked => f.write_str("a thread panicked while it held it"),
+            Cause::OwnerDied { pid: 0 } => f.write_str("a process died while it held it"),
+            Cause::OwnerDied { pid } => write!(f, "process {pid} died while it held it"),
+        }
+    }
+}
+
+/// A lock was taken that is poisoned: as [`std::sync::PoisonError`], with the guard in it.
+///
+/// The lock is held. What it protects may be half changed: look, repair, and end it with `clear_poison`. Where a
+/// call hands out no guard, as `get`, the guard in here is `()`, and the lock is not held.
+pub struct PoisonError<G> {
+    guard: G,
+    cause: Cause,
+}
+
+impl<G> PoisonError<G> {
+    pub(crate) fn new(guard: G, cause: Cause) -> Self {
+        PoisonError { guard, cause }
+    }
+
+    /// Why.
+    pub fn cause(&self) -> Cause {
+        self.cause
+    }
+
+    /// The guard.
+    pub fn into_inner(self) -> G {
+        self.guard
+    }
+
+    /// The guard, borrowed.
+    pub fn get_ref(&self) -> &G {
+        &self.guard
+    }
+
+    /// The guard, borrowed to change what it protects.
+    pub fn get_mut(&mut self) -> &mut G {
+        &mut self.guard
+    }
+}
+
+/// Why a lock cannot be used by this caller now. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refused {
+    /// The calling thread holds the lock itself, and would wait for itself for ever.
+    WouldDeadlock,
+    /// The calling thread does not hold what it gives back.
+    NotOwner,
+    /// A fork of the process that had attached: start processes with `multiprocess::spawn`.
+    Forked,
+    /// A count has reached its end: recursions, readers or permits.
+    TooMany,
+    /// Somebody has written into the lock's memory without keeping the protocol.
+    Corrupt(&'static str),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::WouldDeadlock => f.write_str("this thread holds the lock already"),
+            Refused::NotOwner => f.write_str("this thread does not hold the lock"),
+            Refused::Forked => f.write_str("a forked process has no part in the locks of its parent"),
+            Refused::TooMany => f.write_str("too many recursions, readers or permits"),
+            Refused::Corrupt(what) => write!(f, "the lock's memory is corrupt: {what}"),
+        }
+    }
+}
+
+impl Error for Refused {}
+
+/// What `lock` answers instead of a guard.
+pub enum LockError<G> {
+    /// The lock is held, and poisoned.
+    Poisoned(PoisonError<G>),
+    /// The lock is not held.
+    Refused(Refused),
+}
+
+/// What `try_lock` answers instead of a guard.
+pub enum TryLockError<G> {
+    /// The lock is held, and poisoned.
+    Poisoned(PoisonError<G>),
+    /// Somebody else holds it.
+    WouldBlock,
+    /// The lock is not held.
+    Refused(Refused),
+}
+
+/// What `lock_timeout` and `lock_deadline` answer instead of a guard.
+pub enum LockTimeoutError<G> {
+    /// The lock is held, and poisoned.
+    Poisoned(PoisonError<G>),
+    /// Somebody else held it until the deadline.
+    Timeout,
+    /// The lock is not held.
+    Refused(Refused),
+}
+
+/// What `lock` answers: a guard, or something else, such as a copy of the value.
+pub type LockResult<R, G = R> = Result<R, LockError<G>>;
+/// What `try_lock` answers.
+pub type TryLockResult<G> = Result<G, TryLockError<G>>;
+/// What `lock_timeout` and `lock_deadline` answer.
+pub type LockTimeoutResult<G> = Result<G, LockTimeoutError<G>>;
+
+/// Any of them, before it is known which call it was.
+pub(crate) enum Failure<G> {
+    Poisoned(PoisonError<G>),
+    /// Not now, or not until the deadline.
+    Busy,
+    Refused(Refused),
+}
+
+impl<G> Failure<G> {
+    pub(crate) fn map<H>(self, f: impl FnOnce(G) -> H) -> Failure<H> {
+        match self {
+            Failure::Poisoned(PoisonError { guard, cause }) => {
+                Failure::Poisoned(PoisonError { guard: f(guard), cause })
+            }
+            Failure::Busy => Failure::Busy,
+            Failure::Refused(why) => Failure::Refused(why),
+        }
+    }
+}
+
+impl<G> From<Denied> for Failure<G> {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Busy => Failure::Busy,
+            Denied::Refused(why) => Failure::Refused(why),
+        }
+    }
+}
+
+impl<G> From<Refused> for Failure<G> {
+    fn from(why: Refused) -> Self {
+        Failure::Refused(why)
+    }
+}
+
+impl<G> From<Failure<G>> for LockError<G> {
+    fn from(failure: Failure<G>) -> Self {
+        match failure {
+            Failure::Poisoned(poisoned) => LockError::Poisoned(poisoned),
+            Failure::Busy => unreachable!("who has no deadline is not told of it"),
+            Failure::Refused(why) => LockError::Refused(why),
+        }
+    }
+}
+
+impl<G> From<Failure<G>> for TryLockError<G> {
+    fn from(failure: Failure<G>) -> Self {
+        match failure {
+            Failure::Poisoned(poisoned) => TryLockError::Poisoned(poisoned),
+            Failure::Busy => TryLockError::WouldBlock,
+            Failure::Refused(why) => TryLockError::Refused(why),
+        }
+    }
+}
+
+impl<G> From<Failure<G>> for LockTimeoutError<G> {
+    fn from(failure: Failure<G>) -> Self {
+        match failure {
+            Failure::Poisoned(poisoned) => LockTimeoutError::Poisoned(poisoned),
+            Failure::Busy => LockTimeoutError::Timeout,
+            Failure::Refused(why) => LockTimeoutError::Refused(why),
+        }
+    }
+}
+
+impl<G> LockError<G> {
+    /// Why it is poisoned, if it is.
+    pub fn cause(&self) -> Option<Cause> {
+        match self {
+            LockError::Poisoned(poisoned) => Some(poisoned.cause()),
+            LockError::Refused(_) => None,
+        }
+    }
+
+    /// The same without the guard, which is dropped.
+    pub(crate) fn without_guard(self) -> LockError<()> {
+        match self {
+            LockError::Poisoned(poisoned) => LockError::Poisoned(PoisonError::new((), poisoned.cause)),
+            LockError::Refused(why) => LockError::Refused(why),
+        }
+    }
+
+    /// The guard, if the lock is held all the same.
+    pub fn into_guard(self) -> Result<G, Refused> {
+        match self {
+            LockError::Poisoned(poisoned) => Ok(poisoned.into_inner()),
+            LockError::Refused(why) => Err(why),
+        }
+    }
+}
+
+impl<G> TryLockError<G> {
+    /// Why it is poisoned, if it is.
+    pub fn cause(&self) -> Option<Cause> {
+        match self {
+            TryLockError::Poisoned(poisoned) => Some(poisoned.cause()),
+            TryLockError::WouldBlock | TryLockError::Refused(_) => None,
+        }
+    }
+
+    /// Whether somebody else holds it.
+    pub fn is_would_block(&self) -> bool {
+        matches!(self, TryLockError::WouldBlock)
+    }
+}
+
+impl<G> LockTimeoutError<G> {
+    /// Why it is poisoned, if it is.
+    pub fn cause(&self) -> Option<Cause> {
+        match self {
+            LockTimeoutError::Poisoned(poisoned) => Some(poisoned.cause()),
+            LockTimeoutError::Timeout | LockTimeoutError::Refused(_) => None,
+        }
+    }
+
+    /// Whether the time is over.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, LockTimeoutError::Timeout)
+    }
+}
+
+impl<G> fmt::Debug for PoisonError<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoisonError").field("cause", &self.cause).finish_non_exhaustive()
+    }
+}
+impl<G> fmt::Display for PoisonError<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "poisoned lock: {}", self.cause)
+    }
+}
+impl<G> Error for PoisonError<G> {}
+
+impl<G> fmt::Debug for LockError<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LockError::Poisoned(poisoned) => f.debug_tuple("Poisoned").field(&poisoned.cause).finish(),
+            LockError::Refused(why) => f.debug_tuple("Refused").field(why).finish(),
+        }
+    }
+}
+impl<G> fmt::Display for LockError<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LockError::Poisoned(poisoned) => poisoned.fmt(f),
+            LockError::Refused(why) => why.fmt(f),
+        }
+    }
+}
+impl<G> Error for LockError<G> {}
+
+impl<G> fmt::Debug for TryLockError<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TryLockError::Poisoned(poisoned) => f.debug_tuple("Poisoned").field(&poisoned.cause).finish(),
+            TryLockError::WouldBlock => f.write_str("WouldBlock"),
+            TryLockError::Refused(why) => f.debug_tuple("Refused").field(why).finish(),
+        }
+    }
+}
+impl<G> fmt::Display for TryLockError<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TryLockError::Poisoned(poisoned) => poisoned.fmt(f),
+            TryLockError::WouldBlock => f.write_str("somebody else holds the lock"),
+            TryLockError::Refused(why) => why.fmt(f),
+        }
+    }
+}
+impl<G> Error for TryLockError<G> {}
+
+impl<G> fmt::Debug for LockTimeoutError<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LockTimeoutError::Poisoned(poisoned) => f.debug_tuple("Poisoned").field(&poisoned.cause).finish(),
+            LockTimeoutError::Timeout => f.write_str("Timeout"),
+            LockTimeoutError::Refused(why) => f.debug_tuple("Refused").field(why).finish(),
+        }
+    }
+}
+impl<G> fmt::Display for LockTimeoutError<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LockTimeoutError::Poisoned(poisoned) => poisoned.fmt(f),
+            LockTimeoutError::Timeout => f.write_str("somebody else held the lock until the deadline"),
+            LockTimeoutError::Refused(why) => why.fmt(f),
+        }
+    }
+}
+impl<G> Error for LockTimeoutError<G> {}
+
+/// A call for which the time was over, or that was refused: of what hands over no guard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Denied {
+    Busy,
+    Refused(Refused),
+}
+
+impl From<Refused> for Denied {
+    fn from(why: Refused) -> Self {
+        Denied::Refused(why)
+    }
+}
+
+/// `{ pid, kind }`, kept beside the lock word; 0 while the lock is sound.
+pub(crate) mod mark {
+    use super::Cause;
+
+    const PANICKED: u64 = 1;
+    const OWNER_DIED: u64 = 2;
+
+    pub(crate) const fn of(cause: Cause) -> u64 {
+        match cause {
+            Cause::Panicked => PANICKED,
+            Cause::OwnerDied { pid } => (pid as u64) << 32 | OWNER_DIED,
+        }
+    }
+
+    /// `None` if it is sound. Whatever a peer makes up is one of the two.
+    pub(crate) const fn cause(mark: u64) -> Option<Cause> {
+        match mark {
+            0 => None,
+            PANICKED => Some(Cause::Panicked),
+            _ => Some(Cause::OwnerDied { pid: (mark >> 32) as u32 }),
+        }
+    }
+}

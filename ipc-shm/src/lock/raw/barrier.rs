@@ -1,0 +1,245 @@
+//! A barrier: one word that counts who has arrived, and a count of handles for each participant.
+//!
+//! ```text
+//!   state     { history: 7, round: 32, arrived: 20, broken: 1 }
+//!   parties   per participant { generation, handles }
+//! ```
+//!
+//! ```text
+//!   round r, k arrived ──arrive──▶ k + 1 … ──the last──▶ round r + 1, 0 arrived       (outcome: passed)
+//!             │ abort, a deadline, or a party dies
+//!             ▼
+//!           broken ──reset──▶ round r + 1, 0 arrived                                  (outcome: broken)
+//! ```
+//!
+//! Who sleeps through more than one round reads from *history* how his ended.
+//!
+//! # Edges
+//!
+//! ```text
+//!   E1  arrive → pass   state   AcqRel chain / Acquire   what each party did before it arrived
+//!   D   death → verdict kernel
+//! ```
+//!
+//! # If a process dies
+//!
+//! With a handle of the barrier, whether it waits or not yet: who waits breaks the barrier, at the end of a slice.
+//! It is forgotten with the reset. A process that has dropped its handles has left, and nobody misses it. Having
+//! arrived as the last, before it woke the others: they look at the end of their slice.
+
+use ipc_core::Patience;
+
+use crate::killpoint::kp;
+use crate::lock::parking::{Parked, Parking};
+use crate::lock::poison::Refused;
+use crate::lock::raw::of_id;
+use crate::lock::word::{Life, World, generation, id, owner};
+use crate::sync::AtomicU64;
+use crate::sync::Ordering::{AcqRel, Acquire, Relaxed};
+
+const BROKEN: u64 = 1;
+const ARRIVED_SHIFT: u32 = 1;
+/// The most parties there can be.
+pub(crate) const MAX_PARTIES: u32 = (1 << 20) - 1;
+const ROUND_SHIFT: u32 = 21;
+const HISTORY_SHIFT: u32 = 53;
+const HISTORY: u64 = 127;
+const REMEMBERED: u32 = 7;
+
+const fn arrived(state: u64) -> u32 {
+    (state >> ARRIVED_SHIFT) as u32 & MAX_PARTIES
+}
+const fn round(state: u64) -> u32 {
+    (state >> ROUND_SHIFT) as u32
+}
+const fn history(state: u64) -> u64 {
+    state >> HISTORY_SHIFT & HISTORY
+}
+/// The next round, after one that ended so.
+const fn next(state: u64, broken: bool) -> u64 {
+    let history = (history(state) << 1 | broken as u64) & HISTORY;
+    history << HISTORY_SHIFT | (round(state).wrapping_add(1) as u64) << ROUND_SHIFT
+}
+
+/// The words of a barrier.
+#[derive(Clone, Copy)]
+pub(crate) struct RawBarrier<'a> {
+    pub(crate) state: &'a AtomicU64,
+    pub(crate) handles: &'a [AtomicU64],
+    pub(crate) parties: u32,
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passed {
+    Leader,
+    Follower,
+    Broken,
+    TimedOut,
+}
+
+const HANDLES: u64 = u32::MAX as u64;
+
+impl RawBarrier<'_> {
+    fn mine(&self, me: u64) -> &AtomicU64 {
+        of_id(self.handles, id(owner(me))).expect("a participant of this segment")
+    }
+
+    /// Counts a handle of this process.
+    pub(crate) fn join(&self, world: &impl World, me: u64) -> Result<(), Refused> {
+        let (word, ours) = (self.mine(me), u64::from(generation(owner(me))) << 32);
+        let mut found = word.load(Relaxed); // Relaxed: the CAS decides.
+        loop {
+            let mut count = found & HANDLES;
+            if found & !HANDLES != ours {
+                if count > 0 {
+                    // Who had the id before died with it, and nobody has seen that yet.
+                    self.break_up(world, None);
+                }
+                count = 0;
+            }
+            if count == HANDLES {
+                return Err(Refused::TooMany);
+            }
+            kp!("barrier.join");
+            // AcqRel: a count, and after the breaking.
+            match word.compare_exchange(found, ours | (count + 1), AcqRel, Relaxed) {
+                Ok(_) => return Ok(()),
+                Err(now) => found = now,
+            }
+        }
+    }
+
+    /// Counts one handle less.
+    pub(crate) fn leave(&self, me: u64) {
+        let (word, ours) = (self.mine(me), u64::from(generation(owner(me))) << 32);
+        let mut found = word.load(Relaxed); // Relaxed: the CAS decides.
+        while found & !HANDLES == ours && found & HANDLES > 0 {
+            kp!("barrier.leave");
+            match word.compare_exchange(found, found - 1, AcqRel, Relaxed) {
+                Ok(_) => break,
+                Err(now) => found = now,
+            }
+        }
+    }
+
+    /// Arrives, and waits until all have.
+    pub(crate) fn wait(&self, world: &impl World, patience: Patience) -> Passed {
+        let mut s = self.state.load(Acquire); // Acquire: E1.
+        let mine = loop {
+            if s & BROKEN != 0 {
+                return Passed::Broken;
+            }
+            let last = arrived(s) + 1 >= self.parties;
+            let to = if last { next(s, false) } else { s + (1 << ARRIVED_SHIFT) };
+            kp!("barrier.arrive");
+            // AcqRel: E1.
+            match self.state.compare_exchange(s, to, AcqRel, Acquire) {
+                Ok(_) if last => {
+                    kp!("barrier.pass");
+                    world.wake(self.state, u32::MAX);
+                    kp!("barrier.woken");
+                    return Passed::Leader;
+                }
+                Ok(_) => break round(s),
+                Err(now) => s = now,
+            }
+        };
+        kp!("barrier.arrived");
+        let mut parking = Parking::new(world, patience);
+        loop {
+            let s = self.state.load(Acquire); // Acquire: E1.
+            if let Some(passed) = self.outcome(s, mine) {
+                return passed;
+            }
+            if parking.spin() {
+                continue;
+            }
+            match parking.park(world, self.state, s) {
+                Parked::Changed => {}
+                Parked::Elapsed => {
+                    if self.somebody_died(world) {
+                        self.break_up(world, Some(mine));
+                    }
+                }
+                Parked::TimedOut => {
+                    if self.break_up(world, Some(mine)) {
+                        return Passed::TimedOut;
+                    }
+                }
+            }
+        }
+    }
+
+    /// How this round ended, if it has.
+    fn outcome(&self, s: u64, mine: u32) -> Option<Passed> {
+        let since = round(s).wrapping_sub(mine);
+        if since == 0 {
+            return (s & BROKEN != 0).then_some(Passed::Broken);
+        }
+        let broken = since > REMEMBERED || history(s) >> (since - 1) & 1 != 0;
+        Some(if broken { Passed::Broken } else { Passed::Follower })
+    }
+
+    fn somebody_died(&self, world: &impl World) -> bool {
+        (1..=world.participants() as u16).any(|id| {
+            // Acquire: a death, and what came before it.
+            let word = of_id(self.handles, id).map_or(0, |word| word.load(Acquire));
+            word & HANDLES > 0 && world.life(word >> 32 << 16 | u64::from(id)) == Life::Dead
+        })
+    }
+
+    /// Breaks the barrier, if it is in this round still; in any, if none is named. False if it was not broken
+    /// by this call.
+    pub(crate) fn break_up(&self, world: &impl World, in_round: Option<u32>) -> bool {
+        let mut s = self.state.load(Relaxed); // Relaxed: the CAS decides.
+        loop {
+            if s & BROKEN != 0 || in_round.is_some_and(|mine| mine != round(s)) {
+                return false;
+            }
+            kp!("barrier.break");
+            match self.state.compare_exchange(s, s | BROKEN, AcqRel, Relaxed) {
+                Ok(_) => break,
+                Err(now) => s = now,
+            }
+        }
+        kp!("barrier.broken");
+        world.wake(self.state, u32::MAX);
+        true
+    }
+
+    /// Begins a new round. Who waits is told that his was broken; the dead are forgotten.
+    pub(crate) fn reset(&self, world: &impl World) {
+        for id in 1..=world.participants() as u16 {
+            let Some(word) = of_id(self.handles, id) else { break };
+            let found = word.load(Acquire); // Acquire: as in `somebody_died`.
+            if found & HANDLES > 0 && world.life(found >> 32 << 16 | u64::from(id)) == Life::Dead {
+                kp!("barrier.forget");
+                // If it fails, somebody new has the id.
+                let _ = word.compare_exchange(found, 0, AcqRel, Relaxed);
+            }
+        }
+        let mut s = self.state.load(Relaxed); // Relaxed: the CAS decides.
+        loop {
+            if s & BROKEN == 0 && arrived(s) == 0 {
+                return; // It is as new.
+            }
+            kp!("barrier.reset");
+            match self.state.compare_exchange(s, next(s, true), AcqRel, Relaxed) {
+                Ok(_) => break,
+                Err(now) => s = now,
+            }
+        }
+        kp!("barrier.renewed");
+        world.wake(self.state, u32::MAX);
+    }
+
+    pub(crate) fn is_broken(&self) -> bool {
+        self.state.load(Acquire) & BROKEN != 0 // Acquire: E1.
+    }
+
+    /// How many wait now.
+    pub(crate) fn waiting(&self) -> u32 {
+        arrived(self.state.load(Relaxed)) // Relaxed: a number, old when it is told.
+    }
+}

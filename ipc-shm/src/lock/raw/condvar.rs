@@ -1,0 +1,298 @@
+//! A condition: a place for each that waits, with its name in it.
+//!
+//! # Life of a place
+//!
+//! ```text
+//!   free ──enter (CAS)──▶ A arrives ──▶ A waits ──notify (CAS)──▶ A notified ──▶ free
+//!    ▲                      │ A dies      │ A dies, or its time is over   │ A dies
+//!    └──────────────────────┴─────────────┘                               │
+//!                  B, that waits, takes A's notification, then frees it ◀─┘
+//! ```
+//!
+//! Who notifies one chooses, of those that wait and live, the one with the oldest *ticket*, and wakes it through
+//! the place's own word: nobody else wakes up. A notification lies in the place until its receiver has freed it,
+//! so that one given to a process that is then killed is found: by any other that waits, at the end of its slice.
+//!
+//! Beyond [`PLACES`] threads, those that come later wait together on *crowd*, `{ anybody, seq }`, served after
+//! the others, and woken at times for nothing, as `std` allows.
+//!
+//! # Edges
+//!
+//! ```text
+//!   E1  arrive → notify    place    Release / Acquire   the ticket
+//!   E2  notify → wait      place    AcqRel / Acquire    what the notifier did, also without the mutex
+//!       wait before notify          the user's mutex    who notifies after it has had the mutex sees the place
+//!   D   death → verdict    kernel
+//! ```
+//!
+//! # If a process dies
+//!
+//! | it is killed | it leaves | the others |
+//! |---|---|---|
+//! | arriving or waiting | a place | who notifies, or looks for a place, frees it |
+//! | notified, before it returned | a notification | one that waits takes it, at the end of its slice |
+//! | having notified, before it woke | a notified sleeper | it looks at the end of its slice |
+//! | taking over a notification | two instead of one | one of them wakes up for nothing |
+
+use ipc_core::Patience;
+
+use crate::killpoint::kp;
+use crate::lock::parking::{Parked, Parking};
+use crate::lock::poison::Refused;
+use crate::lock::word::{Life, World, holder, owner};
+use crate::sync::AtomicU64;
+use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+const WAITS: u64 = 2;
+const NOTIFIED: u64 = 4;
+
+/// How many threads wait each in a place of its own.
+pub(crate) const PLACES: usize = 64;
+
+const ANYBODY: u64 = 1 << 32;
+
+/// The words of a condition.
+#[derive(Clone, Copy)]
+pub(crate) struct RawCondvar<'a> {
+    /// Of these many places some was used once.
+    pub(crate) used: &'a AtomicU64,
+    pub(crate) tickets: &'a AtomicU64,
+    pub(crate) crowd: &'a AtomicU64,
+    /// Who is there.
+    pub(crate) places: &'a [AtomicU64],
+    /// Since when.
+    pub(crate) since: &'a [AtomicU64],
+}
+
+/// One that waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Waiter {
+    Place { index: usize, me: u64 },
+    Crowd { seen: u64 },
+}
+
+/// A hostile peer may change words as fast as we look at them.
+const TRIES: usize = 1000;
+
+impl RawCondvar<'_> {
+    /// Says that the caller waits from now on. It still has the mutex.
+    pub(crate) fn enter(&self, world: &impl World, me: u64) -> Waiter {
+        let me = holder(me);
+        for look in [false, true] {
+            for (index, place) in self.places.iter().enumerate() {
+                if self.is_free(world, place, look) {
+                    kp!("condvar.enter");
+                    // Acquire: after who had it before.
+                    if place.compare_exchange(0, me, Acquire, Relaxed).is_ok() {
+                        self.arrive(index, me);
+                        return Waiter::Place { index, me };
+                    }
+                }
+            }
+        }
+        kp!("condvar.crowd");
+        let mut w = self.crowd.load(Relaxed); // Relaxed: the CAS decides.
+        // AcqRel: E1.
+        while let Err(now) = self.crowd.compare_exchange(w, w | ANYBODY, AcqRel, Relaxed) {
+            w = now;
+        }
+        Waiter::Crowd { seen: w | ANYBODY }
+    }
+
+    /// Whether a place is free; with `look` also one whose owner is dead, once it was freed.
+    fn is_free(&self, world: &impl World, place: &AtomicU64, look: bool) -> bool {
+        let w = place.load(Relaxed); // Relaxed: a CAS follows.
+        if w == 0 || !look || world.life(owner(w)) == Life::Alive {
+            return w == 0;
+        }
+        if w & NOTIFIED != 0 {
+            // Passed on first: twice rather than never.
+            self.notify_one(world);
+        }
+        kp!("condvar.free");
+        place.compare_exchange(w, 0, AcqRel, Relaxed).is_ok() // AcqRel: as the owner would have.
+    }
+
+    fn arrive(&self, index: usize, me: u64) {
+        kp!("condvar.ticket");
+        // Relaxed: only which is older.
+        let ticket = self.tickets.fetch_add(1, Relaxed);
+        self.since[index].store(ticket, Relaxed); // Relaxed: E1.
+        let mut used = self.used.load(Relaxed); // Relaxed: the CAS decides.
+        while used < index as u64 + 1 {
+            kp!("condvar.use");
+            // AcqRel: seen by whoever has the mutex after us.
+            match self.used.compare_exchange(used, index as u64 + 1, AcqRel, Relaxed) {
+                Ok(_) => break,
+                Err(now) => used = now,
+            }
+        }
+        kp!("condvar.arrive");
+        self.places[index].store(me | WAITS, Release); // Release: E1.
+        kp!("condvar.arrived");
+    }
+
+    /// Waits until notified. False if the time is over.
+    pub(crate) fn wait(
+        &self,
+        world: &impl World,
+        waiter: Waiter,
+        patience: Patience,
+    ) -> Result<bool, Refused> {
+        let mut parking = Parking::new(world, patience);
+        let (index, me) = match waiter {
+            Waiter::Place { index, me } => (index, me),
+            Waiter::Crowd { seen } => loop {
+                // Relaxed: a mutex is locked next.
+                if self.crowd.load(Relaxed) as u32 != seen as u32 {
+                    return Ok(true);
+                }
+                if parking.park(world, self.crowd, seen) == Parked::TimedOut {
+                    return Ok(false);
+                }
+            },
+        };
+        let place = &self.places[index];
+        loop {
+            let w = place.load(Acquire); // Acquire: E2.
+            if w == me | NOTIFIED {
+                self.free(place, w);
+                return Ok(true);
+            }
+            if w != me | WAITS {
+                return Err(Refused::Corrupt("a place of a condition is another's"));
+            }
+            match parking.park(world, place, w) {
+                Parked::Changed => {}
+                Parked::Elapsed => self.take_over(world, index, me),
+                Parked::TimedOut => {
+                    kp!("condvar.leave");
+                    // Acquire on failure: E2.
+                    if place.compare_exchange(w, 0, AcqRel, Acquire).is_ok() {
+                        kp!("condvar.left");
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does not wait after all. A notification that has come already goes to another.
+    pub(crate) fn give_up(&self, world: &impl World, waiter: Waiter) {
+        let Waiter::Place { index, me } = waiter else { return };
+        let place = &self.places[index];
+        // AcqRel: as where the time is over.
+        if place.compare_exchange(me | WAITS, 0, AcqRel, Relaxed).is_err() {
+            self.free(place, me | NOTIFIED);
+            self.notify_one(world);
+        }
+    }
+
+    fn free(&self, place: &AtomicU64, w: u64) {
+        kp!("condvar.return");
+        // AcqRel: the place is the next one's. It fails only if somebody scribbles.
+        let _ = place.compare_exchange(w, 0, AcqRel, Relaxed);
+        kp!("condvar.returned");
+    }
+
+    /// Takes a notification that was given to one that is dead.
+    fn take_over(&self, world: &impl World, index: usize, me: u64) {
+        for (other, place) in self.seen_places() {
+            let mut w = place.load(Acquire); // Acquire: E2, of the notification that is taken over.
+            if other == index || w == 0 || world.life(owner(w)) == Life::Alive {
+                continue;
+            }
+            if w & NOTIFIED == 0 {
+                kp!("condvar.bury");
+                // AcqRel: as the owner would have. If it fails, it was notified just now, or somebody has buried it.
+                match place.compare_exchange(w, 0, AcqRel, Acquire) {
+                    Err(now) if now == holder(w) | NOTIFIED => w = now,
+                    _ => continue,
+                }
+            }
+            // In this order: if we die in between, there are two, and both are found.
+            kp!("condvar.adopt");
+            let ours = &self.places[index];
+            if ours.compare_exchange(me | WAITS, me | NOTIFIED, AcqRel, Relaxed).is_err() {
+                return; // We were notified ourselves.
+            }
+            kp!("condvar.adopted");
+            if place.compare_exchange(w, 0, AcqRel, Relaxed).is_ok() {
+                kp!("condvar.inherited");
+                return;
+            }
+            // Another one has it. Nobody else changes ours while it is so.
+            ours.store(me | WAITS, Release);
+        }
+    }
+
+    /// The places that were ever used.
+    fn seen_places(&self) -> impl Iterator<Item = (usize, &AtomicU64)> {
+        // Acquire: after who used them, where the mutex does not say so.
+        let used = (self.used.load(Acquire) as usize).min(self.places.len());
+        self.places[..used].iter().enumerate()
+    }
+
+    /// Notifies the one that has waited longest.
+    pub(crate) fn notify_one(&self, world: &impl World) {
+        for _ in 0..TRIES {
+            let waiting = self.seen_places().filter_map(|(index, place)| {
+                let w = place.load(Acquire); // Acquire: E1.
+                // Relaxed: E1.
+                (w & WAITS != 0).then(|| (self.since[index].load(Relaxed), place, w))
+            });
+            let Some((_, place, w)) = waiting.min_by_key(|(since, ..)| *since) else {
+                return self.notify_crowd(world, 1);
+            };
+            if world.life(owner(w)) != Life::Alive {
+                kp!("condvar.skip");
+                let _ = place.compare_exchange(w, 0, AcqRel, Relaxed); // AcqRel: as the owner would have.
+                continue;
+            }
+            if self.notify(world, place, w) {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn notify_all(&self, world: &impl World) {
+        for (_, place) in self.seen_places() {
+            let w = place.load(Acquire); // Acquire: E1.
+            if w & WAITS != 0 {
+                // If it fails, its time is over, or another has notified it.
+                self.notify(world, place, w);
+            }
+        }
+        self.notify_crowd(world, u32::MAX);
+    }
+
+    fn notify(&self, world: &impl World, place: &AtomicU64, w: u64) -> bool {
+        kp!("condvar.notify");
+        // AcqRel: E2.
+        let notified = place.compare_exchange(w, holder(w) | NOTIFIED, AcqRel, Relaxed).is_ok();
+        if notified {
+            kp!("condvar.wake");
+            world.wake(place, 1);
+            kp!("condvar.woken");
+        }
+        notified
+    }
+
+    fn notify_crowd(&self, world: &impl World, n: u32) {
+        let mut w = self.crowd.load(Acquire); // Acquire: after who came.
+        while w & ANYBODY != 0 {
+            // Who is woken for nothing comes again, and says so again.
+            let anybody = if n == 1 { ANYBODY } else { 0 };
+            let to = anybody | u64::from((w as u32).wrapping_add(1));
+            kp!("condvar.ring");
+            match self.crowd.compare_exchange(w, to, AcqRel, Acquire) {
+                Ok(_) => {
+                    world.wake(self.crowd, n);
+                    kp!("condvar.rung");
+                    return;
+                }
+                Err(now) => w = now,
+            }
+        }
+    }
+}

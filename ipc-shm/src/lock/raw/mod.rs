@@ -1,0 +1,51 @@
+//! The protocols, over words wherever they lie: in a segment, or in a model.
+
+pub(crate) mod barrier;
+pub(crate) mod condvar;
+pub(crate) mod event;
+pub(crate) mod mutex;
+pub(crate) mod once;
+pub(crate) mod rwlock;
+pub(crate) mod semaphore;
+
+use crate::sync::AtomicU64;
+
+/// Words in a cache line.
+const LINE: usize = 8;
+
+/// How many words to keep for so many participants, ids from 1 on.
+pub(crate) const fn words_for(participants: usize) -> usize {
+    (participants + 1).next_multiple_of(LINE)
+}
+
+/// The word of a participant among [`words_for`]: ids that follow each other are in different lines, as long as
+/// there are lines, since those given out first are used most.
+#[inline(always)]
+pub(crate) fn of_id(words: &[AtomicU64], id: u16) -> Option<&AtomicU64> {
+    let (lines, id) = (words.len() / LINE, id as usize);
+    if id == 0 || id >= words.len() {
+        return None;
+    }
+    words.get(id % lines * LINE + id / lines)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_participant_has_a_word_and_neighbours_have_lines() {
+        for participants in [1, 7, 8, 63, 64, 200] {
+            let words: Vec<AtomicU64> = (0..words_for(participants)).map(|_| AtomicU64::new(0)).collect();
+            let mut seen = std::collections::HashSet::new();
+            for id in 1..=participants as u16 {
+                let word = of_id(&words, id).unwrap();
+                assert!(seen.insert(std::ptr::from_ref(word)));
+            }
+            assert!(of_id(&words, 0).is_none() && of_id(&words, words.len() as u16).is_none());
+        }
+        let words: Vec<AtomicU64> = (0..words_for(64)).map(|_| AtomicU64::new(0)).collect();
+        let line = |id| std::ptr::from_ref(of_id(&words, id).unwrap()).addr() / 64;
+        assert!((1..9).all(|id| line(id) != line(id + 1)));
+    }
+}

@@ -1,0 +1,192 @@
+//! Mutual exclusion: one word that names the holder, one that says whether what it protects is poisoned.
+//!
+//! # Life of the word
+//!
+//! ```text
+//!          ┌───────────────── unlock (swap) ◀──────────────────┐
+//!          ▼                                                   │
+//!        free ──lock (CAS)──▶ held by A ──contend──▶ held by A, contended ──▶ (unlock wakes one)
+//!                                │ A dies                │ A dies
+//!                                └──────┬────────────────┘
+//!                                       ▼ take over (CAS of the whole word, after the kernel's verdict)
+//!                              held by B, contended; poisoned, unless A was updating
+//! ```
+//!
+//! A waiter sets *contended* before it sleeps, and takes the lock as contended once it has slept, since others
+//! may sleep too: Drepper's second mutex, <https://akkadia.org/drepper/futex.pdf>.
+//!
+//! # Edges
+//!
+//! ```text
+//!   E1  unlock → lock        state   Release / Acquire   what the mutex protects, and the mark
+//!   D   death → take over    kernel                      what the dead holder had written ([`World::life`])
+//! ```
+//!
+//! # If a process dies
+//!
+//! | it is killed | it leaves | who comes next |
+//! |---|---|---|
+//! | before its CAS to lock, or after its swap | nothing | takes the lock |
+//! | holding | its name in the word | takes over: by one CAS, so one of those who try; marks it poisoned |
+//! | holding, to update | its name, *updating* | takes over; nothing is poisoned: see `Mutex::update` |
+//! | having taken over, before it has marked | its own name | takes over from it, and marks |
+//! | between its swap and waking | a free lock, sleepers | sleepers find it at the end of their slice |
+//! | woken, before it looked | as above | as above |
+
+use ipc_core::Patience;
+
+use crate::killpoint::kp;
+use crate::lock::parking::{Parked, Parking};
+use crate::lock::poison::{Cause, Denied, Refused, mark};
+use crate::lock::word::{CONTENDED, Life, World, holder, names_a_thread, owner};
+use crate::sync::AtomicU64;
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
+
+/// The holder changes nothing that others see but by one flip: its death spoils nothing.
+pub(crate) const UPDATING: u64 = 2;
+
+/// The words of a mutex.
+#[derive(Clone, Copy)]
+pub(crate) struct RawMutex<'a> {
+    pub(crate) state: &'a AtomicU64,
+    pub(crate) mark: &'a AtomicU64,
+}
+
+pub(crate) const CORRUPT: &str = "a lock word names a participant that there cannot be";
+
+impl RawMutex<'_> {
+    /// Takes the lock for `me`, a holder with its flags, if it is free: one CAS.
+    #[inline(always)]
+    pub(crate) fn try_now(&self, me: u64) -> bool {
+        kp!("lock.claim");
+        // Acquire: E1. Relaxed on failure: nothing was learnt.
+        let taken = self.state.compare_exchange(0, me, Acquire, Relaxed).is_ok();
+        kp!("lock.claimed");
+        taken
+    }
+
+    /// Takes the lock; then [`cause`](RawMutex::cause) says whether it is poisoned.
+    #[cold]
+    pub(crate) fn lock(&self, world: &impl World, me: u64, patience: Patience) -> Result<(), Denied> {
+        let mut parking = Parking::new(world, patience);
+        loop {
+            let w = self.state.load(Relaxed); // Relaxed: the CAS decides.
+            if holder(w) == 0 {
+                let me = if parking.slept { me | CONTENDED } else { me };
+                kp!("lock.claim");
+                // Acquire: E1.
+                if self.state.compare_exchange(w, me, Acquire, Relaxed).is_ok() {
+                    kp!("lock.claimed");
+                    return Ok(());
+                }
+                continue;
+            }
+            if patience == Patience::Never {
+                match self.look(world, w, me)? {
+                    Look::Ours => return Ok(()),
+                    Look::Lives => return Err(Denied::Busy),
+                    Look::Again => continue,
+                }
+            }
+            if holder(w) == holder(me) && names_a_thread(me) {
+                return Err(Refused::WouldDeadlock.into());
+            }
+            if w & CONTENDED == 0 {
+                if parking.spin() {
+                    continue;
+                }
+                kp!("lock.contend");
+                // Relaxed: nothing rides on it; E1 is the swap's and the taking CAS's.
+                if self.state.compare_exchange(w, w | CONTENDED, Relaxed, Relaxed).is_err() {
+                    continue;
+                }
+                kp!("lock.contended");
+            }
+            let parked = parking.park(world, self.state, w | CONTENDED);
+            if parked == Parked::Changed {
+                continue;
+            }
+            match self.look(world, w | CONTENDED, me)? {
+                Look::Ours => return Ok(()),
+                Look::Lives if parked == Parked::TimedOut => return Err(Denied::Busy),
+                Look::Lives | Look::Again => {}
+            }
+        }
+    }
+
+    /// Looks whether the holder in `w` is dead, and takes over if so.
+    fn look(&self, world: &impl World, w: u64, me: u64) -> Result<Look, Refused> {
+        match world.life(owner(w)) {
+            Life::Alive => Ok(Look::Lives),
+            Life::Unknown => Err(Refused::Corrupt(CORRUPT)),
+            Life::Dead => Ok(if self.take_over(world, w, me) { Look::Ours } else { Look::Again }),
+        }
+    }
+
+    fn take_over(&self, world: &impl World, w: u64, me: u64) -> bool {
+        let pid = world.pid(owner(w));
+        let updating = w & UPDATING != 0;
+        // Not as updating, where there is something to mark: if we die before we have, the next one does.
+        let mine = if updating { me } else { holder(me) };
+        kp!("lock.take_over");
+        // Acquire: E1, of the time before the dead one; D for what it did. The word names one owner for ever,
+        // so it is the same death that we were told of.
+        if self.state.compare_exchange(w, mine | CONTENDED, Acquire, Relaxed).is_err() {
+            return false;
+        }
+        kp!("lock.taken_over");
+        if !updating {
+            // Relaxed: the lock is ours; E1 carries it.
+            self.mark.store(mark::of(Cause::OwnerDied { pid }), Relaxed);
+            kp!("lock.marked");
+        }
+        true
+    }
+
+    /// Why it is poisoned, if it is. Exact for the holder; others may be told late.
+    #[inline(always)]
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        mark::cause(self.mark.load(Relaxed)) // Relaxed: E1 carries it.
+    }
+
+    /// Says that it is poisoned, or no more.
+    pub(crate) fn set_cause(&self, cause: Option<Cause>) {
+        kp!("lock.mark");
+        self.mark.store(cause.map_or(0, mark::of), Relaxed); // Relaxed: E1 carries it.
+    }
+
+    /// Whether `me` holds it.
+    #[inline]
+    pub(crate) fn is_held_by(&self, me: u64) -> bool {
+        // Relaxed: our own name there was written by this thread.
+        holder(self.state.load(Relaxed)) == holder(me)
+    }
+
+    /// Gives it back, and wakes one waiter if there may be one.
+    #[inline(always)]
+    pub(crate) fn unlock(&self, world: &impl World, me: u64) -> Result<(), Refused> {
+        if !self.is_held_by(me) {
+            return Err(Refused::NotOwner);
+        }
+        kp!("unlock.free");
+        // Release: E1. Since the look only *contended* can have been added: we live, so nobody took over.
+        let w = self.state.swap(0, Release);
+        kp!("unlock.freed");
+        if w & CONTENDED != 0 {
+            self.wake(world);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn wake(&self, world: &impl World) {
+        world.wake(self.state, 1);
+        kp!("unlock.woken");
+    }
+}
+
+enum Look {
+    Ours,
+    Lives,
+    Again,
+}

@@ -1,0 +1,175 @@
+//! Once: a word that names who runs the initialiser.
+//!
+//! ```text
+//!   incomplete ──begin (CAS)──▶ A runs ──end──▶ complete
+//!        ▲                        │ │ └──panic──▶ poisoned ──begin, forced──▶ A runs
+//!        └──── given up ──────────┘ │ A dies
+//!                                   └──take over (CAS)──▶ B runs
+//! ```
+//!
+//! # Edges
+//!
+//! ```text
+//!   E1  end → begin, done   state   Release / Acquire   what the initialiser wrote
+//!   D   death → take over   kernel                      what the dead one had written
+//! ```
+//!
+//! # If a process dies
+//!
+//! Running, it leaves its name: who waits finds it dead and runs the initialiser itself, over whatever was half
+//! written, which nobody has seen. Having ended, before it woke the others: they look at the end of their slice.
+
+use ipc_core::Patience;
+
+use crate::killpoint::kp;
+use crate::lock::parking::{Parked, Parking};
+use crate::lock::poison::{Denied, Refused};
+use crate::lock::raw::mutex::CORRUPT;
+use crate::lock::word::{CONTENDED, Life, World, holder, names_a_thread, owner};
+use crate::sync::AtomicU64;
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
+
+const COMPLETE: u64 = 2;
+const POISONED: u64 = 4;
+
+/// The word of a once.
+#[derive(Clone, Copy)]
+pub(crate) struct RawOnce<'a> {
+    pub(crate) state: &'a AtomicU64,
+}
+
+/// What [`begin`](RawOnce::begin) finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// It has been done.
+    Complete,
+    /// It is ours to do, and then to [`end`](RawOnce::end).
+    Ours { poisoned: bool },
+    /// The last one panicked, and the caller does not force it.
+    Poisoned,
+}
+
+/// How an initialiser ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Complete,
+    /// As if it had not begun.
+    Incomplete,
+    Poisoned,
+}
+
+impl RawOnce<'_> {
+    #[inline(always)]
+    pub(crate) fn is_complete(&self) -> bool {
+        self.state.load(Acquire) & !CONTENDED == COMPLETE // Acquire: E1.
+    }
+
+    /// Waits until it is done, or ours to do.
+    #[cold]
+    pub(crate) fn begin(
+        &self,
+        world: &impl World,
+        me: u64,
+        force: bool,
+        patience: Patience,
+    ) -> Result<Begin, Denied> {
+        let mut parking = Parking::new(world, patience);
+        loop {
+            let w = self.state.load(Acquire); // Acquire: E1.
+            if holder(w) == 0 {
+                if w & COMPLETE != 0 {
+                    return Ok(Begin::Complete);
+                }
+                let poisoned = w & POISONED != 0;
+                if poisoned && !force {
+                    return Ok(Begin::Poisoned);
+                }
+                kp!("once.claim");
+                // Acquire: E1, of one who gave up.
+                let mine = holder(me) | w & CONTENDED;
+                if self.state.compare_exchange(w, mine, Acquire, Relaxed).is_ok() {
+                    kp!("once.claimed");
+                    return Ok(Begin::Ours { poisoned });
+                }
+                continue;
+            }
+            if holder(w) == holder(me) && names_a_thread(me) {
+                return Err(Refused::WouldDeadlock.into());
+            }
+            if w & CONTENDED == 0 {
+                if parking.spin() {
+                    continue;
+                }
+                kp!("once.contend");
+                // Relaxed: nothing rides on it.
+                if self.state.compare_exchange(w, w | CONTENDED, Relaxed, Relaxed).is_err() {
+                    continue;
+                }
+                kp!("once.contended");
+            }
+            let parked = parking.park(world, self.state, w | CONTENDED);
+            if parked == Parked::Changed {
+                continue;
+            }
+            match world.life(owner(w)) {
+                Life::Alive if parked == Parked::TimedOut => return Err(Denied::Busy),
+                Life::Alive => {}
+                Life::Unknown => return Err(Refused::Corrupt(CORRUPT).into()),
+                Life::Dead => {
+                    kp!("once.take_over");
+                    // Acquire: D. It may have been poisoned before: that was forced already.
+                    let mine = holder(me) | CONTENDED;
+                    if self.state.compare_exchange(w | CONTENDED, mine, Acquire, Relaxed).is_ok() {
+                        kp!("once.taken_over");
+                        return Ok(Begin::Ours { poisoned: false });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits until somebody has done it, or, unless that is to be gone over, has panicked: false then.
+    pub(crate) fn wait(&self, world: &impl World, past_poison: bool) -> Result<bool, Refused> {
+        let mut parking = Parking::new(world, Patience::Forever);
+        loop {
+            let w = self.state.load(Acquire); // Acquire: E1.
+            if w & COMPLETE != 0 && holder(w) == 0 {
+                return Ok(true);
+            }
+            if w & POISONED != 0 && holder(w) == 0 && !past_poison {
+                return Ok(false);
+            }
+            if w & CONTENDED == 0 {
+                kp!("once.contend");
+                // Relaxed: nothing rides on it.
+                if self.state.compare_exchange(w, w | CONTENDED, Relaxed, Relaxed).is_err() {
+                    continue;
+                }
+            }
+            // A dead initialiser is for the next one that runs: we wait for that.
+            parking.park(world, self.state, w | CONTENDED);
+        }
+    }
+
+    /// Ends what [`begin`](RawOnce::begin) gave us, and wakes all who wait.
+    pub(crate) fn end(&self, world: &impl World, me: u64, how: End) -> Result<(), Refused> {
+        // Relaxed: our own name was written by this thread.
+        if holder(self.state.load(Relaxed)) != holder(me) {
+            return Err(Refused::NotOwner);
+        }
+        let to = match how {
+            End::Complete => COMPLETE,
+            End::Incomplete => 0,
+            End::Poisoned => POISONED,
+        };
+        kp!("once.end");
+        // Release: E1.
+        let w = self.state.swap(to, Release);
+        kp!("once.ended");
+        if w & CONTENDED != 0 {
+            world.wake(self.state, u32::MAX);
+            kp!("once.woken");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,434 @@
+//! Many readers or one writer: a word for the writer, and a count of readers for each participant.
+//!
+//! # Words
+//!
+//! ```text
+//!   turn      the writer, upgradable reader, or who waits to be writer: a lock word with a mode
+//!   drained   moves when a participant's last reader has gone and somebody waits for that
+//!   readers   per participant { generation, count }, spread so that neighbours share no cache line
+//! ```
+//!
+//! A reader counts itself and then looks at `turn`; a writer takes `turn` and then looks at the counts. So
+//! readers of different processes write different lines (Brandenburg and Anderson's distributed counters, and
+//! the big-reader lock of Linux 2.4), and a killed reader's count is told by its generation.
+//!
+//! # Modes of `turn`
+//!
+//! ```text
+//!        0 ──write──▶ A pending ──no reader is left──▶ A active ──▶ 0
+//!        0 ──upgradable──▶ A upgradable ──upgrade──▶ A pending       (a deadline leads back)
+//!   readers come in      yes        yes, 0            no                no
+//! ```
+//!
+//! *Preference*: a writer that has its turn keeps new readers out, so readers do not starve writers. A thread
+//! that reads already comes in all the same, since the writer waits for it. Who waits for the turn is served in
+//! no order.
+//!
+//! # Edges
+//!
+//! ```text
+//!   E1  write unlock → read, write   turn      Release / Acquire   what the lock protects, and the mark
+//!   E2  read unlock → write          readers   Release / Acquire   the reads are over
+//!   E3  count, then turn | turn, then counts   SeqCst, all four    one of the two sees the other
+//!   E4  read unlock → sleeping writer   drained   Release / Acquire   the count that was given back
+//!   D   death → verdict              kernel                        what the dead one had written
+//! ```
+//!
+//! E3: both in SeqCst's one order, the reader's count, then its look at `turn`; the writer's turn, then its look
+//! at the counts. If neither saw the other, each look would come before the other's write, and so before itself.
+//!
+//! # If a process dies
+//!
+//! | it is killed | it leaves | the others |
+//! |---|---|---|
+//! | reading, or having counted itself | its count | who waits for the readers finds its generation dead, and sets it to 0 |
+//! | waiting for readers, or upgradable | its name in `turn` | who waits for the turn takes or frees it; nothing is poisoned |
+//! | writing | its name, *active* | the same, and marks the lock poisoned |
+//! | having given a count or the turn back, before it woke | sleepers | find it at the end of their slice |
+
+use ipc_core::Patience;
+
+use crate::killpoint::kp;
+use crate::lock::parking::{Parked, Parking};
+use crate::lock::poison::{Cause, Denied, Refused, mark};
+use crate::lock::raw::mutex::CORRUPT;
+use crate::lock::raw::of_id;
+use crate::lock::word::{CONTENDED, Life, World, generation, holder, id, names_a_thread, owner};
+use crate::sync::AtomicU64;
+use crate::sync::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use crate::sync::model_fence;
+
+pub(crate) const UPGRADABLE: u64 = 0;
+pub(crate) const PENDING: u64 = 2;
+pub(crate) const ACTIVE: u64 = 4;
+const MODE: u64 = 6;
+
+/// The words of a readers-writer lock.
+#[derive(Clone, Copy)]
+pub(crate) struct RawRwLock<'a> {
+    pub(crate) turn: &'a AtomicU64,
+    pub(crate) mark: &'a AtomicU64,
+    pub(crate) drained: &'a AtomicU64,
+    pub(crate) readers: &'a [AtomicU64],
+}
+
+const COUNT: u64 = u32::MAX as u64;
+
+const fn readers_of(generation: u32, count: u64) -> u64 {
+    (generation as u64) << 32 | count
+}
+
+/// Whether readers may come in.
+const fn admits(turn: u64) -> bool {
+    holder(turn) == 0 || turn & MODE == UPGRADABLE
+}
+
+impl RawRwLock<'_> {
+    fn mine(&self, me: u64) -> &AtomicU64 {
+        of_id(self.readers, id(owner(me))).expect("a participant of this segment")
+    }
+
+    /// Counts the caller in.
+    #[inline(always)]
+    fn count_in(&self, me: u64) -> Result<(), Refused> {
+        let word = self.mine(me);
+        let ours = generation(owner(me));
+        let mut found = word.load(Relaxed); // Relaxed: the CAS decides.
+        loop {
+            // Another generation's are those of a dead process.
+            let count = if (found >> 32) as u32 == ours { found & COUNT } else { 0 };
+            if count == COUNT {
+                return Err(Refused::TooMany);
+            }
+            kp!("read.count");
+            // SeqCst: E3.
+            match word.compare_exchange(found, readers_of(ours, count + 1), SeqCst, Relaxed) {
+                Ok(_) => break,
+                Err(now) => found = now,
+            }
+        }
+        kp!("read.counted");
+        model_fence(); // E3.
+        Ok(())
+    }
+
+    /// Counts the caller out.
+    #[inline(always)]
+    fn count_out(&self, world: &impl World, me: u64) -> Result<(), Refused> {
+        let word = self.mine(me);
+        let ours = generation(owner(me));
+        let mut found = word.load(Relaxed); // Relaxed: the CAS decides.
+        loop {
+            if (found >> 32) as u32 != ours || found & COUNT == 0 {
+                return Err(Refused::NotOwner);
+            }
+            kp!("read.uncount");
+            // SeqCst: E3, and its Release is E2.
+            match word.compare_exchange(found, found - 1, SeqCst, Relaxed) {
+                Ok(_) => break,
+                Err(now) => found = now,
+            }
+        }
+        kp!("read.uncounted");
+        model_fence(); // E3.
+        // SeqCst: E3. A writer that is not seen here sees our count.
+        if found & COUNT == 1 && !admits(self.turn.load(SeqCst)) {
+            self.tell_drained(world);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn tell_drained(&self, world: &impl World) {
+        self.drained.fetch_add(1, Release); // Release: E4.
+        kp!("read.drained");
+        world.wake(self.drained, 1);
+        kp!("read.woken");
+    }
+
+    /// Comes in to read; `again` if the calling thread reads already.
+    #[inline(always)]
+    pub(crate) fn read(
+        &self,
+        world: &impl World,
+        me: u64,
+        again: bool,
+        patience: Patience,
+    ) -> Result<(), Denied> {
+        self.count_in(me)?;
+        // SeqCst: E3; its Acquire is E1.
+        if again || admits(self.turn.load(SeqCst)) {
+            return Ok(());
+        }
+        self.read_slow(world, me, patience)
+    }
+
+    #[cold]
+    fn read_slow(&self, world: &impl World, me: u64, patience: Patience) -> Result<(), Denied> {
+        let mut parking = Parking::new(world, patience);
+        loop {
+            self.count_out(world, me)?;
+            loop {
+                let w = self.turn.load(Relaxed); // Relaxed: looked at again once we are counted.
+                if admits(w) {
+                    break;
+                }
+                if patience != Patience::Never && holder(w) == holder(me) && names_a_thread(me) {
+                    return Err(Refused::WouldDeadlock.into());
+                }
+                let Some(parked) = self.wait_for_turn(world, &mut parking, w, patience) else { continue };
+                match world.life(owner(w)) {
+                    Life::Alive if parked == Parked::TimedOut => return Err(Denied::Busy),
+                    Life::Alive => {}
+                    Life::Unknown => return Err(Refused::Corrupt(CORRUPT).into()),
+                    Life::Dead => self.bury(world, w | CONTENDED, me),
+                }
+            }
+            self.count_in(me)?;
+            // SeqCst: E3; its Acquire is E1.
+            if admits(self.turn.load(SeqCst)) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits while `turn` is `w`: spins, or says so and sleeps. `None` if there is reason to look again; else
+    /// it is time to look who is dead.
+    fn wait_for_turn(
+        &self,
+        world: &impl World,
+        parking: &mut Parking,
+        w: u64,
+        patience: Patience,
+    ) -> Option<Parked> {
+        if patience != Patience::Never && w & CONTENDED == 0 && parking.spin() {
+            return None;
+        }
+        if w & CONTENDED == 0 {
+            kp!("turn.contend");
+            // Relaxed: nothing rides on it.
+            if self.turn.compare_exchange(w, w | CONTENDED, Relaxed, Relaxed).is_err() {
+                return None;
+            }
+            kp!("turn.contended");
+        }
+        match parking.park(world, self.turn, w | CONTENDED) {
+            Parked::Changed => None,
+            parked => Some(parked),
+        }
+    }
+
+    /// Frees the turn of a dead process, for one who only wants to read.
+    fn bury(&self, world: &impl World, w: u64, me: u64) {
+        if let Some(w) = self.inherit(world, w, me, PENDING) {
+            debug_assert_eq!(holder(w), holder(me));
+            // It cannot fail: it is ours now.
+            let _ = self.leave(world, me);
+        }
+    }
+
+    /// Takes the turn of a dead process; what the word is then. An *active* one stays so, until it is marked:
+    /// if we die before, the next one marks.
+    fn inherit(&self, world: &impl World, w: u64, me: u64, mode: u64) -> Option<u64> {
+        let pid = world.pid(owner(w));
+        let wrote = w & MODE == ACTIVE;
+        let mine = holder(me) | if wrote { ACTIVE } else { mode } | CONTENDED;
+        kp!("turn.take_over");
+        // SeqCst: E3, as where it is taken from nobody; its Acquire is E1, of the time before; D.
+        self.turn.compare_exchange(w, mine, SeqCst, Relaxed).ok()?;
+        kp!("turn.taken_over");
+        model_fence(); // E3.
+        if wrote {
+            // Relaxed: the lock is ours; E1 carries it.
+            self.mark.store(mark::of(Cause::OwnerDied { pid }), Relaxed);
+            kp!("turn.marked");
+        }
+        Some(mine)
+    }
+
+    /// Takes the turn, as pending or upgradable. What it is then may be active: of a dead writer.
+    fn take_turn(&self, world: &impl World, me: u64, mode: u64, patience: Patience) -> Result<u64, Denied> {
+        let mut parking = Parking::new(world, patience);
+        loop {
+            let w = self.turn.load(Relaxed); // Relaxed: the CAS decides.
+            if holder(w) == 0 {
+                let mine = holder(me) | mode | if parking.slept { CONTENDED } else { 0 };
+                kp!("turn.claim");
+                // SeqCst: E3; its Acquire is E1.
+                if self.turn.compare_exchange(w, mine, SeqCst, Relaxed).is_ok() {
+                    kp!("turn.claimed");
+                    model_fence(); // E3.
+                    return Ok(mine);
+                }
+                continue;
+            }
+            if patience != Patience::Never && holder(w) == holder(me) && names_a_thread(me) {
+                return Err(Refused::WouldDeadlock.into());
+            }
+            let Some(parked) = self.wait_for_turn(world, &mut parking, w, patience) else { continue };
+            match world.life(owner(w)) {
+                Life::Alive if parked == Parked::TimedOut => return Err(Denied::Busy),
+                Life::Alive => {}
+                Life::Unknown => return Err(Refused::Corrupt(CORRUPT).into()),
+                Life::Dead => {
+                    if let Some(mine) = self.inherit(world, w | CONTENDED, me, mode) {
+                        return Ok(mine);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes the turn, and waits until nobody reads.
+    #[inline]
+    pub(crate) fn write(&self, world: &impl World, me: u64, patience: Patience) -> Result<(), Denied> {
+        let turn = self.take_turn(world, me, PENDING, patience)?;
+        if turn & MODE == ACTIVE {
+            return Ok(());
+        }
+        let drained = self.drain(world, me, patience);
+        if drained.is_err() {
+            // It cannot fail: it is ours.
+            let _ = self.leave(world, me);
+        }
+        drained
+    }
+
+    /// Comes in as the one reader that may become the writer.
+    pub(crate) fn upgradable(&self, world: &impl World, me: u64, patience: Patience) -> Result<(), Denied> {
+        let turn = self.take_turn(world, me, UPGRADABLE, patience)?;
+        if turn & MODE == ACTIVE {
+            self.set_mode(world, me, UPGRADABLE)?;
+        }
+        Ok(())
+    }
+
+    /// The upgradable reader becomes the writer, with nobody in between. If it fails, it is what it was.
+    pub(crate) fn upgrade(&self, world: &impl World, me: u64, patience: Patience) -> Result<(), Denied> {
+        self.set_mode(world, me, PENDING)?;
+        let drained = self.drain(world, me, patience);
+        if drained.is_err() {
+            self.set_mode(world, me, UPGRADABLE)?;
+        }
+        drained
+    }
+
+    /// The writer becomes the upgradable reader.
+    pub(crate) fn downgrade_to_upgradable(&self, world: &impl World, me: u64) -> Result<(), Refused> {
+        self.set_mode(world, me, UPGRADABLE)
+    }
+
+    /// The writer, or the upgradable reader, becomes a reader among others.
+    pub(crate) fn downgrade(&self, world: &impl World, me: u64) -> Result<(), Refused> {
+        self.count_in(me)?;
+        self.leave(world, me)
+    }
+
+    /// Counts the reader out.
+    #[inline(always)]
+    pub(crate) fn unlock_read(&self, world: &impl World, me: u64) -> Result<(), Refused> {
+        self.count_out(world, me)
+    }
+
+    /// Gives the turn back, and wakes all who wait for it.
+    #[inline]
+    pub(crate) fn leave(&self, world: &impl World, me: u64) -> Result<(), Refused> {
+        if !self.has_turn(me) {
+            return Err(Refused::NotOwner);
+        }
+        kp!("turn.free");
+        // Release: E1. Since the look only *contended* can have been added.
+        let w = self.turn.swap(0, Release);
+        kp!("turn.freed");
+        self.wake_contended(world, w);
+        Ok(())
+    }
+
+    pub(crate) fn has_turn(&self, me: u64) -> bool {
+        holder(self.turn.load(Relaxed)) == holder(me) // Relaxed: our own name was written by this thread.
+    }
+
+    fn wake_contended(&self, world: &impl World, w: u64) {
+        if w & CONTENDED != 0 {
+            world.wake(self.turn, u32::MAX);
+            kp!("turn.woken");
+        }
+    }
+
+    /// Changes the mode of our turn. Where readers may come in from now on, they are woken.
+    fn set_mode(&self, world: &impl World, me: u64, mode: u64) -> Result<(), Refused> {
+        let mut w = self.turn.load(Relaxed); // Relaxed: the CAS decides.
+        loop {
+            if holder(w) != holder(me) {
+                return Err(Refused::NotOwner);
+            }
+            kp!("turn.mode");
+            // SeqCst: E3, where it keeps readers out from now on; its Release is E1, where it lets them in.
+            match self.turn.compare_exchange(w, w & !MODE | mode, SeqCst, Relaxed) {
+                Ok(_) => break,
+                Err(now) => w = now,
+            }
+        }
+        kp!("turn.changed");
+        model_fence(); // E3.
+        if mode == UPGRADABLE {
+            self.wake_contended(world, w);
+        }
+        Ok(())
+    }
+
+    /// Waits until nobody reads, and becomes active.
+    fn drain(&self, world: &impl World, me: u64, patience: Patience) -> Result<(), Denied> {
+        // Without waiting, the dead are looked for at once.
+        let mut look = patience == Patience::Never;
+        let mut parking = None;
+        loop {
+            let seen = self.drained.load(Acquire); // Acquire: E4.
+            if !self.somebody_reads(world, look) {
+                break;
+            }
+            let parking = parking.get_or_insert_with(|| Parking::new(world, patience));
+            if parking.spin() && patience != Patience::Never {
+                continue;
+            }
+            match parking.park(world, self.drained, seen) {
+                Parked::Changed => {}
+                Parked::Elapsed => look = true,
+                Parked::TimedOut if look => return Err(Denied::Busy),
+                Parked::TimedOut => look = true,
+            }
+        }
+        Ok(self.set_mode(world, me, ACTIVE)?)
+    }
+
+    fn somebody_reads(&self, world: &impl World, look: bool) -> bool {
+        for id in 1..=world.participants() as u16 {
+            let Some(word) = of_id(self.readers, id) else { return false };
+            let found = word.load(SeqCst); // SeqCst: E3; its Acquire is E2.
+            if found & COUNT == 0 {
+                continue;
+            }
+            let owner = found >> 32 << 16 | u64::from(id);
+            if !look || world.life(owner) != Life::Dead {
+                return true;
+            }
+            kp!("write.subtract");
+            // Acquire: D, and E2 of the time before. If it fails, the id has a new reader.
+            if word.compare_exchange(found, 0, Acquire, Relaxed).is_err() {
+                return true;
+            }
+            kp!("write.subtracted");
+        }
+        false
+    }
+
+    /// Why it is poisoned, if it is.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        mark::cause(self.mark.load(Relaxed)) // Relaxed: E1 carries it.
+    }
+
+    pub(crate) fn set_cause(&self, cause: Option<Cause>) {
+        kp!("turn.mark");
+        self.mark.store(cause.map_or(0, mark::of), Relaxed); // Relaxed: E1 carries it.
+    }
+}

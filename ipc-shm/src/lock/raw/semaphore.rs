@@ -1,0 +1,325 @@
+//! Counted permits that come back when their holder dies: signed claims.
+//!
+//! # Words
+//!
+//! ```text
+//!   grant        63    52 51        27 26  25 24       23        0
+//!                ┌───────┬────────────┬──────┬─────────┬──────────┐
+//!                │ id    │ operation  │ kind │ waiters │ permits  │
+//!                └───────┴────────────┴──────┴─────────┴──────────┘
+//!   held         per participant { operation, permits it holds }
+//!   generations  per participant: whose these are
+//! ```
+//!
+//! An operation is two changes, of the permits that are left and of those that its participant holds, and a
+//! process may be killed between any two writes. So an operation is one CAS of `grant`, which says both: what is
+//! left now, and who did what. Whoever changes `grant` next first *settles* it: brings that participant's word
+//! up to the operation that `grant` names. It is done at once by who did it, or later by who comes; twice is
+//! once, because each operation of a participant has a number. It is how the ring signs its claims
+//! ([`ring`](crate::ring)).
+//!
+//! ```text
+//!   take         permits - 1   held + 1
+//!   give         permits + 1   held - 1
+//!   forget       permits       held - 1        the permit is gone
+//!   reclaim      permits + h   held = 0        of a dead participant
+//!   add          permits + n                   settles, and changes nobody's word
+//! ```
+//!
+//! While `grant` stands still, so do all the words: what was read after settling it is true if the CAS succeeds.
+//! (Operations are counted in 25 bits: a thread would have to sleep between its load and its CAS through exactly
+//! 2^25 operations of the participant that did the last one.)
+//!
+//! # Edges
+//!
+//! ```text
+//!   E1  give, add → take     grant   AcqRel chain   what was done while the permit was held
+//!   E2  settle → settle      held    AcqRel         the next operation builds on the last
+//!   D   death → reclaim      kernel                 nothing: a permit protects no data of ours
+//! ```
+//!
+//! # If a process dies
+//!
+//! | it is killed | it leaves | the others |
+//! |---|---|---|
+//! | before its CAS of `grant` | nothing | – |
+//! | after it | an operation that is not settled | settle it before theirs |
+//! | holding permits | its count | who waits, or takes its id, reclaims them |
+//! | having given, before it woke, or woken | sleepers | find it at the end of their slice |
+
+use ipc_core::Patience;
+
+use crate::killpoint::kp;
+use crate::lock::parking::{Parked, Parking};
+use crate::lock::poison::{Denied, Refused};
+use crate::lock::raw::of_id;
+use crate::lock::word::{Life, World, generation, id, owner};
+use crate::sync::AtomicU64;
+use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+/// The most permits that there can be.
+pub(crate) const MAX_PERMITS: u32 = (1 << 24) - 1;
+/// The most participants that there can be.
+pub(crate) const MAX_PARTICIPANTS: usize = (1 << 12) - 1;
+
+const PERMITS: u64 = MAX_PERMITS as u64;
+const WAITERS: u64 = 1 << 24;
+const KIND_SHIFT: u32 = 25;
+const OPERATION_SHIFT: u32 = 27;
+const OPERATIONS: u64 = (1 << 25) - 1;
+const ID_SHIFT: u32 = 52;
+
+const NOTHING: u64 = 0;
+const TAKE: u64 = 1;
+/// Gives or forgets.
+const LOSE: u64 = 2;
+const RECLAIM: u64 = 3;
+
+const fn grant(permits: u64, waiters: u64, kind: u64, operation: u64, id: u64) -> u64 {
+    permits | waiters | kind << KIND_SHIFT | operation << OPERATION_SHIFT | id << ID_SHIFT
+}
+const fn kind(grant: u64) -> u64 {
+    grant >> KIND_SHIFT & 3
+}
+const fn operation(grant: u64) -> u64 {
+    grant >> OPERATION_SHIFT & OPERATIONS
+}
+
+const HELD_SHIFT: u32 = 32;
+const fn held(operation: u64, permits: u64) -> u64 {
+    operation << HELD_SHIFT | permits
+}
+const fn after(held: u64) -> u64 {
+    ((held >> HELD_SHIFT) + 1) & OPERATIONS
+}
+
+/// The words of a semaphore.
+#[derive(Clone, Copy)]
+pub(crate) struct RawSemaphore<'a> {
+    pub(crate) grant: &'a AtomicU64,
+    pub(crate) held: &'a [AtomicU64],
+    pub(crate) generations: &'a [AtomicU64],
+    /// The most permits there may be, left and held.
+    pub(crate) bound: u32,
+}
+
+const CORRUPT: &str = "a semaphore names a participant that there cannot be";
+
+impl RawSemaphore<'_> {
+    fn held_by(&self, id: u64) -> Result<&AtomicU64, Refused> {
+        of_id(self.held, id as u16).ok_or(Refused::Corrupt(CORRUPT))
+    }
+
+    fn generation_of(&self, id: u64) -> Result<&AtomicU64, Refused> {
+        of_id(self.generations, id as u16).ok_or(Refused::Corrupt(CORRUPT))
+    }
+
+    /// Brings the word of who did the last operation up to it.
+    fn settle(&self, g: u64) -> Result<(), Refused> {
+        if kind(g) == NOTHING {
+            return Ok(());
+        }
+        let word = self.held_by(g >> ID_SHIFT)?;
+        let h = word.load(Acquire); // Acquire: E2.
+        if after(h) != operation(g) {
+            return Ok(()); // It has been.
+        }
+        let permits = h & PERMITS;
+        let permits = match kind(g) {
+            TAKE => (permits + 1).min(PERMITS),
+            LOSE => permits.saturating_sub(1),
+            _ => 0,
+        };
+        kp!("semaphore.settle");
+        // AcqRel: E2. If it fails, somebody else has.
+        let _ = word.compare_exchange(h, held(operation(g), permits), AcqRel, Relaxed);
+        kp!("semaphore.settled");
+        Ok(())
+    }
+
+    /// The word with the last operation settled.
+    fn settled(&self) -> Result<u64, Refused> {
+        let g = self.grant.load(Acquire); // Acquire: E1, E2.
+        self.settle(g)?;
+        Ok(g)
+    }
+
+    /// Makes the words of this participant ours: permits of the one that had the id before come back.
+    fn enrol(&self, world: &impl World, me: u64) -> Result<u64, Refused> {
+        let id = u64::from(id(owner(me)));
+        let ours = u64::from(generation(owner(me)));
+        let word = self.generation_of(id)?;
+        loop {
+            let found = word.load(Acquire); // Acquire: after the reclaiming of who wrote it.
+            if found == ours {
+                return Ok(id);
+            }
+            self.reclaim(world, id, found)?;
+            kp!("semaphore.enrol");
+            // AcqRel: before our operations, after the reclaiming.
+            let _ = word.compare_exchange(found, ours, AcqRel, Relaxed);
+            kp!("semaphore.enrolled");
+        }
+    }
+
+    /// Gives the permits of a dead participant back. True if it had any.
+    fn reclaim(&self, world: &impl World, id: u64, whose: u64) -> Result<bool, Refused> {
+        loop {
+            let g = self.settled()?;
+            // After the load of `grant`: if these are another's by now, it has come before the CAS below or
+            // has changed `grant`.
+            if self.generation_of(id)?.load(Acquire) != whose {
+                return Ok(false);
+            }
+            let h = self.held_by(id)?.load(Acquire); // Acquire: E2.
+            let back = h & PERMITS;
+            if back == 0 {
+                return Ok(false);
+            }
+            let permits = ((g & PERMITS) + back).min(u64::from(self.bound));
+            let to = grant(permits, 0, RECLAIM, after(h), id);
+            kp!("semaphore.reclaim");
+            // AcqRel: E1, E2.
+            if self.grant.compare_exchange(g, to, AcqRel, Relaxed).is_ok() {
+                kp!("semaphore.reclaimed");
+                self.settle(to)?;
+                self.wake(world, g, back);
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Takes a permit.
+    pub(crate) fn take(&self, world: &impl World, me: u64, patience: Patience) -> Result<(), Denied> {
+        let mut parking = None;
+        loop {
+            let g = self.settled()?;
+            if g & PERMITS > 0 {
+                let id = self.enrol(world, me)?;
+                let h = self.held_by(id)?.load(Acquire); // Acquire: E2.
+                let slept = parking.as_ref().is_some_and(|parking: &Parking| parking.slept);
+                // Others may sleep too, if we have slept.
+                let waiters = if slept { WAITERS } else { g & WAITERS };
+                let to = grant((g & PERMITS) - 1, waiters, TAKE, after(h), id);
+                kp!("semaphore.take");
+                // AcqRel: E1, E2.
+                if self.grant.compare_exchange(g, to, AcqRel, Relaxed).is_err() {
+                    continue;
+                }
+                kp!("semaphore.taken");
+                self.settle(to)?;
+                if slept && to & PERMITS > 0 {
+                    // A wake-up for the next permit may have met us.
+                    self.wake(world, to, 1);
+                }
+                return Ok(());
+            }
+            if patience == Patience::Never {
+                if self.reclaim_from_the_dead(world)? {
+                    continue;
+                }
+                return Err(Denied::Busy);
+            }
+            let parking = parking.get_or_insert_with(|| Parking::new(world, patience));
+            if g & WAITERS == 0 {
+                if parking.spin() {
+                    continue;
+                }
+                kp!("semaphore.announce");
+                // Release: keeps the chain that E1 goes along; nothing of ours rides on it.
+                if self.grant.compare_exchange(g, g | WAITERS, AcqRel, Relaxed).is_err() {
+                    continue;
+                }
+                kp!("semaphore.announced");
+            }
+            let parked = parking.park(world, self.grant, g | WAITERS);
+            if parked == Parked::Changed {
+                continue;
+            }
+            if !self.reclaim_from_the_dead(world)? && parked == Parked::TimedOut {
+                return Err(Denied::Busy);
+            }
+        }
+    }
+
+    /// Looks who is dead, and gives its permits back. True if there were any.
+    fn reclaim_from_the_dead(&self, world: &impl World) -> Result<bool, Refused> {
+        self.settled()?;
+        let mut any = false;
+        for id in 1..=world.participants().min(MAX_PARTICIPANTS) as u64 {
+            let Some(word) = of_id(self.held, id as u16) else { break };
+            if word.load(Relaxed) & PERMITS == 0 {
+                continue; // Relaxed: a hint.
+            }
+            let whose = self.generation_of(id)?.load(Acquire); // Acquire: as in `enrol`.
+            if world.life(whose << 16 | id) == Life::Dead {
+                any |= self.reclaim(world, id, whose)?;
+            }
+        }
+        Ok(any)
+    }
+
+    /// A permit of ours comes back, or is gone for good.
+    pub(crate) fn give(&self, world: &impl World, me: u64, back: bool) -> Result<(), Refused> {
+        let (id, ours) = (u64::from(id(owner(me))), u64::from(generation(owner(me))));
+        loop {
+            let g = self.settled()?;
+            let h = self.held_by(id)?.load(Acquire); // Acquire: E2.
+            if self.generation_of(id)?.load(Acquire) != ours || h & PERMITS == 0 {
+                return Err(Refused::NotOwner);
+            }
+            let (permits, waiters) =
+                if back { (((g & PERMITS) + 1).min(PERMITS), 0) } else { (g & PERMITS, g & WAITERS) };
+            let to = grant(permits, waiters, LOSE, after(h), id);
+            kp!("semaphore.give");
+            // AcqRel: E1, E2.
+            if self.grant.compare_exchange(g, to, AcqRel, Relaxed).is_ok() {
+                kp!("semaphore.given");
+                self.settle(to)?;
+                if back {
+                    self.wake(world, g, 1);
+                }
+                return Ok(());
+            }
+        }
+    }
+
+    /// Adds permits that nobody holds.
+    pub(crate) fn add(&self, world: &impl World, n: u32) -> Result<(), Refused> {
+        loop {
+            let g = self.settled()?;
+            // All that there are, left and held.
+            let all = (1..self.held.len() as u16)
+                .filter_map(|id| of_id(self.held, id))
+                .fold(g & PERMITS, |all, word| all + (word.load(Acquire) & PERMITS)); // Acquire: E2.
+            if all + u64::from(n) > u64::from(self.bound) {
+                return Err(Refused::TooMany);
+            }
+            kp!("semaphore.add");
+            // AcqRel: E1. The operation stays named: it is settled, and stays so.
+            let to = g & !(PERMITS | WAITERS) | ((g & PERMITS) + u64::from(n)) & PERMITS;
+            if self.grant.compare_exchange(g, to, AcqRel, Relaxed).is_ok() {
+                kp!("semaphore.added");
+                self.wake(world, g, u64::from(n));
+                return Ok(());
+            }
+        }
+    }
+
+    /// Permits that are left.
+    pub(crate) fn permits(&self) -> u32 {
+        (self.grant.load(Relaxed) & PERMITS) as u32 // Relaxed: a number, old when it is told.
+    }
+
+    fn wake(&self, world: &impl World, g: u64, n: u64) {
+        if g & WAITERS != 0 {
+            world.wake(self.grant, n.min(u64::from(u32::MAX)) as u32);
+            kp!("semaphore.woken");
+        }
+    }
+
+    /// For a new semaphore.
+    pub(crate) fn initialise(&self, permits: u32) {
+        self.grant.store(u64::from(permits), Release); // Release: before it is handed to anybody.
+    }
+}

@@ -1,0 +1,283 @@
+//! Mutual exclusion that a thread may enter again.
+
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::time::{Duration, Instant};
+
+use ipc_core::Patience;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::home::{HEAD, Home, Place, Tag, found, places};
+use super::poison::{Cause, Failure, LockResult, LockTimeoutResult, PoisonError, Refused, TryLockResult};
+use super::raw::mutex::RawMutex;
+use super::value;
+use super::word::World;
+use crate::copy;
+use crate::killpoint::kp;
+use crate::pod::Plain;
+use crate::segment::{How, Segment};
+use crate::sync::AtomicU64;
+use crate::sync::Ordering::Relaxed;
+
+/// A mutex that the thread which holds it may lock again: Python's `RLock`, `std`'s `ReentrantLock`.
+///
+/// It is free again when each guard was dropped. Since several guards of one thread may be there at once, none
+/// lends the value: they copy it out ([`get`](ReentrantMutexGuard::get)) and in ([`set`](ReentrantMutexGuard::set)).
+///
+/// ```
+/// use ipc_shm::lock::ReentrantMutex;
+///
+/// let depth = ReentrantMutex::new(0u32)?;
+/// let outer = depth.lock().unwrap();
+/// let inner = depth.lock().unwrap();
+/// inner.set(inner.get() + 1);
+/// assert_eq!(outer.get(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # When a process dies
+///
+/// As for a [`Mutex`](super::Mutex).
+pub struct ReentrantMutex<T: Plain + Send + Sync = ()> {
+    home: Home,
+    _value: PhantomData<T>,
+}
+
+const STATE: usize = 0;
+const MARK: usize = 1;
+/// Guards of the holder, written by it only.
+const DEPTH: usize = 2;
+const REST: usize = 3;
+
+impl<T: Plain + Send + Sync> ReentrantMutex<T> {
+    fn tag() -> Tag {
+        Tag::of::<T>("ReentrantMutex", value::align::<T>())
+    }
+
+    fn value_at() -> usize {
+        (HEAD + REST).next_multiple_of(value::align::<T>()) - HEAD
+    }
+
+    fn count(_len: usize, _participants: usize) -> Option<usize> {
+        Self::value_at().checked_add(value::words::<T>(1)?)
+    }
+
+    fn of_home(home: Home) -> io::Result<Self> {
+        Ok(ReentrantMutex { home, _value: PhantomData })
+    }
+
+    fn make(place: Place<'_>, value: &T) -> io::Result<Self> {
+        let fill = |home: &Home| {
+            copy::write_value(&home.words()[Self::value_at()..], value);
+            Ok(())
+        };
+        Self::of_home(Home::make(place, Self::tag(), 1, Self::count, &fill)?)
+    }
+
+    /// Makes a mutex in an anonymous segment of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::anonymous`].
+    pub fn new(value: T) -> io::Result<Self> {
+        Self::make(Place::Anonymous, &value)
+    }
+
+    /// Makes a mutex in a segment.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::new_in`](super::Mutex::new_in).
+    pub fn new_in(segment: &Segment, value: T) -> io::Result<Self> {
+        Self::make(Place::In(segment), &value)
+    }
+
+    places!(value: T => &value);
+    found!();
+
+    fn raw(&self) -> RawMutex<'_> {
+        let words = self.home.words();
+        RawMutex { state: &words[STATE], mark: &words[MARK] }
+    }
+
+    fn depth(&self) -> &AtomicU64 {
+        &self.home.words()[DEPTH]
+    }
+
+    /// Waits until no other thread holds it, and locks it once more.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::lock`](super::Mutex::lock), but for `WouldDeadlock`;
+    /// [`TooMany`](Refused::TooMany) after 2^32 guards.
+    pub fn lock(&self) -> LockResult<ReentrantMutexGuard<'_, T>> {
+        Ok(self.acquire(Patience::Forever)?)
+    }
+
+    /// Locks it if no other thread holds it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::try_lock`](super::Mutex::try_lock).
+    pub fn try_lock(&self) -> TryLockResult<ReentrantMutexGuard<'_, T>> {
+        Ok(self.acquire(Patience::Never)?)
+    }
+
+    /// As [`lock`](ReentrantMutex::lock), but waits no longer than this.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::lock_timeout`](super::Mutex::lock_timeout).
+    pub fn lock_timeout(&self, timeout: Duration) -> LockTimeoutResult<ReentrantMutexGuard<'_, T>> {
+        Ok(self.acquire(Patience::timeout(timeout))?)
+    }
+
+    /// As [`lock`](ReentrantMutex::lock), but waits no longer than until then.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::lock_timeout`](super::Mutex::lock_timeout).
+    pub fn lock_deadline(&self, deadline: Instant) -> LockTimeoutResult<ReentrantMutexGuard<'_, T>> {
+        Ok(self.acquire(Patience::Until(deadline))?)
+    }
+
+    fn acquire(
+        &self,
+        patience: Patience,
+    ) -> Result<ReentrantMutexGuard<'_, T>, Failure<ReentrantMutexGuard<'_, T>>> {
+        self.home.check()?;
+        let (raw, me) = (self.raw(), self.home.me());
+        if super::word::names_a_thread(me) && raw.is_held_by(me) {
+            let depth = self.depth().load(Relaxed); // Relaxed: only its holder writes it.
+            if depth >= u64::from(u32::MAX) {
+                return Err(Refused::TooMany.into());
+            }
+            kp!("reentrant.again");
+            self.depth().store(depth + 1, Relaxed);
+        } else {
+            if !raw.try_now(me) {
+                raw.lock(&self.home, me, patience)?;
+            }
+            kp!("reentrant.first");
+            // Relaxed, and whatever a dead holder left there is overwritten.
+            self.depth().store(1, Relaxed);
+        }
+        let guard = ReentrantMutexGuard {
+            mutex: self,
+            me,
+            panicking: std::thread::panicking(),
+            _thread: PhantomData,
+        };
+        match raw.cause() {
+            None => Ok(guard),
+            Some(cause) => Err(Failure::Poisoned(PoisonError::new(guard, cause))),
+        }
+    }
+
+    /// Whether it is poisoned.
+    #[must_use]
+    pub fn is_poisoned(&self) -> bool {
+        !self.home.forked() && self.raw().cause().is_some()
+    }
+
+    /// Ends the poisoning; in a forked process it does nothing.
+    pub fn clear_poison(&self) {
+        if !self.home.forked() {
+            self.raw().set_cause(None);
+        }
+    }
+}
+
+/// A locked [`ReentrantMutex`]: gives it back once when dropped. It belongs to its thread.
+#[must_use = "it unlocks at once if it is not kept"]
+pub struct ReentrantMutexGuard<'a, T: Plain + Send + Sync = ()> {
+    mutex: &'a ReentrantMutex<T>,
+    me: u64,
+    panicking: bool,
+    /// Not Send: the thread is the owner.
+    _thread: PhantomData<*const ()>,
+}
+
+impl<T: Plain + Send + Sync> ReentrantMutexGuard<'_, T> {
+    /// A copy of the value.
+    #[must_use]
+    pub fn get(&self) -> T {
+        copy::read_value(&self.mutex.home.words()[ReentrantMutex::<T>::value_at()..])
+    }
+
+    /// Replaces the value. A process that is killed meanwhile poisons it.
+    pub fn set(&self, value: T) {
+        kp!("reentrant.set");
+        copy::write_value(&self.mutex.home.words()[ReentrantMutex::<T>::value_at()..], &value);
+    }
+
+    /// Unlocks once, and says whether that was possible.
+    ///
+    /// # Errors
+    ///
+    /// As [`MutexGuard::unlock`](super::MutexGuard::unlock).
+    pub fn unlock(guard: Self) -> Result<(), Refused> {
+        std::mem::ManuallyDrop::new(guard).give_back()
+    }
+
+    fn give_back(&self) -> Result<(), Refused> {
+        let mutex = self.mutex;
+        mutex.home.check()?;
+        let raw = mutex.raw();
+        if !raw.is_held_by(self.me) {
+            return Err(Refused::NotOwner);
+        }
+        if !self.panicking && std::thread::panicking() {
+            raw.set_cause(Some(Cause::Panicked));
+        }
+        let depth = mutex.depth().load(Relaxed); // Relaxed: only its holder writes it.
+        if depth > 1 {
+            kp!("reentrant.less");
+            mutex.depth().store(depth - 1, Relaxed);
+            return Ok(());
+        }
+        raw.unlock(&mutex.home, self.me)
+    }
+}
+
+impl<T: Plain + Send + Sync> Drop for ReentrantMutexGuard<'_, T> {
+    fn drop(&mut self) {
+        // A failure leaves the lock as it is: `unlock` tells of it.
+        let _ = self.give_back();
+    }
+}
+
+impl<T: Plain + Send + Sync> Clone for ReentrantMutex<T> {
+    fn clone(&self) -> Self {
+        ReentrantMutex { home: self.home.clone(), _value: PhantomData }
+    }
+}
+
+impl<T: Plain + Send + Sync> Serialize for ReentrantMutex<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.home.serialize(serializer)
+    }
+}
+
+impl<'de, T: Plain + Send + Sync> Deserialize<'de> for ReentrantMutex<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let home = Home::deserialize(deserializer, Self::tag(), Self::count)?;
+        Ok(ReentrantMutex { home, _value: PhantomData })
+    }
+}
+
+impl<T: Plain + Send + Sync> fmt::Debug for ReentrantMutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReentrantMutex")
+            .field("home", &self.home)
+            .field("poisoned", &self.is_poisoned())
+            .finish()
+    }
+}
+
+impl<T: Plain + Send + Sync> fmt::Debug for ReentrantMutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReentrantMutexGuard").finish_non_exhaustive()
+    }
+}

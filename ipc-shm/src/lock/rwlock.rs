@@ -1,0 +1,595 @@
+//! Many readers or one writer, between processes.
+
+// Hands out what a held lock protects, in place.
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+use std::time::{Duration, Instant};
+
+use ipc_core::Patience;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::home::{HEAD, Home, Place, Tag, found, places};
+use super::poison::{
+    Cause, Denied, Failure, LockError, LockResult, LockTimeoutResult, PoisonError, Refused, TryLockResult,
+};
+use super::raw::rwlock::RawRwLock;
+use super::raw::words_for;
+use super::thread;
+use super::value::{self, Kept, Value};
+use super::word::World;
+use crate::pod::Plain;
+use crate::segment::{How, Segment};
+
+/// Many readers or one writer: [`std::sync::RwLock`] in shared memory.
+///
+/// Readers of different processes share no cache line that they write, and do not slow each other down; a writer
+/// looks at each process' count, and costs more than a [`Mutex`](super::Mutex)'s owner.
+///
+/// *Preference*: writers. One that waits keeps new readers out; a thread that reads already may read again all the
+/// same. An [upgradable](RwLock::upgradable_read) reader shares with readers, and is the only one that can become
+/// the writer with nobody in between.
+///
+/// ```
+/// use ipc_shm::lock::RwLock;
+///
+/// let prices = RwLock::new([10u32, 20])?;
+/// assert_eq!(prices.read().unwrap()[1], 20);
+/// prices.write().unwrap()[1] = 25;
+/// let reader = prices.upgradable_read().unwrap();
+/// if reader[1] > 20 {
+///     reader.upgrade().unwrap()[0] = 12;
+/// }
+/// assert_eq!(prices.get()?, [12, 25]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # When a process dies
+///
+/// Reading: it is subtracted. Writing: the next one, reader or writer, is told [`OwnerDied`](Cause::OwnerDied)
+/// with the guard. Waiting, or with an upgradable guard: nothing.
+///
+/// # Peers
+///
+/// As for a [`Mutex`](super::Mutex): guards lend in place, which is sound against peers that keep the protocol.
+/// [`get`](RwLock::get) and [`set`](RwLock::set) copy.
+pub struct RwLock<T: Value + ?Sized> {
+    home: Home,
+    _value: PhantomData<T>,
+}
+
+const TURN: usize = 0;
+const MARK: usize = 1;
+const DRAINED: usize = 2;
+/// On a line of their own.
+const READERS: usize = 8 - HEAD;
+
+/// Where the value begins, and words in all.
+fn parts<T: Value + ?Sized>(len: usize, participants: usize) -> Option<(usize, usize)> {
+    let readers = words_for(participants);
+    let value = (HEAD + READERS + readers).next_multiple_of(value::align::<T>()) - HEAD;
+    Some((value, value.checked_add(value::words::<T>(len)?)?))
+}
+
+impl<T: Plain + Send + Sync> RwLock<T> {
+    /// Makes a lock in an anonymous segment of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::anonymous`].
+    pub fn new(value: T) -> io::Result<RwLock<T>> {
+        Self::make(Place::Anonymous, &value)
+    }
+
+    /// Makes a lock in a segment: a word for each participant that it can have, and some more.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::new_in`](super::Mutex::new_in).
+    pub fn new_in(segment: &Segment, value: T) -> io::Result<RwLock<T>> {
+        Self::make(Place::In(segment), &value)
+    }
+
+    places!(value: T => &value);
+
+    /// A copy of the value. Waits as [`read`](RwLock::read).
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](RwLock::read).
+    pub fn get(&self) -> LockResult<T, ()> {
+        let guard = self.read().map_err(LockError::without_guard)?;
+        Ok(T::read(&self.home.words()[self.value_at()..], guard.lock.home.len))
+    }
+
+    /// Replaces the value. Waits as [`write`](RwLock::write). A process that is killed meanwhile poisons the lock.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](RwLock::write); the value is not set.
+    pub fn set(&self, value: T) -> LockResult<(), ()> {
+        let _guard = self.write().map_err(LockError::without_guard)?;
+        value::write(&self.home.words()[self.value_at()..], &value);
+        Ok(())
+    }
+}
+
+impl<T: Plain + Send + Sync> RwLock<[T]> {
+    /// Makes a lock over as many values, in an anonymous segment of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`RwLock::new`].
+    pub fn from_slice(values: &[T]) -> io::Result<RwLock<[T]>> {
+        Self::make(Place::Anonymous, values)
+    }
+
+    /// As [`from_slice`](RwLock::from_slice), in a segment.
+    ///
+    /// # Errors
+    ///
+    /// As [`RwLock::new_in`].
+    pub fn from_slice_in(segment: &Segment, values: &[T]) -> io::Result<RwLock<[T]>> {
+        Self::make(Place::In(segment), values)
+    }
+
+    /// As [`from_slice`](RwLock::from_slice), in a segment of its own that has this name.
+    ///
+    /// # Errors
+    ///
+    /// As [`RwLock::create`].
+    pub fn create_from_slice(name: &str, values: &[T]) -> io::Result<RwLock<[T]>> {
+        Self::make(Place::Named(How::Create, name), values)
+    }
+
+    /// A copy of the values. Waits as [`read`](RwLock::read).
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](RwLock::read).
+    pub fn to_vec(&self) -> LockResult<Vec<T>, ()> {
+        let guard = self.read().map_err(LockError::without_guard)?;
+        Ok(<[T]>::read(&self.home.words()[self.value_at()..], guard.lock.home.len).into_vec())
+    }
+}
+
+/// Either the guard, or what the call answers instead.
+type Got<G> = Result<G, Failure<G>>;
+
+impl<T: Value + ?Sized> RwLock<T> {
+    fn tag() -> Tag {
+        Tag::of::<T::Item>(if T::MANY { "RwLock of a slice" } else { "RwLock" }, value::align::<T>())
+    }
+
+    fn count(len: usize, participants: usize) -> Option<usize> {
+        Some(parts::<T>(len, participants)?.1)
+    }
+
+    fn of_home(home: Home) -> io::Result<Self> {
+        Ok(RwLock { home, _value: PhantomData })
+    }
+
+    fn make(place: Place<'_>, value: &T) -> io::Result<Self> {
+        let fill = |home: &Home| {
+            let (at, _) = parts::<T>(home.len, home.participants()).expect("it has been placed");
+            value::write(&home.words()[at..], value);
+            Ok(())
+        };
+        Self::of_home(Home::make(place, Self::tag(), value.items().len(), Self::count, &fill)?)
+    }
+
+    found!();
+
+    #[inline(always)]
+    fn raw(&self) -> RawRwLock<'_> {
+        let words = self.home.words();
+        let readers = &words[READERS..READERS + self.readers()];
+        RawRwLock { turn: &words[TURN], mark: &words[MARK], drained: &words[DRAINED], readers }
+    }
+
+    #[inline(always)]
+    fn readers(&self) -> usize {
+        words_for(self.home.participants())
+    }
+
+    #[inline(always)]
+    fn value_at(&self) -> usize {
+        (HEAD + READERS + self.readers()).next_multiple_of(value::align::<T>()) - HEAD
+    }
+
+    fn value(&self) -> NonNull<T> {
+        self.home.value(self.value_at())
+    }
+
+    fn poisoned<G>(&self, guard: G) -> Got<G> {
+        match self.raw().cause() {
+            None => Ok(guard),
+            Some(cause) => Err(Failure::Poisoned(PoisonError::new(guard, cause))),
+        }
+    }
+
+    #[inline(always)]
+    fn read_with(&self, patience: Patience) -> Got<RwLockReadGuard<'_, T>> {
+        self.home.check()?;
+        let (me, key) = (self.home.me(), self.home.key());
+        self.raw().read(&self.home, me, thread::is_reading(key), patience)?;
+        thread::reads(key);
+        self.poisoned(RwLockReadGuard { lock: self, value: self.value(), me })
+    }
+
+    /// A reader that waits for its own thread's reading to end waits for ever.
+    fn not_reading<G>(&self, patience: Patience) -> Result<(), Failure<G>> {
+        self.home.check()?;
+        if !thread::is_reading(self.home.key()) {
+            return Ok(());
+        }
+        Err(if patience == Patience::Never { Failure::Busy } else { Refused::WouldDeadlock.into() })
+    }
+
+    fn write_with(&self, patience: Patience) -> Got<RwLockWriteGuard<'_, T>> {
+        self.not_reading(patience)?;
+        let me = self.home.me();
+        self.raw().write(&self.home, me, patience)?;
+        self.poisoned(RwLockWriteGuard::new(self, me))
+    }
+
+    fn upgradable_with(&self, patience: Patience) -> Got<RwLockUpgradableGuard<'_, T>> {
+        self.not_reading(patience)?;
+        let me = self.home.me();
+        self.raw().upgradable(&self.home, me, patience)?;
+        self.poisoned(RwLockUpgradableGuard { lock: self, value: self.value(), me })
+    }
+
+    /// Waits until no writer has it or waits for it, and locks it to read.
+    ///
+    /// # Errors
+    ///
+    /// [`Poisoned`](super::LockError::Poisoned), with the guard, if a thread panicked or a process died while it
+    /// wrote. [`Refused`](super::LockError::Refused) if the calling thread writes, in a forked process, and if
+    /// the memory is corrupt.
+    #[inline]
+    pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
+        Ok(self.read_with(Patience::Forever)?)
+    }
+
+    /// Locks it to read if no writer has it or waits for it.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](super::TryLockError::WouldBlock) if one does; others as [`read`](RwLock::read).
+    #[inline]
+    pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
+        Ok(self.read_with(Patience::Never)?)
+    }
+
+    /// As [`read`](RwLock::read), but waits no longer than this.
+    ///
+    /// # Errors
+    ///
+    /// [`Timeout`](super::LockTimeoutError::Timeout) if the time is over, others as [`read`](RwLock::read).
+    pub fn read_timeout(&self, timeout: Duration) -> LockTimeoutResult<RwLockReadGuard<'_, T>> {
+        Ok(self.read_with(Patience::timeout(timeout))?)
+    }
+
+    /// As [`read`](RwLock::read), but waits no longer than until then.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_timeout`](RwLock::read_timeout).
+    pub fn read_deadline(&self, deadline: Instant) -> LockTimeoutResult<RwLockReadGuard<'_, T>> {
+        Ok(self.read_with(Patience::Until(deadline))?)
+    }
+
+    /// Waits until nobody else has it, and locks it to write.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](RwLock::read); [`WouldDeadlock`](Refused::WouldDeadlock) also if the calling thread reads.
+    pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
+        Ok(self.write_with(Patience::Forever)?)
+    }
+
+    /// Locks it to write if nobody else has it.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_read`](RwLock::try_read).
+    pub fn try_write(&self) -> TryLockResult<RwLockWriteGuard<'_, T>> {
+        Ok(self.write_with(Patience::Never)?)
+    }
+
+    /// As [`write`](RwLock::write), but waits no longer than this.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_timeout`](RwLock::read_timeout).
+    pub fn write_timeout(&self, timeout: Duration) -> LockTimeoutResult<RwLockWriteGuard<'_, T>> {
+        Ok(self.write_with(Patience::timeout(timeout))?)
+    }
+
+    /// As [`write`](RwLock::write), but waits no longer than until then.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_timeout`](RwLock::read_timeout).
+    pub fn write_deadline(&self, deadline: Instant) -> LockTimeoutResult<RwLockWriteGuard<'_, T>> {
+        Ok(self.write_with(Patience::Until(deadline))?)
+    }
+
+    /// Locks it to read, as the one reader that can [upgrade](RwLockUpgradableGuard::upgrade). Waits while a
+    /// writer or another such reader has it.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](RwLock::write).
+    pub fn upgradable_read(&self) -> LockResult<RwLockUpgradableGuard<'_, T>> {
+        Ok(self.upgradable_with(Patience::Forever)?)
+    }
+
+    /// As [`upgradable_read`](RwLock::upgradable_read), if that is possible at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_read`](RwLock::try_read).
+    pub fn try_upgradable_read(&self) -> TryLockResult<RwLockUpgradableGuard<'_, T>> {
+        Ok(self.upgradable_with(Patience::Never)?)
+    }
+
+    /// Whether it is poisoned.
+    #[must_use]
+    pub fn is_poisoned(&self) -> bool {
+        !self.home.forked() && self.raw().cause().is_some()
+    }
+
+    /// Ends the poisoning; in a forked process it does nothing.
+    pub fn clear_poison(&self) {
+        if !self.home.forked() {
+            self.raw().set_cause(None);
+        }
+    }
+}
+
+/// A [`RwLock`] that is locked to read, until this is dropped. It belongs to its thread.
+#[must_use = "it unlocks at once if it is not kept"]
+pub struct RwLockReadGuard<'a, T: Value + ?Sized> {
+    lock: &'a RwLock<T>,
+    value: NonNull<T>,
+    me: u64,
+}
+
+/// A [`RwLock`] that is locked to write, until this is dropped. It belongs to its thread.
+#[must_use = "it unlocks at once if it is not kept"]
+pub struct RwLockWriteGuard<'a, T: Value + ?Sized> {
+    lock: &'a RwLock<T>,
+    value: NonNull<T>,
+    me: u64,
+    panicking: bool,
+}
+
+/// A [`RwLock`] that is locked to read, and can become locked to write. It belongs to its thread.
+#[must_use = "it unlocks at once if it is not kept"]
+pub struct RwLockUpgradableGuard<'a, T: Value + ?Sized> {
+    lock: &'a RwLock<T>,
+    value: NonNull<T>,
+    me: u64,
+}
+
+// SAFETY: through a shared guard there is only `&T`. (None is Send: the thread is the owner.)
+unsafe impl<T: Value + ?Sized> Sync for RwLockReadGuard<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Value + ?Sized> Sync for RwLockWriteGuard<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Value + ?Sized> Sync for RwLockUpgradableGuard<'_, T> {}
+
+impl<T: Value + ?Sized> RwLockReadGuard<'_, T> {
+    /// Unlocks, and says whether that was possible.
+    ///
+    /// # Errors
+    ///
+    /// As [`MutexGuard::unlock`](super::MutexGuard::unlock).
+    pub fn unlock(guard: Self) -> Result<(), Refused> {
+        ManuallyDrop::new(guard).give_back()
+    }
+
+    #[inline(always)]
+    fn give_back(&self) -> Result<(), Refused> {
+        let home = &self.lock.home;
+        home.check()?;
+        thread::has_read(home.key());
+        self.lock.raw().unlock_read(home, self.me)
+    }
+}
+
+impl<'a, T: Value + ?Sized> RwLockWriteGuard<'a, T> {
+    fn new(lock: &'a RwLock<T>, me: u64) -> Self {
+        RwLockWriteGuard { lock, value: lock.value(), me, panicking: std::thread::panicking() }
+    }
+
+    /// Becomes a reader, with no writer in between.
+    ///
+    /// # Errors
+    ///
+    /// [`Forked`](Refused::Forked), [`TooMany`](Refused::TooMany) readers in this process,
+    /// [`NotOwner`](Refused::NotOwner) if somebody has scribbled.
+    pub fn downgrade(guard: Self) -> Result<RwLockReadGuard<'a, T>, Refused> {
+        let lock = guard.lock;
+        lock.home.check()?;
+        let guard = ManuallyDrop::new(guard);
+        lock.raw().downgrade(&lock.home, guard.me)?;
+        thread::reads(lock.home.key());
+        Ok(RwLockReadGuard { lock, value: guard.value, me: guard.me })
+    }
+
+    /// Becomes the upgradable reader, with no writer in between.
+    ///
+    /// # Errors
+    ///
+    /// As [`downgrade`](RwLockWriteGuard::downgrade).
+    pub fn downgrade_to_upgradable(guard: Self) -> Result<RwLockUpgradableGuard<'a, T>, Refused> {
+        let lock = guard.lock;
+        lock.home.check()?;
+        let guard = ManuallyDrop::new(guard);
+        lock.raw().downgrade_to_upgradable(&lock.home, guard.me)?;
+        Ok(RwLockUpgradableGuard { lock, value: guard.value, me: guard.me })
+    }
+
+    /// Unlocks, and says whether that was possible.
+    ///
+    /// # Errors
+    ///
+    /// As [`MutexGuard::unlock`](super::MutexGuard::unlock).
+    pub fn unlock(guard: Self) -> Result<(), Refused> {
+        ManuallyDrop::new(guard).give_back()
+    }
+
+    fn give_back(&self) -> Result<(), Refused> {
+        let lock = self.lock;
+        lock.home.check()?;
+        if !self.panicking && std::thread::panicking() {
+            lock.raw().set_cause(Some(Cause::Panicked));
+        }
+        lock.raw().leave(&lock.home, self.me)
+    }
+}
+
+impl<'a, T: Value + ?Sized> RwLockUpgradableGuard<'a, T> {
+    /// Waits until no other reader is left, and becomes the writer: nobody writes in between.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldDeadlock`](Refused::WouldDeadlock) if the calling thread has a reader's guard as well; others as
+    /// [`RwLock::write`]. The upgradable guard is given back then.
+    pub fn upgrade(self) -> LockResult<RwLockWriteGuard<'a, T>> {
+        Ok(self.upgraded(Patience::Forever).map_err(|(failed, _)| failed)?)
+    }
+
+    /// Becomes the writer if no other reader is left.
+    ///
+    /// # Errors
+    ///
+    /// The upgradable guard, unchanged, if that is not possible at once or is refused.
+    pub fn try_upgrade(self) -> Result<RwLockWriteGuard<'a, T>, Self> {
+        self.upgraded(Patience::Never).map_err(|(_, guard)| guard)
+    }
+
+    /// As [`upgrade`](RwLockUpgradableGuard::upgrade), but waits no longer than this.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_upgrade`](RwLockUpgradableGuard::try_upgrade), when the time is over.
+    pub fn upgrade_timeout(self, timeout: Duration) -> Result<RwLockWriteGuard<'a, T>, Self> {
+        self.upgraded(Patience::timeout(timeout)).map_err(|(_, guard)| guard)
+    }
+
+    /// The upgradable guard comes back where nothing has changed.
+    #[allow(clippy::type_complexity, reason = "named once, here")]
+    fn upgraded(
+        self,
+        patience: Patience,
+    ) -> Result<RwLockWriteGuard<'a, T>, (Failure<RwLockWriteGuard<'a, T>>, Self)> {
+        let (lock, me) = (self.lock, self.me);
+        let result = lock.not_reading(patience).and_then(|()| {
+            lock.raw().upgrade(&lock.home, me, patience).map_err(|denied: Denied| Failure::from(denied))
+        });
+        match result {
+            Ok(()) => {
+                std::mem::forget(self);
+                // Nobody wrote since this guard was taken, poisoned or not: its holder knows.
+                Ok(RwLockWriteGuard::new(lock, me))
+            }
+            Err(failed) => Err((failed, self)),
+        }
+    }
+
+    /// Becomes a reader among others.
+    ///
+    /// # Errors
+    ///
+    /// As [`RwLockWriteGuard::downgrade`].
+    pub fn downgrade(guard: Self) -> Result<RwLockReadGuard<'a, T>, Refused> {
+        let lock = guard.lock;
+        lock.home.check()?;
+        let guard = ManuallyDrop::new(guard);
+        lock.raw().downgrade(&lock.home, guard.me)?;
+        thread::reads(lock.home.key());
+        Ok(RwLockReadGuard { lock, value: guard.value, me: guard.me })
+    }
+
+    fn give_back(&self) -> Result<(), Refused> {
+        self.lock.home.check()?;
+        self.lock.raw().leave(&self.lock.home, self.me)
+    }
+}
+
+/// What all three guards do.
+macro_rules! guard {
+    ($guard:ident) => {
+        impl<T: Value + ?Sized> Deref for $guard<'_, T> {
+            type Target = T;
+
+            #[inline(always)]
+            fn deref(&self) -> &T {
+                // SAFETY: the value lies there, mapped as long as the lock's home lives (`parts`, checked by
+                // `Home::find`), aligned (`Tag::align`); any bytes are a value (`Value`). The lock is held, so
+                // nobody writes meanwhile, as long as peers keep the protocol (at the type), or the holder
+                // borrows its guard mutably.
+                unsafe { self.value.as_ref() }
+            }
+        }
+
+        impl<T: Value + ?Sized> Drop for $guard<'_, T> {
+            #[inline(always)]
+            fn drop(&mut self) {
+                // A failure leaves the lock as it is.
+                let _ = self.give_back();
+            }
+        }
+
+        impl<T: Value + ?Sized + fmt::Debug> fmt::Debug for $guard<'_, T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                (**self).fmt(f)
+            }
+        }
+    };
+}
+
+guard!(RwLockReadGuard);
+guard!(RwLockWriteGuard);
+guard!(RwLockUpgradableGuard);
+
+impl<T: Value + ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as in `deref`; it is held to write, and the guard is borrowed mutably.
+        unsafe { self.value.as_mut() }
+    }
+}
+
+impl<T: Value + ?Sized> Clone for RwLock<T> {
+    fn clone(&self) -> Self {
+        RwLock { home: self.home.clone(), _value: PhantomData }
+    }
+}
+
+impl<T: Value + ?Sized> Serialize for RwLock<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.home.serialize(serializer)
+    }
+}
+
+impl<'de, T: Value + ?Sized> Deserialize<'de> for RwLock<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let home = Home::deserialize(deserializer, Self::tag(), Self::count)?;
+        Ok(RwLock { home, _value: PhantomData })
+    }
+}
+
+impl<T: Value + ?Sized> fmt::Debug for RwLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RwLock").field("home", &self.home).field("poisoned", &self.is_poisoned()).finish()
+    }
+}

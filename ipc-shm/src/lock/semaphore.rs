@@ -1,0 +1,346 @@
+//! Counted permits.
+
+use std::fmt;
+use std::io;
+use std::mem::ManuallyDrop;
+use std::time::{Duration, Instant};
+
+use ipc_core::Patience;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::home::{HEAD, Home, Place, Tag, found, places};
+use super::poison::{Denied, Refused};
+use super::raw::semaphore::{MAX_PARTICIPANTS, MAX_PERMITS, RawSemaphore};
+use super::raw::words_for;
+use super::word::World;
+use crate::segment::{How, Segment};
+use crate::sync::Ordering::Relaxed;
+
+/// Counted permits, which come back when their holder dies: Python's `Semaphore`.
+///
+/// [`acquire`](Semaphore::acquire) gives a [`Permit`], which comes back when it is dropped or its process dies.
+/// Those who signal with a semaphore use up a permit with [`Permit::forget`], and add one with
+/// [`release`](Semaphore::release), from any process: what Python's `acquire` and `release` do.
+///
+/// ```
+/// use ipc_shm::lock::Semaphore;
+///
+/// let slots = Semaphore::new(2)?;
+/// let one = slots.acquire()?;
+/// let two = slots.try_acquire()?;
+/// assert!(two.is_some() && slots.try_acquire()?.is_none());
+/// drop(one);
+/// assert_eq!(slots.available_permits(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Semaphore {
+    home: Home,
+    bound: u32,
+}
+
+/// A [`Semaphore`] that never has more permits than it began with: Python's `BoundedSemaphore`. To release more
+/// is an error.
+#[derive(Clone, Debug)]
+pub struct BoundedSemaphore(Semaphore);
+
+/// A permit of a [`Semaphore`]: comes back when dropped, or when this process dies.
+///
+/// It belongs to the process, not to the thread, and may be dropped in any.
+#[must_use = "it comes back at once if it is not kept"]
+pub struct Permit<'a> {
+    semaphore: &'a Semaphore,
+    me: u64,
+}
+
+const GRANT: usize = 0;
+const BOUND: usize = 1;
+const HELD: usize = 8 - HEAD;
+
+fn count(_len: usize, participants: usize) -> Option<usize> {
+    Some(HELD + 2 * words_for(participants))
+}
+
+fn make(place: Place<'_>, tag: Tag, permits: u32, bound: u32) -> io::Result<Semaphore> {
+    if permits > MAX_PERMITS {
+        let text = format!("{}: {permits} permits are more than {MAX_PERMITS}", tag.name);
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    let fill = |home: &Home| {
+        fits(home)?;
+        home.words()[BOUND].store(u64::from(bound), Relaxed); // Relaxed: the tag's Release.
+        raw(home, bound).initialise(permits);
+        Ok(())
+    };
+    of_home(Home::make(place, tag, 0, count, &fill)?)
+}
+
+fn of_home(home: Home) -> io::Result<Semaphore> {
+    fits(&home)?;
+    // Read once. Relaxed: the tag's Acquire.
+    let bound = home.words()[BOUND].load(Relaxed).min(u64::from(MAX_PERMITS)) as u32;
+    Ok(Semaphore { home, bound })
+}
+
+impl Semaphore {
+    /// The most permits that there can be.
+    pub const MAX_PERMITS: u32 = MAX_PERMITS;
+
+    /// Makes a semaphore with so many permits, in an anonymous segment of its own.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` beyond [`MAX_PERMITS`](Semaphore::MAX_PERMITS); others as [`Segment::anonymous`].
+    pub fn new(permits: u32) -> io::Result<Semaphore> {
+        Self::make(Place::Anonymous, permits)
+    }
+
+    /// Makes a semaphore in a segment: two words for each participant that it can have, and some more.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` beyond [`MAX_PERMITS`](Semaphore::MAX_PERMITS) or in a segment for more than 4095
+    /// participants; others as [`Mutex::new_in`](super::Mutex::new_in).
+    pub fn new_in(segment: &Segment, permits: u32) -> io::Result<Semaphore> {
+        Self::make(Place::In(segment), permits)
+    }
+
+    places!(permits: u32 => permits);
+    found!();
+
+    fn tag() -> Tag {
+        Tag::of::<()>("Semaphore", 1)
+    }
+
+    fn count(len: usize, participants: usize) -> Option<usize> {
+        count(len, participants)
+    }
+
+    fn of_home(home: Home) -> io::Result<Semaphore> {
+        of_home(home)
+    }
+
+    fn make(place: Place<'_>, permits: u32) -> io::Result<Semaphore> {
+        make(place, Self::tag(), permits, MAX_PERMITS)
+    }
+
+    /// Waits for a permit, and takes it.
+    ///
+    /// # Errors
+    ///
+    /// [`Forked`](Refused::Forked) in a forked process, [`Corrupt`](Refused::Corrupt) if the memory is.
+    pub fn acquire(&self) -> Result<Permit<'_>, Refused> {
+        Ok(self.acquire_with(Patience::Forever)?.expect("who has no deadline is not told of it"))
+    }
+
+    /// Takes a permit if there is one; `None` if not.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Semaphore::acquire).
+    pub fn try_acquire(&self) -> Result<Option<Permit<'_>>, Refused> {
+        self.acquire_with(Patience::Never)
+    }
+
+    /// Waits for a permit, but no longer than this; `None` if there was none.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Semaphore::acquire).
+    pub fn acquire_timeout(&self, timeout: Duration) -> Result<Option<Permit<'_>>, Refused> {
+        self.acquire_with(Patience::timeout(timeout))
+    }
+
+    /// Waits for a permit, but no longer than until then; `None` if there was none.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Semaphore::acquire).
+    pub fn acquire_deadline(&self, deadline: Instant) -> Result<Option<Permit<'_>>, Refused> {
+        self.acquire_with(Patience::Until(deadline))
+    }
+
+    fn acquire_with(&self, patience: Patience) -> Result<Option<Permit<'_>>, Refused> {
+        self.home.check()?;
+        let me = self.home.me();
+        match raw(&self.home, self.bound).take(&self.home, me, patience) {
+            Ok(()) => Ok(Some(Permit { semaphore: self, me })),
+            Err(Denied::Busy) => Ok(None),
+            Err(Denied::Refused(why)) => Err(why),
+        }
+    }
+
+    /// Adds `n` permits, and wakes as many that wait.
+    ///
+    /// # Errors
+    ///
+    /// [`TooMany`](Refused::TooMany) beyond the bound, left and held together; nothing has changed. Others as
+    /// [`acquire`](Semaphore::acquire).
+    pub fn release(&self, n: u32) -> Result<(), Refused> {
+        self.home.check()?;
+        raw(&self.home, self.bound).add(&self.home, n)
+    }
+
+    /// Permits that are left now: Python's `get_value`. Those of dead processes are counted when somebody misses
+    /// them. 0 in a forked process.
+    #[must_use]
+    pub fn available_permits(&self) -> u32 {
+        if self.home.forked() { 0 } else { raw(&self.home, self.bound).permits() }
+    }
+}
+
+/// Ids are kept in 12 bits.
+fn fits(home: &Home) -> io::Result<()> {
+    if home.participants() > MAX_PARTICIPANTS {
+        let text = format!("Semaphore: not in a segment for more than {MAX_PARTICIPANTS} participants");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    Ok(())
+}
+
+fn raw(home: &Home, bound: u32) -> RawSemaphore<'_> {
+    let (words, each) = (home.words(), words_for(home.participants()));
+    RawSemaphore {
+        grant: &words[GRANT],
+        held: &words[HELD..HELD + each],
+        generations: &words[HELD + each..HELD + 2 * each],
+        bound,
+    }
+}
+
+impl Permit<'_> {
+    /// Uses the permit up: there is one less, until somebody [releases](Semaphore::release) one.
+    ///
+    /// # Errors
+    ///
+    /// [`Forked`](Refused::Forked) in a forked process, [`Corrupt`](Refused::Corrupt) and
+    /// [`NotOwner`](Refused::NotOwner) if somebody has scribbled.
+    pub fn forget(permit: Self) -> Result<(), Refused> {
+        ManuallyDrop::new(permit).end(false)
+    }
+
+    /// Gives it back, and says whether that was possible.
+    ///
+    /// # Errors
+    ///
+    /// As [`forget`](Permit::forget).
+    pub fn give_back(permit: Self) -> Result<(), Refused> {
+        ManuallyDrop::new(permit).end(true)
+    }
+
+    fn end(&self, back: bool) -> Result<(), Refused> {
+        let Semaphore { home, bound } = self.semaphore;
+        home.check()?;
+        raw(home, *bound).give(home, self.me, back)
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        // A failure leaves it as it is: `give_back` tells of it.
+        let _ = self.end(true);
+    }
+}
+
+impl BoundedSemaphore {
+    /// Makes a semaphore with so many permits and never more, in an anonymous segment of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Semaphore::new`].
+    pub fn new(permits: u32) -> io::Result<BoundedSemaphore> {
+        Self::make(Place::Anonymous, permits)
+    }
+
+    /// Makes a semaphore in a segment.
+    ///
+    /// # Errors
+    ///
+    /// As [`Semaphore::new_in`].
+    pub fn new_in(segment: &Segment, permits: u32) -> io::Result<BoundedSemaphore> {
+        Self::make(Place::In(segment), permits)
+    }
+
+    places!(permits: u32 => permits);
+
+    /// Opens the one of this name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Semaphore::open`].
+    pub fn open(name: &str) -> io::Result<BoundedSemaphore> {
+        Self::of_home(Home::open(name, Self::tag(), count)?)
+    }
+
+    /// The one that was made in a segment at this [offset](Semaphore::offset).
+    ///
+    /// # Errors
+    ///
+    /// As [`Semaphore::at`].
+    pub fn at(segment: &Segment, offset: usize) -> io::Result<BoundedSemaphore> {
+        Self::of_home(Home::find(segment, offset, Self::tag(), count)?)
+    }
+
+    fn tag() -> Tag {
+        Tag::of::<()>("BoundedSemaphore", 1)
+    }
+
+    fn of_home(home: Home) -> io::Result<BoundedSemaphore> {
+        of_home(home).map(BoundedSemaphore)
+    }
+
+    fn make(place: Place<'_>, permits: u32) -> io::Result<BoundedSemaphore> {
+        make(place, Self::tag(), permits, permits).map(BoundedSemaphore)
+    }
+}
+
+/// All that a semaphore does: only [`release`](Semaphore::release) has another bound.
+impl std::ops::Deref for BoundedSemaphore {
+    type Target = Semaphore;
+
+    fn deref(&self) -> &Semaphore {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Permit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Semaphore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Semaphore")
+            .field("home", &self.home)
+            .field("available_permits", &self.available_permits())
+            .field("bound", &self.bound)
+            .finish()
+    }
+}
+
+impl Serialize for Semaphore {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.home.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Semaphore {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let home = Home::deserialize(deserializer, Self::tag(), count)?;
+        Self::of_home(home).map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for BoundedSemaphore {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.home.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for BoundedSemaphore {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let home = Home::deserialize(deserializer, Self::tag(), count)?;
+        Self::of_home(home).map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,22 @@
+//! Locks between processes: what they share with `std::sync`, and what is left when their holders die.
+//!
+//! `LOCK_KILLS` says how many processes the random tests kill; with `--cfg killpoints` processes also die at
+//! each named point of the locks' sources in turn.
+#![cfg(target_os = "linux")]
+
+mod harness;
+
+#[path = "locks/as_std.rs"]
+mod as_std;
+#[path = "locks/deaths.rs"]
+mod deaths;
+#[path = "locks/fork.rs"]
+mod fork;
+#[path = "locks/hostile.rs"]
+mod hostile;
+#[path = "locks/named.rs"]
+mod named;
+#[path = "locks/patience.rs"]
+mod patience;
+#[path = "locks/support.rs"]
+mod support;

@@ -1,0 +1,427 @@
+//! Holders that are killed, stopped, or leave.
+
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use multiprocess::shm::lock::{BarrierError, Cause};
+use multiprocess::shm::{
+    Barrier, Condvar, Event, Mutex, Once, OnceLock, ReentrantMutex, RwLock, Segment, Semaphore,
+};
+use multiprocess::spawn;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::harness::watchdog;
+use crate::support::{child_with, in_child, kill, sleeper, stay, until};
+
+/// A slice, and what a machine that is shared adds.
+const SOON: Duration = Duration::from_millis(500);
+
+// faults 17
+#[test]
+fn a_killed_owners_waiter_is_told_and_repairs() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let mutex = Mutex::new([1u64, 1]).unwrap();
+    let mut took = Vec::new();
+    for round in 0..12 {
+        let child = child_with(&mutex, |(mutex, here)| {
+            let mut guard = mutex.lock().unwrap();
+            guard[0] += 1; // Half of it.
+            stay(&here)
+        });
+        let theirs = mutex.clone();
+        let (got, is_got) = channel();
+        let waiter = sleeper(move || {
+            let guard = theirs.lock().unwrap_err();
+            got.send(Instant::now()).unwrap();
+            let cause = guard.cause();
+            let mut guard = guard.into_guard().unwrap();
+            assert_eq!(guard[0], guard[1] + 1);
+            guard[0] = guard[1];
+            theirs.clear_poison();
+            cause
+        });
+        thread::sleep(Duration::from_millis(round * 7));
+        let killed = Instant::now();
+        let pid = kill(child);
+        took.push(is_got.recv().unwrap() - killed);
+        assert_eq!(waiter.join().unwrap(), Some(Cause::OwnerDied { pid }));
+    }
+    assert_eq!(mutex.get().unwrap(), [1, 1]);
+    took.sort();
+    println!("told after {:?} (median), {:?} (most)", took[6], took[11]);
+    assert!(took[11] < SOON, "{took:?}");
+}
+
+// faults 17: poison that nobody clears stays.
+#[test]
+fn a_killed_owner_is_told_to_everybody_until_it_is_cleared() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let mutex = Mutex::new(0u32).unwrap();
+    let child = child_with(&mutex, |(mutex, here)| {
+        let _guard = mutex.lock().unwrap();
+        stay(&here)
+    });
+    assert!(mutex.try_lock().unwrap_err().is_would_block());
+    assert!(mutex.lock_timeout(Duration::from_millis(20)).unwrap_err().is_timeout());
+    let pid = kill(child);
+    assert_eq!(mutex.try_lock().unwrap_err().cause(), Some(Cause::OwnerDied { pid }));
+    assert_eq!(mutex.lock().unwrap_err().cause(), Some(Cause::OwnerDied { pid }));
+    let other = in_child(|mutex: Mutex<u32>| format!("{}", mutex.lock().unwrap_err()), mutex.clone());
+    assert_eq!(other, format!("poisoned lock: process {pid} died while it held it"));
+    mutex.clear_poison();
+    drop(mutex.lock().unwrap());
+}
+
+// faults 18
+#[test]
+fn an_update_that_is_killed_leaves_the_old_value_and_no_poison() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let mutex = Mutex::new([5u64; 40]).unwrap();
+    for _ in 0..10 {
+        let child = child_with(&(mutex.clone(), Event::new().unwrap()), |((mutex, _), here)| {
+            mutex
+                .update(|values| {
+                    values[..20].fill(6);
+                    stay(&here)
+                })
+                .unwrap()
+        });
+        kill(child);
+        assert_eq!(mutex.get().unwrap(), [5; 40]);
+    }
+    assert!(!mutex.is_poisoned());
+}
+
+// faults 24
+#[test]
+fn three_thousand_mutexes_of_one_killed_process_all_come_back() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    const MANY: usize = 3000;
+    let segment = Segment::anonymous(MANY * 64).unwrap();
+    let mutexes: Vec<_> = (0..MANY).map(|i| Mutex::new_in(&segment, i as u64).unwrap()).collect();
+    let offsets: Vec<_> = mutexes.iter().map(Mutex::offset).collect();
+    let child = child_with(&(segment.clone(), offsets), |((segment, offsets), here)| {
+        let mutexes: Vec<_> = offsets.iter().map(|at| Mutex::<u64>::at(&segment, *at).unwrap()).collect();
+        let _guards: Vec<_> = mutexes.iter().map(|mutex| mutex.lock().unwrap()).collect();
+        stay(&here)
+    });
+    assert!(mutexes.iter().all(|mutex| mutex.try_lock().is_err_and(|error| error.is_would_block())));
+    let pid = kill(child);
+    for (i, mutex) in mutexes.iter().enumerate() {
+        let guard = mutex.lock().unwrap_err();
+        assert_eq!(guard.cause(), Some(Cause::OwnerDied { pid }));
+        assert_eq!(*guard.into_guard().unwrap(), i as u64);
+    }
+}
+
+// faults 27
+#[test]
+fn a_stopped_owner_is_robbed_of_nothing() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let mutex = Mutex::new(0u32).unwrap();
+    let child = child_with(&mutex, |(mutex, here)| {
+        let _guard = mutex.lock().unwrap();
+        stay(&here)
+    });
+    let pid = Pid::from_raw(child.id() as i32).unwrap();
+    kill_process(pid, Signal::STOP).unwrap();
+    let began = Instant::now();
+    assert!(mutex.lock_timeout(Duration::from_millis(1500)).unwrap_err().is_timeout());
+    assert!(began.elapsed() >= Duration::from_millis(1500));
+    assert!(mutex.try_lock().unwrap_err().is_would_block());
+    // Killed while it is stopped, it is dead.
+    child.kill().unwrap();
+    assert!(matches!(mutex.lock().unwrap_err().cause(), Some(Cause::OwnerDied { .. })));
+}
+
+// faults 25, 26, 28: whoever is stopped while others wait for the same, or take over, holds up nobody but itself.
+#[test]
+fn a_stopped_waiter_holds_up_nobody() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let (mutex, condvar) = (Mutex::new(0u32).unwrap(), Condvar::new().unwrap());
+    let holder = child_with(&mutex, |(mutex, here)| {
+        let _guard = mutex.lock().unwrap();
+        stay(&here)
+    });
+    let stopped = child_with(&(mutex.clone(), condvar.clone()), |((mutex, _), here)| {
+        here.set().unwrap();
+        drop(mutex.lock());
+        stay(&here)
+    });
+    thread::sleep(Duration::from_millis(20));
+    let pid = Pid::from_raw(stopped.id() as i32).unwrap();
+    kill_process(pid, Signal::STOP).unwrap();
+    kill(holder);
+    let began = Instant::now();
+    assert!(mutex.lock().unwrap_err().cause().is_some());
+    mutex.clear_poison();
+    assert!(began.elapsed() < SOON);
+    kill_process(pid, Signal::CONT).unwrap();
+    for _ in 0..100 {
+        drop(mutex.lock().unwrap());
+    }
+    kill(stopped);
+}
+
+// faults 87
+#[test]
+fn what_is_forgotten_comes_back_at_the_end_of_the_process() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let mutex = Mutex::new(0u32).unwrap();
+    let lock = RwLock::new(0u32).unwrap();
+    let semaphore = Semaphore::new(1).unwrap();
+    spawn(
+        |(mutex, lock, semaphore): (Mutex<u32>, RwLock<u32>, Semaphore)| {
+            std::mem::forget(mutex.lock().unwrap());
+            std::mem::forget(lock.read().unwrap());
+            std::mem::forget(semaphore.acquire().unwrap());
+        },
+        (mutex.clone(), lock.clone(), semaphore.clone()),
+    )
+    .unwrap()
+    .join()
+    .unwrap();
+    assert!(matches!(mutex.lock().unwrap_err().cause(), Some(Cause::OwnerDied { .. })));
+    drop(lock.write().unwrap());
+    drop(semaphore.acquire().unwrap());
+}
+
+#[test]
+fn a_killed_holder_of_a_reentrant_mutex_is_told() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let mutex = ReentrantMutex::new(0u32).unwrap();
+    let child = child_with(&mutex, |(mutex, here)| {
+        let _guards = [(); 5].map(|()| mutex.lock().unwrap());
+        stay(&here)
+    });
+    let pid = kill(child);
+    let guard = mutex.lock().unwrap_err();
+    assert_eq!(guard.cause(), Some(Cause::OwnerDied { pid }));
+    drop(guard);
+    let theirs = mutex.clone();
+    thread::spawn(move || assert!(theirs.try_lock().unwrap_err().cause().is_some())).join().unwrap();
+}
+
+#[test]
+fn a_killed_reader_is_subtracted() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let lock = RwLock::new(0u32).unwrap();
+    let children: Vec<_> = (0..3)
+        .map(|_| {
+            child_with(&lock, |(lock, here)| {
+                let _guards = [(); 3].map(|()| lock.read().unwrap());
+                stay(&here)
+            })
+        })
+        .collect();
+    let theirs = lock.clone();
+    let writer = sleeper(move || {
+        *theirs.write().unwrap() = 1;
+        Instant::now()
+    });
+    assert!(!writer.is_finished());
+    let killed = Instant::now();
+    children.into_iter().for_each(|child| {
+        kill(child);
+    });
+    assert!(writer.join().unwrap() - killed < SOON);
+    assert!(!lock.is_poisoned());
+    assert_eq!(*lock.try_read().unwrap(), 1);
+}
+
+#[test]
+fn a_killed_writer_is_told_to_readers_and_one_that_waited_is_not() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let lock = RwLock::new(0u32).unwrap();
+    let child = child_with(&lock, |(lock, here)| {
+        let _guard = lock.write().unwrap();
+        stay(&here)
+    });
+    let theirs = lock.clone();
+    let reader = sleeper(move || theirs.read().unwrap_err().cause());
+    let pid = kill(child);
+    assert_eq!(reader.join().unwrap(), Some(Cause::OwnerDied { pid }));
+    assert_eq!(lock.try_write().unwrap_err().cause(), Some(Cause::OwnerDied { pid }));
+    lock.clear_poison();
+    // One that waits for readers, and one that may upgrade.
+    let reading = lock.read().unwrap();
+    let waiting = child_with(&lock, |(lock, here)| {
+        here.set().unwrap();
+        let _guard = lock.write();
+        stay(&here)
+    });
+    // From when on it keeps new readers out.
+    let theirs = lock.clone();
+    thread::spawn(move || until(|| theirs.try_read().is_err())).join().unwrap();
+    kill(waiting);
+    let theirs = lock.clone();
+    thread::spawn(move || drop(theirs.read().unwrap())).join().unwrap();
+    drop(reading);
+    let upgradable = child_with(&lock, |(lock, here)| {
+        let _guard = lock.upgradable_read().unwrap();
+        stay(&here)
+    });
+    assert!(lock.try_write().unwrap_err().is_would_block());
+    kill(upgradable);
+    drop(lock.write().unwrap());
+}
+
+#[test]
+fn a_notification_of_a_killed_process_is_passed_on() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let (mutex, condvar) = (Mutex::new(0u32).unwrap(), Condvar::new().unwrap());
+    for _ in 0..5 {
+        let child = child_with(&(mutex.clone(), condvar.clone()), |((mutex, condvar), here)| {
+            let guard = mutex.lock().unwrap();
+            here.set().unwrap();
+            drop(condvar.wait(guard));
+            stay(&here)
+        });
+        // It has the mutex until it waits.
+        drop(mutex.lock().unwrap());
+        let pid = Pid::from_raw(child.id() as i32).unwrap();
+        kill_process(pid, Signal::STOP).unwrap();
+        let theirs = (mutex.clone(), condvar.clone());
+        let waiter = sleeper(move || {
+            drop(theirs.1.wait(theirs.0.lock().unwrap()).unwrap());
+            Instant::now()
+        });
+        // The older one's, which cannot take it any more.
+        condvar.notify_one().unwrap();
+        thread::sleep(Duration::from_millis(60));
+        assert!(!waiter.is_finished());
+        let killed = Instant::now();
+        kill(child);
+        assert!(waiter.join().unwrap() - killed < SOON);
+        // Nothing is left of it.
+        let (guard, result) = condvar.wait_timeout(mutex.lock().unwrap(), Duration::from_millis(20)).unwrap();
+        assert!(result.timed_out());
+        drop(guard);
+    }
+}
+
+#[test]
+fn the_permits_of_the_dead_come_back() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let semaphore = Semaphore::new(4).unwrap();
+    for _ in 0..5 {
+        let child = child_with(&semaphore, |(semaphore, here)| {
+            let _permits = [(); 3].map(|()| semaphore.acquire().unwrap());
+            stay(&here)
+        });
+        let ours = semaphore.acquire().unwrap();
+        assert!(semaphore.try_acquire().unwrap().is_none());
+        let waiters = [(); 2].map(|()| {
+            let theirs = semaphore.clone();
+            sleeper(move || {
+                let _permit = theirs.acquire().unwrap();
+                Instant::now()
+            })
+        });
+        let killed = Instant::now();
+        kill(child);
+        for waiter in waiters {
+            assert!(waiter.join().unwrap() - killed < SOON);
+        }
+        assert_eq!(semaphore.available_permits(), 3);
+        drop(ours);
+        assert_eq!(semaphore.available_permits(), 4);
+    }
+}
+
+#[test]
+fn a_killed_party_breaks_the_barrier_also_before_it_came() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let barrier = Barrier::new(3).unwrap();
+    let waits: fn((Barrier, Event)) = |(barrier, here)| {
+        here.set().unwrap();
+        let _ = barrier.wait();
+        stay(&here)
+    };
+    let works: fn((Barrier, Event)) = |(_barrier, here)| stay(&here);
+    for f in [waits, works] {
+        let child = child_with(&barrier, f);
+        let theirs = barrier.clone();
+        let waiter = sleeper(move || (theirs.wait(), Instant::now()));
+        thread::sleep(Duration::from_millis(20));
+        assert!(!waiter.is_finished());
+        let killed = Instant::now();
+        kill(child);
+        let (result, told) = waiter.join().unwrap();
+        assert_eq!(result, Err(BarrierError::Broken));
+        assert!(told - killed < SOON);
+        barrier.reset().unwrap();
+        assert!(!barrier.is_broken() && barrier.waiting() == 0);
+    }
+    // One that has left is not missed.
+    in_child(drop, barrier.clone());
+    let waiters = [(); 2].map(|()| {
+        let theirs = barrier.clone();
+        sleeper(move || theirs.wait())
+    });
+    thread::sleep(Duration::from_millis(100));
+    barrier.wait().unwrap();
+    waiters.into_iter().for_each(|waiter| assert!(waiter.join().unwrap().is_ok()));
+}
+
+#[test]
+fn a_killed_initialiser_is_followed_by_the_next() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let (once, cell) = (Once::new().unwrap(), OnceLock::<u64>::new().unwrap());
+    let child = child_with(&once, |(once, here)| once.call_once(|| stay(&here)).unwrap());
+    let other = child_with(&cell, |(cell, here)| {
+        let _ = cell.get_or_init(|| stay(&here));
+    });
+    let (theirs, their_cell) = (once.clone(), cell.clone());
+    let waiter = sleeper(move || {
+        let mut ran = false;
+        theirs.call_once(|| ran = true).unwrap();
+        (ran, Instant::now())
+    });
+    let cell_waiter = sleeper(move || *their_cell.get_or_init(|| 7).unwrap());
+    assert!(!waiter.is_finished() && !cell_waiter.is_finished());
+    let killed = Instant::now();
+    kill(child);
+    kill(other);
+    let (ran, when) = waiter.join().unwrap();
+    assert!(ran && when - killed < SOON);
+    assert_eq!((cell_waiter.join().unwrap(), cell.copied()), (7, Some(7)));
+}
+
+#[test]
+fn an_event_that_woke_a_killed_process_wakes_another() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let event = Event::auto().unwrap();
+    let child = child_with(&event, |(event, here)| {
+        here.set().unwrap();
+        event.wait().unwrap();
+        stay(&here)
+    });
+    thread::sleep(Duration::from_millis(20));
+    kill_process(Pid::from_raw(child.id() as i32).unwrap(), Signal::STOP).unwrap();
+    let theirs = event.clone();
+    let waiter = sleeper(move || theirs.wait().unwrap());
+    // Whichever is woken: the stopped one does not take it.
+    event.set().unwrap();
+    let began = Instant::now();
+    waiter.join().unwrap();
+    assert!(began.elapsed() < SOON);
+    kill(child);
+    assert!(!event.is_set());
+}
