@@ -1,8 +1,8 @@
 //! Locks in shared memory, that survive their owners: `std::sync` between processes.
 //!
 //! A process that is killed with a lock in its hands is told to the next one that locks, together with the
-//! guard; nobody waits for the dead. Who is alive is the kernel's verdict ([`lease`](crate::lease)): a stopped
-//! process is, and nothing is taken from it.
+//! guard; nobody waits for the dead. Who is alive is the kernel's verdict, by a lease on each process' mapping of
+//! the segment: never a pid, a heartbeat or a timeout. A stopped process is alive, and nothing is taken from it.
 //!
 //! ```
 //! use ipc_shm::lock::{LockError, Mutex};
@@ -20,12 +20,66 @@
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Where they lie
+//!
+//! | call | place |
+//! |---|---|
+//! | `new` | an anonymous segment of its own: one descriptor, and some pages |
+//! | `new_in(&segment, …)` | next to what is in a segment: a mutex of a word takes 64 bytes |
+//! | `create(name, …)`, `open(name)`, `open_or_create(name, …)` | a segment of its own that has the name |
+//! | `at(&segment, offset)` | where `new_in` has put it: `offset()` |
+//!
+//! Each is a handle: `Clone`, `Send`, `Sync`, and `Serialize`, so that it goes to a child in `spawn`'s arguments,
+//! or in a message of a route that carries handles.
+//!
+//! # Beside `std::sync` and Python
+//!
+//! Names, arguments and answers are those of `std` but for what is said here. All that waits has a twin with
+//! `_timeout(Duration)` and one with `_deadline(Instant)`. Each row has a test of its own in `tests/locks`.
+//!
+//! | `std::sync` | here | what differs | `multiprocessing` |
+//! |---|---|---|---|
+//! | `Mutex` | [`Mutex`] | plain data or a slice of it; `get`, `set`, `update` copy; no `get_mut`, `into_inner`: there are others | `Lock`, `Value(…)`, `Array(…)` |
+//! | `PoisonError` | [`PoisonError`], in [`LockError::Poisoned`] | says why: [`Cause`] | – (a killed owner hangs the others) |
+//! | a thread that locks twice | [`Refused::WouldDeadlock`] | `std` waits for ever, or panics | waits for ever |
+//! | `TryLockError::WouldBlock` | the same | takes over from a dead holder | `acquire(False)` is `False` |
+//! | `ReentrantLock` | [`ReentrantMutex`] | guards copy | `RLock` |
+//! | `RwLock` | [`RwLock`] | prefers writers, and says so; a thread that reads may read again; upgradable | – |
+//! | `RwLockWriteGuard::downgrade` | the same | – | – |
+//! | `Condvar` | [`Condvar`] | first come, first notified; any mutexes; notifying can be [`Refused::Forked`] | `Condition` |
+//! | `WaitTimeoutResult` | [`WaitTimeoutResult`] | – | `wait` is `False` |
+//! | – | [`Semaphore`], [`BoundedSemaphore`] | permits come back from the dead | the same |
+//! | `Barrier` | [`Barrier`] | breaks when a party dies; `abort`, `reset` as Python's | `Barrier` |
+//! | – | [`Event`] | also automatic | `Event` |
+//! | `Once` | [`Once`] | poisoned is an error and no panic; the next one runs if the initialiser dies | – |
+//! | `OnceLock` | [`OnceLock`] | plain data; `copied` copies; no `take`, `into_inner` | – |
+//!
+//! # When a process dies
+//!
+//! | it held | the next one |
+//! |---|---|
+//! | a mutex, or a lock to write | gets it, poisoned: [`Cause::OwnerDied`] |
+//! | a mutex inside [`update`](Mutex::update) | gets it with the old value, or the new one, and no poison |
+//! | a lock to read, upgradable, or waited for one | gets it |
+//! | a notification | gets the notification |
+//! | permits | gets them |
+//! | a handle of a barrier | is told that the barrier is broken |
+//! | the right to initialise | initialises |
+//!
+//! Who waits looks who is dead after 1 to 8 ms in the first second, and every 50 ms from then on.
+//!
+//! # How it works
+//!
+//! `word` is the lock word and what is asked of the kernel, `parking` how to wait. Each module below `raw` is a
+//! protocol, with its states, its memory orderings and what a death leaves; the modules beside it put it into a
+//! segment (`home`) and give it `std`'s face. `raw::mutex` is the one to begin with.
 
 #[cfg(loom)]
 #[doc(hidden)]
 pub mod model;
 pub(crate) mod parking;
-pub mod poison;
+mod poison;
 pub(crate) mod raw;
 pub(crate) mod word;
 
