@@ -75,6 +75,14 @@
 //! protocol, with its states, its memory orderings and what a death leaves; the modules beside it put it into a
 //! segment (`home`) and give it `std`'s face. `raw::mutex` is the one to begin with.
 
+#[cfg(loom)]
+#[doc(hidden)]
+pub mod model;
+pub(crate) mod parking;
+mod poison;
+pub(crate) mod raw;
+pub(crate) mod word;
+
 #[cfg(not(loom))]
 mod barrier;
 #[cfg(not(loom))]
