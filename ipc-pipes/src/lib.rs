@@ -34,6 +34,7 @@ pub mod listener;
 mod message;
 mod name;
 mod one_shot;
+mod pace;
 mod packets;
 mod peer;
 pub mod pipe;
