@@ -20,6 +20,8 @@ mod support;
 
 #[path = "crash/notice.rs"]
 mod notice;
+#[path = "crash/pipes.rs"]
+mod pipes;
 #[path = "crash/random.rs"]
 mod random;
 #[path = "crash/stops.rs"]

@@ -5,6 +5,8 @@ mod harness;
 
 #[path = "pipes/hostile.rs"]
 mod hostile;
+#[path = "pipes/limits.rs"]
+mod limits;
 #[path = "pipes/processes.rs"]
 mod processes;
 #[path = "pipes/support.rs"]

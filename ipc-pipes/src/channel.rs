@@ -32,6 +32,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use crate::carrier::{Came, Carrier};
+use crate::killpoint::kp;
 use crate::message::{self, HEADER, Kind, Scratch};
 use crate::socket::Socket;
 use crate::sys;
@@ -419,6 +420,7 @@ impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T> {
 impl<T: Serialize> Tx<T> {
     fn send_one(&self, message: &T, patience: Patience) -> Result<(), Failed> {
         message::send_one(&self.line.carrier, message, patience)?;
+        kp!("channel.count_sent");
         if let Some(tally) = &self.line.tally {
             tally.sent(1);
         }
@@ -439,6 +441,7 @@ impl<T: Serialize> Tx<T> {
                 if tally.wanted() >= usize::from(count) {
                     let kind = Kind::Messages(count);
                     message::send(carrier, kind, &mut bytes[..end], Vec::new(), Patience::Forever)?;
+                    kp!("channel.count_batch");
                     tally.sent(usize::from(count));
                     return Ok(usize::from(count));
                 }
@@ -569,6 +572,7 @@ impl<T: DeserializeOwned> Rx<T> {
                 }
             }
         };
+        kp!("channel.count_received");
         let Kind::Messages(count) = letter.kind else {
             if let Some(tally) = &line.tally {
                 tally.received(1);

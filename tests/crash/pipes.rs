@@ -1,0 +1,300 @@
+//! kill -9 of processes that send and receive over sockets and pipes: at each named point of ipc-pipes, and
+//! at any time.
+//!
+//! What holds on these routes: what was sent is there, whole and in order. What a process had taken out of
+//! the kernel's hands is gone with it: the one message it was receiving, or those of the one `recv_many`.
+//! faults 1, 2, 5, 8, 20.
+
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use multiprocess::pipe::{self, Handle};
+use multiprocess::process::Builder;
+use multiprocess::{DisconnectCause, JoinError, JoinHandle, Receiver, Sender};
+
+use crate::harness::watchdog;
+use crate::support::{Dice, alone};
+
+type Message = (u64, String);
+type Make = fn() -> std::io::Result<(Sender<Message>, Receiver<Message>)>;
+
+const CARRIERS: [(&str, Make); 2] = [("socket", pipe::channel), ("pipe", pipe::anonymous)];
+
+/// Messages that a victim sends or receives if it is not killed before.
+const N: u64 = 120;
+/// As many at once, in a victim that does so.
+const BATCH: usize = 8;
+
+/// Of sizes that travel in each way there is.
+fn message(n: u64) -> Message {
+    let size = [10, 6_000, 200, 50_000][n as usize % 4];
+    (n, format!("{n:06}").repeat(size / 6))
+}
+
+/// The number; fails if the message is torn.
+fn number(message: &Message) -> u64 {
+    assert!(*message == self::message(message.0), "a torn message: {}", message.0);
+    message.0
+}
+
+fn log_of(log: Handle) -> UnixStream {
+    OwnedFd::from(log).into()
+}
+
+fn send((tx, log, many): (Sender<Message>, Handle, bool)) {
+    let mut log = log_of(log);
+    let mut n = 0;
+    while n < N {
+        let count = if many { BATCH as u64 } else { 1 };
+        if many {
+            tx.send_many((n..n + count).map(message)).unwrap();
+        } else {
+            tx.send(message(n)).unwrap();
+        }
+        n += count;
+        log.write_all(&vec![1; count as usize]).unwrap();
+    }
+}
+
+fn receive((rx, log, many): (Receiver<Message>, Handle, bool)) {
+    let mut log = log_of(log);
+    let mut some = Vec::new();
+    let mut left = N;
+    while left > 0 {
+        some.clear();
+        let received = match many {
+            true => rx.recv_many(&mut some, BATCH).map(|_| ()),
+            false => rx.recv().map(|message| some.push(message)),
+        };
+        if received.is_err() {
+            return;
+        }
+        left = left.saturating_sub(some.len() as u64);
+        let numbers: Vec<u8> = some.iter().flat_map(|message| number(message).to_le_bytes()).collect();
+        log.write_all(&numbers).unwrap();
+    }
+}
+
+/// Starts a victim, to be killed at a point, if there is one; `None` if it died while it started.
+fn start<E>(play: fn((E, Handle, bool)), end: E, many: bool, point: Option<(&str, u64)>) -> Started
+where
+    E: serde::Serialize + serde::de::DeserializeOwned,
+{
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let mut builder = Builder::new().kill_on_drop(true);
+    if let Some((name, hit)) = point {
+        builder = builder.env("KILLPOINT", format!("{name}:{hit}"));
+    }
+    let victim = builder.spawn(play, (end, OwnedFd::from(theirs).into(), many)).unwrap();
+    Started { victim, log: ours }
+}
+
+struct Started {
+    victim: JoinHandle<()>,
+    log: UnixStream,
+}
+
+impl Started {
+    /// Whether it was killed, and what it wrote.
+    fn end(self) -> (bool, Vec<u8>) {
+        let killed = match self.victim.join() {
+            Ok(()) => false,
+            Err(JoinError::Killed(9)) => true,
+            Err(error) => panic!("{error}"),
+        };
+        let mut log = Vec::new();
+        let mut stream = self.log;
+        stream.read_to_end(&mut log).unwrap();
+        (killed, log)
+    }
+}
+
+/// Everything is as if the dead had never been there, but for what they sent.
+fn as_new(tx: &Sender<Message>, rx: &Receiver<Message>) {
+    assert!(rx.try_recv().unwrap_err().is_empty());
+    assert_eq!((tx.len(), rx.len(), tx.is_empty(), rx.is_empty()), (0, 0, true, true));
+    for n in 0..4 {
+        tx.send(message(n)).unwrap();
+    }
+    assert_eq!((tx.len(), rx.len()), (4, 4), "the dead are in no count");
+    assert!(rx.try_iter().map(|message| number(&message)).eq(0..4));
+}
+
+/// A victim that sends; whether it was killed.
+fn kill_a_sender(make: Make, many: bool, point: Option<(&str, u64)>, after: Option<Duration>) -> bool {
+    let (tx, rx) = make().unwrap();
+    let started = start(send, tx.clone(), many, point);
+    let mut got = Vec::new();
+    let begin = Instant::now();
+    loop {
+        if after.is_some_and(|after| begin.elapsed() >= after) {
+            started.victim.kill().unwrap();
+        }
+        let ended = started.victim.is_finished();
+        match rx.recv_timeout(Duration::from_micros(300)) {
+            Ok(message) => got.push(number(&message)),
+            Err(error) => assert!(error.is_timeout(), "{error}"),
+        }
+        if ended && rx.is_empty() {
+            break;
+        }
+    }
+    let (killed, log) = started.end();
+    let (sent, got_count) = (log.len() as u64, got.len() as u64);
+    assert!(got.into_iter().eq(0..got_count), "each once, in order");
+    let doubt = if many { BATCH as u64 } else { 1 };
+    assert!(got_count >= sent && got_count <= sent + doubt, "{sent} were sent, {got_count} arrived");
+    as_new(&tx, &rx);
+    killed
+}
+
+/// A victim that receives, with another receiver left; whether it was killed.
+fn kill_a_receiver(make: Make, many: bool, point: Option<(&str, u64)>, after: Option<Duration>) -> bool {
+    let (tx, rx) = make().unwrap();
+    let started = start(receive, rx.clone(), many, point);
+    let begin = Instant::now();
+    let mut sent = 0;
+    loop {
+        if after.is_some_and(|after| begin.elapsed() >= after) {
+            started.victim.kill().unwrap();
+        }
+        if sent < N {
+            match tx.send_timeout(message(sent), Duration::from_micros(300)) {
+                Ok(()) => sent += 1,
+                Err(error) => assert!(error.is_timeout()),
+            }
+        } else {
+            std::thread::yield_now();
+        }
+        if started.victim.is_finished() {
+            break;
+        }
+    }
+    let (killed, log) = started.end();
+    let mut got = BTreeSet::new();
+    let theirs = log.chunks_exact(8).map(|bytes| u64::from_le_bytes(bytes.try_into().unwrap()));
+    let ours: Vec<u64> = rx.try_iter().map(|message| number(&message)).collect();
+    assert!(ours.is_sorted());
+    for n in theirs.chain(ours) {
+        assert!(n < sent && got.insert(n), "message {n} twice, or never sent");
+    }
+    // Of one that is killed at any time, also what it had received and not told of yet.
+    let doubt = if many { BATCH as u64 } else { 1 };
+    let lost = sent - got.len() as u64;
+    assert!(lost <= if killed { doubt } else { 0 }, "{lost} of {sent} are lost");
+    as_new(&tx, &rx);
+    killed
+}
+
+/// The last receiver, which takes batches; whether it was killed.
+fn kill_the_last_receiver(make: Make, point: Option<(&str, u64)>, after: Option<Duration>) -> bool {
+    let (tx, rx) = make().unwrap();
+    let started = start(receive, rx, true, point);
+    let begin = Instant::now();
+    let mut n = 0;
+    let gone = loop {
+        if after.is_some_and(|after| begin.elapsed() >= after) {
+            started.victim.kill().unwrap();
+        }
+        // It stops after some, and may leave a batch begun.
+        match tx.send_many((n..n + BATCH as u64).map(|n| message(4 * n))) {
+            Ok(sent) => n += sent as u64,
+            Err(error) => break error,
+        }
+    };
+    assert!(gone.is_disconnected());
+    let (killed, _) = started.end();
+    let cause = if killed { DisconnectCause::Died } else { DisconnectCause::Dropped };
+    assert_eq!(tx.disconnect_cause(), Some(cause));
+    killed
+}
+
+#[cfg(killpoints)]
+const POINTS: &[(&str, &[&str])] = &[
+    ("socket", &["socket.send", "socket.sent", "socket.recv", "socket.received"]),
+    ("socket", &["message.enclose", "message.enclosed"]),
+    ("pipe", &["packets.send", "packets.sent", "packets.recv", "packets.received"]),
+    ("pipe", &["packets.put", "packets.stored", "packets.got"]),
+    ("socket", &["channel.count_sent", "channel.count_received", "channel.count_batch"]),
+    ("pipe", &["channel.count_sent", "channel.count_received", "channel.count_batch"]),
+];
+
+// faults 1, 2, 5
+#[cfg(killpoints)]
+#[test]
+fn killed_at_each_point_of_sockets_and_pipes() {
+    multiprocess::init();
+    let _alone = alone();
+    let _watchdog = crate::harness::watchdog_of(Duration::from_secs(60));
+    let mut died = BTreeSet::new();
+    for (carrier, points) in POINTS {
+        let (_, make) = CARRIERS.into_iter().find(|(name, _)| name == carrier).unwrap();
+        for point in *points {
+            for hit in [1, 2, 7] {
+                for many in [false, true] {
+                    for kill in [kill_a_sender, kill_a_receiver] {
+                        if kill(make, many, Some((point, hit)), None) {
+                            died.insert(*point);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    // A batch is made for one receiver only: its sender is killed with that one left.
+    for (_, make) in CARRIERS {
+        for hit in [1, 3] {
+            let (tx, rx) = make().unwrap();
+            let mut some = Vec::new();
+            assert!(rx.try_recv_many(&mut some, BATCH).unwrap_err().is_empty());
+            let small = |(tx, log, _): (Sender<Message>, Handle, bool)| {
+                let mut log = log_of(log);
+                for n in (0..N).step_by(BATCH) {
+                    tx.send_many((n..n + BATCH as u64).map(|n| (n, String::new()))).unwrap();
+                    log.write_all(&[1; BATCH]).unwrap();
+                }
+            };
+            let started = start(small, tx.clone(), true, Some(("channel.count_batch", hit)));
+            let (killed, log) = started.end();
+            assert!(killed, "batches were made");
+            died.insert("channel.count_batch");
+            while rx.try_recv_many(&mut some, BATCH).is_ok() {}
+            assert_eq!(some.len(), log.len() + BATCH);
+            assert!(some.iter().map(|message| message.0).eq(0..some.len() as u64));
+            as_new(&tx, &rx);
+        }
+    }
+    let named: BTreeSet<&str> = POINTS.iter().flat_map(|(_, points)| *points).copied().collect();
+    assert_eq!(died, named, "somebody died at each");
+    let mut in_sources = BTreeSet::new();
+    let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/ipc-pipes/src");
+    for file in std::fs::read_dir(sources).unwrap().flatten() {
+        let Ok(text) = std::fs::read_to_string(file.path()) else { continue };
+        in_sources
+            .extend(text.split("kp!(\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()));
+    }
+    assert!(in_sources.iter().map(String::as_str).eq(named), "{in_sources:?}");
+}
+
+// faults 8
+#[test]
+fn killed_at_any_time_over_sockets_and_pipes() {
+    multiprocess::init();
+    let _alone = alone();
+    let _watchdog = watchdog();
+    let rounds = if cfg!(debug_assertions) { 12 } else { 40 };
+    let mut dice = Dice::new(0x9173);
+    let mut killed = 0;
+    for round in 0..rounds {
+        for (_, make) in CARRIERS {
+            let after = |dice: &mut Dice| Some(Duration::from_micros(dice.below(2_500)));
+            killed += u32::from(kill_a_sender(make, round % 2 == 0, None, after(&mut dice)));
+            killed += u32::from(kill_a_receiver(make, round % 2 == 0, None, after(&mut dice)));
+            killed += u32::from(kill_the_last_receiver(make, None, after(&mut dice)));
+        }
+    }
+    assert!(killed > rounds, "most were killed at work: {killed}");
+}

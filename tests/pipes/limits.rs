@@ -1,0 +1,358 @@
+//! Limits, signals and forks: what a process does to itself must not harm its channels silently.
+//!
+//! Each test does it in a child of its own.
+
+use std::fs::File;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ipc_core::handle::NotCarried;
+use ipc_pipes::{Duplex, duplex};
+use multiprocess::pipe::{self, Handle};
+use multiprocess::{Receiver, RecvError, SendError, Sender, TryRecvError, Unreadable, Unsendable, spawn};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::harness::watchdog;
+use crate::support::{closed, descriptors, line};
+
+type Make<T> = fn() -> std::io::Result<(Sender<T>, Receiver<T>)>;
+
+// faults 35
+#[test]
+fn a_closed_peer_is_an_answer_and_no_signal() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let c_host = |()| {
+        // SAFETY: sets the default, as a program in C would find it.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+        for make in [pipe::channel as Make<String>, pipe::anonymous] {
+            let (tx, rx) = make().unwrap();
+            tx.send("x".into()).unwrap();
+            drop(rx);
+            assert!(tx.send("x".into()).unwrap_err().is_disconnected());
+            assert!(tx.try_send("x".repeat(100_000)).unwrap_err().is_disconnected());
+            assert!(tx.send_timeout(String::new(), Duration::from_secs(1)).unwrap_err().is_disconnected());
+            assert!(tx.send_many(["x".to_owned(), "y".to_owned()]).unwrap_err().is_disconnected());
+        }
+        let (here, there) = duplex::<u8, u8>().unwrap();
+        drop(there);
+        assert!(here.send(1).unwrap_err().is_disconnected());
+        assert!(here.send_bytes(b"x").unwrap_err().is_disconnected());
+        // A signal that was meant for somebody else is still there.
+        let mut action: libc::sigset_t = unsafe_empty();
+        // SAFETY: reads what is pending into a set.
+        unsafe { libc::sigpending(&mut action) };
+        // SAFETY: the set was written just now.
+        assert_eq!(unsafe { libc::sigismember(&action, libc::SIGPIPE) }, 0);
+    };
+    spawn(c_host, ()).unwrap().join().unwrap();
+}
+
+fn unsafe_empty() -> libc::sigset_t {
+    // SAFETY: all of it is valid as zeros.
+    unsafe { std::mem::zeroed() }
+}
+
+static HANDLED: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn handler(_: libc::c_int) {
+    HANDLED.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Runs `f` on a thread that gets a signal every 50 us, which interrupts whatever it waits in.
+fn storm<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+    // SAFETY: all of it is valid as zeros; the handler only adds to an atomic. No SA_RESTART.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler as extern "C" fn(libc::c_int) as usize;
+    // SAFETY: `action` is valid during the call, and the handler for ever.
+    assert_eq!(unsafe { libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()) }, 0);
+    let stop = AtomicBool::new(false);
+    let target = AtomicU64::new(0);
+    thread::scope(|scope| {
+        let victim = scope.spawn(|| {
+            // SAFETY: no preconditions.
+            target.store(unsafe { libc::pthread_self() } as u64, Ordering::Release);
+            let result = f();
+            stop.store(true, Ordering::Release);
+            // Alive until no signal can be on its way any more.
+            while target.load(Ordering::Acquire) != 0 {
+                thread::yield_now();
+            }
+            result
+        });
+        while target.load(Ordering::Acquire) == 0 {
+            thread::yield_now();
+        }
+        while !stop.load(Ordering::Acquire) {
+            // SAFETY: the thread lives until `target` is 0.
+            unsafe { libc::pthread_kill(target.load(Ordering::Relaxed) as libc::pthread_t, libc::SIGUSR1) };
+            thread::sleep(Duration::from_micros(50));
+        }
+        target.store(0, Ordering::Release);
+        victim.join().unwrap()
+    })
+}
+
+// faults 34
+#[test]
+fn a_storm_of_signals_changes_no_result_and_no_deadline() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let run = |()| {
+        const WAIT: Duration = Duration::from_millis(150);
+        let in_time = |begin: Instant| {
+            let took = begin.elapsed();
+            assert!(took >= WAIT && took < WAIT + Duration::from_secs(2), "{took:?}");
+        };
+        for make in [pipe::channel as Make<(u64, String)>, pipe::anonymous] {
+            let (tx, rx) = make().unwrap();
+            let message = |n: u64| (n, "x".repeat(if n % 7 == 0 { 60_000 } else { 5 }));
+            storm(|| {
+                let begin = Instant::now();
+                assert!(rx.recv_timeout(WAIT).unwrap_err().is_timeout());
+                in_time(begin);
+                let mut n = 0;
+                while tx.try_send(message(n)).is_ok() {
+                    n += 1;
+                }
+                let begin = Instant::now();
+                assert!(tx.send_timeout(message(n), WAIT).unwrap_err().is_timeout());
+                in_time(begin);
+                (0..n).for_each(|n| assert_eq!(rx.recv(), Ok(message(n))));
+            });
+            assert!(HANDLED.load(Ordering::Relaxed) > 100, "a breeze only");
+            // Blocked on both sides, in turn.
+            let sender = thread::spawn(move || {
+                storm(|| {
+                    for n in 0..2000 {
+                        tx.send(message(n)).unwrap();
+                        if n % 200 == 0 {
+                            thread::sleep(Duration::from_millis(2));
+                        }
+                    }
+                });
+            });
+            storm(|| {
+                for n in 0..2000 {
+                    assert_eq!(rx.recv(), Ok(message(n)));
+                    if n % 300 == 0 {
+                        thread::sleep(Duration::from_millis(2));
+                    }
+                }
+                assert_eq!(rx.recv(), Err(RecvError::Disconnected));
+            });
+            sender.join().unwrap();
+        }
+    };
+    spawn(run, ()).unwrap().join().unwrap();
+}
+
+/// Sets the soft limit, and gives back the old one.
+fn limit(resource: Resource, to: Option<u64>) -> Option<u64> {
+    let old = getrlimit(resource);
+    setrlimit(resource, Rlimit { current: to, maximum: old.maximum }).unwrap();
+    old.current
+}
+
+/// Runs `f` while no more than `spare` descriptors can be opened.
+fn starved<R>(spare: usize, f: impl FnOnce() -> R) -> R {
+    let old = limit(Resource::Nofile, Some(96));
+    let mut filler = Vec::new();
+    while let Ok(file) = File::open("/dev/null") {
+        filler.push(file);
+    }
+    filler.truncate(filler.len() - spare);
+    let result = f();
+    drop(filler);
+    limit(Resource::Nofile, old);
+    result
+}
+
+// faults 61
+#[test]
+fn a_sender_without_descriptors_keeps_its_messages() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let starve = |()| {
+        let (tx, rx) = pipe::channel::<(String, Option<Handle>)>().unwrap();
+        let before = descriptors();
+        starved(0, || {
+            for patience in [None, Some(Duration::ZERO)] {
+                let send = |message| match patience {
+                    None => tx.send(message).map_err(|error| (error.is_unsendable(), error.into_inner())),
+                    Some(_) => {
+                        tx.try_send(message).map_err(|error| (error.is_unsendable(), error.into_inner()))
+                    }
+                };
+                let (unsendable, (text, _)) = send(("x".repeat(100_000), None)).unwrap_err();
+                assert!(unsendable && text.len() == 100_000);
+                send(("small".into(), None)).unwrap();
+                assert_eq!(rx.recv().unwrap().0, "small");
+            }
+            let large = tx.send(("x".repeat(100_000), None)).unwrap_err();
+            assert!(matches!(large, SendError::Unsendable(_, Unsendable::Handles(NotCarried::Exhausted))));
+            assert!(pipe::channel::<u8>().is_err() && pipe::anonymous::<u8>().is_err());
+            assert!(duplex::<u8, u8>().is_err());
+            // A pipe needs none for a large message.
+        });
+        let (mut ear, mouth) = line();
+        let mouth = Handle::from(mouth);
+        let kept = starved(0, || tx.send((String::new(), Some(mouth))).unwrap_err());
+        assert!(matches!(kept, SendError::Unsendable(_, Unsendable::Handles(NotCarried::Exhausted))));
+        assert!(!closed(&mut ear));
+        tx.send(kept.into_inner()).unwrap();
+        drop(rx.recv().unwrap());
+        assert!(closed(&mut ear));
+        drop(ear);
+        let (ptx, prx) = pipe::anonymous::<String>().unwrap();
+        starved(0, || {
+            ptx.send("x".repeat(100_000)).unwrap();
+            assert_eq!(prx.recv().unwrap().len(), 100_000);
+        });
+        drop((ptx, prx));
+        assert_eq!(descriptors(), before);
+    };
+    spawn(starve, ()).unwrap().join().unwrap();
+}
+
+// faults 61, 80
+#[test]
+fn a_receiver_without_descriptors_is_told_and_closes_what_came() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let starve = |()| {
+        let (tx, rx) = pipe::channel::<(String, Vec<Handle>)>().unwrap();
+        let before = descriptors();
+        for (text, handles) in [(100_000, 0), (10, 1), (10, 3), (100_000, 2)] {
+            let (mut ear, mouth) = line();
+            let mouths: Vec<Handle> = (0..handles).map(|_| mouth.try_clone().unwrap().into()).collect();
+            tx.send(("x".repeat(text), mouths)).unwrap();
+            tx.send(("next".into(), Vec::new())).unwrap();
+            drop(mouth);
+            // One is left, so that some of several arrive.
+            let spare = if handles + usize::from(text > 1000) > 1 { 1 } else { 0 };
+            starved(spare, || {
+                assert_eq!(rx.recv().unwrap_err(), RecvError::Unreadable(Unreadable::HandlesLost));
+            });
+            assert!(closed(&mut ear));
+            assert_eq!(rx.recv().unwrap().0, "next");
+            assert_eq!(rx.try_recv().unwrap_err(), TryRecvError::Empty);
+            assert_eq!(rx.len(), 0);
+            drop(ear);
+            assert_eq!(descriptors(), before);
+        }
+    };
+    spawn(starve, ()).unwrap().join().unwrap();
+}
+
+/// Runs `f` in a fork of this process, and returns its exit status: 0 if it did not panic.
+fn forked(f: impl FnOnce()) -> i32 {
+    // SAFETY: the child runs on the one thread it has, allocates only (which the C library allows after a
+    // fork), and leaves through `_exit`.
+    match unsafe { libc::fork() } {
+        -1 => panic!("fork: {}", std::io::Error::last_os_error()),
+        0 => {
+            let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f));
+            // SAFETY: ends the child here, without the parent's destructors.
+            unsafe { libc::_exit(i32::from(unwound.is_err())) }
+        }
+        child => {
+            let mut status = 0;
+            // SAFETY: waits for a child of ours; `status` is valid during the call.
+            let waited = unsafe { libc::waitpid(child, &mut status, 0) };
+            assert_eq!(waited, child);
+            status
+        }
+    }
+}
+
+fn every_call_says_so(tx: &Sender<u64>, rx: &Receiver<u64>, both: &Duplex<u64, u64>) {
+    assert_eq!(tx.send(1), Err(SendError::Unsendable(1, Unsendable::Forked)));
+    assert!(tx.try_send(1).unwrap_err().is_unsendable());
+    assert!(tx.send_timeout(1, Duration::ZERO).unwrap_err().is_unsendable());
+    assert_eq!(tx.send_many([1, 2]).unwrap_err().unsendable, Some(Unsendable::Forked));
+    assert_eq!(rx.recv(), Err(RecvError::Unreadable(Unreadable::Forked)));
+    assert_eq!(rx.try_recv(), Err(TryRecvError::Unreadable(Unreadable::Forked)));
+    assert!(rx.recv_timeout(Duration::ZERO).unwrap_err().is_unreadable());
+    assert!(rx.recv_many(&mut Vec::new(), 3).unwrap_err().is_unreadable());
+    assert!(rx.recv_ref().unwrap_err().is_unreadable());
+    assert_eq!((rx.iter().count(), rx.try_iter().count(), rx.drain().count()), (0, 0, 0));
+    assert_eq!((tx.len(), rx.len(), tx.capacity(), tx.is_full()), (0, 0, None, false));
+    assert_eq!((tx.sender_count(), rx.receiver_count()), (0, 0));
+    assert!(!tx.is_disconnected() && !rx.is_disconnected());
+    assert_eq!((tx.disconnect_cause(), rx.disconnect_cause()), (None, None));
+    let copy = (tx.clone(), rx.clone());
+    assert!(copy.0.send(1).unwrap_err().is_unsendable());
+    let mut bytes = Vec::new();
+    assert!(ipc_core::codec::encode_carrying(tx, &mut bytes, 0, 100).is_err());
+    assert!(ipc_core::codec::encode_carrying(rx, &mut bytes, 0, 100).is_err());
+    assert!(ipc_core::codec::encode_carrying(both, &mut bytes, 0, 100).is_err());
+    assert_eq!(both.send(1), Err(SendError::Unsendable(1, Unsendable::Forked)));
+    assert_eq!(both.recv(), Err(RecvError::Unreadable(Unreadable::Forked)));
+    assert!(both.send_bytes(b"x").unwrap_err().is_unsendable());
+    assert!(both.recv_bytes().unwrap_err().is_unreadable());
+    assert!(!both.poll(Duration::ZERO) && !both.is_disconnected());
+}
+
+// faults 89, 90
+#[test]
+fn an_inherited_end_says_so_and_the_parent_goes_on() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let fork = |()| {
+        for make in [pipe::channel as Make<u64>, pipe::anonymous] {
+            let (tx, rx) = make().unwrap();
+            let (here, there) = duplex::<u64, u64>().unwrap();
+            tx.send(1).unwrap();
+            here.send(2).unwrap();
+            let ends = std::cell::Cell::new(Some((tx, rx, there)));
+            let status = forked(|| {
+                let (tx, rx, there) = ends.take().unwrap();
+                every_call_says_so(&tx, &rx, &there);
+                drop((tx, rx, there));
+            });
+            assert_eq!(status, 0, "see what the fork said");
+            let (tx, rx, there) = ends.take().unwrap();
+            assert_eq!((tx.len(), rx.len(), tx.sender_count(), tx.receiver_count()), (1, 1, 1, 1));
+            assert_eq!((rx.recv(), there.recv()), (Ok(1), Ok(2)));
+            tx.send(3).unwrap();
+            assert_eq!(rx.recv(), Ok(3));
+            drop(tx);
+            assert_eq!(rx.recv(), Err(RecvError::Disconnected));
+        }
+    };
+    spawn(fork, ()).unwrap().join().unwrap();
+}
+
+// A handle that is not ours to close, in a message that nobody takes: also without a process' death.
+#[test]
+fn queued_handles_go_with_a_killed_receiver() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    fn slow((rx, ready): (Receiver<(u32, Handle)>, Sender<u32>)) {
+        while let Ok((n, _handle)) = rx.recv() {
+            ready.send(n).unwrap();
+            if n == 3 {
+                loop {
+                    thread::park();
+                }
+            }
+        }
+    }
+    let ((tx, rx), (ready, said)) = (pipe::channel().unwrap(), pipe::channel().unwrap());
+    let child = multiprocess::process::Builder::new().kill_on_drop(true).spawn(slow, (rx, ready)).unwrap();
+    let (mut ear, mouth) = line();
+    for n in 0..20 {
+        tx.send((n, Handle::from(mouth.try_clone().unwrap()))).unwrap();
+    }
+    drop(mouth);
+    assert!(said.iter().take(4).eq(0..4));
+    assert!(!closed(&mut ear));
+    child.kill().unwrap();
+    assert!(matches!(child.join(), Err(multiprocess::JoinError::Killed(9))));
+    assert!(said.recv().unwrap_err().is_disconnected());
+    let again = tx.send((99, File::open("/dev/null").unwrap().into())).unwrap_err();
+    assert!(again.is_disconnected());
+    assert!(closed(&mut ear), "its handles are open somewhere");
+}
