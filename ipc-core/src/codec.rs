@@ -3,7 +3,7 @@
 //! Plain data needs no codec: `bytemuck`'s marker traits say that its bytes are the message, and the routes
 //! copy them as they lie.
 
-use std::fmt;
+use std::{fmt, mem};
 
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
@@ -169,7 +169,8 @@ pub fn encode<T: Serialize>(message: &T, bytes: &mut Vec<u8>, limit: usize) -> R
 ///
 /// # Errors
 ///
-/// As [`encode`]; [`Unsendable::Handles`] if there are more than [`handle::MAX_HANDLES`].
+/// As [`encode`]; [`Unsendable::Handles`] if there are more than [`handle::MAX_HANDLES`]. What was in `bytes`
+/// is gone then.
 pub fn encode_carrying<T: Serialize>(
     message: &T,
     bytes: &mut Vec<u8>,
@@ -179,23 +180,92 @@ pub fn encode_carrying<T: Serialize>(
     if bytes.len() < begin + LEAST {
         bytes.resize(begin + LEAST, 0);
     }
-    let most = (bytes.len() - begin).min(limit);
-    let buffer = &mut bytes[begin..begin + most];
-    let over = Over { buffer, at: 0, more: Vec::new(), most: limit - most };
+    let most = limit.saturating_add(begin);
+    // So many bytes may be written: the buffer's length is what the hot path looks at.
+    bytes.truncate(most);
+    let buffer = mem::take(bytes);
     let ((result, refused), handles) = handle::collect(|| {
-        let result = postcard::serialize_with_flavor(message, over);
+        let result = postcard::serialize_with_flavor(message, Behind { buffer, at: begin, most });
         (result, handle::not_collected())
     });
     match (result, refused) {
-        (Ok((more, len)), _) if more.is_empty() => Ok((begin + len, handles)),
-        (Ok((more, _)), _) => {
-            bytes.truncate(begin + most);
-            bytes.extend_from_slice(&more);
-            Ok((bytes.len(), handles))
+        (Ok((buffer, end)), _) => {
+            *bytes = buffer;
+            Ok((end, handles))
         }
         (Err(_), Some(cause)) => Err(Unsendable::Handles(cause)),
         (Err(postcard::Error::SerializeBufferFull), None) => Err(Unsendable::TooLarge { limit }),
         (Err(_), None) => Err(Unsendable::Encode(CodecError::Unsupported)),
+    }
+}
+
+/// Writes over the bytes of a buffer that grows, up to a limit.
+struct Behind {
+    buffer: Vec<u8>,
+    /// So many bytes of the buffer are written.
+    at: usize,
+    /// What that may grow to.
+    most: usize,
+}
+
+impl Behind {
+    /// Room for `more` bytes, and for what may come after them.
+    fn grow(&mut self, more: usize) -> postcard::Result<()> {
+        let end = self.at.checked_add(more).filter(|end| *end <= self.most);
+        let end = end.ok_or(postcard::Error::SerializeBufferFull)?;
+        let len = end.max(self.buffer.len().saturating_mul(2)).max(self.buffer.capacity());
+        self.buffer.resize(len.min(self.most), 0);
+        Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn spill_byte(&mut self, byte: u8) -> postcard::Result<()> {
+        self.spill(&[byte])
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn spill(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.grow(bytes.len())?;
+        self.buffer[self.at..self.at + bytes.len()].copy_from_slice(bytes);
+        self.at += bytes.len();
+        Ok(())
+    }
+}
+
+impl Flavor for Behind {
+    /// The buffer, and how many bytes of it are written.
+    type Output = (Vec<u8>, usize);
+
+    #[inline(always)]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        match self.buffer.get_mut(self.at) {
+            Some(to) => {
+                *to = byte;
+                self.at += 1;
+                Ok(())
+            }
+            None => self.spill_byte(byte),
+        }
+    }
+
+    #[inline(always)]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        let room = self.buffer.get_mut(self.at..).unwrap_or_default();
+        if let Some(room) = room.first_chunk_mut::<NUMBER>().filter(|_| bytes.len() <= NUMBER) {
+            copy_number(room, bytes);
+        } else if let Some(room) = room.get_mut(..bytes.len()) {
+            room.copy_from_slice(bytes);
+        } else {
+            return self.spill(bytes);
+        }
+        self.at += bytes.len();
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<(Vec<u8>, usize)> {
+        Ok((self.buffer, self.at))
     }
 }
 
@@ -269,6 +339,24 @@ mod tests {
             assert_eq!(encode(&[7u8; 16], &mut bytes, 16), Ok(16));
             let refused = encode(&[7u8; 17], &mut bytes, 16);
             assert_eq!(refused, Err(Unsendable::TooLarge { limit: 16 }));
+        }
+    }
+
+    #[test]
+    fn what_is_encoded_behind_something_grows_and_keeps_it() {
+        for size in [0, 100, 505, 511, 512, 600, 5000, 100] {
+            let mut bytes = b"head".to_vec();
+            let message: Vec<u32> = (0..size).map(|i| i * 77).collect();
+            let (end, handles) = encode_carrying(&message, &mut bytes, 4, 1 << 20).unwrap();
+            assert_eq!((&bytes[..4], handles.len()), (&b"head"[..], 0));
+            assert_eq!(decode_carrying(&bytes[4..end], handles), Ok(message));
+        }
+        for mut bytes in [Vec::new(), vec![0; 16], vec![0; 1000]] {
+            assert_eq!(encode_carrying(&[7u8; 16], &mut bytes, 4, 16).unwrap().0, 20);
+            let refused = encode_carrying(&[7u8; 17], &mut bytes, 4, 16);
+            assert_eq!(refused.unwrap_err(), Unsendable::TooLarge { limit: 16 });
+            let refused = encode_carrying(&"x".repeat(17), &mut bytes, 4, 16);
+            assert_eq!(refused.unwrap_err(), Unsendable::TooLarge { limit: 16 });
         }
     }
 

@@ -28,6 +28,7 @@ mod duplex;
 pub mod frame;
 mod killpoint;
 mod message;
+mod pace;
 mod packets;
 pub mod pipe;
 mod socket;

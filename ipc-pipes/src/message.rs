@@ -70,10 +70,11 @@ const ENCLOSED: u8 = 1;
 const STORED: u8 = 2;
 
 /// The largest buffer that a thread keeps.
-const KEPT: usize = 1 << 20;
+const KEPT: usize = 4 << 20;
 
 thread_local! {
-    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    /// Two: a letter from the store lies in one while its datagram lies in the other.
+    static SCRATCH: [Cell<Vec<u8>>; 2] = const { [Cell::new(Vec::new()), Cell::new(Vec::new())] };
 }
 
 /// The thread's scratch bytes, given back when dropped. Nested, in a user's `Serialize`, there are fresh ones.
@@ -83,17 +84,26 @@ impl Scratch {
     #[inline]
     pub(crate) fn take() -> Scratch {
         // A thread that is being torn down has none left.
-        Scratch(SCRATCH.try_with(Cell::take).unwrap_or_default())
+        let bytes = SCRATCH.try_with(|[first, second]| {
+            let bytes = first.take();
+            if bytes.capacity() > 0 { bytes } else { second.take() }
+        });
+        Scratch(bytes.unwrap_or_default())
     }
 }
 
 impl Drop for Scratch {
     #[inline]
     fn drop(&mut self) {
-        if self.0.len() <= KEPT {
+        if self.0.capacity() <= KEPT {
             let bytes = std::mem::take(&mut self.0);
             // As above.
-            let _ = SCRATCH.try_with(|scratch| scratch.set(bytes));
+            let _ = SCRATCH.try_with(|[first, second]| {
+                let other = first.replace(bytes);
+                if other.capacity() > 0 {
+                    second.set(other);
+                }
+            });
         }
     }
 }
@@ -220,7 +230,7 @@ enum Place {
     /// In the buffer it was received in, up to here.
     Here(usize),
     Enclosed(Enclosed),
-    Stored(Vec<u8>),
+    Stored(Scratch),
 }
 
 impl Place {
@@ -229,7 +239,7 @@ impl Place {
         match self {
             Place::Here(end) => &buffer[HEADER..*end],
             Place::Enclosed(enclosed) => enclosed.bytes(),
-            Place::Stored(bytes) => bytes,
+            Place::Stored(bytes) => &bytes.0,
         }
     }
 }
@@ -297,7 +307,9 @@ fn open(
             let Ok(place) = <[u8; 8]>::try_from(place) else {
                 return malformed("the place of its body is not one");
             };
-            Place::Stored(packets.get(u64::from_le_bytes(place), u64::from_le_bytes(*len))?)
+            let mut bytes = Scratch::take();
+            packets.get(u64::from_le_bytes(place), u64::from_le_bytes(*len), &mut bytes.0)?;
+            Place::Stored(bytes)
         }
         (ENCLOSED, Carrier::Socket(_)) => {
             let Ok(len) = <[u8; 8]>::try_from(body) else {

@@ -25,6 +25,7 @@ use ipc_core::route::Failed;
 use ipc_core::{Patience, RecvTimeoutError, Unreadable, Unsendable};
 
 use crate::killpoint::kp;
+use crate::pace::Pace;
 use crate::sys::{self, Borrowed, Interest, NotEnclosed, NotReceived, NotSent};
 use crate::tally::Tally;
 
@@ -34,11 +35,12 @@ pub(crate) struct Packets {
     store: OsHandle,
     tally: Arc<Tally>,
     fork: sys::ForkCheck,
+    pace: Pace,
 }
 
 impl Packets {
     pub(crate) fn new(fd: OsHandle, store: OsHandle, tally: Arc<Tally>) -> Packets {
-        Packets { fd, store, tally, fork: sys::ForkCheck::new() }
+        Packets { fd, store, tally, fork: sys::ForkCheck::new(), pace: Pace::new() }
     }
 
     pub(crate) fn fd(&self) -> Borrowed<'_> {
@@ -60,19 +62,36 @@ impl Packets {
         if self.forked() {
             return Err(Failed::Unsendable(Unsendable::Forked));
         }
-        let mut over = patience == Patience::Never;
         kp!("packets.send");
-        loop {
-            match sys::write_packet(self.fd(), bytes) {
-                Ok(()) => break,
-                Err(NotSent::Full) if over => return Err(Failed::Timeout),
-                Err(NotSent::Full) => over = !sys::ready(self.fd(), Interest::Send, patience),
-                Err(NotSent::OutOfMemory) => return Err(Failed::Unsendable(Unsendable::OutOfMemory)),
-                Err(_) => return Err(Failed::Disconnected),
-            }
-        }
+        let sent = self.wait(Interest::Send, patience, || match sys::write_packet(self.fd(), bytes) {
+            Ok(()) => Some(Ok(())),
+            Err(NotSent::Full) => None,
+            Err(NotSent::OutOfMemory) => Some(Err(Failed::Unsendable(Unsendable::OutOfMemory))),
+            Err(_) => Some(Err(Failed::Disconnected)),
+        });
         kp!("packets.sent");
-        Ok(())
+        sent.unwrap_or(Err(Failed::Timeout))
+    }
+
+    /// Attempts something until it is done, or patience is used up.
+    #[inline]
+    fn wait<R>(
+        &self,
+        interest: Interest,
+        patience: Patience,
+        mut attempt: impl FnMut() -> Option<R>,
+    ) -> Option<R> {
+        let mut done = attempt();
+        if done.is_some() || patience == Patience::Never {
+            return done;
+        }
+        done = self.pace.look_again(&mut attempt);
+        let mut over = false;
+        while done.is_none() && !over {
+            over = !sys::ready(self.fd(), interest, patience);
+            done = attempt();
+        }
+        done
     }
 
     /// Receives one packet, and says how long it is.
@@ -80,22 +99,15 @@ impl Packets {
         if self.forked() {
             return Err(RecvTimeoutError::Unreadable(Unreadable::Forked));
         }
-        let mut over = patience == Patience::Never;
         kp!("packets.recv");
-        loop {
-            match sys::read_packet(self.fd(), into) {
-                Ok(len) => {
-                    kp!("packets.received");
-                    return Ok(len);
-                }
-                Err(NotReceived::Gone) => return Err(RecvTimeoutError::Disconnected),
-                Err(NotReceived::OutOfMemory) => {
-                    return Err(RecvTimeoutError::Unreadable(Unreadable::OutOfMemory));
-                }
-                Err(NotReceived::Empty) if over => return Err(RecvTimeoutError::Timeout),
-                Err(NotReceived::Empty) => over = !sys::ready(self.fd(), Interest::Receive, patience),
-            }
-        }
+        let received = self.wait(Interest::Receive, patience, || match sys::read_packet(self.fd(), into) {
+            Ok(len) => Some(Ok(len)),
+            Err(NotReceived::Gone) => Some(Err(RecvTimeoutError::Disconnected)),
+            Err(NotReceived::OutOfMemory) => Some(Err(RecvTimeoutError::Unreadable(Unreadable::OutOfMemory))),
+            Err(NotReceived::Empty) => None,
+        });
+        kp!("packets.received");
+        received.unwrap_or(Err(RecvTimeoutError::Timeout))
     }
 
     /// Puts bytes into the store, and says where.
@@ -108,11 +120,11 @@ impl Packets {
     }
 
     /// Takes bytes out of the store.
-    pub(crate) fn get(&self, place: u64, len: u64) -> Result<Vec<u8>, Unreadable> {
-        let bytes = sys::get(sys::borrow(&self.store), place, len)?;
+    pub(crate) fn get(&self, place: u64, len: u64, bytes: &mut Vec<u8>) -> Result<(), Unreadable> {
+        sys::get(sys::borrow(&self.store), place, len, bytes)?;
         kp!("packets.got");
         self.free(place, len);
-        Ok(bytes)
+        Ok(())
     }
 
     /// Gives the memory of a place back.

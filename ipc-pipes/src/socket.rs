@@ -15,17 +15,19 @@ use ipc_core::route::Failed;
 use ipc_core::{Patience, RecvTimeoutError, Unreadable, Unsendable};
 
 use crate::killpoint::kp;
+use crate::pace::Pace;
 use crate::sys::{self, Arrived, Borrowed, Interest, NotReceived, NotSent};
 
 /// One end of a connection.
 pub(crate) struct Socket {
     fd: OsHandle,
     fork: sys::ForkCheck,
+    pace: Pace,
 }
 
 impl Socket {
     pub(crate) fn new(fd: OsHandle) -> Socket {
-        Socket { fd, fork: sys::ForkCheck::new() }
+        Socket { fd, fork: sys::ForkCheck::new(), pace: Pace::new() }
     }
 
     pub(crate) fn fd(&self) -> Borrowed<'_> {
@@ -101,24 +103,31 @@ impl Socket {
         if self.forked() {
             return Err(RecvTimeoutError::Unreadable(Unreadable::Forked));
         }
-        let mut wait = patience == Patience::Forever;
-        let mut over = patience == Patience::Never;
         kp!("socket.recv");
-        loop {
-            match sys::receive(self.fd(), into, handles, wait) {
-                Ok(arrived) => {
-                    kp!("socket.received");
-                    return Ok(arrived);
-                }
-                Err(NotReceived::Gone) => return Err(RecvTimeoutError::Disconnected),
-                Err(NotReceived::OutOfMemory) => {
-                    return Err(RecvTimeoutError::Unreadable(Unreadable::OutOfMemory));
-                }
-                Err(NotReceived::Empty) if over => return Err(RecvTimeoutError::Timeout),
-                Err(NotReceived::Empty) => {}
-            }
-            over = !sys::ready(self.fd(), Interest::Receive, patience);
-            wait = false;
+        let mut attempt = |wait| match sys::receive(self.fd(), into, handles, wait) {
+            Ok(arrived) => Some(Ok(arrived)),
+            Err(NotReceived::Gone) => Some(Err(RecvTimeoutError::Disconnected)),
+            Err(NotReceived::OutOfMemory) => Some(Err(RecvTimeoutError::Unreadable(Unreadable::OutOfMemory))),
+            Err(NotReceived::Empty) => None,
+        };
+        let mut done = attempt(false);
+        if done.is_none() && patience != Patience::Never {
+            done = self.pace.look_again(|| attempt(false));
         }
+        if done.is_none() && patience == Patience::Forever {
+            // Who may wait for ever waits inside the call.
+            done = attempt(true);
+        }
+        let mut over = patience == Patience::Never;
+        let done = loop {
+            match done {
+                Some(done) => break done,
+                None if over => break Err(RecvTimeoutError::Timeout),
+                None => over = !sys::ready(self.fd(), Interest::Receive, patience),
+            }
+            done = attempt(false);
+        };
+        kp!("socket.received");
+        done
     }
 }

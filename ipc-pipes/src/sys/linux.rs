@@ -247,7 +247,12 @@ pub(crate) fn put(store: BorrowedFd<'_>, offset: u64, bytes: &[u8]) -> Result<()
     Ok(())
 }
 
-pub(crate) fn get(store: BorrowedFd<'_>, offset: u64, len: u64) -> Result<Vec<u8>, Unreadable> {
+pub(crate) fn get(
+    store: BorrowedFd<'_>,
+    offset: u64,
+    len: u64,
+    bytes: &mut Vec<u8>,
+) -> Result<(), Unreadable> {
     let lie = Unreadable::Malformed("its bytes are not where it says");
     let stat = rustix::fs::fstat(store).map_err(|_| lie)?;
     // What the file does not hold is not there, whatever its length.
@@ -257,11 +262,11 @@ pub(crate) fn get(store: BorrowedFd<'_>, offset: u64, len: u64) -> Result<Vec<u8
         return Err(lie);
     }
     let len = usize::try_from(len).map_err(|_| lie)?;
-    let mut bytes = Vec::new();
+    bytes.clear();
     bytes.try_reserve_exact(len).map_err(|_| Unreadable::OutOfMemory)?;
     while bytes.len() < len {
         let at = offset + bytes.len() as u64;
-        match rustix::io::pread(store, rustix::buffer::spare_capacity(&mut bytes), at) {
+        match rustix::io::pread(store, rustix::buffer::spare_capacity(bytes), at) {
             Err(Errno::INTR) => {}
             Err(_) | Ok(0) => return Err(lie),
             Ok(_) => {}
@@ -269,7 +274,7 @@ pub(crate) fn get(store: BorrowedFd<'_>, offset: u64, len: u64) -> Result<Vec<u8
     }
     // There may have been more room, and something behind it.
     bytes.truncate(len);
-    Ok(bytes)
+    Ok(())
 }
 
 pub(crate) fn free(store: BorrowedFd<'_>, offset: u64, len: u64) {

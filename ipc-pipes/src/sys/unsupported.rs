@@ -88,7 +88,12 @@ pub(crate) fn is_store(_fd: Borrowed<'_>) -> bool {
 pub(crate) fn put(_store: Borrowed<'_>, _offset: u64, _bytes: &[u8]) -> Result<(), NotEnclosed> {
     Err(NotEnclosed::OutOfMemory)
 }
-pub(crate) fn get(_store: Borrowed<'_>, _offset: u64, _len: u64) -> Result<Vec<u8>, Unreadable> {
+pub(crate) fn get(
+    _store: Borrowed<'_>,
+    _offset: u64,
+    _len: u64,
+    _bytes: &mut Vec<u8>,
+) -> Result<(), Unreadable> {
     Err(Unreadable::OutOfMemory)
 }
 pub(crate) fn free(_store: Borrowed<'_>, _offset: u64, _len: u64) {}
