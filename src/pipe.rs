@@ -10,6 +10,10 @@ use std::io;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use ipc_pipes::{
+    ChildExited, Connector, Listener, Name, OneShotClient, OneShotServer, Peer, ToName, connect,
+    connect_timeout, listener,
+};
 pub use ipc_pipes::{Duplex, Handle, RecvBytesError, duplex};
 
 use crate::any::{AnyRx, AnyTx};

@@ -63,6 +63,10 @@ impl<A, B> Duplex<A, B> {
         Duplex { socket: Carrier::Socket(Socket::new(fd)), _messages: PhantomData }
     }
 
+    pub(crate) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
     /// Its two directions, each an end of its own.
     ///
     /// When the last sender (receiver) made from it is dropped, the other end is told `Disconnected` when

@@ -13,6 +13,8 @@
 //! - [`pipe::channel`]: the same over an anonymous pipe, without handles.
 //! - [`duplex()`]: both directions over one connection, messages or bytes.
 //! - [`Handle`]: a file, socket or pipe in a message. Ends of channels of any route go in messages as they are.
+//! - [`Listener`], [`connect()`]: processes that know a [`Name`] meet there. [`OneShotServer`]: for a program that was
+//!   started by this one, and calls back.
 //! - [`frame`]: frames over a stream socket.
 //!
 //! # When a process dies
@@ -24,18 +26,28 @@
 
 mod carrier;
 mod channel;
+mod connect;
 mod duplex;
 pub mod frame;
 mod killpoint;
+pub mod listener;
 mod message;
+mod name;
+mod one_shot;
 mod pace;
 mod packets;
+mod peer;
 pub mod pipe;
 mod socket;
 mod sys;
 mod tally;
 
 pub use channel::{Local, Receiver, Ref, Rx, Sender, Tx, channel};
+pub use connect::{Connector, connect, connect_timeout};
 pub use duplex::{Duplex, RecvBytesError, duplex};
 pub use ipc_core::error::*;
 pub use ipc_core::handle::Handle;
+pub use listener::Listener;
+pub use name::{Name, ToName};
+pub use one_shot::{ChildExited, OneShotClient, OneShotServer};
+pub use peer::Peer;

@@ -32,6 +32,8 @@
 #[cfg_attr(not(target_os = "linux"), path = "unsupported.rs")]
 mod os;
 
+pub(crate) mod names;
+
 pub(crate) use os::*;
 
 /// The longest packet of a pipe: what POSIX calls PIPE_BUF.

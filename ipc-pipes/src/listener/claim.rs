@@ -1,0 +1,215 @@
+//! Taking a file name: from nobody, or from the dead, never from the living.
+//!
+//! ```text
+//!              .orders.lock      .<number>.new            orders
+//!   lock       made, locked
+//!   clear         │              one left here is removed
+//!   look          │                 ·                     nothing, or a dead socket (else: refused)
+//!   bind          │              socket, mode as asked
+//!   listen        │                 │ listens
+//!   publish       │                 └──── rename ───────▶ listens
+//!                 │                 ┌─── (exchange) ────▶
+//!   tidy          │              the dead socket, removed
+//!   unlock     removed              ·                     │
+//!                                                         │
+//!   drop                                                  removed, then closed
+//! ```
+//!
+//! # Who is alive
+//!
+//! The kernel says: the socket behind a name is open in some process, or it is not. Only its last process'
+//! death, or its closing, ends that, and nothing makes a dead socket's file live again. A socket of another
+//! type that tries to connect is told which it is, and the listener does not notice. So the name needs no
+//! lease of its own; the lock is for those who take a name only, and who holds a name needs none.
+//!
+//! # Why there are never two
+//!
+//! Names change hands under the lock, and only where there is nothing or a dead socket; what is swapped out is
+//! looked at once more, and swapped back in if it is not that one. A holder that lets go removes its name while
+//! its socket is still open, so nobody can have taken it meanwhile: what it removes is its own. The lock file
+//! is removed under its own lock, and whoever locks a file that has no name any more starts again.
+//!
+//! # If a process dies
+//!
+//! | killed | leaves | the next one |
+//! |---|---|---|
+//! | holding the lock | the lock file, not locked | locks it |
+//! | having bound | the new socket, dead | finds it at the same place, since the lock file's number is in its name; removes it |
+//! | having published | the name, dead, and perhaps the one before | takes it over, as any |
+//! | as a holder | the name, dead | takes it over |
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use ipc_core::handle::OsHandle;
+
+use crate::killpoint::kp;
+use crate::sys::names::{self as sys, Directory, Found, Identity, Kind, Lock};
+
+/// A name that is this socket's.
+#[derive(Debug)]
+pub(super) struct Claim {
+    pub(super) socket: OsHandle,
+    pub(super) directory: Directory,
+    pub(super) file: OsString,
+    pub(super) identity: Identity,
+}
+
+/// Takes the name and listens at it.
+///
+/// # Errors
+///
+/// `AddrInUse` if the name belongs to a socket that is open in some process; `AlreadyExists` if there is
+/// something else at it, `PermissionDenied` if it is another user's; `TimedOut` if another process takes
+/// longer than ten seconds to take this name; what the system answers, with the step.
+pub(super) fn claim(directory: Directory, file: OsString, mode: u32, backlog: u32) -> io::Result<Claim> {
+    let (socket, identity) = {
+        let mut name = OsString::from(".");
+        name.push(&file);
+        name.push(".lock");
+        kp!("claim.lock");
+        let lock = lock(&directory, &name)?;
+        kp!("claim.locked");
+        take(&directory, &file, &lock, mode, backlog)?
+    };
+    Ok(Claim { socket, directory, file, identity })
+}
+
+/// How long another process may be in the middle of taking the same name: it takes microseconds, if it is not
+/// stopped.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn lock<'a>(directory: &'a Directory, name: &'a OsStr) -> io::Result<Lock<'a>> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut pause = Duration::from_micros(20);
+    loop {
+        let step = |error: io::Error| {
+            let text = format!("the lock file {}: {error}", Path::new(name).display());
+            io::Error::new(error.kind(), text)
+        };
+        if let Some(lock) = sys::try_lock(directory, name).map_err(step)? {
+            return Ok(lock);
+        }
+        if Instant::now() >= deadline {
+            let text =
+                "another process is in the middle of binding this name, for ten seconds now; is it stopped?";
+            return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+        }
+        // No call of the kernel waits for a lock and a deadline.
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(5));
+    }
+}
+
+/// Removes what it names unless it is told not to.
+struct Temporary<'a> {
+    directory: &'a Directory,
+    name: &'a OsStr,
+    keep: bool,
+}
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        if !self.keep {
+            let _ = sys::remove(self.directory, self.name);
+        }
+    }
+}
+
+fn take(
+    directory: &Directory,
+    file: &OsStr,
+    lock: &Lock<'_>,
+    mode: u32,
+    backlog: u32,
+) -> io::Result<(OsHandle, Identity)> {
+    let step =
+        |what: &'static str| move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"));
+    let new = OsString::from(format!(".{:x}.new", lock.number));
+    if let Some(left) = sys::look(directory, &new)? {
+        check(&left, Path::new(&new))?;
+        if sys::alive(&left).map_err(step("looking whether it is alive"))? {
+            let text = format!("{} is in use", Path::new(&new).display());
+            return Err(io::Error::new(io::ErrorKind::AddrInUse, text));
+        }
+        kp!("claim.clear");
+        sys::remove(directory, &new).map_err(step("removing what a killed process left"))?;
+    }
+    let dead = dead(directory, file)?;
+
+    kp!("claim.bind");
+    let (socket, identity) = sys::bind(directory, &new, mode).map_err(step("binding the socket"))?;
+    let mut temporary = Temporary { directory, name: &new, keep: false };
+    kp!("claim.bound");
+    sys::listen(&socket, backlog).map_err(step("listening"))?;
+    kp!("claim.publish");
+    let taken_over = match dead {
+        Some(dead) => match sys::exchange(directory, &new, file) {
+            Ok(()) => Some(dead),
+            // It was about to let go of its name when it was found, and has closed its socket since.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(step("taking over the name")(error)),
+        },
+        None => None,
+    };
+    match taken_over {
+        None => {
+            sys::publish(directory, &new, file).map_err(step("giving the socket its name"))?;
+            temporary.keep = true;
+            kp!("claim.published");
+        }
+        Some(dead) => {
+            kp!("claim.exchanged");
+            if !sys::is_at(directory, &new, dead.identity) {
+                // Somebody who does not keep these rules has put something else there meanwhile. It is theirs.
+                sys::exchange(directory, &new, file).map_err(step("giving the name back"))?;
+                let text = "something else was put at this name while it was being bound";
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+            }
+            drop(temporary);
+            kp!("claim.tidied");
+        }
+    }
+    Ok((socket, identity))
+}
+
+/// The dead socket at a name; `None` if there is nothing.
+fn dead(directory: &Directory, file: &OsStr) -> io::Result<Option<Found>> {
+    let Some(found) = sys::look(directory, file)? else { return Ok(None) };
+    check(&found, Path::new(file))?;
+    if sys::alive(&found)? {
+        let text = "a process that is alive listens there";
+        return Err(io::Error::new(io::ErrorKind::AddrInUse, text));
+    }
+    Ok(Some(found))
+}
+
+/// Refuses what is not a socket of this user.
+fn check(found: &Found, name: &Path) -> io::Result<()> {
+    match found.kind {
+        Kind::Other(what) => {
+            let text = format!("{} is a {what}; it is left as it is", name.display());
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, text))
+        }
+        Kind::Socket if found.owner != sys::user() => {
+            let text = format!("{} belongs to user {}", name.display(), found.owner);
+            Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
+        }
+        Kind::Socket => Ok(()),
+    }
+}
+
+impl Claim {
+    /// Takes the name away, if it is still this socket's.
+    pub(super) fn release(&self) {
+        kp!("release.look");
+        // The socket is open, so nobody who keeps the rules has taken its name.
+        if sys::is_at(&self.directory, &self.file, self.identity) {
+            kp!("release.remove");
+            let _ = sys::remove(&self.directory, &self.file);
+        }
+        kp!("release.removed");
+    }
+}

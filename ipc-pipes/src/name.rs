@@ -1,0 +1,325 @@
+//! Names that processes meet by.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use std::str::FromStr;
+
+use crate::sys::names as sys;
+
+/// Where processes meet: what a [`Listener`](crate::Listener) is bound to, and [`connect`](crate::connect)
+/// looks for.
+///
+/// | | written | lives in | seen by | after kill -9 |
+/// |---|---|---|---|---|
+/// | [`new`](Name::new) | `orders` | a directory that only this user may enter | this user | taken over by the next `bind` |
+/// | [`path`](Name::path) | `/run/shop/orders`, `./orders` | the file system | whom the directory lets in | taken over by the next `bind` |
+/// | [`abstract_name`](Name::abstract_name) | `@orders` | the network namespace (Linux) | everybody on the machine | gone |
+///
+/// A plain name is the choice that needs no thought. Its directory is `$XDG_RUNTIME_DIR/multiprocess`, or
+/// `/tmp/multiprocess-<user>` where there is no such variable, or what it says is not private to this user; it
+/// is made if it is not there, with mode 0700, and refused if it is anybody else's. Processes of one user that
+/// do not share that variable, such as a login session and a cron job, meet by a path.
+///
+/// An abstract name is no file: nothing is ever left behind, but anybody may take it first. So both sides look
+/// at the other's user before they say a word.
+///
+/// As text a name is written as in the table; [`FromStr`] reads that, and wherever a name is asked for, text
+/// will do ([`ToName`]).
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Name(Kind);
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Kind {
+    Plain(String),
+    Path(PathBuf),
+    Abstract(String),
+}
+
+/// A name, found on this machine.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// A file name in a directory.
+    File(sys::Directory, OsString),
+    Abstract(Vec<u8>),
+}
+
+impl Name {
+    /// Bytes of the longest file name: what file systems take, less what a lock beside it is called.
+    const LONGEST: usize = 240;
+    /// Bytes of the longest path, as the kernel takes it. A longer one than fits a socket address (107 bytes)
+    /// is no trouble: the address is made of the directory's descriptor.
+    const LONGEST_PATH: usize = 4095;
+    /// Bytes of the longest abstract name: all of it is part of the address.
+    const LONGEST_ABSTRACT: usize = 107;
+
+    /// A name private to this user.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if it is empty, longer than 240 bytes, begins with `.` or `@`, or has a slash or a
+    /// control character in it.
+    pub fn new(name: impl Into<String>) -> io::Result<Name> {
+        let name = name.into();
+        let refuse = |what: &str| Err(invalid(&name, what));
+        if name.is_empty() {
+            return refuse("a name cannot be empty");
+        }
+        if name.contains('/') {
+            return refuse("a plain name has no slash in it; for a file elsewhere use Name::path");
+        }
+        if name.starts_with('.') {
+            return refuse("a plain name does not begin with a dot");
+        }
+        if name.starts_with('@') {
+            return refuse("a plain name does not begin with @; for an abstract one use Name::abstract_name");
+        }
+        if name.chars().any(char::is_control) {
+            return refuse("a plain name has no control characters in it");
+        }
+        if name.len() > Self::LONGEST {
+            return refuse("a plain name has at most 240 bytes");
+        }
+        Ok(Name(Kind::Plain(name)))
+    }
+
+    /// A name that is a file: a socket at this path. Its directory must be there.
+    ///
+    /// A relative path is looked up from the directory that is current when the name is used.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if it does not end in a file name, that is longer than 240 bytes, the whole is longer
+    /// than 4095, or has a NUL in it.
+    pub fn path(path: impl Into<PathBuf>) -> io::Result<Name> {
+        let path = path.into();
+        let bytes = path.as_os_str().as_encoded_bytes();
+        let refuse = |what: &str| Err(invalid(path.display(), what));
+        if bytes.contains(&0) {
+            return refuse("a path has no NUL in it");
+        }
+        if bytes.len() > Self::LONGEST_PATH {
+            return refuse("a path has at most 4095 bytes");
+        }
+        let file = match path.components().next_back() {
+            Some(Component::Normal(file)) if bytes.ends_with(file.as_encoded_bytes()) => file,
+            _ => return refuse("the path does not end in a file name"),
+        };
+        if file.len() > Self::LONGEST {
+            return refuse("the file name of a socket has at most 240 bytes");
+        }
+        Ok(Name(Kind::Path(path)))
+    }
+
+    /// A name that is no file, of the network namespace that this process is in (Linux).
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if it is empty, longer than 107 bytes, or has a NUL in it.
+    pub fn abstract_name(name: impl Into<String>) -> io::Result<Name> {
+        let name = name.into();
+        let refuse = |what: &str| Err(invalid(&name, what));
+        if name.is_empty() {
+            return refuse("an abstract name cannot be empty");
+        }
+        if name.contains('\0') {
+            return refuse("an abstract name has no NUL in it");
+        }
+        if name.len() > Self::LONGEST_ABSTRACT {
+            return refuse("an abstract name has at most 107 bytes");
+        }
+        Ok(Name(Kind::Abstract(name)))
+    }
+
+    /// An abstract name that nobody can guess, and nobody has: for those who are told.
+    ///
+    /// Other users can see it, in a list that the kernel gives to everybody, so the two sides look at each other's
+    /// user all the same.
+    ///
+    /// # Errors
+    ///
+    /// What the system answers if it has no random numbers.
+    pub fn random() -> io::Result<Name> {
+        let random = u128::from_ne_bytes(sys::random()?);
+        Ok(Name(Kind::Abstract(format!("multiprocess-{random:032x}"))))
+    }
+
+    /// Whether only this user's processes can ever reach it.
+    pub(crate) fn is_private(&self) -> bool {
+        matches!(self.0, Kind::Plain(_))
+    }
+
+    /// Finds the place; the directory of a plain name is made if need be.
+    pub(crate) fn place(&self) -> io::Result<Place> {
+        match &self.0 {
+            Kind::Plain(name) => {
+                let path = private_directory(std::env::var_os("XDG_RUNTIME_DIR"));
+                let directory = sys::make_private(&path).and_then(|()| sys::directory(&path));
+                let directory = directory.map_err(|error| {
+                    io::Error::new(error.kind(), format!("its directory {}: {error}", path.display()))
+                })?;
+                Ok(Place::File(directory, name.into()))
+            }
+            Kind::Path(path) => {
+                let parent = match path.parent() {
+                    Some(parent) if !parent.as_os_str().is_empty() => parent,
+                    _ => Path::new("."),
+                };
+                let directory = sys::directory(parent).map_err(|error| {
+                    io::Error::new(error.kind(), format!("its directory {}: {error}", parent.display()))
+                })?;
+                Ok(Place::File(directory, path.file_name().unwrap_or(OsStr::new("")).into()))
+            }
+            Kind::Abstract(name) => Ok(Place::Abstract(name.clone().into_bytes())),
+        }
+    }
+}
+
+/// Where plain names are.
+fn private_directory(runtime: Option<OsString>) -> PathBuf {
+    match runtime.map(PathBuf::from) {
+        Some(runtime) if runtime.is_absolute() && sys::private(&runtime) => runtime.join("multiprocess"),
+        _ => PathBuf::from(format!("/tmp/multiprocess-{}", sys::user())),
+    }
+}
+
+fn invalid(name: impl fmt::Display, what: &str) -> io::Error {
+    // Control characters are shown as what they are.
+    let name = name.to_string();
+    io::Error::new(io::ErrorKind::InvalidInput, format!("the name {name:?}: {what}"))
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Plain(name) => f.write_str(name),
+            Kind::Path(path) if path.as_os_str().as_encoded_bytes().contains(&b'/') => path.display().fmt(f),
+            Kind::Path(path) => write!(f, "./{}", path.display()),
+            Kind::Abstract(name) => write!(f, "@{name}"),
+        }
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Name({self})")
+    }
+}
+
+impl FromStr for Name {
+    type Err = io::Error;
+
+    /// `@` makes it abstract, a slash a path, and anything else a plain name.
+    fn from_str(text: &str) -> io::Result<Name> {
+        match text.strip_prefix('@') {
+            Some(name) => Name::abstract_name(name),
+            None if text.contains('/') => Name::path(text),
+            None => Name::new(text),
+        }
+    }
+}
+
+/// What says where to meet: a [`Name`], or text as in its table, or a path.
+pub trait ToName {
+    /// The name.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if it cannot be one.
+    fn to_name(&self) -> io::Result<Name>;
+}
+
+impl ToName for Name {
+    fn to_name(&self) -> io::Result<Name> {
+        Ok(self.clone())
+    }
+}
+
+impl ToName for str {
+    fn to_name(&self) -> io::Result<Name> {
+        self.parse()
+    }
+}
+
+impl ToName for String {
+    fn to_name(&self) -> io::Result<Name> {
+        self.parse()
+    }
+}
+
+impl ToName for Path {
+    fn to_name(&self) -> io::Result<Name> {
+        Name::path(self)
+    }
+}
+
+impl ToName for PathBuf {
+    fn to_name(&self) -> io::Result<Name> {
+        Name::path(self)
+    }
+}
+
+impl<N: ToName + ?Sized> ToName for &N {
+    fn to_name(&self) -> io::Result<Name> {
+        (**self).to_name()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // faults 52: names that are none are refused before anything is touched.
+    #[test]
+    fn what_is_no_name_is_refused_and_the_longest_is_not() {
+        for wrong in ["", ".", "..", ".hidden", "../x", "/abs", "a/b", "a\0b", "a\nb", "@a", &"x".repeat(241)]
+        {
+            let error = Name::new(wrong).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{wrong:?}: {error}");
+        }
+        assert!(Name::new("x".repeat(240)).is_ok());
+        let long = format!("/{}", "x/".repeat(2048));
+        for wrong in ["", "/", "a/", "a/.", "a/..", "..", "a\0b", &"x".repeat(241), &format!("{long}x")] {
+            let error = Name::path(wrong).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{wrong:?}: {error}");
+        }
+        assert!(Name::path(format!("a/../{}", "x".repeat(240))).is_ok());
+        assert!(Name::path(&long[..4095]).is_err(), "ends in a slash");
+        assert!(Name::path(&long[..4094]).is_ok());
+        for wrong in ["", "a\0b", &"x".repeat(108)] {
+            assert_eq!(
+                Name::abstract_name(wrong).unwrap_err().kind(),
+                io::ErrorKind::InvalidInput,
+                "{wrong:?}"
+            );
+        }
+        assert!(Name::abstract_name("x".repeat(107)).is_ok());
+    }
+
+    #[test]
+    fn a_name_reads_as_it_is_written() {
+        for name in [
+            Name::new("orders").unwrap(),
+            Name::path("/run/orders").unwrap(),
+            Name::path("orders").unwrap(),
+            Name::path("@orders").unwrap(),
+            Name::abstract_name("orders").unwrap(),
+            Name::abstract_name("a/b").unwrap(),
+        ] {
+            let read: Name = name.to_string().parse().unwrap();
+            assert_eq!(read.to_string(), name.to_string());
+            assert_eq!(std::mem::discriminant(&read.0), std::mem::discriminant(&name.0), "{name}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_runtime_directory_that_others_may_enter_is_not_used() {
+        let fallback = PathBuf::from(format!("/tmp/multiprocess-{}", sys::user()));
+        assert_eq!(private_directory(None), fallback);
+        assert_eq!(private_directory(Some("relative".into())), fallback);
+        assert_eq!(private_directory(Some("/no/such/directory".into())), fallback);
+        assert_eq!(private_directory(Some("/tmp".into())), fallback);
+    }
+}

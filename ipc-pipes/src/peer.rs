@@ -1,0 +1,106 @@
+//! Who is at the other end of a connection.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io;
+
+use ipc_core::handle::OsHandle;
+
+use crate::Duplex;
+use crate::sys::names as sys;
+
+/// The process at the other end of a connection, as the kernel noted it: for whoever accepted, the process
+/// that connected, then; for whoever connected, the process that listens, as it was when it began to.
+///
+/// The end may have been handed on since, and the number of a dead process may belong to another one by now:
+/// for a handle that never means another process see [`Duplex::peer_process`](crate::Duplex::peer_process).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Peer {
+    /// Its process number; 0 if it is in a PID namespace that this process cannot see into.
+    pub pid: u32,
+    /// Its effective user.
+    pub uid: u32,
+    /// Its effective group.
+    pub gid: u32,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "process {} of user {}", self.pid, self.uid)
+    }
+}
+
+impl<A, B> Duplex<A, B> {
+    /// Who is at the other end, as the kernel noted it when the connection was made. Of
+    /// [`duplex`](crate::duplex()): the process that made it.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` on systems that this crate does not know yet.
+    #[doc(alias = "SO_PEERCRED")]
+    pub fn peer(&self) -> io::Result<Peer> {
+        sys::credentials(self.socket().fd())
+    }
+
+    /// A handle for the process at the other end, the one that [`peer`](Duplex::peer) names: it never means
+    /// another process, and becomes readable when that one ends. On Linux a pidfd.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` before Linux 6.5 and on other systems; what the system answers if the process is gone for
+    /// good, or there is no descriptor left.
+    #[doc(alias = "SO_PEERPIDFD")]
+    pub fn peer_process(&self) -> io::Result<OsHandle> {
+        sys::process(self.socket().fd())
+    }
+}
+
+/// Whose processes may be at the other end.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Users {
+    /// This user's own.
+    #[default]
+    Own,
+    /// This user's own, and these users'.
+    And(BTreeSet<u32>),
+    Any,
+}
+
+impl Users {
+    pub(crate) fn allow(&mut self, users: impl IntoIterator<Item = u32>) {
+        match self {
+            Users::Own => *self = Users::And(users.into_iter().collect()),
+            Users::And(allowed) => allowed.extend(users),
+            Users::Any => {}
+        }
+    }
+
+    pub(crate) fn admit(&self, uid: u32) -> bool {
+        match self {
+            Users::Own => uid == sys::user(),
+            Users::And(allowed) => uid == sys::user() || allowed.contains(&uid),
+            Users::Any => true,
+        }
+    }
+
+    pub(crate) fn only_own(&self) -> bool {
+        matches!(self, Users::Own)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // faults 81
+    #[test]
+    fn other_users_are_admitted_only_when_allowed() {
+        let (own, other) = (sys::user(), sys::user() + 1);
+        let mut users = Users::default();
+        assert!(users.admit(own) && !users.admit(other));
+        users.allow([other]);
+        assert!(users.admit(own) && users.admit(other) && !users.admit(other + 1));
+        assert!(Users::Any.admit(other + 1));
+    }
+}

@@ -1,0 +1,429 @@
+//! Linux. Needs `/proc`, through which a descriptor stands for a path of any length.
+
+// `getsockopt` for credentials: the types of the safe crates cannot hold the process number 0, which the
+// kernel answers for a process that this one cannot see.
+#![allow(unsafe_code)]
+
+use std::ffi::OsStr;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use ipc_core::Patience;
+use ipc_core::handle::OsHandle;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat, inotify};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
+
+use super::{Identity, Kind};
+use crate::peer::Peer;
+
+pub(crate) fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+pub(crate) fn random() -> io::Result<[u8; 16]> {
+    let mut bytes = [0; 16];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        let flags = rustix::rand::GetRandomFlags::empty();
+        filled += retry_on_intr(|| rustix::rand::getrandom(&mut bytes[filled..], flags))?;
+    }
+    Ok(bytes)
+}
+
+fn kind(stat: &Stat) -> Kind {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Socket => Kind::Socket,
+        FileType::RegularFile => Kind::Other("file"),
+        FileType::Directory => Kind::Other("directory"),
+        FileType::Symlink => Kind::Other("symbolic link"),
+        FileType::Fifo => Kind::Other("named pipe"),
+        _ => Kind::Other("device"),
+    }
+}
+
+fn identity(stat: &Stat) -> Identity {
+    Identity(stat.st_dev, stat.st_ino)
+}
+
+pub(crate) fn private(path: &Path) -> bool {
+    rustix::fs::lstat(path).is_ok_and(|stat| {
+        FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+            && stat.st_uid == user()
+            && stat.st_mode & 0o077 == 0
+    })
+}
+
+pub(crate) fn make_private(path: &Path) -> io::Result<()> {
+    // Less than 0700 is all that the umask can make of it, and then it is of no use, but private.
+    match rustix::fs::mkdir(path, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(error) => return Err(error.into()),
+    }
+    if private(path) {
+        return Ok(());
+    }
+    let text = "it is not a directory that only this user may enter; remove it, or make it mode 0700";
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
+}
+
+/// A directory to look names up in.
+#[derive(Debug)]
+pub(crate) struct Directory(OwnedFd);
+
+impl Directory {
+    fn address(&self, name: &OsStr) -> io::Result<SocketAddrUnix> {
+        let mut path = std::ffi::OsString::from(through(&self.0));
+        path.push("/");
+        path.push(name);
+        Ok(SocketAddrUnix::new(path.as_os_str())?)
+    }
+}
+
+/// A path that leads to what the descriptor is open on.
+fn through(fd: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", fd.as_raw_fd())
+}
+
+pub(crate) fn directory(path: &Path) -> io::Result<Directory> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(Directory(retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?))
+}
+
+/// What is at a name. The descriptor keeps its inode from being used again.
+#[derive(Debug)]
+pub(crate) struct Found {
+    fd: OwnedFd,
+    pub(crate) kind: Kind,
+    pub(crate) identity: Identity,
+    pub(crate) owner: u32,
+    mode: Mode,
+}
+
+pub(crate) fn look(directory: &Directory, name: &OsStr) -> io::Result<Option<Found>> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = match retry_on_intr(|| rustix::fs::openat(&directory.0, name, flags, Mode::empty())) {
+        Ok(fd) => fd,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let stat = rustix::fs::fstat(&fd)?;
+    Ok(Some(Found {
+        fd,
+        kind: kind(&stat),
+        identity: identity(&stat),
+        owner: stat.st_uid,
+        mode: Mode::from_raw_mode(stat.st_mode),
+    }))
+}
+
+pub(crate) fn is_at(directory: &Directory, name: &OsStr, wanted: Identity) -> bool {
+    let stat = rustix::fs::statat(&directory.0, name, AtFlags::SYMLINK_NOFOLLOW);
+    stat.is_ok_and(|stat| identity(&stat) == wanted)
+}
+
+pub(crate) fn alive(found: &Found) -> io::Result<bool> {
+    // To connect with a socket of another type is refused after the kernel has looked for the socket that
+    // this name belongs to, and before that one hears of it.
+    let probe = socket(SocketType::DGRAM)?;
+    let address = SocketAddrUnix::new(through(&found.fd))?;
+    match retry_on_intr(|| rustix::net::connect(&probe, &address)) {
+        Ok(()) | Err(Errno::PROTOTYPE) => Ok(true),
+        Err(Errno::CONNREFUSED) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// An empty file, locked: gone when this is dropped, and free when this process dies.
+#[derive(Debug)]
+pub(crate) struct Lock<'a> {
+    directory: &'a Directory,
+    name: &'a OsStr,
+    file: OwnedFd,
+    /// The number of the file in its directory.
+    pub(crate) number: u64,
+}
+
+pub(crate) fn try_lock<'a>(directory: &'a Directory, name: &'a OsStr) -> io::Result<Option<Lock<'a>>> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mode = Mode::RUSR | Mode::WUSR;
+    let file = retry_on_intr(|| rustix::fs::openat(&directory.0, name, flags, mode))?;
+    let stat = rustix::fs::fstat(&file)?;
+    let ours = kind(&stat) == Kind::Other("file") && stat.st_uid == user() && stat.st_size == 0;
+    if !ours {
+        let text = "the lock file is not an empty file of this user; remove it";
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+    }
+    match retry_on_intr(|| rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    }
+    // The one who held it has taken the file away: a lock on what has no name keeps nobody out.
+    match rustix::fs::statat(&directory.0, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(named) if identity(&named) == identity(&stat) => {
+            Ok(Some(Lock { directory, name, file, number: stat.st_ino }))
+        }
+        Ok(_) | Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl Drop for Lock<'_> {
+    fn drop(&mut self) {
+        // While it is still locked: whoever locks this file from now on sees that it has no name.
+        let _ = remove(self.directory, self.name);
+        let _ = &self.file;
+    }
+}
+
+fn socket(kind: SocketType) -> io::Result<OwnedFd> {
+    let fd = rustix::net::socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
+    if fd.as_raw_fd() > 2 {
+        return Ok(fd);
+    }
+    // A program may have closed its standard streams; a socket in their place would be written to.
+    Ok(rustix::io::fcntl_dupfd_cloexec(&fd, 3)?)
+}
+
+/// A socket whose calls do not wait.
+fn listener() -> io::Result<OwnedFd> {
+    let socket = socket(SocketType::SEQPACKET)?;
+    rustix::io::ioctl_fionbio(&socket, true)?;
+    Ok(socket)
+}
+
+pub(crate) fn bind(directory: &Directory, name: &OsStr, mode: u32) -> io::Result<(OsHandle, Identity)> {
+    let mode = Mode::from_bits_truncate(mode);
+    let socket = listener()?;
+    // The file gets the mode of the socket, without what the umask takes away: never more than asked.
+    rustix::fs::fchmod(&socket, mode)?;
+    rustix::net::bind(&socket, &directory.address(name)?)?;
+    match set_mode(directory, name, mode) {
+        Ok(identity) => Ok((socket, identity)),
+        Err(error) => {
+            let _ = remove(directory, name);
+            Err(error)
+        }
+    }
+}
+
+fn set_mode(directory: &Directory, name: &OsStr, mode: Mode) -> io::Result<Identity> {
+    match look(directory, name)? {
+        Some(found) if found.kind == Kind::Socket => {
+            if found.mode != mode {
+                rustix::fs::chmodat(CWD, through(&found.fd), mode, AtFlags::empty())?;
+            }
+            Ok(found.identity)
+        }
+        _ => Err(io::Error::new(io::ErrorKind::NotFound, "the new socket was taken away")),
+    }
+}
+
+pub(crate) fn bind_abstract(name: &[u8]) -> io::Result<OsHandle> {
+    let socket = listener()?;
+    rustix::net::bind(&socket, &SocketAddrUnix::new_abstract_name(name)?)?;
+    Ok(socket)
+}
+
+pub(crate) fn listen(socket: &OsHandle, backlog: u32) -> io::Result<()> {
+    Ok(rustix::net::listen(socket, i32::try_from(backlog).unwrap_or(i32::MAX))?)
+}
+
+pub(crate) fn publish(directory: &Directory, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    match rustix::fs::renameat_with(&directory.0, from, &directory.0, to, RenameFlags::NOREPLACE) {
+        // A file system that cannot.
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            rustix::fs::linkat(&directory.0, from, &directory.0, to, AtFlags::empty())?;
+            remove(directory, from)
+        }
+        renamed => Ok(renamed?),
+    }
+}
+
+pub(crate) fn exchange(directory: &Directory, one: &OsStr, other: &OsStr) -> io::Result<()> {
+    Ok(rustix::fs::renameat_with(&directory.0, one, &directory.0, other, RenameFlags::EXCHANGE)?)
+}
+
+pub(crate) fn remove(directory: &Directory, name: &OsStr) -> io::Result<()> {
+    Ok(rustix::fs::unlinkat(&directory.0, name, AtFlags::empty())?)
+}
+
+pub(crate) fn accept(socket: &OsHandle) -> io::Result<Option<OsHandle>> {
+    match retry_on_intr(|| rustix::net::accept_with(socket, SocketFlags::CLOEXEC)) {
+        Ok(fd) if fd.as_raw_fd() > 2 => Ok(Some(fd)),
+        Ok(fd) => Ok(Some(rustix::io::fcntl_dupfd_cloexec(&fd, 3)?)),
+        Err(Errno::AGAIN) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(crate) fn connect(found: &Found, patience: Patience) -> io::Result<OsHandle> {
+    connect_to(&SocketAddrUnix::new(through(&found.fd))?, patience)
+}
+
+pub(crate) fn connect_abstract(name: &[u8], patience: Patience) -> io::Result<OsHandle> {
+    connect_to(&SocketAddrUnix::new_abstract_name(name)?, patience)
+}
+
+/// Waits for a place in the queue of the listener, if it is full, as long as `patience` lasts.
+fn connect_to(address: &SocketAddrUnix, patience: Patience) -> io::Result<OsHandle> {
+    let socket = socket(SocketType::SEQPACKET)?;
+    loop {
+        if let Patience::Until(_) | Patience::Never = patience {
+            // 0 would be for ever; and the first look is not denied to anybody.
+            let left = patience.left(Duration::from_secs(3600)).unwrap_or_default();
+            set_socket_timeout(&socket, Timeout::Send, Some(left.max(Duration::from_millis(1))))?;
+        }
+        match rustix::net::connect(&socket, address) {
+            Ok(()) => break,
+            // The socket is as it was before.
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) if patience.left(Duration::MAX).is_some() => {}
+            Err(Errno::AGAIN) => {
+                let text = "its queue of connections stayed full";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+            }
+            Err(Errno::PROTOTYPE) => {
+                let text = "what listens there is a socket of another type (not SOCK_SEQPACKET)";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if patience != Patience::Forever {
+        set_socket_timeout(&socket, Timeout::Send, None)?;
+    }
+    Ok(socket)
+}
+
+/// One plain value that the kernel keeps for a socket.
+///
+/// # Safety
+///
+/// Any bytes must be a valid `T`, and the kernel must write no more than a `T` for `option`.
+unsafe fn socket_option<T: Copy>(socket: BorrowedFd<'_>, option: libc::c_int) -> io::Result<T> {
+    let mut value = MaybeUninit::<T>::zeroed();
+    let mut len = size_of::<T>() as libc::socklen_t;
+    // SAFETY: the descriptor is open, and `value` has room for `len` bytes.
+    let result = unsafe {
+        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, value.as_mut_ptr().cast(), &mut len)
+    };
+    if result == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it was all zeros before the kernel wrote to it, and any bytes are a `T`, says the caller.
+    Ok(unsafe { value.assume_init() })
+}
+
+pub(crate) fn credentials(socket: BorrowedFd<'_>) -> io::Result<Peer> {
+    // SAFETY: three integers, which is what the kernel writes for SO_PEERCRED.
+    let raw: libc::ucred = unsafe { socket_option(socket, libc::SO_PEERCRED) }?;
+    Ok(Peer { pid: raw.pid as u32, uid: raw.uid, gid: raw.gid })
+}
+
+/// Linux 6.5; the same number on each architecture that Rust has std for, but on SPARC.
+const SO_PEERPIDFD: libc::c_int =
+    if cfg!(any(target_arch = "sparc", target_arch = "sparc64")) { 0x56 } else { 77 };
+
+pub(crate) fn process(socket: BorrowedFd<'_>) -> io::Result<OsHandle> {
+    // SAFETY: an integer, which is what the kernel writes for SO_PEERPIDFD.
+    let fd: libc::c_int = match unsafe { socket_option(socket, SO_PEERPIDFD) } {
+        Ok(fd) => fd,
+        Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => {
+            let text = "SO_PEERPIDFD needs Linux 6.5";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+        }
+        Err(error) => return Err(error),
+    };
+    // SAFETY: the kernel has just opened this descriptor, for us; close-on-exec as all pidfds.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+pub(crate) fn parent(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name of the program, in brackets, may hold anything, brackets too.
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+/// Wakes up when a name appears in a directory.
+#[derive(Debug)]
+pub(crate) struct Watch(OwnedFd);
+
+impl Watch {
+    pub(crate) fn new(directory: &Directory) -> io::Result<Watch> {
+        let fd = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
+        let events =
+            inotify::WatchFlags::CREATE | inotify::WatchFlags::MOVED_TO | inotify::WatchFlags::ONLYDIR;
+        inotify::add_watch(&fd, through(&directory.0), events)?;
+        Ok(Watch(fd))
+    }
+
+    /// Forgets what has been seen; false if nothing was.
+    pub(crate) fn clear(&self) -> io::Result<bool> {
+        let mut events = [0; 4096];
+        let mut seen = false;
+        loop {
+            match rustix::io::read(&self.0, &mut events) {
+                Ok(_) => seen = true,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(seen),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// Wakes up when a child process ends.
+#[derive(Debug)]
+pub(crate) struct Exit(OwnedFd);
+
+impl Exit {
+    /// `None` if there is no child of that number: it was waited for.
+    pub(crate) fn of(pid: u32) -> io::Result<Option<Exit>> {
+        let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
+        let exit = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(fd) => Exit(fd),
+            Err(Errno::SRCH) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        match exit.is_over() {
+            Ok(_) => Ok(Some(exit)),
+            // The number belongs to a stranger by now.
+            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether it has ended. It is not waited for.
+    pub(crate) fn is_over(&self) -> io::Result<bool> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let status = retry_on_intr(|| rustix::process::waitid(WaitId::PidFd(self.0.as_fd()), options))?;
+        Ok(status.is_some())
+    }
+}
+
+pub(crate) fn wait(
+    listener: Option<&OsHandle>,
+    watch: Option<&Watch>,
+    exit: Option<&Exit>,
+    timeout: Option<Duration>,
+) -> io::Result<()> {
+    let watched =
+        [listener.map(AsFd::as_fd), watch.map(|watch| watch.0.as_fd()), exit.map(|exit| exit.0.as_fd())];
+    let mut fds: Vec<_> =
+        watched.into_iter().flatten().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+    // A time too long for the kernel's type is for ever, as far as anyone can tell.
+    let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+    match rustix::event::poll(&mut fds, timeout.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,187 @@
+//! One connection to a program that was started for it.
+
+use std::io::ErrorKind;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use multiprocess::pipe::{ChildExited, Duplex, OneShotClient, OneShotServer};
+
+use crate::harness::watchdog;
+use crate::support::{dying, in_time, kind};
+
+/// What the program does; not set in the test run itself.
+const PART: &str = "MEET_ONE_SHOT_PART";
+
+/// The program: this test binary, with this test.
+#[test]
+fn program() {
+    let Ok(part) = std::env::var(PART) else { return };
+    let connect = || OneShotClient::from_env().unwrap().connect::<u64, u64>();
+    match part.as_str() {
+        "answer" => {
+            let parent = connect().unwrap();
+            while let Ok(number) = parent.recv() {
+                parent.send(number + 1).unwrap();
+            }
+        }
+        "send and exit" => connect().unwrap().send(7).unwrap(),
+        "connect twice" => {
+            let parent = connect().unwrap();
+            assert_eq!(parent.recv(), Ok(1));
+            parent.send(u64::from(connect().unwrap_err().kind() == ErrorKind::ConnectionRefused)).unwrap();
+        }
+        "sleep" => loop {
+            std::thread::park();
+        },
+        other => panic!("{other}"),
+    }
+    std::process::exit(0);
+}
+
+fn this_program(part: &str) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.args(["one_shot::program", "--exact", "--nocapture", "--test-threads=1"]);
+    command.env(PART, part).stdout(Stdio::null());
+    command
+}
+
+fn start(server: &OneShotServer, part: &str) -> Child {
+    server.set_env(&mut this_program(part)).spawn().unwrap()
+}
+
+fn shell(script: &str) -> Child {
+    Command::new("sh").args(["-c", script]).spawn().unwrap()
+}
+
+#[track_caller]
+fn exited(result: std::io::Result<Duplex<u64, u64>>) -> std::process::ExitStatus {
+    let error = result.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BrokenPipe, "{error}");
+    error.get_ref().unwrap().downcast_ref::<ChildExited>().unwrap().status
+}
+
+#[test]
+fn a_program_calls_back_and_nobody_else_ever_can() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let mut server = OneShotServer::new().unwrap();
+    let name = server.name().to_owned();
+    let mut child = start(&server, "answer");
+    let connection: Duplex<u64, u64> = server.accept_from(&mut child).unwrap();
+    assert_eq!(connection.peer().unwrap().pid, child.id());
+    connection.send(1).unwrap();
+    assert_eq!(connection.recv(), Ok(2));
+    let late = OneShotClient::new(name).unwrap();
+    assert_eq!(kind(late.connect::<u64, u64>()), ErrorKind::ConnectionRefused);
+    assert_eq!(kind(server.accept::<u64, u64>()), ErrorKind::NotConnected);
+    drop(connection);
+    assert!(child.wait().unwrap().success());
+
+    let mut server = OneShotServer::new().unwrap();
+    let mut child = start(&server, "connect twice");
+    let connection: Duplex<u64, u64> = server.accept_timeout(Duration::from_secs(20)).unwrap();
+    connection.send(1).unwrap();
+    assert_eq!(connection.recv(), Ok(1), "the second connection is refused");
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_child_that_ends_before_it_connects_is_an_error_that_says_how() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let mut server = OneShotServer::new().unwrap();
+    assert_eq!(exited(server.accept_from(&mut shell("exit 3"))).code(), Some(3));
+    assert_eq!(exited(server.accept_from(&mut shell("kill -9 $$"))).signal(), Some(9));
+    // Ended, and waited for, before anybody asks.
+    let mut child = shell("exit 4");
+    assert_eq!(child.wait().unwrap().code(), Some(4));
+    assert_eq!(exited(server.accept_from(&mut child)).code(), Some(4));
+    // Killed while it is waited for.
+    let mut child = start(&server, "sleep");
+    let began = Instant::now();
+    let wait = Duration::from_millis(100);
+    let late = server.accept_from_timeout::<u64, u64>(&mut child, wait);
+    assert_eq!(kind(late), ErrorKind::TimedOut);
+    in_time(began, wait);
+    let pid = rustix::process::Pid::from_child(&child);
+    let killer = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(50)); // Not a synchronization: early is as good.
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    });
+    assert_eq!(exited(server.accept_from(&mut child)).signal(), Some(9));
+    killer.join().unwrap();
+    // The server is as good as new.
+    let mut child = start(&server, "answer");
+    let connection: Duplex<u64, u64> = server.accept_from(&mut child).unwrap();
+    connection.send(1).unwrap();
+    assert_eq!(connection.recv(), Ok(2));
+    drop(connection);
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_child_that_connected_and_ended_is_accepted() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let mut server = OneShotServer::new().unwrap();
+    let mut child = start(&server, "send and exit");
+    let over = |child: &Child| {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+        stat.rsplit_once(')').unwrap().1.starts_with(" Z")
+    };
+    while !over(&child) {
+        std::thread::yield_now();
+    }
+    let connection: Duplex<u64, u64> = server.accept_from(&mut child).unwrap();
+    assert_eq!(connection.recv(), Ok(7));
+    assert!(connection.recv().unwrap_err().is_disconnected());
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_child_of_the_child_may_call_back() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let mut server = OneShotServer::new().unwrap();
+    let mut script = Command::new("sh");
+    let test = "one_shot::program --exact --nocapture --test-threads=1 >/dev/null & wait";
+    script.args(["-c", &format!("\"$0\" {test}")]).arg(std::env::current_exe().unwrap());
+    let mut child = server.set_env(script.env(PART, "answer")).spawn().unwrap();
+    let connection: Duplex<u64, u64> = server.accept_from(&mut child).unwrap();
+    assert_ne!(connection.peer().unwrap().pid, child.id());
+    connection.send(1).unwrap();
+    assert_eq!(connection.recv(), Ok(2));
+    drop(connection);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_process_that_is_not_the_child_is_refused() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let mut server = OneShotServer::new().unwrap();
+    let wrong = |name: String| {
+        let connection: Duplex<u64, u64> = OneShotClient::new(name).unwrap().connect().unwrap();
+        assert!(connection.recv().unwrap_err().is_disconnected());
+    };
+    let strangers: Vec<_> = (0..3).map(|_| dying(wrong, server.name().to_owned())).collect();
+    let mut child = start(&server, "answer");
+    let connection: Duplex<u64, u64> = server.accept_from(&mut child).unwrap();
+    assert_eq!(connection.peer().unwrap().pid, child.id());
+    for stranger in strangers {
+        // Refused, or too late; it never got an answer.
+        drop(stranger.join());
+    }
+    connection.send(1).unwrap();
+    assert_eq!(connection.recv(), Ok(2));
+    drop(connection);
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_program_that_was_told_no_name_is_told_so() {
+    let error = OneShotClient::from_env().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.to_string().contains("MULTIPROCESS_ONE_SHOT"), "{error}");
+}

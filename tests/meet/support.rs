@@ -1,0 +1,227 @@
+//! A directory of one test's own, a listener in another process, and storms of signals.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use multiprocess::pipe::{Duplex, Listener};
+use multiprocess::process::Builder;
+use multiprocess::{JoinHandle, Sender, bounded};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::{Pid, PidfdFlags};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A directory that only this user may enter, removed when dropped.
+pub(crate) struct Directory(PathBuf);
+
+impl Directory {
+    pub(crate) fn new() -> Directory {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("meet-{}-{count}", std::process::id()));
+        fs::create_dir(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        Directory(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn name(&self, file: &str) -> PathBuf {
+        self.0.join(file)
+    }
+
+    /// Everything that is in it.
+    pub(crate) fn entries(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.0).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Binds, says so, and accepts for ever; each connection gets what it sends back, doubled.
+fn doubling((name, ready): (PathBuf, Sender<()>)) {
+    let listener = Listener::bind(name).unwrap();
+    ready.send(()).unwrap();
+    for connection in listener.incoming::<u64, u64>() {
+        let connection = connection.unwrap();
+        thread::spawn(move || {
+            while let Ok(number) = connection.recv() {
+                if connection.send(number * 2).is_err() {
+                    break;
+                }
+            }
+        });
+    }
+}
+
+/// Another process that listens at this name, already.
+pub(crate) fn listener_at(name: PathBuf) -> JoinHandle<()> {
+    let (ready, is_ready) = bounded(1).unwrap();
+    let child = dying(doubling, (name, ready));
+    is_ready.recv().unwrap();
+    child
+}
+
+/// Another process, which does not outlive a test that fails.
+pub(crate) fn dying<A, R>(f: fn(A) -> R, args: A) -> JoinHandle<R>
+where
+    A: Serialize + DeserializeOwned,
+    R: Serialize + DeserializeOwned,
+{
+    Builder::new().kill_on_drop(true).spawn(f, args).unwrap()
+}
+
+/// Whether a connection leads to somebody who doubles.
+pub(crate) fn doubles(connection: &Duplex<u64, u64>) -> bool {
+    connection.send(21).is_ok() && connection.recv_timeout(Duration::from_secs(10)) == Ok(42)
+}
+
+/// The kind of an error that must be one.
+#[track_caller]
+pub(crate) fn kind<T>(result: io::Result<T>) -> io::ErrorKind {
+    match result {
+        Ok(_) => panic!("it should have failed"),
+        Err(error) => {
+            eprintln!("{error}"); // What users read; shown when the test fails.
+            error.kind()
+        }
+    }
+}
+
+/// A wait of this length ends in time: not before, and not much later on a busy machine.
+#[track_caller]
+pub(crate) fn in_time(began: Instant, wait: Duration) {
+    let took = began.elapsed();
+    assert!(took >= wait && took < wait + Duration::from_secs(5), "{took:?} instead of {wait:?}");
+}
+
+/// Whether this process may act for other users.
+pub(crate) fn is_root() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        eprintln!("not run as root: acting for another user is not tested");
+    }
+    root
+}
+
+/// From now on this process is nobody's.
+pub(crate) const NOBODY: u32 = 65534;
+
+pub(crate) fn become_nobody() {
+    // SAFETY: no preconditions; called in a child of its own, and all of its threads change.
+    assert_eq!(unsafe { libc::setgroups(0, std::ptr::null()) }, 0);
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::setresgid(NOBODY, NOBODY, NOBODY) }, 0);
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::setresuid(NOBODY, NOBODY, NOBODY) }, 0);
+}
+
+extern "C" fn handler(_: libc::c_int) {}
+
+/// Runs `f` on a thread that gets a signal every 50 us, which interrupts whatever it waits in.
+pub(crate) fn storm<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+    // SAFETY: all of it is valid as zeros; the handler does nothing. No SA_RESTART.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler as extern "C" fn(libc::c_int) as usize;
+    // SAFETY: `action` is valid during the call, and the handler for ever.
+    assert_eq!(unsafe { libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()) }, 0);
+    let over = AtomicBool::new(false);
+    let target = AtomicU64::new(0);
+    thread::scope(|scope| {
+        let victim = scope.spawn(|| {
+            // SAFETY: no preconditions.
+            target.store(unsafe { libc::pthread_self() } as u64, Ordering::Release);
+            let result = f();
+            over.store(true, Ordering::Release);
+            // Alive until no signal can be on its way any more.
+            while target.load(Ordering::Acquire) != 0 {
+                thread::yield_now();
+            }
+            result
+        });
+        while target.load(Ordering::Acquire) == 0 {
+            thread::yield_now();
+        }
+        while !over.load(Ordering::Acquire) && !victim.is_finished() {
+            // SAFETY: the thread lives until `target` is 0.
+            unsafe { libc::pthread_kill(target.load(Ordering::Relaxed) as libc::pthread_t, libc::SIGUSR1) };
+            thread::sleep(Duration::from_micros(50));
+        }
+        target.store(0, Ordering::Release);
+        victim.join().unwrap()
+    })
+}
+
+/// Two words that processes share, to tell whether two of them are somewhere at once.
+pub(crate) struct Witness {
+    words: &'static [AtomicU64; 2],
+}
+
+impl Witness {
+    pub(crate) fn create(path: &Path) {
+        fs::write(path, [0; 16]).unwrap();
+    }
+
+    pub(crate) fn open(path: &Path) -> Witness {
+        let file = fs::File::options().read(true).write(true).open(path).unwrap();
+        // SAFETY: a mapping at a place of the kernel's choice overlaps nothing; the file is open.
+        let map = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                16,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED,
+                std::os::fd::AsRawFd::as_raw_fd(&file),
+                0,
+            )
+        };
+        assert_ne!(map, libc::MAP_FAILED);
+        // SAFETY: the file has 16 bytes and keeps them; never unmapped, aligned as a page, all access is atomic.
+        Witness { words: unsafe { &*map.cast::<[AtomicU64; 2]>() } }
+    }
+
+    /// This process is there now. Whoever was there before must be dead.
+    pub(crate) fn enter(&self) {
+        let before = self.words[0].swap(u64::from(std::process::id()), Ordering::SeqCst);
+        if before != 0 && !ends_soon(before as u32) {
+            self.words[1].fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Nobody else may have come meanwhile.
+    pub(crate) fn leave(&self) {
+        let me = u64::from(std::process::id());
+        if self.words[0].compare_exchange(me, 0, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+            self.words[1].fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// How often two were there.
+    pub(crate) fn violations(&self) -> u64 {
+        self.words[1].load(Ordering::SeqCst)
+    }
+}
+
+/// Whether a process that is being killed ends.
+fn ends_soon(pid: u32) -> bool {
+    let Some(pid) = Pid::from_raw(pid as i32) else { return true };
+    let Ok(pidfd) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else { return true };
+    let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
+    let soon = Timespec { tv_sec: 5, tv_nsec: 0 };
+    matches!(rustix::event::poll(&mut fds, Some(&soon)), Ok(1))
+}

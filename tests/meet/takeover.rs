@@ -1,0 +1,189 @@
+//! Names of the killed are taken over, those of the living never, whoever races for them.
+
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use multiprocess::pipe::{Duplex, Listener, Name, connect, connect_timeout};
+use multiprocess::{JoinHandle, Sender, bounded};
+use rustix::process::{Pid, Signal};
+
+use crate::harness::{watchdog, watchdog_of};
+use crate::support::{Directory, Witness, doubles, dying, kind, listener_at};
+
+// faults 5, 9
+#[test]
+fn the_name_of_a_killed_listener_is_taken_over_at_once() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let directory = Directory::new();
+    let name = directory.name("orders");
+    for _ in 0..20 {
+        let child = listener_at(name.clone());
+        let queued: Duplex<u64, u64> = connect(&name).unwrap();
+        // Not waited for: it may be alive when the name is asked for.
+        child.kill().unwrap();
+        let listener = Listener::bind(&name).unwrap();
+        assert_eq!(directory.entries(), ["orders"]);
+        let here: Duplex<u64, u64> = connect(&name).unwrap();
+        let there: Duplex<u64, u64> = listener.accept().unwrap();
+        here.send(1).unwrap();
+        assert_eq!(there.recv(), Ok(1));
+        assert!(queued.recv().unwrap_err().is_disconnected(), "that one is gone");
+        drop(listener);
+        assert!(directory.entries().is_empty());
+        assert!(child.join().is_err());
+    }
+}
+
+#[test]
+fn connecting_to_a_killed_listener_is_refused_until_the_next_one_is_there() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let directory = Directory::new();
+    let name = directory.name("orders");
+    let child = listener_at(name.clone());
+    child.kill().unwrap();
+    assert!(child.join().is_err());
+    assert_eq!(directory.entries(), ["orders"], "left behind");
+    assert_eq!(kind(connect::<(), ()>(&name)), ErrorKind::ConnectionRefused);
+    let _child = listener_at(name.clone());
+    assert!(doubles(&connect(&name).unwrap()));
+}
+
+/// Has these names until it is killed.
+fn hold((file, abstracted, ready): (PathBuf, String, Sender<()>)) {
+    let _held = (Listener::bind(file).unwrap(), Listener::bind(abstracted).unwrap());
+    ready.send(()).unwrap();
+    loop {
+        std::thread::park();
+    }
+}
+
+// faults 25, 27
+#[test]
+fn a_stopped_listener_keeps_its_name() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let directory = Directory::new();
+    let (file, abstracted) = (directory.name("orders"), Name::random().unwrap());
+    let (ready, is_ready) = bounded(1).unwrap();
+    let child = dying(hold, (file.clone(), abstracted.to_string(), ready));
+    is_ready.recv().unwrap();
+    let pid = Pid::from_raw(child.id() as i32).unwrap();
+    rustix::process::kill_process(pid, Signal::STOP).unwrap();
+    let began = Instant::now();
+    assert_eq!(kind(Listener::bind(&file)), ErrorKind::AddrInUse);
+    assert_eq!(kind(Listener::bind(&abstracted)), ErrorKind::AddrInUse);
+    assert!(began.elapsed() >= Duration::from_millis(400), "twice the time in which the killed are gone");
+    child.kill().unwrap();
+    Listener::bind(&file).unwrap();
+    Listener::bind(&abstracted).unwrap();
+    assert!(directory.entries().is_empty());
+}
+
+#[test]
+fn a_stand_by_takes_over_when_the_first_one_dies() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let directory = Directory::new();
+    let name = directory.name("orders");
+    let first = listener_at(name.clone());
+    let stand_by = {
+        let name = name.clone();
+        std::thread::spawn(move || Listener::builder().wait_for_name(Duration::from_secs(20)).bind(name))
+    };
+    assert!(doubles(&connect(&name).unwrap()));
+    first.kill().unwrap();
+    let listener = stand_by.join().unwrap().unwrap();
+    let here: Duplex<u64, u64> = connect_timeout(&name, Duration::from_secs(10)).unwrap();
+    let _there: Duplex<u64, u64> = listener.accept().unwrap();
+    here.send(1).unwrap();
+}
+
+/// Binds, holds the name for a moment, lets go, again and again, until it is killed; in between it connects.
+fn racer((name, witness, done): (PathBuf, PathBuf, Sender<u64>)) {
+    let witness = Witness::open(&witness);
+    let mut dice = std::process::id();
+    let mut bound = 0;
+    loop {
+        dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        match Listener::builder().wait_for_name(Duration::ZERO).bind(&name) {
+            Ok(listener) => {
+                witness.enter();
+                // Whoever can connect now is our guest.
+                if dice & 1 << 20 != 0 {
+                    let guest: Duplex<u64, u64> = connect(&name).unwrap();
+                    guest.send(1).unwrap();
+                }
+                if let Ok(connection) = listener.accept_timeout::<u64, u64>(Duration::ZERO) {
+                    let _ = connection.send(u64::from(std::process::id()));
+                }
+                std::thread::sleep(Duration::from_micros(u64::from(dice >> 22)));
+                witness.leave();
+                drop(listener);
+                bound += 1;
+                done.send(bound).unwrap();
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::AddrInUse, "{error}");
+                match connect::<u64, u64>(&name) {
+                    Ok(connection) => {
+                        // Its host may close it unaccepted.
+                        let _ = connection.recv_timeout(Duration::from_millis(1));
+                    }
+                    Err(error) => {
+                        let kind = error.kind();
+                        assert!(
+                            matches!(kind, ErrorKind::NotFound | ErrorKind::ConnectionRefused),
+                            "{error}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+// faults 57
+#[test]
+fn of_any_number_of_processes_that_race_for_a_name_and_are_killed_one_has_it() {
+    multiprocess::init();
+    let _watchdog = watchdog_of(Duration::from_secs(120));
+    let rounds: u64 = std::env::var("MEET_ROUNDS").map_or(400, |rounds| rounds.parse().unwrap());
+    let directory = Directory::new();
+    let elsewhere = Directory::new();
+    let name = directory.name("orders");
+    let witness = elsewhere.name("witness");
+    Witness::create(&witness);
+    let (done, is_done) = bounded(64).unwrap();
+    let start = || dying(racer, (name.clone(), witness.clone(), done.clone()));
+    let mut racers: Vec<JoinHandle<()>> = (0..8).map(|_| start()).collect();
+    let mut killed = 0;
+    let mut dice = 1u64;
+    for round in 0..rounds {
+        is_done.recv_timeout(Duration::from_secs(20)).expect("somebody gets the name");
+        if round % 4 == 0 {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let victim = racers.swap_remove((dice >> 33) as usize % racers.len());
+            victim.kill().unwrap();
+            match victim.join() {
+                Err(multiprocess::JoinError::Killed(9)) => killed += 1,
+                other => panic!("{other:?}"),
+            }
+            racers.push(start());
+        }
+    }
+    for racer in &racers {
+        racer.kill().unwrap();
+    }
+    for racer in racers {
+        let joined = racer.join();
+        assert!(matches!(joined, Err(multiprocess::JoinError::Killed(9))), "{joined:?}");
+    }
+    assert_eq!(Witness::open(&witness).violations(), 0, "two had the name at once");
+    assert_eq!(killed, rounds.div_ceil(4));
+    // Whatever the killed have left: it is one bind away from being gone.
+    drop(Listener::bind(&name).unwrap());
+    assert!(directory.entries().is_empty(), "{:?}", directory.entries());
+}
