@@ -63,8 +63,8 @@ impl<A, B> Duplex<A, B> {
         Duplex { socket: Carrier::Socket(Socket::new(fd)), _messages: PhantomData }
     }
 
-    pub(crate) fn socket(&self) -> &Socket {
-        &self.socket
+    pub(crate) fn fd(&self) -> sys::Borrowed<'_> {
+        self.socket.fd()
     }
 
     /// Its two directions, each an end of its own.

@@ -40,7 +40,7 @@ impl<A, B> Duplex<A, B> {
     /// `Unsupported` on systems that this crate does not know yet.
     #[doc(alias = "SO_PEERCRED")]
     pub fn peer(&self) -> io::Result<Peer> {
-        sys::credentials(self.socket().fd())
+        sys::credentials(self.fd())
     }
 
     /// A handle for the process at the other end, the one that [`peer`](Duplex::peer) names: it never means
@@ -52,7 +52,7 @@ impl<A, B> Duplex<A, B> {
     /// good, or there is no descriptor left.
     #[doc(alias = "SO_PEERPIDFD")]
     pub fn peer_process(&self) -> io::Result<OsHandle> {
-        sys::process(self.socket().fd())
+        sys::process(self.fd())
     }
 }
 
