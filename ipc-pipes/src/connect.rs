@@ -42,13 +42,13 @@ pub fn connect<A, B>(name: impl ToName) -> io::Result<Duplex<A, B>> {
 ///
 /// # Errors
 ///
-/// As [`connect`], but `NotFound` and `ConnectionRefused` only after `timeout`; `TimedOut` if the listener's
+/// As [`connect`](connect()), but `NotFound` and `ConnectionRefused` only after `timeout`; `TimedOut` if the listener's
 /// queue stayed full until then.
 pub fn connect_timeout<A, B>(name: impl ToName, timeout: Duration) -> io::Result<Duplex<A, B>> {
     Connector::new().connect_timeout(name, timeout)
 }
 
-/// Whom to connect to: [`connect`] with more to say.
+/// Whom to connect to: [`connect`](connect()) with more to say.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Connector {

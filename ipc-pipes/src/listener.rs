@@ -25,7 +25,7 @@ use crate::sys::borrow;
 use crate::sys::names as sys;
 use claim::Claim;
 
-/// A name that other processes [`connect`](crate::connect) to.
+/// A name that other processes [`connect`](crate::connect()) to.
 ///
 /// ```no_run
 /// use ipc_pipes::Listener;
@@ -272,7 +272,7 @@ impl Builder {
         self
     }
 
-    /// How many connections are queued before [`connect`](crate::connect) waits: 128 if not set; the system
+    /// How many connections are queued before [`connect`](crate::connect()) waits: 128 if not set; the system
     /// has a limit of its own.
     pub fn backlog(mut self, connections: u32) -> Builder {
         self.backlog = connections;

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use crate::sys::names as sys;
 
-/// Where processes meet: what a [`Listener`](crate::Listener) is bound to, and [`connect`](crate::connect)
+/// Where processes meet: what a [`Listener`](crate::Listener) is bound to, and [`connect`](crate::connect())
 /// looks for.
 ///
 /// | | written | lives in | seen by | after kill -9 |
