@@ -149,7 +149,8 @@ impl<F: Flavour> Town<F> {
         life.how = How::Recv;
         let mut log = Log::append(&life.received());
         let ended = loop {
-            match F::recv_timeout(&self.rx, Duration::from_millis(20)) {
+            // Longer than a busy machine keeps us from looking at what the dead left.
+            match F::recv_timeout(&self.rx, Duration::from_secs(1)) {
                 Ok(message) => log.write(&[record(&message, 0)]),
                 Err(ended) => break ended,
             }
