@@ -24,12 +24,14 @@
 
 #![deny(unsafe_code)]
 
+mod batch;
 mod carrier;
 mod channel;
 mod connect;
 mod duplex;
 pub mod frame;
 mod killpoint;
+mod line;
 pub mod listener;
 mod message;
 mod name;
