@@ -3,36 +3,26 @@
 //! Each side of the channel is one socket, shared by all ends of that side; see `socket` for what the kernel
 //! does for us, and `tally` for what it does not say.
 //!
-//! # Batches
-//!
-//! What a message costs in a socket is the kernel's work for one datagram, so batches go as one. Whoever
-//! takes a datagram out takes all of it, so a batch is made only while there is one receiver, and that
-//! one takes batches: it says so in the tally when it calls `recv_many`, and takes it back when it calls
-//! `recv`. What of a batch it did not ask for yet is parked in its process, for it and its clones.
-//!
-//! | when | what |
-//! |---|---|
-//! | the only receiver is killed with messages parked | the channel is disconnected: nobody would have got them |
-//! | the receiver is cloned | clones find what is parked; no further batches are made |
-//! | the receiver goes to another process while batches are under way | refused: what one process has parked, another cannot take |
+//! `line` is what the ends of a side share in a process, `batch` how several messages go as one.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipc_core::error::{DisconnectCause, RecvTimeoutError, SendManyError, SendTimeoutError};
 use ipc_core::route::{Borrow, End, Failed, Receive, Transmit};
-use ipc_core::{Patience, Route, Unreadable, codec, handle};
+use ipc_core::{Patience, Route, Unreadable, codec};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::carrier::{Came, Carrier};
+use crate::batch::{BATCH, Packed, pack};
+use crate::carrier::Carrier;
 use crate::killpoint::kp;
+use crate::line::{Inside, Line};
 use crate::message::{self, HEADER, Kind, Scratch};
 use crate::socket::Socket;
 use crate::sys;
@@ -80,198 +70,9 @@ pub(crate) fn ends<T: Serialize + DeserializeOwned>(
     (Sender::new(Tx::enter(line(tx))), Receiver::new(Rx::enter(line(rx))))
 }
 
-/// The most messages of a batch.
-const BATCH: usize = 63;
-
 /// How often a receiver looks whether another one of its process has parked something, where there are
 /// batches: for the rare case that both came in together, one for a batch and one for a message.
 const SLICE: Duration = Duration::from_millis(250);
-
-/// One side of a channel in one process.
-struct Line {
-    carrier: Arc<Carrier>,
-    /// None of a connection that was split.
-    tally: Option<Arc<Tally>>,
-    /// Of a connection that was split: the other half is not to keep the other end waiting. Not if a copy of
-    /// this half has left the process.
-    half: Option<Side>,
-    sent_away: AtomicBool,
-    /// Messages of batches that nobody has asked for yet, encoded.
-    parked: Mutex<VecDeque<Vec<u8>>>,
-    /// How many those are.
-    any_parked: AtomicUsize,
-    /// Threads that receive now.
-    inside: AtomicUsize,
-    /// Messages that could not be read and are still to be told of.
-    unread: Mutex<VecDeque<Unreadable>>,
-    any_unread: AtomicBool,
-}
-
-impl Line {
-    fn over(carrier: Arc<Carrier>, tally: Option<Arc<Tally>>, half: Option<Side>) -> Line {
-        Line {
-            carrier,
-            tally,
-            half,
-            sent_away: AtomicBool::new(false),
-            parked: Mutex::default(),
-            any_parked: AtomicUsize::new(0),
-            inside: AtomicUsize::new(0),
-            unread: Mutex::default(),
-            any_unread: AtomicBool::new(false),
-        }
-    }
-
-    fn same(&self, other: &Line) -> bool {
-        let identity = |line: &Line| sys::identity(line.carrier.fd());
-        Arc::ptr_eq(&self.carrier, &other.carrier)
-            || identity(self).is_some_and(|this| Some(this) == identity(other))
-    }
-
-    fn len(&self, empty: impl Fn() -> bool) -> usize {
-        if self.carrier.forked() {
-            return 0;
-        }
-        match &self.tally {
-            Some(tally) => tally.len(empty),
-            None => usize::from(!empty()),
-        }
-    }
-
-    fn is_disconnected(&self) -> bool {
-        !self.carrier.forked() && sys::gone(self.carrier.fd())
-    }
-
-    fn disconnect_cause(&self, others: Side) -> Option<DisconnectCause> {
-        if !self.is_disconnected() {
-            return None;
-        }
-        // Who drops an end is counted before the kernel closes it.
-        match &self.tally {
-            Some(tally) if tally.count(others) > 0 => Some(DisconnectCause::Died),
-            _ => Some(DisconnectCause::Dropped),
-        }
-    }
-
-    fn count(&self, side: Side, mine: Side) -> usize {
-        if self.carrier.forked() {
-            return 0;
-        }
-        if side != mine && self.is_disconnected() {
-            return 0;
-        }
-        self.tally.as_ref().map_or(1, |tally| tally.count(side))
-    }
-
-    fn serialize<S: Serializer>(&self, side: Side, serializer: S) -> Result<S::Ok, S::Error> {
-        let refused = |cause: &dyn fmt::Display| ser::Error::custom(handle::because(cause));
-        if side == Side::Receiver && self.batches_under_way() {
-            return Err(refused(
-                &"batches are on their way to this receiver: receive them before it goes to another process, \
-                  or let it go before the first `recv_many`",
-            ));
-        }
-        self.sent_away.store(true, Ordering::Relaxed); // Relaxed: read by whoever drops the last end.
-        let tally = match &self.tally {
-            Some(tally) => Some(handle::attach_copy(&tally.fd).map_err(|error| refused(&error))?),
-            None => None,
-        };
-        (tally, Leaves(&self.carrier)).serialize(serializer)
-    }
-
-    fn deserialize<'de, D: Deserializer<'de>>(deserializer: D, side: Side) -> Result<Line, D::Error> {
-        let (tally, carrier) = <(Option<u32>, Came)>::deserialize(deserializer)?;
-        let refused = |cause: &dyn fmt::Display| de::Error::custom(handle::because(cause));
-        let tally = match tally {
-            Some(index) => {
-                let fd = handle::take(index).ok_or_else(|| refused(&"the tally of an end is missing"))?;
-                Some(Arc::new(Tally::of(fd).map_err(|error| refused(&error))?))
-            }
-            None => None,
-        };
-        let carrier = carrier.carrier(tally.as_ref(), side)?;
-        Ok(Line::over(Arc::new(carrier), tally, None))
-    }
-
-    /// Takes back the wish for batches, and says whether some are in the channel.
-    fn batches_under_way(&self) -> bool {
-        let Some(tally) = &self.tally else { return false };
-        tally.want(0);
-        self.any_parked() || (tally.any_packed() && sys::unread(self.carrier.fd()) > 0)
-    }
-
-    #[inline]
-    fn any_parked(&self) -> bool {
-        // Relaxed: the lock orders the rest.
-        self.any_parked.load(Ordering::Relaxed) != 0
-    }
-
-    /// Takes a message that is parked.
-    fn unpark(&self) -> Option<Vec<u8>> {
-        let mut parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
-        let message = parked.pop_front()?;
-        self.any_parked.store(parked.len(), Ordering::Relaxed);
-        drop(parked);
-        if let Some(tally) = &self.tally {
-            tally.unpark(1);
-        }
-        Some(message)
-    }
-
-    fn park<'a>(&self, messages: impl Iterator<Item = &'a [u8]>) {
-        let mut parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = parked.len();
-        parked.extend(messages.map(<[u8]>::to_vec));
-        self.any_parked.store(parked.len(), Ordering::Relaxed);
-        if let Some(tally) = &self.tally {
-            tally.park(parked.len() - before);
-        }
-    }
-
-    /// Keeps for the next call that a message could not be read.
-    #[cold]
-    fn unread(&self, cause: Unreadable) {
-        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
-        unread.push_back(cause);
-        self.any_unread.store(true, Ordering::Relaxed); // Relaxed: the lock orders the rest.
-    }
-
-    /// Tells of a message that could not be read, if that is still to be told.
-    #[inline]
-    fn check_unread(&self) -> Result<(), RecvTimeoutError> {
-        // Relaxed: the lock orders the rest.
-        if !self.any_unread.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = unread.pop_front();
-        self.any_unread.store(!unread.is_empty(), Ordering::Relaxed);
-        first.map_or(Ok(()), |cause| Err(RecvTimeoutError::Unreadable(cause)))
-    }
-}
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        // Relaxed: whoever stored it had an end, whose drop came before.
-        if self.carrier.forked() || self.sent_away.load(Ordering::Relaxed) {
-            return;
-        }
-        match self.half {
-            Some(Side::Sender) => sys::end_of_sending(self.carrier.fd()),
-            Some(Side::Receiver) => sys::end_of_receiving(self.carrier.fd()),
-            None => {}
-        }
-    }
-}
-
-/// A carrier that leaves in a message.
-struct Leaves<'a>(&'a Carrier);
-
-impl Serialize for Leaves<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
-    }
-}
 
 /// The sending end of a channel over a socket pair.
 pub struct Tx<T> {
@@ -450,82 +251,6 @@ impl<T: Serialize> Tx<T> {
         let Some(first) = batch.front() else { return Ok(0) };
         self.send_one(first, Patience::Forever)?;
         Ok(1)
-    }
-}
-
-/// Writes as many of these messages into one datagram as fit there; `None` if that is not two at least. A
-/// message that cannot go with others, or not at all, ends the batch: it is seen to when it is the first.
-fn pack<'a, T: Serialize + 'a>(
-    batch: impl Iterator<Item = &'a T>,
-    bytes: &mut Vec<u8>,
-    limit: usize,
-) -> Option<(u16, usize)> {
-    let (mut end, mut count) = (HEADER, 0);
-    for message in batch {
-        // Each behind its length.
-        let begin = end + 4;
-        let room = limit.saturating_sub(begin);
-        match codec::encode_carrying(message, bytes, begin, room) {
-            Ok((to, handles)) if handles.is_empty() => {
-                let len = (to - begin) as u32;
-                bytes[end..begin].copy_from_slice(&len.to_le_bytes());
-                end = to;
-                count += 1;
-            }
-            _ => break,
-        }
-    }
-    (count > 1).then_some((count, end))
-}
-
-/// The messages of a batch.
-struct Packed<'a> {
-    count: u16,
-    bytes: &'a [u8],
-}
-
-impl<'a> Iterator for Packed<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        self.count = self.count.checked_sub(1)?;
-        let (len, rest) = self.bytes.split_first_chunk()?;
-        let (message, rest) = rest.split_at_checked(u32::from_le_bytes(*len) as usize)?;
-        self.bytes = rest;
-        Some(message)
-    }
-}
-
-impl<'a> Packed<'a> {
-    /// Checks that there are as many messages as it says, and nothing else.
-    fn new(count: u16, bytes: &'a [u8]) -> Result<Packed<'a>, Unreadable> {
-        let mut all = Packed { count, bytes };
-        if all.by_ref().count() == usize::from(count) && all.bytes.is_empty() {
-            Ok(Packed { count, bytes })
-        } else {
-            Err(Unreadable::Malformed("the lengths in a batch do not add up"))
-        }
-    }
-}
-
-/// A thread that receives.
-struct Inside<'a>(&'a Line);
-
-impl<'a> Inside<'a> {
-    /// Says whether batches are welcome: of up to `wanted` messages, if nobody else of this process receives.
-    fn enter(line: &'a Line, wanted: usize) -> Inside<'a> {
-        // SeqCst: of two that enter together, one at least sees the other.
-        let alone = line.inside.fetch_add(1, Ordering::SeqCst) == 0;
-        if let Some(tally) = &line.tally {
-            tally.want(if alone && wanted > 1 { wanted.min(BATCH) } else { 0 });
-        }
-        Inside(line)
-    }
-}
-
-impl Drop for Inside<'_> {
-    fn drop(&mut self) {
-        self.0.inside.fetch_sub(1, Ordering::SeqCst); // SeqCst: as above.
     }
 }
 

@@ -25,6 +25,7 @@
 
 #![deny(unsafe_code)]
 
+mod batch;
 mod carrier;
 mod channel;
 mod connect;
@@ -33,6 +34,7 @@ pub mod frame;
 #[cfg(feature = "ipc-channel")]
 pub mod ipc_channel;
 mod killpoint;
+mod line;
 pub mod listener;
 mod message;
 mod name;

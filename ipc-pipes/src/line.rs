@@ -1,0 +1,225 @@
+//! One side of a channel in one process: what its ends share.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ipc_core::error::{DisconnectCause, RecvTimeoutError};
+use ipc_core::{Unreadable, handle};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+
+use crate::batch::BATCH;
+use crate::carrier::{Came, Carrier};
+use crate::sys;
+use crate::tally::{Side, Tally};
+
+/// One side of a channel in one process.
+pub(crate) struct Line {
+    pub(crate) carrier: Arc<Carrier>,
+    /// None of a connection that was split.
+    pub(crate) tally: Option<Arc<Tally>>,
+    /// Of a connection that was split: the other half is not to keep the other end waiting. Not if a copy of
+    /// this half has left the process.
+    half: Option<Side>,
+    sent_away: AtomicBool,
+    /// Messages of batches that nobody has asked for yet, encoded.
+    parked: Mutex<VecDeque<Vec<u8>>>,
+    /// How many those are.
+    any_parked: AtomicUsize,
+    /// Threads that receive now.
+    pub(crate) inside: AtomicUsize,
+    /// Messages that could not be read and are still to be told of.
+    unread: Mutex<VecDeque<Unreadable>>,
+    any_unread: AtomicBool,
+}
+
+impl Line {
+    pub(crate) fn over(carrier: Arc<Carrier>, tally: Option<Arc<Tally>>, half: Option<Side>) -> Line {
+        Line {
+            carrier,
+            tally,
+            half,
+            sent_away: AtomicBool::new(false),
+            parked: Mutex::default(),
+            any_parked: AtomicUsize::new(0),
+            inside: AtomicUsize::new(0),
+            unread: Mutex::default(),
+            any_unread: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn same(&self, other: &Line) -> bool {
+        let identity = |line: &Line| sys::identity(line.carrier.fd());
+        Arc::ptr_eq(&self.carrier, &other.carrier)
+            || identity(self).is_some_and(|this| Some(this) == identity(other))
+    }
+
+    pub(crate) fn len(&self, empty: impl Fn() -> bool) -> usize {
+        if self.carrier.forked() {
+            return 0;
+        }
+        match &self.tally {
+            Some(tally) => tally.len(empty),
+            None => usize::from(!empty()),
+        }
+    }
+
+    pub(crate) fn is_disconnected(&self) -> bool {
+        !self.carrier.forked() && sys::gone(self.carrier.fd())
+    }
+
+    pub(crate) fn disconnect_cause(&self, others: Side) -> Option<DisconnectCause> {
+        if !self.is_disconnected() {
+            return None;
+        }
+        // Who drops an end is counted before the kernel closes it.
+        match &self.tally {
+            Some(tally) if tally.count(others) > 0 => Some(DisconnectCause::Died),
+            _ => Some(DisconnectCause::Dropped),
+        }
+    }
+
+    pub(crate) fn count(&self, side: Side, mine: Side) -> usize {
+        if self.carrier.forked() {
+            return 0;
+        }
+        if side != mine && self.is_disconnected() {
+            return 0;
+        }
+        self.tally.as_ref().map_or(1, |tally| tally.count(side))
+    }
+
+    pub(crate) fn serialize<S: Serializer>(&self, side: Side, serializer: S) -> Result<S::Ok, S::Error> {
+        let refused = |cause: &dyn fmt::Display| ser::Error::custom(handle::because(cause));
+        if side == Side::Receiver && self.batches_under_way() {
+            return Err(refused(
+                &"batches are on their way to this receiver: receive them before it goes to another process, \
+                  or let it go before the first `recv_many`",
+            ));
+        }
+        self.sent_away.store(true, Ordering::Relaxed); // Relaxed: read by whoever drops the last end.
+        let tally = match &self.tally {
+            Some(tally) => Some(handle::attach_copy(&tally.fd).map_err(|error| refused(&error))?),
+            None => None,
+        };
+        (tally, Leaves(&self.carrier)).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+        side: Side,
+    ) -> Result<Line, D::Error> {
+        let (tally, carrier) = <(Option<u32>, Came)>::deserialize(deserializer)?;
+        let refused = |cause: &dyn fmt::Display| de::Error::custom(handle::because(cause));
+        let tally = match tally {
+            Some(index) => {
+                let fd = handle::take(index).ok_or_else(|| refused(&"the tally of an end is missing"))?;
+                Some(Arc::new(Tally::of(fd).map_err(|error| refused(&error))?))
+            }
+            None => None,
+        };
+        let carrier = carrier.carrier(tally.as_ref(), side)?;
+        Ok(Line::over(Arc::new(carrier), tally, None))
+    }
+
+    /// Takes back the wish for batches, and says whether some are in the channel.
+    pub(crate) fn batches_under_way(&self) -> bool {
+        let Some(tally) = &self.tally else { return false };
+        tally.want(0);
+        self.any_parked() || (tally.any_packed() && sys::unread(self.carrier.fd()) > 0)
+    }
+
+    #[inline]
+    pub(crate) fn any_parked(&self) -> bool {
+        // Relaxed: the lock orders the rest.
+        self.any_parked.load(Ordering::Relaxed) != 0
+    }
+
+    /// Takes a message that is parked.
+    pub(crate) fn unpark(&self) -> Option<Vec<u8>> {
+        let mut parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
+        let message = parked.pop_front()?;
+        self.any_parked.store(parked.len(), Ordering::Relaxed);
+        drop(parked);
+        if let Some(tally) = &self.tally {
+            tally.unpark(1);
+        }
+        Some(message)
+    }
+
+    pub(crate) fn park<'a>(&self, messages: impl Iterator<Item = &'a [u8]>) {
+        let mut parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = parked.len();
+        parked.extend(messages.map(<[u8]>::to_vec));
+        self.any_parked.store(parked.len(), Ordering::Relaxed);
+        if let Some(tally) = &self.tally {
+            tally.park(parked.len() - before);
+        }
+    }
+
+    /// Keeps for the next call that a message could not be read.
+    #[cold]
+    pub(crate) fn unread(&self, cause: Unreadable) {
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        unread.push_back(cause);
+        self.any_unread.store(true, Ordering::Relaxed); // Relaxed: the lock orders the rest.
+    }
+
+    /// Tells of a message that could not be read, if that is still to be told.
+    #[inline]
+    pub(crate) fn check_unread(&self) -> Result<(), RecvTimeoutError> {
+        // Relaxed: the lock orders the rest.
+        if !self.any_unread.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = unread.pop_front();
+        self.any_unread.store(!unread.is_empty(), Ordering::Relaxed);
+        first.map_or(Ok(()), |cause| Err(RecvTimeoutError::Unreadable(cause)))
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        // Relaxed: whoever stored it had an end, whose drop came before.
+        if self.carrier.forked() || self.sent_away.load(Ordering::Relaxed) {
+            return;
+        }
+        match self.half {
+            Some(Side::Sender) => sys::end_of_sending(self.carrier.fd()),
+            Some(Side::Receiver) => sys::end_of_receiving(self.carrier.fd()),
+            None => {}
+        }
+    }
+}
+
+/// A carrier that leaves in a message.
+struct Leaves<'a>(&'a Carrier);
+
+impl Serialize for Leaves<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+/// A thread that receives.
+pub(crate) struct Inside<'a>(&'a Line);
+
+impl<'a> Inside<'a> {
+    /// Says whether batches are welcome: of up to `wanted` messages, if nobody else of this process receives.
+    pub(crate) fn enter(line: &'a Line, wanted: usize) -> Inside<'a> {
+        // SeqCst: of two that enter together, one at least sees the other.
+        let alone = line.inside.fetch_add(1, Ordering::SeqCst) == 0;
+        if let Some(tally) = &line.tally {
+            tally.want(if alone && wanted > 1 { wanted.min(BATCH) } else { 0 });
+        }
+        Inside(line)
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.inside.fetch_sub(1, Ordering::SeqCst); // SeqCst: as above.
+    }
+}
