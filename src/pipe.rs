@@ -16,6 +16,9 @@ pub use ipc_pipes::{
 };
 pub use ipc_pipes::{Duplex, Handle, RecvBytesError, duplex};
 
+#[cfg(feature = "ipc-channel")]
+pub use ipc_pipes::ipc_channel;
+
 use crate::any::{AnyRx, AnyTx};
 use crate::{Receiver, Sender};
 

@@ -47,7 +47,7 @@ macro_rules! suite {
     ($($bound:ident { $($route:ident = $Route:ty;)* })*) => {
         $($(mod $route {
             #[allow(unused_imports, reason = "not every route names a message type of its own")]
-            use crate::routes::{Anonymous, Huge, Large, Local, Pipe, Pod, Shm, Thread, Typed};
+            use crate::routes::{Anonymous, Huge, IpcChannel, Large, Local, Pipe, Pod, Shm, Thread, Typed};
 
             type Route = $Route;
 
@@ -56,7 +56,6 @@ macro_rules! suite {
                     smoke
                     an_empty_channel_says_so
                     same_channel_means_that
-                    counts_follow_clones_and_drops
                     ends_say_what_they_are
                     ends_go_to_other_threads;
                 blocking:
@@ -71,8 +70,6 @@ macro_rules! suite {
                     neither_side_left_is_no_harm
                     it_is_told_which_side_and_why;
                 full:
-                    what_was_sent_is_inside
-                    a_full_channel_gives_the_message_back
                     send_waits_for_room
                     send_times_out_in_time
                     a_full_channel_has_no_time_at_all
@@ -123,7 +120,11 @@ macro_rules! with_a_capacity {
             type Route = super::Route;
 
             truths! {
+                full:
+                    what_was_sent_is_inside
+                    a_full_channel_gives_the_message_back;
                 basics:
+                    counts_follow_clones_and_drops
                     capacity_is_exact
                     len_tracks_what_is_inside
                     a_full_channel_gives_the_message_back
@@ -153,6 +154,24 @@ macro_rules! with_a_buffer {
             type Route = super::Route;
 
             truths! {
+                basics:
+                    counts_follow_clones_and_drops;
+                full:
+                    what_was_sent_is_inside
+                    a_full_channel_gives_the_message_back
+                    there_is_no_capacity;
+            }
+        }
+    };
+}
+
+/// As a channel that the kernel's buffer bounds, but nobody counts its messages, nor the ends in other processes.
+macro_rules! with_a_buffer_only {
+    () => {
+        mod buffer {
+            type Route = super::Route;
+
+            truths! {
                 full:
                     there_is_no_capacity;
             }
@@ -176,5 +195,8 @@ suite! {
         local = Local<u64>;
         anonymous = Anonymous<u64>;
         anonymous_large = Anonymous<Huge>;
+    }
+    with_a_buffer_only {
+        ipc_channel = IpcChannel<u64>;
     }
 }

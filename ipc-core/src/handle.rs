@@ -177,6 +177,12 @@ fn not_carried(scope: Option<&mut Scope>, cause: NotCarried) -> NotCarried {
     cause
 }
 
+/// Whether a message is being encoded or decoded on this thread now, in any of the scopes.
+#[must_use]
+pub fn in_scope() -> bool {
+    REFUSING.get() != Refusing::No || SCOPES.with_borrow(|scopes| !scopes.is_empty())
+}
+
 /// Whether a message can carry a handle now. Cheaper to ask before a handle is made.
 ///
 /// # Errors

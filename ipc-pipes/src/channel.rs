@@ -380,6 +380,11 @@ pub struct Ref<'a, T> {
 }
 
 impl<T> Ref<'_, T> {
+    #[cfg(feature = "ipc-channel")]
+    pub(crate) fn new(value: T) -> Self {
+        Ref { value, _receiver: PhantomData }
+    }
+
     /// How often the message was delivered: once.
     #[must_use]
     pub fn deliveries(&self) -> u64 {

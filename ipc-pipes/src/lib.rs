@@ -15,6 +15,7 @@
 //! - [`Handle`]: a file, socket or pipe in a message. Ends of channels of any route go in messages as they are.
 //! - [`Listener`], [`connect()`]: processes that know a [`Name`] meet there. [`OneShotServer`]: for a program that was
 //!   started by this one, and calls back.
+//! - `ipc_channel`, with the feature `ipc-channel`: that crate's channels behind the same API.
 //! - [`frame`]: frames over a stream socket.
 //!
 //! # When a process dies
@@ -30,6 +31,8 @@ mod channel;
 mod connect;
 mod duplex;
 pub mod frame;
+#[cfg(feature = "ipc-channel")]
+pub mod ipc_channel;
 mod killpoint;
 mod line;
 pub mod listener;

@@ -150,6 +150,15 @@ impl Name {
         matches!(self.0, Kind::Plain(_))
     }
 
+    /// The path of a plain name.
+    #[cfg(feature = "ipc-channel")]
+    pub(crate) fn file(&self) -> io::Result<PathBuf> {
+        match &self.0 {
+            Kind::Plain(name) => Ok(private_directory(std::env::var_os("XDG_RUNTIME_DIR")).join(name)),
+            _ => Err(invalid(self, "it is not a plain name")),
+        }
+    }
+
     /// Finds the place; the directory of a plain name is made if need be.
     pub(crate) fn place(&self) -> io::Result<Place> {
         match &self.0 {

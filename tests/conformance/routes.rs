@@ -104,6 +104,7 @@ pub(crate) struct Pod<M>(PhantomData<M>);
 pub(crate) struct Pipe<M>(PhantomData<M>);
 pub(crate) struct Local<M>(PhantomData<M>);
 pub(crate) struct Anonymous<M>(PhantomData<M>);
+pub(crate) struct IpcChannel<M>(PhantomData<M>);
 
 fn lend_any<M: Message + Serialize + DeserializeOwned, R>(
     rx: &Receiver<M, Any>,
@@ -202,6 +203,19 @@ impl<M: Message + Serialize + DeserializeOwned> Route for Anonymous<M> {
 
     fn bounded(_: usize) -> (Tx<Self>, Rx<Self>) {
         ipc_pipes::pipe::channel().unwrap()
+    }
+    fn lend<R>(rx: &Rx<Self>, f: impl FnOnce(u64, u64) -> R) -> Result<R, TryRecvError> {
+        let lent = rx.try_recv_ref()?;
+        Ok(f(lent.number(), lent.deliveries()))
+    }
+}
+
+impl<M: Message + Serialize + DeserializeOwned> Route for IpcChannel<M> {
+    type Message = M;
+    type Inner = ipc_pipes::ipc_channel::Adapter;
+
+    fn bounded(_: usize) -> (Tx<Self>, Rx<Self>) {
+        ipc_pipes::ipc_channel::channel().unwrap()
     }
     fn lend<R>(rx: &Rx<Self>, f: impl FnOnce(u64, u64) -> R) -> Result<R, TryRecvError> {
         let lent = rx.try_recv_ref()?;

@@ -1,0 +1,124 @@
+//! `ipc-channel`'s channels behind the same API: [`IpcSender`] and [`IpcReceiver`] as the ends of a route, so that
+//! a program moves over one channel at a time. With the feature `ipc-channel`.
+//!
+//! ```
+//! use ipc_pipes::ipc_channel::{Receiver, Sender};
+//!
+//! // A channel that the program has.
+//! let (tx, rx) = ipc_channel::ipc::channel::<String>()?;
+//! // The same channel, with this crate's methods; the other end may go on as it is.
+//! let tx = Sender::new(tx.into());
+//! tx.send("hello".to_owned())?;
+//! assert_eq!(rx.recv()?, "hello");
+//! let rx = Receiver::new(rx.into());
+//! assert!(rx.try_recv().unwrap_err().is_empty());
+//! // And back.
+//! let tx: ipc_channel::ipc::IpcSender<String> = tx.into_route().into();
+//! drop(tx);
+//! assert!(rx.recv().unwrap_err().is_disconnected());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What it can say, and what it cannot
+//!
+//! | | |
+//! |---|---|
+//! | `capacity` | `None`: the buffer of a socket bounds it |
+//! | `try_send`, `send_timeout` | `ipc-channel` has a `send` that waits, and no other. So these ask the socket for room, and send into it, with 32 KiB to spare that only many others at that moment could take. A message above 200 KiB goes in pieces, and waits for its receiver whatever the deadline |
+//! | `len`, `is_empty` of a sender | 0 if nothing is unread, 1 for any number: so much a socket tells |
+//! | `len`, `is_empty`, `is_disconnected` of a receiver | what comes out is counted, up to 1,024 messages, and kept for the next `recv`. If this process is killed, they are gone with it |
+//! | `disconnect_cause` | `Dropped`, also for the dead: the channel does not tell |
+//! | `sender_count`, `receiver_count` | the clones in this process; of the other side 1, or 0 if it is gone |
+//! | clones of a receiver | share the one receiver of this process; each message goes to one of them |
+//!
+//! A sender that is killed in the middle of a large message has sent nothing: its pieces are skipped, where
+//! `IpcReceiver::recv` answers that all senders were gone.
+//!
+//! # In messages
+//!
+//! | | in a message of `ipc-channel`, or of this route | in a message of a route that carries handles |
+//! |---|---|---|
+//! | [`Sender`] | travels | travels |
+//! | [`Receiver`] | travels, if it has no clones and holds no messages that were counted; it is gone here, as `IpcReceiver` is | refused |
+//! | `IpcSender`, `IpcReceiver` as they are | travel | must not be: they write a number that means nothing there, and the receiver panics. Make them ends of this module first |
+//!
+//! Not for peers that are not trusted: `ipc-channel` believes what a peer's message says of itself. It needs
+//! rustc 1.86, and on systems other than Linux `try_send` and timeouts answer `Full` and `Timeout` always.
+
+mod ferry;
+mod rx;
+mod tx;
+
+use std::cell::Cell;
+use std::io;
+
+use ipc_core::codec::CodecError;
+use ipc_core::handle;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use ::ipc_channel::ipc::{IpcReceiver, IpcSender};
+pub use rx::{Busy, Rx};
+pub use tx::Tx;
+
+/// The route over `ipc-channel`.
+#[derive(Clone, Copy, Debug)]
+pub struct Adapter;
+
+/// The sending end of an `ipc-channel`.
+pub type Sender<T> = ipc_core::Sender<T, Adapter>;
+/// The receiving end of an `ipc-channel`.
+pub type Receiver<T> = ipc_core::Receiver<T, Adapter>;
+
+impl<T: Serialize + DeserializeOwned> ipc_core::Route<T> for Adapter {
+    type Tx = Tx<T>;
+    type Rx = Rx<T>;
+}
+
+/// Makes an `ipc-channel`.
+///
+/// # Errors
+///
+/// As [`ipc_channel::ipc::channel`](::ipc_channel::ipc::channel).
+pub fn channel<T: Serialize + DeserializeOwned>() -> io::Result<(Sender<T>, Receiver<T>)> {
+    let (tx, rx) = ::ipc_channel::ipc::channel()?;
+    Ok((Sender::new(tx.into()), Receiver::new(rx.into())))
+}
+
+thread_local! {
+    /// Whether `ipc-channel` encodes or decodes a message on this thread for an end of this module.
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs what encodes or decodes a message of `ipc-channel`; and whether an end of another route was refused.
+fn inside<R>(f: impl FnOnce() -> R) -> (R, bool) {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            INSIDE.set(self.0);
+        }
+    }
+    let _restore = Restore(INSIDE.replace(true));
+    handle::refuse(|| {
+        let result = f();
+        (result, handle::refused())
+    })
+}
+
+/// Whether an end that is encoded or decoded now is part of a message of `ipc-channel`: of this module's, or of
+/// a program's own, which opens no scope.
+fn is_inside() -> bool {
+    INSIDE.get() || !handle::in_scope()
+}
+
+/// What was wrong with a message, as far as `ipc-channel` says.
+fn codec_error(error: &(dyn std::error::Error + 'static)) -> CodecError {
+    let cause = error.source().and_then(|source| source.downcast_ref::<postcard::Error>());
+    match cause {
+        Some(postcard::Error::DeserializeUnexpectedEnd) => CodecError::Truncated,
+        Some(
+            postcard::Error::SerdeDeCustom | postcard::Error::SerdeSerCustom | postcard::Error::WontImplement,
+        ) => CodecError::Unsupported,
+        _ => CodecError::Invalid,
+    }
+}

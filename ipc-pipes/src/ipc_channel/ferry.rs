@@ -1,0 +1,108 @@
+//! Descriptors out of `ipc-channel`'s senders, and into them.
+//!
+//! `ipc-channel` shows nobody its descriptors, but it sends them. So there is one sender of its kind in each
+//! process that is connected to a plain socket of ours:
+//!
+//! ```text
+//!   out    IpcSender ──▶ ipc-channel: "here is a sender" + descriptor ──▶ our socket: bytes, descriptor
+//!   in     bytes, another descriptor ──▶ our copy of a channel's socket ──▶ ipc-channel: IpcSender
+//! ```
+//!
+//! What the bytes are is `ipc-channel`'s business: those that go in are those that came out, and only the
+//! descriptor beside them is another one.
+
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use ::ipc_channel::ipc::{self, OpaqueIpcSender};
+use ipc_core::Patience;
+use ipc_core::handle::OsHandle;
+
+use crate::listener::Listener;
+use crate::name::Name;
+use crate::sys::{self, names};
+
+/// The sender of this process that leads to a socket of ours.
+struct Ferry {
+    sender: OpaqueIpcSender,
+    socket: OsHandle,
+    /// A forked child has the same two ends as its parent, and would take what the parent sent.
+    fork: sys::ForkCheck,
+}
+
+static FERRY: Mutex<Option<Ferry>> = Mutex::new(None);
+
+impl Ferry {
+    fn new() -> io::Result<Ferry> {
+        // It connects to a file only; this one is gone at once, and only this user may look for it.
+        let random = u128::from_ne_bytes(names::random()?);
+        let name = Name::new(format!("ipc-channel-{random:032x}"))?;
+        let listener = Listener::bind(&name)?;
+        let path = name.file()?.into_os_string().into_string().map_err(|_| {
+            io::Error::new(io::ErrorKind::InvalidInput, "the directory of plain names is not UTF-8")
+        })?;
+        let sender = ipc::IpcSender::<OpaqueIpcSender>::connect(path)?.to_opaque();
+        loop {
+            // It is there already.
+            let socket =
+                listener.accept_socket(Patience::timeout(Duration::from_secs(1)), &mut |_| Ok(()))?;
+            if names::credentials(sys::borrow(&socket))?.pid == std::process::id() {
+                return Ok(Ferry { sender, socket, fork: sys::ForkCheck::new() });
+            }
+        }
+    }
+
+    fn carry(&self, sender: &OpaqueIpcSender) -> io::Result<(OsHandle, Vec<u8>)> {
+        let across = self.sender.clone().to::<OpaqueIpcSender>();
+        across.send(sender.clone()).map_err(failed)?;
+        let (mut bytes, mut handles) = (vec![0; 4096], Vec::new());
+        let arrived = sys::receive(sys::borrow(&self.socket), &mut bytes, &mut handles, false);
+        let arrived = arrived.map_err(|error| io::Error::other(format!("{error:?}")))?;
+        match (handles.pop(), arrived.lost || arrived.cut) {
+            (Some(handle), false) => {
+                bytes.truncate(arrived.len);
+                Ok((handle, bytes))
+            }
+            _ => Err(io::Error::other("no descriptor left (RLIMIT_NOFILE)")),
+        }
+    }
+}
+
+fn failed(error: ::ipc_channel::IpcError) -> io::Error {
+    io::Error::other(error)
+}
+
+/// A copy of a sender's descriptor, and the message that it came in.
+fn take_out(sender: &OpaqueIpcSender) -> io::Result<(OsHandle, Vec<u8>)> {
+    let mut ferry = FERRY.lock().unwrap_or_else(PoisonError::into_inner);
+    let ferry = match &mut *ferry {
+        Some(ferry) if !ferry.fork.forked() => ferry,
+        none => none.insert(Ferry::new()?),
+    };
+    ferry.carry(sender)
+}
+
+/// A copy of a sender's descriptor.
+pub(super) fn descriptor(sender: &OpaqueIpcSender) -> io::Result<OsHandle> {
+    Ok(take_out(sender)?.0)
+}
+
+/// The sender that a descriptor is of.
+pub(super) fn sender(descriptor: OsHandle) -> io::Result<OpaqueIpcSender> {
+    let (tx, rx) = ipc::channel::<OpaqueIpcSender>()?;
+    let (socket, bytes) = take_out(&tx.to_opaque())?;
+    let sent = sys::send(sys::borrow(&socket), &bytes, &[descriptor], false);
+    sent.map_err(|error| io::Error::other(format!("{error:?}")))?;
+    rx.recv().map_err(failed)
+}
+
+/// Gives to nobody what a message that did not encode has left on this thread: `ipc-channel` would send it with
+/// the next message, whoever that is for.
+#[cold]
+pub(super) fn clear() {
+    if let Ok((tx, _rx)) = ipc::channel::<()>() {
+        // More than it can send makes it panic, when it has taken them.
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tx.send(())));
+    }
+}

@@ -1,0 +1,346 @@
+//! The receiving end.
+//!
+//! There is one `IpcReceiver`, which one thread uses at a time. Who wants to receive takes it out, waits in
+//! it without holding a lock, and puts it back; the others wait for their turn, each as long as it likes.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ::ipc_channel::ipc::IpcReceiver;
+use ::ipc_channel::{IpcError, TryRecvError};
+use ipc_core::error::{DisconnectCause, RecvTimeoutError};
+use ipc_core::handle;
+use ipc_core::route::{Borrow, End, Receive};
+use ipc_core::{Patience, Unreadable};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
+
+use super::{codec_error, inside, is_inside};
+use crate::Ref;
+
+/// The receiving end of an `ipc-channel`: what [`Receiver`](super::Receiver) is made of.
+pub struct Rx<T> {
+    shared: Arc<Shared<T>>,
+}
+
+struct Shared<T> {
+    state: Mutex<State<T>>,
+    /// The receiver was put back, or there is nothing to come any more.
+    turn: Condvar,
+}
+
+struct State<T> {
+    /// `None` while a thread waits in it.
+    receiver: Option<IpcReceiver<T>>,
+    /// What came out when somebody asked what is there, at most [`MOST`].
+    ahead: VecDeque<Result<T, Unreadable>>,
+    /// No sender is left, and nothing that they sent.
+    ended: bool,
+}
+
+/// How many messages are taken out to be counted: more than a socket's buffer holds at any moment.
+const MOST: usize = 1024;
+
+/// What came out of the receiver.
+enum Came<T> {
+    Message(Result<T, Unreadable>),
+    Nothing,
+    /// The end; or the first piece of a message whose sender died before the last, which looks the same.
+    End,
+}
+
+impl<T> Shared<T> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        // No code of others runs while it is locked.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Puts the receiver back, whatever happens.
+struct Turn<'a, T> {
+    shared: &'a Shared<T>,
+    receiver: Option<IpcReceiver<T>>,
+}
+
+impl<T> Drop for Turn<'_, T> {
+    fn drop(&mut self) {
+        self.shared.lock().receiver = self.receiver.take();
+        self.shared.turn.notify_one();
+    }
+}
+
+/// The longest that the receiver is asked to wait at once; much longer ones it takes for ever.
+const SLICE: Duration = Duration::from_secs(3600);
+
+impl<T: Serialize + DeserializeOwned> Turn<'_, T> {
+    /// Waits in the receiver.
+    fn wait(&self, patience: Patience) -> Came<T> {
+        let Some(receiver) = &self.receiver else { return Came::Nothing };
+        let (received, _) = inside(|| {
+            catch_unwind(AssertUnwindSafe(|| match patience {
+                Patience::Forever => receiver.recv().map_err(TryRecvError::IpcError),
+                Patience::Never => receiver.try_recv(),
+                Patience::Until(_) => match patience.left(SLICE) {
+                    // It counts in milliseconds, and cuts off what is less.
+                    Some(left) => receiver.try_recv_timeout(left + Duration::from_micros(999)),
+                    None => receiver.try_recv(),
+                },
+            }))
+        });
+        match received {
+            Ok(Ok(message)) => Came::Message(Ok(message)),
+            Ok(Err(TryRecvError::Empty)) => Came::Nothing,
+            Ok(Err(TryRecvError::IpcError(error))) => match error {
+                IpcError::Disconnected => Came::End,
+                IpcError::SerializationError(error) => {
+                    Came::Message(Err(Unreadable::Decode(codec_error(&error))))
+                }
+                IpcError::Io(error) => match error.kind() {
+                    io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock => Came::Nothing,
+                    io::ErrorKind::ConnectionReset => Came::End,
+                    io::ErrorKind::OutOfMemory => Came::Message(Err(Unreadable::OutOfMemory)),
+                    _ => Came::Message(Err(Unreadable::Malformed("ipc-channel could not receive it"))),
+                },
+            },
+            // It does where a message says of itself what is not true.
+            Err(_) => Came::Message(Err(Unreadable::Malformed("ipc-channel panicked over it"))),
+        }
+    }
+
+    /// As [`wait`](Turn::wait), but an end is one.
+    fn receive(&self, patience: Patience) -> Came<T> {
+        loop {
+            match self.wait(patience) {
+                // Once at its end it stays there.
+                Came::End => match self.wait(Patience::Never) {
+                    Came::Nothing => {
+                        if patience == Patience::Never {
+                            return Came::Nothing;
+                        }
+                    }
+                    came => return came,
+                },
+                came => return came,
+            }
+        }
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T> {
+    fn recv(&self, patience: Patience) -> Result<T, RecvTimeoutError> {
+        let shared = &*self.shared;
+        let mut state = shared.lock();
+        let mut looked = false;
+        loop {
+            if let Some(ahead) = state.ahead.pop_front() {
+                return ahead.map_err(RecvTimeoutError::Unreadable);
+            }
+            if state.ended {
+                return Err(RecvTimeoutError::Disconnected);
+            }
+            // Who waits for nothing looks once, all the same.
+            if looked && patience.left(SLICE).is_none() {
+                return Err(RecvTimeoutError::Timeout);
+            }
+            state = match state.receiver.take() {
+                Some(receiver) => {
+                    drop(state);
+                    let turn = Turn { shared, receiver: Some(receiver) };
+                    let came = turn.receive(patience);
+                    drop(turn);
+                    looked = true;
+                    match came {
+                        Came::Message(message) => return message.map_err(RecvTimeoutError::Unreadable),
+                        Came::Nothing => shared.lock(),
+                        Came::End => {
+                            let mut state = shared.lock();
+                            state.ended = true;
+                            shared.turn.notify_all();
+                            state
+                        }
+                    }
+                }
+                // Whoever has it found nothing there.
+                None => match patience.left(SLICE) {
+                    None => return Err(RecvTimeoutError::Timeout),
+                    Some(left) => {
+                        let waited = shared.turn.wait_timeout(state, left);
+                        waited.unwrap_or_else(PoisonError::into_inner).0
+                    }
+                },
+            };
+        }
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Borrow<T> for Rx<T> {
+    type Ref<'a>
+        = Ref<'a, T>
+    where
+        T: 'a;
+
+    fn recv_ref(&self, patience: Patience) -> Result<Ref<'_, T>, RecvTimeoutError> {
+        Ok(Ref::new(self.recv(patience)?))
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Rx<T> {
+    /// Takes out what is there, to count it, until so many are kept.
+    fn look(&self, most: usize) -> MutexGuard<'_, State<T>> {
+        let mut state = self.shared.lock();
+        if state.ahead.len() >= most || state.ended {
+            return state;
+        }
+        // Whoever has it found nothing there.
+        let Some(receiver) = state.receiver.take() else { return state };
+        let mut kept = state.ahead.len();
+        drop(state);
+        let turn = Turn { shared: &self.shared, receiver: Some(receiver) };
+        while kept < most {
+            let came = turn.receive(Patience::Never);
+            let mut state = self.shared.lock();
+            match came {
+                // Kept before the next one has its turn: it is the older one.
+                Came::Message(message) => state.ahead.push_back(message),
+                Came::Nothing => break,
+                Came::End => {
+                    state.ended = true;
+                    break;
+                }
+            }
+            kept = state.ahead.len();
+        }
+        drop(turn);
+        // There may be something for each of those who wait.
+        self.shared.turn.notify_all();
+        self.shared.lock()
+    }
+}
+
+impl<T> Clone for Rx<T> {
+    fn clone(&self) -> Self {
+        Rx { shared: self.shared.clone() }
+    }
+}
+
+impl<T> fmt::Debug for Rx<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Rx { .. }")
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> End for Rx<T> {
+    fn len(&self) -> usize {
+        self.look(MOST).ahead.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.look(1).ahead.is_empty()
+    }
+
+    fn capacity(&self) -> Option<usize> {
+        None
+    }
+
+    fn same_channel(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    fn is_disconnected(&self) -> bool {
+        self.look(MOST).ended
+    }
+
+    fn disconnect_cause(&self) -> Option<DisconnectCause> {
+        self.is_disconnected().then_some(DisconnectCause::Dropped)
+    }
+
+    fn sender_count(&self) -> usize {
+        usize::from(!self.is_disconnected())
+    }
+
+    fn receiver_count(&self) -> usize {
+        Arc::strong_count(&self.shared)
+    }
+}
+
+impl<T> From<IpcReceiver<T>> for Rx<T> {
+    fn from(receiver: IpcReceiver<T>) -> Self {
+        let state = State { receiver: Some(receiver), ahead: VecDeque::new(), ended: false };
+        Rx { shared: Arc::new(Shared { state: Mutex::new(state), turn: Condvar::new() }) }
+    }
+}
+
+/// The receiver cannot be had alone: it has clones, or messages were taken out to be counted. Here
+/// it is again.
+pub struct Busy<T>(pub Rx<T>);
+
+impl<T> fmt::Debug for Busy<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Busy(..)")
+    }
+}
+
+impl<T> fmt::Display for Busy<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        BUSY.fmt(f)
+    }
+}
+
+impl<T> std::error::Error for Busy<T> {}
+
+const BUSY: &str = "the ipc-channel receiver has clones here, or holds messages that were counted: drop them, or receive them";
+
+impl<T> TryFrom<Rx<T>> for IpcReceiver<T> {
+    type Error = Busy<T>;
+
+    fn try_from(mut rx: Rx<T>) -> Result<Self, Busy<T>> {
+        match rx.take_alone() {
+            Some(receiver) => Ok(receiver),
+            None => Err(Busy(rx)),
+        }
+    }
+}
+
+impl<T> Rx<T> {
+    /// The receiver, if this end is the only one, and holds no message.
+    fn take_alone(&mut self) -> Option<IpcReceiver<T>> {
+        let state = Arc::get_mut(&mut self.shared)?.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if !state.ahead.is_empty() { None } else { state.receiver.take() }
+    }
+}
+
+/// It travels in messages of `ipc-channel`, as `IpcReceiver` does: what stays here is disconnected.
+impl<T> Serialize for Rx<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let refused = |cause: &str| ser::Error::custom(handle::because(cause));
+        if !is_inside() {
+            handle::carried().map_err(|error| refused(&error.to_string()))?;
+            return Err(refused("an ipc-channel receiver travels in messages of ipc-channel only"));
+        }
+        let mut state = self.shared.lock();
+        if Arc::strong_count(&self.shared) > 1 || !state.ahead.is_empty() {
+            return Err(refused(BUSY));
+        }
+        match state.receiver.take() {
+            Some(receiver) => {
+                state.ended = true;
+                receiver.serialize(serializer)
+            }
+            None => Err(refused("this ipc-channel receiver has travelled already")),
+        }
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Rx<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !is_inside() {
+            let cause = "an ipc-channel receiver travels in messages of ipc-channel only";
+            return Err(serde::de::Error::custom(handle::because(cause)));
+        }
+        Ok(IpcReceiver::deserialize(deserializer)?.into())
+    }
+}

@@ -1,0 +1,244 @@
+//! The sending end.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, OnceLock};
+
+use ::ipc_channel::IpcError;
+use ::ipc_channel::ipc::{IpcSender, OpaqueIpcSender};
+use ipc_core::error::{DisconnectCause, SendTimeoutError};
+use ipc_core::handle::{self, NotCarried, OsHandle};
+use ipc_core::route::{End, Failed, Transmit};
+use ipc_core::{Patience, Unsendable};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+
+use super::{codec_error, ferry, inside, is_inside};
+use crate::sys::{self, Interest};
+
+/// The sending end of an `ipc-channel`: what [`Sender`](super::Sender) is made of.
+pub struct Tx<T> {
+    sender: OpaqueIpcSender,
+    shared: Arc<Shared>,
+    messages: PhantomData<fn(T)>,
+}
+
+/// What the clones of one sender share.
+#[derive(Default)]
+struct Shared {
+    /// A copy of its descriptor, once somebody has asked for it.
+    descriptor: OnceLock<OsHandle>,
+}
+
+impl<T> Tx<T> {
+    fn new(sender: OpaqueIpcSender) -> Self {
+        Tx { sender, shared: Arc::default(), messages: PhantomData }
+    }
+
+    fn descriptor(&self) -> io::Result<&OsHandle> {
+        if self.shared.descriptor.get().is_none() {
+            let descriptor = ferry::descriptor(&self.sender)?;
+            // Another thread may have been first; then this copy is closed.
+            let _ = self.shared.descriptor.set(descriptor);
+        }
+        self.shared.descriptor.get().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Whether a message can be sent now without waiting, or the receiver is gone.
+    fn has_room(fd: &OsHandle) -> bool {
+        let fd = sys::borrow(fd);
+        // The kernel takes any message while what is unread is less than the whole buffer.
+        let room = sys::room(fd);
+        sys::unsent(fd) < room - SPARE.min(room / 2) || sys::gone(fd)
+    }
+
+    /// Waits until there is room, or the receiver is gone.
+    fn room(&self, patience: Patience) -> bool {
+        match self.descriptor() {
+            Ok(fd) => Self::has_room(fd) || sys::ready(sys::borrow(fd), Interest::Send, patience),
+            // Nobody can say. Who may wait for ever waits in the call.
+            Err(_) => patience == Patience::Forever,
+        }
+    }
+}
+
+/// Left free, for those who send at the same moment.
+const SPARE: usize = 32 * 1024;
+
+impl<T: Serialize> From<IpcSender<T>> for Tx<T> {
+    fn from(sender: IpcSender<T>) -> Self {
+        Tx::new(sender.to_opaque())
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> From<Tx<T>> for IpcSender<T> {
+    fn from(tx: Tx<T>) -> Self {
+        tx.sender.to()
+    }
+}
+
+/// A message where it lies: `ipc-channel` takes messages, and gives none back.
+struct Lent<'a, T> {
+    message: &'a T,
+    /// Whether it was encoded: what panics later is not the message's own code.
+    encoded: &'a Cell<bool>,
+}
+
+impl<T: Serialize> Serialize for Lent<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let encoded = self.message.serialize(serializer);
+        self.encoded.set(true);
+        encoded
+    }
+}
+
+// A sender's type must have it; senders never decode.
+impl<'de, T> Deserialize<'de> for Lent<'_, T> {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(de::Error::custom("a message that is lent is not received"))
+    }
+}
+
+impl<T: Serialize> Tx<T> {
+    fn send_lent(&self, message: &T, patience: Patience) -> Result<(), Failed> {
+        if !self.room(patience) {
+            return Err(Failed::Timeout);
+        }
+        loop {
+            let encoded = Cell::new(false);
+            let sender = self.sender.clone().to::<Lent<'_, T>>();
+            let lent = Lent { message, encoded: &encoded };
+            let (sent, refused) = inside(|| catch_unwind(AssertUnwindSafe(|| sender.send(lent))));
+            return match sent {
+                Ok(Ok(())) => Ok(()),
+                // Nothing, or the first piece of a message whose rest never comes, and which is skipped.
+                Ok(Err(IpcError::Io(error))) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Ok(Err(error)) => {
+                    if matches!(error, IpcError::SerializationError(_)) {
+                        ferry::clear();
+                    }
+                    Err(cause(&error, refused))
+                }
+                // It asserts that a message has at most 64 handles.
+                Err(_) if encoded.get() => Err(Failed::Unsendable(Unsendable::Handles(NotCarried::TooMany))),
+                Err(panic) => {
+                    ferry::clear();
+                    resume_unwind(panic)
+                }
+            };
+        }
+    }
+}
+
+#[cold]
+fn cause(error: &IpcError, refused: bool) -> Failed {
+    match error {
+        IpcError::SerializationError(_) if refused => {
+            Failed::Unsendable(Unsendable::Handles(NotCarried::BytesOnly))
+        }
+        IpcError::SerializationError(error) => Failed::Unsendable(Unsendable::Encode(codec_error(error))),
+        IpcError::Disconnected => Failed::Disconnected,
+        IpcError::Io(error) => match error.kind() {
+            io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::NotConnected => Failed::Disconnected,
+            // No buffer for a piece, no descriptor for the socket that the other pieces take.
+            _ => Failed::Unsendable(Unsendable::OutOfMemory),
+        },
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T> {
+    fn send_copy(&self, message: &T, patience: Patience) -> Option<Result<(), Failed>> {
+        Some(self.send_lent(message, patience))
+    }
+
+    fn send(&self, message: T, patience: Patience) -> Result<(), SendTimeoutError<T>> {
+        self.send_lent(&message, patience).map_err(|failed| failed.with(message))
+    }
+}
+
+impl<T> Clone for Tx<T> {
+    fn clone(&self) -> Self {
+        Tx { sender: self.sender.clone(), shared: self.shared.clone(), messages: PhantomData }
+    }
+}
+
+impl<T> fmt::Debug for Tx<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Tx { .. }")
+    }
+}
+
+impl<T> End for Tx<T> {
+    fn len(&self) -> usize {
+        usize::from(self.descriptor().is_ok_and(|fd| sys::unsent(sys::borrow(fd)) > 0))
+    }
+
+    fn capacity(&self) -> Option<usize> {
+        None
+    }
+
+    fn is_full(&self) -> bool {
+        !self.room(Patience::Never)
+    }
+
+    fn same_channel(&self, other: &Self) -> bool {
+        let identity = |tx: &Self| tx.descriptor().ok().and_then(|fd| sys::identity(sys::borrow(fd)));
+        Arc::ptr_eq(&self.shared, &other.shared)
+            || identity(self).is_some_and(|this| Some(this) == identity(other))
+    }
+
+    fn is_disconnected(&self) -> bool {
+        self.descriptor().is_ok_and(|fd| sys::gone(sys::borrow(fd)))
+    }
+
+    fn disconnect_cause(&self) -> Option<DisconnectCause> {
+        self.is_disconnected().then_some(DisconnectCause::Dropped)
+    }
+
+    fn sender_count(&self) -> usize {
+        Arc::strong_count(&self.shared)
+    }
+
+    fn receiver_count(&self) -> usize {
+        usize::from(!self.is_disconnected())
+    }
+}
+
+/// A copy travels: as a sender of `ipc-channel` in its messages, else as a handle.
+impl<T> Serialize for Tx<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if is_inside() {
+            return self.sender.serialize(serializer);
+        }
+        handle::carried().map_err(|error| ser::Error::custom(handle::because(error)))?;
+        let attached = match self.descriptor() {
+            Ok(fd) => handle::attach_copy(fd),
+            Err(_) => Err(NotCarried::Exhausted),
+        };
+        let index = attached.map_err(|error| ser::Error::custom(handle::because(error)))?;
+        index.serialize(serializer)
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Tx<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if is_inside() {
+            return Ok(Tx::new(OpaqueIpcSender::deserialize(deserializer)?));
+        }
+        let index = u32::deserialize(deserializer)?;
+        let fd = handle::take(index).filter(|fd| sys::is_socket(sys::borrow(fd)));
+        let fd = fd.ok_or_else(|| {
+            de::Error::custom(handle::because("the socket of a sender did not come with it"))
+        })?;
+        let sender = ferry::sender(fd).map_err(|error| {
+            de::Error::custom(handle::because(format!("making a sender of a socket: {error}")))
+        })?;
+        Ok(Tx::new(sender))
+    }
+}
