@@ -4,5 +4,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 export RUSTDOCFLAGS="-D warnings"
-cargo doc --workspace --no-deps
-cargo doc --workspace --no-deps --document-private-items
+cargo doc --workspace --no-deps --features ipc-channel
+cargo doc --workspace --no-deps --features ipc-channel --document-private-items

@@ -11,7 +11,7 @@ use crate::killpoint::kp;
 use crate::name::{Name, Place, ToName};
 use crate::peer::Users;
 use crate::sys::borrow;
-use crate::sys::names::{self as sys, Identity, Kind, Watch};
+use crate::sys::names::{self as sys, Kind, Watch};
 
 /// Connects to the [`Listener`](crate::Listener) at a name; fails at once if nobody listens there. `A` is sent
 /// on the connection, `B` received.
@@ -120,27 +120,14 @@ impl Connector {
         match place {
             Place::Abstract(name) => sys::connect_abstract(name, patience),
             Place::File(directory, file) => {
-                let mut before: Option<Identity> = None;
-                loop {
-                    let Some(found) = sys::look(directory, file)? else {
-                        return Err(io::Error::new(io::ErrorKind::NotFound, "there is no such name"));
-                    };
-                    if let Kind::Other(what) = found.kind {
-                        let text = format!("it is a {what}");
-                        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-                    }
-                    kp!("connect.found");
-                    match sys::connect(&found, patience) {
-                        // Dead; but somebody may have taken the name over since it was looked at.
-                        Err(error)
-                            if error.kind() == io::ErrorKind::ConnectionRefused
-                                && before != Some(found.identity) =>
-                        {
-                            before = Some(found.identity);
-                        }
-                        connected => return connected,
-                    }
+                let Some(found) = sys::look(directory, file)? else {
+                    return Err(io::Error::new(io::ErrorKind::NotFound, "there is no such name"));
+                };
+                if let Kind::Other(what) = found.kind {
+                    return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is a {what}")));
                 }
+                kp!("connect.found");
+                sys::connect(&found, patience)
             }
         }
     }

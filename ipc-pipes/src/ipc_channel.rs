@@ -79,7 +79,7 @@ impl<T: Serialize + DeserializeOwned> ipc_core::Route<T> for Adapter {
 ///
 /// # Errors
 ///
-/// As [`ipc_channel::ipc::channel`](::ipc_channel::ipc::channel).
+/// As [`ipc_channel::ipc::channel`].
 pub fn channel<T: Serialize + DeserializeOwned>() -> io::Result<(Sender<T>, Receiver<T>)> {
     let (tx, rx) = ::ipc_channel::ipc::channel()?;
     Ok((Sender::new(tx.into()), Receiver::new(rx.into())))

@@ -41,6 +41,7 @@ pub(crate) use os::{
 };
 
 /// What is at a name.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nothing is found there"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Socket,
