@@ -165,7 +165,11 @@ macro_rules! end {
 
         impl<'de, T> Deserialize<'de> for $End<T> {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Ok($End::enter(Arc::new(Line::deserialize(deserializer, $mine)?)))
+                let end = $End::enter(Arc::new(Line::deserialize(deserializer, $mine)?));
+                if let (Some(tally), Side::Receiver) = (&end.line.tally, $mine) {
+                    tally.arrive(); // It is counted as an end now.
+                }
+                Ok(end)
             }
         }
     };

@@ -92,7 +92,11 @@ impl Line {
 
     pub(crate) fn serialize<S: Serializer>(&self, side: Side, serializer: S) -> Result<S::Ok, S::Error> {
         let refused = |cause: &dyn fmt::Display| ser::Error::custom(handle::because(cause));
-        if side == Side::Receiver && self.batches_under_way() {
+        let coming = self.tally.as_ref().filter(|_| side == Side::Receiver);
+        // Said first: a batch that is made in spite of it is seen below.
+        coming.inspect(|tally| tally.depart());
+        if coming.is_some() && self.batches_under_way() {
+            coming.inspect(|tally| tally.arrive());
             return Err(refused(
                 &"batches are on their way to this receiver: receive them before it goes to another process, \
                   or let it go before the first `recv_many`",

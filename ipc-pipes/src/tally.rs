@@ -3,10 +3,10 @@
 //! # Layout
 //!
 //! ```text
-//! offset 0         128         256    384        512      640     768      896
-//!        ┌─────────┬───────────┬──────┬──────────┬────────┬───────┬────────┬────────┐
-//!        │ senders │ receivers │ sent │ received │ parked │ batch │ packed │ stored │
-//!        └─────────┴───────────┴──────┴──────────┴────────┴───────┴────────┴────────┘
+//! offset 0         128         256    384        512      640     768      896      1024
+//!        ┌─────────┬───────────┬──────┬──────────┬────────┬───────┬────────┬────────┬─────────┐
+//!        │ senders │ receivers │ sent │ received │ parked │ batch │ packed │ stored │ coming  │
+//!        └─────────┴───────────┴──────┴──────────┴────────┴───────┴────────┴────────┴─────────┘
 //! ```
 //!
 //! A small file in memory that travels with each end. Each word is a count, changed by itself; no other memory
@@ -21,6 +21,7 @@
 //! | `batch` | how many messages a batch may hold now; 0: none are wanted |
 //! | `packed` | batches that were ever made |
 //! | `stored` | bytes of the store of a pipe that were ever given out |
+//! | `coming` | receivers on their way to another process, or lost on it: while there is one, no batch is made |
 //!
 //! # What a death leaves behind
 //!
@@ -35,7 +36,7 @@
 //! are received as bytes that somebody wrote there, and decode or do not.
 
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
 use std::{io, thread};
 
 use ipc_core::handle::OsHandle;
@@ -50,6 +51,7 @@ const PARKED: usize = 4;
 const BATCH: usize = 5;
 const PACKED: usize = 6;
 const STORED: usize = 7;
+const COMING: usize = 8;
 
 /// Which side of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +85,17 @@ impl Tally {
     pub(crate) fn enter(&self, side: Side) {
         // SeqCst: with `pack`. A receiver that comes is seen by whoever packs, or its batch is seen by `quiet`.
         self.ends(side).fetch_add(1, SeqCst);
+    }
+
+    /// A receiver is on its way: it will want what others have parked.
+    pub(crate) fn depart(&self) {
+        self.words.get(COMING).fetch_add(1, SeqCst); // SeqCst: as in `enter`.
+    }
+
+    /// It has arrived, and is counted as an end; or it stays where it is.
+    pub(crate) fn arrive(&self) {
+        // Release: with `wanted`, which sees the end if it does not see it coming.
+        self.words.get(COMING).fetch_sub(1, Release);
     }
 
     /// An end less.
@@ -152,9 +165,11 @@ impl Tally {
     /// How many messages a batch may hold: 0, or 1, means that it is not to be made. Batches are made for one
     /// receiver, so that a message that another could take is never tied to one that is taken.
     pub(crate) fn wanted(&self) -> usize {
-        // SeqCst: as in `enter`.
-        let (batch, receivers) = (self.words.get(BATCH).load(SeqCst), self.ends(Side::Receiver).load(SeqCst));
-        if receivers == 1 { usize::try_from(batch).unwrap_or(0) } else { 0 }
+        let batch = self.words.get(BATCH).load(SeqCst); // SeqCst: as in `enter`.
+        // Before the ends: one that has arrived meanwhile is among them.
+        let coming = self.words.get(COMING).load(SeqCst);
+        let receivers = self.ends(Side::Receiver).load(SeqCst);
+        if receivers == 1 && coming == 0 { usize::try_from(batch).unwrap_or(0) } else { 0 }
     }
 
     /// Counts a batch before it is sent.

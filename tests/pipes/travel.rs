@@ -285,3 +285,23 @@ fn ten_thousand_ends_leave_nothing_behind() {
     spawn(parent, (ends, from_child)).unwrap().join().unwrap();
     child.join().unwrap();
 }
+
+/// Batches are for a receiver that is alone: one that is on its way would not find what another has parked.
+#[test]
+fn a_receiver_on_its_way_gets_what_the_one_before_it_did_not_ask_for() {
+    let _watchdog = watchdog();
+    type Ends = (ipc_pipes::Sender<u64>, ipc_pipes::Receiver<u64>);
+    for (tx, rx) in [ipc_pipes::channel().unwrap(), ipc_pipes::pipe::channel().unwrap()] as [Ends; 2] {
+        let (ends, arriving) = ipc_pipes::channel().unwrap();
+        ends.send(rx.clone()).unwrap();
+        let mut received = Vec::new();
+        // It takes batches, and says so.
+        assert!(rx.try_recv_many(&mut received, 32).is_err());
+        tx.send_many(0..10).unwrap();
+        assert_eq!(rx.recv_many(&mut received, 1), Ok(1));
+        drop(rx);
+        drop(tx);
+        received.extend(arriving.recv().unwrap());
+        assert_eq!(received, Vec::from_iter(0..10));
+    }
+}
