@@ -1,4 +1,4 @@
-//! Channels between processes that feel like channels between threads, and survive kill -9.
+//! Channels, locks and shared data between processes that feel like those between threads, and survive kill -9.
 //!
 //! ```no_run
 //! use multiprocess::{Receiver, Sender};
@@ -25,6 +25,7 @@
 //! - [`bounded`]: through shared memory, the default route; [`shm`] has it and the statically typed channels,
 //!   [`pipe`] the same through sockets, [`thread`] between threads, [`Route`] the choice at run time.
 //! - [`pipe::Handle`]: files, sockets and ends of channels in messages; [`pipe::duplex`]: both directions at once.
+//! - [`shm::Segment`], [`shm::Shared`], [`shm::Mutex`] and more: data that is shared instead of sent, and its locks.
 //! - [`init`], [`spawn`], [`JoinHandle`], [`process`]: processes as easily as threads.
 //! - Errors are crossbeam's, with one more answer on each side: [`Unsendable`] and [`Unreadable`].
 //!
