@@ -265,7 +265,11 @@ pub(crate) fn accept(socket: &OsHandle) -> io::Result<Option<OsHandle>> {
 }
 
 pub(crate) fn connect(found: &Found, patience: Patience) -> io::Result<OsHandle> {
-    connect_to(&SocketAddrUnix::new(through(&found.fd))?, patience)
+    connect_to(&SocketAddrUnix::new(through(&found.fd))?, patience).map_err(|error| match error.kind() {
+        // What is found is there, whatever its name is by now.
+        io::ErrorKind::NotFound => io::Error::new(io::ErrorKind::Unsupported, "/proc is not mounted"),
+        _ => error,
+    })
 }
 
 pub(crate) fn connect_abstract(name: &[u8], patience: Patience) -> io::Result<OsHandle> {
