@@ -40,7 +40,7 @@
 //! |---|---|---|
 //! | [`Sender`] | travels | travels |
 //! | [`Receiver`] | travels, if it has no clones and holds no messages that were counted; it is gone here, as `IpcReceiver` is | refused |
-//! | `IpcSender`, `IpcReceiver` as they are | travel | must not be: they write a number that means nothing there, and the receiver panics. Make them ends of this module first |
+//! | `IpcSender`, `IpcReceiver` as they are | travel | must not be, and nobody can tell: all that they write is a number. The receiver panics over it, and the next message of `ipc-channel` from that thread takes the end along. Make them ends of this module first |
 //!
 //! Not for peers that are not trusted: `ipc-channel` believes what a peer's message says of itself. It needs
 //! rustc 1.86, and on systems other than Linux `try_send` and timeouts answer `Full` and `Timeout` always.

@@ -1,7 +1,9 @@
 //! What a name is, what it may be, and what is left as it is.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
@@ -171,7 +173,7 @@ fn sockets_of_other_programs_are_taken_over_when_dead_only() {
 
 // faults 52: on both sides of what fits a socket address, and far beyond.
 #[test]
-fn names_of_any_length_that_a_path_may_have_work() {
+fn any_name_that_a_path_may_have_works() {
     multiprocess::init();
     let _watchdog = watchdog();
     let directory = Directory::new();
@@ -184,6 +186,9 @@ fn names_of_any_length_that_a_path_may_have_work() {
         fs::create_dir(&deep).unwrap();
     }
     names.push(deep.join("x"));
+    // And of any bytes.
+    names.push(directory.path().join(OsStr::from_bytes(b"\xff\xfe not text")));
+    names.push(directory.name("two\nlines"));
     for name in names {
         let len = name.as_os_str().len();
         let listener = Listener::bind(&name).unwrap_or_else(|error| panic!("{len}: {error}"));

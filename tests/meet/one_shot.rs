@@ -161,17 +161,19 @@ fn a_process_that_is_not_the_child_is_refused() {
     multiprocess::init();
     let _watchdog = watchdog();
     let mut server = OneShotServer::new().unwrap();
+    // They are first: a process that is killed with its connection in the queue, and this one.
     let wrong = |name: String| {
-        let connection: Duplex<u64, u64> = OneShotClient::new(name).unwrap().connect().unwrap();
-        assert!(connection.recv().unwrap_err().is_disconnected());
+        let _connection: Duplex<u64, u64> = OneShotClient::new(name).unwrap().connect().unwrap();
+        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     };
-    let strangers: Vec<_> = (0..3).map(|_| dying(wrong, server.name().to_owned())).collect();
+    assert!(dying(wrong, server.name().to_owned()).join().is_err());
+    let client = OneShotClient::new(server.name()).unwrap();
+    let strangers: Vec<Duplex<u64, u64>> = (0..3).map(|_| client.connect().unwrap()).collect();
     let mut child = start(&server, "answer");
     let connection: Duplex<u64, u64> = server.accept_from(&mut child).unwrap();
     assert_eq!(connection.peer().unwrap().pid, child.id());
     for stranger in strangers {
-        // Refused, or too late; it never got an answer.
-        drop(stranger.join());
+        assert!(stranger.recv().unwrap_err().is_disconnected());
     }
     connection.send(1).unwrap();
     assert_eq!(connection.recv(), Ok(2));

@@ -14,7 +14,7 @@
 //! | [`is_at`] | whether this is what is at a name; opens nothing | `fstatat` |
 //! | [`alive`] | whether the socket at a name is still open in some process; nobody notices | `connect` |
 //! | [`try_lock`] | an empty file beside the name, locked until it is dropped, or until death | `openat`, `flock` |
-//! | [`bind`] | a socket at a new name, of exactly this mode, that does not listen yet | `fchmod`, `bind`, `chmod` |
+//! | [`bind`] | a socket at a new name, of exactly this mode, that does not listen yet | `bind`, `chmod` |
 //! | [`bind_abstract`] | the same with a name that is no file, and goes with the socket | `bind` |
 //! | [`listen`] | connections are queued from now on | `listen` |
 //! | [`publish`] | renames, if there is nothing at the new name | `renameat2`, else `linkat` |

@@ -202,8 +202,7 @@ fn listener() -> io::Result<OwnedFd> {
 pub(crate) fn bind(directory: &Directory, name: &OsStr, mode: u32) -> io::Result<(OsHandle, Identity)> {
     let mode = Mode::from_bits_truncate(mode);
     let socket = listener()?;
-    // The file gets the mode of the socket, without what the umask takes away: never more than asked.
-    rustix::fs::fchmod(&socket, mode)?;
+    // Until it listens nobody can connect, whatever mode the umask makes of it.
     rustix::net::bind(&socket, &directory.address(name)?)?;
     match set_mode(directory, name, mode) {
         Ok(identity) => Ok((socket, identity)),
@@ -265,7 +264,11 @@ pub(crate) fn accept(socket: &OsHandle) -> io::Result<Option<OsHandle>> {
 }
 
 pub(crate) fn connect(found: &Found, patience: Patience) -> io::Result<OsHandle> {
-    connect_to(&SocketAddrUnix::new(through(&found.fd))?, patience)
+    connect_to(&SocketAddrUnix::new(through(&found.fd))?, patience).map_err(|error| match error.kind() {
+        // What is found is there, whatever its name is by now.
+        io::ErrorKind::NotFound => io::Error::new(io::ErrorKind::Unsupported, "/proc is not mounted"),
+        _ => error,
+    })
 }
 
 pub(crate) fn connect_abstract(name: &[u8], patience: Patience) -> io::Result<OsHandle> {
@@ -425,5 +428,37 @@ pub(crate) fn wait(
     match rustix::event::poll(&mut fds, timeout.as_ref()) {
         Ok(_) | Err(Errno::INTR) => Ok(()),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+    // faults 57: the file is gone with each holder, so who waits has another one than who comes.
+    #[test]
+    fn one_at_a_time_has_the_lock_though_its_file_comes_and_goes() {
+        let path = std::env::temp_dir().join(format!("names-{}", std::process::id()));
+        make_private(&path).unwrap();
+        let place = directory(&path).unwrap();
+        let inside = AtomicBool::new(false);
+        let taken = AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while taken.load(Ordering::Relaxed) < 600 {
+                        let Some(lock) = try_lock(&place, OsStr::new(".lock")).unwrap() else { continue };
+                        assert!(!inside.swap(true, Ordering::SeqCst), "two have it");
+                        taken.fetch_add(1, Ordering::Relaxed);
+                        std::thread::yield_now();
+                        inside.store(false, Ordering::SeqCst);
+                        drop(lock);
+                    }
+                });
+            }
+        });
+        assert!(look(&place, OsStr::new(".lock")).unwrap().is_none());
+        std::fs::remove_dir(&path).unwrap();
     }
 }
