@@ -11,7 +11,9 @@ use support::message::{Blob, Message, Order, Text};
 use support::rounds::{Summary, Wanted, interleave, rounds, spread};
 use support::stream::{Shape, Stream};
 use support::trips::Trips;
-use support::wire::{Anonymous, BarePackets, BarePipe, BareSocket, ErasedPipe, IpcChannel, Local};
+use support::wire::{
+    Anonymous, BarePackets, BarePipe, BareRights, BareSocket, ErasedPipe, IpcChannel, Local,
+};
 use support::{Mode, machine, mode};
 
 enum Bench {
@@ -40,6 +42,8 @@ fn rows() -> Vec<Row> {
     one_way("64B-socket", 60_000, "channel", Stream::processes::<Single<Local<Order>>>);
     one_way("64B-socket", 60_000, "erased", Stream::processes::<Single<ErasedPipe<Order>>>);
     one_way("64B-socket", 60_000, "by-32", Stream::processes::<Packs<Local<Order>>>);
+    one_way("64B-rights", 60_000, "bare", Stream::processes::<Single<BareRights<8>>>);
+    one_way("64B-rights", 60_000, "channel", Stream::processes::<Single<Local<Order>>>);
     one_way("64B-pipe", 60_000, "bare", Stream::processes::<Single<BarePackets<8>>>);
     one_way("64B-pipe", 60_000, "channel", Stream::processes::<Single<Anonymous<Order>>>);
     one_way("64B-pipe", 60_000, "by-32", Stream::processes::<Packs<Anonymous<Order>>>);

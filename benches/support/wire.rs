@@ -1,12 +1,14 @@
 //! Channels, each as its own users would use it: a closure that sends, a closure that receives.
 
+use std::io::IoSliceMut;
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::thread;
 
 use ipc_channel::ipc::{self, IpcOneShotServer, IpcReceiver, IpcSender};
 use ipc_pipes::Handle;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, RecvAncillaryBuffer, RecvFlags, SendFlags, SocketFlags, SocketType};
 use rustix::pipe::PipeFlags;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -234,6 +236,18 @@ bare!(
     rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None),
     |fd, bytes: &[u8]| rustix::net::send(fd, bytes, SendFlags::NOSIGNAL),
     |fd, bytes: &mut Vec<u8>| rustix::net::recv(fd, &mut bytes[..], RecvFlags::empty()).map(|got| got.0)
+);
+bare!(
+    /// As one must call them where handles may come: `send`, and `recvmsg` with room for the most there can be.
+    BareRights,
+    rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None),
+    |fd, bytes: &[u8]| rustix::net::send(fd, bytes, SendFlags::NOSIGNAL),
+    |fd, bytes: &mut Vec<u8>| {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let into = &mut [IoSliceMut::new(bytes)];
+        rustix::net::recvmsg(fd, into, &mut control, RecvFlags::CMSG_CLOEXEC).map(|got| got.bytes)
+    }
 );
 bare!(
     /// `write` and `read` on a pipe that keeps the boundaries of packets.

@@ -50,6 +50,17 @@ impl<T: Serialize + DeserializeOwned> Route<T> for Local {
 /// until three quarters of it are free.
 ///
 /// A message of more than 32 KiB travels in a memory file of its own, and takes as little room as a small one.
+/// `send_many` makes one datagram of many messages for a receiver that is alone and calls `recv_many`; such
+/// a receiver cannot go to another process while batches are in the channel.
+///
+/// | question | answer |
+/// |---|---|
+/// | `len` | counted by the ends; after a death one off, until the channel is next found empty. `is_empty` is the kernel's word |
+/// | `is_full` | the kernel's word on the sending side; the receiving side does not know, and says no |
+/// | `sender_count`, `receiver_count` | ends that have arrived somewhere; those of the dead are counted until the side is gone |
+/// | `disconnect_cause` | `Dropped` if every end of the other side was; `Died` if a process was killed with one, or another program started |
+/// | a receiver is killed | what it had taken out and not returned yet is gone with it: one message, or those of one `recv_many`. `recv_ref` is no different |
+/// | fork without exec | an inherited end answers `Forked`; but the forked process holds the socket until it ends or starts a program, and the other side is not told `Disconnected` before |
 ///
 /// # Errors
 ///
