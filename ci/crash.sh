@@ -8,4 +8,5 @@ if [[ ! -e tests/crash.rs ]]; then
     echo "there are no crash tests yet (tests/crash.rs)"
     exit
 fi
-RUSTC_WORKSPACE_WRAPPER="$PWD/ci/rustc-killpoints.sh" cargo test --release --test crash --test meet -- "$@"
+RUSTC_WORKSPACE_WRAPPER="$PWD/ci/rustc-killpoints.sh" cargo test --release \
+    --test crash --test meet --test segments -- "$@"

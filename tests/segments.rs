@@ -15,6 +15,9 @@ mod image;
 mod limits;
 #[path = "segments/names.rs"]
 mod names;
+#[cfg(killpoints)]
+#[path = "segments/points.rs"]
+mod points;
 #[path = "segments/race.rs"]
 mod race;
 #[path = "segments/support.rs"]

@@ -162,6 +162,7 @@ fn a_killed_writer_is_followed_by_the_next() {
         assert!(value.iter().all(|n| *n == value[0]) && value[0] >= last, "torn: {value:?}");
         assert_eq!(lock.try_read(), Some(value));
         last = value[0];
+        until("it is known to be dead", || lock.writer().is_ok());
         let mut writer = lock.writer().unwrap();
         assert_eq!(writer.update(|value| value[0]), last);
     }
@@ -225,6 +226,6 @@ fn processes_of_other_namespaces_are_not_taken_for_ours() {
         child.join().unwrap();
     }
     for lock in &locks {
-        assert!(lock.writer().is_ok());
+        until("it is known to be dead", || lock.writer().is_ok());
     }
 }

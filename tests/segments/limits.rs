@@ -9,7 +9,7 @@ use multiprocess::{Receiver, bounded, spawn};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::harness::watchdog;
-use crate::support::{ANONYMOUS, Name, arrive, held, root, send, text};
+use crate::support::{ANONYMOUS, Name, arrive, forbid, held, root, send, text};
 
 /// Sets the soft limit, and gives back the old one.
 fn limit(resource: Resource, to: Option<u64>) -> Option<u64> {
@@ -180,7 +180,7 @@ fn where_anonymous_memory_is_forbidden_that_is_an_error() {
     multiprocess::init();
     let _watchdog = watchdog();
     let attempt = |name: String| {
-        forbid(libc::SYS_memfd_create);
+        forbid(libc::SYS_memfd_create, None, libc::EPERM);
         let error = Segment::anonymous(100).unwrap_err();
         assert!(error.to_string().contains("anonymous segment: creating it"), "{error}");
         // Under a name there is another way.
@@ -188,23 +188,6 @@ fn where_anonymous_memory_is_forbidden_that_is_an_error() {
     };
     let name = Name::new("forbidden");
     spawn(attempt, name.0.clone()).unwrap().join().unwrap();
-}
-
-/// From now on this system call answers EPERM in this thread.
-fn forbid(call: libc::c_long) {
-    let code = |code: u32, k: u32, jt: u8, jf: u8| libc::sock_filter { code: code as u16, jt, jf, k };
-    let filter = [
-        code(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
-        code(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, call as u32, 0, 1),
-        code(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32, 0, 0),
-        code(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0, 0),
-    ];
-    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
-    // SAFETY: numbers only.
-    assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
-    // SAFETY: the program is read during the call.
-    let done = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) };
-    assert_eq!(done, 0);
 }
 
 #[test]

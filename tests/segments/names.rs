@@ -8,9 +8,11 @@ use std::path::Path;
 
 use multiprocess::shm::{Lifetime, Segment, SegmentBuilder, Shared, View};
 use multiprocess::{Receiver, Sender, bounded, spawn};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::harness::watchdog;
-use crate::support::{Name, held, root, text, until};
+use crate::support::{Name, forbid_unnamed, held, root, text, until};
 
 // fault 52
 #[test]
@@ -418,4 +420,27 @@ fn lock_first_byte(file: &std::fs::File) {
     };
     // SAFETY: the file is open, the lock is read during the call.
     assert_eq!(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) }, 0);
+}
+
+// Where files cannot be made without a name.
+#[test]
+fn what_is_made_under_its_name_is_as_good() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let name = Name::new("in-place");
+    let make = |name: String| {
+        forbid_unnamed();
+        let unnamed = rustix::fs::open("/dev/shm", OFlags::TMPFILE | OFlags::RDWR, Mode::RUSR);
+        assert_eq!(unnamed.unwrap_err(), Errno::OPNOTSUPP);
+        let segment = Segment::create(&name, 100).unwrap();
+        assert_eq!(Segment::create(&name, 100).unwrap_err().kind(), AlreadyExists);
+        assert!(Segment::open(&name).unwrap().same_segment(&segment));
+        let path = Path::new("/dev/shm").join(&name);
+        assert_eq!(path.metadata().unwrap().mode() & 0o7777, 0o600);
+        drop(segment);
+        assert!(!path.exists());
+        assert!(SegmentBuilder::new(usize::MAX).create(&name).is_err());
+        assert!(!path.exists());
+    };
+    spawn(make, name.0.clone()).unwrap().join().unwrap();
 }

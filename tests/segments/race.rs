@@ -8,7 +8,7 @@ use multiprocess::shm::{Segment, Shared, SharedSlice};
 use multiprocess::{JoinHandle, spawn};
 
 use crate::harness::watchdog_of;
-use crate::support::{Name, until};
+use crate::support::{Name, forbid_unnamed, until};
 
 const RACERS: usize = 16;
 
@@ -73,6 +73,10 @@ fn run((name, me, board): (String, usize, Board)) {
     // Not beyond a test that has failed.
     // SAFETY: a number.
     assert_eq!(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }, 0);
+    if me % 4 == 0 {
+        // Some make it under its name.
+        forbid_unnamed();
+    }
     let mut random = Random(me as u64 * 77 + u64::from(std::process::id()));
     let has = board.has.element(me).unwrap();
     let unlink = board.unlink.get() == 1;
