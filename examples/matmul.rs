@@ -1,10 +1,10 @@
-//! Multiplies two matrices that lie in shared memory, by as many processes as there are processors: each takes
-//! the next rows that nobody has, until there are none.
+//! Multiplies two matrices that lie in shared memory, by as many processes as there are processors: each
+//! takes the next rows that nobody has, until there are none.
 //!
 //!     cargo run --release --example matmul -- --size 1024 --workers 4
 //!
-//! Beside it the same by one thread, which also says whether the result is right, and by as many threads. What is
-//! timed begins before the first process is started, and ends when the last has ended.
+//! Beside it the same by one thread, which also says whether the result is right, and by as many threads.
+//! What is timed begins before the first process is started, and ends when the last has ended.
 
 use std::io;
 use std::num::NonZero;
@@ -65,13 +65,15 @@ impl Job {
 /// Computes rows until there are none left, and says how many it were.
 fn work(job: Job) -> usize {
     let size = job.size;
-    // SAFETY: nobody writes the factors while there are workers. (`to_vec` would copy them, and ask for no promise.)
+    // SAFETY: nobody writes the factors while there are workers. (`to_vec` would copy them, and ask for no
+    // promise.)
     let a = unsafe { job.a.as_slice() };
     // SAFETY: as above.
     let b = unsafe { job.b.as_slice() };
     let mut done = 0;
     loop {
-        // Relaxed: each number is given out once; the rows themselves are handed over when the worker has ended.
+        // Relaxed: each number is given out once; the rows themselves are handed over when the worker has
+        // ended.
         let first = job.next.fetch_add(ROWS as u64, Relaxed) as usize;
         if first >= size {
             return done;

@@ -16,6 +16,7 @@ use ipc_core::Unsendable;
 use ipc_core::handle::OsHandle;
 use memmap2::MmapRaw;
 
+use crate::descriptor::Descriptor;
 use crate::doorbell::{Barrier, Side};
 use crate::killpoint::kp;
 use crate::layout::{Geometry, Header, PAGE, entry, who};
@@ -70,7 +71,6 @@ pub(crate) struct Attachment {
     /// What our word among the `whos` says.
     pub(crate) who: u64,
     kind: Kind,
-    identity: sys::Identity,
     roles: Mutex<Roles>,
     /// Held while this process repairs, attaches for another or leaves: locks on bytes keep processes
     /// apart, not the threads of one.
@@ -79,7 +79,7 @@ pub(crate) struct Attachment {
     looked: AtomicU64,
     corrupt: OnceLock<&'static str>,
     /// An open file description of our own.
-    fd: ManuallyDrop<OsHandle>,
+    descriptor: Descriptor,
     /// The life lease lives as long as this.
     mapping: ManuallyDrop<MmapRaw>,
 }
@@ -141,9 +141,9 @@ impl Attachment {
         memory.whos()[1].store(sys::pid_identity(), Ordering::Relaxed);
         memory.header().meta.write(&geometry, kind.fingerprint);
         kp!("create.done");
-        let identity = step("looking at its segment", sys::identity(open))?;
-        let made = Self::new(memory, 1, kind, identity, roles, fd, mapping);
-        lock(&TABLE).insert(identity, Arc::downgrade(&made));
+        let descriptor = step("looking at its segment", Descriptor::new(fd))?;
+        let made = Self::new(memory, 1, kind, roles, descriptor, mapping);
+        lock(&TABLE).insert(made.descriptor.identity(), Arc::downgrade(&made));
         Ok(made)
     }
 
@@ -151,9 +151,8 @@ impl Attachment {
         memory: Memory,
         me: u64,
         kind: Kind,
-        identity: sys::Identity,
         roles: Roles,
-        fd: OsHandle,
+        descriptor: Descriptor,
         mapping: MmapRaw,
     ) -> Arc<Attachment> {
         Arc::new(Attachment {
@@ -163,12 +162,11 @@ impl Attachment {
             fork: sys::ForkCheck::new(),
             who: sys::pid_identity(),
             kind,
-            identity,
             roles: Mutex::new(roles),
             repairing: Mutex::new(Hand::new(me)),
             looked: AtomicU64::new(0),
             corrupt: OnceLock::new(),
-            fd: ManuallyDrop::new(fd),
+            descriptor,
             mapping: ManuallyDrop::new(mapping),
         })
     }
@@ -285,7 +283,8 @@ impl Attachment {
             return Err(refuse("its lease has ended"));
         }
         kp!("adopt.own");
-        let attached = Self::new(memory, id, kind, identity, roles, own, mapping);
+        let descriptor = step("looking at its segment", Descriptor::new(own))?;
+        let attached = Self::new(memory, id, kind, roles, descriptor, mapping);
         table.insert(identity, Arc::downgrade(&attached));
         drop(fd); // The mapping keeps the lease.
         drop(table);
@@ -295,7 +294,9 @@ impl Attachment {
         attached.memory.ring_sleepers();
         if role == Role::Receiver {
             // Again, though whoever issued it has done so: another may have died while it was on its way.
-            attached.after_the_dead(&lock(&attached.repairing), &ByteLocks(sys::borrow(&attached.fd)));
+            if let Some(fd) = attached.descriptor() {
+                attached.after_the_dead(&lock(&attached.repairing), &ByteLocks(fd));
+            }
         }
         kp!("adopt.done");
         Ok(attached)
@@ -351,11 +352,9 @@ impl Attachment {
         }
     }
 
-    /// The descriptor, if it is still ours: a program that closes all that it does not know closes it too,
-    /// and the next file that it opens gets the number. To lock, allocate or close there would be harm.
+    /// The descriptor, if it is still ours.
     pub(crate) fn descriptor(&self) -> Option<sys::Borrowed<'_>> {
-        let fd = sys::borrow(&self.fd);
-        sys::identity(fd).is_ok_and(|identity| identity == self.identity).then_some(fd)
+        self.descriptor.get()
     }
 
     /// Looks who is dead, and whether a peer has scribbled; repairs. True if anything changed.
@@ -456,8 +455,7 @@ fn micros() -> u64 {
 impl Drop for Attachment {
     fn drop(&mut self) {
         if self.forked() {
-            // The mapping is not ours (MADV_DONTFORK), nor is the membership. The descriptor is a copy, and
-            // stays open until this process ends, as everything else that it inherited.
+            // The mapping is not ours (MADV_DONTFORK), nor is the membership.
             return;
         }
         // It uses our mapping.
@@ -467,22 +465,20 @@ impl Drop for Attachment {
         kp!("leave.unmap");
         unmap(&mut self.mapping);
         kp!("leave.unmapped");
-        if self.descriptor().is_some() {
-            close(&mut self.fd);
-        }
         let mut table = lock(&TABLE);
-        if table.get(&self.identity).is_some_and(|weak| weak.strong_count() == 0) {
-            table.remove(&self.identity);
+        let identity = self.descriptor.identity();
+        if table.get(&identity).is_some_and(|weak| weak.strong_count() == 0) {
+            table.remove(&identity);
         }
     }
 }
 
-use raw::{close, header, unmap, view};
+use raw::{header, unmap, view};
 
 /// The few lines that know where the mapping lies.
 #[allow(unsafe_code)]
 mod raw {
-    use super::{Geometry, Header, ManuallyDrop, Memory, MmapRaw, NonNull, OsHandle, PAGE};
+    use super::{Geometry, Header, ManuallyDrop, Memory, MmapRaw, NonNull, PAGE};
 
     /// The header of a mapping of at least a page.
     pub(super) fn header(mapping: &MmapRaw) -> &Header {
@@ -505,11 +501,5 @@ mod raw {
     pub(super) fn unmap(mapping: &mut ManuallyDrop<MmapRaw>) {
         // SAFETY: called once, by the attachment's drop, when no endpoint is left.
         unsafe { ManuallyDrop::drop(mapping) }
-    }
-
-    /// Closes the descriptor.
-    pub(super) fn close(fd: &mut ManuallyDrop<OsHandle>) {
-        // SAFETY: as `unmap`.
-        unsafe { ManuallyDrop::drop(fd) }
     }
 }

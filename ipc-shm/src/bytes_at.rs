@@ -1,7 +1,8 @@
 //! Bytes to and from any place in shared memory, whatever a peer does to them meanwhile.
 //!
-//! As [`copy`](crate::copy), for places that are not whole words: nothing beside the bytes is touched. A number of
-//! 1, 2, 4 or 8 bytes that is aligned to its size is moved at once, so it is never torn; longer ones may be.
+//! As [`copy`](crate::copy), for places that are not whole words: nothing beside the bytes is touched. A
+//! number of 1, 2, 4 or 8 bytes that is aligned to its size is moved at once, so it is never torn; longer
+//! ones may be.
 
 // Atomics over addresses, `asm!`.
 #![allow(unsafe_code)]
@@ -25,7 +26,8 @@ fn unit(address: usize, left: usize) -> usize {
 ///
 /// # Safety
 ///
-/// `to.len()` bytes are mapped at `from`, in memory that no part of the program has references to but to atomics.
+/// `to.len()` bytes are mapped at `from`, in memory that no part of the program has references to but to
+/// atomics.
 #[inline]
 pub(crate) unsafe fn read(from: NonNull<u8>, to: &mut [u8]) {
     #[cfg(target_arch = "x86_64")]
@@ -70,8 +72,8 @@ pub(crate) unsafe fn read(from: NonNull<u8>, to: &mut [u8]) {
 ///
 /// # Safety
 ///
-/// `bytes.len()` bytes are mapped at `to`, to be written, in memory that no part of the program has references to
-/// but to atomics.
+/// `bytes.len()` bytes are mapped at `to`, to be written, in memory that no part of the program has
+/// references to but to atomics.
 #[inline]
 pub(crate) unsafe fn write(to: NonNull<u8>, bytes: &[u8]) {
     #[cfg(target_arch = "x86_64")]

@@ -14,6 +14,8 @@
 //! - [`bounded`]: messages of any serde type. [`pod`]: plain data, copied as it lies, or lent in place.
 //!   [`mod@slice`]: slices of plain data of any length, copied or lent; [`bytes`] is that for `u8`.
 //! - [`Builder`]: how large messages may be, and how many processes may attach.
+//! - [`Segment`]: the memory itself, with or without a name; [`Shared`], [`SharedSlice`], [`SeqLock`]: what
+//!   lies in it, to stay there and be used by several processes.
 //! - What is here is statically typed; `multiprocess` has one pair of types for every route.
 //!
 //! Not for processes that do not trust each other: a peer that writes garbage gets nobody more than an error
@@ -29,8 +31,12 @@
 //!
 //! `layout` says what every byte is; `memory` where it lies; `ring` is the queue, `pool` its large messages,
 //! `doorbell` sleeping and waking, `lease` how the kernel tells who is alive, `repair` what is done for the
-//! dead. On top, `attachment` is a process' part, `endpoint` a handle's, and `typed`, `pod` and `slice` say how
-//! messages lie.
+//! dead. On top, `attachment` is a process' part, `endpoint` a handle's, and `typed`, `pod` and `slice` say
+//! how messages lie.
+//!
+//! Of segments, `trailer` says what lies in them beside the user's data; `member` who is attached; `segment`
+//! has a process' mappings, and `segment/names` what becomes of names; `object` is what lies at an offset,
+//! whatever it is; `bytes_at` moves bytes, `seq` is the sequence lock.
 
 #![cfg_attr(loom, allow(dead_code))] // A model uses a part.
 
@@ -44,6 +50,8 @@ mod builder;
 #[cfg(not(loom))]
 mod bytes_at;
 mod copy;
+#[cfg(not(loom))]
+mod descriptor;
 mod doorbell;
 #[cfg(not(loom))]
 mod endpoint;
@@ -98,6 +106,9 @@ mod ring;
 #[allow(dead_code, reason = "words of 32 bits are for the tests")]
 mod segment;
 mod seq;
+#[cfg(loom)]
+#[doc(hidden)]
+pub use seq::model as latch;
 #[cfg(not(loom))]
 mod seqlock;
 #[cfg(not(loom))]

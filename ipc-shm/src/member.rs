@@ -1,9 +1,9 @@
 //! Who is attached to a segment, and who is dead.
 //!
 //! Each process that has a segment is one participant of it, however many handles it has: an id, whose *life*
-//! byte it holds a lock on ([`lease`](crate::lease)), and a *generation*, that is counted up whenever the id is
-//! given to somebody. A word that names its owner by both stays unambiguous when the owner is dead and
-//! the id another's: nothing has to be searched or repaired before an id can be used again.
+//! byte it holds a lock on ([`lease`](crate::lease)), and a *generation*, that is counted up whenever the id
+//! is given to somebody. A word that names its owner by both stays unambiguous when the owner is dead and the
+//! id another's: nothing has to be searched or repaired before an id can be used again.
 //!
 //! # Life of an id
 //!
@@ -28,10 +28,10 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::descriptor::Descriptor;
 use crate::killpoint::kp;
 use crate::layout::who;
 use crate::lease::{ByteLocks, Leases};
-use crate::segment::Descriptor;
 use crate::sys;
 use crate::trailer::{Entry, life};
 
@@ -85,7 +85,8 @@ pub(crate) struct Table {
     len: usize,
 }
 
-// SAFETY: all it gives out are references to atomics, which any thread may use as long as the mapping is there.
+// SAFETY: all it gives out are references to atomics, which any thread may use as long as the mapping is
+// there.
 unsafe impl Send for Table {}
 // SAFETY: as above; it has no state of its own that changes.
 unsafe impl Sync for Table {}

@@ -83,7 +83,8 @@ impl Object {
         (fingerprint, self.offset as u64, more, &self.segment).serialize(serializer)
     }
 
-    /// Reads a handle, of a type of this fingerprint. Its offset is not checked yet: [`pointer`](Object::pointer).
+    /// Reads a handle, of a type of this fingerprint. Its offset is not checked yet:
+    /// [`pointer`](Object::pointer).
     pub(crate) fn deserialize_with<'de, D: Deserializer<'de>, M: Deserialize<'de>>(
         fingerprint: u64,
         deserializer: D,

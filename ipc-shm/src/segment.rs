@@ -1,7 +1,6 @@
 //! Segments: memory that processes share.
 
 mod builder;
-mod descriptor;
 mod list;
 mod mapped;
 mod names;
@@ -22,7 +21,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 pub use self::builder::SegmentBuilder;
 pub(crate) use self::builder::{How, PARTICIPANTS};
-pub(crate) use self::descriptor::Descriptor;
 pub use self::list::SegmentInfo;
 use self::mapped::{CURSOR, Mapped, not_forked};
 use self::origin::Origin;
@@ -63,23 +61,23 @@ use crate::sys;
 ///
 /// # When a process dies
 ///
-/// Its part in the segment is free again at once, its bytes are what they were. If everybody was killed, a name
-/// of [`LastHandle`](crate::Lifetime::LastHandle) stays until somebody comes to it: [`open`](Segment::open) and
-/// [`open_or_create`](Segment::open_or_create) find the data that is left, [`create`](Segment::create) replaces
-/// it, [`list`](Segment::list) shows it as abandoned.
+/// Its part in the segment is free again at once, its bytes are what they were. If everybody was killed, a
+/// name of [`LastHandle`](crate::Lifetime::LastHandle) stays until somebody comes to it:
+/// [`open`](Segment::open) and [`open_or_create`](Segment::open_or_create) find the data that is left,
+/// [`create`](Segment::create) replaces it, [`list`](Segment::list) shows it as abandoned.
 ///
 /// # Forks
 ///
-/// A process that was forked without exec has no mapping of its parent's segments: to touch one is SIGSEGV, to
-/// open, make or send one an error; the parent is unaffected.
+/// A process that was forked without exec has no mapping of its parent's segments: to touch one is SIGSEGV,
+/// to open, make or send one an error; the parent is unaffected.
 #[derive(Clone)]
 pub struct Segment {
     mapped: Arc<Mapped>,
 }
 
 impl Segment {
-    /// Makes a segment of `size` bytes, all zero, that has no name: it goes when the last process that uses it
-    /// has gone, however it goes.
+    /// Makes a segment of `size` bytes, all zero, that has no name: it goes when the last process that uses
+    /// it has gone, however it goes.
     ///
     /// # Errors
     ///
@@ -109,15 +107,15 @@ impl Segment {
     ///
     /// # Errors
     ///
-    /// `NotFound` if there is none; `PermissionDenied` if what is there is not to be trusted; `InvalidData` if
-    /// it is no segment, or holds a value of some type; others as [`create`](Segment::create).
+    /// `NotFound` if there is none; `PermissionDenied` if what is there is not to be trusted; `InvalidData`
+    /// if it is no segment, or holds a value of some type; others as [`create`](Segment::create).
     #[doc(alias = "shm_open")]
     pub fn open(name: &str) -> io::Result<Segment> {
         SegmentBuilder::new(0).open(name)
     }
 
-    /// Opens the segment of this name if there is one of at least `size` bytes, and makes it if there is none.
-    /// Of any number of processes that do this at once, one makes it.
+    /// Opens the segment of this name if there is one of at least `size` bytes, and makes it if there is
+    /// none. Of any number of processes that do this at once, one makes it.
     ///
     /// # Errors
     ///
@@ -130,13 +128,13 @@ impl Segment {
     /// Opens the file at this path as a segment, or makes one of `size` bytes. It is there to stay:
     /// [`Lifetime::Persistent`](crate::Lifetime::Persistent) if nothing else is asked for.
     ///
-    /// Its bytes are written to disk by the system, some time after. A file of another program, of any length, is
-    /// mapped as it is.
+    /// Its bytes are written to disk by the system, some time after. A file of another program, of any
+    /// length, is mapped as it is.
     ///
     /// # Errors
     ///
-    /// As [`open_or_create`](Segment::open_or_create); `Unsupported` on a file system that cannot promise memory
-    /// (`fallocate`).
+    /// As [`open_or_create`](Segment::open_or_create); `Unsupported` on a file system that cannot promise
+    /// memory (`fallocate`).
     #[doc(alias = "mmap")]
     pub fn file(path: impl AsRef<Path>, size: usize) -> io::Result<Segment> {
         SegmentBuilder::new(size).file(path)
@@ -195,8 +193,8 @@ impl Segment {
 
     /// Where its bytes begin, as long as a handle of the segment lives in this process.
     ///
-    /// Other processes may write there at any time, so make no reference to it but to atomics, unless you know
-    /// that they do not.
+    /// Other processes may write there at any time, so make no reference to it but to atomics, unless you
+    /// know that they do not.
     #[must_use]
     pub fn as_ptr(&self) -> *mut u8 {
         self.mapped.base().as_ptr()
@@ -250,8 +248,8 @@ impl Segment {
         self.mapped.identity() == other.mapped.identity()
     }
 
-    /// Gives out `bytes` of user data, zero if nobody wrote there by an offset of his own, aligned so, never to be given out
-    /// again; returns their offset.
+    /// Gives out `bytes` of user data, zero if nobody wrote there by an offset of his own, aligned so, never
+    /// to be given out again; returns their offset.
     ///
     /// # Errors
     ///

@@ -7,13 +7,14 @@
 //!        └─────┴───────┴────────┴────────┴────────┴────────┘
 //! ```
 //!
-//! Value number *s* lies in copy *s* mod 4, and `seq` is the number of the last that is complete. The writer fills
-//! the copy of *s* + 1, which is the oldest, then counts `seq` up. A reader takes the last complete one, and looks
-//! afterwards whether it was filled anew meanwhile: for *s* + 4, which begins when *s* + 3 is complete.
+//! Value number *s* lies in copy *s* mod 4, and `seq` is the number of the last that is complete. The writer
+//! fills the copy of *s* + 1, which is the oldest, then counts `seq` up. A reader takes the last complete
+//! one, and looks afterwards whether it was filled anew meanwhile: for *s* + 4, which begins when *s* + 3 is
+//! complete.
 //!
-//! A Linux `seqcount_latch` with four copies instead of two: with two, a reader is overtaken by any value that is
-//! completed while it copies, and a quick writer keeps it from ever reading one; with four it takes three.
-//! <https://docs.kernel.org/locking/seqlock.html#latch-sequence-counters-seqcount-latch-t>
+//! A Linux `seqcount_latch` with four copies instead of two: with two, a reader is overtaken by any value
+//! that is completed while it copies, and a quick writer keeps it from ever reading one; with four it takes
+//! three. <https://docs.kernel.org/locking/seqlock.html#latch-sequence-counters-seqcount-latch-t>
 //!
 //! # Edges
 //!
@@ -25,8 +26,8 @@
 //!
 //! # If the writer dies
 //!
-//! While it fills a copy: nobody looks at that one. Before or after it counts: the value is the one before, or the
-//! new one. Readers do not notice. The next writer fills the same copy again.
+//! While it fills a copy: nobody looks at that one. Before or after it counts: the value is the one before,
+//! or the new one. Readers do not notice. The next writer fills the same copy again.
 
 use crate::copy;
 use crate::killpoint::kp;
@@ -84,5 +85,55 @@ impl Copies<'_> {
         self.seq.store(number, Ordering::Release);
         kp!("seq.complete");
         number
+    }
+}
+
+/// Two words on the heap, for loom. For internal use only; nothing here is stable.
+#[cfg(loom)]
+#[allow(missing_docs)]
+pub mod model {
+    use super::{AtomicU64, COPIES, Copies};
+
+    const STRIDE: usize = 2;
+
+    pub struct Latch {
+        seq: AtomicU64,
+        words: Vec<AtomicU64>,
+    }
+
+    impl Latch {
+        /// Value number 0 is two zeros.
+        #[allow(clippy::new_without_default)]
+        pub fn new() -> Latch {
+            let words = (0..COPIES as usize * STRIDE).map(|_| AtomicU64::new(0)).collect();
+            Latch { seq: AtomicU64::new(0), words }
+        }
+
+        fn copies(&self) -> Copies<'_> {
+            Copies { seq: &self.seq, words: &self.words, stride: STRIDE }
+        }
+
+        /// Writes values of these numbers, and is killed at the point, the `n`-th time that it comes there,
+        /// counted from 0.
+        pub fn killed_at(&self, point: &'static str, n: u32, numbers: std::ops::RangeInclusive<u64>) -> bool {
+            let write = || numbers.fold(self.last(), |last, number| self.write(last, [number; 2]));
+            crate::killpoint::killed_at(point, n, write).is_none()
+        }
+
+        /// The number of the last value.
+        pub fn last(&self) -> u64 {
+            self.copies().last()
+        }
+
+        /// Writes the value after number `last`, and returns its number.
+        pub fn write(&self, last: u64, value: [u64; 2]) -> u64 {
+            self.copies().write(last, bytemuck::bytes_of(&value))
+        }
+
+        /// `None` if it was overtaken.
+        pub fn read(&self) -> Option<[u64; 2]> {
+            let mut value = [0; 2];
+            self.copies().read(bytemuck::bytes_of_mut(&mut value)).then_some(value)
+        }
     }
 }

@@ -20,11 +20,11 @@ use crate::pod::Plain;
 use crate::segment::{How, Segment};
 use crate::seq::{COPIES, Copies};
 
-/// One value of plain data with one writer at a time, and any number of readers that never block it: a handle,
-/// cloned and sent freely.
+/// One value of plain data with one writer at a time, and any number of readers that never block it: a
+/// handle, cloned and sent freely.
 ///
-/// A reading is always one value as it was written, never a mixture, and takes nanoseconds; it writes nothing, so
-/// that readers do not disturb each other or the writer.
+/// A reading is always one value as it was written, never a mixture, and takes nanoseconds; it writes
+/// nothing, so that readers do not disturb each other or the writer.
 ///
 /// ```
 /// let position = ipc_shm::SeqLock::new([0.0f64; 3])?;
@@ -36,13 +36,14 @@ use crate::seq::{COPIES, Copies};
 ///
 /// # When a process dies
 ///
-/// A reader: nothing. A writer, anywhere: readers go on to read the last value that was complete, and the next who
-/// asks is the [`writer`](SeqLock::writer).
+/// A reader: nothing. A writer, anywhere: readers go on to read the last value that was complete, and the
+/// next who asks is the [`writer`](SeqLock::writer).
 ///
 /// # Promises
 ///
-/// Against a peer that writes there without being the writer: readings are any bytes, [`try_read`](SeqLock::try_read)
-/// ends. In a process that was forked without exec every access is SIGSEGV: it has no mapping.
+/// Against a peer that writes there without being the writer: readings are any bytes,
+/// [`try_read`](SeqLock::try_read) ends. In a process that was forked without exec every access is SIGSEGV:
+/// it has no mapping.
 pub struct SeqLock<T> {
     object: Object,
     words: NonNull<AtomicU64>,
@@ -136,8 +137,8 @@ impl<T: Plain> SeqLock<T> {
 
     #[inline(always)]
     fn words(&self) -> &[AtomicU64] {
-        // SAFETY: so many bytes lie there (`of`), aligned, as long as `self` does; atomics are valid whatever a peer
-        // writes.
+        // SAFETY: so many bytes lie there (`of`), aligned, as long as `self` does; atomics are valid whatever
+        // a peer writes.
         unsafe { std::slice::from_raw_parts(self.words.as_ptr(), Self::BYTES / 8) }
     }
 
@@ -154,8 +155,8 @@ impl<T: Plain> SeqLock<T> {
 
     /// The last value that was completely written.
     ///
-    /// Starts over when the writer completes three values while it copies one. A writer that is killed or stopped
-    /// keeps nobody from reading.
+    /// Starts over when the writer completes three values while it copies one. A writer that is killed or
+    /// stopped keeps nobody from reading.
     #[must_use]
     #[inline]
     pub fn read(&self) -> T {
@@ -188,8 +189,8 @@ impl<T: Plain> SeqLock<T> {
     ///
     /// # Errors
     ///
-    /// `ResourceBusy` if there is a living writer, in this process or another; `Unsupported` in a process that was
-    /// forked without exec.
+    /// `ResourceBusy` if there is a living writer, in this process or another; `Unsupported` in a process
+    /// that was forked without exec.
     pub fn writer(&self) -> io::Result<SeqWriter<T>> {
         let members = self.members()?;
         if members.forked() {
@@ -232,7 +233,8 @@ impl<T: Plain> SeqLock<T> {
 
 /// The one who writes a [`SeqLock`]: from [`SeqLock::writer`]. Dropping it lets another be.
 ///
-/// Not `Clone`, and stays in its process. One that is forgotten instead of dropped stays until its process ends.
+/// Not `Clone`, and stays in its process. One that is forgotten instead of dropped stays until its process
+/// ends.
 pub struct SeqWriter<T: Plain> {
     lock: SeqLock<T>,
     /// The number of the last value.
@@ -246,7 +248,8 @@ impl<T: Plain> SeqWriter<T> {
         self.last = self.lock.copies().write(self.last, bytemuck::bytes_of(&value));
     }
 
-    /// Writes what `change` makes of the last value. If it panics, or the process is killed meanwhile, that stays.
+    /// Writes what `change` makes of the last value. If it panics, or the process is killed meanwhile, that
+    /// stays.
     pub fn update<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
         let mut value = self.lock.read();
         let result = change(&mut value);
@@ -268,7 +271,8 @@ impl<T: Plain> Drop for SeqWriter<T> {
             return; // It is the parent's.
         }
         kp!("seqlock.leave");
-        // Release: what was written comes before the next writer. If it is not ours any more, a peer has scribbled.
+        // Release: what was written comes before the next writer. If it is not ours any more, a peer has
+        // scribbled.
         let me = members.me().bits();
         let _ = self.lock.owner().compare_exchange(me, 0, Ordering::Release, Ordering::Relaxed);
     }

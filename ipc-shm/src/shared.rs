@@ -41,9 +41,9 @@ use crate::word::{Integer, Word};
 ///
 /// # Promises
 ///
-/// Any bytes are a value, so a peer that breaks the protocol can write what it likes there, and nothing worse. A
-/// process that is killed leaves what it had written. In a process that was forked without exec every access is
-/// SIGSEGV: it has no mapping.
+/// Any bytes are a value, so a peer that breaks the protocol can write what it likes there, and nothing
+/// worse. A process that is killed leaves what it had written. In a process that was forked without exec
+/// every access is SIGSEGV: it has no mapping.
 pub struct Shared<T> {
     object: Object,
     at: NonNull<T>,
@@ -80,8 +80,8 @@ impl<T: Plain> Shared<T> {
     ///
     /// # Errors
     ///
-    /// `StorageFull` if there is no room left in it; `Unsupported` if another program made it: place it yourself,
-    /// [`at`](Shared::at).
+    /// `StorageFull` if there is no room left in it; `Unsupported` if another program made it: place it
+    /// yourself, [`at`](Shared::at).
     pub fn new_in(segment: &Segment, value: T) -> io::Result<Shared<T>> {
         let shared = Self::of(Object::new_in(segment, Self::shape())?)?;
         shared.set(value);
@@ -137,8 +137,8 @@ impl<T: Plain> Shared<T> {
     #[inline]
     pub fn get(&self) -> T {
         let mut value = T::zeroed();
-        // SAFETY: a `T` lies there (`of`), as long as `self` does; nobody makes references to it but whoever calls
-        // `as_ptr`, and vouches for it.
+        // SAFETY: a `T` lies there (`of`), as long as `self` does; nobody makes references to it but whoever
+        // calls `as_ptr`, and vouches for it.
         unsafe { bytes_at::read(self.at.cast(), bytemuck::bytes_of_mut(&mut value)) };
         value
     }
@@ -176,8 +176,8 @@ macro_rules! forward {
 impl<T: Word> Shared<T> {
     #[inline]
     fn word(&self) -> &T::Atomic {
-        // SAFETY: a `T` lies there (`of`), aligned, as long as `self` does; its atomic is as large and aligned, and
-        // valid whatever a peer writes.
+        // SAFETY: a `T` lies there (`of`), aligned, as long as `self` does; its atomic is as large and
+        // aligned, and valid whatever a peer writes.
         unsafe { self.at.cast::<T::Atomic>().as_ref() }
     }
 
@@ -198,7 +198,8 @@ impl<T: Word> Shared<T> {
         swap(value: T, order: Ordering) -> T;
     }
 
-    /// Stores `new` if the value is `current`, bit by bit, and returns the value before: `Ok` if it was stored.
+    /// Stores `new` if the value is `current`, bit by bit, and returns the value before: `Ok` if it was
+    /// stored.
     ///
     /// # Errors
     ///
@@ -212,8 +213,8 @@ impl<T: Word> Shared<T> {
         T::compare_exchange(self.word(), current, new, success, failure)
     }
 
-    /// Replaces the value by what `f` makes of it, which may be called again if others are at it too; returns the
-    /// value before.
+    /// Replaces the value by what `f` makes of it, which may be called again if others are at it too; returns
+    /// the value before.
     ///
     /// # Errors
     ///

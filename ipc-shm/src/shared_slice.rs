@@ -21,8 +21,8 @@ use crate::word::Word;
 
 /// An array of plain data in shared memory, or a part of one: a handle, cloned and sent freely.
 ///
-/// What Python calls `multiprocessing.Array(…, lock=False)`, or a numpy array over a `SharedMemory`. Parts go to
-/// different processes, each of which then works on its own:
+/// What Python calls `multiprocessing.Array(…, lock=False)`, or a numpy array over a `SharedMemory`. Parts go
+/// to different processes, each of which then works on its own:
 ///
 /// ```
 /// use ipc_shm::SharedSlice;
@@ -46,7 +46,8 @@ use crate::word::Word;
 ///
 /// # Promises
 ///
-/// As [`Shared`]: any bytes are elements, the dead leave what they had written, a forked process has no mapping.
+/// As [`Shared`]: any bytes are elements, the dead leave what they had written, a forked process has no
+/// mapping.
 pub struct SharedSlice<T> {
     object: Object,
     first: NonNull<T>,
@@ -54,7 +55,8 @@ pub struct SharedSlice<T> {
     _elements: PhantomData<T>,
 }
 
-// SAFETY: a handle of memory that other processes write anyway; every access is atomic or a copy, or promised.
+// SAFETY: a handle of memory that other processes write anyway; every access is atomic or a copy, or
+// promised.
 unsafe impl<T: Plain + Send> Send for SharedSlice<T> {}
 // SAFETY: as above.
 unsafe impl<T: Plain + Send> Sync for SharedSlice<T> {}
@@ -101,8 +103,8 @@ impl<T: Plain> SharedSlice<T> {
     ///
     /// # Errors
     ///
-    /// `StorageFull` if there is no room left in it; `Unsupported` if another program made it: place it yourself,
-    /// [`at`](SharedSlice::at).
+    /// `StorageFull` if there is no room left in it; `Unsupported` if another program made it: place it
+    /// yourself, [`at`](SharedSlice::at).
     pub fn new_in(segment: &Segment, len: usize) -> io::Result<SharedSlice<T>> {
         let shared = Self::of(Object::new_in(segment, Self::shape(len)?)?, len)?;
         // Somebody may have written there by an offset of his own.
@@ -139,7 +141,8 @@ impl<T: Plain> SharedSlice<T> {
         Self::of(object, len)
     }
 
-    /// Opens the array of this name if there is one of at least `len` elements, and makes it if there is none.
+    /// Opens the array of this name if there is one of at least `len` elements, and makes it if there is
+    /// none.
     ///
     /// # Errors
     ///
@@ -198,7 +201,8 @@ impl<T: Plain> SharedSlice<T> {
             index.checked_add(len).is_some_and(|end| end <= most),
             "{len} elements from {index} on are out of range for a shared slice of length {most}"
         );
-        // SAFETY: so many elements lie there (`of`), as long as `self` does, and it is at most behind the last.
+        // SAFETY: so many elements lie there (`of`), as long as `self` does, and it is at most behind the
+        // last.
         unsafe { self.first.add(index) }.cast()
     }
 
@@ -311,33 +315,34 @@ impl<T: Plain> SharedSlice<T> {
         Shared::at(&self.object.segment, self.object.offset + index * size_of::<T>()).ok()
     }
 
-    /// Where the first element lies, as long as a handle of the array does. Other processes may write there at any
-    /// time.
+    /// Where the first element lies, as long as a handle of the array does. Other processes may write there
+    /// at any time.
     #[must_use]
     pub fn as_ptr(&self) -> *mut T {
         self.first.as_ptr()
     }
 
-    /// The elements in place, to be read. [`read`](SharedSlice::read) and [`to_vec`](SharedSlice::to_vec) copy
-    /// instead, and ask for no promise.
+    /// The elements in place, to be read. [`read`](SharedSlice::read) and [`to_vec`](SharedSlice::to_vec)
+    /// copy instead, and ask for no promise.
     ///
     /// # Safety
     ///
-    /// While the slice lives nobody writes these elements: not this process, and no other. This process was not
-    /// forked since, without exec, from the one that attached.
+    /// While the slice lives nobody writes these elements: not this process, and no other. This process was
+    /// not forked since, without exec, from the one that attached.
     #[must_use]
     pub unsafe fn as_slice(&self) -> &[T] {
-        // SAFETY: so many elements lie there (`of`), aligned, and any bytes are elements; that nobody writes them is
-        // the caller's promise.
+        // SAFETY: so many elements lie there (`of`), aligned, and any bytes are elements; that nobody writes
+        // them is the caller's promise.
         unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.len) }
     }
 
-    /// The elements in place, to be written. [`write`](SharedSlice::write) copies instead, and asks for no promise.
+    /// The elements in place, to be written. [`write`](SharedSlice::write) copies instead, and asks for no
+    /// promise.
     ///
     /// # Safety
     ///
-    /// While the slice lives nobody else reads or writes these elements: not this process by other handles, and no
-    /// other. This process was not forked since, without exec, from the one that attached.
+    /// While the slice lives nobody else reads or writes these elements: not this process by other handles,
+    /// and no other. This process was not forked since, without exec, from the one that attached.
     #[must_use]
     #[allow(clippy::mut_from_ref)] // A handle, as a pointer is: the caller promises.
     pub unsafe fn as_mut_slice(&self) -> &mut [T] {

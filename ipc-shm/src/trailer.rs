@@ -18,9 +18,9 @@
 //! | `entry.who` | as in [`layout`](crate::layout): a hint |
 //! | `cursor` | the first byte of user data that was not given out yet |
 //!
-//! *meta* is written once, before anybody else can attach, its magic number last. It is read and checked once,
-//! copied, and never read again. All words are `u64` in the machine's own byte order; the magic number tells
-//! another one.
+//! *meta* is written once, before anybody else can attach, its magic number last. It is read and checked
+//! once, copied, and never read again. All words are `u64` in the machine's own byte order; the magic number
+//! tells another one.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

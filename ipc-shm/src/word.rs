@@ -10,8 +10,8 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A number of 1, 2, 4 or 8 bytes: `u8` to `u64`, `i8` to `i64`, `f32`, `f64`. Not `usize`, whose size is not the
-/// same in every program.
+/// A number of 1, 2, 4 or 8 bytes: `u8` to `u64`, `i8` to `i64`, `f32`, `f64`. Not `usize`, whose size is not
+/// the same in every program.
 pub trait Word: Plain + sealed::Sealed {
     #[doc(hidden)]
     type Atomic;

@@ -296,7 +296,8 @@ fn the_size_of_an_anonymous_one_stands() {
     segment.write(99, b"x").unwrap();
 }
 
-// faults 46, 47: a named one's does not, and what is touched then is no business of anybody who opens it later.
+// faults 46, 47: a named one's does not, and what is touched then is no business of anybody who opens it
+// later.
 #[test]
 fn one_that_was_cut_off_is_refused_to_newcomers() {
     let _watchdog = watchdog();

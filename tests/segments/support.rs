@@ -89,8 +89,8 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// From now on this system call answers with this error in this thread; if an argument's number and flags are given,
-/// only with one of those in it.
+/// From now on this system call answers with this error in this thread; if an argument's number and flags are
+/// given, only with one of those in it.
 pub(crate) fn forbid(call: libc::c_long, flags: Option<(u32, libc::c_int)>, error: libc::c_int) {
     let code = |code: u32, k: u32, jt: u8, jf: u8| libc::sock_filter { code: code as u16, jt, jf, k };
     let load = |offset| code(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset, 0, 0);

@@ -66,15 +66,16 @@ impl SegmentBuilder {
         }
     }
 
-    /// The rights of a new named segment, exactly so, whatever the umask; and the most that one which is there
-    /// may give, or else it is refused: whoever can write to it can break it. 0600 if not set. The owner's must
-    /// be among them.
+    /// The rights of a new named segment, exactly so, whatever the umask; and the most that one which is
+    /// there may give, or else it is refused: whoever can write to it can break it. 0600 if not set. The
+    /// owner's must be among them.
     pub fn mode(mut self, mode: u32) -> SegmentBuilder {
         self.mode = mode;
         self
     }
 
-    /// How many processes can be attached at once, handles on their way included: 64 if not set, 1023 at most.
+    /// How many processes can be attached at once, handles on their way included: 64 if not set, 1023 at
+    /// most.
     pub fn participants(mut self, most: usize) -> SegmentBuilder {
         self.participants = most;
         self

@@ -16,10 +16,10 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, Once, PoisonError, Weak};
 use ipc_core::handle::OsHandle;
 use memmap2::MmapRaw;
 
-use super::Descriptor;
 use super::names;
 use super::origin::Origin;
 use crate::bytes_at;
+use crate::descriptor::Descriptor;
 use crate::killpoint::kp;
 use crate::lease::ByteLocks;
 use crate::member::{Members, Table};
@@ -99,8 +99,8 @@ impl Membership {
         let known = self.known.load(Ordering::Relaxed); // Relaxed: as where it is stored.
         let path = self.origin.path().filter(|_| last_removes && known);
         let door = path.as_ref().and_then(|path| names::Door::of(&self.descriptor, path));
-        // Held until we have left: of two who leave at once, the second finds itself alone. If there is no turn to be
-        // had, the name stays, as if this process had been killed.
+        // Held until we have left: of two who leave at once, the second finds itself alone. If there is no
+        // turn to be had, the name stays, as if this process had been killed.
         let turn = door.as_ref().and_then(names::Door::turn);
         if let (Some(ours), Some(path), Some(turn)) = (ours, &path, &turn) {
             if !ours.members.others(turn.on()) {
@@ -172,14 +172,15 @@ impl Mapped {
 
     /// Has later comers to the same object in this process find this mapping.
     pub(crate) fn known(self: Arc<Mapped>) -> Arc<Mapped> {
-        self.membership.known.store(true, Ordering::Relaxed); // Relaxed: this process' own, and handed over as a whole.
+        // Relaxed: this process' own, and handed over as a whole.
+        self.membership.known.store(true, Ordering::Relaxed);
         table().insert(self.membership.descriptor.identity(), Arc::downgrade(&self));
         self
     }
 
-    /// Attaches this process to the object of an open file, unless it is already. With `issued`, the open file
-    /// holds the life lease of that id. With `holds`, what lies in it must have this fingerprint; who has it
-    /// mapped already asks that himself, [`must_hold`](Mapped::must_hold).
+    /// Attaches this process to the object of an open file, unless it is already. With `issued`, the open
+    /// file holds the life lease of that id. With `holds`, what lies in it must have this fingerprint; who
+    /// has it mapped already asks that himself, [`must_hold`](Mapped::must_hold).
     pub(crate) fn attach(
         fd: OsHandle,
         issued: Option<u16>,
@@ -340,8 +341,8 @@ impl Mapped {
     /// Copies bytes out; `None` if they are not all user data.
     pub(crate) fn read(&self, offset: usize, to: &mut [u8]) -> Option<()> {
         let from = self.at(offset, to.len(), 1)?;
-        // SAFETY: so many bytes are mapped there, as long as `self` is. Who makes references to them vouches for
-        // what others do.
+        // SAFETY: so many bytes are mapped there, as long as `self` is. Who makes references to them vouches
+        // for what others do.
         unsafe { bytes_at::read(from, to) };
         Some(())
     }
@@ -407,8 +408,8 @@ fn entries(mapping: &MmapRaw, trailer: &Trailer) -> Table {
     let base = NonNull::new(mapping.as_mut_ptr()).expect("a mapping is somewhere");
     // SAFETY: within the mapping, asserted above.
     let first = unsafe { base.add(trailer.entries_offset()) };
-    // SAFETY: so many entries lie before the footer (`trailer_len`), at whole pages; only this crate's atomics
-    // access them; the mapping outlives the table, which is dropped with the `Mapped`, or before.
+    // SAFETY: so many entries lie before the footer (`trailer_len`), at whole pages; only this crate's
+    // atomics access them; the mapping outlives the table, which is dropped with the `Mapped`, or before.
     unsafe { Table::new(first.cast::<Entry>(), trailer.entries()) }
 }
 

@@ -8,15 +8,15 @@
 //!   the last take its first byte ──▶ nobody else alive? remove the name ──▶ unmap ──▶ let go
 //! ```
 //!
-//! - So there is no name of something half done, and whoever makes an object is attached before it can be seen.
-//!   Where the file system has no objects without names, it is made under the name with its first byte
+//! - So there is no name of something half done, and whoever makes an object is attached before it can be
+//!   seen. Where the file system has no objects without names, it is made under the name with its first byte
 //!   locked; what is found unfinished and unlocked is a dead process', and is replaced, never mended.
-//! - The first byte is a lock of each object, not of the name: who has it asks whether the name still leads to
-//!   this object, or else starts over. Names are only removed by who has the byte and has asked.
+//! - The first byte is a lock of each object, not of the name: who has it asks whether the name still leads
+//!   to this object, or else starts over. Names are only removed by who has the byte and has asked.
 //! - So whoever attaches finds the name leading to his object, and it goes on leading there while he lives,
 //!   unless somebody calls `unlink`.
-//! - The byte is the kernel's lock, so it goes with a killed process. Waiting for it is bounded: a process may
-//!   be stopped while it has it.
+//! - The byte is the kernel's lock, so it goes with a killed process. Waiting for it is bounded: a process
+//!   may be stopped while it has it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,9 +26,10 @@ use std::time::{Duration, Instant};
 
 use ipc_core::handle::OsHandle;
 
+use super::Segment;
 use super::mapped::{Mapped, find, not_forked};
 use super::origin::Origin;
-use super::{Descriptor, Segment};
+use crate::descriptor::Descriptor;
 use crate::killpoint::kp;
 use crate::step::step;
 use crate::sys;
@@ -247,8 +248,8 @@ impl Sought {
             let Some(turn) = self.turn(open, until)? else { continue };
             let own = self.step("opening it again (is /proc mounted?)", sys::reopen(open));
             let made = own.and_then(|own| {
+                // From here on it is not empty, and does not look like another program's.
                 let (mark, at) = trailer.unfinished();
-                self.step("sizing it", sys::set_len(open, trailer.len))?;
                 self.step("writing to it", sys::write_at(open, &mark, at as u64))?;
                 kp!("name.marked");
                 self.make(own, trailer, plan)

@@ -10,11 +10,12 @@ use ipc_core::handle;
 use memmap2::MmapRaw;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
+use super::Segment;
 use super::builder::SegmentBuilder;
 use super::mapped::{find, not_forked, refused};
 use super::origin::Origin;
-use super::{Descriptor, Segment};
 use crate::bytes_at;
+use crate::descriptor::Descriptor;
 use crate::pod::Plain;
 use crate::step::step;
 use crate::sys;
@@ -23,8 +24,8 @@ use crate::trailer::Found;
 /// A segment to be read only: its mapping cannot write, nor can the descriptor that goes with it to another
 /// process.
 ///
-/// Who views is not attached: a view keeps the memory, but no name, and nobody waits for it. Cloned and sent as
-/// a [`Segment`] is.
+/// Who views is not attached: a view keeps the memory, but no name, and nobody waits for it. Cloned and sent
+/// as a [`Segment`] is.
 ///
 /// It protects against accidents. Whoever has the rights to the object can open it anew.
 #[derive(Clone)]

@@ -70,6 +70,7 @@ pub(crate) fn create_named(path: &Path) -> io::Result<Option<OwnedFd>> {
 }
 
 pub(crate) fn write_at(fd: BorrowedFd<'_>, bytes: &[u8], offset: u64) -> io::Result<()> {
+    super::os::within_limit(usize::try_from(offset).unwrap_or(usize::MAX).saturating_add(bytes.len()))?;
     let mut done = 0;
     while done < bytes.len() {
         match retry_on_intr(|| rustix::io::pwrite(fd, &bytes[done..], offset + done as u64))? {
@@ -111,7 +112,7 @@ pub(crate) fn granule(fd: BorrowedFd<'_>) -> io::Result<usize> {
 }
 
 pub(crate) fn at_exit(run: extern "C" fn()) {
-    // SAFETY: a function of this program, that takes nothing and unwinds nowhere. If there is no room for one more,
-    // names are left as if this process had been killed.
+    // SAFETY: a function of this program, that takes nothing and unwinds nowhere. If there is no room for one
+    // more, names are left as if this process had been killed.
     unsafe { libc::atexit(run) };
 }

@@ -37,7 +37,12 @@ pub(crate) fn create(name: &str) -> io::Result<OwnedFd> {
 }
 
 pub(crate) fn set_len(fd: BorrowedFd<'_>, len: usize) -> io::Result<()> {
-    // Beyond RLIMIT_FSIZE the kernel sends a signal that kills; ask first.
+    within_limit(len)?;
+    Ok(retry_on_intr(|| rustix::fs::ftruncate(fd, len as u64))?)
+}
+
+/// Beyond RLIMIT_FSIZE the kernel sends a signal that kills; ask first.
+pub(super) fn within_limit(len: usize) -> io::Result<()> {
     let limit = rustix::process::getrlimit(Resource::Fsize).current;
     if limit.is_some_and(|limit| len as u64 > limit) {
         return Err(io::Error::new(
@@ -45,7 +50,7 @@ pub(crate) fn set_len(fd: BorrowedFd<'_>, len: usize) -> io::Result<()> {
             format!("{len} bytes of address space are more than the limit on file sizes (RLIMIT_FSIZE)"),
         ));
     }
-    Ok(retry_on_intr(|| rustix::fs::ftruncate(fd, len as u64))?)
+    Ok(())
 }
 
 pub(crate) fn allocate(fd: BorrowedFd<'_>, offset: usize, len: usize) -> io::Result<()> {

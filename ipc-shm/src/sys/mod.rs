@@ -36,7 +36,7 @@
 //! | `create_unnamed(directory)` | a new file that goes with its last descriptor, private; none if the file system cannot | `open(O_TMPFILE)` |
 //! | `name_file(fd, path)` | gives it a name, false if there is one | `linkat` |
 //! | `create_named(path)` | a new private file, none if there is one | `open(O_EXCL)` |
-//! | `write_at(fd, bytes, offset)` | all these bytes to it | `pwrite` |
+//! | `write_at(fd, bytes, offset)` | all these bytes to it, which may get longer | `pwrite` |
 //! | `set_mode(fd, mode)` | exactly that, whatever the umask | `fchmod` |
 //! | `remove(path)` | the name goes | `unlink` |
 //! | `at_exit(run)` | runs it when the program ends in order | `atexit` |

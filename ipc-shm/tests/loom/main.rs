@@ -18,6 +18,7 @@
 mod bells;
 mod blocks;
 mod crashes;
+mod latch;
 mod locks;
 mod members;
 mod ring;

@@ -1,4 +1,4 @@
-//! The one descriptor that a process keeps of a segment.
+//! The one descriptor that a process keeps of a segment, a channel's or any other.
 
 use std::io;
 use std::mem::ManuallyDrop;
