@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 mkdir "$scratch/tree"
-cp -r Cargo.toml Cargo.lock README.md src ipc-core ipc-shm ipc-pipes "$scratch/tree"
+cp -r Cargo.toml Cargo.lock README.md src benches ipc-core ipc-shm ipc-pipes "$scratch/tree"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/loom-mutants"
 export RUSTFLAGS="--cfg loom" RUST_BACKTRACE=0
 # Compiled often and run shortly: the models themselves unoptimised, loom as always.
