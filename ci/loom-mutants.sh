@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 mkdir "$scratch/tree"
-cp -r Cargo.toml Cargo.lock README.md src ipc-core ipc-shm "$scratch/tree"
+cp -r Cargo.toml Cargo.lock README.md src benches ipc-core ipc-shm ipc-pipes "$scratch/tree"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/loom-mutants"
 export RUSTFLAGS="--cfg loom" RUST_BACKTRACE=0
 # Compiled often and run shortly: the models themselves unoptimised, loom as always.
@@ -61,6 +61,14 @@ mutant scan-before-orphan-seq ring.rs 's/hand.orphans_seen.store\(seq, Relaxed\)
 mutant orphan-seq-relaxed ring.rs 's/(let seq = self.orphan_seq\(\).load\()Acquire/\1Relaxed/' 'crashes::an_orphan'
 mutant disconnected-ignores-lent ring.rs 's/block::LENT => owner\(state\) == me,/block::LENT => true,/' 'blocks::disconnected'
 mutant disconnected-ignores-slots ring.rs 's/kind\(self.slot_at\(index\).state.load\(Acquire\)\) != slot::FREE/false/' blocks::disconnected
+
+# A value with one writer.
+mutant seq-reader-no-fence seq.rs 's/^        fence\(Ordering::Acquire\);$//' latch::a_reading
+mutant seq-writer-no-fence seq.rs 's/^        fence\(Ordering::Release\);$//' latch::a_reading
+mutant seq-complete-relaxed seq.rs 's/(self.seq.store\(number, Ordering::)Release/\1Relaxed/' latch::a_reading
+mutant seq-no-look-back seq.rs 's/now.wrapping_sub\(number\) < COPIES - 1/now <= u64::MAX/' latch::a_reading
+mutant seq-looks-too-late seq.rs 's/(now.wrapping_sub\(number\) < COPIES) - 1/\1/' latch::a_reading
+mutant seq-writes-the-last seq.rs 's/(copy::write_bytes\(self.copy\()number/\1last/' latch::a_killed
 
 # Blocks. Not the Release of `InFlight`: the slot's Ready comes after it, and carries it to every reader.
 mutant block-free-relaxed pool.rs 's/(store\(block::FREE, )Release/\1Relaxed/' 'blocks::a_block'

@@ -196,9 +196,12 @@ impl Trailer {
         footer.meta.magic.store(MAGIC, Ordering::Release);
     }
 
-    /// What stands where the description will be, and where in the object, until it is done.
-    pub(crate) fn unfinished(&self) -> ([u8; 8], usize) {
-        (MAKING.to_ne_bytes(), self.len - FOOTER)
+    /// The footer of one that is not done, and where in the object it is. As it ends with it, an object that
+    /// was empty has its length, and its mark, at once.
+    pub(crate) fn unfinished(&self) -> ([u8; FOOTER], usize) {
+        let mut footer = [0; FOOTER];
+        footer[..8].copy_from_slice(&MAKING.to_ne_bytes());
+        (footer, self.len - FOOTER)
     }
 
     /// Checks the description at the end of an object of `len` bytes: the first bytes of its footer, copied.
