@@ -8,7 +8,7 @@ use multiprocess::{Receiver, Sender, bounded, spawn};
 use rustix::fs::{Mode, OFlags};
 
 use crate::harness::watchdog;
-use crate::support::{Name, arrive, held, root, send, text, until};
+use crate::support::{Name, arrive, end_with_the_test, held, root, send, text, until};
 
 #[test]
 fn a_handle_is_the_same_memory_in_another_process() {
@@ -48,6 +48,7 @@ fn a_handle_on_its_way_keeps_the_name() {
 }
 
 fn hang((_segment, ready): (Segment, Sender<()>)) {
+    end_with_the_test();
     ready.send(()).unwrap();
     drop(ready);
     loop {
@@ -134,6 +135,7 @@ fn a_killed_writer_is_followed_by_the_next() {
     let _watchdog = watchdog();
     let lock = SeqLock::new([0u64; 40]).unwrap();
     let write = |(lock, ready): (SeqLock<[u64; 40]>, Sender<()>)| {
+        end_with_the_test();
         let mut writer = lock.writer().unwrap();
         let first = lock.read()[0];
         ready.send(()).unwrap();

@@ -8,7 +8,7 @@ use multiprocess::shm::{Segment, Shared, SharedSlice};
 use multiprocess::{JoinHandle, spawn};
 
 use crate::harness::watchdog_of;
-use crate::support::{Name, forbid_unnamed, until};
+use crate::support::{Name, end_with_the_test, forbid_unnamed, until};
 
 const RACERS: usize = 16;
 
@@ -70,9 +70,7 @@ impl Random {
 
 /// Opens it or makes it, looks that everybody who has one has the same, lets it go, and so on.
 fn run((name, me, board): (String, usize, Board)) {
-    // Not beyond a test that has failed.
-    // SAFETY: a number.
-    assert_eq!(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }, 0);
+    end_with_the_test();
     if me % 4 == 0 {
         // Some make it under its name.
         forbid_unnamed();

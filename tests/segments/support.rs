@@ -120,3 +120,9 @@ pub(crate) fn forbid_unnamed() {
     #[cfg(target_arch = "x86_64")]
     forbid(libc::SYS_open, Some((1, flag)), libc::EOPNOTSUPP);
 }
+
+/// In a child that goes on until it is told to end: not beyond a test that has failed.
+pub(crate) fn end_with_the_test() {
+    // SAFETY: a number.
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }, 0);
+}
