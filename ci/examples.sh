@@ -11,5 +11,6 @@ cargo build --release --examples
 for example in examples/*.rs examples/*/main.rs; do
     run "$(basename "${example%/main.rs}" .rs)"
 done
+run counter -- --kill
 run wordcount -- --kill
 run wordcount -- --route thread

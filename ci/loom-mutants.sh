@@ -99,4 +99,38 @@ mutant lent-slot-kept repair.rs '/kp!\("clean.lent_slot"\)/,/\}/s/self.state\(p\
 mutant lent-freed repair.rs 's/found.state.store\(block::lost\(p\), Release\);/found.state.store(block::FREE, Release);/' 'blocks::a_dead_receivers'
 mutant held-kept repair.rs '/kp!\("clean.held"\)/,/\}/s/found.state.store\(block::FREE, Release\);/();/' 'blocks::a_dead_senders'
 
+# Locks.
+mutant lock-relaxed lock/raw/mutex.rs 's/(compare_exchange\((0|w), me, )Acquire/\1Relaxed/' locks::a_mutex
+mutant unlock-relaxed lock/raw/mutex.rs 's/(self.state.swap\(0, )Release/\1Relaxed/' locks::a_mutex
+mutant slept-uncontended lock/raw/mutex.rs 's/if parking.slept \{ me . CONTENDED \} else \{ me \}/me/' locks::each_of_three
+mutant unlock-silent lock/raw/mutex.rs 's/^        world.wake\(self.state, 1\);//' locks::a_mutex
+mutant taken-over-by-store lock/raw/mutex.rs 's/if self.state.compare_exchange\(w, mine . CONTENDED, Acquire, Relaxed\).is_err\(\) \{/self.state.store(mine | CONTENDED, Release); if false {/' 'locks::a_dead_holders_mutex locks::a_try'
+mutant taken-over-as-updating lock/raw/mutex.rs 's/let mine = if updating \{ me \} else \{ holder\(me\) \};/let mine = me;/' locks::a_death_while
+mutant update-marks lock/raw/mutex.rs 's/^        if !updating \{/        if true {/' locks::a_death_in_an_update
+mutant death-unmarked lock/raw/mutex.rs 's/^            self.mark.store\(.*$//' locks::a_dead_holders_mutex
+mutant count-relaxed lock/raw/rwlock.rs '/^        kp!\("read.counted"\);/,/^        Ok/s/model_fence\(\);//' locks::a_writer
+mutant turn-unordered lock/raw/rwlock.rs '/kp!\("turn.claimed"\);/,/return/s/model_fence\(\);//' locks::a_writer
+mutant count-first lock/raw/rwlock.rs 's/if again \|\| admits\(self.turn.load\(SeqCst\)\)/if true/' locks::a_writer
+mutant uncount-relaxed lock/raw/rwlock.rs 's/compare_exchange\(found, found - 1, SeqCst, Relaxed\)/compare_exchange(found, found - 1, Relaxed, Relaxed)/; /kp!\("read.uncounted"\);/,/Ok/s/model_fence\(\);//' locks::a_writer
+mutant drained-untold lock/raw/rwlock.rs 's/^            self.tell_drained\(world\);//' locks::a_writer
+mutant turn-relaxed lock/raw/rwlock.rs 's/(let w = self.turn.swap\(0, )Release/\1Relaxed/' 'locks::a_writer locks::two_writers'
+mutant readers-kept lock/raw/rwlock.rs 's/if !look \|\| world.life\(owner\) != Life::Dead \{/if true {/' locks::a_dead_reader
+mutant pending-poisons lock/raw/rwlock.rs 's/let wrote = w \& MODE == ACTIVE;/let wrote = true;/' locks::a_dead_writer
+mutant writer-unmarked lock/raw/rwlock.rs '/kp!\("turn.taken_over"\)/,/kp!\("turn.marked"\)/s/self.mark.store.*$//' locks::a_dead_writer
+mutant notified-not-passed-on lock/raw/condvar.rs 's/if other == index \|\| w == 0/if w \& NOTIFIED != 0 || other == index || w == 0/' locks::a_dead_ones
+mutant gives-up-silently lock/raw/condvar.rs '/fn give_up/,/^    \}/s/self.notify_one\(world\);//' locks::who_gives
+mutant notify-silent lock/raw/condvar.rs '/kp!\("condvar.wake"\)/,/kp!/s/world.wake\(place, 1\);//' locks::one_that
+mutant unsettled lock/raw/semaphore.rs '/fn settled/,/^    \}/s/self.settle\(g\)\?;//' locks::a_dead_holders_permit
+mutant settled-twice lock/raw/semaphore.rs 's/if after\(h\) != operation\(g\) \{/if false {/' 'locks::a_permit locks::a_dead_holders_permit'
+mutant reclaimed-by-whom lock/raw/semaphore.rs 's/if self.generation_of\(id\)\?.load\(Acquire\) != whose \{/if false {/' locks::a_dead_holders_permit
+mutant permit-relaxed lock/raw/semaphore.rs 's/(compare_exchange\(g, to, )AcqRel/\1Relaxed/; s/(let g = self.grant.load\()Acquire/\1Relaxed/' locks::a_permit
+mutant second-permit-unheard lock/raw/semaphore.rs 's/if slept \&\& to \& PERMITS > 0 \{/if false {/; s/let waiters = if slept \{ WAITERS \} else \{ g \& WAITERS \};/let waiters = g \& WAITERS;/' locks::two_permits
+mutant once-relaxed lock/raw/once.rs 's/let w = self.state.swap\(to, Release\)/let w = self.state.swap(to, Relaxed)/' locks::once
+mutant once-silent lock/raw/once.rs '/kp!\("once.ended"\)/,/kp!\("once.woken"\)/s/world.wake\(self.state, u32::MAX\);//' locks::once
+mutant initialiser-not-followed lock/raw/once.rs '/kp!\("once.take_over"\)/,/kp!/s/self.state.compare_exchange.*is_ok\(\)/mine == 0/' locks::a_dead_initialiser
+mutant event-relaxed lock/raw/event.rs 's/(compare_exchange\(w, to, )AcqRel, Relaxed/\1Relaxed, Relaxed/' locks::an_event
+mutant event-silent lock/raw/event.rs 's/^            world.wake\(self.state, if self.auto .*$//' locks::an_event
+mutant barrier-silent lock/raw/barrier.rs '/kp!\("barrier.pass"\)/,/kp!/s/world.wake\(self.state, u32::MAX\);//' locks::a_barrier
+mutant dead-party-ignored lock/raw/barrier.rs 's/if self.somebody_died\(world\) \{/if false {/' locks::a_dead_party
+
 exit $missed

@@ -1,4 +1,4 @@
-//! Shared memory: channels through it, between any processes, and the memory itself.
+//! Shared memory: channels through it, between any processes, the memory itself, and locks in it.
 //!
 //! The channels have the same pair of types as the other routes. For plain data, and for the last nanosecond,
 //! the statically typed channels of [`ipc_shm`] are here too: [`pod`], [`mod@slice`], [`bytes`].
@@ -12,9 +12,18 @@
 //! | [`Shared<T>`](Shared) | `Arc<AtomicU64>`, and its like | `multiprocessing.Value(…, lock=False)` |
 //! | [`SharedSlice<T>`](SharedSlice) | `split_at_mut`, `chunks_mut` of a slice | `multiprocessing.Array(…, lock=False)`, numpy over a `SharedMemory` |
 //! | [`SeqLock<T>`](SeqLock) | the `seqlock` crate; Linux's `seqcount_t` | – |
+//! | [`Mutex<T>`](Mutex) | [`std::sync::Mutex`] | `Lock`, and the lock of `Value(…)` and `Array(…)` |
+//! | [`ReentrantMutex<T>`](ReentrantMutex) | `std`'s `ReentrantLock` | `RLock` |
+//! | [`RwLock<T>`](RwLock) | [`std::sync::RwLock`] | – |
+//! | [`Condvar`] | [`std::sync::Condvar`] | `Condition` |
+//! | [`Semaphore`], [`BoundedSemaphore`] | – | `Semaphore`, `BoundedSemaphore` |
+//! | [`Barrier`] | [`std::sync::Barrier`] | `Barrier` |
+//! | [`Event`] | – | `Event` |
+//! | [`Once`], [`OnceLock<T>`](OnceLock) | [`std::sync::Once`], [`std::sync::OnceLock`] | – |
 //!
 //! Each is a handle: cloned, sent in the arguments of [`spawn`](crate::spawn) or in a message of a route that
-//! carries handles, or opened by its name. Nothing that is killed leaves them locked.
+//! carries handles, or opened by its name. Nothing that is killed leaves them locked. What the locks answer, and what
+//! becomes of those of the dead, is in [`mod@lock`].
 
 use std::io;
 

@@ -14,9 +14,16 @@ mod deaths;
 mod fork;
 #[path = "locks/hostile.rs"]
 mod hostile;
+#[path = "locks/kit.rs"]
+mod kit;
 #[path = "locks/named.rs"]
 mod named;
 #[path = "locks/patience.rs"]
 mod patience;
+#[cfg(killpoints)]
+#[path = "locks/points.rs"]
+mod points;
+#[path = "locks/random.rs"]
+mod random;
 #[path = "locks/support.rs"]
 mod support;

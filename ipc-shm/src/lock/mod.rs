@@ -69,6 +69,11 @@
 //!
 //! Who waits looks who is dead after 1 to 8 ms in the first second, and every 50 ms from then on.
 //!
+//! # Forks
+//!
+//! In a process that was forked without exec every call answers [`Refused::Forked`], dropping a guard does nothing,
+//! and what an inherited guard lends is not there: to look at it is SIGSEGV. The parent is unaffected.
+//!
 //! # How it works
 //!
 //! `word` is the lock word and what is asked of the kernel, `parking` how to wait. Each module below `raw` is a

@@ -22,7 +22,7 @@ use super::raw::mutex::{RawMutex, UPDATING};
 use super::raw::once::{Begin, End, RawOnce};
 use super::raw::rwlock::RawRwLock;
 use super::raw::semaphore::RawSemaphore;
-use super::raw::words_for;
+use super::raw::{of_id, words_for};
 use super::word::{Life, World, generation, held, id};
 use crate::killpoint;
 use crate::sync::AtomicU64;
@@ -253,8 +253,9 @@ impl Peer {
 /// The readers-writer lock.
 impl Peer {
     fn rwlock(&self) -> RawRwLock<'_> {
-        let words = &self.shared.words;
-        RawRwLock { turn: &words[0], mark: &words[1], drained: &words[2], readers: &self.shared.each[0] }
+        let (words, readers) = (&self.shared.words, &self.shared.each[0]);
+        let mine = of_id(readers, id(self.owner)).expect("a participant");
+        RawRwLock { turn: &words[0], mark: &words[1], drained: &words[2], readers, mine }
     }
     pub fn read(&self) {
         assert_eq!(self.rwlock().read(self, self.me(), false, Patience::Forever), Ok(()));

@@ -56,6 +56,8 @@ use crate::sync::Ordering::{Relaxed, Release};
 /// [`get`](Mutex::get), [`set`](Mutex::set) and [`update`](Mutex::update), which copy, and work on any bytes.
 pub struct Mutex<T: Value + ?Sized> {
     home: Home,
+    /// The first word of each copy of the value.
+    copies: [usize; 2],
     _value: PhantomData<T>,
 }
 
@@ -85,7 +87,8 @@ impl<T: Value + ?Sized> Mutex<T> {
     }
 
     fn of_home(home: Home) -> io::Result<Self> {
-        Ok(Mutex { home, _value: PhantomData })
+        let (copies, _) = copies::<T>(home.len).expect("it has been placed");
+        Ok(Mutex { home, copies, _value: PhantomData })
     }
 
     fn make(place: Place<'_>, value: &T) -> io::Result<Self> {
@@ -191,10 +194,11 @@ impl<T: Value + ?Sized> Mutex<T> {
     }
 
     /// The first word of the copy that is the value, and of the other. For the holder.
+    #[inline(always)]
     fn places(&self) -> (usize, usize) {
-        let ([first, second], _) = copies::<T>(self.home.len).expect("it was found there");
         // Whatever a peer wrote there, it is one of the two. Relaxed: the lock orders it.
-        if self.turn().load(Relaxed) & 1 == 0 { (first, second) } else { (second, first) }
+        let turn = (self.turn().load(Relaxed) & 1) as usize;
+        (self.copies[turn], self.copies[turn ^ 1])
     }
 
     /// Waits until it is free, and locks it.
@@ -208,6 +212,9 @@ impl<T: Value + ?Sized> Mutex<T> {
     /// unlocked, if the calling thread holds it already, in a forked process, and if the memory is corrupt.
     #[inline]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+        if let Some(guard) = self.fast() {
+            return Ok(guard);
+        }
         Ok(self.acquire(Patience::Forever)?)
     }
 
@@ -219,6 +226,9 @@ impl<T: Value + ?Sized> Mutex<T> {
     /// [`lock`](Mutex::lock).
     #[inline]
     pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
+        if let Some(guard) = self.fast() {
+            return Ok(guard);
+        }
         Ok(self.acquire(Patience::Never)?)
     }
 
@@ -240,12 +250,34 @@ impl<T: Value + ?Sized> Mutex<T> {
         Ok(self.acquire(Patience::Until(deadline))?)
     }
 
+    /// Takes it if it is free and sound: nothing but registers on the short way.
     #[inline(always)]
-    pub(crate) fn acquire(
-        &self,
-        patience: Patience,
-    ) -> Result<MutexGuard<'_, T>, Failure<MutexGuard<'_, T>>> {
+    fn fast(&self) -> Option<MutexGuard<'_, T>> {
+        if self.home.forked() {
+            return None;
+        }
+        let me = self.home.me();
+        if !self.raw().try_now(me) {
+            return None;
+        }
+        if self.raw().cause().is_some() {
+            // Taken again on the long way, which tells why.
+            let _ = self.raw().unlock(&self.home, me);
+            return None;
+        }
+        Some(MutexGuard::new(self, me))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn acquire(&self, patience: Patience) -> Result<MutexGuard<'_, T>, Failure<MutexGuard<'_, T>>> {
         let me = self.take(0, patience)?;
+        self.taken(me)
+    }
+
+    /// What is said of a lock that `me` holds.
+    #[cold]
+    fn taken(&self, me: u64) -> Result<MutexGuard<'_, T>, Failure<MutexGuard<'_, T>>> {
         let guard = MutexGuard::new(self, me);
         match self.raw().cause() {
             None => Ok(guard),
@@ -369,8 +401,9 @@ impl<T: Value + ?Sized> Drop for Updating<'_, T> {
 #[must_use = "it unlocks at once if it is not kept"]
 pub struct MutexGuard<'a, T: Value + ?Sized> {
     mutex: &'a Mutex<T>,
-    value: NonNull<T>,
     me: u64,
+    /// Not Send.
+    _thread: PhantomData<*const ()>,
     /// Whether the thread was panicking already when it locked.
     panicking: bool,
 }
@@ -381,8 +414,12 @@ unsafe impl<T: Value + ?Sized> Sync for MutexGuard<'_, T> {}
 impl<'a, T: Value + ?Sized> MutexGuard<'a, T> {
     #[inline(always)]
     fn new(mutex: &'a Mutex<T>, me: u64) -> Self {
-        let (value, _) = mutex.places();
-        MutexGuard { mutex, value: mutex.home.value(value), me, panicking: std::thread::panicking() }
+        MutexGuard { mutex, me, panicking: std::thread::panicking(), _thread: PhantomData }
+    }
+
+    #[inline(always)]
+    fn value(&self) -> NonNull<T> {
+        self.mutex.home.value(self.mutex.places().0)
     }
 
     /// The mutex.
@@ -421,7 +458,7 @@ impl<T: Value + ?Sized> Deref for MutexGuard<'_, T> {
         // `copies`, checked by `Home::find`), aligned (`Tag::align`); any bytes are a value (`Value`). The lock is
         // held, by this thread: nobody writes meanwhile, as long as peers keep the protocol (at the type). What a
         // dead holder left half written is some value as well.
-        unsafe { self.value.as_ref() }
+        unsafe { self.value().as_ref() }
     }
 }
 
@@ -429,7 +466,7 @@ impl<T: Value + ?Sized> DerefMut for MutexGuard<'_, T> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: as in `deref`; the guard is borrowed mutably, so nobody else in this process looks.
-        unsafe { self.value.as_mut() }
+        unsafe { self.value().as_mut() }
     }
 }
 
@@ -443,7 +480,7 @@ impl<T: Value + ?Sized> Drop for MutexGuard<'_, T> {
 
 impl<T: Value + ?Sized> Clone for Mutex<T> {
     fn clone(&self) -> Self {
-        Mutex { home: self.home.clone(), _value: PhantomData }
+        Mutex { home: self.home.clone(), ..*self }
     }
 }
 
@@ -456,7 +493,7 @@ impl<T: Value + ?Sized> Serialize for Mutex<T> {
 impl<'de, T: Value + ?Sized> Deserialize<'de> for Mutex<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let home = Home::deserialize(deserializer, Self::tag(), Self::count)?;
-        Ok(Mutex { home, _value: PhantomData })
+        Self::of_home(home).map_err(serde::de::Error::custom)
     }
 }
 

@@ -36,6 +36,9 @@ use crate::sync::Ordering::Relaxed;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// A thread that ends without having dropped its guards ([`std::mem::forget`]) leaves them to the process: another
+/// of its threads may be taken for the holder then.
+///
 /// # When a process dies
 ///
 /// As for a [`Mutex`](super::Mutex).

@@ -19,10 +19,10 @@ use super::poison::{
     Cause, Denied, Failure, LockError, LockResult, LockTimeoutResult, PoisonError, Refused, TryLockResult,
 };
 use super::raw::rwlock::RawRwLock;
-use super::raw::words_for;
+use super::raw::{index_of, words_for};
 use super::thread;
 use super::value::{self, Kept, Value};
-use super::word::World;
+use super::word::{World, id, owner};
 use crate::pod::Plain;
 use crate::segment::{How, Segment};
 
@@ -60,6 +60,10 @@ use crate::segment::{How, Segment};
 /// [`get`](RwLock::get) and [`set`](RwLock::set) copy.
 pub struct RwLock<T: Value + ?Sized> {
     home: Home,
+    /// Where things lie, among the home's words.
+    readers: usize,
+    mine: usize,
+    value_at: usize,
     _value: PhantomData<T>,
 }
 
@@ -104,7 +108,7 @@ impl<T: Plain + Send + Sync> RwLock<T> {
     /// As [`read`](RwLock::read).
     pub fn get(&self) -> LockResult<T, ()> {
         let guard = self.read().map_err(LockError::without_guard)?;
-        Ok(T::read(&self.home.words()[self.value_at()..], guard.lock.home.len))
+        Ok(T::read(&self.home.words()[self.value_at..], guard.lock.home.len))
     }
 
     /// Replaces the value. Waits as [`write`](RwLock::write). A process that is killed meanwhile poisons the lock.
@@ -114,7 +118,7 @@ impl<T: Plain + Send + Sync> RwLock<T> {
     /// As [`write`](RwLock::write); the value is not set.
     pub fn set(&self, value: T) -> LockResult<(), ()> {
         let _guard = self.write().map_err(LockError::without_guard)?;
-        value::write(&self.home.words()[self.value_at()..], &value);
+        value::write(&self.home.words()[self.value_at..], &value);
         Ok(())
     }
 }
@@ -154,7 +158,7 @@ impl<T: Plain + Send + Sync> RwLock<[T]> {
     /// As [`read`](RwLock::read).
     pub fn to_vec(&self) -> LockResult<Vec<T>, ()> {
         let guard = self.read().map_err(LockError::without_guard)?;
-        Ok(<[T]>::read(&self.home.words()[self.value_at()..], guard.lock.home.len).into_vec())
+        Ok(<[T]>::read(&self.home.words()[self.value_at..], guard.lock.home.len).into_vec())
     }
 }
 
@@ -171,7 +175,10 @@ impl<T: Value + ?Sized> RwLock<T> {
     }
 
     fn of_home(home: Home) -> io::Result<Self> {
-        Ok(RwLock { home, _value: PhantomData })
+        let (value_at, _) = parts::<T>(home.len, home.participants()).expect("it has been placed");
+        let readers = words_for(home.participants());
+        let mine = READERS + index_of(readers, id(owner(home.me)));
+        Ok(RwLock { home, readers, mine, value_at, _value: PhantomData })
     }
 
     fn make(place: Place<'_>, value: &T) -> io::Result<Self> {
@@ -188,22 +195,18 @@ impl<T: Value + ?Sized> RwLock<T> {
     #[inline(always)]
     fn raw(&self) -> RawRwLock<'_> {
         let words = self.home.words();
-        let readers = &words[READERS..READERS + self.readers()];
-        RawRwLock { turn: &words[TURN], mark: &words[MARK], drained: &words[DRAINED], readers }
-    }
-
-    #[inline(always)]
-    fn readers(&self) -> usize {
-        words_for(self.home.participants())
-    }
-
-    #[inline(always)]
-    fn value_at(&self) -> usize {
-        (HEAD + READERS + self.readers()).next_multiple_of(value::align::<T>()) - HEAD
+        let readers = &words[READERS..READERS + self.readers];
+        RawRwLock {
+            turn: &words[TURN],
+            mark: &words[MARK],
+            drained: &words[DRAINED],
+            readers,
+            mine: &words[self.mine],
+        }
     }
 
     fn value(&self) -> NonNull<T> {
-        self.home.value(self.value_at())
+        self.home.value(self.value_at)
     }
 
     fn poisoned<G>(&self, guard: G) -> Got<G> {
@@ -571,7 +574,7 @@ impl<T: Value + ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
 
 impl<T: Value + ?Sized> Clone for RwLock<T> {
     fn clone(&self) -> Self {
-        RwLock { home: self.home.clone(), _value: PhantomData }
+        RwLock { home: self.home.clone(), ..*self }
     }
 }
 
@@ -584,7 +587,7 @@ impl<T: Value + ?Sized> Serialize for RwLock<T> {
 impl<'de, T: Value + ?Sized> Deserialize<'de> for RwLock<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let home = Home::deserialize(deserializer, Self::tag(), Self::count)?;
-        Ok(RwLock { home, _value: PhantomData })
+        Self::of_home(home).map_err(serde::de::Error::custom)
     }
 }
 

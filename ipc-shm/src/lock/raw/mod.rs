@@ -13,20 +13,25 @@ use crate::sync::AtomicU64;
 /// Words in a cache line.
 const LINE: usize = 8;
 
-/// How many words to keep for so many participants, ids from 1 on.
+/// How many words to keep for so many participants, ids from 1 on: a power of two.
 pub(crate) const fn words_for(participants: usize) -> usize {
-    (participants + 1).next_multiple_of(LINE)
+    let words = participants.next_power_of_two();
+    if words < LINE { LINE } else { words }
 }
 
-/// The word of a participant among [`words_for`]: ids that follow each other are in different lines, as long as
-/// there are lines, since those given out first are used most.
+/// Where the word of a participant is among so many ([`words_for`]): ids that follow each other are in different
+/// lines, as long as there are lines, since those given out first are used most. Behind the end for no such id.
+#[inline(always)]
+pub(crate) const fn index_of(words: usize, id: u16) -> usize {
+    debug_assert!(words.is_power_of_two() && words >= LINE);
+    let (lines, nth) = (words / LINE, (id as usize).wrapping_sub(1));
+    if nth >= words { usize::MAX } else { ((nth & (lines - 1)) * LINE) | (nth >> lines.trailing_zeros()) }
+}
+
+/// The word of a participant.
 #[inline(always)]
 pub(crate) fn of_id(words: &[AtomicU64], id: u16) -> Option<&AtomicU64> {
-    let (lines, id) = (words.len() / LINE, id as usize);
-    if id == 0 || id >= words.len() {
-        return None;
-    }
-    words.get(id % lines * LINE + id / lines)
+    words.get(index_of(words.len(), id))
 }
 
 #[cfg(all(test, not(loom)))]
@@ -42,10 +47,10 @@ mod tests {
                 let word = of_id(&words, id).unwrap();
                 assert!(seen.insert(std::ptr::from_ref(word)));
             }
-            assert!(of_id(&words, 0).is_none() && of_id(&words, words.len() as u16).is_none());
+            assert!(of_id(&words, 0).is_none() && of_id(&words, words.len() as u16 + 1).is_none());
         }
         let words: Vec<AtomicU64> = (0..words_for(64)).map(|_| AtomicU64::new(0)).collect();
         let line = |id| std::ptr::from_ref(of_id(&words, id).unwrap()).addr() / 64;
-        assert!((1..9).all(|id| line(id) != line(id + 1)));
+        assert!((1..64).all(|id| line(id) != line(id + 1)));
     }
 }

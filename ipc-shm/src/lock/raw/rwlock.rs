@@ -53,7 +53,7 @@ use crate::lock::parking::{Parked, Parking};
 use crate::lock::poison::{Cause, Denied, Refused, mark};
 use crate::lock::raw::mutex::CORRUPT;
 use crate::lock::raw::of_id;
-use crate::lock::word::{CONTENDED, Life, World, generation, holder, id, names_a_thread, owner};
+use crate::lock::word::{CONTENDED, Life, World, generation, holder, names_a_thread, owner};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sync::model_fence;
@@ -70,6 +70,8 @@ pub(crate) struct RawRwLock<'a> {
     pub(crate) mark: &'a AtomicU64,
     pub(crate) drained: &'a AtomicU64,
     pub(crate) readers: &'a [AtomicU64],
+    /// This process' one of them.
+    pub(crate) mine: &'a AtomicU64,
 }
 
 const COUNT: u64 = u32::MAX as u64;
@@ -84,14 +86,10 @@ const fn admits(turn: u64) -> bool {
 }
 
 impl RawRwLock<'_> {
-    fn mine(&self, me: u64) -> &AtomicU64 {
-        of_id(self.readers, id(owner(me))).expect("a participant of this segment")
-    }
-
     /// Counts the caller in.
     #[inline(always)]
     fn count_in(&self, me: u64) -> Result<(), Refused> {
-        let word = self.mine(me);
+        let word = self.mine;
         let ours = generation(owner(me));
         let mut found = word.load(Relaxed); // Relaxed: the CAS decides.
         loop {
@@ -115,7 +113,7 @@ impl RawRwLock<'_> {
     /// Counts the caller out.
     #[inline(always)]
     fn count_out(&self, world: &impl World, me: u64) -> Result<(), Refused> {
-        let word = self.mine(me);
+        let word = self.mine;
         let ours = generation(owner(me));
         let mut found = word.load(Relaxed); // Relaxed: the CAS decides.
         loop {

@@ -289,7 +289,7 @@ impl RawSemaphore<'_> {
         loop {
             let g = self.settled()?;
             // All that there are, left and held.
-            let all = (1..self.held.len() as u16)
+            let all = (1..=self.held.len() as u16)
                 .filter_map(|id| of_id(self.held, id))
                 .fold(g & PERMITS, |all, word| all + (word.load(Acquire) & PERMITS)); // Acquire: E2.
             if all + u64::from(n) > u64::from(self.bound) {

@@ -1,0 +1,382 @@
+//! Locks: `cargo bench --bench lock`; with `-- alone` a part of it.
+//!
+//! `alone`: locking, adding one and unlocking in one process that has the lock to itself, and other uncontended
+//! steps. `two`: two at once, without a pause, each on its processor: processes, and threads where it says so.
+//! `event`: there and back by two automatic events. `death`: from the kill of a holder until a waiter has
+//! the lock, in milliseconds: not a ratio, since the others wait for ever.
+
+#[cfg(target_os = "linux")]
+#[path = "support/rivals.rs"]
+mod rivals;
+mod support;
+
+#[cfg(not(target_os = "linux"))]
+fn main() {
+    println!("locks between processes are not there on this system yet");
+}
+
+#[cfg(target_os = "linux")]
+fn main() {
+    linux::main();
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::hint::black_box;
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use multiprocess::Route;
+    use multiprocess::shm::{Condvar, Event, Mutex, Once, ReentrantMutex, RwLock, Semaphore, SeqLock};
+    use raw_sync::Timeout;
+    use raw_sync::events::{EventInit, EventState};
+    use serde::Serialize;
+    use serde::de::DeserializeOwned;
+
+    use super::rivals::{Counter, RawSync, Robust, Room, Shared};
+    use super::support::machine::Side;
+    use super::support::rounds::{Summary, Wanted, figure, interleave, rounds, spread};
+    use super::support::team::{Answer, Post, Task, Team};
+    use super::support::{self, Mode, machine, mode};
+
+    struct Row {
+        workload: &'static str,
+        name: &'static str,
+        /// With what it is compared; itself, if with nothing.
+        reference: &'static str,
+        /// Does it so often; nanoseconds in all.
+        nanos: fn(u64) -> f64,
+        /// In a round.
+        times: u64,
+    }
+
+    fn rows() -> Vec<Row> {
+        let alone =
+            |name, nanos| Row { workload: "alone", name, reference: PARKING_LOT, nanos, times: 1_000_000 };
+        let two = |name, reference, nanos| Row { workload: "two", name, reference, nanos, times: 2_000_000 };
+        vec![
+            alone(PARKING_LOT, |n| uncontended(n, &Arc::new(parking_lot::Mutex::new(0)))),
+            alone("std", |n| uncontended(n, &Arc::new(std::sync::Mutex::new(0)))),
+            alone("mutex", |n| uncontended(n, &Mutex::new(0).expect("a mutex"))),
+            alone("pthread-robust", |n| uncontended(n, &Robust::new(&Room::new(), true))),
+            alone("raw_sync", |n| uncontended(n, &RawSync::new(&Room::new(), true))),
+            alone("mutex-update", |n| {
+                let mutex = Mutex::new([0u64; 2]).expect("a mutex");
+                timed(n, || mutex.update(|pair| pair[0] += 1).expect("nobody dies"))
+            }),
+            alone("reentrant", |n| {
+                let mutex = ReentrantMutex::new(()).expect("a mutex");
+                timed(n, || drop(mutex.lock().expect("nobody dies")))
+            }),
+            alone("rwlock-read", |n| {
+                let lock = RwLock::new(0u64).expect("a lock");
+                timed(n, || *lock.read().expect("nobody dies"))
+            }),
+            alone("rwlock-write", |n| uncontended(n, &RwLock::new(0u64).expect("a lock"))),
+            alone("semaphore", |n| {
+                let semaphore = Semaphore::new(1).expect("a semaphore");
+                timed(n, || drop(semaphore.acquire().expect("nobody dies")))
+            }),
+            alone("seqlock-read-64B", |n| {
+                let lock = SeqLock::new([1u64; 8]).expect("a lock");
+                timed(n, || lock.read())
+            }),
+            alone("once", |n| {
+                let once = Once::new().expect("a once");
+                timed(n, || once.call_once(|| ()).expect("nobody dies"))
+            }),
+            alone("notify-nobody", |n| {
+                let condvar = Condvar::new().expect("a condition");
+                timed(n, || condvar.notify_one().expect("nobody forked"))
+            }),
+            two(STD_THREADS, STD_THREADS, |n| threads(n, Arc::new(std::sync::Mutex::new(0)))),
+            two("parking_lot-threads", STD_THREADS, |n| threads(n, Arc::new(parking_lot::Mutex::new(0)))),
+            two("mutex", STD_THREADS, processes::<Mutex<u64>>),
+            two("pthread-robust", STD_THREADS, processes::<Robust>),
+            two("raw_sync", STD_THREADS, processes::<RawSync>),
+            two("rwlock-write", STD_THREADS, processes::<RwLock<u64>>),
+            Row {
+                workload: "two-read",
+                name: "mutex",
+                reference: "mutex",
+                nanos: readers::<Mutex<u64>>,
+                times: 2_000_000,
+            },
+            Row {
+                workload: "two-read",
+                name: "rwlock",
+                reference: "mutex",
+                nanos: readers::<RwLock<u64>>,
+                times: 2_000_000,
+            },
+            Row {
+                workload: "event",
+                name: "raw_sync",
+                reference: "raw_sync",
+                nanos: raw_sync_events,
+                times: 5000,
+            },
+            Row { workload: "event", name: "event", reference: "raw_sync", nanos: events, times: 5000 },
+        ]
+    }
+
+    const PARKING_LOT: &str = "parking_lot";
+    const STD_THREADS: &str = "std-threads";
+
+    fn timed<T>(n: u64, mut f: impl FnMut() -> T) -> f64 {
+        let begin = Instant::now();
+        for _ in 0..n {
+            black_box(f());
+        }
+        begin.elapsed().as_nanos() as f64
+    }
+
+    fn uncontended<C: Counter>(n: u64, counter: &C) -> f64 {
+        let before = counter.get();
+        let nanos = timed(n, || counter.add());
+        assert_eq!(counter.get() - before, n);
+        nanos
+    }
+
+    fn task(count: u64) -> Task {
+        Task { first: 0, count, prove: false, rest: Duration::ZERO }
+    }
+
+    /// Works, and says when.
+    fn serve(post: Post, mut once: impl FnMut() -> u64) {
+        post.take_place();
+        post.serve(|task| {
+            let begin = machine::now();
+            let mut sum = 0u64;
+            for _ in 0..task.count {
+                sum = sum.wrapping_add(once());
+            }
+            Answer { begin, end: machine::now(), count: task.count, sum, ..Answer::default() }
+        });
+    }
+
+    /// Both at once, half of it each: nanoseconds from the first beginning to the last end.
+    fn together(team: Team, n: u64) -> f64 {
+        let half = (n / 2).max(1);
+        team.work([task(half / 10 + 1), task(half / 10 + 1)]);
+        let answers = team.work([task(half), task(half)]);
+        team.finish();
+        let begin = answers.iter().map(|answer| answer.begin).min().expect("two answers");
+        let end = answers.iter().map(|answer| answer.end).max().expect("two answers");
+        // What both have done takes as long as if one had: n / (2 * half) is 1, but for rounding.
+        (end - begin) as f64 * n as f64 / (2 * half) as f64
+    }
+
+    fn add_all<C: Counter>((counter, post): (C, Post)) {
+        serve(post, || {
+            counter.add();
+            0
+        });
+    }
+
+    fn threads<C: Counter + Clone + Send + 'static>(n: u64, counter: C) -> f64 {
+        let mut team = Team::new(Route::Thread);
+        for side in [Side::First, Side::Second] {
+            team.thread(side, add_all::<C>, counter.clone());
+        }
+        let nanos = together(team, n);
+        assert!(counter.get() >= n / 2 * 2);
+        nanos
+    }
+
+    fn add_in_process<C: Shared>((ends, post): (C::Ends, Post)) {
+        add_all((C::attach(&ends, false), post));
+    }
+
+    fn processes<C: Shared>(n: u64) -> f64 {
+        let ends = C::ends();
+        let counter = C::attach(&ends, true);
+        let mut team = Team::new(Route::Shm);
+        for side in [Side::First, Side::Second] {
+            team.process(side, add_in_process::<C>, ends.clone());
+        }
+        let nanos = together(team, n);
+        assert!(counter.get() >= n / 2 * 2);
+        nanos
+    }
+
+    fn look_in_process<C: Shared>((ends, post): (C::Ends, Post)) {
+        let counter = C::attach(&ends, false);
+        serve(post, || counter.get());
+    }
+
+    fn readers<C: Shared>(n: u64) -> f64 {
+        let ends = C::ends();
+        C::attach(&ends, true).add();
+        let mut team = Team::new(Route::Shm);
+        for side in [Side::First, Side::Second] {
+            team.process(side, look_in_process::<C>, ends.clone());
+        }
+        together(team, n)
+    }
+
+    /// There and back so often, with another process.
+    fn trips<E: Clone + Serialize + DeserializeOwned>(
+        n: u64,
+        ends: &E,
+        answer: fn((E, Post)),
+        ready: impl FnOnce() -> Box<dyn FnMut()> + Send,
+    ) -> f64 {
+        let mut team = Team::new(Route::Shm);
+        team.process(Side::Second, answer, ends.clone());
+        // The team's task is told first; then it waits for the first event. A thread of its own: who is started later
+        // inherits this one's processors.
+        let nanos = std::thread::scope(|scope| {
+            scope.spawn(|| team.work([task(n)]));
+            let timed = scope.spawn(|| {
+                machine::cpu(Side::First).into_iter().for_each(machine::pin_to);
+                let mut once = ready();
+                let begin = Instant::now();
+                (0..n).for_each(|_| once());
+                begin.elapsed().as_nanos() as f64
+            });
+            timed.join().expect("a thread that ends well")
+        });
+        team.finish();
+        nanos
+    }
+
+    fn events(n: u64) -> f64 {
+        let ends = [(); 2].map(|()| Event::auto().expect("an event"));
+        let answer = |([there, back], post): ([Event; 2], Post)| {
+            serve(post, || {
+                there.wait().expect("nobody forked");
+                back.set().expect("nobody forked");
+                0
+            });
+        };
+        let [there, back] = ends.clone();
+        trips(n, &ends, answer, || {
+            Box::new(move || {
+                there.set().expect("nobody forked");
+                back.wait().expect("nobody forked");
+            })
+        })
+    }
+
+    fn raw_sync_events(n: u64) -> f64 {
+        let ends = [(); 2].map(|()| Room::new());
+        let attach = |room: &Room, first: bool| {
+            let made = if first {
+                // SAFETY: it lies in the room, which lives longer, and nobody else has it yet.
+                unsafe { raw_sync::events::Event::new(room.memory(), true) }
+            } else {
+                // SAFETY: it lies in the room, which lives longer; the first one has made it.
+                unsafe { raw_sync::events::Event::from_existing(room.memory()) }
+            };
+            made.expect("an event").0
+        };
+        let answer = |(rooms, post): ([Room; 2], Post)| {
+            // SAFETY: as in `attach`; it was made before.
+            let [there, back] = [0, 1].map(|i: usize| unsafe {
+                raw_sync::events::Event::from_existing(rooms[i].memory()).expect("an event").0
+            });
+            serve(post, || {
+                there.wait(Timeout::Infinite).expect("it is set");
+                back.set(EventState::Signaled).expect("it is there");
+                0
+            });
+        };
+        let _made = [0, 1].map(|i: usize| attach(&ends[i], true));
+        trips(n, &ends, answer, || {
+            let [there, back] = [0, 1].map(|i: usize| attach(&ends[i], false));
+            Box::new(move || {
+                there.set(EventState::Signaled).expect("it is there");
+                back.wait(Timeout::Infinite).expect("it is set");
+            })
+        })
+    }
+
+    /// Milliseconds from the kill of a holder until a waiter has the lock.
+    fn recovery() -> f64 {
+        fn hold((mutex, here): (Mutex<u64>, Event)) {
+            let _guard = mutex.lock().expect("nobody died yet");
+            here.set().expect("nobody forked");
+            loop {
+                std::thread::park();
+            }
+        }
+        let (mutex, here) = (Mutex::new(0).expect("a mutex"), Event::new().expect("an event"));
+        let child = multiprocess::spawn(hold, (mutex.clone(), here.clone())).expect("a child");
+        here.wait().expect("nobody forked");
+        let waiter = std::thread::spawn(move || {
+            assert!(mutex.lock().expect_err("its holder died").cause().is_some());
+            Instant::now()
+        });
+        // Some time into the wait, not always the same.
+        std::thread::sleep(Duration::from_millis(20) + Duration::from_micros(machine::now() % 30_000));
+        let killed = Instant::now();
+        child.kill().expect("it lives");
+        let took = waiter.join().expect("a thread that ends well") - killed;
+        assert!(child.join().is_err());
+        took.as_secs_f64() * 1000.0
+    }
+
+    pub(super) fn main() {
+        multiprocess::init();
+        if mode() != Mode::Once {
+            machine::print_header();
+            println!();
+        }
+        let rows = rows();
+        let (wanted, deaths) = (Wanted::default(), Wanted::default());
+        let mut criterion = support::criterion();
+        for (i, row) in rows.iter().enumerate() {
+            let mut group = criterion.benchmark_group(row.workload);
+            group.bench_function(row.name, |bencher| {
+                wanted.add(i);
+                bencher.iter_custom(|n| Duration::from_nanos((row.nanos)(n) as u64));
+            });
+            group.finish();
+        }
+        criterion.benchmark_group("death").bench_function("mutex", |bencher| {
+            deaths.add(0);
+            bencher.iter_custom(|n| (0..n).map(|_| Duration::from_secs_f64(recovery() / 1000.0)).sum());
+        });
+        criterion.final_summary();
+        table(&rows, &wanted.rows());
+        if rounds() > 0 && !deaths.rows().is_empty() {
+            let mut took: Vec<f64> = (0..rounds() * 10).map(|_| recovery()).collect();
+            took.sort_by(f64::total_cmp);
+            let most = figure(took[took.len() - 1]);
+            let median = figure(Summary::of(&took).median);
+            println!(
+                "death: a waiter has the lock after {median} ms (median of {}), {most} ms at most\n",
+                took.len()
+            );
+        }
+    }
+
+    fn table(rows: &[Row], wanted: &[usize]) {
+        if rounds() == 0 || wanted.is_empty() {
+            return;
+        }
+        let reference = |i: usize| {
+            let is_it = |other: &Row| other.workload == rows[i].workload && other.name == rows[i].reference;
+            rows.iter().position(is_it)
+        };
+        let figures =
+            interleave(wanted, reference, |i| (rows[i].nanos)(rows[i].times) / rows[i].times as f64);
+        println!(
+            "Nanoseconds an operation, {} rounds, the rivals in turn, each after its reference: median (quartiles)\n",
+            rounds()
+        );
+        println!("{:<26} {:>24} {:>28}", "", "ns", "of the reference's time");
+        for (&i, figures) in &figures {
+            let row = &rows[i];
+            println!(
+                "{:<26} {:>24} {:>28} {}",
+                format!("{}/{}", row.workload, row.name),
+                spread(&figures.values, 1.0),
+                spread(&figures.ratios, 1.0),
+                if figures.ratios.is_empty() { "" } else { row.reference }
+            );
+        }
+        println!();
+    }
+}

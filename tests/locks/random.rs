@@ -1,0 +1,108 @@
+//! Random kills: processes that lock, read, wait and initialise die at any moment, and others take their place.
+//! faults 8, 12-14, 17, 18 as far as chance finds them.
+
+use std::process::Stdio;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use multiprocess::JoinHandle;
+use multiprocess::process::Builder;
+
+use crate::harness::watchdog_of;
+use crate::kit::{CELLS, Kit};
+
+/// How many processes are killed: `LOCK_KILLS`; without it 2000, or 300 in debug.
+fn kills() -> u64 {
+    let default = if cfg!(debug_assertions) { 300 } else { 2000 };
+    std::env::var("LOCK_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(default)
+}
+
+/// Dice: xorshift64*, <https://doi.org/10.1145/2845077>.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % n
+    }
+}
+
+/// Works until it is killed.
+fn work((kit, place, seed): (Kit, usize, u64)) {
+    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let parent = rustix::process::getppid();
+    let done = &kit.done[place];
+    while rustix::process::getppid() == parent {
+        // In bursts, so that they meet.
+        let what = dice.below(9);
+        for _ in 0..dice.below(100) {
+            match what {
+                0 => kit.lock_mutex(),
+                1 => kit.update(),
+                2 => kit.read(),
+                3 => kit.write(),
+                4 => kit.upgrade(),
+                5 => kit.reenter(),
+                6 => kit.use_permit(),
+                7 => {
+                    kit.produce(1);
+                    // What one produces and another takes comes from a third.
+                    kit.consume(Some(Duration::from_millis(dice.below(3))));
+                }
+                _ => kit.initialise(dice.below(CELLS as u64) as usize),
+            }
+            // Relaxed: a number that the parent looks at.
+            done.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+const WORKERS: usize = 4;
+
+#[test]
+fn killed_at_any_moment() {
+    multiprocess::init();
+    let kills = kills();
+    let _watchdog = watchdog_of(Duration::from_secs(50 + kills / 10));
+    let mut seed = Instant::now().elapsed().as_nanos() as u64 ^ u64::from(std::process::id()) << 20;
+    println!("seed {seed}");
+    let mut dice = Dice(seed | 1);
+    let began = Instant::now();
+    let mut killed = 0;
+    while killed < kills {
+        // Cells are filled once: a kit is for some kills only.
+        let kit = Kit::new();
+        let mut start = |place: usize| -> JoinHandle<()> {
+            seed += 1;
+            let builder = Builder::new().kill_on_drop(true).stdout(Stdio::null());
+            builder.spawn(work, (kit.clone(), place, seed)).unwrap()
+        };
+        let mut workers: Vec<_> = (0..WORKERS).map(&mut start).collect();
+        for _ in 0..50.min(kills - killed) {
+            thread::sleep(Duration::from_micros(dice.below(3000)));
+            let place = dice.below(WORKERS as u64) as usize;
+            workers[place].kill().unwrap();
+            let dead = std::mem::replace(&mut workers[place], start(place));
+            assert!(matches!(dead.join(), Err(multiprocess::JoinError::Killed(9))));
+            killed += 1;
+        }
+        // Nobody hangs: all the living get on.
+        let before: Vec<_> = kit.done.iter().map(|done| done.load(Relaxed)).collect();
+        let since = Instant::now();
+        while (0..WORKERS).any(|place| kit.done[place].load(Relaxed) == before[place]) {
+            assert!(since.elapsed() < Duration::from_secs(20), "somebody hangs");
+            assert!(workers.iter().all(|worker| !worker.is_finished()), "a worker failed");
+            thread::yield_now();
+        }
+        for worker in workers {
+            worker.kill().unwrap();
+            assert!(matches!(worker.join(), Err(multiprocess::JoinError::Killed(9))));
+            killed += 1;
+        }
+        kit.check();
+    }
+    println!("{killed} kills in {:?}", began.elapsed());
+}
