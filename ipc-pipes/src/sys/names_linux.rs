@@ -286,10 +286,9 @@ fn connect_to(address: &SocketAddrUnix, patience: Patience) -> io::Result<OsHand
         }
         match rustix::net::connect(&socket, address) {
             Ok(()) => break,
-            // The socket is as it was before.
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) if patience.left(Duration::MAX).is_some() => {}
-            Err(Errno::AGAIN) => {
+            // The queue is full; the socket is as it was before. Signals may come faster than any wait ends.
+            Err(Errno::INTR | Errno::AGAIN) if patience.left(Duration::MAX).is_some() => {}
+            Err(Errno::INTR | Errno::AGAIN) => {
                 let text = "its queue of connections stayed full";
                 return Err(io::Error::new(io::ErrorKind::TimedOut, text));
             }

@@ -17,7 +17,7 @@ use super::home::{HEAD, Home, Place, Tag, found, places};
 use super::poison::{Cause, Failure, LockResult, LockTimeoutResult, PoisonError, Refused, TryLockResult};
 use super::raw::mutex::{RawMutex, UPDATING};
 use super::value::{self, Value};
-use super::word::World;
+use super::word::{CONTENDED, FLAGS, World};
 use crate::killpoint::kp;
 use crate::pod::Plain;
 use crate::segment::{How, Segment};
@@ -401,12 +401,15 @@ impl<T: Value + ?Sized> Drop for Updating<'_, T> {
 #[must_use = "it unlocks at once if it is not kept"]
 pub struct MutexGuard<'a, T: Value + ?Sized> {
     mutex: &'a Mutex<T>,
+    /// The holder; with [`PANICKING`], if the thread was when it locked.
     me: u64,
     /// Not Send.
     _thread: PhantomData<*const ()>,
-    /// Whether the thread was panicking already when it locked.
-    panicking: bool,
 }
+
+/// A flag that no lock word has.
+const PANICKING: u64 = 4;
+const _: () = assert!(PANICKING & FLAGS != 0 && PANICKING & (CONTENDED | UPDATING) == 0);
 
 // SAFETY: through a shared guard there is only `&T`. (It is not Send: the thread is the owner.)
 unsafe impl<T: Value + ?Sized> Sync for MutexGuard<'_, T> {}
@@ -414,7 +417,8 @@ unsafe impl<T: Value + ?Sized> Sync for MutexGuard<'_, T> {}
 impl<'a, T: Value + ?Sized> MutexGuard<'a, T> {
     #[inline(always)]
     fn new(mutex: &'a Mutex<T>, me: u64) -> Self {
-        MutexGuard { mutex, me, panicking: std::thread::panicking(), _thread: PhantomData }
+        let panicking = if std::thread::panicking() { PANICKING } else { 0 };
+        MutexGuard { mutex, me: me | panicking, _thread: PhantomData }
     }
 
     #[inline(always)]
@@ -442,10 +446,10 @@ impl<'a, T: Value + ?Sized> MutexGuard<'a, T> {
     fn give_back(&mut self) -> Result<(), Refused> {
         let mutex = self.mutex;
         mutex.home.check()?;
-        if !self.panicking && std::thread::panicking() {
+        if std::thread::panicking() && self.me & PANICKING == 0 {
             mutex.raw().set_cause(Some(Cause::Panicked));
         }
-        mutex.raw().unlock(&mutex.home, self.me)
+        mutex.raw().unlock(&mutex.home, self.me & !PANICKING)
     }
 }
 

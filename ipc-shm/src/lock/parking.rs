@@ -30,13 +30,16 @@ pub(crate) struct Parking {
     patience: Patience,
     slices: Slices,
     spins: u32,
+    /// How often to spin anew after each sleep: who was woken often finds the lock taken for a moment.
+    most_spins: u32,
     /// Whether this wait has slept: then others may sleep too.
     pub(crate) slept: bool,
 }
 
 impl Parking {
     pub(crate) fn new(world: &impl World, patience: Patience) -> Parking {
-        Parking { patience, slices: Slices::new(), spins: world.spins(), slept: false }
+        let spins = world.spins();
+        Parking { patience, slices: Slices::new(), spins, most_spins: spins, slept: false }
     }
 
     /// Whether to look once more instead of sleeping; pauses if so.
@@ -61,6 +64,7 @@ impl Parking {
         kp!("park.woken");
         // Relaxed: the caller looks again, with the ordering that it needs.
         if word.load(Relaxed) as u32 != seen as u32 {
+            self.spins = self.most_spins;
             return Parked::Changed;
         }
         // What the sleep took, and not its timeout: a signal may have ended it.

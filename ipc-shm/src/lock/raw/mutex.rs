@@ -3,7 +3,7 @@
 //! # Life of the word
 //!
 //! ```text
-//!          ┌───────────────── unlock (swap) ◀──────────────────┐
+//!          ┌───────────── unlock (CAS, or swap) ◀──────────────┐
 //!          ▼                                                   │
 //!        free ──lock (CAS)──▶ held by A ──contend──▶ held by A, contended ──▶ (unlock wakes one)
 //!                                │ A dies                │ A dies
@@ -26,11 +26,11 @@
 //!
 //! | it is killed | it leaves | who comes next |
 //! |---|---|---|
-//! | before its CAS to lock, or after its swap | nothing | takes the lock |
+//! | before its CAS to lock, or after it has unlocked | nothing | takes the lock |
 //! | holding | its name in the word | takes over: by one CAS, so one of those who try; marks it poisoned |
 //! | holding, to update | its name, *updating* | takes over; nothing is poisoned: see `Mutex::update` |
 //! | having taken over, before it has marked | its own name | takes over from it, and marks |
-//! | between its swap and waking | a free lock, sleepers | sleepers find it at the end of their slice |
+//! | between unlocking and waking | a free lock, sleepers | sleepers find it at the end of their slice |
 //! | woken, before it looked | as above | as above |
 
 use ipc_core::Patience;
@@ -96,7 +96,7 @@ impl RawMutex<'_> {
                     continue;
                 }
                 kp!("lock.contend");
-                // Relaxed: nothing rides on it; E1 is the swap's and the taking CAS's.
+                // Relaxed: nothing rides on it; E1 is the unlocking one's and the taking CAS's.
                 if self.state.compare_exchange(w, w | CONTENDED, Relaxed, Relaxed).is_err() {
                     continue;
                 }
@@ -165,13 +165,24 @@ impl RawMutex<'_> {
     /// Gives it back, and wakes one waiter if there may be one.
     #[inline(always)]
     pub(crate) fn unlock(&self, world: &impl World, me: u64) -> Result<(), Refused> {
+        kp!("unlock.free");
+        // Release: E1. Relaxed on failure: looked at again.
+        if self.state.compare_exchange(me, 0, Release, Relaxed).is_ok() {
+            kp!("unlock.freed");
+            return Ok(());
+        }
+        self.unlock_contended(world, me)
+    }
+
+    #[cold]
+    fn unlock_contended(&self, world: &impl World, me: u64) -> Result<(), Refused> {
         if !self.is_held_by(me) {
             return Err(Refused::NotOwner);
         }
-        kp!("unlock.free");
+        kp!("unlock.swap");
         // Release: E1. Since the look only *contended* can have been added: we live, so nobody took over.
         let w = self.state.swap(0, Release);
-        kp!("unlock.freed");
+        kp!("unlock.swapped");
         if w & CONTENDED != 0 {
             self.wake(world);
         }
