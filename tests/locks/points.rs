@@ -311,8 +311,9 @@ fn kill_at(scene: Scene, point: &str, hit: u32) -> bool {
         scope.spawn(|| scene.accompany(&kit, &over));
         let joined = victim.join();
         over.store(true, Relaxed);
-        // Whoever waits for a partner that ended well waits for this.
-        if scene == Scene::Barrier && joined.is_ok() {
+        // Whoever waits for a partner that ended waits for this; also if that one was killed, and the wait is the
+        // next one, after the barrier had been broken by that and made whole again.
+        if scene == Scene::Barrier {
             kit.barrier.abort().unwrap();
         }
         match joined {
