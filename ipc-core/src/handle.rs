@@ -16,9 +16,13 @@
 //!
 //! What nobody takes is closed when its scope ends, so a message that fails to decode leaks nothing.
 //!
+//! Several values of one message may share a handle: the first leaves a [`note`] in the scope, for the others to
+//! find with [`noted`], on either side.
+//!
 //! [`Handle`] is for messages what an owned handle is for programs: any file, socket or pipe, as a value of a
 //! serde type.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 
@@ -39,10 +43,16 @@ pub type OsHandle = std::convert::Infallible;
 /// The most handles that one message may carry: the kernel's own limit (`SCM_MAX_FD`).
 pub const MAX_HANDLES: usize = 253;
 
-enum Scope {
+enum Kind {
     /// What was attached, and why something was not.
     Collect(Vec<OsHandle>, Option<NotCarried>),
     Provide(Vec<Option<OsHandle>>),
+}
+
+struct Scope {
+    kind: Kind,
+    /// What values of this message have to tell each other.
+    notes: Vec<Box<dyn Any>>,
 }
 
 /// Whether handles are refused whatever scopes lie below: each message of a route that carries bytes only
@@ -86,9 +96,9 @@ struct Entered {
 }
 
 impl Entered {
-    fn new(scope: Scope) -> Self {
+    fn new(kind: Kind) -> Self {
         CAUSE.set(None);
-        SCOPES.with_borrow_mut(|scopes| scopes.push(scope));
+        SCOPES.with_borrow_mut(|scopes| scopes.push(Scope { kind, notes: Vec::new() }));
         Entered { _restore: Restore::after(Refusing::No) }
     }
 }
@@ -101,12 +111,17 @@ impl Drop for Entered {
     }
 }
 
+/// The innermost scope.
+fn kind_of(scopes: &mut [Scope]) -> Option<&mut Kind> {
+    scopes.last_mut().map(|scope| &mut scope.kind)
+}
+
 /// Runs `encode` and returns, beside its result, the handles that were attached meanwhile.
 pub fn collect<R>(encode: impl FnOnce() -> R) -> (R, Vec<OsHandle>) {
-    let entered = Entered::new(Scope::Collect(Vec::new(), None));
+    let entered = Entered::new(Kind::Collect(Vec::new(), None));
     let result = encode();
-    let handles = SCOPES.with_borrow_mut(|scopes| match scopes.last_mut() {
-        Some(Scope::Collect(handles, _)) => std::mem::take(handles),
+    let handles = SCOPES.with_borrow_mut(|scopes| match kind_of(scopes) {
+        Some(Kind::Collect(handles, _)) => std::mem::take(handles),
         _ => Vec::new(),
     });
     drop(entered);
@@ -115,7 +130,7 @@ pub fn collect<R>(encode: impl FnOnce() -> R) -> (R, Vec<OsHandle>) {
 
 /// Runs `decode` with `handles` to be taken by their index; those left are closed.
 pub fn provide<R>(handles: Vec<OsHandle>, decode: impl FnOnce() -> R) -> R {
-    let _entered = Entered::new(Scope::Provide(handles.into_iter().map(Some).collect()));
+    let _entered = Entered::new(Kind::Provide(handles.into_iter().map(Some).collect()));
     decode()
 }
 
@@ -134,8 +149,8 @@ pub fn refuse<R>(f: impl FnOnce() -> R) -> R {
 /// handle is closed.
 pub fn attach(handle: OsHandle) -> Result<u32, NotCarried> {
     carried()?;
-    SCOPES.with_borrow_mut(|scopes| match scopes.last_mut() {
-        Some(Scope::Collect(handles, _)) => {
+    SCOPES.with_borrow_mut(|scopes| match kind_of(scopes) {
+        Some(Kind::Collect(handles, _)) => {
             handles.push(handle);
             Ok(handles.len() as u32 - 1)
         }
@@ -154,7 +169,7 @@ pub fn attach_copy(handle: &OsHandle) -> Result<u32, NotCarried> {
     // Asked first: the copy is a system call.
     carried()?;
     let Ok(copy) = handle.try_clone() else {
-        return SCOPES.with_borrow_mut(|scopes| Err(not_carried(scopes.last_mut(), NotCarried::Exhausted)));
+        return SCOPES.with_borrow_mut(|scopes| Err(not_carried(kind_of(scopes), NotCarried::Exhausted)));
     };
     attach(copy)
 }
@@ -170,8 +185,8 @@ pub fn attach_copy(handle: &OsHandle) -> Result<u32, NotCarried> {
 }
 
 /// Remembers why.
-fn not_carried(scope: Option<&mut Scope>, cause: NotCarried) -> NotCarried {
-    if let Some(Scope::Collect(_, why)) = scope {
+fn not_carried(scope: Option<&mut Kind>, cause: NotCarried) -> NotCarried {
+    if let Some(Kind::Collect(_, why)) = scope {
         *why = Some(cause);
     }
     cause
@@ -193,9 +208,9 @@ pub fn carried() -> Result<(), NotCarried> {
         REFUSING.set(Refusing::Refused);
         return Err(NotCarried::BytesOnly);
     }
-    SCOPES.with_borrow_mut(|scopes| match scopes.last_mut() {
-        Some(Scope::Collect(handles, _)) if handles.len() < MAX_HANDLES => Ok(()),
-        scope @ Some(Scope::Collect(..)) => Err(not_carried(scope, NotCarried::TooMany)),
+    SCOPES.with_borrow_mut(|scopes| match kind_of(scopes) {
+        Some(Kind::Collect(handles, _)) if handles.len() < MAX_HANDLES => Ok(()),
+        scope @ Some(Kind::Collect(..)) => Err(not_carried(scope, NotCarried::TooMany)),
         _ => Err(NotCarried::BytesOnly),
     })
 }
@@ -203,8 +218,8 @@ pub fn carried() -> Result<(), NotCarried> {
 /// Why [`collect`], which this is called in, has refused a handle, if it has.
 #[must_use]
 pub fn not_collected() -> Option<NotCarried> {
-    SCOPES.with_borrow(|scopes| match scopes.last() {
-        Some(Scope::Collect(_, why)) => *why,
+    SCOPES.with_borrow(|scopes| match scopes.last().map(|scope| &scope.kind) {
+        Some(Kind::Collect(_, why)) => *why,
         _ => None,
     })
 }
@@ -225,9 +240,33 @@ pub fn take(index: u32) -> Option<OsHandle> {
     if REFUSING.get() != Refusing::No {
         return None;
     }
-    SCOPES.with_borrow_mut(|scopes| match scopes.last_mut() {
-        Some(Scope::Provide(handles)) => handles.get_mut(index as usize)?.take(),
+    SCOPES.with_borrow_mut(|scopes| match kind_of(scopes) {
+        Some(Kind::Provide(handles)) => handles.get_mut(index as usize)?.take(),
         _ => None,
+    })
+}
+
+/// Leaves a note for other values of the message that this thread is encoding or decoding: which index their
+/// common handle has, say, or what has become of it. It is dropped with the scope. No message: no note.
+pub fn note<N: Any>(note: N) {
+    if REFUSING.get() == Refusing::No {
+        SCOPES.with_borrow_mut(|scopes| {
+            if let Some(scope) = scopes.last_mut() {
+                scope.notes.push(Box::new(note));
+            }
+        });
+    }
+}
+
+/// What `read` makes of the first [`note`] of this type of which it makes something, in the message that this
+/// thread is encoding or decoding. `read` must not encode or decode anything itself.
+#[must_use]
+pub fn noted<N: Any, R>(read: impl FnMut(&N) -> Option<R>) -> Option<R> {
+    if REFUSING.get() != Refusing::No {
+        return None;
+    }
+    SCOPES.with_borrow(|scopes| {
+        scopes.last()?.notes.iter().filter_map(|note| note.downcast_ref()).find_map(read)
     })
 }
 
@@ -338,6 +377,22 @@ mod tests {
         let ((), _) = collect(|| drop(because("no room")));
         let ((), _) = collect(|| ());
         assert_eq!(explain("the format's"), "the format's");
+    }
+
+    #[test]
+    fn notes_are_for_values_of_one_message() {
+        let read = |known: u32| noted(move |note: &(u32, &str)| (note.0 == known).then_some(note.1));
+        note((1u32, "outside")); // No message.
+        let ((), _) = collect(|| {
+            note((1u32, "one"));
+            note(1u64);
+            note((2u32, "two"));
+            assert_eq!((read(1), read(2), read(3)), (Some("one"), Some("two"), None));
+            refuse(|| assert_eq!(read(1), None));
+            provide(Vec::new(), || assert_eq!(read(1), None));
+            assert_eq!(read(1), Some("one"));
+        });
+        provide(Vec::new(), || assert_eq!(read(1), None));
     }
 
     #[test]

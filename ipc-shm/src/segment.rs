@@ -329,22 +329,54 @@ impl fmt::Debug for Segment {
 
 impl Serialize for Segment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if let Some((index, id)) = handle::noted(|sent: &Sent| sent.of(&self.mapped)) {
+            return (index, id, self.mapped.origin()).serialize(serializer);
+        }
         // Asked first: taking an id for a message that cannot carry it would be for nothing.
         handle::carried().map_err(|error| ser::Error::custom(handle::because(error)))?;
         not_forked(self.mapped.origin()).map_err(|error| ser::Error::custom(handle::because(error)))?;
         let (lease, id) = self.mapped.issue().map_err(|error| ser::Error::custom(handle::because(error)))?;
         let index = handle::attach(lease).map_err(|error| ser::Error::custom(handle::because(error)))?;
+        handle::note(Sent { segment: self.mapped.identity(), index, id });
         (index, id, self.mapped.origin()).serialize(serializer)
     }
+}
+
+/// A note in a message that is being encoded: its values of one segment, be they a hundred locks, take one
+/// descriptor and one participant on their way.
+struct Sent {
+    segment: sys::Identity,
+    index: u32,
+    id: u16,
+}
+
+impl Sent {
+    fn of(&self, mapped: &Mapped) -> Option<(u32, u16)> {
+        (self.segment == mapped.identity()).then_some((self.index, self.id))
+    }
+}
+
+/// And in one that is being decoded: what became of the descriptor.
+struct Arrived {
+    index: u32,
+    id: u16,
+    mapped: Arc<Mapped>,
 }
 
 impl<'de> Deserialize<'de> for Segment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (index, id, origin) = <(u32, u16, Origin)>::deserialize(deserializer)?;
+        let here = |arrived: &Arrived| {
+            ((arrived.index, arrived.id) == (index, id)).then(|| Arc::clone(&arrived.mapped))
+        };
+        if let Some(mapped) = handle::noted(here) {
+            return Ok(Segment { mapped });
+        }
         let fd = handle::take(index).ok_or_else(|| {
             de::Error::custom(handle::because(format!("{origin}: its descriptor did not arrive")))
         })?;
         let mapped = arrive(fd, id, origin).map_err(|error| de::Error::custom(handle::because(error)))?;
+        handle::note(Arrived { index, id, mapped: Arc::clone(&mapped) });
         Ok(Segment { mapped })
     }
 }

@@ -55,6 +55,28 @@ fn a_handle_that_comes_home_is_the_same_memory() {
 }
 
 #[test]
+fn values_of_one_segment_share_a_handle_in_a_message() {
+    let segment = SegmentBuilder::new(64 << 10).participants(2).anonymous().unwrap();
+    let locks: Vec<_> = (0..300u64).map(|i| crate::lock::Mutex::new_in(&segment, i).unwrap()).collect();
+    let sent = (locks, segment.clone(), Segment::anonymous(1).unwrap());
+    let (bytes, handles) = handle::collect(|| postcard::to_stdvec(&sent).unwrap());
+    assert_eq!(handles.len(), 2, "one a segment");
+    drop(segment);
+    drop(sent); // So that it is mapped anew.
+    let (locks, segment, _) = handle::provide(handles, || {
+        postcard::from_bytes::<(Vec<crate::lock::Mutex<u64>>, Segment, Segment)>(&bytes).unwrap()
+    });
+    assert!((0..300u64).zip(&locks).all(|(i, lock)| lock.get().unwrap() == i));
+    assert!(locks.iter().all(|lock| lock.segment().same_segment(&segment)));
+    assert_eq!(segment.attached(), Some(1));
+    // Each message has its own.
+    let (_, one) = handle::collect(|| postcard::to_stdvec(&segment).unwrap());
+    drop(one);
+    let (_, other) = handle::collect(|| postcard::to_stdvec(&locks).unwrap());
+    assert_eq!(other.len(), 1);
+}
+
+#[test]
 fn a_handle_that_arrives_after_its_sender_has_gone_is_attached() {
     let segment = Segment::anonymous(100).unwrap();
     segment.words64(8, 1).unwrap()[0].store(7, Relaxed);
