@@ -1,4 +1,4 @@
-//! Messages as bytes: serde through postcard.
+//! Messages as bytes: serde through postcard, with sequences of bytes copied as a whole.
 //!
 //! Plain data needs no codec: `bytemuck`'s marker traits say that its bytes are the message, and the routes
 //! copy them as they lie.
@@ -11,6 +11,12 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Unsendable;
 use crate::handle;
+
+mod de;
+mod ser;
+
+use de::Decoder;
+use ser::{Encoder, Extend};
 
 /// What went wrong between a message and its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +114,32 @@ impl Flavor for Over<'_> {
     }
 }
 
+impl Extend for Over<'_> {
+    #[inline(always)]
+    fn extend_from(&mut self, len: usize, bytes: impl Iterator<Item = u8>) -> postcard::Result<()> {
+        let room = self.buffer.len() - self.at;
+        if len > room {
+            if len - room > self.most - self.more.len() {
+                return Err(postcard::Error::SerializeBufferFull);
+            }
+            let mut all = vec![0; len];
+            ser::copy(&mut all, bytes)?;
+            return self.spill(&all);
+        }
+        ser::copy(&mut self.buffer[self.at..self.at + len], bytes)?;
+        self.at += len;
+        Ok(())
+    }
+}
+
+/// Writes `message` with what `flavor` makes of its bytes.
+#[inline(always)]
+fn serialize<T: Serialize, F: Extend>(message: &T, flavor: F) -> postcard::Result<F::Output> {
+    let mut serializer = postcard::Serializer { output: flavor };
+    message.serialize(Encoder(&mut serializer))?;
+    serializer.output.finalize()
+}
+
 /// Bytes of a number at most.
 const NUMBER: usize = 10;
 
@@ -148,7 +180,7 @@ pub fn encode<T: Serialize>(message: &T, bytes: &mut Vec<u8>, limit: usize) -> R
     let most = bytes.len().min(limit);
     let over = Over { buffer: &mut bytes[..most], at: 0, more: Vec::new(), most: limit - most };
     let (result, refused) = handle::refuse(|| {
-        let result = postcard::serialize_with_flavor(message, over);
+        let result = serialize(message, over);
         (result, handle::refused())
     });
     match result {
@@ -185,7 +217,7 @@ pub fn encode_carrying<T: Serialize>(
     bytes.truncate(most);
     let buffer = mem::take(bytes);
     let ((result, refused), handles) = handle::collect(|| {
-        let result = postcard::serialize_with_flavor(message, Behind { buffer, at: begin, most });
+        let result = serialize(message, Behind { buffer, at: begin, most });
         (result, handle::not_collected())
     });
     match (result, refused) {
@@ -269,6 +301,18 @@ impl Flavor for Behind {
     }
 }
 
+impl Extend for Behind {
+    #[inline(always)]
+    fn extend_from(&mut self, len: usize, bytes: impl Iterator<Item = u8>) -> postcard::Result<()> {
+        if self.buffer.len() - self.at < len {
+            self.grow(len)?;
+        }
+        ser::copy(&mut self.buffer[self.at..self.at + len], bytes)?;
+        self.at += len;
+        Ok(())
+    }
+}
+
 /// Decodes a message from exactly these bytes.
 ///
 /// # Errors
@@ -295,7 +339,7 @@ pub fn decode_carrying<T: DeserializeOwned>(
 #[inline]
 fn decode_here<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     let mut decoder = postcard::Deserializer::from_bytes(bytes);
-    match T::deserialize(&mut decoder) {
+    match T::deserialize(Decoder { inner: &mut decoder, size: bytes.len() }) {
         Ok(message) if decoder.finalize().is_ok_and(<[u8]>::is_empty) => Ok(message),
         Ok(_) => Err(CodecError::Trailing),
         Err(error) => Err(cause(&error)),
@@ -312,63 +356,4 @@ fn cause(error: &postcard::Error) -> CodecError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_encoded_decodes_to_the_same() {
-        let message = (7u64, "seven".to_owned(), vec![Some(1.5f32), None]);
-        let mut bytes = vec![1, 2, 3];
-        let len = encode(&message, &mut bytes, 1 << 20).unwrap();
-        assert_eq!(decode(&bytes[..len]), Ok(message));
-    }
-
-    #[test]
-    fn what_is_larger_than_the_buffer_is_whole() {
-        let mut bytes = Vec::new();
-        for size in [0, 100, 510, 511, 512, 600, 5000, 100] {
-            let message: Vec<u32> = (0..size).map(|i| i * 77).collect();
-            let len = encode(&message, &mut bytes, 1 << 20).unwrap();
-            assert_eq!(decode(&bytes[..len]), Ok(message));
-        }
-    }
-
-    #[test]
-    fn the_limit_is_exact() {
-        for mut bytes in [Vec::new(), vec![0; 16], vec![0; 100]] {
-            assert_eq!(encode(&[7u8; 16], &mut bytes, 16), Ok(16));
-            let refused = encode(&[7u8; 17], &mut bytes, 16);
-            assert_eq!(refused, Err(Unsendable::TooLarge { limit: 16 }));
-        }
-    }
-
-    #[test]
-    fn what_is_encoded_behind_something_grows_and_keeps_it() {
-        for size in [0, 100, 505, 511, 512, 600, 5000, 100] {
-            let mut bytes = b"head".to_vec();
-            let message: Vec<u32> = (0..size).map(|i| i * 77).collect();
-            let (end, handles) = encode_carrying(&message, &mut bytes, 4, 1 << 20).unwrap();
-            assert_eq!((&bytes[..4], handles.len()), (&b"head"[..], 0));
-            assert_eq!(decode_carrying(&bytes[4..end], handles), Ok(message));
-        }
-        for mut bytes in [Vec::new(), vec![0; 16], vec![0; 1000]] {
-            assert_eq!(encode_carrying(&[7u8; 16], &mut bytes, 4, 16).unwrap().0, 20);
-            let refused = encode_carrying(&[7u8; 17], &mut bytes, 4, 16);
-            assert_eq!(refused.unwrap_err(), Unsendable::TooLarge { limit: 16 });
-            let refused = encode_carrying(&"x".repeat(17), &mut bytes, 4, 16);
-            assert_eq!(refused.unwrap_err(), Unsendable::TooLarge { limit: 16 });
-        }
-    }
-
-    // faults 78: garbage to the deserialiser.
-    #[test]
-    fn garbage_is_an_error() {
-        assert_eq!(decode::<bool>(&[2]), Err(CodecError::Invalid));
-        assert_eq!(decode::<Option<u8>>(&[9, 9]), Err(CodecError::Invalid));
-        assert_eq!(decode::<u64>(&[0x80]), Err(CodecError::Truncated));
-        assert_eq!(decode::<u8>(&[1, 2]), Err(CodecError::Trailing));
-        assert_eq!(decode::<String>(&[2, 0xff, 0xff]), Err(CodecError::Invalid));
-        let length_2_63 = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1];
-        assert_eq!(decode::<Vec<u64>>(&length_2_63), Err(CodecError::Truncated));
-    }
-}
+mod tests;

@@ -1,0 +1,248 @@
+//! postcard's deserializer, but for sequences of bytes: those are copied as a whole.
+//!
+//! The other side of [`ser`](super::ser): what is to become a `Vec<u8>` is taken out of the message at once,
+//! wherever in it it is.
+
+use std::any::TypeId;
+
+use castaway::cast;
+use postcard::de_flavors::Slice;
+use postcard::{Error, Result};
+use serde::Deserialize;
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
+};
+
+/// Reads a value with postcard.
+pub(super) struct Decoder<'a, 'de> {
+    pub(super) inner: &'a mut postcard::Deserializer<'de, Slice<'de>>,
+    /// Bytes of the whole message: it says nothing of more values than these.
+    pub(super) size: usize,
+}
+
+impl<'de> Decoder<'_, 'de> {
+    #[inline(always)]
+    fn again(&mut self) -> Decoder<'_, 'de> {
+        Decoder { inner: self.inner, size: self.size }
+    }
+
+    #[inline(always)]
+    fn read<T: Deserialize<'de>>(&mut self) -> Result<T> {
+        T::deserialize(&mut *self.inner)
+    }
+
+    /// So many values in a row.
+    #[inline(always)]
+    fn row<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value> {
+        visitor.visit_seq(Row { decoder: self, len })
+    }
+}
+
+macro_rules! forward {
+    ($($method:ident($($arg:ident: $Arg:ty),*);)*) => {
+        $(#[inline(always)]
+        fn $method<V: Visitor<'de>>(self, $($arg: $Arg,)* visitor: V) -> Result<V::Value> {
+            self.inner.$method($($arg,)* visitor)
+        })*
+    };
+}
+
+impl<'de> Deserializer<'de> for Decoder<'_, 'de> {
+    type Error = Error;
+
+    forward! {
+        deserialize_any();
+        deserialize_bool();
+        deserialize_i8();
+        deserialize_i16();
+        deserialize_i32();
+        deserialize_i64();
+        deserialize_i128();
+        deserialize_u8();
+        deserialize_u16();
+        deserialize_u32();
+        deserialize_u64();
+        deserialize_u128();
+        deserialize_f32();
+        deserialize_f64();
+        deserialize_char();
+        deserialize_str();
+        deserialize_string();
+        deserialize_bytes();
+        deserialize_byte_buf();
+        deserialize_unit();
+        deserialize_unit_struct(name: &'static str);
+        deserialize_identifier();
+        deserialize_ignored_any();
+    }
+
+    #[inline(always)]
+    fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
+        match self.read::<u8>()? {
+            0 => visitor.visit_none(),
+            1 => visitor.visit_some(self),
+            _ => Err(Error::DeserializeBadOption),
+        }
+    }
+
+    #[inline(always)]
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    #[inline(always)]
+    fn deserialize_seq<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
+        let mut value: Option<V::Value> = None;
+        if typeid::of::<V::Value>() == TypeId::of::<Vec<u8>>() {
+            if let Ok(value) = cast!(&mut value, &mut Option<Vec<u8>>) {
+                *value = Some(self.read::<&[u8]>()?.to_vec());
+            }
+        }
+        if let Some(value) = value {
+            return Ok(value);
+        }
+        let len = self.read()?;
+        self.row(len, visitor)
+    }
+
+    #[inline(always)]
+    fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value> {
+        self.row(len, visitor)
+    }
+
+    #[inline(always)]
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value> {
+        self.row(len, visitor)
+    }
+
+    #[inline(always)]
+    fn deserialize_map<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
+        let len = self.read()?;
+        visitor.visit_map(Row { decoder: self, len })
+    }
+
+    #[inline(always)]
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        self.row(fields.len(), visitor)
+    }
+
+    #[inline(always)]
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        visitor.visit_enum(self)
+    }
+
+    #[inline(always)]
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+}
+
+/// Values in a row: nothing stands between them.
+struct Row<'a, 'de> {
+    decoder: Decoder<'a, 'de>,
+    /// How many there are still, as the message says.
+    len: usize,
+}
+
+impl Row<'_, '_> {
+    #[inline(always)]
+    fn next(&mut self) -> bool {
+        let more = self.len > 0;
+        self.len -= usize::from(more);
+        more
+    }
+
+    /// How many there are still, for whoever allocates memory for them: not on the message's word alone.
+    #[inline(always)]
+    fn credible(&self) -> Option<usize> {
+        Some(self.len).filter(|len| *len <= self.decoder.size)
+    }
+}
+
+impl<'de> SeqAccess<'de> for Row<'_, 'de> {
+    type Error = Error;
+
+    #[inline(always)]
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
+        if self.next() { seed.deserialize(self.decoder.again()).map(Some) } else { Ok(None) }
+    }
+
+    #[inline(always)]
+    fn size_hint(&self) -> Option<usize> {
+        self.credible()
+    }
+}
+
+impl<'de> MapAccess<'de> for Row<'_, 'de> {
+    type Error = Error;
+
+    #[inline(always)]
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
+        if self.next() { seed.deserialize(self.decoder.again()).map(Some) } else { Ok(None) }
+    }
+
+    #[inline(always)]
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value> {
+        seed.deserialize(self.decoder.again())
+    }
+
+    #[inline(always)]
+    fn size_hint(&self) -> Option<usize> {
+        self.credible()
+    }
+}
+
+impl<'de> EnumAccess<'de> for Decoder<'_, 'de> {
+    type Error = Error;
+    type Variant = Self;
+
+    #[inline(always)]
+    fn variant_seed<V: DeserializeSeed<'de>>(mut self, seed: V) -> Result<(V::Value, Self)> {
+        let index: u32 = self.read()?;
+        let variant = seed.deserialize(IntoDeserializer::<Error>::into_deserializer(index))?;
+        Ok((variant, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Decoder<'_, 'de> {
+    type Error = Error;
+
+    #[inline(always)]
+    fn unit_variant(self) -> Result<()> {
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value> {
+        seed.deserialize(self)
+    }
+
+    #[inline(always)]
+    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value> {
+        self.row(len, visitor)
+    }
+
+    #[inline(always)]
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        self.row(fields.len(), visitor)
+    }
+}
