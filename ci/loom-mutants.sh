@@ -112,6 +112,8 @@ mutant count-relaxed lock/raw/rwlock.rs '/^        kp!\("read.counted"\);/,/^   
 mutant turn-unordered lock/raw/rwlock.rs '/kp!\("turn.claimed"\);/,/return/s/model_fence\(\);//' locks::a_writer
 mutant count-first lock/raw/rwlock.rs 's/if again \|\| admits\(self.turn.load\(SeqCst\)\)/if true/' locks::a_writer
 mutant uncount-relaxed lock/raw/rwlock.rs 's/compare_exchange\(found, found - 1, SeqCst, Relaxed\)/compare_exchange(found, found - 1, Relaxed, Relaxed)/; /kp!\("read.uncounted"\);/,/Ok/s/model_fence\(\);//' locks::a_writer
+mutant highest-unraised lock/raw/rwlock.rs 's/^        self.highest.fetch_max\(id, SeqCst\);.*$//' locks::a_writer
+mutant highest-late lock/raw/rwlock.rs 's/self.raise_highest\(id\);/let _ = id;/; s/^        if again \|\| admits\(self.turn.load\(SeqCst\)\) \{/& self.raise_highest(u64::from(id(owner(me))));/' locks::a_writer
 mutant drained-untold lock/raw/rwlock.rs 's/^            self.tell_drained\(world\);//' locks::a_writer
 mutant turn-relaxed lock/raw/rwlock.rs 's/(let w = self.turn.swap\(0, )Release/\1Relaxed/' 'locks::a_writer locks::two_writers'
 mutant readers-kept lock/raw/rwlock.rs 's/if !look \|\| world.life\(owner\) != Life::Dead \{/if true {/' locks::a_dead_reader

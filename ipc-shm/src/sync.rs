@@ -71,5 +71,8 @@ mod word {
         pub(crate) fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
             self.announced().fetch_add(value, order)
         }
+        pub(crate) fn fetch_max(&self, value: u64, order: Ordering) -> u64 {
+            self.announced().fetch_max(value, order)
+        }
     }
 }

@@ -255,7 +255,8 @@ impl Peer {
     fn rwlock(&self) -> RawRwLock<'_> {
         let (words, readers) = (&self.shared.words, &self.shared.each[0]);
         let mine = of_id(readers, id(self.owner)).expect("a participant");
-        RawRwLock { turn: &words[0], mark: &words[1], drained: &words[2], readers, mine }
+        let [turn, mark, drained, highest, ..] = &words[..] else { panic!("words of a lock") };
+        RawRwLock { turn, mark, drained, highest, readers, mine }
     }
     pub fn read(&self) {
         assert_eq!(self.rwlock().read(self, self.me(), false, Patience::Forever), Ok(()));

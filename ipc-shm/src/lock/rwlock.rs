@@ -70,6 +70,7 @@ pub struct RwLock<T: Value + ?Sized> {
 const TURN: usize = 0;
 const MARK: usize = 1;
 const DRAINED: usize = 2;
+const HIGHEST: usize = 3;
 /// On a line of their own.
 const READERS: usize = 8 - HEAD;
 
@@ -200,6 +201,7 @@ impl<T: Value + ?Sized> RwLock<T> {
             turn: &words[TURN],
             mark: &words[MARK],
             drained: &words[DRAINED],
+            highest: &words[HIGHEST],
             readers,
             mine: &words[self.mine],
         }

@@ -5,12 +5,14 @@
 //! ```text
 //!   turn      the writer, upgradable reader, or who waits to be writer: a lock word with a mode
 //!   drained   moves when a participant's last reader has gone and somebody waits for that
+//!   highest   no participant of a higher id has ever read: a writer need not look there
 //!   readers   per participant { generation, count }, spread so that neighbours share no cache line
 //! ```
 //!
 //! A reader counts itself and then looks at `turn`; a writer takes `turn` and then looks at the counts. So
 //! readers of different processes write different lines (Brandenburg and Anderson's distributed counters, and
-//! the big-reader lock of Linux 2.4), and a killed reader's count is told by its generation.
+//! the big-reader lock of Linux 2.4), and a killed reader's count is told by its generation. `highest` only grows,
+//! by whoever reads for the first time, and lies beside `turn`, which readers look at anyway.
 //!
 //! # Modes of `turn`
 //!
@@ -29,13 +31,15 @@
 //! ```text
 //!   E1  write unlock → read, write   turn      Release / Acquire   what the lock protects, and the mark
 //!   E2  read unlock → write          readers   Release / Acquire   the reads are over
-//!   E3  count, then turn | turn, then counts   SeqCst, all four    one of the two sees the other
+//!   E3  highest, count, then turn |
+//!       turn, then highest, counts   SeqCst, all of them           one of the two sees the other
 //!   E4  read unlock → sleeping writer   drained   Release / Acquire   the count that was given back
 //!   D   death → verdict              kernel                        what the dead one had written
 //! ```
 //!
 //! E3: both in SeqCst's one order, the reader's count, then its look at `turn`; the writer's turn, then its look
 //! at the counts. If neither saw the other, each look would come before the other's write, and so before itself.
+//! The same holds of `highest`, which the reader has raised, or found high enough, before it counts.
 //!
 //! # If a process dies
 //!
@@ -53,7 +57,7 @@ use crate::lock::parking::{Parked, Parking};
 use crate::lock::poison::{Cause, Denied, Refused, mark};
 use crate::lock::raw::mutex::CORRUPT;
 use crate::lock::raw::of_id;
-use crate::lock::word::{CONTENDED, Life, World, generation, holder, names_a_thread, owner};
+use crate::lock::word::{CONTENDED, Life, World, generation, holder, id, names_a_thread, owner};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sync::model_fence;
@@ -69,6 +73,7 @@ pub(crate) struct RawRwLock<'a> {
     pub(crate) turn: &'a AtomicU64,
     pub(crate) mark: &'a AtomicU64,
     pub(crate) drained: &'a AtomicU64,
+    pub(crate) highest: &'a AtomicU64,
     pub(crate) readers: &'a [AtomicU64],
     /// This process' one of them.
     pub(crate) mine: &'a AtomicU64,
@@ -91,6 +96,11 @@ impl RawRwLock<'_> {
     fn count_in(&self, me: u64) -> Result<(), Refused> {
         let word = self.mine;
         let ours = generation(owner(me));
+        let id = u64::from(id(owner(me)));
+        // SeqCst: E3, as the raising.
+        if self.highest.load(SeqCst) < id {
+            self.raise_highest(id);
+        }
         let mut found = word.load(Relaxed); // Relaxed: the CAS decides.
         loop {
             // Another generation's are those of a dead process.
@@ -108,6 +118,14 @@ impl RawRwLock<'_> {
         kp!("read.counted");
         model_fence(); // E3.
         Ok(())
+    }
+
+    /// The first time that this participant reads.
+    #[cold]
+    fn raise_highest(&self, id: u64) {
+        kp!("read.highest");
+        self.highest.fetch_max(id, SeqCst); // SeqCst: E3.
+        kp!("read.raised");
     }
 
     /// Counts the caller out.
@@ -400,7 +418,9 @@ impl RawRwLock<'_> {
     }
 
     fn somebody_reads(&self, world: &impl World, look: bool) -> bool {
-        for id in 1..=world.participants() as u16 {
+        // SeqCst: E3. Whatever a peer wrote there, there are no more than the participants.
+        let highest = self.highest.load(SeqCst).min(world.participants() as u64);
+        for id in 1..=highest as u16 {
             let Some(word) = of_id(self.readers, id) else { return false };
             let found = word.load(SeqCst); // SeqCst: E3; its Acquire is E2.
             if found & COUNT == 0 {
