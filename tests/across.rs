@@ -3,6 +3,8 @@
 
 mod harness;
 
+#[path = "across/drops.rs"]
+mod drops;
 #[path = "across/ends.rs"]
 mod ends;
 #[path = "across/messages.rs"]

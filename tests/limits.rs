@@ -5,9 +5,13 @@
 
 mod harness;
 
+#[path = "limits/deaths.rs"]
+mod deaths;
 #[path = "limits/fork.rs"]
 mod fork;
 #[path = "limits/resources.rs"]
 mod resources;
 #[path = "limits/signals.rs"]
 mod signals;
+#[path = "limits/starvation.rs"]
+mod starvation;

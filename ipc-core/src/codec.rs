@@ -360,7 +360,7 @@ mod tests {
         }
     }
 
-    // faults 78: garbage to the deserialiser.
+    // fault 78: garbage to the deserialiser.
     #[test]
     fn garbage_is_an_error() {
         assert_eq!(decode::<bool>(&[2]), Err(CodecError::Invalid));

@@ -93,7 +93,7 @@ impl Users {
 mod tests {
     use super::*;
 
-    // faults 81
+    // fault 81
     #[test]
     fn other_users_are_admitted_only_when_allowed() {
         let (own, other) = (sys::user(), sys::user() + 1);

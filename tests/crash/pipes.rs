@@ -283,7 +283,7 @@ fn killed_at_each_point_of_sockets_and_pipes() {
     assert!(in_sources.iter().map(String::as_str).eq(named), "{in_sources:?}");
 }
 
-// faults 8
+// fault 8
 #[test]
 fn killed_at_any_time_over_sockets_and_pipes() {
     multiprocess::init();

@@ -200,7 +200,7 @@ fn kill_and_judge<F: Flavour>(capacity: usize) {
     wait_for(|| Leaks::count() == before);
 }
 
-// faults 1-3, 6-8, 12-16.
+// faults 1-3, 6-8, 12-16
 #[test]
 fn random_kills_mixed_sizes_capacity_1() {
     multiprocess::init();

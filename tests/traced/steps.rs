@@ -19,7 +19,7 @@ fn most(length: u64) -> u64 {
         _ if all() => length,
         Ok(number) => number.parse().expect("STEPS is `all` or a number"),
         // A step takes some microseconds.
-        Err(_) => (60_000 / length).clamp(4, 25),
+        Err(_) => (30_000 / length).clamp(3, 12),
     }
 }
 
