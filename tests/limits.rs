@@ -9,9 +9,13 @@ mod harness;
 mod deaths;
 #[path = "limits/fork.rs"]
 mod fork;
+#[path = "harness/namespaces.rs"]
+mod namespaces;
 #[path = "limits/resources.rs"]
 mod resources;
 #[path = "limits/signals.rs"]
 mod signals;
 #[path = "limits/starvation.rs"]
 mod starvation;
+#[path = "limits/strangers.rs"]
+mod strangers;
