@@ -15,6 +15,8 @@ mod image;
 mod limits;
 #[path = "segments/names.rs"]
 mod names;
+#[path = "harness/namespaces.rs"]
+mod namespaces;
 #[cfg(killpoints)]
 #[path = "segments/points.rs"]
 mod points;
