@@ -7,6 +7,10 @@ mod harness;
 
 #[path = "limits/deaths.rs"]
 mod deaths;
+#[path = "harness/forbid.rs"]
+mod forbid;
+#[path = "limits/forbidden.rs"]
+mod forbidden;
 #[path = "limits/fork.rs"]
 mod fork;
 #[path = "harness/namespaces.rs"]

@@ -7,6 +7,8 @@ mod harness;
 mod alive;
 #[path = "segments/data.rs"]
 mod data;
+#[path = "harness/forbid.rs"]
+mod forbid;
 #[path = "segments/foreign.rs"]
 mod foreign;
 #[path = "segments/image.rs"]

@@ -8,9 +8,10 @@ use multiprocess::shm::{Segment, SegmentBuilder, SeqLock, Shared, SharedSlice, V
 use multiprocess::{Receiver, bounded, spawn};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::forbid::forbid;
 use crate::harness::watchdog;
 use crate::namespaces::inside;
-use crate::support::{ANONYMOUS, Name, arrive, forbid, held, send, text};
+use crate::support::{ANONYMOUS, Name, arrive, held, send, text};
 
 /// Sets the soft limit, and gives back the old one.
 fn limit(resource: Resource, to: Option<u64>) -> Option<u64> {

@@ -119,13 +119,12 @@ fn act(((act, mut props), stand): ((Act, Props), Stand)) -> Told {
     (done, [before, after, last], second)
 }
 
-/// All but those that the kernel does not let fail: it closes and unmaps, and says who one is and what the limits
-/// are, all the same. And memory that the allocator asks for is the allocator's.
+/// All but those that the kernel does not let fail: it closes and unmaps, and says who one is, all the
+/// same. And memory that the allocator asks for is the allocator's.
 fn may_fail(call: c_long) -> bool {
-    const NOT: [c_long; 11] = [
+    const NOT: [c_long; 10] = [
         libc::SYS_close,
         libc::SYS_munmap,
-        libc::SYS_prlimit64,
         libc::SYS_getpid,
         libc::SYS_gettid,
         libc::SYS_getppid,
