@@ -7,6 +7,8 @@ mod harness;
 mod drops;
 #[path = "across/ends.rs"]
 mod ends;
+#[path = "across/fairness.rs"]
+mod fairness;
 #[path = "across/messages.rs"]
 mod messages;
 #[path = "across/resources.rs"]

@@ -3,7 +3,6 @@
 //!
 //! What holds on these routes: what was sent is there, whole and in order. What a process had taken out of
 //! the kernel's hands is gone with it: the one message it was receiving, or those of the one `recv_many`.
-//! faults 1, 2, 5, 8, 20.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};

@@ -231,6 +231,11 @@ pub(crate) const REMARKS: &[(u32, &str)] = &[
          loom checks the orders of memory accesses (94).",
     ),
     (
+        99,
+        "What real processes did, at random and with deaths, is judged by an oracle (`tests/crash/oracle.rs`), not \
+         step by step by the model.",
+    ),
+    (
         101,
         "Not in this table's tests: the unit tests run under emulation, which does not show what other processors \
          reorder (that is loom's, 94).",
