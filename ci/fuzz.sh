@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # Every fuzz target runs for a short time: 20 seconds, or as FUZZ_SECONDS says.
+#
+# fault 98
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

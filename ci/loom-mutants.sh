@@ -3,6 +3,8 @@
 # what no model fails for, no model checks. Takes some minutes.
 #
 #   ci/loom-mutants.sh [name-prefix]
+#
+# fault 100
 set -eu
 cd "$(dirname "$0")/.."
 scratch=$(mktemp -d)

@@ -4,6 +4,8 @@
 #   ci/loom.sh [filter...]
 #
 # LOOM_MAX_PREEMPTIONS=n searches further, or less far, than each model asks for.
+#
+# fault 94
 set -eu
 cd "$(dirname "$0")/.."
 export RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/loom"

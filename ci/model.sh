@@ -3,6 +3,8 @@
 #
 #   ci/model.sh          one of each kind, and some mutations, which must be caught: under a minute
 #   ci/model.sh --all    everything: half an hour, up to 8 GiB
+#
+# fault 100
 set -eu
 cd "$(dirname "$0")/ring-model"
 cargo build --quiet --release

@@ -6,6 +6,8 @@
 #
 # Each mutant: name | file in ipc-shm/src | what to look for | what to put there | the tests that must fail.
 # The texts are Perl regular expressions over the whole file; a text that is not there is an error.
+#
+# fault 100
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -3,8 +3,12 @@
 
 mod harness;
 
+#[path = "across/drops.rs"]
+mod drops;
 #[path = "across/ends.rs"]
 mod ends;
+#[path = "across/fairness.rs"]
+mod fairness;
 #[path = "across/messages.rs"]
 mod messages;
 #[path = "across/resources.rs"]

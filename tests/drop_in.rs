@@ -1,5 +1,7 @@
 //! Programs as they are written for crossbeam-channel, with our import: same outcome.
 //!
+//! fault 93.
+//!
 //! The one difference: making a channel can fail here, so it answers an `io::Result`.
 
 mod harness;

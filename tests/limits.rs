@@ -5,9 +5,21 @@
 
 mod harness;
 
+#[path = "limits/deaths.rs"]
+mod deaths;
+#[path = "harness/forbid.rs"]
+mod forbid;
+#[path = "limits/forbidden.rs"]
+mod forbidden;
 #[path = "limits/fork.rs"]
 mod fork;
+#[path = "harness/namespaces.rs"]
+mod namespaces;
 #[path = "limits/resources.rs"]
 mod resources;
 #[path = "limits/signals.rs"]
 mod signals;
+#[path = "limits/starvation.rs"]
+mod starvation;
+#[path = "limits/strangers.rs"]
+mod strangers;

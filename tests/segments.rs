@@ -7,6 +7,8 @@ mod harness;
 mod alive;
 #[path = "segments/data.rs"]
 mod data;
+#[path = "harness/forbid.rs"]
+mod forbid;
 #[path = "segments/foreign.rs"]
 mod foreign;
 #[path = "segments/image.rs"]
@@ -15,6 +17,8 @@ mod image;
 mod limits;
 #[path = "segments/names.rs"]
 mod names;
+#[path = "harness/namespaces.rs"]
+mod namespaces;
 #[cfg(killpoints)]
 #[path = "segments/points.rs"]
 mod points;

@@ -41,7 +41,7 @@ impl Patience {
 mod tests {
     use super::*;
 
-    // faults 31: timeouts 0 and Duration::MAX.
+    // fault 31: timeouts 0 and Duration::MAX.
     #[test]
     fn extreme_durations_neither_overflow_nor_return_early() {
         assert_eq!(Patience::timeout(Duration::MAX), Patience::Forever);

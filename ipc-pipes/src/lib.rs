@@ -56,3 +56,6 @@ pub use listener::Listener;
 pub use name::{Name, ToName};
 pub use one_shot::{ChildExited, OneShotClient, OneShotServer};
 pub use peer::Peer;
+#[cfg(target_os = "linux")]
+#[doc(hidden)]
+pub use peer::peer_of;

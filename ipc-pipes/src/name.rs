@@ -279,7 +279,7 @@ impl<N: ToName + ?Sized> ToName for &N {
 mod tests {
     use super::*;
 
-    // faults 52: names that are none are refused before anything is touched.
+    // fault 52: names that are none are refused before anything is touched.
     #[test]
     fn what_is_no_name_is_refused_and_the_longest_is_not() {
         for wrong in ["", ".", "..", ".hidden", "../x", "/abs", "a/b", "a\0b", "a\nb", "@a", &"x".repeat(241)]

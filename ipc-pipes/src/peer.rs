@@ -56,6 +56,17 @@ impl<A, B> Duplex<A, B> {
     }
 }
 
+/// Who is at the other end of any local socket: [`Duplex::peer`] for those of others.
+///
+/// # Errors
+///
+/// What the system answers, if it is none.
+#[cfg(target_os = "linux")]
+#[doc(hidden)]
+pub fn peer_of(socket: std::os::fd::BorrowedFd<'_>) -> io::Result<Peer> {
+    sys::credentials(socket)
+}
+
 /// Whose processes may be at the other end.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Users {
@@ -93,7 +104,7 @@ impl Users {
 mod tests {
     use super::*;
 
-    // faults 81
+    // fault 81
     #[test]
     fn other_users_are_admitted_only_when_allowed() {
         let (own, other) = (sys::user(), sys::user() + 1);

@@ -21,6 +21,9 @@
 //! Not for processes that do not trust each other: a peer that writes garbage gets nobody more than an error
 //! ([`Unreadable`](Unreadable::Corrupt)), but it can break the channel. Not between machines.
 //!
+//! Not for signal handlers: a call that waits, or looks after the dead, takes locks of this process. Only `try_send` of
+//! plain data ([`pod`]) into a channel with room takes none.
+//!
 //! # When a process dies
 //!
 //! What it had sent is there. What it was sending is not, or whole. What it was receiving, or had borrowed

@@ -2,9 +2,6 @@
 //!
 //! No panic, no endless loop, no call that outlives its deadline. The peer here is a second mapping of the
 //! segment in the same process: to the memory it makes no difference who writes.
-//!
-//! Not here: faults 30 (setting the clock needs rights, and every deadline is an `Instant`, monotonic by its
-//! type), 62's small tmpfs (a memfd belongs to no mounted file system; its memory is the control group's).
 #![cfg(all(target_os = "linux", target_pointer_width = "64"))]
 
 #[path = "../../tests/harness/mod.rs"]

@@ -183,7 +183,7 @@ impl<'de> Deserialize<'de> for Disguised {
     }
 }
 
-// faults 40
+// fault 40
 #[test]
 fn an_end_of_another_type_is_refused() {
     multiprocess::init();

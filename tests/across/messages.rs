@@ -122,7 +122,7 @@ fn ping_pong() {
     assert_eq!(ponged.disconnect_cause(), Some(DisconnectCause::Dropped));
 }
 
-// faults 84
+// fault 84
 #[test]
 fn a_sender_that_exits_leaves_its_messages_and_a_reason() {
     multiprocess::init();
@@ -139,7 +139,7 @@ fn a_sender_that_exits_leaves_its_messages_and_a_reason() {
     assert_eq!(rx.disconnect_cause(), Some(DisconnectCause::Died));
 }
 
-// faults 20: a panic, an abort and kill -9 are all the same to the other side.
+// fault 20: a panic, an abort and kill -9 are all the same to the other side.
 #[test]
 fn a_blocked_receiver_is_told_however_the_sender_ends() {
     multiprocess::init();
@@ -172,7 +172,7 @@ fn a_blocked_receiver_is_told_however_the_sender_ends() {
     }
 }
 
-// faults 83
+// fault 83
 #[test]
 fn a_blocked_sender_is_told_when_the_receiver_exits() {
     multiprocess::init();
@@ -197,7 +197,7 @@ fn a_blocked_sender_is_told_when_the_receiver_exits() {
     assert!(matches!(child.join(), Err(JoinError::Exited(0))));
 }
 
-// faults 87: what is forgotten is given back when its process ends.
+// fault 87: what is forgotten is given back when its process ends.
 #[test]
 fn a_forgotten_guard_is_reclaimed_at_exit() {
     multiprocess::init();

@@ -46,7 +46,7 @@ fn open() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-// faults 67
+// fault 67
 #[test]
 fn two_thousand_channels_at_once() {
     multiprocess::init();
@@ -97,7 +97,7 @@ fn a_failed_spawn_leaves_nothing() {
     assert_eq!(spawn(attempt, ()).unwrap().join().unwrap(), (1, 1));
 }
 
-// faults 66: all participants alive.
+// fault 66: all participants alive.
 #[test]
 fn too_many_participants_is_said() {
     multiprocess::init();

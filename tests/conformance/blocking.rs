@@ -86,7 +86,7 @@ pub(crate) fn send_times_out_in_time<R: Route>() {
     assert_eq!(gone, Err(SendTimeoutError::Disconnected(msg::<R>(5))));
 }
 
-// faults 31
+// fault 31
 pub(crate) fn no_time_at_all_is_enough_for_what_is_there<R: Route>() {
     let (tx, rx) = R::bounded(1);
     for timeout in [Duration::ZERO, Duration::from_nanos(1)] {
@@ -106,7 +106,7 @@ pub(crate) fn deadlines_in_the_past_have_passed<R: Route>() {
     assert_eq!(rx.recv_deadline(past), Ok(msg::<R>(1)));
 }
 
-// faults 31
+// fault 31
 pub(crate) fn endless_timeouts_wait_for_what_comes<R: Route>() {
     for timeout in [Duration::MAX, Duration::new(3, 999_999_999), Duration::from_secs(u64::MAX)] {
         let (tx, rx) = R::bounded(1);

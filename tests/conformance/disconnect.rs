@@ -11,7 +11,7 @@ use crate::routes::{Message, Route, msg};
 /// Long enough to fall asleep in. No test's outcome depends on whether that happened.
 const NAP: Duration = Duration::from_millis(30);
 
-// faults 84
+// fault 84
 pub(crate) fn receivers_drain_first<R: Route>() {
     let (tx, rx) = R::bounded(5);
     for n in 0..5 {
@@ -34,7 +34,7 @@ pub(crate) fn receivers_drain_first<R: Route>() {
     }
 }
 
-// faults 83
+// fault 83
 pub(crate) fn senders_get_their_message_back<R: Route>() {
     for queued in 0..3 {
         let (tx, rx) = R::bounded(2);
@@ -51,7 +51,7 @@ pub(crate) fn senders_get_their_message_back<R: Route>() {
     }
 }
 
-// faults 83
+// fault 83
 pub(crate) fn a_blocked_sender_gets_its_message_back<R: Route>() {
     let (tx, rx) = R::bounded(1);
     tx.send(msg::<R>(1)).unwrap();
@@ -119,7 +119,7 @@ pub(crate) fn the_last_of_several_counts<R: Route>() {
     assert_eq!(rx3.recv(), Err(RecvError::Disconnected));
 }
 
-// faults 88: in each order, from one thread or two.
+// fault 88: in each order, from one thread or two.
 pub(crate) fn neither_side_left_is_no_harm<R: Route>() {
     for order in 0..4 {
         let (tx, rx) = R::bounded(2);

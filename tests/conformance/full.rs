@@ -132,7 +132,7 @@ pub(crate) fn send_times_out_in_time<R: Route>() {
     assert_eq!(gone, Err(SendTimeoutError::Disconnected(msg::<R>(n))));
 }
 
-// faults 31
+// fault 31
 pub(crate) fn a_full_channel_has_no_time_at_all<R: Route>() {
     let (tx, rx) = R::bounded(ROOM);
     let n = fill::<R>(&tx);
@@ -145,7 +145,7 @@ pub(crate) fn a_full_channel_has_no_time_at_all<R: Route>() {
     assert_eq!(rx.recv_deadline(Instant::now()), Ok(msg::<R>(1)));
 }
 
-// faults 83
+// fault 83
 pub(crate) fn blocked_senders_get_their_messages_back<R: Route>() {
     let (tx, rx) = R::bounded(ROOM);
     let n = fill::<R>(&tx);

@@ -32,7 +32,7 @@ pub(crate) fn dropping_the_guard_acknowledges<R: Route>() {
     }
 }
 
-// faults 37
+// fault 37
 pub(crate) fn a_panic_with_a_guard_releases_it<R: Route>() {
     let (tx, rx) = R::bounded(1);
     for n in 0..100 {

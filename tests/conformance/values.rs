@@ -60,7 +60,7 @@ fn serde_types_arrive_as_they_were() {
     round_trip(&[Ok::<u64, String>(1), Err("no".to_owned())]);
 }
 
-// faults 68
+// fault 68
 #[test]
 fn messages_of_no_size_are_messages() {
     let _watchdog = watchdog();
@@ -75,7 +75,7 @@ fn messages_of_no_size_are_messages() {
     assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
 }
 
-// faults 69
+// fault 69
 #[test]
 fn the_largest_message_fits_and_one_byte_more_does_not() {
     let _watchdog = watchdog();
@@ -220,7 +220,7 @@ impl<'de> Deserialize<'de> for Rude {
     }
 }
 
-// faults 37
+// fault 37
 #[test]
 fn code_of_the_message_type_cannot_harm_the_channel() {
     let _watchdog = watchdog();
@@ -246,7 +246,7 @@ fn code_of_the_message_type_cannot_harm_the_channel() {
     }
 }
 
-// faults 37
+// fault 37
 #[test]
 fn a_batch_with_a_rude_message_keeps_the_others() {
     let _watchdog = watchdog();

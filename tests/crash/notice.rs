@@ -58,7 +58,7 @@ fn print(what: &str, mut times: Vec<Duration>) {
     );
 }
 
-// faults 84, and when. The figures: `cargo test --release --test crash notice_times -- --nocapture`.
+// fault 84, and when. The figures: `cargo test --release --test crash notice_times -- --nocapture`.
 #[test]
 fn notice_times_of_a_receiver_whose_last_sender_is_killed() {
     multiprocess::init();
@@ -72,7 +72,7 @@ fn notice_times_of_a_receiver_whose_last_sender_is_killed() {
     print("last sender, recv", (0..KILLS).map(round).collect());
 }
 
-// faults 83, and when.
+// fault 83, and when.
 #[test]
 fn notice_times_of_a_sender_whose_last_receiver_is_killed() {
     multiprocess::init();

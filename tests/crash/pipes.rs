@@ -3,7 +3,6 @@
 //!
 //! What holds on these routes: what was sent is there, whole and in order. What a process had taken out of
 //! the kernel's hands is gone with it: the one message it was receiving, or those of the one `recv_many`.
-//! faults 1, 2, 5, 8, 20.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -283,7 +282,7 @@ fn killed_at_each_point_of_sockets_and_pipes() {
     assert!(in_sources.iter().map(String::as_str).eq(named), "{in_sources:?}");
 }
 
-// faults 8
+// fault 8
 #[test]
 fn killed_at_any_time_over_sockets_and_pipes() {
     multiprocess::init();

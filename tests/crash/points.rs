@@ -1,7 +1,9 @@
 //! Death at each named point of the library's sources, and what the survivor finds.
 //!
 //! Each scene says what goes before, what the victim does, and at which points it is killed, at the first,
-//! second and third time that it comes there. faults 1-7, 12-16, 87.
+//! second and third time that it comes there.
+//!
+//! faults 1-7, 12-16, 87.
 
 use std::collections::BTreeSet;
 use std::fs;

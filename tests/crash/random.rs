@@ -1,6 +1,6 @@
 //! Random kills: senders and receivers die at any moment, several at once, and are started again.
 //!
-//! faults 1-3, 6-9, 12-16 as far as chance finds them; `points.rs` goes there on purpose.
+//! faults 1-3, 6-9, 12-16, 99 as far as chance finds them; `points.rs` goes there on purpose.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -200,7 +200,6 @@ fn kill_and_judge<F: Flavour>(capacity: usize) {
     wait_for(|| Leaks::count() == before);
 }
 
-// faults 1-3, 6-8, 12-16.
 #[test]
 fn random_kills_mixed_sizes_capacity_1() {
     multiprocess::init();

@@ -73,7 +73,7 @@ fn a_stopped_sender_is_alive_and_its_message_comes_once() {
     assert_eq!(next, Counter::open(&sender.sent()).get());
 }
 
-// faults 26.
+// fault 26
 #[test]
 fn a_stopped_receiver_is_alive_and_receives_once() {
     multiprocess::init();
@@ -127,7 +127,7 @@ fn die((rx, how): (Rx, String)) {
     });
 }
 
-// faults 20.
+// fault 20
 #[test]
 fn every_death_gives_back_what_was_lent() {
     multiprocess::init();
@@ -157,7 +157,7 @@ fn keep_guard((rx, ready): (Rx, Tx)) {
     });
 }
 
-// faults 16: the last sender is gone, but the message in a guard may still come.
+// fault 16: the last sender is gone, but the message in a guard may still come.
 #[test]
 fn a_lent_message_holds_up_disconnected() {
     multiprocess::init();
@@ -179,7 +179,7 @@ fn a_lent_message_holds_up_disconnected() {
     assert_eq!(Mixed::try_recv(&rx), Err(TryRecvError::Disconnected));
 }
 
-// faults 23: a lease is the process', not the thread's that took it.
+// fault 23: a lease is the process', not the thread's that took it.
 #[test]
 fn the_thread_that_made_a_channel_may_end() {
     multiprocess::init();

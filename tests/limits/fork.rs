@@ -61,7 +61,7 @@ fn every_call_says_so(tx: &Sender<u64>, rx: &Receiver<u64>) {
     drop(copy);
 }
 
-// faults 89
+// fault 89
 #[test]
 fn an_inherited_end_says_so_and_the_parent_goes_on() {
     multiprocess::init();
@@ -95,7 +95,7 @@ fn an_inherited_end_says_so_and_the_parent_goes_on() {
     assert_eq!(spawn(fork, ()).unwrap().join().unwrap(), 0, "see what the fork said");
 }
 
-// faults 89
+// fault 89
 #[test]
 fn the_parent_is_not_touched_by_what_a_fork_drops() {
     multiprocess::init();
@@ -123,7 +123,7 @@ fn the_parent_is_not_touched_by_what_a_fork_drops() {
     spawn(fork, ()).unwrap().join().unwrap();
 }
 
-// faults 89: a fork keeps nobody alive.
+// faults 21, 89: a fork keeps nobody alive.
 #[test]
 fn a_fork_does_not_outlive_its_parent_in_the_channel() {
     multiprocess::init();
@@ -151,7 +151,7 @@ fn a_fork_does_not_outlive_its_parent_in_the_channel() {
     drop(child);
 }
 
-// faults 90
+// fault 90
 #[test]
 fn a_fork_in_the_middle_of_a_stream_disturbs_nothing() {
     multiprocess::init();

@@ -25,7 +25,7 @@ fn works(tx: &Sender<Vec<u8>>, rx: &Receiver<Vec<u8>>) {
     assert!(rx.recv_timeout(Duration::from_millis(3)).unwrap_err().is_timeout());
 }
 
-// faults 61
+// fault 61
 #[test]
 fn without_descriptors_nothing_is_made_and_nothing_lost() {
     multiprocess::init();
@@ -65,7 +65,7 @@ fn without_descriptors_nothing_is_made_and_nothing_lost() {
     spawn(starve, ()).unwrap().join().unwrap();
 }
 
-// faults 61: where an end arrives.
+// fault 61: where an end arrives.
 #[test]
 fn an_end_that_finds_no_descriptor_is_refused() {
     multiprocess::init();
@@ -89,7 +89,7 @@ fn an_end_that_finds_no_descriptor_is_refused() {
     spawn(starve, ()).unwrap().join().unwrap();
 }
 
-// faults 64: a limit on the size of files is an error, and no signal.
+// fault 64: a limit on the size of files is an error, and no signal.
 #[test]
 fn a_limit_on_file_sizes_is_an_error() {
     multiprocess::init();
@@ -114,7 +114,7 @@ fn a_limit_on_file_sizes_is_an_error() {
     spawn(starve, ()).unwrap().join().unwrap();
 }
 
-// faults 64
+// fault 64
 #[test]
 fn a_limit_on_address_space_is_an_error() {
     multiprocess::init();
@@ -142,7 +142,7 @@ fn close_all() {
     assert_eq!(unsafe { libc::close_range(3, !0, 0) }, 0);
 }
 
-// faults 59
+// fault 59
 #[test]
 fn a_process_that_closes_everything_stays_alive_to_its_peers() {
     multiprocess::init();
@@ -176,7 +176,7 @@ fn a_process_that_closes_everything_stays_alive_to_its_peers() {
     assert!(child.join().is_err());
 }
 
-// faults 59: and what it opens next gets the numbers of what was closed.
+// fault 59: and what it opens next gets the numbers of what was closed.
 #[test]
 fn a_closed_descriptor_is_not_mistaken_for_another_file() {
     multiprocess::init();

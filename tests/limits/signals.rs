@@ -1,9 +1,11 @@
 //! Interrupted calls: same result, same deadline.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use multiprocess::shm::pod;
 use multiprocess::{bounded, spawn};
 
 use crate::harness::watchdog;
@@ -16,9 +18,13 @@ extern "C" fn handler(_: libc::c_int) {
 
 /// Runs `f` on a thread that gets a signal every 100 µs, which interrupts whatever it waits in.
 fn storm<R: Send>(f: impl FnOnce() -> R + Send) -> R {
-    // SAFETY: all of it is valid as zeros; the handler only adds to an atomic. No SA_RESTART.
+    storm_of(handler, f)
+}
+
+fn storm_of<R: Send>(handler: extern "C" fn(libc::c_int), f: impl FnOnce() -> R + Send) -> R {
+    // SAFETY: all of it is valid as zeros; what the handlers do is what is tested. No SA_RESTART.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    action.sa_sigaction = handler as extern "C" fn(libc::c_int) as usize;
+    action.sa_sigaction = handler as usize;
     // SAFETY: `action` is valid during the call, and the handler for ever.
     assert_eq!(unsafe { libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()) }, 0);
     let stop = AtomicBool::new(false);
@@ -48,7 +54,7 @@ fn storm<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     })
 }
 
-// faults 34
+// fault 34
 #[test]
 fn a_storm_of_signals_changes_no_result_and_no_deadline() {
     multiprocess::init();
@@ -93,6 +99,39 @@ fn a_storm_of_signals_changes_no_result_and_no_deadline() {
                 assert_eq!(rx.recv(), Ok(1));
             }
         });
+    };
+    spawn(run, ()).unwrap().join().unwrap();
+}
+
+static TELLER: OnceLock<pod::Sender<[u64; 2]>> = OnceLock::new();
+static TOLD: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn tell(_: libc::c_int) {
+    let next = TOLD.load(Ordering::Relaxed);
+    if TELLER.get().unwrap().try_send([1, next]).is_ok() {
+        TOLD.store(next + 1, Ordering::Relaxed);
+    }
+}
+
+// fault 36: with room in the channel, a handler may send by a channel of plain data, wherever it interrupts `send`.
+#[test]
+fn a_handler_that_sends_in_the_middle_of_send_breaks_nothing() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let run = |()| {
+        const ALL: u64 = 200_000;
+        // Never full: neither ever waits.
+        let (tx, rx) = pod::bounded::<[u64; 2]>(2 * ALL as usize).unwrap();
+        TELLER.set(tx.clone()).ok().unwrap();
+        storm_of(tell, || (0..ALL).for_each(|n| tx.send([0, n]).unwrap()));
+        let told = TOLD.load(Ordering::Relaxed);
+        assert!(told > 20, "a breeze only: {told}");
+        let mut next = [0, 0];
+        for [who, n] in rx.try_iter() {
+            assert_eq!(n, next[who as usize], "each once, in order");
+            next[who as usize] += 1;
+        }
+        assert_eq!(next, [ALL, told]);
     };
     spawn(run, ()).unwrap().join().unwrap();
 }

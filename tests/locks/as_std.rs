@@ -59,7 +59,7 @@ fn a_held_mutex_would_block_and_times_out() {
     assert_eq!(*mutex.lock().unwrap(), [1, 2]);
 }
 
-// faults 37
+// fault 37
 #[test]
 fn a_panic_poisons_a_mutex_until_it_is_cleared() {
     let _watchdog = watchdog();
@@ -260,7 +260,7 @@ fn a_waiting_writer_keeps_new_readers_out_but_not_those_that_read_already() {
     assert_eq!(late.join().unwrap(), 1);
 }
 
-// faults 86
+// fault 86
 #[test]
 fn a_reader_that_would_write_and_a_writer_that_would_read_are_told() {
     let _watchdog = watchdog();

@@ -17,7 +17,7 @@ use crate::support::{child_with, in_child, kill, sleeper, stay, until};
 /// A slice, and what a machine that is shared adds.
 const SOON: Duration = Duration::from_millis(500);
 
-// faults 17
+// fault 17
 #[test]
 fn a_killed_owners_waiter_is_told_and_repairs() {
     multiprocess::init();
@@ -54,7 +54,7 @@ fn a_killed_owners_waiter_is_told_and_repairs() {
     assert!(took[11] < SOON, "{took:?}");
 }
 
-// faults 17: poison that nobody clears stays.
+// fault 17: poison that nobody clears stays.
 #[test]
 fn a_killed_owner_is_told_to_everybody_until_it_is_cleared() {
     multiprocess::init();
@@ -75,7 +75,7 @@ fn a_killed_owner_is_told_to_everybody_until_it_is_cleared() {
     drop(mutex.lock().unwrap());
 }
 
-// faults 18
+// fault 18
 #[test]
 fn an_update_that_is_killed_leaves_the_old_value_and_no_poison() {
     multiprocess::init();
@@ -96,7 +96,7 @@ fn an_update_that_is_killed_leaves_the_old_value_and_no_poison() {
     assert!(!mutex.is_poisoned());
 }
 
-// faults 24
+// fault 24
 #[test]
 fn three_thousand_mutexes_of_one_killed_process_all_come_back() {
     multiprocess::init();
@@ -119,7 +119,7 @@ fn three_thousand_mutexes_of_one_killed_process_all_come_back() {
     }
 }
 
-// faults 27
+// fault 27
 #[test]
 fn a_stopped_owner_is_robbed_of_nothing() {
     multiprocess::init();
@@ -170,7 +170,7 @@ fn a_stopped_waiter_holds_up_nobody() {
     kill(stopped);
 }
 
-// faults 87
+// fault 87
 #[test]
 fn what_is_forgotten_comes_back_at_the_end_of_the_process() {
     multiprocess::init();

@@ -106,7 +106,7 @@ fn other_scribbled_locks_keep_their_deadlines() {
     assert!(once.call_once(|| ()).is_err());
 }
 
-// faults 74
+// fault 74
 #[test]
 fn words_that_change_all_the_time_break_no_rule() {
     let _watchdog = watchdog();

@@ -42,7 +42,7 @@ fn a_named_lock_is_one_in_all_processes_and_goes_with_its_last_handle() {
     assert_eq!(Mutex::<u64>::open(&name).unwrap_err().kind(), std::io::ErrorKind::NotFound);
 }
 
-// faults 9
+// fault 9
 #[test]
 fn a_name_that_all_left_by_dying_is_usable_at_once() {
     multiprocess::init();

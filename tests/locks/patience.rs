@@ -44,7 +44,7 @@ fn waits() -> Vec<(&'static str, Wait)> {
     ]
 }
 
-// faults 31
+// fault 31
 #[test]
 fn deadlines_are_neither_early_nor_overflow() {
     let _watchdog = watchdog();
@@ -66,7 +66,7 @@ fn deadlines_are_neither_early_nor_overflow() {
     assert!(waiter.join().unwrap());
 }
 
-// faults 34
+// fault 34
 #[test]
 fn a_storm_of_signals_changes_nothing() {
     let _watchdog = watchdog();
@@ -102,7 +102,7 @@ fn a_storm_of_signals_changes_nothing() {
     assert!(SIGNALS.load(Relaxed) > 100);
 }
 
-// faults 32
+// fault 32
 #[test]
 fn a_waiter_of_high_priority_does_not_keep_the_owner_from_running() {
     multiprocess::init();

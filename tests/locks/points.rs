@@ -1,5 +1,7 @@
 //! Death at each named point of the locks' sources, at the first, second and third time that it is reached, and
-//! what the survivor finds. faults 2, 6, 7, 11-14, 17, 18.
+//! what the survivor finds.
+//!
+//! faults 6, 7, 12-14, 17, 18.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

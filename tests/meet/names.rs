@@ -44,6 +44,7 @@ fn processes_meet_by_name_and_know_each_other() {
     assert!(connection.recv().unwrap_err().is_disconnected());
 }
 
+// fault 53: and a directory that others may enter is refused.
 #[test]
 fn a_plain_name_lies_in_a_directory_of_this_user_and_goes_with_the_listener() {
     multiprocess::init();
@@ -60,7 +61,7 @@ fn a_plain_name_lies_in_a_directory_of_this_user_and_goes_with_the_listener() {
         assert_eq!(there.recv(), Ok(1));
         drop(listener);
         assert_eq!(fs::read_dir(&place).unwrap().count(), 0);
-        // faults 53: a directory that others may enter could hold anybody's sockets.
+        // A directory that others may enter could hold anybody's sockets.
         fs::set_permissions(&place, fs::Permissions::from_mode(0o755)).unwrap();
         assert_eq!(kind(Listener::bind("orders")), ErrorKind::PermissionDenied);
         assert_eq!(kind(connect::<(), ()>("orders")), ErrorKind::PermissionDenied);
@@ -90,7 +91,7 @@ fn an_abstract_name_is_no_file_and_one_process_has_it() {
     Listener::bind(&name).unwrap();
 }
 
-// faults 55
+// fault 55
 #[test]
 fn the_mode_is_as_asked_whatever_the_umask() {
     multiprocess::init();
@@ -121,7 +122,7 @@ fn the_mode_is_as_asked_whatever_the_umask() {
     }
 }
 
-// faults 51
+// fault 51
 #[test]
 fn what_is_no_socket_is_refused_and_stays_as_it_is() {
     multiprocess::init();
@@ -171,7 +172,7 @@ fn sockets_of_other_programs_are_taken_over_when_dead_only() {
     assert!(directory.entries().is_empty());
 }
 
-// faults 52: on both sides of what fits a socket address, and far beyond.
+// fault 52: on both sides of what fits a socket address, and far beyond.
 #[test]
 fn any_name_that_a_path_may_have_works() {
     multiprocess::init();
@@ -223,7 +224,7 @@ fn a_relative_path_and_a_change_of_directory_do_no_harm() {
     builder.spawn(work, directory.path().to_owned()).unwrap().join().unwrap();
 }
 
-// faults 58
+// fault 58
 #[test]
 fn a_second_listener_of_the_same_process_is_refused_and_the_first_stays() {
     multiprocess::init();
@@ -242,7 +243,7 @@ fn a_second_listener_of_the_same_process_is_refused_and_the_first_stays() {
     assert!(directory.entries().is_empty());
 }
 
-// faults 56
+// fault 56
 #[test]
 fn a_listener_takes_away_its_own_name_only() {
     multiprocess::init();
@@ -267,7 +268,7 @@ fn a_listener_takes_away_its_own_name_only() {
     assert_eq!(directory.entries(), ["moved", "orders"]);
 }
 
-// faults 53
+// fault 53
 #[test]
 fn another_users_name_is_refused_and_stays() {
     multiprocess::init();
@@ -283,7 +284,7 @@ fn another_users_name_is_refused_and_stays() {
     assert_eq!(directory.entries(), ["orders"]);
 }
 
-// faults 54
+// fault 54
 #[test]
 fn a_directory_that_cannot_be_written_gets_nothing_half_made() {
     multiprocess::init();

@@ -26,7 +26,7 @@ fn stranger((name, allow, answer): (String, Vec<u32>, Sender<bool>)) {
     answer.send(connection.recv() == Ok(2)).unwrap();
 }
 
-// faults 81
+// fault 81
 #[test]
 fn processes_of_other_users_are_refused_unless_allowed_on_both_sides() {
     multiprocess::init();
@@ -95,7 +95,7 @@ fn foreign((name, ready, done): (String, Sender<()>, Receiver<()>)) {
     let _ = done.recv();
 }
 
-// faults 81: a client that trusted a name alone would talk to whoever took it first.
+// fault 81: a client that trusted a name alone would talk to whoever took it first.
 #[test]
 fn a_listener_of_another_user_is_not_talked_to() {
     multiprocess::init();
@@ -163,7 +163,7 @@ fn a_client_that_is_killed_before_it_is_accepted_has_sent_what_it_sent() {
     assert!(connection.send(2).unwrap_err().is_disconnected());
 }
 
-// faults 61
+// fault 61
 #[test]
 fn out_of_descriptors_each_call_is_an_error_and_later_ones_work() {
     multiprocess::init();

@@ -153,7 +153,7 @@ fn racer((name, witness, done): (PathBuf, PathBuf, Sender<u64>)) {
     }
 }
 
-// faults 57
+// fault 57
 #[test]
 fn of_any_number_of_processes_that_race_for_a_name_and_are_killed_one_has_it() {
     multiprocess::init();

@@ -15,7 +15,7 @@ use crate::support::{Directory, doubles, dying, in_time, kind, listener_at, stor
 
 const WAIT: Duration = Duration::from_millis(150);
 
-// faults 31
+// fault 31
 #[test]
 fn waits_for_nobody_end_in_time() {
     multiprocess::init();
@@ -163,7 +163,7 @@ fn a_full_queue_makes_connecting_wait_and_a_deadline_holds() {
     assert_eq!(waiting.join().unwrap(), ErrorKind::ConnectionRefused);
 }
 
-// faults 34
+// fault 34
 #[test]
 fn a_storm_of_signals_changes_no_result_and_no_deadline() {
     multiprocess::init();

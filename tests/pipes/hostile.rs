@@ -50,7 +50,7 @@ fn adopt<A, B>(socket: OwnedFd) -> Duplex<A, B> {
     ipc_core::codec::decode_carrying(&bytes[..len], handles).unwrap()
 }
 
-// faults 79
+// fault 79
 #[test]
 fn garbage_is_told_and_the_next_message_arrives() {
     let _watchdog = watchdog();
@@ -88,7 +88,7 @@ fn garbage_is_told_and_the_next_message_arrives() {
     }
 }
 
-// faults 79
+// fault 79
 #[test]
 fn lengths_in_a_batch_are_checked() {
     let _watchdog = watchdog();
@@ -130,7 +130,7 @@ fn memory_file(bytes: &[u8], seals: SealFlags) -> OwnedFd {
     file.into()
 }
 
-// faults 80
+// fault 80
 #[test]
 fn an_enclosure_that_could_change_is_not_read() {
     multiprocess::init();
@@ -167,7 +167,7 @@ fn an_enclosure_that_could_change_is_not_read() {
     });
 }
 
-// faults 80
+// fault 80
 #[test]
 fn handles_of_the_wrong_number_or_kind_are_closed() {
     multiprocess::init();

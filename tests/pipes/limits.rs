@@ -18,7 +18,7 @@ use crate::support::{closed, descriptors, line};
 
 type Make<T> = fn() -> std::io::Result<(Sender<T>, Receiver<T>)>;
 
-// faults 35
+// fault 35
 #[test]
 fn a_closed_peer_is_an_answer_and_no_signal() {
     multiprocess::init();
@@ -94,7 +94,7 @@ fn storm<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     })
 }
 
-// faults 34
+// fault 34
 #[test]
 fn a_storm_of_signals_changes_no_result_and_no_deadline() {
     multiprocess::init();
@@ -169,7 +169,7 @@ fn starved<R>(spare: usize, f: impl FnOnce() -> R) -> R {
     result
 }
 
-// faults 61
+// fault 61
 #[test]
 fn a_sender_without_descriptors_keeps_its_messages() {
     multiprocess::init();

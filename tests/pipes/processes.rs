@@ -114,7 +114,7 @@ fn what_a_dead_process_had_sent_is_there() {
     assert!(rx.recv().unwrap_err().is_disconnected());
 }
 
-// faults 25
+// fault 25
 #[test]
 fn deadlines_hold_against_a_stopped_peer() {
     multiprocess::init();
@@ -163,7 +163,7 @@ fn deadlines_hold_against_a_stopped_peer() {
     child.join().unwrap();
 }
 
-// faults 26
+// fault 26
 #[test]
 fn receivers_in_several_processes_take_each_message_once() {
     multiprocess::init();

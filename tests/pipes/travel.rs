@@ -120,7 +120,7 @@ fn ends_go_with_the_arguments_of_spawn() {
     assert_eq!(rx.recv(), Ok(3), "and come back in the result");
 }
 
-// faults 80
+// fault 80
 #[test]
 fn the_most_handles_travel_and_one_more_does_not() {
     multiprocess::init();
@@ -204,7 +204,7 @@ struct Itself(Option<Sender<Itself>>);
 #[derive(Serialize, Deserialize)]
 struct Back(Option<Receiver<Back>>, Option<Sender<Back>>);
 
-// faults 91
+// fault 91
 #[test]
 fn an_end_travels_through_itself() {
     multiprocess::init();
@@ -232,7 +232,7 @@ fn an_end_travels_through_itself() {
     });
 }
 
-// faults 91
+// fault 91
 #[test]
 fn cycles_of_ends_are_collected() {
     multiprocess::init();

@@ -62,7 +62,7 @@ fn try_it(name: &Name) -> Result<Segment, String> {
 /// The last 256 bytes: nine words of description, then the allocation cursor.
 const FOOTER: usize = 8192 - 256;
 
-// faults 38 to 44
+// faults 38-44
 #[test]
 fn each_field_is_believed_only_if_it_is_true() {
     let _watchdog = watchdog();
@@ -129,7 +129,7 @@ fn checksum(bytes: &[u8]) -> u64 {
         .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-// faults 41 to 43: numbers that agree with each other, and not with the file.
+// faults 41-43: numbers that agree with each other, and not with the file.
 #[test]
 fn a_description_that_lies_well_is_refused_or_safe_to_use() {
     let _watchdog = watchdog();
@@ -284,7 +284,7 @@ fn what_arrives_and_is_no_segment_is_refused() {
     Segment::unlink(&name).unwrap();
 }
 
-// fault 46, 48
+// faults 46, 48
 #[test]
 fn the_size_of_an_anonymous_one_stands() {
     let _watchdog = watchdog();

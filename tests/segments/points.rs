@@ -1,7 +1,9 @@
 //! Death at each named point of what segments, their names and sequence locks are made of, and what is found
 //! after.
 //!
-//! Each scene is played with a death at each point, where its victim comes there. faults 4, 5, 17, 20, 87.
+//! Each scene is played with a death at each point, where its victim comes there.
+//!
+//! faults 4, 5, 17, 20, 87.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -50,7 +50,7 @@ fn what_is_encoded_behind_something_grows_and_keeps_it() {
     }
 }
 
-// faults 78: garbage to the deserialiser.
+// fault 78: garbage to the deserialiser.
 #[test]
 fn garbage_is_an_error() {
     assert_eq!(decode::<bool>(&[2]), Err(CodecError::Invalid));

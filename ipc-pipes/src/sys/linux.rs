@@ -23,7 +23,6 @@ use rustix::net::{
 };
 
 use rustix::pipe::PipeFlags;
-use rustix::process::Resource;
 
 use super::{Arrived, Interest, NotEnclosed, NotReceived, NotSent, PACKET};
 
@@ -224,9 +223,18 @@ pub(crate) fn is_store(fd: BorrowedFd<'_>) -> bool {
     rustix::fs::fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(STORE_SEALS))
 }
 
+/// How long a file may get (RLIMIT_FSIZE); none if any length will do, or if the question is forbidden, as in some
+/// sandboxes. Beyond it the kernel sends a signal that kills: ask first.
+fn file_limit() -> Option<u64> {
+    // Not rustix's, which panics where this fails.
+    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is what the call writes to, and only that.
+    let known = unsafe { libc::getrlimit64(libc::RLIMIT_FSIZE, &raw mut limit) } == 0;
+    (known && limit.rlim_cur != libc::RLIM64_INFINITY).then_some(limit.rlim_cur)
+}
+
 pub(crate) fn put(store: BorrowedFd<'_>, offset: u64, bytes: &[u8]) -> Result<(), NotEnclosed> {
-    // Beyond RLIMIT_FSIZE the kernel sends a signal that kills; ask first.
-    let limit = rustix::process::getrlimit(Resource::Fsize).current;
+    let limit = file_limit();
     let end = offset.checked_add(bytes.len() as u64).filter(|end| i64::try_from(*end).is_ok());
     if end.is_none_or(|end| limit.is_some_and(|limit| end > limit)) {
         return Err(NotEnclosed::OutOfMemory);
@@ -380,8 +388,7 @@ fn memory_file(name: &str) -> Result<OwnedFd, Errno> {
 }
 
 pub(crate) fn enclose(bytes: &[u8]) -> Result<OwnedFd, NotEnclosed> {
-    // Beyond RLIMIT_FSIZE the kernel sends a signal that kills; ask first.
-    let limit = rustix::process::getrlimit(Resource::Fsize).current;
+    let limit = file_limit();
     if limit.is_some_and(|limit| bytes.len() as u64 > limit) {
         return Err(NotEnclosed::TooLarge(limit.map_or(0, |limit| limit as usize)));
     }

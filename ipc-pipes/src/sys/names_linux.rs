@@ -435,7 +435,7 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-    // faults 57: the file is gone with each holder, so who waits has another one than who comes.
+    // fault 57: the file is gone with each holder, so who waits has another one than who comes.
     #[test]
     fn one_at_a_time_has_the_lock_though_its_file_comes_and_goes() {
         let path = std::env::temp_dir().join(format!("names-{}", std::process::id()));

@@ -15,7 +15,7 @@ use rustix::fs::{FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::mm::{MapFlags, ProtFlags};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType};
-use rustix::process::{Pid, PidfdFlags, Resource};
+use rustix::process::{Pid, PidfdFlags};
 use rustix::thread::{MembarrierCommand, futex};
 
 use crate::layout::who;
@@ -41,9 +41,18 @@ pub(crate) fn set_len(fd: BorrowedFd<'_>, len: usize) -> io::Result<()> {
     Ok(retry_on_intr(|| rustix::fs::ftruncate(fd, len as u64))?)
 }
 
-/// Beyond RLIMIT_FSIZE the kernel sends a signal that kills; ask first.
+/// How long a file may get (RLIMIT_FSIZE); none if any length will do, or if the question is forbidden, as in some
+/// sandboxes. Beyond it the kernel sends a signal that kills: ask first.
+fn file_limit() -> Option<u64> {
+    // Not rustix's, which panics where this fails.
+    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is what the call writes to, and only that.
+    let known = unsafe { libc::getrlimit64(libc::RLIMIT_FSIZE, &raw mut limit) } == 0;
+    (known && limit.rlim_cur != libc::RLIM64_INFINITY).then_some(limit.rlim_cur)
+}
+
 pub(super) fn within_limit(len: usize) -> io::Result<()> {
-    let limit = rustix::process::getrlimit(Resource::Fsize).current;
+    let limit = file_limit();
     if limit.is_some_and(|limit| len as u64 > limit) {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,

@@ -50,7 +50,7 @@ fn the_truth_is_accepted() {
     assert_eq!(mappings(&watch), 0);
 }
 
-// faults 38 to 44
+// faults 38-44
 #[test]
 fn each_field_is_believed_only_if_it_is_true() {
     let _watchdog = watchdog();
@@ -93,7 +93,7 @@ fn each_field_is_believed_only_if_it_is_true() {
     }
 }
 
-// faults 41 to 43: numbers that agree with each other, and not with the file.
+// faults 41-43: numbers that agree with each other, and not with the file.
 #[test]
 fn a_header_that_lies_well_is_refused_or_safe_to_use() {
     let _watchdog = watchdog();
@@ -150,7 +150,7 @@ fn sealed(len: u64) -> OwnedFd {
     fd
 }
 
-// faults 45
+// fault 45
 #[test]
 fn a_file_of_any_length_but_the_right_one_is_refused() {
     let _watchdog = watchdog();

@@ -115,7 +115,7 @@ fn words(from: usize, n: usize) -> Range<usize> {
     from..from + n * 8
 }
 
-// faults 74
+// fault 74
 #[test]
 fn scribbled_positions_harm_nobody() {
     let _watchdog = watchdog();
@@ -145,21 +145,21 @@ fn scribbled_blocks_harm_nobody() {
     scribble(77, |peer| (0..BLOCKS).map(|i| words(peer.block(i), 3)).collect());
 }
 
-// faults 77
+// fault 77
 #[test]
 fn scribbled_bells_harm_nobody() {
     let _watchdog = watchdog();
     scribble(78, |_| vec![words(at::RECV_WAIT, 1), words(at::SEND_WAIT, 1)]);
 }
 
-// faults 76
+// fault 76
 #[test]
 fn scribbled_members_harm_nobody() {
     let _watchdog = watchdog();
     scribble(79, |peer| vec![words(at::MEMBERS, 1), words(at::ORPHAN_SEQ, 1), words(peer.entry(0), 6)]);
 }
 
-// faults 74 to 77, all at once, the header included: it is never read again.
+// faults 74-77, all at once, the header included: it is never read again.
 #[test]
 fn scribbling_everywhere_harms_nobody() {
     let _watchdog = watchdog();
@@ -171,7 +171,7 @@ fn scribbling_everywhere_harms_nobody() {
     });
 }
 
-// faults 76: each word, each kind of nonsense, one at a time.
+// fault 76: each word, each kind of nonsense, one at a time.
 #[test]
 fn one_wrong_word_harms_nobody() {
     let _watchdog = watchdog();
@@ -229,7 +229,7 @@ fn segment_of_maybe(tx: &Sender<Vec<u8>>) -> bool {
     ipc_core::handle::collect(|| postcard::to_stdvec(tx).is_ok()).0
 }
 
-// faults 74: a receiver of a stream watches how far the sender has come, which may go backwards.
+// fault 74: a receiver of a stream watches how far the sender has come, which may go backwards.
 #[test]
 fn a_tail_that_goes_backwards_harms_nobody() {
     let _watchdog = watchdog();
@@ -261,7 +261,7 @@ fn a_tail_that_goes_backwards_harms_nobody() {
     });
 }
 
-// faults 77
+// fault 77
 #[test]
 fn deadlines_are_met_whatever_the_bells_say() {
     let _watchdog = watchdog();
@@ -298,7 +298,7 @@ fn deadlines_are_met_whatever_the_bells_say() {
     });
 }
 
-// faults 77: a token of a waiter that is not there, and none of one that is.
+// fault 77: a token of a waiter that is not there, and none of one that is.
 #[test]
 fn a_waiter_whose_token_was_taken_is_served_in_a_slice() {
     let _watchdog = watchdog();
@@ -319,7 +319,7 @@ fn a_waiter_whose_token_was_taken_is_served_in_a_slice() {
     assert_eq!(rx.recv(), Ok(vec![4]));
 }
 
-// faults 78
+// fault 78
 #[test]
 fn garbage_is_unreadable_or_some_message() {
     let _watchdog = watchdog();
@@ -349,7 +349,7 @@ fn garbage_is_unreadable_or_some_message() {
     assert_eq!(rx.recv(), Ok(message));
 }
 
-// faults 78: in a block. A length of 2^63 costs no memory.
+// fault 78: in a block. A length of 2^63 costs no memory.
 #[test]
 fn a_block_of_any_length_is_no_longer_than_a_block() {
     let _watchdog = watchdog();
@@ -367,7 +367,7 @@ fn a_block_of_any_length_is_no_longer_than_a_block() {
     assert_eq!(rx.recv(), Ok(vec![7; 5000]));
 }
 
-// faults 76: a slot that names a block that is not its message's.
+// fault 76: a slot that names a block that is not its message's.
 #[test]
 fn a_slot_with_a_foreign_block_is_corrupt() {
     let _watchdog = watchdog();
@@ -388,7 +388,7 @@ fn a_slot_with_a_foreign_block_is_corrupt() {
     assert!(rx.recv().unwrap_err().is_unreadable());
 }
 
-// faults 47
+// fault 47
 #[test]
 fn a_hole_in_the_middle_is_told_and_does_not_hang() {
     let _watchdog = watchdog();

@@ -20,7 +20,7 @@ fn works(tx: &Sender<u64>, rx: &Receiver<u64>) {
     assert!(rx.recv_timeout(Duration::from_millis(5)).unwrap_err().is_timeout());
 }
 
-// faults 66
+// fault 66
 #[test]
 fn full_of_the_living_is_an_error_and_full_of_the_dead_is_not() {
     let _watchdog = watchdog();
@@ -54,7 +54,7 @@ fn lock(fd: &OwnedFd, byte: i64) -> bool {
     unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_SETLK, std::ptr::from_mut(&mut lock)) == 0 }
 }
 
-// faults 82
+// fault 82
 #[test]
 fn a_peer_that_holds_every_lease_makes_nobody_hang() {
     let _watchdog = watchdog();
@@ -76,7 +76,7 @@ fn a_peer_that_holds_every_lease_makes_nobody_hang() {
     works(&tx, &rx);
 }
 
-// faults 66: entries that nobody holds, as a peer can write them.
+// fault 66: entries that nobody holds, as a peer can write them.
 #[test]
 fn entries_without_a_lease_are_those_of_the_dead() {
     let _watchdog = watchdog();
@@ -90,7 +90,7 @@ fn entries_without_a_lease_are_those_of_the_dead() {
     assert!(rx.recv().unwrap_err().is_disconnected());
 }
 
-// faults 58: a channel that came twice is still there when one of the two goes.
+// fault 58: a channel that came twice is still there when one of the two goes.
 #[test]
 fn one_of_two_attachments_by_the_same_process_may_go() {
     let _watchdog = watchdog();

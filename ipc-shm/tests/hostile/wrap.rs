@@ -23,7 +23,7 @@ fn old(capacity: usize, laps: u64) -> (pod::Sender<u64>, pod::Receiver<u64>) {
     (tx, rx)
 }
 
-// faults 71
+// fault 71
 #[test]
 fn order_and_capacity_hold_across_the_wrap() {
     let _watchdog = watchdog();
@@ -45,7 +45,7 @@ fn order_and_capacity_hold_across_the_wrap() {
     }
 }
 
-// faults 71
+// fault 71
 #[test]
 fn batches_guards_and_threads_hold_across_the_wrap() {
     let _watchdog = watchdog();

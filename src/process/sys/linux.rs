@@ -150,8 +150,9 @@ pub(crate) fn inherited(marker: &OsStr) -> io::Result<Inherited> {
         _ if parent_id() != spawner => return Ok(Inherited::Nothing),
         _ => return Ok(Inherited::Lost),
     }
-    let peer = rustix::net::sockopt::socket_peercred(stdin)?;
-    if maps::secure() || peer.uid != rustix::process::geteuid() {
+    // Not rustix's: its number of a process cannot be 0, which is that of a parent in another PID namespace.
+    let peer = ipc_pipes::peer_of(stdin.as_fd())?;
+    if maps::secure() || peer.uid != rustix::process::geteuid().as_raw() {
         return Ok(Inherited::Untrusted);
     }
     let socket = rustix::io::fcntl_dupfd_cloexec(stdin, 3)?;
