@@ -1,12 +1,15 @@
 //! The committed corpus, in an ordinary test.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::input::Input;
 
 /// Runs a target over its corpus, over each input's beginnings, and over inputs made of nothing but numbers.
 pub fn corpus(target: &str, run: fn(&[u8])) {
-    let folder: PathBuf = [env!("CARGO_MANIFEST_DIR"), FUZZ, "corpus", target].iter().collect();
+    // Of the workspace, or of a crate in it.
+    let root = ["", ".."].map(|up| Path::new(env!("CARGO_MANIFEST_DIR")).join(up).join("fuzz/corpus"));
+    let root = root.iter().find(|root| root.exists()).expect("the targets are in this repository");
+    let folder = root.join(target);
     let mut inputs: Vec<PathBuf> = std::fs::read_dir(&folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
         .map(|entry| entry.expect("a folder can be read").path())
@@ -34,9 +37,6 @@ pub fn corpus(target: &str, run: fn(&[u8])) {
         run(&data);
     }
 }
-
-/// From the crate that replays to the targets.
-const FUZZ: &str = "../fuzz";
 
 #[test]
 fn an_input_ends() {

@@ -4,10 +4,17 @@
 
 #[path = "../../fuzz/src/input.rs"]
 mod input;
+#[path = "../../fuzz/src/locks.rs"]
+mod locks;
 #[path = "../../fuzz/src/replay.rs"]
 mod replay;
 #[path = "../../fuzz/src/ring_model.rs"]
 mod ring_model;
+
+#[test]
+fn the_locks_corpus_finds_nothing() {
+    replay::corpus("locks", locks::run);
+}
 
 #[test]
 fn the_rings_corpus_finds_nothing() {
