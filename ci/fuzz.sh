@@ -1,16 +1,35 @@
 #!/usr/bin/env bash
-# Every fuzz target runs for a short time: 20 seconds, or as FUZZ_SECONDS says.
+# Fuzzes: each target for 5 seconds, or those that are named for as long as FUZZ_SECONDS says.
+#
+#   ci/fuzz.sh                                  each for a moment, from the committed corpus
+#   FUZZ_SECONDS=3600 ci/fuzz.sh ring_model     an hour of one; what it finds new stays in fuzz/target/corpus
+#
+# Inputs that fail are in fuzz/artifacts; FUZZ_OPTIONS are libFuzzer's, `-jobs=8` say.
 #
 # fault 98
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-if [[ ! -d fuzz ]]; then
-    echo "there are no fuzz targets yet (fuzz/)"
-    exit
+# What fuzzing needs of the compiler is unstable: a nightly one, or a stable one that is told to allow it.
+if cargo +nightly --version 2>/dev/null || rustup toolchain install nightly --profile minimal --no-self-update; then
+    fuzz=(cargo +nightly fuzz)
+else
+    export RUSTC_BOOTSTRAP=1
+    fuzz=(cargo +stable fuzz)
 fi
-cargo +nightly --version || rustup toolchain install nightly --profile minimal --no-self-update
 cargo fuzz --version || cargo install --locked cargo-fuzz
-for target in $(cargo +nightly fuzz list); do
-    cargo +nightly fuzz run "$target" -- -max_total_time="${FUZZ_SECONDS:-20}"
+
+targets=("$@")
+if [[ $# == 0 ]]; then
+    read -ra targets -d '' < <("${fuzz[@]}" list) || true
+fi
+"${fuzz[@]}" build
+for target in "${targets[@]}"; do
+    echo "== $target"
+    # The first folder is written to, the committed one is only read.
+    mkdir -p "fuzz/target/corpus/$target"
+    # shellcheck disable=SC2086 # several options
+    "${fuzz[@]}" run "$target" "fuzz/target/corpus/$target" "fuzz/corpus/$target" -- \
+        -max_total_time="${FUZZ_SECONDS:-5}" -timeout=10 -print_final_stats=1 ${FUZZ_OPTIONS:-} 2>&1 |
+        sed -u '/\(NEW\|REDUCE\|pulse\) /d; /^"/d'
 done

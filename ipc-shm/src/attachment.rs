@@ -41,6 +41,16 @@ pub(crate) struct Kind {
     pub(crate) fingerprint: u64,
     /// Where a message lies.
     pub(crate) block_of: BlockOf,
+    /// Bytes that a slot has for its message, at least, and a block, if there are any.
+    pub(crate) least: (usize, usize),
+}
+
+impl Kind {
+    /// Whether such messages fit where they lie: a header may agree with itself and lie all the same.
+    fn fits(&self, geometry: &Geometry) -> bool {
+        let (slot, block) = self.least;
+        geometry.stride >= size_of::<u64>() + slot && (geometry.blocks == 0 || geometry.block_size >= block)
+    }
 }
 
 #[derive(Default)]
@@ -270,6 +280,9 @@ impl Attachment {
         let mapping = step("mapping its segment", sys::map(open, len))?;
         kp!("adopt.mapped");
         let geometry = step("attaching", header(&mapping).meta.read(len, kind.fingerprint))?;
+        if !kind.fits(&geometry) {
+            return Err(refuse("its slots or blocks are smaller than its messages"));
+        }
         let memory = view(&mapping, geometry);
         let mut roles = Roles::default();
         *roles.count(role) = 1;

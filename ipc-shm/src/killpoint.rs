@@ -4,17 +4,18 @@
 //! it reaches the point of that name for the n-th time. Points stand before each shared write and each
 //! syscall of the protocol.
 //!
-//! In a model (`--cfg loom`) the same points end a simulated process: see `killed_at`.
+//! In a model (`--cfg loom`, fuzzing, unit tests) the same points end a simulated process: see `killed_at` and
+//! `killed_after`.
 
 macro_rules! kp {
     ($name:literal) => {
-        #[cfg(any(killpoints, loom))]
+        #[cfg(any(killpoints, loom, fuzzing, test))]
         $crate::killpoint::reach($name);
     };
 }
 pub(crate) use kp;
 
-#[cfg(all(killpoints, not(loom)))]
+#[cfg(all(killpoints, not(any(loom, fuzzing, test))))]
 mod armed {
     pub(crate) fn reach(name: &str) {
         if ipc_core::killpoint::is_armed(name) {
@@ -27,47 +28,93 @@ mod armed {
         }
     }
 }
-#[cfg(any(killpoints, loom))]
+#[cfg(any(killpoints, loom, fuzzing, test))]
 pub(crate) use armed::reach;
 
-#[cfg(loom)]
+#[cfg(any(loom, fuzzing, test))]
 mod armed {
     use std::cell::Cell;
     use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
+    /// Where a simulated process will be killed.
+    #[derive(Clone, Copy)]
+    enum Armed {
+        Nowhere,
+        /// At the point of this name, after it has been passed so often.
+        At(&'static str, u32),
+        /// At whatever point comes after so many others.
+        #[cfg(not(loom))]
+        After(u32),
+    }
+
+    #[cfg(loom)]
     loom::thread_local! {
-        /// Where the simulated process that this thread is will be killed, and how often it passes before.
-        static ARMED: Cell<Option<(&'static str, u32)>> = Cell::new(None);
+        /// Where the simulated process that this thread is will be killed.
+        static ARMED: Cell<Armed> = Cell::new(Armed::Nowhere);
+    }
+
+    #[cfg(not(loom))]
+    thread_local! {
+        /// As above.
+        static ARMED: Cell<Armed> = const { Cell::new(Armed::Nowhere) };
+        /// The points that were reached since the process was armed, the one that it was killed at included.
+        static REACHED: std::cell::RefCell<Vec<&'static str>> = const { std::cell::RefCell::new(Vec::new()) };
     }
 
     /// What unwinds a killed process: nothing of the protocol is a destructor, so nothing more happens.
     struct Killed;
 
+    /// Ends the simulated process that this thread is.
+    pub(crate) fn die() -> ! {
+        resume_unwind(Box::new(Killed))
+    }
+
     pub(crate) fn reach(name: &'static str) {
         let dies = ARMED.with(|armed| match armed.get() {
-            Some((at, passes)) if at == name => {
-                armed.set((passes > 0).then(|| (at, passes - 1)));
+            Armed::At(at, passes) if at == name => {
+                armed.set(if passes > 0 { Armed::At(at, passes - 1) } else { Armed::Nowhere });
+                passes == 0
+            }
+            #[cfg(not(loom))]
+            Armed::After(passes) => {
+                REACHED.with_borrow_mut(|reached| reached.push(name));
+                armed.set(if passes > 0 { Armed::After(passes - 1) } else { Armed::Nowhere });
                 passes == 0
             }
             _ => false,
         });
         if dies {
-            resume_unwind(Box::new(Killed));
+            die();
         }
     }
 
-    /// Runs `work` up to the point `name`, the `n`-th time that it comes there, counted from 0. `None` if
-    /// it was killed there.
-    pub(crate) fn killed_at<T>(name: &'static str, n: u32, work: impl FnOnce() -> T) -> Option<T> {
-        ARMED.with(|armed| armed.set(Some((name, n))));
+    fn armed<T>(how: Armed, work: impl FnOnce() -> T) -> Option<T> {
+        ARMED.with(|armed| armed.set(how));
         let done = catch_unwind(AssertUnwindSafe(work));
-        ARMED.with(|armed| armed.set(None));
+        ARMED.with(|armed| armed.set(Armed::Nowhere));
         match done {
             Ok(done) => Some(done),
             Err(killed) if killed.is::<Killed>() => None,
             Err(panic) => resume_unwind(panic),
         }
     }
+
+    /// Runs `work` up to the point `name`, the `n`-th time that it comes there, counted from 0. `None` if
+    /// it was killed there.
+    pub(crate) fn killed_at<T>(name: &'static str, n: u32, work: impl FnOnce() -> T) -> Option<T> {
+        armed(Armed::At(name, n), work)
+    }
+
+    /// Runs `work` up to the point that comes after `n` others; `None` if it was killed there. Beside it the
+    /// points that were reached.
+    #[cfg(not(loom))]
+    pub(crate) fn killed_after<T>(n: u32, work: impl FnOnce() -> T) -> (Option<T>, Vec<&'static str>) {
+        REACHED.with_borrow_mut(Vec::clear);
+        let done = armed(Armed::After(n), work);
+        (done, REACHED.take())
+    }
 }
-#[cfg(loom)]
+#[cfg(any(loom, fuzzing, test))]
 pub(crate) use armed::killed_at;
+#[cfg(all(any(fuzzing, test), not(loom)))]
+pub(crate) use armed::{die, killed_after};

@@ -327,6 +327,9 @@ impl Geometry {
         if blocks > MAX_BLOCKS || block_size > MAX_BLOCK_SIZE || block_size % PAGE != 0 {
             return Err("blocks are too many, too large or not whole pages");
         }
+        if blocks > 0 && block_size == 0 {
+            return Err("blocks have no bytes");
+        }
         let geometry = Geometry {
             capacity,
             mask: capacity.next_power_of_two() - 1,

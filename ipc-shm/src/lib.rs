@@ -43,6 +43,10 @@
 
 #![cfg_attr(loom, allow(dead_code))] // A model uses a part.
 
+// By the name that the fuzz targets know.
+#[cfg(all(test, not(loom), target_os = "linux"))]
+extern crate self as ipc_shm;
+
 // Everything above the protocol needs a kernel, which loom has not: its models run on `model` instead.
 #[cfg(not(loom))]
 mod ahead;
@@ -60,6 +64,8 @@ mod doorbell;
 mod endpoint;
 #[cfg(not(loom))]
 mod ends;
+#[cfg(all(test, not(loom), target_os = "linux"))]
+mod fuzz;
 #[cfg(not(loom))]
 mod hold;
 mod killpoint;
@@ -69,7 +75,7 @@ pub mod lock;
 #[cfg(not(loom))]
 mod member;
 mod memory;
-#[cfg(loom)]
+#[cfg(any(loom, fuzzing, test))]
 #[doc(hidden)]
 pub mod model;
 #[cfg(not(loom))]

@@ -70,7 +70,7 @@ impl Memory {
     /// # Safety
     ///
     /// Each part is as long as `geometry` says, and outlives the view.
-    #[cfg(loom)]
+    #[cfg(any(loom, fuzzing, test))]
     pub(crate) unsafe fn parts(
         header: NonNull<Header>,
         entries: NonNull<AtomicU64>,

@@ -1,5 +1,6 @@
-//! A ring on the heap, for loom: the words of a segment in boxes, leases as words of their own, and
-//! processes that are threads of a model, which can be killed at any of the protocol's points.
+//! A ring on the heap, for loom and for fuzzing: the words of a segment in boxes, leases as words of their own,
+//! and processes that are threads of a model, or take turns in one; each can be killed at any of the protocol's
+//! points.
 //!
 //! The protocol is the crate's own, on [`Memory::parts`]. What stands for the kernel and for the layers
 //! above is kept small: leases ([`Parts::life`]), the waiting loop ([`Peer::waiting`]), and how a borrowed
@@ -12,8 +13,6 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
 
-use loom::cell::UnsafeCell;
-
 use crate::doorbell::{self, Barrier, Ticket};
 use crate::killpoint;
 use crate::layout::{BlockMeta, Geometry, Header, Hints, Line, Meta, Seqs};
@@ -23,6 +22,8 @@ use crate::memory::{Memory, Slot};
 use crate::ring::{self, After, Hand, Sink};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use crate::sync::models::UnsafeCell;
+#[cfg(loom)]
 use crate::sys::Bed;
 
 /// One endpoint, of either role or both.
@@ -88,10 +89,13 @@ struct Parts {
 #[derive(Clone)]
 pub struct Ring(Arc<Parts>);
 
-/// One process: its id, and one handle. Shared by reference it has several threads.
+/// One process: its id, and a handle for each side. Shared by reference it has several threads.
 pub struct Peer {
     ring: Ring,
+    /// It sends.
     hand: Hand,
+    /// It receives.
+    taking: Hand,
 }
 
 /// A message that is lent to its receiver.
@@ -144,9 +148,11 @@ impl Ring {
             send_wait: line(),
             seqs: Seqs { members: word(), orphan_seq: word() },
             hints: Hints { senders_cpu: word(), receivers_cpu: word() },
+            #[cfg(loom)]
             beds: [Bed::new(), Bed::new()],
         };
         let meta = |_| BlockMeta { state: word(), len: word(), deliveries: word(), committed: word() };
+        #[cfg_attr(not(loom), allow(clippy::arc_with_non_send_sync, reason = "processes take turns"))]
         let ring = Ring(Arc::new(Parts {
             header: Box::new(header),
             entries: words(N + 1),
@@ -173,7 +179,7 @@ impl Ring {
     }
 
     fn peer(&self, id: u64) -> Peer {
-        Peer { ring: self.clone(), hand: Hand::new(id) }
+        Peer { ring: self.clone(), hand: Hand::new(id), taking: Hand::new(id) }
     }
 
     fn memory(&self) -> Memory {
@@ -293,10 +299,17 @@ impl Peer {
 
     /// Receives up to `k` messages, read and acknowledged.
     pub fn receive_all(&self, k: u64) -> Result<Vec<u64>, NotYet> {
-        let mut taker = Taker { peer: self, values: Vec::new() };
-        let received = self.memory().receive(&self.hand, k, &mut taker)?;
+        let mut values = Vec::new();
+        self.receive_into(k, &mut values)?;
+        Ok(values)
+    }
+
+    /// The same, so that what was read is known also of a process that is killed meanwhile.
+    pub fn receive_into(&self, k: u64, values: &mut Vec<u64>) -> Result<(), NotYet> {
+        let mut taker = Taker { peer: self, values };
+        let received = self.memory().receive(&self.taking, k, &mut taker)?;
         assert_eq!(received, taker.values.len() as u64);
-        Ok(taker.values)
+        Ok(())
     }
 
     pub fn receive(&self) -> Result<u64, NotYet> {
@@ -306,7 +319,7 @@ impl Peer {
     /// Receives a message so that it stays lent; an inline one moves into a block, if one is free.
     pub fn borrow(&self) -> Result<Held, NotYet> {
         let mut lender = Lender { peer: self, held: None };
-        self.memory().receive(&self.hand, 1, &mut lender)?;
+        self.memory().receive(&self.taking, 1, &mut lender)?;
         Ok(lender.held.expect("one message was received"))
     }
 
@@ -365,6 +378,17 @@ impl Peer {
         done
     }
 
+    /// Runs `work` up to the point that comes after `n` others, and dies. If it does not get so far, what it
+    /// returns; beside that the points that were reached, the one that it died at included.
+    #[cfg(not(loom))]
+    pub fn killed_after<T>(&self, n: u32, work: impl FnOnce() -> T) -> (Option<T>, Vec<&'static str>) {
+        let (done, reached) = killpoint::killed_after(n, work);
+        if done.is_none() {
+            self.die();
+        }
+        (done, reached)
+    }
+
     /// As [`killed_at`](Peer::killed_at), for a thread that stops for good in a process that lives on.
     pub fn stopped_at<T>(&self, name: &'static str, n: u32, work: impl FnOnce() -> T) -> Option<T> {
         killpoint::killed_at(name, n, work)
@@ -384,22 +408,22 @@ impl Peer {
 
     /// Repairs what `id` left, if it is dead.
     pub fn recover(&self, id: u64) -> bool {
-        !self.alive(id) && self.memory().recover(id, &self.hand, self, block_of)
+        !self.alive(id) && self.memory().recover(id, &self.taking, self, block_of)
     }
 
     pub fn recover_all(&self) -> bool {
-        self.memory().recover_all(&self.hand, self, block_of)
+        self.memory().recover_all(&self.taking, self, block_of)
     }
 
     /// Drops the last endpoint of this process.
     pub fn leave(&self) {
-        self.memory().leave(&self.hand, block_of);
+        self.memory().leave(&self.taking, block_of);
         self.ring.0.life[self.id() as usize].store(0, Release);
     }
 
     /// Drops the last endpoint of one role; `roles` are left.
     pub fn leave_role(&self, roles: u64) {
-        self.memory().leave_role(&self.hand, roles, entry::receivers(roles) == 0, block_of);
+        self.memory().leave_role(&self.taking, roles, entry::receivers(roles) == 0, block_of);
     }
 
     /// Counts `roles` in the entry of this process, which had none of that role. False: disconnected.
@@ -521,7 +545,7 @@ fn block_of(from: Slot<'_>) -> Option<u64> {
 /// Copies messages out.
 struct Taker<'a> {
     peer: &'a Peer,
-    values: Vec<u64>,
+    values: &'a mut Vec<u64>,
 }
 
 impl Sink for Taker<'_> {
@@ -552,7 +576,7 @@ impl Sink for Lender<'_> {
         block_of(slot)
     }
     fn inline(&mut self, slot: Slot<'_>, pos: u64) -> After {
-        let (memory, hand) = (self.peer.memory(), &self.peer.hand);
+        let (memory, hand) = (self.peer.memory(), &self.peer.taking);
         let value = self.peer.read_slot(slot, pos);
         let (place, after) = match memory.loan_block(hand) {
             Some(block) => {

@@ -82,7 +82,9 @@ impl<T: Plain> Route<T> for Pod {
 #[allow(private_interfaces)] // As the trait.
 impl<T> Codec<T> for Pod {
     fn kind() -> Kind {
-        Kind { fingerprint: Fingerprint::of::<T>("pod"), block_of: block_of::<T>() }
+        let slot = if inline::<T>() { size_of::<T>() } else { size_of::<u64>() };
+        let least = (slot, size_of::<T>());
+        Kind { fingerprint: Fingerprint::of::<T>("pod"), block_of: block_of::<T>(), least }
     }
 }
 

@@ -53,6 +53,9 @@ pub(crate) const NOWHERE: u64 = u64::MAX;
 const MOST_TRIES: u32 = 1 << 10;
 
 /// What one handle knows. Threads may share it: each word is a hint that stays true.
+///
+/// A handle sends or receives, never both: `last` is a position of one end of the ring, and the same one at the
+/// other end would be taken for a claim of ours.
 pub(crate) struct Hand {
     /// The participant.
     pub(crate) me: u64,

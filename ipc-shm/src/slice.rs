@@ -76,7 +76,7 @@ impl<E: Plain> Route<Vec<E>> for Slices {
 impl<E> Codec<Vec<E>> for Slices {
     fn kind() -> Kind {
         let () = Fits::<E>::CHECKED;
-        Kind { fingerprint: Fingerprint::of::<E>("slice"), block_of }
+        Kind { fingerprint: Fingerprint::of::<E>("slice"), block_of, least: (size_of::<u64>(), 1) }
     }
 }
 

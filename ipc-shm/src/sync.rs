@@ -20,6 +20,37 @@ pub(crate) use word::AtomicU64;
 #[cfg(not(target_has_atomic = "64"))]
 compile_error!("ipc-shm needs 64-bit atomics: every word of its protocol is one");
 
+/// What only models need: loom's, or in fuzzing and tests, where a model runs in one thread, the standard
+/// library's.
+#[cfg(any(loom, fuzzing, test))]
+pub(crate) mod models {
+    #[cfg(loom)]
+    pub(crate) use loom::{
+        cell::UnsafeCell,
+        sync::{Condvar, Mutex},
+    };
+
+    #[cfg(not(loom))]
+    pub(crate) use std::sync::{Condvar, Mutex};
+
+    /// loom's cell, but for the watching.
+    #[cfg(not(loom))]
+    pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+    #[cfg(not(loom))]
+    impl<T> UnsafeCell<T> {
+        pub(crate) fn new(value: T) -> Self {
+            UnsafeCell(std::cell::UnsafeCell::new(value))
+        }
+        pub(crate) fn with<R>(&self, look: impl FnOnce(*const T) -> R) -> R {
+            look(self.0.get())
+        }
+        pub(crate) fn with_mut<R>(&self, change: impl FnOnce(*mut T) -> R) -> R {
+            change(self.0.get())
+        }
+    }
+}
+
 #[cfg(loom)]
 mod word {
     use super::Ordering::{self, Relaxed};

@@ -54,7 +54,7 @@ impl<T: Serialize + DeserializeOwned> Route<T> for Typed {
 #[allow(private_interfaces)] // As the trait.
 impl<T> Codec<T> for Typed {
     fn kind() -> Kind {
-        Kind { fingerprint: Fingerprint::of::<T>("postcard"), block_of }
+        Kind { fingerprint: Fingerprint::of::<T>("postcard"), block_of, least: (size_of::<u64>(), 1) }
     }
 }
 

@@ -7,6 +7,8 @@
 #[path = "../../tests/harness/mod.rs"]
 mod harness;
 
+#[path = "hostile/fuzz.rs"]
+mod fuzz;
 #[path = "hostile/header.rs"]
 mod header;
 #[path = "hostile/live.rs"]

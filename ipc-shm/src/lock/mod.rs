@@ -80,7 +80,7 @@
 //! protocol, with its states, its memory orderings and what a death leaves; the modules beside it put it into a
 //! segment (`home`) and give it `std`'s face. `raw::mutex` is the one to begin with.
 
-#[cfg(loom)]
+#[cfg(any(loom, fuzzing, test))]
 #[doc(hidden)]
 pub mod model;
 pub(crate) mod parking;

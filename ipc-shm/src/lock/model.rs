@@ -1,8 +1,10 @@
-//! Locks on the heap, for loom: the words in vectors, processes that are threads of a model, and a kernel that
-//! knows who is alive and who sleeps. For internal use only; nothing here is stable.
+//! Locks on the heap, for loom and for fuzzing: the words in vectors, processes that are threads of a model or
+//! take turns in one, and a kernel that knows who is alive and who sleeps. For internal use only; nothing here is
+//! stable.
 //!
 //! A sleep ends with a wake-up, and once after each death, as if a slice had elapsed: so a wake-up that is
-//! lost without anybody's death is a deadlock, which loom reports.
+//! lost without anybody's death is a deadlock, which loom reports. Where processes take turns, some slices elapse,
+//! and who has still not got what it waits for is killed asleep: see `killed_after`.
 
 #![allow(missing_docs)]
 
@@ -11,8 +13,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipc_core::Patience;
-use loom::cell::UnsafeCell;
-use loom::sync::{Condvar, Mutex};
 
 use super::poison::{Cause, Denied};
 use super::raw::barrier::{Passed, RawBarrier};
@@ -27,9 +27,13 @@ use super::word::{Life, World, generation, held, id};
 use crate::killpoint;
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Acquire, Release, SeqCst};
+use crate::sync::models::{Condvar, Mutex, UnsafeCell};
 
 /// The most processes of a model.
 const MOST: usize = 4;
+/// So many slices of one operation elapse where nobody else runs: what can be had from the dead is had by then.
+#[cfg(not(loom))]
+const SLICES: usize = 8;
 
 struct Kernel {
     /// Per id, the generation that lives, or 0.
@@ -42,6 +46,7 @@ struct Kernel {
 struct Beds {
     /// Who sleeps on which word, in the order in which they came.
     sleepers: Vec<(usize, usize)>,
+    #[cfg(loom)]
     came: usize,
     deaths: usize,
 }
@@ -90,6 +95,7 @@ pub struct Peer {
     shared: Arc<Shared>,
     owner: u64,
     thread: u64,
+    /// The deaths that its slices have ended for; where processes take turns, the slices of this operation.
     seen: Cell<usize>,
 }
 
@@ -137,6 +143,17 @@ impl World for Peer {
     fn participants(&self) -> usize {
         MOST
     }
+    #[cfg(not(loom))]
+    fn sleep(&self, word: &AtomicU64, seen: u64, _timeout: Duration) {
+        if word.load(SeqCst) as u32 != seen as u32 {
+            return;
+        }
+        self.seen.set(self.seen.get() + 1);
+        if self.seen.get() > SLICES {
+            killpoint::die();
+        }
+    }
+    #[cfg(loom)]
     fn sleep(&self, word: &AtomicU64, seen: u64, _timeout: Duration) {
         let kernel = &self.shared.kernel;
         let mut beds = kernel.beds.lock().expect("no panic while it is held");
@@ -183,6 +200,18 @@ impl Peer {
             self.die();
         }
         done
+    }
+
+    /// Runs `work` up to the point that comes after `n` others, or until it would sleep for ever, and dies. If it
+    /// comes to its end, what it returns; beside that the points that were reached.
+    #[cfg(not(loom))]
+    pub fn killed_after<T>(&self, n: u32, work: impl FnOnce() -> T) -> (Option<T>, Vec<&'static str>) {
+        self.seen.set(0);
+        let (done, reached) = killpoint::killed_after(n, work);
+        if done.is_none() {
+            self.die();
+        }
+        (done, reached)
     }
 
     /// The process is gone, and everybody's next slice ends.

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use ipc_core::handle;
-use ipc_shm::{Builder, Receiver, Sender};
+use ipc_shm::{Builder, Receiver, Sender, pod};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 
 use crate::harness::watchdog;
@@ -141,6 +141,33 @@ fn a_header_that_lies_well_is_refused_or_safe_to_use() {
         }
     }
     assert!(no > 50 && yes > 5, "{no} refused, {yes} accepted");
+}
+
+/// A receiver of this type that arrives with one number of the header changed, and the sum made right.
+fn arrives<T: pod::Plain>(field: usize, value: u64) -> Result<(), String> {
+    let (tx, rx) = Builder::new(5).participants(9).pod::<T>().unwrap();
+    let (bytes, mut handles) = handle::collect(|| postcard::to_stdvec(&rx).unwrap());
+    drop((tx, rx));
+    let peer = Peer::map(&reopen(&handles[0]));
+    peer.set(field, value);
+    peer.sum();
+    drop(peer);
+    let arrived =
+        handle::provide(vec![handles.remove(0)], || postcard::from_bytes::<pod::Receiver<T>>(&bytes));
+    arrived.map(drop).map_err(handle::explain)
+}
+
+// faults 41, 43: found by the fuzz target `segment_image`.
+#[test]
+fn slots_and_blocks_in_which_no_message_fits_are_refused() {
+    let _watchdog = watchdog();
+    assert_eq!(arrives::<[u64; 20]>(at::STRIDE, 192), Ok(()), "the truth");
+    let error = arrives::<[u64; 20]>(at::STRIDE, 128).unwrap_err();
+    assert!(error.contains("smaller than its messages"), "{error}");
+    assert!(arrives::<[u64; 20]>(at::BLOCK_SIZE, 0).unwrap_err().contains("no bytes"));
+    assert_eq!(arrives::<[u64; 600]>(at::BLOCK_SIZE, 8192), Ok(()), "the truth");
+    let error = arrives::<[u64; 600]>(at::BLOCK_SIZE, 4096).unwrap_err();
+    assert!(error.contains("smaller than its messages"), "{error}");
 }
 
 fn sealed(len: u64) -> OwnedFd {

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# AddressSanitizer, with its look for leaks: the tests with hostile peers, and the unit tests of shared memory and
+# pipes. Nothing is read or written out of bounds, whatever a peer writes.
+#
+#   ci/asan.sh [filter...]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# The flag is unstable; a stable compiler is told to allow it.
+export RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address ${RUSTFLAGS:-}" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/asan"
+# With a target named, build scripts and macros are built without.
+target=$(rustc +stable -vV | sed -n 's/^host: //p')
+tests() { cargo +stable test --target "$target" "$@"; }
+tests -p ipc-shm --lib --test hostile --test threads -- "$@"
+tests -p ipc-pipes --lib -- "$@"
+tests --test fuzz --test pipes --test segments -- "$@"

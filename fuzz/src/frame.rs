@@ -1,0 +1,231 @@
+//! Frames over a stream socket, cut into pieces, with garbage and with handles at the wrong places: a reader finds
+//! the same frames as one that has all bytes at once, and after the first lie nothing.
+//!
+//! And datagrams of anything, in a channel: each is a message or an error, and those after it are not concerned.
+
+use std::io::{IoSlice, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use ipc_core::handle::OsHandle;
+use ipc_pipes::frame::{FrameReader, Progress, send_frame};
+use ipc_pipes::{Duplex, Handle};
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+};
+
+use super::input::Input;
+
+const HEADER: usize = 24;
+/// The longest body: `frame.rs`.
+const MAX_BODY: u64 = 1 << 40;
+
+/// Runs one input.
+pub fn run(data: &[u8]) {
+    let mut input = Input(data);
+    match input.byte() {
+        0..128 => stream(input),
+        _ => datagrams(input),
+    }
+}
+
+/// Bytes as they come, each with the handles that come with it.
+#[derive(Default)]
+struct Truth {
+    bytes: Vec<u8>,
+    handles: Vec<(usize, usize)>,
+    /// Where the frame begins that comes next.
+    at: usize,
+}
+
+/// What a reader that has all bytes finds next.
+#[derive(Debug, PartialEq)]
+enum Next<'a> {
+    Frame(u32, &'a [u8], usize),
+    /// Not all of it is there.
+    More,
+    Lie,
+}
+
+impl Truth {
+    fn handles(&self, from: usize, to: usize) -> usize {
+        self.handles.iter().filter(|(at, _)| (from..to).contains(at)).map(|(_, n)| n).sum()
+    }
+
+    fn next(&self) -> (Next<'_>, usize) {
+        let rest = &self.bytes[self.at..];
+        let Some((header, body)) = rest.split_first_chunk::<HEADER>() else { return (Next::More, 0) };
+        let word = |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().expect("four bytes"));
+        let length = u64::from_le_bytes(header[16..].try_into().expect("eight bytes"));
+        let handles = self.handles(self.at, self.at + HEADER);
+        let true_header = &header[..4] == b"mpf1" && word(12) == 0 && length <= MAX_BODY;
+        if !true_header || word(8) as usize != handles {
+            return (Next::Lie, 0);
+        }
+        let begin = self.at + HEADER;
+        let there = body.len().min(usize::try_from(length).unwrap_or(usize::MAX));
+        if self.handles(begin, begin + there) > 0 {
+            return (Next::Lie, 0);
+        }
+        if (there as u64) < length {
+            return (Next::More, 0);
+        }
+        (Next::Frame(word(4), &body[..there], handles), HEADER + there)
+    }
+}
+
+fn stream(mut input: Input<'_>) {
+    let (mut writer, reader) = UnixStream::pair().expect("a pair of sockets");
+    writer.set_nonblocking(true).expect("it is a socket");
+    let (reader, sender) =
+        (OsHandle::from(reader), OsHandle::from(writer.try_clone().expect("a descriptor")));
+    let mut truth = Truth::default();
+    let mut frames = FrameReader::new();
+    for _ in 0..24 {
+        let Some(operation) = input.next() else { break };
+        let piece = usize::from(operation >> 2).min(input.0.len());
+        let (bytes, rest) = input.0.split_at(piece);
+        match operation & 3 {
+            // As it is.
+            0 => {
+                input.0 = rest;
+                writer.write_all(bytes).expect("the socket takes so much");
+                truth.bytes.extend(bytes);
+            }
+            // A header that is nearly right.
+            1 => {
+                let mut header = [0; HEADER];
+                header[..4].copy_from_slice(b"mpf1");
+                header[16] = operation >> 4;
+                let at = input.below(HEADER);
+                header[at] ^= input.byte();
+                writer.write_all(&header).expect("the socket takes so much");
+                truth.bytes.extend(header);
+            }
+            // A true frame.
+            2 => {
+                input.0 = rest;
+                let handles: Vec<OsHandle> = (0..operation >> 6).map(|_| handle()).collect();
+                let sent = send_frame(&sender, u32::from(operation), bytes, &handles, &mut || {
+                    panic!("the socket takes so much")
+                });
+                sent.expect("the other end is there");
+                note(&mut truth, handles.len());
+                truth.bytes.extend(b"mpf1");
+                truth
+                    .bytes
+                    .extend([u32::from(operation), handles.len() as u32, 0].map(u32::to_le_bytes).concat());
+                truth.bytes.extend((bytes.len() as u64).to_le_bytes());
+                truth.bytes.extend(bytes);
+            }
+            // Bytes with handles, and no word of them.
+            _ if piece > 0 => {
+                input.0 = rest;
+                send_raw(&sender, bytes, 1 + usize::from(operation >> 6));
+                note(&mut truth, 1 + usize::from(operation >> 6));
+                truth.bytes.extend(bytes);
+            }
+            _ => {}
+        }
+        if operation & 0x20 == 0 && !read(&mut frames, &reader, &mut truth) {
+            return;
+        }
+    }
+    if !read(&mut frames, &reader, &mut truth) {
+        return;
+    }
+    drop((writer, sender));
+    assert!(matches!(frames.advance(&reader), Ok(Progress::Closed)));
+}
+
+fn note(truth: &mut Truth, handles: usize) {
+    truth.handles.push((truth.bytes.len(), handles));
+}
+
+/// Reads what is there; false after a lie.
+fn read(frames: &mut FrameReader, socket: &OsHandle, truth: &mut Truth) -> bool {
+    loop {
+        let (next, len) = truth.next();
+        match frames.advance(socket) {
+            Ok(Progress::Frame(frame)) => {
+                assert_eq!(next, Next::Frame(frame.kind, &frame.body, frame.handles.len()));
+                truth.at += len;
+            }
+            Ok(Progress::Some) => {}
+            Ok(Progress::Drained) => {
+                assert_eq!(next, Next::More);
+                return true;
+            }
+            Ok(Progress::Closed) => panic!("the other end is there"),
+            Err(error) => {
+                assert_eq!(next, Next::Lie, "{error}");
+                return false;
+            }
+        }
+    }
+}
+
+fn handle() -> OsHandle {
+    std::io::stderr().as_fd().try_clone_to_owned().expect("a descriptor is free")
+}
+
+/// Bytes in one piece, with so many handles.
+fn send_raw(socket: &OsHandle, bytes: &[u8], handles: usize) {
+    let stderr = std::io::stderr();
+    let fds = vec![stderr.as_fd(); handles];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    assert!(handles == 0 || ancillary.push(SendAncillaryMessage::ScmRights(&fds)));
+    let sent = rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL);
+    assert_eq!(sent.expect("the socket takes so much"), bytes.len());
+}
+
+/// A channel's end that reads from this socket: it travels as its kind, 0 for a socket, and a handle.
+fn end_of(socket: OwnedFd) -> Duplex<u8, Vec<u16>> {
+    let mut bytes = Vec::new();
+    let end = (0u8, Handle::from(socket));
+    let (len, handles) = ipc_core::codec::encode_carrying(&end, &mut bytes, 0, 100).expect("it is carried");
+    ipc_core::codec::decode_carrying(&bytes[..len], handles).expect("it is an end")
+}
+
+fn datagrams(mut input: Input<'_>) {
+    let (here, there) = rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+        None,
+    )
+    .expect("a pair of sockets");
+    let end = end_of(there);
+    for _ in 0..8 {
+        let Some(how) = input.next() else { break };
+        let piece = usize::from(how >> 2).min(input.0.len());
+        let (body, rest) = input.0.split_at(piece);
+        input.0 = rest;
+        let mut datagram = Vec::new();
+        if how & 1 == 0 {
+            // Nearly right: the magic, a kind, a place, how many handles and messages.
+            datagram.extend(b"mp");
+            datagram.extend([input.byte() % 4, input.byte() % 4, input.byte() % 4, 0, input.byte() % 4, 0]);
+        }
+        datagram.extend(body);
+        if datagram.is_empty() {
+            continue; // It would be the end of the stream.
+        }
+        send_raw(&here, &datagram, if how & 2 == 0 { 0 } else { input.below(4) });
+        // A batch is several messages.
+        while let Ok(message) = end.try_recv() {
+            assert!(message.len() <= datagram.len());
+        }
+    }
+    // One that is true: an empty list.
+    send_raw(&here, &[b'm', b'p', 0, 0, 0, 0, 1, 0, 0], 0);
+    let last = loop {
+        match end.try_recv() {
+            Err(error) if error.is_unreadable() => {}
+            answer => break answer,
+        }
+    };
+    assert_eq!(last, Ok(Vec::new()), "the one after those");
+}

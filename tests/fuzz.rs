@@ -1,0 +1,37 @@
+//! The fuzz targets over their corpus: what was found once is not found again. Those that need what only unit tests
+//! and hostile peers see are in `ipc-shm` (`src/fuzz.rs`, `tests/hostile`).
+#![cfg(target_os = "linux")]
+#![allow(unreachable_pub, reason = "the targets are a crate of their own as well")]
+
+mod harness;
+
+use harness::watchdog;
+
+#[path = "../fuzz/src/codec.rs"]
+mod codec;
+#[path = "../fuzz/src/frame.rs"]
+mod frame;
+#[path = "../fuzz/src/input.rs"]
+mod input;
+#[path = "../fuzz/src/names.rs"]
+mod names;
+#[path = "../fuzz/src/replay.rs"]
+mod replay;
+
+#[test]
+fn the_corpus_of_encoded_messages_finds_nothing() {
+    let _watchdog = watchdog();
+    replay::corpus("codec", codec::run);
+}
+
+#[test]
+fn the_corpus_of_frames_finds_nothing() {
+    let _watchdog = watchdog();
+    replay::corpus("frame", frame::run);
+}
+
+#[test]
+fn the_corpus_of_names_finds_nothing() {
+    let _watchdog = watchdog();
+    replay::corpus("names", names::run);
+}
