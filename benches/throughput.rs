@@ -246,5 +246,5 @@ fn python(rows: &mut Rows, route: &'static str, kind: Kind) {
 
 fn main() {
     multiprocess::init();
-    matrix::run("throughput", &rows(), OMITTED);
+    matrix::run("throughput", &rows(), OMITTED, None);
 }

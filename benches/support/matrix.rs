@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use criterion::{BenchmarkId, SamplingMode, Throughput};
+use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::job::Job;
 use super::machine::{Conditions, Spent};
 use super::record::{self, Record, Run, Unit};
-use super::rounds::{Outside, Summary, Wanted, figure, rounds, spread};
+use super::rounds::{Outside, Summary, Wanted, figure, rounds, short, spread, time};
 use super::trips::histogram;
 use super::{Mode, criterion, mode};
 
@@ -52,27 +52,47 @@ fn open(row: &Row) -> Box<dyn Job> {
     job
 }
 
-/// Measures what is wanted of the rows, prints and keeps it.
-pub fn run(bench: &str, rows: &[Row], omitted: &[(&str, &str)]) {
+/// Measures what is wanted of the rows, prints and keeps it. `more` has rows of other kinds: what it wants from
+/// criterion, and how it measures them afterwards.
+pub fn run(bench: &str, rows: &[Row], omitted: &[(&str, &str)], more: Option<&dyn More>) {
     let conditions = Conditions::now();
     if mode() != Mode::Once {
         conditions.print();
     }
-    let wanted = report(rows);
-    if rounds() == 0 || wanted.is_empty() {
+    let mut criterion = criterion();
+    let wanted = report(&mut criterion, rows);
+    let others = more.map(|more| (more, more.report(&mut criterion)));
+    criterion.final_summary();
+    if rounds() == 0 {
         return;
     }
     let (measured, outside) = interleave(rows, &wanted);
-    table(rows, &measured);
-    print_outside(&outside);
-    let records = measured.iter().map(|(&i, measured)| measured.record(&rows[i])).collect();
+    if !measured.is_empty() {
+        table(rows, &measured);
+        print_outside(&outside);
+    }
+    let mut records: Vec<Record> = measured.iter().map(|(&i, measured)| measured.record(&rows[i])).collect();
+    if let Some((more, wanted)) = others {
+        records.extend(more.measure(&wanted));
+    }
+    if records.is_empty() {
+        return; // A filter that is for other benches.
+    }
     let run = Run { conditions, quick: mode() == Mode::Quick, rounds: rounds(), outside };
     record::save(bench, run, records, omitted);
 }
 
+/// What is measured beside rows.
+pub trait More {
+    /// Criterion's report; which of them were wanted.
+    fn report(&self, criterion: &mut Criterion) -> Vec<usize>;
+    /// Measures and prints those.
+    fn measure(&self, wanted: &[usize]) -> Vec<Record>;
+}
+
 /// Criterion's report: one bench after the other. An iteration is a message, a round trip, or a step.
-fn report(rows: &[Row]) -> Vec<usize> {
-    let (mut criterion, wanted) = (criterion(), Wanted::default());
+fn report(criterion: &mut Criterion, rows: &[Row]) -> Vec<usize> {
+    let wanted = Wanted::default();
     for (i, row) in rows.iter().enumerate() {
         let mut group = criterion.benchmark_group(row.workload);
         group.sampling_mode(SamplingMode::Flat);
@@ -100,7 +120,6 @@ fn report(rows: &[Row]) -> Vec<usize> {
         job.into_iter().for_each(Job::finish);
         group.finish();
     }
-    criterion.final_summary();
     wanted.rows()
 }
 
@@ -286,37 +305,36 @@ fn table(rows: &[Row], measured: &BTreeMap<usize, Measured>) {
     let mut heading = String::new();
     for (&i, measured) in measured {
         let row = &rows[i];
-        let (unit, scale) = match row.unit {
-            Unit::PerSecond => ("million messages/s", 1e-6),
-            Unit::Trip => ("p50, us", 1e-3),
-            Unit::Millis => ("ms", 1.0),
-            _ => ("ns", 1.0),
+        let (unit, write): (_, fn(f64) -> String) = match row.unit {
+            Unit::PerSecond => ("messages/s", short),
+            Unit::Trip => ("p50", time),
+            _ => ("each", time),
         };
         let shape = if row.shape.is_empty() { String::new() } else { format!(", {}", row.shape) };
         let now = format!("{}{shape}: {}", row.workload, row.about);
+        let against = if row.reference == row.route { "" } else { row.reference };
         if now != heading {
             heading = now;
-            println!(
-                "{heading}\n{:<20}{unit:>28}{:>28}{:>20}",
-                "",
-                format!("times {}", row.reference),
-                "CPU ns (kernel)"
-            );
+            println!("{heading}\n{:<20}{unit:>28}{:>28}{:>18}", "", "times what is named", "CPU (kernel)");
         }
         let trips = &measured.trips;
-        let micros = |quantile| figure(trips.value_at_quantile(quantile) as f64 / 1000.0);
+        let quantile = |part| time(trips.value_at_quantile(part) as f64);
         println!(
-            "{:<20}{:>28}{:>28}{:>20}{}",
+            "{:<20}{:>28}{:>28}{:>18}{}",
             format!("  {}", row.route),
-            spread(&measured.values, scale),
-            spread(&measured.ratios, 1.0),
+            spread(&measured.values, write),
+            if measured.ratios.is_empty() {
+                String::new()
+            } else {
+                format!("{} {against}", spread(&measured.ratios, figure))
+            },
             measured.spent().map_or(String::new(), |(user, kernel)| {
-                format!("{} ({:.0} %)", figure(user + kernel), 100.0 * kernel / (user + kernel))
+                format!("{} ({:.0} %)", time(user + kernel), 100.0 * kernel / (user + kernel))
             }),
             if trips.is_empty() {
                 String::new()
             } else {
-                format!("  p99 {} p99.9 {} max {}", micros(0.99), micros(0.999), micros(1.0))
+                format!("  p99 {}, p99.9 {}, at most {}", quantile(0.99), quantile(0.999), quantile(1.0))
             },
         );
     }

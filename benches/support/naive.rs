@@ -43,7 +43,7 @@ const EMPTY: usize = 0;
 const FULL: usize = 1;
 
 impl Queue {
-    fn create(len: usize, room: usize) -> Queue {
+    pub fn create(len: usize, room: usize) -> Queue {
         let memory = ShmemConf::new().size(SLOTS + len * room).create().expect("shared memory");
         Queue::over(memory, len, room, true)
     }

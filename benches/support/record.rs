@@ -46,6 +46,23 @@ pub struct Record {
 }
 
 impl Record {
+    /// One that is compared with none.
+    pub fn of(workload: &str, route: &str, unit: Unit, values: Vec<f64>) -> Record {
+        Record {
+            workload: workload.to_owned(),
+            route: route.to_owned(),
+            shape: String::new(),
+            unit,
+            bytes: 0,
+            reference: route.to_owned(),
+            values,
+            ratios: Vec::new(),
+            quantiles: Vec::new(),
+            spent: None,
+            run: String::new(),
+        }
+    }
+
     pub fn id(&self) -> (&str, &str, &str) {
         (&self.workload, &self.route, &self.shape)
     }

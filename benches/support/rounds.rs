@@ -106,11 +106,31 @@ pub fn figure(value: f64) -> String {
     format!("{value:.digits$}")
 }
 
-/// `median (quartile..quartile)`, scaled.
-pub fn spread(values: &[f64], scale: f64) -> String {
+/// Three digits that count, and a letter for what they are multiplied by: k, M, G.
+pub fn short(value: f64) -> String {
+    match value.abs() {
+        v if v >= 999.5e6 => figure(value * 1e-9) + " G",
+        v if v >= 999.5e3 => figure(value * 1e-6) + " M",
+        v if v >= 999.5 => figure(value * 1e-3) + " k",
+        _ => figure(value),
+    }
+}
+
+/// `median (quartile..quartile)`
+pub fn spread(values: &[f64], write: fn(f64) -> String) -> String {
     if values.is_empty() {
         return String::new();
     }
     let Summary { median, low, high } = Summary::of(values);
-    format!("{:>6} ({}..{})", figure(median * scale), figure(low * scale), figure(high * scale))
+    format!("{} ({}..{})", write(median), write(low), write(high))
+}
+
+/// Nanoseconds as a reader likes them.
+pub fn time(nanos: f64) -> String {
+    match nanos.abs() {
+        v if v >= 999.5e6 => figure(nanos * 1e-9) + " s",
+        v if v >= 999.5e3 => figure(nanos * 1e-6) + " ms",
+        v if v >= 999.5 => figure(nanos * 1e-3) + " us",
+        _ => figure(nanos) + " ns",
+    }
 }
