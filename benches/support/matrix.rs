@@ -151,6 +151,10 @@ impl Measured {
 
     fn record(&self, row: &Row) -> Record {
         let quantile = |&part: &f64| (part, self.trips.value_at_quantile(part) as f64);
+        let enough = |&&part: &&f64| {
+            let beyond = self.trips.len() as f64 * (1.0 - part);
+            !self.trips.is_empty() && (part == 1.0 || beyond >= 1.0)
+        };
         Record {
             workload: row.workload.to_owned(),
             route: row.route.to_owned(),
@@ -160,7 +164,7 @@ impl Measured {
             reference: row.reference.to_owned(),
             values: self.values.clone(),
             ratios: self.ratios.clone(),
-            quantiles: QUANTILES.iter().filter(|_| !self.trips.is_empty()).map(quantile).collect(),
+            quantiles: QUANTILES.iter().filter(enough).map(quantile).collect(),
             spent: self.spent(),
             run: String::new(),
         }

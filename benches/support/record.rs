@@ -37,7 +37,7 @@ pub struct Record {
     /// One of each round.
     pub values: Vec<f64>,
     pub ratios: Vec<f64>,
-    /// Parts of all round trips, and the nanoseconds within which they were.
+    /// Parts of all round trips, as far as there were enough to tell, and the nanoseconds within which they were.
     pub quantiles: Vec<(f64, f64)>,
     /// Of processor time for a message, by all peers: nanoseconds in the program, and in the kernel.
     pub spent: Option<(f64, f64)>,

@@ -107,10 +107,15 @@ impl Team {
         }
     }
 
-    /// Starts a process.
-    pub fn process<E: Serialize + DeserializeOwned>(&mut self, side: Side, f: fn((E, Post)), ends: E) {
+    /// Starts a process. The ends stay here until it is ready: some travel as names.
+    pub fn process<E: Clone + Serialize + DeserializeOwned>(
+        &mut self,
+        side: Side,
+        f: fn((E, Post)),
+        ends: E,
+    ) {
         let post = self.post(side);
-        let child = multiprocess::process::Builder::new().kill_on_drop(true).spawn(f, (ends, post));
+        let child = multiprocess::process::Builder::new().kill_on_drop(true).spawn(f, (ends.clone(), post));
         self.members.push(Member::Process(child.expect("a child")));
         self.answer();
     }
