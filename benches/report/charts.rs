@@ -7,7 +7,7 @@ use super::All;
 use super::support::record::{Record, Unit};
 use super::support::rounds::{Summary, figure, short, time};
 use super::support::routes::{By, Family, REFERENCE, ROUTES, route};
-use super::svg::{Area, Axis, GRID, INK, MUTED, colour, draw, text};
+use super::svg::{Area, Axis, COLOURS, GRID, INK, MUTED, colour, draw, text};
 
 /// A line in a chart: its value at each of the places, with quartiles where there are any.
 pub(crate) struct Series {
@@ -23,12 +23,20 @@ pub(crate) struct Lines<'a> {
     pub(crate) write: fn(f64) -> String,
 }
 
-/// Which colour a route has in all charts: those of a family are told apart.
-fn colour_of(name: &str) -> Option<usize> {
-    let family = route(name)?.family;
-    let mut peers = ROUTES.iter().filter(|peer| peer.family == family && peer.by != By::Reference);
-    // Threads and Python share a chart.
-    peers.position(|peer| peer.name == name).map(|i| if family == Family::Python { i + 2 } else { i })
+/// Which colour a route has in all charts: those that share one are told apart.
+const PAINTS: [&[&str]; COLOURS] = [
+    &["std-mpsc", "pod", "pipe"],
+    &["thread", "typed", "socket"],
+    &["python-queue", "bytes", "duplex", "pipe-by-32"],
+    &["python-pipe", "bytes-lent", "ipc-channel", "socket-by-32"],
+    &["naive", "interprocess", "socket-erased"],
+    &["pod-by-32", "ipc-channel-bytes", "bare-packets"],
+    &["bare-socket"],
+    &["erased", "bare-pipe", "bare-rights"],
+];
+
+pub(crate) fn colour_of(name: &str) -> Option<usize> {
+    PAINTS.iter().position(|names| names.contains(&name))
 }
 
 fn paint(name: &str) -> RGBColor {
@@ -197,7 +205,7 @@ pub(crate) fn summary(all: &All) -> String {
         rows: sorted(summarized(all, "latency", ("hot", ""), &IN_SUMMARY), true),
         write: time,
     };
-    let height = 112 + ROW * rates.rows.len().max(trips.rows.len()) as i32;
+    let height = 134 + ROW * rates.rows.len().max(trips.rows.len()) as i32;
     let size = (860, height as u32);
     let svg = draw(size, "Throughput and round trips of each route", |area| {
         let legend = [

@@ -163,9 +163,11 @@ fn by_size(all: &All) -> String {
     ];
     let charts = GROUPS.iter().flat_map(|(group, families)| {
         kinds.iter().map(move |(kind, workloads)| {
-            let series = members(families).map(|route| Series {
-                name: route.name.to_owned(),
-                values: workloads.map(|w| value(all.find("throughput", (w, route.name, "1-1")))).into(),
+            // Those that are there in small sizes only are in other charts.
+            let series = members(families).filter_map(|route| {
+                let values: Vec<_> =
+                    workloads.map(|w| value(all.find("throughput", (w, route.name, "1-1")))).into();
+                (values.iter().flatten().count() > 2).then(|| Series { name: route.name.to_owned(), values })
             });
             let title = format!("{group}, {kind}: messages per second");
             lines(&Lines { title: &title, places: &places, series: series.collect(), write: short })

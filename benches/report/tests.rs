@@ -76,6 +76,10 @@ pub(crate) fn the_page_is_whole() {
     assert!(page.matches("<svg").count() >= 8, "charts");
     balanced(&page);
 
+    for route in ROUTES.iter().filter(|route| route.name != "crossbeam") {
+        assert!(charts::colour_of(route.name).is_some(), "{} has a colour", route.name);
+    }
+
     let summary = charts::summary(&all);
     balanced(&summary);
     for drawing in [&page, &summary] {
