@@ -2,67 +2,95 @@
 //!
 //! `make`: making and dropping a channel of 64 slots. `hand-over`: starting a process, with the end of a
 //! channel in its arguments, until its first message is here (of crossbeam-channel: a thread). `wait`: the
-//! processor time of a process that waits in `recv`, and of one that waits in `send`.
+//! processor time of a process that waits in `recv`, and of one that waits in `send`. `memory`, `filled`,
+//! `descriptors`: what a channel takes when it is made, and while 64 messages lie in it.
 
 mod support;
 
-use std::collections::BTreeSet;
-use std::hint::black_box;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
-use multiprocess::{Receiver, Sender};
+use ipc_channel::ipc;
+use multiprocess::JoinHandle;
+use multiprocess::process::Builder;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use support::bytes::{BarePackets, BareSocket, Words};
+use support::job::{Job, Steps};
+use support::matrix::{self, More, Row};
 use support::message::{Message, Order};
-use support::rounds::{Summary, Wanted, figure, interleave, rounds, spread};
+use support::naive::{Naive, Queue};
+use support::record::{Record, Unit};
+use support::rounds::{Wanted, figure};
+use support::routes::REFERENCE;
+use support::wire::{Anonymous, Crossbeam, Duplex, Erased, IpcChannel, Local, Pod, Typed, Wire};
 use support::{Mode, machine, mode};
 
 /// Slots of the channels made here.
 const ROOM: usize = 64;
 
-struct Row {
-    workload: &'static str,
-    name: &'static str,
-    /// Does it so often; the time it takes.
-    time: fn(u64) -> Duration,
-    /// In a round.
-    times: u64,
-}
+type Plain = [u64; 8];
+type Open = fn() -> Box<dyn Job>;
 
-const REFERENCE: &str = "crossbeam";
+const OMITTED: &[(&str, &str)] = &[
+    (
+        "memory of sockets and pipes while messages lie in them",
+        "it is the kernel's, which does not say whose",
+    ),
+    ("hand-over of ipc-channel and others", "they start no processes: a program does that by itself"),
+];
+
+fn steps<T: 'static>(f: fn() -> T) -> Box<dyn Job> {
+    Box::new(Steps(f))
+}
 
 fn rows() -> Vec<Row> {
-    vec![
-        Row { workload: "make", name: REFERENCE, time: |n| timed(n, make_crossbeam), times: 1000 },
-        Row { workload: "make", name: "pod", time: |n| timed(n, make_pod), times: 200 },
-        Row { workload: "make", name: "typed", time: |n| timed(n, make_typed), times: 200 },
-        Row { workload: "hand-over", name: REFERENCE, time: |n| timed(n, start_thread), times: 20 },
-        Row { workload: "hand-over", name: "erased", time: |n| timed(n, start_process), times: 10 },
-    ]
-}
-
-fn timed<T>(times: u64, mut f: impl FnMut() -> T) -> Duration {
-    let begin = Instant::now();
-    for _ in 0..times {
-        drop(black_box(f()));
+    let make: &[(&'static str, Open)] = &[
+        (REFERENCE, || steps(|| crossbeam_channel::bounded::<Plain>(ROOM))),
+        ("std-mpsc", || steps(|| std::sync::mpsc::sync_channel::<Plain>(ROOM))),
+        ("thread", || steps(|| multiprocess::thread::bounded::<Order>(ROOM).expect("a channel"))),
+        ("pod", || steps(|| ipc_shm::pod::bounded::<Plain>(ROOM).expect("a channel"))),
+        ("typed", || steps(|| ipc_shm::bounded::<Order>(ROOM).expect("a channel"))),
+        ("erased", || steps(|| multiprocess::bounded::<Order>(ROOM).expect("a channel"))),
+        ("bytes", || steps(|| ipc_shm::bytes::bounded(ROOM).expect("a channel"))),
+        ("naive", || steps(|| Queue::create(64, ROOM))),
+        ("pipe", || steps(|| ipc_pipes::pipe::channel::<Order>().expect("a channel"))),
+        ("socket", || steps(|| ipc_pipes::channel::<Order>().expect("a channel"))),
+        ("duplex", || steps(|| ipc_pipes::duplex::<Order, Order>().expect("a connection"))),
+        ("ipc-channel", || steps(|| ipc::channel::<Order>().expect("a channel"))),
+        ("ipc-channel-bytes", || steps(|| ipc::bytes_channel().expect("a channel"))),
+        ("bare-socket", || steps(Words::<BareSocket, 8>::channel)),
+        ("bare-packets", || steps(Words::<BarePackets, 8>::channel)),
+    ];
+    let hand_over: &[(&'static str, Open)] = &[
+        (REFERENCE, || steps(start_thread)),
+        ("erased", || steps(|| start_process(multiprocess::bounded(ROOM)))),
+        ("socket-erased", || steps(|| start_process(multiprocess::pipe::channel()))),
+    ];
+    let mut rows = Vec::new();
+    for (workload, about, routes) in [
+        ("make", "a channel of 64 slots is made and dropped", make),
+        (
+            "hand-over",
+            "a process (a thread) is started with one end, and its first message is here",
+            hand_over,
+        ),
+    ] {
+        for &(route, open) in routes {
+            rows.push(Row {
+                workload,
+                about,
+                route,
+                shape: String::new(),
+                reference: REFERENCE,
+                unit: Unit::Step,
+                bytes: 0,
+                count: None,
+                open: Box::new(open),
+            });
+        }
     }
-    begin.elapsed()
-}
-
-type Plain = [u64; 8];
-type PodEnds = (ipc_shm::pod::Sender<Plain>, ipc_shm::pod::Receiver<Plain>);
-type TypedEnds = (ipc_shm::Sender<Order>, ipc_shm::Receiver<Order>);
-
-fn make_crossbeam() -> (crossbeam_channel::Sender<Plain>, crossbeam_channel::Receiver<Plain>) {
-    crossbeam_channel::bounded(ROOM)
-}
-
-fn make_pod() -> PodEnds {
-    ipc_shm::pod::bounded(ROOM).expect("a channel")
-}
-
-fn make_typed() -> TypedEnds {
-    ipc_shm::bounded(ROOM).expect("a channel")
+    rows
 }
 
 fn start_thread() {
@@ -72,86 +100,82 @@ fn start_thread() {
     thread.join().expect("a thread that ends well");
 }
 
-fn start_process() {
-    let (tx, rx) = multiprocess::bounded(ROOM).expect("a channel");
+type Ends = (multiprocess::Sender<Order>, multiprocess::Receiver<Order>);
+
+fn start_process(channel: std::io::Result<Ends>) {
+    let (tx, rx) = channel.expect("a channel");
     let child = multiprocess::spawn(greet, tx).expect("a child");
     assert_eq!(rx.recv().expect("the child sends"), Order::new(7));
     child.join().expect("a child that ends well");
 }
 
-fn greet(tx: Sender<Order>) {
+fn greet(tx: multiprocess::Sender<Order>) {
     tx.send(Order::new(7)).expect("the parent receives");
 }
 
 fn main() {
     multiprocess::init();
-    if mode() != Mode::Once {
-        machine::print_header();
-        println!("channels of {ROOM} slots\n");
-    }
-    prove();
-    let rows = rows();
-    let wanted = Wanted::default();
-    let mut criterion = support::criterion();
-    report(&mut criterion, &rows, &wanted);
-    let waits = Wanted::default();
-    report_waits(&mut criterion, &waits);
-    criterion.final_summary();
-    if rounds() > 0 {
-        table(&rows, &wanted.rows());
-        print_waits(&waits.rows());
-    }
+    matrix::run("cost", &rows(), OMITTED, Some(&Rest));
 }
 
-/// What is made here works.
-fn prove() {
-    let (tx, rx) = make_pod();
-    tx.send(Plain::new(7)).expect("there is room");
-    assert_eq!(rx.recv().expect("it is there"), Plain::new(7));
-    let (tx, rx) = make_typed();
-    tx.send(Order::new(7)).expect("there is room");
-    assert_eq!(rx.recv().expect("it is there"), Order::new(7));
-}
+/// What is measured once, and not in rounds: waiting, and what a channel takes.
+struct Rest;
 
-fn report(criterion: &mut Criterion, rows: &[Row], wanted: &Wanted) {
-    for (i, row) in rows.iter().enumerate() {
-        let mut group = criterion.benchmark_group(row.workload);
-        group.bench_function(row.name, |bencher| {
-            wanted.add(i);
-            bencher.iter_custom(row.time);
+const WAIT: [&str; 2] = ["recv", "send"];
+const TAKES: usize = WAIT.len();
+
+impl More for Rest {
+    /// The processor time of a millisecond of waiting; memory has no time.
+    fn report(&self, criterion: &mut Criterion) -> Vec<usize> {
+        let wanted = Wanted::default();
+        for (i, name) in WAIT.into_iter().enumerate() {
+            let mut group = criterion.benchmark_group("wait");
+            group.bench_function(name, |bencher| {
+                wanted.add(i);
+                bencher.iter_custom(|millis| {
+                    let waiter = if i == 0 { wait_in_recv::<Erased<Order>>() } else { wait_in_send() };
+                    std::thread::sleep(Duration::from_millis(millis));
+                    waiter.end()
+                });
+            });
+            group.finish();
+        }
+        criterion.benchmark_group("memory").bench_function("make-64", |bencher| {
+            wanted.add(TAKES);
+            bencher.iter_custom(|n| {
+                let begin = Instant::now();
+                (0..n).for_each(|_| drop(Takes::of::<Erased<Order>>("erased", true)));
+                begin.elapsed()
+            });
         });
-        group.finish();
+        wanted.rows()
+    }
+
+    fn measure(&self, wanted: &[usize]) -> Vec<Record> {
+        let mut records = Vec::new();
+        let rows = wanted;
+        if rows.contains(&0) || rows.contains(&1) {
+            records.extend(waits(rows.contains(&0), rows.contains(&1)));
+        }
+        if rows.contains(&TAKES) {
+            records.extend(takes());
+        }
+        records
     }
 }
 
-/// Waits so long in a child; the processor time it takes.
-type Wait = fn(Duration) -> Duration;
-const WAITS: [(&str, Wait); 2] = [("recv", wait_in_recv), ("send", wait_in_send)];
-
-/// Criterion's report: the processor time of a millisecond of waiting.
-fn report_waits(criterion: &mut Criterion, wanted: &Wanted) {
-    for (i, (name, wait)) in WAITS.into_iter().enumerate() {
-        let mut group = criterion.benchmark_group("wait");
-        group.bench_function(name, |bencher| {
-            wanted.add(i);
-            bencher.iter_custom(|millis| wait(Duration::from_millis(millis)));
-        });
-        group.finish();
-    }
+/// A process that waits, and how it is woken.
+struct Waiter {
+    child: JoinHandle<Duration>,
+    wake: Box<dyn FnOnce()>,
 }
 
-fn print_waits(wanted: &[usize]) {
-    if wanted.is_empty() {
-        return;
+impl Waiter {
+    /// Wakes it; the processor time that it took.
+    fn end(self) -> Duration {
+        (self.wake)();
+        self.child.join().expect("a child that ends well")
     }
-    let long = Duration::from_secs(if mode() == Mode::Full { 5 } else { 1 });
-    println!("Processor time of a process that waits for {long:?}, in % of a processor\n");
-    for &i in wanted {
-        let (name, wait) = WAITS[i];
-        let share = wait(long).as_secs_f64() / long.as_secs_f64();
-        println!("{:<20} {:>8}", format!("wait/{name}"), figure(share * 100.0));
-    }
-    println!();
 }
 
 /// Processor time that `f` takes, with its first spinning and the last wake-up; none where it is not known.
@@ -164,88 +188,128 @@ fn taken(f: impl FnOnce()) -> Duration {
     }
 }
 
-fn wait_in_recv(long: Duration) -> Duration {
-    let (tx, rx) = multiprocess::bounded(ROOM).expect("a channel");
-    let child = multiprocess::spawn(recv_one, rx).expect("a child");
-    std::thread::sleep(long);
-    tx.send(Order::new(7)).expect("the child receives");
-    child.join().expect("a child that ends well")
+fn wait_in_recv<W>() -> Waiter
+where
+    W: Wire<Tx: 'static, Rx: Serialize + DeserializeOwned>,
+{
+    let (tx, rx) = W::channel();
+    let child = Builder::new().kill_on_drop(true).spawn(recv_one::<W>, rx).expect("a child");
+    // What travels by a rendezvous is fetched by a thread of its own: it must not keep the child from starting.
+    let wake = Box::new(move || W::sender(tx)(W::Message::new(7)));
+    Waiter { child, wake }
 }
 
-fn recv_one(rx: Receiver<Order>) -> Duration {
-    taken(|| assert_eq!(rx.recv().expect("the parent sends"), Order::new(7)))
+fn recv_one<W: Wire>(rx: W::Rx) -> Duration {
+    let mut recv = W::receiver(rx);
+    taken(|| assert!(recv() == W::Message::new(7)))
 }
 
-fn wait_in_send(long: Duration) -> Duration {
+fn wait_in_send() -> Waiter {
     let (tx, rx) = multiprocess::bounded(ROOM).expect("a channel");
     (0..ROOM as u64).for_each(|id| tx.send(Order::new(id)).expect("there is room"));
-    let child = multiprocess::spawn(send_one, tx).expect("a child");
-    std::thread::sleep(long);
-    (0..=ROOM as u64).for_each(|id| assert_eq!(rx.recv().expect("it is there"), Order::new(id)));
-    child.join().expect("a child that ends well")
+    let child = Builder::new().kill_on_drop(true).spawn(send_one, tx).expect("a child");
+    let wake =
+        move || (0..=ROOM as u64).for_each(|id| assert_eq!(rx.recv().expect("it is there"), Order::new(id)));
+    Waiter { child, wake: Box::new(wake) }
 }
 
-fn send_one(tx: Sender<Order>) -> Duration {
+fn send_one(tx: multiprocess::Sender<Order>) -> Duration {
     taken(|| tx.send(Order::new(ROOM as u64)).expect("the parent receives"))
 }
 
-fn table(rows: &[Row], wanted: &[usize]) {
-    if wanted.is_empty() {
-        return;
+/// All at once: who waits leaves the processors to the others.
+fn waits(recv: bool, send: bool) -> Vec<Record> {
+    let mut waiters: Vec<(&str, &str, Waiter)> = Vec::new();
+    if recv {
+        waiters.push(("wait-recv", "pod", wait_in_recv::<Pod<Plain>>()));
+        waiters.push(("wait-recv", "typed", wait_in_recv::<Typed<Order>>()));
+        waiters.push(("wait-recv", "erased", wait_in_recv::<Erased<Order>>()));
+        waiters.push(("wait-recv", "naive", wait_in_recv::<Words<Naive, 8>>()));
+        waiters.push(("wait-recv", "pipe", wait_in_recv::<Anonymous<Order>>()));
+        waiters.push(("wait-recv", "socket", wait_in_recv::<Local<Order>>()));
+        waiters.push(("wait-recv", "ipc-channel", wait_in_recv::<IpcChannel<Order>>()));
+        waiters.push(("wait-recv", "bare-socket", wait_in_recv::<Words<BareSocket, 8>>()));
+        waiters.push(("wait-recv", "bare-packets", wait_in_recv::<Words<BarePackets, 8>>()));
     }
-    let reference = |i: usize| {
-        rows.iter().position(|other| other.workload == rows[i].workload && other.name == REFERENCE)
-    };
-    let figures = interleave(wanted, reference, |i| {
-        let row = &rows[i];
-        let once: Vec<f64> = (0..row.times).map(|_| (row.time)(1).as_secs_f64()).collect();
-        Summary::of(&once).median
-    });
-    println!("Each once, {} rounds of medians, the rivals in turn; median (quartiles)\n", rounds());
-    println!("{:<20} {:>24} {:>24}", "", "microseconds", "times crossbeam's");
-    for (&i, figures) in &figures {
-        println!(
-            "{:<20} {:>24} {:>24}",
-            format!("{}/{}", rows[i].workload, rows[i].name),
-            spread(&figures.values, 1e6),
-            spread(&figures.ratios, 1.0)
-        );
+    if send {
+        waiters.push(("wait-send", "erased", wait_in_send()));
     }
-    println!("\nA channel when it is made, and while 64 messages lie in it\n");
-    print_memory("pod", make_pod, |(tx, _), id| tx.send(Plain::new(id)).expect("there is room"));
-    print_memory("typed", make_typed, |(tx, _), id| tx.send(Order::new(id)).expect("there is room"));
+    let long = Duration::from_secs(if mode() == Mode::Full { 5 } else { 1 });
+    std::thread::sleep(long);
+    println!("Processor time of a process that waits for {long:?}, in % of a processor\n");
+    let mut records = Vec::new();
+    for (workload, route, waiter) in waiters {
+        let percent = waiter.end().as_secs_f64() / long.as_secs_f64() * 100.0;
+        println!("{:<24} {:>8}", format!("{workload}/{route}"), figure(percent));
+        records.push(Record::of(workload, route, Unit::Percent, vec![percent]));
+    }
     println!();
+    records
 }
 
-/// Descriptors that are open, as far as the system tells.
-fn descriptors() -> BTreeSet<PathBuf> {
-    let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten();
-    let mut paths: BTreeSet<PathBuf> = open.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    paths.retain(|path| path.exists()); // Without the one that listed them, closed by now.
-    paths
+/// What a channel takes of this process, as the system tells.
+struct Takes {
+    route: &'static str,
+    made: f64,
+    /// With messages in it; of sockets and pipes the kernel does not tell.
+    filled: Option<f64>,
+    descriptors: f64,
 }
 
-/// Bytes that a file takes.
-#[cfg(unix)]
-fn allocated(path: &PathBuf) -> u64 {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata(path).map_or(0, |file| file.blocks() * 512)
-}
-
-#[cfg(not(unix))]
-fn allocated(_path: &PathBuf) -> u64 {
-    0
-}
-
-fn print_memory<E>(name: &str, make: fn() -> E, send: impl Fn(&E, u64)) {
-    let before = descriptors();
-    if before.is_empty() {
-        return println!("{name:<20} not told by this system");
+impl Takes {
+    /// So many of them, so that what else changes counts little.
+    fn of<W: Wire>(route: &'static str, fill: bool) -> Option<Takes> {
+        let many = 64;
+        let (memory, open) = (resident()?, descriptors()?);
+        let ends: Vec<_> = (0..many).map(|_| W::channel()).collect();
+        let each = |now: f64, before: f64| (now - before).max(0.0) / many as f64;
+        let (made, descriptors) = (each(resident()?, memory), each(descriptors()?, open));
+        let mut takes = Takes { route, made, filled: None, descriptors };
+        if fill {
+            for (tx, _) in &ends {
+                let mut send = W::sender(tx.clone());
+                (0..ROOM as u64).for_each(|id| send(W::Message::new(id)));
+            }
+            takes.filled = Some(each(resident()?, memory));
+        }
+        Some(takes)
     }
-    let ends = make();
-    let own: Vec<PathBuf> = descriptors().difference(&before).cloned().collect();
-    let kib = || own.iter().map(allocated).sum::<u64>() / 1024;
-    let empty = kib();
-    (0..ROOM as u64).for_each(|id| send(&ends, id));
-    println!("{name:<20} {empty} KiB, {} KiB, {} descriptors", kib(), own.len());
+}
+
+/// KiB of memory in which this process has pages.
+fn resident() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse().ok()
+}
+
+/// How many are open.
+fn descriptors() -> Option<f64> {
+    Some(std::fs::read_dir("/proc/self/fd").ok()?.count() as f64)
+}
+
+fn takes() -> Vec<Record> {
+    let all = [
+        Takes::of::<Crossbeam<Plain>>(REFERENCE, true),
+        Takes::of::<Pod<Plain>>("pod", true),
+        Takes::of::<Typed<Order>>("typed", true),
+        Takes::of::<Erased<Order>>("erased", true),
+        Takes::of::<Anonymous<Order>>("pipe", false),
+        Takes::of::<Local<Order>>("socket", false),
+        Takes::of::<Duplex<Order>>("duplex", false),
+        Takes::of::<Words<BareSocket, 8>>("bare-socket", false),
+        Takes::of::<Words<BarePackets, 8>>("bare-packets", false),
+    ];
+    println!("A channel of 1024 slots of 64 bytes when it is made, and while {ROOM} messages lie in it\n");
+    let mut records = Vec::new();
+    for takes in all.into_iter().flatten() {
+        let Takes { route, made, filled, descriptors } = takes;
+        let with = filled.map_or("?".to_owned(), |kib| format!("{kib:.1}"));
+        println!("{route:<20} {made:>8.1} KiB {with:>8} KiB {descriptors:>6.1} descriptors");
+        records.push(Record::of("memory", route, Unit::KiB, vec![made]));
+        records.extend(filled.map(|kib| Record::of("filled", route, Unit::KiB, vec![kib])));
+        records.push(Record::of("descriptors", route, Unit::Descriptors, vec![descriptors]));
+    }
+    println!();
+    records
 }

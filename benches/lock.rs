@@ -26,6 +26,7 @@ mod linux {
     use std::sync::Arc;
     use std::time::{Duration, Instant};
 
+    use criterion::Criterion;
     use multiprocess::Route;
     use multiprocess::shm::{Condvar, Event, Mutex, Once, ReentrantMutex, RwLock, Semaphore, SeqLock};
     use raw_sync::Timeout;
@@ -34,26 +35,35 @@ mod linux {
     use serde::de::DeserializeOwned;
 
     use super::rivals::{Counter, RawSync, Robust, Room, Shared};
-    use super::support::machine::Side;
-    use super::support::rounds::{Summary, Wanted, figure, interleave, rounds, spread};
+    use super::support::job::TimesItself;
+    use super::support::machine::{self, Place, Side};
+    use super::support::matrix::{self, More, Row};
+    use super::support::record::{Record, Unit};
+    use super::support::rounds::{Summary, Wanted, figure, rounds};
     use super::support::team::{Answer, Post, Task, Team};
-    use super::support::{self, Mode, machine, mode};
 
-    struct Row {
+    /// `nanos` does it so often, and says how many nanoseconds that took.
+    fn row(
         workload: &'static str,
-        name: &'static str,
-        /// With what it is compared; itself, if with nothing.
+        route: &'static str,
         reference: &'static str,
-        /// Does it so often; nanoseconds in all.
+        count: u64,
         nanos: fn(u64) -> f64,
-        /// In a round.
-        times: u64,
+    ) -> Row {
+        let about = match workload {
+            "alone" => "locking, adding one and unlocking, and other steps, with nobody else there",
+            "two" => "two that add one under a lock, without a pause",
+            "two-read" => "two that look under a lock, without a pause",
+            _ => "there and back by two automatic events",
+        };
+        let shape = String::new();
+        let open = Box::new(move || Box::new(TimesItself(nanos)) as _);
+        Row { workload, about, route, shape, reference, unit: Unit::Step, bytes: 0, count: Some(count), open }
     }
 
     fn rows() -> Vec<Row> {
-        let alone =
-            |name, nanos| Row { workload: "alone", name, reference: PARKING_LOT, nanos, times: 1_000_000 };
-        let two = |name, reference, nanos| Row { workload: "two", name, reference, nanos, times: 2_000_000 };
+        let alone = |name, nanos| row("alone", name, PARKING_LOT, 1_000_000, nanos);
+        let two = |name, reference, nanos| row("two", name, reference, 1_500_000, nanos);
         vec![
             alone(PARKING_LOT, |n| uncontended(n, &Arc::new(parking_lot::Mutex::new(0)))),
             alone("std", |n| uncontended(n, &Arc::new(std::sync::Mutex::new(0)))),
@@ -95,28 +105,10 @@ mod linux {
             two("pthread-robust", STD_THREADS, processes::<Robust>),
             two("raw_sync", STD_THREADS, processes::<RawSync>),
             two("rwlock-write", STD_THREADS, processes::<RwLock<u64>>),
-            Row {
-                workload: "two-read",
-                name: "mutex",
-                reference: "mutex",
-                nanos: readers::<Mutex<u64>>,
-                times: 2_000_000,
-            },
-            Row {
-                workload: "two-read",
-                name: "rwlock",
-                reference: "mutex",
-                nanos: readers::<RwLock<u64>>,
-                times: 2_000_000,
-            },
-            Row {
-                workload: "event",
-                name: "raw_sync",
-                reference: "raw_sync",
-                nanos: raw_sync_events,
-                times: 5000,
-            },
-            Row { workload: "event", name: "event", reference: "raw_sync", nanos: events, times: 5000 },
+            row("two-read", "mutex", "mutex", 2_000_000, readers::<Mutex<u64>>),
+            row("two-read", "rwlock", "mutex", 2_000_000, readers::<RwLock<u64>>),
+            row("event", "raw_sync", "raw_sync", 5000, raw_sync_events),
+            row("event", "event", "raw_sync", 5000, events),
         ]
     }
 
@@ -175,7 +167,7 @@ mod linux {
     }
 
     fn threads<C: Counter + Clone + Send + 'static>(n: u64, counter: C) -> f64 {
-        let mut team = Team::new(Route::Thread);
+        let mut team = Team::new(Route::Thread, Place::Apart);
         for side in [Side::First, Side::Second] {
             team.thread(side, add_all::<C>, counter.clone());
         }
@@ -191,7 +183,7 @@ mod linux {
     fn processes<C: Shared>(n: u64) -> f64 {
         let ends = C::ends();
         let counter = C::attach(&ends, true);
-        let mut team = Team::new(Route::Shm);
+        let mut team = Team::new(Route::Shm, Place::Apart);
         for side in [Side::First, Side::Second] {
             team.process(side, add_in_process::<C>, ends.clone());
         }
@@ -208,7 +200,7 @@ mod linux {
     fn readers<C: Shared>(n: u64) -> f64 {
         let ends = C::ends();
         C::attach(&ends, true).add();
-        let mut team = Team::new(Route::Shm);
+        let mut team = Team::new(Route::Shm, Place::Apart);
         for side in [Side::First, Side::Second] {
             team.process(side, look_in_process::<C>, ends.clone());
         }
@@ -222,14 +214,14 @@ mod linux {
         answer: fn((E, Post)),
         ready: impl FnOnce() -> Box<dyn FnMut()> + Send,
     ) -> f64 {
-        let mut team = Team::new(Route::Shm);
+        let mut team = Team::new(Route::Shm, Place::Apart);
         team.process(Side::Second, answer, ends.clone());
         // The team's task is told first; then it waits for the first event. A thread of its own: who is started later
         // inherits this one's processors.
         let nanos = std::thread::scope(|scope| {
             scope.spawn(|| team.work([task(n)]));
             let timed = scope.spawn(|| {
-                machine::cpu(Side::First).into_iter().for_each(machine::pin_to);
+                machine::cpu(Place::Apart, Side::First).into_iter().for_each(machine::pin_to);
                 let mut once = ready();
                 let begin = Instant::now();
                 (0..n).for_each(|_| once());
@@ -317,66 +309,35 @@ mod linux {
         took.as_secs_f64() * 1000.0
     }
 
-    pub(super) fn main() {
-        multiprocess::init();
-        if mode() != Mode::Once {
-            machine::print_header();
-            println!();
-        }
-        let rows = rows();
-        let (wanted, deaths) = (Wanted::default(), Wanted::default());
-        let mut criterion = support::criterion();
-        for (i, row) in rows.iter().enumerate() {
-            let mut group = criterion.benchmark_group(row.workload);
-            group.bench_function(row.name, |bencher| {
-                wanted.add(i);
-                bencher.iter_custom(|n| Duration::from_nanos((row.nanos)(n) as u64));
+    /// How long a waiter waits for what a killed holder had.
+    struct Deaths;
+
+    impl More for Deaths {
+        fn report(&self, criterion: &mut Criterion) -> Vec<usize> {
+            let wanted = Wanted::default();
+            criterion.benchmark_group("death").bench_function("mutex", |bencher| {
+                wanted.add(0);
+                bencher.iter_custom(|n| (0..n).map(|_| Duration::from_secs_f64(recovery() / 1000.0)).sum());
             });
-            group.finish();
+            wanted.rows()
         }
-        criterion.benchmark_group("death").bench_function("mutex", |bencher| {
-            deaths.add(0);
-            bencher.iter_custom(|n| (0..n).map(|_| Duration::from_secs_f64(recovery() / 1000.0)).sum());
-        });
-        criterion.final_summary();
-        table(&rows, &wanted.rows());
-        if rounds() > 0 && !deaths.rows().is_empty() {
-            let mut took: Vec<f64> = (0..rounds() * 10).map(|_| recovery()).collect();
-            took.sort_by(f64::total_cmp);
-            let most = figure(took[took.len() - 1]);
-            let median = figure(Summary::of(&took).median);
+
+        fn measure(&self, wanted: &[usize]) -> Vec<Record> {
+            if wanted.is_empty() {
+                return Vec::new();
+            }
+            let took: Vec<f64> = (0..rounds() * 6).map(|_| recovery()).collect();
+            let most = figure(took.iter().copied().fold(0.0, f64::max));
+            let (median, times) = (figure(Summary::of(&took).median), took.len());
             println!(
-                "death: a waiter has the lock after {median} ms (median of {}), {most} ms at most\n",
-                took.len()
+                "death: a waiter has the lock after {median} ms (median of {times}), {most} ms at most\n"
             );
+            vec![Record::of("death", "mutex", Unit::Millis, took)]
         }
     }
 
-    fn table(rows: &[Row], wanted: &[usize]) {
-        if rounds() == 0 || wanted.is_empty() {
-            return;
-        }
-        let reference = |i: usize| {
-            let is_it = |other: &Row| other.workload == rows[i].workload && other.name == rows[i].reference;
-            rows.iter().position(is_it)
-        };
-        let figures =
-            interleave(wanted, reference, |i| (rows[i].nanos)(rows[i].times) / rows[i].times as f64);
-        println!(
-            "Nanoseconds an operation, {} rounds, the rivals in turn, each after its reference: median (quartiles)\n",
-            rounds()
-        );
-        println!("{:<26} {:>24} {:>28}", "", "ns", "of the reference's time");
-        for (&i, figures) in &figures {
-            let row = &rows[i];
-            println!(
-                "{:<26} {:>24} {:>28} {}",
-                format!("{}/{}", row.workload, row.name),
-                spread(&figures.values, 1.0),
-                spread(&figures.ratios, 1.0),
-                if figures.ratios.is_empty() { "" } else { row.reference }
-            );
-        }
-        println!();
+    pub(super) fn main() {
+        multiprocess::init();
+        matrix::run("lock", &rows(), &[], Some(&Deaths));
     }
 }

@@ -2,10 +2,10 @@
 
 use std::hint::black_box;
 use std::marker::PhantomData;
-use std::ops::Range;
 
 use super::CAPACITY;
-use super::message::{self, Message, WORDS};
+use super::bytes::{Bytes, Give, Pen, Take};
+use super::message::Message;
 use super::wire::Wire;
 
 /// What a receiver saw.
@@ -31,14 +31,20 @@ impl Seen {
     }
 }
 
-/// What a receiver is to take.
+/// What a peer is to send, or to take.
 #[derive(Clone, Copy)]
 pub struct Share {
     pub count: u64,
-    /// The number of the first message, if there is one sender and one receiver.
+    /// The number of the first message: of a receiver, if there is one sender and one receiver.
     pub first: u64,
     /// Whether to look at every byte, or at the number only.
     pub prove: bool,
+}
+
+impl Share {
+    fn ids(self) -> std::ops::Range<u64> {
+        self.first..self.first + self.count
+    }
 }
 
 pub trait Flow: 'static {
@@ -46,7 +52,7 @@ pub trait Flow: 'static {
     type Rx: Clone;
 
     fn channel() -> (Self::Tx, Self::Rx);
-    fn source(tx: Self::Tx) -> impl FnMut(Range<u64>);
+    fn source(tx: Self::Tx) -> impl FnMut(Share);
     fn sink(rx: Self::Rx) -> impl FnMut(Share) -> Seen;
 }
 
@@ -60,9 +66,9 @@ impl<W: Wire> Flow for Single<W> {
     fn channel() -> (W::Tx, W::Rx) {
         W::channel()
     }
-    fn source(tx: W::Tx) -> impl FnMut(Range<u64>) {
+    fn source(tx: W::Tx) -> impl FnMut(Share) {
         let mut send = W::sender(tx);
-        move |ids| ids.for_each(|id| send(W::Message::new(id)))
+        move |share| share.ids().for_each(|id| send(W::Message::new(id)))
     }
     fn sink(rx: W::Rx) -> impl FnMut(Share) -> Seen {
         let mut recv = W::receiver(rx);
@@ -94,8 +100,9 @@ impl<M: Message + ipc_shm::pod::Plain> Flow for Batches<M> {
     fn channel() -> (Self::Tx, Self::Rx) {
         ipc_shm::pod::bounded(CAPACITY).expect("a channel")
     }
-    fn source(tx: Self::Tx) -> impl FnMut(Range<u64>) {
-        move |mut ids| {
+    fn source(tx: Self::Tx) -> impl FnMut(Share) {
+        move |share| {
+            let mut ids = share.ids();
             while !ids.is_empty() {
                 tx.send_many(ids.by_ref().take(BATCH).map(M::new)).expect("receivers stay");
             }
@@ -135,8 +142,9 @@ where
     fn channel() -> (W::Tx, W::Rx) {
         W::channel()
     }
-    fn source(tx: W::Tx) -> impl FnMut(Range<u64>) {
-        move |mut ids| {
+    fn source(tx: W::Tx) -> impl FnMut(Share) {
+        move |share| {
+            let mut ids = share.ids();
             while !ids.is_empty() {
                 tx.send_many(ids.by_ref().take(BATCH).map(M::new)).expect("receivers stay");
             }
@@ -162,73 +170,40 @@ where
     }
 }
 
-/// 64 KiB, written where they lie and read where they lie. Every word is written and read.
-pub struct Lent<const ROOM: usize>;
+/// Messages of so many bytes. If they are touched, every word is written by the sender and read by the receiver;
+/// else both look at the number only.
+pub struct Bulk<B, const LEN: usize, const TOUCH: bool>(PhantomData<B>);
 
-impl<const ROOM: usize> Flow for Lent<ROOM> {
-    type Tx = ipc_shm::pod::Sender<[u64; WORDS]>;
-    type Rx = ipc_shm::pod::Receiver<[u64; WORDS]>;
+/// Room in channels: fewer of what is large.
+const fn room(len: usize) -> usize {
+    if len > 1024 { super::FEW } else { CAPACITY }
+}
+
+impl<B: Bytes, const LEN: usize, const TOUCH: bool> Flow for Bulk<B, LEN, TOUCH> {
+    type Tx = B::Tx;
+    type Rx = B::Rx;
 
     fn channel() -> (Self::Tx, Self::Rx) {
-        ipc_shm::pod::bounded(ROOM).expect("a channel")
+        B::channel(LEN, room(LEN))
     }
-    fn source(tx: Self::Tx) -> impl FnMut(Range<u64>) {
-        move |ids| {
-            for id in ids {
-                let mut loan = tx.loan().expect("receivers stay");
-                message::fill(&mut loan[..], id);
-                loan.send().expect("receivers stay");
-            }
-        }
+    fn source(tx: Self::Tx) -> impl FnMut(Share) {
+        let mut give = B::sender(tx, LEN);
+        move |share| share.ids().for_each(|id| give.give(&Pen { id, touch: TOUCH || share.prove }))
     }
     fn sink(rx: Self::Rx) -> impl FnMut(Share) -> Seen {
+        let mut take = B::receiver(rx, LEN);
         move |share| {
             let mut seen = Seen { next: share.first, ..Seen::default() };
             for _ in 0..share.count {
-                let lent = rx.recv_ref().expect("senders stay");
-                large(&mut seen, &lent[..]);
+                match take.take(|bytes| Pen::read(bytes, LEN, TOUCH || share.prove)) {
+                    Some(id) => seen.number(id),
+                    None => {
+                        seen.damaged += 1;
+                        seen.count += 1;
+                    }
+                }
             }
             seen
-        }
-    }
-}
-
-/// 64 KiB in a box, between threads. Every word is written and read.
-pub struct Boxes<const ROOM: usize>;
-
-impl<const ROOM: usize> Flow for Boxes<ROOM> {
-    type Tx = crossbeam_channel::Sender<Box<[u64]>>;
-    type Rx = crossbeam_channel::Receiver<Box<[u64]>>;
-
-    fn channel() -> (Self::Tx, Self::Rx) {
-        crossbeam_channel::bounded(ROOM)
-    }
-    fn source(tx: Self::Tx) -> impl FnMut(Range<u64>) {
-        move |ids| {
-            for id in ids {
-                let words: Box<[u64]> = (0..WORDS as u64).map(|k| id.wrapping_add(k)).collect();
-                tx.send(words).expect("receivers stay");
-            }
-        }
-    }
-    fn sink(rx: Self::Rx) -> impl FnMut(Share) -> Seen {
-        move |share| {
-            let mut seen = Seen { next: share.first, ..Seen::default() };
-            for _ in 0..share.count {
-                large(&mut seen, &rx.recv().expect("senders stay"));
-            }
-            seen
-        }
-    }
-}
-
-#[inline(always)]
-fn large(seen: &mut Seen, words: &[u64]) {
-    match message::read(words) {
-        Some(id) => seen.number(id),
-        None => {
-            seen.damaged += 1;
-            seen.count += 1;
         }
     }
 }

@@ -2,7 +2,8 @@
 //! processes share.
 
 use std::process::Command;
-use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 /// Where peers run: `BENCH_PIN=two|one|none`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +14,15 @@ pub enum Pin {
     One,
     /// Where the system puts them.
     None,
+}
+
+/// How the peers of a row lie to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// As `BENCH_PIN` says: the two sides on two processors, if there are two.
+    Apart,
+    /// All on CPU 0, which they must give to each other.
+    Together,
 }
 
 /// Who of two sides a peer is.
@@ -33,10 +43,11 @@ pub fn pin() -> Pin {
 }
 
 /// The processor for a peer.
-pub fn cpu(side: Side) -> Option<usize> {
-    match (pin(), side) {
-        (Pin::None, _) => None,
-        (Pin::Two, Side::Second) => Some(1),
+pub fn cpu(place: Place, side: Side) -> Option<usize> {
+    match (place, pin(), side) {
+        (Place::Together, ..) => Some(0),
+        (_, Pin::None, _) => None,
+        (_, Pin::Two, Side::Second) => Some(1),
         _ => Some(0),
     }
 }
@@ -45,21 +56,44 @@ pub fn cpus() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Prints what a reader must know before the figures.
-pub fn print_header() {
-    let first = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let info = first("/proc/cpuinfo");
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown");
-    println!("machine  {} x {}", cpus(), model.trim_start_matches([' ', '\t', ':']));
-    println!("system   {} {}", std::env::consts::OS, first("/proc/sys/kernel/osrelease").trim());
-    println!("built    {}, commit {}", output("rustc", &["-V"]), commit());
-    println!("date     {}", output("date", &["-u", "+%Y-%m-%d %H:%M UTC"]));
-    println!(
-        "load     {}; others take {:.0} % of all CPUs now",
-        first("/proc/loadavg").trim(),
-        busy() * 100.0
-    );
-    println!("pinning  BENCH_PIN={}", format!("{:?}", pin()).to_lowercase());
+/// What a reader must know before the figures.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Conditions {
+    pub machine: String,
+    pub system: String,
+    pub compiler: String,
+    pub commit: String,
+    pub date: String,
+    /// `BENCH_PIN`
+    pub pin: String,
+    /// The load averages when it began.
+    pub load: String,
+}
+
+impl Conditions {
+    pub fn now() -> Conditions {
+        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let info = read("/proc/cpuinfo");
+        let model = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown");
+        Conditions {
+            machine: format!("{} x {}", cpus(), model.trim_start_matches([' ', '\t', ':'])),
+            system: format!("{} {}", std::env::consts::OS, read("/proc/sys/kernel/osrelease").trim()),
+            compiler: output("rustc", &["-V"]),
+            commit: commit(),
+            date: output("date", &["-u", "+%Y-%m-%d %H:%M UTC"]),
+            pin: format!("{:?}", pin()).to_lowercase(),
+            load: read("/proc/loadavg").split(' ').take(3).collect::<Vec<_>>().join(" "),
+        }
+    }
+
+    pub fn print(&self) {
+        println!("machine  {}", self.machine);
+        println!("system   {}", self.system);
+        println!("built    {}, commit {}", self.compiler, self.commit);
+        println!("date     {}", self.date);
+        println!("load     {}", self.load);
+        println!("pinning  BENCH_PIN={}", self.pin);
+    }
 }
 
 fn commit() -> String {
@@ -72,27 +106,46 @@ fn output(program: &str, arguments: &[&str]) -> String {
     output.map_or("unknown".to_owned(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// What part of all processors is busy while we sleep.
-fn busy() -> f64 {
-    // user nice system idle iowait irq softirq steal …
-    let ticks = || -> Option<(f64, f64)> {
-        let stat = std::fs::read_to_string("/proc/stat").ok()?;
-        let numbers = stat.lines().next()?.split_whitespace().skip(1).take(8);
-        let ticks: Vec<f64> = numbers.filter_map(|n| n.parse().ok()).collect();
-        Some((ticks.get(3)? + ticks.get(4)?, ticks.iter().sum()))
-    };
-    let before = ticks();
-    std::thread::sleep(Duration::from_millis(300));
-    match (before, ticks()) {
-        (Some(a), Some(b)) if b.1 > a.1 => 1.0 - (b.0 - a.0) / (b.1 - a.1),
-        _ => f64::NAN,
+/// Processor time, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Spent {
+    pub user: u64,
+    /// In the kernel. How the two share the sum is the kernel's estimate, good over many of its ticks.
+    pub kernel: u64,
+}
+
+impl Spent {
+    #[must_use]
+    pub fn since(self, earlier: Spent) -> Spent {
+        Spent {
+            user: self.user.saturating_sub(earlier.user),
+            kernel: self.kernel.saturating_sub(earlier.kernel),
+        }
     }
+}
+
+impl std::ops::AddAssign for Spent {
+    fn add_assign(&mut self, other: Spent) {
+        self.user += other.user;
+        self.kernel += other.kernel;
+    }
+}
+
+/// Whose processor time.
+#[derive(Clone, Copy, Debug)]
+pub enum Whose {
+    Thread,
+    Process,
+    /// Of the children that were waited for, and of theirs.
+    Children,
 }
 
 #[cfg(target_os = "linux")]
 mod sys {
     use rustix::thread::{CpuSet, sched_setaffinity};
     use rustix::time::{ClockId, clock_gettime};
+
+    use super::{Spent, Whose};
 
     /// Pins the calling thread.
     pub fn pin_to(cpu: usize) {
@@ -115,11 +168,28 @@ mod sys {
     pub fn cpu_time() -> Option<u64> {
         Some(nanos(ClockId::ProcessCPUTime))
     }
+
+    /// Processor time so far.
+    pub fn spent(whose: Whose) -> Spent {
+        let who = match whose {
+            Whose::Thread => libc::RUSAGE_THREAD,
+            Whose::Process => libc::RUSAGE_SELF,
+            Whose::Children => libc::RUSAGE_CHILDREN,
+        };
+        // SAFETY: plain numbers, for which zero is a value.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        // SAFETY: there is room for what it writes.
+        assert_eq!(unsafe { libc::getrusage(who, &mut usage) }, 0);
+        let nanos = |time: libc::timeval| time.tv_sec as u64 * 1_000_000_000 + time.tv_usec as u64 * 1000;
+        Spent { user: nanos(usage.ru_utime), kernel: nanos(usage.ru_stime) }
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod sys {
     use std::time::{SystemTime, UNIX_EPOCH};
+
+    use super::{Spent, Whose};
 
     pub fn pin_to(_cpu: usize) {}
 
@@ -130,6 +200,10 @@ mod sys {
     pub fn cpu_time() -> Option<u64> {
         None
     }
+
+    pub fn spent(_whose: Whose) -> Spent {
+        Spent::default()
+    }
 }
 
-pub use sys::{cpu_time, now, pin_to};
+pub use sys::{cpu_time, now, pin_to, spent};

@@ -4,10 +4,17 @@
 // Each bench uses a part of it, as a module of its own.
 #![allow(dead_code, unreachable_pub, unused_imports)]
 
+pub mod bytes;
 pub mod flow;
+pub mod job;
 pub mod machine;
+pub mod matrix;
 pub mod message;
+pub mod naive;
+pub mod python;
+pub mod record;
 pub mod rounds;
+pub mod routes;
 pub mod stream;
 pub mod team;
 pub mod trips;
@@ -15,6 +22,8 @@ pub mod wire;
 
 /// Room in every channel, if a row does not say otherwise.
 pub const CAPACITY: usize = 1024;
+/// Room in a channel of large messages.
+pub const FEW: usize = 16;
 
 /// What the arguments ask for; criterion reads the same ones.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,13 +47,16 @@ pub fn mode() -> Mode {
     }
 }
 
-/// Criterion as all benches use it: its own report beside the table, so short measurements.
+/// Criterion as all benches use it: its own report and baselines beside the table, so short measurements.
 pub fn criterion() -> criterion::Criterion {
     use std::time::Duration;
+    // In quick mode, the second is the least time that it takes.
+    let (warm_up, measure) = if mode() == Mode::Quick { (1, 5) } else { (30, 150) };
     criterion::Criterion::default()
         .without_plots()
         .sample_size(10)
-        .warm_up_time(Duration::from_millis(200))
-        .measurement_time(Duration::from_millis(800))
+        .nresamples(2000)
+        .warm_up_time(Duration::from_millis(warm_up))
+        .measurement_time(Duration::from_millis(measure))
         .configure_from_args()
 }

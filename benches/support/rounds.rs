@@ -4,8 +4,8 @@
 //! Here a ratio has both its halves from within a fraction of a second, and is the median over the rounds.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
+use super::machine::{Spent, Whose, cpus, spent};
 use super::{Mode, mode};
 
 /// Median and quartiles.
@@ -29,49 +29,53 @@ impl Summary {
     }
 }
 
-/// What the rounds gave for a row.
-#[derive(Default)]
-pub struct Figures {
-    pub values: Vec<f64>,
-    /// To the reference in the same round; empty for the reference itself.
-    pub ratios: Vec<f64>,
-}
-
 /// How many rounds.
 pub fn rounds() -> usize {
     match mode() {
-        Mode::Full => 9,
+        Mode::Full => 7,
         Mode::Quick => 3,
         Mode::Once => 0,
     }
 }
 
-/// Measures the wanted rows in turn. `reference` says which row a row is compared with, `measure` takes one
-/// figure.
-pub fn interleave(
-    wanted: &[usize],
-    reference: impl Fn(usize) -> Option<usize>,
-    mut measure: impl FnMut(usize) -> f64,
-) -> BTreeMap<usize, Figures> {
-    let mut figures: BTreeMap<usize, Figures> = BTreeMap::new();
-    for _ in 0..rounds() {
-        for &row in wanted {
-            match reference(row).filter(|&reference| reference != row) {
-                Some(reference) => {
-                    let base = measure(reference);
-                    let value = measure(row);
-                    figures.entry(reference).or_default().values.push(base);
-                    let row = figures.entry(row).or_default();
-                    row.values.push(value);
-                    row.ratios.push(value / base);
-                }
-                // It comes with its rivals, unless it has none here.
-                None if wanted.iter().any(|&other| other != row && reference(other) == Some(row)) => {}
-                None => figures.entry(row).or_default().values.push(measure(row)),
-            }
-        }
+/// What others do on this machine while something is measured.
+pub struct Outside {
+    ours: Spent,
+    all: Option<(f64, f64)>,
+}
+
+impl Outside {
+    pub fn begin() -> Outside {
+        Outside { ours: ours(), all: ticks() }
     }
-    figures
+
+    /// Which part of all processors others took since then; ours are those whose end was waited for.
+    pub fn end(self) -> Option<f64> {
+        let ((busy, all), (busy_before, all_before)) = (ticks()?, self.all?);
+        let own = ours().since(self.ours);
+        let own = (own.user + own.kernel) as f64 * 1e-9 * TICKS;
+        let all = all - all_before;
+        (all >= 20.0 * cpus() as f64).then(|| ((busy - busy_before - own) / all).clamp(0.0, 1.0))
+    }
+}
+
+/// In a second, of what `/proc/stat` tells.
+const TICKS: f64 = 100.0;
+
+fn ours() -> Spent {
+    let mut sum = spent(Whose::Process);
+    sum += spent(Whose::Children);
+    sum
+}
+
+/// Of all processors: how many ticks were busy, and all.
+fn ticks() -> Option<(f64, f64)> {
+    // user nice system idle iowait irq softirq steal …
+    let stat = std::fs::read_to_string("/proc/stat").ok()?;
+    let numbers = stat.lines().next()?.split_whitespace().skip(1).take(8);
+    let ticks: Vec<f64> = numbers.filter_map(|n| n.parse().ok()).collect();
+    let all: f64 = ticks.iter().sum();
+    Some((all - ticks.get(3)? - ticks.get(4)?, all))
 }
 
 /// Which rows criterion ran: its filter is ours.
@@ -102,11 +106,31 @@ pub fn figure(value: f64) -> String {
     format!("{value:.digits$}")
 }
 
-/// `median (quartile..quartile)`, scaled.
-pub fn spread(values: &[f64], scale: f64) -> String {
+/// Three digits that count, and a letter for what they are multiplied by: k, M, G.
+pub fn short(value: f64) -> String {
+    match value.abs() {
+        v if v >= 999.5e6 => figure(value * 1e-9) + " G",
+        v if v >= 999.5e3 => figure(value * 1e-6) + " M",
+        v if v >= 999.5 => figure(value * 1e-3) + " k",
+        _ => figure(value),
+    }
+}
+
+/// `median (quartile..quartile)`
+pub fn spread(values: &[f64], write: fn(f64) -> String) -> String {
     if values.is_empty() {
         return String::new();
     }
     let Summary { median, low, high } = Summary::of(values);
-    format!("{:>6} ({}..{})", figure(median * scale), figure(low * scale), figure(high * scale))
+    format!("{} ({}..{})", write(median), write(low), write(high))
+}
+
+/// Nanoseconds as a reader likes them.
+pub fn time(nanos: f64) -> String {
+    match nanos.abs() {
+        v if v >= 999.5e6 => figure(nanos * 1e-9) + " s",
+        v if v >= 999.5e3 => figure(nanos * 1e-6) + " ms",
+        v if v >= 999.5 => figure(nanos * 1e-3) + " us",
+        _ => figure(nanos) + " ns",
+    }
 }

@@ -14,7 +14,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::flow::{Flow, Share};
-use super::machine::{Side, now};
+use super::job::{Job, Timed};
+use super::machine::{Place, Side, Spent, now};
 use super::team::{Answer, Post, Task, Team};
 
 /// How many senders and receivers.
@@ -37,48 +38,32 @@ pub struct Stream {
     next: u64,
 }
 
-/// A multiple of all numbers of peers, and more than a channel holds.
+/// More than a channel holds.
 const PROOF: u64 = 4096;
 
 impl Stream {
     /// Between threads.
-    pub fn threads<F: Flow<Tx: Send, Rx: Send>>(shape: Shape) -> Stream {
+    pub fn threads<F: Flow<Tx: Send, Rx: Send>>(shape: Shape, place: Place) -> Box<dyn Job> {
         let (tx, rx) = F::channel();
-        let mut team = Team::new(Route::Thread);
+        let mut team = Team::new(Route::Thread, place);
         (0..shape.receivers).for_each(|_| team.thread(Side::Second, sink::<F>, rx.clone()));
         (0..shape.senders).for_each(|_| team.thread(Side::First, source::<F>, tx.clone()));
-        Stream { team, shape, next: 0 }
+        Box::new(Stream { team, shape, next: 0 })
     }
 
     /// Between processes, one for each end.
-    pub fn processes<F>(shape: Shape) -> Stream
+    pub fn processes<F>(shape: Shape, place: Place) -> Box<dyn Job>
     where
         F: Flow<Tx: Serialize + DeserializeOwned, Rx: Serialize + DeserializeOwned>,
     {
         let (tx, rx) = F::channel();
-        let mut team = Team::new(Route::Shm);
+        let mut team = Team::new(Route::Shm, place);
         (0..shape.receivers).for_each(|_| team.process(Side::Second, sink::<F>, rx.clone()));
         (0..shape.senders).for_each(|_| team.process(Side::First, source::<F>, tx.clone()));
-        Stream { team, shape, next: 0 }
+        Box::new(Stream { team, shape, next: 0 })
     }
 
-    /// Sends, and looks at every byte of what arrives. The first thing to do with a stream.
-    pub fn prove(&mut self) {
-        self.go(PROOF, true);
-    }
-
-    /// As [`prove`](Stream::prove), with so many messages.
-    pub fn prove_with(&mut self, messages: u64) {
-        self.go(messages, true);
-    }
-
-    /// How long `count` messages take, a multiple of the number of peers. Their number, the sum of their
-    /// numbers and, with one sender and one receiver, their order are looked at here too.
-    pub fn time(&mut self, count: u64) -> Duration {
-        self.go(count, false)
-    }
-
-    fn go(&mut self, count: u64, prove: bool) -> Duration {
+    fn go(&mut self, count: u64, prove: bool) -> Timed {
         let Shape { senders, receivers } = self.shape;
         assert!(count % senders == 0 && count % receivers == 0, "{count} messages for {}", self.shape);
         let first = self.next;
@@ -104,10 +89,29 @@ impl Stream {
         }
         let begin = given.iter().map(|sent| sent.begin).min().expect("a sender");
         let end = taken.iter().map(|seen| seen.end).max().expect("a receiver");
-        Duration::from_nanos(end.saturating_sub(begin))
+        let mut spent = Spent::default();
+        answers.iter().for_each(|answer| spent += answer.spent);
+        Timed { nanos: end.saturating_sub(begin) as f64, spent, trips: None }
+    }
+}
+
+impl Job for Stream {
+    /// Sends, and looks at every byte of what arrives.
+    fn prove(&mut self, most: u64) {
+        self.go(self.round(PROOF.min(most)), true);
     }
 
-    pub fn finish(self) {
+    /// Their number, the sum of their numbers and, with one sender and one receiver, their order are looked at
+    /// here too.
+    fn time(&mut self, messages: u64) -> Timed {
+        self.go(messages, false)
+    }
+
+    fn round(&self, messages: u64) -> u64 {
+        messages.next_multiple_of(self.shape.senders * self.shape.receivers).max(1)
+    }
+
+    fn finish(self: Box<Self>) {
         self.team.finish();
     }
 }
@@ -117,7 +121,7 @@ fn source<F: Flow>((tx, post): (F::Tx, Post)) {
     let mut send = F::source(tx);
     post.serve(|task| {
         let begin = now();
-        send(task.first..task.first + task.count);
+        send(Share { count: task.count, first: task.first, prove: task.prove });
         Answer { begin, end: now(), ..Answer::default() }
     });
 }
@@ -135,7 +139,7 @@ fn sink<F: Flow>((rx, post): (F::Rx, Post)) {
             sum: seen.sum,
             disordered: seen.disordered,
             damaged: seen.damaged,
-            trips: Vec::new(),
+            ..Answer::default()
         }
     });
 }

@@ -10,7 +10,7 @@ use multiprocess::{Receiver, Route, Sender};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::machine::{self, Side};
+use super::machine::{self, Place, Side, Spent, Whose};
 
 /// What a peer is to do; what of it depends on the bench.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -33,6 +33,8 @@ pub struct Answer {
     pub sum: u64,
     pub disordered: u64,
     pub damaged: u64,
+    /// Processor time.
+    pub spent: Spent,
     /// Nanoseconds, and how many round trips took so long.
     pub trips: Vec<(u64, u64)>,
 }
@@ -42,6 +44,7 @@ pub struct Answer {
 pub struct Post {
     member: usize,
     cpu: Option<usize>,
+    thread: bool,
     tasks: Receiver<Task>,
     answers: Sender<(usize, Answer)>,
 }
@@ -57,8 +60,12 @@ impl Post {
     /// Says that the peer is ready, and works until there are no more tasks.
     pub fn serve(self, mut work: impl FnMut(Task) -> Answer) {
         self.answers.send((self.member, Answer::default())).expect("somebody asks");
+        let whose = if self.thread { Whose::Thread } else { Whose::Process };
         for task in &self.tasks {
-            self.answers.send((self.member, work(task))).expect("somebody asks");
+            let before = machine::spent(whose);
+            let mut answer = work(task);
+            answer.spent = machine::spent(whose).since(before);
+            self.answers.send((self.member, answer)).expect("somebody asks");
         }
     }
 }
@@ -71,6 +78,7 @@ enum Member {
 /// The peers of one row, in the order in which they are told to go.
 pub struct Team {
     route: Route,
+    place: Place,
     tasks: Vec<Sender<Task>>,
     answers: Receiver<(usize, Answer)>,
     for_answers: Sender<(usize, Answer)>,
@@ -82,21 +90,32 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 impl Team {
     /// `Route::Shm` for a team of processes, `Route::Thread` for one of threads.
-    pub fn new(route: Route) -> Team {
+    pub fn new(route: Route, place: Place) -> Team {
         let (for_answers, answers) = route.bounded(64).expect("a channel for answers");
-        Team { route, tasks: Vec::new(), answers, for_answers, members: Vec::new() }
+        Team { route, place, tasks: Vec::new(), answers, for_answers, members: Vec::new() }
     }
 
     fn post(&mut self, side: Side) -> Post {
         let (for_peer, tasks) = self.route.bounded(4).expect("a channel for tasks");
         self.tasks.push(for_peer);
-        Post { member: self.members.len(), cpu: machine::cpu(side), tasks, answers: self.for_answers.clone() }
+        Post {
+            member: self.members.len(),
+            cpu: machine::cpu(self.place, side),
+            thread: self.route == Route::Thread,
+            tasks,
+            answers: self.for_answers.clone(),
+        }
     }
 
-    /// Starts a process.
-    pub fn process<E: Serialize + DeserializeOwned>(&mut self, side: Side, f: fn((E, Post)), ends: E) {
+    /// Starts a process. The ends stay here until it is ready: some travel as names.
+    pub fn process<E: Clone + Serialize + DeserializeOwned>(
+        &mut self,
+        side: Side,
+        f: fn((E, Post)),
+        ends: E,
+    ) {
         let post = self.post(side);
-        let child = multiprocess::process::Builder::new().kill_on_drop(true).spawn(f, (ends, post));
+        let child = multiprocess::process::Builder::new().kill_on_drop(true).spawn(f, (ends.clone(), post));
         self.members.push(Member::Process(child.expect("a child")));
         self.answer();
     }

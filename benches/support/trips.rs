@@ -10,7 +10,8 @@ use multiprocess::Route;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::machine::Side;
+use super::job::{Job, Timed};
+use super::machine::{Place, Side, Spent};
 use super::message::Message;
 use super::team::{Answer, Post, Task, Team};
 use super::wire::Wire;
@@ -18,6 +19,7 @@ use super::wire::Wire;
 /// The caller and the one that answers.
 pub struct Trips {
     team: Team,
+    rest: Duration,
     next: u64,
 }
 
@@ -25,53 +27,57 @@ pub struct Trips {
 const PROOF: u64 = 3000;
 
 impl Trips {
-    /// Between threads.
-    pub fn threads<W: Wire<Tx: Send, Rx: Send>>() -> Trips {
-        let ((there, heard), (back, answers)) = (W::channel(), W::channel());
-        let mut team = Team::new(Route::Thread);
-        team.thread(Side::Second, answer::<W>, (heard, back));
-        team.thread(Side::First, call::<W>, (there, answers));
-        Trips { team, next: 0 }
+    /// Between threads, each trip after so long a rest.
+    pub fn threads<W: Wire<Tx: Send, Rx: Send>>(rest: Duration, place: Place) -> Box<dyn Job> {
+        let (here, there) = W::both();
+        let mut team = Team::new(Route::Thread, place);
+        team.thread(Side::Second, answer::<W>, there);
+        team.thread(Side::First, call::<W>, here);
+        Box::new(Trips { team, rest, next: 0 })
     }
 
     /// Between processes.
-    pub fn processes<W>() -> Trips
+    pub fn processes<W>(rest: Duration, place: Place) -> Box<dyn Job>
     where
         W: Wire<Tx: Serialize + DeserializeOwned, Rx: Serialize + DeserializeOwned>,
     {
-        let ((there, heard), (back, answers)) = (W::channel(), W::channel());
-        let mut team = Team::new(Route::Shm);
-        team.process(Side::Second, answer::<W>, (heard, back));
-        team.process(Side::First, call::<W>, (there, answers));
-        Trips { team, next: 0 }
+        let (here, there) = W::both();
+        let mut team = Team::new(Route::Shm, place);
+        team.process(Side::Second, answer::<W>, there);
+        team.process(Side::First, call::<W>, here);
+        Box::new(Trips { team, rest, next: 0 })
     }
 
-    /// Looks at every byte that comes back. The first thing to do with a pair.
-    pub fn prove(&mut self) {
-        self.go(PROOF, Duration::ZERO, true);
-    }
-
-    /// How long `count` trips take, each after so long a rest.
-    pub fn time(&mut self, count: u64, rest: Duration) -> Histogram<u64> {
-        let mut times = histogram();
-        for (nanos, trips) in self.go(count, rest, false).trips {
-            times.record_n(nanos, trips).expect("resizes");
-        }
-        assert_eq!(times.len(), count, "round trips");
-        times
-    }
-
-    fn go(&mut self, count: u64, rest: Duration, prove: bool) -> Answer {
+    fn go(&mut self, count: u64, rest: Duration, prove: bool) -> (Answer, Spent) {
         let task = Task { first: self.next, count, prove, rest };
         self.next += count;
         let [answered, called] = self.team.work([task, task]).try_into().expect("two peers");
         for peer in [&answered, &called] {
             assert_eq!((peer.count, peer.disordered, peer.damaged), (count, 0, 0), "count, order, content");
         }
-        called
+        let mut spent = answered.spent;
+        spent += called.spent;
+        (called, spent)
+    }
+}
+
+impl Job for Trips {
+    /// Looks at every byte that comes back.
+    fn prove(&mut self, most: u64) {
+        self.go(PROOF.min(most), Duration::ZERO, true);
     }
 
-    pub fn finish(self) {
+    fn time(&mut self, count: u64) -> Timed {
+        let (called, spent) = self.go(count, self.rest, false);
+        let mut times = histogram();
+        for (nanos, trips) in called.trips {
+            times.record_n(nanos, trips).expect("resizes");
+        }
+        assert_eq!(times.len(), count, "round trips");
+        Timed { nanos: times.mean() * count as f64, spent, trips: Some(times) }
+    }
+
+    fn finish(self: Box<Self>) {
         self.team.finish();
     }
 }
@@ -108,7 +114,7 @@ fn call<W: Wire>(((tx, rx), post): ((W::Tx, W::Rx), Post)) {
     });
 }
 
-fn answer<W: Wire>(((rx, tx), post): ((W::Rx, W::Tx), Post)) {
+fn answer<W: Wire>(((tx, rx), post): ((W::Tx, W::Rx), Post)) {
     post.take_place();
     let (mut recv, mut send) = (W::receiver(rx), W::sender(tx));
     post.serve(|task| {

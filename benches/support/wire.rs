@@ -1,15 +1,12 @@
 //! Channels, each as its own users would use it: a closure that sends, a closure that receives.
 
-use std::io::IoSliceMut;
 use std::marker::PhantomData;
-use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 use ipc_channel::ipc::{self, IpcOneShotServer, IpcReceiver, IpcSender};
 use ipc_pipes::Handle;
-use rustix::net::{AddressFamily, RecvAncillaryBuffer, RecvFlags, SendFlags, SocketFlags, SocketType};
-use rustix::pipe::PipeFlags;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +23,19 @@ pub trait Wire: 'static {
     fn channel() -> (Self::Tx, Self::Rx);
     fn sender(tx: Self::Tx) -> impl FnMut(Self::Message);
     fn receiver(rx: Self::Rx) -> impl FnMut() -> Self::Message;
+
+    /// Both directions: the ends of one side, and of the other.
+    fn both() -> (Ends<Self>, Ends<Self>)
+    where
+        Self: Sized,
+    {
+        let ((there, heard), (back, answers)) = (Self::channel(), Self::channel());
+        ((there, answers), (back, heard))
+    }
 }
+
+/// What one side has of two directions.
+pub type Ends<W> = (<W as Wire>::Tx, <W as Wire>::Rx);
 
 /// crossbeam-channel between threads: the reference.
 pub struct Crossbeam<M>(PhantomData<M>);
@@ -43,6 +52,38 @@ impl<M: Message> Wire for Crossbeam<M> {
         move |message| tx.send(message).expect("receivers stay")
     }
     fn receiver(rx: Self::Rx) -> impl FnMut() -> M {
+        move || rx.recv().expect("senders stay")
+    }
+}
+
+/// The standard library's channel between threads, with the same bound.
+pub struct Std<M>(PhantomData<M>);
+
+/// Its receiver is one thread's, which takes it out.
+pub type Only<M> = Arc<Mutex<Option<mpsc::Receiver<M>>>>;
+
+pub fn std_channel<M>(capacity: usize) -> (mpsc::SyncSender<M>, Only<M>) {
+    let (tx, rx) = mpsc::sync_channel(capacity);
+    (tx, Arc::new(Mutex::new(Some(rx))))
+}
+
+pub fn take_only<M>(rx: &Only<M>) -> mpsc::Receiver<M> {
+    rx.lock().expect("nobody panics").take().expect("one receiver")
+}
+
+impl<M: Message> Wire for Std<M> {
+    type Message = M;
+    type Tx = mpsc::SyncSender<M>;
+    type Rx = Only<M>;
+
+    fn channel() -> (Self::Tx, Self::Rx) {
+        std_channel(CAPACITY)
+    }
+    fn sender(tx: Self::Tx) -> impl FnMut(M) {
+        move |message| tx.send(message).expect("receivers stay")
+    }
+    fn receiver(rx: Self::Rx) -> impl FnMut() -> M {
+        let rx = take_only(&rx);
         move || rx.recv().expect("senders stay")
     }
 }
@@ -87,6 +128,11 @@ ours!(
     Erased, multiprocess::Sender<M>, multiprocess::Receiver<M>, multiprocess::bounded, Serialize + DeserializeOwned
 );
 
+ours!(
+    /// The facade between threads.
+    Thread, multiprocess::Sender<M>, multiprocess::Receiver<M>, multiprocess::thread::bounded, Serialize + DeserializeOwned
+);
+
 /// Channels that have no capacity to choose.
 macro_rules! unbounded {
     ($(#[$doc:meta])* $Wire:ident, $Tx:ty, $Rx:ty, $make:expr) => {
@@ -128,6 +174,30 @@ unbounded!(
     ErasedPipe, multiprocess::Sender<M>, multiprocess::Receiver<M>, multiprocess::pipe::channel
 );
 
+/// Any serde type, both directions over one connection, of which this uses the one that is asked for.
+pub struct Duplex<M>(PhantomData<M>);
+
+impl<M: Message + Serialize + DeserializeOwned> Wire for Duplex<M> {
+    type Message = M;
+    type Tx = ipc_pipes::Sender<M>;
+    type Rx = ipc_pipes::Receiver<M>;
+
+    fn channel() -> (Self::Tx, Self::Rx) {
+        let ((tx, _), (_, rx)) = Self::both();
+        (tx, rx)
+    }
+    fn both() -> (Ends<Self>, Ends<Self>) {
+        let (here, there) = ipc_pipes::duplex::<M, M>().expect("a connection");
+        (here.split(), there.split())
+    }
+    fn sender(tx: Self::Tx) -> impl FnMut(M) {
+        Local::sender(tx)
+    }
+    fn receiver(rx: Self::Rx) -> impl FnMut() -> M {
+        Local::receiver(rx)
+    }
+}
+
 /// Servo's ipc-channel between processes. It has no bound; the socket's buffer bounds it.
 pub struct IpcChannel<M>(PhantomData<M>);
 
@@ -156,7 +226,7 @@ impl<M: Message + Serialize + DeserializeOwned> Wire for IpcChannel<M> {
 pub struct OnLoan(String);
 
 impl OnLoan {
-    fn of<E: Serialize + DeserializeOwned + Send + 'static>(end: E) -> OnLoan {
+    pub fn of<E: Serialize + DeserializeOwned + Send + 'static>(end: E) -> OnLoan {
         let (server, name) = IpcOneShotServer::<IpcSender<E>>::new().expect("a one-shot server");
         thread::spawn(move || {
             let (_, to_child) = server.accept().expect("the child connects");
@@ -165,7 +235,7 @@ impl OnLoan {
         OnLoan(name)
     }
 
-    fn fetch<E: Serialize + DeserializeOwned>(self) -> E {
+    pub fn fetch<E: Serialize + DeserializeOwned>(self) -> E {
         let (for_parent, from_parent) = ipc::channel::<E>().expect("a channel");
         IpcSender::connect(self.0)
             .and_then(|tx| tx.send(for_parent).map_err(std::io::Error::other))
@@ -176,7 +246,7 @@ impl OnLoan {
 
 /// A descriptor on its way to a child.
 #[derive(Serialize, Deserialize)]
-pub struct End(Handle);
+pub struct End(pub Handle);
 
 impl Clone for End {
     fn clone(&self) -> Self {
@@ -184,82 +254,6 @@ impl Clone for End {
     }
 }
 
-fn ends((rx, tx): (OwnedFd, OwnedFd)) -> (End, End) {
+pub fn ends((rx, tx): (OwnedFd, OwnedFd)) -> (End, End) {
     (End(tx.into()), End(rx.into()))
 }
-
-/// The bytes of a message of words.
-fn bytes_of<const N: usize>(words: &[u64; N], into: &mut [u8]) {
-    for (word, bytes) in words.iter().zip(into.chunks_exact_mut(8)) {
-        bytes.copy_from_slice(&word.to_ne_bytes());
-    }
-}
-
-fn words_of<const N: usize>(bytes: &[u8]) -> [u64; N] {
-    std::array::from_fn(|k| u64::from_ne_bytes(bytes[k * 8..k * 8 + 8].try_into().expect("eight")))
-}
-
-macro_rules! bare {
-    ($(#[$doc:meta])* $Wire:ident, $pair:expr, $send:expr, $recv:expr) => {
-        $(#[$doc])*
-        pub struct $Wire<const N: usize>;
-
-        impl<const N: usize> Wire for $Wire<N> {
-            type Message = [u64; N];
-            type Tx = End;
-            type Rx = End;
-
-            fn channel() -> (End, End) {
-                ends($pair.expect("a pair"))
-            }
-            fn sender(tx: End) -> impl FnMut([u64; N]) {
-                let mut bytes = vec![0; N * 8];
-                move |message| {
-                    bytes_of(&message, &mut bytes);
-                    $send(tx.0.get(), &bytes).expect("receivers stay");
-                }
-            }
-            fn receiver(rx: End) -> impl FnMut() -> [u64; N] {
-                let mut bytes = vec![0; N * 8];
-                move || {
-                    $recv(rx.0.get(), &mut bytes).expect("senders stay");
-                    words_of(&bytes)
-                }
-            }
-        }
-    };
-}
-
-bare!(
-    /// `send` and `recv`, as C would call them.
-    BareSocket,
-    rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None),
-    |fd, bytes: &[u8]| rustix::net::send(fd, bytes, SendFlags::NOSIGNAL),
-    |fd, bytes: &mut Vec<u8>| rustix::net::recv(fd, &mut bytes[..], RecvFlags::empty()).map(|got| got.0)
-);
-bare!(
-    /// As one must call them where handles may come: `send`, and `recvmsg` with room for the most there can be.
-    BareRights,
-    rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None),
-    |fd, bytes: &[u8]| rustix::net::send(fd, bytes, SendFlags::NOSIGNAL),
-    |fd, bytes: &mut Vec<u8>| {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
-        let into = &mut [IoSliceMut::new(bytes)];
-        rustix::net::recvmsg(fd, into, &mut control, RecvFlags::CMSG_CLOEXEC).map(|got| got.bytes)
-    }
-);
-bare!(
-    /// `write` and `read` on a pipe that keeps the boundaries of packets.
-    BarePackets,
-    rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::DIRECT),
-    rustix::io::write,
-    |fd, bytes: &mut Vec<u8>| rustix::io::read(fd, &mut bytes[..])
-);
-bare!(
-    /// `write` and `read` on a pipe that keeps none, with one reader, who knows how long all messages are.
-    BarePipe,
-    rustix::pipe::pipe_with(PipeFlags::CLOEXEC),
-    rustix::io::write,
-    |fd, bytes: &mut Vec<u8>| rustix::io::read(fd, &mut bytes[..])
-);
