@@ -53,6 +53,12 @@ mutant free-relaxed ring.rs 's/(from.state.store\(freed, )Release(\); .. Release
 mutant block-slot-free-relaxed ring.rs '/kp!\("receive.lent"\)/,/kp!\("receive.block"\)/s/Release/Relaxed/' 'blocks::disconnected'
 mutant send-unsigned ring.rs 's/^( {16})self.sign_writers\(t\);/\1();/' 'crashes::a_sender'
 mutant receive-unsigned ring.rs 's/^( {16,20})self.sign_readers\(h\);/\1();/' 'crashes::a_receiver'
+mutant ready-before-written ring.rs '/kp!\("send.claimed"\)/,/kp!\("send.written"\)/s/write\(to, q\);/to.state.store(slot::ready(q), Release); write(to, q);/' 'ring::messages'
+mutant publishes-downwards ring.rs '/^        let mut q = first;$/,/hand.last.store/{s/let mut q = first;/let mut q = (1..found).fold(first, |q, _| g.next(q));/; s/q = g.next\(q\);/q = g.prev(q);/}' 'ring::a_batch crashes::a_sender_that_dies_in'
+mutant signs-downwards ring.rs '/fn sign_writers_slow/,/^    }/{s/let mut q = .*$/let mut q = self.geometry.prev(pos(t));/; s/q = self.geometry.next\(q\);/q = self.geometry.prev(q);/}' 'crashes::a_signer'
+mutant void-not-signed ring.rs 's/slot::VOID if state == slot::void\(q\) =>/slot::VOID if state == 1 =>/' 'crashes::a_void'
+mutant lost-not-looked-for ring.rs 's/if state == block::lost\(pos\(state\)\)/if state == u64::MAX/' 'blocks::a_dead_receivers'
+mutant reminder-ignored ring.rs 's/if self.orphan_seq\(\).load\(Relaxed\) != hand.orphans_seen.load\(Relaxed\) \&\&/if false \&\&/' 'crashes::an_orphan'
 mutant last-before-publish ring.rs 's/kp!\("send.claimed"\);/hand.last.store(g.next(q), Release);/' ring::threads
 mutant last-before-free ring.rs 's/kp!\("receive.claimed"\);/hand.last.store(g.next(q), Release);/' ring::threads
 mutant void-freed-by-store ring.rs 's/let _ = self.state\(q\).compare_exchange\(slot::void\(q\), freed, AcqRel, Relaxed\);/self.state(q).store(freed, Release);/' 'ring::a_late'
@@ -63,6 +69,7 @@ mutant scan-before-orphan-seq ring.rs 's/hand.orphans_seen.store\(seq, Relaxed\)
 mutant orphan-seq-relaxed ring.rs 's/(let seq = self.orphan_seq\(\).load\()Acquire/\1Relaxed/' 'crashes::an_orphan'
 mutant disconnected-ignores-lent ring.rs 's/block::LENT => owner\(state\) == me,/block::LENT => true,/' 'blocks::disconnected'
 mutant disconnected-ignores-slots ring.rs 's/kind\(self.slot_at\(index\).state.load\(Acquire\)\) != slot::FREE/false/' blocks::disconnected
+mutant disconnected-blocks-first ring.rs 's/(.. Slots first: a message goes from slot to block, never back.)/let lost = self.blocks().iter().any(|b| { let s = b.state.load(Acquire); kind(s) == block::LOST || kind(s) == block::LENT \&\& owner(s) != me });/; s/self.blocks\(\).iter\(\).all\(\|block\| \{/!lost \&\& self.blocks().iter().take(0).all(|block| {/' blocks::disconnected
 
 # A value with one writer.
 mutant seq-reader-no-fence seq.rs 's/^        fence\(Ordering::Acquire\);$//' latch::a_reading
@@ -99,6 +106,8 @@ mutant repair-is-silent repair.rs '/kp!\("recover.orphans"\)/,/kp!\("recover.fre
 mutant in-flight-kept repair.rs '/kp!\("clean.in_flight"\)/,/\}/s/found.state.store\(block::FREE, Release\);/();/' 'blocks::a_dead_senders'
 mutant lent-slot-kept repair.rs '/kp!\("clean.lent_slot"\)/,/\}/s/self.state\(p\).store\(.*\);/();/' 'blocks::a_dead'
 mutant lent-freed repair.rs 's/found.state.store\(block::lost\(p\), Release\);/found.state.store(block::FREE, Release);/' 'blocks::a_dead_receivers'
+mutant lost-before-slot-freed repair.rs '/else if state == block::lent/s/\{$/{ found.state.store(block::lost(p), Release);/' 'blocks::a_dead_repairer'
+mutant forgotten-after-discard repair.rs '/pub\(crate\) fn leave\(/,/kp!\("leave.freed"\)/{s/^        self.give_back_forgotten\(me.me\);$//; s/^        kp!\("leave.clean"\);/        self.give_back_forgotten(me.me);/}' 'blocks::what_the_last'
 mutant held-kept repair.rs '/kp!\("clean.held"\)/,/\}/s/found.state.store\(block::FREE, Release\);/();/' 'blocks::a_dead_senders'
 
 # Locks.

@@ -23,7 +23,7 @@ slot-of-lent-kept | repair.rs | if self\.state\(p\)\.load\(Acquire\) == slot::re
 orphans-untold | repair.rs | self\.orphan_seq\(\)\.fetch_add\(1, AcqRel\);\s*kp!\("recover | kp!("recover | points::killed_while_repairing
 entry-freed-first | repair.rs | kp!\("recover\.roles"\); | kp!("recover.roles"); entry.store(0, Release); | points::killed_while_repairing
 held-forgotten | repair.rs | == block::held\(o\) | == block::lost(o) | points::killed_while_repairing
-forgotten-not-given-back | repair.rs | self\.give_back_forgotten\(me\.me\);\s*let | let | points::killed_while_attaching
+forgotten-untold | repair.rs | kp!\("leave\.orphans"\);\s*self\.orphan_seq\(\)\.fetch_add\(1, AcqRel\); | kp!("leave.orphans"); | points::killed_while_attaching
 lent-is-no-message | ring.rs | block::LENT => owner\(state\) == me, | block::LENT => true, | stops::a_lent_message_holds_up
 trim-before-acknowledging | pool.rs | self\.blocks\(\)\[index\]\.state\.store\(block::held\(me\), Release\); | let _ = me; | points::killed_with_large_messages
 slot-guards-uncounted | hold.rs | self\.deliveries = 2; | | points::killed_while_receiving_plain_data

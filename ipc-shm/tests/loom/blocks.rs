@@ -169,6 +169,30 @@ fn a_dead_receivers_moved_message_is_redelivered() {
     }
 }
 
+/// Slot and block of a dead receiver's message are one message, also when the repairer dies between them.
+#[test]
+fn a_dead_repairer_leaves_one_message() {
+    for point in ["clean.lent_slot", "clean.lost"] {
+        model(2, move || {
+            let (ring, [a, dead, repairer, b]) = Ring::new(1, 1, [SENDER, RECEIVER, RECEIVER, RECEIVER]);
+            send_boxed(&a, 1).expect("there is room");
+            assert!(dead.killed_at("receive.lent", 0, || dead.receive()).is_none());
+            assert!(repairer.killed_at(point, 0, || repairer.recover(2)).is_none());
+            let early = drain(&b);
+            assert!(b.recover(3) && b.recover(2));
+            ring.check();
+            let got: Vec<_> = early.into_iter().chain(drain(&b)).collect();
+            assert_eq!(got, [1]);
+            assert_eq!(ring.blocks_free(), 1);
+            send_boxed(&a, 2).expect("the slot is free");
+            assert_eq!(drain(&b), [2]);
+            b.leave();
+            a.leave();
+            ring.check_empty();
+        });
+    }
+}
+
 #[test]
 fn of_two_adopters_one_gets_the_lost_block() {
     model(3, || {
@@ -236,6 +260,21 @@ fn a_forgotten_guard_is_given_back() {
             assert_eq!(some(one).chain(drain(&c)).collect::<Vec<_>>(), [1]);
             c.leave();
             a.leave();
+            ring.check_empty();
+        });
+    }
+}
+
+/// The last one of all leaves with a guard that was forgotten: nobody is left to give it to, and nothing stays.
+#[test]
+fn what_the_last_one_forgot_is_discarded() {
+    for blocks in [0, 1] {
+        model(2, move || {
+            let (ring, [a, b]) = Ring::new(1, blocks, [SENDER, RECEIVER]);
+            a.send(1).expect("there is room");
+            drop(b.borrow().expect("it is there"));
+            a.leave();
+            b.leave();
             ring.check_empty();
         });
     }

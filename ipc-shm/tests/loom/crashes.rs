@@ -65,6 +65,49 @@ fn a_sender_that_dies_in_its_batch_has_sent_the_first() {
     });
 }
 
+/// Who signs for a dead batch dies in the middle of it, beside another: what is signed is signed upwards, so that one
+/// finds the rest.
+#[test]
+fn a_signer_that_dies_in_the_middle_is_followed() {
+    model(3, || {
+        let (ring, [dead, signer, a, b]) = Ring::new(4, 0, [SENDER, SENDER, SENDER, RECEIVER]);
+        assert!(dead.killed_at("send.claimed", 0, || dead.send_all(&[1, 2])).is_none());
+        both(
+            move || {
+                // It comes there only if it is the first.
+                if signer.killed_at("send.sign", 1, || signer.send(3)).is_some() {
+                    signer.die();
+                }
+            },
+            || a.send(4).expect("there is room"),
+        );
+        b.recover(1);
+        b.recover(2);
+        ring.check();
+        let got = sorted(drain(&b));
+        assert!(got == [4] || got == [3, 4], "{got:?}");
+        ring.check();
+    });
+}
+
+/// A receiver dies at what a dead sender left, and another goes on: the slot is used again.
+#[test]
+fn a_void_of_a_dead_receiver_is_freed() {
+    model(2, || {
+        let (ring, [dead, a, dies, b]) = Ring::new(2, 0, [SENDER, SENDER, RECEIVER, RECEIVER]);
+        assert!(dead.killed_at("send.claimed", 0, || dead.send(1)).is_none());
+        assert!(a.recover(1));
+        a.send(2).expect("there is room");
+        assert!(dies.killed_at("receive.void", 0, || dies.receive()).is_none());
+        assert_eq!(b.receive(), Ok(2));
+        assert!(b.recover(3));
+        ring.check();
+        assert_eq!(a.send_all(&[3, 4]), Ok(2), "both slots are free");
+        assert_eq!(drain(&b), [3, 4]);
+        ring.check();
+    });
+}
+
 /// While one recovers a dead receiver, another receives: its message comes to somebody, once.
 #[test]
 fn a_dead_receivers_message_is_redelivered_while_others_receive() {
