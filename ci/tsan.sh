@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# ThreadSanitizer: threads that share one mapping, on the channels and on the locks. It sees neither the other
-# process nor a race through two mappings, and it finds what is missing on this processor's memory model only by
-# the orderings that the code names: a Relaxed where Acquire belongs is reported.
+# ThreadSanitizer: threads that share one mapping. It goes by the orderings that the code names, whatever this
+# processor does: a Relaxed where Acquire belongs is reported. It sees neither other processes nor a race through
+# two mappings.
 #
 #   ci/tsan.sh [filter...]
 set -euo pipefail
@@ -16,8 +16,10 @@ if ! rustup component list --toolchain nightly --installed 2>/dev/null | grep -q
         [[ -e $there/${runtime##*/} ]] || cp "$runtime" "$there/"
     done
 fi
-# A fence is nothing to it (`sync.rs`), so its build has read-modify-writes in their place.
-export RUSTFLAGS="-Zsanitizer=thread --cfg tsan ${RUSTFLAGS:-}" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/tsan"
-export TSAN_OPTIONS="halt_on_error=0 exitcode=66 ${TSAN_OPTIONS:-}"
-ci/build-std.sh test -Z build-std --target "$target" -p ipc-shm --test threads --test hostile --lib -- "$@"
-ci/build-std.sh test -Z build-std --target "$target" --test conformance --test locks as_std "$@"
+# Fences are nothing to it. Here they order words of sleepers and of membership among each other, which is loom's
+# to check; no plain data rides on them.
+export RUSTFLAGS="-Zsanitizer=thread ${RUSTFLAGS:-}" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/tsan"
+export TSAN_OPTIONS="exitcode=66 ${TSAN_OPTIONS:-}"
+tests() { ci/build-std.sh test -Z build-std --release --target "$target" "$@"; }
+tests -p ipc-shm --lib --test threads --test hostile -- "$@"
+tests --test conformance -- "$@"
