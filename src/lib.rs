@@ -27,6 +27,7 @@
 //! - [`pipe::Handle`]: files, sockets and ends of channels in messages; [`pipe::duplex`]: both directions at once.
 //! - [`shm::Segment`], [`shm::Shared`], [`shm::Mutex`] and more: data that is shared instead of sent, and its locks.
 //! - [`init`], [`spawn`], [`JoinHandle`], [`process`]: processes as easily as threads.
+//! - [`which_route`]: which of them when, by what was measured, and when threads are the better choice.
 //! - Errors are crossbeam's, with one more answer on each side: [`Unsendable`] and [`Unreadable`].
 //!
 //! # When a process dies
@@ -42,6 +43,8 @@ pub mod pipe;
 pub mod process;
 pub mod shm;
 pub mod thread;
+#[doc = include_str!("../docs/which-route.md")]
+pub mod which_route {}
 
 pub use any::{Any, AnyRx, AnyTx, Ref, Route, UnknownRoute};
 pub use ipc_core::error::*;

@@ -6,7 +6,7 @@ use plotters::style::text_anchor::HPos;
 use super::All;
 use super::support::record::{Record, Unit};
 use super::support::rounds::{Summary, figure, short, time};
-use super::support::routes::{By, Family, REFERENCE, ROUTES, route};
+use super::support::routes::{By, Family, REFERENCE, route};
 use super::svg::{Area, Axis, COLOURS, GRID, INK, MUTED, colour, draw, text};
 
 /// A line in a chart: its value at each of the places, with quartiles where there are any.

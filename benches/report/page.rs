@@ -104,7 +104,7 @@ fn conditions(all: &All) -> String {
         };
         let cells =
             [bench, &c.date, &c.machine, &c.system, &c.compiler, &c.commit, &c.pin, &c.load, &outside];
-        let rounds = format!("{}{}", run.rounds, if run.quick { ", quick" } else { "" });
+        let rounds = format!("{}{}", run.rounds, if run.quick { " quick" } else { "" });
         let names = [
             "bench",
             "date",

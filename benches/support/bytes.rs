@@ -372,13 +372,16 @@ impl Bytes for Interprocess {
         (name.clone(), name)
     }
     fn sender(name: String, len: usize) -> impl Give {
-        let name = name.to_ns_name::<GenericNamespaced>().expect("a name");
-        let mut stream = Stream::connect(name).expect("the receiver listens");
+        let mut stream = None;
         Buffered::new(len, move |bytes: &[u8]| {
-            std::io::Write::write_all(&mut stream, bytes).expect("receivers stay");
+            let stream = stream.get_or_insert_with(|| {
+                let name = name.as_str().to_ns_name::<GenericNamespaced>().expect("a name");
+                Stream::connect(name).expect("the receiver listens")
+            });
+            std::io::Write::write_all(stream, bytes).expect("receivers stay");
         })
     }
-    /// It listens from the start; the sender comes before the first message is asked for.
+    /// It listens from the start; the sender comes with its first message.
     fn receiver(name: String, len: usize) -> impl Take {
         let name = name.to_ns_name::<GenericNamespaced>().expect("a name");
         let listener = ListenerOptions::new().name(name).create_sync().expect("a listener");

@@ -319,12 +319,12 @@ fn table(rows: &[Row], measured: &BTreeMap<usize, Measured>) {
         let against = if row.reference == row.route { "" } else { row.reference };
         if now != heading {
             heading = now;
-            println!("{heading}\n{:<20}{unit:>28}{:>28}{:>18}", "", "times what is named", "CPU (kernel)");
+            println!("{heading}\n{:<20}{unit:>28} {:>36} {:>18}", "", "times what is named", "CPU (kernel)");
         }
         let trips = &measured.trips;
         let quantile = |part| time(trips.value_at_quantile(part) as f64);
         println!(
-            "{:<20}{:>28}{:>28}{:>18}{}",
+            "{:<20}{:>28} {:>36} {:>18}{}",
             format!("  {}", row.route),
             spread(&measured.values, write),
             if measured.ratios.is_empty() {
