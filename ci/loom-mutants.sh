@@ -69,7 +69,6 @@ mutant scan-before-orphan-seq ring.rs 's/hand.orphans_seen.store\(seq, Relaxed\)
 mutant orphan-seq-relaxed ring.rs 's/(let seq = self.orphan_seq\(\).load\()Acquire/\1Relaxed/' 'crashes::an_orphan'
 mutant disconnected-ignores-lent ring.rs 's/block::LENT => owner\(state\) == me,/block::LENT => true,/' 'blocks::disconnected'
 mutant disconnected-ignores-slots ring.rs 's/kind\(self.slot_at\(index\).state.load\(Acquire\)\) != slot::FREE/false/' blocks::disconnected
-mutant disconnected-blocks-first ring.rs 's/(.. Slots first: a message goes from slot to block, never back.)/let lost = self.blocks().iter().any(|b| { let s = b.state.load(Acquire); kind(s) == block::LOST || kind(s) == block::LENT \&\& owner(s) != me });/; s/self.blocks\(\).iter\(\).all\(\|block\| \{/!lost \&\& self.blocks().iter().take(0).all(|block| {/' blocks::disconnected
 
 # A value with one writer.
 mutant seq-reader-no-fence seq.rs 's/^        fence\(Ordering::Acquire\);$//' latch::a_reading
@@ -106,7 +105,6 @@ mutant repair-is-silent repair.rs '/kp!\("recover.orphans"\)/,/kp!\("recover.fre
 mutant in-flight-kept repair.rs '/kp!\("clean.in_flight"\)/,/\}/s/found.state.store\(block::FREE, Release\);/();/' 'blocks::a_dead_senders'
 mutant lent-slot-kept repair.rs '/kp!\("clean.lent_slot"\)/,/\}/s/self.state\(p\).store\(.*\);/();/' 'blocks::a_dead'
 mutant lent-freed repair.rs 's/found.state.store\(block::lost\(p\), Release\);/found.state.store(block::FREE, Release);/' 'blocks::a_dead_receivers'
-mutant lost-before-slot-freed repair.rs '/else if state == block::lent/s/\{$/{ found.state.store(block::lost(p), Release);/' 'blocks::a_dead_repairer'
 mutant forgotten-after-discard repair.rs '/pub\(crate\) fn leave\(/,/kp!\("leave.freed"\)/{s/^        self.give_back_forgotten\(me.me\);$//; s/^        kp!\("leave.clean"\);/        self.give_back_forgotten(me.me);/}' 'blocks::what_the_last'
 mutant held-kept repair.rs '/kp!\("clean.held"\)/,/\}/s/found.state.store\(block::FREE, Release\);/();/' 'blocks::a_dead_senders'
 

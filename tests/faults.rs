@@ -85,3 +85,24 @@ fn each_fault_has_a_test_or_a_reason_and_the_documentation_says_which() {
         "docs/faults.md is not up to date: `FAULTS=write cargo test --test faults` writes it anew\n{stale:#?}"
     );
 }
+
+/// Links of the form [`name`](../file.rs), which mean a test.
+fn tests_named_in(text: &str) -> Vec<(String, String)> {
+    let links = text.split("[`").skip(1).filter_map(|rest| {
+        let (name, rest) = rest.split_once("`](../")?;
+        let (file, _) = rest.split_once(')')?;
+        Some((name.to_owned(), file.to_owned()))
+    });
+    links.filter(|(_, file)| file.ends_with(".rs")).collect()
+}
+
+#[test]
+fn tests_that_the_threat_model_names_are_there() {
+    let text = fs::read_to_string(top().join("docs/threat-model.md")).unwrap();
+    let named = tests_named_in(&text);
+    assert!(named.len() > 10, "{named:?}");
+    for (name, file) in named {
+        let source = fs::read_to_string(top().join(&file)).unwrap_or_default();
+        assert!(source.contains(&format!("fn {name}()")), "there is no test {name} in {file}");
+    }
+}

@@ -74,7 +74,10 @@ pub(crate) fn all_blocks_are_free<F: Flavour>(tx: &F::Tx, rx: &F::Rx, capacity: 
 }
 
 macro_rules! flavour {
-    ($(#[$doc:meta])* $Name:ident, $M:ty, $Tx:ty, $Rx:ty, $make:ident, $loan:expr, $take:expr) => {
+    (
+        $(#[$doc:meta])* $Name:ident, $M:ty, $Tx:ty, $Rx:ty, $make:ident::<$E:ty>, $lent:ident => $seen:expr, $loan:expr,
+        $take:expr
+    ) => {
         $(#[$doc])*
         pub(crate) struct $Name;
 
@@ -85,7 +88,7 @@ macro_rules! flavour {
 
             fn make(capacity: usize) -> io::Result<(Self::Tx, Self::Rx)> {
                 // No more address space than needed: a limit on it is no reason to fail.
-                Builder::new(capacity).max_message(1 << 21).participants(12).$make::<$M>()
+                Builder::new(capacity).max_message(1 << 21).participants(12).$make::<$E>()
             }
             fn send(tx: &Self::Tx, m: $M, timeout: Option<Duration>) -> Result<(), SendTimeoutError<$M>> {
                 tx.send_timeout(m, timeout.unwrap_or(Duration::MAX))
@@ -121,8 +124,8 @@ macro_rules! flavour {
                 timeout: Option<Duration>,
                 f: impl FnOnce(&$M, u64),
             ) -> Result<(), RecvTimeoutError> {
-                let lent = rx.recv_ref_timeout(timeout.unwrap_or(Duration::MAX))?;
-                f(&lent, lent.deliveries());
+                let $lent = rx.recv_ref_timeout(timeout.unwrap_or(Duration::MAX))?;
+                f($seen, $lent.deliveries());
                 Ok(())
             }
             fn forget(rx: &Self::Rx) {
@@ -155,7 +158,8 @@ flavour!(
     Text,
     ipc_shm::Sender<Text>,
     ipc_shm::Receiver<Text>,
-    typed,
+    typed::<Text>,
+    lent => &lent,
     |tx: &ipc_shm::Sender<Text>, m| tx.send(m).is_ok(),
     |_, _, _| panic!("typed channels have no loans")
 );
@@ -186,7 +190,8 @@ flavour!(
     [u64; 6],
     ipc_shm::pod::Sender<[u64; 6]>,
     ipc_shm::pod::Receiver<[u64; 6]>,
-    pod,
+    pod::<[u64; 6]>,
+    lent => &lent,
     loaned,
     lend
 );
@@ -197,7 +202,27 @@ flavour!(
     [u64; 200],
     ipc_shm::pod::Sender<[u64; 200]>,
     ipc_shm::pod::Receiver<[u64; 200]>,
-    pod,
+    pod::<[u64; 200]>,
+    lent => &lent,
     loaned,
     lend
+);
+
+/// Sends bytes by a loan.
+fn loaned_bytes(tx: &ipc_shm::bytes::Sender, m: Vec<u8>) -> bool {
+    let Ok(mut loan) = tx.loan_slice(m.len()) else { return false };
+    loan.write(&m);
+    loan.send().is_ok()
+}
+
+flavour!(
+    /// Bytes: messages of any length, always in blocks when lent.
+    Bytes,
+    Vec<u8>,
+    ipc_shm::bytes::Sender,
+    ipc_shm::bytes::Receiver,
+    slices::<u8>,
+    lent => &lent.to_vec_copied(),
+    loaned_bytes,
+    |_, _, _| panic!("no scene takes blocks of these")
 );

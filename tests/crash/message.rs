@@ -84,3 +84,27 @@ impl<const N: usize> Message for [u64; N] {
         *self == Self::new(self[0], self[1])
     }
 }
+
+/// Bytes of any length: who, which, and as many as that makes.
+impl Message for Vec<u8> {
+    fn new(sender: u64, seq: u64) -> Self {
+        let len = match mix(sender, seq, 1) % 8 {
+            0 => 400 + mix(sender, seq, 2) % 5000,
+            _ => mix(sender, seq, 2) % 150,
+        };
+        let head = [sender.to_le_bytes(), seq.to_le_bytes()].concat();
+        head.into_iter().chain((0..len).map(|i| mix(sender, seq, i) as u8)).collect()
+    }
+    fn sender(&self) -> u64 {
+        u64::from_le_bytes(self[..8].try_into().expect("eight bytes"))
+    }
+    fn seq(&self) -> u64 {
+        u64::from_le_bytes(self[8..16].try_into().expect("eight bytes"))
+    }
+    fn intact(&self) -> bool {
+        self.len() >= 16 && *self == <Self as Message>::new(self.sender(), self.seq())
+    }
+    fn takes_block(sender: u64, seq: u64) -> bool {
+        mix(sender, seq, 1) % 8 == 0
+    }
+}

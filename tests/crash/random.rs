@@ -9,8 +9,8 @@ use ipc_shm::RecvTimeoutError;
 use multiprocess::JoinHandle;
 use multiprocess::process::Builder;
 
-use crate::flavour::{Flavour, Large, Mixed, Small, all_blocks_are_free};
-use crate::harness::watchdog_of;
+use crate::flavour::{Bytes, Flavour, Large, Mixed, Small, all_blocks_are_free};
+use crate::harness::{seed, watchdog_of};
 use crate::oracle::{Chronicle, Past};
 use crate::roles::{How, Life, receive, record, send};
 use crate::support::{Counter, Dice, Leaks, Log, Scratch, alone, wait_for};
@@ -22,7 +22,7 @@ fn kills() -> u64 {
 }
 
 /// The kills are shared by so many tests.
-const TESTS: u64 = 5;
+const TESTS: u64 = 6;
 
 struct Child {
     process: JoinHandle<()>,
@@ -167,7 +167,7 @@ fn kill_and_judge<F: Flavour>(capacity: usize) {
     let _watchdog = watchdog_of(Duration::from_secs(60 + kills / 4));
     let began = Instant::now();
     let before = Leaks::count();
-    let seed = u64::from(std::process::id()) << 8 | capacity as u64;
+    let seed = seed();
     let mut town = Town::<F>::new(capacity, seed);
     for sends in [true, true, false, false, false] {
         town.start(sends);
@@ -228,4 +228,10 @@ fn random_kills_plain_data_in_slots() {
 fn random_kills_plain_data_in_blocks() {
     multiprocess::init();
     kill_and_judge::<Large>(3);
+}
+
+#[test]
+fn random_kills_bytes_of_any_length() {
+    multiprocess::init();
+    kill_and_judge::<Bytes>(3);
 }

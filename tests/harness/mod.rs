@@ -42,3 +42,15 @@ pub(crate) fn channel_mappings() -> usize {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     maps.lines().filter(|line| line.contains("/memfd:multiprocess-channel")).count()
 }
+
+/// A number that dice begin with: `SEED`, or another one each time. Printed, so that what was found can be looked for
+/// again; what the kernel does meanwhile cannot be repeated.
+#[allow(dead_code, reason = "not every test binary throws dice")]
+pub(crate) fn seed() -> u64 {
+    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        (now.as_nanos() as u64 ^ u64::from(std::process::id()) << 40) >> 1
+    });
+    println!("{}: SEED={seed}", thread::current().name().unwrap_or("?"));
+    seed
+}

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use multiprocess::JoinHandle;
 use multiprocess::process::Builder;
 
-use crate::harness::watchdog_of;
+use crate::harness::{seed, watchdog_of};
 use crate::kit::{CELLS, Kit};
 
 /// How many processes are killed: `LOCK_KILLS`; without it 2000, or 300 in debug.
@@ -68,8 +68,7 @@ fn killed_at_any_moment() {
     multiprocess::init();
     let kills = kills();
     let _watchdog = watchdog_of(Duration::from_secs(50 + kills / 10));
-    let mut seed = Instant::now().elapsed().as_nanos() as u64 ^ u64::from(std::process::id()) << 20;
-    println!("seed {seed}");
+    let mut seed = seed();
     let mut dice = Dice(seed | 1);
     let began = Instant::now();
     let mut killed = 0;

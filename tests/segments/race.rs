@@ -7,7 +7,7 @@ use std::time::Duration;
 use multiprocess::shm::{Segment, Shared, SharedSlice};
 use multiprocess::{JoinHandle, spawn};
 
-use crate::harness::watchdog_of;
+use crate::harness::{seed, watchdog_of};
 use crate::support::{Name, end_with_the_test, forbid_unnamed, until};
 
 const RACERS: usize = 16;
@@ -118,7 +118,7 @@ fn race(what: &str, unlink: bool, kills: u64) {
     board.unlink.set(unlink.into());
     let start = |me| spawn(run, (name.0.clone(), me, board.clone())).unwrap();
     let mut racers: Vec<JoinHandle<()>> = (0..RACERS).map(start).collect();
-    let mut random = Random(57);
+    let mut random = Random(seed());
     for _ in 0..kills {
         let rounds = board.rounds.load(Relaxed) + random.below(60);
         until("they go on", || board.rounds.load(Relaxed) >= rounds);
