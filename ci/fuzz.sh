@@ -22,7 +22,7 @@ if [[ $# == 0 ]]; then
     read -ra targets -d '' < <("${fuzz[@]}" list) || true
 fi
 # Not for stacks that are left by unwinding, as a killed process' is: it takes most of the time.
-export ASAN_OPTIONS="detect_stack_use_after_return=0 ${ASAN_OPTIONS:-}"
+export ASAN_OPTIONS="detect_stack_use_after_return=0${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
 "${fuzz[@]}" build
 for target in "${targets[@]}"; do
     echo "== $target"
