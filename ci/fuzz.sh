@@ -31,5 +31,5 @@ for target in "${targets[@]}"; do
     # shellcheck disable=SC2086 # several options
     "${fuzz[@]}" run "$target" "fuzz/target/corpus/$target" "fuzz/corpus/$target" -- \
         -max_total_time="${FUZZ_SECONDS:-5}" -timeout=10 -print_final_stats=1 ${FUZZ_OPTIONS:-} 2>&1 |
-        sed -u '/\(NEW\|REDUCE\|pulse\) /d; /^"/d'
+        sed -u "/NEW_FUNC\|\(NEW\|REDUCE\|pulse\) /d; /^\"/d"
 done
