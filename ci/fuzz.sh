@@ -24,7 +24,7 @@ if [[ $# == 0 ]]; then
     read -ra targets -d '' < <("${fuzz[@]}" list) || true
 fi
 # Not for stacks that are left by unwinding, as a killed process' is: it takes most of the time.
-export ASAN_OPTIONS="detect_stack_use_after_return=0 ${ASAN_OPTIONS:-}"
+export ASAN_OPTIONS="detect_stack_use_after_return=0${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
 "${fuzz[@]}" build
 for target in "${targets[@]}"; do
     echo "== $target"
@@ -33,5 +33,5 @@ for target in "${targets[@]}"; do
     # shellcheck disable=SC2086 # several options
     "${fuzz[@]}" run "$target" "fuzz/target/corpus/$target" "fuzz/corpus/$target" -- \
         -max_total_time="${FUZZ_SECONDS:-5}" -timeout=10 -print_final_stats=1 ${FUZZ_OPTIONS:-} 2>&1 |
-        sed -u '/\(NEW\|REDUCE\|pulse\) /d; /^"/d'
+        sed -u "/NEW_FUNC\|\(NEW\|REDUCE\|pulse\) /d; /^\"/d"
 done

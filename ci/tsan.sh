@@ -21,5 +21,5 @@ fi
 export RUSTFLAGS="-Zsanitizer=thread ${RUSTFLAGS:-}" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/tsan"
 export TSAN_OPTIONS="exitcode=66 ${TSAN_OPTIONS:-}"
 tests() { ci/build-std.sh test -Z build-std --release --target "$target" "$@"; }
-tests -p ipc-shm --lib --test threads --test hostile -- "$@"
+tests -p ipc-shm --lib --test threads -- "$@"
 tests --test conformance -- "$@"
