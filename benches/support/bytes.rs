@@ -112,7 +112,7 @@ impl<B: Bytes, const N: usize> Wire for Words<B, N> {
     }
     fn receiver(rx: B::Rx) -> impl FnMut() -> [u64; N] {
         let mut take = B::receiver(rx, N * 8);
-        move || take.take(|bytes| bytemuck::pod_read_unaligned(bytes))
+        move || take.take(bytemuck::pod_read_unaligned)
     }
 }
 
