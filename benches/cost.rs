@@ -7,7 +7,6 @@
 
 mod support;
 
-use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
@@ -146,7 +145,7 @@ impl More for Rest {
             bencher.iter_custom(|n| {
                 let begin = Instant::now();
                 (0..n).for_each(|_| {
-                    black_box(Takes::of::<Erased<Order>>("erased", true));
+                    std::hint::black_box(Takes::of::<Erased<Order>>("erased", true));
                 });
                 begin.elapsed()
             });
