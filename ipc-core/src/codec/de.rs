@@ -13,6 +13,10 @@ use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 
+/// How many values that take no bytes, such as `()`, a sequence may have: a length is a few bytes of a message, and
+/// whoever made it up would keep us counting for years.
+const MOST_EMPTY: usize = 1 << 20;
+
 /// Reads a value with postcard.
 pub(super) struct Decoder<'a, 'de> {
     pub(super) inner: &'a mut postcard::Deserializer<'de, Slice<'de>>,
@@ -29,6 +33,13 @@ impl<'de> Decoder<'_, 'de> {
     #[inline(always)]
     fn read<T: Deserialize<'de>>(&mut self) -> Result<T> {
         T::deserialize(&mut *self.inner)
+    }
+
+    /// A length that the message says: of values of a byte or more, or of not too many that take none.
+    #[inline(always)]
+    fn len(&mut self) -> Result<usize> {
+        let len = self.read()?;
+        if len <= self.size.max(MOST_EMPTY) { Ok(len) } else { Err(Error::DeserializeUnexpectedEnd) }
     }
 
     /// So many values in a row.
@@ -101,7 +112,7 @@ impl<'de> Deserializer<'de> for Decoder<'_, 'de> {
         if let Some(value) = value {
             return Ok(value);
         }
-        let len = self.read()?;
+        let len = self.len()?;
         self.row(len, visitor)
     }
 
@@ -122,7 +133,7 @@ impl<'de> Deserializer<'de> for Decoder<'_, 'de> {
 
     #[inline(always)]
     fn deserialize_map<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
-        let len = self.read()?;
+        let len = self.len()?;
         visitor.visit_map(Row { decoder: self, len })
     }
 

@@ -205,3 +205,13 @@ fn a_claimed_length_allocates_nothing() {
     }
     assert_eq!(decode::<Vec<u8>>(&claim(3, &[1, 2, 3, 4])), Err(CodecError::Trailing));
 }
+
+// fault 78: values that take no bytes, of which there would be some for years.
+#[test]
+fn a_claimed_length_of_nothing_is_no_endless_loop() {
+    let claim = |len: u64| postcard::to_stdvec(&len).unwrap();
+    assert_eq!(decode::<Vec<()>>(&claim(1 << 63)), Err(CodecError::Truncated));
+    assert_eq!(decode::<Vec<Unit>>(&claim(1 << 21)), Err(CodecError::Truncated));
+    assert_eq!(decode::<BTreeMap<(), ()>>(&claim(u64::MAX)), Err(CodecError::Truncated));
+    assert_eq!(decode::<Vec<()>>(&claim(1 << 20)), Ok(vec![(); 1 << 20]));
+}
