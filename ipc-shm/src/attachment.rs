@@ -2,7 +2,7 @@
 //!
 //! A process attaches to a channel once, however many endpoints of it arrive: a table of the process finds
 //! the attachment again by the segment's identity. One descriptor is kept open for it, to ask after leases
-//! and to allocate blocks; the life lease needs none ([`lease`](crate::lease)).
+//! and to allocate blocks ([`commit`](crate::commit)); the life lease needs none ([`lease`](crate::lease)).
 
 use std::collections::HashMap;
 use std::io;
@@ -95,7 +95,7 @@ pub(crate) struct Attachment {
 }
 
 /// What is wrong when [`Attachment::descriptor`] is not ours.
-const CLOSED: &str = "this program has closed the channel's descriptor, which tells who is alive";
+pub(crate) const CLOSED: &str = "this program has closed the channel's descriptor, which tells who is alive";
 
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
@@ -413,53 +413,12 @@ impl Attachment {
         let _ = self.corrupt.set(what);
     }
 
-    /// Allocates the first `len` bytes of a block of ours, if that was not done before.
-    pub(crate) fn commit(&self, block: usize, len: usize) -> io::Result<()> {
-        let committed = &self.memory.blocks()[block].committed;
-        let have = committed.load(Ordering::Relaxed); // Relaxed: the block is ours.
-        if len as u64 <= have {
-            return Ok(());
-        }
-        // In powers of two, so that a block that grows slowly asks seldom.
-        let size = self.memory.geometry.block_size;
-        let want = len.next_power_of_two().clamp(PAGE, size);
-        let offset = self.memory.geometry.data_offset() + block * size;
-        let fd = self.descriptor().ok_or_else(|| io::Error::other(CLOSED))?;
-        kp!("block.commit");
-        sys::allocate(fd, offset, want)?;
-        kp!("block.committed");
-        committed.store(want as u64, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Whether a block of ours has more memory than free blocks keep.
-    pub(crate) fn oversized(&self, block: usize) -> bool {
-        self.memory.blocks()[block].committed.load(Ordering::Relaxed) > KEPT // Relaxed: as in `commit`.
-    }
-
-    /// Gives the memory of a block back to the system that is Held by us: it holds no message any more.
-    pub(crate) fn trim(&self, block: usize) {
-        let committed = &self.memory.blocks()[block].committed;
-        let Some(fd) = self.descriptor() else { return };
-        // In this order: a block that seems uncommitted is allocated again, one that seems committed is used.
-        committed.store(0, Ordering::Relaxed);
-        kp!("block.trim");
-        let size = self.memory.geometry.block_size;
-        let offset = self.memory.geometry.data_offset() + block * size;
-        // If it fails, the memory is kept, and was paid for.
-        let _ = sys::release(fd, offset, size);
-        kp!("block.trimmed");
-    }
-
     /// Whether this process was forked from the one that attached.
     #[inline]
     pub(crate) fn forked(&self) -> bool {
         self.fork.forked()
     }
 }
-
-/// A free block keeps so much memory; what a larger message took is given back.
-const KEPT: u64 = 1 << 20;
 
 fn micros() -> u64 {
     EPOCH.elapsed().as_micros() as u64 + 1000

@@ -1,9 +1,12 @@
 //! Bytes into and out of shared memory, whatever a peer does to them meanwhile.
 //!
 //! Other processes may write these bytes while we read them, if they break the protocol. So the compiler
-//! must not be told that they stand still: short copies go word by word through relaxed atomics, long ones
-//! through the processor's own string move in an `asm!` block, which the compiler cannot look into. What
-//! comes out is some bytes; only peers that keep the protocol make them the message.
+//! must not be told that they stand still: copies go through relaxed atomics, or through vector registers in
+//! `asm!` blocks, which the compiler cannot look into. What comes out is some bytes; only peers that keep the
+//! protocol make them the message.
+//!
+//! Not through `rep movsb`: where the processor has no fast one, as in many virtual machines, it moves one byte
+//! at a time as soon as the two sides are aligned differently.
 
 // `asm!`, and views of bytes that are about to be filled.
 #![allow(unsafe_code)]
@@ -12,10 +15,6 @@ use bytemuck::{AnyBitPattern, NoUninit};
 
 use crate::layout::LINE;
 use crate::sync::{AtomicU64, Ordering::Relaxed};
-
-/// From this length on the string move is faster than words.
-#[cfg(all(target_arch = "x86_64", not(loom)))]
-const LONG: usize = 512;
 
 /// Words that `len` bytes take.
 #[inline]
@@ -31,12 +30,7 @@ pub(crate) const fn words(len: usize) -> usize {
 #[inline]
 pub(crate) fn write_bytes(to: &[AtomicU64], bytes: &[u8]) {
     let to = &to[..words(bytes.len())];
-    #[cfg(all(target_arch = "x86_64", not(loom)))]
-    if bytes.len() >= LONG {
-        // SAFETY: `to` covers at least `bytes.len()` bytes, checked above; the destination is memory of
-        // atomics, so writing it through a shared reference is allowed.
-        return unsafe { string_move(bytes.as_ptr(), to.as_ptr().cast::<u8>().cast_mut(), bytes.len()) };
-    }
+    let (to, bytes) = write_runs(to, bytes);
     let (to, bytes) = write_vectors(to, bytes);
     let (whole, rest) = bytes.split_at(bytes.len() & !7);
     for (word, bytes) in to.iter().zip(whole.chunks_exact(8)) {
@@ -58,12 +52,7 @@ pub(crate) fn write_bytes(to: &[AtomicU64], bytes: &[u8]) {
 #[inline]
 pub(crate) fn read_bytes(from: &[AtomicU64], bytes: &mut [u8]) {
     let from = &from[..words(bytes.len())];
-    #[cfg(all(target_arch = "x86_64", not(loom)))]
-    if bytes.len() >= LONG {
-        // SAFETY: `from` covers at least `bytes.len()` bytes, checked above; `bytes` is ours alone. A peer
-        // that writes the source meanwhile changes which bytes arrive, nothing else.
-        return unsafe { string_move(from.as_ptr().cast::<u8>(), bytes.as_mut_ptr(), bytes.len()) };
-    }
+    let (from, bytes) = read_runs(from, bytes);
     let (from, bytes) = read_vectors(from, bytes);
     let whole = bytes.len() & !7;
     let (whole, rest) = bytes.split_at_mut(whole);
@@ -74,6 +63,123 @@ pub(crate) fn read_bytes(from: &[AtomicU64], bytes: &mut [u8]) {
     if !rest.is_empty() {
         let last = from[from.len() - 1].load(Relaxed).to_ne_bytes();
         rest.copy_from_slice(&last[..rest.len()]);
+    }
+}
+
+/// The first `n` elements that lie in `from`: any bytes are some.
+///
+/// # Panics
+///
+/// If there are not so many, or one takes no bytes.
+#[cfg(not(loom))]
+pub(crate) fn read_vec<E: NoUninit + AnyBitPattern>(from: &[AtomicU64], n: usize) -> Vec<E> {
+    let fit = size_of_val(from) / size_of::<E>();
+    assert!(n <= fit, "{n} elements are read where {fit} are");
+    let mut elements = Vec::<E>::with_capacity(n);
+    let len = n * size_of::<E>();
+    let whole = len - len % RUN;
+    let to = elements.as_mut_ptr().cast::<u8>();
+    if whole > 0 {
+        // SAFETY: so many bytes are there to be read, checked above, and to be written, in what was allocated;
+        // a peer that writes the source meanwhile changes which bytes arrive.
+        unsafe { move_runs(from.as_ptr().cast(), to, whole) };
+    }
+    let mut rest = [0; RUN];
+    let rest = &mut rest[..len - whole];
+    read_bytes(&from[whole / 8..], rest);
+    // SAFETY: `whole` is no more than what was allocated.
+    let end = unsafe { to.add(whole) };
+    // SAFETY: so many bytes are left there.
+    unsafe { end.copy_from_nonoverlapping(rest.as_ptr(), rest.len()) };
+    // SAFETY: all of its bytes are written, and any bytes are an element.
+    unsafe { elements.set_len(n) };
+    elements
+}
+
+/// Bytes that are moved at once in long copies.
+const RUN: usize = 64;
+
+/// Writes as many whole runs as there are; returns what is left to do.
+#[inline(always)]
+fn write_runs<'a, 'b>(to: &'a [AtomicU64], bytes: &'b [u8]) -> (&'a [AtomicU64], &'b [u8]) {
+    // Of a constant length, vectors are unrolled.
+    if cfg!(loom) || bytes.len() < 4 * RUN {
+        return (to, bytes);
+    }
+    let (whole, rest) = bytes.split_at(bytes.len() - bytes.len() % RUN);
+    let (runs, to) = to.split_at(words(whole.len()));
+    // SAFETY: so many bytes are there to be read, and, in atomics, to be written, also through a shared
+    // reference; they do not overlap: nobody makes a slice of shared memory.
+    unsafe { move_runs(whole.as_ptr(), runs.as_ptr().cast::<u8>().cast_mut(), whole.len()) };
+    (to, rest)
+}
+
+/// Reads as many whole runs as there are; returns what is left to do.
+#[inline(always)]
+fn read_runs<'a, 'b>(from: &'a [AtomicU64], bytes: &'b mut [u8]) -> (&'a [AtomicU64], &'b mut [u8]) {
+    if cfg!(loom) || bytes.len() < 4 * RUN {
+        return (from, bytes);
+    }
+    let whole = bytes.len() - bytes.len() % RUN;
+    let (whole, rest) = bytes.split_at_mut(whole);
+    let (runs, from) = from.split_at(words(whole.len()));
+    // SAFETY: so many bytes are there to be read, and, ours alone, to be written; a peer that writes the
+    // source meanwhile changes which bytes arrive, nothing else.
+    unsafe { move_runs(runs.as_ptr().cast(), whole.as_mut_ptr(), whole.len()) };
+    (from, rest)
+}
+
+/// Copies `len` bytes, a multiple of [`RUN`], through vector registers.
+///
+/// # Safety
+///
+/// So many bytes can be read at `from` and written at `to`, and do not overlap. Other processes may write both
+/// meanwhile.
+#[inline]
+unsafe fn move_runs(from: *const u8, to: *mut u8, len: usize) {
+    debug_assert!(len % RUN == 0);
+    for at in (0..len).step_by(RUN) {
+        // SAFETY: within what the caller promises.
+        let from = unsafe { from.add(at) };
+        // SAFETY: as above.
+        let to = unsafe { to.add(at) };
+        // SAFETY: as above; the instructions change nothing else, and the compiler does not look into them.
+        #[cfg(target_arch = "x86_64")]
+        unsafe {
+            std::arch::asm!(
+                "movups {a}, [{from}]",
+                "movups {b}, [{from} + 16]",
+                "movups {c}, [{from} + 32]",
+                "movups {d}, [{from} + 48]",
+                "movups [{to}], {a}",
+                "movups [{to} + 16], {b}",
+                "movups [{to} + 32], {c}",
+                "movups [{to} + 48], {d}",
+                from = in(reg) from, to = in(reg) to,
+                a = out(xmm_reg) _, b = out(xmm_reg) _, c = out(xmm_reg) _, d = out(xmm_reg) _,
+                options(nostack, preserves_flags)
+            );
+        }
+        // SAFETY: as above.
+        #[cfg(target_arch = "aarch64")]
+        unsafe {
+            std::arch::asm!(
+                "ldp {a:q}, {b:q}, [{from}]",
+                "ldp {c:q}, {d:q}, [{from}, #32]",
+                "stp {a:q}, {b:q}, [{to}]",
+                "stp {c:q}, {d:q}, [{to}, #32]",
+                from = in(reg) from, to = in(reg) to,
+                a = out(vreg) _, b = out(vreg) _, c = out(vreg) _, d = out(vreg) _,
+                options(nostack, preserves_flags)
+            );
+        }
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        for i in 0..RUN {
+            // SAFETY: as above. Volatile: bytes that a peer may be writing are not to be read twice.
+            let byte = unsafe { from.add(i).read_volatile() };
+            // SAFETY: as above.
+            unsafe { to.add(i).write_volatile(byte) };
+        }
     }
 }
 
@@ -174,7 +280,9 @@ pub(crate) fn own_lines(message: &[AtomicU64]) {
     const MOST: usize = (256 << 10) / 8;
     // As many lines ahead as a core can wait for at once.
     const LEAD: usize = 24 * LINE / 8;
-    let message = &message[..message.len().min(MOST)];
+    if message.len() > MOST {
+        return;
+    }
     for (i, word) in message.iter().enumerate().step_by(LINE / 8) {
         if let Some(ahead) = message.get(i + LEAD) {
             prefetch_line(ahead);
@@ -190,27 +298,6 @@ pub(crate) fn take_value<T: NoUninit + AnyBitPattern>(from: &[AtomicU64]) -> T {
     let mut value = T::zeroed();
     take_bytes(from, bytemuck::bytes_of_mut(&mut value));
     value
-}
-
-/// `rep movsb`.
-///
-/// # Safety
-///
-/// `len` bytes can be read at `from` and written at `to`, and do not overlap.
-#[cfg(all(target_arch = "x86_64", not(loom)))]
-#[inline]
-unsafe fn string_move(from: *const u8, to: *mut u8, len: usize) {
-    // SAFETY: the caller's promise; the direction flag is clear, as the ABI has it, and `rep movsb`
-    // changes nothing but the three registers and the destination.
-    unsafe {
-        std::arch::asm!(
-            "rep movsb",
-            inout("rcx") len => _,
-            inout("rsi") from => _,
-            inout("rdi") to => _,
-            options(nostack, preserves_flags)
-        );
-    }
 }
 
 /// Asks for the lines of a slot's first `len` bytes to be fetched for writing: they are about to be filled, or
@@ -254,7 +341,7 @@ mod tests {
     #[test]
     fn every_length_comes_back_and_nothing_beyond_it_is_touched() {
         let source: Vec<u8> = (0..2000u32).map(|i| (i * 7 + 1) as u8).collect();
-        for len in (0..70).chain([511, 512, 513, 1000, 1999]) {
+        for len in (0..70).chain([255, 256, 257, 319, 320, 511, 1000, 1999]) {
             let memory = memory(words(len) + 1);
             write_bytes(&memory, &source[..len]);
             assert_eq!(memory[words(len)].load(Relaxed), u64::MAX);
@@ -264,7 +351,28 @@ mod tests {
             let mut taken = vec![0; len];
             take_bytes(&memory, &mut taken);
             assert_eq!(taken, source[..len]);
+            assert_eq!(read_vec::<u8>(&memory, len), source[..len]);
+            let threes = read_vec::<[u8; 3]>(&memory, len / 3);
+            assert_eq!(threes.as_flattened(), &source[..len / 3 * 3]);
         }
+    }
+
+    #[test]
+    fn bytes_at_any_alignment_come_back() {
+        let source: Vec<u8> = (0..1100u32).map(|i| (i * 7 + 1) as u8).collect();
+        let memory = memory(words(1000));
+        for offset in 0..70 {
+            write_bytes(&memory, &source[offset..][..1000]);
+            let mut back = vec![0; 1070];
+            read_bytes(&memory, &mut back[offset..][..1000]);
+            assert_eq!(back[offset..][..1000], source[offset..][..1000]);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "9 elements are read where 8 are")]
+    fn more_elements_than_there_are_are_refused() {
+        let _ = read_vec::<[u16; 2]>(&memory(4), 9);
     }
 
     #[test]

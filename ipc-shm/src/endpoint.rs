@@ -168,14 +168,9 @@ impl Endpoint {
 
     /// Gives a block of ours back, and tells senders.
     pub(crate) fn return_block(&self, block: usize) {
-        if self.attachment.oversized(block) {
-            // Acknowledged before its memory goes: Lent, it would be delivered again if we died in between,
-            // as zeros.
-            self.memory.keep_block(block, self.hand.me);
-            self.attachment.trim(block);
-        }
+        let others = self.attachment.economize(block, self.hand.me);
         self.memory.free_block(block);
-        self.told_senders(1);
+        self.told_senders(1 + others);
     }
 
     /// Publishes a block of ours as the next message; waits for room. The block is still ours if it fails.

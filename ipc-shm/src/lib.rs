@@ -56,6 +56,8 @@ mod attachment;
 mod builder;
 #[cfg(not(loom))]
 mod bytes_at;
+#[cfg(not(loom))]
+mod commit;
 mod copy;
 #[cfg(not(loom))]
 mod descriptor;

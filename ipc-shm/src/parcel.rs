@@ -34,8 +34,8 @@ thread_local! {
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// More is not kept.
-const KEPT: usize = 1 << 20;
+/// More is not kept: a mebibyte of somebody's and what it is wrapped in are.
+const KEPT: usize = 2 << 20;
 
 /// The thread's scratch bytes, given back when dropped. Nested, in a user's `Serialize`, there are fresh ones.
 pub(crate) struct Scratch(pub(crate) Vec<u8>);

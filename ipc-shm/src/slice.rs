@@ -146,9 +146,7 @@ impl<'a, E: Plain> Ref<'a, E> {
     /// A copy of the message, made without a reference to shared memory.
     #[must_use]
     pub fn to_vec_copied(&self) -> Vec<E> {
-        let mut message = vec![E::zeroed(); self.len];
-        copy::read_bytes(self.hold.words(), bytemuck::cast_slice_mut::<E, u8>(&mut message));
-        message
+        copy::read_vec(self.hold.words(), self.len)
     }
 }
 

@@ -39,7 +39,9 @@ pub(crate) struct Text {
 impl Message for Text {
     fn new(sender: u64, seq: u64) -> Self {
         let len = match mix(sender, seq, 1) % 8 {
-            // More than a free block keeps.
+            // More than all free blocks keep, where processes are killed.
+            _ if sender & HUGE != 0 && sender & LARGE != 0 => 300_000,
+            // More than a free block keeps by itself.
             _ if sender & HUGE != 0 => 150_000,
             _ if sender & LARGE != 0 => 100,
             // Some 400 bytes at least.

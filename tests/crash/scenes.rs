@@ -351,20 +351,20 @@ const MIXED: &[Scene] = &[
         ..SCENE
     },
     Scene {
-        name: "huge",
+        name: "huge, trimmed for another",
         size: HUGE,
         fill: 3,
         ends: Ends::Receiver, script: Script::Receive(How::Recv, 3),
         points: &[
-            "block.free", "block.freed", "block.keep", "block.kept", "block.trim", "block.trimmed",
+            "block.free", "block.freed", "block.trim", "block.trimmed",
             "receive.block", "receive.claim", "receive.claimed", "receive.count", "receive.freed",
             "receive.lend", "receive.lent",
         ],
         ..SCENE
     },
     Scene {
-        name: "huge with guards",
-        size: HUGE,
+        name: "huge with guards, trimmed itself",
+        size: HUGE | LARGE,
         fill: 3,
         ends: Ends::Receiver, script: Script::Receive(How::Ref(0), 3),
         points: &[

@@ -1,0 +1,190 @@
+//! The memory of blocks: allocated when a message needs it, and kept for the next one, within bounds.
+//!
+//! Allocating a page and giving it back costs several times what copying it does, so blocks of usual sizes
+//! keep what they have, and so do larger ones until all that are free keep [`KEPT_IN_ALL`].
+
+use std::io;
+
+use crate::attachment::{Attachment, CLOSED};
+use crate::killpoint::kp;
+use crate::layout::{PAGE, block};
+use crate::sync::Ordering::{AcqRel, Relaxed};
+use crate::sys;
+
+/// What each block keeps, whatever the others do.
+const KEPT: u64 = 1 << 20;
+
+/// What the free blocks that have more than [`KEPT`] keep together. Little where processes are killed at every
+/// step, so that they get there.
+const KEPT_IN_ALL: u64 = if cfg!(killpoints) { 2 << 20 } else { 64 << 20 };
+
+/// Only so many blocks, the first ones, keep more than [`KEPT`]: they are looked through.
+const KEEPERS: usize = 1024;
+
+impl Attachment {
+    /// Allocates the first `len` bytes of a block of ours, if that was not done before.
+    pub(crate) fn commit(&self, block: usize, len: usize) -> io::Result<()> {
+        let committed = &self.memory.blocks()[block].committed;
+        let have = committed.load(Relaxed); // Relaxed: the block is ours.
+        if len as u64 <= have {
+            return Ok(());
+        }
+        let size = self.memory.geometry.block_size;
+        let want = rounded(len).clamp(PAGE, size);
+        let offset = self.memory.geometry.data_offset() + block * size;
+        let fd = self.descriptor().ok_or_else(|| io::Error::other(CLOSED))?;
+        kp!("block.commit");
+        sys::allocate(fd, offset, want)?;
+        kp!("block.committed");
+        committed.store(want as u64, Relaxed);
+        Ok(())
+    }
+
+    /// Before a block of ours is given back: if the free ones would keep too much with it, others are trimmed,
+    /// those that are taken last first, or else the block itself. Senders found so many blocks taken that are
+    /// free again.
+    #[inline]
+    pub(crate) fn economize(&self, block: usize, me: u64) -> u64 {
+        // Relaxed: as in `commit`.
+        if self.memory.blocks()[block].committed.load(Relaxed) <= KEPT {
+            return 0;
+        }
+        self.economize_large(block, me)
+    }
+
+    #[cold]
+    fn economize_large(&self, block: usize, me: u64) -> u64 {
+        let keepers = &self.memory.blocks()[..KEEPERS.min(self.memory.blocks().len())];
+        let own = self.memory.blocks()[block].committed.load(Relaxed); // Relaxed: as in `commit`.
+        // Relaxed: others take and free blocks meanwhile. It is a matter of thrift only.
+        let free = |at: usize| match keepers[at].committed.load(Relaxed) {
+            large if large > KEPT && keepers[at].state.load(Relaxed) == block::FREE => large,
+            _ => 0,
+        };
+        let mut trimmed = 0;
+        let mut kept = (0..keepers.len()).map(free).fold(own, u64::saturating_add);
+        if block < keepers.len() && own <= KEPT_IN_ALL {
+            // Once through them, whatever a peer writes there.
+            for (at, meta) in keepers.iter().enumerate().rev() {
+                if kept <= KEPT_IN_ALL {
+                    return trimmed;
+                }
+                // AcqRel: as in `loan_block`.
+                if free(at) > 0
+                    && meta.state.compare_exchange(block::FREE, block::held(me), AcqRel, Relaxed).is_ok()
+                {
+                    kept = kept.saturating_sub(meta.committed.load(Relaxed)); // Relaxed: ours by now.
+                    self.trim(at);
+                    self.memory.free_block(at);
+                    trimmed += 1;
+                }
+            }
+            if kept <= KEPT_IN_ALL {
+                return trimmed;
+            }
+        }
+        // Acknowledged before its memory goes: Lent, it would be delivered again if we died in between, as
+        // zeros.
+        self.memory.keep_block(block, me);
+        self.trim(block);
+        trimmed
+    }
+
+    /// Gives the memory of a block back to the system that is Held by us: it holds no message any more.
+    fn trim(&self, block: usize) {
+        let committed = &self.memory.blocks()[block].committed;
+        let Some(fd) = self.descriptor() else { return };
+        // In this order: a block that seems uncommitted is allocated again, one that seems committed is used.
+        committed.store(0, Relaxed);
+        kp!("block.trim");
+        let size = self.memory.geometry.block_size;
+        let offset = self.memory.geometry.data_offset() + block * size;
+        // If it fails, the memory is kept, and was paid for.
+        let _ = sys::release(fd, offset, size);
+        kp!("block.trimmed");
+    }
+}
+
+/// What is allocated for `len` bytes: up to an eighth more, so that a block that grows slowly asks seldom.
+fn rounded(len: usize) -> usize {
+    let step = (len.next_power_of_two() / 16).max(PAGE);
+    len.checked_next_multiple_of(step).unwrap_or(len)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ipc_core::Patience;
+
+    use super::{KEPT, KEPT_IN_ALL, PAGE, rounded};
+    use crate::attachment::{Attachment, Role};
+    use crate::endpoint::Endpoint;
+    use crate::ends::Codec;
+    use crate::layout::Geometry;
+    use crate::typed::Typed;
+
+    const LARGE: usize = (5 << 20) / 2;
+    const BLOCKS: usize = 40;
+
+    fn channel() -> (Arc<Attachment>, Endpoint) {
+        let geometry = Geometry::new(16, 64, 4, BLOCKS, 1 << 28).unwrap();
+        let attachment = Attachment::create(geometry, <Typed as Codec<u8>>::kind()).unwrap();
+        let end = Endpoint::counted(attachment.clone(), Role::Sender);
+        (attachment, end)
+    }
+
+    /// Bytes of memory that the segment takes.
+    fn taken(attachment: &Attachment) -> u64 {
+        let stat = rustix::fs::fstat(attachment.descriptor().unwrap()).unwrap();
+        stat.st_blocks as u64 * 512 - attachment.memory.geometry.data_offset() as u64
+    }
+
+    #[test]
+    fn free_blocks_keep_what_large_messages_took_up_to_a_bound() {
+        let (attachment, end) = channel();
+        let all: Vec<_> = (0..BLOCKS).map(|_| end.loan(LARGE, Patience::Never).unwrap()).collect();
+        assert!(taken(&attachment) >= (BLOCKS * LARGE) as u64);
+        for block in all {
+            end.return_block(block);
+        }
+        let kept = taken(&attachment);
+        assert!(kept <= KEPT_IN_ALL, "{kept}");
+        assert!(kept + 2 * LARGE as u64 > KEPT_IN_ALL, "{kept}");
+
+        // What is taken first was kept.
+        for _ in 0..100 {
+            let block = end.loan(LARGE, Patience::Never).unwrap();
+            assert_eq!(taken(&attachment), kept);
+            end.return_block(block);
+            assert_eq!(taken(&attachment), kept);
+        }
+    }
+
+    #[test]
+    fn what_a_message_beyond_the_bound_took_is_given_back() {
+        let (attachment, end) = channel();
+        let block = end.loan(KEPT_IN_ALL as usize + 1, Patience::Never).unwrap();
+        assert!(taken(&attachment) > KEPT_IN_ALL);
+        end.return_block(block);
+        assert_eq!(taken(&attachment), 0);
+    }
+
+    #[test]
+    fn blocks_of_usual_sizes_keep_their_memory() {
+        let (attachment, end) = channel();
+        let all: Vec<_> = (0..BLOCKS).map(|_| end.loan(KEPT as usize, Patience::Never).unwrap()).collect();
+        for block in all {
+            end.return_block(block);
+        }
+        assert_eq!(taken(&attachment), BLOCKS as u64 * KEPT);
+    }
+
+    #[test]
+    fn no_more_than_an_eighth_is_allocated_beyond_what_a_message_needs() {
+        for len in (0..70 * PAGE).step_by(511).chain([1 << 20, (1 << 20) + 3, 1 << 30]) {
+            let all = rounded(len);
+            assert!(all >= len && all - len < (len / 8).max(PAGE), "{len}: {all}");
+        }
+    }
+}
