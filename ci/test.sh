@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# All tests, with those in the documentation; then the tests again under cargo-nextest, where each has a
-# process of its own, if it is installed.
+# All tests, with those in the documentation; then, if cargo-nextest is installed, those again that are not long,
+# each in a process of its own and within a minute.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cargo test --workspace
 if cargo nextest --version >/dev/null 2>&1; then
-    cargo nextest run --workspace --test-threads 4
+    cargo nextest run --workspace --test-threads 4 \
+        -E 'kind(lib) | binary(/^(locks|meet|pipes|process|segments|watch)$/)'
 else
     echo "cargo-nextest is not installed: the tests ran under cargo test only"
 fi

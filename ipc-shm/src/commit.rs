@@ -16,7 +16,7 @@ const KEPT: u64 = 1 << 20;
 
 /// What the free blocks that have more than [`KEPT`] keep together. Little where processes are killed at every
 /// step, so that they get there.
-const KEPT_IN_ALL: u64 = if cfg!(killpoints) { 2 << 20 } else { 64 << 20 };
+const KEPT_IN_ALL: u64 = if cfg!(killpoints) { 5 << 18 } else { 64 << 20 };
 
 /// Only so many blocks, the first ones, keep more than [`KEPT`]: they are looked through.
 const KEEPERS: usize = 1024;

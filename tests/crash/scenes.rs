@@ -3,7 +3,7 @@
 const DIED_SENDING: (Ends, Script, &str) = (Ends::Sender, Script::Send(1), "send.claimed");
 const DIED_RECEIVING: (Ends, Script, &str) = (Ends::Receiver, Script::Receive(How::Recv, 1), "receive.claimed");
 
-const DIED_SLEEPING: (Ends, Script, &str) = (Ends::Receiver, Script::Sleep(1), "sleep.wait");
+const DIED_SLEEPING: (Ends, Script, &str) = (Ends::Receiver, Script::Sleep(20), "sleep.wait");
 
 const SCENE: Scene = Scene {
     name: "",

@@ -9,7 +9,7 @@ use multiprocess::process::Builder;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::flavour::{Flavour, Mixed};
-use crate::harness::watchdog_of;
+use crate::harness::{stop, watchdog_of};
 use crate::message::Message;
 use crate::oracle::{Chronicle, Past};
 use crate::roles::{How, Life, receive, record, send};
@@ -55,7 +55,7 @@ fn a_stopped_sender_is_alive_and_its_message_comes_once() {
         for _ in 0..dice.below(100) {
             take(Duration::from_secs(30)).unwrap();
         }
-        signal(child.id(), Signal::STOP);
+        stop(child.id());
         // What it had published comes; then the deadline holds, and nobody is taken for dead.
         let stopped = ticked();
         while take(Duration::from_millis(20)).is_ok() {}
@@ -98,7 +98,7 @@ fn a_stopped_receiver_is_alive_and_receives_once() {
     };
     for _ in 0..STOPS {
         (0..dice.below(100)).for_each(|_| assert!(put(Duration::from_secs(30))));
-        signal(child.id(), Signal::STOP);
+        stop(child.id());
         let stopped = ticked();
         while put(Duration::from_millis(20)) {}
         assert!(ticked() - stopped < BOUND);

@@ -27,6 +27,21 @@ pub(crate) fn watchdog_of(limit: Duration) -> Watchdog {
     Watchdog(sender)
 }
 
+/// Stops a process, and waits until none of its threads runs any more: the signal reaches one of them first.
+#[allow(dead_code, reason = "not every test binary stops processes")]
+pub(crate) fn stop(pid: u32) {
+    let process = rustix::process::Pid::from_raw(pid as i32).unwrap();
+    rustix::process::kill_process(process, rustix::process::Signal::STOP).unwrap();
+    let stopped = |task: std::fs::DirEntry| {
+        // One that has just ended has none.
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('T'))
+    };
+    while !std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten().all(stopped) {
+        thread::yield_now();
+    }
+}
+
 /// Descriptors of channels that this process has open.
 #[allow(dead_code, reason = "not every test binary counts")]
 pub(crate) fn channel_descriptors() -> usize {

@@ -11,7 +11,7 @@ use multiprocess::shm::{
 use multiprocess::spawn;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::watchdog;
+use crate::harness::{stop, watchdog};
 use crate::support::{child_with, in_child, kill, sleeper, stay, until};
 
 /// A slice, and what a machine that is shared adds.
@@ -129,8 +129,7 @@ fn a_stopped_owner_is_robbed_of_nothing() {
         let _guard = mutex.lock().unwrap();
         stay(&here)
     });
-    let pid = Pid::from_raw(child.id() as i32).unwrap();
-    kill_process(pid, Signal::STOP).unwrap();
+    stop(child.id());
     let began = Instant::now();
     assert!(mutex.lock_timeout(Duration::from_millis(1500)).unwrap_err().is_timeout());
     assert!(began.elapsed() >= Duration::from_millis(1500));
@@ -157,7 +156,7 @@ fn a_stopped_waiter_holds_up_nobody() {
     });
     thread::sleep(Duration::from_millis(20));
     let pid = Pid::from_raw(stopped.id() as i32).unwrap();
-    kill_process(pid, Signal::STOP).unwrap();
+    stop(stopped.id());
     kill(holder);
     let began = Instant::now();
     assert!(mutex.lock().unwrap_err().cause().is_some());
@@ -291,8 +290,7 @@ fn a_notification_of_a_killed_process_is_passed_on() {
         });
         // It has the mutex until it waits.
         drop(mutex.lock().unwrap());
-        let pid = Pid::from_raw(child.id() as i32).unwrap();
-        kill_process(pid, Signal::STOP).unwrap();
+        stop(child.id());
         let theirs = (mutex.clone(), condvar.clone());
         let waiter = sleeper(move || {
             drop(theirs.1.wait(theirs.0.lock().unwrap()).unwrap());
@@ -310,6 +308,31 @@ fn a_notification_of_a_killed_process_is_passed_on() {
         assert!(result.timed_out());
         drop(guard);
     }
+}
+
+// fault 13
+#[test]
+fn a_notification_of_one_that_is_killed_before_it_has_the_mutex_is_passed_on() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let (mutex, condvar) = (Mutex::new(0u32).unwrap(), Condvar::new().unwrap());
+    let child = child_with(&(mutex.clone(), condvar.clone()), |((mutex, condvar), here)| {
+        let guard = mutex.lock().unwrap();
+        here.set().unwrap();
+        drop(condvar.wait(guard));
+        stay(&here)
+    });
+    // It has the mutex until it waits.
+    drop(mutex.lock().unwrap());
+    let theirs = (mutex.clone(), condvar.clone());
+    let waiter = sleeper(move || drop(theirs.1.wait(theirs.0.lock().unwrap()).unwrap()));
+    let guard = mutex.lock().unwrap();
+    // The older one's, which wakes up and waits for the mutex.
+    condvar.notify_one().unwrap();
+    thread::sleep(Duration::from_millis(100));
+    kill(child);
+    drop(guard);
+    waiter.join().unwrap();
 }
 
 #[test]
@@ -414,7 +437,7 @@ fn an_event_that_woke_a_killed_process_wakes_another() {
         stay(&here)
     });
     thread::sleep(Duration::from_millis(20));
-    kill_process(Pid::from_raw(child.id() as i32).unwrap(), Signal::STOP).unwrap();
+    stop(child.id());
     let theirs = event.clone();
     let waiter = sleeper(move || theirs.wait().unwrap());
     // Whichever is woken: the stopped one does not take it.

@@ -15,7 +15,7 @@ use multiprocess::process::Builder;
 use multiprocess::shm::Mutex;
 use serde::{Deserialize, Serialize};
 
-use crate::harness::watchdog_of;
+use crate::harness::{stop, watchdog_of};
 use crate::kit::{CELLS, Kit};
 use crate::support::{asleep, child_with, kill, stay, until};
 
@@ -61,6 +61,10 @@ impl Scene {
             Scene::AfterTheDead => &["lock.", "turn.", "semaphore.", "condvar.", "once.", "barrier."],
             Scene::NotifyTheDead => &["write.", "condvar."],
         }
+    }
+
+    fn comes_to(self, point: &str) -> bool {
+        self.points().iter().any(|prefix| point.starts_with(prefix))
     }
 
     /// The victim.
@@ -256,10 +260,10 @@ fn leave_the_dead(kit: &Kit, reading: bool) {
     });
     kill(holds);
     // One is notified, and killed before it knows; the other only waits.
-    let pid = rustix::process::Pid::from_raw(waits[0].id() as i32).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    stop(waits[0].id());
     kit.more.notify_one().unwrap();
-    waits.into_iter().for_each(|child| {
+    // In this order: as long as the first one lives, its notification is its own.
+    waits.into_iter().rev().for_each(|child| {
         kill(child);
     });
 }
@@ -356,7 +360,7 @@ fn play(scene: Scene) {
     let began = Instant::now();
     let (mut runs, mut deaths) = (0, 0);
     for point in named() {
-        if !scene.points().iter().any(|prefix| point.starts_with(prefix)) {
+        if !scene.comes_to(&point) {
             continue;
         }
         for hit in 1..=3 {
@@ -397,8 +401,13 @@ fn killed_at_every_point() {
         Scene::AfterTheDead,
         Scene::NotifyTheDead,
     ];
-    scenes.into_iter().for_each(play);
+    scenes.iter().copied().for_each(play);
     let died = DIED.lock().unwrap();
-    let missing: Vec<_> = named().into_iter().filter(|point| !died.contains_key(point)).collect();
+    let mut missing: Vec<_> = named().into_iter().filter(|point| !died.contains_key(point)).collect();
+    // On a busy machine a point that takes two may need more tries.
+    missing.retain(|point| {
+        let mut here = scenes.iter().filter(|scene| scene.comes_to(point));
+        !here.any(|scene| (0..5).any(|_| kill_at(*scene, point, 1)))
+    });
     assert!(missing.is_empty(), "nobody came to {missing:?}");
 }

@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 
 use multiprocess::pipe::{Duplex, Listener, Name, connect, connect_timeout};
 use multiprocess::{JoinHandle, Sender, bounded};
-use rustix::process::{Pid, Signal};
 
-use crate::harness::{watchdog, watchdog_of};
+use crate::harness::{stop, watchdog, watchdog_of};
 use crate::support::{Directory, Witness, doubles, dying, kind, listener_at};
 
 // faults 5, 9
@@ -76,8 +75,7 @@ fn a_stopped_listener_keeps_its_name() {
     let (ready, is_ready) = bounded(1).unwrap();
     let child = dying(hold, (file.clone(), abstracted.to_string(), ready));
     is_ready.recv().unwrap();
-    let pid = Pid::from_raw(child.id() as i32).unwrap();
-    rustix::process::kill_process(pid, Signal::STOP).unwrap();
+    stop(child.id());
     let began = Instant::now();
     assert_eq!(kind(Listener::bind(&file)), ErrorKind::AddrInUse);
     assert_eq!(kind(Listener::bind(&abstracted)), ErrorKind::AddrInUse);

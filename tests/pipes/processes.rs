@@ -8,7 +8,7 @@ use multiprocess::{
 };
 use rustix::process::{Pid, Signal};
 
-use crate::harness::watchdog;
+use crate::harness::{stop, watchdog};
 
 fn signal(child: &JoinHandle<()>, signal: Signal) {
     let pid = Pid::from_raw(child.id() as i32).unwrap();
@@ -128,12 +128,8 @@ fn deadlines_hold_against_a_stopped_peer() {
     let child = start(echo, (theirs, back));
     tx.send("ready".into()).unwrap();
     rx.recv().unwrap();
-    signal(&child, Signal::STOP);
-    // Until every thread of it has stopped; what it was in the middle of, it may have finished.
-    let state = || std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
-    while !state().rsplit_once(')').unwrap().1.starts_with(" T") {
-        std::thread::yield_now();
-    }
+    // What it was in the middle of, it may have finished.
+    stop(child.id());
     let mut sent = 0;
     loop {
         let begin = Instant::now();

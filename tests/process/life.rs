@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 
 use multiprocess::process::Builder;
 use multiprocess::{JoinError, spawn};
-use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::watchdog;
+use crate::harness::{stop, watchdog};
 use crate::support::{Fd, hear, in_process_table, line, report_and_hang, say};
 
 fn open_descriptors() -> usize {
@@ -79,7 +78,7 @@ fn a_stopped_child_does_not_stretch_the_deadline() {
     let (mut ours, theirs) = line();
     let child = spawn(report_and_hang, theirs).unwrap();
     assert_eq!(hear(&mut ours), Some(b'r'));
-    kill_process(Pid::from_raw(child.id() as i32).unwrap(), Signal::STOP).unwrap();
+    stop(child.id());
     let started = Instant::now();
     let child = child.join_timeout(Duration::from_millis(100)).unwrap_err();
     assert!(started.elapsed() < Duration::from_secs(10));

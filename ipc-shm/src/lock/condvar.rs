@@ -40,7 +40,7 @@ use crate::segment::{How, Segment};
 ///
 /// # When a process dies
 ///
-/// Waiting: it is passed over. Notified, before it has returned from `wait`: another one that waits gets its
+/// Waiting: it is passed over. Notified, before it has the mutex again: another one that waits gets its
 /// notification, within 50 ms. Holding the mutex: as for the [`Mutex`].
 #[derive(Clone)]
 pub struct Condvar {
@@ -211,7 +211,13 @@ impl Condvar {
             }
         };
         let outcome = WaitTimeoutResult(!notified);
-        match Mutex::lock(mutex) {
+        let locked = Mutex::lock(mutex);
+        match &locked {
+            _ if !notified => {}
+            Err(LockError::Refused(_)) => raw.give_up(&self.home, waiter),
+            _ => raw.leave(waiter),
+        }
+        match locked {
             Ok(guard) => Ok((guard, outcome)),
             Err(LockError::Poisoned(poisoned)) => {
                 let cause = poisoned.cause();

@@ -336,6 +336,7 @@ impl Peer {
     }
     pub fn wait_as(&self, waiter: Entered) {
         assert_eq!(self.condvar().wait(self, waiter.0, Patience::Forever), Ok(true));
+        self.condvar().leave(waiter.0);
     }
     pub fn give_up(&self, waiter: Entered) {
         self.condvar().give_up(self, waiter.0);

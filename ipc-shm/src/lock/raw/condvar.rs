@@ -11,7 +11,8 @@
 //!
 //! Who notifies one chooses, of those that wait and live, the one with the oldest *ticket*, and wakes it through
 //! the place's own word: nobody else wakes up. A notification lies in the place until its receiver has freed it,
-//! so that one given to a process that is then killed is found: by any other that waits, at the end of its slice.
+//! once it has the mutex again, so that one given to a process that is then killed is found: by any other that
+//! waits, at the end of its slice.
 //!
 //! Beyond [`PLACES`] threads, those that come later wait together on *crowd*, `{ anybody, seq }`, served after
 //! the others, and woken at times for nothing, as `std` allows.
@@ -30,7 +31,7 @@
 //! | it is killed | it leaves | the others |
 //! |---|---|---|
 //! | arriving or waiting | a place | who notifies, or looks for a place, frees it |
-//! | notified, before it returned | a notification | one that waits takes it, at the end of its slice |
+//! | notified, before it has the mutex | a notification | one that waits takes it, at the end of its slice |
 //! | having notified, before it woke | a notified sleeper | it looks at the end of its slice |
 //! | taking over a notification | two instead of one | one of them wakes up for nothing |
 
@@ -132,7 +133,8 @@ impl RawCondvar<'_> {
         kp!("condvar.arrived");
     }
 
-    /// Waits until notified. False if the time is over.
+    /// Waits until notified: then [`leave`](RawCondvar::leave) or [`give_up`](RawCondvar::give_up) is next. False
+    /// if the time is over.
     pub(crate) fn wait(
         &self,
         world: &impl World,
@@ -156,7 +158,6 @@ impl RawCondvar<'_> {
         loop {
             let w = place.load(Acquire); // Acquire: E2.
             if w == me | NOTIFIED {
-                self.free(place, w);
                 return Ok(true);
             }
             if w != me | WAITS {
@@ -175,6 +176,12 @@ impl RawCondvar<'_> {
                 }
             }
         }
+    }
+
+    /// Was notified, and has the mutex: what the notification says is in the caller's hands.
+    pub(crate) fn leave(&self, waiter: Waiter) {
+        let Waiter::Place { index, me } = waiter else { return };
+        self.free(&self.places[index], me | NOTIFIED);
     }
 
     /// Does not wait after all. A notification that has come already goes to another.
