@@ -37,8 +37,11 @@ use crate::trailer::{Found, Lifetime, Trailer};
 
 /// How long to wait for others at the same name: they need microseconds, and are stopped if they take longer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long an unfinished object that nobody holds may belong to somebody who is about to.
+/// How long an unfinished object that nobody holds may belong to somebody who is about to. Who takes it away too
+/// early has its maker begin anew.
 const UNFINISHED: Duration = Duration::from_millis(100);
+/// The same for who can only give up.
+const UNFINISHED_TO_OPEN: Duration = Duration::from_secs(1);
 const NAP: Duration = Duration::from_micros(100);
 
 /// The first byte: everybody's turn at an object.
@@ -101,7 +104,7 @@ enum Seen {
     /// The name led elsewhere when it was our turn.
     Moved,
     /// Nobody is at it, and it is not done. Removed, if that was asked for.
-    Unfinished,
+    Unfinished(sys::Identity),
 }
 
 impl Sought {
@@ -155,8 +158,8 @@ impl Sought {
         Ok(leads_to(&self.path, here.identity).then_some(turn))
     }
 
-    /// Looks what is there, and attaches to it.
-    fn enter(&self, until: Instant, clear: bool) -> io::Result<Seen> {
+    /// Looks what is there, and attaches to it; or removes it, if it is this one and not finished.
+    fn enter(&self, until: Instant, clear: Option<sys::Identity>) -> io::Result<Seen> {
         let door = self.open_file(true)?;
         let open = sys::borrow(&door);
         kp!("name.opened");
@@ -165,11 +168,11 @@ impl Sought {
         let stat = self.step("looking at it", sys::stat_file(open))?;
         self.trust(&stat)?;
         if stat.len == 0 || matches!(find(open, stat.len), Ok(Found::Unfinished)) {
-            if clear {
+            if clear == Some(stat.identity) {
                 self.step("removing what its dead maker left", sys::remove(&self.path))?;
                 kp!("name.cleared");
             }
-            return Ok(Seen::Unfinished);
+            return Ok(Seen::Unfinished(stat.identity));
         }
         let own = self.step("opening it again (is /proc mounted?)", sys::reopen(open))?;
         let mapped = Mapped::attach(own, None, Some(self.holds), self.origin.clone())?;
@@ -188,18 +191,26 @@ impl Sought {
     /// `None` if what was there was not finished by whoever made it; cleared away if asked for.
     fn open_until(&self, until: Instant, clear: bool) -> io::Result<Option<Arc<Mapped>>> {
         not_forked(&self.origin)?;
+        let patience = if clear { UNFINISHED } else { UNFINISHED_TO_OPEN };
+        // Which, and since when: another one is another's, who has only begun.
         let mut unfinished = None;
         loop {
-            let patient = *unfinished.get_or_insert_with(|| Instant::now() + UNFINISHED);
-            match self.enter(until, clear && Instant::now() >= patient)? {
+            let old = unfinished.filter(|(_, since): &(_, Instant)| since.elapsed() >= patience);
+            let old = old.map(|(which, _)| which);
+            match self.enter(until, old.filter(|_| clear))? {
                 Seen::Attached(mapped) => {
                     // Not in turn: dropped here, it may be the last handle, whose turn it is then.
                     mapped.must_hold(self.holds)?;
                     return Ok(Some(mapped));
                 }
                 Seen::Moved => unfinished = None,
-                Seen::Unfinished if Instant::now() >= patient => return Ok(None),
-                Seen::Unfinished => thread::sleep(NAP),
+                Seen::Unfinished(seen) if old == Some(seen) => return Ok(None),
+                Seen::Unfinished(seen) => {
+                    if unfinished.is_none_or(|(which, _)| which != seen) {
+                        unfinished = Some((seen, Instant::now()));
+                    }
+                    thread::sleep(NAP);
+                }
             }
             self.in_time(until)?;
         }
