@@ -2,8 +2,7 @@
 //!
 //! `alone`: locking, adding one and unlocking in one process that has the lock to itself, and other uncontended
 //! steps. `two`: two at once, without a pause, each on its processor: processes, and threads where it says so.
-//! `event`: there and back by two automatic events. `death`: from the kill of a holder until a waiter has
-//! the lock, in milliseconds: not a ratio, since the others wait for ever.
+//! `event`: there and back by two automatic events. What happens when a holder is killed: `recovery`.
 
 #[cfg(target_os = "linux")]
 #[path = "support/rivals.rs"]
@@ -26,7 +25,6 @@ mod linux {
     use std::sync::Arc;
     use std::time::{Duration, Instant};
 
-    use criterion::Criterion;
     use multiprocess::Route;
     use multiprocess::shm::{Condvar, Event, Mutex, Once, ReentrantMutex, RwLock, Semaphore, SeqLock};
     use raw_sync::Timeout;
@@ -37,9 +35,8 @@ mod linux {
     use super::rivals::{Counter, RawSync, Robust, Room, Shared};
     use super::support::job::TimesItself;
     use super::support::machine::{self, Place, Side};
-    use super::support::matrix::{self, More, Row};
-    use super::support::record::{Record, Unit};
-    use super::support::rounds::{Summary, Wanted, figure, rounds};
+    use super::support::matrix::{self, Row};
+    use super::support::record::Unit;
     use super::support::team::{Answer, Post, Task, Team};
 
     /// `nanos` does it so often, and says how many nanoseconds that took.
@@ -284,60 +281,8 @@ mod linux {
         })
     }
 
-    /// Milliseconds from the kill of a holder until a waiter has the lock.
-    fn recovery() -> f64 {
-        fn hold((mutex, here): (Mutex<u64>, Event)) {
-            let _guard = mutex.lock().expect("nobody died yet");
-            here.set().expect("nobody forked");
-            loop {
-                std::thread::park();
-            }
-        }
-        let (mutex, here) = (Mutex::new(0).expect("a mutex"), Event::new().expect("an event"));
-        let child = multiprocess::spawn(hold, (mutex.clone(), here.clone())).expect("a child");
-        here.wait().expect("nobody forked");
-        let waiter = std::thread::spawn(move || {
-            assert!(mutex.lock().expect_err("its holder died").cause().is_some());
-            Instant::now()
-        });
-        // Some time into the wait, not always the same.
-        std::thread::sleep(Duration::from_millis(20) + Duration::from_micros(machine::now() % 30_000));
-        let killed = Instant::now();
-        child.kill().expect("it lives");
-        let took = waiter.join().expect("a thread that ends well") - killed;
-        assert!(child.join().is_err());
-        took.as_secs_f64() * 1000.0
-    }
-
-    /// How long a waiter waits for what a killed holder had.
-    struct Deaths;
-
-    impl More for Deaths {
-        fn report(&self, criterion: &mut Criterion) -> Vec<usize> {
-            let wanted = Wanted::default();
-            criterion.benchmark_group("death").bench_function("mutex", |bencher| {
-                wanted.add(0);
-                bencher.iter_custom(|n| (0..n).map(|_| Duration::from_secs_f64(recovery() / 1000.0)).sum());
-            });
-            wanted.rows()
-        }
-
-        fn measure(&self, wanted: &[usize]) -> Vec<Record> {
-            if wanted.is_empty() {
-                return Vec::new();
-            }
-            let took: Vec<f64> = (0..rounds() * 6).map(|_| recovery()).collect();
-            let most = figure(took.iter().copied().fold(0.0, f64::max));
-            let (median, times) = (figure(Summary::of(&took).median), took.len());
-            println!(
-                "death: a waiter has the lock after {median} ms (median of {times}), {most} ms at most\n"
-            );
-            vec![Record::of("death", "mutex", Unit::Millis, took)]
-        }
-    }
-
     pub(super) fn main() {
         multiprocess::init();
-        matrix::run("lock", &rows(), &[], Some(&Deaths));
+        matrix::run("lock", &rows(), &[], None);
     }
 }

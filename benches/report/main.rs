@@ -18,7 +18,7 @@ use support::record::{self, Figures, Record, Run};
 use support::{Mode, mode};
 
 /// The benches that leave figures, in the order in which they run.
-const BENCHES: [&str; 5] = ["throughput", "latency", "pipes", "cost", "lock"];
+const BENCHES: [&str; 6] = ["throughput", "latency", "pipes", "cost", "lock", "recovery"];
 
 /// The figures of all benches.
 #[derive(Default)]

@@ -29,6 +29,7 @@ pub(crate) fn page(all: &All) -> String {
         processor_time(all),
         costs(all),
         locks(all),
+        recovery(all),
         behind(all),
         tables(all),
         left_out(all),
@@ -354,13 +355,32 @@ fn locks(all: &All) -> String {
         ("two", "contended: two without a pause"),
         ("two-read", "contended: two that only look"),
         ("event", "events: there and back"),
-        ("death", "a holder is killed: until a waiter has the lock"),
     ];
     let mut body = String::new();
     for (workload, title) in titles {
         body.push_str(&table(title, all.records("lock").filter(|record| record.workload == workload)));
     }
     section("Locks", "Time for one operation; processes, and threads where it says so.", &body)
+}
+
+/// After a kill.
+fn recovery(all: &All) -> String {
+    let titles = [
+        ("recv", "a receiver knows that its last sender is dead"),
+        ("send", "a sender that waits for room knows that its last receiver is dead"),
+        ("again", "a message whose receiver was killed with it is delivered again"),
+        ("mutex", "a waiter has the mutex"),
+        ("rwlock", "a writer has the lock that a reader held"),
+        ("semaphore", "a waiter has the permit"),
+    ];
+    let mut body = String::new();
+    for (workload, title) in titles {
+        body.push_str(&table(title, all.records("recovery").filter(|record| record.workload == workload)));
+    }
+    if body.is_empty() {
+        return body;
+    }
+    section("After a kill", "From kill -9 of a process until those that wait for it go on.", &body)
 }
 
 /// One workload's figures.

@@ -180,7 +180,7 @@ pub fn until<D: Doorbell, R>(
     }
 }
 
-/// How long to sleep until the next look at who is dead: 1 ms at first, 8 ms in the first second, 50 ms from
+/// How long to sleep until the next look at who is dead: 1 ms at first, 8 ms in the first second, 48 ms from
 /// then on. Whoever waits for long uses no processor, and whoever has just begun to learns of a death soon.
 ///
 /// An elapsed sleep costs 50 us of processor time on a virtual machine, so whoever is told of deaths looks
@@ -194,7 +194,7 @@ pub struct Slices {
 impl Slices {
     const FIRST: Duration = Duration::from_millis(1);
     const SOON: Duration = Duration::from_millis(8);
-    const LONG: Duration = Duration::from_millis(50);
+    const LONG: Duration = Duration::from_millis(48);
 
     /// A wait that has lasted so long is worth asking to be told.
     const BEFORE_WATCHING: Duration = Duration::from_millis(30);

@@ -67,7 +67,7 @@
 //! | a handle of a barrier | is told that the barrier is broken |
 //! | the right to initialise | initialises |
 //!
-//! Who waits looks who is dead after 1 to 8 ms in the first second, and every 50 ms from then on.
+//! Who waits looks who is dead after 1 to 8 ms in the first second, and every 48 ms from then on.
 //!
 //! # Forks
 //!

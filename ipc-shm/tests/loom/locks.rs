@@ -451,8 +451,12 @@ fn an_event_lets_through_all_or_one() {
     for auto in [false, true] {
         model(2, move || {
             let [a, b, c] = with(0, auto);
-            let b = loom::thread::spawn(move || b.wait_for_event());
-            let c = loom::thread::spawn(move || c.wait_for_event());
+            let [b, c] = [b, c].map(|peer| {
+                loom::thread::spawn(move || {
+                    peer.wait_for_event();
+                    assert_eq!(peer.value().read(), 1);
+                })
+            });
             a.value().add(1);
             a.set();
             if auto {

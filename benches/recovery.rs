@@ -1,0 +1,240 @@
+//! After `kill -9`: how long until the living go on. `cargo bench --bench recovery`; with `-- recv` a part of it.
+//!
+//! Many wait at once, each for a process of its own, in threads that sleep; the processes are killed one after the
+//! other. `recv`: until a receiver knows that its last sender is dead; `send`: a sender in a full channel, its last
+//! receiver. `again`: until a message whose receiver was killed with it is delivered to another one. `mutex`,
+//! `rwlock`, `semaphore`: until a waiter has what a killed process held. In milliseconds; not a ratio, since of
+//! most others one waits for ever.
+
+mod support;
+
+use std::io;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use criterion::Criterion;
+use hdrhistogram::Histogram;
+use multiprocess::process::Builder;
+use multiprocess::shm::{Event, Mutex, RwLock, Semaphore};
+use multiprocess::{Receiver, Sender};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use support::machine;
+use support::matrix::{self, More};
+use support::message::{Message, Order};
+use support::record::{Record, Unit};
+use support::rounds::{Summary, Wanted, figure, rounds};
+use support::{Mode, mode};
+
+/// So many wait at once.
+const TOGETHER: usize = 16;
+
+type Channel = fn(usize) -> io::Result<(Sender<Order>, Receiver<Order>)>;
+
+/// A process that is going to be killed, and what is waited for until it is.
+struct Scene {
+    victim: multiprocess::JoinHandle<()>,
+    wait: Box<dyn FnOnce() + Send>,
+}
+
+/// Starts a process that does `f`, says so, and then stays as it is.
+fn victim<A: Serialize + DeserializeOwned>(f: fn((A, Event)), args: A) -> multiprocess::JoinHandle<()> {
+    let here = Event::new().expect("an event");
+    let child = Builder::new().kill_on_drop(true).spawn(f, (args, here.clone())).expect("a child");
+    here.wait().expect("nobody forked");
+    child
+}
+
+fn stay(here: &Event) -> ! {
+    here.set().expect("nobody forked");
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Has an end, or a permit.
+fn have<A>((_ours, here): (A, Event)) {
+    stay(&here)
+}
+
+fn last_sender(channel: Channel) -> Scene {
+    let (tx, rx) = channel(4).expect("a channel");
+    let victim = victim(have::<Sender<Order>>, tx);
+    Scene { victim, wait: Box::new(move || assert!(rx.recv().is_err(), "nobody has sent")) }
+}
+
+fn last_receiver(channel: Channel) -> Scene {
+    let (tx, rx) = channel(1).expect("a channel");
+    tx.send(Order::new(1)).expect("there is room");
+    let victim = victim(have::<Receiver<Order>>, rx);
+    Scene { victim, wait: Box::new(move || assert!(tx.send(Order::new(2)).is_err(), "nobody receives")) }
+}
+
+fn delivered_again() -> Scene {
+    let (tx, rx) = ipc_shm::bounded::<Order>(4).expect("a channel");
+    tx.send(Order::new(1)).expect("there is room");
+    let victim = victim(
+        |(rx, here): (ipc_shm::Receiver<Order>, Event)| {
+            let _lent = rx.recv_ref().expect("it is there");
+            stay(&here)
+        },
+        rx.clone(),
+    );
+    let wait = move || {
+        assert_eq!(rx.recv().expect("a sender lives"), Order::new(1));
+        drop(tx);
+    };
+    Scene { victim, wait: Box::new(wait) }
+}
+
+fn mutex() -> Scene {
+    let mutex = Mutex::new(0u64).expect("a mutex");
+    let victim = victim(
+        |(mutex, here): (Mutex<u64>, Event)| {
+            let _guard = mutex.lock().expect("nobody died yet");
+            stay(&here)
+        },
+        mutex.clone(),
+    );
+    Scene { victim, wait: Box::new(move || assert!(mutex.lock().expect_err("he died").cause().is_some())) }
+}
+
+fn rwlock() -> Scene {
+    let lock = RwLock::new(0u64).expect("a lock");
+    let victim = victim(
+        |(lock, here): (RwLock<u64>, Event)| {
+            let _guard = lock.read().expect("nobody died yet");
+            stay(&here)
+        },
+        lock.clone(),
+    );
+    Scene { victim, wait: Box::new(move || drop(lock.write().expect("a reader's death harms nothing"))) }
+}
+
+fn semaphore() -> Scene {
+    let semaphore = Semaphore::new(1).expect("a semaphore");
+    let victim = victim(
+        |(semaphore, here): (Semaphore, Event)| {
+            let _permit = semaphore.acquire().expect("nobody forked");
+            stay(&here)
+        },
+        semaphore.clone(),
+    );
+    Scene { victim, wait: Box::new(move || drop(semaphore.acquire().expect("nobody forked"))) }
+}
+
+struct Case {
+    workload: &'static str,
+    route: &'static str,
+    /// How long they have waited, at least, when the first process is killed.
+    waited: Duration,
+    scene: fn() -> Scene,
+}
+
+const SHORT: Duration = Duration::from_millis(30);
+/// A second after they began, waiters are watched by the kernel, and look less often themselves.
+const LONG: Duration = Duration::from_millis(1500);
+
+const CASES: [Case; 11] = [
+    case("recv", "shm", SHORT, || last_sender(multiprocess::bounded)),
+    case("recv", "shm, for long", LONG, || last_sender(multiprocess::bounded)),
+    case("recv", "socket", SHORT, || last_sender(|_| multiprocess::pipe::channel())),
+    case("recv", "pipe", SHORT, || last_sender(|_| multiprocess::pipe::anonymous())),
+    case("send", "shm", SHORT, || last_receiver(multiprocess::bounded)),
+    case("send", "shm, for long", LONG, || last_receiver(multiprocess::bounded)),
+    case("again", "shm", SHORT, delivered_again),
+    case("mutex", "shm", SHORT, mutex),
+    case("mutex", "shm, for long", LONG, mutex),
+    case("rwlock", "shm", SHORT, rwlock),
+    case("semaphore", "shm", SHORT, semaphore),
+];
+
+impl Case {
+    fn rounds(&self) -> usize {
+        if self.waited == LONG { 2 } else { rounds().min(5) }
+    }
+}
+
+const fn case(workload: &'static str, route: &'static str, waited: Duration, scene: fn() -> Scene) -> Case {
+    Case { workload, route, waited, scene }
+}
+
+/// Nanoseconds from each of so many kills until the one that waited goes on.
+fn kill(case: &Case, many: usize) -> Vec<f64> {
+    let scenes = (0..many).map(|_| (case.scene)());
+    let waiting: Vec<_> = scenes
+        .map(|Scene { victim, wait }| {
+            let waiter: JoinHandle<Instant> = std::thread::spawn(move || {
+                wait();
+                Instant::now()
+            });
+            (victim, waiter)
+        })
+        .collect();
+    std::thread::sleep(case.waited);
+    let times = waiting.into_iter().map(|(victim, waiter)| {
+        // Anywhere in the intervals in which they look around.
+        std::thread::sleep(Duration::from_micros(machine::now() % 5_000));
+        assert!(!waiter.is_finished(), "nobody died yet");
+        let killed = Instant::now();
+        victim.kill().expect("it lives");
+        let took = waiter.join().expect("a thread that ends well") - killed;
+        assert!(victim.join().is_err());
+        took.as_nanos() as f64
+    });
+    times.collect()
+}
+
+struct Kills;
+
+impl More for Kills {
+    fn report(&self, criterion: &mut Criterion) -> Vec<usize> {
+        let wanted = Wanted::default();
+        for (i, case) in CASES.iter().enumerate() {
+            let mut times = Vec::new();
+            criterion.benchmark_group(case.workload).bench_function(case.route, |bencher| {
+                wanted.add(i);
+                bencher.iter_custom(|n| {
+                    let next = |_| {
+                        if times.is_empty() {
+                            times = kill(case, if mode() == Mode::Once { 1 } else { TOGETHER });
+                        }
+                        times.pop().expect("there are some")
+                    };
+                    Duration::from_nanos((0..n).map(next).sum::<f64>() as u64)
+                });
+            });
+        }
+        wanted.rows()
+    }
+
+    fn measure(&self, wanted: &[usize]) -> Vec<Record> {
+        if wanted.is_empty() {
+            return Vec::new();
+        }
+        println!("From a kill until the living go on, in ms: median, p99, most\n");
+        let mut records = Vec::new();
+        for case in wanted.iter().map(|&i| &CASES[i]) {
+            let mut all = Histogram::<u64>::new(3).expect("three digits");
+            let mut medians = Vec::new();
+            for _ in 0..case.rounds() {
+                let times = kill(case, TOGETHER);
+                times.iter().for_each(|nanos| all.record(*nanos as u64).expect("it resizes"));
+                medians.push(Summary::of(&times).median / 1e6);
+            }
+            let quantiles = [0.5, 0.99, 1.0].map(|part| (part, all.value_at_quantile(part) as f64));
+            let [median, p99, most] = quantiles.map(|(_, nanos)| figure(nanos / 1e6));
+            let name = format!("{}/{}", case.workload, case.route);
+            println!("{name:<24} {median:>8} {p99:>8} {most:>8} of {}", all.len());
+            let record = Record::of(case.workload, case.route, Unit::Millis, medians);
+            records.push(Record { quantiles: quantiles.to_vec(), ..record });
+        }
+        println!();
+        records
+    }
+}
+
+fn main() {
+    multiprocess::init();
+    matrix::run("recovery", &[], &[], Some(&Kills));
+}
