@@ -133,7 +133,7 @@ mutant gives-up-silently lock/raw/condvar.rs '/fn give_up/,/^    \}/s/self.notif
 mutant notify-silent lock/raw/condvar.rs '/kp!\("condvar.wake"\)/,/kp!/s/world.wake\(place, 1\);//' locks::one_that
 mutant unsettled lock/raw/semaphore.rs '/fn settled/,/^    \}/s/self.settle\(g\)\?;//' locks::a_dead_holders_permit
 mutant settled-twice lock/raw/semaphore.rs 's/if after\(h\) != operation\(g\) \{/if false {/' 'locks::a_permit locks::a_dead_holders_permit'
-mutant reclaimed-by-whom lock/raw/semaphore.rs 's/if self.generation_of\(id\)\?.load\(Acquire\) != whose \{/if false {/' locks::a_dead_holders_permit
+mutant reclaimed-by-whom lock/raw/semaphore.rs 's/if self.generation_of\(id\)\?.load\(Acquire\) != whose \{/if false {/' locks::a_dead_holders_permit_is_not
 mutant permit-relaxed lock/raw/semaphore.rs 's/(compare_exchange\(g, to, )AcqRel/\1Relaxed/; s/(let g = self.grant.load\()Acquire/\1Relaxed/' locks::a_permit
 mutant second-permit-unheard lock/raw/semaphore.rs 's/if slept \&\& to \& PERMITS > 0 \{/if false {/; s/let waiters = if slept \{ WAITERS \} else \{ g \& WAITERS \};/let waiters = g \& WAITERS;/' locks::two_permits
 mutant once-relaxed lock/raw/once.rs 's/let w = self.state.swap\(to, Release\)/let w = self.state.swap(to, Relaxed)/' locks::once

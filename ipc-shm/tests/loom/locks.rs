@@ -349,7 +349,7 @@ fn a_permit_has_one_holder() {
 
 #[test]
 fn two_permits_wake_two() {
-    model(1, || {
+    model(2, || {
         let [a, b, c] = processes();
         a.permits(0);
         let b = loom::thread::spawn(move || b.take());
@@ -384,6 +384,25 @@ fn a_dead_holders_permit_comes_back_once() {
             assert_eq!(dead.left(), 1);
         });
     }
+}
+
+#[test]
+fn a_dead_holders_permit_is_not_taken_from_its_successor() {
+    model(2, || {
+        let [dead, b] = processes();
+        dead.permits(1);
+        assert!(dead.killed_at("semaphore.taken", 0, || dead.take()).is_none());
+        let next = dead.successor();
+        // Each looks once who is dead, and may find the other's permit by then.
+        let try_permit = |peer: Peer| {
+            if peer.try_take() {
+                peer.value().add(1);
+                peer.give();
+            }
+        };
+        both(move || try_permit(b), || try_permit(next));
+        assert_eq!(dead.left(), 1);
+    });
 }
 
 #[test]
