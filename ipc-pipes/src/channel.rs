@@ -49,7 +49,7 @@ impl<T: Serialize + DeserializeOwned> Route<T> for Local {
 /// which a small message takes about 768 bytes. When it is full, `try_send` answers `Full`, and `send` waits
 /// until three quarters of it are free.
 ///
-/// A message of more than 32 KiB travels in a memory file of its own, and takes as little room as a small one.
+/// A message of more than 96 KiB travels in a memory file of its own, and takes as little room as a small one.
 /// `send_many` makes one datagram of many messages for a receiver that is alone and calls `recv_many`; such
 /// a receiver cannot go to another process while batches are in the channel.
 ///

@@ -22,9 +22,9 @@
 //! All words are little-endian. `handles` says how many handles came with the datagram, the enclosure among
 //! them; `count` is 1 but for `MESSAGES`.
 //!
-//! A body of more than [`HERE_LIMIT`] bytes is enclosed, one that is too long for a packet of a pipe is stored: whatever its size, a message takes little room in
-//! the socket, so that the kernel takes it at once or not at all, and the receiver reads it where the sender
-//! wrote it.
+//! A body of more than [`HERE_LIMIT`] bytes is enclosed, one that is too long for a packet of a pipe is stored:
+//! whatever its size, a message fits in the carrier's buffer, so that the kernel takes it at once or not at all,
+//! and what is enclosed the receiver reads where the sender wrote it.
 //!
 //! # If a peer lies
 //!
@@ -51,8 +51,9 @@ use crate::sys::{self, Arrived, Enclosed, NotEnclosed};
 const MAGIC: [u8; 2] = *b"mp";
 pub(crate) const HEADER: usize = 8;
 
-/// The longest body in a datagram. Beyond, an enclosure is faster; far below what a socket's buffer holds.
-pub(crate) const HERE_LIMIT: usize = 32 * 1024;
+/// The longest body in a datagram: half of what a socket's buffer holds, so that there is room for the next one.
+/// It is copied twice, which takes less than to make and map an enclosure.
+pub(crate) const HERE_LIMIT: usize = 96 * 1024;
 
 /// The longest body.
 const LIMIT: usize = (isize::MAX as usize) / 2;

@@ -22,8 +22,9 @@ enum Place {
 }
 
 impl<'a> Hold<'a> {
-    /// A block that is lent to us.
+    /// A block that is lent to us, and is about to be read.
     pub(crate) fn of_block(end: &'a Endpoint, block: usize) -> Hold<'a> {
+        own_lines(&end.memory.block_words(block)[..words(end.memory.block_len(block))]);
         Hold { end, place: Place::Block(block) }
     }
 
@@ -127,9 +128,7 @@ impl Sink for Borrower<'_> {
     }
 
     fn block(&mut self, block: usize, _pos: u64) {
-        let memory = &self.end.memory;
-        own_lines(&memory.block_words(block)[..words(memory.block_len(block))]);
-        self.held = Some(Hold { end: self.end, place: Place::Block(block) });
+        self.held = Some(Hold::of_block(self.end, block));
     }
 
     /// It may have been lent where it lay, and been acted on.

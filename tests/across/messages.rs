@@ -61,7 +61,7 @@ fn two_to_two_each_once_and_in_order_per_sender() {
 fn large_messages_and_batches_cross() {
     multiprocess::init();
     let _watchdog = watchdog();
-    let text = |n: usize| "x".repeat(n * 997 % 50_000);
+    let text = |n: usize| "x".repeat(n * 2_997 % 150_000);
     fn echo((rx, tx): (Receiver<String>, Sender<String>)) -> usize {
         let mut batch = Vec::new();
         let mut all = 0;

@@ -62,7 +62,7 @@ pub(crate) struct Huge {
 
 impl Message for Huge {
     fn new(number: u64) -> Self {
-        Huge { number, body: format!("{number:08x}").repeat(4096 + (number % 7) as usize * 100) }
+        Huge { number, body: format!("{number:08x}").repeat(12_500 + (number % 7) as usize * 100) }
     }
     fn number(&self) -> u64 {
         assert_eq!(*self, Huge::new(self.number), "a torn message");

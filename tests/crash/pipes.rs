@@ -29,7 +29,7 @@ const BATCH: usize = 8;
 
 /// Of sizes that travel in each way there is.
 fn message(n: u64) -> Message {
-    let size = [10, 6_000, 200, 50_000][n as usize % 4];
+    let size = [10, 6_000, 200, 120_000][n as usize % 4];
     (n, format!("{n:06}").repeat(size / 6))
 }
 

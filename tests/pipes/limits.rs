@@ -107,7 +107,7 @@ fn a_storm_of_signals_changes_no_result_and_no_deadline() {
         };
         for make in [pipe::channel as Make<(u64, String)>, pipe::anonymous] {
             let (tx, rx) = make().unwrap();
-            let message = |n: u64| (n, "x".repeat(if n % 7 == 0 { 60_000 } else { 5 }));
+            let message = |n: u64| (n, "x".repeat(if n % 7 == 0 { 120_000 } else { 5 }));
             storm(|| {
                 let begin = Instant::now();
                 assert!(rx.recv_timeout(WAIT).unwrap_err().is_timeout());

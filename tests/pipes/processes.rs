@@ -30,7 +30,7 @@ fn for_ever() -> ! {
 fn large_and_small_messages_cross_whole_and_in_order() {
     multiprocess::init();
     let _watchdog = watchdog();
-    const SIZES: [usize; 9] = [0, 1, 200, 4096, 32 * 1024 - 20, 32 * 1024, 40_000, 1 << 20, 5_000_000];
+    const SIZES: [usize; 9] = [0, 1, 200, 4096, 40_000, 96 * 1024 - 20, 96 * 1024, 1 << 20, 5_000_000];
     type Numbered = (usize, String);
     fn child((tx, rx): (Sender<Numbered>, Receiver<Numbered>)) {
         for message in rx {
@@ -133,12 +133,12 @@ fn deadlines_hold_against_a_stopped_peer() {
     let mut sent = 0;
     loop {
         let begin = Instant::now();
-        match tx.send_timeout("x".repeat(1000 + sent % 2 * 50_000), Duration::from_millis(30)) {
+        match tx.send_timeout("x".repeat(1000 + sent % 2 * 150_000), Duration::from_millis(30)) {
             Ok(()) => sent += 1,
             Err(SendTimeoutError::Timeout(message)) => {
                 let took = begin.elapsed();
                 assert!(took >= Duration::from_millis(30) && took < Duration::from_secs(3), "{took:?}");
-                assert_eq!(message.len(), 1000 + sent % 2 * 50_000);
+                assert_eq!(message.len(), 1000 + sent % 2 * 150_000);
                 break;
             }
             Err(error) => panic!("{error}"),
@@ -152,7 +152,7 @@ fn deadlines_hold_against_a_stopped_peer() {
     assert!(!rx.is_disconnected(), "a stopped process is alive");
     signal(&child, Signal::CONT);
     for n in 0..sent {
-        assert_eq!(rx.recv().map(|message| message.len()), Ok(1000 + n % 2 * 50_000));
+        assert_eq!(rx.recv().map(|message| message.len()), Ok(1000 + n % 2 * 150_000));
     }
     drop(tx);
     assert!(rx.recv().unwrap_err().is_disconnected());
