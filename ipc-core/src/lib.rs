@@ -23,6 +23,7 @@ pub mod iter;
 #[doc(hidden)]
 pub mod killpoint;
 pub mod route;
+mod step;
 pub mod wait;
 
 pub use channel::{Receiver, Sender};

@@ -6,6 +6,7 @@
 
 use crate::deadline::Patience;
 use crate::error::{DisconnectCause, RecvTimeoutError, SendManyError, SendTimeoutError, Unsendable};
+pub use crate::step::step;
 
 /// A way for messages of type `T` to get from one end of a channel to the other.
 pub trait Route<T> {

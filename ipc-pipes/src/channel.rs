@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipc_core::error::{DisconnectCause, RecvTimeoutError, SendManyError, SendTimeoutError};
-use ipc_core::route::{Borrow, End, Failed, Receive, Transmit};
+use ipc_core::route::{Borrow, End, Failed, Receive, Transmit, step};
 use ipc_core::{Patience, Route, Unreadable, codec};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -66,8 +66,8 @@ impl<T: Serialize + DeserializeOwned> Route<T> for Local {
 ///
 /// The system's, if it has no more sockets or files for us; `Unsupported` where there are none.
 pub fn channel<T: Serialize + DeserializeOwned>() -> io::Result<(Sender<T>, Receiver<T>)> {
-    let (tx, rx) = sys::pair()?;
-    let tally = Arc::new(Tally::of(Tally::create()?)?);
+    let (tx, rx) = step("socket channel", "making a pair of sockets", sys::pair())?;
+    let tally = Arc::new(Tally::new("socket channel")?);
     let carriers = (Carrier::Socket(Socket::new(tx)), Carrier::Socket(Socket::new(rx)));
     Ok(ends(carriers, tally))
 }

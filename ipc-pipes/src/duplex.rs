@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 use ipc_core::handle::OsHandle;
-use ipc_core::route::Failed;
+use ipc_core::route::{Failed, step};
 use ipc_core::{
     Patience, RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
     Unreadable,
@@ -53,7 +53,7 @@ where
     A: Serialize + DeserializeOwned,
     B: Serialize + DeserializeOwned,
 {
-    let (here, there) = sys::pair()?;
+    let (here, there) = step("duplex connection", "making a pair of sockets", sys::pair())?;
     Ok((Duplex::from_socket(here), Duplex::from_socket(there)))
 }
 

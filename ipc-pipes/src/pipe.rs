@@ -8,6 +8,7 @@
 use std::io;
 use std::sync::Arc;
 
+use ipc_core::route::step;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -28,10 +29,11 @@ use crate::tally::Tally;
 ///
 /// The system's, if it has no more pipes or files for us; `Unsupported` where there are none.
 pub fn channel<T: Serialize + DeserializeOwned>() -> io::Result<(Sender<T>, Receiver<T>)> {
-    let (reader, writer) = sys::pipe()?;
-    let tally = Arc::new(Tally::of(Tally::create()?)?);
-    let store = sys::store()?;
-    let copy = store.try_clone()?;
+    const WHAT: &str = "pipe channel";
+    let (reader, writer) = step(WHAT, "making a pipe", sys::pipe())?;
+    let tally = Arc::new(Tally::new(WHAT)?);
+    let store = step(WHAT, "making the file in memory for what is large", sys::store())?;
+    let copy = step(WHAT, "copying the descriptor of that file", store.try_clone())?;
     let tx = Carrier::Pipe(Packets::new(writer, copy, tally.clone()));
     let rx = Carrier::Pipe(Packets::new(reader, store, tally.clone()));
     Ok(channel::ends((tx, rx), tally))

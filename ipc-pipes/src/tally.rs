@@ -40,6 +40,7 @@ use std::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
 use std::{io, thread};
 
 use ipc_core::handle::OsHandle;
+use ipc_core::route::step;
 
 use crate::sys::{self, Words};
 
@@ -66,8 +67,10 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) fn create() -> io::Result<OsHandle> {
-        sys::tally()
+    /// A new one, of `what`.
+    pub(crate) fn new(what: &str) -> io::Result<Tally> {
+        let file = step(what, "making the file in memory that counts its ends", sys::tally())?;
+        step(what, "mapping the file that counts its ends", Tally::of(file))
     }
 
     pub(crate) fn of(fd: OsHandle) -> io::Result<Tally> {

@@ -123,7 +123,7 @@ fn not_forked() -> io::Result<()> {
 
 /// Adds to an error what was being done.
 fn step<T>(what: &str, result: io::Result<T>) -> io::Result<T> {
-    crate::step::step("shared-memory channel", what, result)
+    ipc_core::route::step("shared-memory channel", what, result)
 }
 
 impl Attachment {

@@ -128,8 +128,6 @@ mod shared;
 mod shared_slice;
 #[cfg(not(loom))]
 pub mod slice;
-#[cfg(not(loom))]
-mod step;
 mod sync;
 mod sys;
 #[cfg(not(loom))]

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use ipc_core::handle;
+use ipc_core::route::step;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 pub use self::builder::SegmentBuilder;
@@ -27,7 +28,6 @@ use self::origin::Origin;
 pub use self::view::View;
 use crate::layout::PAGE;
 use crate::member::Members;
-use crate::step::step;
 use crate::sys;
 
 /// Memory that processes share: a handle, cloned and sent freely.

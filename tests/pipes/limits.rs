@@ -171,6 +171,27 @@ fn starved<R>(spare: usize, f: impl FnOnce() -> R) -> R {
 
 // fault 61
 #[test]
+fn what_cannot_be_made_without_descriptors_says_which_step_and_leaves_none() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    fn make(_: ()) {
+        let before = descriptors();
+        let fails = |text: &str, take: usize, make: &dyn Fn() -> std::io::Error| {
+            for spare in 0..take {
+                let error = starved(spare, make);
+                assert!(error.to_string().starts_with(text), "{spare}: {error}");
+                assert_eq!(descriptors(), before, "{text} with {spare}");
+            }
+        };
+        fails("socket channel: making ", 3, &|| pipe::channel::<u8>().unwrap_err());
+        fails("pipe channel: ", 5, &|| pipe::anonymous::<u8>().unwrap_err());
+        fails("duplex connection: making a pair of sockets", 2, &|| duplex::<u8, u8>().unwrap_err());
+    }
+    spawn(make, ()).unwrap().join().unwrap();
+}
+
+// fault 61
+#[test]
 fn a_sender_without_descriptors_keeps_its_messages() {
     multiprocess::init();
     let _watchdog = watchdog();

@@ -8,8 +8,9 @@ use super::Segment;
 use super::mapped::{Mapped, not_forked};
 use super::names::{Plan, Sought};
 use super::origin::Origin;
+use ipc_core::route::step;
+
 use crate::layout::PAGE;
-use crate::step::step;
 use crate::sys;
 use crate::trailer::{Lifetime, Trailer};
 

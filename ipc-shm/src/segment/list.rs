@@ -5,7 +5,8 @@ use std::io;
 use super::builder::SegmentBuilder;
 use super::mapped::find;
 use super::origin::Origin;
-use crate::step::step;
+use ipc_core::route::step;
+
 use crate::sys;
 use crate::trailer::{Found, Lifetime};
 

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, Once, PoisonError, Weak};
 
 use ipc_core::handle::OsHandle;
+use ipc_core::route::step;
 use memmap2::MmapRaw;
 
 use super::names;
@@ -23,7 +24,6 @@ use crate::descriptor::Descriptor;
 use crate::killpoint::kp;
 use crate::lease::ByteLocks;
 use crate::member::{Members, Table};
-use crate::step::step;
 use crate::sys;
 use crate::trailer::{Entry, FOOTER, Footer, Found, Lifetime, META, Trailer};
 

@@ -25,13 +25,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ipc_core::handle::OsHandle;
+use ipc_core::route::step;
 
 use super::Segment;
 use super::mapped::{Mapped, find, not_forked};
 use super::origin::Origin;
 use crate::descriptor::Descriptor;
 use crate::killpoint::kp;
-use crate::step::step;
 use crate::sys;
 use crate::trailer::{Found, Lifetime, Trailer};
 

@@ -7,6 +7,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use ipc_core::handle;
+use ipc_core::route::step;
 use memmap2::MmapRaw;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
@@ -17,7 +18,6 @@ use super::origin::Origin;
 use crate::bytes_at;
 use crate::descriptor::Descriptor;
 use crate::pod::Plain;
-use crate::step::step;
 use crate::sys;
 use crate::trailer::Found;
 
