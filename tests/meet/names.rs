@@ -166,7 +166,10 @@ fn sockets_of_other_programs_are_taken_over_when_dead_only() {
     }
     drop(held);
     for name in [&stream, &datagram] {
-        assert_eq!(kind(connect::<(), ()>(name)), ErrorKind::ConnectionRefused);
+        // A process that another test starts just now has copies of both until it executes its program.
+        let dead = || Some(kind(connect::<(), ()>(name))).filter(|kind| *kind != ErrorKind::InvalidInput);
+        let told = std::iter::repeat_with(dead).flatten().next();
+        assert_eq!(told, Some(ErrorKind::ConnectionRefused));
         Listener::bind(name).unwrap();
     }
     assert!(directory.entries().is_empty());
