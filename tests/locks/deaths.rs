@@ -12,7 +12,7 @@ use multiprocess::spawn;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::{stop, watchdog};
-use crate::support::{child_with, in_child, kill, sleeper, stay, until};
+use crate::support::{asleep_at, child_with, in_child, kill, sleeper, stay, until};
 
 /// A slice, and what a machine that is shared adds.
 const SOON: Duration = Duration::from_millis(500);
@@ -276,20 +276,26 @@ fn a_killed_writer_is_told_to_readers_and_one_that_waited_is_not() {
     drop(lock.write().unwrap());
 }
 
+/// A child that waits for the condition, with the mutex unlocked.
+fn one_that_waits(mutex: &Mutex<u32>, condvar: &Condvar) -> multiprocess::JoinHandle<()> {
+    let child = child_with(&(mutex.clone(), condvar.clone()), |((mutex, condvar), here)| {
+        let guard = mutex.lock().unwrap();
+        here.set().unwrap();
+        drop(condvar.wait(guard));
+        stay(&here)
+    });
+    // It has the mutex until it waits.
+    drop(mutex.lock().unwrap());
+    child
+}
+
 #[test]
 fn a_notification_of_a_killed_process_is_passed_on() {
     multiprocess::init();
     let _watchdog = watchdog();
     let (mutex, condvar) = (Mutex::new(0u32).unwrap(), Condvar::new().unwrap());
     for _ in 0..5 {
-        let child = child_with(&(mutex.clone(), condvar.clone()), |((mutex, condvar), here)| {
-            let guard = mutex.lock().unwrap();
-            here.set().unwrap();
-            drop(condvar.wait(guard));
-            stay(&here)
-        });
-        // It has the mutex until it waits.
-        drop(mutex.lock().unwrap());
+        let child = one_that_waits(&mutex, &condvar);
         stop(child.id());
         let theirs = (mutex.clone(), condvar.clone());
         let waiter = sleeper(move || {
@@ -316,20 +322,17 @@ fn a_notification_of_one_that_is_killed_before_it_has_the_mutex_is_passed_on() {
     multiprocess::init();
     let _watchdog = watchdog();
     let (mutex, condvar) = (Mutex::new(0u32).unwrap(), Condvar::new().unwrap());
-    let child = child_with(&(mutex.clone(), condvar.clone()), |((mutex, condvar), here)| {
-        let guard = mutex.lock().unwrap();
-        here.set().unwrap();
-        drop(condvar.wait(guard));
-        stay(&here)
-    });
-    // It has the mutex until it waits.
-    drop(mutex.lock().unwrap());
+    let child = one_that_waits(&mutex, &condvar);
     let theirs = (mutex.clone(), condvar.clone());
     let waiter = sleeper(move || drop(theirs.1.wait(theirs.0.lock().unwrap()).unwrap()));
     let guard = mutex.lock().unwrap();
+    let before = std::iter::repeat_with(|| asleep_at(child.id())).flatten().next().unwrap();
     // The older one's, which wakes up and waits for the mutex.
     condvar.notify_one().unwrap();
-    thread::sleep(Duration::from_millis(100));
+    let elsewhere = |(thread, [call, at]): (&_, &[String; 2])| {
+        before.get(thread).is_some_and(|[same, old]| call == same && at != old)
+    };
+    until(|| asleep_at(child.id()).is_some_and(|now| now.iter().any(elsewhere)));
     kill(child);
     drop(guard);
     waiter.join().unwrap();

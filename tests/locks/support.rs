@@ -1,5 +1,7 @@
 //! Children that hold locks, and clocks.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,6 +23,19 @@ pub(crate) fn until(what: impl Fn() -> bool) {
 pub(crate) fn asleep(pid: u32, thread: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/task/{thread}/stat")).unwrap_or_default();
     stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S'))
+}
+
+/// In which system call, and at which address, each thread of a process sleeps; `None` if one runs.
+pub(crate) fn asleep_at(pid: u32) -> Option<HashMap<OsString, [String; 2]>> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    tasks
+        .map(|task| {
+            let line = std::fs::read_to_string(task.path().join("syscall")).ok()?;
+            // A thread that runs says so, in one word.
+            let mut words = line.split(' ').map(str::to_owned);
+            Some((task.file_name(), [words.next()?, words.next()?]))
+        })
+        .collect()
 }
 
 /// Runs `f` in a thread, and waits until it sleeps.
