@@ -73,20 +73,24 @@ fn answer(inbox: multiprocess::Receiver<(u64, Sending<u64>)>) {
 fn a_sender_travels_in_messages_that_carry_handles_and_works_there() {
     multiprocess::init();
     let _watchdog = watchdog();
-    let (inbox, outbox) = pipe::channel().unwrap();
-    let child = child(answer, outbox);
-    let (tx, rx) = channel::<u64>().unwrap();
-    let warm_up = descriptors();
-    for n in 0..20 {
-        let tx = tx.route().clone();
-        inbox.send((n, tx)).unwrap();
-        assert_eq!(rx.recv(), Ok(n * 2));
-    }
-    assert!(descriptors() <= warm_up + 3, "{} from {warm_up}", descriptors());
-    drop(tx);
-    drop(inbox);
-    child.join().unwrap();
-    assert!(rx.recv().unwrap_err().is_disconnected(), "the child's are gone, too");
+    // In a child, where no other test opens anything meanwhile.
+    let ask = |()| {
+        let (inbox, outbox) = pipe::channel().unwrap();
+        let child = child(answer, outbox);
+        let (tx, rx) = channel::<u64>().unwrap();
+        let warm_up = descriptors();
+        for n in 0..20 {
+            let tx = tx.route().clone();
+            inbox.send((n, tx)).unwrap();
+            assert_eq!(rx.recv(), Ok(n * 2));
+        }
+        assert!(descriptors() <= warm_up + 3, "{} from {warm_up}", descriptors());
+        drop(tx);
+        drop(inbox);
+        child.join().unwrap();
+        assert!(rx.recv().unwrap_err().is_disconnected(), "the child's are gone, too");
+    };
+    child(ask, ()).join().unwrap();
 }
 
 #[test]

@@ -141,8 +141,7 @@ fn play<F: Flavour>(scenes: &[Scene], prefix: &str) {
     }
     assert!(played > 0);
     println!("{prefix}: {played} runs, {deaths} deaths in {:?}", began.elapsed());
-    // A thread that watched the dead may still be on its way out.
-    wait_for(|| Leaks::count() == before);
+    before.none_since();
 }
 
 /// What the names of points begin with that are no channel's: they are in `tests/segments/points.rs`.

@@ -196,8 +196,7 @@ fn kill_and_judge<F: Flavour>(capacity: usize) {
     let verdict = past.judge();
     println!("capacity {capacity}: {killed} kills in {:?}, seed {seed}: {verdict:?}", began.elapsed());
     drop(scratch);
-    // A thread that watched the dead may still be on its way out.
-    wait_for(|| Leaks::count() == before);
+    before.none_since();
 }
 
 #[test]

@@ -182,4 +182,17 @@ impl Leaks {
             names,
         }
     }
+
+    /// Waits until what `self` counted is all there is: a thread that watched the dead may be on its way out.
+    pub(crate) fn none_since(&self) {
+        let began = ticked();
+        loop {
+            let now = Leaks::count();
+            if now == *self {
+                return;
+            }
+            assert!(ticked() - began < Duration::from_secs(10), "leaked: {self:?} before, {now:?} now");
+            std::thread::yield_now();
+        }
+    }
 }
