@@ -6,6 +6,8 @@
 #![cfg_attr(not(killpoints), allow(dead_code, reason = "some of it is for the named points only"))]
 
 mod harness;
+#[path = "harness/nursery.rs"]
+mod nursery;
 
 #[path = "crash/flavour.rs"]
 mod flavour;

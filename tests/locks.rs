@@ -5,6 +5,8 @@
 #![cfg(target_os = "linux")]
 
 mod harness;
+#[path = "harness/nursery.rs"]
+mod nursery;
 
 #[path = "locks/as_std.rs"]
 mod as_std;

@@ -88,7 +88,7 @@ macro_rules! flavour {
 
             fn make(capacity: usize) -> io::Result<(Self::Tx, Self::Rx)> {
                 // No more address space than needed: a limit on it is no reason to fail.
-                Builder::new(capacity).max_message(1 << 22).participants(12).$make::<$E>()
+                Builder::new(capacity).max_message(1 << 22).participants(24).$make::<$E>()
             }
             fn send(tx: &Self::Tx, m: $M, timeout: Option<Duration>) -> Result<(), SendTimeoutError<$M>> {
                 tx.send_timeout(m, timeout.unwrap_or(Duration::MAX))

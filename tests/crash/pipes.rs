@@ -11,11 +11,12 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use multiprocess::pipe::{self, Handle};
-use multiprocess::process::Builder;
-use multiprocess::{DisconnectCause, JoinError, JoinHandle, Receiver, Sender};
+use multiprocess::{DisconnectCause, Receiver, Sender};
+use serde::{Deserialize, Serialize};
 
-use crate::harness::{seed, watchdog};
-use crate::support::{Dice, alone};
+use crate::harness::{seed, watchdog_of};
+use crate::nursery::{self, Child, Nursery, Trade};
+use crate::support::{Dice, alone, kills};
 
 type Message = (u64, String);
 type Make = fn() -> std::io::Result<(Sender<Message>, Receiver<Message>)>;
@@ -43,8 +44,31 @@ fn log_of(log: Handle) -> UnixStream {
     OwnedFd::from(log).into()
 }
 
-fn send((tx, log, many): (Sender<Message>, Handle, bool)) {
-    let mut log = log_of(log);
+/// What a victim does.
+#[derive(Serialize, Deserialize)]
+enum Part {
+    Send(Sender<Message>),
+    /// Batches of messages that fit at once.
+    SendSmall(Sender<Message>),
+    Receive(Receiver<Message>),
+}
+
+struct Victim;
+
+impl Trade for Victim {
+    type Work = (Part, Handle, bool);
+
+    fn work((part, log, many): Self::Work) {
+        let log = log_of(log);
+        match part {
+            Part::Send(tx) => send(tx, log, many),
+            Part::SendSmall(tx) => send_small(tx, log),
+            Part::Receive(rx) => receive(rx, log, many),
+        }
+    }
+}
+
+fn send(tx: Sender<Message>, mut log: UnixStream, many: bool) {
     let mut n = 0;
     while n < N {
         let count = if many { BATCH as u64 } else { 1 };
@@ -58,8 +82,14 @@ fn send((tx, log, many): (Sender<Message>, Handle, bool)) {
     }
 }
 
-fn receive((rx, log, many): (Receiver<Message>, Handle, bool)) {
-    let mut log = log_of(log);
+fn send_small(tx: Sender<Message>, mut log: UnixStream) {
+    for n in (0..N).step_by(BATCH) {
+        tx.send_many((n..n + BATCH as u64).map(|n| (n, String::new()))).unwrap();
+        log.write_all(&[1; BATCH]).unwrap();
+    }
+}
+
+fn receive(rx: Receiver<Message>, mut log: UnixStream, many: bool) {
     let mut some = Vec::new();
     let mut left = N;
     while left > 0 {
@@ -77,32 +107,54 @@ fn receive((rx, log, many): (Receiver<Message>, Handle, bool)) {
     }
 }
 
-/// Starts a victim, to be killed at a point, if there is one; `None` if it died while it started.
-fn start<E>(play: fn((E, Handle, bool)), end: E, many: bool, point: Option<(&str, u64)>) -> Started
-where
-    E: serde::Serialize + serde::de::DeserializeOwned,
-{
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    let mut builder = Builder::new().kill_on_drop(true);
-    if let Some((name, hit)) = point {
-        builder = builder.env("KILLPOINT", format!("{name}:{hit}"));
+/// When a victim dies.
+#[derive(Clone, Copy)]
+enum Death<'a> {
+    /// When it comes to this point so often; or not.
+    #[cfg(killpoints)]
+    At(&'a str, u64),
+    /// After so long.
+    After(Duration, &'a Nursery<Victim>),
+}
+
+impl Death<'_> {
+    fn is_due(self, since: Instant) -> bool {
+        match self {
+            #[cfg(killpoints)]
+            Death::At(..) => false,
+            Death::After(time, _) => since.elapsed() >= time,
+        }
     }
-    let victim = builder.spawn(play, (end, OwnedFd::from(theirs).into(), many)).unwrap();
+}
+
+fn start(part: Part, many: bool, death: Death<'_>) -> Started {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let work = (part, OwnedFd::from(theirs).into(), many);
+    let victim = match death {
+        #[cfg(killpoints)]
+        Death::At(point, hit) => {
+            let builder = multiprocess::process::Builder::new().kill_on_drop(true);
+            let victim = builder.env("KILLPOINT", format!("{point}:{hit}")).spawn(Victim::work, work);
+            Child::Spawned(victim.unwrap())
+        }
+        Death::After(_, home) => home.fork(work),
+    };
     Started { victim, log: ours }
 }
 
 struct Started {
-    victim: JoinHandle<()>,
+    victim: Child,
     log: UnixStream,
 }
 
 impl Started {
     /// Whether it was killed, and what it wrote.
-    fn end(self) -> (bool, Vec<u8>) {
-        let killed = match self.victim.join() {
-            Ok(()) => false,
-            Err(JoinError::Killed(9)) => true,
-            Err(error) => panic!("{error}"),
+    fn end(self, death: Death<'_>) -> (bool, Vec<u8>) {
+        let killed = match (self.victim, death) {
+            (Child::Spawned(child), _) => nursery::is_killed(child),
+            #[cfg(killpoints)]
+            (Child::Forked(_), Death::At(..)) => unreachable!("it was not forked"),
+            (child, Death::After(_, home)) => home.bury(child),
         };
         let mut log = Vec::new();
         let mut stream = self.log;
@@ -123,14 +175,14 @@ fn as_new(tx: &Sender<Message>, rx: &Receiver<Message>) {
 }
 
 /// A victim that sends; whether it was killed.
-fn kill_a_sender(make: Make, many: bool, point: Option<(&str, u64)>, after: Option<Duration>) -> bool {
+fn kill_a_sender(make: Make, many: bool, death: Death<'_>) -> bool {
     let (tx, rx) = make().unwrap();
-    let started = start(send, tx.clone(), many, point);
+    let started = start(Part::Send(tx.clone()), many, death);
     let mut got = Vec::new();
     let begin = Instant::now();
     loop {
-        if after.is_some_and(|after| begin.elapsed() >= after) {
-            started.victim.kill().unwrap();
+        if death.is_due(begin) {
+            started.victim.kill();
         }
         let ended = started.victim.is_finished();
         match rx.recv_timeout(Duration::from_micros(300)) {
@@ -141,7 +193,7 @@ fn kill_a_sender(make: Make, many: bool, point: Option<(&str, u64)>, after: Opti
             break;
         }
     }
-    let (killed, log) = started.end();
+    let (killed, log) = started.end(death);
     let (sent, got_count) = (log.len() as u64, got.len() as u64);
     assert!(got.into_iter().eq(0..got_count), "each once, in order");
     let doubt = if many { BATCH as u64 } else { 1 };
@@ -151,14 +203,14 @@ fn kill_a_sender(make: Make, many: bool, point: Option<(&str, u64)>, after: Opti
 }
 
 /// A victim that receives, with another receiver left; whether it was killed.
-fn kill_a_receiver(make: Make, many: bool, point: Option<(&str, u64)>, after: Option<Duration>) -> bool {
+fn kill_a_receiver(make: Make, many: bool, death: Death<'_>) -> bool {
     let (tx, rx) = make().unwrap();
-    let started = start(receive, rx.clone(), many, point);
+    let started = start(Part::Receive(rx.clone()), many, death);
     let begin = Instant::now();
     let mut sent = 0;
     loop {
-        if after.is_some_and(|after| begin.elapsed() >= after) {
-            started.victim.kill().unwrap();
+        if death.is_due(begin) {
+            started.victim.kill();
         }
         if sent < N {
             match tx.send_timeout(message(sent), Duration::from_micros(300)) {
@@ -172,7 +224,7 @@ fn kill_a_receiver(make: Make, many: bool, point: Option<(&str, u64)>, after: Op
             break;
         }
     }
-    let (killed, log) = started.end();
+    let (killed, log) = started.end(death);
     let mut got = BTreeSet::new();
     let theirs = log.chunks_exact(8).map(|bytes| u64::from_le_bytes(bytes.try_into().unwrap()));
     let ours: Vec<u64> = rx.try_iter().map(|message| number(&message)).collect();
@@ -189,14 +241,14 @@ fn kill_a_receiver(make: Make, many: bool, point: Option<(&str, u64)>, after: Op
 }
 
 /// The last receiver, which takes batches; whether it was killed.
-fn kill_the_last_receiver(make: Make, point: Option<(&str, u64)>, after: Option<Duration>) -> bool {
+fn kill_the_last_receiver(make: Make, death: Death<'_>) -> bool {
     let (tx, rx) = make().unwrap();
-    let started = start(receive, rx, true, point);
+    let started = start(Part::Receive(rx), true, death);
     let begin = Instant::now();
     let mut n = 0;
     let gone = loop {
-        if after.is_some_and(|after| begin.elapsed() >= after) {
-            started.victim.kill().unwrap();
+        if death.is_due(begin) {
+            started.victim.kill();
         }
         // It stops after some, and may leave a batch begun.
         match tx.send_many((n..n + BATCH as u64).map(|n| message(4 * n))) {
@@ -205,10 +257,10 @@ fn kill_the_last_receiver(make: Make, point: Option<(&str, u64)>, after: Option<
         }
     };
     assert!(gone.is_disconnected());
-    let (killed, _) = started.end();
+    let (killed, _) = started.end(death);
     let cause = tx.disconnect_cause().unwrap();
     // At any time: also when it had dropped its end already, and was about to exit.
-    let late = killed && after.is_some() && cause == DisconnectCause::Dropped;
+    let late = killed && matches!(death, Death::After(..)) && cause == DisconnectCause::Dropped;
     assert!(late || cause == if killed { DisconnectCause::Died } else { DisconnectCause::Dropped });
     killed
 }
@@ -229,7 +281,7 @@ const POINTS: &[(&str, &[&str])] = &[
 fn killed_at_each_point_of_sockets_and_pipes() {
     multiprocess::init();
     let _alone = alone();
-    let _watchdog = crate::harness::watchdog_of(Duration::from_secs(60));
+    let _watchdog = watchdog_of(Duration::from_secs(60));
     let mut died = BTreeSet::new();
     for (carrier, points) in POINTS {
         let (_, make) = CARRIERS.into_iter().find(|(name, _)| name == carrier).unwrap();
@@ -237,7 +289,7 @@ fn killed_at_each_point_of_sockets_and_pipes() {
             for hit in [1, 2, 7] {
                 for many in [false, true] {
                     for kill in [kill_a_sender, kill_a_receiver] {
-                        if kill(make, many, Some((point, hit)), None) {
+                        if kill(make, many, Death::At(point, hit)) {
                             died.insert(*point);
                         }
                     }
@@ -251,15 +303,8 @@ fn killed_at_each_point_of_sockets_and_pipes() {
             let (tx, rx) = make().unwrap();
             let mut some = Vec::new();
             assert!(rx.try_recv_many(&mut some, BATCH).unwrap_err().is_empty());
-            let small = |(tx, log, _): (Sender<Message>, Handle, bool)| {
-                let mut log = log_of(log);
-                for n in (0..N).step_by(BATCH) {
-                    tx.send_many((n..n + BATCH as u64).map(|n| (n, String::new()))).unwrap();
-                    log.write_all(&[1; BATCH]).unwrap();
-                }
-            };
-            let started = start(small, tx.clone(), true, Some(("channel.count_batch", hit)));
-            let (killed, log) = started.end();
+            let death = Death::At("channel.count_batch", hit);
+            let (killed, log) = start(Part::SendSmall(tx.clone()), true, death).end(death);
             assert!(killed, "batches were made");
             died.insert("channel.count_batch");
             while rx.try_recv_many(&mut some, BATCH).is_ok() {}
@@ -287,18 +332,19 @@ fn killed_at_each_point_of_sockets_and_pipes() {
 fn killed_at_any_time_over_sockets_and_pipes() {
     multiprocess::init();
     let _alone = alone();
-    let _watchdog = watchdog();
-    let rounds = if cfg!(debug_assertions) { 12 } else { 40 };
-    let mut dice = Dice::new(seed());
-    let mut killed = 0;
-    for round in 0..rounds {
+    let kills = kills();
+    let _watchdog = watchdog_of(Duration::from_secs(30 + kills / 4));
+    let seed = seed();
+    let (mut dice, home) = (Dice::new(seed), Nursery::new());
+    let (began, mut round, mut killed) = (Instant::now(), 0, 0);
+    while killed < kills {
         for (_, make) in CARRIERS {
-            let after = |dice: &mut Dice| Some(Duration::from_micros(dice.below(2_500)));
-            killed += u32::from(kill_a_sender(make, round % 2 == 0, None, after(&mut dice)));
-            killed += u32::from(kill_a_receiver(make, round % 2 == 0, None, after(&mut dice)));
-            killed += u32::from(kill_the_last_receiver(make, None, after(&mut dice)));
+            let after = |dice: &mut Dice| Death::After(Duration::from_micros(dice.below(2_500)), &home);
+            killed += u64::from(kill_a_sender(make, round % 2 == 0, after(&mut dice)));
+            killed += u64::from(kill_a_receiver(make, round % 2 == 0, after(&mut dice)));
+            killed += u64::from(kill_the_last_receiver(make, after(&mut dice)));
         }
+        round += 1;
     }
-    println!("{killed} kills");
-    assert!(killed > rounds, "most were killed at work: {killed}");
+    println!("{killed} kills in {:?}, seed {seed}", began.elapsed());
 }

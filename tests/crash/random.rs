@@ -2,30 +2,38 @@
 //!
 //! faults 1-3, 6-9, 12-16, 99 as far as chance finds them; `points.rs` goes there on purpose.
 
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use ipc_shm::RecvTimeoutError;
-use multiprocess::JoinHandle;
-use multiprocess::process::Builder;
+use serde::{Deserialize, Serialize};
 
 use crate::flavour::{Bytes, Flavour, Large, Mixed, Small, all_blocks_are_free};
 use crate::harness::{seed, watchdog_of};
+use crate::nursery::{Child, Nursery, Trade};
 use crate::oracle::{Chronicle, Past};
 use crate::roles::{How, Life, receive, record, send};
-use crate::support::{Counter, Dice, Leaks, Log, Scratch, alone, wait_for};
+use crate::support::{Counter, Dice, Leaks, Log, Scratch, alone, kills};
 
-/// How many processes all of these tests together kill: `CRASH_KILLS`; without it 2000, or 300 in debug.
-fn kills() -> u64 {
-    let default = if cfg!(debug_assertions) { 300 } else { 2000 };
-    std::env::var("CRASH_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(default)
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+enum Work<F: Flavour> {
+    Send(F::Tx, Life),
+    Receive(F::Rx, Life),
 }
 
-/// The kills are shared by so many tests.
-const TESTS: u64 = 6;
+impl<F: Flavour> Trade for Work<F> {
+    type Work = Self;
 
-struct Child {
-    process: JoinHandle<()>,
+    fn work(work: Self) {
+        match work {
+            Work::Send(tx, life) => send::<F>((tx, life)),
+            Work::Receive(rx, life) => receive::<F>((rx, life)),
+        }
+    }
+}
+
+struct Inhabitant {
+    process: Child,
     life: Life,
     sends: bool,
 }
@@ -37,7 +45,10 @@ struct Town<F: Flavour> {
     rx: F::Rx,
     scratch: Scratch,
     dice: Dice,
-    children: Vec<Child>,
+    nursery: Nursery<Work<F>>,
+    children: Vec<Inhabitant>,
+    /// Killed, and not yet buried.
+    dead: Vec<Inhabitant>,
     past: Chronicle,
     born: u64,
 }
@@ -46,8 +57,20 @@ impl<F: Flavour> Town<F> {
     fn new(capacity: usize, seed: u64) -> Self {
         let (tx, rx) = F::make(capacity).unwrap();
         let scratch = Scratch::new();
-        let (dice, children, past) = (Dice::new(seed), Vec::new(), Chronicle::default());
-        Town { capacity, tx, rx, scratch, dice, children, past, born: 0 }
+        let (dice, nursery) = (Dice::new(seed), Nursery::new());
+        let past = Chronicle::default();
+        Town {
+            capacity,
+            tx,
+            rx,
+            scratch,
+            dice,
+            nursery,
+            children: Vec::new(),
+            dead: Vec::new(),
+            past,
+            born: 0,
+        }
     }
 
     fn life(&mut self) -> Life {
@@ -58,18 +81,21 @@ impl<F: Flavour> Town<F> {
 
     fn start(&mut self, sends: bool) {
         let life = self.life();
-        let builder = Builder::new().kill_on_drop(true).stdout(Stdio::null());
-        let process = if sends {
-            builder.spawn(send::<F>, (self.tx.clone(), life.clone()))
+        let work = if sends {
+            Work::Send(self.tx.clone(), life.clone())
         } else {
-            builder.spawn(receive::<F>, (self.rx.clone(), life.clone()))
+            Work::Receive(self.rx.clone(), life.clone())
         };
-        self.children.push(Child { process: process.unwrap(), life, sends });
+        // Some as a program starts them; that takes much longer.
+        let process = match self.dice.below(16) {
+            0 => self.nursery.spawn(work),
+            _ => self.nursery.fork(work),
+        };
+        self.children.push(Inhabitant { process, life, sends });
     }
 
-    fn bury(&mut self, child: Child, killed: bool) {
-        let ended = child.process.join();
-        assert_eq!(ended.is_ok(), !killed, "{:?}", ended.err());
+    fn bury(&mut self, child: Inhabitant, killed: bool) {
+        assert_eq!(self.nursery.bury(child.process), killed);
         let past = Past { life: child.life, killed, kept: 0 };
         if child.sends { self.past.senders.push(past) } else { self.past.receivers.push(past) }
     }
@@ -86,7 +112,7 @@ impl<F: Flavour> Town<F> {
         let (before, since) = (self.progress(), Instant::now());
         // In messages, not in time; but the moments in which nothing moves are worth a kill, too.
         while self.progress() < before + messages && since.elapsed() < Duration::from_millis(2) {
-            std::hint::spin_loop();
+            std::thread::yield_now();
         }
         let victims = match self.dice.below(8) {
             0 => 2,
@@ -97,21 +123,31 @@ impl<F: Flavour> Town<F> {
         for _ in 0..victims {
             let i = self.dice.below(self.children.len() as u64) as usize;
             let victim = self.children.swap_remove(i);
-            victim.process.kill().unwrap();
+            victim.process.kill();
             struck.push(victim);
         }
         for victim in struck {
             let sends = victim.sends;
-            // Started before the body is cold, half of the time.
-            if self.dice.below(2) == 0 {
+            // Started before the body is cold, most of the time.
+            if self.dice.below(4) > 0 {
                 self.start(sends);
-                self.bury(victim, true);
+                self.dead.push(victim);
             } else {
                 self.bury(victim, true);
                 self.start(sends);
             }
         }
+        // Not so many that there is no room for processes.
+        if self.dead.len() > 100 {
+            self.bury_the_dead();
+        }
         victims
+    }
+
+    fn bury_the_dead(&mut self) {
+        for dead in std::mem::take(&mut self.dead) {
+            self.bury(dead, true);
+        }
     }
 
     /// Ends everybody, takes what is left, and looks whether all is free.
@@ -122,20 +158,19 @@ impl<F: Flavour> Town<F> {
             self.bury(child, false);
         }
         for child in &receivers {
-            child.process.kill().unwrap();
+            child.process.kill();
         }
-        for child in receivers {
-            self.bury(child, true);
-        }
+        self.dead.extend(receivers);
+        self.bury_the_dead();
         self.drain();
         all_blocks_are_free::<F>(&self.tx, &self.rx, self.capacity);
         // Two more of each live to see the end.
         self.start(false);
         self.start(false);
-        let Town { tx, rx, scratch, children, mut past, .. } = self;
+        let Town { tx, rx, scratch, nursery, children, mut past, .. } = self;
         drop(tx);
         for child in children {
-            child.process.join().expect("disconnected");
+            assert!(!nursery.bury(child.process), "disconnected");
             past.receivers.push(Past { life: child.life, killed: false, kept: 0 });
         }
         assert!(F::recv(&rx).is_err(), "no sender is left");
@@ -162,7 +197,7 @@ impl<F: Flavour> Town<F> {
 
 fn kill_and_judge<F: Flavour>(capacity: usize) {
     let _alone = alone();
-    let kills = kills().div_ceil(TESTS);
+    let kills = kills();
     // A kill, with the messages between it and the next, takes some milliseconds; on a busy machine more.
     let _watchdog = watchdog_of(Duration::from_secs(60 + kills / 4));
     let began = Instant::now();
@@ -182,7 +217,7 @@ fn kill_and_judge<F: Flavour>(capacity: usize) {
             let extra = town.children.len() > 7;
             if extra {
                 let child = town.children.remove(0);
-                child.process.kill().unwrap();
+                child.process.kill();
                 let sends = child.sends;
                 town.bury(child, true);
                 let left = town.children.iter().filter(|child| child.sends == sends).count();

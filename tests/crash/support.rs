@@ -14,6 +14,16 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The tests that kill at random: `random_kills_*`, and those of sockets and pipes.
+const RANDOM_TESTS: u64 = 7;
+
+/// How many processes a test that kills at random kills: its part of `CRASH_KILLS`; without it of 2000, or 350 in debug.
+pub(crate) fn kills() -> u64 {
+    let default: u64 = if cfg!(debug_assertions) { 350 } else { 2000 };
+    let all = std::env::var("CRASH_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(default);
+    all.div_ceil(RANDOM_TESTS)
+}
+
 /// Dice: xorshift64*, <https://doi.org/10.1145/2845077>.
 pub(crate) struct Dice(u64);
 

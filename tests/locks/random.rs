@@ -2,16 +2,13 @@
 //!
 //! faults 8, 12-14, 17, 18 as far as chance finds them.
 
-use std::process::Stdio;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use multiprocess::JoinHandle;
-use multiprocess::process::Builder;
-
 use crate::harness::{seed, watchdog_of};
 use crate::kit::{CELLS, Kit};
+use crate::nursery::{Child, Nursery, Trade};
 
 /// How many processes are killed: `LOCK_KILLS`; without it 2000, or 300 in debug.
 fn kills() -> u64 {
@@ -31,8 +28,18 @@ impl Dice {
     }
 }
 
+struct Locksmith;
+
+impl Trade for Locksmith {
+    type Work = (Kit, usize, u64);
+
+    fn work(work: Self::Work) {
+        work_with(work);
+    }
+}
+
 /// Works until it is killed.
-fn work((kit, place, seed): (Kit, usize, u64)) {
+fn work_with((kit, place, seed): (Kit, usize, u64)) {
     let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let parent = rustix::process::getppid();
     let done = &kit.done[place];
@@ -71,23 +78,24 @@ fn killed_at_any_moment() {
     let mut seed = seed();
     let mut dice = Dice(seed | 1);
     let began = Instant::now();
+    let nursery = Nursery::<Locksmith>::new();
     let mut killed = 0;
     while killed < kills {
         // Cells are filled once: a kit is for some kills only.
         let kit = Kit::new();
-        let mut start = |place: usize| -> JoinHandle<()> {
+        let mut start = |place: usize| -> Child {
             seed += 1;
-            let builder = Builder::new().kill_on_drop(true).stdout(Stdio::null());
-            builder.spawn(work, (kit.clone(), place, seed)).unwrap()
+            let work = (kit.clone(), place, seed);
+            // Some as a program starts them; that takes much longer.
+            if seed % 16 == 0 { nursery.spawn(work) } else { nursery.fork(work) }
         };
         let mut workers: Vec<_> = (0..WORKERS).map(&mut start).collect();
+        let mut dead = Vec::new();
         for _ in 0..50.min(kills - killed) {
-            thread::sleep(Duration::from_micros(dice.below(3000)));
+            thread::sleep(Duration::from_micros(dice.below(1000)));
             let place = dice.below(WORKERS as u64) as usize;
-            workers[place].kill().unwrap();
-            let dead = std::mem::replace(&mut workers[place], start(place));
-            assert!(matches!(dead.join(), Err(multiprocess::JoinError::Killed(9))));
-            killed += 1;
+            workers[place].kill();
+            dead.push(std::mem::replace(&mut workers[place], start(place)));
         }
         // Nobody hangs: all the living get on.
         let before: Vec<_> = kit.done.iter().map(|done| done.load(Relaxed)).collect();
@@ -97,9 +105,9 @@ fn killed_at_any_moment() {
             assert!(workers.iter().all(|worker| !worker.is_finished()), "a worker failed");
             thread::yield_now();
         }
-        for worker in workers {
-            worker.kill().unwrap();
-            assert!(matches!(worker.join(), Err(multiprocess::JoinError::Killed(9))));
+        workers.iter().for_each(Child::kill);
+        for worker in dead.into_iter().chain(workers) {
+            assert!(nursery.bury(worker), "a worker ended");
             killed += 1;
         }
         kit.check();
