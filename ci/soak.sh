@@ -1,29 +1,45 @@
 #!/usr/bin/env bash
 # Processes are killed at random and others take their place, for so many minutes, or ten: channels of plain data, of
 # bytes and of any type, over sockets and pipes; every lock; segments that race for a name. Each test reconciles what
-# was sent, received, locked and named, and throws other dice in each round.
+# was sent, received, locked and named, counts what its process has open, and throws other dice each time.
 #
 #   ci/soak.sh [minutes]
-#   SEED=n ci/soak.sh            the dice of a round that failed, as it printed them, once
+#   SEED=n ci/soak.sh            each test once, with the dice of one that failed, as it printed them
 #
-# CRASH_KILLS and LOCK_KILLS are the kills of one round.
+# CRASH_KILLS and LOCK_KILLS are the kills of one round, JOBS how many tests run at once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 minutes=${1:-10} end=$((SECONDS + 60 * ${1:-10})) rounds=0
-log=$(mktemp)
-trap 'rm -f "$log" "$log.round"' EXIT
-tests=(cargo test --quiet --release --test crash --test locks --test segments)
-"${tests[@]}" --no-run
+export CRASH_KILLS="${CRASH_KILLS:-7000}" LOCK_KILLS="${LOCK_KILLS:-3000}" RUST_BACKTRACE=0
+logs=$(mktemp --directory)
+trap 'rm -rf "$logs"' EXIT
+
+cargo test --release --no-run --test crash --test locks --test segments 2>&1 | tee "$logs/build"
+mapfile -t suites < <(sed -n 's/^ *Executable .*(\(.*\))$/\1/p' "$logs/build")
+[[ ${#suites[@]} == 3 ]]
+for suite in "${suites[@]}"; do
+    for test in $("$suite" --list --format terse random:: race:: killed_at_any_time | sed -n 's/: test$//p'); do
+        echo "$suite --nocapture --exact $test"
+    done
+done >"$logs/tests"
+
+# Names in shared memory and in the directories of sockets; of an unfinished test before, too.
+names() { find /dev/shm "${XDG_RUNTIME_DIR:-/tmp}/" -path '*multiprocess*' ! -type d 2>/dev/null | sort; }
+names >"$logs/names"
+
 while ((rounds == 0)) || [[ ${SEED:-} == "" && $SECONDS -lt $end ]]; do
-    echo "::: round $((rounds += 1))"
-    status=0
-    "${tests[@]}" -- --nocapture random:: race:: killed_at_any_time </dev/null >"$log.round" 2>&1 || status=$?
-    grep -E 'SEED|kills' "$log.round" | tee -a "$log"
-    if ((status != 0)); then
-        cat "$log.round"
-        exit "$status"
-    fi
+    : $((rounds += 1))
+    # Who fails says so with 255, and xargs starts no more.
+    # shellcheck disable=SC2016 # the inner shell's
+    xargs --arg-file <(shuf "$logs/tests") --max-lines=1 --max-procs="${JOBS:-$(nproc)}" bash -c '
+        log=$0/$4.$$
+        if "$@" >"$log" 2>&1; then grep -hE "SEED=|[0-9] kills" "$log" | tr "\n" " " && echo && rm "$log"; exit; fi
+        echo "FAILED  $4"
+        cat "$log"
+        exit 255
+    ' "$logs" </dev/null | tee -a "$logs/all"
 done
-kills=$(grep -oE '[0-9]+ kills' "$log" | awk '{ sum += $1 } END { print sum + 0 }')
+names | comm -13 "$logs/names" - | { ! grep . || { echo "these names were left behind" && exit 1; }; }
+kills=$(grep -oE '[0-9]+ kills' "$logs/all" | awk '{ sum += $1 } END { print sum + 0 }')
 echo "::: $rounds rounds, $kills kills in $SECONDS s, of $minutes minutes asked for: all is accounted for"
