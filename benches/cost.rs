@@ -21,7 +21,7 @@ use support::matrix::{self, More, Row};
 use support::message::{Message, Order};
 use support::naive::{Naive, Queue};
 use support::record::{Record, Unit};
-use support::rounds::{Wanted, figure};
+use support::rounds::{Wanted, figure, rounds, spread};
 use support::routes::REFERENCE;
 use support::wire::{Anonymous, Crossbeam, Duplex, Erased, IpcChannel, Local, Pod, Typed, Wire};
 use support::{Mode, machine, mode};
@@ -219,31 +219,39 @@ fn send_one(tx: multiprocess::Sender<Order>) -> Duration {
     taken(|| tx.send(Order::new(ROOM as u64)).expect("the parent receives"))
 }
 
-/// All at once: who waits leaves the processors to the others.
+/// Of each some, and all at once: who waits leaves the processors to the others.
 fn waits(recv: bool, send: bool) -> Vec<Record> {
-    let mut waiters: Vec<(&str, &str, Waiter)> = Vec::new();
-    if recv {
-        waiters.push(("wait-recv", "pod", wait_in_recv::<Pod<Plain>>()));
-        waiters.push(("wait-recv", "typed", wait_in_recv::<Typed<Order>>()));
-        waiters.push(("wait-recv", "erased", wait_in_recv::<Erased<Order>>()));
-        waiters.push(("wait-recv", "naive", wait_in_recv::<Words<Naive, 8>>()));
-        waiters.push(("wait-recv", "pipe", wait_in_recv::<Anonymous<Order>>()));
-        waiters.push(("wait-recv", "socket", wait_in_recv::<Local<Order>>()));
-        waiters.push(("wait-recv", "ipc-channel", wait_in_recv::<IpcChannel<Order>>()));
-        waiters.push(("wait-recv", "bare-socket", wait_in_recv::<Words<BareSocket, 8>>()));
-        waiters.push(("wait-recv", "bare-packets", wait_in_recv::<Words<BarePackets, 8>>()));
-    }
-    if send {
-        waiters.push(("wait-send", "erased", wait_in_send()));
-    }
+    type Start = fn() -> Waiter;
+    let in_recv: [(&str, Start); 9] = [
+        ("pod", wait_in_recv::<Pod<Plain>>),
+        ("typed", wait_in_recv::<Typed<Order>>),
+        ("erased", wait_in_recv::<Erased<Order>>),
+        ("naive", wait_in_recv::<Words<Naive, 8>>),
+        ("pipe", wait_in_recv::<Anonymous<Order>>),
+        ("socket", wait_in_recv::<Local<Order>>),
+        ("ipc-channel", wait_in_recv::<IpcChannel<Order>>),
+        ("bare-socket", wait_in_recv::<Words<BareSocket, 8>>),
+        ("bare-packets", wait_in_recv::<Words<BarePackets, 8>>),
+    ];
+    let in_send: [(&str, Start); 1] = [("erased", wait_in_send)];
+    let rows = |wanted, workload, routes: &[(&'static str, Start)]| -> Vec<_> {
+        let wanted = routes.iter().filter(|_| wanted);
+        wanted.map(|&(route, start)| (workload, route, (0..rounds()).map(|_| start()).collect())).collect()
+    };
+    let mut all: Vec<(&str, &str, Vec<Waiter>)> = rows(recv, "wait-recv", &in_recv);
+    all.extend(rows(send, "wait-send", &in_send));
     let long = Duration::from_secs(if mode() == Mode::Full { 5 } else { 1 });
     std::thread::sleep(long);
-    println!("Processor time of a process that waits for {long:?}, in % of a processor\n");
+    println!(
+        "Processor time of a process that waits for {long:?}, in % of a processor; median (spread) of {}\n",
+        rounds()
+    );
     let mut records = Vec::new();
-    for (workload, route, waiter) in waiters {
-        let percent = waiter.end().as_secs_f64() / long.as_secs_f64() * 100.0;
-        println!("{:<24} {:>8}", format!("{workload}/{route}"), figure(percent));
-        records.push(Record::of(workload, route, Unit::Percent, vec![percent]));
+    for (workload, route, waiters) in all {
+        let percent = |waiter: Waiter| waiter.end().as_secs_f64() / long.as_secs_f64() * 100.0;
+        let percents: Vec<f64> = waiters.into_iter().map(percent).collect();
+        println!("{:<24} {:>24}", format!("{workload}/{route}"), spread(&percents, figure));
+        records.push(Record::of(workload, route, Unit::Percent, percents));
     }
     println!();
     records

@@ -9,7 +9,7 @@ use super::support::rounds::{Summary, figure, short, time};
 use super::support::routes::{By, Family, REFERENCE, route};
 use super::svg::{Area, Axis, COLOURS, GRID, INK, MUTED, colour, draw, text};
 
-/// A line in a chart: its value at each of the places, with quartiles where there are any.
+/// A line in a chart: its value at each of the places, with its spread where there is one.
 pub(crate) struct Series {
     pub(crate) name: String,
     pub(crate) values: Vec<Option<Summary>>,
@@ -114,7 +114,7 @@ fn line(
     Ok(())
 }
 
-/// A value of each route on a logarithmic scale, with quartiles.
+/// A value of each route on a logarithmic scale, with its spread.
 pub(crate) struct Dots<'a> {
     pub(crate) title: &'a str,
     pub(crate) rows: Vec<(&'a Record, Summary)>,
@@ -233,7 +233,7 @@ pub(crate) fn summary(all: &All) -> String {
                     c.date
                 ),
                 format!(
-                    "two pinned cores; median of {} rounds, bars: quartiles; logarithmic scales",
+                    "two pinned cores; median of {} rounds, bars: its spread; logarithmic scales",
                     run.rounds
                 ),
             ];

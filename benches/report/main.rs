@@ -1,11 +1,13 @@
 //! The page of all figures: `target/ipc-report/index.html`, from what the last runs of the other benches gave.
 //!
 //! `cargo bench` ends with it; `cargo bench --bench report` draws it again. With `BENCH_README=1` it also writes
-//! the chart in the README, `docs/figures.svg`.
+//! the chart in the README, `docs/figures.svg`; with `BENCH_AGAINST=directory` it compares them with those of an earlier
+//! run, a copy of `target/ipc-report`.
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod agreement;
 mod charts;
 mod page;
 mod svg;
@@ -13,6 +15,7 @@ mod tests;
 mod verdict;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use support::record::{self, Figures, Record, Run};
 use support::{Mode, mode};
@@ -25,8 +28,9 @@ const BENCHES: [&str; 6] = ["throughput", "latency", "pipes", "cost", "lock", "r
 struct All(BTreeMap<String, Figures>);
 
 impl All {
-    fn load() -> All {
-        All(BENCHES.iter().filter_map(|&bench| Some((bench.to_owned(), record::load(bench)?))).collect())
+    fn load(directory: &Path) -> All {
+        let load = |bench: &str| Some((bench.to_owned(), record::load_from(directory, bench)?));
+        All(BENCHES.into_iter().filter_map(load).collect())
     }
 
     fn records(&self, bench: &str) -> impl Iterator<Item = &Record> {
@@ -50,11 +54,11 @@ fn main() {
         tests::the_page_is_whole();
         return;
     }
-    let all = All::load();
+    let directory = record::directory();
+    let all = All::load(&directory);
     if all.0.is_empty() {
         return println!("no figures yet: `cargo bench` makes them");
     }
-    let directory = record::directory();
     let (page, summary) = (page::page(&all), charts::summary(&all));
     let written = std::fs::write(directory.join("index.html"), page)
         .and_then(|()| std::fs::write(directory.join("figures.svg"), &summary));
@@ -63,5 +67,8 @@ fn main() {
         std::fs::write("docs/figures.svg", summary).expect("run in the root of the project");
     }
     verdict::print(&all);
+    if let Some(earlier) = std::env::var_os("BENCH_AGAINST") {
+        agreement::print(&All::load(Path::new(&earlier)), &all);
+    }
     println!("\nall figures, with charts: {}", directory.join("index.html").display());
 }

@@ -177,7 +177,7 @@ fn by_size(all: &All) -> String {
     let text = "One sender, one receiver, on two cores. <em>Moved</em>: both sides look at the number of a message only, \
                 and the rest goes as the route moves it; between threads and where memory is lent, no byte is copied. \
                 <em>Touched</em>: the sender writes every word, the receiver reads every word. The grey line is \
-                crossbeam-channel between threads. Upright strokes are quartiles.";
+                crossbeam-channel between threads. Upright strokes are the spread.";
     section("Throughput by size", text, &figures(charts))
 }
 
@@ -286,7 +286,7 @@ fn heat(all: &All) -> String {
     }
     let text = "How many times as fast as crossbeam-channel between threads, in the same rounds: messages per second, or \
                 the inverse of the time that a round trip or a step takes. Above 1, the route is ahead. Ours are in bold. \
-                A cell tells its figures and quartiles when the pointer rests on it; the tables below have all of them.";
+                A cell tells its figures and their spread when the pointer rests on it; the tables below have all of them.";
     section(
         "Ratio to crossbeam, every cell",
         text,
@@ -420,7 +420,7 @@ fn table<'a>(title: &str, records: impl Iterator<Item = &'a Record>) -> String {
         return rows;
     }
     format!(
-        "<details><summary>{}</summary><div class=\"wide\"><table><thead><tr><th>route</th><th>median (quartiles)</th>\
+        "<details><summary>{}</summary><div class=\"wide\"><table><thead><tr><th>route</th><th>median (spread)</th>\
          <th>times what is named</th><th>processor time</th><th></th></tr></thead><tbody>{rows}</tbody></table></div></details>",
         escape(title)
     )
@@ -473,7 +473,7 @@ fn behind(all: &All) -> String {
         );
     section(
         "Where we are behind",
-        "By more than the noise: the quartiles of the ratios do not meet. The guide <code>docs/which-route.md</code> says why.",
+        "By more than the noise: the spreads of the ratios do not meet. The guide <code>docs/which-route.md</code> says why.",
         &body,
     )
 }
@@ -502,7 +502,7 @@ fn method() -> String {
         "Every peer of a route between processes is a process of its own; peers of the rows of crossbeam, std and <code>thread</code> are threads.",
         "Calls block, as a user writes them. There is room for 1024 messages, 16 of those above 1 KiB, where a route lets one choose.",
         "Before anything is timed, every byte of some messages is looked at. While it is timed, their number, their order and the sum of their numbers are.",
-        "Rivals are measured in turn, round by round, each right after the reference: ratios are of two figures from the same fraction of a second. A figure of a round is the median of its pieces. Shown are the median and the quartiles over the rounds.",
+        "Rivals are measured in turn, round by round, each right after the reference: ratios are of two figures from the same fraction of a second. A figure of a round is the median of its pieces. Shown are the median of the rounds and its spread: in it is the median of ever more rounds, 98 times of 100 (of seven rounds it is from the lowest to the highest). Two runs on a quiet machine agree if their spreads meet, or their medians are within 5 %, by which a machine’s clocks change; <code>BENCH_AGAINST=directory cargo bench --bench report</code> looks whether those of an earlier <code>target/ipc-report</code> do.",
         "Peers are pinned: senders and callers to one core, receivers and those that answer to another; in rows “one core”, all to the same. The clock is one that processes share, and each peer reads it itself.",
         "What others took of the processors while a round was measured is what the system says was busy, less what the benches' own processes took.",
         "Criterion measures each row once more, by itself, and keeps its statistics and baselines under <code>target/criterion</code>.",

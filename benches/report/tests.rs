@@ -2,8 +2,9 @@
 
 use super::support::machine::Conditions;
 use super::support::record::{Figures, Record, Run, Unit};
+use super::support::rounds::Summary;
 use super::support::routes::ROUTES;
-use super::{All, BENCHES, charts, page, verdict};
+use super::{All, BENCHES, agreement, charts, page, verdict};
 
 fn record(workload: &str, route: &str, shape: &str, unit: Unit, ratio: f64) -> Record {
     let mut record = Record::of(workload, route, unit, vec![1e6 * ratio, 1.1e6 * ratio, 0.9e6 * ratio]);
@@ -89,12 +90,49 @@ pub(crate) fn the_page_is_whole() {
         assert!(!drawing.contains("\"#0"), "each colour is one of the page's");
     }
 
+    spreads_are_as_sure_as_they_say();
+    runs_agree_where_their_spreads_meet();
+
     let behind = verdict::behind_rivals(&all);
     let found =
         |ours: &str, rival: &str| behind.iter().any(|b| (b.ours.as_str(), b.rival.as_str()) == (ours, rival));
     assert!(found("pipe", "bare-pipe") && !found("pod", "naive") && !found("typed", "naive"), "{behind:?}");
     let cells: Vec<_> = verdict::crossbeam_ahead(&all).into_iter().map(|behind| behind.cell).collect();
     assert_eq!(cells, ["hot", "make"], "pod is ahead in throughput");
+}
+
+fn spreads_are_as_sure_as_they_say() {
+    let spread = |n: u32| {
+        let values: Vec<f64> = (0..n).map(f64::from).collect();
+        let Summary { low, high, .. } = Summary::of(&values);
+        (low, high)
+    };
+    assert_eq!((spread(1), spread(2), spread(7)), ((0.0, 0.0), (0.0, 1.0), (0.0, 6.0)));
+    // As tables of the sign test have them, for one side at one of a hundred.
+    assert_eq!(
+        (spread(10), spread(11), spread(20), spread(50)),
+        ((0.0, 9.0), (1.0, 9.0), (4.0, 15.0), (16.0, 33.0))
+    );
+}
+
+fn runs_agree_where_their_spreads_meet() {
+    let (earlier, mut later) = (made_up(), made_up());
+    let times = |figures: &mut Figures, times: f64| {
+        let pod = figures
+            .records
+            .iter_mut()
+            .find(|record| record.id() == ("8B", "pod", "1-1"))
+            .expect("it is there");
+        pod.values.iter_mut().for_each(|value| *value *= times);
+    };
+    let of: fn(&Record) -> &[f64] = |record| &record.values;
+    times(later.0.get_mut("throughput").expect("a bench"), 1.1);
+    assert!(agreement::compare(&earlier, &later, of).iter().all(|cell| cell.agree));
+    times(later.0.get_mut("throughput").expect("a bench"), 1.5);
+    let compared = agreement::compare(&earlier, &later, of);
+    let not: Vec<_> = compared.iter().filter(|cell| !cell.agree).map(|cell| &*cell.cell).collect();
+    assert_eq!(not, ["throughput 8B/pod 1-1"]);
+    assert!(compared.len() > 3 * ROUTES.len());
 }
 
 /// Each element that is opened is closed, in order.

@@ -29,7 +29,7 @@ fn cell(record: &Record) -> String {
     format!("{}{shape}", record.workload)
 }
 
-/// The quartiles do not meet.
+/// The spreads do not meet.
 fn ahead(rival: Summary, ours: Summary) -> bool {
     rival.low > ours.high
 }

@@ -302,7 +302,7 @@ fn print_outside(outside: &[f64]) {
 
 fn table(rows: &[Row], measured: &BTreeMap<usize, Measured>) {
     println!(
-        "\n{} rounds, the rivals in turn, each right after what it is compared with; median (quartiles);\n\
+        "\n{} rounds, the rivals in turn, each right after what it is compared with; median (spread);\n\
          processor time of all peers for one, and the part of it in the kernel\n",
         rounds()
     );

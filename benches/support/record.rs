@@ -1,7 +1,7 @@
 //! Figures as they are kept: a file of each bench in `target/ipc-report`, from which the page is made.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -96,8 +96,8 @@ pub fn directory() -> PathBuf {
 }
 
 /// What a bench had, if it is there and can still be read.
-pub fn load(bench: &str) -> Option<Figures> {
-    let text = std::fs::read_to_string(directory().join(bench).with_extension("json")).ok()?;
+pub fn load_from(directory: &Path, bench: &str) -> Option<Figures> {
+    let text = std::fs::read_to_string(directory.join(bench).with_extension("json")).ok()?;
     serde_json::from_str(&text).ok()
 }
 
@@ -105,7 +105,7 @@ pub fn load(bench: &str) -> Option<Figures> {
 pub fn save(bench: &str, run: Run, mut records: Vec<Record>, omitted: &[(&str, &str)]) {
     let id = format!("{} {}", run.conditions.date, run.conditions.commit);
     records.iter_mut().for_each(|record| record.run.clone_from(&id));
-    let mut figures = load(bench).unwrap_or_default();
+    let mut figures = load_from(&directory(), bench).unwrap_or_default();
     figures.records.retain(|old| records.iter().all(|new| new.id() != old.id()));
     figures.records.append(&mut records);
     figures.runs.insert(id, run);
