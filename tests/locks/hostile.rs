@@ -1,9 +1,12 @@
 //! Words that a peer has scribbled: errors, and never a wait beyond the deadline.
 
+use std::io::ErrorKind::InvalidData;
 use std::time::{Duration, Instant};
 
 use multiprocess::shm::lock::{LockError, LockTimeoutError, Refused, TryLockError};
-use multiprocess::shm::{Barrier, Condvar, Event, Mutex, Once, RwLock, Segment, Semaphore};
+use multiprocess::shm::{
+    Barrier, Condvar, Event, Mutex, Once, OnceLock, ReentrantMutex, RwLock, Segment, Semaphore,
+};
 
 use crate::harness::watchdog;
 
@@ -104,6 +107,34 @@ fn other_scribbled_locks_keep_their_deadlines() {
     }
     scribble(&segment, once.offset(), 0, u64::MAX);
     assert!(once.call_once(|| ()).is_err());
+}
+
+// fault 76
+#[test]
+fn one_value_that_is_said_to_be_none_or_several_is_refused() {
+    let segment = Segment::anonymous(64 << 10).unwrap();
+    let say = |offset: usize, len: u64| segment.write(offset + 8, &len.to_ne_bytes()).unwrap();
+    let mutex = Mutex::new_in(&segment, 7u64).unwrap().offset();
+    let lock = RwLock::new_in(&segment, 7u64).unwrap().offset();
+    let reentrant = ReentrantMutex::new_in(&segment, 7u64).unwrap().offset();
+    let cell = OnceLock::<u64>::new_in(&segment).unwrap();
+    cell.set(7).unwrap().unwrap();
+    let cell = cell.offset();
+    for len in [0, 2, u64::MAX, 1] {
+        [mutex, lock, reentrant, cell].into_iter().for_each(|offset| say(offset, len));
+        let found = [
+            Mutex::<u64>::at(&segment, mutex).map(|mutex| *mutex.lock().unwrap()),
+            RwLock::<u64>::at(&segment, lock).map(|lock| *lock.read().unwrap()),
+            ReentrantMutex::<u64>::at(&segment, reentrant).map(|mutex| mutex.lock().unwrap().get()),
+            OnceLock::<u64>::at(&segment, cell).map(|cell| *cell.get().unwrap()),
+        ];
+        for found in found {
+            match found {
+                Ok(value) => assert_eq!((len, value), (1, 7)),
+                Err(error) => assert!(len != 1 && error.kind() == InvalidData, "{len}: {error}"),
+            }
+        }
+    }
 }
 
 // fault 74

@@ -153,7 +153,8 @@ impl Home {
         // Read once, checked, and never again. Relaxed: the tag's Acquire.
         let len =
             usize::try_from(head[1].load(Ordering::Relaxed)).map_err(|_| refuse("has no such length"))?;
-        let count = count(len, segment.members()?.participants()).ok_or_else(|| refuse("is too long"))?;
+        let count = count(len, segment.members()?.participants())
+            .ok_or_else(|| refuse("has a length that it cannot have"))?;
         Self::at(segment, offset, count, len)
     }
 
@@ -188,7 +189,8 @@ impl Home {
         &self.all()[HEAD..]
     }
 
-    /// Where the value that begins at one of the lock's own words lies.
+    /// Where the value that begins at one of the lock's own words lies: so many words from there on are its own, of a
+    /// value that is not several one at least (`value::words`, asked by `find`).
     #[inline(always)]
     pub(crate) fn value<T: Kept + ?Sized>(&self, word: usize) -> NonNull<T> {
         let empty = size_of::<T::Item>() == 0 || self.len == 0;

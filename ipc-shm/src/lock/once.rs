@@ -251,8 +251,8 @@ impl<T: Plain + Send + Sync> OnceLock<T> {
         (HEAD + STATE + 1).next_multiple_of(value::align::<T>()) - HEAD
     }
 
-    fn count(_len: usize, _participants: usize) -> Option<usize> {
-        Self::value_at().checked_add(value::words::<T>(1)?)
+    fn count(len: usize, _participants: usize) -> Option<usize> {
+        Self::value_at().checked_add(value::words::<T>(len)?)
     }
 
     fn of_home(home: Home) -> io::Result<Self> {

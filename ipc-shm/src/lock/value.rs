@@ -82,8 +82,11 @@ pub(crate) fn write<T: Kept + ?Sized>(words: &[AtomicU64], value: &T) {
     copy::write_bytes(words, bytemuck::cast_slice(value.items()));
 }
 
-/// Words that so many items take; `None` if no memory is so large.
+/// Words that so many items take; `None` if no memory is so large, or one value is said to be none or several.
 pub(crate) fn words<T: Kept + ?Sized>(len: usize) -> Option<usize> {
+    if !T::MANY && len != 1 {
+        return None;
+    }
     Some(size_of::<T::Item>().checked_mul(len)?.div_ceil(8))
 }
 
