@@ -18,7 +18,8 @@ else
     export RUSTC_BOOTSTRAP=1
     fuzz=(cargo +stable fuzz)
 fi
-cargo fuzz --version || cargo install --locked cargo-fuzz
+# It starts compilers only: built as fast as can be.
+cargo fuzz --version || cargo install --locked --debug cargo-fuzz
 
 targets=("$@")
 if [[ $# == 0 ]]; then
