@@ -213,7 +213,7 @@ fn look_at(segment: &Segment, input: &mut Input<'_>) {
         match input.byte() % 8 {
             0 => drop(Shared::<u64>::at(segment, offset).map(|value| value.fetch_add(1, ORDER))),
             1 => drop(Mutex::<u64>::at(segment, offset).map(|mutex| {
-                let _ = mutex.try_lock().map(|mut guard| *guard += 1);
+                let _ = mutex.try_lock().map(|mut guard| *guard = guard.wrapping_add(1));
                 let _ = mutex.lock_timeout(SHORT).map(|guard| *guard);
                 (mutex.is_poisoned(), mutex.clear_poison())
             })),
