@@ -55,37 +55,43 @@ struct Scope {
     notes: Vec<Box<dyn Any>>,
 }
 
-/// Whether handles are refused whatever scopes lie below: each message of a route that carries bytes only
-/// passes here, so this is no scope on the stack, but a word.
+/// Which scope is the innermost. Most messages hold no handle, so the scopes that they pass are a word, and not on
+/// the stack.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Refusing {
-    No,
-    Yes,
-    /// And something was refused.
+enum Innermost {
+    /// The last one on the stack, if there is one.
+    Stacked,
+    /// [`collect`] that nothing was given to. It goes on the stack when something is.
+    Empty,
+    /// [`refuse`], whatever scopes lie below.
+    Refusing,
+    /// The same, and something was refused.
     Refused,
 }
 
 thread_local! {
-    static REFUSING: Cell<Refusing> = const { Cell::new(Refusing::No) };
+    static INNERMOST: Cell<Innermost> = const { Cell::new(Innermost::Stacked) };
     static SCOPES: RefCell<Vec<Scope>> = const { RefCell::new(Vec::new()) };
     /// Why the last message of this thread could not be encoded or decoded, where a handle's owner said so.
     static CAUSE: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// Whether it did: looked at for each message.
+    static CAUSED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Puts back what was, also when the code inside unwinds.
-struct Restore(Refusing);
+struct Restore(Innermost);
 
 impl Restore {
     #[inline]
-    fn after(now: Refusing) -> Self {
-        Restore(REFUSING.with(|refusing| refusing.replace(now)))
+    fn after(now: Innermost) -> Self {
+        Restore(INNERMOST.replace(now))
     }
 }
 
 impl Drop for Restore {
     #[inline]
     fn drop(&mut self) {
-        REFUSING.with(|refusing| refusing.set(self.0));
+        INNERMOST.set(self.0);
     }
 }
 
@@ -96,18 +102,58 @@ struct Entered {
 }
 
 impl Entered {
-    fn new(kind: Kind) -> Self {
-        CAUSE.set(None);
-        SCOPES.with_borrow_mut(|scopes| scopes.push(Scope { kind, notes: Vec::new() }));
-        Entered { _restore: Restore::after(Refusing::No) }
+    fn provide(handles: Vec<OsHandle>) -> Self {
+        forget();
+        push(Kind::Provide(handles.into_iter().map(Some).collect()));
+        Entered { _restore: Restore::after(Innermost::Stacked) }
+    }
+
+    #[inline]
+    fn collect() -> Self {
+        forget();
+        Entered { _restore: Restore::after(Innermost::Empty) }
     }
 }
 
 impl Drop for Entered {
+    #[inline]
     fn drop(&mut self) {
-        // Closed outside the borrow: a handle's drop must be free to do what it likes.
-        let ended = SCOPES.with_borrow_mut(Vec::pop);
-        drop(ended);
+        // Scopes inside have ended: what is the innermost now is this one.
+        if INNERMOST.get() == Innermost::Stacked {
+            pop();
+        }
+    }
+}
+
+fn push(kind: Kind) {
+    SCOPES.with_borrow_mut(|scopes| scopes.push(Scope { kind, notes: Vec::new() }));
+}
+
+#[cold]
+fn pop() {
+    // Closed outside the borrow: a handle's drop must be free to do what it likes.
+    let ended = SCOPES.with_borrow_mut(Vec::pop);
+    drop(ended);
+}
+
+/// Puts the innermost scope on the stack, where it can be given something; false if it refuses all.
+fn opened() -> bool {
+    match INNERMOST.get() {
+        Innermost::Stacked => true,
+        Innermost::Empty => {
+            push(Kind::Collect(Vec::new(), None));
+            INNERMOST.set(Innermost::Stacked);
+            true
+        }
+        Innermost::Refusing | Innermost::Refused => false,
+    }
+}
+
+/// A new message: what was said of the last one is of no interest any more.
+#[inline]
+fn forget() {
+    if CAUSED.replace(false) {
+        CAUSE.set(None);
     }
 }
 
@@ -117,27 +163,33 @@ fn kind_of(scopes: &mut [Scope]) -> Option<&mut Kind> {
 }
 
 /// Runs `encode` and returns, beside its result, the handles that were attached meanwhile.
+#[inline]
 pub fn collect<R>(encode: impl FnOnce() -> R) -> (R, Vec<OsHandle>) {
-    let entered = Entered::new(Kind::Collect(Vec::new(), None));
+    let entered = Entered::collect();
     let result = encode();
-    let handles = SCOPES.with_borrow_mut(|scopes| match kind_of(scopes) {
-        Some(Kind::Collect(handles, _)) => std::mem::take(handles),
-        _ => Vec::new(),
-    });
+    let handles = if INNERMOST.get() == Innermost::Stacked { collected() } else { Vec::new() };
     drop(entered);
     (result, handles)
 }
 
+#[cold]
+fn collected() -> Vec<OsHandle> {
+    SCOPES.with_borrow_mut(|scopes| match kind_of(scopes) {
+        Some(Kind::Collect(handles, _)) => std::mem::take(handles),
+        _ => Vec::new(),
+    })
+}
+
 /// Runs `decode` with `handles` to be taken by their index; those left are closed.
 pub fn provide<R>(handles: Vec<OsHandle>, decode: impl FnOnce() -> R) -> R {
-    let _entered = Entered::new(Kind::Provide(handles.into_iter().map(Some).collect()));
+    let _entered = Entered::provide(handles);
     decode()
 }
 
 /// Runs `f` on a route that carries bytes only: [`attach`] and [`take`] are refused inside.
 #[inline]
 pub fn refuse<R>(f: impl FnOnce() -> R) -> R {
-    let _restore = Restore::after(Refusing::Yes);
+    let _restore = Restore::after(Innermost::Refusing);
     f()
 }
 
@@ -195,7 +247,7 @@ fn not_carried(scope: Option<&mut Kind>, cause: NotCarried) -> NotCarried {
 /// Whether a message is being encoded or decoded on this thread now, in any of the scopes.
 #[must_use]
 pub fn in_scope() -> bool {
-    REFUSING.get() != Refusing::No || SCOPES.with_borrow(|scopes| !scopes.is_empty())
+    INNERMOST.get() != Innermost::Stacked || SCOPES.with_borrow(|scopes| !scopes.is_empty())
 }
 
 /// Whether a message can carry a handle now. Cheaper to ask before a handle is made.
@@ -204,8 +256,8 @@ pub fn in_scope() -> bool {
 ///
 /// As [`attach`].
 pub fn carried() -> Result<(), NotCarried> {
-    if REFUSING.get() != Refusing::No {
-        REFUSING.set(Refusing::Refused);
+    if !opened() {
+        INNERMOST.set(Innermost::Refused);
         return Err(NotCarried::BytesOnly);
     }
     SCOPES.with_borrow_mut(|scopes| match kind_of(scopes) {
@@ -217,7 +269,13 @@ pub fn carried() -> Result<(), NotCarried> {
 
 /// Why [`collect`], which this is called in, has refused a handle, if it has.
 #[must_use]
+#[inline]
 pub fn not_collected() -> Option<NotCarried> {
+    if INNERMOST.get() == Innermost::Stacked { refused_while_collecting() } else { None }
+}
+
+#[cold]
+fn refused_while_collecting() -> Option<NotCarried> {
     SCOPES.with_borrow(|scopes| match scopes.last().map(|scope| &scope.kind) {
         Some(Kind::Collect(_, why)) => *why,
         _ => None,
@@ -229,7 +287,7 @@ pub fn not_collected() -> Option<NotCarried> {
 #[must_use]
 #[inline]
 pub fn refused() -> bool {
-    REFUSING.get() == Refusing::Refused
+    INNERMOST.get() == Innermost::Refused
 }
 
 /// Takes the handle with this index out of the message that this thread is decoding.
@@ -237,7 +295,7 @@ pub fn refused() -> bool {
 /// `None` if there is no such handle, it was taken before, or no message with handles is being decoded.
 #[must_use]
 pub fn take(index: u32) -> Option<OsHandle> {
-    if REFUSING.get() != Refusing::No {
+    if INNERMOST.get() != Innermost::Stacked {
         return None;
     }
     SCOPES.with_borrow_mut(|scopes| match kind_of(scopes) {
@@ -249,7 +307,7 @@ pub fn take(index: u32) -> Option<OsHandle> {
 /// Leaves a note for other values of the message that this thread is encoding or decoding: which index their
 /// common handle has, say, or what has become of it. It is dropped with the scope. No message: no note.
 pub fn note<N: Any>(note: N) {
-    if REFUSING.get() == Refusing::No {
+    if opened() {
         SCOPES.with_borrow_mut(|scopes| {
             if let Some(scope) = scopes.last_mut() {
                 scope.notes.push(Box::new(note));
@@ -262,7 +320,7 @@ pub fn note<N: Any>(note: N) {
 /// thread is encoding or decoding. `read` must not encode or decode anything itself.
 #[must_use]
 pub fn noted<N: Any, R>(read: impl FnMut(&N) -> Option<R>) -> Option<R> {
-    if REFUSING.get() != Refusing::No {
+    if INNERMOST.get() != Innermost::Stacked {
         return None;
     }
     SCOPES.with_borrow(|scopes| {
@@ -276,6 +334,7 @@ pub fn noted<N: Any, R>(read: impl FnMut(&N) -> Option<R>) -> Option<R> {
 pub fn because(cause: impl fmt::Display) -> String {
     let text = cause.to_string();
     CAUSE.set(Some(text.clone()));
+    CAUSED.set(true);
     text
 }
 
@@ -341,6 +400,40 @@ mod tests {
         });
         assert_eq!(reader.read(&mut [0]).unwrap(), 1);
         assert!(closed(reader));
+    }
+
+    #[test]
+    fn scopes_that_nothing_was_given_to_are_scopes() {
+        assert!(!in_scope());
+        let ((), handles) = collect(|| {
+            assert!(in_scope());
+            // An inner one is another message.
+            let (index, inner) = collect(|| attach(pipe().1).unwrap());
+            assert_eq!((index, inner.len()), (0, 1));
+            assert_eq!(not_collected(), None);
+            provide(inner, || {
+                let ((), none) = collect(|| assert!(take(0).is_none()));
+                assert!(none.is_empty() && take(0).is_some());
+            });
+            assert_eq!(attach(pipe().1), Ok(0));
+            let ((), none) = collect(|| ());
+            assert!(none.is_empty());
+            assert_eq!(attach(pipe().1), Ok(1));
+        });
+        assert_eq!((handles.len(), in_scope()), (2, false));
+    }
+
+    #[test]
+    fn what_was_attached_is_closed_on_unwind() {
+        let (reader, writer) = pipe();
+        let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            collect(|| {
+                attach(writer).unwrap();
+                panic!("encoder")
+            })
+        }));
+        assert!(unwound.is_err());
+        assert!(closed(reader) && !in_scope());
     }
 
     #[test]

@@ -7,16 +7,20 @@
 //! and the packet says where. So a large message takes as little room in the pipe as a small one, no writer
 //! waits for another one, and no reader ever meets half of one.
 //!
+//! To get memory and give it back costs more than to copy what is in it. So the beginning of the store, its
+//! *shelf*, keeps its memory from one message to the next, and who has which piece of it is a bit in the tally.
+//! What finds no room there has a place that is used once.
+//!
 //! # What a death leaves behind
 //!
 //! | it is killed | it leaves | the others |
 //! |---|---|---|
-//! | writing to the store | bytes there that nobody has heard of: memory, until the channel is gone | see nothing |
+//! | writing to the store | bytes there that nobody has heard of: memory, or pieces of the shelf, until the channel is gone | see nothing |
 //! | before the packet is in the pipe | the same | see nothing |
 //! | after that | a message | receive it |
 //! | having taken the packet out | bytes in the store that nobody will ask for: as above | the message is gone with it |
 //! | having read the bytes | the same | as above |
-//! | having given their memory back | nothing | as above |
+//! | having given their place back | nothing | as above |
 
 use std::sync::Arc;
 
@@ -114,7 +118,8 @@ impl Packets {
     pub(crate) fn put(&self, bytes: &[u8]) -> Result<u64, NotEnclosed> {
         let place = self.tally.place(bytes.len());
         kp!("packets.put");
-        sys::put(sys::borrow(&self.store), place, bytes)?;
+        sys::put(sys::borrow(&self.store), place, bytes)
+            .inspect_err(|_| self.free(place, bytes.len() as u64))?;
         kp!("packets.stored");
         Ok(place)
     }
@@ -127,8 +132,10 @@ impl Packets {
         Ok(())
     }
 
-    /// Gives the memory of a place back.
+    /// Gives a place back: to whoever needs one next, or its memory to the system.
     pub(crate) fn free(&self, place: u64, len: u64) {
-        sys::free(sys::borrow(&self.store), place, len);
+        if !self.tally.unshelve(place, len) {
+            sys::free(sys::borrow(&self.store), place, len);
+        }
     }
 }

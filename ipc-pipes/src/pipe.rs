@@ -23,7 +23,7 @@ use crate::tally::Tally;
 /// It has no capacity of its own: the pipe bounds it, at 64 messages, or at 16 where the user's pipes have
 /// used up what the system allows them (`fs.pipe-user-pages-soft`); a batch of small messages to a single
 /// receiver that takes batches counts as one. A message of more than 4088 bytes travels through a file in memory
-/// that goes with the channel.
+/// that goes with the channel, and keeps up to 4 MiB for the next ones.
 ///
 /// # Errors
 ///

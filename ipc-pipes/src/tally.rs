@@ -3,14 +3,14 @@
 //! # Layout
 //!
 //! ```text
-//! offset 0         128         256    384        512      640     768      896      1024
-//!        ┌─────────┬───────────┬──────┬──────────┬────────┬───────┬────────┬────────┬─────────┐
-//!        │ senders │ receivers │ sent │ received │ parked │ batch │ packed │ stored │ coming  │
-//!        └─────────┴───────────┴──────┴──────────┴────────┴───────┴────────┴────────┴─────────┘
+//! offset 0         128         256    384        512      640     768      896      1024     1152
+//!        ┌─────────┬───────────┬──────┬──────────┬────────┬───────┬────────┬────────┬────────┬───────┐
+//!        │ senders │ receivers │ sent │ received │ parked │ batch │ packed │ stored │ coming │ taken │
+//!        └─────────┴───────────┴──────┴──────────┴────────┴───────┴────────┴────────┴────────┴───────┘
 //! ```
 //!
 //! A small file in memory that travels with each end. Each word is a count, changed by itself; no other memory
-//! depends on one, so all orderings are relaxed but where `batch` is handed out (below).
+//! depends on one, so all orderings are relaxed but where `batch` is handed out, and places of the store (below).
 //!
 //! | word | |
 //! |---|---|
@@ -20,15 +20,17 @@
 //! | `parked` | of those, the ones of a batch that nobody has asked for yet |
 //! | `batch` | how many messages a batch may hold now; 0: none are wanted |
 //! | `packed` | batches that were ever made |
-//! | `stored` | bytes of the store of a pipe that were ever given out |
+//! | `stored` | bytes of the store of a pipe that were ever given out, beside its shelf |
 //! | `coming` | receivers on their way to another process, or lost on it: while there is one, no batch is made |
+//! | `taken` | a bit for each piece of the shelf, the beginning of the store, whose memory is used again: set while a message is there |
 //!
 //! # What a death leaves behind
 //!
 //! The kernel knows whether the socket is empty and whether the other side is gone; the tally is never asked
 //! for that. Killed between the socket and the count, a process leaves the count of messages one off; it
 //! is put right when the channel is next asked for it and found empty. Killed with an end, it leaves the count
-//! of ends one too high: that is how it is known afterwards that the last end was not dropped.
+//! of ends one too high: that is how it is known afterwards that the last end was not dropped. Killed with a
+//! message on the shelf, it leaves its pieces taken: what finds no room there goes elsewhere in the store.
 //!
 //! # If a peer writes garbage
 //!
@@ -36,7 +38,7 @@
 //! are received as bytes that somebody wrote there, and decode or do not.
 
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::{io, thread};
 
 use ipc_core::handle::OsHandle;
@@ -53,6 +55,13 @@ const BATCH: usize = 5;
 const PACKED: usize = 6;
 const STORED: usize = 7;
 const COMING: usize = 8;
+const TAKEN: usize = 9;
+
+/// Places in the store are so many bytes, or a multiple: memory is given back in whole pages, of any size that
+/// systems have.
+const PIECE: u64 = 1 << 16;
+/// Pieces of the shelf: 4 MiB. More than most messages need, and what a channel may keep.
+const SHELF: u64 = 64 * PIECE;
 
 /// Which side of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,17 +189,87 @@ impl Tally {
         self.words.get(PACKED).fetch_add(1, SeqCst); // SeqCst: as in `enter`.
     }
 
-    /// A place for `len` bytes in the store. No two are the same, so a place is given back by emptying it.
+    /// A place for `len` bytes in the store: on the shelf, or else one that was never given out before.
     pub(crate) fn place(&self, len: usize) -> u64 {
-        /// Memory is given back in whole pages, of any size that systems have.
-        const PAGE: u64 = 1 << 16;
-        let len = (len as u64).div_ceil(PAGE).saturating_mul(PAGE);
-        self.words.get(STORED).fetch_add(len, Relaxed)
+        let pieces = (len as u64).div_ceil(PIECE);
+        self.shelve(pieces).unwrap_or_else(|| {
+            SHELF.saturating_add(self.words.get(STORED).fetch_add(pieces.saturating_mul(PIECE), Relaxed))
+        })
+    }
+
+    /// Takes the first free pieces of the shelf, whose memory is the likeliest to be there and in caches.
+    fn shelve(&self, pieces: u64) -> Option<u64> {
+        let taken = self.words.get(TAKEN);
+        let mut seen = taken.load(Relaxed);
+        loop {
+            let first = (0..64).find(|at| run(*at, pieces).is_some_and(|run| seen & run == 0))?;
+            // Acquire: with `unshelve`. Whoever had them has read what was there.
+            match taken.compare_exchange_weak(seen, seen | run(first, pieces)?, Acquire, Relaxed) {
+                Ok(_) => return Some(first * PIECE),
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Gives a place on the shelf back; false if it is none.
+    pub(crate) fn unshelve(&self, place: u64, len: u64) -> bool {
+        // A place that a broken peer made up is none, if it is not as ours are.
+        let run = (place % PIECE == 0).then(|| run(place / PIECE, len.div_ceil(PIECE))).flatten();
+        if let Some(run) = run {
+            self.words.get(TAKEN).fetch_and(!run, Release); // Release: with `shelve`.
+        }
+        run.is_some()
     }
 
     /// Whether there ever was a batch.
     #[inline]
     pub(crate) fn any_packed(&self) -> bool {
         self.words.get(PACKED).load(Relaxed) != 0
+    }
+}
+
+/// The bits of so many pieces from `first` on, if the shelf has them.
+fn run(first: u64, pieces: u64) -> Option<u64> {
+    let fits = first < 64 && (1..=64 - first).contains(&pieces);
+    fits.then(|| (u64::MAX >> (64 - pieces)) << first)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    const LEN: usize = PIECE as usize;
+
+    #[test]
+    fn no_two_places_overlap_and_those_of_the_shelf_are_used_again() {
+        let tally = Tally::new("test").unwrap();
+        assert_eq!([1, LEN, LEN + 1, 1].map(|len| tally.place(len)), [0, PIECE, 2 * PIECE, 4 * PIECE]);
+        // A hole of two pieces, and one of one.
+        assert!(tally.unshelve(2 * PIECE, PIECE + 1) && tally.unshelve(0, 1));
+        assert_eq!(tally.place(2 * LEN), 2 * PIECE);
+        assert_eq!(tally.place(2 * LEN), 5 * PIECE);
+        assert_eq!(tally.place(1), 0);
+        // The rest of the shelf is too short for this one.
+        assert_eq!([58 * LEN, 1].map(|len| tally.place(len)), [SHELF, 7 * PIECE]);
+        assert_eq!(tally.place(1), 8 * PIECE);
+        assert!(!tally.unshelve(SHELF, 58 * PIECE));
+        assert_eq!(tally.place(57 * LEN), SHELF + 58 * PIECE);
+    }
+
+    #[test]
+    fn the_shelf_can_be_full() {
+        let tally = Tally::new("test").unwrap();
+        assert_eq!([64 * LEN, 1].map(|len| tally.place(len)), [0, SHELF]);
+        assert!(tally.unshelve(0, SHELF));
+        assert_eq!([64 * LEN + 1, 64 * LEN].map(|len| tally.place(len)), [SHELF + PIECE, 0]);
+    }
+
+    #[test]
+    fn what_a_peer_made_up_is_no_place_on_the_shelf() {
+        let tally = Tally::new("test").unwrap();
+        assert_eq!(tally.place(64 * LEN), 0);
+        let made_up = [(0, 0), (1, PIECE), (PIECE, SHELF), (0, u64::MAX), (u64::MAX, 1), (SHELF, 1)];
+        assert!(made_up.iter().all(|(place, len)| !tally.unshelve(*place, *len)));
+        assert_eq!(tally.place(1), SHELF);
     }
 }

@@ -52,6 +52,37 @@ fn large_and_small_messages_cross_whole_and_in_order() {
     child.join().unwrap();
 }
 
+// Also where places in the pipe's store are used again while other messages are read, and more are under way than
+// it keeps memory for.
+#[test]
+fn large_messages_of_several_senders_cross_a_pipe_whole_and_once() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    type Filled = (u64, String);
+    const EACH: u64 = 300;
+    fn filled(id: u64) -> Filled {
+        (id, ["a", "b", "c", "d", "e"][id as usize % 5].repeat(5000 + id as usize * 7919 % 600_000))
+    }
+    fn send((tx, first): (Sender<Filled>, u64)) {
+        (first..first + EACH).for_each(|id| tx.send(filled(id)).unwrap());
+    }
+    fn receive(rx: Receiver<Filled>) -> Vec<u64> {
+        let whole = |message: Filled| {
+            assert!(message == filled(message.0), "message {}", message.0);
+            message.0
+        };
+        rx.into_iter().map(whole).collect()
+    }
+    let (tx, rx) = pipe::anonymous().unwrap();
+    let senders = [0, 1, 2].map(|i| spawn(send, (tx.clone(), i * EACH)).unwrap());
+    let receivers = [0, 1].map(|_| spawn(receive, rx.clone()).unwrap());
+    drop((tx, rx));
+    senders.into_iter().for_each(|child| child.join().unwrap());
+    let mut ids = receivers.map(|child| child.join().unwrap()).concat();
+    ids.sort_unstable();
+    assert!(ids.into_iter().eq(0..3 * EACH));
+}
+
 #[test]
 fn a_death_is_told_at_once_and_why() {
     multiprocess::init();

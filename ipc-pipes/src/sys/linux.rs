@@ -284,6 +284,7 @@ pub(crate) fn put(store: BorrowedFd<'_>, offset: u64, bytes: &[u8]) -> Result<()
                 at += written as u64;
             }
             _ => {
+                // On the shelf, too: there is little memory.
                 free(store, offset, bytes.len() as u64);
                 return Err(NotEnclosed::OutOfMemory);
             }

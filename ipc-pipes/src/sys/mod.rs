@@ -40,7 +40,7 @@ pub(crate) use os::*;
 pub(crate) const PACKET: usize = 4096;
 
 /// Words in a tally.
-pub(crate) const WORDS: usize = 9;
+pub(crate) const WORDS: usize = 10;
 
 /// What to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
