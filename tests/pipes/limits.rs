@@ -14,7 +14,7 @@ use multiprocess::{Receiver, RecvError, SendError, Sender, TryRecvError, Unreada
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::harness::watchdog;
-use crate::support::{closed, descriptors, line};
+use crate::support::{alone, closed, descriptors, line};
 
 type Make<T> = fn() -> std::io::Result<(Sender<T>, Receiver<T>)>;
 
@@ -376,4 +376,45 @@ fn queued_handles_go_with_a_killed_receiver() {
     let again = tx.send((99, File::open("/dev/null").unwrap().into())).unwrap_err();
     assert!(again.is_disconnected());
     assert!(closed(&mut ear), "its handles are open somewhere");
+}
+
+/// Maps the memory of a message that this process is writing, so that it cannot be sealed; `None` if it is sealed already.
+fn hold_a_message() -> Option<memmap2::MmapRaw> {
+    let of_a_message = |fd: &std::path::PathBuf| {
+        let name = std::fs::read_link(fd).unwrap_or_default();
+        name.to_string_lossy().starts_with("/memfd:multiprocess-message")
+    };
+    let fds = std::fs::read_dir("/proc/self/fd").unwrap().flatten().map(|entry| entry.path());
+    let file =
+        std::fs::File::options().read(true).write(true).open(fds.into_iter().find(of_a_message)?).ok()?;
+    memmap2::MmapOptions::new().len(4096).map_raw(&file).ok()
+}
+
+// What the kernel has hold of for a moment, or any process of this user, cannot be sealed.
+#[test]
+fn a_large_message_is_sent_though_somebody_holds_its_memory() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    alone(|()| {
+        let (tx, rx) = pipe::channel::<Vec<u8>>().unwrap();
+        static SENDING: AtomicU64 = AtomicU64::new(0);
+        static HELD: AtomicU64 = AtomicU64::new(0);
+        // One message after the other, each until this process ends.
+        thread::spawn(|| {
+            let mut held = Vec::new();
+            loop {
+                if SENDING.load(Ordering::Relaxed) > HELD.load(Ordering::Relaxed)
+                    && let Some(memory) = hold_a_message()
+                {
+                    held.push(memory);
+                    HELD.store(SENDING.load(Ordering::Relaxed), Ordering::Relaxed);
+                }
+            }
+        });
+        while HELD.load(Ordering::Relaxed) < 3 {
+            SENDING.store(HELD.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            tx.send(vec![7; 4 << 20]).unwrap();
+            assert!(rx.recv().unwrap().len() == 4 << 20);
+        }
+    });
 }

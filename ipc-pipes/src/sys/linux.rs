@@ -425,6 +425,9 @@ fn memory_file(name: &str) -> Result<OwnedFd, Errno> {
     }
 }
 
+/// Files that are tried, one after the other, where the kernel refuses to seal.
+const FILES: usize = 8;
+
 pub(crate) fn enclose(bytes: &[u8]) -> Result<OwnedFd, NotEnclosed> {
     let limit = file_limit();
     if limit.is_some_and(|limit| bytes.len() as u64 > limit) {
@@ -434,16 +437,24 @@ pub(crate) fn enclose(bytes: &[u8]) -> Result<OwnedFd, NotEnclosed> {
         Errno::MFILE | Errno::NFILE => NotEnclosed::OutOfHandles,
         _ => NotEnclosed::OutOfMemory,
     };
-    let fd = memory_file("multiprocess-message").map_err(failed)?;
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        match retry_on_intr(|| rustix::io::write(&fd, rest)).map_err(failed)? {
-            0 => return Err(NotEnclosed::OutOfMemory),
-            written => rest = &rest[written..],
+    let mut tried = 1;
+    loop {
+        let fd = memory_file("multiprocess-message").map_err(failed)?;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match retry_on_intr(|| rustix::io::write(&fd, rest)).map_err(failed)? {
+                0 => return Err(NotEnclosed::OutOfMemory),
+                written => rest = &rest[written..],
+            }
+        }
+        match rustix::fs::fcntl_add_seals(&fd, SEALS) {
+            Ok(()) => return Ok(fd),
+            // It has waited 0.1 s for somebody to let go of a page: the kernel, which moves it or writes it out. Of
+            // another file it need not have one.
+            Err(Errno::BUSY) if tried < FILES => tried += 1,
+            Err(error) => return Err(failed(error)),
         }
     }
-    rustix::fs::fcntl_add_seals(&fd, SEALS).map_err(failed)?;
-    Ok(fd)
 }
 
 /// The bytes of an enclosure, in memory.
