@@ -1,6 +1,6 @@
 //! The page of all figures: `target/ipc-report/index.html`, from what the last runs of the other benches gave.
 //!
-//! `cargo bench` ends with it; `cargo bench --bench report` draws it again. With `BENCH_README=1` it also writes
+//! `cargo bench` ends with it; `cargo bench --bench write-up` draws it again. With `BENCH_README=1` it also writes
 //! the chart in the README, `docs/figures.svg`; with `BENCH_AGAINST=directory` it compares them with those of an earlier
 //! run, a copy of `target/ipc-report`.
 

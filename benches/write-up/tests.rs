@@ -62,7 +62,17 @@ fn made_up() -> All {
     all
 }
 
+/// Benches run in the order of their names.
+fn it_comes_last() {
+    let manifest = include_str!("../../Cargo.toml");
+    let names = manifest.split("[[bench]]\nname = \"").skip(1).map(|rest| rest.split('"').next());
+    let mut names: Vec<&str> = names.flatten().collect();
+    names.sort_unstable();
+    assert_eq!((names.len(), names.last()), (BENCHES.len() + 1, Some(&"write-up")));
+}
+
 pub(crate) fn the_page_is_whole() {
+    it_comes_last();
     let all = made_up();
     let page = page::page(&all);
     for route in ROUTES {
