@@ -15,7 +15,7 @@ use crate::harness::watchdog_of;
 use crate::message::{HUGE, LARGE};
 use crate::roles::How;
 use crate::stage::{Ends, Script, Stage};
-use crate::support::{Leaks, alone, ticked, wait_for};
+use crate::support::{Leaks, alone, ticked};
 
 /// What one victim does after another.
 #[derive(Clone, Copy)]
