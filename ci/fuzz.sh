@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzzes: each target for 3 seconds, or those that are named for as long as FUZZ_SECONDS says.
+# Fuzzes: each target for 5 seconds, or those that are named for as long as FUZZ_SECONDS says.
 #
 #   ci/fuzz.sh                                  each for a moment, from the committed corpus
 #   FUZZ_SECONDS=3600 ci/fuzz.sh ring_model     an hour of one; what it finds new stays in fuzz/target/corpus
@@ -35,6 +35,6 @@ for target in "${targets[@]}"; do
     mkdir -p "fuzz/target/corpus/$target"
     # shellcheck disable=SC2086 # several options
     "${fuzz[@]}" run "${how[@]}" "$target" "fuzz/target/corpus/$target" "fuzz/corpus/$target" -- \
-        -max_total_time="${FUZZ_SECONDS:-3}" -timeout=10 -print_final_stats=1 ${FUZZ_OPTIONS:-} 2>&1 |
+        -max_total_time="${FUZZ_SECONDS:-5}" -timeout=10 -print_final_stats=1 ${FUZZ_OPTIONS:-} 2>&1 |
         sed -u "/NEW_FUNC\|\(NEW\|REDUCE\|pulse\) /d; /^\"/d"
 done

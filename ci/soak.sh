@@ -23,22 +23,31 @@ for suite in "${suites[@]}"; do
         echo "$suite --nocapture --exact $test"
     done
 done >"$logs/tests"
+grep -v ' race::' "$logs/tests" >"$logs/channels"
+grep ' race::' "$logs/tests" >"$logs/segments"
 
 # Names in shared memory and in the directories of sockets; of an unfinished test before, too.
 names() { find /dev/shm "${XDG_RUNTIME_DIR:-/tmp}/" -path '*multiprocess*' ! -type d 2>/dev/null | sort; }
 names >"$logs/names"
 
-while ((rounds == 0)) || [[ ${SEED:-} == "" && $SECONDS -lt $end ]]; do
-    : $((rounds += 1))
+# All of a kind, in any order.
+play() {
     # Who fails says so with 255, and xargs starts no more.
     # shellcheck disable=SC2016 # the inner shell's
-    xargs --arg-file <(shuf "$logs/tests") --max-lines=1 --max-procs="${JOBS:-$(nproc)}" bash -c '
+    xargs --arg-file <(shuf "$logs/$1") --max-lines=1 --max-procs="${JOBS:-$(nproc)}" bash -c '
         log=$0/$4.$$
         if "$@" >"$log" 2>&1; then grep -hE "SEED=|[0-9] kills" "$log" | tr "\n" " " && echo && rm "$log"; exit; fi
         echo "FAILED  $4"
         cat "$log"
         exit 255
     ' "$logs" </dev/null | tee -a "$logs/all"
+}
+
+while ((rounds == 0)) || [[ ${SEED:-} == "" && $SECONDS -lt $end ]]; do
+    : $((rounds += 1))
+    # Channels count names, and segments make some.
+    play channels
+    play segments
 done
 names | comm -13 "$logs/names" - | { ! grep . || { echo "these names were left behind" && exit 1; }; }
 kills=$(grep -oE '[0-9]+ kills' "$logs/all" | awk '{ sum += $1 } END { print sum + 0 }')

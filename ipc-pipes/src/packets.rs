@@ -118,8 +118,9 @@ impl Packets {
     pub(crate) fn put(&self, bytes: &[u8]) -> Result<u64, NotEnclosed> {
         let place = self.tally.place(bytes.len());
         kp!("packets.put");
+        // It has given the memory back.
         sys::put(sys::borrow(&self.store), place, bytes)
-            .inspect_err(|_| self.free(place, bytes.len() as u64))?;
+            .inspect_err(|_| _ = self.tally.unshelve(place, bytes.len() as u64))?;
         kp!("packets.stored");
         Ok(place)
     }

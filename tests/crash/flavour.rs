@@ -21,7 +21,10 @@ pub(crate) trait Flavour: 'static {
     type Tx: Serialize + DeserializeOwned + Clone + 'static;
     type Rx: Serialize + DeserializeOwned + Clone + 'static;
 
-    fn make(capacity: usize) -> io::Result<(Self::Tx, Self::Rx)>;
+    fn make_for(participants: usize, capacity: usize) -> io::Result<(Self::Tx, Self::Rx)>;
+    fn make(capacity: usize) -> io::Result<(Self::Tx, Self::Rx)> {
+        Self::make_for(12, capacity)
+    }
 
     /// Without a timeout, waits as long as it takes.
     fn send(tx: &Self::Tx, m: Self::M, timeout: Option<Duration>) -> Result<(), SendTimeoutError<Self::M>>;
@@ -86,9 +89,9 @@ macro_rules! flavour {
             type Tx = $Tx;
             type Rx = $Rx;
 
-            fn make(capacity: usize) -> io::Result<(Self::Tx, Self::Rx)> {
+            fn make_for(participants: usize, capacity: usize) -> io::Result<(Self::Tx, Self::Rx)> {
                 // No more address space than needed: a limit on it is no reason to fail.
-                Builder::new(capacity).max_message(1 << 22).participants(24).$make::<$E>()
+                Builder::new(capacity).max_message(1 << 22).participants(participants).$make::<$E>()
             }
             fn send(tx: &Self::Tx, m: $M, timeout: Option<Duration>) -> Result<(), SendTimeoutError<$M>> {
                 tx.send_timeout(m, timeout.unwrap_or(Duration::MAX))

@@ -55,7 +55,8 @@ struct Town<F: Flavour> {
 
 impl<F: Flavour> Town<F> {
     fn new(capacity: usize, seed: u64) -> Self {
-        let (tx, rx) = F::make(capacity).unwrap();
+        // Some who are killed are not dead yet when others come.
+        let (tx, rx) = F::make_for(24, capacity).unwrap();
         let scratch = Scratch::new();
         let (dice, nursery) = (Dice::new(seed), Nursery::new());
         let past = Chronicle::default();

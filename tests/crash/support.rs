@@ -170,19 +170,26 @@ impl Log {
     }
 }
 
-/// What could leak here: descriptors and mappings of segments. Nothing has a name; `ci/soak.sh` looks whether it is so.
+/// What could leak: descriptors, mappings of segments, names in shared memory.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Leaks {
     descriptors: usize,
     segments: usize,
+    names: Vec<String>,
 }
 
 impl Leaks {
     pub(crate) fn count() -> Self {
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
+        let mut names: Vec<String> = fs::read_dir("/dev/shm")
+            .map(|dir| dir.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+            .unwrap_or_default();
+        names.retain(|name| name.contains("multiprocess"));
+        names.sort();
         Leaks {
             descriptors: fs::read_dir("/proc/self/fd").unwrap().count(),
             segments: maps.lines().filter(|line| line.contains("multiprocess-channel")).count(),
+            names,
         }
     }
 

@@ -33,37 +33,33 @@ struct Locksmith;
 impl Trade for Locksmith {
     type Work = (Kit, usize, u64);
 
-    fn work(work: Self::Work) {
-        work_with(work);
-    }
-}
-
-/// Works until it is killed.
-fn work_with((kit, place, seed): (Kit, usize, u64)) {
-    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-    let parent = rustix::process::getppid();
-    let done = &kit.done[place];
-    while rustix::process::getppid() == parent {
-        // In bursts, so that they meet.
-        let what = dice.below(9);
-        for _ in 0..dice.below(100) {
-            match what {
-                0 => kit.lock_mutex(),
-                1 => kit.update(),
-                2 => kit.read(),
-                3 => kit.write(),
-                4 => kit.upgrade(),
-                5 => kit.reenter(),
-                6 => kit.use_permit(),
-                7 => {
-                    kit.produce(1);
-                    // What one produces and another takes comes from a third.
-                    kit.consume(Some(Duration::from_millis(dice.below(3))));
+    /// Works until it is killed.
+    fn work((kit, place, seed): Self::Work) {
+        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let parent = rustix::process::getppid();
+        let done = &kit.done[place];
+        while rustix::process::getppid() == parent {
+            // In bursts, so that they meet.
+            let what = dice.below(9);
+            for _ in 0..dice.below(100) {
+                match what {
+                    0 => kit.lock_mutex(),
+                    1 => kit.update(),
+                    2 => kit.read(),
+                    3 => kit.write(),
+                    4 => kit.upgrade(),
+                    5 => kit.reenter(),
+                    6 => kit.use_permit(),
+                    7 => {
+                        kit.produce(1);
+                        // What one produces and another takes comes from a third.
+                        kit.consume(Some(Duration::from_millis(dice.below(3))));
+                    }
+                    _ => kit.initialise(dice.below(CELLS as u64) as usize),
                 }
-                _ => kit.initialise(dice.below(CELLS as u64) as usize),
+                // Relaxed: a number that the parent looks at.
+                done.fetch_add(1, Relaxed);
             }
-            // Relaxed: a number that the parent looks at.
-            done.fetch_add(1, Relaxed);
         }
     }
 }
@@ -92,6 +88,7 @@ fn killed_at_any_moment() {
         let mut workers: Vec<_> = (0..WORKERS).map(&mut start).collect();
         let mut dead = Vec::new();
         for _ in 0..50.min(kills - killed) {
+            // Nobody waits for anything here: the dice say when one dies.
             thread::sleep(Duration::from_micros(dice.below(1000)));
             let place = dice.below(WORKERS as u64) as usize;
             workers[place].kill();
