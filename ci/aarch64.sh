@@ -6,6 +6,8 @@
 #   ci/aarch64.sh --test crash [filter]   arguments of cargo test
 #
 # Needs Debian's qemu-user, gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, and what ci/build-std.sh needs.
+#
+# fault 101
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

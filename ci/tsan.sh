@@ -4,6 +4,8 @@
 # two mappings.
 #
 #   ci/tsan.sh [filter...]
+#
+# fault 97
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -32,9 +32,12 @@ mod armed {
 pub(crate) use armed::reach;
 
 #[cfg(any(loom, fuzzing, test))]
+#[allow(clippy::missing_const_for_thread_local, reason = "loom's macro knows no const")]
 mod armed {
-    use std::cell::Cell;
+    use std::cell::{Cell, RefCell};
     use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+    use crate::sync::models::thread_local;
 
     /// Where a simulated process will be killed.
     #[derive(Clone, Copy)]
@@ -43,22 +46,15 @@ mod armed {
         /// At the point of this name, after it has been passed so often.
         At(&'static str, u32),
         /// At whatever point comes after so many others.
-        #[cfg(not(loom))]
         After(u32),
     }
 
-    #[cfg(loom)]
-    loom::thread_local! {
+    // Of a model's thread, where there is a scheduler: it runs them all in one of the system's.
+    thread_local! {
         /// Where the simulated process that this thread is will be killed.
         static ARMED: Cell<Armed> = Cell::new(Armed::Nowhere);
-    }
-
-    #[cfg(not(loom))]
-    thread_local! {
-        /// As above.
-        static ARMED: Cell<Armed> = const { Cell::new(Armed::Nowhere) };
         /// The points that were reached since the process was armed, the one that it was killed at included.
-        static REACHED: std::cell::RefCell<Vec<&'static str>> = const { std::cell::RefCell::new(Vec::new()) };
+        static REACHED: RefCell<Vec<&'static str>> = RefCell::new(Vec::new());
     }
 
     /// What unwinds a killed process: nothing of the protocol is a destructor, so nothing more happens.
@@ -75,9 +71,8 @@ mod armed {
                 armed.set(if passes > 0 { Armed::At(at, passes - 1) } else { Armed::Nowhere });
                 passes == 0
             }
-            #[cfg(not(loom))]
             Armed::After(passes) => {
-                REACHED.with_borrow_mut(|reached| reached.push(name));
+                REACHED.with(|reached| reached.borrow_mut().push(name));
                 armed.set(if passes > 0 { Armed::After(passes - 1) } else { Armed::Nowhere });
                 passes == 0
             }
@@ -107,14 +102,13 @@ mod armed {
 
     /// Runs `work` up to the point that comes after `n` others; `None` if it was killed there. Beside it the
     /// points that were reached.
-    #[cfg(not(loom))]
     pub(crate) fn killed_after<T>(n: u32, work: impl FnOnce() -> T) -> (Option<T>, Vec<&'static str>) {
-        REACHED.with_borrow_mut(Vec::clear);
+        REACHED.with(|reached| reached.borrow_mut().clear());
         let done = armed(Armed::After(n), work);
-        (done, REACHED.take())
+        (done, REACHED.with(|reached| reached.take()))
     }
 }
-#[cfg(any(loom, fuzzing, test))]
-pub(crate) use armed::killed_at;
 #[cfg(all(any(fuzzing, test), not(loom)))]
-pub(crate) use armed::{die, killed_after};
+pub(crate) use armed::die;
+#[cfg(any(loom, fuzzing, test))]
+pub(crate) use armed::{killed_after, killed_at};

@@ -18,6 +18,13 @@
 //!
 //! A participant is dead if and only if its generation has passed, or its byte can be had. Between the two
 //! steps of whoever comes after it, it looks alive for a moment more.
+//!
+//! # Deaths are counted
+//!
+//! Who is used and has no byte has not left, but died. Whoever finds it so, because he looks or because he comes
+//! after it, counts the death and then takes *used* off: so every death is counted, whoever is killed meanwhile, and
+//! some are counted twice. Who waits for what a dead one may have owed him ([`lock`](crate::lock)) compares the
+//! count.
 
 // Looks at entries in the mapping.
 #![allow(unsafe_code)]
@@ -26,7 +33,7 @@ use std::io;
 use std::num::NonZeroU64;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::descriptor::Descriptor;
 use crate::killpoint::kp;
@@ -111,19 +118,36 @@ impl Table {
 
     /// Takes a free id on the open file `lease`, for this process or another. `None` if all are taken.
     pub(crate) fn issue(&self, lease: sys::Borrowed<'_>) -> io::Result<Option<u16>> {
-        for id in 1..self.len as u16 {
+        for (id, entry) in (1..).zip(&self.entries()[1..]) {
             kp!("member.take");
             if ByteLocks(lease).take_life(u64::from(id))? {
+                // Acquire: after whoever had the id before.
+                if entry.life.load(Ordering::Acquire) & life::USED != 0 {
+                    // He died, and nobody has looked since.
+                    self.count_death();
+                }
                 return Ok(Some(id));
             }
         }
         Ok(None)
     }
 
+    /// How many participants were found dead: at least so many, for some are counted twice.
+    fn deaths(&self) -> &AtomicU64 {
+        &self.entries()[0].life
+    }
+
+    fn count_death(&self) {
+        kp!("member.count");
+        // Release: whoever hears of it sees what the dead one did, as he who found it dead; Acquire: of all of them.
+        self.deaths().fetch_add(1, Ordering::AcqRel);
+        kp!("member.counted");
+    }
+
     /// Makes a new owner of an id whose life byte is held by the caller.
     pub(crate) fn enter(&self, id: u16, who: u64) -> Option<Owner> {
         let entry = self.get(id)?;
-        // Acquire: after whoever had the id before; only holders of its byte write it.
+        // Acquire: after whoever had the id before; only holders of its byte write a generation.
         let mut generation = life::generation(entry.life.load(Ordering::Acquire)).wrapping_add(1);
         if generation == 0 {
             // After 2^32 participants. An owner of generation 0 is possible, but looks like a mere id.
@@ -133,7 +157,7 @@ impl Table {
         entry.who.store(who, Ordering::Relaxed); // Relaxed: a hint.
         kp!("member.enter");
         // Release: whoever finds an owner of this generation finds no older one's words under it.
-        entry.life.store(life::word(generation, true), Ordering::Release);
+        entry.life.store(life::word(generation, life::USED), Ordering::Release);
         Owner::new(generation, id)
     }
 }
@@ -191,7 +215,8 @@ impl Members {
     /// Whether anybody else is attached, or on its way, and not about to end. In doubt, yes. Asked in turn
     /// ([`names`](crate::segment)), while nobody can come but by a handle of somebody who is there.
     pub(crate) fn others(&self, open: sys::Borrowed<'_>) -> bool {
-        let here = |entry: &Entry| entry.life.load(Ordering::Acquire) & life::USED != 0; // Acquire: `enter`.
+        let staying = |life: u64| life & life::USED != 0 && life & life::ENDING == 0;
+        let here = |entry: &Entry| staying(entry.life.load(Ordering::Acquire)); // Acquire: `enter`.
         let mut entries = (1..).zip(&self.table.entries()[1..]);
         entries.any(|(id, entry)| id != self.me.id() && here(entry) && ByteLocks(open).alive(id.into()))
     }
@@ -206,12 +231,46 @@ impl Members {
         (known && self.generation(owner.id()) == owner.generation()).then_some(who::pid(word))
     }
 
+    /// How many participants have died, as far as anybody has looked. It only grows, by more than one for some.
+    pub(crate) fn deaths(&self) -> u64 {
+        self.table.deaths().load(Ordering::Acquire) // Acquire: `count_death`.
+    }
+
+    /// The same, after a look. A syscall for each participant.
+    pub(crate) fn look_for_deaths(&self) -> u64 {
+        // Without our descriptor nothing can be asked.
+        let Some(fd) = self.descriptor.get() else { return self.deaths() };
+        for (id, entry) in (1..).zip(&self.table.entries()[1..]) {
+            let life = entry.life.load(Ordering::Acquire); // Acquire: `enter`.
+            if id == self.me.id() || life & life::USED == 0 || ByteLocks(fd).alive(id.into()) {
+                continue;
+            }
+            // In this order: who is killed in between has it counted again.
+            self.table.count_death();
+            // Relaxed: the count says all, and whoever has the id next acquires what its owner released. If it
+            // fails, it has left after all, or the id is another's.
+            let _ =
+                entry.life.compare_exchange(life, life & !life::USED, Ordering::Relaxed, Ordering::Relaxed);
+            kp!("member.buried");
+        }
+        self.deaths()
+    }
+
     /// The first step of leaving; unmapping is the second.
     pub(crate) fn leave(&self) {
+        self.depart(0);
+    }
+
+    /// Says that this process ends: its threads may be in the middle of something until it has, and then have died.
+    pub(crate) fn end(&self) {
+        self.depart(life::USED | life::ENDING);
+    }
+
+    fn depart(&self, flags: u64) {
         let Some(entry) = self.table.get(self.me.id()) else { return };
         kp!("member.leave");
-        // Release: a count that others read. The generation stays: it is past when it is given out anew.
-        entry.life.store(life::word(self.me.generation(), false), Ordering::Release);
+        // Release: flags that others read. The generation stays: it is past when it is given out anew.
+        entry.life.store(life::word(self.me.generation(), flags), Ordering::Release);
     }
 }
 
@@ -256,6 +315,24 @@ mod tests {
         assert_eq!(second.id(), first.id());
         assert!(members.alive(second) && !members.alive(first));
         assert_eq!(members.pid(second), None, "on its way");
+    }
+
+    #[test]
+    fn each_death_is_counted_by_whoever_looks_or_comes_after() {
+        let segment = Segment::anonymous(100).unwrap();
+        let members = segment.members().unwrap();
+        let (first, handles) = in_transit(&segment);
+        assert_eq!(members.look_for_deaths(), 0);
+        drop(handles);
+        assert_eq!(members.deaths(), 0);
+        assert_eq!([members.look_for_deaths(), members.look_for_deaths()], [1, 1]);
+        // Who comes after one that was looked at does not count it again.
+        let (second, handles) = in_transit(&segment);
+        assert_eq!((second.id(), members.deaths()), (first.id(), 1));
+        drop(handles);
+        let (third, _handles) = in_transit(&segment);
+        assert_eq!((third.id(), members.deaths()), (first.id(), 2));
+        assert_eq!(members.look_for_deaths(), 2);
     }
 
     // fault 76

@@ -1,4 +1,4 @@
-//! A ring on the heap, for loom and for fuzzing: the words of a segment in boxes, leases as words of their own,
+//! A ring on the heap, for loom, shuttle and fuzzing: the words of a segment in boxes, leases as words of their own,
 //! and processes that are threads of a model, or take turns in one; each can be killed at any of the protocol's
 //! points.
 //!
@@ -152,7 +152,7 @@ impl Ring {
             beds: [Bed::new(), Bed::new()],
         };
         let meta = |_| BlockMeta { state: word(), len: word(), deliveries: word(), committed: word() };
-        #[cfg_attr(not(loom), allow(clippy::arc_with_non_send_sync, reason = "processes take turns"))]
+        #[allow(clippy::arc_with_non_send_sync, reason = "processes take turns, or the scheduler watches")]
         let ring = Ring(Arc::new(Parts {
             header: Box::new(header),
             entries: words(N + 1),
@@ -380,7 +380,6 @@ impl Peer {
 
     /// Runs `work` up to the point that comes after `n` others, and dies. If it does not get so far, what it
     /// returns; beside that the points that were reached, the one that it died at included.
-    #[cfg(not(loom))]
     pub fn killed_after<T>(&self, n: u32, work: impl FnOnce() -> T) -> (Option<T>, Vec<&'static str>) {
         let (done, reached) = killpoint::killed_after(n, work);
         if done.is_none() {

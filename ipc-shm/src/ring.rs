@@ -513,7 +513,7 @@ fn contended(tries: u32) {
     #[cfg(loom)]
     {
         let _ = tries;
-        loom::thread::yield_now();
+        crate::sync::scheduler::thread::yield_now();
     }
 }
 

@@ -1,4 +1,13 @@
-//! The atomics of the protocol: the processor's, or loom's.
+//! The atomics of the protocol: the processor's, or those of a model.
+//!
+//! `--cfg loom` makes a model of the crate, whose threads loom schedules; with `--cfg shuttle` beside it, shuttle
+//! does.
+
+/// Who schedules the threads of a model.
+#[cfg(all(loom, not(shuttle)))]
+pub(crate) use ::loom as scheduler;
+#[cfg(shuttle)]
+pub(crate) use ::shuttle as scheduler;
 
 /// Between two SeqCst accesses of different words, where SeqCst's one order of all of them is relied on: loom
 /// has that order for fences only. Elsewhere it is nothing.
@@ -12,32 +21,46 @@ pub(crate) fn model_fence() {
 pub(crate) use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{Ordering, fence};
+pub(crate) use scheduler::sync::atomic::{Ordering, fence};
 
-#[cfg(loom)]
+#[cfg(shuttle)]
+pub(crate) use scheduler::sync::atomic::AtomicU64;
+
+#[cfg(all(loom, not(shuttle)))]
 pub(crate) use word::AtomicU64;
 
 #[cfg(not(target_has_atomic = "64"))]
 compile_error!("ipc-shm needs 64-bit atomics: every word of its protocol is one");
 
-/// What only models need: loom's, or in fuzzing and tests, where a model runs in one thread, the standard
+/// What only models need: the scheduler's, or in fuzzing and tests, where a model runs in one thread, the standard
 /// library's.
 #[cfg(any(loom, fuzzing, test))]
 pub(crate) mod models {
     #[cfg(loom)]
-    pub(crate) use loom::{
-        cell::UnsafeCell,
+    pub(crate) use super::scheduler::{
         sync::{Condvar, Mutex},
+        thread_local,
     };
 
     #[cfg(not(loom))]
-    pub(crate) use std::sync::{Condvar, Mutex};
+    pub(crate) use std::{
+        sync::{Condvar, Mutex},
+        thread_local,
+    };
+
+    #[cfg(all(loom, not(shuttle)))]
+    pub(crate) use loom::cell::UnsafeCell;
 
     /// loom's cell, but for the watching.
-    #[cfg(not(loom))]
+    #[cfg(any(not(loom), shuttle))]
     pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 
-    #[cfg(not(loom))]
+    // SAFETY: shuttle runs all threads of a model in one of the system's.
+    #[cfg(shuttle)]
+    #[allow(unsafe_code)]
+    unsafe impl<T: Send> Sync for UnsafeCell<T> {}
+
+    #[cfg(any(not(loom), shuttle))]
     impl<T> UnsafeCell<T> {
         pub(crate) fn new(value: T) -> Self {
             UnsafeCell(std::cell::UnsafeCell::new(value))
@@ -51,7 +74,7 @@ pub(crate) mod models {
     }
 }
 
-#[cfg(loom)]
+#[cfg(all(loom, not(shuttle)))]
 mod word {
     use super::Ordering::{self, Relaxed};
     use loom::sync::atomic::AtomicU64 as Word;

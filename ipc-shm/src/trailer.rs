@@ -14,7 +14,7 @@
 //!
 //! | word | bits |
 //! |---|---|
-//! | `entry.life` | 63..32 generation, 0 used |
+//! | `entry.life` | 63..32 generation, 1 ending, 0 used; of entry 0, how many have died |
 //! | `entry.who` | as in [`layout`](crate::layout): a hint |
 //! | `cursor` | the first byte of user data that was not given out yet |
 //!
@@ -31,7 +31,7 @@ use crate::sys;
 /// What the kernel is asked about an attached process: see [`member`](crate::member).
 #[repr(C)]
 pub(crate) struct Entry {
-    /// `{ generation, used }`.
+    /// `{ generation, ending, used }`. Of the entry that nobody has, the number of deaths.
     pub(crate) life: AtomicU64,
     pub(crate) who: AtomicU64,
 }
@@ -39,9 +39,11 @@ pub(crate) struct Entry {
 /// An entry's life.
 pub(crate) mod life {
     pub(crate) const USED: u64 = 1;
+    /// Its process is about to end; threads of it may run until it does.
+    pub(crate) const ENDING: u64 = 2;
 
-    pub(crate) const fn word(generation: u32, used: bool) -> u64 {
-        (generation as u64) << 32 | used as u64
+    pub(crate) const fn word(generation: u32, flags: u64) -> u64 {
+        (generation as u64) << 32 | flags
     }
     pub(crate) const fn generation(word: u64) -> u32 {
         (word >> 32) as u32

@@ -216,19 +216,14 @@ pub(crate) const REMARKS: &[(u32, &str)] = &[
     (72, "Cannot be, as 70: no slot is ever inside a message."),
     (92, "Cannot be: there is no `select` yet."),
     (
-        95,
-        "Not with a scheduler of its own: loom goes through all schedules of the code (94), the model through all \
-         states with deaths between any two steps (100), and random deaths of real processes are 8.",
-    ),
-    (
         96,
         "Not run: Miri has no shared mappings, no futexes between processes and no processes, which is what the \
          `unsafe` code here is about. loom checks the same code over memory of its own (94).",
     ),
     (
         97,
-        "Not run as a step of its own: the sanitizer sees one mapping of one process only, and knows no fences. \
-         loom checks the orders of memory accesses (94).",
+        "By hand: threads that share one mapping. Through two mappings of one memory it sees no race, and it knows no \
+         fences: loom checks the orders of memory accesses (94).",
     ),
     (
         99,
@@ -237,7 +232,6 @@ pub(crate) const REMARKS: &[(u32, &str)] = &[
     ),
     (
         101,
-        "Not in this table's tests: the unit tests run under emulation, which does not show what other processors \
-         reorder (that is loom's, 94).",
+        "By hand, under emulation, which does not show what other processors reorder: that is loom's (94).",
     ),
 ];

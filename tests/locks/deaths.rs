@@ -316,6 +316,76 @@ fn a_notification_of_a_killed_process_is_passed_on() {
     }
 }
 
+/// More than have places of their own: the others are a crowd.
+#[test]
+fn one_that_is_killed_before_it_notifies_wakes_all_that_wait_once() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    const ALL: u32 = 70;
+    let (mutex, condvar) = (Mutex::new(0u32).unwrap(), Condvar::new().unwrap());
+    let child = child_with(&condvar, |(_condvar, here)| stay(&here));
+    let waiting: Vec<_> = (0..ALL)
+        .map(|_| {
+            let theirs = (mutex.clone(), condvar.clone());
+            thread::spawn(move || {
+                let mut guard = theirs.0.lock().unwrap();
+                *guard += 1;
+                drop(theirs.1.wait(guard).unwrap());
+            })
+        })
+        .collect();
+    // Each has the mutex until it waits.
+    until(|| *mutex.lock().unwrap() == ALL);
+    kill(child);
+    waiting.into_iter().for_each(|waiter| waiter.join().unwrap());
+    let (guard, result) = condvar.wait_timeout(mutex.lock().unwrap(), Duration::from_millis(30)).unwrap();
+    assert!(result.timed_out(), "that death is told already");
+    drop(guard);
+}
+
+#[test]
+fn one_that_is_killed_with_the_mutex_is_told_to_one_that_waits() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let (mutex, condvar) = (Mutex::new(0u32).unwrap(), Condvar::new().unwrap());
+    let waiter = one_that_waits_here(&mutex, &condvar);
+    let child = child_with(&(mutex.clone(), condvar.clone()), |((mutex, _condvar), here)| {
+        let _guard = mutex.lock().unwrap();
+        stay(&here)
+    });
+    let pid = kill(child);
+    assert_eq!(waiter.join().unwrap(), Some(Cause::OwnerDied { pid }));
+}
+
+/// A thread that waits for the condition; why it was told that the mutex is poisoned.
+fn one_that_waits_here(mutex: &Mutex<u32>, condvar: &Condvar) -> thread::JoinHandle<Option<Cause>> {
+    let theirs = (mutex.clone(), condvar.clone());
+    let (send, has_it) = channel();
+    let waiter = thread::spawn(move || {
+        let guard = theirs.0.lock().unwrap();
+        send.send(()).unwrap();
+        theirs.1.wait(guard).err().and_then(|error| error.cause())
+    });
+    has_it.recv().unwrap();
+    // It has the mutex until it waits.
+    drop(mutex.lock().unwrap());
+    waiter
+}
+
+/// Ends in order while one waits, without having dropped its handle: it counts as a death; with it dropped, it does not.
+#[test]
+fn who_ends_without_dropping_its_handle_wakes_those_that_wait() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let (mutex, condvar) = (Mutex::new(0u32).unwrap(), Condvar::new().unwrap());
+    let waiter = one_that_waits_here(&mutex, &condvar);
+    spawn(drop::<Condvar>, condvar.clone()).unwrap().join().unwrap();
+    thread::sleep(Duration::from_millis(60));
+    assert!(!waiter.is_finished(), "woken by one that has left");
+    spawn(std::mem::forget::<Condvar>, condvar.clone()).unwrap().join().unwrap();
+    assert_eq!(waiter.join().unwrap(), None);
+}
+
 // fault 13
 #[test]
 fn a_notification_of_one_that_is_killed_before_it_has_the_mutex_is_passed_on() {

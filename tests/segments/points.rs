@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use ipc_core::handle;
 use multiprocess::process::Builder;
-use multiprocess::shm::{Lifetime, Segment, SegmentBuilder, SeqLock};
+use multiprocess::shm::{Condvar, Lifetime, Mutex, Segment, SegmentBuilder, SeqLock};
 
 use crate::harness::watchdog_of;
 use crate::support::{Name, forbid_unnamed, until};
@@ -61,7 +61,7 @@ fn unfinished(name: &Name) -> Option<Segment> {
     None
 }
 
-const SCENES: [Scene; 12] = [
+const SCENES: [Scene; 13] = [
     Scene { name: "create", before: nothing, act: |name| drop(Segment::create(&name, 64).unwrap()) },
     Scene { name: "create in place", before: nothing, act: in_place },
     Scene { name: "create in place of the dead", before: abandoned, act: in_place },
@@ -90,7 +90,17 @@ const SCENES: [Scene; 12] = [
     Scene { name: "unlink what others have", before: kept, act: |name| Segment::unlink(&name).unwrap() },
     Scene { name: "send", before: kept, act: send },
     Scene { name: "forget", before: nothing, act: forget },
+    Scene { name: "look for deaths", before: nothing, act: |_| look_for_deaths() },
 ];
+
+/// A participant that never came counts as a dead one.
+fn look_for_deaths() {
+    let (mutex, condvar) = (Mutex::new(0u8).unwrap(), Condvar::new().unwrap());
+    let (_, handles) = handle::collect(|| postcard::to_stdvec(&condvar).unwrap());
+    drop(handles);
+    let wait = condvar.wait_timeout(mutex.lock().unwrap(), Duration::from_secs(10));
+    assert!(!wait.unwrap().1.timed_out(), "a death is looked for after a slice");
+}
 
 fn in_place(name: String) {
     forbid_unnamed();

@@ -1,9 +1,12 @@
 //! Killed after an instruction of an operation on a lock.
 
+use std::cell::Cell;
+use std::sync::mpsc::channel;
+use std::thread;
 use std::time::Duration;
 
 use multiprocess::shm::lock::{Cause, LockTimeoutError};
-use multiprocess::shm::{Mutex, RwLock, Segment, Semaphore};
+use multiprocess::shm::{Condvar, Mutex, RwLock, Segment, Semaphore};
 use serde::{Deserialize, Serialize};
 
 use crate::steps::{kill_after_each, watchdog};
@@ -132,4 +135,46 @@ fn killed_after_each_instruction_of_reading() {
 fn killed_after_each_instruction_of_a_permit() {
     multiprocess::init();
     kill_while(Act::Permit);
+}
+
+/// Changes what another waits for, and tells it: half of the times it is told before the mutex is given back.
+fn change(((mutex, condvar, early), stand): ((Mutex<u64>, Condvar, bool), Stand)) {
+    let marks = stand.wait();
+    marks.mark();
+    let mut guard = mutex.lock().unwrap();
+    *guard += 1;
+    if early {
+        condvar.notify_one().unwrap();
+        drop(guard);
+    } else {
+        drop(guard);
+        condvar.notify_one().unwrap();
+    }
+    marks.mark();
+}
+
+// fault 11: whoever waits for what is changed wakes up, whether it was still told or not.
+#[test]
+fn killed_after_each_instruction_of_notifying() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    for early in [false, true] {
+        let waiter = Cell::new(None);
+        let args = || {
+            let (mutex, condvar) = (Mutex::new(0).unwrap(), Condvar::new().unwrap());
+            let theirs = (mutex.clone(), condvar.clone());
+            let (send, has_it) = channel();
+            waiter.set(Some(thread::spawn(move || {
+                let guard = theirs.0.lock().unwrap();
+                send.send(()).unwrap();
+                drop(theirs.1.wait(guard));
+            })));
+            has_it.recv().unwrap();
+            // The waiter has the mutex until it waits.
+            drop(mutex.lock().unwrap());
+            (mutex, condvar, early)
+        };
+        let look = |_| waiter.take().expect("one waits for each").join().expect("it wakes up");
+        kill_after_each("Notify", change, args, look);
+    }
 }

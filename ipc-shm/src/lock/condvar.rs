@@ -18,9 +18,9 @@ use crate::segment::{How, Segment};
 /// Waiting until something that a [`Mutex`] protects has changed: [`std::sync::Condvar`] in shared memory, and
 /// Python's `Condition`.
 ///
-/// Any mutexes may be used with it. Who has waited longest is notified first; nobody else wakes up then. With more
-/// than 64 threads that wait at once, the later ones may wake up for nothing, as with `std`: wait in a loop,
-/// or with [`wait_while`](Condvar::wait_while).
+/// Any mutexes may be used with it. Who has waited longest is notified first; nobody else wakes up then. As with `std`,
+/// one may wake up for nothing: when a process dies, or where more than 64 threads wait at once. Wait in a loop, or with
+/// [`wait_while`](Condvar::wait_while).
 ///
 /// ```
 /// use ipc_shm::lock::{Condvar, Mutex};
@@ -40,8 +40,10 @@ use crate::segment::{How, Segment};
 ///
 /// # When a process dies
 ///
-/// Waiting: it is passed over. Notified, before it has the mutex again: another one that waits gets its
-/// notification, within 50 ms. Holding the mutex: as for the [`Mutex`].
+/// Every other one that waits wakes up, within 50 ms, and is to look at what it waits for again: the dead one
+/// may have changed it and not have come to notify, or may have been notified and not have come to look. So nobody waits
+/// for ever because somebody was killed. Who held the mutex is told as for the [`Mutex`]. Dead are processes that end,
+/// by whatever, without dropping their handles of the condition.
 #[derive(Clone)]
 pub struct Condvar {
     home: Home,

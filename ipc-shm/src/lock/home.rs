@@ -273,6 +273,14 @@ impl World for Home {
         }
     }
 
+    fn deaths(&self) -> u64 {
+        self.members().deaths()
+    }
+
+    fn look_for_deaths(&self) -> u64 {
+        self.members().look_for_deaths()
+    }
+
     fn pid(&self, owner: u64) -> u32 {
         Owner::from_bits(owner).and_then(|owner| self.members().pid(owner)).unwrap_or(0)
     }

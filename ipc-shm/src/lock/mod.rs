@@ -62,7 +62,7 @@
 //! | a mutex, or a lock to write | gets it, poisoned: [`Cause::OwnerDied`] |
 //! | a mutex inside [`update`](Mutex::update) | gets it with the old value, or the new one, and no poison |
 //! | a lock to read, upgradable, or waited for one | gets it |
-//! | a notification | gets the notification |
+//! | a notification, or owed one | wakes up and looks, as all that wait do |
 //! | permits | gets them |
 //! | a handle of a barrier | is told that the barrier is broken |
 //! | the right to initialise | initialises |

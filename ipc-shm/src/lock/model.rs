@@ -1,10 +1,10 @@
-//! Locks on the heap, for loom and for fuzzing: the words in vectors, processes that are threads of a model or
+//! Locks on the heap, for loom, shuttle and fuzzing: the words in vectors, processes that are threads of a model or
 //! take turns in one, and a kernel that knows who is alive and who sleeps. For internal use only; nothing here is
 //! stable.
 //!
-//! A sleep ends with a wake-up, and once after each death, as if a slice had elapsed: so a wake-up that is
-//! lost without anybody's death is a deadlock, which loom reports. Where processes take turns, some slices elapse,
-//! and who has still not got what it waits for is killed asleep: see `killed_after`.
+//! A sleep ends with a wake-up, and once for each value of a word after each death, as if a slice had elapsed: so a
+//! wake-up that is lost without anybody's death is a deadlock, which the scheduler reports. Where processes take
+//! turns, some slices elapse, and who has still not got what it waits for is killed asleep: see `killed_after`.
 
 #![allow(missing_docs)]
 
@@ -51,25 +51,26 @@ struct Beds {
     deaths: usize,
 }
 
-/// What is protected: loom finds accesses that nothing orders.
+/// What is protected: loom finds accesses that nothing orders. Elsewhere one thread runs at a time, up to its next
+/// access to a word.
 pub struct Protected(UnsafeCell<u64>);
 
 impl Protected {
     pub fn add(&self, n: u64) -> u64 {
         self.0.with_mut(|value| {
-            // SAFETY: loom checks that nobody else is at it.
+            // SAFETY: loom checks that nobody else is at it; elsewhere nobody else runs.
             let value = unsafe { &mut *value };
             *value += n;
             *value
         })
     }
     pub fn read(&self) -> u64 {
-        // SAFETY: loom checks that nobody writes meanwhile.
+        // SAFETY: loom checks that nobody writes meanwhile; elsewhere nobody else runs.
         self.0.with(|value| unsafe { *value })
     }
 }
 
-// SAFETY: loom checks every access.
+// SAFETY: loom checks every access; elsewhere all threads of a model run in one of the system's.
 unsafe impl Send for Protected {}
 // SAFETY: as above.
 unsafe impl Sync for Protected {}
@@ -97,6 +98,9 @@ pub struct Peer {
     thread: u64,
     /// The deaths that its slices have ended for; where processes take turns, the slices of this operation.
     seen: Cell<usize>,
+    /// On which word, and while it was what.
+    #[cfg(loom)]
+    slept_on: Cell<(usize, u64)>,
 }
 
 /// Processes that share one lock.
@@ -122,7 +126,7 @@ pub fn with<const N: usize>(parties: u32, auto: bool) -> [Peer; N] {
     });
     std::array::from_fn(|i| {
         let id = i as u64 + 1;
-        Peer { shared: shared.clone(), owner: id << 16 | id, thread: 1, seen: Cell::new(0) }
+        Peer::new(&shared, id << 16 | id)
     })
 }
 
@@ -136,6 +140,12 @@ impl World for Peer {
             Some(_) => Life::Dead,
             None => Life::Unknown,
         }
+    }
+    fn deaths(&self) -> u64 {
+        self.shared.kernel.beds.lock().expect("no panic while it is held").deaths as u64
+    }
+    fn look_for_deaths(&self) -> u64 {
+        self.deaths()
     }
     fn pid(&self, owner: u64) -> u32 {
         u32::from(id(owner))
@@ -163,8 +173,10 @@ impl World for Peer {
         }
         let place = beds.came;
         beds.came += 1;
-        beds.sleepers.push((std::ptr::from_ref(word).addr(), place));
-        while beds.sleepers.iter().any(|(_, other)| *other == place) && beds.deaths == self.seen.get() {
+        let bed = std::ptr::from_ref(word).addr();
+        beds.sleepers.push((bed, place));
+        let seen_here = if self.slept_on.get() == (bed, seen) { self.seen.get() } else { 0 };
+        while beds.sleepers.iter().any(|(_, other)| *other == place) && beds.deaths == seen_here {
             beds = kernel.changed.wait(beds).expect("no panic while it is held");
         }
         let elapsed = beds.sleepers.iter().any(|(_, other)| *other == place);
@@ -172,6 +184,7 @@ impl World for Peer {
         // Who is woken, or finds the word changed, does not look who is dead: his slice is still to come.
         if elapsed && word.load(SeqCst) as u32 == seen as u32 {
             self.seen.set(beds.deaths);
+            self.slept_on.set((bed, seen));
         }
     }
     fn wake(&self, word: &AtomicU64, n: u32) {
@@ -192,6 +205,17 @@ impl World for Peer {
 }
 
 impl Peer {
+    fn new(shared: &Arc<Shared>, owner: u64) -> Peer {
+        Peer {
+            shared: shared.clone(),
+            owner,
+            thread: 1,
+            seen: Cell::new(0),
+            #[cfg(loom)]
+            slept_on: Cell::new((0, 0)),
+        }
+    }
+
     /// Runs `work` up to the point `name`, the `n`-th time that it comes there, and dies. If it does not come
     /// there, what it returns.
     pub fn killed_at<T>(&self, name: &'static str, n: u32, work: impl FnOnce() -> T) -> Option<T> {
@@ -204,8 +228,8 @@ impl Peer {
 
     /// Runs `work` up to the point that comes after `n` others, or until it would sleep for ever, and dies. If it
     /// comes to its end, what it returns; beside that the points that were reached.
-    #[cfg(not(loom))]
     pub fn killed_after<T>(&self, n: u32, work: impl FnOnce() -> T) -> (Option<T>, Vec<&'static str>) {
+        #[cfg(not(loom))]
         self.seen.set(0);
         let (done, reached) = killpoint::killed_after(n, work);
         if done.is_none() {
@@ -229,7 +253,7 @@ impl Peer {
         let generation = generation(self.owner) as u64 + 10;
         let id = u64::from(id(self.owner));
         self.shared.kernel.life[id as usize].store(generation, Release);
-        Peer { shared: self.shared.clone(), owner: generation << 16 | id, thread: 1, seen: Cell::new(0) }
+        Peer::new(&self.shared, generation << 16 | id)
     }
 
     pub fn value(&self) -> &Protected {
@@ -326,10 +350,11 @@ impl Peer {
     }
     /// Holding the mutex.
     pub fn wait(&self) {
-        let waiter = self.enter();
+        let waiter = self.condvar().enter(self, self.me());
         self.unlock();
-        self.wait_as(waiter);
+        assert_eq!(self.condvar().wait(self, waiter, Patience::Forever), Ok(true));
         self.lock();
+        self.condvar().leave(waiter);
     }
     pub fn enter(&self) -> Entered {
         Entered(self.condvar().enter(self, self.me()))

@@ -51,7 +51,7 @@ extern "C" fn at_exit() {
     drop(table);
     for mapped in left {
         // Not unmapped: other threads may be at it still.
-        mapped.membership.leave(|| ());
+        mapped.membership.leave(|members| members.into_iter().for_each(Members::end));
     }
 }
 
@@ -92,8 +92,8 @@ pub(crate) fn not_forked(origin: &Origin) -> io::Result<()> {
 }
 
 impl Membership {
-    /// Removes the name if nobody else has the segment, and leaves.
-    fn leave(&self, unmap: impl FnOnce()) {
+    /// Removes the name if nobody else has the segment, and leaves: `depart`.
+    fn leave(&self, depart: impl FnOnce(Option<&Members>)) {
         let ours = self.ours.as_ref();
         let last_removes = ours.is_some_and(|ours| ours.trailer.lifetime == Lifetime::LastHandle);
         let known = self.known.load(Ordering::Relaxed); // Relaxed: as where it is stored.
@@ -107,10 +107,7 @@ impl Membership {
                 names::remove(path, self.descriptor.identity());
             }
         }
-        if let Some(ours) = ours {
-            ours.members.leave();
-        }
-        unmap();
+        depart(ours.map(|ours| &ours.members));
     }
 }
 
@@ -428,7 +425,8 @@ impl Drop for Mapped {
             return;
         }
         let Mapped { mapping, membership, .. } = self;
-        membership.leave(|| {
+        membership.leave(|members| {
+            members.into_iter().for_each(Members::leave);
             kp!("segment.unmap");
             // SAFETY: once, here; whoever uses the mapping holds this.
             unsafe { ManuallyDrop::drop(mapping) };

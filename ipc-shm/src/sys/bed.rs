@@ -1,7 +1,6 @@
-//! A futex for loom: sleepers of one word, in one model.
+//! A futex for models: sleepers of one word.
 
-use loom::sync::{Condvar, Mutex};
-
+use crate::sync::models::{Condvar, Mutex};
 use crate::sync::{AtomicU64, Ordering};
 
 /// Where the sleepers of a word lie, first come, first woken.

@@ -318,6 +318,39 @@ fn a_dead_ones_notification_is_passed_on() {
     }
 }
 
+/// Two wait while one dies with a notification, and another notification comes at the same time.
+#[test]
+fn a_death_wakes_all_that_wait() {
+    model(2, || {
+        let [a, dead, b, c] = processes();
+        let [first, second, third] = [&dead, &b, &c].map(Peer::enter);
+        a.notify_one();
+        assert!(dead.killed_at("condvar.return", 0, || dead.wait_as(first)).is_none());
+        let b = loom::thread::spawn(move || b.wait_as(second));
+        let c = loom::thread::spawn(move || c.wait_as(third));
+        a.notify_one();
+        b.join().expect("it wakes up");
+        c.join().expect("it wakes up");
+    });
+}
+
+/// Who changes what another waits for dies before, or while, it notifies.
+#[test]
+fn who_dies_before_it_has_notified_leaves_nobody_asleep() {
+    for point in ["unlock.free", "unlock.freed", "condvar.notify", "condvar.wake"] {
+        model(3, move || {
+            let [dead, b] = processes();
+            both(
+                move || {
+                    // It does not come to the later ones if nobody waits.
+                    dead.killed_at(point, 0, || produce(&dead, false));
+                },
+                || consume(&b),
+            );
+        });
+    }
+}
+
 /// Who does not wait after all passes a notification on that has come already.
 #[test]
 fn who_gives_up_passes_a_notification_on() {

@@ -13,7 +13,7 @@
 //! that runs later; SeqCst accesses are AcqRel ones (only fences are SeqCst); a store is here a swap, for which
 //! see `sync.rs`; more preemptions than the bound that each model names.
 
-#![cfg(loom)]
+#![cfg(all(loom, not(shuttle)))]
 
 mod bells;
 mod blocks;

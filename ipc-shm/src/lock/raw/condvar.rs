@@ -4,15 +4,18 @@
 //!
 //! ```text
 //!   free ──enter (CAS)──▶ A arrives ──▶ A waits ──notify (CAS)──▶ A notified ──▶ free
-//!    ▲                      │ A dies      │ A dies, or its time is over   │ A dies
-//!    └──────────────────────┴─────────────┘                               │
-//!                  B, that waits, takes A's notification, then frees it ◀─┘
+//!    ▲                      │ A dies      │ A dies, or its time is over   │ A dies   ▲
+//!    └──────────────────────┴─────────────┴───────────────────────────────┘          │
+//!                                         └──somebody has died: A itself─────────────┘
 //! ```
 //!
 //! Who notifies one chooses, of those that wait and live, the one with the oldest *ticket*, and wakes it through
-//! the place's own word: nobody else wakes up. A notification lies in the place until its receiver has freed it,
-//! once it has the mutex again, so that one given to a process that is then killed is found: by any other that
-//! waits, at the end of its slice.
+//! the place's own word: nobody else wakes up.
+//!
+//! Somebody who dies may have changed what others wait for and not have notified them, or may have been notified and
+//! not have looked. So whoever waits, and finds at the end of a slice that somebody has died since it came, wakes up
+//! as if it were notified: its caller looks at what it waits for, once for each death. It came with the mutex: what
+//! those did who were dead by then, it has seen.
 //!
 //! Beyond [`PLACES`] threads, those that come later wait together on *crowd*, `{ anybody, seq }`, served after
 //! the others, and woken at times for nothing, as `std` allows.
@@ -31,9 +34,9 @@
 //! | it is killed | it leaves | the others |
 //! |---|---|---|
 //! | arriving or waiting | a place | who notifies, or looks for a place, frees it |
-//! | notified, before it has the mutex | a notification | one that waits takes it, at the end of its slice |
+//! | notified, before it has the mutex | a notification | all that wait wake up, at the end of their slices |
+//! | before it has notified | sleepers | the same |
 //! | having notified, before it woke | a notified sleeper | it looks at the end of its slice |
-//! | taking over a notification | two instead of one | one of them wakes up for nothing |
 
 use ipc_core::Patience;
 
@@ -68,8 +71,8 @@ pub(crate) struct RawCondvar<'a> {
 /// One that waits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Waiter {
-    Place { index: usize, me: u64 },
-    Crowd { seen: u64 },
+    Place { index: usize, me: u64, deaths: u64 },
+    Crowd { seen: u64, deaths: u64 },
 }
 
 /// A hostile peer may change words as fast as we look at them.
@@ -79,6 +82,8 @@ impl RawCondvar<'_> {
     /// Says that the caller waits from now on. It still has the mutex.
     pub(crate) fn enter(&self, world: &impl World, me: u64) -> Waiter {
         let me = holder(me);
+        // Before the mutex is given back: what was done by those who are dead by now, the caller has seen.
+        let deaths = world.deaths();
         for look in [false, true] {
             for (index, place) in self.places.iter().enumerate() {
                 if self.is_free(world, place, look) {
@@ -86,7 +91,7 @@ impl RawCondvar<'_> {
                     // Acquire: after who had it before.
                     if place.compare_exchange(0, me, Acquire, Relaxed).is_ok() {
                         self.arrive(index, me);
-                        return Waiter::Place { index, me };
+                        return Waiter::Place { index, me, deaths };
                     }
                 }
             }
@@ -97,7 +102,7 @@ impl RawCondvar<'_> {
         while let Err(now) = self.crowd.compare_exchange(w, w | ANYBODY, AcqRel, Relaxed) {
             w = now;
         }
-        Waiter::Crowd { seen: w | ANYBODY }
+        Waiter::Crowd { seen: w | ANYBODY, deaths }
     }
 
     /// Whether a place is free; with `look` also one whose owner is dead, once it was freed.
@@ -105,10 +110,6 @@ impl RawCondvar<'_> {
         let w = place.load(Relaxed); // Relaxed: a CAS follows.
         if w == 0 || !look || world.life(owner(w)) == Life::Alive {
             return w == 0;
-        }
-        if w & NOTIFIED != 0 {
-            // Passed on first: twice rather than never.
-            self.notify_one(world);
         }
         kp!("condvar.free");
         place.compare_exchange(w, 0, AcqRel, Relaxed).is_ok() // AcqRel: as the owner would have.
@@ -142,15 +143,17 @@ impl RawCondvar<'_> {
         patience: Patience,
     ) -> Result<bool, Refused> {
         let mut parking = Parking::new(world, patience);
-        let (index, me) = match waiter {
-            Waiter::Place { index, me } => (index, me),
-            Waiter::Crowd { seen } => loop {
+        let (index, me, deaths) = match waiter {
+            Waiter::Place { index, me, deaths } => (index, me, deaths),
+            Waiter::Crowd { seen, deaths } => loop {
                 // Relaxed: a mutex is locked next.
                 if self.crowd.load(Relaxed) as u32 != seen as u32 {
                     return Ok(true);
                 }
-                if parking.park(world, self.crowd, seen) == Parked::TimedOut {
-                    return Ok(false);
+                match parking.park(world, self.crowd, seen) {
+                    Parked::Elapsed if world.look_for_deaths() != deaths => return Ok(true),
+                    Parked::Changed | Parked::Elapsed => {}
+                    Parked::TimedOut => return Ok(false),
                 }
             },
         };
@@ -164,8 +167,13 @@ impl RawCondvar<'_> {
                 return Err(Refused::Corrupt("a place of a condition is another's"));
             }
             match parking.park(world, place, w) {
-                Parked::Changed => {}
-                Parked::Elapsed => self.take_over(world, index, me),
+                Parked::Elapsed if world.look_for_deaths() != deaths => {
+                    kp!("condvar.alarm");
+                    // Relaxed: a mutex is locked next. If it fails, it is notified already.
+                    let _ = place.compare_exchange(w, me | NOTIFIED, Relaxed, Relaxed);
+                    kp!("condvar.alarmed");
+                }
+                Parked::Changed | Parked::Elapsed => {}
                 Parked::TimedOut => {
                     kp!("condvar.leave");
                     // Acquire on failure: E2.
@@ -180,13 +188,13 @@ impl RawCondvar<'_> {
 
     /// Was notified, and has the mutex: what the notification says is in the caller's hands.
     pub(crate) fn leave(&self, waiter: Waiter) {
-        let Waiter::Place { index, me } = waiter else { return };
+        let Waiter::Place { index, me, .. } = waiter else { return };
         self.free(&self.places[index], me | NOTIFIED);
     }
 
     /// Does not wait after all. A notification that has come already goes to another.
     pub(crate) fn give_up(&self, world: &impl World, waiter: Waiter) {
-        let Waiter::Place { index, me } = waiter else { return };
+        let Waiter::Place { index, me, .. } = waiter else { return };
         let place = &self.places[index];
         // AcqRel: as where the time is over.
         if place.compare_exchange(me | WAITS, 0, AcqRel, Relaxed).is_err() {
@@ -200,37 +208,6 @@ impl RawCondvar<'_> {
         // AcqRel: the place is the next one's. It fails only if somebody scribbles.
         let _ = place.compare_exchange(w, 0, AcqRel, Relaxed);
         kp!("condvar.returned");
-    }
-
-    /// Takes a notification that was given to one that is dead.
-    fn take_over(&self, world: &impl World, index: usize, me: u64) {
-        for (other, place) in self.seen_places() {
-            let mut w = place.load(Acquire); // Acquire: E2, of the notification that is taken over.
-            if other == index || w == 0 || world.life(owner(w)) == Life::Alive {
-                continue;
-            }
-            if w & NOTIFIED == 0 {
-                kp!("condvar.bury");
-                // AcqRel: as the owner would have. If it fails, it was notified just now, or somebody has buried it.
-                match place.compare_exchange(w, 0, AcqRel, Acquire) {
-                    Err(now) if now == holder(w) | NOTIFIED => w = now,
-                    _ => continue,
-                }
-            }
-            // In this order: if we die in between, there are two, and both are found.
-            kp!("condvar.adopt");
-            let ours = &self.places[index];
-            if ours.compare_exchange(me | WAITS, me | NOTIFIED, AcqRel, Relaxed).is_err() {
-                return; // We were notified ourselves.
-            }
-            kp!("condvar.adopted");
-            if place.compare_exchange(w, 0, AcqRel, Relaxed).is_ok() {
-                kp!("condvar.inherited");
-                return;
-            }
-            // Another one has it. Nobody else changes ours while it is so.
-            ours.store(me | WAITS, Release);
-        }
     }
 
     /// The places that were ever used.
