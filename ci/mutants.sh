@@ -4,8 +4,9 @@
 #     ci/mutants.sh            all
 #     ci/mutants.sh NAME...    some
 #
-# Each mutant: name | file in ipc-shm/src | what to look for | what to put there | the tests that must fail.
-# The texts are Perl regular expressions over the whole file; a text that is not there is an error.
+# Each mutant: name | file in ipc-shm/src | what to look for | what to put there | the tests that must fail, those of
+# `crash` if no other suite is named. The texts are Perl regular expressions over the whole file; a text that is not
+# there is an error.
 #
 # fault 100
 set -euo pipefail
@@ -27,6 +28,9 @@ forgotten-untold | repair.rs | kp!\("leave\.orphans"\);\s*self\.orphan_seq\(\)\.
 lent-is-no-message | ring.rs | block::LENT => owner\(state\) == me, | block::LENT => true, | stops::a_lent_message_holds_up
 trim-before-acknowledging | pool.rs | self\.blocks\(\)\[index\]\.state\.store\(block::held\(me\), Release\); | let _ = me; | points::killed_with_large_messages
 slot-guards-uncounted | hold.rs | self\.deliveries = 2; | | points::killed_while_receiving_plain_data
+death-uncounted | member.rs | self\.table\.count_death\(\); | | locks/deaths::one_that_is_killed_before_it_notifies
+death-uncounted-by-successor | member.rs | self\.count_death\(\); | | locks/deaths::who_is_killed_and_replaced
+exit-taken-for-leaving | member.rs | self\.depart\(life::USED.*?ENDING\); | self.depart(0); | locks/deaths::who_ends_without
 members-not-scanned | repair.rs | let flags = self\.settle_membership\(true\); | let flags = 0; | points::killed_as_the_last
 EOF
 }
@@ -39,6 +43,8 @@ missed=0
 while IFS='|' read -r name file from to tests; do
     name=${name// /} file=${file// /} tests=${tests// /}
     from=$(sed 's/^ *//; s/ *$//' <<<"$from") to=$(sed 's/^ *//; s/ *$//' <<<"$to")
+    suite=crash
+    if [[ $tests == */* ]]; then suite=${tests%%/*} tests=${tests#*/}; fi
     if [ $# -gt 0 ] && [[ " $* " != *" $name "* ]]; then continue; fi
     rm -rf "$copy/tree" && mkdir "$copy/tree"
     # With new times: what was restored must be compiled again.
@@ -47,12 +53,12 @@ while IFS='|' read -r name file from to tests; do
         my ($from, $to) = @ENV{qw(FROM TO)};
         s/$from/$to/ or die "mutants: nothing to change in $ARGV\n";
     ' "$copy/tree/ipc-shm/src/$file"
-    if ! (cd "$copy/tree" && cargo test --quiet --release --no-run --test crash) >"$copy/log" 2>&1; then
+    if ! (cd "$copy/tree" && cargo test --quiet --release --no-run --test "$suite") >"$copy/log" 2>&1; then
         echo "$name: does not compile"
         cat "$copy/log"
         exit 1
     fi
-    if (cd "$copy/tree" && timeout 300 cargo test --quiet --release --test crash "$tests") >"$copy/log" 2>&1; then
+    if (cd "$copy/tree" && timeout 300 cargo test --quiet --release --test "$suite" "$tests") >"$copy/log" 2>&1; then
         echo "$name: MISSED by $tests"
         missed=$((missed + 1))
     else

@@ -384,6 +384,37 @@ fn who_ends_without_dropping_its_handle_wakes_those_that_wait() {
     assert!(!waiter.is_finished(), "woken by one that has left");
     spawn(std::mem::forget::<Condvar>, condvar.clone()).unwrap().join().unwrap();
     assert_eq!(waiter.join().unwrap(), None);
+    // Of a named one, the name goes when the program ends; its threads may go on for a moment more.
+    let name = format!("multiprocess-locks-{}-ends", std::process::id());
+    let condvar = Condvar::create(&name).unwrap();
+    let waiter = one_that_waits_here(&mutex, &condvar);
+    spawn(|name: String| std::mem::forget(Condvar::open(&name).unwrap()), name).unwrap().join().unwrap();
+    assert_eq!(waiter.join().unwrap(), None);
+}
+
+#[test]
+fn who_is_killed_and_replaced_before_anybody_looks_is_told_of() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let (mutex, condvar, woken) = (Mutex::new(0u32).unwrap(), Condvar::new().unwrap(), Event::new().unwrap());
+    let child = child_with(&condvar, |(_condvar, here)| stay(&here));
+    let all = (mutex.clone(), condvar.clone(), woken.clone());
+    let waiter = child_with(&all, |((mutex, condvar, woken), here)| {
+        let guard = mutex.lock().unwrap();
+        here.set().unwrap();
+        drop(condvar.wait(guard).unwrap());
+        woken.set().unwrap();
+        stay(&here)
+    });
+    // It has the mutex until it waits.
+    drop(mutex.lock().unwrap());
+    stop(waiter.id());
+    kill(child);
+    let heir = child_with(&condvar, |(_condvar, here)| stay(&here));
+    kill_process(Pid::from_raw(waiter.id() as i32).unwrap(), Signal::CONT).unwrap();
+    assert!(woken.wait_timeout(Duration::from_secs(20)).unwrap(), "it sleeps");
+    kill(heir);
+    kill(waiter);
 }
 
 // fault 13
