@@ -128,8 +128,8 @@ mutant turn-relaxed lock/raw/rwlock.rs 's/(let w = self.turn.swap\(0, )Release/\
 mutant readers-kept lock/raw/rwlock.rs 's/if !look \|\| world.life\(owner\) != Life::Dead \{/if true {/' locks::a_dead_reader
 mutant pending-poisons lock/raw/rwlock.rs 's/let wrote = w \& MODE == ACTIVE;/let wrote = true;/' locks::a_dead_writer
 mutant writer-unmarked lock/raw/rwlock.rs '/kp!\("turn.taken_over"\)/,/kp!\("turn.marked"\)/s/self.mark.store.*$//' locks::a_dead_writer
-mutant deaths-not-heard-of lock/raw/condvar.rs 's/Parked::Elapsed if world.look_for_deaths\(\) != deaths => \{/Parked::Elapsed if deaths == u64::MAX => {/' 'locks::a_dead_ones locks::who_dies locks::a_death_wakes'
-mutant deaths-counted-late lock/raw/condvar.rs 's/Waiter::Place \{ index, me, deaths \} => \(index, me, deaths\)/Waiter::Place { index, me, .. } => (index, me, world.deaths())/' locks::who_dies
+mutant deaths-not-heard-of lock/raw/condvar.rs 's/Parked::Elapsed if somebody_died\(\) => \{/Parked::Elapsed if deaths == u64::MAX => {/' 'locks::a_dead_ones locks::who_dies locks::a_death_wakes'
+mutant deaths-counted-late lock/raw/condvar.rs 's/^( +)let mut slices = 0\.\.;/\1let deaths = world.deaths().max(deaths);\n\1let mut slices = 0..;/' locks::who_dies
 mutant gives-up-silently lock/raw/condvar.rs '/fn give_up/,/^    \}/s/self.notify_one\(world\);//' locks::who_gives
 mutant notify-silent lock/raw/condvar.rs '/kp!\("condvar.wake"\)/,/kp!/s/world.wake\(place, 1\);//' locks::one_that
 mutant unsettled lock/raw/semaphore.rs '/fn settled/,/^    \}/s/self.settle\(g\)\?;//' locks::a_dead_holders_permit

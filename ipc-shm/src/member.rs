@@ -76,6 +76,9 @@ impl Owner {
     }
 }
 
+/// How many participants are looked at in one slice of a wait.
+const AT_ONCE: usize = 64;
+
 /// A process' part in a segment, and its view of the others'.
 pub(crate) struct Members {
     table: Table,
@@ -236,11 +239,13 @@ impl Members {
         self.table.deaths().load(Ordering::Acquire) // Acquire: `count_death`.
     }
 
-    /// The same, after a look. A syscall for each participant.
-    pub(crate) fn look_for_deaths(&self) -> u64 {
+    /// The same, after a look at some, others at each turn. A syscall for each that is there.
+    pub(crate) fn look_for_deaths(&self, turn: usize) -> u64 {
         // Without our descriptor nothing can be asked.
         let Some(fd) = self.descriptor.get() else { return self.deaths() };
-        for (id, entry) in (1..).zip(&self.table.entries()[1..]) {
+        let parts = self.participants().div_ceil(AT_ONCE);
+        let entries = (1..).zip(&self.table.entries()[1..]);
+        for (id, entry) in entries.skip(turn % parts * AT_ONCE).take(AT_ONCE) {
             let life = entry.life.load(Ordering::Acquire); // Acquire: `enter`.
             if id == self.me.id() || life & life::USED == 0 || ByteLocks(fd).alive(id.into()) {
                 continue;
@@ -322,17 +327,28 @@ mod tests {
         let segment = Segment::anonymous(100).unwrap();
         let members = segment.members().unwrap();
         let (first, handles) = in_transit(&segment);
-        assert_eq!(members.look_for_deaths(), 0);
+        assert_eq!(members.look_for_deaths(0), 0);
         drop(handles);
         assert_eq!(members.deaths(), 0);
-        assert_eq!([members.look_for_deaths(), members.look_for_deaths()], [1, 1]);
+        assert_eq!([0, 1].map(|turn| members.look_for_deaths(turn)), [1, 1]);
         // Who comes after one that was looked at does not count it again.
         let (second, handles) = in_transit(&segment);
         assert_eq!((second.id(), members.deaths()), (first.id(), 1));
         drop(handles);
         let (third, _handles) = in_transit(&segment);
         assert_eq!((third.id(), members.deaths()), (first.id(), 2));
-        assert_eq!(members.look_for_deaths(), 2);
+        assert_eq!(members.look_for_deaths(0), 2);
+    }
+
+    #[test]
+    fn of_many_some_are_looked_at_each_time() {
+        let segment = crate::SegmentBuilder::new(100).participants(2 * AT_ONCE + 1).anonymous().unwrap();
+        let members = segment.members().unwrap();
+        let mut all: Vec<_> = (0..2 * AT_ONCE).map(|_| in_transit(&segment)).collect();
+        let (last, handles) = all.pop().unwrap();
+        assert_eq!(usize::from(last.id()), members.participants());
+        drop(handles);
+        assert_eq!([3, 4, 5, 6].map(|turn| members.look_for_deaths(turn)), [0, 0, 1, 1]);
     }
 
     // fault 76

@@ -20,7 +20,8 @@
 //! The kernel says: the socket behind a name is open in some process, or it is not. Only its last process'
 //! death, or its closing, ends that, and nothing makes a dead socket's file live again. A socket of another
 //! type that tries to connect is told which it is, and the listener does not notice. (A child that was forked
-//! has the socket open until it execs, and counts.) So the name needs no lease of its own; the lock is for those who take a name only, and who holds a name needs none.
+//! has the socket open until it execs, and counts.) So the name needs no lease of its own; the lock is for those
+//! who take a name only, and who holds a name needs none.
 //!
 //! # Why there are never two
 //!

@@ -40,10 +40,11 @@ use crate::segment::{How, Segment};
 ///
 /// # When a process dies
 ///
-/// Every other one that waits wakes up, within 50 ms, and is to look at what it waits for again: the dead one
-/// may have changed it and not have come to notify, or may have been notified and not have come to look. So nobody waits
-/// for ever because somebody was killed. Who held the mutex is told as for the [`Mutex`]. Dead are processes that end,
-/// by whatever, without dropping their handles of the condition.
+/// Every other one that waits wakes up, within 50 ms, and is to look at what it waits for again: the dead one may have
+/// changed it and not have come to notify, or may have been notified and not have come to look. So nobody waits for ever
+/// because somebody was killed. (In a segment for more than 64 participants it takes 50 ms for each 64 of them.) Who held
+/// the mutex is told as for the [`Mutex`]. Dead are processes that end, by whatever, without dropping their handles of
+/// the condition.
 #[derive(Clone)]
 pub struct Condvar {
     home: Home,

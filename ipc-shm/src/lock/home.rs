@@ -277,8 +277,8 @@ impl World for Home {
         self.members().deaths()
     }
 
-    fn look_for_deaths(&self) -> u64 {
-        self.members().look_for_deaths()
+    fn look_for_deaths(&self, turn: usize) -> u64 {
+        self.members().look_for_deaths(turn)
     }
 
     fn pid(&self, owner: u64) -> u32 {

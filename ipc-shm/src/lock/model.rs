@@ -144,7 +144,7 @@ impl World for Peer {
     fn deaths(&self) -> u64 {
         self.shared.kernel.beds.lock().expect("no panic while it is held").deaths as u64
     }
-    fn look_for_deaths(&self) -> u64 {
+    fn look_for_deaths(&self, _turn: usize) -> u64 {
         self.deaths()
     }
     fn pid(&self, owner: u64) -> u32 {

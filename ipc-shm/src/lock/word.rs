@@ -80,8 +80,9 @@ pub(crate) trait World {
     fn life(&self, owner: u64) -> Life;
     /// How many have died, as far as anybody has looked: more at each look after a death.
     fn deaths(&self) -> u64;
-    /// The same, after looking who is dead; what a dead one did is seen by whoever finds more of them. (D)
-    fn look_for_deaths(&self) -> u64;
+    /// The same, after looking who is dead, of some in turn; what a dead one did is seen by whoever finds more of
+    /// them. (D)
+    fn look_for_deaths(&self, turn: usize) -> u64;
     /// The pid of an owner, 0 if it is not known any more.
     fn pid(&self, owner: u64) -> u32;
     /// How many ids there can be, and so how many words a lock has that keeps one for each.

@@ -191,3 +191,27 @@ fn an_event_for_one_each() {
         all.into_iter().for_each(|one| one.join().expect("it was let through"));
     });
 }
+
+/// All come to it three times, and one of them leads; where one dies, the others are told.
+#[test]
+fn a_barrier_of_four() {
+    schedules(|| {
+        let peers: [Peer; ALL] = with(ALL as u32, false);
+        peers.iter().for_each(Peer::join_barrier);
+        let all = peers.map(|peer| {
+            thread::spawn(move || {
+                let mut led = 0;
+                let rounds = || {
+                    (0..3).all(|_| peer.wait_at_barrier().inspect(|leads| led += u64::from(*leads)).is_some())
+                };
+                let through = peer.killed_after(fate(60), rounds).0;
+                (through, led)
+            })
+        });
+        let all = all.map(|one| one.join().expect("it comes to its end"));
+        if all.iter().all(|(through, _)| through.is_some()) {
+            assert_eq!(all.map(|(through, _)| through), [Some(true); ALL], "broken by nobody");
+            assert_eq!(all.iter().map(|(_, led)| led).sum::<u64>(), 3);
+        }
+    });
+}

@@ -143,15 +143,18 @@ impl RawCondvar<'_> {
         patience: Patience,
     ) -> Result<bool, Refused> {
         let mut parking = Parking::new(world, patience);
-        let (index, me, deaths) = match waiter {
-            Waiter::Place { index, me, deaths } => (index, me, deaths),
-            Waiter::Crowd { seen, deaths } => loop {
+        let (Waiter::Place { deaths, .. } | Waiter::Crowd { deaths, .. }) = waiter;
+        let mut slices = 0..;
+        let mut somebody_died = || slices.next().is_some_and(|turn| world.look_for_deaths(turn) != deaths);
+        let (index, me) = match waiter {
+            Waiter::Place { index, me, .. } => (index, me),
+            Waiter::Crowd { seen, .. } => loop {
                 // Relaxed: a mutex is locked next.
                 if self.crowd.load(Relaxed) as u32 != seen as u32 {
                     return Ok(true);
                 }
                 match parking.park(world, self.crowd, seen) {
-                    Parked::Elapsed if world.look_for_deaths() != deaths => return Ok(true),
+                    Parked::Elapsed if somebody_died() => return Ok(true),
                     Parked::Changed | Parked::Elapsed => {}
                     Parked::TimedOut => return Ok(false),
                 }
@@ -167,7 +170,7 @@ impl RawCondvar<'_> {
                 return Err(Refused::Corrupt("a place of a condition is another's"));
             }
             match parking.park(world, place, w) {
-                Parked::Elapsed if world.look_for_deaths() != deaths => {
+                Parked::Elapsed if somebody_died() => {
                     kp!("condvar.alarm");
                     // Relaxed: a mutex is locked next. If it fails, it is notified already.
                     let _ = place.compare_exchange(w, me | NOTIFIED, Relaxed, Relaxed);
