@@ -3,8 +3,8 @@
 //! Many wait at once, each for a process of its own, in threads that sleep; the processes are killed one after the
 //! other. `recv`: until a receiver knows that its last sender is dead; `send`: a sender in a full channel, its last
 //! receiver. `again`: until a message whose receiver was killed with it is delivered to another one. `mutex`,
-//! `rwlock`, `semaphore`: until a waiter has what a killed process held. In milliseconds; not a ratio, since of
-//! most others one waits for ever.
+//! `rwlock`, `semaphore`: until a waiter has what a killed process held. `condition`: until one that waits for a change
+//! wakes up and looks. In milliseconds; not a ratio, since of most others one waits for ever.
 
 mod support;
 
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use criterion::Criterion;
 use hdrhistogram::Histogram;
 use multiprocess::process::Builder;
-use multiprocess::shm::{Event, Mutex, RwLock, Semaphore};
+use multiprocess::shm::{Condvar, Event, Mutex, RwLock, Semaphore};
 use multiprocess::{Receiver, Sender};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -123,6 +123,16 @@ fn semaphore() -> Scene {
     Scene { victim, wait: Box::new(move || drop(semaphore.acquire().expect("nobody forked"))) }
 }
 
+fn condition() -> Scene {
+    let (mutex, condvar) = (Mutex::new(0u64).expect("a mutex"), Condvar::new().expect("a condition"));
+    let victim = victim(have::<Condvar>, condvar.clone());
+    let wait = move || {
+        let guard = mutex.lock().expect("nobody died with it");
+        drop(condvar.wait(guard).expect("nobody died with the mutex"));
+    };
+    Scene { victim, wait: Box::new(wait) }
+}
+
 struct Case {
     workload: &'static str,
     route: &'static str,
@@ -135,7 +145,7 @@ const SHORT: Duration = Duration::from_millis(30);
 /// A second after they began, waiters are watched by the kernel, and look less often themselves.
 const LONG: Duration = Duration::from_millis(1500);
 
-const CASES: [Case; 11] = [
+const CASES: [Case; 12] = [
     case("recv", "shm", SHORT, || last_sender(multiprocess::bounded)),
     case("recv", "shm, for long", LONG, || last_sender(multiprocess::bounded)),
     case("recv", "socket", SHORT, || last_sender(|_| multiprocess::pipe::channel())),
@@ -147,6 +157,7 @@ const CASES: [Case; 11] = [
     case("mutex", "shm, for long", LONG, mutex),
     case("rwlock", "shm", SHORT, rwlock),
     case("semaphore", "shm", SHORT, semaphore),
+    case("condition", "shm", SHORT, condition),
 ];
 
 impl Case {
