@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ipc_core::handle::{self, OsHandle};
 use libc::{c_int, c_long};
@@ -137,6 +137,12 @@ fn may_fail(call: c_long) -> bool {
     !NOT.contains(&call)
 }
 
+/// Accepts one that has connected, whatever became of it.
+fn nobody_waits(listener: &Listener) -> bool {
+    let accepted = listener.accept_timeout::<u64, u64>(Duration::ZERO);
+    accepted.is_err_and(|error| error.kind() == std::io::ErrorKind::TimedOut)
+}
+
 fn fail_each(what: Act) {
     let _watchdog = watchdog();
     static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
@@ -169,6 +175,8 @@ fn fail_each(what: Act) {
             let Some(traced) = trace(act, (what, props)) else { return };
             let failed = traced.fail_call(n, error, may_fail);
             let (done, [before, after, last], second) = traced.release();
+            // Who connects waits while too many wait to be accepted.
+            while listener.as_ref().is_some_and(|listener| !nobody_waits(listener)) {}
             let Some(call) = failed else {
                 assert_eq!(done, Ok(()), "{what:?}, when nothing fails");
                 break;
