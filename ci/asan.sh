@@ -6,6 +6,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# Some tests expect a child to die of SIGSEGV, and not of the sanitizer's report of it.
+export ASAN_OPTIONS="handle_segv=0 ${ASAN_OPTIONS:-}"
 # The flag is unstable; a stable compiler is told to allow it.
 export RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address ${RUSTFLAGS:-}" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/asan"
 # With a target named, build scripts and macros are built without.
