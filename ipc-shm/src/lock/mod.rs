@@ -69,6 +69,10 @@
 //!
 //! Who waits looks who is dead after 1 to 8 ms in the first second, and every 48 ms from then on.
 //!
+//! An event that a dead process would have set, and a permit that it would have added, nobody owns: who waits for one
+//! waits on. Where that may happen, wait with a deadline, for a condition, or for a channel, whose last sender's death
+//! is told.
+//!
 //! # Forks
 //!
 //! In a process that was forked without exec every call answers [`Refused::Forked`], dropping a guard does nothing,
