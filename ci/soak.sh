@@ -28,7 +28,8 @@ grep ' race::' "$logs/tests" >"$logs/segments"
 
 # Names in shared memory and in the directories of sockets; of an unfinished test before, too.
 names() {
-    find /dev/shm "${XDG_RUNTIME_DIR:-/tmp}/" -maxdepth 1 -name '*multiprocess*' -exec find {} ! -type d \; 2>/dev/null | sort
+    find /dev/shm "${XDG_RUNTIME_DIR:-/tmp}/" -maxdepth 1 -name '*multiprocess*' -exec find {} ! -type d \; \
+        2>/dev/null | sort
 }
 names >"$logs/names"
 

@@ -23,7 +23,8 @@
 //!
 //! Who is used and has no byte has not left, but died. Whoever finds it so, because he looks or because he comes
 //! after it, counts the death and then takes *used* off: so every death is counted, whoever is killed meanwhile, and
-//! some are counted twice. Who waits for what a dead one may have owed him ([`lock`](crate::lock)) compares the
+//! some are counted twice. Who ends by `exit` with handles left says that it is *ending*: it does not keep a name, and
+//! has died once its byte can be had, for threads of it may have been in the middle of something. Who waits for what a dead one may have owed him ([`lock`](crate::lock)) compares the
 //! count.
 
 // Looks at entries in the mapping.
@@ -338,6 +339,26 @@ mod tests {
         let (third, _handles) = in_transit(&segment);
         assert_eq!((third.id(), members.deaths()), (first.id(), 2));
         assert_eq!(members.look_for_deaths(0), 2);
+    }
+
+    #[test]
+    fn who_leaves_has_not_died_and_who_ends_has() {
+        let segment = Segment::anonymous(100).unwrap();
+        let members = segment.members().unwrap();
+        let other = |owner| Members::new(*members.table(), owner, Arc::clone(&members.descriptor));
+        let others = || members.others(members.descriptor.get().unwrap());
+        let (owner, handles) = in_transit(&segment);
+        assert!(others());
+        other(owner).leave();
+        assert!(!others());
+        drop(handles);
+        assert_eq!(members.look_for_deaths(0), 0);
+        let (owner, handles) = in_transit(&segment);
+        other(owner).end();
+        assert!(!others(), "it is about to end");
+        assert_eq!(members.look_for_deaths(0), 0, "it is not yet dead");
+        drop(handles);
+        assert_eq!(members.look_for_deaths(0), 1);
     }
 
     #[test]

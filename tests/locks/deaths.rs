@@ -378,10 +378,13 @@ fn who_ends_without_dropping_its_handle_wakes_those_that_wait() {
     multiprocess::init();
     let _watchdog = watchdog();
     let (mutex, condvar) = (Mutex::new(0u32).unwrap(), Condvar::new().unwrap());
+    thread::scope(|scope| {
+        let guard = mutex.lock().unwrap();
+        scope.spawn(|| spawn(drop::<Condvar>, condvar.clone()).unwrap().join().unwrap());
+        let (_guard, result) = condvar.wait_timeout(guard, Duration::from_millis(300)).unwrap();
+        assert!(result.timed_out(), "woken by one that has left");
+    });
     let waiter = one_that_waits_here(&mutex, &condvar);
-    spawn(drop::<Condvar>, condvar.clone()).unwrap().join().unwrap();
-    thread::sleep(Duration::from_millis(60));
-    assert!(!waiter.is_finished(), "woken by one that has left");
     spawn(std::mem::forget::<Condvar>, condvar.clone()).unwrap().join().unwrap();
     assert_eq!(waiter.join().unwrap(), None);
     // Of a named one, the name goes when the program ends; its threads may go on for a moment more.
