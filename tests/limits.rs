@@ -7,6 +7,8 @@ mod harness;
 
 #[path = "limits/deaths.rs"]
 mod deaths;
+#[path = "limits/dumps.rs"]
+mod dumps;
 #[path = "harness/forbid.rs"]
 mod forbid;
 #[path = "limits/forbidden.rs"]

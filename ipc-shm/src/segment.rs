@@ -55,6 +55,7 @@ use crate::sys;
 /// | who may open it | who its mode lets, 0600 if nothing else is asked for; what belongs to another user, gives more rights than asked for, has a second name or is no regular file is refused |
 /// | is there memory for all of it | yes, from the beginning: a full file system is an error and never a SIGBUS |
 /// | can its size change | an anonymous one's not: it is sealed. Whoever may write a named one can cut it off under your feet; touching it then is SIGBUS |
+/// | is it in a core dump | no |
 /// | when does a name go | [`Lifetime`](crate::Lifetime) |
 /// | what does another program see | the object `/dev/shm/NAME`, user data at offset 0, some pages of ours at the end |
 /// | and the other way round | an object made by another program opens as bytes: nobody knows who is attached, no locks in it |

@@ -322,7 +322,11 @@ pub(crate) const REMARKS: &[(u32, &str)] = &[
     (106, "Not tested yet."),
     (107, "Not tested yet."),
     (108, "Not tested yet."),
-    (109, "Not tested yet."),
+    (
+        109,
+        "The dump itself is looked at where the system writes it to the current directory \
+         (`kernel.core_pattern`).",
+    ),
     (110, "Not tested yet."),
     (111, "Not tested yet."),
     (112, "Not tested yet."),

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use ipc_core::handle::MAX_HANDLES;
 use ipc_core::{Patience, Unreadable};
-use memmap2::{Mmap, MmapOptions, MmapRaw};
+use memmap2::{Advice, Mmap, MmapOptions, MmapRaw};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{FallocateFlags, FileType, MemfdFlags, OFlags, SealFlags};
 use rustix::io::{Errno, ReadWriteFlags, retry_on_intr};
@@ -479,7 +479,10 @@ pub(crate) fn disclose(fd: BorrowedFd<'_>, len: u64) -> Result<Enclosed, &'stati
     // SAFETY: nobody can change the file's bytes or its length, now or later: it is sealed against that,
     // and the seals cannot be taken off. The kernel seals only what nobody can write any more.
     let mapping = unsafe { MmapOptions::new().len(len).populate().map(fd.as_raw_fd()) };
-    mapping.map(Enclosed).map_err(|_| "its bytes cannot be mapped")
+    let mapping = mapping.map_err(|_| "its bytes cannot be mapped")?;
+    // If it fails, a core dump holds the message as it holds the rest of this process' memory.
+    let _ = mapping.advise(Advice::DontDump);
+    Ok(Enclosed(mapping))
 }
 
 pub(crate) fn end_of_sending(socket: BorrowedFd<'_>) {
@@ -525,7 +528,10 @@ impl Words {
         if !sealed || rustix::fs::fstat(fd)?.st_size != TALLY_LEN as _ {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a tally that is none"));
         }
-        Ok(Words(MmapOptions::new().len(TALLY_LEN).map_raw(fd.as_raw_fd())?))
+        let mapping = MmapOptions::new().len(TALLY_LEN).map_raw(fd.as_raw_fd())?;
+        // The processes that survive this one keep the file: a dump must not touch it.
+        mapping.advise(Advice::DontDump)?;
+        Ok(Words(mapping))
     }
 
     #[inline]

@@ -20,9 +20,9 @@
 //! | `end_of_sending(fd)` | the other end receives what is there, and then the end | `shutdown(SHUT_WR)` |
 //! | `end_of_receiving(fd)` | the other end sends no more | `shutdown(SHUT_RD)` |
 //! | `identity(fd)` | what tells an open socket from others | `fstat` |
-//! | `tally()`, `Words` | a file in memory with some words, of a size that stays; those words | `memfd_create`, `fallocate`, `mmap` |
+//! | `tally()`, `Words` | a file in memory with some words, of a size that stays; those words, not in a core dump | `memfd_create`, `fallocate`, `mmap`, `madvise(MADV_DONTDUMP)` |
 //! | `enclose(bytes)` | a file in memory with these bytes, that nobody can ever change | `memfd_create`, `write`, `fcntl(F_ADD_SEALS)` |
-//! | `disclose(fd, len)` | the bytes of such a file, or why it is none | `fcntl(F_GET_SEALS)`, `mmap` |
+//! | `disclose(fd, len)` | the bytes of such a file, or why it is none; not in a core dump | `fcntl(F_GET_SEALS)`, `mmap`, `madvise(MADV_DONTDUMP)` |
 //! | `borrow` | a handle that is lent | |
 //! | `ForkCheck` | whether this process was forked from the one that made it: a load | a page with `MADV_WIPEONFORK` |
 //!

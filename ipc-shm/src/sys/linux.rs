@@ -111,14 +111,18 @@ pub(crate) fn read_at(fd: BorrowedFd<'_>, bytes: &mut [u8], offset: u64) -> io::
 }
 
 pub(crate) fn map(fd: BorrowedFd<'_>, len: usize) -> io::Result<MmapRaw> {
-    let mapping = MmapOptions::new().len(len).map_raw(fd.as_raw_fd())?;
-    mapping.advise(Advice::DontFork)?;
-    Ok(mapping)
+    own(MmapOptions::new().len(len).map_raw(fd.as_raw_fd())?)
 }
 
 pub(crate) fn map_read_only(fd: BorrowedFd<'_>, len: usize) -> io::Result<MmapRaw> {
-    let mapping = MmapOptions::new().len(len).map_raw_read_only(fd.as_raw_fd())?;
+    own(MmapOptions::new().len(len).map_raw_read_only(fd.as_raw_fd())?)
+}
+
+/// Keeps a mapping out of forked children and out of core dumps. A dump would read every page of it, so it would
+/// allocate memory for the holes of a file that other processes keep, and hold this process' leases meanwhile.
+fn own(mapping: MmapRaw) -> io::Result<MmapRaw> {
     mapping.advise(Advice::DontFork)?;
+    mapping.advise(Advice::DontDump)?;
     Ok(mapping)
 }
 

@@ -8,7 +8,7 @@
 //! | `reopen(fd)` | another open file of the same object, whose locks conflict with the first one's | `open("/proc/self/fd/N")` |
 //! | `identity`, `len` | what tells it from other objects; its size | `fstat` |
 //! | `read_at(fd, bytes, offset)` | all these bytes of it, copied | `pread` |
-//! | `map(fd, len)` | the object in memory, shared; not inherited by a forked child | `mmap`, `madvise(MADV_DONTFORK)` |
+//! | `map(fd, len)` | the object in memory, shared; not inherited by a forked child, not in a core dump | `mmap`, `madvise(MADV_DONTFORK)`, `madvise(MADV_DONTDUMP)` |
 //! | `try_lock(fd, byte)` | takes an exclusive lock, or false; it lives as long as the open file or a mapping made from it, also if the holder is killed | `fcntl(F_OFD_SETLK)` |
 //! | `unlock`, `locked` | gives it back; whether another open file holds it | `F_OFD_SETLK`, `F_OFD_GETLK` |
 //! | `wait(word, seq, timeout)` | sleeps while the word's low half is `seq`, or less long | `FUTEX_WAIT`, shared |
