@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use ipc_core::Unsendable;
 use ipc_core::codec::{decode, decode_carrying, encode, encode_carrying};
+use ipc_core::{SizeLimit, Unsendable};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +83,10 @@ fn message(input: &mut Input<'_>, depth: usize) -> Message {
     }
 }
 
+fn too_large(size: usize, limit: usize) -> Unsendable {
+    Unsendable::TooLarge { size, limit, set_by: SizeLimit::MaxMessage }
+}
+
 fn round_trip(message: &Message, limit: usize, begin: usize, stale: usize) {
     let mut bytes = vec![0xaa; stale];
     let len = encode(message, &mut bytes, LIMIT).expect("it is not so large");
@@ -103,7 +107,7 @@ fn round_trip(message: &Message, limit: usize, begin: usize, stale: usize) {
         let mut bytes = vec![0x55; stale];
         match encode(message, &mut bytes, limit) {
             Ok(n) => assert!(n == len && len <= limit && bytes[..n] == encoded),
-            Err(error) => assert!(error == Unsendable::TooLarge { limit } && len > limit),
+            Err(error) => assert!(error == too_large(len, limit) && len > limit),
         }
         let mut bytes: Vec<u8> = (0..begin.max(stale)).map(|at| at as u8).collect();
         match encode_carrying(message, &mut bytes, begin, limit) {
@@ -112,7 +116,7 @@ fn round_trip(message: &Message, limit: usize, begin: usize, stale: usize) {
                 assert!(bytes[..begin].iter().enumerate().all(|(at, byte)| *byte == at as u8));
                 assert_eq!(decode_carrying::<Message>(&bytes[begin..end], handles).as_ref(), Ok(message));
             }
-            Err(error) => assert!(error == Unsendable::TooLarge { limit } && len > limit),
+            Err(error) => assert!(error == too_large(len, limit) && len > limit),
         }
     }
 }

@@ -9,7 +9,7 @@ use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::Unsendable;
+use crate::error::{SizeLimit, Unsendable};
 use crate::handle;
 
 mod de;
@@ -140,6 +140,45 @@ fn serialize<T: Serialize, F: Extend>(message: &T, flavor: F) -> postcard::Resul
     serializer.output.finalize()
 }
 
+/// Counts bytes and keeps none.
+struct Count(usize);
+
+impl Flavor for Count {
+    type Output = usize;
+
+    fn try_push(&mut self, _: u8) -> postcard::Result<()> {
+        self.0 = self.0.saturating_add(1);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0 = self.0.saturating_add(bytes.len());
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<usize> {
+        Ok(self.0)
+    }
+}
+
+impl Extend for Count {
+    fn extend_from(&mut self, len: usize, _: impl Iterator<Item = u8>) -> postcard::Result<()> {
+        self.0 = self.0.saturating_add(len);
+        Ok(())
+    }
+}
+
+/// Describes a message that did not fit into `limit` bytes. To count its bytes, it is encoded once more.
+///
+/// If it does not encode to its end, which the first attempt did not reach, the size is the least that it can be.
+#[cold]
+#[inline(never)]
+fn too_large<T: Serialize>(message: &T, limit: usize) -> Unsendable {
+    let least = limit.saturating_add(1);
+    let size = serialize(message, Count(0)).map_or(least, |size| size.max(least));
+    Unsendable::TooLarge { size, limit, set_by: SizeLimit::MaxMessage }
+}
+
 /// Bytes of a number at most.
 const NUMBER: usize = 10;
 
@@ -191,7 +230,7 @@ pub fn encode<T: Serialize>(message: &T, bytes: &mut Vec<u8>, limit: usize) -> R
             Ok(bytes.len())
         }
         Err(_) if refused => Err(Unsendable::Handles(handle::NotCarried::BytesOnly)),
-        Err(postcard::Error::SerializeBufferFull) => Err(Unsendable::TooLarge { limit }),
+        Err(postcard::Error::SerializeBufferFull) => Err(handle::refuse(|| too_large(message, limit))),
         Err(_) => Err(Unsendable::Encode(CodecError::Unsupported)),
     }
 }
@@ -209,6 +248,24 @@ pub fn encode_carrying<T: Serialize>(
     begin: usize,
     limit: usize,
 ) -> Result<(usize, Vec<handle::OsHandle>), Unsendable> {
+    encode_behind(message, bytes, begin, limit).map_err(|cause| {
+        // The handles that the second attempt collects are closed here.
+        cause.unwrap_or_else(|| handle::collect(|| too_large(message, limit)).0)
+    })
+}
+
+/// As [`encode_carrying`], but answers `None` if the message is larger than `limit`, and does not count by how
+/// much: for those who try whether it fits.
+///
+/// # Errors
+///
+/// As [`encode_carrying`], and `None`.
+pub fn encode_behind<T: Serialize>(
+    message: &T,
+    bytes: &mut Vec<u8>,
+    begin: usize,
+    limit: usize,
+) -> Result<(usize, Vec<handle::OsHandle>), Option<Unsendable>> {
     if bytes.len() < begin + LEAST {
         bytes.resize(begin + LEAST, 0);
     }
@@ -225,9 +282,9 @@ pub fn encode_carrying<T: Serialize>(
             *bytes = buffer;
             Ok((end, handles))
         }
-        (Err(_), Some(cause)) => Err(Unsendable::Handles(cause)),
-        (Err(postcard::Error::SerializeBufferFull), None) => Err(Unsendable::TooLarge { limit }),
-        (Err(_), None) => Err(Unsendable::Encode(CodecError::Unsupported)),
+        (Err(_), Some(cause)) => Err(Some(Unsendable::Handles(cause))),
+        (Err(postcard::Error::SerializeBufferFull), None) => Err(None),
+        (Err(_), None) => Err(Some(Unsendable::Encode(CodecError::Unsupported))),
     }
 }
 

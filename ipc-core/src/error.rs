@@ -17,8 +17,12 @@ pub enum Unsendable {
     Encode(CodecError),
     /// Encoded it is larger than the channel can ever hold.
     TooLarge {
+        /// Bytes of the encoded message.
+        size: usize,
         /// The most bytes that an encoded message may have on this channel.
         limit: usize,
+        /// Where the limit comes from: what to raise.
+        set_by: SizeLimit,
     },
     /// It owns a handle or a channel end, and this route carries bytes only, or not that many.
     Handles(NotCarried),
@@ -34,10 +38,9 @@ impl fmt::Display for Unsendable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Unsendable::Encode(cause) => write!(f, "the message does not encode: {cause}"),
-            Unsendable::TooLarge { limit } => write!(
+            Unsendable::TooLarge { size, limit, set_by } => write!(
                 f,
-                "the message is larger than the {limit} bytes that this channel can hold; \
-                 make the channel with a larger `max_message`"
+                "the message has {size} bytes, encoded, and this channel takes at most {limit} bytes; {set_by}"
             ),
             Unsendable::Handles(cause) => cause.fmt(f),
             Unsendable::OutOfMemory => f.write_str("no memory left to share the message"),
@@ -48,6 +51,28 @@ impl fmt::Display for Unsendable {
 }
 
 impl Error for Unsendable {}
+
+/// What bounds the size of messages. Its text says what to do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SizeLimit {
+    /// `max_message` of the channel's builder.
+    MaxMessage,
+    /// The length that this process may give to a file (RLIMIT_FSIZE).
+    FileSize,
+    /// The send buffer of the socket.
+    SocketBuffer,
+}
+
+impl fmt::Display for SizeLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SizeLimit::MaxMessage => "make the channel with a larger `max_message`",
+            SizeLimit::FileSize => "raise the limit on the size of files (RLIMIT_FSIZE)",
+            SizeLimit::SocketBuffer => "give the socket a larger send buffer (SO_SNDBUF)",
+        })
+    }
+}
 
 /// Why what arrived cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

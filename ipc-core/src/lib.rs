@@ -29,7 +29,7 @@ pub mod wait;
 pub use channel::{Receiver, Sender};
 pub use deadline::Patience;
 pub use error::{
-    DisconnectCause, RecvError, RecvTimeoutError, SendError, SendManyError, SendTimeoutError, TryRecvError,
-    TrySendError, Unreadable, Unsendable,
+    DisconnectCause, RecvError, RecvTimeoutError, SendError, SendManyError, SendTimeoutError, SizeLimit,
+    TryRecvError, TrySendError, Unreadable, Unsendable,
 };
 pub use route::Route;

@@ -32,7 +32,7 @@ pub(crate) fn pack<'a, T: Serialize + 'a>(
         // Each behind its length.
         let begin = end + 4;
         let room = limit.saturating_sub(begin);
-        match codec::encode_carrying(message, bytes, begin, room) {
+        match codec::encode_behind(message, bytes, begin, room) {
             Ok((to, handles)) if handles.is_empty() => {
                 let len = (to - begin) as u32;
                 bytes[end..begin].copy_from_slice(&len.to_le_bytes());

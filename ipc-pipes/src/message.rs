@@ -36,6 +36,7 @@
 use std::cell::Cell;
 
 use ipc_core::codec;
+use ipc_core::error::SizeLimit;
 use ipc_core::handle::{MAX_HANDLES, NotCarried, OsHandle};
 use ipc_core::route::Failed;
 use ipc_core::{Patience, RecvTimeoutError, Unreadable, Unsendable};
@@ -169,11 +170,11 @@ pub(crate) fn send(
     }
 }
 
-fn not_enclosed(error: NotEnclosed) -> Failed {
+fn not_enclosed(error: NotEnclosed, size: usize) -> Failed {
     Failed::Unsendable(match error {
         NotEnclosed::OutOfHandles => Unsendable::Handles(NotCarried::Exhausted),
         NotEnclosed::OutOfMemory => Unsendable::OutOfMemory,
-        NotEnclosed::TooLarge(limit) => Unsendable::TooLarge { limit },
+        NotEnclosed::TooLarge(limit) => Unsendable::TooLarge { size, limit, set_by: SizeLimit::FileSize },
     })
 }
 
@@ -188,7 +189,7 @@ fn send_enclosed(
         return Err(Failed::Unsendable(Unsendable::Handles(NotCarried::TooMany)));
     }
     kp!("message.enclose");
-    let enclosure = sys::enclose(body).map_err(not_enclosed)?;
+    let enclosure = sys::enclose(body).map_err(|error| not_enclosed(error, body.len()))?;
     kp!("message.enclosed");
     handles.insert(0, enclosure);
     let mut small = [0; HEADER + 8];
@@ -199,7 +200,7 @@ fn send_enclosed(
 
 fn send_stored(packets: &Packets, kind: Kind, body: &[u8], patience: Patience) -> Result<(), Failed> {
     let len = body.len() as u64;
-    let place = packets.put(body).map_err(not_enclosed)?;
+    let place = packets.put(body).map_err(|error| not_enclosed(error, body.len()))?;
     let mut small = [0; HEADER + 16];
     small[..HEADER].copy_from_slice(&header(kind, STORED, 0));
     small[HEADER..HEADER + 8].copy_from_slice(&len.to_le_bytes());

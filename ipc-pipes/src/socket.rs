@@ -10,6 +10,7 @@
 
 use std::time::Duration;
 
+use ipc_core::error::SizeLimit;
 use ipc_core::handle::{self, NotCarried, OsHandle};
 use ipc_core::route::Failed;
 use ipc_core::{Patience, RecvTimeoutError, Unreadable, Unsendable};
@@ -76,8 +77,9 @@ impl Socket {
                 NotSent::TooManyInFlight => (Interest::End, patience.left(SLICE).map(Patience::timeout)),
                 NotSent::Gone => return Err(Failed::Disconnected),
                 NotSent::TooLarge => {
-                    let limit = sys::room(self.fd());
-                    return Err(Failed::Unsendable(Unsendable::TooLarge { limit }));
+                    let (size, limit) = (bytes.len(), sys::room(self.fd()));
+                    let set_by = SizeLimit::SocketBuffer;
+                    return Err(Failed::Unsendable(Unsendable::TooLarge { size, limit, set_by }));
                 }
                 NotSent::OutOfMemory => return Err(Failed::Unsendable(Unsendable::OutOfMemory)),
             };

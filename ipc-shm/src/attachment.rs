@@ -49,7 +49,7 @@ impl Kind {
     /// Whether such messages fit where they lie: a header may agree with itself and lie all the same.
     fn fits(&self, geometry: &Geometry) -> bool {
         let (slot, block) = self.least;
-        geometry.stride >= size_of::<u64>() + slot && (geometry.blocks == 0 || geometry.block_size >= block)
+        geometry.stride >= size_of::<u64>() + slot && (geometry.blocks == 0 || geometry.largest >= block)
     }
 }
 

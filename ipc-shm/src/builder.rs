@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::attachment::{Attachment, Role};
 use crate::endpoint::Endpoint;
 use crate::ends::{Codec, Rx, Tx};
-use crate::layout::{Geometry, LINE, MAX_PARTICIPANTS, PAGE};
+use crate::layout::{Geometry, LINE, MAX_PARTICIPANTS};
 use crate::pod::{self, Plain, Pod};
 use crate::slice;
 use crate::typed::Typed;
@@ -60,7 +60,9 @@ impl Builder {
         self
     }
 
-    /// The largest message, encoded. If not set, 16 GiB of address space shared by `capacity` and a few
+    /// The largest message, in bytes, encoded: a larger one, by a single byte even, is
+    /// [`Unsendable::TooLarge`](ipc_core::Unsendable::TooLarge), whether it would lie in a slot or a block. At
+    /// least 1; not for plain data, whose size is known. If not set, 16 GiB of address space shared by `capacity` and a few
     /// more messages: between 1 MiB and 1 GiB.
     pub fn max_message(mut self, bytes: usize) -> Builder {
         self.max_message = Some(bytes);
@@ -117,7 +119,7 @@ impl Builder {
         } else {
             (8, self.capacity.saturating_add(SPARE_BLOCKS))
         };
-        self.make((payload + 8).checked_next_multiple_of(LINE), blocks, size_of::<T>())
+        self.make((payload + 8).checked_next_multiple_of(LINE), blocks, size_of::<T>().max(1))
     }
 
     fn make<T, C>(
@@ -138,12 +140,11 @@ impl Builder {
         if self.capacity == 0 {
             return Err(invalid("capacity 0 (rendezvous) is there on the thread route only"));
         }
-        let block = largest.max(1).checked_next_multiple_of(PAGE);
-        let (Some(stride), Some(block)) = (stride, block) else {
+        let Some(stride) = stride else {
             return Err(invalid("messages cannot be so large"));
         };
-        let geometry =
-            Geometry::new(self.capacity as u64, stride, self.participants, blocks, block).map_err(invalid)?;
+        let geometry = Geometry::new(self.capacity as u64, stride, self.participants, blocks, largest)
+            .map_err(invalid)?;
         let attachment = Attachment::create(geometry, C::kind())?;
         let tx = Endpoint::counted(attachment.clone(), Role::Sender);
         let rx = Endpoint::counted(attachment, Role::Receiver);

@@ -10,7 +10,7 @@ use ipc_core::error::DisconnectCause;
 use ipc_core::handle;
 use ipc_core::route::Failed;
 use ipc_core::wait::{Doorbell, Ended, Woken, until};
-use ipc_core::{Patience, RecvTimeoutError, Unreadable, Unsendable};
+use ipc_core::{Patience, RecvTimeoutError, SizeLimit, Unreadable, Unsendable};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use crate::ahead::Ahead;
@@ -138,15 +138,23 @@ impl Endpoint {
         until(self, patience, attempt).unwrap_or(Err(Failed::Timeout))
     }
 
+    /// Refuses a message of `size` bytes that is larger than the channel takes.
+    #[inline]
+    pub(crate) fn fits(&self, size: usize) -> Result<(), Failed> {
+        let limit = self.memory.geometry.largest;
+        if size > limit {
+            let set_by = SizeLimit::MaxMessage;
+            return Err(Failed::Unsendable(Unsendable::TooLarge { size, limit, set_by }));
+        }
+        Ok(())
+    }
+
     /// Lends a block with memory for `len` bytes; waits for one.
     pub(crate) fn loan(&self, len: usize, patience: Patience) -> Result<usize, Failed> {
-        let limit = self.memory.geometry.block_size;
         if self.forked() {
             return Err(Failed::Unsendable(Unsendable::Forked));
         }
-        if len > limit {
-            return Err(Failed::Unsendable(Unsendable::TooLarge { limit }));
-        }
+        self.fits(len)?;
         let attempt = || {
             if self.memory.closed() {
                 return Err(NotYet::Closed);

@@ -215,7 +215,7 @@ pub(crate) struct Meta {
     pub(crate) stride: AtomicU64,
     pub(crate) participants: AtomicU64,
     pub(crate) blocks: AtomicU64,
-    pub(crate) block_size: AtomicU64,
+    pub(crate) largest: AtomicU64,
     pub(crate) checksum: AtomicU64,
 }
 
@@ -281,7 +281,7 @@ const _: () = {
 
 /// A segment from a machine of the other byte order begins with another number.
 const MAGIC: u64 = u64::from_le_bytes(*b"MPROCSEG");
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
 /// The sizes and places of a segment, checked, in this process' own memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -295,7 +295,9 @@ pub(crate) struct Geometry {
     /// Entries, the unused one of id 0 included.
     pub(crate) entries: usize,
     pub(crate) blocks: usize,
-    /// Bytes from a block to the next: the largest message.
+    /// The largest message, in bytes.
+    pub(crate) largest: usize,
+    /// Bytes from a block to the next: the largest message, in whole pages.
     pub(crate) block_size: usize,
 }
 
@@ -313,7 +315,7 @@ impl Geometry {
         stride: usize,
         participants: usize,
         blocks: usize,
-        block_size: usize,
+        largest: usize,
     ) -> Result<Geometry, &'static str> {
         if capacity == 0 || capacity > MAX_CAPACITY {
             return Err("capacity is 0 or larger than 2^32");
@@ -324,18 +326,20 @@ impl Geometry {
         if participants == 0 || participants > MAX_PARTICIPANTS {
             return Err("participants are 0 or more than 1023");
         }
-        if blocks > MAX_BLOCKS || block_size > MAX_BLOCK_SIZE || block_size % PAGE != 0 {
-            return Err("blocks are too many, too large or not whole pages");
+        if blocks > MAX_BLOCKS || largest > MAX_BLOCK_SIZE {
+            return Err("blocks are too many or too large");
         }
-        if blocks > 0 && block_size == 0 {
-            return Err("blocks have no bytes");
+        if largest == 0 {
+            return Err("the largest message has no bytes");
         }
+        let block_size = largest.next_multiple_of(PAGE);
         let geometry = Geometry {
             capacity,
             mask: capacity.next_power_of_two() - 1,
             stride,
             entries: participants + 1,
             blocks,
+            largest,
             block_size,
         };
         let len = geometry.data_offset() as u128 + blocks as u128 * block_size as u128;
@@ -437,7 +441,7 @@ impl Geometry {
             self.stride as u64,
             self.entries as u64 - 1,
             self.blocks as u64,
-            self.block_size as u64,
+            self.largest as u64,
         ];
         Fingerprint::new().words(&words).0
     }
@@ -453,7 +457,7 @@ impl Meta {
         self.stride.store(geometry.stride as u64, Ordering::Relaxed);
         self.participants.store(geometry.entries as u64 - 1, Ordering::Relaxed);
         self.blocks.store(geometry.blocks as u64, Ordering::Relaxed);
-        self.block_size.store(geometry.block_size as u64, Ordering::Relaxed);
+        self.largest.store(geometry.largest as u64, Ordering::Relaxed);
         self.checksum.store(geometry.checksum(fingerprint), Ordering::Relaxed);
         self.magic.store(MAGIC, Ordering::Release);
     }
@@ -483,7 +487,7 @@ impl Meta {
             small(word(&self.stride)),
             small(word(&self.participants)),
             small(word(&self.blocks)),
-            small(word(&self.block_size)),
+            small(word(&self.largest)),
         )
         .map_err(refuse)?;
         if geometry.checksum(fingerprint) != word(&self.checksum) {

@@ -128,6 +128,7 @@ impl Ring {
             stride: 8 * (1 + WORDS),
             entries: N + 1,
             blocks,
+            largest: 8 * WORDS,
             block_size: 8 * WORDS,
         };
         let header = Header {
@@ -139,7 +140,7 @@ impl Ring {
                 stride: word(),
                 participants: word(),
                 blocks: word(),
-                block_size: word(),
+                largest: word(),
                 checksum: word(),
             },
             tail: line(),

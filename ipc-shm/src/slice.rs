@@ -25,7 +25,7 @@ use std::ops::{Deref, DerefMut};
 use ipc_core::codec::CodecError;
 use ipc_core::error::{RecvTimeoutError, SendError, SendTimeoutError};
 use ipc_core::route::{Borrow, Failed, Loan as LoanRoute, Receive, Transmit};
-use ipc_core::{Patience, Route, Unreadable, Unsendable};
+use ipc_core::{Patience, Route, Unreadable};
 
 use crate::attachment::Kind;
 use crate::builder::Builder;
@@ -83,7 +83,9 @@ impl<E> Codec<Vec<E>> for Slices {
 impl<E: Plain> Transmit<Vec<E>> for Tx<Vec<E>, Slices> {
     fn send(&self, message: Vec<E>, patience: Patience) -> Result<(), SendTimeoutError<Vec<E>>> {
         let bytes = bytemuck::cast_slice::<E, u8>(&message);
-        send_bytes(&self.end, bytes, patience).map_err(|failed| failed.with(message))
+        // A slot may have room for more.
+        let fits = self.end.fits(bytes.len());
+        fits.and_then(|()| send_bytes(&self.end, bytes, patience)).map_err(|failed| failed.with(message))
     }
 }
 
@@ -277,9 +279,7 @@ impl<E: Plain> LoanRoute<Vec<E>> for Tx<Vec<E>, Slices> {
         E: 'a;
 
     fn loan(&self, len: usize, patience: Patience) -> Result<Loan<'_, E>, SendTimeoutError<()>> {
-        let limit = self.end.memory.geometry.block_size;
-        let bytes = len.checked_mul(size_of::<E>());
-        let bytes = bytes.ok_or(SendTimeoutError::Unsendable((), Unsendable::TooLarge { limit }))?;
+        let bytes = len.saturating_mul(size_of::<E>());
         let block = self.end.loan(bytes, patience).map_err(|failed| failed.with(()))?;
         Ok(Loan { end: &self.end, block, len, _elements: PhantomData })
     }

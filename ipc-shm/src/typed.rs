@@ -94,7 +94,7 @@ impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T, Typed> {
 }
 
 fn send_one<T: Serialize>(end: &Endpoint, message: &T, patience: Patience) -> Result<(), Failed> {
-    let limit = end.memory.geometry.block_size;
+    let limit = end.memory.geometry.largest;
     let mut scratch = Scratch::take();
     let bytes = &mut scratch.0;
     let len = codec::encode(message, bytes, limit).map_err(Failed::Unsendable)?;
@@ -109,7 +109,7 @@ fn send_batch<T: Serialize>(
     ends: &mut Vec<usize>,
     done: &mut usize,
 ) -> Result<(), Failed> {
-    let (limit, small) = (end.memory.geometry.block_size, inline_limit(end));
+    let (limit, small) = (end.memory.geometry.largest, inline_limit(end));
     let mut one = Vec::new();
     let mut unsendable = None;
     let mut rest = batch.iter();

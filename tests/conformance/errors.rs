@@ -5,11 +5,11 @@ use std::error::Error;
 use ipc_core::codec::CodecError;
 use ipc_core::handle::NotCarried;
 use multiprocess::{
-    DisconnectCause, RecvError, RecvTimeoutError, SendError, SendManyError, SendTimeoutError, TryRecvError,
-    TrySendError, Unreadable, Unsendable,
+    DisconnectCause, RecvError, RecvTimeoutError, SendError, SendManyError, SendTimeoutError, SizeLimit,
+    TryRecvError, TrySendError, Unreadable, Unsendable,
 };
 
-const LARGE: Unsendable = Unsendable::TooLarge { limit: 9 };
+const LARGE: Unsendable = Unsendable::TooLarge { size: 12, limit: 9, set_by: SizeLimit::MaxMessage };
 const DECODE: Unreadable = Unreadable::Decode(CodecError::Invalid);
 
 /// Has no `Debug`, and need not.
@@ -19,7 +19,10 @@ struct Mute(u8);
 #[test]
 fn they_say_what_happened() {
     let large = LARGE.to_string();
-    assert!(large.contains("9 bytes") && large.contains("max_message"), "{large}");
+    assert!(
+        large.contains("12 bytes") && large.contains("9 bytes") && large.contains("max_message"),
+        "{large}"
+    );
     let said: [(&dyn Error, &str); 12] = [
         (&SendError::Disconnected(1), "sending on a disconnected channel"),
         (&SendError::Unsendable(1, LARGE), &large),

@@ -320,7 +320,6 @@ pub(crate) const REMARKS: &[(u32, &str)] = &[
     (104, "Not tested yet."),
     (105, "Not tested yet."),
     (106, "Not tested yet."),
-    (107, "Not tested yet."),
     (108, "Not tested yet."),
     (
         109,

@@ -23,12 +23,18 @@ fn what_is_larger_than_the_buffer_is_whole() {
     }
 }
 
+const TOO_LARGE: Unsendable = too_large(17, 16);
+
+const fn too_large(size: usize, limit: usize) -> Unsendable {
+    Unsendable::TooLarge { size, limit, set_by: SizeLimit::MaxMessage }
+}
+
 #[test]
 fn the_limit_is_exact() {
     for mut bytes in [Vec::new(), vec![0; 16], vec![0; 100]] {
         assert_eq!(encode(&[7u8; 16], &mut bytes, 16), Ok(16));
         let refused = encode(&[7u8; 17], &mut bytes, 16);
-        assert_eq!(refused, Err(Unsendable::TooLarge { limit: 16 }));
+        assert_eq!(refused, Err(TOO_LARGE));
     }
 }
 
@@ -44,9 +50,9 @@ fn what_is_encoded_behind_something_grows_and_keeps_it() {
     for mut bytes in [Vec::new(), vec![0; 16], vec![0; 1000]] {
         assert_eq!(encode_carrying(&[7u8; 16], &mut bytes, 4, 16).unwrap().0, 20);
         let refused = encode_carrying(&[7u8; 17], &mut bytes, 4, 16);
-        assert_eq!(refused.unwrap_err(), Unsendable::TooLarge { limit: 16 });
+        assert_eq!(refused.unwrap_err(), TOO_LARGE);
         let refused = encode_carrying(&"x".repeat(17), &mut bytes, 4, 16);
-        assert_eq!(refused.unwrap_err(), Unsendable::TooLarge { limit: 16 });
+        assert_eq!(refused.unwrap_err(), too_large(18, 16));
     }
 }
 
@@ -147,7 +153,7 @@ fn bytes_are_written_as_a_whole_up_to_the_limit() {
     for room in [0, 600, 2000] {
         for (len, fits) in [(997, true), (998, true), (999, false), (5000, false)] {
             let message = Wrapped(vec![9; len]);
-            let expected = Err(Unsendable::TooLarge { limit: 1000 });
+            let expected = Err(too_large(len + 2, 1000));
             let mut bytes = vec![0; room];
             let encoded = encode(&message, &mut bytes, 1000);
             assert_eq!(encoded, if fits { Ok(len + 2) } else { expected });
@@ -184,8 +190,11 @@ fn a_sequence_of_unknown_length_is_refused_and_so_is_a_wrong_one() {
     for claim in [None, Some(4), Some(1 << 40)] {
         let refused = encode(&Liar(claim), &mut Vec::new(), 1000);
         let too_large = claim == Some(1 << 40);
-        let expected = if too_large { Err(Unsendable::TooLarge { limit: 1000 }) } else { unsupported };
-        assert_eq!(refused, expected);
+        match refused {
+            // As it claims.
+            Err(Unsendable::TooLarge { size, limit: 1000, .. }) if too_large => assert!(size > 1 << 40),
+            refused => assert_eq!(refused, unsupported),
+        }
         assert!(encode_carrying(&Liar(claim), &mut Vec::new(), 0, 1000).is_err());
     }
     assert_eq!(encode(&Liar(Some(3)), &mut Vec::new(), 1000), Ok(4));

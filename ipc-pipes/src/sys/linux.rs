@@ -272,6 +272,9 @@ fn file_limit() -> Option<u64> {
 
 pub(crate) fn put(store: BorrowedFd<'_>, offset: u64, bytes: &[u8]) -> Result<(), NotEnclosed> {
     let limit = file_limit();
+    if let Some(limit) = limit.filter(|limit| bytes.len() as u64 > *limit) {
+        return Err(NotEnclosed::TooLarge(usize::try_from(limit).unwrap_or(usize::MAX)));
+    }
     let end = offset.checked_add(bytes.len() as u64).filter(|end| i64::try_from(*end).is_ok());
     if end.is_none_or(|end| limit.is_some_and(|limit| end > limit)) {
         return Err(NotEnclosed::OutOfMemory);

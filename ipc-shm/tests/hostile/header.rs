@@ -62,7 +62,7 @@ fn each_field_is_believed_only_if_it_is_true() {
         (at::STRIDE, "stride"),
         (at::PARTICIPANTS, "participants"),
         (at::BLOCKS, "blocks"),
-        (at::BLOCK_SIZE, "block size"),
+        (at::LARGEST, "largest message"),
         (at::CHECKSUM, "checksum"),
     ];
     let mut random = Random(38);
@@ -99,7 +99,7 @@ fn a_header_that_lies_well_is_refused_or_safe_to_use() {
     let _watchdog = watchdog();
     let mut random = Random(41);
     let (mut no, mut yes) = (0, 0);
-    for field in [at::CAPACITY, at::STRIDE, at::PARTICIPANTS, at::BLOCKS, at::BLOCK_SIZE] {
+    for field in [at::CAPACITY, at::STRIDE, at::PARTICIPANTS, at::BLOCKS, at::LARGEST] {
         for case in 0..30 {
             let (bytes, fd) = in_transit();
             let peer = Peer::map(&reopen(&fd));
@@ -164,9 +164,9 @@ fn slots_and_blocks_in_which_no_message_fits_are_refused() {
     assert_eq!(arrives::<[u64; 20]>(at::STRIDE, 192), Ok(()), "the truth");
     let error = arrives::<[u64; 20]>(at::STRIDE, 128).unwrap_err();
     assert!(error.contains("smaller than its messages"), "{error}");
-    assert!(arrives::<[u64; 20]>(at::BLOCK_SIZE, 0).unwrap_err().contains("no bytes"));
-    assert_eq!(arrives::<[u64; 600]>(at::BLOCK_SIZE, 8192), Ok(()), "the truth");
-    let error = arrives::<[u64; 600]>(at::BLOCK_SIZE, 4096).unwrap_err();
+    assert!(arrives::<[u64; 20]>(at::LARGEST, 0).unwrap_err().contains("no bytes"));
+    assert_eq!(arrives::<[u64; 600]>(at::LARGEST, 8192), Ok(()), "the truth");
+    let error = arrives::<[u64; 600]>(at::LARGEST, 4096).unwrap_err();
     assert!(error.contains("smaller than its messages"), "{error}");
 }
 

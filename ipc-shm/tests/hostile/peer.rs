@@ -17,7 +17,7 @@ pub(crate) mod at {
     pub(crate) const STRIDE: usize = 32;
     pub(crate) const PARTICIPANTS: usize = 40;
     pub(crate) const BLOCKS: usize = 48;
-    pub(crate) const BLOCK_SIZE: usize = 56;
+    pub(crate) const LARGEST: usize = 56;
     pub(crate) const CHECKSUM: usize = 64;
     pub(crate) const TAIL: usize = 128;
     pub(crate) const HEAD: usize = 256;
@@ -112,7 +112,7 @@ impl Peer {
             at::STRIDE,
             at::PARTICIPANTS,
             at::BLOCKS,
-            at::BLOCK_SIZE,
+            at::LARGEST,
         ];
         let bytes = words.iter().flat_map(|word| self.get(*word).to_le_bytes());
         let sum = bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {

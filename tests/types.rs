@@ -1,0 +1,7 @@
+//! What a channel accepts: messages up to its limit, and ends of its own type.
+#![cfg(target_os = "linux")]
+
+mod harness;
+
+#[path = "types/size.rs"]
+mod size;
