@@ -31,5 +31,7 @@ if [[ $# -gt 0 ]]; then
     tests "$@"
 else
     tests -p ipc-core -p ipc-shm -p ipc-pipes --lib
-    tests --test conformance --test process --test across --test segments --test meet --test pipes --test locks
+    tests --features ipc-channel --test conformance --test process --test across --test segments --test meet \
+        --test pipes --test locks
+    tests -p multiprocess-interop --test shared_memory
 fi

@@ -16,3 +16,4 @@ tests() { cargo +stable test --target "$target" "$@"; }
 tests -p ipc-shm --lib --test hostile --test threads -- "$@"
 tests -p ipc-pipes --lib -- "$@"
 tests --test fuzz --test pipes --test segments -- "$@"
+tests -p multiprocess-interop --test shared_memory -- "$@"

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 cargo test --workspace
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --workspace --test-threads 4 \
-        -E 'kind(lib) | binary(/^(locks|meet|pipes|process|segments|watch)$/)'
+        -E 'kind(lib) | binary(/^(locks|meet|pipes|process|segments|shared_memory|watch)$/)'
 else
     echo "cargo-nextest is not installed: the tests ran under cargo test only"
 fi

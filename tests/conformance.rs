@@ -47,7 +47,7 @@ macro_rules! suite {
     ($($bound:ident { $($route:ident = $Route:ty;)* })*) => {
         $($(mod $route {
             #[allow(unused_imports, reason = "not every route names a message type of its own")]
-            use crate::routes::{Anonymous, Huge, IpcChannel, Large, Local, Pipe, Pod, Shm, Thread, Typed};
+            use crate::routes::*;
 
             type Route = $Route;
 
@@ -166,6 +166,7 @@ macro_rules! with_a_buffer {
 }
 
 /// As a channel that the kernel's buffer bounds, but nobody counts its messages, nor the ends in other processes.
+#[cfg(feature = "ipc-channel")]
 macro_rules! with_a_buffer_only {
     () => {
         mod buffer {
@@ -196,6 +197,10 @@ suite! {
         anonymous = Anonymous<u64>;
         anonymous_large = Anonymous<Huge>;
     }
+}
+
+#[cfg(feature = "ipc-channel")]
+suite! {
     with_a_buffer_only {
         ipc_channel = IpcChannel<u64>;
     }

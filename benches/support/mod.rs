@@ -53,6 +53,7 @@ pub fn criterion() -> criterion::Criterion {
     // In quick mode, the second is the least time that it takes.
     let (warm_up, measure) = if mode() == Mode::Quick { (1, 5) } else { (30, 150) };
     criterion::Criterion::default()
+        .output_directory(&record::target().join("criterion"))
         .without_plots()
         .sample_size(10)
         .nresamples(2000)

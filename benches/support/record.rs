@@ -87,12 +87,17 @@ pub struct Figures {
     pub omitted: Vec<(String, String)>,
 }
 
+/// `target`, or the directory that cargo was told to use in its place.
+pub fn target() -> PathBuf {
+    let exe = std::env::current_exe().expect("this program");
+    let target = exe.ancestors().find(|path| path.join("CACHEDIR.TAG").exists()).map(PathBuf::from);
+    let named = || std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    target.or_else(named).unwrap_or_else(|| "target".into())
+}
+
 /// `target/ipc-report`
 pub fn directory() -> PathBuf {
-    let exe = std::env::current_exe().expect("this program");
-    let target = exe.ancestors().find(|path| path.join("CACHEDIR.TAG").exists());
-    let named = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    named.or(target.map(PathBuf::from)).unwrap_or_else(|| "target".into()).join("ipc-report")
+    target().join("ipc-report")
 }
 
 /// What a bench had, if it is there and can still be read.

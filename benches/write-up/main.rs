@@ -64,11 +64,14 @@ fn main() {
         .and_then(|()| std::fs::write(directory.join("figures.svg"), &summary));
     written.expect("target is there to write in");
     if std::env::var_os("BENCH_README").is_some_and(|value| value == "1") {
-        std::fs::write("docs/figures.svg", summary).expect("run in the root of the project");
+        let figures = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/figures.svg");
+        std::fs::write(figures, summary).expect("the project is where it was built");
     }
     verdict::print(&all);
     if let Some(earlier) = std::env::var_os("BENCH_AGAINST") {
-        agreement::print(&All::load(Path::new(&earlier)), &all);
+        // Cargo runs a bench in the directory of its package; a user names a path from the root of the project.
+        let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        agreement::print(&All::load(&root.join(earlier)), &all);
     }
     println!("\nall figures, with charts: {}", directory.join("index.html").display());
 }

@@ -64,7 +64,7 @@ fn made_up() -> All {
 
 /// Benches run in the order of their names.
 fn it_comes_last() {
-    let manifest = include_str!("../../Cargo.toml");
+    let manifest = include_str!("../Cargo.toml");
     let names = manifest.split("[[bench]]\nname = \"").skip(1).map(|rest| rest.split('"').next());
     let mut names: Vec<&str> = names.flatten().collect();
     names.sort_unstable();

@@ -104,6 +104,7 @@ pub(crate) struct Pod<M>(PhantomData<M>);
 pub(crate) struct Pipe<M>(PhantomData<M>);
 pub(crate) struct Local<M>(PhantomData<M>);
 pub(crate) struct Anonymous<M>(PhantomData<M>);
+#[cfg(feature = "ipc-channel")]
 pub(crate) struct IpcChannel<M>(PhantomData<M>);
 
 fn lend_any<M: Message + Serialize + DeserializeOwned, R>(
@@ -210,6 +211,7 @@ impl<M: Message + Serialize + DeserializeOwned> Route for Anonymous<M> {
     }
 }
 
+#[cfg(feature = "ipc-channel")]
 impl<M: Message + Serialize + DeserializeOwned> Route for IpcChannel<M> {
     type Message = M;
     type Inner = ipc_pipes::ipc_channel::Adapter;

@@ -1,6 +1,7 @@
 //! Channels of the crate `ipc-channel` behind our ends: what moves over, what travels, what is refused.
 #![cfg(target_os = "linux")]
 
+#[path = "../harness/mod.rs"]
 mod harness;
 
 use std::time::{Duration, Instant};
