@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every example is built and run once; wordcount also with a killed worker, and with threads.
+# Every example is built and run once; counter and wordcount also with a killed process, wordcount also with threads.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -7,10 +7,11 @@ run() {
     echo "== $*"
     timeout --kill-after 5 60 cargo run --quiet --release --example "$@" </dev/null
 }
+# The first command of the README.
+timeout --kill-after 5 240 cargo run --release --example wordcount -- --kill </dev/null
 cargo build --release --examples
 for example in examples/*.rs examples/*/main.rs; do
     run "$(basename "${example%/main.rs}" .rs)"
 done
 run counter -- --kill
-run wordcount -- --kill
 run wordcount -- --route thread

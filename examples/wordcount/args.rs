@@ -1,7 +1,8 @@
 //! The options.
 
 use std::env;
-use std::path::PathBuf;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use lexopt::prelude::*;
@@ -13,18 +14,20 @@ Counts the words of text files with several processes, then with one thread, and
 Usage: wordcount [OPTIONS] [PATH]...
 
 A PATH is a file or a directory. Files that are not text are left out, and what is in
-directories named target or .git. Without a PATH: this project, or the current directory.
+directories named target or .git. Without a PATH: this project, or the current directory,
+over and over until there are 400 MB of text.
 
 Options:
       --workers N    how many workers [as many as there are processors]
       --route ROUTE  shm: workers are processes, the text goes through shared memory [default]
                      thread: workers are threads of this process
-      --kill         kill a worker process (SIGKILL) in the middle of its work;
-                     the counts must be right all the same
+      --times N      count each file N times [once; without a PATH as often as is enough]
+      --kill         kill a worker process (SIGKILL) in the middle of its work, and start
+                     another in its place; the counts must be right all the same
   -h, --help         this text";
 
 /// A channel through shared memory has places for 127 processes, if nothing else is asked for.
-const MOST_PROCESSES: usize = 120;
+const MOST_PROCESSES: usize = 119;
 
 /// What is to be done.
 pub(crate) enum Command {
@@ -37,11 +40,14 @@ pub(crate) struct Options {
     pub(crate) workers: usize,
     pub(crate) route: Route,
     pub(crate) kill: bool,
+    /// How many times each file is counted; `None`: as often as it takes to have enough text.
+    pub(crate) times: Option<u64>,
 }
 
 /// Reads the command line.
 pub(crate) fn parse() -> Result<Command, lexopt::Error> {
     let (mut paths, mut workers, mut route, mut kill) = (Vec::new(), None, Route::Shm, false);
+    let mut times = None;
     let mut parser = lexopt::Parser::from_env();
     while let Some(arg) = parser.next()? {
         match arg {
@@ -49,27 +55,28 @@ pub(crate) fn parse() -> Result<Command, lexopt::Error> {
             Long("workers") => workers = Some(parser.value()?.parse()?),
             Long("route") => route = parser.value()?.parse()?,
             Long("kill") => kill = true,
+            Long("times") => times = Some(parser.value()?.parse::<NonZero<u64>>()?.get()),
             Value(path) => paths.push(path.into()),
             _ => return Err(arg.unexpected()),
         }
     }
-    let least = if kill { 2 } else { 1 };
-    let workers =
-        workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from).max(least));
+    let workers = workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
     if workers == 0 {
         return Err("--workers must be at least 1".into());
     }
     if route != Route::Thread && workers > MOST_PROCESSES {
         return Err(format!("--workers must be at most {MOST_PROCESSES}, unless they are threads").into());
     }
-    if kill && workers < 2 {
-        return Err("--kill needs --workers 2 or more: who would go on with the work?".into());
-    }
     if kill && route == Route::Thread {
         return Err("--kill needs --route shm: a thread cannot be killed without its process".into());
     }
     if paths.is_empty() {
-        paths.push(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| ".".into()).into());
+        // Cargo names the directory of the examples, which is in that of the project.
+        let examples = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let project = examples.as_deref().and_then(Path::parent);
+        paths.push(project.unwrap_or(Path::new(".")).to_owned());
+    } else {
+        times = times.or(Some(1));
     }
-    Ok(Command::Count(Options { paths, workers, route, kill }))
+    Ok(Command::Count(Options { paths, workers, route, kill, times }))
 }

@@ -1,6 +1,6 @@
 //! Counts the words of real text with worker processes, and with one thread to compare.
 //!
-//!     cargo run --release --example wordcount [-- [--workers N] [--route shm|thread] [--kill] PATH…]
+//!     cargo run --release --example wordcount [-- [--workers N] [--route shm|thread] [--times N] [--kill] PATH…]
 //!
 //! ```text
 //!           chunks (bounded)             results (bounded)
@@ -59,7 +59,9 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<()> {
-    let files = Arc::new(Files::find(&options.paths)?);
+    let mut files = Files::find(&options.paths)?;
+    files.repeat(options.times);
+    let files = Arc::new(files);
     if files.paths.is_empty() {
         return Err("there are no text files here".into());
     }
@@ -73,7 +75,8 @@ fn run(options: &Options) -> Result<()> {
     let sorted = many.counter.sorted();
     let mut report = top(&sorted);
     let (total, different) = (many.counter.total(), many.counter.different());
-    writeln!(report, "{total} words, {different} different, in {} files\n", files.paths.len())?;
+    let again = if files.times > 1 { format!(", counted {} times", files.times) } else { String::new() };
+    writeln!(report, "{total} words, {different} different, in {} files{again}\n", files.paths.len())?;
     let workers = format!("{} workers ({})", options.workers, options.route);
     for (who, took) in [(workers.as_str(), took), ("one thread", alone)] {
         let (mb, seconds) = (files.bytes as f64 / 1e6, took.as_secs_f64());
@@ -81,7 +84,8 @@ fn run(options: &Options) -> Result<()> {
     }
     writeln!(report, "{:<18} {:>8.2}", "speed-up", alone.as_secs_f64() / took.as_secs_f64())?;
     if files.bytes < 10_000_000 {
-        report += "(So little text is counted while the workers still start. Try a larger PATH.)\n";
+        report +=
+            "(So little text is counted while the workers still start. Try a larger PATH, or --times.)\n";
     }
     io::stdout().write_all(report.as_bytes())?;
 
@@ -123,7 +127,6 @@ fn count_with_workers(files: &Arc<Files>, options: &Options) -> Result<Many> {
     while crew.len() + usize::from(victim.is_some()) < workers {
         crew.push(Worker::start(route, (work.clone(), results.clone(), None))?);
     }
-    drop((work, results)); // The workers have the last ones: when all are gone, both sides know.
 
     let mut death = None;
     if let Some((Worker::Process(child), chunk, told)) = victim {
@@ -134,7 +137,11 @@ fn count_with_workers(files: &Arc<Files>, options: &Options) -> Result<Many> {
             Err(JoinError::Killed(signal)) => death = Some((id, signal, chunk)),
             other => return Err(format!("the worker that was killed ended with {other:?}").into()),
         }
+        // Another one in its place.
+        crew.push(Worker::start(route, (work.clone(), results.clone(), None))?);
     }
+    drop((work, results)); // The workers have the last ones: when all are gone, both sides know.
+
     let collected = collect(&counted, files.bytes)?;
     for worker in crew {
         // Not the end: the others have done its work.

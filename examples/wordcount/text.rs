@@ -13,6 +13,9 @@ const LEAST: usize = 16 << 10;
 /// Chunks for each worker, so that all of them are done at about the same time.
 const FOR_EACH: usize = 8;
 
+/// How much text there is at least, if no path was named: enough that the start of the workers does not matter.
+const ENOUGH: u64 = 400_000_000;
+
 /// What is looked at to tell text from other data.
 const HEAD: usize = 8 << 10;
 
@@ -20,7 +23,10 @@ const HEAD: usize = 8 << 10;
 #[derive(Default)]
 pub(crate) struct Files {
     pub(crate) paths: Vec<PathBuf>,
+    /// The length of all text: of each file as often as it is counted.
     pub(crate) bytes: u64,
+    /// How many times each file is counted.
+    pub(crate) times: u64,
 }
 
 impl Files {
@@ -29,13 +35,19 @@ impl Files {
     ///
     /// Says on stderr which files cannot be read, and leaves them out.
     pub(crate) fn find(paths: &[PathBuf]) -> io::Result<Files> {
-        let mut files = Files::default();
+        let mut files = Files { times: 1, ..Files::default() };
         for path in paths {
             let about = fs::metadata(path)
                 .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
             files.walk(path, about.is_dir());
         }
         Ok(files)
+    }
+
+    /// Counts the files so many times, or as many times as it takes to have enough text.
+    pub(crate) fn repeat(&mut self, times: Option<u64>) {
+        self.times = times.unwrap_or_else(|| ENOUGH.div_ceil(self.bytes.max(1)));
+        self.bytes = self.bytes.saturating_mul(self.times);
     }
 
     fn walk(&mut self, path: &Path, is_dir: bool) {
@@ -73,7 +85,14 @@ impl Files {
     /// The text of all files in chunks of whole words, for so many workers.
     pub(crate) fn chunks(&self, workers: usize) -> Chunks<'_> {
         let share = usize::try_from(self.bytes).unwrap_or(usize::MAX) / (FOR_EACH * workers);
-        Chunks { paths: self.paths.iter(), size: share.clamp(LEAST, MOST), file: None, bytes: Vec::new() }
+        Chunks {
+            files: self,
+            paths: self.paths.iter(),
+            times: self.times,
+            size: share.clamp(LEAST, MOST),
+            file: None,
+            bytes: Vec::new(),
+        }
     }
 }
 
@@ -89,7 +108,10 @@ fn is_text(head: &[u8]) -> bool {
 
 /// The text of some files in chunks of about the same size, each of whole words.
 pub(crate) struct Chunks<'a> {
+    files: &'a Files,
+    /// What is left of the files this time, and how many times they are still to be counted, with this one.
     paths: slice::Iter<'a, PathBuf>,
+    times: u64,
     size: usize,
     file: Option<(&'a Path, File)>,
     bytes: Vec<u8>,
@@ -124,7 +146,7 @@ impl Chunks<'_> {
             let (path, file) = match &mut self.file {
                 Some(open) => open,
                 None => {
-                    let Some(path) = self.paths.next() else { return Ok(false) };
+                    let Some(path) = self.next_path() else { return Ok(false) };
                     let file = File::open(path).map_err(|error| because(path, &error))?;
                     self.file.insert((path, file))
                 }
@@ -137,6 +159,17 @@ impl Chunks<'_> {
             }
         }
         Ok(true)
+    }
+}
+
+impl<'a> Chunks<'a> {
+    /// The next file; after the last one the first again, if the files are to be counted again.
+    fn next_path(&mut self) -> Option<&'a Path> {
+        if self.paths.len() == 0 && self.times > 1 {
+            self.times -= 1;
+            self.paths = self.files.paths.iter();
+        }
+        self.paths.next().map(PathBuf::as_path)
     }
 }
 
