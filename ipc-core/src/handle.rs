@@ -267,6 +267,13 @@ pub fn carried() -> Result<(), NotCarried> {
     })
 }
 
+/// Says why a handle cannot be given to the message that this thread is encoding: its owner cannot make one.
+pub fn decline(cause: NotCarried) {
+    if opened() {
+        SCOPES.with_borrow_mut(|scopes| not_carried(kind_of(scopes), cause));
+    }
+}
+
 /// Why [`collect`], which this is called in, has refused a handle, if it has.
 #[must_use]
 #[inline]
@@ -354,6 +361,11 @@ pub enum NotCarried {
     TooMany,
     /// It takes a further handle to send it, and this process may open no more.
     Exhausted,
+    /// As many processes as can be are attached to the object whose handle it is.
+    Participants {
+        /// How many can be.
+        most: usize,
+    },
 }
 
 impl fmt::Display for NotCarried {
@@ -366,6 +378,11 @@ impl fmt::Display for NotCarried {
             NotCarried::TooMany => write!(f, "a message carries at most {MAX_HANDLES} handles"),
             NotCarried::Exhausted => f.write_str(
                 "it takes a further handle to send the message; raise the limit on open files (RLIMIT_NOFILE)",
+            ),
+            NotCarried::Participants { most } => write!(
+                f,
+                "all {most} participants are taken (processes that are attached, and handles on their way); \
+                 make the channel, or the segment in which it lies, with more `participants`"
             ),
         }
     }

@@ -22,6 +22,7 @@ use crate::killpoint::kp;
 use crate::layout::{Geometry, Header, PAGE, entry, who};
 use crate::lease::{ByteLocks, Leases};
 use crate::memory::Memory;
+use crate::participants;
 use crate::repair::BlockOf;
 use crate::ring::Hand;
 use crate::sys;
@@ -228,13 +229,7 @@ impl Attachment {
             self.memory.leave(&Hand::new(id), self.kind.block_of);
             return Err(io::Error::new(io::ErrorKind::BrokenPipe, "shared-memory channel: disconnected"));
         }
-        let most = self.memory.entries().len() - 1;
-        Err(io::Error::new(
-            io::ErrorKind::QuotaExceeded,
-            format!(
-                "shared-memory channel: all {most} participants are taken; make it with more `participants`"
-            ),
-        ))
+        Err(participants::all_taken("shared-memory channel", self.memory.entries().len() - 1))
     }
 
     /// Repairs what the dead left, and waits while others do: their ids are to be had, and who comes after

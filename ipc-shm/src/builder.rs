@@ -10,6 +10,7 @@ use crate::attachment::{Attachment, Role};
 use crate::endpoint::Endpoint;
 use crate::ends::{Codec, Rx, Tx};
 use crate::layout::{Geometry, LINE, MAX_PARTICIPANTS};
+use crate::participants;
 use crate::pod::{self, Plain, Pod};
 use crate::slice;
 use crate::typed::Typed;
@@ -37,8 +38,6 @@ pub struct Builder {
 
 /// The default of [`Builder::inline`].
 const INLINE: usize = 240;
-/// The default of [`Builder::participants`].
-const PARTICIPANTS: usize = 127;
 /// Address space of a channel's blocks, if nothing else is asked for.
 const SPACE: usize = 1 << 34;
 const LEAST_MESSAGE: usize = 1 << 20;
@@ -49,7 +48,7 @@ const SPARE_BLOCKS: usize = 16;
 impl Builder {
     /// A channel with room for exactly `capacity` messages.
     pub fn new(capacity: usize) -> Builder {
-        Builder { capacity, inline: INLINE, max_message: None, participants: PARTICIPANTS }
+        Builder { capacity, inline: INLINE, max_message: None, participants: participants::by_default() }
     }
 
     /// How large an encoded message may be to lie in the ring itself; larger ones take a block, and about
@@ -69,8 +68,10 @@ impl Builder {
         self
     }
 
-    /// How many processes can be attached at once, endpoints in transit included: 127 if not set, 1023 at
-    /// most.
+    /// How many processes can be attached at once, ends on their way to another process included: 1023 at
+    /// most. If not set, two for each processor of this machine, and not fewer than 127.
+    ///
+    /// When all are taken, an end cannot be sent: `spawn` and `send` say so, and name this method.
     pub fn participants(mut self, most: usize) -> Builder {
         self.participants = most;
         self

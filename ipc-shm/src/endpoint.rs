@@ -19,6 +19,7 @@ use crate::doorbell::{Barrier, Side, Ticket};
 use crate::layout::{entry, members};
 use crate::memory::{Memory, Slot};
 use crate::pace::{self, Pace};
+use crate::participants::not_issued;
 use crate::ring::{Hand, NotYet, Sink};
 use crate::sys;
 
@@ -304,8 +305,7 @@ impl Endpoint {
         if self.forked() {
             return Err(ser::Error::custom(handle::because(Unsendable::Forked)));
         }
-        let (lease, id) =
-            self.attachment.issue(self.role).map_err(|error| ser::Error::custom(handle::because(error)))?;
+        let (lease, id) = self.attachment.issue(self.role).map_err(not_issued)?;
         let index = handle::attach(lease).map_err(|error| ser::Error::custom(handle::because(error)))?;
         (index, id).serialize(serializer)
     }

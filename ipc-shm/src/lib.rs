@@ -109,6 +109,8 @@ pub mod bytes {
     }
 }
 #[cfg(not(loom))]
+mod participants;
+#[cfg(not(loom))]
 pub mod pod;
 mod pool;
 mod repair;

@@ -20,14 +20,15 @@ use ipc_core::handle;
 use ipc_core::route::step;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
+pub(crate) use self::builder::How;
 pub use self::builder::SegmentBuilder;
-pub(crate) use self::builder::{How, PARTICIPANTS};
 pub use self::list::SegmentInfo;
 use self::mapped::{CURSOR, Mapped, not_forked};
 use self::origin::Origin;
 pub use self::view::View;
 use crate::layout::PAGE;
 use crate::member::Members;
+use crate::participants::not_issued;
 use crate::sys;
 
 /// Memory that processes share: a handle, cloned and sent freely.
@@ -336,7 +337,7 @@ impl Serialize for Segment {
         // Asked first: taking an id for a message that cannot carry it would be for nothing.
         handle::carried().map_err(|error| ser::Error::custom(handle::because(error)))?;
         not_forked(self.mapped.origin()).map_err(|error| ser::Error::custom(handle::because(error)))?;
-        let (lease, id) = self.mapped.issue().map_err(|error| ser::Error::custom(handle::because(error)))?;
+        let (lease, id) = self.mapped.issue().map_err(not_issued)?;
         let index = handle::attach(lease).map_err(|error| ser::Error::custom(handle::because(error)))?;
         handle::note(Sent { segment: self.mapped.identity(), index, id });
         (index, id, self.mapped.origin()).serialize(serializer)

@@ -1,6 +1,8 @@
 //! What channels take from a process and give back. Counted in a child of its own: other tests do not disturb.
 
-use multiprocess::{Receiver, Sender, bounded, spawn};
+use ipc_core::handle::NotCarried;
+use multiprocess::shm::{Segment, SegmentBuilder};
+use multiprocess::{Receiver, SendError, Sender, Unsendable, bounded, spawn};
 
 use crate::harness::{channel_descriptors, channel_mappings, watchdog};
 
@@ -108,5 +110,31 @@ fn too_many_participants_is_said() {
     assert!(error.to_string().contains("all 2 participants are taken"), "{error}");
     // And the one that was issued before is free again.
     spawn(|tx: Sender<u64>| tx.send(6).unwrap(), tx.clone()).unwrap().join().unwrap();
+    assert_eq!(rx.recv(), Ok(6));
+}
+
+// fault 124: on a route whose messages carry ends.
+#[test]
+fn an_end_for_which_no_participant_is_free_cannot_be_sent() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let builder = ipc_shm::Builder::new(2).participants(2);
+    let (tx, rx) = multiprocess::shm::erase(builder.typed::<u64>().unwrap());
+    let (carrier, arrivals) = multiprocess::pipe::channel::<(Sender<u64>, Sender<u64>)>().unwrap();
+    let full = Unsendable::Handles(NotCarried::Participants { most: 2 });
+    let SendError::Unsendable(ends, cause) = carrier.send((tx.clone(), tx.clone())).unwrap_err() else {
+        panic!("not for want of a participant")
+    };
+    assert_eq!(cause, full);
+    let text = cause.to_string();
+    assert!(text.contains("all 2 participants") && text.contains("`participants`"), "{text}");
+    drop(ends);
+    let (lock, carrier_of_locks) = (Segment::anonymous(1).unwrap(), multiprocess::pipe::channel().unwrap());
+    let small = SegmentBuilder::new(1).participants(1).anonymous().unwrap();
+    let error = carrier_of_locks.0.send((lock, small)).unwrap_err();
+    assert!(error.to_string().contains("all 1 participants"), "{error}");
+    // Nothing was sent, and the one that was free is free again.
+    assert!(arrivals.try_recv().unwrap_err().is_empty());
+    spawn(|tx: Sender<u64>| tx.send(6).unwrap(), tx).unwrap().join().unwrap();
     assert_eq!(rx.recv(), Ok(6));
 }

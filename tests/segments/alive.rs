@@ -103,7 +103,7 @@ fn lock_all(segment: &Segment) -> rustix::fd::OwnedFd {
 fn a_peer_that_has_all_leases_leaves_no_room() {
     let _watchdog = watchdog();
     let name = Name::new("leases");
-    let segment = Segment::create(&name, 1).unwrap();
+    let segment = SegmentBuilder::new(1).participants(64).create(&name).unwrap();
     let thief = lock_all(&segment);
     let (encoded, handles) = ipc_core::handle::collect(|| postcard::to_stdvec(&segment));
     assert!(encoded.is_err() && handles.is_empty());
@@ -120,7 +120,7 @@ fn a_newcomer_finds_no_room_and_does_not_wait() {
     multiprocess::init();
     let _watchdog = watchdog();
     let name = Name::new("no-room");
-    let segment = Segment::create(&name, 1).unwrap();
+    let segment = SegmentBuilder::new(1).participants(64).create(&name).unwrap();
     let _thief = lock_all(&segment);
     let come = |name: String| {
         Segment::open(&name).map(drop).map_err(|error| (error.kind() == QuotaExceeded, error.to_string()))

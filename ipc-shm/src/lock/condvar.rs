@@ -42,7 +42,7 @@ use crate::segment::{How, Segment};
 ///
 /// Every other one that waits wakes up, within 50 ms, and is to look at what it waits for again: the dead one may have
 /// changed it and not have come to notify, or may have been notified and not have come to look. So nobody waits for ever
-/// because somebody was killed. (In a segment for more than 64 participants it takes 50 ms for each 64 of them.) Who held
+/// because somebody was killed. (With more than 64 of them it takes 50 ms for each 64.) Who held
 /// the mutex is told as for the [`Mutex`]. Dead are processes that end, by whatever, without dropping their handles of
 /// the condition.
 #[derive(Clone)]

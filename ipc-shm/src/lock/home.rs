@@ -24,7 +24,8 @@ use super::word::{Life, World, held, id};
 use crate::killpoint::kp;
 use crate::layout::{Fingerprint, LINE};
 use crate::member::{Members, Owner};
-use crate::segment::{How, PARTICIPANTS, Segment, SegmentBuilder};
+use crate::participants;
+use crate::segment::{How, Segment, SegmentBuilder};
 use crate::sync::{AtomicU64, Ordering};
 use crate::sys;
 
@@ -98,13 +99,15 @@ impl Home {
         if let Place::In(segment) = place {
             return Self::within(segment, tag, len, count, fill);
         }
-        let words = count(len, PARTICIPANTS).ok_or_else(|| too_large(tag))?;
+        let words = count(len, participants::by_default()).ok_or_else(|| too_large(tag))?;
         let terms = SegmentBuilder::new(Self::bytes(words).ok_or_else(|| too_large(tag))?);
         match place {
             Place::Named(How::Open, name) => Self::open(name, tag, count),
             Place::Named(how, name) => {
                 let mut fill = |segment: &Segment| Self::within(segment, tag, len, count, fill).map(drop);
-                let segment = terms.fingerprint(tag.fingerprint).named(how, name, &mut fill)?;
+                // One that is there may be made for fewer participants: `find` checks its size.
+                let terms = terms.of_any_size().fingerprint(tag.fingerprint);
+                let segment = terms.named(how, name, &mut fill)?;
                 Self::find(&segment, 0, tag, count)
             }
             _ => Self::within(&terms.anonymous()?, tag, len, count, fill),

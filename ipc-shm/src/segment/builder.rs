@@ -11,11 +11,10 @@ use super::origin::Origin;
 use ipc_core::route::step;
 
 use crate::layout::PAGE;
+use crate::participants;
 use crate::sys;
 use crate::trailer::{Lifetime, Trailer};
 
-/// How many processes can be attached to a segment at once, if nothing else is asked for.
-pub(crate) const PARTICIPANTS: usize = 64;
 /// Rights of the owner only.
 const MODE: u32 = 0o600;
 
@@ -32,6 +31,8 @@ const MODE: u32 = 0o600;
 #[must_use]
 pub struct SegmentBuilder {
     size: usize,
+    /// Bytes that one which is there already must have.
+    least: usize,
     mode: u32,
     participants: usize,
     lifetime: Option<Lifetime>,
@@ -56,8 +57,9 @@ impl SegmentBuilder {
     pub fn new(size: usize) -> SegmentBuilder {
         SegmentBuilder {
             size,
+            least: size,
             mode: MODE,
-            participants: PARTICIPANTS,
+            participants: participants::by_default(),
             lifetime: None,
             any_owner: false,
             huge_pages: false,
@@ -75,8 +77,10 @@ impl SegmentBuilder {
         self
     }
 
-    /// How many processes can be attached at once, handles on their way included: 64 if not set, 1023 at
-    /// most.
+    /// How many processes can be attached at once, handles on their way included: 1023 at most. If not set,
+    /// two for each processor of this machine, and not fewer than 127.
+    ///
+    /// When all are taken, the segment can neither be opened nor sent: the error says so, and names this method.
     pub fn participants(mut self, most: usize) -> SegmentBuilder {
         self.participants = most;
         self
@@ -114,6 +118,12 @@ impl SegmentBuilder {
     #[doc(alias = "mlock")]
     pub fn lock_memory(mut self, yes: bool) -> SegmentBuilder {
         self.lock_memory = yes;
+        self
+    }
+
+    /// One that is there already may have any size: the caller checks what it needs.
+    pub(crate) fn of_any_size(mut self) -> SegmentBuilder {
+        self.least = 0;
         self
     }
 
@@ -223,8 +233,8 @@ impl SegmentBuilder {
             }
         };
         let segment = Segment::of(mapped);
-        if segment.size() < self.size {
-            let text = format!("it has {} bytes, fewer than {}", segment.size(), self.size);
+        if segment.size() < self.least {
+            let text = format!("it has {} bytes, fewer than {}", segment.size(), self.least);
             return Err(segment.error(io::ErrorKind::InvalidData, &text));
         }
         self.comforts(&segment.mapped)?;

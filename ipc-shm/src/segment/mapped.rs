@@ -24,6 +24,7 @@ use crate::descriptor::Descriptor;
 use crate::killpoint::kp;
 use crate::lease::ByteLocks;
 use crate::member::{Members, Table};
+use crate::participants;
 use crate::sys;
 use crate::trailer::{Entry, FOOTER, Footer, Found, Lifetime, META, Trailer};
 
@@ -113,11 +114,7 @@ impl Membership {
 
 /// All participants are alive.
 fn full(origin: &Origin, trailer: &Trailer) -> io::Error {
-    let most = trailer.participants;
-    io::Error::new(
-        io::ErrorKind::QuotaExceeded,
-        format!("{origin}: all {most} participants are taken; make it with more `participants`"),
-    )
+    participants::all_taken(origin, trailer.participants)
 }
 
 impl Mapped {

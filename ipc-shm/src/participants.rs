@@ -1,0 +1,94 @@
+//! How many processes may be attached to a channel or a segment at once.
+
+use std::fmt;
+use std::io;
+use std::sync::OnceLock;
+
+use ipc_core::handle::{self, NotCarried};
+use serde::ser;
+
+use crate::layout::MAX_PARTICIPANTS;
+use crate::sys;
+
+/// The default on small machines. A participant takes 16 bytes of memory.
+const LEAST: usize = 127;
+
+/// Returns how many participants an object has if its maker does not say: enough for a worker on each processor of
+/// this machine, and as many processes besides.
+pub(crate) fn by_default() -> usize {
+    static DEFAULT: OnceLock<usize> = OnceLock::new();
+    *DEFAULT.get_or_init(|| for_processors(sys::cpus()))
+}
+
+const fn for_processors(processors: usize) -> usize {
+    let wanted = if processors > MAX_PARTICIPANTS { MAX_PARTICIPANTS } else { 2 * processors };
+    let most = wanted.next_power_of_two() - 1;
+    if most < LEAST {
+        LEAST
+    } else if most > MAX_PARTICIPANTS {
+        MAX_PARTICIPANTS
+    } else {
+        most
+    }
+}
+
+/// All participants of an object live.
+#[derive(Debug)]
+struct AllTaken {
+    object: String,
+    most: usize,
+}
+
+impl fmt::Display for AllTaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let AllTaken { object, most } = self;
+        write!(f, "{object}: {}", NotCarried::Participants { most: *most })
+    }
+}
+
+impl std::error::Error for AllTaken {}
+
+/// The error of a process that wants to attach to `object`, or to send it, and finds no participant that is free.
+pub(crate) fn all_taken(object: impl fmt::Display, most: usize) -> io::Error {
+    io::Error::new(io::ErrorKind::QuotaExceeded, AllTaken { object: object.to_string(), most })
+}
+
+/// Turns the error of making a handle for another process into one of the message that it was to travel in.
+pub(crate) fn not_issued<E: ser::Error>(error: io::Error) -> E {
+    if let Some(AllTaken { most, .. }) = error.get_ref().and_then(|cause| cause.downcast_ref()) {
+        handle::decline(NotCarried::Participants { most: *most });
+    }
+    E::custom(handle::because(error))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use ipc_core::handle;
+
+    use super::{by_default, for_processors};
+    use crate::{Builder, SegmentBuilder};
+
+    #[test]
+    fn the_default_follows_the_machine() {
+        let processors = [1, 2, 63, 64, 65, 128, 256, 512, 4096, usize::MAX];
+        assert_eq!(processors.map(for_processors), [127, 127, 127, 127, 255, 255, 511, 1023, 1023, 1023]);
+        assert!(by_default() > std::thread::available_parallelism().unwrap().get());
+    }
+
+    // fault 124: of a machine larger than this one.
+    #[test]
+    fn a_worker_for_each_of_512_processors_is_no_more_than_the_default() {
+        let most = for_processors(512);
+        let (tx, _rx) = Builder::new(1).participants(most).typed::<u64>().unwrap();
+        let segment = SegmentBuilder::new(1).participants(most).anonymous().unwrap();
+        // An end on its way takes the participant of a worker that is attached. Two more may be on their way to the
+        // worker that starts.
+        fn issue(object: &impl serde::Serialize) -> Vec<handle::OsHandle> {
+            let (encoded, handles) = handle::collect(|| postcard::to_stdvec(object));
+            encoded.map_err(handle::explain).unwrap();
+            handles
+        }
+        drop((0..514).map(|_| issue(&tx)).collect::<Vec<_>>());
+        drop((0..514).map(|_| issue(&segment)).collect::<Vec<_>>());
+    }
+}
