@@ -3,7 +3,7 @@
 //! Plain data needs no codec: `bytemuck`'s marker traits say that its bytes are the message, and the routes
 //! copy them as they lie.
 
-use std::{fmt, mem};
+use std::mem;
 
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
@@ -12,39 +12,18 @@ use serde::de::DeserializeOwned;
 use crate::error::{SizeLimit, Unsendable};
 use crate::handle;
 
+/// The version of what [`encode`] writes: messages of two processes mean the same only if theirs is the same.
+pub const VERSION: u32 = 1;
+
 mod de;
+mod error;
 mod ser;
 
+pub use error::CodecError;
+
 use de::Decoder;
+use error::{Cause, Error};
 use ser::{Encoder, Extend};
-
-/// What went wrong between a message and its bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CodecError {
-    /// The bytes end before the message does.
-    Truncated,
-    /// The bytes go on after the message has ended.
-    Trailing,
-    /// A value has no meaning in its type: a `bool` of 2, an unknown variant, text that is not UTF-8.
-    Invalid,
-    /// The type cannot be written in this format (a sequence of unknown length, say), or its own
-    /// `Serialize` or `Deserialize` implementation refused.
-    Unsupported,
-}
-
-impl fmt::Display for CodecError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            CodecError::Truncated => "its bytes end too early",
-            CodecError::Trailing => "bytes are left over",
-            CodecError::Invalid => "a value has no meaning in its type",
-            CodecError::Unsupported => "its type cannot be written in the postcard format, or refused to be",
-        })
-    }
-}
-
-impl std::error::Error for CodecError {}
 
 /// Writes over the bytes of a buffer, and what does not fit there into another one, up to a limit.
 struct Over<'a> {
@@ -116,15 +95,15 @@ impl Flavor for Over<'_> {
 
 impl Extend for Over<'_> {
     #[inline(always)]
-    fn extend_from(&mut self, len: usize, bytes: impl Iterator<Item = u8>) -> postcard::Result<()> {
+    fn extend_from(&mut self, len: usize, bytes: impl Iterator<Item = u8>) -> Result<(), Error> {
         let room = self.buffer.len() - self.at;
         if len > room {
             if len - room > self.most - self.more.len() {
-                return Err(postcard::Error::SerializeBufferFull);
+                return Err(Cause::TooLarge.into());
             }
             let mut all = vec![0; len];
             ser::copy(&mut all, bytes)?;
-            return self.spill(&all);
+            return Ok(self.spill(&all)?);
         }
         ser::copy(&mut self.buffer[self.at..self.at + len], bytes)?;
         self.at += len;
@@ -134,10 +113,10 @@ impl Extend for Over<'_> {
 
 /// Writes `message` with what `flavor` makes of its bytes.
 #[inline(always)]
-fn serialize<T: Serialize, F: Extend>(message: &T, flavor: F) -> postcard::Result<F::Output> {
+fn serialize<T: Serialize, F: Extend>(message: &T, flavor: F) -> Result<F::Output, Error> {
     let mut serializer = postcard::Serializer { output: flavor };
     message.serialize(Encoder(&mut serializer))?;
-    serializer.output.finalize()
+    Ok(serializer.output.finalize()?)
 }
 
 /// Counts bytes and keeps none.
@@ -162,7 +141,7 @@ impl Flavor for Count {
 }
 
 impl Extend for Count {
-    fn extend_from(&mut self, len: usize, _: impl Iterator<Item = u8>) -> postcard::Result<()> {
+    fn extend_from(&mut self, len: usize, _: impl Iterator<Item = u8>) -> Result<(), Error> {
         self.0 = self.0.saturating_add(len);
         Ok(())
     }
@@ -230,8 +209,8 @@ pub fn encode<T: Serialize>(message: &T, bytes: &mut Vec<u8>, limit: usize) -> R
             Ok(bytes.len())
         }
         Err(_) if refused => Err(Unsendable::Handles(handle::NotCarried::BytesOnly)),
-        Err(postcard::Error::SerializeBufferFull) => Err(handle::refuse(|| too_large(message, limit))),
-        Err(_) => Err(Unsendable::Encode(CodecError::Unsupported)),
+        Err(error) if error.is_too_large() => Err(handle::refuse(|| too_large(message, limit))),
+        Err(error) => Err(Unsendable::Encode(error.into())),
     }
 }
 
@@ -283,9 +262,21 @@ pub fn encode_behind<T: Serialize>(
             Ok((end, handles))
         }
         (Err(_), Some(cause)) => Err(Some(Unsendable::Handles(cause))),
-        (Err(postcard::Error::SerializeBufferFull), None) => Err(None),
-        (Err(_), None) => Err(Some(Unsendable::Encode(CodecError::Unsupported))),
+        (Err(error), None) if error.is_too_large() => Err(None),
+        (Err(error), None) => Err(Some(Unsendable::Encode(error.into()))),
     }
+}
+
+/// As [`encode_carrying`], into bytes of their own: for one message, of any length.
+///
+/// # Errors
+///
+/// As [`encode_carrying`].
+pub fn to_bytes<T: Serialize>(message: &T) -> Result<(Vec<u8>, Vec<handle::OsHandle>), Unsendable> {
+    let mut bytes = Vec::new();
+    let (end, handles) = encode_carrying(message, &mut bytes, 0, isize::MAX as usize)?;
+    bytes.truncate(end);
+    Ok((bytes, handles))
 }
 
 /// Writes over the bytes of a buffer that grows, up to a limit.
@@ -360,7 +351,7 @@ impl Flavor for Behind {
 
 impl Extend for Behind {
     #[inline(always)]
-    fn extend_from(&mut self, len: usize, bytes: impl Iterator<Item = u8>) -> postcard::Result<()> {
+    fn extend_from(&mut self, len: usize, bytes: impl Iterator<Item = u8>) -> Result<(), Error> {
         if self.buffer.len() - self.at < len {
             self.grow(len)?;
         }
@@ -399,16 +390,7 @@ fn decode_here<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     match T::deserialize(Decoder { inner: &mut decoder, size: bytes.len() }) {
         Ok(message) if decoder.finalize().is_ok_and(<[u8]>::is_empty) => Ok(message),
         Ok(_) => Err(CodecError::Trailing),
-        Err(error) => Err(cause(&error)),
-    }
-}
-
-#[cold]
-fn cause(error: &postcard::Error) -> CodecError {
-    match error {
-        postcard::Error::DeserializeUnexpectedEnd => CodecError::Truncated,
-        postcard::Error::SerdeDeCustom | postcard::Error::WontImplement => CodecError::Unsupported,
-        _ => CodecError::Invalid,
+        Err(error) => Err(error.into()),
     }
 }
 

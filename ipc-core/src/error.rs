@@ -10,7 +10,7 @@ use crate::codec::CodecError;
 use crate::handle::NotCarried;
 
 /// Why a message cannot be sent on this channel, however long one waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unsendable {
     /// It does not encode.
@@ -75,7 +75,7 @@ impl fmt::Display for SizeLimit {
 }
 
 /// Why what arrived cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unreadable {
     /// It does not decode to the channel's type. The message is taken out of the channel.
@@ -133,7 +133,7 @@ impl fmt::Display for DisconnectCause {
 }
 
 /// The message that [`send`](crate::Sender::send) could not send.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum SendError<T> {
     /// No receiver is left, and none can come.
     Disconnected(T),
@@ -142,7 +142,7 @@ pub enum SendError<T> {
 }
 
 /// The message that [`try_send`](crate::Sender::try_send) could not send.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum TrySendError<T> {
     /// The channel is full, or its next slot is still in another's hands.
     Full(T),
@@ -154,7 +154,7 @@ pub enum TrySendError<T> {
 
 /// The message that [`send_timeout`](crate::Sender::send_timeout) or
 /// [`send_deadline`](crate::Sender::send_deadline) could not send.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum SendTimeoutError<T> {
     /// There was no room until the deadline.
     Timeout(T),
@@ -213,7 +213,7 @@ impl<T> fmt::Display for SendManyError<T> {
 impl<T> Error for SendManyError<T> {}
 
 /// Why [`recv`](crate::Receiver::recv) returned no message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecvError {
     /// The channel is empty, no sender is left, and none can come.
     Disconnected,
@@ -222,7 +222,7 @@ pub enum RecvError {
 }
 
 /// Why [`try_recv`](crate::Receiver::try_recv) returned no message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TryRecvError {
     /// The channel is empty, or its next message is not finished yet.
     Empty,
@@ -234,7 +234,7 @@ pub enum TryRecvError {
 
 /// Why [`recv_timeout`](crate::Receiver::recv_timeout) or
 /// [`recv_deadline`](crate::Receiver::recv_deadline) returned no message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecvTimeoutError {
     /// No message came until the deadline.
     Timeout,
@@ -508,5 +508,18 @@ impl From<RecvError> for RecvTimeoutError {
             RecvError::Disconnected => RecvTimeoutError::Disconnected,
             RecvError::Unreadable(cause) => RecvTimeoutError::Unreadable(cause),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::Failed;
+
+    #[test]
+    fn results_stay_small() {
+        assert_eq!(size_of::<Result<u64, RecvTimeoutError>>(), 24);
+        assert_eq!(size_of::<Result<(), Failed>>(), 32);
+        assert_eq!(size_of::<Option<Result<(), Failed>>>(), 32);
     }
 }

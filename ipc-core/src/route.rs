@@ -51,7 +51,7 @@ pub trait End: Clone {
 }
 
 /// Why a message was not sent; the caller has it still.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Failed {
     /// There was no room as long as one was to wait.
@@ -104,7 +104,7 @@ pub trait Transmit<T>: End {
         for message in messages {
             if let Err(error) = self.send(message, Patience::Forever) {
                 let unsendable = match &error {
-                    SendTimeoutError::Unsendable(_, cause) => Some(*cause),
+                    SendTimeoutError::Unsendable(_, cause) => Some(cause.clone()),
                     _ => None,
                 };
                 return Err(SendManyError { sent, unsent: vec![error.into_inner()], unsendable });

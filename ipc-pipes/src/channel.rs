@@ -305,7 +305,7 @@ impl<T: DeserializeOwned> Rx<T> {
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) if line.any_parked() => {}
                 Ok(letter) => break letter,
                 Err(error) => {
-                    if let (RecvTimeoutError::Unreadable(_), Some(tally)) = (error, &line.tally) {
+                    if let (RecvTimeoutError::Unreadable(_), Some(tally)) = (&error, &line.tally) {
                         tally.received(1);
                     }
                     return Err(error);

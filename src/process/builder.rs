@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::{ChildStderr, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use ipc_core::handle::{self, OsHandle};
+use ipc_core::codec;
+use ipc_core::handle::OsHandle;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -142,12 +143,12 @@ impl Builder {
             child::check_passed()?;
             running::reap_detached();
             let entry = Entry::new(f)?;
-            let (bytes, handles) = handle::collect(|| postcard::to_stdvec(&args));
+            let encoded = codec::to_bytes(&args);
             // Now, not when the child already runs: what it sees of its channels does not depend on how soon
             // this process goes on.
             drop(args);
-            let bytes = bytes.map_err(|error| {
-                let text = format!("the arguments do not encode: {}", handle::explain(error));
+            let (bytes, handles) = encoded.map_err(|cause| {
+                let text = format!("the arguments do not encode: {}", protocol::not_encoded(cause));
                 io::Error::new(io::ErrorKind::InvalidInput, text)
             })?;
             self.start(&Call { entry }, &bytes, handles)

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use ipc_core::handle::{self, OsHandle};
+use ipc_core::codec;
+use ipc_core::handle::OsHandle;
 use ipc_pipes::frame::{Frame, FrameReader, Progress, send_frame};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -236,11 +237,10 @@ where
         Ok(Err(why)) => return why,
         Ok(Ok(frame)) => frame,
     };
-    let decode = || handle::provide(frame.handles, || postcard::take_from_bytes::<A>(&frame.body));
+    let decode = || codec::decode_carrying::<A>(&frame.body, frame.handles);
     let args = match catch_unwind(AssertUnwindSafe(decode)) {
-        Ok(Ok((args, []))) => args,
-        Ok(Ok((_, rest))) => return format!("{} bytes are left after the arguments", rest.len()),
-        Ok(Err(error)) => return format!("the arguments do not decode: {}", handle::explain(error)),
+        Ok(Ok(args)) => args,
+        Ok(Err(error)) => return format!("the arguments do not decode: {error}"),
         Err(payload) => return format!("decoding the arguments panicked: {}", message(payload)),
     };
     drop(frame.body);
@@ -252,10 +252,9 @@ where
         Ok(result) => result,
         Err(payload) => finish(link, protocol::PANICKED, message(payload).as_bytes(), &[]),
     };
-    let encode = || handle::collect(|| postcard::to_stdvec(&result));
-    let (kind, body, handles) = match catch_unwind(AssertUnwindSafe(encode)) {
-        Ok((Ok(body), handles)) => (protocol::RETURNED, body, handles),
-        Ok((Err(error), _)) => (protocol::UNSENDABLE, handle::explain(error).into_bytes(), Vec::new()),
+    let (kind, body, handles) = match catch_unwind(AssertUnwindSafe(|| codec::to_bytes(&result))) {
+        Ok(Ok((body, handles))) => (protocol::RETURNED, body, handles),
+        Ok(Err(cause)) => (protocol::UNSENDABLE, protocol::not_encoded(cause).into_bytes(), Vec::new()),
         Err(payload) => (protocol::UNSENDABLE, message(payload).into_bytes(), Vec::new()),
     };
     // What the result owned is released in order, not by death.

@@ -7,7 +7,7 @@ use std::process::{ChildStderr, ChildStdout};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ipc_core::handle;
+use ipc_core::codec;
 use ipc_pipes::frame::Frame;
 use serde::de::DeserializeOwned;
 
@@ -233,16 +233,8 @@ fn outcome<R: DeserializeOwned>(
     let text = |body: Vec<u8>| String::from_utf8_lossy(&body).into_owned();
     match last {
         Some(Ok(frame)) => match frame.kind {
-            protocol::RETURNED => {
-                let decode = || postcard::take_from_bytes::<R>(&frame.body);
-                match handle::provide(frame.handles, decode) {
-                    Ok((result, [])) => Ok(result),
-                    Ok((_, rest)) => {
-                        Err(JoinError::Unreadable(format!("{} bytes are left after it", rest.len())))
-                    }
-                    Err(error) => Err(JoinError::Unreadable(handle::explain(error))),
-                }
-            }
+            protocol::RETURNED => codec::decode_carrying(&frame.body, frame.handles)
+                .map_err(|error| JoinError::Unreadable(error.to_string())),
             protocol::PANICKED => Err(JoinError::Panicked(text(frame.body))),
             protocol::UNSENDABLE => Err(JoinError::Unsendable(text(frame.body))),
             kind => Err(JoinError::Unreadable(format!("a message of unknown kind {kind}"))),

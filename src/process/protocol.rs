@@ -13,6 +13,7 @@
 //! answer of `join`. A child whose parent dies before READY exits with [`EXIT_ORPHANED`]; later it goes on
 //! to the end of its function, and its result goes nowhere.
 
+use ipc_core::Unsendable;
 use serde::{Deserialize, Serialize};
 
 use super::entry::Entry;
@@ -46,4 +47,12 @@ pub(super) const EXIT_ORPHANED: i32 = 113;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Call {
     pub(super) entry: Entry,
+}
+
+/// Why arguments, or a result, do not encode.
+pub(super) fn not_encoded(cause: Unsendable) -> String {
+    match cause {
+        Unsendable::Encode(cause) => cause.to_string(),
+        cause => cause.to_string(),
+    }
 }

@@ -53,6 +53,7 @@ fn they_say_what_happened() {
 fn every_cause_has_words_of_its_own() {
     let mut texts = vec![
         Unsendable::Encode(CodecError::Unsupported).to_string(),
+        Unsendable::Encode(CodecError::Refused("own".into())).to_string(),
         LARGE.to_string(),
         Unsendable::Handles(NotCarried::BytesOnly).to_string(),
         Unsendable::Handles(NotCarried::TooMany).to_string(),

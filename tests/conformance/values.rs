@@ -270,3 +270,58 @@ fn a_batch_with_a_rude_message_keeps_the_others() {
         }
     }
 }
+
+/// Three is not sent, and four is not received.
+#[derive(Debug)]
+struct Picky(u8);
+
+impl Serialize for Picky {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            3 => Err(S::Error::custom("three is not to be sent")),
+            n => serializer.serialize_u8(n),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Picky {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u8::deserialize(deserializer)? {
+            4 => Err(serde::de::Error::custom(format_args!("{} is not to be read", "four"))),
+            n => Ok(Picky(n)),
+        }
+    }
+}
+
+// fault 105
+#[test]
+fn what_a_type_says_when_it_refuses_is_told() {
+    let _watchdog = watchdog();
+    // Wherever in the message it is.
+    type Message = (u8, Option<Vec<Picky>>, String);
+    let message = |n| -> Message { (0, Some(vec![Picky(1), Picky(n)]), "and more".into()) };
+    let (written, read) = ("three is not to be sent", "four is not to be read");
+    let unsendable = format!("the message does not encode: {written}");
+    let unreadable = format!("the message does not decode: {read}");
+    let channels: [(Sender<Message>, Receiver<Message>); 2] =
+        [multiprocess::shm::bounded(4).unwrap(), multiprocess::pipe::channel().unwrap()];
+    for (tx, rx) in channels {
+        assert_eq!(tx.send(message(3)).unwrap_err().to_string(), unsendable);
+        assert_eq!(tx.try_send(message(3)).unwrap_err().to_string(), unsendable);
+        assert_eq!(tx.send_timeout(message(3), Duration::ZERO).unwrap_err().to_string(), unsendable);
+        let many = tx.send_many([message(1), message(3)]).unwrap_err();
+        assert_eq!(many.unsendable.unwrap().to_string(), unsendable);
+        assert!(rx.recv().is_ok());
+        (0..4).for_each(|_| tx.send(message(4)).unwrap());
+        assert_eq!(rx.recv().unwrap_err().to_string(), unreadable);
+        assert_eq!(rx.try_recv().unwrap_err().to_string(), unreadable);
+        assert_eq!(rx.recv_timeout(Duration::from_secs(60)).unwrap_err().to_string(), unreadable);
+        assert_eq!(rx.recv_ref().unwrap_err().to_string(), unreadable);
+        tx.send_many([message(4), message(4)]).unwrap();
+        assert_eq!(rx.recv_many(&mut Vec::new(), 2).unwrap_err().to_string(), unreadable);
+    }
+    let (one, other) = multiprocess::pipe::duplex::<Message, Message>().unwrap();
+    assert_eq!(one.send(message(3)).unwrap_err().to_string(), unsendable);
+    one.send(message(4)).unwrap();
+    assert_eq!(other.recv().unwrap_err().to_string(), unreadable);
+}

@@ -318,7 +318,6 @@ pub(crate) const REMARKS: &[(u32, &str)] = &[
     ),
     (103, "Not tested yet."),
     (104, "Not tested yet."),
-    (105, "Not tested yet."),
     (106, "Not tested yet."),
     (108, "Not tested yet."),
     (

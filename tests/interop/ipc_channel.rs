@@ -179,6 +179,7 @@ impl<'de> Deserialize<'de> for Picky {
     }
 }
 
+// fault 105
 #[test]
 fn what_does_not_encode_comes_back_and_its_ends_go_to_nobody_else() {
     let _watchdog = watchdog();
@@ -186,7 +187,7 @@ fn what_does_not_encode_comes_back_and_its_ends_go_to_nobody_else() {
     let (tx, rx) = channel::<Message>().unwrap();
     let (inner, at_inner) = ipc_channel::ipc::channel::<u64>().unwrap();
     let error = tx.send((Some(inner), Picky(0))).unwrap_err();
-    assert!(error.is_unsendable());
+    assert!(error.is_unsendable() && error.to_string().ends_with(": not this one"), "{error}");
     let (inner, picky) = error.into_inner();
     assert_eq!(picky, Picky(0));
     let unwound =

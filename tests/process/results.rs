@@ -181,13 +181,14 @@ impl<'de> Deserialize<'de> for Awkward {
     }
 }
 
+// fault 105: of arguments.
 #[test]
 fn arguments_that_do_not_travel_are_an_error_of_spawn() {
     multiprocess::init();
     let _watchdog = watchdog();
     let expected = [
-        "do not encode",
-        "do not decode",
+        "the arguments do not encode: awkward to encode",
+        "the arguments do not decode: awkward to decode",
         "panicked: awkward",
         "ended (exit status 9) before it had decoded its arguments",
     ];
@@ -197,14 +198,30 @@ fn arguments_that_do_not_travel_are_an_error_of_spawn() {
     }
 }
 
+// fault 105: of results.
 #[test]
 fn a_result_that_does_not_travel_says_so() {
     multiprocess::init();
     let _watchdog = watchdog();
     let result = |kind: u8| spawn(Awkward, kind).unwrap().join();
-    assert!(matches!(result(0), Err(JoinError::Unsendable(_))));
-    assert!(matches!(result(1), Err(JoinError::Unreadable(_))));
+    assert!(matches!(result(0), Err(JoinError::Unsendable(text)) if text == "awkward to encode"));
+    assert!(matches!(result(1), Err(JoinError::Unreadable(text)) if text == "awkward to decode"));
     assert!(matches!(result(4), Ok(Awkward(4))));
+}
+
+// fault 105: of messages, in whichever process they are refused.
+#[test]
+fn a_message_that_does_not_travel_says_so_in_each_process() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let child = |rx: multiprocess::Receiver<Awkward>| rx.recv().unwrap_err().to_string();
+    for (tx, rx) in [multiprocess::shm::bounded(4).unwrap(), multiprocess::pipe::channel().unwrap()] {
+        let refused = tx.send(Awkward(0)).unwrap_err().to_string();
+        assert_eq!(refused, "the message does not encode: awkward to encode");
+        tx.send(Awkward(1)).unwrap();
+        let unreadable = spawn(child, rx).unwrap().join().unwrap();
+        assert_eq!(unreadable, "the message does not decode: awkward to decode");
+    }
 }
 
 #[test]

@@ -7,11 +7,12 @@ use std::any::TypeId;
 
 use castaway::cast;
 use postcard::de_flavors::Slice;
-use postcard::{Error, Result};
 use serde::Deserialize;
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
+
+use super::error::{Cause, Error, Result};
 
 /// How many values that take no bytes, such as `()`, a sequence may have: a length is a few bytes of a message, and
 /// whoever made it up would keep us counting for years.
@@ -32,14 +33,14 @@ impl<'de> Decoder<'_, 'de> {
 
     #[inline(always)]
     fn read<T: Deserialize<'de>>(&mut self) -> Result<T> {
-        T::deserialize(&mut *self.inner)
+        Ok(T::deserialize(&mut *self.inner)?)
     }
 
     /// A length that the message says: of values of a byte or more, or of not too many that take none.
     #[inline(always)]
     fn len(&mut self) -> Result<usize> {
         let len = self.read()?;
-        if len <= self.size.max(MOST_EMPTY) { Ok(len) } else { Err(Error::DeserializeUnexpectedEnd) }
+        if len <= self.size.max(MOST_EMPTY) { Ok(len) } else { Err(Cause::Truncated.into()) }
     }
 
     /// So many values in a row.
@@ -49,11 +50,20 @@ impl<'de> Decoder<'_, 'de> {
     }
 }
 
-macro_rules! forward {
-    ($($method:ident($($arg:ident: $Arg:ty),*);)*) => {
+/// Reads a value with postcard and gives it to the visitor, whose errors are kept.
+macro_rules! read {
+    ($($method:ident => $visit:ident: $Value:ty;)*) => {
         $(#[inline(always)]
-        fn $method<V: Visitor<'de>>(self, $($arg: $Arg,)* visitor: V) -> Result<V::Value> {
-            self.inner.$method($($arg,)* visitor)
+        fn $method<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
+            visitor.$visit(self.read::<$Value>()?)
+        })*
+    };
+}
+
+macro_rules! unsupported {
+    ($($method:ident;)*) => {
+        $(fn $method<V: Visitor<'de>>(self, _: V) -> Result<V::Value> {
+            Err(Cause::Unsupported.into())
         })*
     };
 }
@@ -61,30 +71,41 @@ macro_rules! forward {
 impl<'de> Deserializer<'de> for Decoder<'_, 'de> {
     type Error = Error;
 
-    forward! {
-        deserialize_any();
-        deserialize_bool();
-        deserialize_i8();
-        deserialize_i16();
-        deserialize_i32();
-        deserialize_i64();
-        deserialize_i128();
-        deserialize_u8();
-        deserialize_u16();
-        deserialize_u32();
-        deserialize_u64();
-        deserialize_u128();
-        deserialize_f32();
-        deserialize_f64();
-        deserialize_char();
-        deserialize_str();
-        deserialize_string();
-        deserialize_bytes();
-        deserialize_byte_buf();
-        deserialize_unit();
-        deserialize_unit_struct(name: &'static str);
-        deserialize_identifier();
-        deserialize_ignored_any();
+    read! {
+        deserialize_bool => visit_bool: bool;
+        deserialize_i8 => visit_i8: i8;
+        deserialize_i16 => visit_i16: i16;
+        deserialize_i32 => visit_i32: i32;
+        deserialize_i64 => visit_i64: i64;
+        deserialize_i128 => visit_i128: i128;
+        deserialize_u8 => visit_u8: u8;
+        deserialize_u16 => visit_u16: u16;
+        deserialize_u32 => visit_u32: u32;
+        deserialize_u64 => visit_u64: u64;
+        deserialize_u128 => visit_u128: u128;
+        deserialize_f32 => visit_f32: f32;
+        deserialize_f64 => visit_f64: f64;
+        deserialize_char => visit_char: char;
+        deserialize_str => visit_borrowed_str: &'de str;
+        deserialize_string => visit_borrowed_str: &'de str;
+        deserialize_bytes => visit_borrowed_bytes: &'de [u8];
+        deserialize_byte_buf => visit_borrowed_bytes: &'de [u8];
+    }
+
+    unsupported! {
+        deserialize_any;
+        deserialize_identifier;
+        deserialize_ignored_any;
+    }
+
+    #[inline(always)]
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_unit()
+    }
+
+    #[inline(always)]
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value> {
+        visitor.visit_unit()
     }
 
     #[inline(always)]
@@ -92,7 +113,7 @@ impl<'de> Deserializer<'de> for Decoder<'_, 'de> {
         match self.read::<u8>()? {
             0 => visitor.visit_none(),
             1 => visitor.visit_some(self),
-            _ => Err(Error::DeserializeBadOption),
+            _ => Err(Cause::Invalid.into()),
         }
     }
 

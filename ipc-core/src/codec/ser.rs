@@ -8,11 +8,12 @@ use std::any::TypeId;
 use std::fmt;
 
 use postcard::ser_flavors::Flavor;
-use postcard::{Error, Result};
 use serde::ser::{
     Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,
     SerializeTuple, SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
+
+use super::error::{Cause, Error, Result};
 
 /// Where bytes can be written as a whole.
 pub(super) trait Extend: Flavor {
@@ -30,7 +31,7 @@ pub(super) fn copy(to: &mut [u8], from: impl Iterator<Item = u8>) -> Result<()> 
         copied += 1;
     }
     // Their number was the iterator's own word.
-    if copied == len { Ok(()) } else { Err(Error::SerializeSeqLengthUnknown) }
+    if copied == len { Ok(()) } else { Err(Cause::Unsupported.into()) }
 }
 
 /// Writes a value with postcard.
@@ -47,7 +48,7 @@ macro_rules! forward {
     ($($method:ident($($arg:ident: $Arg:ty),*);)*) => {
         $(#[inline(always)]
         fn $method(self $(, $arg: $Arg)*) -> Result<()> {
-            self.0.$method($($arg),*)
+            Ok(self.0.$method($($arg),*)?)
         })*
     };
 }
@@ -152,7 +153,7 @@ impl<F: Extend> Serializer for Encoder<'_, F> {
     }
 
     fn collect_str<T: ?Sized + fmt::Display>(self, value: &T) -> Result<()> {
-        self.0.collect_str(value)
+        Ok(self.0.collect_str(value)?)
     }
 
     #[inline(always)]

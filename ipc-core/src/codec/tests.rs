@@ -153,13 +153,13 @@ fn bytes_are_written_as_a_whole_up_to_the_limit() {
     for room in [0, 600, 2000] {
         for (len, fits) in [(997, true), (998, true), (999, false), (5000, false)] {
             let message = Wrapped(vec![9; len]);
-            let expected = Err(too_large(len + 2, 1000));
+            let too_large = || Err(too_large(len + 2, 1000));
             let mut bytes = vec![0; room];
             let encoded = encode(&message, &mut bytes, 1000);
-            assert_eq!(encoded, if fits { Ok(len + 2) } else { expected });
+            assert_eq!(encoded, if fits { Ok(len + 2) } else { too_large() });
             let mut bytes = vec![0; room];
             let encoded = encode_carrying(&message, &mut bytes, 4, 1000).map(|(end, _)| end);
-            assert_eq!(encoded, if fits { Ok(len + 6) } else { expected });
+            assert_eq!(encoded, if fits { Ok(len + 6) } else { too_large() });
         }
     }
 }
@@ -186,14 +186,13 @@ impl Serialize for Liar {
 
 #[test]
 fn a_sequence_of_unknown_length_is_refused_and_so_is_a_wrong_one() {
-    let unsupported = Err(Unsendable::Encode(CodecError::Unsupported));
     for claim in [None, Some(4), Some(1 << 40)] {
         let refused = encode(&Liar(claim), &mut Vec::new(), 1000);
         let too_large = claim == Some(1 << 40);
         match refused {
             // As it claims.
             Err(Unsendable::TooLarge { size, limit: 1000, .. }) if too_large => assert!(size > 1 << 40),
-            refused => assert_eq!(refused, unsupported),
+            refused => assert_eq!(refused, Err(Unsendable::Encode(CodecError::Unsupported))),
         }
         assert!(encode_carrying(&Liar(claim), &mut Vec::new(), 0, 1000).is_err());
     }

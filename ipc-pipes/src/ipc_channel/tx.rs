@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use ::ipc_channel::IpcError;
 use ::ipc_channel::ipc::{IpcSender, OpaqueIpcSender};
+use ipc_core::codec::{self, CodecError};
 use ipc_core::error::{DisconnectCause, SendTimeoutError};
 use ipc_core::handle::{self, NotCarried, OsHandle};
 use ipc_core::route::{End, Failed, Transmit};
@@ -116,12 +117,15 @@ impl<T: Serialize> Tx<T> {
                 Ok(Ok(())) => Ok(()),
                 // Nothing, or the first piece of a message whose rest never comes, and which is skipped.
                 Ok(Err(IpcError::Io(error))) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Ok(Err(error)) => {
-                    if matches!(error, IpcError::SerializationError(_)) {
-                        ferry::clear();
-                    }
-                    Err(cause(&error, refused))
+                Ok(Err(IpcError::SerializationError(_))) => {
+                    let cause = match refused {
+                        true => Unsendable::Handles(NotCarried::BytesOnly),
+                        false => Unsendable::Encode(why(message)),
+                    };
+                    ferry::clear();
+                    Err(Failed::Unsendable(cause))
                 }
+                Ok(Err(error)) => Err(cause(&error)),
                 // It asserts that a message has at most 64 handles.
                 Err(_) if encoded.get() => Err(Failed::Unsendable(Unsendable::Handles(NotCarried::TooMany))),
                 Err(panic) => {
@@ -133,12 +137,18 @@ impl<T: Serialize> Tx<T> {
     }
 }
 
+/// Why a message does not encode. `ipc-channel` forgets what the message's type said: it is asked again.
 #[cold]
-fn cause(error: &IpcError, refused: bool) -> Failed {
+fn why<T: Serialize>(message: &T) -> CodecError {
+    match inside(|| codec::to_bytes(message)).0 {
+        Err(Unsendable::Encode(cause)) => cause,
+        _ => CodecError::Unsupported,
+    }
+}
+
+#[cold]
+fn cause(error: &IpcError) -> Failed {
     match error {
-        IpcError::SerializationError(_) if refused => {
-            Failed::Unsendable(Unsendable::Handles(NotCarried::BytesOnly))
-        }
         IpcError::SerializationError(error) => Failed::Unsendable(Unsendable::Encode(codec_error(error))),
         IpcError::Disconnected => Failed::Disconnected,
         IpcError::Io(error) => match error.kind() {

@@ -302,22 +302,22 @@ pub(crate) fn get(
     len: u64,
     bytes: &mut Vec<u8>,
 ) -> Result<(), Unreadable> {
-    let lie = Unreadable::Malformed("its bytes are not where it says");
-    let stat = rustix::fs::fstat(store).map_err(|_| lie)?;
+    let lie = || Unreadable::Malformed("its bytes are not where it says");
+    let stat = rustix::fs::fstat(store).map_err(|_| lie())?;
     // What the file does not hold is not there, whatever its length.
     let held = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
     let file = u64::try_from(stat.st_size).unwrap_or(0);
     if len > held || offset.checked_add(len).is_none_or(|end| end > file) {
-        return Err(lie);
+        return Err(lie());
     }
-    let len = usize::try_from(len).map_err(|_| lie)?;
+    let len = usize::try_from(len).map_err(|_| lie())?;
     bytes.clear();
     bytes.try_reserve_exact(len).map_err(|_| Unreadable::OutOfMemory)?;
     while bytes.len() < len {
         let at = offset + bytes.len() as u64;
         match rustix::io::pread(store, rustix::buffer::spare_capacity(bytes), at) {
             Err(Errno::INTR) => {}
-            Err(_) | Ok(0) => return Err(lie),
+            Err(_) | Ok(0) => return Err(lie()),
             Ok(_) => {}
         }
     }
