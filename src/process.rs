@@ -6,7 +6,8 @@
 //!
 //! | question | answer |
 //! |---|---|
-//! | what the child shares | nothing but what is in its arguments; stdout and stderr; the environment and current directory at the start. Its stdin is empty |
+//! | what the child shares | nothing but what is in its arguments; stdout and stderr; the environment and current directory at the start. Its stdin is empty, or [`Builder::stdin`] |
+//! | its signals | none is blocked, and SIGCHLD has its default action; signals that the parent ignores stay ignored, as over any `exec` |
 //! | which functions | `fn` items and closures that capture nothing, of the executable itself |
 //! | the child panics, exits, is killed | [`JoinHandle::join`] says so: [`JoinError`] |
 //! | the child dies while it starts | [`spawn`] says so |

@@ -8,6 +8,8 @@ mod support;
 
 #[path = "process/life.rs"]
 mod life;
+#[path = "process/options.rs"]
+mod options;
 #[path = "process/results.rs"]
 mod results;
 #[path = "process/start.rs"]

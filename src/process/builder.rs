@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
-use std::process::{ChildStderr, ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ipc_core::codec;
@@ -12,10 +12,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::JoinHandle;
+use super::child;
 use super::entry::Entry;
 use super::protocol::{self, Call};
 use super::running::{self, Event, Running};
-use super::{child, sys};
+use super::sys::{self, SetUp, Streams};
 
 /// How long a child may take for one step of its start.
 const STARTUP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -40,7 +41,8 @@ const STARTUP_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 #[must_use = "nothing starts before `spawn` is called"]
 pub struct Builder {
-    command: Command,
+    pub(super) command: Command,
+    pub(super) set_up: SetUp,
     name: Option<String>,
     kill_on_drop: bool,
     startup_timeout: Duration,
@@ -55,7 +57,13 @@ impl Default for Builder {
 impl Builder {
     /// A child with the environment, the current directory, stdout and stderr of this process.
     pub fn new() -> Self {
-        Builder { command: sys::command(), name: None, kill_on_drop: false, startup_timeout: STARTUP_TIMEOUT }
+        Builder {
+            command: sys::command(),
+            set_up: SetUp::default(),
+            name: None,
+            kill_on_drop: false,
+            startup_timeout: STARTUP_TIMEOUT,
+        }
     }
 
     /// Names the child, for [`JoinHandle::name`] and for the errors of [`spawn`](Self::spawn).
@@ -110,6 +118,16 @@ impl Builder {
         self
     }
 
+    /// Where the child's stdin comes from; it is empty by default.
+    ///
+    /// With `Stdio::piped()`, [`JoinHandle::take_stdin`] has the writing end. The child has this stdin from
+    /// [`init`](super::init) on; what runs before finds a socket there, which it must leave alone.
+    pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
+        self.command.stdin(stdin);
+        self.set_up.stdin = true;
+        self
+    }
+
     /// Where the child's stdout goes; to that of this process by default. In tests, libtest's own first
     /// lines go there as well.
     pub fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
@@ -151,30 +169,27 @@ impl Builder {
                 let text = format!("the arguments do not encode: {}", protocol::not_encoded(cause));
                 io::Error::new(io::ErrorKind::InvalidInput, text)
             })?;
-            self.start(&Call { entry }, &bytes, handles)
+            self.start(entry, &bytes, handles)
         };
-        let (running, stdout, stderr) =
+        let (running, streams) =
             start().map_err(|error| io::Error::new(error.kind(), format!("{label}: {error}")))?;
-        Ok(JoinHandle::new(running, name, kill_on_drop, stdout, stderr))
+        Ok(JoinHandle::new(running, name, kill_on_drop, streams))
     }
 
-    fn start(
-        mut self,
-        call: &Call,
-        args: &[u8],
-        handles: Vec<OsHandle>,
-    ) -> io::Result<(Running, Option<ChildStdout>, Option<ChildStderr>)> {
+    fn start(mut self, entry: Entry, args: &[u8], handles: Vec<OsHandle>) -> io::Result<(Running, Streams)> {
         let context = |what: &'static str| {
             move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"))
         };
         let (ours, theirs) = sys::stream_pair().map_err(context("making a socket pair"))?;
         let marker = sys::marker(&theirs).map_err(context("looking at the socket"))?;
         self.command.args(child::child_arguments()).env(protocol::VARIABLE, marker);
-        let (process, stdout, stderr) = sys::start(self.command, theirs)
+        let started = sys::start(self.command, &ours, theirs, self.set_up)
             .map_err(context("starting this executable again (current_dir, limits?)"))?;
-        let mut running = Running::new(process, ours);
+        let mut running = Running::new(started.process, ours);
+        let call = Call { entry, stdin: started.stdin_of_child.is_some() };
+        let call = (&call, Vec::from_iter(started.stdin_of_child));
         match hand_over(&mut running, call, args, handles, self.startup_timeout) {
-            Ok(()) => Ok((running, stdout, stderr)),
+            Ok(()) => Ok((running, started.streams)),
             Err(error) => {
                 running.kill_and_reap();
                 Err(error)
@@ -193,7 +208,7 @@ enum Step {
 /// Waits for the child to come to `init`, and gives it the function and its arguments.
 fn hand_over(
     running: &mut Running,
-    call: &Call,
+    (call, call_handles): (&Call, Vec<OsHandle>),
     args: &[u8],
     handles: Vec<OsHandle>,
     patience: Duration,
@@ -201,10 +216,10 @@ fn hand_over(
     let call = postcard::to_stdvec(call).map_err(io::Error::other)?;
     expect(running, protocol::HELLO, Step::Init, patience)?;
     let sent = running
-        .send(protocol::CALL, &call, &[], patience)
+        .send(protocol::CALL, &call, &call_handles, patience)
         .and_then(|()| running.send(protocol::ARGUMENTS, args, &handles, patience));
     // On their way, or with the child: they count as its own.
-    drop(handles);
+    drop((handles, call_handles));
     match sent {
         Ok(()) => expect(running, protocol::READY, Step::Arguments, patience),
         // A child that stopped listening may have said why.

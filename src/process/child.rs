@@ -215,15 +215,26 @@ fn become_child(socket: OsHandle) -> ! {
     let call = match link.expect(protocol::CALL) {
         Err(Gone) => exit(protocol::EXIT_ORPHANED),
         Ok(Err(why)) => link.refuse(&why),
-        Ok(Ok(frame)) => postcard::from_bytes::<Call>(&frame.body),
+        Ok(Ok(frame)) => frame,
     };
-    match call {
-        Ok(call) => {
-            let why = call.entry.run(&mut link);
-            link.refuse(&why)
-        }
-        Err(error) => link.refuse(&format!("which function to run does not decode: {error}")),
+    let why = match postcard::from_bytes::<Call>(&call.body) {
+        Ok(decoded) => match prepare(&decoded, call.handles) {
+            Ok(()) => decoded.entry.run(&mut link),
+            Err(error) => format!("preparing the process: {error}"),
+        },
+        Err(error) => format!("which function to run does not decode: {error}"),
+    };
+    link.refuse(&why)
+}
+
+/// Makes this process what the parent's [`Builder`](super::Builder) says, as far as that can wait for `init`.
+fn prepare(call: &Call, handles: Vec<OsHandle>) -> io::Result<()> {
+    let mut handles = handles.into_iter();
+    let mut next = || handles.next().ok_or_else(|| io::Error::other("a handle is missing"));
+    if call.stdin {
+        sys::set_stdin(&next()?)?;
     }
+    Ok(())
 }
 
 /// Decodes the arguments, runs `f`, sends its result and exits. Returns only to say why `f` cannot start.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::process::{ChildStderr, ChildStdout};
+use std::process::{ChildStderr, ChildStdin, ChildStdout};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use super::JoinError;
 use super::protocol;
 use super::running::{Event, Running};
-use super::sys::{Signal, Status};
+use super::sys::{Signal, Status, Streams};
 
 /// Owns a child process that [`spawn`](super::spawn) started: waits for its result, or kills it.
 ///
@@ -49,8 +49,7 @@ struct Child {
     state: Mutex<State>,
     name: Option<String>,
     kill_on_drop: bool,
-    stdout: Option<ChildStdout>,
-    stderr: Option<ChildStderr>,
+    streams: Streams,
 }
 
 struct State {
@@ -90,16 +89,10 @@ impl State {
 }
 
 impl<R> JoinHandle<R> {
-    pub(super) fn new(
-        running: Running,
-        name: Option<String>,
-        kill_on_drop: bool,
-        stdout: Option<ChildStdout>,
-        stderr: Option<ChildStderr>,
-    ) -> Self {
+    pub(super) fn new(running: Running, name: Option<String>, kill_on_drop: bool, streams: Streams) -> Self {
         let state = State { running, last: None, ended: None };
         JoinHandle {
-            child: Box::new(Child { state: Mutex::new(state), name, kill_on_drop, stdout, stderr }),
+            child: Box::new(Child { state: Mutex::new(state), name, kill_on_drop, streams }),
             result: PhantomData,
         }
     }
@@ -151,15 +144,21 @@ impl<R> JoinHandle<R> {
         self.child.name.as_deref()
     }
 
+    /// The writing end of the child's stdin, once, if [`Builder::stdin`](super::Builder::stdin) was given
+    /// `Stdio::piped()`. The child reads to the end when it is dropped; while it stays in the handle, it is open.
+    pub fn take_stdin(&mut self) -> Option<ChildStdin> {
+        self.child.streams.stdin.take()
+    }
+
     /// The reading end of the child's stdout, once, if [`Builder::stdout`](super::Builder::stdout) was
     /// given `Stdio::piped()`. Read it, or a child that prints much blocks.
     pub fn take_stdout(&mut self) -> Option<ChildStdout> {
-        self.child.stdout.take()
+        self.child.streams.stdout.take()
     }
 
     /// Like [`take_stdout`](Self::take_stdout), for stderr.
     pub fn take_stderr(&mut self) -> Option<ChildStderr> {
-        self.child.stderr.take()
+        self.child.streams.stderr.take()
     }
 }
 

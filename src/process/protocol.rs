@@ -43,10 +43,12 @@ pub(super) const EXIT_REFUSED: i32 = 112;
 /// The exit status of a child whose parent died before the function could start.
 pub(super) const EXIT_ORPHANED: i32 = 113;
 
-/// Which function to run.
+/// Which function to run, and what the child is to be before.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Call {
     pub(super) entry: Entry,
+    /// The first handle of the frame is the child's standard input.
+    pub(super) stdin: bool,
 }
 
 /// Why arguments, or a result, do not encode.

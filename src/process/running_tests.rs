@@ -7,8 +7,8 @@ fn foreign(script: &str) -> Running {
     let (ours, theirs) = sys::stream_pair().unwrap();
     let mut command = Command::new("sh");
     command.args(["-c", script]);
-    let (process, _, _) = sys::start(command, theirs).unwrap();
-    Running::new(process, ours)
+    let started = sys::start(command, &ours, theirs, sys::SetUp::default()).unwrap();
+    Running::new(started.process, ours)
 }
 
 fn later() -> Option<Instant> {

@@ -337,7 +337,6 @@ pub(crate) const REMARKS: &[(u32, &str)] = &[
     (119, "Not tested yet."),
     (120, "Not tested yet."),
     (121, "Not tested yet."),
-    (122, "Not tested yet."),
     (123, "Not tested yet."),
     (124, "Not tested yet."),
     (125, "Not tested yet."),

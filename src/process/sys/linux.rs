@@ -2,12 +2,14 @@
 
 #[path = "linux_maps.rs"]
 mod maps;
+#[path = "setup_linux.rs"]
+mod setup;
 
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::process::{ChildStderr, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use ipc_core::handle::OsHandle;
@@ -15,9 +17,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
-use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
+use rustix::process::{WaitId, WaitIdOptions};
 
 pub(crate) use self::maps::code_ranges;
+pub(crate) use self::setup::start;
 use super::{Inherited, Interest, Ready, Signal, Status};
 
 pub(crate) fn stream_pair() -> io::Result<(OsHandle, OsHandle)> {
@@ -27,11 +30,12 @@ pub(crate) fn stream_pair() -> io::Result<(OsHandle, OsHandle)> {
 }
 
 /// A program may have closed its standard streams; a socket in their place would be inherited by accident.
-fn above_stdio(fd: OwnedFd) -> io::Result<OwnedFd> {
+/// Async-signal-safe.
+fn above_stdio(fd: OwnedFd) -> Result<OwnedFd, Errno> {
     if fd.as_raw_fd() > 2 {
         return Ok(fd);
     }
-    Ok(rustix::io::fcntl_dupfd_cloexec(&fd, 3)?)
+    rustix::io::fcntl_dupfd_cloexec(&fd, 3)
 }
 
 pub(crate) fn wait(
@@ -76,28 +80,6 @@ pub(crate) fn command() -> Command {
 pub(crate) fn marker(socket: &OsHandle) -> io::Result<String> {
     let inode = rustix::fs::fstat(socket)?.st_ino;
     Ok(format!("{inode} {}", std::process::id()))
-}
-
-pub(crate) fn start(
-    mut command: Command,
-    stdin: OsHandle,
-) -> io::Result<(Process, Option<ChildStdout>, Option<ChildStderr>)> {
-    let mut child = command.stdin(Stdio::from(stdin)).spawn()?;
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    // The child has not been waited for, so its pid is still its own.
-    let opened = pid.ok_or(Errno::SRCH).and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()));
-    match opened {
-        Ok(pidfd) => {
-            let process = Process { pidfd, pid: child.id() };
-            Ok((process, child.stdout.take(), child.stderr.take()))
-        }
-        Err(error) => {
-            let _ = child.kill();
-            let _ = child.wait();
-            let text = format!("pidfd_open: {error}; Linux 5.4 or later is needed");
-            Err(io::Error::new(io::Error::from(error).kind(), text))
-        }
-    }
 }
 
 /// A child process.
@@ -159,6 +141,10 @@ pub(crate) fn inherited(marker: &OsStr) -> io::Result<Inherited> {
     let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     rustix::stdio::dup2_stdin(&null)?;
     Ok(Inherited::Socket(socket))
+}
+
+pub(crate) fn set_stdin(stdin: &OsHandle) -> io::Result<()> {
+    Ok(rustix::stdio::dup2_stdin(stdin)?)
 }
 
 pub(crate) fn parent_id() -> u32 {

@@ -9,14 +9,16 @@
 //! | [`wait`] | sleeps until the process ended, the socket is ready, or the time is over; may return early | `ppoll` |
 //! | [`command`] | a command that starts the running executable again | |
 //! | [`marker`] | what tells the child's own socket from any other, and the child from its descendants | `fstat` |
-//! | [`start`] | starts the command with the socket as its standard input | `posix_spawn`, `pidfd_open` |
+//! | [`start`] | starts the command with the socket as its standard input, and what [`SetUp`] says | `fork`, `pidfd_open`, `execve` |
 //! | [`Process`] | a child, by a handle that never means another process, whatever happens to its pid | `pidfd_send_signal`, `waitid` |
 //! | [`inherited`] | in a child: takes the socket off standard input, and puts an empty file there | `fstat`, `fcntl`, `dup2` |
+//! | [`set_stdin`] | in a child: replaces standard input | `dup2` |
 //! | [`parent_id`] | the parent's pid; another one once the parent is dead | `getppid` |
 //! | [`on_main_thread`] | whether this thread is the one that runs `main` | `gettid`, `getpid` |
 //! | [`code_ranges`] | where the executable file's code lies in memory | reads `/proc/self/maps` |
 
 use std::fmt;
+use std::process::{ChildStderr, ChildStdin, ChildStdout};
 
 use ipc_core::handle::OsHandle;
 
@@ -25,7 +27,8 @@ use ipc_core::handle::OsHandle;
 mod os;
 
 pub(crate) use os::{
-    Process, code_ranges, command, inherited, marker, on_main_thread, parent_id, start, stream_pair, wait,
+    Process, code_ranges, command, inherited, marker, on_main_thread, parent_id, set_stdin, start,
+    stream_pair, wait,
 };
 
 /// What to wait for on a socket.
@@ -67,6 +70,34 @@ impl fmt::Display for Status {
             Status::Killed(signal) => write!(f, "killed by signal {signal}"),
         }
     }
+}
+
+/// What a child is to have before it runs the executable.
+#[derive(Debug, Default)]
+pub(crate) struct SetUp {
+    /// The command says what its standard input is to be; without it there is none.
+    pub(crate) stdin: bool,
+}
+
+/// A child that [`start`] started.
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "only a system that starts processes makes them")
+)]
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) process: Process,
+    /// What the command said of standard input, for the child to put there when it has the socket.
+    pub(crate) stdin_of_child: Option<OsHandle>,
+    pub(crate) streams: Streams,
+}
+
+/// The parent's ends of the child's standard streams, where those are pipes.
+#[derive(Debug, Default)]
+pub(crate) struct Streams {
+    pub(crate) stdin: Option<ChildStdin>,
+    pub(crate) stdout: Option<ChildStdout>,
+    pub(crate) stderr: Option<ChildStderr>,
 }
 
 /// What [`inherited`] found on standard input.

@@ -3,12 +3,12 @@
 use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::io;
-use std::process::{ChildStderr, ChildStdout, Command};
+use std::process::Command;
 use std::time::Duration;
 
 use ipc_core::handle::OsHandle;
 
-use super::{CodeRange, Inherited, Interest, Ready, Signal, Status};
+use super::{CodeRange, Inherited, Interest, Ready, SetUp, Signal, Started, Status};
 
 fn unsupported<T>() -> io::Result<T> {
     Err(io::Error::new(
@@ -37,10 +37,7 @@ pub(crate) fn marker(_: &OsHandle) -> io::Result<String> {
     unsupported()
 }
 
-pub(crate) fn start(
-    _: Command,
-    _: OsHandle,
-) -> io::Result<(Process, Option<ChildStdout>, Option<ChildStderr>)> {
+pub(crate) fn start(_: Command, _: &OsHandle, _: OsHandle, _: SetUp) -> io::Result<Started> {
     unsupported()
 }
 
@@ -64,6 +61,10 @@ impl Process {
 
 pub(crate) fn inherited(_: &OsStr) -> io::Result<Inherited> {
     Ok(Inherited::Nothing)
+}
+
+pub(crate) fn set_stdin(_: &OsHandle) -> io::Result<()> {
+    unsupported()
 }
 
 pub(crate) fn parent_id() -> u32 {

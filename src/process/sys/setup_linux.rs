@@ -1,0 +1,324 @@
+//! What a child does between `fork` and `exec`: one list of steps, made before the fork.
+//!
+//! ```text
+//! parent: blocks all signals, forks
+//! child:  opens a pidfd of itself │ takes each step of the list │ puts the socket on its standard input
+//!         │ reports over the socket: the step that failed, or none; with the pidfd │ exec, or _exit
+//! parent: restores its signals, reads the report
+//! ```
+//!
+//! The pidfd comes from the child, so it cannot mean another process: between a fork and `pidfd_open` in
+//! the parent, another part of the program may reap the child, and its number may be given out again. For
+//! the same reason nothing here kills by number.
+//!
+//! Signals are blocked from before the fork until the child has no handler of the parent any more. So no
+//! handler of the parent runs in the child, where it would write to pipes that both share, for instance.
+//!
+//! # If the child is killed
+//!
+//! Before its report: the socket is empty, and [`start`] fails. Later the pidfd says so.
+//!
+//! This file opts in to `unsafe`: what runs after a fork must be async-signal-safe.
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{Command, Stdio};
+
+use ipc_core::handle::OsHandle;
+use rustix::io::Errno;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, sendmsg,
+};
+use rustix::process::{PidfdFlags, WaitId, WaitIdOptions};
+
+use super::super::{SetUp, Started, Streams};
+use super::{Process, above_stdio};
+
+/// In a report: no step failed.
+const NONE: u32 = u32::MAX;
+/// A report: which step of the list failed, or [`NONE`], and the error's number; both little-endian.
+const REPORT: usize = 8;
+/// The status of a child that could not take a step. The parent reads the report instead.
+const EXIT_FAILED: i32 = 127;
+
+/// One step of a child on its way to `exec`. [`take`](Self::take) makes async-signal-safe calls only.
+#[derive(Debug)]
+enum Step {
+    /// Opens the pidfd. Before any limit on descriptors is set.
+    OpenPidfd,
+    /// Keeps the standard input that the user asked for, while the socket is in its place.
+    KeepStdin,
+    DefaultSignals,
+    PlaceSocket,
+    UnblockSignals,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::OpenPidfd => write!(f, "pidfd_open"),
+            Step::KeepStdin => write!(f, "duplicating its standard input"),
+            Step::DefaultSignals => write!(f, "setting signals to their defaults"),
+            Step::PlaceSocket => write!(f, "placing the socket on its standard input"),
+            Step::UnblockSignals => write!(f, "unblocking signals"),
+        }
+    }
+}
+
+/// What the steps open.
+#[derive(Default)]
+struct Opened {
+    pidfd: Option<OwnedFd>,
+    stdin: Option<OwnedFd>,
+}
+
+impl Step {
+    /// The list for `set_up`. Steps that need rights come before those that give them up.
+    fn list(set_up: SetUp) -> io::Result<Vec<Step>> {
+        let mut steps = vec![Step::OpenPidfd];
+        if set_up.stdin {
+            steps.push(Step::KeepStdin);
+        }
+        steps.push(Step::DefaultSignals);
+        steps.push(Step::PlaceSocket);
+        steps.push(Step::UnblockSignals);
+        Ok(steps)
+    }
+
+    /// In the child. Async-signal-safe: no allocation, no lock, no panic.
+    fn take(&self, socket: BorrowedFd<'_>, opened: &mut Opened) -> Result<(), Errno> {
+        match self {
+            Step::OpenPidfd => {
+                let own = rustix::process::getpid();
+                let pidfd = rustix::process::pidfd_open(own, PidfdFlags::empty())?;
+                opened.pidfd = Some(above_stdio(pidfd)?);
+            }
+            Step::KeepStdin => {
+                opened.stdin = Some(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?);
+            }
+            Step::DefaultSignals => default_signals(),
+            Step::PlaceSocket => rustix::stdio::dup2_stdin(socket)?,
+            Step::UnblockSignals => set_mask(&signals(false)),
+        }
+        Ok(())
+    }
+}
+
+/// Starts `command` with `theirs` as its standard input, after the steps of `set_up`.
+///
+/// `ours` is the other end of that socket, for the report. Signals are blocked on this thread meanwhile.
+pub(crate) fn start(
+    mut command: Command,
+    ours: &OsHandle,
+    theirs: OsHandle,
+    set_up: SetUp,
+) -> io::Result<Started> {
+    let keep_stdin = set_up.stdin;
+    let steps = Step::list(set_up)?;
+    if !keep_stdin {
+        // Whatever it is, the socket takes its place; so nothing need be opened for it.
+        command.stdin(Stdio::inherit());
+    }
+    let spawned = {
+        let steps = std::sync::Arc::new(steps);
+        let for_child = std::sync::Arc::clone(&steps);
+        let prepare = move || {
+            become_executable(&for_child, theirs.as_fd());
+            Ok(())
+        };
+        // SAFETY: the closure runs in the child of a process with other threads. It makes system calls
+        // and async-signal-safe calls of libc only (`Step::take`), and reads memory that was allocated
+        // before the fork. It drops nothing but descriptors.
+        unsafe { command.pre_exec(prepare) };
+        let blocked = BlockedSignals::new();
+        // std panics if another part of the program reaps a child whose `exec` fails.
+        let spawned = catch_unwind(AssertUnwindSafe(|| command.spawn()));
+        drop(blocked);
+        // Closes the child's end of the socket here.
+        drop(command);
+        spawned.map(|child| (child, steps))
+    };
+    let Ok((child, steps)) = spawned else {
+        let text = "exec failed, and another part of this program reaped the child and its error";
+        return Err(io::Error::other(text));
+    };
+    let mut child = child?;
+    let report = receive(ours)?;
+    let failed = report.failed(&steps);
+    let [pidfd, stdin_of_child] = report.descriptors;
+    let Some(pidfd) = pidfd else {
+        // Not killed by its number, which may be another process's by now. It has ended.
+        let _ = child.wait();
+        return Err(match failed {
+            Some(error) if error.kind() == io::ErrorKind::Unsupported => {
+                io::Error::new(error.kind(), format!("{error}; Linux 5.4 or later is needed"))
+            }
+            Some(error) => error,
+            None => {
+                let text = "the child was killed before it ran this executable";
+                io::Error::new(io::ErrorKind::BrokenPipe, text)
+            }
+        });
+    };
+    if let Some(error) = failed {
+        // It ends by itself. If another part of the program reaps it first, that is as good.
+        let _ = rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
+        return Err(error);
+    }
+    Ok(Started {
+        process: Process { pidfd, pid: child.id() },
+        stdin_of_child,
+        streams: Streams {
+            stdin: child.stdin.take(),
+            stdout: child.stdout.take(),
+            stderr: child.stderr.take(),
+        },
+    })
+}
+
+/// In the child: takes the steps and reports. Ends the process if one fails.
+fn become_executable(steps: &[Step], socket: BorrowedFd<'_>) {
+    let mut opened = Opened::default();
+    let mut report = [0; REPORT];
+    report[..4].copy_from_slice(&NONE.to_le_bytes());
+    let mut failed = false;
+    for (index, step) in steps.iter().enumerate() {
+        if let Err(error) = step.take(socket, &mut opened) {
+            report[..4].copy_from_slice(&(index as u32).to_le_bytes());
+            report[4..].copy_from_slice(&error.raw_os_error().to_le_bytes());
+            failed = true;
+            break;
+        }
+    }
+    let sent = match (&opened.pidfd, &opened.stdin) {
+        (Some(pidfd), Some(stdin)) => send(socket, &report, &[pidfd.as_fd(), stdin.as_fd()]),
+        (Some(pidfd), None) => send(socket, &report, &[pidfd.as_fd()]),
+        (None, _) => send(socket, &report, &[]),
+    };
+    if failed || sent.is_err() {
+        // SAFETY: `_exit` ends the process without running anything of the parent's.
+        unsafe { libc::_exit(EXIT_FAILED) }
+    }
+}
+
+/// Async-signal-safe.
+fn send(socket: BorrowedFd<'_>, report: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<(), Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        return Err(Errno::NOBUFS);
+    }
+    sendmsg(socket, &[IoSlice::new(report)], &mut control, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?;
+    Ok(())
+}
+
+/// What came from the child before it ran the executable.
+struct Report {
+    bytes: Option<[u8; REPORT]>,
+    descriptors: [Option<OwnedFd>; 2],
+}
+
+impl Report {
+    /// The error of the step that failed.
+    fn failed(&self, steps: &[Step]) -> Option<io::Error> {
+        let [index, number] = self.words()?;
+        if index == NONE {
+            return None;
+        }
+        let error = io::Error::from_raw_os_error(number as i32);
+        let step = steps.get(index as usize).map_or_else(|| "a step".to_owned(), ToString::to_string);
+        Some(io::Error::new(error.kind(), format!("{step}: {error}")))
+    }
+
+    fn words(&self) -> Option<[u32; 2]> {
+        let [a, b, c, d, e, f, g, h] = self.bytes?;
+        Some([u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])])
+    }
+}
+
+/// Takes the report off the socket: it is there once `exec` has succeeded. Never blocks.
+fn receive(ours: &OsHandle) -> io::Result<Report> {
+    let mut bytes = [0; REPORT];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+    let count = match recvmsg(ours, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags) {
+        Ok(received) => received.bytes,
+        Err(Errno::AGAIN | Errno::CONNRESET) => 0,
+        Err(error) => return Err(error.into()),
+    };
+    let mut descriptors = [None, None];
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = message {
+            for (place, descriptor) in descriptors.iter_mut().zip(rights) {
+                *place = Some(descriptor);
+            }
+        }
+    }
+    Ok(Report { bytes: (count == REPORT).then_some(bytes), descriptors })
+}
+
+/// All signals, or none.
+fn signals(all: bool) -> libc::sigset_t {
+    let mut set = MaybeUninit::uninit();
+    let fill = if all { libc::sigfillset } else { libc::sigemptyset };
+    // SAFETY: both functions only write the set that they are given.
+    unsafe { fill(set.as_mut_ptr()) };
+    // SAFETY: filled above.
+    unsafe { set.assume_init() }
+}
+
+/// Async-signal-safe. It cannot fail with a valid set.
+fn set_mask(set: &libc::sigset_t) {
+    // SAFETY: `set` is valid during the call; no old mask is asked for.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, set, std::ptr::null_mut()) };
+}
+
+/// All signals are blocked on this thread, until it is dropped.
+struct BlockedSignals {
+    before: libc::sigset_t,
+}
+
+impl BlockedSignals {
+    fn new() -> Self {
+        let mut before = signals(false);
+        // SAFETY: both sets are valid during the call.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &signals(true), &raw mut before) };
+        BlockedSignals { before }
+    }
+}
+
+impl Drop for BlockedSignals {
+    fn drop(&mut self) {
+        set_mask(&self.before);
+    }
+}
+
+/// Sets every signal that has a handler to its default, and SIGCHLD in any case. Async-signal-safe.
+///
+/// Other signals that the parent ignores stay ignored, as over any `exec`: `nohup` and shells rely on it.
+fn default_signals() {
+    for signal in 1..=libc::SIGRTMAX() {
+        // SAFETY: a `sigaction` is valid as zeros: the default action, no flags.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        // SAFETY: `action` is valid during the call; the action is only read.
+        let read = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) };
+        // Those that the C library keeps for itself answer an error.
+        if read != 0 || (action.sa_sigaction == libc::SIG_IGN && signal != libc::SIGCHLD) {
+            continue;
+        }
+        if action.sa_sigaction == libc::SIG_DFL && action.sa_flags == 0 {
+            continue;
+        }
+        // SAFETY: as above.
+        let default: libc::sigaction = unsafe { std::mem::zeroed() };
+        // SAFETY: `default` is valid during the call, and is no handler.
+        unsafe { libc::sigaction(signal, &raw const default, std::ptr::null_mut()) };
+    }
+}
