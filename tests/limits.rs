@@ -5,6 +5,8 @@
 
 mod harness;
 
+#[path = "limits/after_fork.rs"]
+mod after_fork;
 #[path = "limits/deaths.rs"]
 mod deaths;
 #[path = "limits/dumps.rs"]
@@ -15,6 +17,8 @@ mod forbid;
 mod forbidden;
 #[path = "limits/fork.rs"]
 mod fork;
+#[path = "harness/forks.rs"]
+mod forks;
 #[path = "harness/namespaces.rs"]
 mod namespaces;
 #[path = "limits/resources.rs"]

@@ -28,7 +28,7 @@ pub enum Unsendable {
     Handles(NotCarried),
     /// The system has no memory left for it.
     OutOfMemory,
-    /// This process was forked from the one that the endpoint belongs to; start processes with `spawn`.
+    /// This process was forked from the one that the endpoint belongs to. It may make and receive others.
     Forked,
     /// The shared memory of the channel holds what the protocol cannot have written there.
     Corrupt(&'static str),
@@ -87,7 +87,7 @@ pub enum Unreadable {
     Malformed(&'static str),
     /// There is no memory for it.
     OutOfMemory,
-    /// This process was forked from the one that the endpoint belongs to; start processes with `spawn`.
+    /// This process was forked from the one that the endpoint belongs to. It may make and receive others.
     Forked,
     /// The shared memory of the channel holds what the protocol cannot have written there.
     Corrupt(&'static str),
@@ -111,7 +111,7 @@ impl fmt::Display for Unreadable {
 impl Error for Unreadable {}
 
 const FORKED: &str = "this channel end belongs to the process that this one was forked from; \
-                      hand it over in the arguments of `spawn`";
+                      make a channel here, or hand the end over in a message or in the arguments of `spawn`";
 
 /// Why a channel is disconnected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -42,6 +42,8 @@ mod one_shot;
 mod pace;
 mod packets;
 mod peer;
+#[doc(hidden)]
+pub mod per_process;
 pub mod pipe;
 mod socket;
 mod sys;

@@ -45,6 +45,10 @@ use claim::Claim;
 /// use" after a crash, and never a second listener, however many processes race for a name.
 ///
 /// Only processes of this user are let in, unless [others are allowed](Builder::allow_users).
+///
+/// A process that was forked without exec may accept at a listener that it inherited, as pre-forking servers do. The
+/// name stays in use as long as one of the processes has the listener; dropping the listener removes the name only in
+/// the process that bound it.
 pub struct Listener {
     held: Held,
     name: Name,

@@ -9,10 +9,9 @@ use std::io;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use ipc_core::Unsendable;
 use ipc_core::handle::OsHandle;
 use memmap2::MmapRaw;
 
@@ -23,6 +22,7 @@ use crate::layout::{Geometry, Header, PAGE, entry, who};
 use crate::lease::{ByteLocks, Leases};
 use crate::memory::Memory;
 use crate::participants;
+use crate::per_process::PerProcess;
 use crate::repair::BlockOf;
 use crate::ring::Hand;
 use crate::sys;
@@ -98,10 +98,19 @@ pub(crate) struct Attachment {
 /// What is wrong when [`Attachment::descriptor`] is not ours.
 pub(crate) const CLOSED: &str = "this program has closed the channel's descriptor, which tells who is alive";
 
-static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
+/// When this process attached to its first channel.
+struct Epoch(Instant);
+
+impl Default for Epoch {
+    fn default() -> Epoch {
+        Epoch(Instant::now())
+    }
+}
+
+static EPOCH: PerProcess<Epoch> = PerProcess::new();
 
 type Table = HashMap<sys::Identity, Weak<Attachment>>;
-static TABLE: LazyLock<Mutex<Table>> = LazyLock::new(Mutex::default);
+static TABLE: PerProcess<Mutex<Table>> = PerProcess::new();
 
 /// How long a newcomer waits for others that repair what a dead one left. A repair takes microseconds; one
 /// that takes longer was stopped, and then only the order of what comes again is lost.
@@ -112,16 +121,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A process that was forked from one that uses channels has none, and gets none: what it inherited of
-/// this crate, the table of attachments included, is the other process'.
-fn not_forked() -> io::Result<()> {
-    if sys::ForkCheck::new().forked() {
-        let text = format!("shared-memory channel: {}", Unsendable::Forked);
-        return Err(io::Error::new(io::ErrorKind::Unsupported, text));
-    }
-    Ok(())
-}
-
 /// Adds to an error what was being done.
 fn step<T>(what: &str, result: io::Result<T>) -> io::Result<T> {
     ipc_core::route::step("shared-memory channel", what, result)
@@ -130,7 +129,6 @@ fn step<T>(what: &str, result: io::Result<T>) -> io::Result<T> {
 impl Attachment {
     /// Makes a channel, with one sender and one receiver here.
     pub(crate) fn create(geometry: Geometry, kind: Kind) -> io::Result<Arc<Attachment>> {
-        not_forked()?;
         let fd = step("creating its segment", sys::create("multiprocess-channel"))?;
         kp!("create.fd");
         let open = sys::borrow(&fd);
@@ -154,7 +152,7 @@ impl Attachment {
         kp!("create.done");
         let descriptor = step("looking at its segment", Descriptor::new(fd))?;
         let made = Self::new(memory, 1, kind, roles, descriptor, mapping);
-        lock(&TABLE).insert(made.descriptor.identity(), Arc::downgrade(&made));
+        lock(TABLE.get()).insert(made.descriptor.identity(), Arc::downgrade(&made));
         Ok(made)
     }
 
@@ -248,7 +246,6 @@ impl Attachment {
 
     /// Attaches this process to a channel by a descriptor from [`issue`](Attachment::issue).
     pub(crate) fn adopt(fd: OsHandle, id: u64, role: Role, kind: Kind) -> io::Result<Arc<Attachment>> {
-        not_forked()?;
         let open = sys::borrow(&fd);
         let refuse =
             |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("shared-memory channel: {what}"));
@@ -258,7 +255,7 @@ impl Attachment {
         let identity = step("looking at its segment", sys::identity(open))?;
         let len = step("looking at its segment", sys::len(open))?;
         // Held throughout: two endpoints of one channel that arrive at once make one attachment.
-        let mut table = lock(&TABLE);
+        let mut table = lock(TABLE.get());
         if let Some(here) = table.get(&identity).and_then(Weak::upgrade) {
             drop(table);
             if here.kind.fingerprint != kind.fingerprint {
@@ -416,7 +413,7 @@ impl Attachment {
 }
 
 fn micros() -> u64 {
-    EPOCH.elapsed().as_micros() as u64 + 1000
+    EPOCH.get().0.elapsed().as_micros() as u64 + 1000
 }
 
 impl Drop for Attachment {
@@ -432,7 +429,7 @@ impl Drop for Attachment {
         kp!("leave.unmap");
         unmap(&mut self.mapping);
         kp!("leave.unmapped");
-        let mut table = lock(&TABLE);
+        let mut table = lock(TABLE.get());
         let identity = self.descriptor.identity();
         if table.get(&identity).is_some_and(|weak| weak.strong_count() == 0) {
             table.remove(&identity);

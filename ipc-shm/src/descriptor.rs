@@ -22,8 +22,11 @@ impl Descriptor {
         Ok(Descriptor { fd: ManuallyDrop::new(fd), identity, fork: sys::ForkCheck::new() })
     }
 
-    /// The descriptor, if it is still ours.
+    /// The descriptor, if it is still ours. Not in a forked child, where its number may be another file's.
     pub(crate) fn get(&self) -> Option<sys::Borrowed<'_>> {
+        if self.fork.forked() {
+            return None;
+        }
         let fd = sys::borrow(&self.fd);
         sys::identity(fd).is_ok_and(|identity| identity == self.identity).then_some(fd)
     }
@@ -37,7 +40,7 @@ impl Descriptor {
 impl Drop for Descriptor {
     fn drop(&mut self) {
         // A forked child's is a copy, and stays open until that process ends, as everything it inherited.
-        if !self.fork.forked() && self.get().is_some() {
+        if self.get().is_some() {
             close(&mut self.fd);
         }
     }

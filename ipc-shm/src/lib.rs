@@ -87,6 +87,8 @@ mod pace;
 #[cfg(not(loom))]
 mod parcel;
 #[cfg(not(loom))]
+mod per_process;
+#[cfg(not(loom))]
 pub mod bytes {
     //! Channels of bytes: [`slice`](mod@crate::slice) for `u8`.
 

@@ -6,6 +6,7 @@ use std::ptr::NonNull;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::segment::{How, Segment, SegmentBuilder};
+use crate::sys::ForkCheck;
 
 /// What is to lie there.
 #[derive(Clone, Copy, Debug)]
@@ -69,8 +70,9 @@ impl Object {
     /// # Errors
     ///
     /// As [`Segment::at`]: what arrived in a message is checked here.
-    pub(crate) fn pointer(&self, shape: Shape) -> io::Result<NonNull<u8>> {
-        self.segment.at(self.offset, shape.bytes, shape.align)
+    pub(crate) fn pointer(&self, shape: Shape) -> io::Result<Placed<u8>> {
+        let at = self.segment.at(self.offset, shape.bytes, shape.align)?;
+        Ok(Placed { at, process: self.segment.process() })
     }
 
     /// Writes a handle down, for a type of this fingerprint, with what else must be known.
@@ -96,6 +98,62 @@ impl Object {
         let offset = usize::try_from(offset).unwrap_or(usize::MAX);
         Ok((Object { segment, offset }, more))
     }
+}
+
+/// A pointer into a segment, for the process that has the mapping. In a process that was forked from it other
+/// memory may lie there.
+pub(crate) struct Placed<T> {
+    at: NonNull<T>,
+    process: ForkCheck,
+}
+
+impl<T> Placed<T> {
+    /// The pointer.
+    ///
+    /// # Panics
+    ///
+    /// If this process was forked, without exec, from the one that has the mapping.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn get(self) -> NonNull<T> {
+        if self.process.forked() {
+            forked();
+        }
+        self.at
+    }
+
+    /// The pointer, for a caller that vouches for what it does there.
+    #[inline]
+    pub(crate) fn as_ptr(self) -> *mut T {
+        self.at.as_ptr()
+    }
+
+    /// Another place in the same mapping.
+    #[inline]
+    pub(crate) fn at<U>(self, at: NonNull<U>) -> Placed<U> {
+        Placed { at, process: self.process }
+    }
+
+    pub(crate) fn cast<U>(self) -> Placed<U> {
+        self.at(self.at.cast())
+    }
+}
+
+impl<T> Clone for Placed<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Placed<T> {}
+
+#[cold]
+#[track_caller]
+fn forked() -> ! {
+    panic!(
+        "shared data: this process was forked, without exec, from the one that had it, and has no part in it; \
+         open it or receive it here"
+    )
 }
 
 /// An error of a message, that is not forgotten on the way.

@@ -6,7 +6,6 @@
 //! away for a moment, as long as the other's position moves fast, and no longer than a few microseconds.
 //! A side that waits for a single message must not: it polls closely.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -134,10 +133,37 @@ fn look_ahead(memory: &Memory, last: u64, side: Side) -> bool {
     true
 }
 
+/// A number of this machine, never 0, that is found out when it is first asked for.
+///
+/// Not a lock: another thread may be in here when a process forks, and the child would wait for it.
+pub(crate) struct Known(AtomicU64);
+
+impl Known {
+    pub(crate) const fn new() -> Known {
+        Known(AtomicU64::new(0))
+    }
+
+    /// The number. Threads that ask at the same time find it out at the same time.
+    #[inline]
+    pub(crate) fn get(&self, find: impl FnOnce() -> u64) -> u64 {
+        match self.0.load(Relaxed) {
+            0 => self.find(find),
+            known => known,
+        }
+    }
+
+    #[cold]
+    fn find(&self, find: impl FnOnce() -> u64) -> u64 {
+        let found = find();
+        self.0.store(found, Relaxed); // Relaxed: the number is all there is.
+        found
+    }
+}
+
 /// Whether there is one processor only.
 fn alone() -> bool {
-    static ALONE: OnceLock<bool> = OnceLock::new();
-    *ALONE.get_or_init(|| sys::cpus() < 2)
+    static CPUS: Known = Known::new();
+    CPUS.get(|| sys::cpus() as u64) < 2
 }
 
 /// Whether the other side last waited on the processor that we are on. Says where we are.
@@ -157,8 +183,8 @@ fn same_cpu(memory: &Memory, side: Side) -> bool {
 
 /// Pauses for about so many nanoseconds, without asking for the time.
 pub(crate) fn pause(nanos: u64) {
-    static PICOS: OnceLock<u64> = OnceLock::new();
-    let picos = *PICOS.get_or_init(|| {
+    static PICOS: Known = Known::new();
+    let picos = PICOS.get(|| {
         // The shortest of a few: whatever interrupts makes one longer.
         let measure = || {
             let begin = Instant::now();

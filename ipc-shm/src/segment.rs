@@ -23,7 +23,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 pub(crate) use self::builder::How;
 pub use self::builder::SegmentBuilder;
 pub use self::list::SegmentInfo;
-use self::mapped::{CURSOR, Mapped, not_forked};
+use self::mapped::{CURSOR, Mapped};
 use self::origin::Origin;
 pub use self::view::View;
 use crate::layout::PAGE;
@@ -70,8 +70,9 @@ use crate::sys;
 ///
 /// # Forks
 ///
-/// A process that was forked without exec has no mapping of its parent's segments: to touch one is SIGSEGV,
-/// to open, make or send one an error; the parent is unaffected.
+/// A process that was forked without exec has no mapping of the segments that its parent had: to read, write
+/// or send an inherited one is an error, and dropping it changes nothing in the parent. It may make, open and
+/// receive segments of its own, also those that its parent has, and is a participant of its own then.
 #[derive(Clone)]
 pub struct Segment {
     mapped: Arc<Mapped>,
@@ -83,7 +84,7 @@ impl Segment {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the size is 0 or larger than any memory, `Unsupported` in a forked process and on
+    /// `InvalidInput` if the size is 0 or larger than any memory; `Unsupported` on
     /// systems that this crate does not know yet; whatever the system answers, with the step that failed.
     #[doc(alias = "memfd_create")]
     pub fn anonymous(size: usize) -> io::Result<Segment> {
@@ -206,8 +207,9 @@ impl Segment {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if they are not all in the segment.
+    /// `InvalidInput` if they are not all in the segment; `Unsupported` in a process that was forked since.
     pub fn read(&self, offset: usize, to: &mut [u8]) -> io::Result<()> {
+        self.mapped.not_forked()?;
         self.mapped.read(offset, to).ok_or_else(|| self.outside(offset, to.len(), 1))
     }
 
@@ -215,8 +217,10 @@ impl Segment {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if they do not all fit into the segment.
+    /// `InvalidInput` if they do not all fit into the segment; `Unsupported` in a process that was forked
+    /// since.
     pub fn write(&self, offset: usize, bytes: &[u8]) -> io::Result<()> {
+        self.mapped.not_forked()?;
         self.mapped.write(offset, bytes).ok_or_else(|| self.outside(offset, bytes.len(), 1))
     }
 
@@ -263,9 +267,7 @@ impl Segment {
         if !align.is_power_of_two() || align > PAGE {
             return Err(self.error(io::ErrorKind::InvalidInput, "cannot place data with such an alignment"));
         }
-        if self.mapped.forked() {
-            return Err(self.error(io::ErrorKind::Unsupported, "this process was forked without exec"));
-        }
+        self.mapped.not_forked()?;
         let mut at = cursor.load(CURSOR);
         loop {
             // Whatever a peer wrote there: checked on this copy.
@@ -280,6 +282,11 @@ impl Segment {
                 Err(now) => at = now,
             }
         }
+    }
+
+    /// The process that has it mapped.
+    pub(crate) fn process(&self) -> sys::ForkCheck {
+        self.mapped.process()
     }
 
     fn error(&self, kind: io::ErrorKind, what: &str) -> io::Error {
@@ -298,6 +305,7 @@ impl Segment {
     ///
     /// `InvalidInput` if they are not in the segment, or not aligned so.
     pub(crate) fn at(&self, offset: usize, bytes: usize, align: usize) -> io::Result<NonNull<u8>> {
+        self.mapped.not_forked()?;
         self.mapped.at(offset, bytes, align).ok_or_else(|| self.outside(offset, bytes, align))
     }
 
@@ -307,6 +315,7 @@ impl Segment {
     ///
     /// As [`at`](Segment::at).
     pub(crate) fn words64(&self, offset: usize, n: usize) -> io::Result<&[AtomicU64]> {
+        self.mapped.not_forked()?;
         self.mapped.words64(offset, n).ok_or_else(|| self.outside(offset, n.saturating_mul(8), 8))
     }
 
@@ -316,6 +325,7 @@ impl Segment {
     ///
     /// As [`at`](Segment::at).
     pub(crate) fn words32(&self, offset: usize, n: usize) -> io::Result<&[AtomicU32]> {
+        self.mapped.not_forked()?;
         self.mapped.words32(offset, n).ok_or_else(|| self.outside(offset, n.saturating_mul(4), 4))
     }
 }
@@ -336,7 +346,7 @@ impl Serialize for Segment {
         }
         // Asked first: taking an id for a message that cannot carry it would be for nothing.
         handle::carried().map_err(|error| ser::Error::custom(handle::because(error)))?;
-        not_forked(self.mapped.origin()).map_err(|error| ser::Error::custom(handle::because(error)))?;
+        self.mapped.not_forked().map_err(|error| ser::Error::custom(handle::because(error)))?;
         let (lease, id) = self.mapped.issue().map_err(not_issued)?;
         let index = handle::attach(lease).map_err(|error| ser::Error::custom(handle::because(error)))?;
         handle::note(Sent { segment: self.mapped.identity(), index, id });

@@ -6,7 +6,6 @@
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -15,7 +14,7 @@ use crate::copy::words;
 use crate::killpoint::kp;
 use crate::layout::{Fingerprint, LINE};
 use crate::member::{Members, Owner};
-use crate::object::{Object, Shape, refuse};
+use crate::object::{Object, Placed, Shape, refuse};
 use crate::pod::Plain;
 use crate::segment::{How, Segment};
 use crate::seq::{COPIES, Copies};
@@ -42,11 +41,11 @@ use crate::seq::{COPIES, Copies};
 /// # Promises
 ///
 /// Against a peer that writes there without being the writer: readings are any bytes,
-/// [`try_read`](SeqLock::try_read) ends. In a process that was forked without exec every access is SIGSEGV:
-/// it has no mapping.
+/// [`try_read`](SeqLock::try_read) ends. In a process that was forked, without exec, every access to an inherited
+/// one panics: that process has no mapping of it. It may open or receive the same value itself.
 pub struct SeqLock<T> {
     object: Object,
-    words: NonNull<AtomicU64>,
+    words: Placed<AtomicU64>,
     _value: PhantomData<T>,
 }
 
@@ -139,7 +138,7 @@ impl<T: Plain> SeqLock<T> {
     fn words(&self) -> &[AtomicU64] {
         // SAFETY: so many bytes lie there (`of`), aligned, as long as `self` does; atomics are valid whatever
         // a peer writes.
-        unsafe { std::slice::from_raw_parts(self.words.as_ptr(), Self::BYTES / 8) }
+        unsafe { std::slice::from_raw_parts(self.words.get().as_ptr(), Self::BYTES / 8) }
     }
 
     #[inline(always)]

@@ -6,14 +6,13 @@
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::bytes_at;
 use crate::layout::Fingerprint;
-use crate::object::{Object, Shape, refuse};
+use crate::object::{Object, Placed, Shape, refuse};
 use crate::pod::Plain;
 use crate::segment::{How, Segment};
 use crate::word::{Integer, Word};
@@ -42,11 +41,12 @@ use crate::word::{Integer, Word};
 /// # Promises
 ///
 /// Any bytes are a value, so a peer that breaks the protocol can write what it likes there, and nothing
-/// worse. A process that is killed leaves what it had written. In a process that was forked without exec
-/// every access is SIGSEGV: it has no mapping.
+/// worse. A process that is killed leaves what it had written. In a process that was forked, without exec,
+/// every access to an inherited one panics: that process has no mapping of it. It may open or receive the same
+/// value itself.
 pub struct Shared<T> {
     object: Object,
-    at: NonNull<T>,
+    at: Placed<T>,
     _value: PhantomData<T>,
 }
 
@@ -139,7 +139,7 @@ impl<T: Plain> Shared<T> {
         let mut value = T::zeroed();
         // SAFETY: a `T` lies there (`of`), as long as `self` does; nobody makes references to it but whoever
         // calls `as_ptr`, and vouches for it.
-        unsafe { bytes_at::read(self.at.cast(), bytemuck::bytes_of_mut(&mut value)) };
+        unsafe { bytes_at::read(self.at.get().cast(), bytemuck::bytes_of_mut(&mut value)) };
         value
     }
 
@@ -147,7 +147,7 @@ impl<T: Plain> Shared<T> {
     #[inline]
     pub fn set(&self, value: T) {
         // SAFETY: as `get`; the mapping is to be written.
-        unsafe { bytes_at::write(self.at.cast(), bytemuck::bytes_of(&value)) };
+        unsafe { bytes_at::write(self.at.get().cast(), bytemuck::bytes_of(&value)) };
     }
 
     /// Where it lies, as long as a handle of it does. Other processes may write there at any time.
@@ -178,7 +178,7 @@ impl<T: Word> Shared<T> {
     fn word(&self) -> &T::Atomic {
         // SAFETY: a `T` lies there (`of`), aligned, as long as `self` does; its atomic is as large and
         // aligned, and valid whatever a peer writes.
-        unsafe { self.at.cast::<T::Atomic>().as_ref() }
+        unsafe { self.at.get().cast::<T::Atomic>().as_ref() }
     }
 
     forward! {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::bytes_at;
 use crate::layout::Fingerprint;
-use crate::object::{Object, Shape, refuse};
+use crate::object::{Object, Placed, Shape, refuse};
 use crate::pod::Plain;
 use crate::segment::{How, Segment};
 use crate::shared::Shared;
@@ -46,11 +46,11 @@ use crate::word::Word;
 ///
 /// # Promises
 ///
-/// As [`Shared`]: any bytes are elements, the dead leave what they had written, a forked process has no
-/// mapping.
+/// As [`Shared`]: any bytes are elements, the dead leave what they had written, and in a forked process every
+/// access to an inherited one panics.
 pub struct SharedSlice<T> {
     object: Object,
-    first: NonNull<T>,
+    first: Placed<T>,
     len: usize,
     _elements: PhantomData<T>,
 }
@@ -175,7 +175,7 @@ impl<T: Plain> SharedSlice<T> {
         }
         let mut value = T::zeroed();
         // SAFETY: so many elements lie there (`of`), as long as `self` does, and it is one of them.
-        let from = unsafe { self.first.add(index) };
+        let from = unsafe { self.first.get().add(index) };
         // SAFETY: as above; who makes references to it (`as_slice`) vouches for what others do.
         unsafe { bytes_at::read(from.cast(), bytemuck::bytes_of_mut(&mut value)) };
         Some(value)
@@ -203,7 +203,7 @@ impl<T: Plain> SharedSlice<T> {
         );
         // SAFETY: so many elements lie there (`of`), as long as `self` does, and it is at most behind the
         // last.
-        unsafe { self.first.add(index) }.cast()
+        unsafe { self.first.get().add(index) }.cast()
     }
 
     /// Copies the elements from `index` on to `to`.
@@ -297,7 +297,7 @@ impl<T: Plain> SharedSlice<T> {
         let offset = self.object.offset + start * size_of::<T>();
         SharedSlice {
             object: Object { segment: self.object.segment.clone(), offset },
-            first: self.place(start, end - start).cast(),
+            first: self.first.at(self.place(start, end - start).cast()),
             len: end - start,
             _elements: PhantomData,
         }

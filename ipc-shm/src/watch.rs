@@ -42,11 +42,13 @@ use crate::doorbell::Side;
 use crate::layout::{entry, who};
 use crate::lease::{ByteLocks, Leases};
 use crate::memory::Memory;
+use crate::per_process::PerProcess;
 use crate::sys;
 
 /// Who waits where threads or descriptors have run out does not try again with each slice.
 const RETRY: Duration = Duration::from_secs(1);
 
+#[derive(Default)]
 struct State {
     watcher: Option<Watcher>,
     /// How many were started.
@@ -56,7 +58,7 @@ struct State {
     unable: bool,
 }
 
-static STATE: Mutex<State> = Mutex::new(State { watcher: None, started: 0, not_before: None, unable: false });
+static STATE: PerProcess<Mutex<State>> = PerProcess::new();
 
 /// A running thread, as the others see it.
 struct Watcher {
@@ -93,7 +95,7 @@ fn key(attachment: &Attachment) -> usize {
 
 /// A panic leaves nothing half done here.
 fn state() -> MutexGuard<'static, State> {
-    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+    STATE.get().lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether `id` is still the part of this process.

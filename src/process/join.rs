@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use ipc_core::codec;
 use ipc_pipes::frame::Frame;
+use ipc_pipes::per_process::ForkCheck;
 use serde::de::DeserializeOwned;
 
 use super::JoinError;
@@ -46,6 +47,9 @@ pub struct JoinHandle<R> {
 }
 
 struct Child {
+    /// The process whose child it is.
+    parent: ForkCheck,
+    id: u32,
     state: Mutex<State>,
     name: Option<String>,
     kill_on_drop: bool,
@@ -90,15 +94,22 @@ impl State {
 
 impl<R> JoinHandle<R> {
     pub(super) fn new(running: Running, name: Option<String>, kill_on_drop: bool, streams: Streams) -> Self {
-        let state = State { running, last: None, ended: None };
+        let (parent, id) = (running.parent(), running.id());
+        let state = Mutex::new(State { running, last: None, ended: None });
         JoinHandle {
-            child: Box::new(Child { state: Mutex::new(state), name, kill_on_drop, streams }),
+            child: Box::new(Child { parent, id, state, name, kill_on_drop, streams }),
             result: PhantomData,
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.child.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Fails in a process that was forked from the child's parent: there another thread may hold the lock for ever.
+    fn state(&self) -> io::Result<MutexGuard<'_, State>> {
+        if self.child.parent.forked() {
+            let text = "this process was forked from the parent of the child process; only the parent can wait for it \
+                 or signal it";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+        }
+        Ok(self.child.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whether the child has ended, so that [`join`](Self::join) would not block. Never blocks.
@@ -106,7 +117,7 @@ impl<R> JoinHandle<R> {
     /// A child with a large result cannot end before someone takes it; this call does, bit by bit.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.state().wait(Some(Instant::now()))
+        self.state().map_or(true, |mut state| state.wait(Some(Instant::now())))
     }
 
     /// Kills the child at once (SIGKILL); [`join`](Self::join) then answers [`JoinError::Killed`], or
@@ -116,10 +127,11 @@ impl<R> JoinHandle<R> {
     ///
     /// # Errors
     ///
-    /// What the operating system says, if the child runs under another user now.
+    /// What the operating system says, if the child runs under another user now; `Unsupported` in a process that was
+    /// forked from the child's parent.
     #[doc(alias("SIGKILL", "pidfd_send_signal"))]
     pub fn kill(&self) -> io::Result<()> {
-        self.state().running.signal(Signal::Kill)
+        self.state()?.running.signal(Signal::Kill)
     }
 
     /// Asks the child to end (SIGTERM), which it may handle or ignore. Otherwise like [`kill`](Self::kill).
@@ -129,13 +141,13 @@ impl<R> JoinHandle<R> {
     /// As [`kill`](Self::kill).
     #[doc(alias = "SIGTERM")]
     pub fn terminate(&self) -> io::Result<()> {
-        self.state().running.signal(Signal::Terminate)
+        self.state()?.running.signal(Signal::Terminate)
     }
 
     /// The number of the child's process. Another process may get the same one after the child was joined.
     #[must_use]
     pub fn id(&self) -> u32 {
-        self.state().running.id()
+        self.child.id
     }
 
     /// The name given to [`Builder::name`](super::Builder::name).
@@ -212,7 +224,10 @@ impl<R: DeserializeOwned> JoinHandle<R> {
     }
 
     fn join_until(self, deadline: Option<Instant>) -> Result<Result<R, JoinError>, Self> {
-        let mut state = self.state();
+        let mut state = match self.state() {
+            Ok(state) => state,
+            Err(error) => return Ok(Err(JoinError::Unknown(error))),
+        };
         if !state.wait(deadline) {
             drop(state);
             return Err(self);

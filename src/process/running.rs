@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use ipc_core::handle::OsHandle;
 use ipc_pipes::frame::{Frame, FrameReader, Progress, send_frame};
+use ipc_pipes::per_process::{ForkCheck, PerProcess};
 
 use super::sys::{self, Interest, Process, Signal, Status};
 
 /// Children that nobody waits for any more, until they are reaped.
-static DETACHED: Mutex<Vec<Process>> = Mutex::new(Vec::new());
+static DETACHED: PerProcess<Mutex<Vec<Process>>> = PerProcess::new();
 
 /// How long a killed child is waited for before it is left to [`reap_detached`].
 const KILL_PATIENCE: Duration = Duration::from_secs(2);
@@ -34,6 +35,8 @@ pub(super) struct Running {
     reader: FrameReader,
     /// The pidfd said so.
     ended: bool,
+    /// The process whose child it is.
+    parent: ForkCheck,
 }
 
 impl Running {
@@ -44,7 +47,13 @@ impl Running {
             socket: Some(socket),
             reader: FrameReader::new(),
             ended: false,
+            parent: ForkCheck::new(),
         }
+    }
+
+    /// The process whose child it is: not one that was forked from it.
+    pub(super) fn parent(&self) -> ForkCheck {
+        self.parent
     }
 
     pub(super) fn id(&self) -> u32 {
@@ -164,6 +173,9 @@ impl Running {
     /// when it comes back from there, and is then reaped like one that was detached.
     pub(super) fn kill_and_reap(&mut self) {
         self.close_socket();
+        if self.parent.forked() {
+            return;
+        }
         let _ = self.signal(Signal::Kill);
         let deadline = Instant::now().checked_add(KILL_PATIENCE);
         if let Ok(Event::Ended) = self.next(deadline) {
@@ -175,7 +187,7 @@ impl Running {
 /// Leaves a child that has not been reaped to [`reap_detached`].
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(process) = self.process.take() {
+        if let Some(process) = self.process.take().filter(|_| !self.parent.forked()) {
             if let Ok(None) = process.try_reap() {
                 detached().push(process);
             }
@@ -189,7 +201,7 @@ pub(super) fn reap_detached() {
 }
 
 fn detached() -> std::sync::MutexGuard<'static, Vec<Process>> {
-    DETACHED.lock().unwrap_or_else(PoisonError::into_inner)
+    DETACHED.get().lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The time left until then; `None` is for ever.

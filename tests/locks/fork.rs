@@ -5,29 +5,9 @@ use std::cell::Cell;
 use multiprocess::shm::lock::{BarrierError, LockError, MutexGuard, OnceError, Refused};
 use multiprocess::shm::{Barrier, Condvar, Event, Mutex, Once, OnceLock, ReentrantMutex, RwLock, Semaphore};
 
+use crate::forks::forked;
 use crate::harness::watchdog;
 use crate::support::in_child;
-
-/// Runs `f` in a fork of this process, and returns its exit status: 0 if it did not panic.
-fn forked(f: impl FnOnce()) -> i32 {
-    // SAFETY: the child runs on the one thread it has, allocates only (which the C library allows after a
-    // fork), and leaves through `_exit`.
-    match unsafe { libc::fork() } {
-        -1 => panic!("fork: {}", std::io::Error::last_os_error()),
-        0 => {
-            let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f));
-            // SAFETY: ends the child here, without the parent's destructors.
-            unsafe { libc::_exit(i32::from(unwound.is_err())) }
-        }
-        child => {
-            let mut status = 0;
-            // SAFETY: waits for a child of ours; `status` is valid during the call.
-            let waited = unsafe { libc::waitpid(child, &mut status, 0) };
-            assert_eq!(waited, child);
-            status
-        }
-    }
-}
 
 fn refused<R>(result: Result<R, LockError<impl Sized>>) {
     assert!(matches!(result, Err(LockError::Refused(Refused::Forked))));

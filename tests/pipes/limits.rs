@@ -13,6 +13,7 @@ use multiprocess::pipe::{self, Handle};
 use multiprocess::{Receiver, RecvError, SendError, Sender, TryRecvError, Unreadable, Unsendable, spawn};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::forks::forked;
 use crate::harness::watchdog;
 use crate::support::{alone, closed, descriptors, line};
 
@@ -265,27 +266,6 @@ fn a_receiver_without_descriptors_is_told_and_closes_what_came() {
         }
     };
     spawn(starve, ()).unwrap().join().unwrap();
-}
-
-/// Runs `f` in a fork of this process, and returns its exit status: 0 if it did not panic.
-fn forked(f: impl FnOnce()) -> i32 {
-    // SAFETY: the child runs on the one thread it has, allocates only (which the C library allows after a
-    // fork), and leaves through `_exit`.
-    match unsafe { libc::fork() } {
-        -1 => panic!("fork: {}", std::io::Error::last_os_error()),
-        0 => {
-            let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f));
-            // SAFETY: ends the child here, without the parent's destructors.
-            unsafe { libc::_exit(i32::from(unwound.is_err())) }
-        }
-        child => {
-            let mut status = 0;
-            // SAFETY: waits for a child of ours; `status` is valid during the call.
-            let waited = unsafe { libc::waitpid(child, &mut status, 0) };
-            assert_eq!(waited, child);
-            status
-        }
-    }
 }
 
 fn every_call_says_so(tx: &Sender<u64>, rx: &Receiver<u64>, both: &Duplex<u64, u64>) {

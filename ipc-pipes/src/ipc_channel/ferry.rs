@@ -21,17 +21,17 @@ use ipc_core::handle::OsHandle;
 
 use crate::listener::Listener;
 use crate::name::Name;
+use crate::per_process::PerProcess;
 use crate::sys::{self, names};
 
-/// The sender of this process that leads to a socket of ours.
+/// The sender of this process that leads to a socket of ours. A forked child makes its own: with the two ends of its
+/// parent it would take what the parent sent.
 struct Ferry {
     sender: OpaqueIpcSender,
     socket: OsHandle,
-    /// A forked child has the same two ends as its parent, and would take what the parent sent.
-    fork: sys::ForkCheck,
 }
 
-static FERRY: Mutex<Option<Ferry>> = Mutex::new(None);
+static FERRY: PerProcess<Mutex<Option<Ferry>>> = PerProcess::new();
 
 impl Ferry {
     fn new() -> io::Result<Ferry> {
@@ -48,7 +48,7 @@ impl Ferry {
             let socket =
                 listener.accept_socket(Patience::timeout(Duration::from_secs(1)), &mut |_| Ok(()))?;
             if names::credentials(sys::borrow(&socket))?.pid == std::process::id() {
-                return Ok(Ferry { sender, socket, fork: sys::ForkCheck::new() });
+                return Ok(Ferry { sender, socket });
             }
         }
     }
@@ -75,9 +75,9 @@ fn failed(error: ::ipc_channel::IpcError) -> io::Error {
 
 /// A copy of a sender's descriptor, and the message that it came in.
 fn take_out(sender: &OpaqueIpcSender) -> io::Result<(OsHandle, Vec<u8>)> {
-    let mut ferry = FERRY.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut ferry = FERRY.get().lock().unwrap_or_else(PoisonError::into_inner);
     let ferry = match &mut *ferry {
-        Some(ferry) if !ferry.fork.forked() => ferry,
+        Some(ferry) => ferry,
         none => none.insert(Ferry::new()?),
     };
     ferry.carry(sender)

@@ -1,13 +1,12 @@
 //! Linux.
 
-// The page that a fork wipes, `ioctl` with SIOCOUTQ, `recvmsg` and memory that others write need pointers.
+// `ioctl` with SIOCOUTQ, `recvmsg` and memory that others write need pointers.
 #![allow(unsafe_code)]
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use ipc_core::handle::MAX_HANDLES;
@@ -16,7 +15,6 @@ use memmap2::{Advice, Mmap, MmapOptions, MmapRaw};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{FallocateFlags, FileType, MemfdFlags, OFlags, SealFlags};
 use rustix::io::{Errno, ReadWriteFlags, retry_on_intr};
-use rustix::mm::{MapFlags, ProtFlags};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, sockopt,
@@ -545,50 +543,6 @@ impl Words {
         // It begins with a page, so the word is aligned. It lives as long as `self`, and this process only
         // accesses it as an atomic; what a peer writes there is a number like any other.
         unsafe { &*word }
-    }
-}
-
-/// Zero in a forked child, one where it was mapped.
-fn fork_token() -> Option<&'static AtomicU8> {
-    static TOKEN: OnceLock<Option<&'static AtomicU8>> = OnceLock::new();
-    *TOKEN.get_or_init(|| {
-        let len = rustix::param::page_size();
-        // SAFETY: an anonymous mapping at a place of the kernel's choice overlaps nothing.
-        let page = unsafe {
-            rustix::mm::mmap_anonymous(
-                std::ptr::null_mut(),
-                len,
-                ProtFlags::READ | ProtFlags::WRITE,
-                MapFlags::PRIVATE,
-            )
-        }
-        .ok()?;
-        // SAFETY: the page was mapped just now, with this length, and holds nothing yet.
-        let wiped = unsafe { rustix::mm::madvise(page, len, rustix::mm::Advice::LinuxWipeOnFork) };
-        wiped.ok()?;
-        // SAFETY: the page is mapped, zeroed and never unmapped; a byte has no alignment; all access to
-        // it is atomic.
-        let token: &'static AtomicU8 = unsafe { &*page.cast::<AtomicU8>() };
-        // Relaxed: the flag is looked at by this process only, and says nothing about other memory.
-        token.store(1, Ordering::Relaxed);
-        Some(token)
-    })
-}
-
-/// Looked at before each operation: a load of a byte that nobody writes.
-#[derive(Clone, Copy)]
-pub(crate) struct ForkCheck(Option<&'static AtomicU8>);
-
-impl ForkCheck {
-    pub(crate) fn new() -> Self {
-        ForkCheck(fork_token())
-    }
-
-    /// Whether this process was forked since.
-    #[inline]
-    pub(crate) fn forked(self) -> bool {
-        // Relaxed: see where it is stored.
-        self.0.is_some_and(|token| token.load(Ordering::Relaxed) == 0)
     }
 }
 

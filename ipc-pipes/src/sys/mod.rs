@@ -36,6 +36,13 @@ pub(crate) mod names;
 
 pub(crate) use os::*;
 
+#[cfg(target_os = "linux")]
+mod fork;
+#[cfg(target_os = "linux")]
+pub use fork::ForkCheck;
+#[cfg(not(target_os = "linux"))]
+pub use os::ForkCheck;
+
 /// The longest packet of a pipe: what POSIX calls PIPE_BUF.
 pub(crate) const PACKET: usize = 4096;
 

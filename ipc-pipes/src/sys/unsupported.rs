@@ -141,14 +141,14 @@ impl Words {
     }
 }
 
-#[derive(Clone, Copy)]
-pub(crate) struct ForkCheck;
+#[derive(Clone, Copy, Debug)]
+pub struct ForkCheck;
 impl ForkCheck {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         ForkCheck
     }
     #[inline]
-    pub(crate) fn forked(self) -> bool {
+    pub fn forked(self) -> bool {
         false
     }
 }

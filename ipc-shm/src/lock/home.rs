@@ -12,7 +12,6 @@
 use std::fmt;
 use std::io;
 use std::ptr::NonNull;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -24,6 +23,7 @@ use super::word::{Life, World, held, id};
 use crate::killpoint::kp;
 use crate::layout::{Fingerprint, LINE};
 use crate::member::{Members, Owner};
+use crate::pace::Known;
 use crate::participants;
 use crate::segment::{How, Segment, SegmentBuilder};
 use crate::sync::{AtomicU64, Ordering};
@@ -301,8 +301,8 @@ impl World for Home {
     }
 
     fn spins(&self) -> u32 {
-        static SPIN: OnceLock<u32> = OnceLock::new();
-        *SPIN.get_or_init(|| if sys::cpus() > 1 { SPINS } else { 0 })
+        static CPUS: Known = Known::new();
+        if CPUS.get(|| sys::cpus() as u64) > 1 { SPINS } else { 0 }
     }
 }
 

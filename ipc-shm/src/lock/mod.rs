@@ -75,8 +75,9 @@
 //!
 //! # Forks
 //!
-//! In a process that was forked without exec every call answers [`Refused::Forked`], dropping a guard does nothing,
-//! and what an inherited guard lends is not there: to look at it is SIGSEGV. The parent is unaffected.
+//! In a process that was forked without exec every call on an inherited lock answers [`Refused::Forked`], and dropping
+//! an inherited guard does nothing. What such a guard lends is not there: never look at it. The parent is unaffected.
+//! The child may make, open and receive locks of its own, also those that its parent has.
 //!
 //! # How it works
 //!

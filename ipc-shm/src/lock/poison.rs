@@ -68,7 +68,7 @@ pub enum Refused {
     WouldDeadlock,
     /// The calling thread does not hold what it gives back.
     NotOwner,
-    /// A fork of the process that had attached: start processes with `multiprocess::spawn`.
+    /// This process was forked from the one that attached to the lock. It may open or receive the lock itself.
     Forked,
     /// A count has reached its end: recursions, readers or permits.
     TooMany,

@@ -9,6 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::{Mutex, PoisonError};
 
 use super::word::THREADS;
+use crate::sys;
 
 /// Bit n of the whole is set while number n + 1 is given out.
 static GIVEN: Mutex<Vec<u64>> = Mutex::new(Vec::new());
@@ -56,7 +57,7 @@ thread_local! {
     static NUMBER: Cell<u64> = const { Cell::new(UNASKED) };
     static OURS: Number = Number(take());
     /// What this thread holds for reading: the lock's address and the owner it is held by.
-    static READS: RefCell<Vec<Read>> = const { RefCell::new(Vec::new()) };
+    static READS: RefCell<Reads> = const { RefCell::new(Reads { process: None, held: Vec::new() }) };
 }
 
 /// The number of the calling thread.
@@ -78,11 +79,30 @@ fn ask() -> u64 {
 /// A lock that is held for reading, by an owner: at the same address another may lie one day.
 pub(crate) type Read = (usize, u64);
 
+struct Reads {
+    /// The process that they are of. A forked child holds none of them, and may have other locks at the same
+    /// addresses.
+    process: Option<sys::ForkCheck>,
+    held: Vec<Read>,
+}
+
+impl Reads {
+    /// What this process holds.
+    #[inline]
+    fn here(&mut self) -> &mut Vec<Read> {
+        if self.process.is_none_or(sys::ForkCheck::forked) {
+            self.held.clear();
+            self.process = Some(sys::ForkCheck::new());
+        }
+        &mut self.held
+    }
+}
+
 /// Notes that the calling thread holds `read`.
 #[inline]
 pub(crate) fn reads(read: Read) {
     // Only in a destructor of the thread's last moments is it gone: then nothing is known.
-    let _ = READS.try_with(|reads| reads.borrow_mut().push(read));
+    let _ = READS.try_with(|reads| reads.borrow_mut().here().push(read));
 }
 
 /// Notes that it does so once less.
@@ -90,6 +110,7 @@ pub(crate) fn reads(read: Read) {
 pub(crate) fn has_read(read: Read) {
     let _ = READS.try_with(|reads| {
         let mut reads = reads.borrow_mut();
+        let reads = reads.here();
         if let Some(index) = reads.iter().rposition(|other| *other == read) {
             reads.swap_remove(index);
         }
@@ -99,7 +120,7 @@ pub(crate) fn has_read(read: Read) {
 /// Whether the calling thread holds `read`.
 #[inline]
 pub(crate) fn is_reading(read: Read) -> bool {
-    READS.try_with(|reads| reads.borrow().contains(&read)).unwrap_or(false)
+    READS.try_with(|reads| reads.borrow_mut().here().contains(&read)).unwrap_or(false)
 }
 
 #[cfg(test)]

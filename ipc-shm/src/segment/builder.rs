@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Segment;
-use super::mapped::{Mapped, not_forked};
+use super::mapped::Mapped;
 use super::names::{Plan, Sought};
 use super::origin::Origin;
 use ipc_core::route::step;
@@ -139,7 +139,6 @@ impl SegmentBuilder {
     /// As there.
     pub fn anonymous(&self) -> io::Result<Segment> {
         let origin = Origin::Anonymous;
-        not_forked(&origin)?;
         let fd = if self.huge_pages {
             step(&origin, "creating it of huge pages", sys::create_huge("multiprocess-segment"))?
         } else {

@@ -11,7 +11,7 @@ use std::io;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, Once, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use ipc_core::handle::OsHandle;
 use ipc_core::route::step;
@@ -25,30 +25,34 @@ use crate::killpoint::kp;
 use crate::lease::ByteLocks;
 use crate::member::{Members, Table};
 use crate::participants;
+use crate::per_process::PerProcess;
 use crate::sys;
 use crate::trailer::{Entry, FOOTER, Footer, Found, Lifetime, META, Trailer};
 
 type Attached = HashMap<sys::Identity, Weak<Mapped>>;
-static TABLE: LazyLock<Mutex<Attached>> = LazyLock::new(Mutex::default);
+static TABLE: PerProcess<Mutex<Attached>> = PerProcess::new();
 
 /// A panic leaves nothing half done in the table.
 fn table() -> MutexGuard<'static, Attached> {
-    TABLE.lock().unwrap_or_else(PoisonError::into_inner)
+    TABLE.get().lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a program has in statics, or has forgotten, is never dropped: names go when it ends.
 fn remove_names_at_exit() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| sys::at_exit(at_exit));
+    // Relaxed: it guards no other memory. A forked child inherits what is to be run, and the flag.
+    static ASKED: AtomicBool = AtomicBool::new(false);
+    if !ASKED.load(Ordering::Relaxed) {
+        // Before the flag is set: a child that is forked in between has it run twice, and not never.
+        sys::at_exit(at_exit);
+        ASKED.store(true, Ordering::Relaxed);
+    }
 }
 
 extern "C" fn at_exit() {
-    if sys::ForkCheck::new().forked() {
-        return;
-    }
     // Whoever ends the program in the midst of attaching leaves names, as if it were killed.
-    let Ok(table) = TABLE.try_lock() else { return };
-    let left: Vec<Arc<Mapped>> = table.values().filter_map(Weak::upgrade).collect();
+    let Ok(mut table) = TABLE.get().try_lock() else { return };
+    // Taken out: if this runs twice, the second time finds nothing.
+    let left: Vec<Arc<Mapped>> = table.drain().filter_map(|(_, weak)| weak.upgrade()).collect();
     drop(table);
     for mapped in left {
         // Not unmapped: other threads may be at it still.
@@ -82,14 +86,19 @@ struct Ours {
     members: Members,
 }
 
-/// A process that was forked from one that uses segments has none, and gets none: what it inherited of this
-/// crate, the table included, is the other process'.
-pub(crate) fn not_forked(origin: &Origin) -> io::Result<()> {
-    if sys::ForkCheck::new().forked() {
-        let text = format!("{origin}: this process was forked from one that uses segments, without exec");
-        return Err(io::Error::new(io::ErrorKind::Unsupported, text));
-    }
-    Ok(())
+/// That this process has the mapping: that it was not forked from the one that `process` is.
+#[inline]
+pub(crate) fn not_forked(process: sys::ForkCheck, origin: &Origin) -> io::Result<()> {
+    if process.forked() { Err(forked(origin)) } else { Ok(()) }
+}
+
+#[cold]
+fn forked(origin: &Origin) -> io::Error {
+    let text = format!(
+        "{origin}: this process was forked, without exec, from the one that attached to it, and has no \
+         part in it; open it or receive it here"
+    );
+    io::Error::new(io::ErrorKind::Unsupported, text)
 }
 
 impl Membership {
@@ -181,7 +190,6 @@ impl Mapped {
         holds: Option<u64>,
         origin: Origin,
     ) -> io::Result<Arc<Mapped>> {
-        not_forked(&origin)?;
         let open = sys::borrow(&fd);
         let refuse = |what: &str| refused(&origin, what);
         let identity = step(&origin, "looking at it", sys::identity(open))?;
@@ -279,6 +287,17 @@ impl Mapped {
     #[inline]
     pub(crate) fn forked(&self) -> bool {
         self.fork.forked()
+    }
+
+    /// The process that has the mapping.
+    pub(crate) fn process(&self) -> sys::ForkCheck {
+        self.fork
+    }
+
+    /// That this is that process.
+    #[inline]
+    pub(crate) fn not_forked(&self) -> io::Result<()> {
+        not_forked(self.fork, &self.membership.origin)
     }
 
     /// Bytes of user data.

@@ -28,7 +28,7 @@ use ipc_core::handle::OsHandle;
 use ipc_core::route::step;
 
 use super::Segment;
-use super::mapped::{Mapped, find, not_forked};
+use super::mapped::{Mapped, find};
 use super::origin::Origin;
 use crate::descriptor::Descriptor;
 use crate::killpoint::kp;
@@ -190,7 +190,6 @@ impl Sought {
 
     /// `None` if what was there was not finished by whoever made it; cleared away if asked for.
     fn open_until(&self, until: Instant, clear: bool) -> io::Result<Option<Arc<Mapped>>> {
-        not_forked(&self.origin)?;
         let patience = if clear { UNFINISHED } else { UNFINISHED_TO_OPEN };
         // Which, and since when: another one is another's, who has only begun.
         let mut unfinished = None;
@@ -229,7 +228,6 @@ impl Sought {
     }
 
     fn create_until(&self, until: Instant, plan: &mut Plan<'_>) -> io::Result<Arc<Mapped>> {
-        not_forked(&self.origin)?;
         let parent = self.path.parent().unwrap_or(Path::new("/"));
         let Some(fd) = self.step("creating it", sys::create_unnamed(parent))? else {
             return self.create_in_place(until, plan);
@@ -343,7 +341,6 @@ impl Sought {
 
     /// An open file to be read only, and what lies in it: bytes, or a value.
     pub(crate) fn open_read_only(&self) -> io::Result<OsHandle> {
-        not_forked(&self.origin)?;
         self.open_file(false)
     }
 

@@ -54,7 +54,7 @@ impl View {
 
     pub(super) fn of(segment: &Segment) -> io::Result<View> {
         let mapped = &segment.mapped;
-        not_forked(mapped.origin())?;
+        mapped.not_forked()?;
         let fd =
             step(mapped.origin(), "opening it to read", sys::reopen_read_only(mapped.open_descriptor()?))?;
         Self::map(fd, mapped.origin().clone())
@@ -105,8 +105,9 @@ impl View {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if they are not all in the segment.
+    /// `InvalidInput` if they are not all in the segment; `Unsupported` in a process that was forked since.
     pub fn read(&self, offset: usize, to: &mut [u8]) -> io::Result<()> {
+        not_forked(self.inner.fork, &self.inner.origin)?;
         let end = offset.checked_add(to.len()).filter(|end| *end <= self.size());
         if end.is_none() {
             let text = format!(
@@ -170,7 +171,7 @@ impl Serialize for View {
         let failed = |error: io::Error| ser::Error::custom(handle::because(error));
         handle::carried().map_err(|error| ser::Error::custom(handle::because(error)))?;
         let origin = &self.inner.origin;
-        not_forked(origin).map_err(failed)?;
+        not_forked(self.inner.fork, origin).map_err(failed)?;
         let open = self.inner.descriptor.get().ok_or_else(|| {
             failed(io::Error::other(format!("{origin}: this program has closed the segment's descriptor")))
         })?;

@@ -5,15 +5,13 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::{Errno, retry_on_intr};
-use rustix::mm::{MapFlags, ProtFlags};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType};
 use rustix::process::{Pid, PidfdFlags};
 use rustix::thread::{MembarrierCommand, futex};
@@ -206,52 +204,12 @@ pub(crate) fn wake(word: &AtomicU64, n: u32) -> usize {
 }
 
 pub(crate) fn register_barrier() -> bool {
-    static REGISTERED: OnceLock<bool> = OnceLock::new();
-    *REGISTERED.get_or_init(|| rustix::thread::membarrier(MembarrierCommand::RegisterGlobalExpedited).is_ok())
+    // Each time: the kernel keeps the answer, and a forked child is another process.
+    rustix::thread::membarrier(MembarrierCommand::RegisterGlobalExpedited).is_ok()
 }
 
 pub(crate) fn barrier() -> bool {
     rustix::thread::membarrier(MembarrierCommand::GlobalExpedited).is_ok()
-}
-
-/// Zero in a forked child, one where it was mapped.
-fn fork_token() -> Option<&'static AtomicU8> {
-    static TOKEN: OnceLock<Option<&'static AtomicU8>> = OnceLock::new();
-    *TOKEN.get_or_init(|| {
-        let flags = MapFlags::PRIVATE;
-        let len = crate::layout::PAGE;
-        // SAFETY: an anonymous mapping at a place of the kernel's choice overlaps nothing.
-        let page = unsafe {
-            rustix::mm::mmap_anonymous(std::ptr::null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, flags)
-        }
-        .ok()?;
-        // SAFETY: the page was mapped just now, with this length, and holds nothing yet.
-        let wiped = unsafe { rustix::mm::madvise(page, len, rustix::mm::Advice::LinuxWipeOnFork) };
-        wiped.ok()?;
-        // SAFETY: the page is mapped, zeroed and never unmapped; a byte has no alignment; all access to
-        // it is atomic.
-        let token: &'static AtomicU8 = unsafe { &*page.cast::<AtomicU8>() };
-        // Relaxed: the flag is looked at by this process only, and says nothing about other memory.
-        token.store(1, Ordering::Relaxed);
-        Some(token)
-    })
-}
-
-/// Looked at before each operation: a load of a byte that nobody writes.
-#[derive(Clone, Copy)]
-pub(crate) struct ForkCheck(Option<&'static AtomicU8>);
-
-impl ForkCheck {
-    pub(crate) fn new() -> Self {
-        ForkCheck(fork_token())
-    }
-
-    /// Whether this process was forked since.
-    #[inline]
-    pub(crate) fn forked(self) -> bool {
-        // Relaxed: see where it is stored.
-        self.0.is_some_and(|token| token.load(Ordering::Relaxed) == 0)
-    }
 }
 
 pub(crate) fn pid_identity() -> u64 {

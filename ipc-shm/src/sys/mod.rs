@@ -15,7 +15,7 @@
 //! | `wake(word, n)` | wakes at most n, and says how many | `FUTEX_WAKE`, shared |
 //! | `register_barrier()` | from now on `barrier()` in any process is a full barrier in this one's threads; false if the system cannot | `membarrier(REGISTER_GLOBAL_EXPEDITED)` |
 //! | `barrier()` | a full barrier in all running threads of registered processes; false if the system cannot | `membarrier(GLOBAL_EXPEDITED)` |
-//! | `forked()` | whether this process was forked from one that had used this crate | a page with `MADV_WIPEONFORK` |
+//! | `ForkCheck` | whether this process was forked from the one that made it | a page with `MADV_WIPEONFORK` |
 //! | `pid_identity()` | this process' number and namespace, as in [`layout`](crate::layout) | `getpid`, `stat("/proc/self/ns/pid")` |
 //! | `pidfd_open(pid)` | a descriptor that is readable when the process is dead and its mappings are gone | `pidfd_open` |
 //! | `line()`, `say`, `heard`, `hang_up` | two ends of a line; a word for the other end, false if it is gone; words taken out, false if the other end is gone; the end of it for both | `socketpair`, `send`, `recv`, `shutdown` |
@@ -51,6 +51,11 @@
 mod os;
 
 pub(crate) use os::*;
+
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+mod fork;
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+pub(crate) use fork::*;
 
 #[cfg(not(loom))]
 #[cfg_attr(all(target_os = "linux", target_pointer_width = "64"), path = "files_linux.rs")]

@@ -1,0 +1,60 @@
+//! Statics that a forked child does not share with its parent.
+//!
+//! What a process has in statics is copied by `fork`: a table of children that are the parent's, a lock
+//! that another thread of the parent held, and that no thread of the child will ever release. So such state
+//! is behind a [`PerProcess`]: a forked child starts with an empty one, and never touches the copy.
+
+// Keeps a pointer, because a lock could be held by another thread when the process forks.
+#![allow(unsafe_code)]
+
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+pub use crate::sys::ForkCheck;
+
+/// A value of each process, made when the process asks for it first.
+pub struct PerProcess<T: 'static> {
+    current: AtomicPtr<Owned<T>>,
+}
+
+struct Owned<T> {
+    process: ForkCheck,
+    value: T,
+}
+
+#[allow(clippy::new_without_default, reason = "for statics only")]
+impl<T: Default + Send + Sync> PerProcess<T> {
+    pub const fn new() -> Self {
+        PerProcess { current: AtomicPtr::new(ptr::null_mut()) }
+    }
+
+    /// This process' value. Blocks on nothing.
+    #[inline]
+    pub fn get(&'static self) -> &'static T {
+        // Acquire: with the exchange in `renew`, after which the value is complete.
+        let current = self.current.load(Ordering::Acquire);
+        // SAFETY: null, or stored by `renew`, which never frees what it has stored.
+        match unsafe { current.as_ref() } {
+            Some(owned) if !owned.process.forked() => &owned.value,
+            _ => self.renew(current),
+        }
+    }
+
+    #[cold]
+    fn renew(&'static self, old: *mut Owned<T>) -> &'static T {
+        let made = Box::into_raw(Box::new(Owned { process: ForkCheck::new(), value: T::default() }));
+        // AcqRel: Release publishes the value; Acquire on failure sees that of the thread that was first.
+        match self.current.compare_exchange(old, made, Ordering::AcqRel, Ordering::Acquire) {
+            // The parent's value stays as it is: what it would drop is the parent's.
+            // SAFETY: made above and stored, so it is never freed.
+            Ok(_) => unsafe { &(*made).value },
+            Err(now) => {
+                // SAFETY: made above, and not stored.
+                drop(unsafe { Box::from_raw(made) });
+                // The first thread of this process has stored `now`: `old` was the only value to replace.
+                // SAFETY: stored by `renew`, and never freed.
+                unsafe { &(*now).value }
+            }
+        }
+    }
+}
