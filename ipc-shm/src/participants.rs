@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::io;
-use std::sync::OnceLock;
 
 use ipc_core::handle::{self, NotCarried};
 use serde::ser;
 
 use crate::layout::MAX_PARTICIPANTS;
+use crate::pace::Known;
 use crate::sys;
 
 /// The default on small machines. A participant takes 16 bytes of memory.
@@ -16,8 +16,8 @@ const LEAST: usize = 127;
 /// Returns how many participants an object has if its maker does not say: enough for a worker on each processor of
 /// this machine, and as many processes besides.
 pub(crate) fn by_default() -> usize {
-    static DEFAULT: OnceLock<usize> = OnceLock::new();
-    *DEFAULT.get_or_init(|| for_processors(sys::cpus()))
+    static DEFAULT: Known = Known::new();
+    DEFAULT.get(|| for_processors(sys::cpus()) as u64) as usize
 }
 
 const fn for_processors(processors: usize) -> usize {

@@ -330,8 +330,7 @@ fn shared_data_that_was_inherited_panics_and_is_not_what_lies_there_now() {
                 SeqLock::new(2u64).unwrap(),
                 shm::Segment::anonymous(4096).unwrap(),
             );
-            let panics =
-                |f: &dyn Fn()| std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).is_err();
+            let panics = |f: &dyn Fn()| std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).is_err();
             let (shared, slice, lock, segment) = &inherited;
             let all = panics(&|| shared.set(3))
                 && panics(&|| _ = shared.fetch_add(3, Ordering::Relaxed))

@@ -40,8 +40,7 @@ fn wiped_page() -> Option<*mut AtomicU64> {
     let len = rustix::param::page_size();
     let access = ProtFlags::READ | ProtFlags::WRITE;
     // SAFETY: an anonymous mapping at a place of the kernel's choice overlaps nothing.
-    let page =
-        unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), len, access, MapFlags::PRIVATE) }.ok()?;
+    let page = unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), len, access, MapFlags::PRIVATE) }.ok()?;
     // SAFETY: the page was mapped just now, with this length, and holds nothing yet.
     let wiped = unsafe { rustix::mm::madvise(page, len, rustix::mm::Advice::LinuxWipeOnFork) };
     wiped.ok()?;
