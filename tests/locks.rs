@@ -14,6 +14,8 @@ mod nursery;
 mod as_std;
 #[path = "locks/deaths.rs"]
 mod deaths;
+#[path = "locks/forgotten.rs"]
+mod forgotten;
 #[path = "locks/fork.rs"]
 mod fork;
 #[path = "locks/hostile.rs"]

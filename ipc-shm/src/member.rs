@@ -84,6 +84,8 @@ const AT_ONCE: usize = 64;
 pub(crate) struct Members {
     table: Table,
     me: Owner,
+    /// Tells this mapping from every other one that this process has or had.
+    mapping: u64,
     fork: sys::ForkCheck,
     descriptor: Arc<Descriptor>,
 }
@@ -168,7 +170,14 @@ impl Table {
 
 impl Members {
     pub(crate) fn new(table: Table, me: Owner, descriptor: Arc<Descriptor>) -> Members {
-        Members { table, me, fork: sys::ForkCheck::new(), descriptor }
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let mapping = NEXT.fetch_add(1, Ordering::Relaxed); // Relaxed: only that each is another one.
+        Members { table, me, mapping, fork: sys::ForkCheck::new(), descriptor }
+    }
+
+    /// The number of this mapping, which never comes again in this process.
+    pub(crate) fn mapping(&self) -> u64 {
+        self.mapping
     }
 
     pub(crate) fn table(&self) -> &Table {

@@ -327,7 +327,6 @@ pub(crate) const REMARKS: &[(u32, &str)] = &[
     ),
     (110, "Not tested yet."),
     (111, "Not tested yet."),
-    (112, "Not tested yet."),
     (113, "Not tested yet."),
     (114, "Not tested yet."),
     (115, "Not tested yet."),

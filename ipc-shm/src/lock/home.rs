@@ -41,6 +41,8 @@ pub(crate) struct Home {
     pub(crate) len: usize,
     /// This process as a holder.
     pub(crate) me: u64,
+    /// The number of the mapping ([`Members::mapping`]).
+    mapping: u64,
     fork: sys::ForkCheck,
     offset: usize,
     segment: Segment,
@@ -174,6 +176,7 @@ impl Home {
             count,
             len,
             me: held(members.me().bits(), 0),
+            mapping: members.mapping(),
             fork: sys::ForkCheck::new(),
             offset,
             segment: segment.clone(),
@@ -226,9 +229,9 @@ impl Home {
         &self.segment
     }
 
-    /// What tells this lock from others in this process.
-    pub(crate) fn key(&self) -> (usize, u64) {
-        (self.words.as_ptr().addr(), self.me)
+    /// What tells this lock from every other one that this process has or had.
+    pub(crate) fn key(&self) -> thread::Read {
+        (self.words.as_ptr().addr(), self.mapping)
     }
 
     pub(crate) fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

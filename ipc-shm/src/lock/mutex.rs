@@ -16,6 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::home::{HEAD, Home, Place, Tag, found, places};
 use super::poison::{Cause, Failure, LockResult, LockTimeoutResult, PoisonError, Refused, TryLockResult};
 use super::raw::mutex::{RawMutex, UPDATING};
+use super::thread;
 use super::value::{self, Value};
 use super::word::{CONTENDED, FLAGS, World};
 use crate::killpoint::kp;
@@ -376,7 +377,9 @@ impl<T: Value + ?Sized> Mutex<T> {
     /// No guard of this lock in this thread is used any more.
     pub unsafe fn force_unlock(&self) -> Result<(), Refused> {
         self.home.check()?;
-        self.raw().unlock(&self.home, self.home.me())
+        self.raw().unlock(&self.home, self.home.me())?;
+        thread::returned();
+        Ok(())
     }
 }
 
@@ -417,6 +420,7 @@ unsafe impl<T: Value + ?Sized> Sync for MutexGuard<'_, T> {}
 impl<'a, T: Value + ?Sized> MutexGuard<'a, T> {
     #[inline(always)]
     fn new(mutex: &'a Mutex<T>, me: u64) -> Self {
+        thread::took();
         let panicking = if std::thread::panicking() { PANICKING } else { 0 };
         MutexGuard { mutex, me: me | panicking, _thread: PhantomData }
     }
@@ -449,7 +453,9 @@ impl<'a, T: Value + ?Sized> MutexGuard<'a, T> {
         if std::thread::panicking() && self.me & PANICKING == 0 {
             mutex.raw().set_cause(Some(Cause::Panicked));
         }
-        mutex.raw().unlock(&mutex.home, self.me & !PANICKING)
+        mutex.raw().unlock(&mutex.home, self.me & !PANICKING)?;
+        thread::returned();
+        Ok(())
     }
 }
 

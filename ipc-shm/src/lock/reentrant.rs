@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::home::{HEAD, Home, Place, Tag, found, places};
 use super::poison::{Cause, Failure, LockResult, LockTimeoutResult, PoisonError, Refused, TryLockResult};
 use super::raw::mutex::RawMutex;
+use super::thread;
 use super::value;
 use super::word::World;
 use crate::copy;
@@ -36,8 +37,8 @@ use crate::sync::Ordering::Relaxed;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A thread that ends without having dropped its guards ([`std::mem::forget`]) leaves them to the process: another
-/// of its threads may be taken for the holder then.
+/// A guard that a thread has forgotten ([`std::mem::forget`]) keeps the mutex locked, as long as the process lives: no
+/// other thread is ever taken for the holder.
 ///
 /// # When a process dies
 ///
@@ -166,6 +167,7 @@ impl<T: Plain + Send + Sync> ReentrantMutex<T> {
             // Relaxed, and whatever a dead holder left there is overwritten.
             self.depth().store(1, Relaxed);
         }
+        thread::took();
         let guard = ReentrantMutexGuard {
             mutex: self,
             me,
@@ -238,9 +240,11 @@ impl<T: Plain + Send + Sync> ReentrantMutexGuard<'_, T> {
         if depth > 1 {
             kp!("reentrant.less");
             mutex.depth().store(depth - 1, Relaxed);
-            return Ok(());
+        } else {
+            raw.unlock(&mutex.home, self.me)?;
         }
-        raw.unlock(&mutex.home, self.me)
+        thread::returned();
+        Ok(())
     }
 }
 

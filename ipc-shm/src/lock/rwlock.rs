@@ -240,6 +240,7 @@ impl<T: Value + ?Sized> RwLock<T> {
         self.not_reading(patience)?;
         let me = self.home.me();
         self.raw().write(&self.home, me, patience)?;
+        thread::took();
         self.poisoned(RwLockWriteGuard::new(self, me))
     }
 
@@ -247,6 +248,7 @@ impl<T: Value + ?Sized> RwLock<T> {
         self.not_reading(patience)?;
         let me = self.home.me();
         self.raw().upgradable(&self.home, me, patience)?;
+        thread::took();
         self.poisoned(RwLockUpgradableGuard { lock: self, value: self.value(), me })
     }
 
@@ -426,6 +428,7 @@ impl<'a, T: Value + ?Sized> RwLockWriteGuard<'a, T> {
         lock.home.check()?;
         let guard = ManuallyDrop::new(guard);
         lock.raw().downgrade(&lock.home, guard.me)?;
+        thread::returned();
         thread::reads(lock.home.key());
         Ok(RwLockReadGuard { lock, value: guard.value, me: guard.me })
     }
@@ -458,7 +461,9 @@ impl<'a, T: Value + ?Sized> RwLockWriteGuard<'a, T> {
         if !self.panicking && std::thread::panicking() {
             lock.raw().set_cause(Some(Cause::Panicked));
         }
-        lock.raw().leave(&lock.home, self.me)
+        lock.raw().leave(&lock.home, self.me)?;
+        thread::returned();
+        Ok(())
     }
 }
 
@@ -521,13 +526,16 @@ impl<'a, T: Value + ?Sized> RwLockUpgradableGuard<'a, T> {
         lock.home.check()?;
         let guard = ManuallyDrop::new(guard);
         lock.raw().downgrade(&lock.home, guard.me)?;
+        thread::returned();
         thread::reads(lock.home.key());
         Ok(RwLockReadGuard { lock, value: guard.value, me: guard.me })
     }
 
     fn give_back(&self) -> Result<(), Refused> {
         self.lock.home.check()?;
-        self.lock.raw().leave(&self.lock.home, self.me)
+        self.lock.raw().leave(&self.lock.home, self.me)?;
+        thread::returned();
+        Ok(())
     }
 }
 

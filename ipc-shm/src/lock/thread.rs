@@ -1,51 +1,63 @@
 //! Numbers for the threads of this process, so that a lock word tells them apart.
 //!
-//! Participants are processes: all threads of one share an id. A thread gets the lowest free number when it
-//! first locks something, and gives it back when it ends. It may have none (more threads than numbers, or a
-//! destructor that runs after the number was given back): then it is 0, and a thread that locks twice waits for
-//! itself, as it does in `std`.
+//! Participants are processes: all threads of one process share an id. A thread gets the lowest free number when
+//! it first locks something.
+//!
+//! # A number names one holder
+//!
+//! A guard that is forgotten ([`std::mem::forget`]) leaves the number of its thread in the lock word, also after
+//! the thread has ended. If a new thread got that number, it would be taken for the holder. So each thread counts
+//! what it holds. A thread that ends and holds nothing returns its number; a thread that ends with locks held does
+//! not, and the number never comes again in this process.
+//!
+//! A thread may have no number: more than [`THREADS`] threads hold locks or have ended with locks held, or a
+//! destructor runs after the number was returned. Then the number is 0, which is no thread's: a thread that locks
+//! twice waits for itself, as it does in `std`, and takes no lock for its own.
 
 use std::cell::{Cell, RefCell};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use super::word::THREADS;
-use crate::sys;
 
-/// Bit n of the whole is set while number n + 1 is given out.
-static GIVEN: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+/// Bit n of the whole is set while number n + 1 is given out. No lock, which a fork could leave locked for ever.
+static GIVEN: [AtomicU64; THREADS.div_ceil(64) as usize] =
+    [const { AtomicU64::new(0) }; THREADS.div_ceil(64) as usize];
 
 fn take() -> u64 {
-    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
-    let index = match given.iter().position(|word| *word != u64::MAX) {
-        Some(index) => index,
-        None => {
-            given.push(0);
-            given.len() - 1
+    for (word, first) in GIVEN.iter().zip((1..).step_by(64)) {
+        let mut given = word.load(Relaxed); // Relaxed: the CAS decides.
+        while given != u64::MAX {
+            let bit = given.trailing_ones();
+            // Acquire: pairs with the Release in `give_back`. This thread sees every lock word without the number.
+            match word.compare_exchange_weak(given, given | 1 << bit, Acquire, Relaxed) {
+                Ok(_) => {
+                    return Some(first + u64::from(bit)).filter(|number| *number <= THREADS).unwrap_or(NONE);
+                }
+                Err(now) => given = now,
+            }
         }
-    };
-    let bit = u64::from(given[index].trailing_ones());
-    let number = index as u64 * 64 + bit + 1;
-    if number > THREADS {
-        return 0;
     }
-    given[index] |= 1 << bit;
-    number
+    NONE
 }
 
 fn give_back(number: u64) {
-    if number != 0 {
-        let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
-        given[(number as usize - 1) / 64] &= !(1 << ((number - 1) % 64));
+    if number != NONE {
+        let index = number - 1;
+        // Release: pairs with the Acquire in `take`, so that the unlocking is visible before the number is used again.
+        GIVEN[index as usize / 64].fetch_and(!(1 << (index % 64)), Release);
     }
 }
 
-/// Gives the number back when the thread ends.
+/// Returns the number when the thread ends, unless a lock word still has it.
 struct Number(u64);
 
 impl Drop for Number {
     fn drop(&mut self) {
-        NUMBER.with(|number| number.set(NONE));
-        give_back(self.0);
+        NUMBER.set(NONE);
+        if HELD.get() == 0 {
+            give_back(self.0);
+        }
     }
 }
 
@@ -56,8 +68,10 @@ thread_local! {
     // Has no destructor, so it can be asked at any time, for the price of a load.
     static NUMBER: Cell<u64> = const { Cell::new(UNASKED) };
     static OURS: Number = Number(take());
-    /// What this thread holds for reading: the lock's address and the owner it is held by.
-    static READS: RefCell<Reads> = const { RefCell::new(Reads { process: None, held: Vec::new() }) };
+    /// How many locks have this thread's number in their word.
+    static HELD: Cell<u64> = const { Cell::new(0) };
+    /// What this thread holds for reading.
+    static READS: RefCell<Vec<Read>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The number of the calling thread.
@@ -76,33 +90,27 @@ fn ask() -> u64 {
     number
 }
 
-/// A lock that is held for reading, by an owner: at the same address another may lie one day.
+/// Counts a lock that the calling thread has taken as its holder.
+#[inline(always)]
+pub(crate) fn took() {
+    HELD.set(HELD.get().wrapping_add(1));
+}
+
+/// Counts a lock that the calling thread has returned.
+#[inline(always)]
+pub(crate) fn returned() {
+    HELD.set(HELD.get().wrapping_sub(1));
+}
+
+/// A lock that is held for reading: its address, and the number of the mapping that it lies in
+/// ([`Members::mapping`](crate::member::Members::mapping)), because another lock may lie at this address one day.
 pub(crate) type Read = (usize, u64);
-
-struct Reads {
-    /// The process that they are of. A forked child holds none of them, and may have other locks at the same
-    /// addresses.
-    process: Option<sys::ForkCheck>,
-    held: Vec<Read>,
-}
-
-impl Reads {
-    /// What this process holds.
-    #[inline]
-    fn here(&mut self) -> &mut Vec<Read> {
-        if self.process.is_none_or(sys::ForkCheck::forked) {
-            self.held.clear();
-            self.process = Some(sys::ForkCheck::new());
-        }
-        &mut self.held
-    }
-}
 
 /// Notes that the calling thread holds `read`.
 #[inline]
 pub(crate) fn reads(read: Read) {
     // Only in a destructor of the thread's last moments is it gone: then nothing is known.
-    let _ = READS.try_with(|reads| reads.borrow_mut().here().push(read));
+    let _ = READS.try_with(|reads| reads.borrow_mut().push(read));
 }
 
 /// Notes that it does so once less.
@@ -110,7 +118,6 @@ pub(crate) fn reads(read: Read) {
 pub(crate) fn has_read(read: Read) {
     let _ = READS.try_with(|reads| {
         let mut reads = reads.borrow_mut();
-        let reads = reads.here();
         if let Some(index) = reads.iter().rposition(|other| *other == read) {
             reads.swap_remove(index);
         }
@@ -120,7 +127,7 @@ pub(crate) fn has_read(read: Read) {
 /// Whether the calling thread holds `read`.
 #[inline]
 pub(crate) fn is_reading(read: Read) -> bool {
-    READS.try_with(|reads| reads.borrow_mut().here().contains(&read)).unwrap_or(false)
+    READS.try_with(|reads| reads.borrow().contains(&read)).unwrap_or(false)
 }
 
 #[cfg(test)]
@@ -134,6 +141,26 @@ mod tests {
         let theirs: Vec<u64> = (0..100).map(|_| std::thread::spawn(number).join().unwrap()).collect();
         assert!(theirs.iter().all(|number| *number != mine && *number != 0));
         assert!(theirs.iter().all(|number| *number < 90), "{theirs:?}");
+    }
+
+    // fault 112
+    #[test]
+    fn the_number_of_a_thread_that_ended_with_a_lock_held_never_comes_again() {
+        let forgets = || {
+            took();
+            number()
+        };
+        let forgotten: Vec<u64> = (0..3).map(|_| std::thread::spawn(forgets).join().unwrap()).collect();
+        let orderly = || {
+            took();
+            returned();
+            number()
+        };
+        // Many more than there are numbers.
+        for _ in 0..THREADS + 100 {
+            let number = std::thread::spawn(orderly).join().unwrap();
+            assert!(number != 0 && !forgotten.contains(&number), "{number} of {forgotten:?}");
+        }
     }
 
     #[test]
