@@ -1,6 +1,8 @@
 //! Processes, for real: what they return, how they die, and what they leave behind (nothing).
 #![cfg(target_os = "linux")]
 
+#[path = "harness/forbid.rs"]
+mod forbid;
 mod harness;
 
 #[path = "process/support.rs"]
@@ -10,6 +12,8 @@ mod support;
 mod life;
 #[path = "process/options.rs"]
 mod options;
+#[path = "process/reaped.rs"]
+mod reaped;
 #[path = "process/results.rs"]
 mod results;
 #[path = "process/start.rs"]

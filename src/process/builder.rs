@@ -101,7 +101,7 @@ impl Builder {
 
     /// Sets the directory that the child starts in.
     pub fn current_dir(mut self, directory: impl AsRef<Path>) -> Self {
-        self.command.current_dir(directory);
+        self.set_up.directory = Some(directory.as_ref().to_owned());
         self
     }
 
@@ -184,7 +184,7 @@ impl Builder {
         let marker = sys::marker(&theirs).map_err(context("looking at the socket"))?;
         self.command.args(child::child_arguments()).env(protocol::VARIABLE, marker);
         let started = sys::start(self.command, &ours, theirs, self.set_up)
-            .map_err(context("starting this executable again (current_dir, limits?)"))?;
+            .map_err(context("starting this executable again"))?;
         let mut running = Running::new(started.process, ours);
         let call = Call { entry, stdin: started.stdin_of_child.is_some() };
         let call = (&call, Vec::from_iter(started.stdin_of_child));
@@ -245,9 +245,10 @@ fn expect(running: &mut Running, kind: u32, step: Step, patience: Duration) -> i
         }
         Event::TimedOut => Err(timed_out(step, patience)),
         Event::Ended => {
-            let status = match running.reap(deadline)? {
-                Some(status) => status.to_string(),
-                None => "its status is held back by a debugger".to_owned(),
+            let status = match running.reap(deadline) {
+                Ok(Some(status)) => status.to_string(),
+                Ok(None) => "its status is held back by a debugger".to_owned(),
+                Err(error) => format!("its status is unknown: {error}"),
             };
             let text = match step {
                 Step::Init => format!(

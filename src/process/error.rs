@@ -19,7 +19,10 @@ pub enum JoinError {
     Unsendable(String),
     /// A result came, but it does not decode, for this reason.
     Unreadable(String),
-    /// The operating system would not say how the child ended. It gave no result.
+    /// The child gave no result, and the operating system does not tell how it ended; the text says why.
+    ///
+    /// On Linux before 6.15 this is so if the program ignores SIGCHLD, or another part of it reaps all
+    /// children (`waitpid(-1)`), unless the child was killed by [`JoinHandle::kill`](super::JoinHandle::kill).
     Unknown(io::Error),
 }
 

@@ -8,13 +8,19 @@ use ipc_core::handle::OsHandle;
 use ipc_pipes::frame::{Frame, FrameReader, Progress, send_frame};
 use ipc_pipes::per_process::{ForkCheck, PerProcess};
 
-use super::sys::{self, Interest, Process, Signal, Status};
+use super::sys::{self, Interest, Process, Reap, Signal, Status};
 
 /// Children that nobody waits for any more, until they are reaped.
 static DETACHED: PerProcess<Mutex<Vec<Process>>> = PerProcess::new();
 
 /// How long a killed child is waited for before it is left to [`reap_detached`].
 const KILL_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a child that ended may take to be reaped by another part of the program.
+const ELSEWHERE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The number of the signal that kills.
+const SIGKILL: i32 = 9;
 
 /// What [`Running::next`] came upon.
 #[derive(Debug)]
@@ -37,6 +43,8 @@ pub(super) struct Running {
     ended: bool,
     /// The process whose child it is.
     parent: ForkCheck,
+    /// It was sent SIGKILL before it had ended.
+    killed: bool,
 }
 
 impl Running {
@@ -48,6 +56,7 @@ impl Running {
             reader: FrameReader::new(),
             ended: false,
             parent: ForkCheck::new(),
+            killed: false,
         }
     }
 
@@ -141,32 +150,44 @@ impl Running {
         })
     }
 
-    pub(super) fn signal(&self, signal: Signal) -> io::Result<()> {
-        self.process.as_ref().map_or(Ok(()), |process| process.signal(signal))
+    pub(super) fn signal(&mut self, signal: Signal) -> io::Result<()> {
+        let Some(process) = &self.process else {
+            return Ok(());
+        };
+        let ended = self.ended || sys::wait(Some(process), None, Some(Duration::ZERO))?.ended;
+        process.signal(signal)?;
+        self.killed |= matches!(signal, Signal::Kill) && !ended;
+        Ok(())
     }
 
     /// How the child ended, once [`Event::Ended`] has been seen; reaps it. `None` at the deadline: a
     /// debugger that traces the child takes its end first, and only then is it ours.
+    ///
+    /// If another part of the program reaps the child, the status is the one that the system keeps, or
+    /// that of the signal by which it was killed here.
     pub(super) fn reap(&mut self, deadline: Option<Instant>) -> io::Result<Option<Status>> {
         let Some(process) = &self.process else {
             return Err(io::Error::other("it was reaped before"));
         };
-        loop {
+        let began = Instant::now();
+        let end = loop {
             match process.try_reap() {
-                Ok(Some(status)) => {
-                    self.process = None;
-                    return Ok(Some(status));
+                Ok(Reap::Ended(status)) => break Ok(Some(status)),
+                Ok(Reap::Lost(_)) if self.killed => break Ok(Some(Status::Killed(SIGKILL))),
+                Ok(Reap::Lost(why)) => break Err(io::Error::other(why)),
+                Ok(Reap::Elsewhere) if began.elapsed() > ELSEWHERE_PATIENCE => {
+                    let text = "it is not a child of this process, and its parent has not reaped it";
+                    break Err(io::Error::other(text));
                 }
-                Ok(None) if left(deadline) == Some(Duration::ZERO) => return Ok(None),
-                Ok(None) => std::thread::sleep(Duration::from_millis(1)),
-                Err(error) => {
-                    self.process = None;
-                    let text =
-                        format!("waitid: {error}; does the program ignore SIGCHLD, or reap children itself?");
-                    return Err(io::Error::new(error.kind(), text));
+                Ok(Reap::NotYet | Reap::Elsewhere) if left(deadline) == Some(Duration::ZERO) => {
+                    return Ok(None);
                 }
+                Ok(Reap::NotYet | Reap::Elsewhere) => std::thread::sleep(Duration::from_millis(1)),
+                Err(error) => break Err(io::Error::new(error.kind(), format!("waitid: {error}"))),
             }
-        }
+        };
+        self.process = None;
+        end
     }
 
     /// Kills the child and reaps it. Waits for a short time only: a process that sits in the kernel dies
@@ -188,7 +209,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if let Some(process) = self.process.take().filter(|_| !self.parent.forked()) {
-            if let Ok(None) = process.try_reap() {
+            if let Ok(Reap::NotYet) = process.try_reap() {
                 detached().push(process);
             }
         }
@@ -197,7 +218,7 @@ impl Drop for Running {
 
 /// Reaps the detached children that have ended.
 pub(super) fn reap_detached() {
-    detached().retain(|process| matches!(process.try_reap(), Ok(None)));
+    detached().retain(|process| matches!(process.try_reap(), Ok(Reap::NotYet)));
 }
 
 fn detached() -> std::sync::MutexGuard<'static, Vec<Process>> {

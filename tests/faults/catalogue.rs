@@ -331,7 +331,6 @@ pub(crate) const REMARKS: &[(u32, &str)] = &[
     (114, "Not tested yet."),
     (115, "Not tested yet."),
     (117, "Not tested yet."),
-    (118, "Not tested yet."),
     (119, "Not tested yet."),
     (120, "Not tested yet."),
     (121, "Not tested yet."),

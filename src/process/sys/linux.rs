@@ -1,5 +1,7 @@
 //! Linux: pidfds, local sockets and `/proc/self`. Needs Linux 5.4.
 
+#[path = "exit_info_linux.rs"]
+mod exit_info;
 #[path = "linux_maps.rs"]
 mod maps;
 #[path = "setup_linux.rs"]
@@ -21,7 +23,7 @@ use rustix::process::{WaitId, WaitIdOptions};
 
 pub(crate) use self::maps::code_ranges;
 pub(crate) use self::setup::start;
-use super::{Inherited, Interest, Ready, Signal, Status};
+use super::{Inherited, Interest, Ready, Reap, Signal, Status};
 
 pub(crate) fn stream_pair() -> io::Result<(OsHandle, OsHandle)> {
     let (ours, theirs) =
@@ -106,14 +108,23 @@ impl Process {
         }
     }
 
-    /// Reaps the process if it has ended; never blocks. Succeeds only once.
-    pub(crate) fn try_reap(&self) -> io::Result<Option<Status>> {
+    /// Reaps the process if it has ended; never blocks. Finds [`Reap::Ended`] only once, unless another
+    /// part of the program has reaped it.
+    pub(crate) fn try_reap(&self) -> io::Result<Reap> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-        let status = retry_on_intr(|| rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), options))?;
-        Ok(status.map(|status| match status.terminating_signal() {
-            Some(signal) => Status::Killed(signal),
-            None => Status::Exited(status.exit_status().unwrap_or(-1)),
-        }))
+        match retry_on_intr(|| rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), options)) {
+            Ok(None) => Ok(Reap::NotYet),
+            Ok(Some(status)) => Ok(Reap::Ended(match status.terminating_signal() {
+                Some(signal) => Status::Killed(signal),
+                None => Status::Exited(status.exit_status().unwrap_or(-1)),
+            })),
+            Err(Errno::CHILD) => Ok(match exit_info::exit_info(self.pidfd.as_fd()) {
+                Ok(Some(status)) => Reap::Ended(status),
+                Ok(None) => Reap::Elsewhere,
+                Err(_) => Reap::Lost(exit_info::reaped_elsewhere()),
+            }),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

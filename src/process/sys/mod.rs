@@ -10,7 +10,7 @@
 //! | [`command`] | a command that starts the running executable again | |
 //! | [`marker`] | what tells the child's own socket from any other, and the child from its descendants | `fstat` |
 //! | [`start`] | starts the command with the socket as its standard input, and what [`SetUp`] says | `fork`, `pidfd_open`, `execve` |
-//! | [`Process`] | a child, by a handle that never means another process, whatever happens to its pid | `pidfd_send_signal`, `waitid` |
+//! | [`Process`] | a child, by a handle that never means another process, whatever happens to its pid | `pidfd_send_signal`, `waitid`, `PIDFD_GET_INFO` |
 //! | [`inherited`] | in a child: takes the socket off standard input, and puts an empty file there | `fstat`, `fcntl`, `dup2` |
 //! | [`set_stdin`] | in a child: replaces standard input | `dup2` |
 //! | [`parent_id`] | the parent's pid; another one once the parent is dead | `getppid` |
@@ -18,6 +18,7 @@
 //! | [`code_ranges`] | where the executable file's code lies in memory | reads `/proc/self/maps` |
 
 use std::fmt;
+use std::path::PathBuf;
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
 
 use ipc_core::handle::OsHandle;
@@ -63,6 +64,23 @@ pub(crate) enum Status {
     Killed(i32),
 }
 
+/// What [`Process::try_reap`] found.
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "only a system that starts processes makes them")
+)]
+#[derive(Debug)]
+pub(crate) enum Reap {
+    /// The process has not ended, or a debugger takes its end first.
+    NotYet,
+    Ended(Status),
+    /// It is not this process's to reap: another part of the program is about to do so, or this process
+    /// is a fork of the parent.
+    Elsewhere,
+    /// It was reaped elsewhere, and the system does not tell its status any more. The text says why.
+    Lost(&'static str),
+}
+
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -77,6 +95,8 @@ impl fmt::Display for Status {
 pub(crate) struct SetUp {
     /// The command says what its standard input is to be; without it there is none.
     pub(crate) stdin: bool,
+    /// Where it starts; where its parent is, without it.
+    pub(crate) directory: Option<PathBuf>,
 }
 
 /// A child that [`start`] started.

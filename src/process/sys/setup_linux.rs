@@ -21,10 +21,12 @@
 //! This file opts in to `unsafe`: what runs after a fork must be async-signal-safe.
 #![allow(unsafe_code)]
 
+use std::ffi::CString;
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, Stdio};
@@ -55,6 +57,7 @@ enum Step {
     /// Keeps the standard input that the user asked for, while the socket is in its place.
     KeepStdin,
     DefaultSignals,
+    Directory(CString),
     PlaceSocket,
     UnblockSignals,
 }
@@ -65,6 +68,7 @@ impl fmt::Display for Step {
             Step::OpenPidfd => write!(f, "pidfd_open"),
             Step::KeepStdin => write!(f, "duplicating its standard input"),
             Step::DefaultSignals => write!(f, "setting signals to their defaults"),
+            Step::Directory(path) => write!(f, "changing to the directory {path:?}"),
             Step::PlaceSocket => write!(f, "placing the socket on its standard input"),
             Step::UnblockSignals => write!(f, "unblocking signals"),
         }
@@ -86,6 +90,12 @@ impl Step {
             steps.push(Step::KeepStdin);
         }
         steps.push(Step::DefaultSignals);
+        if let Some(path) = set_up.directory {
+            let path = CString::new(path.into_os_string().into_vec()).map_err(|_| {
+                io::Error::new(io::ErrorKind::InvalidInput, "the directory's path contains a zero byte")
+            })?;
+            steps.push(Step::Directory(path));
+        }
         steps.push(Step::PlaceSocket);
         steps.push(Step::UnblockSignals);
         Ok(steps)
@@ -103,6 +113,7 @@ impl Step {
                 opened.stdin = Some(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?);
             }
             Step::DefaultSignals => default_signals(),
+            Step::Directory(path) => rustix::process::chdir(path.as_c_str())?,
             Step::PlaceSocket => rustix::stdio::dup2_stdin(socket)?,
             Step::UnblockSignals => set_mask(&signals(false)),
         }

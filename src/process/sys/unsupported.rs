@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ipc_core::handle::OsHandle;
 
-use super::{CodeRange, Inherited, Interest, Ready, SetUp, Signal, Started, Status};
+use super::{CodeRange, Inherited, Interest, Ready, Reap, SetUp, Signal, Started};
 
 fn unsupported<T>() -> io::Result<T> {
     Err(io::Error::new(
@@ -54,7 +54,7 @@ impl Process {
         match self.0 {}
     }
 
-    pub(crate) fn try_reap(&self) -> io::Result<Option<Status>> {
+    pub(crate) fn try_reap(&self) -> io::Result<Reap> {
         match self.0 {}
     }
 }

@@ -1,0 +1,90 @@
+//! How a process ended that another part of the program has reaped: its pidfd tells, since Linux 6.15.
+//!
+//! The kernel itself reaps children of a process that ignores SIGCHLD. A thread that calls `waitpid(-1)`
+//! reaps every child. In both cases `waitid` answers ECHILD, and the status would be lost.
+//!
+//! This file opts in to `unsafe` for one `ioctl` that rustix does not have, and to ask for a signal's action.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use rustix::ioctl::{Opcode, opcode};
+
+use super::super::Status;
+
+/// `PIDFD_GET_INFO`: `_IOWR(0xFF, 11, struct pidfd_info)`, with the first version of that struct.
+const PIDFD_GET_INFO: Opcode = opcode::read_write::<PidfdInfo>(0xFF, 11);
+/// In `mask`: the exit code is asked for, or was filled in.
+const PIDFD_INFO_EXIT: u64 = 1 << 3;
+
+/// The kernel's `struct pidfd_info`, as far as Linux 6.13 had it; its size is part of the request's number.
+#[repr(C)]
+#[derive(Default)]
+struct PidfdInfo {
+    mask: u64,
+    cgroup: u64,
+    pid: u32,
+    thread_group: u32,
+    parent: u32,
+    /// Real, effective, saved and file-system IDs of user and group.
+    ids: [u32; 8],
+    /// As `waitpid` gives it.
+    exit_code: i32,
+}
+
+/// How the process ended, if it has been reaped.
+///
+/// # Errors
+///
+/// What the kernel says if it does not know: it is older than Linux 6.15.
+pub(crate) fn exit_info(pidfd: BorrowedFd<'_>) -> io::Result<Option<Status>> {
+    match ask(pidfd) {
+        // Reaped between the kernel's look at the exit code and its look at the process: it is known now.
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => ask(pidfd),
+        answer => answer,
+    }
+}
+
+fn ask(pidfd: BorrowedFd<'_>) -> io::Result<Option<Status>> {
+    let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
+    // SAFETY: the request's number holds the size of `info`, which bounds what the kernel writes; every
+    // bit pattern is a valid `PidfdInfo`. Another kind of descriptor or an older kernel answers an error.
+    let done = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO as _, &raw mut info) };
+    if done != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok((info.mask & PIDFD_INFO_EXIT != 0).then(|| {
+        if libc::WIFSIGNALED(info.exit_code) {
+            Status::Killed(libc::WTERMSIG(info.exit_code))
+        } else {
+            Status::Exited(libc::WEXITSTATUS(info.exit_code))
+        }
+    }))
+}
+
+/// Why children are reaped elsewhere, and what to do about it.
+pub(crate) fn reaped_elsewhere() -> &'static str {
+    // SAFETY: a `sigaction` is valid as zeros.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: `action` is valid during the call; nothing is changed.
+    let read = unsafe { libc::sigaction(libc::SIGCHLD, std::ptr::null(), &raw mut action) };
+    let ignored = action.sa_sigaction == libc::SIG_IGN || action.sa_flags & libc::SA_NOCLDWAIT != 0;
+    if read == 0 && ignored {
+        "this program ignores SIGCHLD, so the system reaped it, and its status is lost before Linux 6.15; \
+         set SIGCHLD to its default action"
+    } else {
+        "another part of this program reaped it, for example by waitpid(-1), and its status is lost before \
+         Linux 6.15; wait only for the children that were started there"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_struct_has_the_size_that_the_kernel_knows() {
+        assert_eq!(size_of::<PidfdInfo>(), 64);
+    }
+}
