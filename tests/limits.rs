@@ -21,6 +21,8 @@ mod fork;
 mod forks;
 #[path = "harness/namespaces.rs"]
 mod namespaces;
+#[path = "limits/polling.rs"]
+mod polling;
 #[path = "limits/resources.rs"]
 mod resources;
 #[path = "limits/signals.rs"]

@@ -84,7 +84,9 @@ pub enum Woken {
 /// Calls `attempt` until it returns something or `patience` is used up.
 ///
 /// `attempt` has just failed once when this is called. No wait inside is unbounded: a slice that ends
-/// without a wake-up is followed by a look at who is dead.
+/// without a wake-up is followed by a look at who is dead. A deadline that passes is followed by
+/// one too, at most about once a millisecond: on a busy machine a short wait may end before its
+/// first slice does, and a caller that polls must notice a death all the same.
 #[cold]
 pub fn until<D: Doorbell, R>(
     bell: &D,
@@ -124,13 +126,15 @@ pub fn until<D: Doorbell, R>(
     let mut announced = None;
     loop {
         let Some(timeout) = patience.left(slices.current) else {
+            bell.glance();
+            let done = attempt();
             if let Some(ticket) = announced {
                 bell.withdraw(ticket);
             }
-            if rung {
+            if rung && done.is_none() {
                 bell.pass_on();
             }
-            return None;
+            return done;
         };
         let ticket = match announced.take() {
             Some(ticket) => ticket,

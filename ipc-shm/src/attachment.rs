@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,7 @@ use crate::per_process::PerProcess;
 use crate::repair::BlockOf;
 use crate::ring::Hand;
 use crate::sys;
+use crate::throttle::Throttle;
 use crate::watch;
 
 /// Which end.
@@ -86,8 +87,8 @@ pub(crate) struct Attachment {
     /// Held while this process repairs, attaches for another or leaves: locks on bytes keep processes
     /// apart, not the threads of one.
     repairing: Mutex<Hand>,
-    /// Microseconds after `EPOCH` at which somebody last looked who is dead.
-    looked: AtomicU64,
+    /// When somebody last looked who is dead.
+    looked: Throttle,
     corrupt: OnceLock<&'static str>,
     /// An open file description of our own.
     descriptor: Descriptor,
@@ -97,17 +98,6 @@ pub(crate) struct Attachment {
 
 /// What is wrong when [`Attachment::descriptor`] is not ours.
 pub(crate) const CLOSED: &str = "this program has closed the channel's descriptor, which tells who is alive";
-
-/// When this process attached to its first channel.
-struct Epoch(Instant);
-
-impl Default for Epoch {
-    fn default() -> Epoch {
-        Epoch(Instant::now())
-    }
-}
-
-static EPOCH: PerProcess<Epoch> = PerProcess::new();
 
 type Table = HashMap<sys::Identity, Weak<Attachment>>;
 static TABLE: PerProcess<Mutex<Table>> = PerProcess::new();
@@ -173,7 +163,7 @@ impl Attachment {
             kind,
             roles: Mutex::new(roles),
             repairing: Mutex::new(Hand::new(me)),
-            looked: AtomicU64::new(0),
+            looked: Throttle::new(),
             corrupt: OnceLock::new(),
             descriptor,
             mapping: ManuallyDrop::new(mapping),
@@ -364,7 +354,11 @@ impl Attachment {
 
     /// Looks who is dead, and whether a peer has scribbled; repairs. True if anything changed.
     pub(crate) fn inspect(&self) -> bool {
-        self.looked.store(micros(), Ordering::Relaxed); // Relaxed: a time, nothing rides on it.
+        self.looked.begin();
+        self.look()
+    }
+
+    fn look(&self) -> bool {
         if let Err(what) = self.memory.check() {
             // The first finding stays.
             return self.corrupt.set(what).is_ok();
@@ -387,11 +381,7 @@ impl Attachment {
 
     /// As [`inspect`](Attachment::inspect), at most once a millisecond.
     pub(crate) fn glance(&self) -> bool {
-        let now = micros();
-        if now.saturating_sub(self.looked.load(Ordering::Relaxed)) < 1000 {
-            return false;
-        }
-        self.inspect()
+        self.looked.due() && self.look()
     }
 
     /// What a peer was found to have scribbled.
@@ -410,10 +400,6 @@ impl Attachment {
     pub(crate) fn forked(&self) -> bool {
         self.fork.forked()
     }
-}
-
-fn micros() -> u64 {
-    EPOCH.get().0.elapsed().as_micros() as u64 + 1000
 }
 
 impl Drop for Attachment {

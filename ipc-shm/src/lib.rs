@@ -135,6 +135,8 @@ pub mod slice;
 mod sync;
 mod sys;
 #[cfg(not(loom))]
+mod throttle;
+#[cfg(not(loom))]
 mod trailer;
 #[cfg(not(loom))]
 mod typed;

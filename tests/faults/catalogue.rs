@@ -316,7 +316,6 @@ pub(crate) const REMARKS: &[(u32, &str)] = &[
         101,
         "By hand, under emulation, which does not show what other processors reorder: that is loom's (94).",
     ),
-    (103, "Not tested yet."),
     (104, "Not tested yet."),
     (106, "Not tested yet."),
     (108, "Not tested yet."),

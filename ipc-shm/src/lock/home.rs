@@ -287,6 +287,10 @@ impl World for Home {
         self.members().look_for_deaths(turn)
     }
 
+    fn glance_for_deaths(&self) -> u64 {
+        self.members().glance_for_deaths()
+    }
+
     fn pid(&self, owner: u64) -> u32 {
         Owner::from_bits(owner).and_then(|owner| self.members().pid(owner)).unwrap_or(0)
     }

@@ -23,8 +23,9 @@
 //!
 //! # If a process dies
 //!
-//! With a handle of the barrier, whether it waits or not yet: who waits breaks the barrier, at the end of a slice.
-//! It is forgotten with the reset. A process that has dropped its handles has left, and nobody misses it. Having
+//! With a handle of the barrier, whether it waits or not yet: who waits breaks the barrier, at the
+//! end of a slice or at its deadline. It is forgotten with the reset. A process that has dropped
+//! its handles has left, and nobody misses it. Having
 //! arrived as the last, before it woke the others: they look at the end of their slice.
 
 use ipc_core::Patience;
@@ -163,7 +164,9 @@ impl RawBarrier<'_> {
                     }
                 }
                 Parked::TimedOut => {
-                    if self.break_up(world, Some(mine)) {
+                    // On a busy machine a short wait may end before its first slice does.
+                    let died = self.somebody_died(world);
+                    if self.break_up(world, Some(mine)) && !died {
                         return Passed::TimedOut;
                     }
                 }

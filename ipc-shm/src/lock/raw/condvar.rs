@@ -13,8 +13,9 @@
 //! the place's own word: nobody else wakes up.
 //!
 //! Somebody who dies may have changed what others wait for and not have notified them, or may have been notified and
-//! not have looked. So whoever waits, and finds at the end of a slice that somebody has died since it came, wakes up
-//! as if it were notified: its caller looks at what it waits for, once for each death. It came with the mutex: what
+//! not have looked. So whoever waits, and finds at the end of a slice or at its deadline that
+//! somebody has died since it came, wakes up as if it were notified: its caller looks at what it
+//! waits for, once for each death. It came with the mutex: what
 //! those did who were dead by then, it has seen.
 //!
 //! Beyond [`PLACES`] threads, those that come later wait together on *crowd*, `{ anybody, seq }`, served after
@@ -155,6 +156,7 @@ impl RawCondvar<'_> {
                 }
                 match parking.park(world, self.crowd, seen) {
                     Parked::Elapsed if somebody_died() => return Ok(true),
+                    Parked::TimedOut if world.glance_for_deaths() != deaths => return Ok(true),
                     Parked::Changed | Parked::Elapsed => {}
                     Parked::TimedOut => return Ok(false),
                 }
@@ -171,10 +173,11 @@ impl RawCondvar<'_> {
             }
             match parking.park(world, place, w) {
                 Parked::Elapsed if somebody_died() => {
-                    kp!("condvar.alarm");
-                    // Relaxed: a mutex is locked next. If it fails, it is notified already.
-                    let _ = place.compare_exchange(w, me | NOTIFIED, Relaxed, Relaxed);
-                    kp!("condvar.alarmed");
+                    Self::alarm(place, w, me);
+                }
+                // On a busy machine a short wait may end before its first slice does.
+                Parked::TimedOut if world.glance_for_deaths() != deaths => {
+                    Self::alarm(place, w, me);
                 }
                 Parked::Changed | Parked::Elapsed => {}
                 Parked::TimedOut => {
@@ -187,6 +190,14 @@ impl RawCondvar<'_> {
                 }
             }
         }
+    }
+
+    /// Notifies a waiter of a death, in its own name.
+    fn alarm(place: &AtomicU64, w: u64, me: u64) {
+        kp!("condvar.alarm");
+        // Relaxed: a mutex is locked next. If it fails, it is notified already.
+        let _ = place.compare_exchange(w, me | NOTIFIED, Relaxed, Relaxed);
+        kp!("condvar.alarmed");
     }
 
     /// Was notified, and has the mutex: what the notification says is in the caller's hands.
