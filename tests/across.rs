@@ -11,5 +11,7 @@ mod ends;
 mod fairness;
 #[path = "across/messages.rs"]
 mod messages;
+#[path = "across/promptly.rs"]
+mod promptly;
 #[path = "across/resources.rs"]
 mod resources;

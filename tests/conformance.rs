@@ -25,6 +25,8 @@ mod iterators;
 mod lending;
 #[path = "conformance/many.rs"]
 mod many;
+#[path = "conformance/promptly.rs"]
+mod promptly;
 #[path = "conformance/routes.rs"]
 mod routes;
 #[path = "conformance/values.rs"]
@@ -142,6 +144,10 @@ macro_rules! with_a_capacity {
                     a_drain_that_is_dropped_ends;
                 batches:
                     a_blocked_batch_comes_back;
+                promptly:
+                    what_a_thread_has_sent_can_be_received_at_once
+                    what_a_thread_has_received_leaves_room_at_once
+                    what_len_counts_the_only_receiver_gets_at_once;
             }
         }
     };

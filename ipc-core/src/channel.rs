@@ -67,7 +67,13 @@ impl<T, R: Route<T>> Sender<T, R> {
 
     /// Sends a message if there is room now.
     ///
-    /// Never waits: not for room, and not for another process that has claimed the next slot and is not done.
+    /// Never waits for room. `Full` means that the channel is full: if a receiver is in the middle
+    /// of taking a message out, the call looks again for a moment, as crossbeam-channel does.
+    /// Through shared memory that moment is bounded: a receiver that is stopped just then holds the
+    /// call up for about a millisecond ([`PEER_IN_THE_WAY`](crate::wait::PEER_IN_THE_WAY)), one
+    /// that waits for a processor for at most 100 ms
+    /// ([`RUNNABLE_PEER`](crate::wait::RUNNABLE_PEER)). Then the answer is `Full`, although `len`
+    /// may be less than the capacity. A receiver that was killed just then is recovered first.
     ///
     /// # Errors
     ///
@@ -142,7 +148,7 @@ impl<T, R: Route<T>> Sender<T, R> {
         loaned(self.tx.loan(len, Patience::Forever))
     }
 
-    /// Whether there is no message in the channel.
+    /// Whether there is no message in the channel, as [`len`](Sender::len) counts.
     pub fn is_empty(&self) -> bool {
         self.tx.is_empty()
     }
@@ -153,6 +159,9 @@ impl<T, R: Route<T>> Sender<T, R> {
     }
 
     /// Messages in the channel.
+    ///
+    /// A message counts from the moment its sender claims a place for it, which is before it can be
+    /// received, to the moment a receiver claims it.
     pub fn len(&self) -> usize {
         self.tx.len()
     }
@@ -245,7 +254,14 @@ impl<T, R: Route<T>> Receiver<T, R> {
 
     /// Receives a message if there is one now.
     ///
-    /// Never waits: not for a message, and not for another process that is in the middle of sending one.
+    /// Never waits for a message. `Empty` means that the channel is empty: if a sender is in the
+    /// middle of sending the next message, the call looks again for a moment, as crossbeam-channel
+    /// does. Through shared memory that moment is bounded: a sender that is stopped just then holds
+    /// the call up for about a millisecond ([`PEER_IN_THE_WAY`](crate::wait::PEER_IN_THE_WAY)), one
+    /// that waits for a processor for at most 100 ms
+    /// ([`RUNNABLE_PEER`](crate::wait::RUNNABLE_PEER)). Then the answer is `Empty`, although there
+    /// may be messages behind the unfinished one. A sender that was killed just then is recovered
+    /// first.
     ///
     /// # Errors
     ///
@@ -289,6 +305,8 @@ impl<T, R: Route<T>> Receiver<T, R> {
 
     /// Waits for a message, appends it and those right behind it to `messages`, at most `max`, and
     /// returns how many.
+    ///
+    /// Once it has a message, it takes more as [`try_recv`](Receiver::try_recv) does.
     ///
     /// On routes through shared memory they share one claim, one fence and one wake-up. Each is received
     /// when it is taken out of its slot: of a receiver that is killed inside, others get those it had not
@@ -359,19 +377,24 @@ impl<T, R: Route<T>> Receiver<T, R> {
         Iter { receiver: self }
     }
 
-    /// Receives what is there; never waits.
+    /// Receives what is there; never waits for a message.
+    ///
+    /// Each message is received as by [`try_recv`](Receiver::try_recv): behind one whose sender is
+    /// stopped in the middle of sending it, the iterator ends.
     pub fn try_iter(&self) -> TryIter<'_, T, R> {
         TryIter { receiver: self }
     }
 
-    /// Takes what is in the channel now, in batches; never waits.
+    /// Takes what is in the channel now, in batches; never waits for a message.
     ///
+    /// Takes as many messages as [`len`](Receiver::len) counts, fewer if other receivers take some,
+    /// or if a sender is stopped in the middle of sending one ([`try_recv`](Receiver::try_recv)).
     /// Messages that are in a batch when the iterator is dropped are dropped with it.
     pub fn drain(&self) -> Drain<'_, T, R> {
         Drain::new(self)
     }
 
-    /// Whether there is no message in the channel.
+    /// Whether there is no message in the channel, as [`len`](Receiver::len) counts.
     pub fn is_empty(&self) -> bool {
         self.rx.is_empty()
     }
@@ -382,6 +405,10 @@ impl<T, R: Route<T>> Receiver<T, R> {
     }
 
     /// Messages in the channel.
+    ///
+    /// A message counts from the moment its sender claims a place for it, which is before it can be
+    /// received, to the moment a receiver claims it. [`try_recv`](Receiver::try_recv) says what
+    /// comes of a sender that is stopped in between.
     pub fn len(&self) -> usize {
         self.rx.len()
     }

@@ -1,5 +1,8 @@
 //! The blocking loop: try, spin, look for the dead, announce, try again, sleep, deadline.
+//!
+//! [`until`] is the loop of calls that wait, [`at_once`] that of calls that do not.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crate::deadline::Patience;
@@ -35,6 +38,13 @@ pub trait Doorbell {
     /// As [`inspect`](Doorbell::inspect), for those who do not wait: at most about once a millisecond,
     /// however often it is called.
     fn glance(&self) -> bool;
+
+    /// Whether a peer that is in the middle of an operation has a thread that runs or is ready to.
+    /// False also if that cannot be told.
+    fn can_run(&self, peer: u64) -> bool {
+        let _ = peer;
+        false
+    }
 
     /// Passes a wake-up on that this waiter was given and does not use.
     fn pass_on(&self);
@@ -180,6 +190,107 @@ pub fn until<D: Doorbell, R>(
                 }
                 return Some(done);
             }
+        }
+    }
+}
+
+/// How long a call that does not wait looks again while a peer is in the middle of an operation.
+///
+/// It looks some 100 times in about ten microseconds, and then yields the processor between two
+/// looks until this time has passed. If the peer was [ready to run](Doorbell::can_run) all that
+/// time and did not get a processor, the call goes on for [`RUNNABLE_PEER`]. A peer that is stopped
+/// keeps it no longer than this. The calls after it end after ten microseconds, as long as they
+/// meet the same unfinished operation.
+pub const PEER_IN_THE_WAY: Duration = Duration::from_millis(1);
+
+/// How long a call that does not wait looks again while a peer is in the middle of an operation and
+/// has no processor to go on. On a machine with many threads to run, each gets its turn after some
+/// milliseconds.
+pub const RUNNABLE_PEER: Duration = Duration::from_millis(100);
+
+/// Looks at a peer that is in the way before the processor is yielded.
+const LOOKS: u32 = 100;
+
+/// Peers in the way, one after the other, that a call is patient with. Each one that gets out of
+/// the way has made progress, so only a peer that writes garbage makes a call meet as many.
+const MOST_PEERS: u32 = 1 << 10;
+
+/// A peer that has claimed something and is not done with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InTheWay {
+    /// What it has claimed. No other operation has the same number, and none has `u64::MAX`.
+    pub position: u64,
+    /// Which peer it is, for [`Doorbell::can_run`].
+    pub peer: u64,
+}
+
+/// Calls `attempt` until it returns something, or there is nothing that could make it succeed soon.
+///
+/// For calls that do not wait. `in_the_way` returns `None` if the failure of `attempt` is final:
+/// there is no message, or no room. Otherwise it returns the peer that keeps `attempt` from
+/// succeeding. The peer is looked at again for [`PEER_IN_THE_WAY`], or [`RUNNABLE_PEER`], and is
+/// recovered if it is dead. `given_up` remembers for the caller the position of a peer that was
+/// waited for in vain; it begins as `u64::MAX`.
+#[cold]
+pub fn at_once<D: Doorbell, R>(
+    bell: &D,
+    given_up: &AtomicU64,
+    in_the_way: impl Fn() -> Option<InTheWay>,
+    mut attempt: impl FnMut() -> Option<R>,
+) -> Option<R> {
+    let mut patient = MOST_PEERS;
+    let mut last = None;
+    let (mut looks, mut began) = (0, None);
+    loop {
+        if let Some(done) = attempt() {
+            return Some(done);
+        }
+        let Some(InTheWay { position, peer }) = in_the_way() else {
+            if bell.glance() {
+                continue;
+            }
+            return None;
+        };
+        if last != Some(position) {
+            patient = patient.checked_sub(1)?;
+            last = Some(position);
+            // Where the peer cannot run meanwhile, looking is in vain.
+            looks = if bell.spins() > 0 { LOOKS } else { 0 };
+            began = None;
+        }
+        if looks > 0 {
+            looks -= 1;
+            bell.pause();
+            continue;
+        }
+        // Relaxed: a hint.
+        if given_up.load(Relaxed) == position {
+            if bell.glance() {
+                continue;
+            }
+            return None;
+        }
+        let passed = match began {
+            Some(began) => Instant::elapsed(&began),
+            None => {
+                began = Some(Instant::now());
+                if bell.glance() {
+                    continue;
+                }
+                Duration::ZERO
+            }
+        };
+        if passed < PEER_IN_THE_WAY {
+            std::thread::yield_now();
+        } else if bell.inspect() {
+            // One was dead. Maybe this one.
+        } else if passed < RUNNABLE_PEER && bell.can_run(peer) {
+            // Asleep, not yielding: a processor with nothing to do takes over what waits for
+            // another one.
+            std::thread::sleep(PEER_IN_THE_WAY / 4);
+        } else {
+            given_up.store(position, Relaxed); // Relaxed: as above.
+            return attempt();
         }
     }
 }

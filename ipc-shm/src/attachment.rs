@@ -384,6 +384,14 @@ impl Attachment {
         self.looked.due() && self.look()
     }
 
+    /// The process number of a participant, as far as it is known here.
+    pub(crate) fn pid(&self, id: u64) -> Option<u32> {
+        let word = self.memory.whos().get(id as usize)?.load(Ordering::Relaxed); // Relaxed: a hint.
+        // In another namespace the number is another process'.
+        let known = word != who::NOBODY && who::namespace(word) == who::namespace(self.who);
+        known.then_some(who::pid(word))
+    }
+
     /// What a peer was found to have scribbled.
     pub(crate) fn corrupt(&self) -> Option<&'static str> {
         self.corrupt.get().copied()

@@ -2,14 +2,14 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ipc_core::error::DisconnectCause;
 use ipc_core::handle;
 use ipc_core::route::Failed;
-use ipc_core::wait::{Doorbell, Ended, Woken, until};
+use ipc_core::wait::{Doorbell, Ended, InTheWay, Woken, at_once, until};
 use ipc_core::{Patience, RecvTimeoutError, SizeLimit, Unreadable, Unsendable};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
@@ -20,7 +20,7 @@ use crate::layout::{entry, members};
 use crate::memory::{Memory, Slot};
 use crate::pace::{self, Pace};
 use crate::participants::not_issued;
-use crate::ring::{Hand, NotYet, Sink};
+use crate::ring::{Hand, NOWHERE, NotYet, Sink};
 use crate::sys;
 
 /// One end: a share in the attachment, and what this handle remembers.
@@ -36,6 +36,8 @@ pub(crate) struct Endpoint {
     /// Messages that could not be read and are still to be told of.
     unread: Mutex<VecDeque<Unreadable>>,
     any_unread: AtomicBool,
+    /// The position of a peer that `try_*` has given up on.
+    given_up: AtomicU64,
     pub(crate) attachment: Arc<Attachment>,
 }
 
@@ -52,6 +54,7 @@ impl Endpoint {
             ahead: Ahead::new(&attachment.memory.geometry),
             unread: Mutex::default(),
             any_unread: AtomicBool::new(false),
+            given_up: AtomicU64::new(NOWHERE),
             attachment,
         }
     }
@@ -120,9 +123,19 @@ impl Endpoint {
     pub(crate) fn send_slow(
         &self,
         patience: Patience,
+        attempt: impl FnMut() -> Result<u64, NotYet>,
+    ) -> Result<u64, Failed> {
+        self.send_past(patience, || self.memory.receiver_in_the_way(), attempt)
+    }
+
+    /// As [`send_slow`](Endpoint::send_slow), where `in_the_way` says which peer keeps us from it.
+    fn send_past(
+        &self,
+        patience: Patience,
+        in_the_way: impl Fn() -> Option<InTheWay>,
         mut attempt: impl FnMut() -> Result<u64, NotYet>,
     ) -> Result<u64, Failed> {
-        let mut attempt = || match attempt() {
+        let attempt = || match attempt() {
             Ok(sent) => Some(Ok(sent)),
             Err(NotYet::Closed) => Some(Err(Failed::Disconnected)),
             Err(NotYet::Busy) => {
@@ -130,13 +143,11 @@ impl Endpoint {
                 Some(Err(Failed::Unsendable(Unsendable::Corrupt(what))))
             }
         };
-        if patience == Patience::Never {
-            // Disconnected must be told at once, not only when somebody glances around.
-            if let Some(done) = attempt() {
-                return done;
-            }
-        }
-        until(self, patience, attempt).unwrap_or(Err(Failed::Timeout))
+        let sent = match patience {
+            Patience::Never => at_once(self, &self.given_up, in_the_way, attempt),
+            _ => until(self, patience, attempt),
+        };
+        sent.unwrap_or(Err(Failed::Timeout))
     }
 
     /// Refuses a message of `size` bytes that is larger than the channel takes.
@@ -165,7 +176,7 @@ impl Endpoint {
         let block = match attempt() {
             Ok(block) => block,
             Err(NotYet::Closed) => return Err(Failed::Disconnected),
-            Err(NotYet::Busy) => self.send_slow(patience, attempt)?,
+            Err(NotYet::Busy) => self.send_past(patience, || self.memory.block_in_the_way(), attempt)?,
         } as usize;
         if self.attachment.commit(block, len).is_err() {
             self.return_block(block);
@@ -225,7 +236,7 @@ impl Endpoint {
         patience: Patience,
         sink: &mut impl Sink,
     ) -> Result<u64, RecvTimeoutError> {
-        let mut attempt = || match self.memory.receive(&self.hand, k, sink) {
+        let attempt = || match self.memory.receive(&self.hand, k, sink) {
             Ok(received) => Some(Ok(received)),
             Err(_) if self.memory.closed() && self.memory.finished(self.hand.me) => {
                 // Others that sleep must come to the same conclusion.
@@ -237,13 +248,11 @@ impl Endpoint {
                 Some(Err(RecvTimeoutError::Unreadable(Unreadable::Corrupt(what))))
             }
         };
-        if patience == Patience::Never {
-            // Disconnected must be told at once, not only when somebody glances around.
-            if let Some(done) = attempt() {
-                return done;
-            }
-        }
-        until(self, patience, attempt).unwrap_or(Err(RecvTimeoutError::Timeout))
+        let received = match patience {
+            Patience::Never => at_once(self, &self.given_up, || self.memory.sender_in_the_way(), attempt),
+            _ => until(self, patience, attempt),
+        };
+        received.unwrap_or(Err(RecvTimeoutError::Timeout))
     }
 
     fn flags(&self) -> u64 {
@@ -376,6 +385,10 @@ impl Doorbell for Endpoint {
 
     fn glance(&self) -> bool {
         self.attachment.glance()
+    }
+
+    fn can_run(&self, peer: u64) -> bool {
+        self.attachment.pid(peer).is_some_and(sys::can_run)
     }
 
     fn pass_on(&self) {

@@ -40,6 +40,9 @@
 //! | its claim to receive | `head` or `Reading` names it | the slot in progress | `Orphan`: delivered to another |
 //! | its freeing | nothing | a free slot | – |
 
+#[cfg(not(loom))]
+use ipc_core::wait::InTheWay;
+
 use crate::doorbell::Side;
 use crate::killpoint::kp;
 use crate::layout::{CLOSED, MAX_BATCH, block, claim, count, kind, owner, pos, slot};
@@ -430,6 +433,54 @@ impl Memory {
         let len = self.geometry.distance(head, tail);
         // `tail` was loaded first: `head` may have passed it meanwhile.
         if len > self.geometry.capacity { 0 } else { len as usize }
+    }
+
+    /// The sender that has claimed the next position to read and has not published; `None` if the
+    /// ring is empty. For a receiver whose attempt has failed.
+    #[cfg(not(loom))]
+    pub(crate) fn sender_in_the_way(&self) -> Option<InTheWay> {
+        // In this order: `head` never passes `tail`. So if both are equal, the ring was empty when
+        // `tail` was loaded. Acquire: E3. What the claimers that `head` tells of had sent before is
+        // seen in `tail`.
+        let head = pos(self.head().load(Acquire));
+        let tail = self.tail().load(Acquire);
+        let state = self.state(head).load(Acquire); // Acquire: E4.
+        // A claim that is not signed is the last one.
+        let peer = if kind(state) == slot::WRITING { owner(state) } else { owner(tail) };
+        (head != pos(tail)).then_some(InTheWay { position: head, peer })
+    }
+
+    /// The receiver that has claimed the message at the next position to write and has not freed
+    /// its slot; `None` if the ring is full. For a sender whose attempt has failed.
+    #[cfg(not(loom))]
+    pub(crate) fn receiver_in_the_way(&self) -> Option<InTheWay> {
+        let g = &self.geometry;
+        // In this order: `tail` is never further ahead than the capacity. So if it is as far ahead
+        // as that, the ring was full when `head` was loaded. Acquire: E3, as in
+        // `sender_in_the_way`.
+        let tail = pos(self.tail().load(Acquire));
+        let head = self.head().load(Acquire);
+        let state = self.state(tail).load(Acquire); // Acquire: E4.
+        // A message of a dead reader waits for its next one, and keeps its place meanwhile.
+        let full = g.distance(pos(head), tail) == g.capacity || state == slot::orphan(g.last_lap(tail));
+        let peer = if kind(state) == slot::READING { owner(state) } else { owner(head) };
+        (!full).then_some(InTheWay { position: tail, peer })
+    }
+
+    /// As [`receiver_in_the_way`](Memory::receiver_in_the_way), for a sender that has found no free
+    /// block. `None` also if each block holds a message that waits for a receiver.
+    #[cfg(not(loom))]
+    pub(crate) fn block_in_the_way(&self) -> Option<InTheWay> {
+        let ends = || (self.tail().load(Acquire), self.head().load(Acquire)); // Acquire: E3.
+        let before = ends();
+        self.receiver_in_the_way()?;
+        let waits = |state| matches!(kind(state), block::IN_FLIGHT | block::LOST);
+        // Acquire: as E4. With the ends as before, no block has changed hands meanwhile.
+        let all = self.blocks().iter().all(|block| waits(block.state.load(Acquire)));
+        // Apart from the positions of slots, which have 47 bits. It may be a loan or a guard, which
+        // its owner keeps as long as it likes: no peer to wait for.
+        let position = pos(before.0) | 1 << 48;
+        (!all || ends() != before).then_some(InTheWay { position, peer: 0 })
     }
 
     /// Whether nothing can be sent any more.

@@ -215,7 +215,7 @@ pub(crate) const PARTS: &[Part] = &[
             (
                 108,
                 "`try_*` while a running peer is in the middle of its operation",
-                "it is waited for, briefly",
+                "it is waited for, and recovered if it is dead",
             ),
             (
                 109,
@@ -318,7 +318,6 @@ pub(crate) const REMARKS: &[(u32, &str)] = &[
     ),
     (104, "Not tested yet."),
     (106, "Not tested yet."),
-    (108, "Not tested yet."),
     (
         109,
         "The dump itself is looked at where the system writes it to the current directory \

@@ -226,6 +226,24 @@ pub(crate) fn pid_identity() -> u64 {
     word
 }
 
+#[cfg(not(loom))]
+pub(crate) fn can_run(pid: u32) -> bool {
+    /// Threads that are asked for. One with more can.
+    const MOST: usize = 256;
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    let me = rustix::thread::gettid().as_raw_pid().to_string();
+    let ready = |task: std::fs::DirEntry| {
+        // One that has just ended has none.
+        let stat = std::fs::read(task.path().join("stat")).unwrap_or_default();
+        // The name before it may have any bytes.
+        let state = stat.iter().rposition(|byte| *byte == b')').and_then(|end| stat.get(end + 2));
+        // A wait for a page ends by itself.
+        matches!(state, Some(b'R' | b'D'))
+    };
+    let mut others = tasks.flatten().filter(|task| task.file_name().as_encoded_bytes() != me.as_bytes());
+    others.by_ref().take(MOST).any(ready) || others.next().is_some()
+}
+
 pub(crate) fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
     Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?)

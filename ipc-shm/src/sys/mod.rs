@@ -17,6 +17,7 @@
 //! | `barrier()` | a full barrier in all running threads of registered processes; false if the system cannot | `membarrier(GLOBAL_EXPEDITED)` |
 //! | `ForkCheck` | whether this process was forked from the one that made it | a page with `MADV_WIPEONFORK` |
 //! | `pid_identity()` | this process' number and namespace, as in [`layout`](crate::layout) | `getpid`, `stat("/proc/self/ns/pid")` |
+//! | `can_run(pid)` | whether a thread of the process, other than this one, runs or is ready to; false if that cannot be told | `/proc/PID/task/*/stat` |
 //! | `pidfd_open(pid)` | a descriptor that is readable when the process is dead and its mappings are gone | `pidfd_open` |
 //! | `line()`, `say`, `heard`, `hang_up` | two ends of a line; a word for the other end, false if it is gone; words taken out, false if the other end is gone; the end of it for both | `socketpair`, `send`, `recv`, `shutdown` |
 //! | `poll(fds, sleep)` | which are readable; sleeps until one is | `poll` |

@@ -104,6 +104,11 @@ impl ForkCheck {
         false
     }
 }
+#[cfg(not(loom))]
+pub(crate) fn can_run(_pid: u32) -> bool {
+    false
+}
+
 pub(crate) fn pid_identity() -> u64 {
     crate::layout::who::NOBODY
 }
