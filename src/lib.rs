@@ -56,6 +56,27 @@ pub type Sender<T> = ipc_core::Sender<T, Any>;
 /// The receiving end of a channel, whatever its route.
 pub type Receiver<T> = ipc_core::Receiver<T, Any>;
 
+/// Receives until the channel is disconnected and empty: what [`Receiver::iter`] returns.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// fn total(numbers: multiprocess::Iter<'_, u64>) -> u64 {
+///     numbers.sum()
+/// }
+/// let (tx, rx) = multiprocess::bounded(4)?;
+/// tx.send_many([1, 2, 3])?;
+/// drop(tx);
+/// assert_eq!(total(rx.iter()), 6);
+/// # Ok(()) }
+/// ```
+pub type Iter<'a, T> = ipc_core::iter::Iter<'a, T, Any>;
+/// Receives what is there and never waits: what [`Receiver::try_iter`] returns.
+pub type TryIter<'a, T> = ipc_core::iter::TryIter<'a, T, Any>;
+/// Receives until the channel is disconnected and empty, and owns its receiver.
+pub type IntoIter<T> = ipc_core::iter::IntoIter<T, Any>;
+/// Takes what is there, in batches: what [`Receiver::drain`] returns.
+pub type Drain<'a, T> = ipc_core::iter::Drain<'a, T, Any>;
+
 // The README's program is compiled and run with the doctests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -7,6 +7,7 @@
 mod harness;
 
 use std::collections::HashMap;
+use std::iter::FusedIterator;
 use std::thread;
 use std::time::Duration;
 
@@ -133,23 +134,66 @@ macro_rules! programs {
             assert_eq!(next, [100; 5]);
             assert!(rx.try_iter().next().is_none());
         }
+
+        // fault 130
+        #[test]
+        fn named_iterators() {
+            fn fused<I: FusedIterator>(iter: I) -> I {
+                iter
+            }
+            struct Waiting<'a> {
+                there: TryIter<'a, u64>,
+                rest: Iter<'a, u64>,
+            }
+            let _watchdog = watchdog();
+            let (tx, rx) = bounded(4);
+            (0..3).for_each(|n| tx.send(n).unwrap());
+            let mut waiting = Waiting { there: rx.try_iter(), rest: fused(rx.iter()) };
+            assert_eq!((waiting.there.next(), waiting.rest.next()), (Some(0), Some(1)));
+            drop(tx);
+            let mut all: IntoIter<u64> = fused(rx.into_iter());
+            assert_eq!((all.next(), all.next(), all.next()), (Some(2), None, None));
+        }
     })* };
 }
 
 programs! {
     crossbeam {
-        use crossbeam_channel::{Receiver, Sender, bounded};
+        use crossbeam_channel::{IntoIter, Iter, Receiver, Sender, TryIter, bounded};
     }
     ours {
-        use multiprocess::{Receiver, Sender};
+        use multiprocess::{IntoIter, Iter, Receiver, Sender, TryIter};
         fn bounded<T: serde::Serialize + serde::de::DeserializeOwned>(n: usize) -> (Sender<T>, Receiver<T>) {
             multiprocess::bounded(n).unwrap()
         }
     }
     ours_between_threads {
-        use multiprocess::{Receiver, Sender};
+        use multiprocess::{IntoIter, Iter, Receiver, Sender, TryIter};
         fn bounded<T: serde::Serialize + serde::de::DeserializeOwned>(n: usize) -> (Sender<T>, Receiver<T>) {
             multiprocess::thread::bounded(n).unwrap()
         }
     }
+}
+
+/// A message that decodes if it is odd.
+#[derive(serde::Serialize)]
+struct Odd(u64);
+
+impl<'de> serde::Deserialize<'de> for Odd {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = u64::deserialize(deserializer)?;
+        if number % 2 == 1 { Ok(Odd(number)) } else { Err(serde::de::Error::custom("it is even")) }
+    }
+}
+
+// fault 130
+#[test]
+fn an_iterator_that_ended_at_an_unreadable_message_stays_ended() {
+    let _watchdog = watchdog();
+    let (tx, rx) = multiprocess::bounded(4).unwrap();
+    (1..=4).for_each(|n| tx.send(Odd(n)).unwrap());
+    let mut iter = rx.iter();
+    assert_eq!(iter.next().unwrap().0, 1);
+    assert!(iter.next().is_none() && iter.next().is_none(), "2 does not decode, and 3 is not the iterator's");
+    assert_eq!(rx.iter().next().unwrap().0, 3, "a new one goes on");
 }

@@ -374,7 +374,7 @@ impl<T, R: Route<T>> Receiver<T, R> {
     ///
     /// Ends also at a message that cannot be read; [`recv`](Receiver::recv) tells the two apart.
     pub fn iter(&self) -> Iter<'_, T, R> {
-        Iter { receiver: self }
+        Iter::new(self)
     }
 
     /// Receives what is there; never waits for a message.
@@ -530,6 +530,6 @@ impl<T, R: Route<T>> IntoIterator for Receiver<T, R> {
     type IntoIter = IntoIter<T, R>;
 
     fn into_iter(self) -> IntoIter<T, R> {
-        IntoIter { receiver: self }
+        IntoIter::new(self)
     }
 }

@@ -1,24 +1,33 @@
 //! Iterators over what a receiver receives.
 
 use std::fmt;
+use std::iter::FusedIterator;
 use std::vec;
 
 use crate::channel::Receiver;
 use crate::route::Route;
 
 /// Receives until the channel is disconnected and empty. See [`Receiver::iter`].
+///
+/// Once it has ended, it stays so, also where it ended at a message that cannot be read.
 pub struct Iter<'a, T, R: Route<T>> {
-    pub(crate) receiver: &'a Receiver<T, R>,
+    receiver: &'a Receiver<T, R>,
+    ended: bool,
 }
 
 /// Receives what is there. See [`Receiver::try_iter`].
+///
+/// It goes on when more has come, as crossbeam-channel's does, so it is no [`FusedIterator`].
 pub struct TryIter<'a, T, R: Route<T>> {
     pub(crate) receiver: &'a Receiver<T, R>,
 }
 
 /// Receives until the channel is disconnected and empty, and owns its receiver.
+///
+/// Once it has ended, it stays so, as [`Iter`].
 pub struct IntoIter<T, R: Route<T>> {
-    pub(crate) receiver: Receiver<T, R>,
+    receiver: Receiver<T, R>,
+    ended: bool,
 }
 
 /// Takes what is there, in batches. See [`Receiver::drain`].
@@ -28,6 +37,18 @@ pub struct Drain<'a, T, R: Route<T>> {
     left: usize,
 }
 
+impl<'a, T, R: Route<T>> Iter<'a, T, R> {
+    pub(crate) fn new(receiver: &'a Receiver<T, R>) -> Self {
+        Iter { receiver, ended: false }
+    }
+}
+
+impl<T, R: Route<T>> IntoIter<T, R> {
+    pub(crate) fn new(receiver: Receiver<T, R>) -> Self {
+        IntoIter { receiver, ended: false }
+    }
+}
+
 impl<'a, T, R: Route<T>> Drain<'a, T, R> {
     pub(crate) fn new(receiver: &'a Receiver<T, R>) -> Self {
         // What arrives while we drain is for the next drain: a fast sender must not keep us here.
@@ -35,11 +56,26 @@ impl<'a, T, R: Route<T>> Drain<'a, T, R> {
     }
 }
 
+/// The next message, until there is none once.
+#[inline]
+fn next<T, R: Route<T>>(receiver: &Receiver<T, R>, ended: &mut bool) -> Option<T> {
+    if *ended {
+        return None;
+    }
+    let message = receiver.recv().ok();
+    *ended = message.is_none();
+    message
+}
+
+impl<T, R: Route<T>> FusedIterator for Iter<'_, T, R> {}
+impl<T, R: Route<T>> FusedIterator for IntoIter<T, R> {}
+impl<T, R: Route<T>> FusedIterator for Drain<'_, T, R> {}
+
 impl<T, R: Route<T>> Iterator for Iter<'_, T, R> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        self.receiver.recv().ok()
+        next(self.receiver, &mut self.ended)
     }
 }
 
@@ -55,7 +91,7 @@ impl<T, R: Route<T>> Iterator for IntoIter<T, R> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        self.receiver.recv().ok()
+        next(&self.receiver, &mut self.ended)
     }
 }
 
