@@ -10,6 +10,8 @@ mod harness;
 #[path = "harness/nursery.rs"]
 mod nursery;
 
+#[path = "locks/as_parking_lot.rs"]
+mod as_parking_lot;
 #[path = "locks/as_std.rs"]
 mod as_std;
 #[path = "locks/deaths.rs"]

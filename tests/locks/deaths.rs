@@ -54,6 +54,39 @@ fn a_killed_owners_waiter_is_told_and_repairs() {
     assert!(took[11] < SOON, "{took:?}");
 }
 
+// fault 130: what a dead process had locked is not locked.
+#[test]
+fn locks_of_other_processes_are_locked_until_those_die() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    type Locks = (Mutex<u32>, RwLock<u32>, RwLock<u32>);
+    let locks = (Mutex::new(0u32).unwrap(), RwLock::new(0u32).unwrap(), RwLock::new(0u32).unwrap());
+    let child = child_with(&locks, |((mutex, read, written), here): (Locks, Event)| {
+        let _guards = (mutex.lock().unwrap(), read.read().unwrap(), written.write().unwrap());
+        stay(&here);
+    });
+    let (mutex, read, written) = &locks;
+    let locked = || [mutex.is_locked(), read.is_locked(), written.is_locked(), written.is_locked_exclusive()];
+    assert_eq!(locked(), [true; 4]);
+    assert!(!read.is_locked_exclusive());
+    kill(child);
+    assert_eq!(locked(), [false; 4]);
+}
+
+// fault 130: also between processes.
+#[test]
+fn notifying_says_how_many_waiters_of_other_processes_it_woke() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let (mutex, condvar) = (Mutex::new(0u32).unwrap(), Condvar::new().unwrap());
+    let children: Vec<_> = (0..3).map(|_| one_that_waits(&mutex, &condvar)).collect();
+    assert_eq!(condvar.notify_one(), Ok(true));
+    assert_eq!(condvar.notify_all(), Ok(2));
+    for child in children {
+        kill(child);
+    }
+}
+
 // fault 17: poison that nobody clears stays.
 #[test]
 fn a_killed_owner_is_told_to_everybody_until_it_is_cleared() {

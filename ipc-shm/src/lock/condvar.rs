@@ -230,26 +230,30 @@ impl Condvar {
         }
     }
 
-    /// Wakes the one that has waited longest, if anybody waits.
+    /// Wakes the thread that has waited longest, and returns whether there was one.
+    ///
+    /// Never blocks. A waiter whose process is dead is passed over. Beyond 64 threads that wait at once, the later
+    /// ones count only while they sleep.
     ///
     /// # Errors
     ///
     /// [`Forked`](Refused::Forked) in a forked process.
-    pub fn notify_one(&self) -> Result<(), Refused> {
+    pub fn notify_one(&self) -> Result<bool, Refused> {
         self.home.check()?;
-        self.raw().notify_one(&self.home);
-        Ok(())
+        Ok(self.raw().notify_one(&self.home))
     }
 
-    /// Wakes all that wait.
+    /// Wakes all threads that wait, and returns how many were notified.
+    ///
+    /// Never blocks. A waiter whose process was killed counts until its place is found to be free; beyond 64 threads
+    /// that wait at once, the later ones count only while they sleep.
     ///
     /// # Errors
     ///
     /// As [`notify_one`](Condvar::notify_one).
-    pub fn notify_all(&self) -> Result<(), Refused> {
+    pub fn notify_all(&self) -> Result<usize, Refused> {
         self.home.check()?;
-        self.raw().notify_all(&self.home);
-        Ok(())
+        Ok(self.raw().notify_all(&self.home))
     }
 }
 

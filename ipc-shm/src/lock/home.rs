@@ -303,8 +303,8 @@ impl World for Home {
         sys::wait(word, seen as u32, timeout);
     }
 
-    fn wake(&self, word: &AtomicU64, n: u32) {
-        sys::wake(word, n);
+    fn wake(&self, word: &AtomicU64, n: u32) -> usize {
+        sys::wake(word, n)
     }
 
     fn spins(&self) -> u32 {

@@ -45,9 +45,9 @@
 //! | a thread that locks twice | [`Refused::WouldDeadlock`] | `std` waits for ever, or panics | waits for ever |
 //! | `TryLockError::WouldBlock` | the same | takes over from a dead holder | `acquire(False)` is `False` |
 //! | `ReentrantLock` | [`ReentrantMutex`] | guards copy | `RLock` |
-//! | `RwLock` | [`RwLock`] | prefers writers, and says so; a thread that reads may read again; upgradable | – |
+//! | `RwLock` | [`RwLock`] | prefers writers, and says so; a thread that reads may read again, upgradably too | – |
 //! | `RwLockWriteGuard::downgrade` | the same | – | – |
-//! | `Condvar` | [`Condvar`] | first come, first notified; any mutexes; notifying can be [`Refused::Forked`] | `Condition` |
+//! | `Condvar` | [`Condvar`] | first come, first notified; any mutexes; notifying returns how many were, or [`Refused::Forked`] | `Condition` |
 //! | `WaitTimeoutResult` | [`WaitTimeoutResult`] | – | `wait` is `False` |
 //! | – | [`Semaphore`], [`BoundedSemaphore`] | permits come back from the dead | the same |
 //! | `Barrier` | [`Barrier`] | breaks when a party dies; `abort`, `reset` as Python's | `Barrier` |

@@ -190,7 +190,7 @@ impl World for Peer {
             self.slept_on.set((bed, seen));
         }
     }
-    fn wake(&self, word: &AtomicU64, n: u32) {
+    fn wake(&self, word: &AtomicU64, n: u32) -> usize {
         let kernel = &self.shared.kernel;
         let mut beds = kernel.beds.lock().expect("no panic while it is held");
         let mut left = n;
@@ -201,6 +201,7 @@ impl World for Peer {
         });
         drop(beds);
         kernel.changed.notify_all();
+        (n - left) as usize
     }
     fn spins(&self) -> u32 {
         0
@@ -327,7 +328,7 @@ impl Peer {
         self.rwlock().write(self, self.me(), Patience::Never).is_ok()
     }
     pub fn upgradable(&self) {
-        assert_eq!(self.rwlock().upgradable(self, self.me(), Patience::Forever), Ok(()));
+        assert_eq!(self.rwlock().upgradable(self, self.me(), false, Patience::Forever), Ok(()));
     }
     pub fn upgrade(&self) {
         assert_eq!(self.rwlock().upgrade(self, self.me(), Patience::Forever), Ok(()));

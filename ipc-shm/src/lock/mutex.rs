@@ -338,6 +338,23 @@ impl<T: Value + ?Sized> Mutex<T> {
         Ok(T::read(&self.home.words()[value..], self.home.len))
     }
 
+    /// Returns whether it is locked at this moment, be it by the calling thread.
+    ///
+    /// Never blocks. What a dead process had locked is not locked: [`try_lock`](Self::try_lock) takes it. Another
+    /// thread may change it before the answer is returned. False in a forked process.
+    ///
+    /// ```
+    /// # use ipc_shm::lock::Mutex;
+    /// let mutex = Mutex::new(1u8)?;
+    /// let guard = mutex.lock().unwrap();
+    /// assert!(mutex.is_locked());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        !self.home.forked() && self.raw().is_locked(&self.home)
+    }
+
     /// Whether it is poisoned. Others may make the answer old before it is told.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {

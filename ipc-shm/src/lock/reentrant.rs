@@ -180,6 +180,30 @@ impl<T: Plain + Send + Sync> ReentrantMutex<T> {
         }
     }
 
+    /// Returns whether it is locked at this moment, be it by the calling thread.
+    ///
+    /// Never blocks. What a dead process had locked is not locked: [`try_lock`](Self::try_lock) takes it. Another
+    /// thread may change it before the answer is returned. False in a forked process.
+    ///
+    /// ```
+    /// # use ipc_shm::lock::ReentrantMutex;
+    /// let mutex = ReentrantMutex::new(1u8)?;
+    /// let guard = mutex.lock().unwrap();
+    /// assert!(mutex.is_locked());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        !self.home.forked() && self.raw().is_locked(&self.home)
+    }
+
+    /// Returns whether the calling thread holds it.
+    #[must_use]
+    pub fn is_owned_by_current_thread(&self) -> bool {
+        let me = self.home.me();
+        !self.home.forked() && super::word::names_a_thread(me) && self.raw().is_held_by(me)
+    }
+
     /// Whether it is poisoned.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {

@@ -245,9 +245,9 @@ impl<T: Value + ?Sized> RwLock<T> {
     }
 
     fn upgradable_with(&self, patience: Patience) -> Got<RwLockUpgradableGuard<'_, T>> {
-        self.not_reading(patience)?;
-        let me = self.home.me();
-        self.raw().upgradable(&self.home, me, patience)?;
+        self.home.check()?;
+        let (me, reading) = (self.home.me(), thread::is_reading(self.home.key()));
+        self.raw().upgradable(&self.home, me, reading, patience)?;
         thread::took();
         self.poisoned(RwLockUpgradableGuard { lock: self, value: self.value(), me })
     }
@@ -328,12 +328,15 @@ impl<T: Value + ?Sized> RwLock<T> {
         Ok(self.write_with(Patience::Until(deadline))?)
     }
 
-    /// Locks it to read, as the one reader that can [upgrade](RwLockUpgradableGuard::upgrade). Waits while a
-    /// writer or another such reader has it.
+    /// Locks it to read, as the one reader that can [upgrade](RwLockUpgradableGuard::upgrade).
+    ///
+    /// Waits while a writer or another such reader has it. A thread that reads already may take it as well; to
+    /// upgrade, it must drop its reader's guards first.
     ///
     /// # Errors
     ///
-    /// As [`write`](RwLock::write).
+    /// As [`read`](RwLock::read). [`WouldDeadlock`](Refused::WouldDeadlock) also if the calling thread reads and a
+    /// writer waits for it to end.
     pub fn upgradable_read(&self) -> LockResult<RwLockUpgradableGuard<'_, T>> {
         Ok(self.upgradable_with(Patience::Forever)?)
     }
@@ -345,6 +348,31 @@ impl<T: Value + ?Sized> RwLock<T> {
     /// As [`try_read`](RwLock::try_read).
     pub fn try_upgradable_read(&self) -> TryLockResult<RwLockUpgradableGuard<'_, T>> {
         Ok(self.upgradable_with(Patience::Never)?)
+    }
+
+    /// Returns whether it is locked at this moment, to read or to write.
+    ///
+    /// Never blocks. What a dead process had locked is not locked. Another thread may change it before the answer
+    /// is returned. A reader that is about to wait for a writer counts for a moment. False in a forked process.
+    ///
+    /// ```
+    /// # use ipc_shm::lock::RwLock;
+    /// let lock = RwLock::new(1u8)?;
+    /// let guard = lock.read().unwrap();
+    /// assert!(lock.is_locked() && !lock.is_locked_exclusive());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        !self.home.forked() && self.raw().is_locked(&self.home, true)
+    }
+
+    /// Returns whether it is locked to write at this moment.
+    ///
+    /// As [`is_locked`](RwLock::is_locked). A writer that still waits for readers does not count.
+    #[must_use]
+    pub fn is_locked_exclusive(&self) -> bool {
+        !self.home.forked() && self.raw().is_locked(&self.home, false)
     }
 
     /// Whether it is poisoned.

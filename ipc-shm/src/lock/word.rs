@@ -91,8 +91,8 @@ pub(crate) trait World {
     fn participants(&self) -> usize;
     /// Sleeps while the word's low half is that of `seen`, or less long.
     fn sleep(&self, word: &AtomicU64, seen: u64, timeout: Duration);
-    /// Wakes at most `n` that sleep on the word.
-    fn wake(&self, word: &AtomicU64, n: u32);
+    /// Wakes at most `n` that sleep on the word, and returns how many.
+    fn wake(&self, word: &AtomicU64, n: u32) -> usize;
     /// How often to look again before sleeping is thought of.
     fn spins(&self) -> u32;
 }

@@ -231,8 +231,8 @@ impl RawCondvar<'_> {
         self.places[..used].iter().enumerate()
     }
 
-    /// Notifies the one that has waited longest.
-    pub(crate) fn notify_one(&self, world: &impl World) {
+    /// Notifies the one that has waited longest. Returns whether one was notified.
+    pub(crate) fn notify_one(&self, world: &impl World) -> bool {
         for _ in 0..TRIES {
             let waiting = self.seen_places().filter_map(|(index, place)| {
                 let w = place.load(Acquire); // Acquire: E1.
@@ -240,7 +240,7 @@ impl RawCondvar<'_> {
                 (w & WAITS != 0).then(|| (self.since[index].load(Relaxed), place, w))
             });
             let Some((_, place, w)) = waiting.min_by_key(|(since, ..)| *since) else {
-                return self.notify_crowd(world, 1);
+                return self.notify_crowd(world, 1) > 0;
             };
             if world.life(owner(w)) != Life::Alive {
                 kp!("condvar.skip");
@@ -248,20 +248,23 @@ impl RawCondvar<'_> {
                 continue;
             }
             if self.notify(world, place, w) {
-                return;
+                return true;
             }
         }
+        false
     }
 
-    pub(crate) fn notify_all(&self, world: &impl World) {
+    /// Notifies all that wait, and returns how many: each that has a place, and those of the crowd that sleep.
+    pub(crate) fn notify_all(&self, world: &impl World) -> usize {
+        let mut notified = 0;
         for (_, place) in self.seen_places() {
             let w = place.load(Acquire); // Acquire: E1.
             if w & WAITS != 0 {
                 // If it fails, its time is over, or another has notified it.
-                self.notify(world, place, w);
+                notified += usize::from(self.notify(world, place, w));
             }
         }
-        self.notify_crowd(world, u32::MAX);
+        notified + self.notify_crowd(world, u32::MAX)
     }
 
     fn notify(&self, world: &impl World, place: &AtomicU64, w: u64) -> bool {
@@ -276,7 +279,8 @@ impl RawCondvar<'_> {
         notified
     }
 
-    fn notify_crowd(&self, world: &impl World, n: u32) {
+    /// Wakes at most `n` of the crowd, and returns how many.
+    fn notify_crowd(&self, world: &impl World, n: u32) -> usize {
         let mut w = self.crowd.load(Acquire); // Acquire: after who came.
         while w & ANYBODY != 0 {
             // Who is woken for nothing comes again, and says so again.
@@ -285,12 +289,13 @@ impl RawCondvar<'_> {
             kp!("condvar.ring");
             match self.crowd.compare_exchange(w, to, AcqRel, Acquire) {
                 Ok(_) => {
-                    world.wake(self.crowd, n);
+                    let woken = world.wake(self.crowd, n);
                     kp!("condvar.rung");
-                    return;
+                    return woken;
                 }
                 Err(now) => w = now,
             }
         }
+        0
     }
 }

@@ -162,6 +162,12 @@ impl RawMutex<'_> {
         holder(self.state.load(Relaxed)) == holder(me)
     }
 
+    /// Whether a process that is not dead holds it.
+    pub(crate) fn is_locked(&self, world: &impl World) -> bool {
+        let w = self.state.load(Relaxed); // Relaxed: the answer may be old when it is returned.
+        holder(w) != 0 && world.life(owner(w)) == Life::Alive
+    }
+
     /// Gives it back, and wakes one waiter if there may be one.
     #[inline(always)]
     pub(crate) fn unlock(&self, world: &impl World, me: u64) -> Result<(), Refused> {

@@ -262,8 +262,16 @@ impl RawRwLock<'_> {
         Some(mine)
     }
 
-    /// Takes the turn, as pending or upgradable. What it is then may be active: of a dead writer.
-    fn take_turn(&self, world: &impl World, me: u64, mode: u64, patience: Patience) -> Result<u64, Denied> {
+    /// Takes the turn, as pending or upgradable. What it is then may be active: of a dead writer. `reading` if the
+    /// calling thread reads: then a writer that waits for it to end must not be waited for.
+    fn take_turn(
+        &self,
+        world: &impl World,
+        me: u64,
+        mode: u64,
+        reading: bool,
+        patience: Patience,
+    ) -> Result<u64, Denied> {
         let mut parking = Parking::new(world, patience);
         loop {
             let w = self.turn.load(Relaxed); // Relaxed: the CAS decides.
@@ -283,6 +291,9 @@ impl RawRwLock<'_> {
             }
             let Some(parked) = self.wait_for_turn(world, &mut parking, w, patience) else { continue };
             match world.life(owner(w)) {
+                Life::Alive if reading && w & MODE == PENDING && patience != Patience::Never => {
+                    return Err(Refused::WouldDeadlock.into());
+                }
                 Life::Alive if parked == Parked::TimedOut => return Err(Denied::Busy),
                 Life::Alive => {}
                 Life::Unknown => return Err(Refused::Corrupt(CORRUPT).into()),
@@ -298,7 +309,7 @@ impl RawRwLock<'_> {
     /// Takes the turn, and waits until nobody reads.
     #[inline]
     pub(crate) fn write(&self, world: &impl World, me: u64, patience: Patience) -> Result<(), Denied> {
-        let turn = self.take_turn(world, me, PENDING, patience)?;
+        let turn = self.take_turn(world, me, PENDING, false, patience)?;
         if turn & MODE == ACTIVE {
             return Ok(());
         }
@@ -310,9 +321,15 @@ impl RawRwLock<'_> {
         drained
     }
 
-    /// Comes in as the one reader that may become the writer.
-    pub(crate) fn upgradable(&self, world: &impl World, me: u64, patience: Patience) -> Result<(), Denied> {
-        let turn = self.take_turn(world, me, UPGRADABLE, patience)?;
+    /// Comes in as the one reader that may become the writer; `reading` if the calling thread reads already.
+    pub(crate) fn upgradable(
+        &self,
+        world: &impl World,
+        me: u64,
+        reading: bool,
+        patience: Patience,
+    ) -> Result<(), Denied> {
+        let turn = self.take_turn(world, me, UPGRADABLE, reading, patience)?;
         if turn & MODE == ACTIVE {
             self.set_mode(world, me, UPGRADABLE)?;
         }
@@ -438,6 +455,22 @@ impl RawRwLock<'_> {
             kp!("write.subtracted");
         }
         false
+    }
+
+    /// Whether a process that is not dead writes; with `shared` also whether one reads.
+    pub(crate) fn is_locked(&self, world: &impl World, shared: bool) -> bool {
+        let w = self.turn.load(Relaxed); // Relaxed: the answer may be old when it is returned.
+        let wanted = w & MODE == ACTIVE || shared && w & MODE == UPGRADABLE;
+        if wanted && holder(w) != 0 && world.life(owner(w)) == Life::Alive {
+            return true;
+        }
+        // Relaxed: as above. Whatever a peer wrote there, there are no more than the participants.
+        let highest = self.highest.load(Relaxed).min(world.participants() as u64);
+        shared
+            && (1..=highest as u16).any(|id| {
+                let found = of_id(self.readers, id).map_or(0, |word| word.load(Relaxed)); // Relaxed: as above.
+                found & COUNT != 0 && world.life(found >> 32 << 16 | u64::from(id)) == Life::Alive
+            })
     }
 
     /// Why it is poisoned, if it is.
