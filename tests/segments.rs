@@ -3,6 +3,8 @@
 
 mod harness;
 
+#[path = "segments/abandoned.rs"]
+mod abandoned;
 #[path = "segments/alive.rs"]
 mod alive;
 #[path = "segments/data.rs"]

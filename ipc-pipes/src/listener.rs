@@ -11,6 +11,7 @@ mod claim;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -39,7 +40,8 @@ use claim::Claim;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Any number of threads may accept. Dropping the listener takes its name away; connections that nobody has
+/// Any number of threads may accept. Dropping the listener takes its name away, as does the end of the program by
+/// `exit`; connections that nobody has
 /// accepted are closed, those that somebody has stay. A name that is left behind by a process that was killed is
 /// taken over by the next one who binds it, and one that is in use never is: there is no "address already in
 /// use" after a crash, and never a second listener, however many processes race for a name.
@@ -60,7 +62,7 @@ pub struct Listener {
 
 /// What keeps the name.
 enum Held {
-    File(Claim),
+    File(Arc<Claim>),
     /// The socket alone: the kernel forgets an abstract name with it.
     Abstract(OsHandle),
 }
@@ -78,6 +80,46 @@ impl Listener {
     /// Says more about the listener before it takes its name.
     pub fn builder() -> Builder {
         Builder::new()
+    }
+
+    /// Removes the names that begin with `prefix` and that killed listeners left; returns them in order.
+    ///
+    /// A process that is killed, by SIGKILL, by SIGTERM without a handler or by a crash, cannot take its name away.
+    /// The name stays as a dead socket, which keeps no memory, until the next [`bind`](Listener::bind) takes it over,
+    /// or this removes it. The prefix is the beginning of a plain name, or a path whose last component is the beginning
+    /// of a file name. An abstract name goes with its process, so there are none to remove.
+    ///
+    /// What stays: names of sockets that a process has open; those that a process is binding at this moment; other
+    /// users'; whatever is no socket.
+    ///
+    /// ```
+    /// use ipc_pipes::Listener;
+    ///
+    /// for name in Listener::remove_abandoned("shop-orders-")? {
+    ///     eprintln!("removed {name}, whose listener was killed");
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If `prefix` cannot begin a name, or the directory cannot be read. What cannot be removed is left.
+    pub fn remove_abandoned(prefix: impl ToName) -> io::Result<Vec<Name>> {
+        let prefix = prefix.to_name()?;
+        let failed = |error: io::Error| {
+            let text = format!("removing abandoned names that begin with {prefix}: {error}");
+            io::Error::new(error.kind(), text)
+        };
+        let removed = match prefix.place().map_err(failed)? {
+            Place::File(directory, file) => match file.to_str() {
+                Some(file) => {
+                    claim::remove_abandoned(&directory, file, prefix.is_private()).map_err(failed)?
+                }
+                None => return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "it is not UTF-8"))),
+            },
+            Place::Abstract(_) => Vec::new(),
+        };
+        Ok(removed.into_iter().filter_map(|file| prefix.beside(file)).collect())
     }
 
     /// Waits for the next connection, as long as it takes. `A` is sent on it, `B` received.

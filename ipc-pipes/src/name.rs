@@ -159,6 +159,15 @@ impl Name {
         }
     }
 
+    /// The name of a file beside it; none of an abstract one.
+    pub(crate) fn beside(&self, file: String) -> Option<Name> {
+        match &self.0 {
+            Kind::Plain(_) => Name::new(file).ok(),
+            Kind::Path(path) => Name::path(path.with_file_name(file)).ok(),
+            Kind::Abstract(_) => None,
+        }
+    }
+
     /// Finds the place; the directory of a plain name is made if need be.
     pub(crate) fn place(&self) -> io::Result<Place> {
         match &self.0 {

@@ -66,7 +66,8 @@ use crate::sys;
 /// Its part in the segment is free again at once, its bytes are what they were. If everybody was killed, a
 /// name of [`LastHandle`](crate::Lifetime::LastHandle) stays until somebody comes to it:
 /// [`open`](Segment::open) and [`open_or_create`](Segment::open_or_create) find the data that is left,
-/// [`create`](Segment::create) replaces it, [`list`](Segment::list) shows it as abandoned.
+/// [`create`](Segment::create) replaces it, [`list`](Segment::list) shows it as abandoned, and
+/// [`remove_abandoned`](Segment::remove_abandoned) removes it. Until then it keeps its memory.
 ///
 /// # Forks
 ///
@@ -152,6 +153,38 @@ impl Segment {
     #[doc(alias = "shm_unlink")]
     pub fn unlink(name: &str) -> io::Result<()> {
         SegmentBuilder::new(0).sought(Origin::Name(name.to_owned()))?.unlink()
+    }
+
+    /// Removes the names, beginning with `prefix`, of segments whose every user was killed; returns them in order.
+    ///
+    /// A segment's name goes with the last process that has it ([`LastHandle`](crate::Lifetime::LastHandle)). A
+    /// process that is killed, by SIGKILL, by SIGTERM without a handler or by a crash, cannot remove it, so after
+    /// the last one the name stays, with its memory, until it is opened, replaced by [`create`](Segment::create), or
+    /// removed here. Everything that has a name is a segment: locks, [`Shared`](crate::Shared) and others too.
+    ///
+    /// What stays: segments that a process has, or that are on their way to one; those of
+    /// [`Persistent`](crate::Lifetime::Persistent) lifetime; those of other users; files that are none of this
+    /// crate's. Blocks for nothing: a segment that another process is opening at this moment is in use. Other
+    /// processes see the name go, and `NotFound` when they open it.
+    ///
+    /// A service that restarts calls this first, with what its names begin with;
+    /// [`SegmentBuilder::remove_abandoned`] does it with each `create`.
+    ///
+    /// ```
+    /// use ipc_shm::Segment;
+    ///
+    /// for name in Segment::remove_abandoned("shop-orders-")? {
+    ///     eprintln!("removed {name}, whose users were killed");
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the directory of shared memory (`/dev/shm`) cannot be read. What cannot be removed is left.
+    #[doc(alias = "shm_unlink")]
+    pub fn remove_abandoned(prefix: &str) -> io::Result<Vec<String>> {
+        list::remove_abandoned(prefix)
     }
 
     /// The named segments of this crate that this process may read, in the order of their names.

@@ -335,7 +335,6 @@ pub(crate) const REMARKS: &[(u32, &str)] = &[
     (123, "Not tested yet."),
     (124, "Not tested yet."),
     (125, "Not tested yet."),
-    (126, "Not tested yet."),
     (127, "Not tested yet."),
     (128, "Not tested yet."),
     (129, "Not tested yet."),

@@ -193,3 +193,65 @@ fn of_any_number_of_processes_that_race_for_a_name_and_are_killed_one_has_it() {
     drop(Listener::bind(&name).unwrap());
     assert!(directory.entries().is_empty(), "{:?}", directory.entries());
 }
+
+// fault 126
+#[test]
+fn names_of_killed_listeners_are_removed_and_nothing_else() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let directory = Directory::new();
+    let [killed, terminated, living] = ["orders-a", "orders-b", "orders-c"]
+        .map(|name| (directory.name(name), listener_at(directory.name(name))));
+    let other = Listener::bind(directory.name("other")).unwrap();
+    std::fs::write(directory.name("orders-file"), "x").unwrap();
+    std::fs::write(directory.name(".orders-z.lock"), "").unwrap();
+    // As one leaves them that is killed in the middle of binding.
+    std::fs::write(directory.name(".orders-a.lock"), "").unwrap();
+    let prefix = directory.name("orders-");
+    assert!(Listener::remove_abandoned(&prefix).unwrap().is_empty());
+    killed.1.kill().unwrap();
+    terminated.1.terminate().unwrap();
+    assert!(killed.1.join().is_err() && terminated.1.join().is_err());
+    let removed = Listener::remove_abandoned(&prefix).unwrap();
+    assert_eq!(removed, [Name::path(killed.0).unwrap(), Name::path(terminated.0).unwrap()]);
+    // The lock of a name that there is none of is not known to be ours.
+    assert_eq!(directory.entries(), [".orders-z.lock", "orders-c", "orders-file", "other"]);
+    assert!(doubles(&connect(&living.0).unwrap()));
+    drop(other);
+    assert!(Listener::remove_abandoned("@orders").unwrap().is_empty());
+}
+
+// fault 126
+#[test]
+fn plain_names_of_killed_listeners_are_removed_with_what_was_left_of_binding() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let prefix = format!("multiprocess-test-{}-plain-", std::process::id());
+    let bind = |name: String| {
+        let _listener = Listener::bind(&name).unwrap();
+        // SAFETY: kills this process.
+        unsafe { libc::raise(libc::SIGKILL) };
+    };
+    let names = ["a", "b"].map(|name| format!("{prefix}{name}"));
+    for name in &names {
+        assert!(dying(bind, name.clone()).join().is_err());
+    }
+    let removed = Listener::remove_abandoned(&prefix).unwrap();
+    assert_eq!(removed, names.map(|name| Name::new(name).unwrap()));
+    assert!(Listener::remove_abandoned(&prefix).unwrap().is_empty());
+}
+
+// fault 126
+#[test]
+fn a_listener_that_is_never_dropped_takes_its_name_away_when_the_program_ends() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let directory = Directory::new();
+    fn exit(name: PathBuf) {
+        std::mem::forget(Listener::bind(name.with_extension("forgotten")).unwrap());
+        let _listener = Listener::bind(name).unwrap();
+        std::process::exit(7)
+    }
+    assert!(matches!(dying(exit, directory.name("orders")).join(), Err(multiprocess::JoinError::Exited(7))));
+    assert!(directory.entries().is_empty());
+}

@@ -61,7 +61,7 @@ fn unfinished(name: &Name) -> Option<Segment> {
     None
 }
 
-const SCENES: [Scene; 13] = [
+const SCENES: [Scene; 14] = [
     Scene { name: "create", before: nothing, act: |name| drop(Segment::create(&name, 64).unwrap()) },
     Scene { name: "create in place", before: nothing, act: in_place },
     Scene { name: "create in place of the dead", before: abandoned, act: in_place },
@@ -85,6 +85,11 @@ const SCENES: [Scene; 13] = [
         name: "open or replace what is not done",
         before: unfinished,
         act: |name| drop(Segment::open_or_create(&name, 64).unwrap()),
+    },
+    Scene {
+        name: "remove what the dead left",
+        before: abandoned,
+        act: |name| drop(Segment::remove_abandoned(&name).unwrap()),
     },
     Scene { name: "unlink", before: persistent, act: |name| Segment::unlink(&name).unwrap() },
     Scene { name: "unlink what others have", before: kept, act: |name| Segment::unlink(&name).unwrap() },

@@ -79,6 +79,9 @@ fn run((name, me, board): (String, usize, Board)) {
     let has = board.has.element(me).unwrap();
     let unlink = board.unlink.get() == 1;
     while board.stop.load(Relaxed) == 0 {
+        if random.below(5) == 0 {
+            Segment::remove_abandoned(&name).unwrap();
+        }
         let (result, expected) = match random.below(4) {
             0 => (Segment::create(&name, 64), Some(AlreadyExists)),
             1 => (Segment::open(&name), Some(NotFound)),
@@ -142,7 +145,7 @@ fn race(what: &str, unlink: bool, kills: u64) {
     assert!(Segment::list().unwrap().iter().all(|info| info.name != *name.0));
 }
 
-// faults 4, 5, 8, 57
+// faults 4, 5, 8, 57, 126
 #[test]
 fn there_is_never_more_than_one_of_a_name_while_processes_are_killed() {
     multiprocess::init();

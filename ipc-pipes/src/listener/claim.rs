@@ -39,14 +39,18 @@
 //! | having published | the name, dead, and perhaps the one before | takes it over, as any |
 //! | as a holder | the name, dead | takes it over |
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use ipc_core::handle::OsHandle;
 
 use crate::killpoint::kp;
+use crate::per_process::PerProcess;
 use crate::sys::names::{self as sys, Directory, Found, Identity, Kind, Lock};
 
 /// A name that is this socket's.
@@ -65,17 +69,56 @@ pub(super) struct Claim {
 /// `AddrInUse` if the name belongs to a socket that is open in some process; `AlreadyExists` if there is
 /// something else at it, `PermissionDenied` if it is another user's; `TimedOut` if another process takes
 /// longer than ten seconds to take this name; what the system answers, with the step.
-pub(super) fn claim(directory: Directory, file: OsString, mode: u32, backlog: u32) -> io::Result<Claim> {
+pub(super) fn claim(directory: Directory, file: OsString, mode: u32, backlog: u32) -> io::Result<Arc<Claim>> {
     let (socket, identity) = {
-        let mut name = OsString::from(".");
-        name.push(&file);
-        name.push(".lock");
+        let name = lock_of(&file);
         kp!("claim.lock");
         let lock = lock(&directory, &name)?;
         kp!("claim.locked");
         take(&directory, &file, &lock, mode, backlog)?
     };
-    Ok(Claim { socket, directory, file, identity })
+    let claim = Arc::new(Claim { socket, directory, file, identity });
+    remove_at_exit(&claim);
+    Ok(claim)
+}
+
+/// The names of this process.
+static HELD: PerProcess<Mutex<Vec<Weak<Claim>>>> = PerProcess::new();
+
+/// A listener in a static, or on the stack of a program that calls `exit`, is never dropped: its name goes when the
+/// program ends.
+fn remove_at_exit(claim: &Arc<Claim>) {
+    // Relaxed: it guards no other memory. A forked child inherits what is to be run, and the flag.
+    static ASKED: AtomicBool = AtomicBool::new(false);
+    let mut held = HELD.get().lock().unwrap_or_else(PoisonError::into_inner);
+    held.retain(|claim| claim.strong_count() > 0);
+    held.push(Arc::downgrade(claim));
+    drop(held);
+    if !ASKED.load(Ordering::Relaxed) {
+        // Before the flag is set: a child that is forked in between has it run twice, and not never.
+        sys::at_exit(at_exit);
+        ASKED.store(true, Ordering::Relaxed);
+    }
+}
+
+extern "C" fn at_exit() {
+    // A program that ends while another thread binds leaves names, as if it were killed.
+    let Ok(mut held) = HELD.get().try_lock() else { return };
+    let held = std::mem::take(&mut *held);
+    held.iter().filter_map(Weak::upgrade).for_each(|claim| claim.release());
+}
+
+/// The lock file of a name.
+fn lock_of(file: &OsStr) -> OsString {
+    let mut name = OsString::from(".");
+    name.push(file);
+    name.push(".lock");
+    name
+}
+
+/// The name of the socket that the holder of the lock file of this number binds.
+fn new_of(lock: u64) -> OsString {
+    OsString::from(format!(".{lock:x}.new"))
 }
 
 /// How long another process may be in the middle of taking the same name: it takes microseconds, if it is not
@@ -128,16 +171,7 @@ fn take(
 ) -> io::Result<(OsHandle, Identity)> {
     let step =
         |what: &'static str| move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"));
-    let new = OsString::from(format!(".{:x}.new", lock.number));
-    if let Some(left) = sys::look(directory, &new)? {
-        check(&left, Path::new(&new))?;
-        if sys::alive(&left).map_err(step("looking whether it is alive"))? {
-            let text = format!("{} is in use", Path::new(&new).display());
-            return Err(io::Error::new(io::ErrorKind::AddrInUse, text));
-        }
-        kp!("claim.clear");
-        sys::remove(directory, &new).map_err(step("removing what a killed process left"))?;
-    }
+    let new = clear(directory, lock)?;
     let dead = dead(directory, file)?;
 
     kp!("claim.bind");
@@ -174,6 +208,67 @@ fn take(
         }
     }
     Ok((socket, identity))
+}
+
+/// Removes the new socket that a process has left which was killed while it held the lock; returns its name.
+fn clear(directory: &Directory, lock: &Lock<'_>) -> io::Result<OsString> {
+    let step =
+        |what: &'static str| move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"));
+    let new = new_of(lock.number);
+    if let Some(left) = sys::look(directory, &new)? {
+        check(&left, Path::new(&new))?;
+        if sys::alive(&left).map_err(step("looking whether it is alive"))? {
+            let text = format!("{} is in use", Path::new(&new).display());
+            return Err(io::Error::new(io::ErrorKind::AddrInUse, text));
+        }
+        kp!("claim.clear");
+        sys::remove(directory, &new).map_err(step("removing what a killed process left"))?;
+    }
+    Ok(new)
+}
+
+/// Removes the names that begin with `prefix` and whose sockets no process has open, and what was left of taking such
+/// names; returns the names. What another process is taking at this moment is left. In a directory that is not
+/// `private` to this library, an empty lock file with nothing beside it may be another program's, and is left.
+///
+/// # Errors
+///
+/// If the directory cannot be read. What cannot be removed is left.
+pub(super) fn remove_abandoned(
+    directory: &Directory,
+    prefix: &str,
+    private: bool,
+) -> io::Result<Vec<String>> {
+    // Of a name that was never published only the lock file is there, and perhaps the new socket.
+    let locked = |entry: &str| Some(entry.strip_prefix('.')?.strip_suffix(".lock")?.to_owned());
+    let names: BTreeSet<_> =
+        sys::entries(directory)?.into_iter().map(|entry| locked(&entry).unwrap_or(entry)).collect();
+    let mut removed = Vec::new();
+    for name in names.into_iter().filter(|name| name.starts_with(prefix) && !name.starts_with('.')) {
+        if let Ok(true) = remove_if_abandoned(directory, OsStr::new(&name), private) {
+            removed.push(name);
+        }
+    }
+    Ok(removed)
+}
+
+fn remove_if_abandoned(directory: &Directory, file: &OsStr, private: bool) -> io::Result<bool> {
+    let lock_name = lock_of(file);
+    // First without the lock, whose file would be made for a name that is in use.
+    if dead(directory, file)?.is_none() {
+        let Some(left) = sys::look(directory, &lock_name)? else { return Ok(false) };
+        if !private && sys::look(directory, &new_of(left.identity.1))?.is_none() {
+            return Ok(false);
+        }
+    }
+    let Some(lock) = sys::try_lock(directory, &lock_name)? else { return Ok(false) };
+    clear(directory, &lock)?;
+    let Some(dead) = dead(directory, file)? else { return Ok(false) };
+    if !sys::is_at(directory, file, dead.identity) {
+        return Ok(false);
+    }
+    sys::remove(directory, file)?;
+    Ok(true)
 }
 
 /// The dead socket at a name; `None` if there is nothing.

@@ -19,6 +19,8 @@
 //! | [`listen`] | connections are queued from now on | `listen` |
 //! | [`publish`] | renames, if there is nothing at the new name | `renameat2`, else `linkat` |
 //! | [`exchange`] | two names change places, at one instant | `renameat2` |
+//! | [`at_exit`] | runs it when the program ends in order | `atexit` |
+//! | [`entries`] | the names in a directory, without those of no text | `getdents` |
 //! | [`remove`] | takes a name away | `unlinkat` |
 //! | [`accept`] | the next connection, if there is one | `accept4` |
 //! | [`connect`] | a connection to what was found | `connect` |
@@ -35,9 +37,9 @@
 mod os;
 
 pub(crate) use os::{
-    Directory, Exit, Found, Lock, Watch, accept, alive, bind, bind_abstract, connect, connect_abstract,
-    credentials, directory, exchange, is_at, listen, look, make_private, parent, private, process, publish,
-    random, remove, try_lock, user, wait,
+    Directory, Exit, Found, Lock, Watch, accept, alive, at_exit, bind, bind_abstract, connect,
+    connect_abstract, credentials, directory, entries, exchange, is_at, listen, look, make_private, parent,
+    private, process, publish, random, remove, try_lock, user, wait,
 };
 
 /// What is at a name.

@@ -1,6 +1,6 @@
 //! Linux. Needs `/proc`, through which a descriptor stands for a path of any length.
 
-// `getsockopt` for credentials: the types of the safe crates cannot hold the process number 0, which the
+// `atexit` is in no safe crate. `getsockopt` for credentials: the types of the safe crates cannot hold the process number 0, which the
 // kernel answers for a process that this one cannot see.
 #![allow(unsafe_code)]
 
@@ -248,6 +248,17 @@ pub(crate) fn publish(directory: &Directory, from: &OsStr, to: &OsStr) -> io::Re
 
 pub(crate) fn exchange(directory: &Directory, one: &OsStr, other: &OsStr) -> io::Result<()> {
     Ok(rustix::fs::renameat_with(&directory.0, one, &directory.0, other, RenameFlags::EXCHANGE)?)
+}
+
+pub(crate) fn at_exit(run: extern "C" fn()) {
+    // SAFETY: a function of this program, that takes nothing and unwinds nowhere. If there is no room for one more,
+    // names are left as if this process had been killed.
+    unsafe { libc::atexit(run) };
+}
+
+pub(crate) fn entries(directory: &Directory) -> io::Result<Vec<String>> {
+    let entries = std::fs::read_dir(through(&directory.0))?;
+    Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
 }
 
 pub(crate) fn remove(directory: &Directory, name: &OsStr) -> io::Result<()> {

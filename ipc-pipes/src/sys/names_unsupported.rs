@@ -76,6 +76,10 @@ pub(crate) fn publish(_directory: &Directory, _from: &OsStr, _to: &OsStr) -> io:
 pub(crate) fn exchange(_directory: &Directory, _one: &OsStr, _other: &OsStr) -> io::Result<()> {
     unsupported()
 }
+pub(crate) fn at_exit(_run: extern "C" fn()) {}
+pub(crate) fn entries(_directory: &Directory) -> io::Result<Vec<String>> {
+    unsupported()
+}
 pub(crate) fn remove(_directory: &Directory, _name: &OsStr) -> io::Result<()> {
     unsupported()
 }

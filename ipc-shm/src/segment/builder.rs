@@ -3,11 +3,12 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use super::Segment;
 use super::mapped::Mapped;
 use super::names::{Plan, Sought};
 use super::origin::Origin;
+use super::{Segment, list};
 use ipc_core::route::step;
 
 use crate::layout::PAGE;
@@ -15,6 +16,8 @@ use crate::participants;
 use crate::sys;
 use crate::trailer::{Lifetime, Trailer};
 
+/// How long `create` may take to remove what killed processes left.
+const CLEANING: Duration = Duration::from_millis(10);
 /// Rights of the owner only.
 const MODE: u32 = 0o600;
 
@@ -42,6 +45,8 @@ pub struct SegmentBuilder {
     lock_memory: bool,
     /// Of the value that lies in it; 0 for bytes.
     fingerprint: u64,
+    /// What the abandoned names begin with that are removed first.
+    abandoned: Option<String>,
 }
 
 /// What to do about a name.
@@ -66,6 +71,7 @@ impl SegmentBuilder {
             prefault: false,
             lock_memory: false,
             fingerprint: 0,
+            abandoned: None,
         }
     }
 
@@ -129,6 +135,26 @@ impl SegmentBuilder {
 
     pub(crate) fn fingerprint(mut self, fingerprint: u64) -> SegmentBuilder {
         self.fingerprint = fingerprint;
+        self
+    }
+
+    /// Has [`create`](SegmentBuilder::create) and [`open_or_create`](SegmentBuilder::open_or_create) first remove
+    /// names that begin with `prefix` and whose every user was killed, as [`Segment::remove_abandoned`] does.
+    ///
+    /// For programs whose names differ from run to run, so that what killed ones leave does not pile up. It takes
+    /// 10 ms at most; what it does not come to in that time is left to the next call. An error there is none of
+    /// `create`. The name that is made or opened is never among those.
+    ///
+    /// ```
+    /// use ipc_shm::SegmentBuilder;
+    ///
+    /// let name = format!("shop-orders-{}", std::process::id());
+    /// let orders = SegmentBuilder::new(4096).remove_abandoned("shop-orders-").create(&name)?;
+    /// # drop(orders);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn remove_abandoned(mut self, prefix: impl Into<String>) -> SegmentBuilder {
+        self.abandoned = Some(prefix.into());
         self
     }
 
@@ -221,6 +247,9 @@ impl SegmentBuilder {
         let mapped = if how == How::Open {
             sought.open()?
         } else {
+            if let (Some(prefix), Origin::Name(name)) = (&self.abandoned, &sought.origin) {
+                list::remove_some_abandoned(prefix, name, Instant::now() + CLEANING);
+            }
             if self.huge_pages {
                 let text = format!("{}: huge pages are for anonymous segments only", sought.origin);
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, text));

@@ -1,6 +1,7 @@
-//! What segments there are.
+//! What segments there are, and which of them were left by killed processes.
 
 use std::io;
+use std::time::{Instant, SystemTime};
 
 use super::builder::SegmentBuilder;
 use super::mapped::find;
@@ -33,13 +34,47 @@ impl SegmentInfo {
 }
 
 pub(super) fn list() -> io::Result<Vec<SegmentInfo>> {
+    let mut found: Vec<_> = names()?.filter_map(look).collect();
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
+}
+
+/// All names in the directory of shared memory, of segments and other files.
+fn names() -> io::Result<impl Iterator<Item = String>> {
     let directory = sys::directory();
     let entries =
         step(format_args!("segments in {directory:?}"), "reading it", std::fs::read_dir(directory))?;
-    let mut found: Vec<_> =
-        entries.filter_map(|entry| look(entry.ok()?.file_name().into_string().ok()?)).collect();
-    found.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(found)
+    Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()))
+}
+
+/// Removes the abandoned names that begin with `prefix`, and returns them in order.
+pub(super) fn remove_abandoned(prefix: &str) -> io::Result<Vec<String>> {
+    let mut removed: Vec<_> =
+        names()?.filter(|name| name.starts_with(prefix) && remove_if_abandoned(name)).collect();
+    removed.sort();
+    Ok(removed)
+}
+
+/// As [`remove_abandoned`], without `except`, and as far as it comes until then. Begins anywhere, so that names in
+/// use do not keep it from those behind them for ever.
+pub(super) fn remove_some_abandoned(prefix: &str, except: &str, until: Instant) {
+    let Ok(names) = names() else { return };
+    let in_time = |_: &String| Instant::now() < until;
+    let names: Vec<_> =
+        names.take_while(in_time).filter(|name| name.starts_with(prefix) && name != except).collect();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let (before, after) = names.split_at(now.subsec_nanos() as usize % names.len().max(1));
+    for name in after.iter().chain(before).take_while(|name| in_time(name)) {
+        remove_if_abandoned(name);
+    }
+}
+
+/// False also of what is no segment, has gone meanwhile, or is not this user's to remove.
+fn remove_if_abandoned(name: &str) -> bool {
+    // Its mode does not matter, since nothing is mapped.
+    let terms = SegmentBuilder::new(0).mode(0o666);
+    let sought = terms.sought(Origin::Name(name.to_owned()));
+    sought.and_then(|sought| sought.remove_if_abandoned()).unwrap_or(false)
 }
 
 /// `None` of what is no segment, has gone meanwhile, or is not ours to read.

@@ -344,6 +344,38 @@ impl Sought {
         self.open_file(false)
     }
 
+    /// Removes the name if every process that had the object was killed, and the last one was to remove it, or if
+    /// its maker was killed before it was done. Returns whether it did. Waits for nothing: an object that another
+    /// process is at is in use.
+    pub(crate) fn remove_if_abandoned(&self) -> io::Result<bool> {
+        let door = self.open_file(true)?;
+        let open = sys::borrow(&door);
+        // First without the lock, which others at the name would have to wait for.
+        if !self.is_abandoned(open)? {
+            return Ok(false);
+        }
+        let turn = self.step("locking it", Turn::take(open, Instant::now()))?;
+        // A process that attaches holds the lock, so the answer does not change while this one has it.
+        if turn.is_none() || !leads_to(&self.path, sys::identity(open)?) || !self.is_abandoned(open)? {
+            return Ok(false);
+        }
+        kp!("name.abandoned");
+        self.step("removing what killed processes left", sys::remove(&self.path))?;
+        Ok(true)
+    }
+
+    /// Whether no process has the object, and it was to go with the last one that had it.
+    fn is_abandoned(&self, open: sys::Borrowed<'_>) -> io::Result<bool> {
+        let stat = self.step("looking at it", sys::stat_file(open))?;
+        self.trust(&stat)?;
+        Ok(match find(open, stat.len) {
+            Ok(Found::Ours(trailer)) => trailer.lifetime == Lifetime::LastHandle && trailer.living(open) == 0,
+            // Its maker marks it while it holds the lock, and holds the lock until it is done.
+            Ok(Found::Unfinished) => true,
+            Ok(Found::Foreign) | Err(_) => false,
+        })
+    }
+
     /// Removes the name, whoever has the object.
     pub(crate) fn unlink(&self) -> io::Result<()> {
         let until = Instant::now() + PATIENCE;
