@@ -7,8 +7,8 @@ use std::ops::Deref;
 
 use ipc_core::Patience;
 use ipc_core::error::{DisconnectCause, RecvTimeoutError, SendManyError, SendTimeoutError};
-use ipc_core::handle;
 use ipc_core::route::{Borrow, End, Failed, Receive, Transmit};
+use ipc_core::{handle, shape};
 use serde::de::{self, DeserializeOwned, Deserializer, SeqAccess, Visitor};
 use serde::ser::{self, Serializer};
 use serde::{Deserialize, Serialize};
@@ -141,7 +141,7 @@ impl<T: Serialize + DeserializeOwned> ipc_core::Route<T> for Any {
 }
 
 macro_rules! end {
-    ($End:ident) => {
+    ($End:ident, $what:literal) => {
         impl<T> Clone for $End<T> {
             fn clone(&self) -> Self {
                 match self {
@@ -242,13 +242,16 @@ macro_rules! end {
             }
         }
 
-        impl<'de, T> Deserialize<'de> for $End<T> {
+        impl<'de, T: DeserializeOwned> Deserialize<'de> for $End<T> {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if shape::tracing() {
+                    return Err(shape::end::<T, D>($what, deserializer));
+                }
                 deserializer.deserialize_tuple(2, Tagged(PhantomData::<Self>))
             }
         }
 
-        impl<'de, T> Visitor<'de> for Tagged<$End<T>> {
+        impl<'de, T: DeserializeOwned> Visitor<'de> for Tagged<$End<T>> {
             type Value = $End<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -270,8 +273,8 @@ macro_rules! end {
 /// Reads the end of a route that is named first.
 struct Tagged<E>(PhantomData<E>);
 
-end!(AnyTx);
-end!(AnyRx);
+end!(AnyTx, "Sender");
+end!(AnyRx, "Receiver");
 
 /// The routes, in an encoded end.
 const SHM: u8 = 1;

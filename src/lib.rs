@@ -48,6 +48,7 @@ pub mod which_route {}
 
 pub use any::{Any, AnyRx, AnyTx, Ref, Route, UnknownRoute};
 pub use ipc_core::error::*;
+pub use ipc_core::shape::name_type;
 pub use process::{JoinError, JoinHandle, init, spawn};
 pub use shm::bounded;
 

@@ -3,5 +3,7 @@
 
 mod harness;
 
+#[path = "types/apart.rs"]
+mod apart;
 #[path = "types/size.rs"]
 mod size;

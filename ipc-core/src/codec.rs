@@ -179,6 +179,9 @@ fn word(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
 }
 
+/// The format of messages and its version: ends that write another one are refused.
+pub const FORMAT: &str = "postcard 1";
+
 /// Bytes that a buffer has at least.
 const LEAST: usize = 512;
 

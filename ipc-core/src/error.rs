@@ -8,6 +8,7 @@ use std::fmt;
 
 use crate::codec::CodecError;
 use crate::handle::NotCarried;
+pub use crate::shape::Mismatch;
 
 /// Why a message cannot be sent on this channel, however long one waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +86,9 @@ pub enum Unreadable {
     HandlesLost,
     /// What arrived is no message of this crate, or not all of one. It is taken out of the channel.
     Malformed(&'static str),
+    /// The other end of the connection sends messages of another type than this end receives. The message is
+    /// taken out of the connection, and so is each one after it.
+    OtherType(Mismatch),
     /// There is no memory for it.
     OutOfMemory,
     /// This process was forked from the one that the endpoint belongs to. It may make and receive others.
@@ -101,6 +105,11 @@ impl fmt::Display for Unreadable {
                 f.write_str("handles of the message are lost; raise the limit on open files (RLIMIT_NOFILE)")
             }
             Unreadable::Malformed(what) => write!(f, "what arrived is no message: {what}"),
+            Unreadable::OtherType(types) => write!(
+                f,
+                "the message is of another type: {types} (what one end of a connection sends, the other \
+                 receives: the other end of a `Duplex<A, B>` is a `Duplex<B, A>`)"
+            ),
             Unreadable::OutOfMemory => f.write_str("no memory left for the message"),
             Unreadable::Forked => FORKED.fmt(f),
             Unreadable::Corrupt(what) => write!(f, "the channel's shared memory is corrupt: {what}"),

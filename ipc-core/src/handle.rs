@@ -193,6 +193,22 @@ pub fn refuse<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
+/// Runs `f` beside the message that this thread is encoding or decoding, if it does: `f` is refused all handles, and
+/// what it says with [`because`] is forgotten.
+pub(crate) fn aside<R>(f: impl FnOnce() -> R) -> R {
+    struct Cause(Option<String>, bool);
+
+    impl Drop for Cause {
+        fn drop(&mut self) {
+            CAUSE.set(self.0.take());
+            CAUSED.set(self.1);
+        }
+    }
+
+    let _cause = Cause(CAUSE.take(), CAUSED.get());
+    refuse(f)
+}
+
 /// Gives `handle` to the message that this thread is encoding, and returns its index there.
 ///
 /// # Errors

@@ -6,6 +6,7 @@
 //! - [`Sender`] and [`Receiver`], with crossbeam-channel's methods and a few more; [`iter`] their iterators.
 //! - [`error`]: every answer that is not a message. Messages come back inside.
 //! - [`route`]: what a route must provide; [`wait`]: the blocking loop for routes that sleep on a word.
+//! - [`shape`]: what two programs must agree on to exchange messages of a type.
 //! - [`codec`]: messages as bytes; [`handle`]: how handles and endpoints travel inside messages.
 //! - [`Patience`]: how long an operation may wait.
 //!
@@ -23,13 +24,14 @@ pub mod iter;
 #[doc(hidden)]
 pub mod killpoint;
 pub mod route;
+pub mod shape;
 mod step;
 pub mod wait;
 
 pub use channel::{Receiver, Sender};
 pub use deadline::Patience;
 pub use error::{
-    DisconnectCause, RecvError, RecvTimeoutError, SendError, SendManyError, SendTimeoutError, SizeLimit,
-    TryRecvError, TrySendError, Unreadable, Unsendable,
+    DisconnectCause, Mismatch, RecvError, RecvTimeoutError, SendError, SendManyError, SendTimeoutError,
+    SizeLimit, TryRecvError, TrySendError, Unreadable, Unsendable,
 };
 pub use route::Route;

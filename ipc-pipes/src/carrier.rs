@@ -11,6 +11,7 @@ use crate::packets::Packets;
 use crate::socket::Socket;
 use crate::sys::{self, Arrived, Borrowed};
 use crate::tally::{Side, Tally};
+use crate::types::Types;
 
 pub(crate) enum Carrier {
     Socket(Socket),
@@ -60,6 +61,15 @@ impl Carrier {
                 let len = packets.recv(into, patience)?;
                 Ok(Arrived { len, cut: false, lost: false })
             }
+        }
+    }
+
+    /// Of a connection: what is sent and received over it.
+    #[inline]
+    pub(crate) fn types(&self) -> Option<&Types> {
+        match self {
+            Carrier::Socket(socket) => socket.types.as_ref(),
+            Carrier::Pipe(_) => None,
         }
     }
 

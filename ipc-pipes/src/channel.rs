@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use ipc_core::error::{DisconnectCause, RecvTimeoutError, SendManyError, SendTimeoutError};
 use ipc_core::route::{Borrow, End, Failed, Receive, Transmit, step};
+use ipc_core::shape::{self, Shape};
 use ipc_core::{Patience, Route, Unreadable, codec};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -77,7 +78,8 @@ pub(crate) fn ends<T: Serialize + DeserializeOwned>(
     (tx, rx): (Carrier, Carrier),
     tally: Arc<Tally>,
 ) -> (Sender<T>, Receiver<T>) {
-    let line = |carrier| Arc::new(Line::over(Arc::new(carrier), Some(tally.clone()), None));
+    let shape = Shape::of::<T>();
+    let line = |carrier| Arc::new(Line::over(Arc::new(carrier), Some(tally.clone()), shape, None));
     (Sender::new(Tx::enter(line(tx))), Receiver::new(Rx::enter(line(rx))))
 }
 
@@ -98,7 +100,7 @@ pub struct Rx<T> {
 }
 
 macro_rules! end {
-    ($End:ident, $mine:expr, $others:expr, $full:expr) => {
+    ($End:ident, $what:literal, $mine:expr, $others:expr, $full:expr) => {
         impl<T> $End<T> {
             /// A further end.
             fn enter(line: Arc<Line>) -> Self {
@@ -174,9 +176,13 @@ macro_rules! end {
             }
         }
 
-        impl<'de, T> Deserialize<'de> for $End<T> {
+        impl<'de, T: DeserializeOwned> Deserialize<'de> for $End<T> {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let end = $End::enter(Arc::new(Line::deserialize(deserializer, $mine)?));
+                if shape::tracing() {
+                    return Err(shape::end::<T, D>($what, deserializer));
+                }
+                let line = Line::deserialize(deserializer, $mine, Shape::of::<T>())?;
+                let end = $End::enter(Arc::new(line));
                 if let (Some(tally), Side::Receiver) = (&end.line.tally, $mine) {
                     tally.arrive(); // It is counted as an end now.
                 }
@@ -186,15 +192,16 @@ macro_rules! end {
     };
 }
 
-end!(Tx, Side::Sender, Side::Receiver, |line: &Line| !line.carrier.forked() && line.carrier.is_full());
+end!(Tx, "pipe::Sender", Side::Sender, Side::Receiver, |line: &Line| !line.carrier.forked()
+    && line.carrier.is_full());
 // How much the other side may send, it alone knows.
-end!(Rx, Side::Receiver, Side::Sender, |_: &Line| false);
+end!(Rx, "pipe::Receiver", Side::Receiver, Side::Sender, |_: &Line| false);
 
 /// The two halves of a connection.
-pub(crate) fn split<A, B>(carrier: Carrier) -> (Tx<A>, Rx<B>) {
+pub(crate) fn split<A: DeserializeOwned, B: DeserializeOwned>(carrier: Carrier) -> (Tx<A>, Rx<B>) {
     let carrier = Arc::new(carrier);
-    let tx = Line::over(carrier.clone(), None, Some(Side::Sender));
-    let rx = Line::over(carrier, None, Some(Side::Receiver));
+    let tx = Line::over(carrier.clone(), None, Shape::of::<A>(), Some(Side::Sender));
+    let rx = Line::over(carrier, None, Shape::of::<B>(), Some(Side::Receiver));
     (Tx::enter(Arc::new(tx)), Rx::enter(Arc::new(rx)))
 }
 

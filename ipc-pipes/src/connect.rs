@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ipc_core::Patience;
 use ipc_core::handle::OsHandle;
+use serde::de::DeserializeOwned;
 
 use crate::Duplex;
 use crate::killpoint::kp;
@@ -31,7 +32,7 @@ use crate::sys::names::{self as sys, Kind, Watch};
 /// `PermissionDenied` if the file's mode or its directory's keeps this process out, or another user listens;
 /// `InvalidInput` if it cannot be a name, or what is there is no socket, or one of another type; what else the
 /// system answers. The error says the name and the step.
-pub fn connect<A, B>(name: impl ToName) -> io::Result<Duplex<A, B>> {
+pub fn connect<A: DeserializeOwned, B: DeserializeOwned>(name: impl ToName) -> io::Result<Duplex<A, B>> {
     Connector::new().connect(name)
 }
 
@@ -44,7 +45,10 @@ pub fn connect<A, B>(name: impl ToName) -> io::Result<Duplex<A, B>> {
 ///
 /// As [`connect`](connect()), but `NotFound` and `ConnectionRefused` only after `timeout`; `TimedOut` if the listener's
 /// queue stayed full until then.
-pub fn connect_timeout<A, B>(name: impl ToName, timeout: Duration) -> io::Result<Duplex<A, B>> {
+pub fn connect_timeout<A: DeserializeOwned, B: DeserializeOwned>(
+    name: impl ToName,
+    timeout: Duration,
+) -> io::Result<Duplex<A, B>> {
     Connector::new().connect_timeout(name, timeout)
 }
 
@@ -78,7 +82,10 @@ impl Connector {
     /// # Errors
     ///
     /// As [`connect`](connect()).
-    pub fn connect<A, B>(&self, name: impl ToName) -> io::Result<Duplex<A, B>> {
+    pub fn connect<A: DeserializeOwned, B: DeserializeOwned>(
+        &self,
+        name: impl ToName,
+    ) -> io::Result<Duplex<A, B>> {
         let name = name.to_name()?;
         let connected = name.place().and_then(|place| self.attempt(&place, Patience::Forever));
         self.finish(&name, connected)
@@ -89,20 +96,28 @@ impl Connector {
     /// # Errors
     ///
     /// As [`connect_timeout`].
-    pub fn connect_timeout<A, B>(&self, name: impl ToName, timeout: Duration) -> io::Result<Duplex<A, B>> {
+    pub fn connect_timeout<A: DeserializeOwned, B: DeserializeOwned>(
+        &self,
+        name: impl ToName,
+        timeout: Duration,
+    ) -> io::Result<Duplex<A, B>> {
         let name = name.to_name()?;
         let connected = self.wait(&name, Patience::timeout(timeout));
         self.finish(&name, connected)
     }
 
-    fn finish<A, B>(&self, name: &Name, connected: io::Result<OsHandle>) -> io::Result<Duplex<A, B>> {
+    fn finish<A: DeserializeOwned, B: DeserializeOwned>(
+        &self,
+        name: &Name,
+        connected: io::Result<OsHandle>,
+    ) -> io::Result<Duplex<A, B>> {
         let checked = connected.and_then(|socket| {
             let peer = sys::credentials(borrow(&socket))?;
             if !self.users.admit(peer.uid) {
                 let text = format!("{peer} listens there, which is not allowed");
                 return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
             }
-            Ok(Duplex::from_socket(socket))
+            Ok(Duplex::introduced(socket))
         });
         checked.map_err(|error| {
             let what = match error.kind() {

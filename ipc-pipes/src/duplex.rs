@@ -7,19 +7,22 @@ use std::time::{Duration, Instant};
 
 use ipc_core::handle::OsHandle;
 use ipc_core::route::{Failed, step};
+use ipc_core::shape::{self, Shape};
 use ipc_core::{
     Patience, RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
     Unreadable,
 };
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
 
 use crate::carrier::{Came, Carrier};
 use crate::channel::{self, Receiver, Sender};
+use crate::line::Leaves;
 use crate::message::{self, HEADER, Kind, Scratch};
 use crate::socket::Socket;
 use crate::sys::{self, Interest};
 use crate::tally::Side;
+use crate::types::{Heard, Said, Types};
 
 /// One end of a connection, which sends `A`s and receives `B`s.
 ///
@@ -27,6 +30,10 @@ use crate::tally::Side;
 /// messages of routes that carry handles, and each message goes to one of those who receive. The other end
 /// is told `Disconnected` when the last holder of this one has dropped it or died; it receives first what was
 /// sent before.
+///
+/// The other end of a `Duplex<A, B>` is a `Duplex<B, A>`. Over a connection that was made by a name, the first
+/// message that arrives tells whether it is; if not, `recv` answers
+/// [`Unreadable::OtherType`](crate::Unreadable::OtherType) with both types, for this message and all others.
 ///
 /// Messages and [bytes](Duplex::send_bytes) may take turns; a `recv` that meets bytes is told so, and
 /// the other way round, and what it met is gone.
@@ -54,15 +61,23 @@ where
     B: Serialize + DeserializeOwned,
 {
     let (here, there) = step("duplex connection", "making a pair of sockets", sys::pair())?;
-    Ok((Duplex::from_socket(here), Duplex::from_socket(there)))
+    Ok((Duplex::over(here, true), Duplex::over(there, true)))
+}
+
+impl<A: DeserializeOwned, B: DeserializeOwned> Duplex<A, B> {
+    /// Over a connected socket that keeps the boundaries of datagrams, to another program. Its first message says
+    /// what is sent.
+    pub(crate) fn introduced(fd: OsHandle) -> Self {
+        Duplex::over(fd, false)
+    }
+
+    fn over(fd: OsHandle, known: bool) -> Self {
+        let types = Types::new(Shape::of::<A>(), Shape::of::<B>(), known);
+        Duplex { socket: Carrier::Socket(Socket::connection(fd, types)), _messages: PhantomData }
+    }
 }
 
 impl<A, B> Duplex<A, B> {
-    /// Over a connected socket that keeps the boundaries of datagrams.
-    pub(crate) fn from_socket(fd: OsHandle) -> Self {
-        Duplex { socket: Carrier::Socket(Socket::new(fd)), _messages: PhantomData }
-    }
-
     pub(crate) fn fd(&self) -> sys::Borrowed<'_> {
         self.socket.fd()
     }
@@ -270,13 +285,27 @@ impl<A, B> std::os::fd::AsFd for Duplex<A, B> {
 /// as alive.
 impl<A, B> Serialize for Duplex<A, B> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.socket.serialize(serializer)
+        let Some(types) = self.socket.types() else {
+            return Err(ser::Error::custom("a connection knows what is sent over it"));
+        };
+        let (sent, received) = (Said(types.sent), Said(types.received));
+        (sent, received, types.known(), Leaves(&self.socket)).serialize(serializer)
     }
 }
 
-impl<'de, A, B> Deserialize<'de> for Duplex<A, B> {
+impl<'de, A: DeserializeOwned, B: DeserializeOwned> Deserialize<'de> for Duplex<A, B> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let socket = Came::deserialize(deserializer)?.carrier(None, Side::Sender)?;
+        if shape::tracing() {
+            return Err(shape::end::<(A, B), D>("Duplex", deserializer));
+        }
+        let (sends, receives, known, came) = <(Heard, Heard, bool, Came)>::deserialize(deserializer)?;
+        let (sent, received) = (Shape::of::<A>(), Shape::of::<B>());
+        sends.is(sent, "an end of a connection arrived, for what it sends")?;
+        receives.is(received, "an end of a connection arrived, for what it receives")?;
+        let mut socket = came.carrier(None, Side::Sender)?;
+        if let Carrier::Socket(socket) = &mut socket {
+            socket.types = Some(Types::new(sent, received, known));
+        }
         Ok(Duplex { socket, _messages: PhantomData })
     }
 }

@@ -48,6 +48,7 @@ pub mod pipe;
 mod socket;
 mod sys;
 mod tally;
+mod types;
 
 pub use channel::{Local, Receiver, Ref, Rx, Sender, Tx, channel};
 pub use connect::{Connector, connect, connect_timeout};

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ipc_core::error::{DisconnectCause, RecvTimeoutError};
+use ipc_core::shape::Shape;
 use ipc_core::{Unreadable, handle};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
@@ -13,12 +14,15 @@ use crate::batch::BATCH;
 use crate::carrier::{Came, Carrier};
 use crate::sys;
 use crate::tally::{Side, Tally};
+use crate::types::{Heard, Said};
 
 /// One side of a channel in one process.
 pub(crate) struct Line {
     pub(crate) carrier: Arc<Carrier>,
     /// None of a connection that was split.
     pub(crate) tally: Option<Arc<Tally>>,
+    /// Of the messages.
+    shape: &'static Shape,
     /// Of a connection that was split: the other half is not to keep the other end waiting. Not if a copy of
     /// this half has left the process.
     half: Option<Side>,
@@ -35,10 +39,16 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    pub(crate) fn over(carrier: Arc<Carrier>, tally: Option<Arc<Tally>>, half: Option<Side>) -> Line {
+    pub(crate) fn over(
+        carrier: Arc<Carrier>,
+        tally: Option<Arc<Tally>>,
+        shape: &'static Shape,
+        half: Option<Side>,
+    ) -> Line {
         Line {
             carrier,
             tally,
+            shape,
             half,
             sent_away: AtomicBool::new(false),
             parked: Mutex::default(),
@@ -107,14 +117,16 @@ impl Line {
             Some(tally) => Some(handle::attach_copy(&tally.fd).map_err(|error| refused(&error))?),
             None => None,
         };
-        (tally, Leaves(&self.carrier)).serialize(serializer)
+        (Said(self.shape), tally, Leaves(&self.carrier)).serialize(serializer)
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
         side: Side,
+        shape: &'static Shape,
     ) -> Result<Line, D::Error> {
-        let (tally, carrier) = <(Option<u32>, Came)>::deserialize(deserializer)?;
+        let (said, tally, carrier) = <(Heard, Option<u32>, Came)>::deserialize(deserializer)?;
+        said.is(shape, "an end of a channel arrived")?;
         let refused = |cause: &dyn fmt::Display| de::Error::custom(handle::because(cause));
         let tally = match tally {
             Some(index) => {
@@ -124,7 +136,7 @@ impl Line {
             None => None,
         };
         let carrier = carrier.carrier(tally.as_ref(), side)?;
-        Ok(Line::over(Arc::new(carrier), tally, None))
+        Ok(Line::over(Arc::new(carrier), tally, shape, None))
     }
 
     /// Takes back the wish for batches, and says whether some are in the channel.
@@ -199,7 +211,7 @@ impl Drop for Line {
 }
 
 /// A carrier that leaves in a message.
-struct Leaves<'a>(&'a Carrier);
+pub(crate) struct Leaves<'a>(pub(crate) &'a Carrier);
 
 impl Serialize for Leaves<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

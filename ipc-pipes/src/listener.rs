@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use ipc_core::Patience;
 use ipc_core::handle::OsHandle;
+use serde::de::DeserializeOwned;
 
 use crate::Duplex;
 use crate::killpoint::kp;
@@ -132,7 +133,7 @@ impl Listener {
     ///
     /// What the system answers, with the name: no descriptor or no memory left, above all. The connection
     /// stays in the queue, and a later call finds it.
-    pub fn accept<A, B>(&self) -> io::Result<Duplex<A, B>> {
+    pub fn accept<A: DeserializeOwned, B: DeserializeOwned>(&self) -> io::Result<Duplex<A, B>> {
         self.accept_patiently(Patience::Forever)
     }
 
@@ -141,7 +142,10 @@ impl Listener {
     /// # Errors
     ///
     /// `TimedOut`, and as [`accept`](Listener::accept).
-    pub fn accept_timeout<A, B>(&self, timeout: Duration) -> io::Result<Duplex<A, B>> {
+    pub fn accept_timeout<A: DeserializeOwned, B: DeserializeOwned>(
+        &self,
+        timeout: Duration,
+    ) -> io::Result<Duplex<A, B>> {
         self.accept_patiently(Patience::timeout(timeout))
     }
 
@@ -150,7 +154,10 @@ impl Listener {
     /// # Errors
     ///
     /// `TimedOut`, and as [`accept`](Listener::accept).
-    pub fn accept_deadline<A, B>(&self, deadline: Instant) -> io::Result<Duplex<A, B>> {
+    pub fn accept_deadline<A: DeserializeOwned, B: DeserializeOwned>(
+        &self,
+        deadline: Instant,
+    ) -> io::Result<Duplex<A, B>> {
         self.accept_patiently(Patience::Until(deadline))
     }
 
@@ -158,7 +165,7 @@ impl Listener {
     ///
     /// An error is no reason to stop, but one that stays (no descriptor left) comes at once again.
     #[must_use]
-    pub fn incoming<A, B>(&self) -> Incoming<'_, A, B> {
+    pub fn incoming<A: DeserializeOwned, B: DeserializeOwned>(&self) -> Incoming<'_, A, B> {
         Incoming { listener: self, connections: PhantomData }
     }
 
@@ -181,12 +188,15 @@ impl Listener {
         }
     }
 
-    pub(crate) fn accept_patiently<A, B>(&self, patience: Patience) -> io::Result<Duplex<A, B>> {
+    pub(crate) fn accept_patiently<A: DeserializeOwned, B: DeserializeOwned>(
+        &self,
+        patience: Patience,
+    ) -> io::Result<Duplex<A, B>> {
         let accepted = self.accept_socket(patience, &mut |timeout| {
             sys::wait(Some(self.socket()), None, None, timeout)?;
             Ok(())
         });
-        accepted.map(Duplex::from_socket).map_err(|error| self.explain(&error))
+        accepted.map(Duplex::introduced).map_err(|error| self.explain(&error))
     }
 
     pub(crate) fn explain(&self, error: &io::Error) -> io::Error {
@@ -264,7 +274,7 @@ pub struct Incoming<'a, A, B> {
     connections: PhantomData<fn() -> (A, B)>,
 }
 
-impl<A, B> Iterator for Incoming<'_, A, B> {
+impl<A: DeserializeOwned, B: DeserializeOwned> Iterator for Incoming<'_, A, B> {
     type Item = io::Result<Duplex<A, B>>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -48,6 +48,7 @@ use crate::killpoint::kp;
 use crate::packets::Packets;
 use crate::socket::Socket;
 use crate::sys::{self, Arrived, Enclosed, NotEnclosed};
+use crate::types::Types;
 
 const MAGIC: [u8; 2] = *b"mp";
 pub(crate) const HEADER: usize = 8;
@@ -65,6 +66,8 @@ pub(crate) enum Kind {
     Message,
     Messages(u16),
     Bytes,
+    /// A message behind the type that its sender takes it for: the first one over a connection.
+    First,
 }
 
 const HERE: u8 = 0;
@@ -115,6 +118,7 @@ fn header(kind: Kind, place: u8, handles: usize) -> [u8; HEADER] {
         Kind::Message => (0, 1),
         Kind::Messages(count) => (1, count),
         Kind::Bytes => (2, 1),
+        Kind::First => (3, 1),
     };
     let [low, high] = u16::to_le_bytes(count);
     [MAGIC[0], MAGIC[1], kind, place, handles as u8, 0, low, high]
@@ -217,14 +221,39 @@ pub(crate) fn send_one<T: Serialize>(
 ) -> Result<(), Failed> {
     let mut scratch = Scratch::take();
     let bytes = &mut scratch.0;
+    if let Some(types) = carrier.types().filter(|types| !types.known()) {
+        return send_first(carrier, types, message, bytes, patience);
+    }
     let (end, handles) = encode(message, bytes)?;
     send(carrier, Kind::Message, &mut bytes[..end], handles, patience)
+}
+
+/// As [`send_one`], with what the message is.
+#[cold]
+fn send_first<T: Serialize>(
+    carrier: &Carrier,
+    types: &Types,
+    message: &T,
+    bytes: &mut Vec<u8>,
+    patience: Patience,
+) -> Result<(), Failed> {
+    bytes.clear();
+    bytes.resize(HEADER, 0);
+    types.introduce(bytes);
+    let begin = bytes.len();
+    let encoded = codec::encode_carrying(message, bytes, begin, LIMIT);
+    let (end, handles) = encoded.map_err(Failed::Unsendable)?;
+    send(carrier, Kind::First, &mut bytes[..end], handles, patience)?;
+    types.introduced();
+    Ok(())
 }
 
 /// A datagram that was received and checked.
 pub(crate) struct Letter {
     pub(crate) kind: Kind,
     place: Place,
+    /// What stands before the message.
+    skip: usize,
     pub(crate) handles: Vec<OsHandle>,
 }
 
@@ -250,7 +279,7 @@ impl Letter {
     /// The body, of which what is not enclosed lies in `buffer`.
     #[inline]
     pub(crate) fn body<'a>(&'a self, buffer: &'a [u8]) -> &'a [u8] {
-        self.place.body(buffer)
+        &self.place.body(buffer)[self.skip..]
     }
 }
 
@@ -295,6 +324,7 @@ fn open(
         (0, 1) => Kind::Message,
         (1, 1..) => Kind::Messages(count),
         (2, 1) => Kind::Bytes,
+        (3, 1) => Kind::First,
         _ => return malformed("it is of an unknown kind"),
     };
     if usize::from(head[4]) != handles.len() {
@@ -328,17 +358,31 @@ fn open(
         }
         _ => return malformed("its body is in an unknown place"),
     };
-    Ok(Letter { kind, place, handles })
+    let mut letter = Letter { kind, place, skip: 0, handles };
+    if let Some(types) = carrier.types() {
+        if kind == Kind::First {
+            match types.meet(letter.body(buffer)) {
+                Some(skip) => letter.skip = skip,
+                None => return malformed("the type of its messages is cut off"),
+            }
+        }
+        if let Some(mismatch) = types.wrong() {
+            return Err(Unreadable::OtherType(mismatch.clone()));
+        }
+    } else if kind == Kind::First {
+        return malformed("it says a type where none is to be said");
+    }
+    Ok(letter)
 }
 
 /// Decodes the one message of a letter.
 #[inline]
 pub(crate) fn decode<T: DeserializeOwned>(letter: Letter, buffer: &[u8]) -> Result<T, Unreadable> {
-    if letter.kind != Kind::Message {
+    if !matches!(letter.kind, Kind::Message | Kind::First) {
         return Err(Unreadable::Malformed("it is not a message, but bytes or a batch"));
     }
-    let Letter { place, handles, .. } = letter;
-    codec::decode_carrying(place.body(buffer), handles).map_err(Unreadable::Decode)
+    let Letter { place, skip, handles, .. } = letter;
+    codec::decode_carrying(&place.body(buffer)[skip..], handles).map_err(Unreadable::Decode)
 }
 
 /// Receives and decodes one message.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ipc_core::Patience;
 use ipc_core::handle::OsHandle;
+use serde::de::DeserializeOwned;
 
 use crate::listener::Listener;
 use crate::name::{Name, ToName};
@@ -76,7 +77,7 @@ impl OneShotServer {
     /// # Errors
     ///
     /// As [`Listener::accept`]; `NotConnected` if somebody was accepted before.
-    pub fn accept<A, B>(&mut self) -> io::Result<Duplex<A, B>> {
+    pub fn accept<A: DeserializeOwned, B: DeserializeOwned>(&mut self) -> io::Result<Duplex<A, B>> {
         self.accept_first(Patience::Forever)
     }
 
@@ -85,7 +86,10 @@ impl OneShotServer {
     /// # Errors
     ///
     /// `TimedOut`, and as [`accept`](OneShotServer::accept).
-    pub fn accept_timeout<A, B>(&mut self, timeout: Duration) -> io::Result<Duplex<A, B>> {
+    pub fn accept_timeout<A: DeserializeOwned, B: DeserializeOwned>(
+        &mut self,
+        timeout: Duration,
+    ) -> io::Result<Duplex<A, B>> {
         self.accept_first(Patience::timeout(timeout))
     }
 
@@ -97,7 +101,10 @@ impl OneShotServer {
     ///
     /// [`ChildExited`], of kind `BrokenPipe`, if the child exits first; it has been waited for then. Else as
     /// [`accept`](OneShotServer::accept).
-    pub fn accept_from<A, B>(&mut self, child: &mut Child) -> io::Result<Duplex<A, B>> {
+    pub fn accept_from<A: DeserializeOwned, B: DeserializeOwned>(
+        &mut self,
+        child: &mut Child,
+    ) -> io::Result<Duplex<A, B>> {
         self.accept_child(child, Patience::Forever)
     }
 
@@ -107,7 +114,7 @@ impl OneShotServer {
     /// # Errors
     ///
     /// `TimedOut`, and as [`accept_from`](OneShotServer::accept_from).
-    pub fn accept_from_timeout<A, B>(
+    pub fn accept_from_timeout<A: DeserializeOwned, B: DeserializeOwned>(
         &mut self,
         child: &mut Child,
         timeout: Duration,
@@ -122,18 +129,25 @@ impl OneShotServer {
         })
     }
 
-    fn accept_first<A, B>(&mut self, patience: Patience) -> io::Result<Duplex<A, B>> {
+    fn accept_first<A: DeserializeOwned, B: DeserializeOwned>(
+        &mut self,
+        patience: Patience,
+    ) -> io::Result<Duplex<A, B>> {
         let connection = self.listener()?.accept_patiently(patience)?;
         self.listener = None;
         Ok(connection)
     }
 
-    fn accept_child<A, B>(&mut self, child: &mut Child, patience: Patience) -> io::Result<Duplex<A, B>> {
+    fn accept_child<A: DeserializeOwned, B: DeserializeOwned>(
+        &mut self,
+        child: &mut Child,
+        patience: Patience,
+    ) -> io::Result<Duplex<A, B>> {
         let listener = self.listener()?;
         match accept_of(listener, child, patience) {
             Ok(socket) => {
                 self.listener = None;
-                Ok(Duplex::from_socket(socket))
+                Ok(Duplex::introduced(socket))
             }
             Err(error) if error.get_ref().is_some_and(|cause| cause.is::<ChildExited>()) => Err(error),
             Err(error) => Err(listener.explain(&error)),
@@ -265,7 +279,7 @@ impl OneShotClient {
     /// # Errors
     ///
     /// As [`connect`](crate::connect()): `ConnectionRefused` if the server is gone, or has accepted somebody.
-    pub fn connect<A, B>(&self) -> io::Result<Duplex<A, B>> {
+    pub fn connect<A: DeserializeOwned, B: DeserializeOwned>(&self) -> io::Result<Duplex<A, B>> {
         self.connector.connect(&self.name)
     }
 }

@@ -18,17 +18,24 @@ use ipc_core::{Patience, RecvTimeoutError, Unreadable, Unsendable};
 use crate::killpoint::kp;
 use crate::pace::Pace;
 use crate::sys::{self, Arrived, Borrowed, Interest, NotReceived, NotSent};
+use crate::types::Types;
 
 /// One end of a connection.
 pub(crate) struct Socket {
     fd: OsHandle,
     fork: sys::ForkCheck,
     pace: Pace,
+    /// Of a connection.
+    pub(crate) types: Option<Types>,
 }
 
 impl Socket {
     pub(crate) fn new(fd: OsHandle) -> Socket {
-        Socket { fd, fork: sys::ForkCheck::new(), pace: Pace::new() }
+        Socket { fd, fork: sys::ForkCheck::new(), pace: Pace::new(), types: None }
+    }
+
+    pub(crate) fn connection(fd: OsHandle, types: Types) -> Socket {
+        Socket { types: Some(types), ..Socket::new(fd) }
     }
 
     pub(crate) fn fd(&self) -> Borrowed<'_> {

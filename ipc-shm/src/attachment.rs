@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use ipc_core::handle::OsHandle;
+use ipc_core::shape::{Mismatch, Shape};
 use memmap2::MmapRaw;
 
 use crate::descriptor::Descriptor;
@@ -40,7 +41,7 @@ pub(crate) enum Role {
 #[derive(Clone, Copy)]
 pub(crate) struct Kind {
     /// Of type, codec and layout.
-    pub(crate) fingerprint: u64,
+    pub(crate) shape: &'static Shape,
     /// Where a message lies.
     pub(crate) block_of: BlockOf,
     /// Bytes that a slot has for its message, at least, and a block, if there are any.
@@ -138,7 +139,7 @@ impl Attachment {
         // Relaxed: nobody else has the segment.
         memory.entries()[1].store(roles.word(), Ordering::Relaxed);
         memory.whos()[1].store(sys::pid_identity(), Ordering::Relaxed);
-        memory.header().meta.write(&geometry, kind.fingerprint);
+        memory.header().describe(&geometry, kind.shape);
         kp!("create.done");
         let descriptor = step("looking at its segment", Descriptor::new(fd))?;
         let made = Self::new(memory, 1, kind, roles, descriptor, mapping);
@@ -248,8 +249,10 @@ impl Attachment {
         let mut table = lock(TABLE.get());
         if let Some(here) = table.get(&identity).and_then(Weak::upgrade) {
             drop(table);
-            if here.kind.fingerprint != kind.fingerprint {
-                return Err(refuse("it is of another message type"));
+            if here.kind.shape.fingerprint() != kind.shape.fingerprint() {
+                return Err(refuse(
+                    &Mismatch::new(kind.shape, here.kind.shape.text().as_bytes()).to_string(),
+                ));
             }
             here.merge(id, role)?;
             // Its lease goes with the descriptor; nothing names the id any more.
@@ -261,7 +264,7 @@ impl Attachment {
         }
         let mapping = step("mapping its segment", sys::map(open, len))?;
         kp!("adopt.mapped");
-        let geometry = step("attaching", header(&mapping).meta.read(len, kind.fingerprint))?;
+        let geometry = step("attaching", header(&mapping).check(len, kind.shape))?;
         if !kind.fits(&geometry) {
             return Err(refuse("its slots or blocks are smaller than its messages"));
         }

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use ipc_core::error::DisconnectCause;
 use ipc_core::route::End;
+use ipc_core::shape;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::attachment::{Kind, Role};
@@ -16,6 +17,10 @@ pub trait Codec<T> {
     /// What two programs must agree on.
     #[doc(hidden)]
     fn kind() -> Kind;
+
+    /// In place of an end, while the shape of the type that it is in is looked for.
+    #[doc(hidden)]
+    fn trace<'de, D: Deserializer<'de>>(what: &'static str, deserializer: D) -> D::Error;
 }
 
 /// The sending end of a channel in shared memory.
@@ -31,7 +36,7 @@ pub struct Rx<T, C> {
 }
 
 macro_rules! end {
-    ($End:ident, $role:expr) => {
+    ($End:ident, $role:expr, $what:literal) => {
         impl<T, C> $End<T, C> {
             pub(crate) fn new(end: Endpoint) -> Self {
                 $End { end, _messages: PhantomData }
@@ -82,11 +87,14 @@ macro_rules! end {
 
         impl<'de, T, C: Codec<T>> Deserialize<'de> for $End<T, C> {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if shape::tracing() {
+                    return Err(C::trace($what, deserializer));
+                }
                 Endpoint::deserialize(deserializer, $role, C::kind()).map($End::new)
             }
         }
     };
 }
 
-end!(Tx, Role::Sender);
-end!(Rx, Role::Receiver);
+end!(Tx, Role::Sender, "shm::Sender");
+end!(Rx, Role::Receiver, "shm::Receiver");

@@ -1,12 +1,12 @@
 //! Every byte that two processes must agree on.
 //!
 //! ```text
-//! offset 0      128    256    384    512    640    768     1024                        (128-aligned)   (page)
-//!        ┌──────┬──────┬──────┬──────┬──────┬──────┬───────┬─────────┬──────┬─────────┬───────────────┬─────────
-//!        │ meta │ tail │ head │ recv │ send │ seqs │ hints │ entries │ who  │ block   │ slot 0, 1, …  │ block 0,
-//!        │      │      │      │ wait │ wait │      │       │ 0, 1, … │ 0, … │ meta …  │ (stride each) │ 1, …
-//!        └──────┴──────┴──────┴──────┴──────┴──────┴───────┴─────────┴──────┴─────────┴───────────────┴─────────
-//!        └──────────────── allocated when the segment is made ────────────────────────────────────────┘ when used
+//! offset 0      128    256    384    512    640    768     896    1024                        (128-aligned)   (page)
+//!        ┌──────┬──────┬──────┬──────┬──────┬──────┬───────┬──────┬─────────┬──────┬─────────┬───────────────┬─────────
+//!        │ meta │ tail │ head │ recv │ send │ seqs │ hints │ text │ entries │ who  │ block   │ slot 0, 1, …  │ block 0,
+//!        │      │      │      │ wait │ wait │      │       │      │ 0, 1, … │ 0, … │ meta …  │ (stride each) │ 1, …
+//!        └──────┴──────┴──────┴──────┴──────┴──────┴───────┴──────┴─────────┴──────┴─────────┴───────────────┴─────────
+//!        └──────────────── allocated when the segment is made ───────────────────────────────────────────────┘ when used
 //! ```
 //!
 //! All words are `u64` in the machine's own byte order; the magic number tells another one, which is
@@ -33,6 +33,8 @@
 //! need not be a power of two; positions beyond it are skipped ([`Geometry::next`]).
 
 use std::io;
+
+use ipc_core::shape::{self, MAX_TEXT, Mismatch, Shape};
 
 use crate::sync::{AtomicU64, Ordering};
 
@@ -243,6 +245,8 @@ pub(crate) struct Header {
     pub(crate) send_wait: Line,
     pub(crate) seqs: Seqs,
     pub(crate) hints: Hints,
+    /// What the messages are, for people: [`Shape::text`], ended by a 0 if there is room. Written before *meta*.
+    pub(crate) text: [AtomicU64; MAX_TEXT / 8],
     #[cfg(loom)]
     pub(crate) beds: [crate::sys::Bed; 2],
 }
@@ -273,7 +277,8 @@ const _: () = {
     assert!(offset_of!(Header, send_wait) == 512);
     assert!(offset_of!(Header, seqs) == 640);
     assert!(offset_of!(Header, hints) == 768);
-    assert!(size_of::<Header>() == 896);
+    assert!(offset_of!(Header, text) == 896);
+    assert!(size_of::<Header>() == 1024);
     assert!(size_of::<Header>() <= ENTRIES);
     assert!(size_of::<BlockMeta>() == 32);
     assert!(offset_of!(Meta, checksum) == 64);
@@ -281,7 +286,7 @@ const _: () = {
 
 /// A segment from a machine of the other byte order begins with another number.
 const MAGIC: u64 = u64::from_le_bytes(*b"MPROCSEG");
-const VERSION: u64 = 3;
+const VERSION: u64 = 4;
 
 /// The sizes and places of a segment, checked, in this process' own memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -447,50 +452,60 @@ impl Geometry {
     }
 }
 
-impl Meta {
-    /// Writes the description of a new segment, the magic number last.
-    pub(crate) fn write(&self, geometry: &Geometry, fingerprint: u64) {
+impl Header {
+    /// Writes the description of a new segment for messages of this shape, the magic number last.
+    pub(crate) fn describe(&self, geometry: &Geometry, shape: &Shape) {
+        let (meta, fingerprint) = (&self.meta, shape.fingerprint());
         // Relaxed: nobody else has the segment; the magic number's Release publishes to whoever opens it.
-        self.version.store(VERSION, Ordering::Relaxed);
-        self.fingerprint.store(fingerprint, Ordering::Relaxed);
-        self.capacity.store(geometry.capacity, Ordering::Relaxed);
-        self.stride.store(geometry.stride as u64, Ordering::Relaxed);
-        self.participants.store(geometry.entries as u64 - 1, Ordering::Relaxed);
-        self.blocks.store(geometry.blocks as u64, Ordering::Relaxed);
-        self.largest.store(geometry.largest as u64, Ordering::Relaxed);
-        self.checksum.store(geometry.checksum(fingerprint), Ordering::Relaxed);
-        self.magic.store(MAGIC, Ordering::Release);
+        for (word, bytes) in self.text.iter().zip(shape.text().as_bytes().chunks(8)) {
+            let mut padded = [0; 8];
+            padded[..bytes.len()].copy_from_slice(bytes);
+            word.store(u64::from_ne_bytes(padded), Ordering::Relaxed);
+        }
+        meta.version.store(VERSION, Ordering::Relaxed);
+        meta.fingerprint.store(fingerprint, Ordering::Relaxed);
+        meta.capacity.store(geometry.capacity, Ordering::Relaxed);
+        meta.stride.store(geometry.stride as u64, Ordering::Relaxed);
+        meta.participants.store(geometry.entries as u64 - 1, Ordering::Relaxed);
+        meta.blocks.store(geometry.blocks as u64, Ordering::Relaxed);
+        meta.largest.store(geometry.largest as u64, Ordering::Relaxed);
+        meta.checksum.store(geometry.checksum(fingerprint), Ordering::Relaxed);
+        meta.magic.store(MAGIC, Ordering::Release);
     }
 
-    /// Reads and checks the description of a segment of `len` bytes.
+    /// Reads and checks the description of a segment of `len` bytes, whose messages must have this shape.
     ///
     /// # Errors
     ///
-    /// `InvalidData`, with what is wrong: another magic number, version or type, numbers that do not
-    /// fit together or not the file.
-    pub(crate) fn read(&self, len: usize, fingerprint: u64) -> io::Result<Geometry> {
+    /// `InvalidData`, with what is wrong: another magic number or version, messages of another type, numbers
+    /// that do not fit together or not the file.
+    pub(crate) fn check(&self, len: usize, shape: &Shape) -> io::Result<Geometry> {
         let refuse =
             |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("segment refused: {what}"));
         let word = |word: &AtomicU64| word.load(Ordering::Relaxed);
-        if self.magic.load(Ordering::Acquire) != MAGIC {
+        let (meta, fingerprint) = (&self.meta, shape.fingerprint());
+        if meta.magic.load(Ordering::Acquire) != MAGIC {
             return Err(refuse("not a channel's segment (magic number)"));
         }
-        if word(&self.version) != VERSION {
+        if word(&meta.version) != VERSION {
             return Err(refuse("made by another version of this library"));
         }
-        if word(&self.fingerprint) != fingerprint {
-            return Err(refuse("made for another message type, codec or layout (fingerprint)"));
+        if word(&meta.fingerprint) != fingerprint {
+            // Copied out before it is looked at: any bytes, and a peer may change them.
+            let bytes: Vec<u8> = self.text.iter().flat_map(|bytes| word(bytes).to_ne_bytes()).collect();
+            let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+            return Err(refuse(&Mismatch::new(shape, text).to_string()));
         }
         let small = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
         let geometry = Geometry::new(
-            word(&self.capacity),
-            small(word(&self.stride)),
-            small(word(&self.participants)),
-            small(word(&self.blocks)),
-            small(word(&self.largest)),
+            word(&meta.capacity),
+            small(word(&meta.stride)),
+            small(word(&meta.participants)),
+            small(word(&meta.blocks)),
+            small(word(&meta.largest)),
         )
         .map_err(refuse)?;
-        if geometry.checksum(fingerprint) != word(&self.checksum) {
+        if geometry.checksum(fingerprint) != word(&meta.checksum) {
             return Err(refuse("its header is damaged (checksum)"));
         }
         if geometry.len() > len {
@@ -525,13 +540,10 @@ impl Fingerprint {
         self
     }
 
-    /// A message type, by the name that its compiler gives it and its size and alignment.
-    pub(crate) fn of<T>(codec: &str) -> u64 {
-        Fingerprint::new()
-            .bytes(codec.as_bytes())
-            .bytes(std::any::type_name::<T>().as_bytes())
-            .words(&[size_of::<T>() as u64, align_of::<T>() as u64])
-            .0
+    /// A type of plain data, by its name without the path, and its size and alignment: what programs that are
+    /// built apart have in common.
+    pub(crate) fn of<T>(layout: &str) -> u64 {
+        shape::plain_fingerprint::<T>(layout)
     }
 }
 

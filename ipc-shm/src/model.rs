@@ -149,6 +149,7 @@ impl Ring {
             send_wait: line(),
             seqs: Seqs { members: word(), orphan_seq: word() },
             hints: Hints { senders_cpu: word(), receivers_cpu: word() },
+            text: std::array::from_fn(|_| word()),
             #[cfg(loom)]
             beds: [Bed::new(), Bed::new()],
         };

@@ -21,7 +21,9 @@ use std::ops::{Deref, DerefMut};
 use bytemuck::{AnyBitPattern, NoUninit};
 use ipc_core::error::{RecvTimeoutError, SendError, SendManyError, SendTimeoutError};
 use ipc_core::route::{Borrow, Failed, Loan as LoanRoute, Receive, Transmit, recv_each};
+use ipc_core::shape::{self, Shape};
 use ipc_core::{Patience, Route, Unreadable, Unsendable};
+use serde::Deserializer;
 
 use crate::attachment::Kind;
 use crate::builder::Builder;
@@ -29,7 +31,6 @@ use crate::copy;
 use crate::endpoint::{Endpoint, always_in_block, never_in_block};
 use crate::ends::{Codec, Rx, Tx};
 use crate::hold::{Borrower, Hold};
-use crate::layout::Fingerprint;
 use crate::memory::Slot;
 use crate::repair::BlockOf;
 use crate::ring::{After, NotYet, Sink};
@@ -84,7 +85,11 @@ impl<T> Codec<T> for Pod {
     fn kind() -> Kind {
         let slot = if inline::<T>() { size_of::<T>() } else { size_of::<u64>() };
         let least = (slot, size_of::<T>());
-        Kind { fingerprint: Fingerprint::of::<T>("pod"), block_of: block_of::<T>(), least }
+        Kind { shape: Shape::plain::<T>("plain data"), block_of: block_of::<T>(), least }
+    }
+
+    fn trace<'de, D: Deserializer<'de>>(what: &'static str, deserializer: D) -> D::Error {
+        shape::plain_end::<T, D>(what, deserializer)
     }
 }
 

@@ -25,7 +25,9 @@ use std::ops::{Deref, DerefMut};
 use ipc_core::codec::CodecError;
 use ipc_core::error::{RecvTimeoutError, SendError, SendTimeoutError};
 use ipc_core::route::{Borrow, Failed, Loan as LoanRoute, Receive, Transmit};
+use ipc_core::shape::{self, Shape};
 use ipc_core::{Patience, Route, Unreadable};
+use serde::Deserializer;
 
 use crate::attachment::Kind;
 use crate::builder::Builder;
@@ -33,7 +35,6 @@ use crate::copy;
 use crate::endpoint::Endpoint;
 use crate::ends::{Codec, Rx, Tx};
 use crate::hold::{Borrower, Hold};
-use crate::layout::Fingerprint;
 use crate::parcel::{IN_BLOCK, One, Scratch, block_of, encoded, inline_limit, part, room, send_bytes};
 use crate::pod::Plain;
 
@@ -76,7 +77,11 @@ impl<E: Plain> Route<Vec<E>> for Slices {
 impl<E> Codec<Vec<E>> for Slices {
     fn kind() -> Kind {
         let () = Fits::<E>::CHECKED;
-        Kind { fingerprint: Fingerprint::of::<E>("slice"), block_of, least: (size_of::<u64>(), 1) }
+        Kind { shape: Shape::plain::<E>("slices of"), block_of, least: (size_of::<u64>(), 1) }
+    }
+
+    fn trace<'de, D: Deserializer<'de>>(what: &'static str, deserializer: D) -> D::Error {
+        shape::plain_end::<E, D>(what, deserializer)
     }
 }
 

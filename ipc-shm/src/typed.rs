@@ -10,9 +10,10 @@ use std::ops::{Deref, DerefMut};
 use ipc_core::codec;
 use ipc_core::error::{RecvTimeoutError, SendManyError, SendTimeoutError};
 use ipc_core::route::{Borrow, Failed, Receive, Transmit};
+use ipc_core::shape::{self, Shape};
 use ipc_core::{Patience, Route, Unreadable};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserializer, Serialize};
 
 use crate::attachment::Kind;
 use crate::builder::Builder;
@@ -20,7 +21,6 @@ use crate::copy;
 use crate::endpoint::Endpoint;
 use crate::ends::{Codec, Rx, Tx};
 use crate::hold::{Borrower, Hold};
-use crate::layout::Fingerprint;
 use crate::parcel::{
     One, Piece, Pieces, Rest, Scratch, block_of, encoded, inline_limit, part, room, send_boxed, send_bytes,
     send_run, take_block,
@@ -52,9 +52,13 @@ impl<T: Serialize + DeserializeOwned> Route<T> for Typed {
 }
 
 #[allow(private_interfaces)] // As the trait.
-impl<T> Codec<T> for Typed {
+impl<T: DeserializeOwned> Codec<T> for Typed {
     fn kind() -> Kind {
-        Kind { fingerprint: Fingerprint::of::<T>("postcard"), block_of, least: (size_of::<u64>(), 1) }
+        Kind { shape: Shape::of::<T>(), block_of, least: (size_of::<u64>(), 1) }
+    }
+
+    fn trace<'de, D: Deserializer<'de>>(what: &'static str, deserializer: D) -> D::Error {
+        shape::end::<T, D>(what, deserializer)
     }
 }
 

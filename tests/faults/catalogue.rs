@@ -317,7 +317,6 @@ pub(crate) const REMARKS: &[(u32, &str)] = &[
         "By hand, under emulation, which does not show what other processors reorder: that is loom's (94).",
     ),
     (104, "Not tested yet."),
-    (106, "Not tested yet."),
     (
         109,
         "The dump itself is looked at where the system writes it to the current directory \

@@ -5,15 +5,18 @@ use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 
 use ipc_core::codec::CodecError;
+use ipc_core::shape::{MAX_TEXT, Shape};
 use ipc_pipes::{Duplex, Handle, duplex};
 use multiprocess::{RecvError, TryRecvError, Unreadable};
 use rustix::fs::{MemfdFlags, SealFlags};
+use serde::de::DeserializeOwned;
 
 use crate::harness::watchdog;
 use crate::support::{alone, closed, descriptors, line, send_raw};
 
 const MESSAGE: u8 = 0;
 const MESSAGES: u8 = 1;
+const FIRST: u8 = 3;
 const HERE: u8 = 0;
 const ENCLOSED: u8 = 1;
 
@@ -42,11 +45,13 @@ fn told(bytes: &[u8], fds: &[OwnedFd]) -> Unreadable {
     told
 }
 
-/// A connection's end of another type: it travels as its kind, 0 for a socket, and a handle.
-fn adopt<A, B>(socket: OwnedFd) -> Duplex<A, B> {
+/// A connection's end over any socket: it travels as its types, whether they were said, its kind, 0 for a socket, and
+/// a handle.
+fn adopt<A: DeserializeOwned, B: DeserializeOwned>(socket: OwnedFd) -> Duplex<A, B> {
     let mut bytes = Vec::new();
-    let end = (0u8, Handle::from(socket));
-    let (len, handles) = ipc_core::codec::encode_carrying(&end, &mut bytes, 0, 100).unwrap();
+    let types = [Shape::of::<A>(), Shape::of::<B>()].map(|shape| (shape.fingerprint(), shape.text()));
+    let end = (types, true, 0u8, Handle::from(socket));
+    let (len, handles) = ipc_core::codec::encode_carrying(&end, &mut bytes, 0, 500).unwrap();
     ipc_core::codec::decode_carrying(&bytes[..len], handles).unwrap()
 }
 
@@ -62,6 +67,8 @@ fn garbage_is_told_and_the_next_message_arrives() {
         &[0; 8],
         &[0xff; 100],
         &datagram(9, HERE, 0, 1, &[0]),
+        &datagram(FIRST, HERE, 0, 1, &[0]),
+        &datagram(FIRST, HERE, 0, 1, &[0, 0, 0, 0, 0, 0, 0, 0, 255, b'x']),
         &datagram(MESSAGE, 9, 0, 1, &[0]),
         &datagram(MESSAGE, HERE, 0, 0, &[0]),
         &datagram(MESSAGE, HERE, 0, 2, &[0]),
@@ -85,6 +92,30 @@ fn garbage_is_told_and_the_next_message_arrives() {
     ];
     for (body, cause) in undecodable {
         assert_eq!(told(&datagram(MESSAGE, HERE, 0, 1, body), &[]), Unreadable::Decode(cause.clone()));
+    }
+}
+
+// faults 79, 106
+#[test]
+fn a_type_that_a_peer_says_is_printed_and_not_believed() {
+    let _watchdog = watchdog();
+    for text in [&b"Order {id: u64}"[..], &[0xff; 255], b"\x1b[2J\0\n", b""] {
+        let (peer, victim): (Duplex<u8, u8>, Duplex<u8, Vec<u64>>) = {
+            let (here, there) = duplex::<u8, u8>().unwrap();
+            let there: OwnedFd = there.as_fd().try_clone_to_owned().unwrap();
+            (here, adopt(there))
+        };
+        let said = [&7u64.to_le_bytes()[..], &[text.len() as u8], text, &[1, 7]].concat();
+        send_raw(&peer, &datagram(FIRST, HERE, 0, 1, &said), &[]);
+        send_raw(&peer, &datagram(MESSAGE, HERE, 0, 1, &[1, 7]), &[]);
+        // All that follows is of the other type, too, until the end.
+        for _ in 0..2 {
+            let Err(RecvError::Unreadable(Unreadable::OtherType(types))) = victim.recv() else { panic!() };
+            assert_eq!(types.here(), "[u64]");
+            assert!(types.there().len() <= MAX_TEXT && !types.there().contains(char::is_control));
+        }
+        drop(peer);
+        assert_eq!(victim.recv(), Err(RecvError::Disconnected));
     }
 }
 
@@ -194,9 +225,16 @@ fn handles_of_the_wrong_number_or_kind_are_closed() {
         // handles that did not come, or come twice.
         let (tx, rx) = ipc_pipes::channel::<Vec<ipc_pipes::Sender<u8>>>().unwrap();
         let null = || OwnedFd::from(File::open("/dev/null").unwrap());
-        let bodies: &[&[u8]] =
-            &[&[1, 0, 0], &[1, 0, 1, 1], &[1, 0, 1, 0], &[1, 7, 0], &[2, 0, 0, 0, 0], &[1, 0]];
-        for body in bodies {
+        let shape = Shape::of::<u8>();
+        let mut said = Vec::new();
+        let (len, _) =
+            ipc_core::codec::encode_carrying(&(shape.fingerprint(), shape.text()), &mut said, 0, 100)
+                .unwrap();
+        let lies: &[&[&[u8]]] =
+            &[&[&[0, 0]], &[&[0, 1, 1]], &[&[0, 1, 0]], &[&[7, 0]], &[&[0, 0, 0], &[0]], &[&[0]]];
+        for ends in lies {
+            let all: Vec<u8> = ends.iter().flat_map(|end| [&said[..len], end].concat()).collect();
+            let body = &[&[ends.len() as u8], &*all].concat();
             let (mut ear, mouth) = line();
             let fds = [mouth, null()];
             let borrowed = [fds[0].as_fd(), fds[1].as_fd()];

@@ -24,8 +24,9 @@ fn too_large<T>(refused: SendTimeoutError<T>) -> usize {
     size
 }
 
-/// Sends longer and longer messages with `send`, and checks that the first one that is refused has one byte
-/// too many, and those after it one more each. Returns the length of the longest that was sent.
+/// Sends longer and longer messages with `send`, and checks that the first one that is refused has
+/// one byte too many, and those after it one more each. Returns the length of the longest that was
+/// sent.
 fn longest(send: impl Fn(usize) -> Result<(), SendTimeoutError<()>>) -> usize {
     let mut longest = None;
     for len in 0..=300 {

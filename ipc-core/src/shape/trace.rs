@@ -1,0 +1,788 @@
+//! A deserializer without input, which takes down what a type asks for.
+//!
+//! What it finds is a graph: a *node* for each compound that was asked for, told apart by the type
+//! of its visitor, with an *edge* to what lies at each of its *places*: the fields of a struct, the
+//! variants of an enum, the elements of a tuple, the one kind of element of a sequence.
+//!
+//! A place is *settled* when what lies there has been seen completely, whether a value of it could
+//! be made or not. One pass runs the type once. A struct begins with its first field that is not
+//! settled, since a field that refuses its made-up value ends the pass; an enum takes its next such
+//! variant. An enum that contains itself is made of a variant that could be made before. When
+//! passes have settled nothing for a while, what lies in a tuple behind an element that cannot be
+//! made is given up; when that settles nothing either, the search is over.
+
+use std::any::TypeId;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
+};
+
+use super::{Hash, MAX_TEXT, without_paths};
+use crate::handle;
+
+/// Questions that a type may ask, in all passes: some milliseconds' worth.
+const MOST_STEPS: usize = 50_000;
+/// Passes that settle nothing.
+const MOST_IDLE: usize = 64;
+/// How deep compounds may lie in each other: the stack is bounded.
+const MOST_DEPTH: usize = 100;
+/// Elements of a tuple that are looked at, one by one.
+const MOST_ELEMENTS: usize = 256;
+/// How deep the type is unfolded for its hash.
+const ROUNDS: usize = 32;
+
+thread_local! {
+    static ACTIVE: Cell<bool> = const { Cell::new(false) };
+}
+
+#[inline]
+pub(super) fn active() -> bool {
+    ACTIVE.get()
+}
+
+/// Runs a type as often as needed. `once` runs it once.
+pub(super) fn run(once: &mut dyn FnMut(Tracer<'_>) -> bool) -> (u64, String) {
+    struct Active(bool);
+    impl Drop for Active {
+        fn drop(&mut self) {
+            ACTIVE.set(self.0);
+        }
+    }
+
+    let _active = Active(ACTIVE.replace(true));
+    let graph = Graph::default();
+    handle::aside(|| {
+        let mut idle = 0;
+        loop {
+            let before = graph.settled.get();
+            let tracer = Tracer { graph: &graph, parent: None, depth: 0 };
+            // A panic of the type's own is as good as an error: what it has asked is known.
+            let made = catch_unwind(AssertUnwindSafe(|| once(tracer)));
+            graph.close();
+            let over = match graph.root.get() {
+                Some(Edge::Node(root)) => graph.nodes.borrow()[root].pending == 0,
+                _ => true,
+            };
+            if over || made.is_err() || graph.exhausted() {
+                break;
+            }
+            idle = if graph.settled.get() == before { idle + 1 } else { 0 };
+            if idle > 0 && graph.resigned.get() {
+                break;
+            }
+            // Each enum has had a turn with each of its variants.
+            graph.resigned.set(idle > graph.pending().min(MOST_IDLE));
+        }
+    });
+    (graph.hash(), graph.text())
+}
+
+/// What lies at a place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Edge {
+    /// Something that has no parts.
+    Leaf(Leaf),
+    Node(usize),
+}
+
+macro_rules! leaves {
+    ($($Leaf:ident $name:expr,)*) => {
+        /// What has no parts.
+        #[derive(Clone, Copy, PartialEq, Eq)]
+        enum Leaf {
+            $($Leaf,)*
+        }
+
+        impl Leaf {
+            fn name(self) -> &'static str {
+                match self {
+                    $(Leaf::$Leaf => $name,)*
+                }
+            }
+        }
+    };
+}
+
+/// What the text of a type begins with that is not known before it is there.
+pub(super) const ANY: &str = "any value";
+
+leaves! {
+    Bool "bool",
+    I8 "i8",
+    I16 "i16",
+    I32 "i32",
+    I64 "i64",
+    I128 "i128",
+    U8 "u8",
+    U16 "u16",
+    U32 "u32",
+    U64 "u64",
+    U128 "u128",
+    F32 "f32",
+    F64 "f64",
+    Char "char",
+    String "string",
+    Bytes "bytes",
+    Unit "()",
+    Identifier "identifier",
+    Any ANY,
+    Ignored "anything",
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Option,
+    Seq,
+    Map,
+    Tuple,
+    UnitStruct,
+    Newtype,
+    TupleStruct,
+    Struct,
+    Enum,
+    /// The content of a variant.
+    TupleVariant,
+    StructVariant,
+}
+
+struct Node {
+    kind: Kind,
+    name: &'static str,
+    /// Of fields or variants; empty if they have none.
+    names: &'static [&'static str],
+    /// As it was said, which may be more than there are edges.
+    len: usize,
+    edges: Vec<Option<Edge>>,
+    settled: Vec<bool>,
+    /// Places that are not settled.
+    pending: usize,
+    /// The first place of which a value could be made.
+    good: Option<usize>,
+    /// Of an enum: the variant that has its turn.
+    turn: usize,
+    /// It is being visited: what asks for it now contains itself.
+    open: bool,
+    /// A struct whose visitor takes fields in order only.
+    in_order: bool,
+}
+
+#[derive(Default)]
+struct Graph {
+    root: Cell<Option<Edge>>,
+    nodes: RefCell<Vec<Node>>,
+    known: RefCell<HashMap<(TypeId, u8), usize>>,
+    steps: Cell<usize>,
+    /// Places that were settled, ever.
+    settled: Cell<usize>,
+    /// What cannot be reached is given up in this pass.
+    resigned: Cell<bool>,
+}
+
+impl Graph {
+    fn exhausted(&self) -> bool {
+        self.steps.get() >= MOST_STEPS
+    }
+
+    /// After a pass, which may have ended anywhere.
+    fn close(&self) {
+        for node in &mut *self.nodes.borrow_mut() {
+            node.open = false;
+        }
+    }
+
+    /// Places that are not settled.
+    fn pending(&self) -> usize {
+        self.nodes.borrow().iter().map(|node| node.pending).sum()
+    }
+
+    fn with<R>(&self, node: usize, f: impl FnOnce(&mut Node) -> R) -> R {
+        f(&mut self.nodes.borrow_mut()[node])
+    }
+
+    /// Says what lies at a place.
+    fn link(&self, parent: Option<(usize, usize)>, edge: Edge) {
+        match parent {
+            Some((node, place)) => self.with(node, |node| {
+                // What was seen first: a later pass sees the same.
+                node.edges[place].get_or_insert(edge);
+            }),
+            None => self.root.set(self.root.get().or(Some(edge))),
+        }
+    }
+
+    /// A place was visited: it is settled if what lies there is.
+    fn visited(&self, node: usize, place: usize, made: bool) {
+        let edge = self.with(node, |node| node.edges[place]);
+        let complete = match edge {
+            Some(Edge::Node(child)) => self.with(child, |child| child.pending == 0 || child.open),
+            Some(Edge::Leaf(_)) | None => true,
+        };
+        if complete {
+            self.settle(node, place);
+        }
+        if made {
+            self.with(node, |node| node.good = node.good.or(Some(place)));
+        }
+    }
+
+    fn settle(&self, node: usize, place: usize) {
+        let new = self.with(node, |node| {
+            let new = !std::mem::replace(&mut node.settled[place], true);
+            node.pending -= usize::from(new);
+            new
+        });
+        self.settled.set(self.settled.get() + usize::from(new));
+    }
+
+    fn hash(&self) -> u64 {
+        let nodes = self.nodes.borrow();
+        let own: Vec<u64> = nodes.iter().map(Node::label).collect();
+        let mut hashes = own.clone();
+        let of = |hashes: &[u64], edge: Option<Edge>| match edge {
+            None => 0,
+            Some(Edge::Leaf(leaf)) => leaf as u64 + 1,
+            Some(Edge::Node(node)) => hashes[node],
+        };
+        for _ in 0..ROUNDS {
+            let next = nodes
+                .iter()
+                .zip(&own)
+                .map(|(node, own)| node.edges.iter().fold(*own, |hash, edge| mix(hash, of(&hashes, *edge))));
+            hashes = next.collect();
+        }
+        Hash::new().word(of(&hashes, self.root.get())).0
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        self.write(&mut text, self.root.get(), 0);
+        text
+    }
+
+    /// Writes what lies somewhere; nothing more once the text is long enough.
+    fn write(&self, text: &mut String, edge: Option<Edge>, depth: usize) {
+        if text.len() > MAX_TEXT {
+            return;
+        }
+        let node = match edge {
+            None => return text.push('_'),
+            Some(Edge::Leaf(leaf)) => return text.push_str(leaf.name()),
+            Some(Edge::Node(node)) => node,
+        };
+        let nodes = self.nodes.borrow();
+        let node = &nodes[node];
+        text.push_str(&without_paths(node.name));
+        let named = !node.name.is_empty();
+        let (open, close) = match node.kind {
+            Kind::UnitStruct => return,
+            Kind::Struct | Kind::Enum if depth > 1 && named => return,
+            Kind::Option => ("Option<", ">"),
+            Kind::Seq => ("[", "]"),
+            Kind::Map => ("map {", "}"),
+            Kind::Newtype | Kind::Tuple | Kind::TupleStruct | Kind::TupleVariant => ("(", ")"),
+            Kind::Struct | Kind::StructVariant => (" {", "}"),
+            Kind::Enum => (" [", "]"),
+        };
+        if depth > 4 {
+            return text.push_str("..");
+        }
+        let first = node.edges.first().copied().flatten();
+        if node.kind == Kind::Tuple && node.len > 3 && node.edges.iter().all(|edge| *edge == first) {
+            text.push('[');
+            self.write(text, first, depth + 1);
+            return text.push_str(&format!("; {}]", node.len));
+        }
+        text.push_str(open);
+        for (place, edge) in node.edges.iter().enumerate() {
+            if text.len() > MAX_TEXT {
+                return;
+            }
+            if place > 0 {
+                text.push_str(match node.kind {
+                    Kind::Enum => " | ",
+                    Kind::Map => ": ",
+                    _ => ", ",
+                });
+            }
+            let name = node.names.get(place).copied().unwrap_or_default();
+            text.push_str(name);
+            match (node.kind, edge) {
+                (Kind::Enum, Some(Edge::Leaf(Leaf::Unit))) => continue,
+                (Kind::Enum, Some(Edge::Node(child)))
+                    if matches!(nodes[*child].kind, Kind::TupleVariant | Kind::StructVariant) => {}
+                (Kind::Enum, edge) => {
+                    text.push('(');
+                    self.write(text, *edge, depth + 1);
+                    text.push(')');
+                    continue;
+                }
+                _ if !name.is_empty() => text.push_str(": "),
+                _ => {}
+            }
+            self.write(text, *edge, depth + 1);
+        }
+        if node.len > node.edges.len() {
+            text.push_str(", ..");
+        }
+        text.push_str(close);
+    }
+}
+
+fn mix(hash: u64, word: u64) -> u64 {
+    (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+impl Node {
+    /// What it is without what lies in it.
+    fn label(&self) -> u64 {
+        let hash = Hash::new().word(self.kind as u64).word(self.len as u64);
+        let hash = hash.bytes(without_paths(self.name).as_bytes());
+        self.names.iter().fold(hash, |hash, name| hash.bytes(name.as_bytes())).0
+    }
+
+    /// The next variant that is not settled; if all are, one that can be made.
+    fn next_turn(&mut self) -> Option<usize> {
+        let len = self.settled.len();
+        let next = (self.turn..self.turn + len).map(|turn| turn % len).find(|turn| !self.settled[*turn]);
+        self.turn = next.map_or(0, |turn| turn + 1);
+        next.or(self.good)
+    }
+
+    /// The first place that is not settled.
+    fn first(&self) -> Option<usize> {
+        self.settled.iter().position(|settled| !settled)
+    }
+}
+
+/// Ends a pass, or a part of it.
+#[derive(Debug)]
+pub(super) struct Stop;
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the type refused a made-up value")
+    }
+}
+
+impl std::error::Error for Stop {}
+
+impl serde::de::Error for Stop {
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Stop
+    }
+}
+
+type Result<T> = std::result::Result<T, Stop>;
+
+/// The deserializer.
+#[derive(Clone, Copy)]
+pub(super) struct Tracer<'a> {
+    graph: &'a Graph,
+    /// The node and place that is asked for.
+    parent: Option<(usize, usize)>,
+    depth: usize,
+}
+
+impl<'a> Tracer<'a> {
+    fn step(&self) -> Result<()> {
+        self.graph.steps.set(self.graph.steps.get() + 1);
+        if self.graph.exhausted() { Err(Stop) } else { Ok(()) }
+    }
+
+    fn leaf(&self, leaf: Leaf) -> Result<()> {
+        self.graph.link(self.parent, Edge::Leaf(leaf));
+        self.step()
+    }
+
+    /// A compound, by its visitor: known, or new. An error if it contains itself.
+    fn open<V>(
+        &self,
+        kind: Kind,
+        name: &'static str,
+        names: &'static [&'static str],
+        len: usize,
+    ) -> Result<Visit<'a>> {
+        let key = (typeid::of::<V>(), kind as u8);
+        let mut nodes = self.graph.nodes.borrow_mut();
+        let node = *self.graph.known.borrow_mut().entry(key).or_insert_with(|| {
+            let places = len.min(MOST_ELEMENTS.max(names.len()));
+            nodes.push(Node {
+                kind,
+                name,
+                names,
+                len,
+                edges: vec![None; places],
+                settled: vec![false; places],
+                pending: places,
+                good: None,
+                turn: 0,
+                open: false,
+                in_order: false,
+            });
+            nodes.len() - 1
+        });
+        drop(nodes);
+        self.graph.link(self.parent, Edge::Node(node));
+        self.step()?;
+        let (again, possible) = self.graph.with(node, |node| {
+            let again = std::mem::replace(&mut node.open, true);
+            (again, !again || kind == Kind::Enum && node.good.is_some())
+        });
+        if !possible || self.depth >= MOST_DEPTH {
+            self.graph.with(node, |node| node.open = again);
+            return Err(Stop);
+        }
+        Ok(Visit { graph: self.graph, node, depth: self.depth + 1, again })
+    }
+}
+
+/// A compound that is being visited.
+struct Visit<'a> {
+    graph: &'a Graph,
+    node: usize,
+    depth: usize,
+    /// It contains itself, and is made of a variant that can be made.
+    again: bool,
+}
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        self.graph.with(self.node, |node| node.open = self.again);
+    }
+}
+
+impl<'a> Visit<'a> {
+    fn with<R>(&self, f: impl FnOnce(&mut Node) -> R) -> R {
+        self.graph.with(self.node, f)
+    }
+
+    fn at(&self, place: usize) -> Tracer<'a> {
+        Tracer { graph: self.graph, parent: Some((self.node, place)), depth: self.depth }
+    }
+
+    /// Runs what lies at a place.
+    fn seed<'de, S: DeserializeSeed<'de>>(&self, place: usize, seed: S) -> Result<S::Value> {
+        let value = seed.deserialize(self.at(place));
+        self.graph.visited(self.node, place, value.is_ok());
+        value
+    }
+
+    /// All places in order, to a visitor of a sequence.
+    fn in_order<'de, V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value> {
+        let (places, len) = self.with(|node| (node.edges.len(), node.len));
+        let mut elements = Elements { visit: self, next: 0, places, len, hopeless: false };
+        let value = visitor.visit_seq(&mut elements);
+        let (asked, hopeless) = (elements.next, elements.hopeless);
+        if value.is_ok() || hopeless && self.graph.resigned.get() || asked == 0 {
+            // What was not asked for now never is.
+            (asked..places).for_each(|place| self.graph.settle(self.node, place));
+        }
+        value
+    }
+
+    /// Fields by their names, from the first one that is not settled.
+    fn fields<'de, V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value> {
+        let (first, in_order) = self.with(|node| (node.first().unwrap_or(0), node.in_order));
+        if in_order {
+            return self.in_order(visitor);
+        }
+        let mut fields = Fields { visit: self, next: first, asked: false };
+        let value = visitor.visit_map(&mut fields);
+        if !fields.asked && value.is_err() {
+            // It knows no fields by name. The next pass goes in order.
+            self.with(|node| node.in_order = true);
+            self.graph.settled.set(self.graph.settled.get() + 1);
+        }
+        value
+    }
+}
+
+struct Elements<'a, 'v> {
+    visit: &'v Visit<'a>,
+    next: usize,
+    places: usize,
+    len: usize,
+    /// The last element asked for fails, and a further pass would change nothing.
+    hopeless: bool,
+}
+
+impl<'de> SeqAccess<'de> for &mut Elements<'_, '_> {
+    type Error = Stop;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
+        if self.next >= self.places {
+            // There would be more, but they are not looked at.
+            return if self.len > self.places { Err(Stop) } else { Ok(None) };
+        }
+        let place = self.next;
+        self.next += 1;
+        let settled = self.visit.with(|node| node.settled[place]);
+        let value = self.visit.seed(place, seed);
+        self.hopeless = settled && value.is_err();
+        value.map(Some)
+    }
+}
+
+struct Fields<'a, 'v> {
+    visit: &'v Visit<'a>,
+    next: usize,
+    asked: bool,
+}
+
+impl<'de> MapAccess<'de> for &mut Fields<'_, '_> {
+    type Error = Stop;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
+        self.asked = true;
+        let Some(name) = self.visit.with(|node| node.names.get(self.next).copied()) else { return Ok(None) };
+        self.next += 1;
+        let key = seed.deserialize(IntoDeserializer::<Stop>::into_deserializer(name));
+        if key.is_err() {
+            self.visit.graph.settle(self.visit.node, self.next - 1);
+        }
+        key.map(Some)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
+        self.visit.seed(self.next - 1, seed)
+    }
+}
+
+/// One element, or one key with its value, if that is of use.
+struct Items<'a, 'v> {
+    visit: &'v Visit<'a>,
+    left: usize,
+}
+
+impl<'a, 'v> Items<'a, 'v> {
+    fn new(visit: &'v Visit<'a>) -> Self {
+        let wanted = visit.with(|node| node.pending > 0 || node.good.is_some());
+        Items { visit, left: usize::from(wanted) }
+    }
+}
+
+impl<'de> SeqAccess<'de> for Items<'_, '_> {
+    type Error = Stop;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        self.visit.seed(0, seed).map(Some)
+    }
+}
+
+impl<'de> MapAccess<'de> for Items<'_, '_> {
+    type Error = Stop;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        let key = seed.deserialize(self.visit.at(0));
+        self.visit.graph.visited(self.visit.node, 0, false);
+        if key.is_err() && self.visit.with(|node| node.settled[0]) {
+            // There is no key to come to the value with.
+            self.visit.graph.settle(self.visit.node, 1);
+        }
+        key.map(Some)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
+        self.visit.seed(1, seed)
+    }
+}
+
+/// One variant.
+struct Variant<'a, 'v> {
+    visit: &'v Visit<'a>,
+    place: usize,
+}
+
+impl<'de> EnumAccess<'de> for Variant<'_, '_> {
+    type Error = Stop;
+    type Variant = Self;
+
+    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self)> {
+        let index = IntoDeserializer::<Stop>::into_deserializer(self.place as u32);
+        match seed.deserialize(index) {
+            Ok(variant) => Ok((variant, self)),
+            Err(stop) => {
+                // An alias, or a variant that cannot be read.
+                self.visit.graph.settle(self.visit.node, self.place);
+                Err(stop)
+            }
+        }
+    }
+}
+
+impl Variant<'_, '_> {
+    /// The content of the variant, as a compound of its own.
+    fn content<'de, V: Visitor<'de>>(
+        self,
+        kind: Kind,
+        names: &'static [&'static str],
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value> {
+        let opened = self.visit.at(self.place).open::<V>(kind, "", names, len);
+        let value = opened.and_then(|content| match kind {
+            Kind::StructVariant => content.fields(visitor),
+            _ => content.in_order(visitor),
+        });
+        self.visit.graph.visited(self.visit.node, self.place, value.is_ok());
+        value
+    }
+}
+
+impl<'de> VariantAccess<'de> for Variant<'_, '_> {
+    type Error = Stop;
+
+    fn unit_variant(self) -> Result<()> {
+        let told = self.visit.at(self.place).leaf(Leaf::Unit);
+        self.visit.graph.visited(self.visit.node, self.place, told.is_ok());
+        told
+    }
+
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value> {
+        self.visit.seed(self.place, seed)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value> {
+        self.content(Kind::TupleVariant, &[], len, visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        self.content(Kind::StructVariant, fields, fields.len(), visitor)
+    }
+}
+
+/// Leaves, with the value that is made up. Not zero: some numbers must not be.
+macro_rules! made_up {
+    ($($method:ident $Leaf:ident $visit:ident($value:expr);)*) => {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+            self.leaf(Leaf::$Leaf)?;
+            visitor.$visit($value)
+        })*
+    };
+}
+
+impl<'de> Deserializer<'de> for Tracer<'_> {
+    type Error = Stop;
+
+    made_up! {
+        deserialize_bool Bool visit_bool(false);
+        deserialize_i8 I8 visit_i8(1);
+        deserialize_i16 I16 visit_i16(1);
+        deserialize_i32 I32 visit_i32(1);
+        deserialize_i64 I64 visit_i64(1);
+        deserialize_i128 I128 visit_i128(1);
+        deserialize_u8 U8 visit_u8(1);
+        deserialize_u16 U16 visit_u16(1);
+        deserialize_u32 U32 visit_u32(1);
+        deserialize_u64 U64 visit_u64(1);
+        deserialize_u128 U128 visit_u128(1);
+        deserialize_f32 F32 visit_f32(1.0);
+        deserialize_f64 F64 visit_f64(1.0);
+        deserialize_char Char visit_char('a');
+        deserialize_str String visit_str("");
+        deserialize_string String visit_str("");
+        deserialize_bytes Bytes visit_bytes(&[]);
+        deserialize_byte_buf Bytes visit_bytes(&[]);
+        deserialize_identifier Identifier visit_str("");
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.leaf(Leaf::Unit)?;
+        visitor.visit_unit()
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.leaf(Leaf::Ignored)?;
+        visitor.visit_unit()
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value> {
+        self.leaf(Leaf::Any)?;
+        Err(Stop)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        let visit = self.open::<V>(Kind::Option, "", &[], 1)?;
+        if visit.with(|node| node.pending == 0) {
+            return visitor.visit_none();
+        }
+        let value = visitor.visit_some(visit.at(0));
+        visit.graph.visited(visit.node, 0, value.is_ok());
+        value
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
+        let _visit = self.open::<V>(Kind::UnitStruct, name, &[], 0)?;
+        visitor.visit_unit()
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
+        let visit = self.open::<V>(Kind::Newtype, name, &[], 1)?;
+        let value = visitor.visit_newtype_struct(visit.at(0));
+        visit.graph.visited(visit.node, 0, value.is_ok());
+        value
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        let visit = self.open::<V>(Kind::Seq, "", &[], 1)?;
+        visitor.visit_seq(Items::new(&visit))
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value> {
+        self.open::<V>(Kind::Tuple, "", &[], len)?.in_order(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value> {
+        self.open::<V>(Kind::TupleStruct, name, &[], len)?.in_order(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        let visit = self.open::<V>(Kind::Map, "", &[], 2)?;
+        visitor.visit_map(Items::new(&visit))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        self.open::<V>(Kind::Struct, name, fields, fields.len())?.fields(visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        let visit = self.open::<V>(Kind::Enum, name, variants, variants.len().max(1))?;
+        let place = visit.with(|node| if visit.again { node.good } else { node.next_turn() }.unwrap_or(0));
+        visitor.visit_enum(Variant { visit: &visit, place })
+    }
+
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,104 @@
+//! Whether both ends of something are for the same messages.
+//!
+//! An end that travels says its type, which is checked where it arrives. Of a connection that was
+//! made by a name, neither side knows what the other expects: so the first message that an end
+//! sends is preceded by its type. The receiving end compares it with its own, and if they differ,
+//! it refuses all that arrives from then on.
+//!
+//! | bytes before the message | |
+//! |---|---|
+//! | 8 | the fingerprint, little-endian |
+//! | 1 | the length of the text |
+//! | 0 to 128 | the text: [`Shape::text`] |
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ipc_core::handle;
+use ipc_core::shape::{Mismatch, Shape};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// What is sent and received over a connection.
+pub(crate) struct Types {
+    pub(crate) sent: &'static Shape,
+    pub(crate) received: &'static Shape,
+    /// The other end does not know what is sent.
+    unknown: AtomicBool,
+    /// The other end sends something else.
+    wrong: OnceLock<Mismatch>,
+}
+
+impl Types {
+    /// Of a connection whose other end is `known` to be for the same messages, or not.
+    pub(crate) fn new(sent: &'static Shape, received: &'static Shape, known: bool) -> Types {
+        Types { sent, received, unknown: AtomicBool::new(!known), wrong: OnceLock::new() }
+    }
+
+    pub(crate) fn known(&self) -> bool {
+        // Relaxed: two threads that both send a first message say the same twice.
+        !self.unknown.load(Ordering::Relaxed)
+    }
+
+    /// The first message is sent.
+    pub(crate) fn introduced(&self) {
+        self.unknown.store(false, Ordering::Relaxed); // Relaxed: as above.
+    }
+
+    /// Writes what is sent, before the first message.
+    pub(crate) fn introduce(&self, bytes: &mut Vec<u8>) {
+        let text = self.sent.text().as_bytes();
+        bytes.extend_from_slice(&self.sent.fingerprint().to_le_bytes());
+        bytes.push(text.len() as u8);
+        bytes.extend_from_slice(text);
+    }
+
+    /// Compares what stands before a first message, and returns where the message begins; `None` if
+    /// it is cut off.
+    pub(crate) fn meet(&self, body: &[u8]) -> Option<usize> {
+        let (fingerprint, rest) = body.split_first_chunk()?;
+        let (len, rest) = rest.split_first()?;
+        let text = rest.get(..usize::from(*len))?;
+        if u64::from_le_bytes(*fingerprint) != self.received.fingerprint() {
+            let _ = self.wrong.set(Mismatch::new(self.received, text));
+        }
+        Some(9 + text.len())
+    }
+
+    /// Why nothing can be received.
+    pub(crate) fn wrong(&self) -> Option<&Mismatch> {
+        self.wrong.get()
+    }
+}
+
+/// A type, as it travels with an end.
+pub(crate) struct Said(pub(crate) &'static Shape);
+
+impl Serialize for Said {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.0.fingerprint(), self.0.text()).serialize(serializer)
+    }
+}
+
+/// A type that came with an end.
+pub(crate) struct Heard {
+    fingerprint: u64,
+    text: String,
+}
+
+impl<'de> Deserialize<'de> for Heard {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (fingerprint, text) = <(u64, String)>::deserialize(deserializer)?;
+        Ok(Heard { fingerprint, text })
+    }
+}
+
+impl Heard {
+    /// Checks that it is what this process takes it for.
+    pub(crate) fn is<E: de::Error>(&self, shape: &Shape, what: &str) -> Result<(), E> {
+        if self.fingerprint == shape.fingerprint() {
+            return Ok(());
+        }
+        let types = Mismatch::new(shape, self.text.as_bytes());
+        Err(E::custom(handle::because(format_args!("{what}: {types}"))))
+    }
+}
