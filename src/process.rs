@@ -6,24 +6,29 @@
 //!
 //! | question | answer |
 //! |---|---|
-//! | what the child shares | nothing but what is in its arguments; stdout and stderr; the environment and current directory at the start. Its stdin is empty, or [`Builder::stdin`] |
+//! | what the child shares | nothing but what is in its arguments; stdout and stderr; the environment, current directory, user, nice value and limits at the start, unless [`Builder`] says otherwise. Its stdin is empty, or [`Builder::stdin`] |
+//! | its name | [`Builder::name`], or the program's: in `ps`, `top`, `pkill`, `perf`, in panics, and for [`current`] |
 //! | its signals | none is blocked, and SIGCHLD has its default action; signals that the parent ignores stay ignored, as over any `exec` |
+//! | Ctrl-C | reaches the child too; not with [`Builder::new_process_group`] or [`Builder::ignore_interrupt`] |
 //! | which functions | `fn` items and closures that capture nothing, of the executable itself |
 //! | the child panics, exits, is killed | [`JoinHandle::join`] says so: [`JoinError`] |
 //! | the child dies while it starts | [`spawn`] says so |
 //! | the parent dies while the child starts | the child exits |
-//! | the parent dies later | the child goes on to the end of its function; the result goes nowhere |
+//! | the parent dies later | the child goes on to the end of its function; the result goes nowhere. Or it is killed, if [`Builder::kill_with_parent`] says so |
 //! | the handle is dropped | the child goes on, and is reaped at a later [`spawn`]; or is killed, if [`Builder::kill_on_drop`] says so |
 //! | a child has sent its result | it exits like a `main` that returns: its other threads end with it |
+//! | SIGCHLD is ignored, or another part of the program reaps all children | `join` answers as always since Linux 6.15. Before, it does not know how a child ended that gave no result and was not killed by [`JoinHandle::kill`]: [`JoinError::Unknown`] |
 //! | its exit status | 0 with a result; 101 after a panic; 112 if it could not start its function or send its result; 113 if its parent died before |
 //! | this process forks without exec | the fork may spawn children of its own; a handle that it inherited answers errors, and dropping it does nothing |
 //! | nobody waits | a child waits with a result larger than the socket's buffer (some 200 kB) until someone joins it or the handle is dropped |
 
 mod builder;
 mod child;
+mod current;
 mod entry;
 mod error;
 mod join;
+mod options;
 mod protocol;
 mod running;
 mod sys;
@@ -35,8 +40,10 @@ use serde::de::DeserializeOwned;
 
 pub use self::builder::Builder;
 pub use self::child::init;
+pub use self::current::{Current, current};
 pub use self::error::JoinError;
 pub use self::join::JoinHandle;
+pub use self::options::Resource;
 
 /// Starts a process that runs `f` with `args`, like [`std::thread::spawn`] starts a thread.
 ///

@@ -10,8 +10,12 @@ mod support;
 
 #[path = "process/life.rs"]
 mod life;
+#[path = "process/names.rs"]
+mod names;
 #[path = "process/options.rs"]
 mod options;
+#[path = "process/parent.rs"]
+mod parent;
 #[path = "process/reaped.rs"]
 mod reaped;
 #[path = "process/results.rs"]

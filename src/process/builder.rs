@@ -45,6 +45,7 @@ pub struct Builder {
     pub(super) set_up: SetUp,
     name: Option<String>,
     kill_on_drop: bool,
+    kill_with_parent: bool,
     startup_timeout: Duration,
 }
 
@@ -62,11 +63,17 @@ impl Builder {
             set_up: SetUp::default(),
             name: None,
             kill_on_drop: false,
+            kill_with_parent: false,
             startup_timeout: STARTUP_TIMEOUT,
         }
     }
 
-    /// Names the child, for [`JoinHandle::name`] and for the errors of [`spawn`](Self::spawn).
+    /// Names the child; without it, the child has the program's name.
+    ///
+    /// The name is that of [`JoinHandle::name`], of [`current`](super::current) in the child, of the errors of
+    /// [`spawn`](Self::spawn), and of what a panic in the child prints. As far as 15 bytes go, it is also
+    /// the name of the process and of the threads that it starts without a name, as `ps`, `top`, `pkill` and
+    /// `perf` show it. The child's command line stays that of this process.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -108,6 +115,36 @@ impl Builder {
     /// Whether dropping the [`JoinHandle`] kills the child; otherwise it detaches it.
     pub fn kill_on_drop(mut self, kill: bool) -> Self {
         self.kill_on_drop = kill;
+        self
+    }
+
+    /// Whether the child is killed when this process ends, however it ends: by returning from `main`, by a
+    /// panic, by SIGKILL. Otherwise it goes on to the end of its function.
+    ///
+    /// It does not matter which thread spawned the child, nor whether that one or the [`JoinHandle`] still
+    /// exists. A child that is stopped is continued, and killed. Nobody sees its exit status. The option
+    /// covers the child from [`init`](super::init) on, where a child whose parent is gone exits, and does not
+    /// reach programs that the child executes, nor what it forks. Its own children end with it if they
+    /// were started with this option too.
+    ///
+    /// A thread of the child, named `parent-watch`, waits for the parent. As a side effect, a stopped child
+    /// is continued (SIGCONT) when the thread that spawned it ends.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// multiprocess::init();
+    /// let worker = multiprocess::process::Builder::new()
+    ///     .kill_with_parent(true)
+    ///     .spawn(|()| loop { std::thread::park() }, ())?;
+    /// drop(worker); // It goes on, but never longer than this process.
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias("PR_SET_PDEATHSIG", "daemon"))]
+    pub fn kill_with_parent(mut self, kill: bool) -> Self {
+        self.kill_with_parent = kill;
         self
     }
 
@@ -180,14 +217,20 @@ impl Builder {
         let context = |what: &'static str| {
             move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"))
         };
+        let this_process = self.kill_with_parent.then(sys::own_process).transpose()?;
         let (ours, theirs) = sys::stream_pair().map_err(context("making a socket pair"))?;
         let marker = sys::marker(&theirs).map_err(context("looking at the socket"))?;
         self.command.args(child::child_arguments()).env(protocol::VARIABLE, marker);
         let started = sys::start(self.command, &ours, theirs, self.set_up)
             .map_err(context("starting this executable again"))?;
         let mut running = Running::new(started.process, ours);
-        let call = Call { entry, stdin: started.stdin_of_child.is_some() };
-        let call = (&call, Vec::from_iter(started.stdin_of_child));
+        let call = Call {
+            entry,
+            stdin: started.stdin_of_child.is_some(),
+            end_with_parent: this_process.is_some(),
+            name: self.name,
+        };
+        let call = (&call, started.stdin_of_child.into_iter().chain(this_process).collect());
         match hand_over(&mut running, call, args, handles, self.startup_timeout) {
             Ok(()) => Ok((running, started.streams)),
             Err(error) => {

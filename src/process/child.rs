@@ -16,6 +16,7 @@ use ipc_pipes::frame::{Frame, FrameReader, Progress, send_frame};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::current;
 use super::protocol::{self, Call};
 use super::sys::{self, Inherited, Interest};
 
@@ -218,7 +219,7 @@ fn become_child(socket: OsHandle) -> ! {
         Ok(Ok(frame)) => frame,
     };
     let why = match postcard::from_bytes::<Call>(&call.body) {
-        Ok(decoded) => match prepare(&decoded, call.handles) {
+        Ok(mut decoded) => match prepare(&mut decoded, call.handles, link.parent) {
             Ok(()) => decoded.entry.run(&mut link),
             Err(error) => format!("preparing the process: {error}"),
         },
@@ -228,12 +229,17 @@ fn become_child(socket: OsHandle) -> ! {
 }
 
 /// Makes this process what the parent's [`Builder`](super::Builder) says, as far as that can wait for `init`.
-fn prepare(call: &Call, handles: Vec<OsHandle>) -> io::Result<()> {
+fn prepare(call: &mut Call, handles: Vec<OsHandle>, parent: u32) -> io::Result<()> {
     let mut handles = handles.into_iter();
     let mut next = || handles.next().ok_or_else(|| io::Error::other("a handle is missing"));
     if call.stdin {
         sys::set_stdin(&next()?)?;
     }
+    if call.end_with_parent {
+        sys::end_with(next()?)?;
+    }
+    // After that thread was started: the threads that are started from here on have the name as well.
+    current::become_child(call.name.take(), parent);
     Ok(())
 }
 

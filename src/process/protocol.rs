@@ -49,6 +49,10 @@ pub(super) struct Call {
     pub(super) entry: Entry,
     /// The first handle of the frame is the child's standard input.
     pub(super) stdin: bool,
+    /// The next handle of the frame is the parent's process: the child ends with it.
+    pub(super) end_with_parent: bool,
+    /// The child's name, if it has one of its own.
+    pub(super) name: Option<String>,
 }
 
 /// Why arguments, or a result, do not encode.

@@ -330,8 +330,6 @@ pub(crate) const REMARKS: &[(u32, &str)] = &[
     (117, "Not tested yet."),
     (119, "Not tested yet."),
     (120, "Not tested yet."),
-    (121, "Not tested yet."),
-    (123, "Not tested yet."),
     (124, "Not tested yet."),
     (125, "Not tested yet."),
     (127, "Not tested yet."),

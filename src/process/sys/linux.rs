@@ -4,10 +4,12 @@
 mod exit_info;
 #[path = "linux_maps.rs"]
 mod maps;
+#[path = "parent_watch_linux.rs"]
+mod parent_watch;
 #[path = "setup_linux.rs"]
 mod setup;
 
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -22,6 +24,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{WaitId, WaitIdOptions};
 
 pub(crate) use self::maps::code_ranges;
+pub(crate) use self::parent_watch::{end_with, own_process};
 pub(crate) use self::setup::start;
 use super::{Inherited, Interest, Ready, Reap, Signal, Status};
 
@@ -145,7 +148,9 @@ pub(crate) fn inherited(marker: &OsStr) -> io::Result<Inherited> {
     }
     // Not rustix's: its number of a process cannot be 0, which is that of a parent in another PID namespace.
     let peer = ipc_pipes::peer_of(stdin.as_fd())?;
-    if maps::secure() || peer.uid != rustix::process::geteuid().as_raw() {
+    // The superuser may start children that run as others.
+    let trusted = peer.uid == rustix::process::geteuid().as_raw() || peer.uid == 0;
+    if maps::secure() || !trusted {
         return Ok(Inherited::Untrusted);
     }
     let socket = rustix::io::fcntl_dupfd_cloexec(stdin, 3)?;
@@ -156,6 +161,20 @@ pub(crate) fn inherited(marker: &OsStr) -> io::Result<Inherited> {
 
 pub(crate) fn set_stdin(stdin: &OsHandle) -> io::Result<()> {
     Ok(rustix::stdio::dup2_stdin(stdin)?)
+}
+
+pub(crate) fn name_process(name: &str) {
+    // The kernel keeps 15 bytes: as many characters as fit.
+    let fits = |at: &usize| name.is_char_boundary(*at);
+    let end = (0..=name.len().min(15)).rev().find(fits).unwrap_or(0);
+    let bytes: Vec<u8> = name[..end].bytes().take_while(|byte| *byte != 0).collect();
+    if let Ok(name) = CString::new(bytes.clone()) {
+        let _ = rustix::thread::set_name(&name);
+    }
+    if !on_main_thread() {
+        // The name of the process is that of its main thread.
+        let _ = std::fs::write("/proc/self/comm", bytes);
+    }
 }
 
 pub(crate) fn parent_id() -> u32 {

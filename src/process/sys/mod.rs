@@ -13,6 +13,8 @@
 //! | [`Process`] | a child, by a handle that never means another process, whatever happens to its pid | `pidfd_send_signal`, `waitid`, `PIDFD_GET_INFO` |
 //! | [`inherited`] | in a child: takes the socket off standard input, and puts an empty file there | `fstat`, `fcntl`, `dup2` |
 //! | [`set_stdin`] | in a child: replaces standard input | `dup2` |
+//! | [`name_process`] | in a child: its name, as the system's tools show it | `prctl` |
+//! | [`own_process`], [`end_with`] | a handle of this process for its children; ends a child when its parent has ended | `pidfd_open`, `ppoll`, `kill` |
 //! | [`parent_id`] | the parent's pid; another one once the parent is dead | `getppid` |
 //! | [`on_main_thread`] | whether this thread is the one that runs `main` | `gettid`, `getpid` |
 //! | [`code_ranges`] | where the executable file's code lies in memory | reads `/proc/self/maps` |
@@ -23,13 +25,15 @@ use std::process::{ChildStderr, ChildStdin, ChildStdout};
 
 use ipc_core::handle::OsHandle;
 
+use super::Resource;
+
 #[cfg_attr(target_os = "linux", path = "linux.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "unsupported.rs")]
 mod os;
 
 pub(crate) use os::{
-    Process, code_ranges, command, inherited, marker, on_main_thread, parent_id, set_stdin, start,
-    stream_pair, wait,
+    Process, code_ranges, command, end_with, inherited, marker, name_process, on_main_thread, own_process,
+    parent_id, set_stdin, start, stream_pair, wait,
 };
 
 /// What to wait for on a socket.
@@ -91,12 +95,24 @@ impl fmt::Display for Status {
 }
 
 /// What a child is to have before it runs the executable.
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "only a system that starts processes reads them")
+)]
 #[derive(Debug, Default)]
 pub(crate) struct SetUp {
     /// The command says what its standard input is to be; without it there is none.
     pub(crate) stdin: bool,
     /// Where it starts; where its parent is, without it.
     pub(crate) directory: Option<PathBuf>,
+    pub(crate) new_group: bool,
+    pub(crate) ignore_interrupt: bool,
+    pub(crate) nice: i32,
+    /// Soft and hard limits; `None` is unlimited.
+    pub(crate) limits: Vec<(Resource, Option<u64>, Option<u64>)>,
+    pub(crate) groups: Option<Vec<u32>>,
+    pub(crate) gid: Option<u32>,
+    pub(crate) uid: Option<u32>,
 }
 
 /// A child that [`start`] started.

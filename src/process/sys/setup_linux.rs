@@ -37,8 +37,9 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, recvmsg, sendmsg,
 };
-use rustix::process::{PidfdFlags, WaitId, WaitIdOptions};
+use rustix::process::{Gid, PidfdFlags, Rlimit, Uid, WaitId, WaitIdOptions};
 
+use super::super::super::Resource;
 use super::super::{SetUp, Started, Streams};
 use super::{Process, above_stdio};
 
@@ -57,6 +58,14 @@ enum Step {
     /// Keeps the standard input that the user asked for, while the socket is in its place.
     KeepStdin,
     DefaultSignals,
+    NewGroup,
+    IgnoreInterrupt,
+    Nice(i32),
+    Limit(Resource, Rlimit),
+    Groups(Vec<Gid>),
+    Gid(Gid),
+    Uid(Uid),
+    /// As the user that the child runs as: the directory must be open to it.
     Directory(CString),
     PlaceSocket,
     UnblockSignals,
@@ -68,6 +77,18 @@ impl fmt::Display for Step {
             Step::OpenPidfd => write!(f, "pidfd_open"),
             Step::KeepStdin => write!(f, "duplicating its standard input"),
             Step::DefaultSignals => write!(f, "setting signals to their defaults"),
+            Step::NewGroup => write!(f, "making a process group"),
+            Step::IgnoreInterrupt => write!(f, "ignoring SIGINT"),
+            Step::Nice(increment) => write!(f, "adding {increment} to the nice value"),
+            Step::Limit(resource, Rlimit { current, maximum }) => {
+                let text = |limit: &Option<u64>| limit.map_or("unlimited".to_owned(), |n| n.to_string());
+                let (soft, hard) = (text(current), text(maximum));
+                write!(f, "setting the limit of {resource:?} to {soft} (soft) and {hard} (hard)")
+            }
+            Step::Groups(groups) if groups.is_empty() => write!(f, "giving up supplementary groups"),
+            Step::Groups(_) => write!(f, "setting supplementary groups"),
+            Step::Gid(gid) => write!(f, "setting the group ID {}", gid.as_raw()),
+            Step::Uid(uid) => write!(f, "setting the user ID {}", uid.as_raw()),
             Step::Directory(path) => write!(f, "changing to the directory {path:?}"),
             Step::PlaceSocket => write!(f, "placing the socket on its standard input"),
             Step::UnblockSignals => write!(f, "unblocking signals"),
@@ -90,6 +111,30 @@ impl Step {
             steps.push(Step::KeepStdin);
         }
         steps.push(Step::DefaultSignals);
+        if set_up.new_group {
+            steps.push(Step::NewGroup);
+        }
+        if set_up.ignore_interrupt {
+            steps.push(Step::IgnoreInterrupt);
+        }
+        if set_up.nice != 0 {
+            steps.push(Step::Nice(set_up.nice));
+        }
+        for (resource, current, maximum) in set_up.limits {
+            steps.push(Step::Limit(resource, Rlimit { current, maximum }));
+        }
+        // Whoever gives up the superuser's rights gives up its groups, as with `std::process`.
+        let give_up = (set_up.uid.is_some() && rustix::process::geteuid().is_root()).then(Vec::new);
+        if let Some(groups) = set_up.groups.or(give_up) {
+            let groups = groups.into_iter().map(|group| Ok(Gid::from_raw(valid(group)?)));
+            steps.push(Step::Groups(groups.collect::<io::Result<_>>()?));
+        }
+        if let Some(gid) = set_up.gid {
+            steps.push(Step::Gid(Gid::from_raw(valid(gid)?)));
+        }
+        if let Some(uid) = set_up.uid {
+            steps.push(Step::Uid(Uid::from_raw(valid(uid)?)));
+        }
         if let Some(path) = set_up.directory {
             let path = CString::new(path.into_os_string().into_vec()).map_err(|_| {
                 io::Error::new(io::ErrorKind::InvalidInput, "the directory's path contains a zero byte")
@@ -113,11 +158,42 @@ impl Step {
                 opened.stdin = Some(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?);
             }
             Step::DefaultSignals => default_signals(),
+            Step::NewGroup => rustix::process::setpgid(None, None)?,
+            Step::IgnoreInterrupt => ignore(libc::SIGINT),
+            Step::Nice(increment) => {
+                rustix::process::nice(*increment)?;
+            }
+            Step::Limit(resource, limit) => rustix::process::setrlimit(of_system(*resource), *limit)?,
+            // Of this thread, but there is no other one in a process that has just been forked.
+            Step::Groups(groups) => rustix::thread::set_thread_groups(groups)?,
+            Step::Gid(gid) => rustix::thread::set_thread_res_gid(*gid, *gid, *gid)?,
+            Step::Uid(uid) => rustix::thread::set_thread_res_uid(*uid, *uid, *uid)?,
             Step::Directory(path) => rustix::process::chdir(path.as_c_str())?,
             Step::PlaceSocket => rustix::stdio::dup2_stdin(socket)?,
             Step::UnblockSignals => set_mask(&signals(false)),
         }
         Ok(())
+    }
+}
+
+/// A user's or group's number; the highest one means none to the system.
+fn valid(id: u32) -> io::Result<u32> {
+    let text = "4294967295 is not the number of a user or group";
+    (id != u32::MAX).then_some(id).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, text))
+}
+
+fn of_system(resource: Resource) -> rustix::process::Resource {
+    use rustix::process::Resource as Of;
+    match resource {
+        Resource::AddressSpace => Of::As,
+        Resource::CoreSize => Of::Core,
+        Resource::CpuTime => Of::Cpu,
+        Resource::DataSize => Of::Data,
+        Resource::FileSize => Of::Fsize,
+        Resource::LockedMemory => Of::Memlock,
+        Resource::OpenFiles => Of::Nofile,
+        Resource::Processes => Of::Nproc,
+        Resource::StackSize => Of::Stack,
     }
 }
 
@@ -292,12 +368,12 @@ fn set_mask(set: &libc::sigset_t) {
 }
 
 /// All signals are blocked on this thread, until it is dropped.
-struct BlockedSignals {
+pub(super) struct BlockedSignals {
     before: libc::sigset_t,
 }
 
 impl BlockedSignals {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut before = signals(false);
         // SAFETY: both sets are valid during the call.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &signals(true), &raw mut before) };
@@ -309,6 +385,12 @@ impl Drop for BlockedSignals {
     fn drop(&mut self) {
         set_mask(&self.before);
     }
+}
+
+/// Async-signal-safe.
+fn ignore(signal: libc::c_int) {
+    // SAFETY: ignoring a signal installs no code.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
 }
 
 /// Sets every signal that has a handler to its default, and SIGCHLD in any case. Async-signal-safe.

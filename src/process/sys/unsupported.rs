@@ -67,6 +67,16 @@ pub(crate) fn set_stdin(_: &OsHandle) -> io::Result<()> {
     unsupported()
 }
 
+pub(crate) fn name_process(_: &str) {}
+
+pub(crate) fn own_process() -> io::Result<OsHandle> {
+    unsupported()
+}
+
+pub(crate) fn end_with(_: OsHandle) -> io::Result<()> {
+    unsupported()
+}
+
 pub(crate) fn parent_id() -> u32 {
     0
 }
