@@ -36,8 +36,8 @@ pub use ipc_shm::lock::{
 };
 pub use ipc_shm::{Builder, bytes, lock, pod, slice};
 pub use ipc_shm::{
-    Integer, Lifetime, Segment, SegmentBuilder, SegmentInfo, SeqLock, SeqWriter, Shared, SharedSlice, View,
-    Word,
+    Checked, Integer, Lifetime, Segment, SegmentBuilder, SegmentInfo, SeqLock, SeqWriter, Shared,
+    SharedSlice, Stored, View, Word,
 };
 
 use crate::any::{AnyRx, AnyTx};

@@ -35,3 +35,5 @@ mod points;
 mod random;
 #[path = "locks/support.rs"]
 mod support;
+#[path = "locks/values.rs"]
+mod values;

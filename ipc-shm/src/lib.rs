@@ -57,6 +57,8 @@ mod builder;
 #[cfg(not(loom))]
 mod bytes_at;
 #[cfg(not(loom))]
+mod checked;
+#[cfg(not(loom))]
 mod commit;
 mod copy;
 #[cfg(not(loom))]
@@ -147,6 +149,8 @@ mod word;
 
 #[cfg(not(loom))]
 pub use builder::Builder;
+#[cfg(not(loom))]
+pub use checked::{Checked, Stored};
 #[cfg(not(loom))]
 pub use ends::{Codec, Rx, Tx};
 pub use ipc_core::error::*;

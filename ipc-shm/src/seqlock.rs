@@ -10,16 +10,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::checked::{Copied, Stored};
 use crate::copy::words;
 use crate::killpoint::kp;
 use crate::layout::{Fingerprint, LINE};
 use crate::member::{Members, Owner};
 use crate::object::{Object, Placed, Shape, refuse};
-use crate::pod::Plain;
 use crate::segment::{How, Segment};
 use crate::seq::{COPIES, Copies};
 
-/// One value of plain data with one writer at a time, and any number of readers that never block it: a
+/// One value ([`Stored`]) with one writer at a time, and any number of readers that never block it: a
 /// handle, cloned and sent freely.
 ///
 /// A reading is always one value as it was written, never a mixture, and takes nanoseconds; it writes
@@ -50,16 +50,16 @@ pub struct SeqLock<T> {
 }
 
 // SAFETY: a handle of memory that is accessed by atomics, and copied.
-unsafe impl<T: Plain + Send> Send for SeqLock<T> {}
+unsafe impl<T: Stored + Send> Send for SeqLock<T> {}
 // SAFETY: as above.
-unsafe impl<T: Plain + Send> Sync for SeqLock<T> {}
+unsafe impl<T: Stored + Send> Sync for SeqLock<T> {}
 
 /// `seq` and `owner`, on a line of their own.
 const HEAD: usize = LINE;
 /// How often [`SeqLock::try_read`] starts over.
 const ATTEMPTS: u32 = 100;
 
-impl<T: Plain> SeqLock<T> {
+impl<T: Stored> SeqLock<T> {
     /// Words of a copy: whole lines, so that the one that is written shares none with the one that is read.
     const STRIDE: usize = words(size_of::<T>()).next_multiple_of(LINE / 8);
 
@@ -117,7 +117,7 @@ impl<T: Plain> SeqLock<T> {
     ///
     /// As [`Segment::open`]; `InvalidData` if it is of another type.
     pub fn open(name: &str) -> io::Result<SeqLock<T>> {
-        Self::named(How::Open, name, T::zeroed())
+        Self::named(How::Open, name, Copied::new().value())
     }
 
     /// Opens the value of this name if there is one, and makes it `value` if there is none.
@@ -172,10 +172,10 @@ impl<T: Plain> SeqLock<T> {
     #[inline]
     pub fn try_read(&self) -> Option<T> {
         let copies = self.copies();
-        let mut value = T::zeroed();
+        let mut copied = Copied::new();
         for _ in 0..ATTEMPTS {
-            if copies.read(bytemuck::bytes_of_mut(&mut value)) {
-                return Some(value);
+            if copies.read(copied.bytes()) {
+                return Some(copied.value());
             }
             std::hint::spin_loop();
         }
@@ -234,13 +234,13 @@ impl<T: Plain> SeqLock<T> {
 ///
 /// Not `Clone`, and stays in its process. One that is forgotten instead of dropped stays until its process
 /// ends.
-pub struct SeqWriter<T: Plain> {
+pub struct SeqWriter<T: Stored> {
     lock: SeqLock<T>,
     /// The number of the last value.
     last: u64,
 }
 
-impl<T: Plain> SeqWriter<T> {
+impl<T: Stored> SeqWriter<T> {
     /// Writes a value: whoever reads from now on gets it, or a later one. Waits for nobody.
     #[inline]
     pub fn write(&mut self, value: T) {
@@ -263,7 +263,7 @@ impl<T: Plain> SeqWriter<T> {
     }
 }
 
-impl<T: Plain> Drop for SeqWriter<T> {
+impl<T: Stored> Drop for SeqWriter<T> {
     fn drop(&mut self) {
         let Ok(members) = self.lock.members() else { return };
         if members.forked() {
@@ -289,19 +289,19 @@ impl<T> fmt::Debug for SeqLock<T> {
     }
 }
 
-impl<T: Plain> fmt::Debug for SeqWriter<T> {
+impl<T: Stored> fmt::Debug for SeqWriter<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SeqWriter").field("lock", &self.lock).field("last", &self.last).finish()
     }
 }
 
-impl<T: Plain> Serialize for SeqLock<T> {
+impl<T: Stored> Serialize for SeqLock<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.object.serialize_with(Self::shape().fingerprint, (), serializer)
     }
 }
 
-impl<'de, T: Plain> Deserialize<'de> for SeqLock<T> {
+impl<'de, T: Stored> Deserialize<'de> for SeqLock<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (object, ()) = Object::deserialize_with(Self::shape().fingerprint, deserializer)?;
         Self::of(object).map_err(refuse)

@@ -11,13 +11,13 @@ use std::sync::atomic::Ordering;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::bytes_at;
+use crate::checked::{Copied, Stored};
 use crate::layout::Fingerprint;
 use crate::object::{Object, Placed, Shape, refuse};
-use crate::pod::Plain;
 use crate::segment::{How, Segment};
 use crate::word::{Integer, Word};
 
-/// One value of plain data in shared memory: a handle, cloned and sent freely.
+/// One value in shared memory ([`Stored`]: plain data, `bool`, `char`): a handle, cloned and sent freely.
 ///
 /// What Python calls `multiprocessing.Value(…, lock=False)`, and between threads is an `Arc<AtomicU64>`.
 ///
@@ -32,8 +32,8 @@ use crate::word::{Integer, Word};
 ///
 /// | type | what there is | torn? |
 /// |---|---|---|
-/// | integers and floats of 1 to 8 bytes ([`Word`]) | `load`, `store`, `swap`, `compare_exchange`, as std's atomics; integers also `fetch_…` | never |
-/// | any plain data | [`get`](Shared::get), [`set`](Shared::set): copies | if it is read while another writes, unless it is a word |
+/// | integers and floats of 1 to 8 bytes, `bool` ([`Word`]) | `load`, `store`, `swap`, `compare_exchange`, as std's atomics; integers also `fetch_…` | never |
+/// | any of them | [`get`](Shared::get), [`set`](Shared::set): copies | if it is read while another writes, unless it is a word |
 ///
 /// For a larger value with one writer there is [`SeqLock`](crate::SeqLock), which is never torn; for one with
 /// several, a mutex.
@@ -51,11 +51,11 @@ pub struct Shared<T> {
 }
 
 // SAFETY: a handle of memory that other processes write anyway; every access is atomic or a copy.
-unsafe impl<T: Plain + Send> Send for Shared<T> {}
+unsafe impl<T: Stored + Send> Send for Shared<T> {}
 // SAFETY: as above.
-unsafe impl<T: Plain + Send> Sync for Shared<T> {}
+unsafe impl<T: Stored + Send> Sync for Shared<T> {}
 
-impl<T: Plain> Shared<T> {
+impl<T: Stored> Shared<T> {
     fn shape() -> Shape {
         Shape { bytes: size_of::<T>(), align: align_of::<T>(), fingerprint: Fingerprint::of::<T>("shared") }
     }
@@ -112,7 +112,7 @@ impl<T: Plain> Shared<T> {
     ///
     /// As [`Segment::open`]; `InvalidData` if it is of another type.
     pub fn open(name: &str) -> io::Result<Shared<T>> {
-        Self::named(How::Open, name, T::zeroed())
+        Self::named(How::Open, name, Copied::new().value())
     }
 
     /// Opens the value of this name if there is one, and makes it `value` if there is none.
@@ -136,11 +136,11 @@ impl<T: Plain> Shared<T> {
     #[must_use]
     #[inline]
     pub fn get(&self) -> T {
-        let mut value = T::zeroed();
+        let mut copied = Copied::new();
         // SAFETY: a `T` lies there (`of`), as long as `self` does; nobody makes references to it but whoever
         // calls `as_ptr`, and vouches for it.
-        unsafe { bytes_at::read(self.at.get().cast(), bytemuck::bytes_of_mut(&mut value)) };
-        value
+        unsafe { bytes_at::read(self.at.get().cast(), copied.bytes()) };
+        copied.value()
     }
 
     /// Copies a value there. If it is larger than a word, who reads it meanwhile gets a mixture.
@@ -271,13 +271,13 @@ impl<T> fmt::Debug for Shared<T> {
     }
 }
 
-impl<T: Plain> Serialize for Shared<T> {
+impl<T: Stored> Serialize for Shared<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.object.serialize_with(Self::shape().fingerprint, (), serializer)
     }
 }
 
-impl<'de, T: Plain> Deserialize<'de> for Shared<T> {
+impl<'de, T: Stored> Deserialize<'de> for Shared<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (object, ()) = Object::deserialize_with(Self::shape().fingerprint, deserializer)?;
         Self::of(object).map_err(refuse)

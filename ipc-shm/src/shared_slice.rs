@@ -12,14 +12,14 @@ use std::ptr::NonNull;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::bytes_at;
+use crate::checked::{Copied, Stored, has_invalid_bits};
 use crate::layout::Fingerprint;
 use crate::object::{Object, Placed, Shape, refuse};
-use crate::pod::Plain;
 use crate::segment::{How, Segment};
 use crate::shared::Shared;
 use crate::word::Word;
 
-/// An array of plain data in shared memory, or a part of one: a handle, cloned and sent freely.
+/// An array of values ([`Stored`]) in shared memory, or a part of one: a handle, cloned and sent freely.
 ///
 /// What Python calls `multiprocessing.Array(…, lock=False)`, or a numpy array over a `SharedMemory`. Parts go
 /// to different processes, each of which then works on its own:
@@ -57,11 +57,11 @@ pub struct SharedSlice<T> {
 
 // SAFETY: a handle of memory that other processes write anyway; every access is atomic or a copy, or
 // promised.
-unsafe impl<T: Plain + Send> Send for SharedSlice<T> {}
+unsafe impl<T: Stored + Send> Send for SharedSlice<T> {}
 // SAFETY: as above.
-unsafe impl<T: Plain + Send> Sync for SharedSlice<T> {}
+unsafe impl<T: Stored + Send> Sync for SharedSlice<T> {}
 
-impl<T: Plain> SharedSlice<T> {
+impl<T: Stored> SharedSlice<T> {
     fn fingerprint() -> u64 {
         Fingerprint::of::<T>("slice")
     }
@@ -108,7 +108,7 @@ impl<T: Plain> SharedSlice<T> {
     pub fn new_in(segment: &Segment, len: usize) -> io::Result<SharedSlice<T>> {
         let shared = Self::of(Object::new_in(segment, Self::shape(len)?)?, len)?;
         // Somebody may have written there by an offset of his own.
-        shared.fill(T::zeroed());
+        shared.fill(Copied::new().value());
         Ok(shared)
     }
 
@@ -173,12 +173,12 @@ impl<T: Plain> SharedSlice<T> {
         if index >= self.len {
             return None;
         }
-        let mut value = T::zeroed();
+        let mut copied = Copied::new();
         // SAFETY: so many elements lie there (`of`), as long as `self` does, and it is one of them.
         let from = unsafe { self.first.get().add(index) };
         // SAFETY: as above; who makes references to it (`as_slice`) vouches for what others do.
-        unsafe { bytes_at::read(from.cast(), bytemuck::bytes_of_mut(&mut value)) };
-        Some(value)
+        unsafe { bytes_at::read(from.cast(), copied.bytes()) };
+        Some(copied.value())
     }
 
     /// Copies a value into an element.
@@ -215,8 +215,14 @@ impl<T: Plain> SharedSlice<T> {
     #[track_caller]
     pub fn read(&self, index: usize, to: &mut [T]) {
         let from = self.place(index, to.len());
+        if has_invalid_bits::<T>() {
+            let elements = (index..).map_while(|index| self.get(index));
+            return to.iter_mut().zip(elements).for_each(|(to, element)| *to = element);
+        }
+        // SAFETY: they are ours alone; any bytes are a `T`, and it has no padding (`NoUninit`).
+        let bytes = unsafe { std::slice::from_raw_parts_mut(to.as_mut_ptr().cast(), size_of_val(to)) };
         // SAFETY: so many lie there, checked by `place`; otherwise as `get`.
-        unsafe { bytes_at::read(from, bytemuck::cast_slice_mut(to)) };
+        unsafe { bytes_at::read(from, bytes) };
     }
 
     /// Copies `elements` there, from `index` on.
@@ -244,7 +250,7 @@ impl<T: Plain> SharedSlice<T> {
     /// A copy of all elements.
     #[must_use]
     pub fn to_vec(&self) -> Vec<T> {
-        let mut elements = vec![T::zeroed(); self.len];
+        let mut elements = vec![Copied::new().value(); self.len];
         self.read(0, &mut elements);
         elements
     }
@@ -328,10 +334,11 @@ impl<T: Plain> SharedSlice<T> {
     /// # Safety
     ///
     /// While the slice lives nobody writes these elements: not this process, and no other. This process was
-    /// not forked since, without exec, from the one that attached.
+    /// not forked since, without exec, from the one that attached. The bytes of each element are a value: of plain
+    /// data any are, of a `bool` only 0 and 1.
     #[must_use]
     pub unsafe fn as_slice(&self) -> &[T] {
-        // SAFETY: so many elements lie there (`of`), aligned, and any bytes are elements; that nobody writes
+        // SAFETY: so many elements lie there (`of`), aligned; that they are elements and nobody writes
         // them is the caller's promise.
         unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.len) }
     }
@@ -342,7 +349,8 @@ impl<T: Plain> SharedSlice<T> {
     /// # Safety
     ///
     /// While the slice lives nobody else reads or writes these elements: not this process by other handles,
-    /// and no other. This process was not forked since, without exec, from the one that attached.
+    /// and no other. This process was not forked since, without exec, from the one that attached. The bytes of each
+    /// element are a value.
     #[must_use]
     #[allow(clippy::mut_from_ref)] // A handle, as a pointer is: the caller promises.
     pub unsafe fn as_mut_slice(&self) -> &mut [T] {
@@ -369,13 +377,13 @@ impl<T> fmt::Debug for SharedSlice<T> {
     }
 }
 
-impl<T: Plain> Serialize for SharedSlice<T> {
+impl<T: Stored> Serialize for SharedSlice<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.object.serialize_with(Self::fingerprint(), self.len as u64, serializer)
     }
 }
 
-impl<'de, T: Plain> Deserialize<'de> for SharedSlice<T> {
+impl<'de, T: Stored> Deserialize<'de> for SharedSlice<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (object, len) = Object::deserialize_with::<D, u64>(Self::fingerprint(), deserializer)?;
         Self::of(object, usize::try_from(len).unwrap_or(usize::MAX)).map_err(refuse)

@@ -1,18 +1,18 @@
-//! Numbers that the processor moves and changes at once.
+//! Numbers and truth values that the processor moves and changes at once.
 
 use std::sync::atomic::{
     AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering,
 };
 
-use crate::pod::Plain;
+use crate::checked::{ReadAs, Stored};
 
 mod sealed {
     pub trait Sealed {}
 }
 
-/// A number of 1, 2, 4 or 8 bytes: `u8` to `u64`, `i8` to `i64`, `f32`, `f64`. Not `usize`, whose size is not
+/// A value of 1, 2, 4 or 8 bytes: `u8` to `u64`, `i8` to `i64`, `f32`, `f64`, `bool`. Not `usize`, whose size is not
 /// the same in every program.
-pub trait Word: Plain + sealed::Sealed {
+pub trait Word: Stored + sealed::Sealed {
     #[doc(hidden)]
     type Atomic;
     #[doc(hidden)]
@@ -102,3 +102,43 @@ integers! {
 }
 word!(f32, AtomicU32, f32::to_bits, f32::from_bits);
 word!(f64, AtomicU64, f64::to_bits, f64::from_bits);
+
+impl sealed::Sealed for bool {}
+
+/// How often a `compare_exchange` of a `bool` tries again because a peer has written another byte that is read as `true`.
+const TRIES: usize = 3;
+
+/// As `AtomicBool`. A byte that only a peer that breaks the protocol writes is `true` ([`Stored`]).
+impl Word for bool {
+    type Atomic = AtomicU8;
+    #[inline(always)]
+    fn load(word: &AtomicU8, order: Ordering) -> bool {
+        word.load(order).read_as()
+    }
+    #[inline(always)]
+    fn store(word: &AtomicU8, value: bool, order: Ordering) {
+        word.store(value.into(), order);
+    }
+    #[inline(always)]
+    fn swap(word: &AtomicU8, value: bool, order: Ordering) -> bool {
+        word.swap(value.into(), order).read_as()
+    }
+    #[inline(always)]
+    fn compare_exchange(
+        word: &AtomicU8,
+        current: bool,
+        new: bool,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<bool, bool> {
+        let mut expected = u8::from(current);
+        for _ in 0..TRIES {
+            match word.compare_exchange(expected, new.into(), success, failure) {
+                Ok(_) => return Ok(current),
+                Err(found) if ReadAs::<bool>::read_as(found) == current => expected = found,
+                Err(found) => return Err(found.read_as()),
+            }
+        }
+        Err(!current)
+    }
+}

@@ -40,7 +40,7 @@
 //!
 //! | `std::sync` | here | what differs | `multiprocessing` |
 //! |---|---|---|---|
-//! | `Mutex` | [`Mutex`] | plain data or a slice of it; `get`, `set`, `update` copy; no `get_mut`, `into_inner`: there are others | `Lock`, `Value(…)`, `Array(…)` |
+//! | `Mutex` | [`Mutex`] | data that can be checked ([`Value`]) or a slice of it; `get`, `set`, `update` copy; no `get_mut`, `into_inner`: there are others | `Lock`, `Value(…)`, `Array(…)` |
 //! | `PoisonError` | [`PoisonError`], in [`LockError::Poisoned`] | says why: [`Cause`] | – (a killed owner hangs the others) |
 //! | a thread that locks twice | [`Refused::WouldDeadlock`] | `std` waits for ever, or panics | waits for ever |
 //! | `TryLockError::WouldBlock` | the same | takes over from a dead holder | `acquire(False)` is `False` |
@@ -53,7 +53,7 @@
 //! | `Barrier` | [`Barrier`] | breaks when a party dies; `abort`, `reset` as Python's | `Barrier` |
 //! | – | [`Event`] | also automatic | `Event` |
 //! | `Once` | [`Once`] | poisoned is an error and no panic; the next one runs if the initialiser dies | – |
-//! | `OnceLock` | [`OnceLock`] | plain data; `copied` copies; no `take`, `into_inner` | – |
+//! | `OnceLock` | [`OnceLock`] | data as for a `Mutex`, no slices; `copied` copies; no `take`, `into_inner` | – |
 //!
 //! # When a process dies
 //!

@@ -17,15 +17,15 @@ use super::home::{HEAD, Home, Place, Tag, found, places};
 use super::poison::{Cause, Failure, LockResult, LockTimeoutResult, PoisonError, Refused, TryLockResult};
 use super::raw::mutex::{RawMutex, UPDATING};
 use super::thread;
-use super::value::{self, Value};
+use super::value::{self, NO_VALUE, Value};
 use super::word::{CONTENDED, FLAGS, World};
+use crate::checked::Checked;
 use crate::killpoint::kp;
-use crate::pod::Plain;
 use crate::segment::{How, Segment};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Relaxed, Release};
 
-/// Mutual exclusion between processes, for plain data or a slice of it: [`std::sync::Mutex`] in shared memory.
+/// Mutual exclusion between processes, for data of fixed size or a slice of it: [`std::sync::Mutex`] in shared memory.
 ///
 /// The value lies in the segment, twice: one copy is the value, the other is where [`update`](Mutex::update)
 /// writes the next one. A handle is cloned, sent to other processes, or opened there.
@@ -55,6 +55,10 @@ use crate::sync::Ordering::{Relaxed, Release};
 /// that keep the protocol, as everything that goes through this crate does. One that writes there
 /// all the same breaks the rules of Rust's references for us: among processes that do not trust each other use
 /// [`get`](Mutex::get), [`set`](Mutex::set) and [`update`](Mutex::update), which copy, and work on any bytes.
+///
+/// Of a type such as `bool` not all bytes are a value ([`Checked`]). They are checked whenever the mutex is
+/// locked. If they are no value, each call answers [`Refused::Corrupt`], unlocked, and [`set`](Mutex::set)
+/// repairs it, after [`clear_poison`](Mutex::clear_poison) if it is poisoned as well.
 pub struct Mutex<T: Value + ?Sized> {
     home: Home,
     /// The first word of each copy of the value.
@@ -104,7 +108,7 @@ impl<T: Value + ?Sized> Mutex<T> {
     found!();
 }
 
-impl<T: Plain + Send + Sync> Mutex<T> {
+impl<T: Checked + Send + Sync> Mutex<T> {
     /// Makes a mutex in an anonymous segment of its own. Many fit into one: [`new_in`](Mutex::new_in).
     ///
     /// # Errors
@@ -140,11 +144,14 @@ impl<T: Plain + Send + Sync> Mutex<T> {
     ///
     /// As [`lock`](Mutex::lock); the value is not set, the lock not held.
     pub fn set(&self, value: T) -> LockResult<(), ()> {
-        self.update(|old| *old = value)
+        let updating = self.updating()?;
+        self.flip(&value);
+        drop(updating);
+        Ok(())
     }
 }
 
-impl<T: Plain + Send + Sync> Mutex<[T]> {
+impl<T: Checked + Send + Sync> Mutex<[T]> {
     /// Makes a mutex over as many values, in an anonymous segment of its own.
     ///
     /// # Errors
@@ -200,6 +207,13 @@ impl<T: Value + ?Sized> Mutex<T> {
         // Whatever a peer wrote there, it is one of the two. Relaxed: the lock orders it.
         let turn = (self.turn().load(Relaxed) & 1) as usize;
         (self.copies[turn], self.copies[turn ^ 1])
+    }
+
+    /// Whether what lies there is a value. For the holder.
+    #[inline(always)]
+    fn is_valid(&self) -> bool {
+        let (at, _) = self.places();
+        value::is_valid::<T>(&self.home, at)
     }
 
     /// Waits until it is free, and locks it.
@@ -261,7 +275,7 @@ impl<T: Value + ?Sized> Mutex<T> {
         if !self.raw().try_now(me) {
             return None;
         }
-        if self.raw().cause().is_some() {
+        if self.raw().cause().is_some() || !self.is_valid() {
             // Taken again on the long way, which tells why.
             let _ = self.raw().unlock(&self.home, me);
             return None;
@@ -279,6 +293,11 @@ impl<T: Value + ?Sized> Mutex<T> {
     /// What is said of a lock that `me` holds.
     #[cold]
     fn taken(&self, me: u64) -> Result<MutexGuard<'_, T>, Failure<MutexGuard<'_, T>>> {
+        if !self.is_valid() {
+            // It cannot fail, unless somebody scribbles: then there is nothing to give back.
+            let _ = self.raw().unlock(&self.home, me);
+            return Err(NO_VALUE.into());
+        }
         let guard = MutexGuard::new(self, me);
         match self.raw().cause() {
             None => Ok(guard),
@@ -307,35 +326,44 @@ impl<T: Value + ?Sized> Mutex<T> {
     /// As [`lock`](Mutex::lock): poisoned by one who held a guard. Nothing is changed then, and the lock is not
     /// held: whoever wants to repair the value locks.
     pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> LockResult<R, ()> {
+        let updating = self.updating()?;
+        let (value, _) = self.places();
+        let copy = T::read(&self.home.words()[value..], self.home.len);
+        let mut copy = copy.ok_or(Failure::Refused(NO_VALUE))?;
+        let done = change(T::own(&mut copy));
+        self.flip(T::own(&mut copy));
+        drop(updating);
+        Ok(done)
+    }
+
+    /// Locks to update.
+    fn updating(&self) -> LockResult<Updating<'_, T>, ()> {
         let me = self.take(UPDATING, Patience::Forever)?;
         let updating = Updating { mutex: self, me };
-        if let Some(cause) = self.raw().cause() {
-            return Err(Failure::Poisoned(PoisonError::new((), cause)).into());
+        match self.raw().cause() {
+            None => Ok(updating),
+            Some(cause) => Err(Failure::Poisoned(PoisonError::new((), cause)).into()),
         }
-        let (value, next) = self.places();
-        let words = self.home.words();
-        let mut copy = T::read(&words[value..], self.home.len);
-        let done = change(T::own(&mut copy));
+    }
+
+    /// Makes a copy of this the value, by one flip. It is locked to update.
+    fn flip(&self, value: &T) {
+        let (_, next) = self.places();
         kp!("update.write");
-        value::write(&words[next..], T::own(&mut copy));
+        value::write(&self.home.words()[next..], value);
         kp!("update.flip");
         let turn = self.turn().load(Relaxed); // Relaxed: the lock orders it.
         // Release: whoever sees the flip of a dead process sees the copy that it made before.
         self.turn().store(!turn & 1, Release);
         kp!("update.flipped");
-        drop(updating);
-        Ok(done)
     }
 
     fn copied(&self) -> LockResult<T::Own, ()> {
         // It changes nothing, so its death would not either.
-        let me = self.take(UPDATING, Patience::Forever)?;
-        let _updating = Updating { mutex: self, me };
-        if let Some(cause) = self.raw().cause() {
-            return Err(Failure::Poisoned(PoisonError::new((), cause)).into());
-        }
+        let _updating = self.updating()?;
         let (value, _) = self.places();
-        Ok(T::read(&self.home.words()[value..], self.home.len))
+        let copy = T::read(&self.home.words()[value..], self.home.len);
+        Ok(copy.ok_or(Failure::Refused(NO_VALUE))?)
     }
 
     /// Returns whether it is locked at this moment, be it by the calling thread.
@@ -435,6 +463,7 @@ const _: () = assert!(PANICKING & FLAGS != 0 && PANICKING & (CONTENDED | UPDATIN
 unsafe impl<T: Value + ?Sized> Sync for MutexGuard<'_, T> {}
 
 impl<'a, T: Value + ?Sized> MutexGuard<'a, T> {
+    /// The guard of what `me` holds, where a value lies ([`Mutex::is_valid`]).
     #[inline(always)]
     fn new(mutex: &'a Mutex<T>, me: u64) -> Self {
         thread::took();
@@ -482,9 +511,9 @@ impl<T: Value + ?Sized> Deref for MutexGuard<'_, T> {
     #[inline(always)]
     fn deref(&self) -> &T {
         // SAFETY: the copy that is the value lies there, mapped as long as the mutex's home lives (`places`,
-        // `copies`, checked by `Home::find`), aligned (`Tag::align`); any bytes are a value (`Value`). The lock is
-        // held, by this thread: nobody writes meanwhile, as long as peers keep the protocol (at the type). What a
-        // dead holder left half written is some value as well.
+        // `copies`, checked by `Home::find`), aligned (`Tag::align`). Its bytes are a value: any are, or they were
+        // checked (`is_valid`). The lock is held, by this thread: nobody writes meanwhile, as long as peers keep the protocol
+        // (at the type). What a dead holder left half written was checked as well.
         unsafe { self.value().as_ref() }
     }
 }

@@ -16,11 +16,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::home::{HEAD, Home, Place, Tag, found, places};
 use super::poison::{Denied, Refused};
 use super::raw::once::{Begin, End, RawOnce};
-use super::value;
+use super::value::{self, Kept};
 use super::word::World;
+use crate::checked::Checked;
 use crate::copy;
 use crate::killpoint::kp;
-use crate::pod::Plain;
 use crate::segment::{How, Segment};
 
 /// Something that is done once, by one of all processes: [`std::sync::Once`] in shared memory.
@@ -61,8 +61,9 @@ pub struct Once {
 /// # Peers
 ///
 /// [`get`](OnceLock::get) lends the value where it lies: nobody writes it any more, as long as peers keep the
-/// protocol. [`copied`](OnceLock::copied) works on any bytes.
-pub struct OnceLock<T: Plain + Send + Sync> {
+/// protocol. [`copied`](OnceLock::copied) works on any bytes. Bytes that are no value, such as 2 for a `bool`, are
+/// `None`, and [`Refused::Corrupt`] where there is no `Option`.
+pub struct OnceLock<T: Checked + Send + Sync> {
     home: Home,
     _value: PhantomData<T>,
 }
@@ -242,7 +243,7 @@ impl Once {
     }
 }
 
-impl<T: Plain + Send + Sync> OnceLock<T> {
+impl<T: Checked + Send + Sync> OnceLock<T> {
     fn tag() -> Tag {
         Tag::of::<T>("OnceLock", value::align::<T>())
     }
@@ -290,10 +291,13 @@ impl<T: Plain + Send + Sync> OnceLock<T> {
         if self.home.forked() || !raw(&self.home).is_complete() {
             return None;
         }
+        if !value::is_valid::<T>(&self.home, Self::value_at()) {
+            return None;
+        }
         let at: NonNull<T> =
             if size_of::<T>() == 0 { NonNull::dangling() } else { self.home.value(Self::value_at()) };
-        // SAFETY: the value lies there, mapped as long as `self.home`, aligned (`Tag::align`); any bytes are one.
-        // It is complete, E1: nobody writes it any more, as long as peers keep the protocol (at the type).
+        // SAFETY: the value lies there, mapped as long as `self.home`, aligned (`Tag::align`); its bytes are
+        // one: any are, or they were checked above. It is complete, E1: nobody writes it any more, as long as peers keep the protocol (at the type).
         Some(unsafe { at.as_ref() })
     }
 
@@ -303,7 +307,7 @@ impl<T: Plain + Send + Sync> OnceLock<T> {
         if self.home.forked() || !raw(&self.home).is_complete() {
             return None;
         }
-        Some(copy::read_value(&self.home.words()[Self::value_at()..]))
+        T::read(&self.home.words()[Self::value_at()..], 1)
     }
 
     /// Writes the value, if nobody has: `Ok(Err(value))` gives it back. Waits while somebody does.
@@ -328,7 +332,7 @@ impl<T: Plain + Send + Sync> OnceLock<T> {
     /// [`Refused`]: `WouldDeadlock` if `f` asks for this value.
     pub fn get_or_init(&self, f: impl FnOnce() -> T) -> Result<&T, Refused> {
         self.initialise(|| Ok::<T, Infallible>(f()))?.unwrap_or_else(|e| match e {});
-        self.get().ok_or(Refused::Corrupt("a value has gone"))
+        self.get().ok_or(Refused::Corrupt("a value has gone, or its bytes are no value of its type"))
     }
 
     /// As [`get_or_init`](OnceLock::get_or_init), with an `f` that may fail: its error is inside, and there is still
@@ -341,7 +345,7 @@ impl<T: Plain + Send + Sync> OnceLock<T> {
         if let Err(error) = self.initialise(f)? {
             return Ok(Err(error));
         }
-        self.get().map(Ok).ok_or(Refused::Corrupt("a value has gone"))
+        self.get().map(Ok).ok_or(Refused::Corrupt("a value has gone, or its bytes are no value of its type"))
     }
 
     fn initialise<E>(&self, f: impl FnOnce() -> Result<T, E>) -> Result<Result<(), E>, Refused> {
@@ -369,7 +373,7 @@ impl<T: Plain + Send + Sync> OnceLock<T> {
     pub fn wait(&self) -> Result<&T, Refused> {
         self.home.check()?;
         raw(&self.home).wait(&self.home, true)?;
-        self.get().ok_or(Refused::Corrupt("a value has gone"))
+        self.get().ok_or(Refused::Corrupt("a value has gone, or its bytes are no value of its type"))
     }
 }
 
@@ -391,26 +395,26 @@ impl fmt::Debug for Once {
     }
 }
 
-impl<T: Plain + Send + Sync> Clone for OnceLock<T> {
+impl<T: Checked + Send + Sync> Clone for OnceLock<T> {
     fn clone(&self) -> Self {
         OnceLock { home: self.home.clone(), _value: PhantomData }
     }
 }
 
-impl<T: Plain + Send + Sync> Serialize for OnceLock<T> {
+impl<T: Checked + Send + Sync> Serialize for OnceLock<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.home.serialize(serializer)
     }
 }
 
-impl<'de, T: Plain + Send + Sync> Deserialize<'de> for OnceLock<T> {
+impl<'de, T: Checked + Send + Sync> Deserialize<'de> for OnceLock<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let home = Home::deserialize(deserializer, Self::tag(), Self::count)?;
         Ok(OnceLock { home, _value: PhantomData })
     }
 }
 
-impl<T: Plain + Send + Sync + fmt::Debug> fmt::Debug for OnceLock<T> {
+impl<T: Checked + Send + Sync + fmt::Debug> fmt::Debug for OnceLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OnceLock").field("home", &self.home).field("value", &self.copied()).finish()
     }

@@ -14,9 +14,9 @@ use super::raw::mutex::RawMutex;
 use super::thread;
 use super::value;
 use super::word::World;
+use crate::checked::{Copied, Stored};
 use crate::copy;
 use crate::killpoint::kp;
-use crate::pod::Plain;
 use crate::segment::{How, Segment};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::Relaxed;
@@ -43,7 +43,7 @@ use crate::sync::Ordering::Relaxed;
 /// # When a process dies
 ///
 /// As for a [`Mutex`](super::Mutex).
-pub struct ReentrantMutex<T: Plain + Send + Sync = ()> {
+pub struct ReentrantMutex<T: Stored + Send + Sync = ()> {
     home: Home,
     _value: PhantomData<T>,
 }
@@ -54,7 +54,7 @@ const MARK: usize = 1;
 const DEPTH: usize = 2;
 const REST: usize = 3;
 
-impl<T: Plain + Send + Sync> ReentrantMutex<T> {
+impl<T: Stored + Send + Sync> ReentrantMutex<T> {
     fn tag() -> Tag {
         Tag::of::<T>("ReentrantMutex", value::align::<T>())
     }
@@ -220,7 +220,7 @@ impl<T: Plain + Send + Sync> ReentrantMutex<T> {
 
 /// A locked [`ReentrantMutex`]: gives it back once when dropped. It belongs to its thread.
 #[must_use = "it unlocks at once if it is not kept"]
-pub struct ReentrantMutexGuard<'a, T: Plain + Send + Sync = ()> {
+pub struct ReentrantMutexGuard<'a, T: Stored + Send + Sync = ()> {
     mutex: &'a ReentrantMutex<T>,
     me: u64,
     panicking: bool,
@@ -228,11 +228,13 @@ pub struct ReentrantMutexGuard<'a, T: Plain + Send + Sync = ()> {
     _thread: PhantomData<*const ()>,
 }
 
-impl<T: Plain + Send + Sync> ReentrantMutexGuard<'_, T> {
+impl<T: Stored + Send + Sync> ReentrantMutexGuard<'_, T> {
     /// A copy of the value.
     #[must_use]
     pub fn get(&self) -> T {
-        copy::read_value(&self.mutex.home.words()[ReentrantMutex::<T>::value_at()..])
+        let mut copied = Copied::new();
+        copy::read_bytes(&self.mutex.home.words()[ReentrantMutex::<T>::value_at()..], copied.bytes());
+        copied.value()
     }
 
     /// Replaces the value. A process that is killed meanwhile poisons it.
@@ -272,33 +274,33 @@ impl<T: Plain + Send + Sync> ReentrantMutexGuard<'_, T> {
     }
 }
 
-impl<T: Plain + Send + Sync> Drop for ReentrantMutexGuard<'_, T> {
+impl<T: Stored + Send + Sync> Drop for ReentrantMutexGuard<'_, T> {
     fn drop(&mut self) {
         // A failure leaves the lock as it is: `unlock` tells of it.
         let _ = self.give_back();
     }
 }
 
-impl<T: Plain + Send + Sync> Clone for ReentrantMutex<T> {
+impl<T: Stored + Send + Sync> Clone for ReentrantMutex<T> {
     fn clone(&self) -> Self {
         ReentrantMutex { home: self.home.clone(), _value: PhantomData }
     }
 }
 
-impl<T: Plain + Send + Sync> Serialize for ReentrantMutex<T> {
+impl<T: Stored + Send + Sync> Serialize for ReentrantMutex<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.home.serialize(serializer)
     }
 }
 
-impl<'de, T: Plain + Send + Sync> Deserialize<'de> for ReentrantMutex<T> {
+impl<'de, T: Stored + Send + Sync> Deserialize<'de> for ReentrantMutex<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let home = Home::deserialize(deserializer, Self::tag(), Self::count)?;
         Ok(ReentrantMutex { home, _value: PhantomData })
     }
 }
 
-impl<T: Plain + Send + Sync> fmt::Debug for ReentrantMutex<T> {
+impl<T: Stored + Send + Sync> fmt::Debug for ReentrantMutex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReentrantMutex")
             .field("home", &self.home)
@@ -307,7 +309,7 @@ impl<T: Plain + Send + Sync> fmt::Debug for ReentrantMutex<T> {
     }
 }
 
-impl<T: Plain + Send + Sync> fmt::Debug for ReentrantMutexGuard<'_, T> {
+impl<T: Stored + Send + Sync> fmt::Debug for ReentrantMutexGuard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReentrantMutexGuard").finish_non_exhaustive()
     }

@@ -21,9 +21,9 @@ use super::poison::{
 use super::raw::rwlock::RawRwLock;
 use super::raw::{index_of, words_for};
 use super::thread;
-use super::value::{self, Kept, Value};
+use super::value::{self, Kept, NO_VALUE, Value};
 use super::word::{World, id, owner};
-use crate::pod::Plain;
+use crate::checked::Checked;
 use crate::segment::{How, Segment};
 
 /// Many readers or one writer: [`std::sync::RwLock`] in shared memory.
@@ -57,7 +57,8 @@ use crate::segment::{How, Segment};
 /// # Peers
 ///
 /// As for a [`Mutex`](super::Mutex): guards lend in place, which is sound against peers that keep the protocol.
-/// [`get`](RwLock::get) and [`set`](RwLock::set) copy.
+/// [`get`](RwLock::get) and [`set`](RwLock::set) copy. Bytes that are no value, such as 2 for a `bool`, are
+/// [`Refused::Corrupt`], and [`set`](RwLock::set) repairs them.
 pub struct RwLock<T: Value + ?Sized> {
     home: Home,
     /// Where things lie, among the home's words.
@@ -81,7 +82,7 @@ fn parts<T: Value + ?Sized>(len: usize, participants: usize) -> Option<(usize, u
     Some((value, value.checked_add(value::words::<T>(len)?)?))
 }
 
-impl<T: Plain + Send + Sync> RwLock<T> {
+impl<T: Checked + Send + Sync> RwLock<T> {
     /// Makes a lock in an anonymous segment of its own.
     ///
     /// # Errors
@@ -109,7 +110,8 @@ impl<T: Plain + Send + Sync> RwLock<T> {
     /// As [`read`](RwLock::read).
     pub fn get(&self) -> LockResult<T, ()> {
         let guard = self.read().map_err(LockError::without_guard)?;
-        Ok(T::read(&self.home.words()[self.value_at..], guard.lock.home.len))
+        let copy = T::read(&self.home.words()[self.value_at..], guard.lock.home.len);
+        copy.ok_or(LockError::Refused(NO_VALUE))
     }
 
     /// Replaces the value. Waits as [`write`](RwLock::write). A process that is killed meanwhile poisons the lock.
@@ -118,13 +120,17 @@ impl<T: Plain + Send + Sync> RwLock<T> {
     ///
     /// As [`write`](RwLock::write); the value is not set.
     pub fn set(&self, value: T) -> LockResult<(), ()> {
-        let _guard = self.write().map_err(LockError::without_guard)?;
+        let guard = self.write_any(Patience::Forever)?;
+        if let Some(cause) = self.raw().cause() {
+            return Err(LockError::Poisoned(PoisonError::new((), cause)));
+        }
         value::write(&self.home.words()[self.value_at..], &value);
+        drop(guard);
         Ok(())
     }
 }
 
-impl<T: Plain + Send + Sync> RwLock<[T]> {
+impl<T: Checked + Send + Sync> RwLock<[T]> {
     /// Makes a lock over as many values, in an anonymous segment of its own.
     ///
     /// # Errors
@@ -159,7 +165,8 @@ impl<T: Plain + Send + Sync> RwLock<[T]> {
     /// As [`read`](RwLock::read).
     pub fn to_vec(&self) -> LockResult<Vec<T>, ()> {
         let guard = self.read().map_err(LockError::without_guard)?;
-        Ok(<[T]>::read(&self.home.words()[self.value_at..], guard.lock.home.len).into_vec())
+        let copy = <[T]>::read(&self.home.words()[self.value_at..], guard.lock.home.len);
+        Ok(copy.ok_or(LockError::Refused(NO_VALUE))?.into_vec())
     }
 }
 
@@ -211,7 +218,12 @@ impl<T: Value + ?Sized> RwLock<T> {
         self.home.value(self.value_at)
     }
 
-    fn poisoned<G>(&self, guard: G) -> Got<G> {
+    /// What is said of a lock that is held by this guard: a guard is handed out only over bytes that are a value.
+    #[inline(always)]
+    fn taken<G>(&self, guard: G) -> Got<G> {
+        if !value::is_valid::<T>(&self.home, self.value_at) {
+            return Err(NO_VALUE.into());
+        }
         match self.raw().cause() {
             None => Ok(guard),
             Some(cause) => Err(Failure::Poisoned(PoisonError::new(guard, cause))),
@@ -224,7 +236,7 @@ impl<T: Value + ?Sized> RwLock<T> {
         let (me, key) = (self.home.me(), self.home.key());
         self.raw().read(&self.home, me, thread::is_reading(key), patience)?;
         thread::reads(key);
-        self.poisoned(RwLockReadGuard { lock: self, value: self.value(), me })
+        self.taken(RwLockReadGuard { lock: self, value: self.value(), me })
     }
 
     /// A reader that waits for its own thread's reading to end waits for ever.
@@ -237,11 +249,18 @@ impl<T: Value + ?Sized> RwLock<T> {
     }
 
     fn write_with(&self, patience: Patience) -> Got<RwLockWriteGuard<'_, T>> {
+        let guard = self.write_any(patience)?;
+        self.taken(guard)
+    }
+
+    /// Locks it to write, poisoned or not, whatever bytes lie there. The guard must not be asked for the value before
+    /// they are checked, or written.
+    fn write_any<G>(&self, patience: Patience) -> Result<RwLockWriteGuard<'_, T>, Failure<G>> {
         self.not_reading(patience)?;
         let me = self.home.me();
         self.raw().write(&self.home, me, patience)?;
         thread::took();
-        self.poisoned(RwLockWriteGuard::new(self, me))
+        Ok(RwLockWriteGuard::new(self, me))
     }
 
     fn upgradable_with(&self, patience: Patience) -> Got<RwLockUpgradableGuard<'_, T>> {
@@ -249,7 +268,7 @@ impl<T: Value + ?Sized> RwLock<T> {
         let (me, reading) = (self.home.me(), thread::is_reading(self.home.key()));
         self.raw().upgradable(&self.home, me, reading, patience)?;
         thread::took();
-        self.poisoned(RwLockUpgradableGuard { lock: self, value: self.value(), me })
+        self.taken(RwLockUpgradableGuard { lock: self, value: self.value(), me })
     }
 
     /// Waits until no writer has it or waits for it, and locks it to read.
@@ -576,8 +595,8 @@ macro_rules! guard {
             #[inline(always)]
             fn deref(&self) -> &T {
                 // SAFETY: the value lies there, mapped as long as the lock's home lives (`parts`, checked by
-                // `Home::find`), aligned (`Tag::align`); any bytes are a value (`Value`). The lock is held, so
-                // nobody writes meanwhile, as long as peers keep the protocol (at the type), or the holder
+                // `Home::find`), aligned (`Tag::align`). Its bytes are a value: any are, or `taken` has checked
+                // them before the guard was handed out. The lock is held, so nobody writes meanwhile, as long as peers keep the protocol (at the type), or the holder
                 // borrows its guard mutably.
                 unsafe { self.value.as_ref() }
             }

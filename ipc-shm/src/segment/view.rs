@@ -16,8 +16,8 @@ use super::builder::SegmentBuilder;
 use super::mapped::{find, not_forked, refused};
 use super::origin::Origin;
 use crate::bytes_at;
+use crate::checked::{Copied, Stored};
 use crate::descriptor::Descriptor;
-use crate::pod::Plain;
 use crate::sys;
 use crate::trailer::Found;
 
@@ -128,10 +128,10 @@ impl View {
     /// # Errors
     ///
     /// As [`read`](View::read).
-    pub fn get<T: Plain>(&self, offset: usize) -> io::Result<T> {
-        let mut value = T::zeroed();
-        self.read(offset, bytemuck::bytes_of_mut(&mut value))?;
-        Ok(value)
+    pub fn get<T: Stored>(&self, offset: usize) -> io::Result<T> {
+        let mut copied = Copied::new();
+        self.read(offset, copied.bytes())?;
+        Ok(copied.value())
     }
 }
 
