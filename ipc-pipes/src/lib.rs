@@ -62,3 +62,6 @@ pub use peer::Peer;
 #[cfg(target_os = "linux")]
 #[doc(hidden)]
 pub use peer::peer_of;
+#[cfg(target_os = "linux")]
+#[doc(hidden)]
+pub use sys::exit_info;

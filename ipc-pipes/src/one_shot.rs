@@ -99,8 +99,9 @@ impl OneShotServer {
     ///
     /// # Errors
     ///
-    /// [`ChildExited`], of kind `BrokenPipe`, if the child exits first; it has been waited for then. Else as
-    /// [`accept`](OneShotServer::accept).
+    /// [`ChildExited`], of kind `BrokenPipe`, if the child exits first; it has been waited for then. Another error
+    /// of that kind if it exits and something else reaped it (SIGCHLD is ignored, say), on Linux before 6.15. Else
+    /// as [`accept`](OneShotServer::accept).
     pub fn accept_from<A: DeserializeOwned, B: DeserializeOwned>(
         &mut self,
         child: &mut Child,
@@ -175,7 +176,13 @@ fn accept_of(listener: &Listener, child: &mut Child, patience: Patience) -> io::
             Err(error) => return Err(error),
         }
         if ended {
-            let status = child.wait()?;
+            let status = child.wait().or_else(|error| {
+                let elsewhere = sys::reaped_elsewhere(&error).ok_or(error)?;
+                exit.as_ref().and_then(Exit::status_elsewhere).ok_or_else(|| {
+                    let text = format!("the child ended before it connected; how is not known: {elsewhere}");
+                    io::Error::new(io::ErrorKind::BrokenPipe, text)
+                })
+            })?;
             return Err(io::Error::new(io::ErrorKind::BrokenPipe, ChildExited { status }));
         }
         let timeout = match patience {

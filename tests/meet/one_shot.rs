@@ -1,6 +1,6 @@
 //! One connection to a program that was started for it.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -118,6 +118,40 @@ fn a_child_that_ends_before_it_connects_is_an_error_that_says_how() {
     assert_eq!(connection.recv(), Ok(2));
     drop(connection);
     child.wait().unwrap();
+}
+
+// fault 118
+#[test]
+fn a_child_that_something_else_reaps_is_an_error_that_says_how_it_ended() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    // In a process of its own, whose children are no other test's.
+    let parent = |()| {
+        // SAFETY: ignoring a signal installs no code.
+        assert_ne!(unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) }, libc::SIG_ERR);
+        let mut server = OneShotServer::new().unwrap();
+        let mut child =
+            Command::new("sh").args(["-c", "read line; exit 3"]).stdin(Stdio::piped()).spawn().unwrap();
+        let (mut input, name) = (child.stdin.take().unwrap(), server.name().to_owned());
+        let stranger = std::thread::spawn(move || {
+            // It is turned away by a server that waits for its child.
+            let connection: Duplex<u64, u64> = OneShotClient::new(&name).unwrap().connect().unwrap();
+            assert!(connection.recv().is_err());
+            input.write_all(b"\n").unwrap();
+        });
+        let error = server.accept_from::<u64, u64>(&mut child).unwrap_err();
+        stranger.join().unwrap();
+        let status =
+            error.get_ref().unwrap().downcast_ref::<ChildExited>().map(|exited| exited.status.code());
+        (error.kind() == ErrorKind::BrokenPipe, status, error.to_string())
+    };
+    let (is_broken, status, text) = multiprocess::spawn(parent, ()).unwrap().join().unwrap();
+    assert!(is_broken, "{text}");
+    match status {
+        Some(status) => assert_eq!(status, Some(3)),
+        // Before Linux 6.15.
+        None => assert!(text.contains("set SIGCHLD to its default action"), "{text}"),
+    }
 }
 
 #[test]

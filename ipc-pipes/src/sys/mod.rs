@@ -37,6 +37,8 @@ pub(crate) mod names;
 pub(crate) use os::*;
 
 #[cfg(target_os = "linux")]
+pub mod exit_info;
+#[cfg(target_os = "linux")]
 mod fork;
 #[cfg(target_os = "linux")]
 pub use fork::ForkCheck;

@@ -29,7 +29,8 @@
 //! | [`process`] | a handle for that process, whatever happens to its number | `SO_PEERPIDFD` |
 //! | [`parent`] | the parent of a process | reads `/proc/<pid>/stat` |
 //! | [`Watch`] | wakes up when a name appears in a directory | `inotify` |
-//! | [`Exit`] | wakes up when a child process ends | `pidfd_open` |
+//! | [`Exit`] | wakes up when a child process ends, and knows how, also if something else reaps it | `pidfd_open`, `PIDFD_GET_INFO` |
+//! | [`reaped_elsewhere`] | whether something else reaped a child, and what | `sigaction` |
 //! | [`wait`] | sleeps until one of these, or a connection, is there, or the time is over; may return early | `ppoll` |
 
 #[cfg_attr(target_os = "linux", path = "names_linux.rs")]
@@ -39,7 +40,7 @@ mod os;
 pub(crate) use os::{
     Directory, Exit, Found, Lock, Watch, accept, alive, at_exit, bind, bind_abstract, connect,
     connect_abstract, credentials, directory, entries, exchange, is_at, listen, look, make_private, parent,
-    private, process, publish, random, remove, try_lock, user, wait,
+    private, process, publish, random, reaped_elsewhere, remove, try_lock, user, wait,
 };
 
 /// What is at a name.

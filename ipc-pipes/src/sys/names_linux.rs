@@ -9,7 +9,8 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
-use std::time::Duration;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
 
 use ipc_core::Patience;
 use ipc_core::handle::OsHandle;
@@ -20,6 +21,7 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
 
+use super::super::exit_info;
 use super::{Identity, Kind};
 use crate::peer::Peer;
 
@@ -398,6 +400,11 @@ impl Watch {
 #[derive(Debug)]
 pub(crate) struct Exit(OwnedFd);
 
+/// Whether waiting for a child failed because something else has reaped it; then the text says what.
+pub(crate) fn reaped_elsewhere(error: &io::Error) -> Option<&'static str> {
+    (error.raw_os_error() == Some(libc::ECHILD)).then(exit_info::reaped_elsewhere)
+}
+
 impl Exit {
     /// `None` if there is no child of that number: it was waited for.
     pub(crate) fn of(pid: u32) -> io::Result<Option<Exit>> {
@@ -407,7 +414,7 @@ impl Exit {
             Err(Errno::SRCH) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        match exit.is_over() {
+        match exit.has_ended() {
             Ok(_) => Ok(Some(exit)),
             // The number belongs to a stranger by now.
             Err(error) if error.raw_os_error() == Some(libc::ECHILD) => Ok(None),
@@ -415,11 +422,32 @@ impl Exit {
         }
     }
 
-    /// Whether it has ended. It is not waited for.
-    pub(crate) fn is_over(&self) -> io::Result<bool> {
+    /// Whether it has ended. It is not waited for. ECHILD if something else has reaped it.
+    fn has_ended(&self) -> io::Result<bool> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         let status = retry_on_intr(|| rustix::process::waitid(WaitId::PidFd(self.0.as_fd()), options))?;
         Ok(status.is_some())
+    }
+
+    /// Whether it has ended. It is not waited for.
+    pub(crate) fn is_over(&self) -> io::Result<bool> {
+        match self.has_ended() {
+            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => Ok(true),
+            answer => answer,
+        }
+    }
+
+    /// How it ended, if something else has reaped it and the system still knows.
+    pub(crate) fn status_elsewhere(&self) -> Option<ExitStatus> {
+        let limit = Instant::now() + Duration::from_secs(5);
+        loop {
+            match exit_info::exit_status(self.0.as_fd()) {
+                Ok(Some(status)) => return Some(status),
+                // It is being reaped at this moment.
+                Ok(None) if Instant::now() < limit => std::thread::sleep(Duration::from_millis(1)),
+                Ok(None) | Err(_) => return None,
+            }
+        }
     }
 }
 

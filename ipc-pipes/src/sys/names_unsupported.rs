@@ -109,7 +109,13 @@ impl Watch {
         unsupported()
     }
 }
+pub(crate) fn reaped_elsewhere(_error: &io::Error) -> Option<&'static str> {
+    None
+}
 impl Exit {
+    pub(crate) fn status_elsewhere(&self) -> Option<std::process::ExitStatus> {
+        None
+    }
     pub(crate) fn of(_pid: u32) -> io::Result<Option<Exit>> {
         unsupported()
     }

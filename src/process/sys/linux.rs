@@ -1,7 +1,5 @@
 //! Linux: pidfds, local sockets and `/proc/self`. Needs Linux 5.4.
 
-#[path = "exit_info_linux.rs"]
-mod exit_info;
 #[path = "linux_maps.rs"]
 mod maps;
 #[path = "parent_watch_linux.rs"]
@@ -13,10 +11,12 @@ use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
+use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::time::Duration;
 
 use ipc_core::handle::OsHandle;
+use ipc_pipes::exit_info;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
@@ -121,8 +121,11 @@ impl Process {
                 Some(signal) => Status::Killed(signal),
                 None => Status::Exited(status.exit_status().unwrap_or(-1)),
             })),
-            Err(Errno::CHILD) => Ok(match exit_info::exit_info(self.pidfd.as_fd()) {
-                Ok(Some(status)) => Reap::Ended(status),
+            Err(Errno::CHILD) => Ok(match exit_info::exit_status(self.pidfd.as_fd()) {
+                Ok(Some(status)) => Reap::Ended(match status.signal() {
+                    Some(signal) => Status::Killed(signal),
+                    None => Status::Exited(status.code().unwrap_or(-1)),
+                }),
                 Ok(None) => Reap::Elsewhere,
                 Err(_) => Reap::Lost(exit_info::reaped_elsewhere()),
             }),

@@ -1,4 +1,4 @@
-//! How a process ended that another part of the program has reaped: its pidfd tells, since Linux 6.15.
+//! Linux: how a process ended that another part of the program has reaped. Its pidfd tells, since Linux 6.15.
 //!
 //! The kernel itself reaps children of a process that ignores SIGCHLD. A thread that calls `waitpid(-1)`
 //! reaps every child. In both cases `waitid` answers ECHILD, and the status would be lost.
@@ -8,10 +8,10 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 
 use rustix::ioctl::{Opcode, opcode};
-
-use super::super::Status;
 
 /// `PIDFD_GET_INFO`: `_IOWR(0xFF, 11, struct pidfd_info)`, with the first version of that struct.
 const PIDFD_GET_INFO: Opcode = opcode::read_write::<PidfdInfo>(0xFF, 11);
@@ -38,7 +38,7 @@ struct PidfdInfo {
 /// # Errors
 ///
 /// What the kernel says if it does not know: it is older than Linux 6.15.
-pub(crate) fn exit_info(pidfd: BorrowedFd<'_>) -> io::Result<Option<Status>> {
+pub fn exit_status(pidfd: BorrowedFd<'_>) -> io::Result<Option<ExitStatus>> {
     match ask(pidfd) {
         // Reaped between the kernel's look at the exit code and its look at the process: it is known now.
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => ask(pidfd),
@@ -46,7 +46,7 @@ pub(crate) fn exit_info(pidfd: BorrowedFd<'_>) -> io::Result<Option<Status>> {
     }
 }
 
-fn ask(pidfd: BorrowedFd<'_>) -> io::Result<Option<Status>> {
+fn ask(pidfd: BorrowedFd<'_>) -> io::Result<Option<ExitStatus>> {
     let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
     // SAFETY: the request's number holds the size of `info`, which bounds what the kernel writes; every
     // bit pattern is a valid `PidfdInfo`. Another kind of descriptor or an older kernel answers an error.
@@ -54,17 +54,12 @@ fn ask(pidfd: BorrowedFd<'_>) -> io::Result<Option<Status>> {
     if done != 0 {
         return Err(io::Error::last_os_error());
     }
-    Ok((info.mask & PIDFD_INFO_EXIT != 0).then(|| {
-        if libc::WIFSIGNALED(info.exit_code) {
-            Status::Killed(libc::WTERMSIG(info.exit_code))
-        } else {
-            Status::Exited(libc::WEXITSTATUS(info.exit_code))
-        }
-    }))
+    Ok((info.mask & PIDFD_INFO_EXIT != 0).then(|| ExitStatus::from_raw(info.exit_code)))
 }
 
-/// Why children are reaped elsewhere, and what to do about it.
-pub(crate) fn reaped_elsewhere() -> &'static str {
+/// Why the status of a child that was reaped elsewhere is lost, and what to do about it.
+#[must_use]
+pub fn reaped_elsewhere() -> &'static str {
     // SAFETY: a `sigaction` is valid as zeros.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     // SAFETY: `action` is valid during the call; nothing is changed.
