@@ -335,3 +335,32 @@ fn handles_do_not_leak_into_other_children() {
     two.kill().unwrap();
     assert!(one.join().is_err() && two.join().is_err());
 }
+
+#[test]
+fn without_room_for_descriptors_spawn_fails_and_leaves_no_child() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    // In a process of its own, in which nothing else opens descriptors.
+    let parent = |()| {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let open = std::fs::read_dir("/proc/self/fd").unwrap().count() as u64;
+        let before = getrlimit(Resource::Nofile);
+        let mut failed = 0;
+        for more in 0.. {
+            setrlimit(Resource::Nofile, Rlimit { current: Some(open - 1 + more), ..before }).unwrap();
+            let result = spawn(|()| 5, ());
+            setrlimit(Resource::Nofile, before).unwrap();
+            if let Ok(child) = result {
+                assert_eq!(child.join().unwrap(), 5);
+                break;
+            }
+            failed += 1;
+            let children = std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
+            assert_eq!(children, "", "{more}");
+            assert_eq!(std::fs::read_dir("/proc/self/fd").unwrap().count() as u64, open, "{more}");
+        }
+        failed
+    };
+    let failed = spawn(parent, ()).unwrap().join().unwrap();
+    assert!(failed > 2, "{failed}");
+}

@@ -29,13 +29,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use ipc_core::handle::OsHandle;
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, recvmsg, sendmsg,
+    SendFlags, Shutdown, recvmsg, sendmsg,
 };
 use rustix::process::{Gid, PidfdFlags, Rlimit, Uid, WaitId, WaitIdOptions};
 
@@ -47,6 +48,8 @@ use super::{Process, above_stdio};
 const NONE: u32 = u32::MAX;
 /// A report: which step of the list failed, or [`NONE`], and the error's number; both little-endian.
 const REPORT: usize = 8;
+/// How long a child that was given up may take to end before it is left unreaped.
+const ABANDON_PATIENCE: Duration = Duration::from_secs(2);
 /// The status of a child that could not take a step. The parent reads the report instead.
 const EXIT_FAILED: i32 = 127;
 
@@ -208,6 +211,8 @@ pub(crate) fn start(
 ) -> io::Result<Started> {
     let keep_stdin = set_up.stdin;
     let steps = Step::list(set_up)?;
+    // A child whose pidfd has no room here could not be killed: better no child.
+    let room = rustix::io::fcntl_dupfd_cloexec(ours, 3)?;
     if !keep_stdin {
         // Whatever it is, the socket takes its place; so nothing need be opened for it.
         command.stdin(Stdio::inherit());
@@ -236,17 +241,28 @@ pub(crate) fn start(
         return Err(io::Error::other(text));
     };
     let mut child = child?;
-    let report = receive(ours)?;
+    drop(room);
+    let report = match receive(ours) {
+        Ok(report) => report,
+        Err(error) => {
+            abandon(ours, child);
+            return Err(io::Error::new(error.kind(), format!("receiving the child's pidfd: {error}")));
+        }
+    };
     let failed = report.failed(&steps);
     let [pidfd, stdin_of_child] = report.descriptors;
     let Some(pidfd) = pidfd else {
-        // Not killed by its number, which may be another process's by now. It has ended.
-        let _ = child.wait();
+        let arrived = report.bytes.is_some();
+        abandon(ours, child);
         return Err(match failed {
             Some(error) if error.kind() == io::ErrorKind::Unsupported => {
                 io::Error::new(error.kind(), format!("{error}; Linux 5.4 or later is needed"))
             }
             Some(error) => error,
+            None if arrived => {
+                let text = "there is no room for the child's pidfd: too many descriptors are open";
+                io::Error::other(text)
+            }
             None => {
                 let text = "the child was killed before it ran this executable";
                 io::Error::new(io::ErrorKind::BrokenPipe, text)
@@ -267,6 +283,16 @@ pub(crate) fn start(
             stderr: child.stderr.take(),
         },
     })
+}
+
+/// Gives up a child of which there is no pidfd. Either it has ended, or it ends when it comes to its socket, in
+/// `init`. It is not killed by its number, which may be another process's by now.
+fn abandon(ours: &OsHandle, mut child: Child) {
+    let _ = rustix::net::shutdown(ours, Shutdown::Both);
+    let limit = Instant::now() + ABANDON_PATIENCE;
+    while matches!(child.try_wait(), Ok(None)) && Instant::now() < limit {
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// In the child: takes the steps and reports. Ends the process if one fails.
@@ -335,7 +361,8 @@ fn receive(ours: &OsHandle) -> io::Result<Report> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-    let count = match recvmsg(ours, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags) {
+    let received = retry_on_intr(|| recvmsg(ours, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags));
+    let count = match received {
         Ok(received) => received.bytes,
         Err(Errno::AGAIN | Errno::CONNRESET) => 0,
         Err(error) => return Err(error.into()),
