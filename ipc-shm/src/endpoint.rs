@@ -118,7 +118,7 @@ impl Endpoint {
         self.memory.ring(Side::Senders, n, self.barrier);
     }
 
-    /// Tries to send until it is done, or `patience` is used up.
+    /// Tries to send until it is done, or `patience` is used up. `attempt` has just failed.
     #[cold]
     pub(crate) fn send_slow(
         &self,
@@ -126,6 +126,15 @@ impl Endpoint {
         attempt: impl FnMut() -> Result<u64, NotYet>,
     ) -> Result<u64, Failed> {
         self.send_past(patience, || self.memory.receiver_in_the_way(), attempt)
+    }
+
+    /// Whether a call that has just failed cannot succeed soon: nothing is in its way, the ring is open, and no
+    /// peer was found dead.
+    fn is_final(&self, in_the_way: impl Fn() -> Option<InTheWay>) -> bool {
+        !self.memory.closed()
+            && in_the_way().is_none()
+            && self.attachment.corrupt().is_none()
+            && !self.attachment.glance()
     }
 
     /// As [`send_slow`](Endpoint::send_slow), where `in_the_way` says which peer keeps us from it.
@@ -144,6 +153,7 @@ impl Endpoint {
             }
         };
         let sent = match patience {
+            Patience::Never if self.is_final(&in_the_way) => None,
             Patience::Never => at_once(self, &self.given_up, in_the_way, attempt),
             _ => until(self, patience, attempt),
         };
@@ -248,8 +258,10 @@ impl Endpoint {
                 Some(Err(RecvTimeoutError::Unreadable(Unreadable::Corrupt(what))))
             }
         };
+        let in_the_way = || self.memory.sender_in_the_way();
         let received = match patience {
-            Patience::Never => at_once(self, &self.given_up, || self.memory.sender_in_the_way(), attempt),
+            Patience::Never if self.is_final(in_the_way) => None,
+            Patience::Never => at_once(self, &self.given_up, in_the_way, attempt),
             _ => until(self, patience, attempt),
         };
         received.unwrap_or(Err(RecvTimeoutError::Timeout))

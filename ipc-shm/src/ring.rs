@@ -444,10 +444,13 @@ impl Memory {
         // seen in `tail`.
         let head = pos(self.head().load(Acquire));
         let tail = self.tail().load(Acquire);
+        if head == pos(tail) {
+            return None;
+        }
         let state = self.state(head).load(Acquire); // Acquire: E4.
         // A claim that is not signed is the last one.
         let peer = if kind(state) == slot::WRITING { owner(state) } else { owner(tail) };
-        (head != pos(tail)).then_some(InTheWay { position: head, peer })
+        Some(InTheWay { position: head, peer })
     }
 
     /// The receiver that has claimed the message at the next position to write and has not freed
@@ -460,11 +463,16 @@ impl Memory {
         // `sender_in_the_way`.
         let tail = pos(self.tail().load(Acquire));
         let head = self.head().load(Acquire);
+        if g.distance(pos(head), tail) == g.capacity {
+            return None;
+        }
         let state = self.state(tail).load(Acquire); // Acquire: E4.
         // A message of a dead reader waits for its next one, and keeps its place meanwhile.
-        let full = g.distance(pos(head), tail) == g.capacity || state == slot::orphan(g.last_lap(tail));
+        if state == slot::orphan(g.last_lap(tail)) {
+            return None;
+        }
         let peer = if kind(state) == slot::READING { owner(state) } else { owner(head) };
-        (!full).then_some(InTheWay { position: tail, peer })
+        Some(InTheWay { position: tail, peer })
     }
 
     /// As [`receiver_in_the_way`](Memory::receiver_in_the_way), for a sender that has found no free
