@@ -1,5 +1,6 @@
 //! What every test with real processes needs.
 
+use std::io::Write;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
@@ -7,21 +8,39 @@ use std::time::Duration;
 /// Ends the whole test process if a test hangs, and says which; disarmed when dropped.
 pub(crate) struct Watchdog(#[allow(dead_code, reason = "dropping it is what it is for")] Sender<()>);
 
-/// Bounds the calling test to 30 seconds.
+/// How many threads are ready to run for each processor, at least 1: how many times as long as on a
+/// quiet machine something may take now. Limits of time are multiplied by it.
+#[allow(dead_code, reason = "not every test binary looks at the clock")]
+pub(crate) fn busy() -> u32 {
+    let loads = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    // As in `0.20 0.18 0.12 1/80 11206`.
+    let ready = loads.split([' ', '/']).nth(3).and_then(|ready| ready.parse::<usize>().ok());
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    ready.unwrap_or(1).div_ceil(processors).max(1) as u32
+}
+
+/// Bounds the calling test to 30 seconds of a quiet machine.
 #[allow(dead_code, reason = "not every test binary uses both")]
 pub(crate) fn watchdog() -> Watchdog {
     watchdog_of(Duration::from_secs(30))
 }
 
-/// Bounds the calling test to `limit`.
+/// Bounds the calling test to `limit`, on a quiet machine. On a busy one the time counts less.
 #[allow(dead_code, reason = "not every test binary uses both")]
 pub(crate) fn watchdog_of(limit: Duration) -> Watchdog {
+    const TICK: Duration = Duration::from_millis(100);
     let name = thread::current().name().unwrap_or("?").to_owned();
     let (sender, receiver) = channel();
     thread::spawn(move || {
-        if receiver.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
-            eprintln!("watchdog: {name} did not end within {limit:?}");
-            std::process::abort();
+        let mut left = limit;
+        while receiver.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+            left = left.saturating_sub(TICK / busy());
+            if left.is_zero() {
+                // Not by a macro, whose output would be captured and lost.
+                let text = format!("watchdog: {name} did not end within {limit:?}\n");
+                let _ = std::io::stderr().write_all(text.as_bytes());
+                std::process::abort();
+            }
         }
     });
     Watchdog(sender)

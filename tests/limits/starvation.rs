@@ -8,7 +8,7 @@ use multiprocess::shm::{Mutex, Shared};
 use multiprocess::{Receiver, Sender, bounded};
 use serde::{Deserialize, Serialize};
 
-use crate::harness::watchdog_of;
+use crate::harness::{busy, watchdog_of};
 
 const EACH: usize = 8;
 /// What each of them must get done while all others go on.
@@ -87,5 +87,5 @@ fn nobody_starves_of_32_processes_on_one_processor() {
     }
     let longest = people.iter().map(|(_, _, longest)| longest.load(Relaxed)).max().unwrap();
     println!("all have done {ENOUGH} in {:?}, the longest wait was {longest} us", began.elapsed());
-    assert!(Duration::from_micros(longest) < BOUND, "one waited {longest} us for its turn");
+    assert!(Duration::from_micros(longest) < BOUND * busy(), "one waited {longest} us for its turn");
 }

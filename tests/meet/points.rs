@@ -9,7 +9,7 @@ use multiprocess::JoinError;
 use multiprocess::pipe::{Duplex, Listener, connect, connect_timeout};
 use multiprocess::process::Builder;
 
-use crate::harness::watchdog_of;
+use crate::harness::{busy, watchdog_of};
 use crate::support::{Directory, doubles, dying, listener_at};
 
 /// What a victim does until it dies.
@@ -76,7 +76,7 @@ fn play(scene: Scene, point: &str, hit: u64, depth: u32) -> bool {
     let began = Instant::now();
     let child = dying(host, name.clone());
     child.join().unwrap_or_else(|error| panic!("{scene:?}, killed at {point}: {error}"));
-    assert!(began.elapsed() < Duration::from_secs(5), "{scene:?} {point}: {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(5) * busy(), "{scene:?} {point}: {:?}", began.elapsed());
     assert!(directory.entries().is_empty(), "{scene:?}, killed at {point}: {:?}", directory.entries());
     died
 }
