@@ -11,6 +11,7 @@
 //! | its signals | none is blocked, and SIGCHLD has its default action; signals that the parent ignores stay ignored, as over any `exec` |
 //! | Ctrl-C | reaches the child too; not with [`Builder::new_process_group`] or [`Builder::ignore_interrupt`] |
 //! | which functions | `fn` items and closures that capture nothing, of the executable itself |
+//! | a function in a message | [`Func`], made by [`func!`](crate::func) |
 //! | the child panics, exits, is killed | [`JoinHandle::join`] says so: [`JoinError`] |
 //! | the child dies while it starts | [`spawn`] says so |
 //! | the parent dies while the child starts | the child exits |
@@ -27,6 +28,7 @@ mod child;
 mod current;
 mod entry;
 mod error;
+mod func;
 mod join;
 mod options;
 mod protocol;
@@ -42,6 +44,7 @@ pub use self::builder::Builder;
 pub use self::child::init;
 pub use self::current::{Current, current};
 pub use self::error::JoinError;
+pub use self::func::{Func, Target};
 pub use self::join::JoinHandle;
 pub use self::options::Resource;
 

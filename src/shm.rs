@@ -48,6 +48,47 @@ use crate::{Receiver, Sender};
 /// A message is encoded once, up to 240 bytes into the ring itself and larger ones into a block, and
 /// outlives its sender. The memory goes when the last process that uses the channel has gone.
 ///
+/// # Two bounded channels in a circle
+///
+/// A program that sends all its jobs over one channel and only then receives the results over another
+/// waits for ever as soon as there are more jobs than both channels and the workers hold: the
+/// workers wait for room for their results, so they take no more jobs, so there is no room for the
+/// next job. No process has died, and each waits rightly, so no error tells. A larger capacity only
+/// moves the number of jobs at which it happens. What helps:
+///
+/// - a thread that receives while another sends (below);
+/// - one thread that sends with `try_send`, and receives a result whenever that answers `Full`;
+/// - a capacity for results that is at least the number of jobs;
+/// - `send_timeout`, if it must not happen unnoticed.
+///
+/// ```
+/// use multiprocess::{Receiver, Sender};
+///
+/// fn square((jobs, results): (Receiver<u64>, Sender<u64>)) {
+///     for n in jobs {
+///         results.send(n * n).expect("the parent receives");
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// multiprocess::init();
+/// let (jobs, for_worker) = multiprocess::bounded(16)?;
+/// let (from_worker, results) = multiprocess::bounded::<u64>(16)?;
+/// let worker = multiprocess::spawn(square, (for_worker, from_worker))?;
+/// let sum = std::thread::scope(|scope| {
+///     let sum = scope.spawn(move || results.iter().sum::<u64>());
+///     for n in 0..1000 {
+///         jobs.send(n)?; // Alone, this would stop at some 33 jobs.
+///     }
+///     drop(jobs); // The worker ends, and with it the results.
+///     Ok::<u64, multiprocess::SendError<u64>>(sum.join().expect("it only adds"))
+/// })?;
+/// assert_eq!(sum, 332_833_500);
+/// worker.join()?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// As [`Builder::typed`].

@@ -8,6 +8,8 @@ mod harness;
 #[path = "process/support.rs"]
 mod support;
 
+#[path = "process/func.rs"]
+mod func;
 #[path = "process/life.rs"]
 mod life;
 #[path = "process/names.rs"]

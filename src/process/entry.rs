@@ -138,7 +138,7 @@ fn address_of(ranges: &[CodeRange], place: u64) -> Option<u64> {
 }
 
 /// The layout of the executable's code, without its addresses.
-fn fingerprint(ranges: &[CodeRange]) -> u64 {
+pub(super) fn fingerprint(ranges: &[CodeRange]) -> u64 {
     ranges.iter().fold(FNV_START, |hash, range| {
         let hash = fnv(hash, &range.offset.to_le_bytes());
         fnv(hash, &(range.end - range.start).to_le_bytes())
@@ -152,10 +152,10 @@ fn types<A, R>() -> u64 {
     sizes.iter().fold(hash, |hash, size| fnv(hash, &size.to_le_bytes()))
 }
 
-const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
+pub(super) const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// The hash FNV-1a.
-fn fnv(hash: u64, bytes: &[u8]) -> u64 {
+pub(super) fn fnv(hash: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
 }
 

@@ -332,8 +332,6 @@ pub(crate) const REMARKS: &[(u32, &str)] = &[
     (120, "Not tested yet."),
     (124, "Not tested yet."),
     (125, "Not tested yet."),
-    (127, "Not tested yet."),
-    (128, "Not tested yet."),
     (129, "Not tested yet."),
     (130, "Not tested yet."),
     (

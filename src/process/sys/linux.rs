@@ -23,7 +23,7 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{WaitId, WaitIdOptions};
 
-pub(crate) use self::maps::code_ranges;
+pub(crate) use self::maps::{code_ranges, constant_ranges};
 pub(crate) use self::parent_watch::{end_with, own_process};
 pub(crate) use self::setup::start;
 use super::{Inherited, Interest, Ready, Reap, Signal, Status};

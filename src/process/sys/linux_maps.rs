@@ -19,6 +19,26 @@ pub(crate) fn code_ranges() -> io::Result<Vec<CodeRange>> {
     Ok(lookup(&auxv, AT_ENTRY).map(|entry| parse(&maps, entry as u64)).unwrap_or_default())
 }
 
+/// Where the executable's file lies in memory that this process can read and nothing can write: its code, and
+/// its constants, those that the loader has relocated included.
+pub(crate) fn constant_ranges() -> io::Result<Vec<CodeRange>> {
+    let code = code_ranges()?;
+    let maps = fs::read("/proc/self/maps")
+        .map_err(|error| io::Error::new(error.kind(), format!("reading /proc/self/maps: {error}")))?;
+    Ok(constants(&maps, &code))
+}
+
+/// The mappings of the file which this code is of, if they can be read and not written.
+fn constants(maps: &[u8], code: &[CodeRange]) -> Vec<CodeRange> {
+    let lines = || maps.split(|byte| *byte == b'\n').filter_map(|line| Some((line, parse_line(line)?)));
+    let of_code = |range: &CodeRange| code.iter().any(|code| code.start == range.start);
+    let Some((_, program)) = lines().find(|(_, mapping)| of_code(&mapping.range)) else { return Vec::new() };
+    let constant =
+        |line: &[u8]| line.split(|byte| *byte == b' ').nth(1).is_some_and(|it| it.starts_with(b"r-"));
+    let found = lines().filter(|(line, mapping)| mapping.file == program.file && constant(line));
+    found.map(|(_, mapping)| mapping.range).collect()
+}
+
 /// Whether this program runs with other rights than who started it (set-user-ID, capabilities of the file).
 pub(super) fn secure() -> bool {
     rustix::process::getuid() != rustix::process::geteuid()
@@ -97,6 +117,15 @@ garbage\n";
             [(0x55d0_0000_2000, 0x55d0_0000_5000, 0x2000), (0x55d0_0000_6000, 0x55d0_0000_7000, 0x9000)];
         let found: Vec<_> = ranges.iter().map(|r| (r.start, r.end, r.offset)).collect();
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn constants_are_what_cannot_be_written_in_the_same_file() {
+        let maps = [MAPS, b"56d000006000-56d000007000 r--p 00009000 fe:00 43 /opt/a b/prog\n"].concat();
+        let found: Vec<_> =
+            constants(&maps, &parse(&maps, 0x55d0_0000_2010)).iter().map(|r| r.start).collect();
+        assert_eq!(found, [0x55d0_0000_0000, 0x55d0_0000_2000, 0x55d0_0000_6000]);
+        assert!(constants(&maps, &[]).is_empty());
     }
 
     #[test]

@@ -17,6 +17,7 @@
 //! | [`own_process`], [`end_with`] | a handle of this process for its children; ends a child when its parent has ended | `pidfd_open`, `ppoll`, `kill` |
 //! | [`parent_id`] | the parent's pid; another one once the parent is dead | `getppid` |
 //! | [`on_main_thread`] | whether this thread is the one that runs `main` | `gettid`, `getpid` |
+//! | [`constant_ranges`] | where the executable file lies in memory that can be read and never written | reads `/proc/self/maps` |
 //! | [`code_ranges`] | where the executable file's code lies in memory | reads `/proc/self/maps` |
 
 use std::fmt;
@@ -32,8 +33,8 @@ use super::Resource;
 mod os;
 
 pub(crate) use os::{
-    Process, code_ranges, command, end_with, inherited, marker, name_process, on_main_thread, own_process,
-    parent_id, set_stdin, start, stream_pair, wait,
+    Process, code_ranges, command, constant_ranges, end_with, inherited, marker, name_process,
+    on_main_thread, own_process, parent_id, set_stdin, start, stream_pair, wait,
 };
 
 /// What to wait for on a socket.

@@ -88,3 +88,7 @@ pub(crate) fn on_main_thread() -> bool {
 pub(crate) fn code_ranges() -> io::Result<Vec<CodeRange>> {
     unsupported()
 }
+
+pub(crate) fn constant_ranges() -> io::Result<Vec<CodeRange>> {
+    unsupported()
+}
