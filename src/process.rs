@@ -54,7 +54,8 @@ pub use self::options::Resource;
 /// its `main` (in a test: in the test function), and turns it into `f`. `f` is a `fn` or a closure that
 /// captures nothing; what it needs goes into `args`, which may hold the ends of channels and other handles.
 ///
-/// Blocks until the child has decoded its arguments, some milliseconds; a child that does nothing for
+/// Blocks until the child has decoded its arguments, some milliseconds, and some 20 more for each GiB of private
+/// memory of this process; a child that does nothing for
 /// 30 seconds meanwhile is killed ([`Builder::startup_timeout`]).
 ///
 /// # Errors

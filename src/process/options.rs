@@ -44,7 +44,8 @@ pub enum Resource {
 }
 
 /// Process groups, priorities, limits and users. If the system refuses one of them, `spawn` fails, says
-/// which, and leaves no process behind.
+/// which, and leaves no process behind. Whatever else a child is to be, its function can do first: no code
+/// of the user's runs between fork and exec.
 impl Builder {
     /// Whether the child gets a process group of its own; otherwise it is in that of this process.
     ///
@@ -108,7 +109,7 @@ impl Builder {
     ///
     /// If this process is the superuser's, the child also gives up its supplementary groups, unless
     /// [`groups`](Self::groups) sets them. Set [`gid`](Self::gid) as well: a child of another user that is
-    /// still in this process's group can do what the group may. The executable must be readable and
+    /// still in this process's group may do what the group may. The executable must be readable and
     /// executable for that user.
     ///
     /// Ends of pipes and of channels in the arguments work. What the child opens by name must be open to
