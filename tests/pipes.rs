@@ -5,6 +5,8 @@
 mod forks;
 mod harness;
 
+#[path = "pipes/again.rs"]
+mod again;
 #[path = "pipes/hostile.rs"]
 mod hostile;
 #[path = "pipes/limits.rs"]

@@ -7,6 +7,7 @@ use ipc_core::route::Failed;
 use ipc_core::{Patience, RecvTimeoutError, Unsendable};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
+use crate::known::{self, Key};
 use crate::packets::Packets;
 use crate::socket::Socket;
 use crate::sys::{self, Arrived, Borrowed};
@@ -24,6 +25,10 @@ impl Carrier {
             Carrier::Socket(socket) => socket.fd(),
             Carrier::Pipe(packets) => packets.fd(),
         }
+    }
+
+    fn is_pipe(&self) -> bool {
+        matches!(self, Carrier::Pipe(_))
     }
 
     /// Whether this process was forked from the one that it belongs to.
@@ -91,23 +96,56 @@ impl Carrier {
 }
 
 /// The files of a carrier, by their indices in a message.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Files {
     Socket(u32),
     Pipe { pipe: u32, store: u32 },
 }
 
+/// A note in a message that is being encoded: its values of one carrier take one set of descriptors with them.
+struct Sent {
+    carrier: Arc<Carrier>,
+    files: Files,
+}
+
+/// And in one that is being decoded: what became of the descriptors.
+struct Made {
+    files: Files,
+    side: Side,
+    carrier: Arc<Carrier>,
+}
+
 impl Carrier {
-    /// Gives copies of its files to the message that is being encoded.
-    pub(crate) fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    /// Gives copies of its files to the message that is being encoded, unless it has them already.
+    pub(crate) fn serialize<S: Serializer>(
+        self: &Arc<Self>,
+        tally: Option<&Arc<Tally>>,
+        side: Side,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         if self.forked() {
             return Err(ser::Error::custom(handle::because(Unsendable::Forked)));
         }
-        let files = match self {
+        let sent = |sent: &Sent| Arc::ptr_eq(&sent.carrier, self).then_some(sent.files);
+        if let Some(files) = handle::noted(sent) {
+            return files.serialize(serializer);
+        }
+        let files = match &**self {
             Carrier::Socket(socket) => socket.attach_copy().map(Files::Socket),
             Carrier::Pipe(packets) => packets.attach_copy().map(|(pipe, store)| Files::Pipe { pipe, store }),
         };
-        files.map_err(|error| ser::Error::custom(handle::because(error)))?.serialize(serializer)
+        let files = files.map_err(|error| ser::Error::custom(handle::because(error)))?;
+        handle::note(Sent { carrier: self.clone(), files });
+        // It may come back.
+        known::remember(self.key(tally, side), self);
+        files.serialize(serializer)
+    }
+
+    fn key(&self, tally: Option<&Arc<Tally>>, side: Side) -> Option<Key> {
+        match self {
+            Carrier::Socket(socket) => Key::of_socket(socket.fd(), tally, socket.types.as_ref()),
+            Carrier::Pipe(packets) => Key::of_pipe(packets.fd(), packets.store(), tally?, side),
+        }
     }
 }
 
@@ -121,29 +159,51 @@ impl<'de> Deserialize<'de> for Came {
 }
 
 impl Came {
-    /// Takes its files out of the message that is being decoded.
-    pub(crate) fn carrier<E: de::Error>(self, tally: Option<&Arc<Tally>>, side: Side) -> Result<Carrier, E> {
+    /// Takes its files out of the message that is being decoded. They are closed if this process has the same open.
+    /// `types` are those of a connection.
+    pub(crate) fn carrier<E: de::Error>(
+        self,
+        tally: Option<&Arc<Tally>>,
+        side: Side,
+        types: Option<Types>,
+    ) -> Result<Arc<Carrier>, E> {
+        // A socket carries both halves of a connection; a pipe that came for one side is none of the other.
+        let fits = |made: &Made| {
+            made.files == self.0
+                && (made.side == side || !made.carrier.is_pipe())
+                && made.carrier.types().map(Types::key) == types.as_ref().map(Types::key)
+        };
+        let made = |made: &Made| fits(made).then(|| made.carrier.clone());
+        if let Some(carrier) = handle::noted(made) {
+            return Ok(carrier);
+        }
         let refused = |cause: &str| E::custom(handle::because(cause));
         let take =
             |index| handle::take(index).ok_or_else(|| refused("a file of an end did not come with it"));
-        match self.0 {
+        let carrier = match self.0 {
             Files::Socket(index) => {
                 let socket = take(index)?;
                 if !sys::is_socket(sys::borrow(&socket)) {
                     return Err(refused("the socket of an end is of another kind"));
                 }
-                Ok(Carrier::Socket(Socket::new(socket)))
+                Carrier::Socket(match types {
+                    Some(types) => Socket::connection(socket, types),
+                    None => Socket::new(socket),
+                })
             }
             Files::Pipe { pipe, store } => {
                 let (pipe, store) = (take(pipe)?, take(store)?);
                 let of_kind = sys::is_pipe(sys::borrow(&pipe), side == Side::Sender);
                 match tally {
                     Some(tally) if of_kind && sys::is_store(sys::borrow(&store)) => {
-                        Ok(Carrier::Pipe(Packets::new(pipe, store, tally.clone())))
+                        Carrier::Pipe(Packets::new(pipe, store, tally.clone()))
                     }
-                    _ => Err(refused("the pipe of an end is of another kind")),
+                    _ => return Err(refused("the pipe of an end is of another kind")),
                 }
             }
-        }
+        };
+        let carrier = known::carrier(carrier.key(tally, side), carrier);
+        handle::note(Made { files: self.0, side, carrier: carrier.clone() });
+        Ok(carrier)
     }
 }

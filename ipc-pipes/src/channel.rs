@@ -61,6 +61,7 @@ impl<T: Serialize + DeserializeOwned> Route<T> for Local {
 /// | `sender_count`, `receiver_count` | ends that have arrived somewhere; those of the dead are counted until the side is gone |
 /// | `disconnect_cause` | `Dropped` if every end of the other side was; `Died` if a process was killed with one, or another program started |
 /// | a receiver is killed | what it had taken out and not returned yet is gone with it: one message, or those of one `recv_many`. `recv_ref` is no different |
+/// | an end is received again | no descriptors more: a process has one set for all ends of a side. Each end is counted |
 /// | fork without exec | an inherited end answers `Forked`; but the forked process holds the socket until it ends or starts a program, and the other side is not told `Disconnected` before |
 ///
 /// # Errors
@@ -198,8 +199,7 @@ end!(Tx, "pipe::Sender", Side::Sender, Side::Receiver, |line: &Line| !line.carri
 end!(Rx, "pipe::Receiver", Side::Receiver, Side::Sender, |_: &Line| false);
 
 /// The two halves of a connection.
-pub(crate) fn split<A: DeserializeOwned, B: DeserializeOwned>(carrier: Carrier) -> (Tx<A>, Rx<B>) {
-    let carrier = Arc::new(carrier);
+pub(crate) fn split<A: DeserializeOwned, B: DeserializeOwned>(carrier: Arc<Carrier>) -> (Tx<A>, Rx<B>) {
     let tx = Line::over(carrier.clone(), None, Shape::of::<A>(), Some(Side::Sender));
     let rx = Line::over(carrier, None, Shape::of::<B>(), Some(Side::Receiver));
     (Tx::enter(Arc::new(tx)), Rx::enter(Arc::new(rx)))

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ipc_core::handle::OsHandle;
@@ -38,7 +39,7 @@ use crate::types::{Heard, Said, Types};
 /// Messages and [bytes](Duplex::send_bytes) may take turns; a `recv` that meets bytes is told so, and
 /// the other way round, and what it met is gone.
 pub struct Duplex<A, B> {
-    socket: Carrier,
+    socket: Arc<Carrier>,
     _messages: PhantomData<fn(A) -> B>,
 }
 
@@ -73,7 +74,8 @@ impl<A: DeserializeOwned, B: DeserializeOwned> Duplex<A, B> {
 
     fn over(fd: OsHandle, known: bool) -> Self {
         let types = Types::new(Shape::of::<A>(), Shape::of::<B>(), known);
-        Duplex { socket: Carrier::Socket(Socket::connection(fd, types)), _messages: PhantomData }
+        let socket = Arc::new(Carrier::Socket(Socket::connection(fd, types)));
+        Duplex { socket, _messages: PhantomData }
     }
 }
 
@@ -289,7 +291,7 @@ impl<A, B> Serialize for Duplex<A, B> {
             return Err(ser::Error::custom("a connection knows what is sent over it"));
         };
         let (sent, received) = (Said(types.sent), Said(types.received));
-        (sent, received, types.known(), Leaves(&self.socket)).serialize(serializer)
+        (sent, received, types.known(), Leaves(&self.socket, None, Side::Sender)).serialize(serializer)
     }
 }
 
@@ -302,10 +304,7 @@ impl<'de, A: DeserializeOwned, B: DeserializeOwned> Deserialize<'de> for Duplex<
         let (sent, received) = (Shape::of::<A>(), Shape::of::<B>());
         sends.is(sent, "an end of a connection arrived, for what it sends")?;
         receives.is(received, "an end of a connection arrived, for what it receives")?;
-        let mut socket = came.carrier(None, Side::Sender)?;
-        if let Carrier::Socket(socket) = &mut socket {
-            socket.types = Some(Types::new(sent, received, known));
-        }
+        let socket = came.carrier(None, Side::Sender, Some(Types::new(sent, received, known)))?;
         Ok(Duplex { socket, _messages: PhantomData })
     }
 }

@@ -34,6 +34,7 @@ pub mod frame;
 #[cfg(feature = "ipc-channel")]
 pub mod ipc_channel;
 mod killpoint;
+mod known;
 mod line;
 pub mod listener;
 mod message;

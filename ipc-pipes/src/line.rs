@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ipc_core::error::{DisconnectCause, RecvTimeoutError};
 use ipc_core::shape::Shape;
-use ipc_core::{Unreadable, handle};
+use ipc_core::{Unreadable, Unsendable, handle};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use crate::batch::BATCH;
@@ -102,6 +102,9 @@ impl Line {
 
     pub(crate) fn serialize<S: Serializer>(&self, side: Side, serializer: S) -> Result<S::Ok, S::Error> {
         let refused = |cause: &dyn fmt::Display| ser::Error::custom(handle::because(cause));
+        if self.carrier.forked() {
+            return Err(refused(&Unsendable::Forked));
+        }
         let coming = self.tally.as_ref().filter(|_| side == Side::Receiver);
         // Said first: a batch that is made in spite of it is seen below.
         coming.inspect(|tally| tally.depart());
@@ -114,10 +117,10 @@ impl Line {
         }
         self.sent_away.store(true, Ordering::Relaxed); // Relaxed: read by whoever drops the last end.
         let tally = match &self.tally {
-            Some(tally) => Some(handle::attach_copy(&tally.fd).map_err(|error| refused(&error))?),
+            Some(tally) => Some(tally.leave_with_message().map_err(|error| refused(&error))?),
             None => None,
         };
-        (Said(self.shape), tally, Leaves(&self.carrier)).serialize(serializer)
+        (Said(self.shape), tally, Leaves(&self.carrier, self.tally.as_ref(), side)).serialize(serializer)
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
@@ -129,14 +132,11 @@ impl Line {
         said.is(shape, "an end of a channel arrived")?;
         let refused = |cause: &dyn fmt::Display| de::Error::custom(handle::because(cause));
         let tally = match tally {
-            Some(index) => {
-                let fd = handle::take(index).ok_or_else(|| refused(&"the tally of an end is missing"))?;
-                Some(Arc::new(Tally::of(fd).map_err(|error| refused(&error))?))
-            }
+            Some(index) => Some(Tally::arrive_with_message(index).map_err(|error| refused(&error))?),
             None => None,
         };
-        let carrier = carrier.carrier(tally.as_ref(), side)?;
-        Ok(Line::over(Arc::new(carrier), tally, shape, None))
+        let carrier = carrier.carrier(tally.as_ref(), side, None)?;
+        Ok(Line::over(carrier, tally, shape, None))
     }
 
     /// Takes back the wish for batches, and says whether some are in the channel.
@@ -210,12 +210,12 @@ impl Drop for Line {
     }
 }
 
-/// A carrier that leaves in a message.
-pub(crate) struct Leaves<'a>(pub(crate) &'a Carrier);
+/// The carrier of an end that leaves in a message, with the tally and the side of that end.
+pub(crate) struct Leaves<'a>(pub(crate) &'a Arc<Carrier>, pub(crate) Option<&'a Arc<Tally>>, pub(crate) Side);
 
 impl Serialize for Leaves<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        self.0.serialize(self.1, self.2, serializer)
     }
 }
 

@@ -51,6 +51,10 @@ impl Packets {
         sys::borrow(&self.fd)
     }
 
+    pub(crate) fn store(&self) -> Borrowed<'_> {
+        sys::borrow(&self.store)
+    }
+
     #[inline]
     pub(crate) fn forked(&self) -> bool {
         self.fork.forked()

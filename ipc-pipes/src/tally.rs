@@ -39,11 +39,13 @@
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use std::sync::Arc;
 use std::{io, thread};
 
-use ipc_core::handle::OsHandle;
+use ipc_core::handle::{self, NotCarried, OsHandle};
 use ipc_core::route::step;
 
+use crate::known;
 use crate::sys::{self, Words};
 
 const SENDERS: usize = 0;
@@ -64,7 +66,7 @@ const PIECE: u64 = 1 << 16;
 const SHELF: u64 = 64 * PIECE;
 
 /// Which side of a channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Side {
     Sender,
     Receiver,
@@ -75,6 +77,12 @@ pub(crate) struct Tally {
     pub(crate) fd: OsHandle,
 }
 
+/// A note in a message that is being encoded: the index of a tally's file.
+struct Sent(Arc<Tally>, u32);
+
+/// And in one that is being decoded: the tally that the file of an index is of.
+struct Arrived(u32, Arc<Tally>);
+
 impl Tally {
     /// A new one, of `what`.
     pub(crate) fn new(what: &str) -> io::Result<Tally> {
@@ -84,6 +92,31 @@ impl Tally {
 
     pub(crate) fn of(fd: OsHandle) -> io::Result<Tally> {
         Ok(Tally { words: Words::map(sys::borrow(&fd))?, fd })
+    }
+
+    /// Gives a copy of its file to the message that is being encoded, unless it has one already; returns its index.
+    pub(crate) fn leave_with_message(self: &Arc<Self>) -> Result<u32, NotCarried> {
+        let sent = |sent: &Sent| Arc::ptr_eq(&sent.0, self).then_some(sent.1);
+        if let Some(index) = handle::noted(sent) {
+            return Ok(index);
+        }
+        let index = handle::attach_copy(&self.fd)?;
+        handle::note(Sent(self.clone(), index));
+        known::remember_tally(self);
+        Ok(index)
+    }
+
+    /// The tally whose file has this index in the message that is being decoded.
+    pub(crate) fn arrive_with_message(index: u32) -> io::Result<Arc<Tally>> {
+        let arrived = |arrived: &Arrived| (arrived.0 == index).then(|| arrived.1.clone());
+        if let Some(tally) = handle::noted(arrived) {
+            return Ok(tally);
+        }
+        let missing =
+            || io::Error::new(io::ErrorKind::InvalidData, "the tally of an end did not come with it");
+        let tally = known::tally(handle::take(index).ok_or_else(missing)?)?;
+        handle::note(Arrived(index, tally.clone()));
+        Ok(tally)
     }
 
     fn ends(&self, side: Side) -> &AtomicU64 {

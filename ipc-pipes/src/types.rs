@@ -34,6 +34,18 @@ impl Types {
         Types { sent, received, unknown: AtomicBool::new(!known), wrong: OnceLock::new() }
     }
 
+    /// What tells it from others of the same connection.
+    pub(crate) fn key(&self) -> (u64, u64) {
+        (self.sent.fingerprint(), self.received.fingerprint())
+    }
+
+    /// Learns what `other`, of the same connection, knows.
+    pub(crate) fn merge(&self, other: &Types) {
+        if other.known() {
+            self.introduced();
+        }
+    }
+
     pub(crate) fn known(&self) -> bool {
         // Relaxed: two threads that both send a first message say the same twice.
         !self.unknown.load(Ordering::Relaxed)

@@ -331,7 +331,6 @@ pub(crate) const REMARKS: &[(u32, &str)] = &[
     (119, "Not tested yet."),
     (120, "Not tested yet."),
     (124, "Not tested yet."),
-    (125, "Not tested yet."),
     (129, "Not tested yet."),
     (130, "Not tested yet."),
     (

@@ -1,0 +1,144 @@
+//! What this process has open already.
+//!
+//! An end that arrives brings descriptors of its own: of a socket or a pipe, of the store of a pipe, of the tally. A
+//! process that has the same socket or pipe, because another end came before or was sent away from here, keeps one
+//! set of descriptors for all of its ends, and closes those that came. So an end that is received a thousand times
+//! takes as many descriptors as one. Ends are counted as before: each is one in the tally.
+//!
+//! What is known is found by the numbers of its files, which the kernel gives to no other file while one of them is
+//! open here. In a process that was forked nothing is known yet ([`PerProcess`]).
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use ipc_core::handle::OsHandle;
+
+use crate::carrier::Carrier;
+use crate::per_process::PerProcess;
+use crate::sys::{self, Borrowed, Identity};
+use crate::tally::{Side, Tally};
+use crate::types::Types;
+
+#[derive(Default)]
+struct Known {
+    carriers: Table<Key, Carrier>,
+    tallies: Table<Identity, Tally>,
+}
+
+static KNOWN: PerProcess<Mutex<Known>> = PerProcess::new();
+
+/// A panic leaves nothing half done here.
+fn known() -> MutexGuard<'static, Known> {
+    KNOWN.get().lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Which carrier.
+#[derive(PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    file: Identity,
+    store: Option<Identity>,
+    tally: Option<Identity>,
+    /// Of a pipe, whose two ends are one file.
+    side: Option<Side>,
+    /// Of a connection, which checks what arrives.
+    types: Option<(u64, u64)>,
+}
+
+impl Key {
+    pub(crate) fn of_socket(
+        socket: Borrowed<'_>,
+        tally: Option<&Arc<Tally>>,
+        types: Option<&Types>,
+    ) -> Option<Key> {
+        let file = sys::identity(socket)?;
+        Some(Key { file, store: None, tally: Self::tally(tally)?, side: None, types: types.map(Types::key) })
+    }
+
+    pub(crate) fn of_pipe(
+        pipe: Borrowed<'_>,
+        store: Borrowed<'_>,
+        tally: &Arc<Tally>,
+        side: Side,
+    ) -> Option<Key> {
+        let (file, store) = (sys::identity(pipe)?, Some(sys::identity(store)?));
+        Some(Key { file, store, tally: Self::tally(Some(tally))?, side: Some(side), types: None })
+    }
+
+    /// `None` inside if there is no tally, outside if its file is not known.
+    fn tally(tally: Option<&Arc<Tally>>) -> Option<Option<Identity>> {
+        tally.map_or(Some(None), |tally| sys::identity(sys::borrow(&tally.fd)).map(Some))
+    }
+}
+
+/// Values that live as long as they are used, by their keys.
+struct Table<K, V> {
+    values: HashMap<K, Weak<V>>,
+    /// How many there are when those that have gone are removed next.
+    full: usize,
+}
+
+impl<K, V> Default for Table<K, V> {
+    fn default() -> Self {
+        Table { values: HashMap::new(), full: 16 }
+    }
+}
+
+impl<K: Eq + Hash, V> Table<K, V> {
+    fn get(&self, key: &K) -> Option<Arc<V>> {
+        self.values.get(key)?.upgrade()
+    }
+
+    fn insert(&mut self, key: K, value: &Arc<V>) {
+        if self.values.len() >= self.full {
+            self.values.retain(|_, value| value.strong_count() > 0);
+            self.full = 2 * self.values.len() + 16;
+        }
+        self.values.insert(key, Arc::downgrade(value));
+    }
+}
+
+/// The carrier that this process knows by the key, or the one that `made` is, which is known from now on.
+pub(crate) fn carrier(key: Option<Key>, made: Carrier) -> Arc<Carrier> {
+    let made = Arc::new(made);
+    let Some(key) = key else { return made };
+    let mut known = known();
+    // Not one whose descriptor the program has closed: its number is another file's by now.
+    let open = |carrier: &Arc<Carrier>| sys::identity(carrier.fd()) == Some(key.file);
+    if let Some(here) = known.carriers.get(&key).filter(open) {
+        if let (Some(here), Some(made)) = (here.types(), made.types()) {
+            here.merge(made);
+        }
+        return here;
+    }
+    known.carriers.insert(key, &made);
+    made
+}
+
+/// Has ends that arrive later find this carrier.
+pub(crate) fn remember(key: Option<Key>, carrier: &Arc<Carrier>) {
+    if let Some(key) = key {
+        known().carriers.insert(key, carrier);
+    }
+}
+
+/// The tally of this file.
+pub(crate) fn tally(file: OsHandle) -> io::Result<Arc<Tally>> {
+    let Some(key) = sys::identity(sys::borrow(&file)) else { return Tally::of(file).map(Arc::new) };
+    let mut known = known();
+    let open = |tally: &Arc<Tally>| sys::identity(sys::borrow(&tally.fd)) == Some(key);
+    if let Some(here) = known.tallies.get(&key).filter(open) {
+        return Ok(here);
+    }
+    let tally = Arc::new(Tally::of(file)?);
+    known.tallies.insert(key, &tally);
+    Ok(tally)
+}
+
+/// Has ends that arrive later find this tally.
+pub(crate) fn remember_tally(tally: &Arc<Tally>) {
+    if let Some(key) = sys::identity(sys::borrow(&tally.fd)) {
+        known().tallies.insert(key, tally);
+    }
+}
