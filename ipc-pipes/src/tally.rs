@@ -37,9 +37,9 @@
 //! Counts are wrong, batches are made or not made, and large messages of a pipe overlap in its store: they
 //! are received as bytes that somebody wrote there, and decode or do not.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use std::sync::Arc;
 use std::{io, thread};
 
 use ipc_core::handle::{self, NotCarried, OsHandle};

@@ -19,14 +19,14 @@ use memmap2::MmapRaw;
 use crate::descriptor::Descriptor;
 use crate::doorbell::{Barrier, Side};
 use crate::killpoint::kp;
-use crate::layout::{Geometry, Header, PAGE, entry, who};
+use crate::layout::{Geometry, Header, MAX_PARTICIPANTS, PAGE, entry, who};
 use crate::lease::{ByteLocks, Leases};
 use crate::memory::Memory;
 use crate::participants;
 use crate::per_process::PerProcess;
 use crate::repair::BlockOf;
 use crate::ring::Hand;
-use crate::sys;
+use crate::sys::{self, Unforked};
 use crate::throttle::Throttle;
 use crate::watch;
 
@@ -120,19 +120,20 @@ fn step<T>(what: &str, result: io::Result<T>) -> io::Result<T> {
 impl Attachment {
     /// Makes a channel, with one sender and one receiver here.
     pub(crate) fn create(geometry: Geometry, kind: Kind) -> io::Result<Arc<Attachment>> {
-        let fd = step("creating its segment", sys::create("multiprocess-channel"))?;
+        let fd = step("creating its segment", Unforked::open(|| sys::create("multiprocess-channel")))?;
         kp!("create.fd");
-        let open = sys::borrow(&fd);
+        let open = fd.fd();
         step("sizing its segment", sys::set_len(open, geometry.len()))?;
         // All that is touched without asking is paid for now: memory that runs out later is SIGBUS.
         let paid = geometry.data_offset();
         step("allocating its segment", sys::allocate(open, 0, paid))?;
         step("sealing its segment", sys::seal(open))?;
-        let lease = step("opening its segment again (is /proc mounted?)", sys::reopen(open))?;
-        let taken = step("taking a lease", ByteLocks(sys::borrow(&lease)).take_life(1))?;
+        let lease = Unforked::open(|| sys::reopen(open));
+        let lease = step("opening its segment again (is /proc mounted?)", lease)?;
+        let taken = step("taking a lease", ByteLocks(lease.fd()).take_life(1))?;
         debug_assert!(taken, "a new segment has no participants");
         kp!("create.leased");
-        let mapping = step("mapping its segment", sys::map(sys::borrow(&lease), geometry.len()))?;
+        let mapping = step("mapping its segment", sys::map(lease.fd(), geometry.len()))?;
         let memory = view(&mapping, geometry);
         memory.initialise(0);
         let roles = Roles { senders: 1, receivers: 1 };
@@ -178,8 +179,8 @@ impl Attachment {
     pub(crate) fn issue(&self, role: Role) -> io::Result<(OsHandle, u64)> {
         let fd =
             self.descriptor().ok_or_else(|| io::Error::other(format!("shared-memory channel: {CLOSED}")))?;
-        let lease = step("opening its segment again", sys::reopen(fd))?;
-        let new = ByteLocks(sys::borrow(&lease));
+        let lease = step("opening its segment again", Unforked::open(|| sys::reopen(fd)))?;
+        let new = ByteLocks(lease.fd());
         let hand = lock(&self.repairing);
         let leases = ByteLocks(fd);
         kp!("attach.begin");
@@ -213,7 +214,7 @@ impl Attachment {
             if joined {
                 // Nobody is told of the death of who is on its way: sleepers must look often again.
                 self.memory.ring_sleepers();
-                return Ok((lease, id));
+                return Ok((lease.send(), id));
             }
             self.memory.leave(&Hand::new(id), self.kind.block_of);
             return Err(io::Error::new(io::ErrorKind::BrokenPipe, "shared-memory channel: disconnected"));
@@ -255,14 +256,39 @@ impl Attachment {
                 ));
             }
             here.merge(id, role)?;
-            // Its lease goes with the descriptor; nothing names the id any more.
+            // Nothing names the id any more. Said rather than left to closing: a forked child may have a copy.
+            ByteLocks(open).end_life(id);
             drop(fd);
             return Ok(here);
         }
         if len < PAGE {
             return Err(refuse("its segment is shorter than a header"));
         }
-        let mapping = step("mapping its segment", sys::map(open, len))?;
+        let lease = step("opening its segment again", Unforked::open(|| sys::reopen(open)))?;
+        if id == 0 || id > MAX_PARTICIPANTS as u64 {
+            return Err(refuse("its participant is not there"));
+        }
+        let leases = ByteLocks(lease.fd());
+        if !leases.alive(id) {
+            return Err(refuse("its lease has ended"));
+        }
+        // A child that was forked when the message came may have a copy of what came, and keep the lease on it. So the
+        // lease moves to an open file that no child has. Meanwhile nobody repairs: the id looks dead for a moment. A
+        // peer that holds the repair lease has taken this id for another's, and then the lease stays where it is.
+        let moves = leases.try_repair(id);
+        if moves {
+            kp!("adopt.repair");
+            ByteLocks(open).end_life(id);
+            kp!("adopt.moving");
+            let moved = leases.take_life(id);
+            kp!("adopt.moved");
+            leases.end_repair(id);
+            if !step("moving its lease", moved)? {
+                return Err(refuse("its lease is another's"));
+            }
+        }
+        let from = if moves { lease.fd() } else { open };
+        let mapping = step("mapping its segment", sys::map(from, len))?;
         kp!("adopt.mapped");
         let geometry = step("attaching", header(&mapping).check(len, kind.shape))?;
         if !kind.fits(&geometry) {
@@ -276,15 +302,13 @@ impl Attachment {
         if entry.is_none_or(|entry| entry.load(Ordering::Acquire) != roles.word()) {
             return Err(refuse("its participant is not there"));
         }
-        let own = step("opening its segment again", sys::reopen(open))?;
-        if !ByteLocks(sys::borrow(&own)).alive(id) {
-            return Err(refuse("its lease has ended"));
-        }
+        drop(fd);
+        let own = step("opening its segment again", Unforked::open(|| sys::reopen(lease.fd())))?;
         kp!("adopt.own");
         let descriptor = step("looking at its segment", Descriptor::new(own))?;
         let attached = Self::new(memory, id, kind, roles, descriptor, mapping);
         table.insert(identity, Arc::downgrade(&attached));
-        drop(fd); // The mapping keeps the lease.
+        drop(lease); // The mapping keeps the lease.
         drop(table);
         kp!("adopt.who");
         // Relaxed: a hint. Those who sleep can watch this process from now on.

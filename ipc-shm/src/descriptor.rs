@@ -3,22 +3,20 @@
 use std::io;
 use std::mem::ManuallyDrop;
 
-use ipc_core::handle::OsHandle;
-
-use crate::sys;
+use crate::sys::{self, Unforked};
 
 /// An open file that a program which closes all that it does not know may have closed behind our back; the
 /// next file that it opens then has the number. To lock, allocate or close there would be harm, so each use
 /// asks first.
 pub(crate) struct Descriptor {
-    fd: ManuallyDrop<OsHandle>,
+    fd: ManuallyDrop<Unforked>,
     identity: sys::Identity,
     fork: sys::ForkCheck,
 }
 
 impl Descriptor {
-    pub(crate) fn new(fd: OsHandle) -> io::Result<Descriptor> {
-        let identity = sys::identity(sys::borrow(&fd))?;
+    pub(crate) fn new(fd: Unforked) -> io::Result<Descriptor> {
+        let identity = sys::identity(fd.fd())?;
         Ok(Descriptor { fd: ManuallyDrop::new(fd), identity, fork: sys::ForkCheck::new() })
     }
 
@@ -27,7 +25,7 @@ impl Descriptor {
         if self.fork.forked() {
             return None;
         }
-        let fd = sys::borrow(&self.fd);
+        let fd = self.fd.fd();
         sys::identity(fd).is_ok_and(|identity| identity == self.identity).then_some(fd)
     }
 
@@ -39,15 +37,16 @@ impl Descriptor {
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
-        // A forked child's is a copy, and stays open until that process ends, as everything it inherited.
-        if self.get().is_some() {
-            close(&mut self.fd);
+        let closed = !self.fork.forked() && self.get().is_none();
+        let fd = take(&mut self.fd);
+        if closed {
+            fd.forget();
         }
     }
 }
 
 #[allow(unsafe_code)]
-fn close(fd: &mut ManuallyDrop<OsHandle>) {
+fn take(fd: &mut ManuallyDrop<Unforked>) -> Unforked {
     // SAFETY: called once, by the drop above.
-    unsafe { ManuallyDrop::drop(fd) }
+    unsafe { ManuallyDrop::take(fd) }
 }

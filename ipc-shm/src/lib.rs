@@ -88,7 +88,6 @@ mod object;
 mod pace;
 #[cfg(not(loom))]
 mod parcel;
-#[cfg(not(loom))]
 mod per_process;
 #[cfg(not(loom))]
 pub mod bytes {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use multiprocess::pipe::{self, Duplex, Listener};
 use multiprocess::process::Builder;
 use multiprocess::shm::{self, Condvar, Event, Mutex, RwLock, Segment, SeqLock, Shared, SharedSlice, pod};
-use multiprocess::{JoinError, Receiver, Sender, bounded, spawn};
+use multiprocess::{DisconnectCause, JoinError, Receiver, RecvTimeoutError, Sender, bounded, spawn};
 
 use crate::forks::{fork, forked, reap};
 use crate::harness::{watchdog, watchdog_of};
@@ -348,4 +348,118 @@ fn shared_data_that_was_inherited_panics_and_is_not_what_lies_there_now() {
         assert_eq!((inherited.0.get(), inherited.1.get(0), inherited.2.read()), (1, Some(0), 1));
     };
     spawn(program, ()).unwrap().join().unwrap();
+}
+
+/// Descriptors and mappings of this process with shared memory in them.
+fn shared_memory_here() -> usize {
+    // What has a name was made without one, and is shown so.
+    let ours = |path: &str| path.contains("/memfd:multiprocess-channel") || path.contains("/dev/shm/");
+    let links = std::fs::read_dir("/proc/self/fd").unwrap();
+    let targets = links.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
+    let open = targets.filter(|target| ours(&target.to_string_lossy())).count();
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    open + maps.lines().filter(|line| ours(line)).count()
+}
+
+// faults 21, 116: what a lease or a lock can be on is not in a fork, at whatever moment it is made.
+#[test]
+fn a_fork_has_no_descriptor_and_no_mapping_of_shared_memory() {
+    multiprocess::init();
+    let _watchdog = watchdog_of(Duration::from_secs(60));
+    let program = |name: String| {
+        let (tx, _rx) = bounded::<u64>(4).unwrap();
+        let segment = Segment::create(&name, 100).unwrap();
+        let on_its_way = ipc_core::handle::collect(|| postcard::to_stdvec(&(&tx, &segment)).unwrap());
+        assert_eq!(on_its_way.1.len(), 2);
+        let here = shared_memory_here();
+        assert!(here >= 6, "{here}");
+        assert_eq!(forked(|| assert_eq!(shared_memory_here(), 0)), 0);
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !stop.load(Ordering::Relaxed) {
+                        let (tx, _rx) = bounded::<u64>(4).unwrap();
+                        let segment = Segment::create(&format!("{name}-thread"), 100);
+                        let ends = (&tx, segment.as_ref().ok());
+                        drop(ipc_core::handle::collect(|| postcard::to_stdvec(&ends).unwrap()));
+                    }
+                });
+            }
+            for _ in 0..100 {
+                assert_eq!(forked(|| assert_eq!(shared_memory_here(), 0)), 0, "see what the fork said");
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        drop(on_its_way);
+    };
+    spawn(program, name("none")).unwrap().join().unwrap();
+}
+
+// faults 21, 116
+#[test]
+fn an_end_that_never_arrives_is_gone_although_a_fork_lives() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let program = |()| {
+        let (tx, rx) = bounded::<u64>(4).unwrap();
+        let (_, handles) = ipc_core::handle::collect(|| postcard::to_stdvec(&tx).unwrap());
+        let child = fork(|| {
+            loop {
+                thread::park();
+            }
+        });
+        drop(tx);
+        assert_eq!(
+            rx.recv_timeout(Duration::from_millis(20)),
+            Err(RecvTimeoutError::Timeout),
+            "it may arrive"
+        );
+        drop(handles);
+        assert_eq!(rx.recv_timeout(Duration::from_secs(20)), Err(RecvTimeoutError::Disconnected));
+        // SAFETY: a child of ours that has not been waited for.
+        assert_eq!(unsafe { libc::kill(child, libc::SIGKILL) }, 0);
+        reap(child);
+    };
+    spawn(program, ()).unwrap().join().unwrap();
+}
+
+// faults 21, 116: forked between the arrival of a message and its decoding, when nobody knows what is in it.
+#[test]
+fn a_fork_with_a_copy_of_what_arrived_keeps_no_lease() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    fn attach_and_wait((bytes, handles, ready): (Vec<u8>, Vec<pipe::Handle>, Sender<u32>)) {
+        let handles: Vec<_> = handles.into_iter().map(pipe::Handle::into_inner).collect();
+        let child = fork(|| {
+            loop {
+                thread::park();
+            }
+        });
+        type Arriving = (Sender<u64>, Mutex<u64>);
+        let arrived: Arriving =
+            ipc_core::handle::provide(handles, || postcard::from_bytes(&bytes)).expect("it is there");
+        let guard = arrived.1.lock().unwrap();
+        ready.send(child as u32).unwrap();
+        std::mem::forget(guard);
+        loop {
+            thread::park();
+        }
+    }
+    let (tx, rx) = bounded::<u64>(4).unwrap();
+    let mutex = Mutex::new(1u64).unwrap();
+    let (bytes, handles) = ipc_core::handle::collect(|| postcard::to_stdvec(&(&tx, &mutex)).unwrap());
+    let (ready, is_ready) = bounded(1).unwrap();
+    let handles = handles.into_iter().map(pipe::Handle::new).collect();
+    let child = Builder::new().kill_on_drop(true).spawn(attach_and_wait, (bytes, handles, ready)).unwrap();
+    let fork = is_ready.recv().unwrap();
+    drop(tx);
+    assert_eq!((rx.sender_count(), mutex.try_lock().is_err()), (1, true));
+    child.kill().unwrap();
+    assert!(child.join().is_err());
+    assert_eq!(rx.recv_timeout(Duration::from_secs(20)), Err(RecvTimeoutError::Disconnected));
+    assert_eq!(rx.disconnect_cause(), Some(DisconnectCause::Died));
+    assert!(mutex.lock().is_err_and(|error| error.to_string().contains("died")), "its owner has died");
+    // SAFETY: a process that lives until then, so its number is its own.
+    assert_eq!(unsafe { libc::kill(fork as i32, libc::SIGKILL) }, 0);
 }

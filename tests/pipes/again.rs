@@ -20,7 +20,9 @@ fn limit_descriptors() {
 }
 
 /// Receives copies of a sender, uses and drops some, says so, and keeps the rest until it is told to go.
-fn collect((copies, mut first, said, go): (Receiver<Sender<u64>>, Sender<u64>, Sender<usize>, Receiver<bool>)) {
+fn collect(
+    (copies, mut first, said, go): (Receiver<Sender<u64>>, Sender<u64>, Sender<usize>, Receiver<bool>),
+) {
     limit_descriptors();
     let before = descriptors();
     let mut all = Vec::new();
@@ -165,7 +167,10 @@ fn many_copies_in_one_message_take_the_descriptors_of_one() {
             let (senders, receiver) = back.recv().unwrap();
             // A pipe with its store, or a socket, of each side, and the tally.
             assert!(descriptors() - before <= 5);
-            assert_eq!((senders.len(), receiver.sender_count(), receiver.receiver_count()), (COPIES, COPIES, 1));
+            assert_eq!(
+                (senders.len(), receiver.sender_count(), receiver.receiver_count()),
+                (COPIES, COPIES, 1)
+            );
             senders[COPIES - 1].send(3).unwrap();
             assert_eq!(receiver.recv(), Ok(3));
             drop(senders);

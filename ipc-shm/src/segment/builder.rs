@@ -13,7 +13,7 @@ use ipc_core::route::step;
 
 use crate::layout::PAGE;
 use crate::participants;
-use crate::sys;
+use crate::sys::{self, Unforked};
 use crate::trailer::{Lifetime, Trailer};
 
 /// How long `create` may take to remove what killed processes left.
@@ -166,11 +166,15 @@ impl SegmentBuilder {
     pub fn anonymous(&self) -> io::Result<Segment> {
         let origin = Origin::Anonymous;
         let fd = if self.huge_pages {
-            step(&origin, "creating it of huge pages", sys::create_huge("multiprocess-segment"))?
+            step(
+                &origin,
+                "creating it of huge pages",
+                Unforked::open(|| sys::create_huge("multiprocess-segment")),
+            )?
         } else {
-            step(&origin, "creating it", sys::create("multiprocess-segment"))?
+            step(&origin, "creating it", Unforked::open(|| sys::create("multiprocess-segment")))?
         };
-        let open = sys::borrow(&fd);
+        let open = fd.fd();
         let granule =
             if self.huge_pages { step(&origin, "looking at it", sys::granule(open))? } else { PAGE };
         let trailer = self.trailer(&origin, granule)?;

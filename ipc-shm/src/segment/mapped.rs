@@ -26,7 +26,7 @@ use crate::lease::ByteLocks;
 use crate::member::{Members, Table};
 use crate::participants;
 use crate::per_process::PerProcess;
-use crate::sys;
+use crate::sys::{self, Unforked};
 use crate::trailer::{Entry, FOOTER, Footer, Found, Lifetime, META, Trailer};
 
 type Attached = HashMap<sys::Identity, Weak<Mapped>>;
@@ -129,11 +129,12 @@ fn full(origin: &Origin, trailer: &Trailer) -> io::Error {
 impl Mapped {
     /// Makes this process the first participant of a new object, whose memory is paid for and all zero. It
     /// says nothing of itself until [`describe`](Mapped::describe) is called.
-    pub(crate) fn create(fd: OsHandle, trailer: Trailer, origin: Origin) -> io::Result<Arc<Mapped>> {
-        let lease = step(&origin, "opening it again (is /proc mounted?)", sys::reopen(sys::borrow(&fd)))?;
-        let mapping = step(&origin, "mapping it", sys::map(sys::borrow(&lease), trailer.len))?;
+    pub(crate) fn create(fd: Unforked, trailer: Trailer, origin: Origin) -> io::Result<Arc<Mapped>> {
+        let lease = Unforked::open(|| sys::reopen(fd.fd()));
+        let lease = step(&origin, "opening it again (is /proc mounted?)", lease)?;
+        let mapping = step(&origin, "mapping it", sys::map(lease.fd(), trailer.len))?;
         let entries = entries(&mapping, &trailer);
-        let id = step(&origin, "taking a lease", entries.issue(sys::borrow(&lease)))?
+        let id = step(&origin, "taking a lease", entries.issue(lease.fd()))?
             .ok_or_else(|| full(&origin, &trailer))?;
         kp!("segment.leased");
         let me = entries.enter(id, sys::pid_identity()).expect("an id of this table");
@@ -152,7 +153,7 @@ impl Mapped {
 
     fn new(
         mapping: MmapRaw,
-        fd: OsHandle,
+        fd: Unforked,
         ours: Option<(Trailer, Table, crate::member::Owner)>,
         origin: Origin,
     ) -> io::Result<Mapped> {
@@ -196,7 +197,11 @@ impl Mapped {
         // Held throughout: two handles of one segment that arrive at once make one mapping.
         let mut table = table();
         if let Some(here) = table.get(&identity).and_then(Weak::upgrade) {
-            // The lease that came goes with its descriptor; nothing names its id.
+            // The lease that came goes; nothing names its id. Said rather than left to closing: a forked child may have a
+            // copy of the descriptor.
+            if let Some(id) = issued.filter(|id| *id != 0) {
+                ByteLocks(open).end_life(id.into());
+            }
             return Ok(here);
         }
         let len = step(&origin, "looking at it", sys::len(open))?;
@@ -210,10 +215,10 @@ impl Mapped {
             // Before it is attached to: whoever leaves may be the last.
             Found::Ours(trailer) => holds_what(&origin, Some(trailer), holds)?,
         }
-        // The one from which it is mapped is closed, and holds the life lease; the other is kept.
-        let other = step(&origin, "opening it again (is /proc mounted?)", sys::reopen(open))?;
-        let (lease, own) = if issued.is_some() { (fd, other) } else { (other, fd) };
-        let on = sys::borrow(&lease);
+        // The one from which it is mapped is closed, and holds the life lease; another is kept.
+        let lease = Unforked::open(|| sys::reopen(open));
+        let lease = step(&origin, "opening it again (is /proc mounted?)", lease)?;
+        let on = lease.fd();
         let mapping = step(&origin, "mapping it", sys::map(on, len))?;
         kp!("segment.mapped");
         // What shrank since cannot be touched without SIGBUS. Who shrinks it later is to blame himself.
@@ -227,12 +232,22 @@ impl Mapped {
                 let id = match issued {
                     // On the very open file that holds it, taking it again succeeds: nobody else can have it.
                     Some(id) => {
-                        let known = usize::from(id) < trailer.entries() && id != 0;
-                        if !known || !step(&origin, "taking its lease", ByteLocks(on).take_life(id.into()))? {
+                        let (arrived, id) = (ByteLocks(open), u64::from(id));
+                        let known = id < trailer.entries() as u64 && id != 0;
+                        if !known || !step(&origin, "taking its lease", arrived.take_life(id))? {
                             return Err(refuse("its participant is not there"));
                         }
-                        id
+                        // A child that was forked when the message came may have a copy of what came, and keep the
+                        // lease on it. So the lease moves to an open file that no child has.
+                        arrived.end_life(id);
+                        kp!("segment.moving");
+                        step(&origin, "moving its lease", ByteLocks(on).take_life(id))?.then_some(id as u16)
                     }
+                    None => None,
+                };
+                // Or any: the one that came may have been given out in between.
+                let id = match id {
+                    Some(id) => id,
                     None => step(&origin, "taking a lease", entries.issue(on))?
                         .ok_or_else(|| full(&origin, &trailer))?,
                 };
@@ -240,6 +255,8 @@ impl Mapped {
                 Some((trailer, entries, me))
             }
         };
+        drop(fd);
+        let own = step(&origin, "opening it again", Unforked::open(|| sys::reopen(lease.fd())))?;
         drop(lease); // The mapping keeps the lock.
         let mapped = Arc::new(Self::new(mapping, own, ours, origin)?);
         mapped.membership.known.store(true, Ordering::Relaxed); // Relaxed: as in `known`.
@@ -256,14 +273,14 @@ impl Mapped {
     /// segment).
     pub(crate) fn issue(&self) -> io::Result<(OsHandle, u16)> {
         let fd = self.open_descriptor()?;
-        let lease = step(&self.membership.origin, "opening it again", sys::reopen(fd))?;
-        let Some(ours) = &self.membership.ours else { return Ok((lease, 0)) };
+        let lease = step(&self.membership.origin, "opening it again", Unforked::open(|| sys::reopen(fd)))?;
+        let Some(ours) = &self.membership.ours else { return Ok((lease.send(), 0)) };
         let table = ours.members.table();
-        let id = step(&self.membership.origin, "taking a lease", table.issue(sys::borrow(&lease)))?
+        let id = step(&self.membership.origin, "taking a lease", table.issue(lease.fd()))?
             .ok_or_else(|| full(&self.membership.origin, &ours.trailer))?;
         kp!("segment.issue");
         table.enter(id, crate::layout::who::NOBODY);
-        Ok((lease, id))
+        Ok((lease.send(), id))
     }
 
     /// The descriptor, or what became of it.

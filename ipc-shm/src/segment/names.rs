@@ -32,7 +32,7 @@ use super::mapped::{Mapped, find};
 use super::origin::Origin;
 use crate::descriptor::Descriptor;
 use crate::killpoint::kp;
-use crate::sys;
+use crate::sys::{self, Unforked};
 use crate::trailer::{Found, Lifetime, Trailer};
 
 /// How long to wait for others at the same name: they need microseconds, and are stopped if they take longer.
@@ -138,13 +138,21 @@ impl Sought {
         Ok(())
     }
 
-    /// An open file of what the name leads to, and may be trusted.
-    fn open_file(&self, write: bool) -> io::Result<OsHandle> {
+    /// An open file of what the name leads to, and may be trusted, to take the turn at.
+    fn open_door(&self) -> io::Result<Unforked> {
+        self.open_file(|path| Unforked::open(|| sys::open_file(path, true)), Unforked::fd)
+    }
+
+    fn open_file<F>(
+        &self,
+        open: impl FnOnce(&Path) -> io::Result<F>,
+        borrow: fn(&F) -> sys::Borrowed<'_>,
+    ) -> io::Result<F> {
         // Looked at first: opening some devices does things.
         let seen = self.step("looking for it", sys::stat_path(&self.path))?;
         self.trust(&seen)?;
-        let open = self.step("opening it", sys::open_file(&self.path, write))?;
-        let stat = self.step("looking at it", sys::stat_file(sys::borrow(&open)))?;
+        let open = self.step("opening it", open(&self.path))?;
+        let stat = self.step("looking at it", sys::stat_file(borrow(&open)))?;
         self.trust(&stat)?;
         Ok(open)
     }
@@ -160,8 +168,8 @@ impl Sought {
 
     /// Looks what is there, and attaches to it; or removes it, if it is this one and not finished.
     fn enter(&self, until: Instant, clear: Option<sys::Identity>) -> io::Result<Seen> {
-        let door = self.open_file(true)?;
-        let open = sys::borrow(&door);
+        let door = self.open_door()?;
+        let open = door.fd();
         kp!("name.opened");
         let Some(turn) = self.turn(open, until)? else { return Ok(Seen::Moved) };
         // Again, as it is now.
@@ -229,7 +237,7 @@ impl Sought {
 
     fn create_until(&self, until: Instant, plan: &mut Plan<'_>) -> io::Result<Arc<Mapped>> {
         let parent = self.path.parent().unwrap_or(Path::new("/"));
-        let Some(fd) = self.step("creating it", sys::create_unnamed(parent))? else {
+        let Some(fd) = self.step("creating it", Unforked::open_if(|| sys::create_unnamed(parent)))? else {
             return self.create_in_place(until, plan);
         };
         let mapped = self.make(fd, (plan.trailer)()?, plan)?;
@@ -246,16 +254,17 @@ impl Sought {
     pub(crate) fn create_in_place(&self, until: Instant, plan: &mut Plan<'_>) -> io::Result<Arc<Mapped>> {
         let trailer = (plan.trailer)()?;
         loop {
-            let Some(fd) = self.step("creating it", sys::create_named(&self.path))? else {
+            let Some(fd) = self.step("creating it", Unforked::open_if(|| sys::create_named(&self.path)))?
+            else {
                 self.evict(until)?;
                 self.in_time(until)?;
                 continue;
             };
             kp!("name.created");
-            let open = sys::borrow(&fd);
+            let open = fd.fd();
             // Somebody may have found it empty, and have taken it away.
             let Some(turn) = self.turn(open, until)? else { continue };
-            let own = self.step("opening it again (is /proc mounted?)", sys::reopen(open));
+            let own = self.step("opening it again (is /proc mounted?)", Unforked::open(|| sys::reopen(open)));
             let made = own.and_then(|own| {
                 // From here on it is not empty, and does not look like another program's.
                 let (mark, at) = trailer.unfinished();
@@ -272,8 +281,8 @@ impl Sought {
     }
 
     /// Makes an object of an empty file: all but its name.
-    fn make(&self, fd: OsHandle, trailer: Trailer, plan: &mut Plan<'_>) -> io::Result<Arc<Mapped>> {
-        let open = sys::borrow(&fd);
+    fn make(&self, fd: Unforked, trailer: Trailer, plan: &mut Plan<'_>) -> io::Result<Arc<Mapped>> {
+        let open = fd.fd();
         self.step("setting its mode", sys::set_mode(open, self.mode))?;
         self.step("sizing it", sys::set_len(open, trailer.len))?;
         self.step("allocating it", sys::allocate(open, 0, trailer.len))?;
@@ -289,11 +298,11 @@ impl Sought {
         let exists = |what: &str| {
             Err(self.error(io::ErrorKind::AlreadyExists, &format!("it is there already: {what}")))
         };
-        let door = match self.open_file(true) {
+        let door = match self.open_door() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             door => door?,
         };
-        let open = sys::borrow(&door);
+        let open = door.fd();
         let patient = Instant::now() + UNFINISHED;
         loop {
             let Some(turn) = self.turn(open, until)? else { return Ok(()) };
@@ -341,15 +350,15 @@ impl Sought {
 
     /// An open file to be read only, and what lies in it: bytes, or a value.
     pub(crate) fn open_read_only(&self) -> io::Result<OsHandle> {
-        self.open_file(false)
+        self.open_file(|path| sys::open_file(path, false), sys::borrow)
     }
 
     /// Removes the name if every process that had the object was killed, and the last one was to remove it, or if
     /// its maker was killed before it was done. Returns whether it did. Waits for nothing: an object that another
     /// process is at is in use.
     pub(crate) fn remove_if_abandoned(&self) -> io::Result<bool> {
-        let door = self.open_file(true)?;
-        let open = sys::borrow(&door);
+        let door = self.open_door()?;
+        let open = door.fd();
         // First without the lock, which others at the name would have to wait for.
         if !self.is_abandoned(open)? {
             return Ok(false);
@@ -384,7 +393,7 @@ impl Sought {
             if !seen.regular {
                 return self.trust(&seen);
             }
-            let door = match sys::open_file(&self.path, true) {
+            let door = match Unforked::open(|| sys::open_file(&self.path, true)) {
                 // Nobody can open it, so nobody is at it.
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                     return self.step("removing it", sys::remove(&self.path));
@@ -392,7 +401,7 @@ impl Sought {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 door => self.step("opening it", door)?,
             };
-            if let Some(_turn) = self.turn(sys::borrow(&door), until)? {
+            if let Some(_turn) = self.turn(door.fd(), until)? {
                 kp!("name.unlink");
                 return self.step("removing it", sys::remove(&self.path));
             }
@@ -410,7 +419,7 @@ fn leads_to(path: &Path, identity: sys::Identity) -> bool {
 pub(crate) enum Door<'a> {
     Kept(sys::Borrowed<'a>),
     /// The program has closed the one that was kept.
-    Opened(OsHandle),
+    Opened(Unforked),
 }
 
 impl<'a> Door<'a> {
@@ -422,8 +431,8 @@ impl<'a> Door<'a> {
         if let Some(open) = descriptor.get() {
             return Some(Door::Kept(open));
         }
-        let open = sys::open_file(path, true).ok()?;
-        let identity = sys::identity(sys::borrow(&open)).ok()?;
+        let open = Unforked::open(|| sys::open_file(path, true)).ok()?;
+        let identity = sys::identity(open.fd()).ok()?;
         (identity == descriptor.identity()).then_some(Door::Opened(open))
     }
 
@@ -431,7 +440,7 @@ impl<'a> Door<'a> {
     pub(crate) fn turn(&self) -> Option<Turn<'_>> {
         let open = match self {
             Door::Kept(open) => *open,
-            Door::Opened(open) => sys::borrow(open),
+            Door::Opened(open) => open.fd(),
         };
         Turn::take(open, Instant::now() + PATIENCE).ok().flatten()
     }

@@ -18,7 +18,7 @@ use super::origin::Origin;
 use crate::bytes_at;
 use crate::checked::{Copied, Stored};
 use crate::descriptor::Descriptor;
-use crate::sys;
+use crate::sys::{self, Unforked};
 use crate::trailer::Found;
 
 /// A segment to be read only: its mapping cannot write, nor can the descriptor that goes with it to another
@@ -76,7 +76,7 @@ impl View {
         if step(&origin, "looking at it", sys::len(open))? != len {
             return Err(refused(&origin, "its length changes"));
         }
-        let descriptor = step(&origin, "looking at it", Descriptor::new(fd))?;
+        let descriptor = step(&origin, "looking at it", Unforked::open(|| Ok(fd)).and_then(Descriptor::new))?;
         let inner = Inner {
             mapping: ManuallyDrop::new(mapping),
             size,

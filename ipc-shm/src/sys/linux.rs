@@ -16,6 +16,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, So
 use rustix::process::{Pid, PidfdFlags};
 use rustix::thread::{MembarrierCommand, futex};
 
+use super::unforked::without_fork;
 use crate::layout::who;
 
 /// A borrowed handle.
@@ -109,11 +110,12 @@ pub(crate) fn read_at(fd: BorrowedFd<'_>, bytes: &mut [u8], offset: u64) -> io::
 }
 
 pub(crate) fn map(fd: BorrowedFd<'_>, len: usize) -> io::Result<MmapRaw> {
-    own(MmapOptions::new().len(len).map_raw(fd.as_raw_fd())?)
+    // A child that is forked before the advice would keep the mapping, and the leases with it.
+    without_fork(|| own(MmapOptions::new().len(len).map_raw(fd.as_raw_fd())?))
 }
 
 pub(crate) fn map_read_only(fd: BorrowedFd<'_>, len: usize) -> io::Result<MmapRaw> {
-    own(MmapOptions::new().len(len).map_raw_read_only(fd.as_raw_fd())?)
+    without_fork(|| own(MmapOptions::new().len(len).map_raw_read_only(fd.as_raw_fd())?))
 }
 
 /// Keeps a mapping out of forked children and out of core dumps. A dump would read every page of it, so it would

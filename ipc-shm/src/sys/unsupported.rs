@@ -109,6 +109,26 @@ pub(crate) fn can_run(_pid: u32) -> bool {
     false
 }
 
+pub(crate) struct Unforked(OsHandle);
+impl Unforked {
+    pub(crate) fn open(open: impl FnOnce() -> io::Result<OsHandle>) -> io::Result<Unforked> {
+        open().map(Unforked)
+    }
+    pub(crate) fn open_if(
+        open: impl FnOnce() -> io::Result<Option<OsHandle>>,
+    ) -> io::Result<Option<Unforked>> {
+        Ok(open()?.map(Unforked))
+    }
+    pub(crate) fn fd(&self) -> Borrowed<'_> {
+        borrow(&self.0)
+    }
+    pub(crate) fn send(self) -> OsHandle {
+        self.0
+    }
+    pub(crate) fn forget(self) {
+        std::mem::forget(self.0);
+    }
+}
 pub(crate) fn pid_identity() -> u64 {
     crate::layout::who::NOBODY
 }
