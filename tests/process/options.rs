@@ -9,9 +9,10 @@ use multiprocess::{JoinError, Receiver, Sender, spawn};
 use crate::harness::watchdog;
 use crate::support::{Fd, hear, line, say};
 
-/// A line of `/proc/self/status`.
+/// A line of this thread's `/proc/thread-self/status`. Not of the main thread: while that starts a thread, the C
+/// library blocks all of its signals.
 fn status(key: &str) -> String {
-    let text = std::fs::read_to_string("/proc/self/status").unwrap();
+    let text = std::fs::read_to_string("/proc/thread-self/status").unwrap();
     let line = text.lines().find(|line| line.split(':').next() == Some(key)).unwrap();
     line[key.len() + 1..].trim().to_owned()
 }
