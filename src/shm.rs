@@ -19,7 +19,7 @@
 //! | [`Semaphore`], [`BoundedSemaphore`] | – | `Semaphore`, `BoundedSemaphore` |
 //! | [`Barrier`] | [`std::sync::Barrier`] | `Barrier` |
 //! | [`Event`] | – | `Event` |
-//! | [`Once`], [`OnceLock<T>`](OnceLock) | [`std::sync::Once`], [`std::sync::OnceLock`] | – |
+//! | [`Once`], [`OnceLock<T>`](OnceLock), [`LazyLock<T>`](LazyLock) | [`std::sync::Once`], [`std::sync::OnceLock`], [`std::sync::LazyLock`] | – |
 //!
 //! Each is a handle: cloned, sent in the arguments of [`spawn`](crate::spawn) or in a message of a route that
 //! carries handles, or opened by its name. Nothing that is killed leaves them locked. What the locks answer, and what
@@ -31,7 +31,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use ipc_shm::lock::{
-    Barrier, BoundedSemaphore, Condvar, Event, Mutex, MutexGuard, Once, OnceLock, ReentrantMutex, RwLock,
+    Barrier, BoundedSemaphore, Condvar, Event, LazyLock, Mutex, MutexGuard, Once, OnceLock, ReentrantMutex, RwLock,
     Semaphore,
 };
 pub use ipc_shm::{Builder, bytes, lock, pod, slice};

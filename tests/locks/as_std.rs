@@ -10,7 +10,7 @@ use multiprocess::shm::lock::{
     RwLockWriteGuard, TryLockError,
 };
 use multiprocess::shm::{
-    Barrier, BoundedSemaphore, Condvar, Event, Mutex, Once, OnceLock, ReentrantMutex, RwLock, Segment,
+    Barrier, BoundedSemaphore, Condvar, Event, LazyLock, Mutex, Once, OnceLock, ReentrantMutex, RwLock, Segment,
     Semaphore,
 };
 
@@ -582,6 +582,46 @@ fn once_runs_once_and_is_poisoned_by_a_panic() {
         assert_eq!(again, Err(OnceError::Refused(Refused::WouldDeadlock)));
     })
     .unwrap();
+}
+
+// fault 130
+#[test]
+fn once_is_waited_for_past_a_panic() {
+    let _watchdog = watchdog();
+    let once = Once::new().unwrap();
+    panics(|| {
+        let _ = once.call_once(|| panic!("on purpose"));
+    });
+    let theirs = once.clone();
+    let waiter = sleeper(move || theirs.wait_force());
+    assert_eq!(once.wait(), Err(OnceError::Poisoned));
+    assert!(!waiter.is_finished());
+    once.call_once_force(|state| assert!(state.is_poisoned())).unwrap();
+    assert_eq!(waiter.join().unwrap(), Ok(()));
+    assert_eq!(once.wait_force(), Ok(()));
+}
+
+// fault 130
+#[test]
+fn a_lazy_lock_makes_its_value_when_it_is_first_asked_for() {
+    let _watchdog = watchdog();
+    static RUNS: AtomicUsize = AtomicUsize::new(0);
+    let lazy = LazyLock::new(|| {
+        assert!(RUNS.fetch_add(1, SeqCst) > 0, "the first one panics on purpose");
+        true
+    })
+    .unwrap();
+    assert_eq!((LazyLock::get(&lazy), RUNS.load(SeqCst)), (None, 0));
+    panics(|| {
+        let _ = LazyLock::force(&lazy);
+    });
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            let lazy = lazy.clone();
+            scope.spawn(move || assert_eq!(LazyLock::force(&lazy), Ok(&true)));
+        }
+    });
+    assert_eq!((LazyLock::get(&lazy), RUNS.load(SeqCst)), (Some(&true), 2));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use multiprocess::shm::lock::{BarrierError, Cause};
 use multiprocess::shm::{
-    Barrier, Condvar, Event, Mutex, Once, OnceLock, ReentrantMutex, RwLock, Segment, Semaphore,
+    Barrier, Condvar, Event, LazyLock, Mutex, Once, OnceLock, ReentrantMutex, RwLock, Segment, Semaphore,
 };
 use multiprocess::spawn;
 use rustix::process::{Pid, Signal, kill_process};
@@ -564,6 +564,31 @@ fn a_killed_initialiser_is_followed_by_the_next() {
     let (ran, when) = waiter.join().unwrap();
     assert!(ran && when - killed < SOON * busy());
     assert_eq!((cell_waiter.join().unwrap(), cell.copied()), (7, Some(7)));
+}
+
+// fault 130
+#[test]
+fn a_lazy_value_is_made_by_the_next_process_if_the_first_is_killed() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let lazy = LazyLock::new(|| 7u64).unwrap();
+    let child = child_with(lazy.once(), |(once, here): (OnceLock<u64>, Event)| {
+        // A function that never ends: it says where it is by what lies beside it.
+        static HERE: std::sync::OnceLock<Event> = std::sync::OnceLock::new();
+        HERE.set(here).unwrap();
+        let _ = LazyLock::force(&LazyLock::over(once, || stay(HERE.get().unwrap())));
+    });
+    assert_eq!(LazyLock::get(&lazy), None);
+    let theirs = lazy.clone();
+    let waiter = sleeper(move || *LazyLock::force(&theirs).unwrap());
+    assert!(!waiter.is_finished());
+    kill(child);
+    assert_eq!(waiter.join().unwrap(), 7);
+    let other = in_child(
+        |once: OnceLock<u64>| *LazyLock::force(&LazyLock::over(once, || unreachable!("it is there"))).unwrap(),
+        lazy.once().clone(),
+    );
+    assert_eq!((other, LazyLock::get(&lazy)), (7, Some(&7)));
 }
 
 #[test]

@@ -54,6 +54,7 @@
 //! | – | [`Event`] | also automatic | `Event` |
 //! | `Once` | [`Once`] | poisoned is an error and no panic; the next one runs if the initialiser dies | – |
 //! | `OnceLock` | [`OnceLock`] | data as for a `Mutex`, no slices; `copied` copies; no `take`, `into_inner` | – |
+//! | `LazyLock` | [`LazyLock`] | `force` answers a `Result`; no `Deref`; the function does not travel | – |
 //!
 //! # When a process dies
 //!
@@ -102,6 +103,8 @@ mod event;
 #[cfg(not(loom))]
 pub(crate) mod home;
 #[cfg(not(loom))]
+mod lazy;
+#[cfg(not(loom))]
 mod mutex;
 #[cfg(not(loom))]
 mod once;
@@ -122,6 +125,8 @@ pub use barrier::{Barrier, BarrierError, BarrierWaitResult};
 pub use condvar::{Condvar, WaitTimeoutResult};
 #[cfg(not(loom))]
 pub use event::Event;
+#[cfg(not(loom))]
+pub use lazy::LazyLock;
 #[cfg(not(loom))]
 pub use mutex::{Mutex, MutexGuard};
 #[cfg(not(loom))]

@@ -241,6 +241,27 @@ impl Once {
             .map_err(OnceError::from)
             .and_then(|sound| if sound { Ok(()) } else { Err(OnceError::Poisoned) })
     }
+
+    /// Waits until it has been done, whether or not initialisers panic before: as [`std::sync::Once::wait_force`].
+    ///
+    /// Blocks until an initialiser returns. If one dies or panics, it waits for the next one.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`](OnceError::Refused).
+    ///
+    /// ```
+    /// # use ipc_shm::lock::Once;
+    /// let once = Once::new()?;
+    /// once.call_once(|| ())?;
+    /// once.wait_force()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn wait_force(&self) -> Result<(), OnceError> {
+        self.home.check()?;
+        raw(&self.home).wait(&self.home, true)?;
+        Ok(())
+    }
 }
 
 impl<T: Checked + Send + Sync> OnceLock<T> {

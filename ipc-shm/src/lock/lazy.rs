@@ -1,0 +1,127 @@
+//! A value that is made when it is first asked for, by one of all processes.
+
+use std::fmt;
+use std::io;
+
+use super::once::OnceLock;
+use super::poison::Refused;
+use crate::checked::Checked;
+use crate::segment::Segment;
+
+/// A value that a function makes when it is first asked for: [`std::sync::LazyLock`] in shared memory.
+///
+/// Of all processes that ask, one runs its function, and the others wait for the value. A function does not travel
+/// in messages: a process that is to share the value gets the [`OnceLock`] ([`once`](LazyLock::once)), or opens it
+/// by its name, and names the function again ([`over`](LazyLock::over), [`open`](LazyLock::open)).
+///
+/// ```
+/// use ipc_shm::lock::LazyLock;
+///
+/// let answer = LazyLock::new(|| 6u32 * 7)?;
+/// assert_eq!(LazyLock::get(&answer), None);
+/// assert_eq!(*LazyLock::force(&answer)?, 42);
+///
+/// let theirs = LazyLock::over(answer.once().clone(), || 0);
+/// assert_eq!(*LazyLock::force(&theirs)?, 42);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// There is no `Deref`: [`force`](LazyLock::force) can be refused, in a forked process for example.
+///
+/// # When a process dies
+///
+/// While it runs the function, which writes to its own memory: the next process that asks, or waits, runs its own.
+/// So the value is made once, and the function may run more than once.
+pub struct LazyLock<T: Checked + Send + Sync> {
+    once: OnceLock<T>,
+    make: fn() -> T,
+}
+
+impl<T: Checked + Send + Sync> LazyLock<T> {
+    /// Makes one without a value, in an anonymous segment of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::anonymous`].
+    pub fn new(make: fn() -> T) -> io::Result<Self> {
+        Ok(Self::over(OnceLock::new()?, make))
+    }
+
+    /// Makes one without a value, in a segment.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::new_in`](super::Mutex::new_in).
+    pub fn new_in(segment: &Segment, make: fn() -> T) -> io::Result<Self> {
+        Ok(Self::over(OnceLock::new_in(segment)?, make))
+    }
+
+    /// Makes one without a value, in a segment of its own that has this name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::create`].
+    pub fn create(name: &str, make: fn() -> T) -> io::Result<Self> {
+        Ok(Self::over(OnceLock::create(name)?, make))
+    }
+
+    /// Opens the one of this name.
+    ///
+    /// # Errors
+    ///
+    /// As [`OnceLock::open`].
+    pub fn open(name: &str, make: fn() -> T) -> io::Result<Self> {
+        Ok(Self::over(OnceLock::open(name)?, make))
+    }
+
+    /// Opens the one of this name if there is one, and makes it if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`OnceLock::open_or_create`].
+    pub fn open_or_create(name: &str, make: fn() -> T) -> io::Result<Self> {
+        Ok(Self::over(OnceLock::open_or_create(name)?, make))
+    }
+
+    /// Makes one over a value that other processes may share: what they have made is the value.
+    pub fn over(once: OnceLock<T>, make: fn() -> T) -> Self {
+        LazyLock { once, make }
+    }
+
+    /// Returns what the value lies in: it travels to other processes.
+    pub fn once(&self) -> &OnceLock<T> {
+        &self.once
+    }
+
+    /// Returns the value; makes it if there is none yet.
+    ///
+    /// Blocks while another thread or process makes it. If the function panics there is still no value, where
+    /// `std`'s is poisoned: the next one that asks runs its function.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldDeadlock`](Refused::WouldDeadlock) if the function itself asks for the value,
+    /// [`Forked`](Refused::Forked) in a forked process, [`Corrupt`](Refused::Corrupt) if a peer has written bytes
+    /// there that are no value.
+    pub fn force(this: &Self) -> Result<&T, Refused> {
+        this.once.get_or_init(this.make)
+    }
+
+    /// Returns the value if there is one. Never blocks.
+    #[must_use]
+    pub fn get(this: &Self) -> Option<&T> {
+        this.once.get()
+    }
+}
+
+impl<T: Checked + Send + Sync> Clone for LazyLock<T> {
+    fn clone(&self) -> Self {
+        LazyLock { once: self.once.clone(), make: self.make }
+    }
+}
+
+impl<T: Checked + Send + Sync + fmt::Debug> fmt::Debug for LazyLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LazyLock").field("once", &self.once).finish_non_exhaustive()
+    }
+}
