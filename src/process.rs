@@ -23,6 +23,7 @@
 //! | this process forks without exec | the fork may spawn children of its own; a handle that it inherited answers errors, and dropping it does nothing |
 //! | nobody waits | a child waits with a result larger than the socket's buffer (some 200 kB) until someone joins it or the handle is dropped |
 
+mod active;
 mod builder;
 mod child;
 mod current;
@@ -40,6 +41,7 @@ use std::io;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use self::active::{ActiveChild, active_children};
 pub use self::builder::Builder;
 pub use self::child::init;
 pub use self::current::{Current, current};

@@ -31,8 +31,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use ipc_shm::lock::{
-    Barrier, BoundedSemaphore, Condvar, Event, LazyLock, Mutex, MutexGuard, Once, OnceLock, ReentrantMutex, RwLock,
-    Semaphore,
+    Barrier, BoundedSemaphore, Condvar, Event, LazyLock, Mutex, MutexGuard, Once, OnceLock, ReentrantMutex,
+    RwLock, Semaphore,
 };
 pub use ipc_shm::{Builder, bytes, lock, pod, slice};
 pub use ipc_shm::{

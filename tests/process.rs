@@ -8,6 +8,8 @@ mod harness;
 #[path = "process/support.rs"]
 mod support;
 
+#[path = "process/active.rs"]
+mod active;
 #[path = "process/func.rs"]
 mod func;
 #[path = "process/life.rs"]

@@ -13,9 +13,10 @@ use ipc_pipes::per_process::ForkCheck;
 use serde::de::DeserializeOwned;
 
 use super::JoinError;
+use super::active;
 use super::protocol;
 use super::running::{Event, Running};
-use super::sys::{Signal, Status, Streams};
+use super::sys::{End, Signal, Status, Streams};
 
 /// Owns a child process that [`spawn`](super::spawn) started: waits for its result, or kills it.
 ///
@@ -54,6 +55,9 @@ struct Child {
     name: Option<String>,
     kill_on_drop: bool,
     streams: Streams,
+    /// As long as the handle is there, also when the child was reaped.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "there it is no descriptor"))]
+    end: End,
 }
 
 struct State {
@@ -95,9 +99,11 @@ impl State {
 impl<R> JoinHandle<R> {
     pub(super) fn new(running: Running, name: Option<String>, kill_on_drop: bool, streams: Streams) -> Self {
         let (parent, id) = (running.parent(), running.id());
+        let end = running.end().expect("a child that has just been started is not reaped");
+        active::add(id, name.clone(), &end);
         let state = Mutex::new(State { running, last: None, ended: None });
         JoinHandle {
-            child: Box::new(Child { parent, id, state, name, kill_on_drop, streams }),
+            child: Box::new(Child { parent, id, state, name, kill_on_drop, streams, end }),
             result: PhantomData,
         }
     }
@@ -269,6 +275,34 @@ impl Drop for Child {
         if self.kill_on_drop {
             state.running.kill_and_reap();
         }
+    }
+}
+
+/// A descriptor that becomes readable when the child ends, and stays so: its pidfd.
+///
+/// It is for `poll`, `epoll` and event loops that wait for descriptors: wait until it is readable, then call
+/// [`try_join`](JoinHandle::try_join). It is never readable before the child's end, although the child may have
+/// sent its result: a child whose result is large cannot end before a call of [`is_finished`](JoinHandle::is_finished)
+/// or [`join`](JoinHandle::join) takes it. Nothing can be read from it. A stopped child has not ended.
+///
+/// On Linux only.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::os::fd::AsFd;
+///
+/// multiprocess::init();
+/// let child = multiprocess::spawn(|()| 7, ())?;
+/// # use rustix::event::{PollFd, PollFlags, poll};
+/// poll(&mut [PollFd::from_borrowed_fd(child.as_fd(), PollFlags::IN)], None)?;
+/// assert_eq!(child.try_join().expect("it has ended")?, 7);
+/// # Ok(())
+/// # }
+/// ```
+#[cfg(target_os = "linux")]
+impl<R> std::os::fd::AsFd for JoinHandle<R> {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.child.end.as_fd()
     }
 }
 

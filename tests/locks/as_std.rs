@@ -10,8 +10,8 @@ use multiprocess::shm::lock::{
     RwLockWriteGuard, TryLockError,
 };
 use multiprocess::shm::{
-    Barrier, BoundedSemaphore, Condvar, Event, LazyLock, Mutex, Once, OnceLock, ReentrantMutex, RwLock, Segment,
-    Semaphore,
+    Barrier, BoundedSemaphore, Condvar, Event, LazyLock, Mutex, Once, OnceLock, ReentrantMutex, RwLock,
+    Segment, Semaphore,
 };
 
 use crate::harness::watchdog;

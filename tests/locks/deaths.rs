@@ -585,7 +585,9 @@ fn a_lazy_value_is_made_by_the_next_process_if_the_first_is_killed() {
     kill(child);
     assert_eq!(waiter.join().unwrap(), 7);
     let other = in_child(
-        |once: OnceLock<u64>| *LazyLock::force(&LazyLock::over(once, || unreachable!("it is there"))).unwrap(),
+        |once: OnceLock<u64>| {
+            *LazyLock::force(&LazyLock::over(once, || unreachable!("it is there"))).unwrap()
+        },
         lazy.once().clone(),
     );
     assert_eq!((other, LazyLock::get(&lazy)), (7, Some(&7)));

@@ -1,5 +1,7 @@
 //! Linux: pidfds, local sockets and `/proc/self`. Needs Linux 5.4.
 
+#[path = "end_linux.rs"]
+mod end;
 #[path = "linux_maps.rs"]
 mod maps;
 #[path = "parent_watch_linux.rs"]
@@ -13,6 +15,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipc_core::handle::OsHandle;
@@ -23,6 +26,7 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{WaitId, WaitIdOptions};
 
+pub(crate) use self::end::{End, WeakEnd};
 pub(crate) use self::maps::{code_ranges, constant_ranges};
 pub(crate) use self::parent_watch::{end_with, own_process};
 pub(crate) use self::setup::start;
@@ -90,13 +94,18 @@ pub(crate) fn marker(socket: &OsHandle) -> io::Result<String> {
 /// A child process.
 #[derive(Debug)]
 pub(crate) struct Process {
-    pidfd: OwnedFd,
+    pidfd: Arc<OwnedFd>,
     pid: u32,
 }
 
 impl Process {
     pub(crate) fn id(&self) -> u32 {
         self.pid
+    }
+
+    /// The end of the process, also when this has gone.
+    pub(crate) fn end(&self) -> End {
+        End(Arc::clone(&self.pidfd))
     }
 
     /// Sends a signal; nothing happens if the process has ended.

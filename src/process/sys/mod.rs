@@ -11,6 +11,7 @@
 //! | [`marker`] | what tells the child's own socket from any other, and the child from its descendants | `fstat` |
 //! | [`start`] | starts the command with the socket as its standard input, and what [`SetUp`] says | `fork`, `pidfd_open`, `execve` |
 //! | [`Process`] | a child, by a handle that never means another process, whatever happens to its pid | `pidfd_send_signal`, `waitid`, `PIDFD_GET_INFO` |
+//! | [`End`] | the end of a child, to be waited for with other things; [`WeakEnd`] keeps it from nothing | the pidfd, `ppoll` |
 //! | [`inherited`] | in a child: takes the socket off standard input, and puts an empty file there | `fstat`, `fcntl`, `dup2` |
 //! | [`set_stdin`] | in a child: replaces standard input | `dup2` |
 //! | [`name_process`] | in a child: its name, as the system's tools show it | `prctl` |
@@ -33,7 +34,7 @@ use super::Resource;
 mod os;
 
 pub(crate) use os::{
-    Process, code_ranges, command, constant_ranges, end_with, inherited, marker, name_process,
+    End, Process, WeakEnd, code_ranges, command, constant_ranges, end_with, inherited, marker, name_process,
     on_main_thread, own_process, parent_id, set_stdin, start, stream_pair, wait,
 };
 

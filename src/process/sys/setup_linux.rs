@@ -275,7 +275,7 @@ pub(crate) fn start(
         return Err(error);
     }
     Ok(Started {
-        process: Process { pidfd, pid: child.id() },
+        process: Process { pidfd: pidfd.into(), pid: child.id() },
         stdin_of_child,
         streams: Streams {
             stdin: child.stdin.take(),

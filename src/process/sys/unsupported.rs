@@ -50,11 +50,35 @@ impl Process {
         match self.0 {}
     }
 
+    pub(crate) fn end(&self) -> End {
+        match self.0 {}
+    }
+
     pub(crate) fn signal(&self, _: Signal) -> io::Result<()> {
         match self.0 {}
     }
 
     pub(crate) fn try_reap(&self) -> io::Result<Reap> {
+        match self.0 {}
+    }
+}
+
+/// The end of a child process: there is none.
+#[derive(Clone, Debug)]
+pub(crate) struct End(Infallible);
+
+impl End {
+    pub(crate) fn downgrade(&self) -> WeakEnd {
+        match self.0 {}
+    }
+}
+
+/// As [`End`].
+#[derive(Debug)]
+pub(crate) struct WeakEnd(Infallible);
+
+impl WeakEnd {
+    pub(crate) fn is_to_come(&self) -> bool {
         match self.0 {}
     }
 }

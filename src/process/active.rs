@@ -1,0 +1,69 @@
+//! Which children of this process run.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ipc_pipes::per_process::PerProcess;
+
+use super::sys::{End, WeakEnd};
+
+/// The children that this process has started, until they are found to have ended.
+static CHILDREN: PerProcess<Mutex<Vec<(ActiveChild, WeakEnd)>>> = PerProcess::new();
+
+/// Describes a child of this process that runs: see [`active_children`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActiveChild {
+    id: u32,
+    name: Option<String>,
+}
+
+impl ActiveChild {
+    /// Returns the number of the child's process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Returns the name that [`Builder::name`](super::Builder::name) gave it.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+}
+
+/// Returns the children of this process that have not ended: Python's `active_children`.
+///
+/// Never blocks. It lists the children that [`spawn`](super::spawn) and [`Builder`](super::Builder) started, the
+/// oldest first, also those whose handle was dropped. A stopped child has not ended. A child may end before the
+/// answer is returned. In a process that was forked, its parent's children are not listed.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use multiprocess::process::{Builder, active_children};
+///
+/// multiprocess::init();
+/// let child = Builder::new().name("worker").spawn(|()| loop { std::thread::park() }, ())?;
+/// assert!(active_children().iter().any(|active| active.id() == child.id() && active.name() == Some("worker")));
+/// child.kill()?;
+/// let id = child.id();
+/// assert!(child.join().is_err());
+/// assert!(active_children().iter().all(|active| active.id() != id));
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub fn active_children() -> Vec<ActiveChild> {
+    let mut children = children();
+    children.retain(|(_, end)| end.is_to_come());
+    children.iter().map(|(child, _)| child.clone()).collect()
+}
+
+/// Adds a child that has been started.
+pub(super) fn add(id: u32, name: Option<String>, end: &End) {
+    let mut children = children();
+    children.retain(|(_, end)| end.is_to_come());
+    children.push((ActiveChild { id, name }, end.downgrade()));
+}
+
+fn children() -> MutexGuard<'static, Vec<(ActiveChild, WeakEnd)>> {
+    CHILDREN.get().lock().unwrap_or_else(PoisonError::into_inner)
+}

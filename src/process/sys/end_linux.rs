@@ -1,0 +1,38 @@
+//! The end of a child as a descriptor: its pidfd, which becomes readable, and stays so.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Weak};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
+
+/// The pidfd, as long as this or the [`Process`](super::Process) is there.
+#[derive(Clone, Debug)]
+pub(crate) struct End(pub(super) Arc<OwnedFd>);
+
+/// The pidfd, as long as others keep it.
+#[derive(Debug)]
+pub(crate) struct WeakEnd(Weak<OwnedFd>);
+
+impl End {
+    pub(crate) fn downgrade(&self) -> WeakEnd {
+        WeakEnd(Arc::downgrade(&self.0))
+    }
+}
+
+impl AsFd for End {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl WeakEnd {
+    /// Whether the child has not ended. Without a pidfd it has: the child was reaped.
+    pub(crate) fn is_to_come(&self) -> bool {
+        self.0.upgrade().is_some_and(|pidfd| {
+            let mut fds = [PollFd::new(&*pidfd, PollFlags::IN)];
+            let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+            retry_on_intr(|| poll(&mut fds, Some(&now))) == Ok(0)
+        })
+    }
+}
