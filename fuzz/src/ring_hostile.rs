@@ -194,7 +194,7 @@ impl Scribbler {
         let index = input.below(16);
         let place = input.byte();
         let slot = self.slots + index % self.capacity * self.stride;
-        let block = self.blocks + index * 32;
+        let block = self.blocks + index * 64;
         let word = match place % 16 {
             0 => at::TAIL,
             1 => at::HEAD,
@@ -207,7 +207,7 @@ impl Scribbler {
             9 | 10 => slot,
             11 => slot + 8,
             12 => slot + 16 + usize::from(place >> 4) % 4 * 8,
-            13 => block + 8 * (usize::from(place >> 4) % 4),
+            13 => block + 8 * (usize::from(place >> 4) % 6),
             14 => block,
             // Who they are.
             _ => peer.entry(5 + index % 5),

@@ -10,6 +10,10 @@ use crate::codec::CodecError;
 use crate::handle::NotCarried;
 pub use crate::shape::Mismatch;
 
+/// What may be in the way of memory for a message.
+const LIMITS: &str = "look at the limits on address space (RLIMIT_AS, `ulimit -v`), on mappings (sysctl \
+    vm.max_map_count) and on the memory of a control group, or use smaller messages or a smaller `capacity`";
+
 /// Why a message cannot be sent on this channel, however long one waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -27,7 +31,7 @@ pub enum Unsendable {
     },
     /// It owns a handle or a channel end, and this route carries bytes only, or not that many.
     Handles(NotCarried),
-    /// The system has no memory left for it.
+    /// The system has no memory left for it, or this process may use no more.
     OutOfMemory,
     /// This process was forked from the one that the endpoint belongs to. It may make and receive others.
     Forked,
@@ -44,7 +48,7 @@ impl fmt::Display for Unsendable {
                 "the message has {size} bytes, encoded, and this channel takes at most {limit} bytes; {set_by}"
             ),
             Unsendable::Handles(cause) => cause.fmt(f),
-            Unsendable::OutOfMemory => f.write_str("no memory left to share the message"),
+            Unsendable::OutOfMemory => write!(f, "no memory left to share the message; {LIMITS}"),
             Unsendable::Forked => FORKED.fmt(f),
             Unsendable::Corrupt(what) => write!(f, "the channel's shared memory is corrupt: {what}"),
         }
@@ -89,7 +93,8 @@ pub enum Unreadable {
     /// The other end of the connection sends messages of another type than this end receives. The message is
     /// taken out of the connection, and so is each one after it.
     OtherType(Mismatch),
-    /// There is no memory for it.
+    /// There is no memory for it, or this process may use no more. A message in shared memory stays in its channel, for
+    /// this receiver at another time, or another one.
     OutOfMemory,
     /// This process was forked from the one that the endpoint belongs to. It may make and receive others.
     Forked,
@@ -110,7 +115,7 @@ impl fmt::Display for Unreadable {
                 "the message is of another type: {types} (what one end of a connection sends, the other \
                  receives: the other end of a `Duplex<A, B>` is a `Duplex<B, A>`)"
             ),
-            Unreadable::OutOfMemory => f.write_str("no memory left for the message"),
+            Unreadable::OutOfMemory => write!(f, "no memory left for the message; {LIMITS}"),
             Unreadable::Forked => FORKED.fmt(f),
             Unreadable::Corrupt(what) => write!(f, "the channel's shared memory is corrupt: {what}"),
         }

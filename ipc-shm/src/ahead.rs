@@ -85,7 +85,7 @@ mod tests {
     #[allow(unsafe_code)]
     fn ring(capacity: u64) -> (Vec<[u64; PAGE / 8]>, Memory) {
         let geometry = Geometry::new(capacity, 64, 4, 0, PAGE).unwrap();
-        let mut pages = vec![[0; PAGE / 8]; geometry.len().div_ceil(PAGE) + 1];
+        let mut pages = vec![[0; PAGE / 8]; geometry.data_offset() / PAGE + 1];
         let base = pages.as_mut_ptr().cast::<u8>();
         let base = base.wrapping_add(base.align_offset(PAGE));
         // SAFETY: so many bytes lie there, as aligned, as long as the pages that are returned beside it; nobody

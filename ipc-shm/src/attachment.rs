@@ -24,6 +24,7 @@ use crate::lease::{ByteLocks, Leases};
 use crate::memory::Memory;
 use crate::participants;
 use crate::per_process::PerProcess;
+use crate::places::Places;
 use crate::repair::BlockOf;
 use crate::ring::Hand;
 use crate::sys::{self, Unforked};
@@ -93,7 +94,9 @@ pub(crate) struct Attachment {
     corrupt: OnceLock<&'static str>,
     /// An open file description of our own.
     descriptor: Descriptor,
-    /// The life lease lives as long as this.
+    /// What is mapped of the data area: unmapped before the lease ends.
+    pub(crate) places: Places,
+    /// All before the data area. The life lease lives as long as this.
     mapping: ManuallyDrop<MmapRaw>,
 }
 
@@ -123,17 +126,17 @@ impl Attachment {
         let fd = step("creating its segment", Unforked::open(|| sys::create("multiprocess-channel")))?;
         kp!("create.fd");
         let open = fd.fd();
-        step("sizing its segment", sys::set_len(open, geometry.len()))?;
         // All that is touched without asking is paid for now: memory that runs out later is SIGBUS.
-        let paid = geometry.data_offset();
-        step("allocating its segment", sys::allocate(open, 0, paid))?;
-        step("sealing its segment", sys::seal(open))?;
+        let len = geometry.data_offset();
+        step("sizing its segment", sys::set_len(open, len))?;
+        step("allocating its segment", sys::allocate(open, 0, len))?;
+        step("sealing its segment", sys::seal_against_shrinking(open))?;
         let lease = Unforked::open(|| sys::reopen(open));
         let lease = step("opening its segment again (is /proc mounted?)", lease)?;
         let taken = step("taking a lease", ByteLocks(lease.fd()).take_life(1))?;
         debug_assert!(taken, "a new segment has no participants");
         kp!("create.leased");
-        let mapping = step("mapping its segment", sys::map(lease.fd(), geometry.len()))?;
+        let mapping = step("mapping its segment", sys::map(lease.fd(), len))?;
         let memory = view(&mapping, geometry);
         memory.initialise(0);
         let roles = Roles { senders: 1, receivers: 1 };
@@ -168,6 +171,7 @@ impl Attachment {
             looked: Throttle::new(),
             corrupt: OnceLock::new(),
             descriptor,
+            places: Places::new(memory.geometry.data_offset()),
             mapping: ManuallyDrop::new(mapping),
         })
     }
@@ -241,7 +245,7 @@ impl Attachment {
         let open = sys::borrow(&fd);
         let refuse =
             |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("shared-memory channel: {what}"));
-        if !sys::sealed(open) || !step("looking at its segment", sys::mappable(open))? {
+        if !sys::sealed_against_shrinking(open) || !step("looking at its segment", sys::mappable(open))? {
             return Err(refuse("what arrived is not a sealed segment"));
         }
         let identity = step("looking at its segment", sys::identity(open))?;
@@ -288,12 +292,14 @@ impl Attachment {
             }
         }
         let from = if moves { lease.fd() } else { open };
-        let mapping = step("mapping its segment", sys::map(from, len))?;
-        kp!("adopt.mapped");
-        let geometry = step("attaching", header(&mapping).check(len, kind.shape))?;
+        let first = step("mapping its header", sys::map(from, PAGE))?;
+        let geometry = step("attaching", header(&first).check(len, kind.shape))?;
+        drop(first);
         if !kind.fits(&geometry) {
             return Err(refuse("its slots or blocks are smaller than its messages"));
         }
+        let mapping = step("mapping its segment", sys::map(from, geometry.data_offset()))?;
+        kp!("adopt.mapped");
         let memory = view(&mapping, geometry);
         let mut roles = Roles::default();
         *roles.count(role) = 1;
@@ -440,7 +446,8 @@ impl Attachment {
 impl Drop for Attachment {
     fn drop(&mut self) {
         if self.forked() {
-            // The mapping is not ours (MADV_DONTFORK), nor is the membership.
+            // The mappings are not ours (MADV_DONTFORK), nor is the membership.
+            self.places.forget();
             return;
         }
         // It uses our mapping.
@@ -448,7 +455,7 @@ impl Drop for Attachment {
         let hand = Hand::new(self.me);
         self.memory.leave(&hand, self.kind.block_of);
         kp!("leave.unmap");
-        unmap(&mut self.mapping);
+        unmap(&mut self.places, &mut self.mapping);
         kp!("leave.unmapped");
         let mut table = lock(TABLE.get());
         let identity = self.descriptor.identity();
@@ -463,7 +470,7 @@ use raw::{header, unmap, view};
 /// The few lines that know where the mapping lies.
 #[allow(unsafe_code)]
 mod raw {
-    use super::{Geometry, Header, ManuallyDrop, Memory, MmapRaw, NonNull, PAGE};
+    use super::{Geometry, Header, ManuallyDrop, Memory, MmapRaw, NonNull, PAGE, Places};
 
     /// The header of a mapping of at least a page.
     pub(super) fn header(mapping: &MmapRaw) -> &Header {
@@ -475,15 +482,16 @@ mod raw {
 
     /// A view of a mapping as long as the geometry says.
     pub(super) fn view(mapping: &MmapRaw, geometry: Geometry) -> Memory {
-        assert!(mapping.len() >= geometry.len());
+        assert!(mapping.len() >= geometry.data_offset());
         let base = NonNull::new(mapping.as_mut_ptr()).expect("a mapping is somewhere");
         // SAFETY: so many bytes are mapped there, checked above, until `unmap` at the attachment's end; every
         // endpoint keeps its attachment alive as long as it uses the view. All access is through atomics.
         unsafe { Memory::mapped(base, geometry) }
     }
 
-    /// Ends the mapping, and with it the life lease.
-    pub(super) fn unmap(mapping: &mut ManuallyDrop<MmapRaw>) {
+    /// Ends the mappings, the one that the life lease is on last: dead is who cannot write any more.
+    pub(super) fn unmap(places: &mut Places, mapping: &mut ManuallyDrop<MmapRaw>) {
+        places.unmap();
         // SAFETY: called once, by the attachment's drop, when no endpoint is left.
         unsafe { ManuallyDrop::drop(mapping) }
     }

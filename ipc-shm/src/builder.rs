@@ -18,8 +18,10 @@ use crate::typed::Typed;
 /// Makes channels in shared memory.
 ///
 /// A channel is one anonymous segment, that goes when the last process that uses it has gone, however it
-/// goes. Its memory is what its slots need, and a page or two; blocks, for messages above the inline
-/// size, take address space only, until they are used.
+/// goes. Its memory is what its slots need, and a page or two. Messages above the inline size take memory,
+/// address space and room in the file when they are sent, about as much as they have bytes; what is free
+/// again is used for the next ones. So limits on any of these are reached by what a channel carries, not by what
+/// it could carry.
 ///
 /// ```
 /// let (tx, rx) = ipc_shm::Builder::new(64).max_message(1 << 20).typed::<String>()?;
@@ -38,7 +40,7 @@ pub struct Builder {
 
 /// The default of [`Builder::inline`].
 const INLINE: usize = 240;
-/// Address space of a channel's blocks, if nothing else is asked for.
+/// The most that a channel takes in, if nothing else is asked for.
 const SPACE: usize = 1 << 34;
 const LEAST_MESSAGE: usize = 1 << 20;
 const MOST_MESSAGE: usize = 1 << 30;
@@ -61,8 +63,8 @@ impl Builder {
 
     /// The largest message, in bytes, encoded: a larger one, by a single byte even, is
     /// [`Unsendable::TooLarge`](ipc_core::Unsendable::TooLarge), whether it would lie in a slot or a block. At
-    /// least 1; not for plain data, whose size is known. If not set, 16 GiB of address space shared by `capacity` and a few
-    /// more messages: between 1 MiB and 1 GiB.
+    /// least 1; not for plain data, whose size is known. If not set, 16 GiB divided by a few more than `capacity`, but
+    /// at least 1 MiB and at most 1 GiB. It is a limit only, and costs nothing.
     pub fn max_message(mut self, bytes: usize) -> Builder {
         self.max_message = Some(bytes);
         self

@@ -7,7 +7,9 @@ use std::io;
 
 use crate::attachment::{Attachment, CLOSED};
 use crate::killpoint::kp;
-use crate::layout::{PAGE, block};
+use crate::layout::{BlockMeta, PAGE, block};
+use crate::places::{self, Place, Unreached};
+use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Relaxed};
 use crate::sys;
 
@@ -22,22 +24,81 @@ const KEPT_IN_ALL: u64 = if cfg!(killpoints) { 5 << 18 } else { 64 << 20 };
 const KEEPERS: usize = 1024;
 
 impl Attachment {
-    /// Allocates the first `len` bytes of a block of ours, if that was not done before.
-    pub(crate) fn commit(&self, block: usize, len: usize) -> io::Result<()> {
-        let committed = &self.memory.blocks()[block].committed;
-        let have = committed.load(Relaxed); // Relaxed: the block is ours.
-        if len as u64 <= have {
-            return Ok(());
+    /// Makes room for `len` bytes in a block of ours, and returns where they lie: a place, memory in it, and a mapping
+    /// of it here, as far as they are not there already.
+    ///
+    /// # Errors
+    ///
+    /// What the system said, or that a peer has scribbled.
+    #[inline]
+    pub(crate) fn commit(&self, block: usize, len: usize) -> Result<&[AtomicU64], Unreached> {
+        let meta = &self.memory.blocks()[block];
+        // Relaxed: the block is ours.
+        if len as u64 <= meta.committed.load(Relaxed) {
+            if let Some(words) = self.places.get(Place::of(meta), len) {
+                return Ok(words);
+            }
         }
-        let size = self.memory.geometry.block_size;
-        let want = rounded(len).clamp(PAGE, size);
-        let offset = self.memory.geometry.data_offset() + block * size;
+        self.commit_slow(meta, len)
+    }
+
+    #[cold]
+    fn commit_slow(&self, meta: &BlockMeta, len: usize) -> Result<&[AtomicU64], Unreached> {
         let fd = self.descriptor().ok_or_else(|| io::Error::other(CLOSED))?;
+        let data = self.memory.geometry.data_offset();
+        let mut place = Place::of(meta);
+        // Relaxed, all below: the block is ours.
+        if place.possible() && len as u64 <= meta.committed.load(Relaxed) {
+            // Allocated by another process, if the file is long enough.
+            match self.places.reach(fd, place, len) {
+                Err(Unreached::Corrupt) => {}
+                reached => return reached,
+            }
+        }
+        if place.possible() && len as u64 <= place.room {
+            self.places.map(fd, place)?;
+        } else {
+            let room = places::room_for(len, self.memory.geometry.block_size) as u64;
+            place = places::take(self.memory.end(), room, |place| {
+                sys::may_reach(fd, data + place.at as usize + allocated(len, room))?;
+                self.places.map(fd, place)
+            })?;
+            kp!("block.place");
+            // First: when the block has another place, nothing names the memory of the old one.
+            self.trim(meta);
+            meta.place.store(place.at, Relaxed);
+            kp!("block.placed");
+            meta.room.store(room, Relaxed);
+        }
+        let want = allocated(len, place.room);
         kp!("block.commit");
-        sys::allocate(fd, offset, want)?;
+        sys::allocate_growing(fd, data + place.at as usize, want)?;
         kp!("block.committed");
-        committed.store(want as u64, Relaxed);
-        Ok(())
+        meta.committed.store(want as u64, Relaxed);
+        self.places.reached(place.at + want as u64);
+        self.places.get(place, len).ok_or(Unreached::Corrupt)
+    }
+
+    /// Where the first `len` bytes of a block lie that is lent to us.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](Attachment::commit).
+    #[inline]
+    pub(crate) fn lent(&self, block: usize, len: usize) -> Result<&[AtomicU64], Unreached> {
+        // Read once.
+        let place = Place::of(&self.memory.blocks()[block]);
+        match self.places.get(place, len) {
+            Some(words) => Ok(words),
+            None => self.lent_slow(place, len),
+        }
+    }
+
+    #[cold]
+    fn lent_slow(&self, place: Place, len: usize) -> Result<&[AtomicU64], Unreached> {
+        let fd = self.descriptor().ok_or_else(|| io::Error::other(CLOSED))?;
+        kp!("block.reach");
+        self.places.reach(fd, place, len)
     }
 
     /// Before a block of ours is given back: if the free ones would keep too much with it, others are trimmed,
@@ -74,7 +135,7 @@ impl Attachment {
                     && meta.state.compare_exchange(block::FREE, block::held(me), AcqRel, Relaxed).is_ok()
                 {
                     kept = kept.saturating_sub(meta.committed.load(Relaxed)); // Relaxed: ours by now.
-                    self.trim(at);
+                    self.trim(meta);
                     self.memory.free_block(at);
                     trimmed += 1;
                 }
@@ -86,26 +147,32 @@ impl Attachment {
         // Acknowledged before its memory goes: Lent, it would be delivered again if we died in between, as
         // zeros.
         self.memory.keep_block(block, me);
-        self.trim(block);
+        self.trim(&self.memory.blocks()[block]);
         trimmed
     }
 
     /// Gives the memory of a block back to the system that is Held by us: it holds no message any more.
-    fn trim(&self, block: usize) {
-        let committed = &self.memory.blocks()[block].committed;
-        let Some(fd) = self.descriptor() else { return };
+    fn trim(&self, meta: &BlockMeta) {
+        let place = Place::of(meta);
         // In this order: a block that seems uncommitted is allocated again, one that seems committed is used.
-        committed.store(0, Relaxed);
+        meta.committed.store(0, Relaxed); // Relaxed: as in `commit`.
+        if !place.possible() {
+            return;
+        }
+        let Some(fd) = self.descriptor() else { return };
         kp!("block.trim");
-        let size = self.memory.geometry.block_size;
-        let offset = self.memory.geometry.data_offset() + block * size;
         // If it fails, the memory is kept, and was paid for.
-        let _ = sys::release(fd, offset, size);
+        let _ = sys::release(fd, self.memory.geometry.data_offset() + place.at as usize, place.room as usize);
         kp!("block.trimmed");
     }
 }
 
-/// What is allocated for `len` bytes: up to an eighth more, so that a block that grows slowly asks seldom.
+/// What is allocated for `len` bytes in a place with so much room.
+fn allocated(len: usize, room: u64) -> usize {
+    rounded(len).clamp(PAGE, room as usize)
+}
+
+/// What is wanted for `len` bytes: up to an eighth more, so that a block that grows slowly asks seldom.
 fn rounded(len: usize) -> usize {
     let step = (len.next_power_of_two() / 16).max(PAGE);
     len.checked_next_multiple_of(step).unwrap_or(len)
@@ -143,7 +210,7 @@ mod tests {
     #[test]
     fn free_blocks_keep_what_large_messages_took_up_to_a_bound() {
         let (attachment, end) = channel();
-        let all: Vec<_> = (0..BLOCKS).map(|_| end.loan(LARGE, Patience::Never).unwrap()).collect();
+        let all: Vec<_> = (0..BLOCKS).map(|_| end.loan(LARGE, Patience::Never).unwrap().0).collect();
         assert!(taken(&attachment) >= (BLOCKS * LARGE) as u64);
         for block in all {
             end.return_block(block);
@@ -154,7 +221,7 @@ mod tests {
 
         // What is taken first was kept.
         for _ in 0..100 {
-            let block = end.loan(LARGE, Patience::Never).unwrap();
+            let (block, _) = end.loan(LARGE, Patience::Never).unwrap();
             assert_eq!(taken(&attachment), kept);
             end.return_block(block);
             assert_eq!(taken(&attachment), kept);
@@ -164,7 +231,7 @@ mod tests {
     #[test]
     fn what_a_message_beyond_the_bound_took_is_given_back() {
         let (attachment, end) = channel();
-        let block = end.loan(KEPT_IN_ALL as usize + 1, Patience::Never).unwrap();
+        let (block, _) = end.loan(KEPT_IN_ALL as usize + 1, Patience::Never).unwrap();
         assert!(taken(&attachment) > KEPT_IN_ALL);
         end.return_block(block);
         assert_eq!(taken(&attachment), 0);
@@ -173,7 +240,7 @@ mod tests {
     #[test]
     fn blocks_of_usual_sizes_keep_their_memory() {
         let (attachment, end) = channel();
-        let all: Vec<_> = (0..BLOCKS).map(|_| end.loan(KEPT as usize, Patience::Never).unwrap()).collect();
+        let all: Vec<_> = (0..BLOCKS).map(|_| end.loan(KEPT as usize, Patience::Never).unwrap().0).collect();
         for block in all {
             end.return_block(block);
         }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,8 +21,11 @@ use crate::layout::{entry, members};
 use crate::memory::{Memory, Slot};
 use crate::pace::{self, Pace};
 use crate::participants::not_issued;
+use crate::places::Unreached;
 use crate::ring::{Hand, NOWHERE, NotYet, Sink};
 use crate::sys;
+
+const NO_PLACE: &str = "a message lies where no message can";
 
 /// One end: a share in the attachment, and what this handle remembers.
 pub(crate) struct Endpoint {
@@ -171,8 +175,8 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Lends a block with memory for `len` bytes; waits for one.
-    pub(crate) fn loan(&self, len: usize, patience: Patience) -> Result<usize, Failed> {
+    /// Lends a block with memory for `len` bytes, and returns its bytes; waits for one.
+    pub(crate) fn loan(&self, len: usize, patience: Patience) -> Result<(usize, &[AtomicU64]), Failed> {
         if self.forked() {
             return Err(Failed::Unsendable(Unsendable::Forked));
         }
@@ -188,12 +192,54 @@ impl Endpoint {
             Err(NotYet::Closed) => return Err(Failed::Disconnected),
             Err(NotYet::Busy) => self.send_past(patience, || self.memory.block_in_the_way(), attempt)?,
         } as usize;
-        if self.attachment.commit(block, len).is_err() {
-            self.return_block(block);
-            return Err(Failed::Unsendable(Unsendable::OutOfMemory));
+        match self.attachment.commit(block, len) {
+            Ok(words) => {
+                self.memory.set_block_len(block, len);
+                Ok((block, words))
+            }
+            Err(unreached) => {
+                self.return_block(block);
+                Err(Failed::Unsendable(self.unsendable(len, &unreached)))
+            }
         }
-        self.memory.set_block_len(block, len);
-        Ok(block)
+    }
+
+    #[cold]
+    fn unsendable(&self, size: usize, unreached: &Unreached) -> Unsendable {
+        match unreached {
+            Unreached::Corrupt => Unsendable::Corrupt(NO_PLACE),
+            Unreached::System(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                // What the limit is worth in messages depends on those that are queued: said is the file's.
+                let limit = sys::file_limit().unwrap_or(u64::MAX) as usize;
+                Unsendable::TooLarge { size, limit, set_by: SizeLimit::FileSize }
+            }
+            Unreached::System(_) => Unsendable::OutOfMemory,
+        }
+    }
+
+    /// The first `len` bytes of a message in a block that is lent to us, in whole words.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be reached. The block is not ours any more then, and the message goes to another receiver, if it
+    /// is one.
+    pub(crate) fn lent(&self, block: usize, len: usize) -> Result<&[AtomicU64], Unreadable> {
+        self.attachment.lent(block, len).map_err(|unreached| self.unread_block(block, &unreached))
+    }
+
+    #[cold]
+    fn unread_block(&self, block: usize, unreached: &Unreached) -> Unreadable {
+        match unreached {
+            Unreached::Corrupt => {
+                self.return_block(block);
+                Unreadable::Corrupt(NO_PLACE)
+            }
+            Unreached::System(_) => {
+                // For whoever has memory, this process at another time included.
+                self.memory.give_back(block);
+                Unreadable::OutOfMemory
+            }
+        }
     }
 
     /// Gives a block of ours back, and tells senders.

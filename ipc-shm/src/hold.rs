@@ -2,7 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::copy::{own_lines, words};
+use ipc_core::Unreadable;
+
+use crate::copy::own_lines;
 use crate::endpoint::Endpoint;
 use crate::memory::Slot;
 use crate::repair::BlockOf;
@@ -12,36 +14,38 @@ use crate::sync::AtomicU64;
 /// A message that is lent to us: in a block, or, if no block was free, in its slot.
 pub(crate) struct Hold<'a> {
     end: &'a Endpoint,
+    /// Bytes of it, and where they lie. Looked up once: a peer may write another place.
+    len: usize,
+    words: &'a [AtomicU64],
     place: Place,
 }
 
 #[derive(Clone, Copy)]
 enum Place {
     Block(usize),
-    Slot { pos: u64, skip: usize, len: usize, deliveries: u64 },
+    Slot { pos: u64, deliveries: u64 },
 }
 
 impl<'a> Hold<'a> {
-    /// A block that is lent to us, and is about to be read.
-    pub(crate) fn of_block(end: &'a Endpoint, block: usize) -> Hold<'a> {
-        own_lines(&end.memory.block_words(block)[..words(end.memory.block_len(block))]);
-        Hold { end, place: Place::Block(block) }
+    /// A block that is lent to us with a message of `len` bytes, and is about to be read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Endpoint::lent`].
+    pub(crate) fn of_block(end: &'a Endpoint, block: usize, len: usize) -> Result<Hold<'a>, Unreadable> {
+        let words = end.lent(block, len)?;
+        own_lines(words);
+        Ok(Hold { end, len, words, place: Place::Block(block) })
     }
 
     /// Where the message lies: at least as many words as it has bytes.
     pub(crate) fn words(&self) -> &'a [AtomicU64] {
-        match self.place {
-            Place::Block(block) => self.end.memory.block_words(block),
-            Place::Slot { pos, skip, .. } => &self.end.memory.slot(pos).payload[skip..],
-        }
+        self.words
     }
 
     /// Bytes of the message.
     pub(crate) fn len(&self) -> usize {
-        match self.place {
-            Place::Block(block) => self.end.memory.block_len(block),
-            Place::Slot { len, .. } => len,
-        }
+        self.len
     }
 
     /// How often the message was delivered, this time included.
@@ -74,25 +78,32 @@ pub(crate) struct Borrower<'a> {
     end: &'a Endpoint,
     block_of: BlockOf,
     part: Part,
+    /// Bytes of each message, if they are all the same.
+    size: Option<usize>,
     pub(crate) held: Option<Hold<'a>>,
     /// Of an inline message. A slot has no room to count: 2 stands for all but the first.
     deliveries: u64,
-    pub(crate) corrupt: Option<&'static str>,
+    unreadable: Option<Unreadable>,
 }
 
 /// Which part of a slot's payload is the message: words to skip, and bytes. Within the payload.
 pub(crate) type Part = fn(Slot<'_>) -> (usize, usize);
 
 impl<'a> Borrower<'a> {
-    pub(crate) fn new(end: &'a Endpoint, block_of: BlockOf, part: Part) -> Self {
-        Borrower { end, block_of, part, held: None, deliveries: 1, corrupt: None }
+    pub(crate) fn new(end: &'a Endpoint, block_of: BlockOf, part: Part, size: Option<usize>) -> Self {
+        Borrower { end, block_of, part, size, held: None, deliveries: 1, unreadable: None }
     }
 
-    /// A block to move an inline message into.
-    fn spare(&self, len: usize) -> Option<usize> {
+    /// Why nothing is held, though a message was received.
+    pub(crate) fn unreadable(self) -> Unreadable {
+        self.unreadable.unwrap_or(Unreadable::Corrupt("nothing was received"))
+    }
+
+    /// A block to move an inline message into, and its bytes.
+    fn spare(&self, len: usize) -> Option<(usize, &'a [AtomicU64])> {
         let block = self.end.memory.loan_block(&self.end.hand)?;
-        if self.end.attachment.commit(block, len.max(1)).is_ok() {
-            return Some(block);
+        if let Ok(words) = self.end.attachment.commit(block, len) {
+            return Some((block, words));
         }
         self.end.memory.free_block(block);
         None
@@ -107,28 +118,32 @@ impl Sink for Borrower<'_> {
     fn inline(&mut self, slot: Slot<'_>, pos: u64) -> After {
         let (memory, me) = (&self.end.memory, self.end.hand.me);
         let (skip, len) = (self.part)(slot);
-        let (place, after) = match self.spare(len) {
-            Some(block) => {
-                let from = &slot.payload[skip..skip + words(len)];
-                for (to, from) in memory.block_words(block).iter().zip(from) {
+        let (words, place, after) = match self.spare(len) {
+            Some((block, words)) => {
+                for (to, from) in words.iter().zip(&slot.payload[skip..]) {
                     // Relaxed: E1 before, the block's state after.
                     to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
                 }
                 memory.set_block_len(block, len);
                 memory.lend_own_block(block, pos, me, self.deliveries);
-                (Place::Block(block), After::Free)
+                (words, Place::Block(block), After::Free)
             }
             None => {
                 memory.sign_own_reading(pos, me);
-                (Place::Slot { pos, skip, len, deliveries: self.deliveries }, After::Keep)
+                let words = &memory.slot(pos).payload[skip..];
+                (words, Place::Slot { pos, deliveries: self.deliveries }, After::Keep)
             }
         };
-        self.held = Some(Hold { end: self.end, place });
+        self.held = Some(Hold { end: self.end, len, words, place });
         after
     }
 
     fn block(&mut self, block: usize, _pos: u64) {
-        self.held = Some(Hold::of_block(self.end, block));
+        let len = self.size.unwrap_or_else(|| self.end.memory.block_len(block));
+        match Hold::of_block(self.end, block, len) {
+            Ok(hold) => self.held = Some(hold),
+            Err(cause) => self.unreadable = Some(cause),
+        }
     }
 
     /// It may have been lent where it lay, and been acted on.
@@ -137,6 +152,6 @@ impl Sink for Borrower<'_> {
     }
 
     fn corrupt(&mut self, what: &'static str) {
-        self.corrupt = Some(what);
+        self.unreadable = Some(Unreadable::Corrupt(what));
     }
 }

@@ -3,8 +3,8 @@
 //! ```text
 //! offset 0      128    256    384    512    640    768     896    1024                        (128-aligned)   (page)
 //!        ┌──────┬──────┬──────┬──────┬──────┬──────┬───────┬──────┬─────────┬──────┬─────────┬───────────────┬─────────
-//!        │ meta │ tail │ head │ recv │ send │ seqs │ hints │ text │ entries │ who  │ block   │ slot 0, 1, …  │ block 0,
-//!        │      │      │      │ wait │ wait │      │       │      │ 0, 1, … │ 0, … │ meta …  │ (stride each) │ 1, …
+//!        │ meta │ tail │ head │ recv │ send │ seqs │ hints │ text │ entries │ who  │ block   │ slot 0, 1, …  │ data:
+//!        │      │      │      │ wait │ wait │      │       │      │ 0, 1, … │ 0, … │ meta …  │ (stride each) │ places
 //!        └──────┴──────┴──────┴──────┴──────┴──────┴───────┴──────┴─────────┴──────┴─────────┴───────────────┴─────────
 //!        └──────────────── allocated when the segment is made ───────────────────────────────────────────────┘ when used
 //! ```
@@ -26,6 +26,7 @@
 //! | `members` | 63..4 seq, 3 receivers died, 2 senders died, 1 receivers gone, 0 senders gone |
 //! | `entry` | 63 used, 47..24 receivers of the process, 23..0 its senders |
 //! | `who` | 63..32 pid of the participant, 31..0 its pid namespace; 0 not known. A hint: see [`who`] |
+//! | `end` | bytes of the data area that were ever given out, as places of blocks ([`places`](crate::places)) |
 //! | `recv_wait`, `send_wait` | 63..32 tokens, 31..0 seq: the futex |
 //!
 //! *pos* is a position in the stream of messages, `{ lap, index }`: the low bits are the index of its
@@ -221,11 +222,13 @@ pub(crate) struct Meta {
     pub(crate) checksum: AtomicU64,
 }
 
-/// `members` and `orphan_seq`: read often, written when somebody comes, goes or dies.
+/// `members` and `orphan_seq`: read often, written when a process attaches, leaves or dies; `end`, when a block gets a
+/// place.
 #[repr(C, align(128))]
 pub(crate) struct Seqs {
     pub(crate) members: AtomicU64,
     pub(crate) orphan_seq: AtomicU64,
+    pub(crate) end: AtomicU64,
 }
 
 /// On which processor each side last waited, counted from 1. Hints: nothing depends on them but speed.
@@ -251,19 +254,25 @@ pub(crate) struct Header {
     pub(crate) beds: [crate::sys::Bed; 2],
 }
 
-/// What is known of a block; its bytes lie elsewhere, on pages of their own.
-#[repr(C)]
+/// What is known of a block; its bytes lie elsewhere, on pages of their own. In a cache line of its own, too.
+#[repr(C, align(64))]
 pub(crate) struct BlockMeta {
     pub(crate) state: AtomicU64,
-    /// Bytes of the message in it. Written by the block's owner, as the two below.
+    /// Bytes of the message in it. Written by the block's owner, as all below.
     pub(crate) len: AtomicU64,
     /// How often the message has been delivered.
     pub(crate) deliveries: AtomicU64,
-    /// Bytes of the block that memory is allocated for.
+    /// Bytes of its place that memory is allocated for.
     pub(crate) committed: AtomicU64,
+    /// Its place in the data area: where its bytes begin.
+    pub(crate) place: AtomicU64,
+    /// Bytes of its place; 0 if it has none yet. Stored after `place`, and only ever grows: killed in between, its
+    /// owner leaves a place that is larger than it says.
+    pub(crate) room: AtomicU64,
 }
 
 const ENTRIES: usize = 1024;
+const BLOCK_META: usize = 64;
 /// Slots and their strides are multiples of a line.
 pub(crate) const LINE: usize = 64;
 pub(crate) const PAGE: usize = 4096;
@@ -278,15 +287,15 @@ const _: () = {
     assert!(offset_of!(Header, seqs) == 640);
     assert!(offset_of!(Header, hints) == 768);
     assert!(offset_of!(Header, text) == 896);
-    assert!(size_of::<Header>() == 1024);
-    assert!(size_of::<Header>() <= ENTRIES);
-    assert!(size_of::<BlockMeta>() == 32);
+    assert!(offset_of!(Seqs, end) == 16);
+    assert!(size_of::<Header>() == ENTRIES);
+    assert!(size_of::<BlockMeta>() == BLOCK_META);
     assert!(offset_of!(Meta, checksum) == 64);
 };
 
 /// A segment from a machine of the other byte order begins with another number.
 const MAGIC: u64 = u64::from_le_bytes(*b"MPROCSEG");
-const VERSION: u64 = 4;
+const VERSION: u64 = 5;
 
 /// The sizes and places of a segment, checked, in this process' own memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -302,7 +311,7 @@ pub(crate) struct Geometry {
     pub(crate) blocks: usize,
     /// The largest message, in bytes.
     pub(crate) largest: usize,
-    /// Bytes from a block to the next: the largest message, in whole pages.
+    /// The most bytes of a block's place: the largest message, in whole pages.
     pub(crate) block_size: usize,
 }
 
@@ -363,20 +372,16 @@ impl Geometry {
     }
 
     pub(crate) fn blocks_offset(&self) -> usize {
-        (self.whos_offset() + self.entries * 8).next_multiple_of(32)
+        (self.whos_offset() + self.entries * 8).next_multiple_of(BLOCK_META)
     }
 
     pub(crate) fn slots_offset(&self) -> usize {
-        (self.blocks_offset() + self.blocks * size_of::<[u64; 4]>()).next_multiple_of(2 * LINE)
+        (self.blocks_offset() + self.blocks * BLOCK_META).next_multiple_of(2 * LINE)
     }
 
-    /// Where the blocks begin: all before it is allocated when the segment is made.
+    /// Where the data area begins: all before it is allocated when the segment is made, and mapped at once.
     pub(crate) fn data_offset(&self) -> usize {
         (self.slots_offset() + self.capacity as usize * self.stride).next_multiple_of(PAGE)
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.data_offset() + self.blocks * self.block_size
     }
 
     /// The largest batch.
@@ -508,7 +513,7 @@ impl Header {
         if geometry.checksum(fingerprint) != word(&meta.checksum) {
             return Err(refuse("its header is damaged (checksum)"));
         }
-        if geometry.len() > len {
+        if geometry.data_offset() > len {
             return Err(refuse("it is shorter than its header says"));
         }
         Ok(geometry)

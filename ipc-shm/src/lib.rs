@@ -114,6 +114,8 @@ pub mod bytes {
 #[cfg(not(loom))]
 mod participants;
 #[cfg(not(loom))]
+mod places;
+#[cfg(not(loom))]
 pub mod pod;
 mod pool;
 mod repair;

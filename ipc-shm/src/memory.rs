@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use crate::layout::{BlockMeta, Geometry, Header};
 use crate::sync::AtomicU64;
 
-/// A segment's words, by name. Copied freely; valid as long as the memory it was made over.
+/// A segment's words, by name, up to its data area ([`places`](crate::places)). Copied freely; valid as long as the memory it was made over.
 ///
 /// Peers write the same memory, so everything in it is reached through shared references to atomics, and
 /// payloads are copied through atomics or by the processor behind the compiler's back ([`copy`](crate::copy)).
@@ -19,7 +19,6 @@ pub(crate) struct Memory {
     whos: NonNull<AtomicU64>,
     blocks: NonNull<BlockMeta>,
     slots: NonNull<AtomicU64>,
-    data: NonNull<AtomicU64>,
     /// Words from a slot to the next.
     stride: usize,
     pub(crate) geometry: Geometry,
@@ -44,13 +43,13 @@ impl Memory {
     ///
     /// # Safety
     ///
-    /// `base` points to at least `geometry.len()` bytes, shared memory or this process' own, aligned to
+    /// `base` points to at least `geometry.data_offset()` bytes, shared memory or this process' own, aligned to
     /// a page, that stay mapped as long as the view or a copy of it is used, and that this process accesses
     /// in no other way than through atomics.
     #[cfg(not(loom))]
     pub(crate) unsafe fn mapped(base: NonNull<u8>, geometry: Geometry) -> Memory {
         let at = |offset: usize| {
-            // SAFETY: the offset is at most `geometry.len()`, within the caller's memory.
+            // SAFETY: the offset is at most `geometry.data_offset()`, within the caller's memory.
             unsafe { base.add(offset) }
         };
         Memory {
@@ -59,7 +58,6 @@ impl Memory {
             whos: at(geometry.whos_offset()).cast(),
             blocks: at(geometry.blocks_offset()).cast(),
             slots: at(geometry.slots_offset()).cast(),
-            data: at(geometry.data_offset()).cast(),
             stride: geometry.stride / 8,
             geometry,
         }
@@ -77,10 +75,9 @@ impl Memory {
         whos: NonNull<AtomicU64>,
         blocks: NonNull<BlockMeta>,
         slots: NonNull<AtomicU64>,
-        data: NonNull<AtomicU64>,
         geometry: Geometry,
     ) -> Memory {
-        Memory { header, entries, whos, blocks, slots, data, stride: geometry.stride / 8, geometry }
+        Memory { header, entries, whos, blocks, slots, stride: geometry.stride / 8, geometry }
     }
 
     #[inline]
@@ -103,6 +100,12 @@ impl Memory {
     #[inline]
     pub(crate) fn members(&self) -> &AtomicU64 {
         &self.header().seqs.members
+    }
+
+    /// Bytes of the data area that were ever given out.
+    #[cfg_attr(loom, allow(dead_code, reason = "a model has no data area"))]
+    pub(crate) fn end(&self) -> &AtomicU64 {
+        &self.header().seqs.end
     }
 
     #[inline]
@@ -165,22 +168,6 @@ impl Memory {
         // SAFETY: as above, it has one word.
         let state = unsafe { state.get_unchecked(0) };
         Slot { state, payload }
-    }
-
-    /// The words of a block.
-    #[inline]
-    pub(crate) fn block_words(&self, block: usize) -> &[AtomicU64] {
-        assert!(block < self.geometry.blocks, "no such block");
-        let words = self.geometry.block_size / 8;
-        // SAFETY: `block` is one of so many blocks, and so many words lie there for each.
-        let first = unsafe { self.data.add(block * words) };
-        // SAFETY: as above.
-        unsafe { std::slice::from_raw_parts(first.as_ptr(), words) }
-    }
-
-    /// Where a block's bytes begin: aligned to a page.
-    pub(crate) fn block_ptr(&self, block: usize) -> NonNull<u8> {
-        NonNull::from(&self.block_words(block)[0]).cast()
     }
 
     /// Sets all words of a new segment to their initial values, positions starting at `start`.

@@ -147,13 +147,20 @@ impl Ring {
             head: line(),
             recv_wait: line(),
             send_wait: line(),
-            seqs: Seqs { members: word(), orphan_seq: word() },
+            seqs: Seqs { members: word(), orphan_seq: word(), end: word() },
             hints: Hints { senders_cpu: word(), receivers_cpu: word() },
             text: std::array::from_fn(|_| word()),
             #[cfg(loom)]
             beds: [Bed::new(), Bed::new()],
         };
-        let meta = |_| BlockMeta { state: word(), len: word(), deliveries: word(), committed: word() };
+        let meta = |_| BlockMeta {
+            state: word(),
+            len: word(),
+            deliveries: word(),
+            committed: word(),
+            place: word(),
+            room: word(),
+        };
         #[allow(clippy::arc_with_non_send_sync, reason = "processes take turns, or the scheduler watches")]
         let ring = Ring(Arc::new(Parts {
             header: Box::new(header),
@@ -195,7 +202,6 @@ impl Ring {
                 part(&p.whos),
                 part(&p.blocks),
                 part(&p.slots),
-                part(&p.data),
                 p.geometry,
             )
         }
@@ -518,17 +524,20 @@ impl Peer {
         agreed(from.payload)
     }
 
+    fn block_words(&self, block: usize) -> &[AtomicU64] {
+        &self.ring.0.data[block * WORDS..][..WORDS]
+    }
+
     fn write_block(&self, block: usize, value: u64) {
         self.ring.0.block_bytes[block].with_mut(|_| ());
-        let to = self.memory();
-        let to = to.block_words(block);
+        let to = self.block_words(block);
         to[0].store(value, Relaxed);
         to[1].store(value, Relaxed);
     }
 
     fn read_block(&self, block: usize) -> u64 {
         self.ring.0.block_bytes[block].with(|_| ());
-        agreed(self.memory().block_words(block))
+        agreed(self.block_words(block))
     }
 }
 

@@ -103,8 +103,8 @@ pub(crate) fn send_bytes(end: &Endpoint, bytes: &[u8], patience: Patience) -> Re
 }
 
 pub(crate) fn send_boxed(end: &Endpoint, bytes: &[u8], patience: Patience) -> Result<(), Failed> {
-    let block = end.loan(bytes.len(), patience)?;
-    copy::write_bytes(end.memory.block_words(block), bytes);
+    let (block, words) = end.loan(bytes.len(), patience)?;
+    copy::write_bytes(words, bytes);
     end.send_block(block, IN_BLOCK | block as u64, patience).inspect_err(|_| end.return_block(block))
 }
 
@@ -181,13 +181,21 @@ fn read_inline(slot: Slot<'_>, bytes: &mut [u8]) -> usize {
 }
 
 /// Copies the message out of a block that is lent to us, and acknowledges it.
-pub(crate) fn take_block<'a>(end: &Endpoint, block: usize, bytes: &'a mut Vec<u8>) -> &'a [u8] {
+///
+/// # Errors
+///
+/// If its bytes cannot be reached; see [`Endpoint::lent`].
+pub(crate) fn take_block<'a>(
+    end: &Endpoint,
+    block: usize,
+    bytes: &'a mut Vec<u8>,
+) -> Result<&'a [u8], Unreadable> {
     let message = room(bytes, end.memory.block_len(block));
-    let lent = &end.memory.block_words(block)[..copy::words(message.len())];
+    let lent = end.lent(block, message.len())?;
     copy::own_lines(lent);
     copy::read_bytes(lent, message);
     end.return_block(block);
-    message
+    Ok(message)
 }
 
 /// Reads one encoded message.
@@ -259,7 +267,7 @@ pub(crate) fn encoded<'a>(
             end.told_senders(1);
             Ok(&bytes[..len])
         }
-        Taken::Block(block) => Ok(take_block(end, block, bytes)),
+        Taken::Block(block) => take_block(end, block, bytes),
         Taken::Corrupt(what) => {
             end.told_senders(1);
             Err(Unreadable::Corrupt(what))

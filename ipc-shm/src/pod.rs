@@ -34,6 +34,7 @@ use crate::hold::{Borrower, Hold};
 use crate::memory::Slot;
 use crate::repair::BlockOf;
 use crate::ring::{After, NotYet, Sink};
+use crate::sync::AtomicU64;
 
 /// The route of plain data through shared memory.
 #[derive(Clone, Copy, Debug)]
@@ -164,8 +165,8 @@ fn send_slow<T: Plain>(end: &Endpoint, message: &T, patience: Patience) -> Resul
 
 /// A message too large for a slot: written to a block first.
 fn send_boxed<T: Plain>(end: &Endpoint, message: &T, patience: Patience) -> Result<(), Failed> {
-    let block = end.loan(size_of::<T>(), patience)?;
-    copy::write_value(end.memory.block_words(block), message);
+    let (block, words) = end.loan(size_of::<T>(), patience)?;
+    copy::write_value(words, message);
     end.send_block(block, block as u64, patience).inspect_err(|_| end.return_block(block))
 }
 
@@ -249,7 +250,16 @@ impl<T> Put<T> for &mut Vec<T> {
 struct Read<'a, T, V> {
     end: &'a Endpoint,
     values: V,
+    /// Why the one message that was received could not be read.
+    unread: Option<Unreadable>,
     _messages: PhantomData<T>,
+}
+
+impl<'a, T, V> Read<'a, T, V> {
+    #[inline(always)]
+    fn new(end: &'a Endpoint, values: V) -> Self {
+        Read { end, values, unread: None, _messages: PhantomData }
+    }
 }
 
 impl<T: Plain, V: Put<T>> Sink for Read<'_, T, V> {
@@ -263,10 +273,20 @@ impl<T: Plain, V: Put<T>> Sink for Read<'_, T, V> {
         self.values.put(copy::take_value(slot.payload));
         After::Free
     }
-    /// It was lent in a block, and its borrower died.
+    /// It was lent in a block, and its borrower died. Such a message is received alone.
     fn block(&mut self, block: usize, _pos: u64) {
-        self.values.put(copy::read_value(self.end.memory.block_words(block)));
-        self.end.return_block(block);
+        match self.end.lent(block, size_of::<T>()) {
+            Ok(words) => {
+                self.values.put(copy::read_value(words));
+                self.end.return_block(block);
+            }
+            Err(cause) => {
+                if let Unreadable::Corrupt(what) = cause {
+                    self.corrupt(what);
+                }
+                self.unread = Some(cause);
+            }
+        }
     }
     fn corrupt(&mut self, what: &'static str) {
         self.end.attachment.found_corrupt(what);
@@ -280,8 +300,9 @@ impl<T: Plain> Receive<T> for Rx<T, Pod> {
             return None;
         }
         let mut value = T::zeroed();
-        let mut read = Read::<T, _> { end: &self.end, values: &mut value, _messages: PhantomData };
-        if self.end.memory.receive(&self.end.hand, 1, &mut read).is_err() {
+        let mut read = Read::<T, _>::new(&self.end, &mut value);
+        if self.end.memory.receive(&self.end.hand, 1, &mut read).is_err() || read.unread.is_some() {
+            // `recv`, which is asked next, finds the same.
             return None;
         }
         self.end.told_senders(1);
@@ -293,8 +314,11 @@ impl<T: Plain> Receive<T> for Rx<T, Pod> {
             return self.recv_ref(patience).map(|lent| lent.copied());
         }
         let mut value = T::zeroed();
-        let mut read = Read::<T, _> { end: &self.end, values: &mut value, _messages: PhantomData };
+        let mut read = Read::<T, _>::new(&self.end, &mut value);
         self.end.receive(1, patience, &mut read)?;
+        if let Some(cause) = read.unread {
+            return Err(RecvTimeoutError::Unreadable(cause));
+        }
         self.end.told_senders(1);
         Ok(value)
     }
@@ -313,8 +337,10 @@ impl<T: Plain> Receive<T> for Rx<T, Pod> {
         while received < max {
             let k = most.min(max - received);
             messages.reserve(k);
-            let mut read = Read::<T, _> { end: &self.end, values: &mut *messages, _messages: PhantomData };
-            match self.end.receive(k as u64, patience, &mut read) {
+            let mut read = Read::<T, _>::new(&self.end, &mut *messages);
+            let result = self.end.receive(k as u64, patience, &mut read);
+            let unread = read.unread.take();
+            match unread.map_or(result, |cause| Err(RecvTimeoutError::Unreadable(cause))) {
                 Ok(n) => {
                     self.end.told_senders(n);
                     received += n as usize;
@@ -385,15 +411,12 @@ impl<T: Plain> Borrow<T> for Rx<T, Pod> {
         T: 'a;
 
     fn recv_ref(&self, patience: Patience) -> Result<Ref<'_, T>, RecvTimeoutError> {
-        let mut borrower = Borrower::new(&self.end, block_of::<T>(), part::<T>);
+        let mut borrower = Borrower::new(&self.end, block_of::<T>(), part::<T>, Some(size_of::<T>()));
         self.end.receive(1, patience, &mut borrower)?;
         self.end.told_senders(1);
         match borrower.held.take() {
             Some(hold) => Ok(Ref { hold, _message: PhantomData }),
-            None => {
-                let what = borrower.corrupt.unwrap_or("nothing was received");
-                Err(RecvTimeoutError::Unreadable(Unreadable::Corrupt(what)))
-            }
+            None => Err(RecvTimeoutError::Unreadable(borrower.unreadable())),
         }
     }
 }
@@ -405,13 +428,14 @@ impl<T: Plain> Borrow<T> for Rx<T, Pod> {
 pub struct Loan<'a, T> {
     end: &'a Endpoint,
     block: usize,
+    words: &'a [AtomicU64],
     _message: PhantomData<&'a mut T>,
 }
 
 impl<T: Plain> Loan<'_, T> {
     /// Copies a message into the place.
     pub fn write(&mut self, message: &T) {
-        copy::write_value(self.end.memory.block_words(self.block), message);
+        copy::write_value(self.words, message);
     }
 
     /// Sends the message, waiting for room as long as it takes. The other side sees it in place.
@@ -440,16 +464,15 @@ impl<T: Plain> Loan<'_, T> {
 
     /// A message that belongs into its slot is copied there; the block goes back.
     fn send_inline(&self) -> Result<(), Failed> {
-        let message = copy::read_value::<T>(self.end.memory.block_words(self.block));
+        let message = copy::read_value::<T>(self.words);
         send_batch(self.end, &[message]).map(drop)
     }
 }
 
 impl<T: Plain> Loan<'_, T> {
     fn place(&self) -> *mut T {
-        let words = self.end.memory.block_words(self.block);
-        assert!(size_of_val(words) >= size_of::<T>() && align_of::<T>() <= crate::layout::PAGE);
-        self.end.memory.block_ptr(self.block).as_ptr().cast()
+        assert!(size_of_val(self.words) >= size_of::<T>() && align_of::<T>() <= crate::layout::PAGE);
+        self.words.as_ptr().cast::<T>().cast_mut()
     }
 }
 
@@ -493,7 +516,8 @@ impl<T: Plain> LoanRoute<T> for Tx<T, Pod> {
         T: 'a;
 
     fn loan(&self, (): (), patience: Patience) -> Result<Loan<'_, T>, SendTimeoutError<()>> {
-        let block = self.end.loan(size_of::<T>().max(1), patience).map_err(|failed| failed.with(()))?;
-        Ok(Loan { end: &self.end, block, _message: PhantomData })
+        let (block, words) =
+            self.end.loan(size_of::<T>().max(1), patience).map_err(|failed| failed.with(()))?;
+        Ok(Loan { end: &self.end, block, words, _message: PhantomData })
     }
 }

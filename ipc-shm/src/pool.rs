@@ -1,7 +1,8 @@
 //! The block pool: messages above the inline size, and messages that are lent.
 //!
 //! A large or slow write goes into a private block first and is published by its index, so that it never
-//! stands in anyone's way. A block is a whole message long; memory is allocated for what is used of it.
+//! stands in anyone's way. Its bytes lie together, in a place that it gets when a message needs it
+//! ([`places`](crate::places)).
 //!
 //! # Life of a block
 //!
@@ -16,8 +17,9 @@
 //! What dies with a sender before its message is published is freed; a message that was published is lost
 //! to nobody: see [`repair`](crate::repair).
 
+use crate::doorbell::Side;
 use crate::killpoint::kp;
-use crate::layout::block;
+use crate::layout::{block, pos};
 use crate::memory::Memory;
 use crate::ring::Hand;
 use crate::sync::Ordering::{AcqRel, Relaxed, Release};
@@ -66,6 +68,18 @@ impl Memory {
     pub(crate) fn block_len(&self, index: usize) -> usize {
         let len = self.blocks()[index].len.load(Relaxed); // Relaxed: the state's Acquire came before.
         usize::try_from(len).unwrap_or(usize::MAX).min(self.geometry.block_size)
+    }
+
+    /// Gives the message in a block that is lent to us back, to be delivered again.
+    #[cfg_attr(loom, allow(dead_code, reason = "in a model every place can be reached"))]
+    pub(crate) fn give_back(&self, index: usize) {
+        let found = &self.blocks()[index].state;
+        kp!("block.lose");
+        // Relaxed, and Release as E4: it is ours until then.
+        found.store(block::lost(pos(found.load(Relaxed))), Release);
+        kp!("block.lost");
+        self.orphan_seq().fetch_add(1, AcqRel); // AcqRel: E6.
+        self.ring_all(Side::Receivers);
     }
 
     /// How often the message in a block lent to us was delivered, this time included.

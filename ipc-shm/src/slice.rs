@@ -37,6 +37,7 @@ use crate::ends::{Codec, Rx, Tx};
 use crate::hold::{Borrower, Hold};
 use crate::parcel::{IN_BLOCK, One, Scratch, block_of, encoded, inline_limit, part, room, send_bytes};
 use crate::pod::Plain;
+use crate::sync::AtomicU64;
 
 /// The route of slices through shared memory.
 #[derive(Clone, Copy, Debug)]
@@ -105,7 +106,8 @@ impl<E: Plain> Receive<Vec<E>> for Rx<Vec<E>, Slices> {
         let mut one = One::new(end, room(&mut scratch.0, inline_limit(end)));
         end.receive(1, patience, &mut one)?;
         if let Some(block) = one.block() {
-            let message = Ref::<E>::new(Hold::of_block(end, block))?;
+            let hold = Hold::of_block(end, block, end.memory.block_len(block));
+            let message = Ref::<E>::new(hold.map_err(RecvTimeoutError::Unreadable)?)?;
             return Ok(message.to_vec_copied());
         }
         let taken = one.taken();
@@ -184,15 +186,12 @@ impl<E: Plain> Borrow<Vec<E>> for Rx<Vec<E>, Slices> {
         E: 'a;
 
     fn recv_ref(&self, patience: Patience) -> Result<Ref<'_, E>, RecvTimeoutError> {
-        let mut borrower = Borrower::new(&self.end, block_of, part);
+        let mut borrower = Borrower::new(&self.end, block_of, part, None);
         self.end.receive(1, patience, &mut borrower)?;
         self.end.told_senders(1);
         match borrower.held.take() {
             Some(hold) => Ref::new(hold),
-            None => {
-                let what = borrower.corrupt.unwrap_or("nothing was received");
-                Err(RecvTimeoutError::Unreadable(Unreadable::Corrupt(what)))
-            }
+            None => Err(RecvTimeoutError::Unreadable(borrower.unreadable())),
         }
     }
 }
@@ -204,6 +203,7 @@ impl<E: Plain> Borrow<Vec<E>> for Rx<Vec<E>, Slices> {
 pub struct Loan<'a, E> {
     end: &'a Endpoint,
     block: usize,
+    words: &'a [AtomicU64],
     len: usize,
     _elements: PhantomData<&'a mut [E]>,
 }
@@ -216,7 +216,7 @@ impl<E: Plain> Loan<'_, E> {
     /// If they are not as many as were asked for.
     pub fn write(&mut self, elements: &[E]) {
         assert_eq!(elements.len(), self.len, "as many elements as the loan is for");
-        copy::write_bytes(self.end.memory.block_words(self.block), bytemuck::cast_slice::<E, u8>(elements));
+        copy::write_bytes(self.words, bytemuck::cast_slice::<E, u8>(elements));
     }
 
     /// Sends the slice, waiting for room as long as it takes. The other side sees it in place.
@@ -238,9 +238,8 @@ impl<E: Plain> Loan<'_, E> {
     }
 
     fn place(&self) -> *mut E {
-        let words = self.end.memory.block_words(self.block);
-        assert!(size_of_val(words) >= self.len * size_of::<E>(), "the block was asked for its size");
-        self.end.memory.block_ptr(self.block).as_ptr().cast()
+        assert!(size_of_val(self.words) >= self.len * size_of::<E>(), "the block was asked for its size");
+        self.words.as_ptr().cast::<E>().cast_mut()
     }
 }
 
@@ -285,7 +284,7 @@ impl<E: Plain> LoanRoute<Vec<E>> for Tx<Vec<E>, Slices> {
 
     fn loan(&self, len: usize, patience: Patience) -> Result<Loan<'_, E>, SendTimeoutError<()>> {
         let bytes = len.saturating_mul(size_of::<E>());
-        let block = self.end.loan(bytes, patience).map_err(|failed| failed.with(()))?;
-        Ok(Loan { end: &self.end, block, len, _elements: PhantomData })
+        let (block, words) = self.end.loan(bytes, patience).map_err(|failed| failed.with(()))?;
+        Ok(Loan { end: &self.end, block, words, len, _elements: PhantomData })
     }
 }

@@ -243,12 +243,12 @@ fn decode_all<T: DeserializeOwned>(
     let mut pieces = Rest { end, pieces: pieces.iter() };
     for piece in pieces.pieces.by_ref() {
         let encoded = match *piece {
-            Piece::Inline(to) => &bytes[std::mem::replace(&mut begin, to)..to],
+            Piece::Inline(to) => Ok(&bytes[std::mem::replace(&mut begin, to)..to]),
             Piece::Block(block) => take_block(end, block, &mut boxed),
         };
-        match codec::decode(encoded) {
+        match encoded.and_then(|encoded| codec::decode(encoded).map_err(Unreadable::Decode)) {
             Ok(message) => messages.push(message),
-            Err(error) => end.unread(Unreadable::Decode(error)),
+            Err(cause) => end.unread(cause),
         }
     }
     messages.len() - before
@@ -306,12 +306,11 @@ impl<T: Serialize + DeserializeOwned> Borrow<T> for Rx<T, Typed> {
 
     fn recv_ref(&self, patience: Patience) -> Result<Ref<'_, T>, RecvTimeoutError> {
         self.end.check_unread()?;
-        let mut borrower = Borrower::new(&self.end, block_of, part);
+        let mut borrower = Borrower::new(&self.end, block_of, part, None);
         self.end.receive(1, patience, &mut borrower)?;
         self.end.told_senders(1);
         let Some(hold) = borrower.held.take() else {
-            let what = borrower.corrupt.unwrap_or("nothing was received");
-            return Err(RecvTimeoutError::Unreadable(Unreadable::Corrupt(what)));
+            return Err(RecvTimeoutError::Unreadable(borrower.unreadable()));
         };
         let mut scratch = Scratch::take();
         let message = room(&mut scratch.0, hold.len());

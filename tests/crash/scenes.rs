@@ -94,7 +94,7 @@ const MIXED: &[Scene] = &[
         name: "receive blocks",
         size: LARGE, script: Script::Receive(How::Recv, 4),
         points: &[
-            "block.free", "block.freed", "receive.block", "receive.claim", "receive.claimed",
+            "block.reach", "block.free", "block.freed", "receive.block", "receive.claim", "receive.claimed",
             "receive.count", "receive.freed", "receive.lend", "receive.lent",
         ],
         ..RECEIVE
@@ -351,6 +351,25 @@ const MIXED: &[Scene] = &[
         ..SCENE
     },
     Scene {
+        name: "last sender, the first to use blocks",
+        ends: Ends::Sender,
+        survivor: Survivor::Receiver,
+        size: LARGE,
+        script: Script::Send(3),
+        points: &["block.commit", "block.committed", "block.place", "block.placed"],
+        ..SCENE
+    },
+    Scene {
+        name: "huge, beyond reach",
+        size: HUGE,
+        fill: 3,
+        ends: Ends::Receiver, script: Script::Starve(3),
+        points: &[
+            "block.lose", "block.lost", "block.reach",
+        ],
+        ..SCENE
+    },
+    Scene {
         name: "huge, trimmed for another",
         size: HUGE,
         fill: 3,
@@ -470,7 +489,7 @@ const IN_BLOCKS: &[Scene] = &[
     Scene {
         name: "receive", script: Script::Receive(How::Recv, 4),
         points: &[
-            "block.free", "block.freed", "receive.block", "receive.claim", "receive.claimed",
+            "block.reach", "block.free", "block.freed", "receive.block", "receive.claim", "receive.claimed",
             "receive.count", "receive.freed", "receive.lend", "receive.lent",
         ],
         ..RECEIVE

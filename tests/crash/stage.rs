@@ -3,9 +3,10 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use ipc_shm::{RecvTimeoutError, SendTimeoutError};
+use ipc_shm::{RecvTimeoutError, SendTimeoutError, Unreadable};
 use multiprocess::process::Builder;
 use multiprocess::{JoinError, JoinHandle};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
 use crate::flavour::{Flavour, all_blocks_are_free};
@@ -37,6 +38,8 @@ pub(crate) enum Script {
     Spawn,
     /// Makes a channel and drops it.
     Create,
+    /// Tries so many times to receive what it has no address space for.
+    Starve(u64),
 }
 
 /// What a victim is given of the channel.
@@ -155,6 +158,19 @@ fn play<F: Flavour>((mut tx, mut rx, life, script): Args<F>) {
             for _ in 0..3 {
                 drop(F::make(4).unwrap());
             }
+        }
+        Script::Starve(times) => {
+            let old = getrlimit(Resource::As);
+            let maps = std::fs::read_to_string("/proc/self/statm").unwrap();
+            let pages: u64 = maps.split(' ').next().unwrap().parse().unwrap();
+            // Less than a message that is huge.
+            let current = Some(pages * rustix::param::page_size() as u64 + (1 << 20));
+            setrlimit(Resource::As, Rlimit { current, ..old }).unwrap();
+            for _ in 0..times {
+                let received = F::recv_ref(rx.as_ref().unwrap(), Some(PATIENCE), |_, _| ());
+                assert_eq!(received, Err(RecvTimeoutError::Unreadable(Unreadable::OutOfMemory)));
+            }
+            setrlimit(Resource::As, old).unwrap();
         }
     }
 }

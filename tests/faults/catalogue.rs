@@ -322,7 +322,6 @@ pub(crate) const REMARKS: &[(u32, &str)] = &[
         "The dump itself is looked at where the system writes it to the current directory \
          (`kernel.core_pattern`).",
     ),
-    (110, "Not tested yet."),
     (111, "Not tested yet."),
     (113, "Not tested yet."),
     (114, "Not tested yet."),

@@ -5,10 +5,13 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use ipc_core::handle;
-use multiprocess::{Receiver, Sender, bounded, spawn};
+use multiprocess::{
+    Receiver, RecvTimeoutError, SendError, Sender, SizeLimit, TryRecvError, Unreadable, Unsendable, bounded,
+    spawn,
+};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::harness::{channel_descriptors, channel_mappings, watchdog};
+use crate::harness::{channel_descriptors, channel_mappings, watchdog, watchdog_of};
 
 /// Sets the soft limit, and gives back the old one.
 fn limit(resource: Resource, to: Option<u64>) -> Option<u64> {
@@ -97,19 +100,32 @@ fn a_limit_on_file_sizes_is_an_error() {
     let starve = |()| {
         let (tx, rx) = bounded(2).unwrap();
         let old = limit(Resource::Fsize, Some(1 << 20));
-        let error = bounded::<u64>(1).unwrap_err();
-        assert!(error.to_string().contains("RLIMIT_FSIZE"), "{error}");
+        // One whose ring alone is longer.
+        let error = bounded::<u64>(10_000).unwrap_err();
+        assert!(
+            error.to_string().contains("RLIMIT_FSIZE") && error.to_string().contains("`capacity`"),
+            "{error}"
+        );
         assert_eq!((channel_descriptors(), channel_mappings()), (1, 1));
-        // What is there goes on, larger messages than the limit included.
+        // What is there goes on, with messages for which the file may be long enough.
         works(&tx, &rx);
-        tx.send(vec![3; 3 << 20]).unwrap();
-        assert_eq!(rx.recv().unwrap().len(), 3 << 20);
-        // A small one can be made.
-        let small = ipc_shm::Builder::new(2).max_message(4096).typed::<u64>().unwrap();
-        small.0.send(1).unwrap();
-        assert_eq!(small.1.recv(), Ok(1));
+        let Err(SendError::Unsendable(large, cause)) = tx.send(vec![3; 3 << 20]) else {
+            panic!("too long a file")
+        };
+        assert!(matches!(cause, Unsendable::TooLarge { set_by: SizeLimit::FileSize, .. }), "{cause}");
+        assert!(cause.to_string().contains("RLIMIT_FSIZE"), "{cause}");
+        works(&tx, &rx);
+        // Others are made.
+        let (small, received) = bounded(1).unwrap();
+        works(&small, &received);
         limit(Resource::Fsize, old);
-        drop(bounded::<u64>(1).unwrap());
+        tx.send(large).unwrap();
+        assert_eq!(rx.recv().unwrap().len(), 3 << 20);
+        // And with the limit again: the file is long enough by now.
+        limit(Resource::Fsize, Some(1 << 20));
+        tx.send(vec![4; 3 << 20]).unwrap();
+        assert_eq!(rx.recv().unwrap().len(), 3 << 20);
+        limit(Resource::Fsize, old);
     };
     spawn(starve, ()).unwrap().join().unwrap();
 }
@@ -121,19 +137,125 @@ fn a_limit_on_address_space_is_an_error() {
     let _watchdog = watchdog();
     let starve = |()| {
         let (tx, rx) = bounded(2).unwrap();
-        let maps = std::fs::read_to_string("/proc/self/statm").unwrap();
-        let pages: u64 = maps.split(' ').next().unwrap().parse().unwrap();
-        let old = limit(Resource::As, Some(pages * 4096 + (64 << 20)));
-        let error = bounded::<u64>(1).unwrap_err();
-        assert!(error.to_string().contains("mapping its segment"), "{error}");
+        let old = limit(Resource::As, Some(address_space() + (64 << 20)));
+        // One whose ring alone takes more.
+        let error = bounded::<u64>(1_000_000).unwrap_err();
+        for text in ["mapping its segment", "RLIMIT_AS", "`capacity`"] {
+            assert!(error.to_string().contains(text), "{error}");
+        }
         assert_eq!((channel_descriptors(), channel_mappings()), (1, 1));
         works(&tx, &rx);
-        let small = ipc_shm::Builder::new(2).max_message(4096).typed::<u64>().unwrap();
-        small.0.send(1).unwrap();
-        assert_eq!(small.1.recv(), Ok(1));
+        let small = bounded(2).unwrap();
+        works(&small.0, &small.1);
         limit(Resource::As, old);
     };
     spawn(starve, ()).unwrap().join().unwrap();
+}
+
+/// Bytes of address space of this process.
+fn address_space() -> u64 {
+    let maps = std::fs::read_to_string("/proc/self/statm").unwrap();
+    maps.split(' ').next().unwrap().parse::<u64>().unwrap() * 4096
+}
+
+/// What the channels of this process take of that.
+fn address_space_of_channels() -> u64 {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let ours = maps.lines().filter(|line| line.contains("/memfd:multiprocess-channel"));
+    let ends =
+        ours.map(|line| line.split([' ', '-']).take(2).map(|end| u64::from_str_radix(end, 16).unwrap()));
+    ends.map(|mut ends| (ends.next().unwrap(), ends.next().unwrap())).map(|(begin, end)| end - begin).sum()
+}
+
+// fault 110: of ten channels that could carry 16 GiB each.
+#[test]
+fn channels_take_address_space_for_what_they_carry() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let starve = |()| {
+        let old = limit(Resource::As, Some(1 << 30));
+        let channels: Vec<_> = (0..10).map(|_| bounded(1024).unwrap()).collect();
+        for (tx, rx) in &channels {
+            works(tx, rx);
+        }
+        let idle = address_space_of_channels();
+        assert!(idle < 16 << 20, "{idle}");
+        // A message of the largest size that they take: 15 MiB and more.
+        let Err(SendError::Unsendable(_, Unsendable::TooLarge { limit: largest, .. })) =
+            channels[0].0.send(vec![0; 20 << 20])
+        else {
+            panic!("1024 messages share 16 GiB")
+        };
+        for (tx, rx) in &channels {
+            tx.send(vec![5; largest - 4]).unwrap();
+            assert_eq!(rx.recv().unwrap().len(), largest - 4);
+        }
+        let used = address_space_of_channels();
+        assert!(used < idle + 10 * 2 * largest as u64, "{used}");
+        limit(Resource::As, old);
+    };
+    spawn(starve, ()).unwrap().join().unwrap();
+}
+
+// fault 110: a message that finds no address space is not lost, neither at the sender nor at the receiver.
+#[test]
+fn a_message_for_which_there_is_no_address_space_stays_in_the_channel() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    fn starve((tx, rx): (Sender<Vec<u8>>, Receiver<Vec<u8>>)) {
+        let old = limit(Resource::As, Some(address_space() + (8 << 20)));
+        // What this process cannot map: its own, and the parent's.
+        let Err(SendError::Unsendable(_, cause)) = tx.send(vec![2; 3 << 20]) else {
+            panic!("it cannot be mapped")
+        };
+        assert!(matches!(cause, Unsendable::OutOfMemory), "{cause}");
+        assert!(cause.to_string().contains("RLIMIT_AS"), "{cause}");
+        for _ in 0..3 {
+            let error = rx.recv_timeout(Duration::from_secs(10)).unwrap_err();
+            assert!(matches!(error, RecvTimeoutError::Unreadable(Unreadable::OutOfMemory)), "{error}");
+            assert!(error.to_string().contains("RLIMIT_AS"), "{error}");
+            assert!(matches!(rx.try_recv_ref(), Err(TryRecvError::Unreadable(Unreadable::OutOfMemory))));
+        }
+        limit(Resource::As, old);
+        assert_eq!(rx.recv().unwrap(), vec![1; 30 << 20]);
+        works(&tx, &rx);
+    }
+    let (tx, rx) = bounded(2).unwrap();
+    tx.send(vec![1; 30 << 20]).unwrap();
+    spawn(starve, (tx.clone(), rx.clone())).unwrap().join().unwrap();
+    works(&tx, &rx);
+}
+
+// fault 110
+#[test]
+fn there_can_be_as_many_channels_as_open_files() {
+    multiprocess::init();
+    let _watchdog = watchdog_of(Duration::from_secs(55));
+    let make = |()| {
+        let hard = getrlimit(Resource::Nofile).maximum;
+        // As many as would have taken all address space at 16 GiB each, and some.
+        let most = 8191.min(hard.unwrap_or(u64::MAX) as usize - 64);
+        limit(Resource::Nofile, Some(most as u64 + 60));
+        let channels: Vec<_> = (0..most).map(|_| bounded(1).unwrap()).collect();
+        for (tx, rx) in channels.iter().step_by(500) {
+            works(tx, rx);
+        }
+        let mut more = Vec::new();
+        let error = loop {
+            match bounded::<u64>(1) {
+                Ok(channel) => more.push(channel),
+                Err(error) => break error,
+            }
+        };
+        for text in ["open files", "RLIMIT_NOFILE", "ulimit -n"] {
+            assert!(error.to_string().contains(text), "{error}");
+        }
+        drop((channels, more));
+        (most, channel_descriptors(), channel_mappings())
+    };
+    let (most, descriptors, mappings) = spawn(make, ()).unwrap().join().unwrap();
+    println!("{most} channels");
+    assert_eq!((descriptors, mappings), (0, 0));
 }
 
 /// Closes every descriptor but the first three, as daemons do.

@@ -3,6 +3,7 @@
 // `fcntl` with `F_OFD_*` is in no safe crate; mapping and the anonymous page need pointers.
 #![allow(unsafe_code)]
 
+use std::fmt::Display;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -28,11 +29,12 @@ pub(crate) fn borrow(fd: &OwnedFd) -> Borrowed<'_> {
 
 pub(crate) fn create(name: &str) -> io::Result<OwnedFd> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    match rustix::fs::memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
+    let made = match rustix::fs::memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
         // Before Linux 6.3.
-        Err(Errno::INVAL) => Ok(rustix::fs::memfd_create(name, flags)?),
-        made => Ok(made?),
-    }
+        Err(Errno::INVAL) => rustix::fs::memfd_create(name, flags),
+        made => made,
+    };
+    made.map_err(no_descriptor)
 }
 
 pub(crate) fn set_len(fd: BorrowedFd<'_>, len: usize) -> io::Result<()> {
@@ -42,12 +44,81 @@ pub(crate) fn set_len(fd: BorrowedFd<'_>, len: usize) -> io::Result<()> {
 
 /// How long a file may get (RLIMIT_FSIZE); none if any length will do, or if the question is forbidden, as in some
 /// sandboxes. Beyond it the kernel sends a signal that kills: ask first.
-fn file_limit() -> Option<u64> {
+pub(crate) fn file_limit() -> Option<u64> {
+    limit(libc::RLIMIT_FSIZE)
+}
+
+fn limit(resource: libc::__rlimit_resource_t) -> Option<u64> {
     // Not rustix's, which panics where this fails.
     let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is what the call writes to, and only that.
-    let known = unsafe { libc::getrlimit64(libc::RLIMIT_FSIZE, &raw mut limit) } == 0;
+    let known = unsafe { libc::getrlimit64(resource, &raw mut limit) } == 0;
     (known && limit.rlim_cur != libc::RLIM64_INFINITY).then_some(limit.rlim_cur)
+}
+
+/// Says what to do about the error.
+fn advise(error: impl Into<io::Error>, advice: impl Display) -> io::Error {
+    let error = error.into();
+    io::Error::new(error.kind(), format!("{error}: {advice}"))
+}
+
+/// Why there is no descriptor.
+fn no_descriptor(error: Errno) -> io::Error {
+    match error {
+        Errno::MFILE => {
+            let most = limit(libc::RLIMIT_NOFILE).map_or("as many".to_owned(), |most| most.to_string());
+            let text = "files open, which is its limit; raise it (RLIMIT_NOFILE, `ulimit -n`)";
+            advise(error, format_args!("this process has {most} {text}"))
+        }
+        Errno::NFILE => {
+            advise(error, "the system may open no more files; raise its limit (sysctl fs.file-max)")
+        }
+        _ => error.into(),
+    }
+}
+
+/// Why there is no memory for `len` bytes of a file.
+fn no_memory(error: Errno, len: usize) -> io::Error {
+    match error {
+        Errno::NOMEM | Errno::NOSPC => advise(
+            error,
+            format_args!(
+                "there is no memory for {len} bytes, on the machine, in the file system or within the limit of a \
+                 control group; a smaller `capacity`, `max_message` or size takes less"
+            ),
+        ),
+        _ => error.into(),
+    }
+}
+
+/// Why `len` bytes cannot be mapped.
+fn not_mapped(error: io::Error, len: usize) -> io::Error {
+    if error.raw_os_error() != Some(libc::ENOMEM) {
+        return error;
+    }
+    let number = |path: &str| -> Option<u64> {
+        let text = std::fs::read_to_string(path).ok()?;
+        text.split_whitespace().next()?.parse().ok()
+    };
+    let size = number("/proc/self/statm").unwrap_or(0).saturating_mul(rustix::param::page_size() as u64);
+    if let Some(limit) = limit(libc::RLIMIT_AS).filter(|limit| size.saturating_add(len as u64) > *limit) {
+        let text = format_args!(
+            "this process has {size} bytes of address space, {len} more are beyond its limit of {limit}; raise it \
+             (RLIMIT_AS, `ulimit -v`), or choose a smaller `capacity`, `max_message` or size"
+        );
+        return advise(error, text);
+    }
+    let most = number("/proc/sys/vm/max_map_count");
+    let maps = std::fs::read("/proc/self/maps")
+        .map_or(0, |maps| maps.iter().filter(|b| **b == b'\n').count() as u64);
+    if let Some(most) = most.filter(|most| maps + 2 >= *most) {
+        let text = format_args!(
+            "this process has {maps} mappings, and {most} is the limit; raise it (sysctl vm.max_map_count), or use \
+             fewer channels and segments"
+        );
+        return advise(error, text);
+    }
+    advise(error, format_args!("there is no address space or memory to map {len} bytes"))
 }
 
 pub(super) fn within_limit(len: usize) -> io::Result<()> {
@@ -55,7 +126,10 @@ pub(super) fn within_limit(len: usize) -> io::Result<()> {
     if limit.is_some_and(|limit| len as u64 > limit) {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
-            format!("{len} bytes of address space are more than the limit on file sizes (RLIMIT_FSIZE)"),
+            format!(
+                "a memory file of {len} bytes is longer than files of this process may be; raise the limit \
+                 (RLIMIT_FSIZE, `ulimit -f`), or choose a smaller `capacity`, `max_message` or size"
+            ),
         ));
     }
     Ok(())
@@ -63,12 +137,36 @@ pub(super) fn within_limit(len: usize) -> io::Result<()> {
 
 pub(crate) fn allocate(fd: BorrowedFd<'_>, offset: usize, len: usize) -> io::Result<()> {
     let flags = FallocateFlags::KEEP_SIZE;
-    Ok(retry_on_intr(|| rustix::fs::fallocate(fd, flags, offset as u64, len as u64))?)
+    retry_on_intr(|| rustix::fs::fallocate(fd, flags, offset as u64, len as u64))
+        .map_err(|error| no_memory(error, len))
 }
 
 pub(crate) fn release(fd: BorrowedFd<'_>, offset: usize, len: usize) -> io::Result<()> {
     let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
     Ok(retry_on_intr(|| rustix::fs::fallocate(fd, flags, offset as u64, len as u64))?)
+}
+
+/// Whether the file may get so long, if it is not: it is sealed against getting shorter.
+pub(crate) fn may_reach(fd: BorrowedFd<'_>, end: usize) -> io::Result<()> {
+    if end > len(fd)? { within_limit(end) } else { Ok(()) }
+}
+
+/// Allocates memory for a part of the file, which gets longer if the part is behind its end.
+pub(crate) fn allocate_growing(fd: BorrowedFd<'_>, offset: usize, bytes: usize) -> io::Result<()> {
+    may_reach(fd, offset.saturating_add(bytes))?;
+    let flags = FallocateFlags::empty();
+    retry_on_intr(|| rustix::fs::fallocate(fd, flags, offset as u64, bytes as u64))
+        .map_err(|error| no_memory(error, bytes))
+}
+
+const KEEPS: SealFlags = SealFlags::SHRINK.union(SealFlags::SEAL);
+
+pub(crate) fn seal_against_shrinking(fd: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(rustix::fs::fcntl_add_seals(fd, KEEPS)?)
+}
+
+pub(crate) fn sealed_against_shrinking(fd: BorrowedFd<'_>) -> bool {
+    rustix::fs::fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(KEEPS))
 }
 
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
@@ -83,7 +181,8 @@ pub(crate) fn sealed(fd: BorrowedFd<'_>) -> bool {
 
 pub(crate) fn reopen(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-    Ok(retry_on_intr(|| rustix::fs::open(path.as_str(), OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()))?)
+    let flags = OFlags::RDWR | OFlags::CLOEXEC;
+    retry_on_intr(|| rustix::fs::open(path.as_str(), flags, Mode::empty())).map_err(no_descriptor)
 }
 
 /// Device and inode.
@@ -110,12 +209,22 @@ pub(crate) fn read_at(fd: BorrowedFd<'_>, bytes: &mut [u8], offset: u64) -> io::
 }
 
 pub(crate) fn map(fd: BorrowedFd<'_>, len: usize) -> io::Result<MmapRaw> {
+    map_at(fd, 0, len)
+}
+
+pub(crate) fn map_at(fd: BorrowedFd<'_>, offset: u64, len: usize) -> io::Result<MmapRaw> {
     // A child that is forked before the advice would keep the mapping, and the leases with it.
-    without_fork(|| own(MmapOptions::new().len(len).map_raw(fd.as_raw_fd())?))
+    without_fork(|| {
+        let mapping = MmapOptions::new().offset(offset).len(len).map_raw(fd.as_raw_fd());
+        own(mapping.map_err(|error| not_mapped(error, len))?)
+    })
 }
 
 pub(crate) fn map_read_only(fd: BorrowedFd<'_>, len: usize) -> io::Result<MmapRaw> {
-    without_fork(|| own(MmapOptions::new().len(len).map_raw_read_only(fd.as_raw_fd())?))
+    without_fork(|| {
+        let mapping = MmapOptions::new().len(len).map_raw_read_only(fd.as_raw_fd());
+        own(mapping.map_err(|error| not_mapped(error, len))?)
+    })
 }
 
 /// Keeps a mapping out of forked children and out of core dumps. A dump would read every page of it, so it would

@@ -5,10 +5,14 @@
 //! | `create(name)` | a new anonymous shared object of no size, not executable, closed by exec | `memfd_create` |
 //! | `set_len`, `allocate`, `release` | its size; memory for a part of it, or an error; memory given back | `ftruncate`, `fallocate` |
 //! | `seal`, `sealed` | its size never changes again; whether that is so | `fcntl(F_ADD_SEALS, F_GET_SEALS)` |
+//! | `may_reach(fd, end)` | an error if the object is shorter and may not get so long | `getrlimit` |
+//! | `allocate_growing` | as `allocate`; the object gets longer if that is behind its end | `fallocate` |
+//! | `seal_against_shrinking`, `sealed_against_shrinking` | it never gets shorter again; whether that is so | `fcntl(F_ADD_SEALS, F_GET_SEALS)` |
 //! | `reopen(fd)` | another open file of the same object, whose locks conflict with the first one's | `open("/proc/self/fd/N")` |
 //! | `identity`, `len` | what tells it from other objects; its size | `fstat` |
 //! | `read_at(fd, bytes, offset)` | all these bytes of it, copied | `pread` |
 //! | `map(fd, len)` | the object in memory, shared; not inherited by a forked child, not in a core dump | `mmap`, `madvise(MADV_DONTFORK)`, `madvise(MADV_DONTDUMP)` |
+//! | `map_at(fd, offset, len)` | as `map`, a part of it, which may reach beyond its end | |
 //! | `try_lock(fd, byte)` | takes an exclusive lock, or false; it lives as long as the open file or a mapping made from it, also if the holder is killed | `fcntl(F_OFD_SETLK)` |
 //! | `unlock`, `locked` | gives it back; whether another open file holds it | `F_OFD_SETLK`, `F_OFD_GETLK` |
 //! | `wait(word, seq, timeout)` | sleeps while the word's low half is `seq`, or less long | `FUTEX_WAIT`, shared |

@@ -28,6 +28,9 @@ fn unsupported<T>() -> io::Result<T> {
 pub(crate) fn create(_name: &str) -> io::Result<OsHandle> {
     unsupported()
 }
+pub(crate) fn file_limit() -> Option<u64> {
+    None
+}
 pub(crate) fn set_len(_fd: Borrowed<'_>, _len: usize) -> io::Result<()> {
     unsupported()
 }
@@ -36,6 +39,18 @@ pub(crate) fn allocate(_fd: Borrowed<'_>, _offset: usize, _len: usize) -> io::Re
 }
 pub(crate) fn release(_fd: Borrowed<'_>, _offset: usize, _len: usize) -> io::Result<()> {
     unsupported()
+}
+pub(crate) fn may_reach(_fd: Borrowed<'_>, _end: usize) -> io::Result<()> {
+    unsupported()
+}
+pub(crate) fn allocate_growing(_fd: Borrowed<'_>, _offset: usize, _len: usize) -> io::Result<()> {
+    unsupported()
+}
+pub(crate) fn seal_against_shrinking(_fd: Borrowed<'_>) -> io::Result<()> {
+    unsupported()
+}
+pub(crate) fn sealed_against_shrinking(_fd: Borrowed<'_>) -> bool {
+    false
 }
 pub(crate) fn seal(_fd: Borrowed<'_>) -> io::Result<()> {
     unsupported()
@@ -57,6 +72,9 @@ pub(crate) fn read_at(_fd: Borrowed<'_>, _bytes: &mut [u8], _offset: u64) -> io:
     unsupported()
 }
 pub(crate) fn map(_fd: Borrowed<'_>, _len: usize) -> io::Result<MmapRaw> {
+    unsupported()
+}
+pub(crate) fn map_at(_fd: Borrowed<'_>, _offset: u64, _len: usize) -> io::Result<MmapRaw> {
     unsupported()
 }
 pub(crate) fn map_read_only(_fd: Borrowed<'_>, _len: usize) -> io::Result<MmapRaw> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ipc_core::{RecvTimeoutError, Unreadable, Unsendable};
+use ipc_core::{RecvTimeoutError, TrySendError, Unreadable, Unsendable};
 use ipc_shm::{Builder, Receiver, Sender, pod};
 use rustix::fs::{FallocateFlags, fallocate};
 
@@ -142,7 +142,7 @@ fn scribbled_lengths_and_bytes_harm_nobody() {
 #[test]
 fn scribbled_blocks_harm_nobody() {
     let _watchdog = watchdog();
-    scribble(77, |peer| (0..BLOCKS).map(|i| words(peer.block(i), 3)).collect());
+    scribble(77, |peer| (0..BLOCKS).map(|i| words(peer.block(i), 6)).collect());
 }
 
 // fault 77
@@ -164,9 +164,10 @@ fn scribbled_members_harm_nobody() {
 fn scribbling_everywhere_harms_nobody() {
     let _watchdog = watchdog();
     scribble(80, |peer| {
-        let mut places = vec![words(0, 112), words(at::TAIL, 1), words(at::HEAD, 1), words(peer.entry(0), 6)];
+        let mut places = vec![words(0, 112), words(at::TAIL, 1), words(at::HEAD, 1), words(at::END, 1)];
+        places.push(words(peer.entry(0), 6));
         places.extend((0..CAPACITY).map(|i| words(peer.slot(i), 2)));
-        places.extend((0..BLOCKS).map(|i| words(peer.block(i), 3)));
+        places.extend((0..BLOCKS).map(|i| words(peer.block(i), 6)));
         places
     });
 }
@@ -180,6 +181,8 @@ fn one_wrong_word_harms_nobody() {
         let mut offsets = vec![at::TAIL, at::HEAD, at::RECV_WAIT, at::SEND_WAIT, at::MEMBERS, at::ORPHAN_SEQ];
         offsets.extend([peer.entry(0), peer.entry(1), peer.entry(2)]);
         offsets.extend([peer.slot(0), peer.slot(1), peer.slot(2), peer.slot(1) + 8, peer.block(0)]);
+        // How much memory the block has, its place, and how many bytes of the file were given out.
+        offsets.extend([peer.block(0) + 24, peer.block(0) + 32, peer.block(0) + 40, at::END]);
         offsets
     };
     let count = offsets(&Peer::of(&channel().0)).len();
@@ -422,4 +425,35 @@ fn a_hole_in_the_middle_is_told_and_does_not_hang() {
         assert!(corrupt || error.is_disconnected(), "{queued}: {said}");
         assert!(receiver.join().unwrap().contains("c"));
     }
+}
+
+// faults 76, 110: a message that lies nowhere, beyond the end of the file, or where others lie.
+#[test]
+fn a_place_that_a_peer_made_up_is_corrupt_or_bytes_and_never_a_signal() {
+    let _watchdog = watchdog();
+    let (mut corrupt, mut read) = (0, 0);
+    for place in
+        [1, 7, 4095, 4096, 8192, 1 << 18, 1 << 20, 1 << 45, 1 << 56, 1 << 63, u64::MAX, u64::MAX - 4095]
+    {
+        let (tx, rx) = channel();
+        let peer = Peer::of(&tx);
+        tx.send(vec![1; 5000]).unwrap();
+        tx.send(vec![3; 5000]).unwrap();
+        peer.set(peer.block(0) + 32, place);
+        match rx.recv_timeout(Duration::from_secs(5)) {
+            Ok(_) | Err(RecvTimeoutError::Unreadable(Unreadable::Decode(_))) => read += 1,
+            Err(RecvTimeoutError::Unreadable(Unreadable::Corrupt(_))) => corrupt += 1,
+            Err(error) => panic!("{place:#x}: {error}"),
+        }
+        // The next owner of the block: it may get another place, if it is none, or write behind the end of the file.
+        for room in [0, 1, 4096, 8192, 1 << 30, u64::MAX] {
+            peer.set(peer.block(0) + 32, place);
+            peer.set(peer.block(0) + 40, room);
+            match tx.try_send(vec![2; 8000]) {
+                Ok(()) => _ = rx.try_recv(),
+                Err(error) => assert!(matches!(error, TrySendError::Unsendable(..)), "{place:#x}: {error}"),
+            }
+        }
+    }
+    assert!(corrupt > 6 && read > 0, "{corrupt} corrupt, {read} read");
 }

@@ -25,6 +25,7 @@ pub(crate) mod at {
     pub(crate) const SEND_WAIT: usize = 512;
     pub(crate) const MEMBERS: usize = 640;
     pub(crate) const ORPHAN_SEQ: usize = 648;
+    pub(crate) const END: usize = 656;
     pub(crate) const ENTRIES: usize = 1024;
 }
 
@@ -83,17 +84,17 @@ impl Peer {
     }
 
     fn blocks(&self) -> usize {
-        (at::ENTRIES + (self.get(at::PARTICIPANTS) as usize + 1) * 16).next_multiple_of(32)
+        (at::ENTRIES + (self.get(at::PARTICIPANTS) as usize + 1) * 16).next_multiple_of(64)
     }
 
-    /// Of a block: state, length, deliveries, committed.
+    /// Of a block: state, length, deliveries, committed, place, room.
     pub(crate) fn block(&self, index: usize) -> usize {
-        self.blocks() + index * 32
+        self.blocks() + index * 64
     }
 
     /// Of a slot: its state, then its payload.
     pub(crate) fn slot(&self, index: usize) -> usize {
-        let slots = (self.blocks() + self.get(at::BLOCKS) as usize * 32).next_multiple_of(128);
+        let slots = (self.blocks() + self.get(at::BLOCKS) as usize * 64).next_multiple_of(128);
         slots + index * self.get(at::STRIDE) as usize
     }
 

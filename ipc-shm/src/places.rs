@@ -1,0 +1,405 @@
+//! Where the bytes of blocks lie: places in the file, given out when they are first needed, and mapped in pieces.
+//!
+//! A block has no bytes until a message needs some. Then its owner takes a *place* for it: the next bytes of the data
+//! area, behind all that were given out before. A block keeps its place, also when it is free and when its memory was
+//! given back, until a message does not fit there; then it gets another one, and the old one is not used again. So
+//! the file is as long as what was used of it, within a factor ([`room_for`]), and a place belongs to one block.
+//!
+//! # Windows
+//!
+//! A process maps what it touches, in *windows* that grow with the distance from the beginning, so that they are few:
+//!
+//! ```text
+//! bytes of the data area
+//! 0              256 KiB                512 KiB                          1 MiB
+//! ├──────────────┼────┬────┬────┬───────┼───────┬───────┬───────┬───────┼──── …
+//! │ one window   │ an octave: four      │ an octave: four               │
+//! │              │ windows of 64 KiB    │ windows of 128 KiB            │
+//! │              ├──────────────────────┼───────────────────────────────┼──── …
+//! │              │ or one of all of it, for a place that does not fit into a quarter
+//! ```
+//!
+//! A place lies in one window, so a message is contiguous. A window stays mapped, at the same address, until the
+//! attachment ends: references into it stay valid, whatever a peer writes meanwhile.
+//!
+//! # What keeps touching it from being a signal
+//!
+//! A window may reach beyond the end of the file. So a process touches only bytes that it knows to be in the file: the
+//! file is sealed against shrinking, so what was in it once stays. `known` says how far that is.
+//!
+//! # If a process dies
+//!
+//! | after | it leaves |
+//! |---|---|
+//! | moving `end` | bytes of the file that nobody uses, and no memory in them |
+//! | giving its block the place | a block without memory: the next owner allocates it |
+//! | allocating | as above: allocating again changes nothing |
+//!
+//! # The lease
+//!
+//! Windows are mapped from another open file than the one that holds the life lease. The lease still ends after the
+//! last of them: the drop of an attachment unmaps them first, and the kernel takes the page tables of a process that
+//! ends, or execs, down for all mappings before it lets go of the first file.
+
+// Turns offsets into pointers.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use memmap2::MmapRaw;
+
+use crate::layout::{BlockMeta, PAGE};
+use crate::sync::AtomicU64 as SharedU64;
+use crate::sys;
+
+/// The first window. Larger than what most channels ever use.
+const FIRST: u64 = 1 << FIRST_BITS;
+const FIRST_BITS: u32 = 18;
+/// Windows of a part of an octave.
+const PARTS: u64 = 4;
+const PARTS_BITS: u32 = 2;
+/// No place ends behind this. More than any process can map.
+const MOST: u64 = 1 << MOST_BITS;
+const MOST_BITS: u32 = 56;
+/// The first window, and for each octave its parts and the whole.
+const WINDOWS: usize = 1 + (MOST_BITS - FIRST_BITS) as usize * (PARTS as usize + 1);
+/// So many times other processes may be faster, or a peer scribble, before giving up.
+const MOST_TRIES: u32 = 1 << 10;
+
+/// Why there is no place for a message, or it cannot be reached.
+#[derive(Debug)]
+pub(crate) enum Unreached {
+    /// A peer has written a place that cannot be.
+    Corrupt,
+    /// The system has no memory, address space or room in the file; or what is needed to ask for it is gone.
+    System(io::Error),
+}
+
+impl From<io::Error> for Unreached {
+    fn from(error: io::Error) -> Self {
+        Unreached::System(error)
+    }
+}
+
+/// Bytes of the file that a block gets for a message of `len` bytes: a power of two or one and a half of it, so that
+/// messages that grow slowly seldom need another place; at most `most`, the largest message in whole pages.
+pub(crate) fn room_for(len: usize, most: usize) -> usize {
+    let len = len.max(PAGE);
+    let power = len.checked_next_power_of_two().unwrap_or(usize::MAX);
+    let less = power / 4 * 3;
+    let room = if less >= len && less % PAGE == 0 { less } else { power };
+    room.min(most).max(len.next_multiple_of(PAGE))
+}
+
+/// A piece of the data area.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Window {
+    index: usize,
+    start: u64,
+    size: u64,
+}
+
+/// The window in which a place lies. `None` if there is none: no process has given out such a place.
+#[inline]
+fn window(Place { at: place, room }: Place) -> Option<Window> {
+    if place % PAGE as u64 != 0 {
+        return None;
+    }
+    let last = place.checked_add(room.max(1))? - 1;
+    if last < FIRST {
+        return Some(Window { index: 0, start: 0, size: FIRST });
+    }
+    if place < FIRST || last >= MOST {
+        return None;
+    }
+    let octave = place.ilog2();
+    if last.ilog2() != octave {
+        return None;
+    }
+    let before = 1 + (octave - FIRST_BITS) as usize * (PARTS as usize + 1);
+    let bits = octave - PARTS_BITS;
+    let part = place >> bits;
+    Some(if part == last >> bits {
+        Window { index: before + (part % PARTS) as usize, start: part << bits, size: 1 << bits }
+    } else {
+        Window { index: before + PARTS as usize, start: 1 << octave, size: 1 << octave }
+    })
+}
+
+/// The first place from `end` on for `room` bytes; `None` if there is none.
+fn next_place(end: u64, room: u64) -> Option<u64> {
+    if end > MOST || room > MOST {
+        return None;
+    }
+    if end + room <= FIRST {
+        return Some(end);
+    }
+    let mut place = end.max(FIRST);
+    loop {
+        let octave = place.ilog2();
+        let part = 1 << (octave - PARTS_BITS);
+        // Into a part of the octave, if it fits into one.
+        if room <= part && place % part + room > part {
+            place = place.next_multiple_of(part);
+            continue;
+        }
+        let end = place + room;
+        if end > MOST {
+            return None;
+        }
+        if end <= 2 << octave {
+            return Some(place);
+        }
+        place = 2 << octave;
+    }
+}
+
+/// Takes `room` bytes, whole pages, of the data area of which all up to `end` are given out. Asks beforehand whether
+/// the place is `usable`: one that is taken and then cannot be used would be in the way of smaller ones.
+///
+/// # Errors
+///
+/// `Corrupt` if `end` is what no process has made it; else that of `usable`.
+pub(crate) fn take(
+    end: &SharedU64,
+    room: u64,
+    mut usable: impl FnMut(Place) -> Result<(), Unreached>,
+) -> Result<Place, Unreached> {
+    // Relaxed, all of these: the number says which bytes are whose; nothing else is known by it.
+    let mut now = end.load(Ordering::Relaxed);
+    for _ in 0..MOST_TRIES {
+        let at = Some(now).filter(|now| now % PAGE as u64 == 0).and_then(|now| next_place(now, room));
+        let place = Place { at: at.ok_or(Unreached::Corrupt)?, room };
+        usable(place)?;
+        match end.compare_exchange_weak(now, place.at + room, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => return Ok(place),
+            Err(other) => now = other,
+        }
+    }
+    Err(Unreached::Corrupt)
+}
+
+/// The place of a block, as it was read: a peer may have written anything there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Where it begins in the data area.
+    pub(crate) at: u64,
+    /// Bytes of it.
+    pub(crate) room: u64,
+}
+
+impl Place {
+    /// Reads the place of a block.
+    #[inline]
+    pub(crate) fn of(block: &BlockMeta) -> Place {
+        // Relaxed: the block is ours, or lent to us, and its state's Acquire came before.
+        Place { at: block.place.load(Ordering::Relaxed), room: block.room.load(Ordering::Relaxed) }
+    }
+
+    /// Whether a block can have it.
+    pub(crate) fn possible(self) -> bool {
+        self.room % PAGE as u64 == 0 && self.room > 0 && window(self).is_some()
+    }
+}
+
+/// The windows of the data area that this process has mapped.
+pub(crate) struct Places {
+    /// Where the data area begins in the file.
+    data: usize,
+    /// The file has so many bytes of the data area, at least.
+    known: AtomicU64,
+    windows: [AtomicPtr<u8>; WINDOWS],
+    /// Those that are there; held while one is added.
+    mapped: Mutex<Vec<MmapRaw>>,
+}
+
+impl Places {
+    pub(crate) fn new(data: usize) -> Places {
+        Places {
+            data,
+            known: AtomicU64::new(0),
+            windows: [const { AtomicPtr::new(ptr::null_mut()) }; WINDOWS],
+            mapped: Mutex::default(),
+        }
+    }
+
+    /// The first `len` bytes of a place, in whole words, if they are mapped here and known to be in the file.
+    #[inline]
+    pub(crate) fn get(&self, place: Place, len: usize) -> Option<&[SharedU64]> {
+        let window = window(place)?;
+        // Acquire: after the kernel was asked how long the file is, or made it so long.
+        if len as u64 > place.room || place.at + len as u64 > self.known.load(Ordering::Acquire) {
+            return None;
+        }
+        // Acquire: with `map`.
+        let start = NonNull::new(self.windows[window.index].load(Ordering::Acquire))?;
+        // SAFETY: `map` has stored the address of a mapping of this window's size, and `place` lies in it.
+        let first = unsafe { start.add((place.at - window.start) as usize) }.cast::<SharedU64>();
+        // SAFETY: `len` bytes lie there in the window (`window`, and no more than its room), and in the file (`known`),
+        // which never gets shorter: whatever a peer does, they can be touched. So can the rest of the last word: the
+        // place begins a page (`window`), so that word is in the last of their pages. They are mapped until `unmap`, which takes `&mut`.
+        // Aligned to a page, as the mapping is; atomics, for which any bytes are valid.
+        Some(unsafe { std::slice::from_raw_parts(first.as_ptr(), len.div_ceil(size_of::<SharedU64>())) })
+    }
+
+    /// Maps a place, of this open file of the segment. It may be behind its end: see [`get`](Places::get).
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` if there is no such place; else the system's.
+    pub(crate) fn map(&self, fd: sys::Borrowed<'_>, place: Place) -> Result<(), Unreached> {
+        let window = window(place).ok_or(Unreached::Corrupt)?;
+        let mut mapped = self.mapped.lock().unwrap_or_else(PoisonError::into_inner);
+        let to = &self.windows[window.index];
+        // Relaxed: stored under the lock.
+        if to.load(Ordering::Relaxed).is_null() {
+            let (offset, size) = (self.data as u64 + window.start, window.size as usize);
+            let mapping = sys::map_at(fd, offset, size)?;
+            // Release: with `get`.
+            to.store(mapping.as_mut_ptr(), Ordering::Release);
+            mapped.push(mapping);
+        }
+        Ok(())
+    }
+
+    /// The file has all bytes of the data area up to `end`, now and later.
+    pub(crate) fn reached(&self, end: u64) {
+        self.known.fetch_max(end, Ordering::AcqRel); // Release: with `get`.
+    }
+
+    /// Makes sure that the first `len` bytes of a place can be touched, which another process has allocated.
+    ///
+    /// # Errors
+    ///
+    /// As [`map`](Places::map); `Corrupt` if they are not in the file.
+    pub(crate) fn reach(
+        &self,
+        fd: sys::Borrowed<'_>,
+        place: Place,
+        len: usize,
+    ) -> Result<&[SharedU64], Unreached> {
+        self.map(fd, place)?;
+        let in_file = sys::len(fd)?.saturating_sub(self.data);
+        self.reached(in_file as u64);
+        self.get(place, len).ok_or(Unreached::Corrupt)
+    }
+
+    /// Unmaps all windows.
+    pub(crate) fn unmap(&mut self) {
+        self.windows = [const { AtomicPtr::new(ptr::null_mut()) }; WINDOWS];
+        self.mapped.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Forgets all windows, in a forked process: they are not mapped there.
+    pub(crate) fn forget(&mut self) {
+        self.windows = [const { AtomicPtr::new(ptr::null_mut()) }; WINDOWS];
+        let mapped = self.mapped.get_mut().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(mapped).into_iter().for_each(std::mem::forget);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(at: u64, room: u64) -> Option<Window> {
+        window(Place { at, room })
+    }
+
+    fn end_of(window: Window) -> u64 {
+        window.start + window.size
+    }
+
+    const PAGE: u64 = super::PAGE as u64;
+
+    #[test]
+    fn windows_cover_all_and_do_not_overlap() {
+        assert_eq!(at(0, 1), Some(Window { index: 0, start: 0, size: FIRST }));
+        assert_eq!(at(FIRST - PAGE, PAGE).unwrap().index, 0);
+        let mut begin = FIRST;
+        let mut index = 1;
+        while begin < MOST {
+            let found = at(begin, PAGE).unwrap();
+            assert_eq!((found.start, found.index), (begin, index));
+            assert_eq!(at(end_of(found) - PAGE, PAGE), Some(found));
+            assert_eq!(at(begin, found.size), Some(found));
+            begin = end_of(found);
+            index += if index % 5 == 4 { 2 } else { 1 };
+        }
+        assert_eq!((begin, index), (MOST, WINDOWS));
+    }
+
+    #[test]
+    fn what_no_window_has_is_no_place() {
+        for (begin, room) in [
+            (MOST, 1),
+            (u64::MAX, 1),
+            (u64::MAX, u64::MAX),
+            (0, u64::MAX),
+            (0, FIRST + 1),
+            (1, 1),
+            (FIRST - PAGE, PAGE + 1),
+            (FIRST, FIRST + 1),
+            (MOST - PAGE, PAGE + 1),
+        ] {
+            assert_eq!(at(begin, room), None, "{begin:#x}, {room}");
+        }
+        let possible = |at, room| Place { at, room }.possible();
+        assert!(!possible(1, PAGE) && !possible(0, 0) && !possible(0, 1) && !possible(0, u64::MAX - 4095));
+        assert!(possible(0, PAGE) && possible(FIRST, FIRST));
+    }
+
+    fn take(end: &SharedU64, room: usize) -> Result<Place, Unreached> {
+        super::take(end, room as u64, |_| Ok(()))
+    }
+
+    #[test]
+    fn places_follow_each_other_and_each_lies_in_a_window() {
+        let largest = 1 << 30;
+        let mut dice = 1u64;
+        for most_bits in [12, 16, 20, 25, 30] {
+            let end = SharedU64::new(0);
+            let (mut before, mut rooms) = (0, 0);
+            for _ in 0..300 {
+                dice ^= dice << 13;
+                dice ^= dice >> 7;
+                dice ^= dice << 17;
+                let room = room_for((dice % (1 << most_bits)) as usize, largest);
+                let place = take(&end, room).unwrap();
+                assert!(place.at >= before && place.possible(), "{place:?}");
+                before = place.at + room as u64;
+                rooms += room as u64;
+            }
+            // Beyond the first ones, little is left out.
+            assert!(before <= 3 * rooms, "{before} for {rooms}");
+        }
+    }
+
+    #[test]
+    fn the_first_place_of_a_large_message_is_not_far_away() {
+        for len in [1, 5000, 1 << 18, 1 << 20, (1 << 20) + 1, 1 << 30] {
+            let room = room_for(len, 1 << 30);
+            let place = take(&SharedU64::new(0), room).unwrap();
+            assert!(place.at as usize <= 2 * room, "{len}: {place:?}");
+            assert!(room >= len && room <= len.max(PAGE as usize) * 3 / 2 + PAGE as usize, "{len}: {room}");
+        }
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_used_is_not_taken() {
+        let end = SharedU64::new(0);
+        let large = super::take(&end, FIRST, |_| Err(Unreached::Corrupt));
+        assert!(large.is_err());
+        assert_eq!(take(&end, 8192).unwrap(), Place { at: 0, room: 8192 });
+    }
+
+    #[test]
+    fn an_end_that_a_peer_made_up_gives_no_place() {
+        for end in [1, MOST, MOST - 4096, u64::MAX, u64::MAX - 4095] {
+            assert!(matches!(take(&SharedU64::new(end), 8192), Err(Unreached::Corrupt)), "{end:#x}");
+        }
+    }
+}
