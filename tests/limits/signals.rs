@@ -76,7 +76,7 @@ fn a_storm_of_signals_changes_no_result_and_no_deadline() {
             in_time(begin);
             assert_eq!(rx.recv(), Ok(1));
         });
-        assert!(HANDLED.load(Ordering::Relaxed) > 100, "a breeze only");
+        assert!(HANDLED.load(Ordering::Relaxed) > 100 / u64::from(busy()), "a breeze only");
         // Messages through the storm, ends made and sent in it.
         let sender = thread::spawn(move || {
             for n in 0..300 {

@@ -122,7 +122,7 @@ fn a_storm_of_signals_changes_no_result_and_no_deadline() {
                 in_time(begin);
                 (0..n).for_each(|n| assert_eq!(rx.recv(), Ok(message(n))));
             });
-            assert!(HANDLED.load(Ordering::Relaxed) > 100, "a breeze only");
+            assert!(HANDLED.load(Ordering::Relaxed) > 100 / u64::from(busy()), "a breeze only");
             // Blocked on both sides, in turn.
             let sender = thread::spawn(move || {
                 storm(|| {

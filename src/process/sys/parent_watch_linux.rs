@@ -33,15 +33,19 @@ pub(crate) fn own_process() -> io::Result<OsHandle> {
 pub(crate) fn end_with(parent: OsHandle) -> io::Result<()> {
     // No handler of the user's runs on this thread: it starts with the mask of the one that makes it.
     let _blocked = BlockedSignals::new();
+    let (ready, is_ready) = std::sync::mpsc::sync_channel(1);
     std::thread::Builder::new().name("parent-watch".into()).stack_size(64 << 10).spawn(move || {
         // For a stopped process, see above. Without it, one ends when it is continued.
         let _ = rustix::process::set_parent_process_death_signal(Some(Signal::CONT));
+        let _ = ready.send(());
         while !has_ended(&parent) {}
         let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
         // The first process of a PID namespace cannot kill itself.
         // SAFETY: ends the process, and runs nothing of it.
         unsafe { libc::_exit(EXIT_ORPHANED) }
     })?;
+    // On a busy machine the thread may not have run yet when this process is stopped.
+    let _ = is_ready.recv();
     Ok(())
 }
 
