@@ -3,6 +3,9 @@
 # bytes and of any type, over sockets and pipes; every lock; segments that race for a name. Each test reconciles what
 # was sent, received, locked and named, counts what its process has open, and throws other dice each time.
 #
+# Before that, all tests run three times in a row with eight busy loops beside them: a death must be
+# noticed, and a deadline kept, however loaded the machine is. BUSY=0 leaves that out.
+#
 #   ci/soak.sh [minutes]
 #   SEED=n ci/soak.sh            each test once, with the dice of one that failed, as it printed them
 #
@@ -13,7 +16,25 @@ cd "$(dirname "$0")/.."
 minutes=${1:-10} end=$((SECONDS + 60 * ${1:-10})) rounds=0
 export CRASH_KILLS="${CRASH_KILLS:-7000}" LOCK_KILLS="${LOCK_KILLS:-3000}" RUST_BACKTRACE=0
 logs=$(mktemp --directory)
-trap 'rm -rf "$logs"' EXIT
+loops=()
+trap '((${#loops[@]} == 0)) || kill "${loops[@]}"; rm -rf "$logs"' EXIT
+
+if [[ ${SEED:-} == "" && ${BUSY:-8} != 0 ]]; then
+    cargo test --workspace --no-run
+    for ((n = 0; n < ${BUSY:-8}; n++)); do
+        while :; do :; done &
+        loops+=($!)
+    done
+    for turn in 1 2 3; do
+        cargo test --workspace >"$logs/busy" 2>&1 || { cat "$logs/busy" && exit 1; }
+        echo "::: all tests pass beside ${#loops[@]} busy loops, $turn of 3"
+    done
+    kill "${loops[@]}"
+    wait "${loops[@]}" 2>/dev/null || true
+    loops=()
+    # They do not count.
+    end=$((SECONDS + 60 * ${1:-10}))
+fi
 
 cargo test --release --no-run --test crash --test locks --test segments 2>&1 | tee "$logs/build"
 mapfile -t suites < <(sed -n 's/^ *Executable .*(\(.*\))$/\1/p' "$logs/build")
