@@ -331,7 +331,6 @@ pub(crate) const REMARKS: &[(u32, &str)] = &[
     (120, "Not tested yet."),
     (124, "Not tested yet."),
     (129, "Not tested yet."),
-    (130, "Not tested yet."),
     (
         131,
         "That the first command shows a gain depends on the machine, so no test measures it: it prints the speed-up.",

@@ -504,6 +504,39 @@ fn a_barrier_breaks_and_is_reset_as_pythons() {
     waiters.into_iter().for_each(|waiter| assert!(!waiter.join().unwrap().unwrap().is_leader()));
 }
 
+// fault 130: as Python's, with an action and a default timeout.
+#[test]
+fn the_last_party_acts_before_the_others_pass() {
+    let _watchdog = watchdog();
+    let barrier = Barrier::new(3).unwrap();
+    let acted = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for round in 1..=200 {
+                    let leads = barrier.wait_then(|| _ = acted.fetch_add(1, SeqCst)).unwrap().is_leader();
+                    assert_eq!(acted.load(SeqCst), round, "{leads}");
+                    // Without an action, so that none begins the next round before all have looked.
+                    barrier.wait().unwrap();
+                }
+            });
+        }
+    });
+    // A panic of the action breaks it for those that wait.
+    let barrier = Barrier::new(2).unwrap();
+    let theirs = barrier.clone();
+    let waiter = sleeper(move || theirs.wait());
+    panics(|| {
+        let _ = barrier.wait_then(|| panic!("on purpose"));
+    });
+    assert_eq!(waiter.join().unwrap(), Err(BarrierError::Broken));
+    barrier.reset().unwrap();
+    barrier.set_default_timeout(Some(SHORT)).unwrap();
+    assert_eq!(barrier.clone().wait(), Err(BarrierError::Timeout));
+    barrier.reset().unwrap();
+    assert_eq!(barrier.wait_then(|| panic!("it is not the last")), Err(BarrierError::Timeout));
+}
+
 #[test]
 fn an_event_is_set_until_it_is_cleared() {
     let _watchdog = watchdog();

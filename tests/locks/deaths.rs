@@ -568,6 +568,26 @@ fn a_killed_initialiser_is_followed_by_the_next() {
 
 // fault 130
 #[test]
+fn a_party_that_is_killed_in_its_action_breaks_the_barrier() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let barrier = Barrier::new(2).unwrap();
+    let theirs = barrier.clone();
+    let waiter = sleeper(move || theirs.wait());
+    until(|| barrier.waiting() == 1);
+    let child = child_with(&barrier, |(barrier, here): (Barrier, Event)| {
+        let _ = barrier.wait_then(|| stay(&here));
+    });
+    let theirs = barrier.clone();
+    let early = sleeper(move || theirs.wait());
+    assert!(!waiter.is_finished() && !early.is_finished(), "the action runs: nobody passes");
+    kill(child);
+    assert_eq!(waiter.join().unwrap(), Err(BarrierError::Broken));
+    assert_eq!(early.join().unwrap(), Err(BarrierError::Broken));
+}
+
+// fault 130
+#[test]
 fn a_lazy_value_is_made_by_the_next_process_if_the_first_is_killed() {
     multiprocess::init();
     let _watchdog = watchdog();

@@ -82,6 +82,8 @@ impl From<Refused> for BarrierError {
 
 const STATE: usize = 0;
 const PARTIES: usize = 1;
+/// How long `wait` waits at most, in nanoseconds; 0: for ever.
+const TIMEOUT: usize = 2;
 const HANDLES: usize = 8 - HEAD;
 
 impl Barrier {
@@ -144,11 +146,59 @@ impl Barrier {
 
     /// Waits until all parties have come. One of them is told that it is the leader.
     ///
+    /// Blocks no longer than the default timeout, if one was set ([`set_default_timeout`](Barrier::set_default_timeout)).
+    ///
     /// # Errors
     ///
-    /// [`Broken`](BarrierError::Broken), at once or within 50 ms of a party's death.
+    /// [`Broken`](BarrierError::Broken), at once or within 50 ms of a party's death;
+    /// [`Timeout`](BarrierError::Timeout) after the default timeout, which breaks the barrier.
     pub fn wait(&self) -> Result<BarrierWaitResult, BarrierError> {
-        self.wait_with(Patience::Forever)
+        self.home.check()?;
+        self.wait_with(self.default_patience())
+    }
+
+    /// Waits as [`wait`](Barrier::wait); the party that comes last runs its `action` before the others pass.
+    ///
+    /// It is what Python calls a barrier's action. An action does not travel, so each party names it where it waits;
+    /// one of them runs. What it does is visible to all parties when they pass.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Barrier::wait). If the action panics, or its process dies meanwhile, the barrier breaks. The time of
+    /// the others goes on while the action runs; if it is over, the barrier breaks, and the action runs to its end.
+    ///
+    /// ```
+    /// # use ipc_shm::lock::Barrier;
+    /// let barrier = Barrier::new(1)?;
+    /// let mut rounds = 0;
+    /// barrier.wait_then(|| rounds += 1)?;
+    /// assert_eq!(rounds, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn wait_then(&self, action: impl FnOnce()) -> Result<BarrierWaitResult, BarrierError> {
+        self.home.check()?;
+        Self::passed(self.raw().wait_then(&self.home, self.default_patience(), Some(action)))
+    }
+
+    /// Sets how long [`wait`](Barrier::wait) waits at most, in all processes; `None` is for ever, as at first.
+    ///
+    /// It takes effect for waits that begin later. A timeout of zero is one nanosecond, and the longest is 584 years.
+    ///
+    /// # Errors
+    ///
+    /// [`Forked`](Refused::Forked) in a forked process.
+    pub fn set_default_timeout(&self, timeout: Option<Duration>) -> Result<(), Refused> {
+        self.home.check()?;
+        let nanos = timeout.map_or(0, |timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX).max(1));
+        self.home.words()[TIMEOUT].store(nanos, Relaxed); // Relaxed: a number, nothing rides on it.
+        Ok(())
+    }
+
+    fn default_patience(&self) -> Patience {
+        match self.home.words()[TIMEOUT].load(Relaxed) {
+            0 => Patience::Forever,
+            nanos => Patience::timeout(Duration::from_nanos(nanos)), // Relaxed: as where it is set.
+        }
     }
 
     /// As [`wait`](Barrier::wait), but no longer than this. As with Python's, an elapsed time breaks the barrier for
@@ -172,7 +222,11 @@ impl Barrier {
 
     fn wait_with(&self, patience: Patience) -> Result<BarrierWaitResult, BarrierError> {
         self.home.check()?;
-        match self.raw().wait(&self.home, patience) {
+        Self::passed(self.raw().wait(&self.home, patience))
+    }
+
+    fn passed(passed: Passed) -> Result<BarrierWaitResult, BarrierError> {
+        match passed {
             Passed::Leader => Ok(BarrierWaitResult(true)),
             Passed::Follower => Ok(BarrierWaitResult(false)),
             Passed::Broken => Err(BarrierError::Broken),

@@ -50,7 +50,7 @@
 //! | `Condvar` | [`Condvar`] | first come, first notified; any mutexes; notifying returns how many were, or [`Refused::Forked`] | `Condition` |
 //! | `WaitTimeoutResult` | [`WaitTimeoutResult`] | – | `wait` is `False` |
 //! | – | [`Semaphore`], [`BoundedSemaphore`] | permits come back from the dead | the same |
-//! | `Barrier` | [`Barrier`] | breaks when a party dies; `abort`, `reset` as Python's | `Barrier` |
+//! | `Barrier` | [`Barrier`] | breaks when a party dies; `abort`, `reset`, an action and a default timeout as Python's | `Barrier` |
 //! | – | [`Event`] | also automatic | `Event` |
 //! | `Once` | [`Once`] | poisoned is an error and no panic; the next one runs if the initialiser dies | – |
 //! | `OnceLock` | [`OnceLock`] | data as for a `Mutex`, no slices; `copied` copies; no `take`, `into_inner` | – |

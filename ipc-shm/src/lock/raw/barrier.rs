@@ -25,7 +25,8 @@
 //!
 //! With a handle of the barrier, whether it waits or not yet: who waits breaks the barrier, at the
 //! end of a slice or at its deadline. It is forgotten with the reset. A process that has dropped
-//! its handles has left, and nobody misses it. Having
+//! its handles has left, and nobody misses it. A process that dies while it runs an action is one that dies with
+//! a handle. Having
 //! arrived as the last, before it woke the others: they look at the end of their slice.
 
 use ipc_core::Patience;
@@ -126,20 +127,55 @@ impl RawBarrier<'_> {
 
     /// Arrives, and waits until all have.
     pub(crate) fn wait(&self, world: &impl World, patience: Patience) -> Passed {
+        self.wait_then(world, patience, None::<fn()>)
+    }
+
+    /// Arrives, and waits until all have; the last one runs its action, if it has one, before it lets the others pass.
+    /// Meanwhile all parties have arrived, and the round has not ended.
+    pub(crate) fn wait_then(
+        &self,
+        world: &impl World,
+        patience: Patience,
+        mut action: Option<impl FnOnce()>,
+    ) -> Passed {
+        let mut parking = Parking::new(world, patience);
+        let parties = self.parties.max(1);
         let mut s = self.state.load(Acquire); // Acquire: E1.
         let mine = loop {
             if s & BROKEN != 0 {
                 return Passed::Broken;
             }
-            let last = arrived(s) + 1 >= self.parties;
-            let to = if last { next(s, false) } else { s + (1 << ARRIVED_SHIFT) };
+            if arrived(s) >= parties {
+                // The last party of this round runs its action; the caller comes for the next round.
+                if !parking.spin() {
+                    match parking.park(world, self.state, s) {
+                        Parked::Changed => {}
+                        Parked::Elapsed => {
+                            if self.somebody_died(world) {
+                                self.break_up(world, Some(round(s)));
+                            }
+                        }
+                        Parked::TimedOut => {
+                            let died = self.somebody_died(world);
+                            if self.break_up(world, Some(round(s))) && !died {
+                                return Passed::TimedOut;
+                            }
+                        }
+                    }
+                }
+                s = self.state.load(Acquire); // Acquire: E1.
+                continue;
+            }
+            let last = arrived(s) + 1 >= parties;
+            let to = if last && action.is_none() { next(s, false) } else { s + (1 << ARRIVED_SHIFT) };
             kp!("barrier.arrive");
             // AcqRel: E1.
             match self.state.compare_exchange(s, to, AcqRel, Acquire) {
                 Ok(_) if last => {
-                    kp!("barrier.pass");
-                    world.wake(self.state, u32::MAX);
-                    kp!("barrier.woken");
+                    if let Some(action) = action.take() {
+                        return self.act(world, to, action);
+                    }
+                    self.pass(world);
                     return Passed::Leader;
                 }
                 Ok(_) => break round(s),
@@ -147,7 +183,6 @@ impl RawBarrier<'_> {
             }
         };
         kp!("barrier.arrived");
-        let mut parking = Parking::new(world, patience);
         loop {
             let s = self.state.load(Acquire); // Acquire: E1.
             if let Some(passed) = self.outcome(s, mine) {
@@ -172,6 +207,31 @@ impl RawBarrier<'_> {
                 }
             }
         }
+    }
+
+    fn pass(&self, world: &impl World) {
+        kp!("barrier.pass");
+        world.wake(self.state, u32::MAX);
+        kp!("barrier.woken");
+    }
+
+    /// Runs the action of the last party, while the state is `full`, and ends the round. A panic breaks the barrier.
+    fn act(&self, world: &impl World, full: u64, action: impl FnOnce()) -> Passed {
+        struct Unwinds<F: FnMut()>(F);
+        impl<F: FnMut()> Drop for Unwinds<F> {
+            fn drop(&mut self) {
+                (self.0)();
+            }
+        }
+        let unwinds = Unwinds(|| _ = self.break_up(world, Some(round(full))));
+        action();
+        std::mem::forget(unwinds);
+        // AcqRel: E1, with what the action did. It fails if the barrier was broken or reset meanwhile.
+        if self.state.compare_exchange(full, next(full, false), AcqRel, Relaxed).is_err() {
+            return Passed::Broken;
+        }
+        self.pass(world);
+        Passed::Leader
     }
 
     /// How this round ended, if it has.
