@@ -32,7 +32,10 @@ use std::any::TypeId;
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{LazyLock, Mutex, MutexGuard, TryLockError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde::Deserializer;
 use serde::de::{Deserialize, DeserializeOwned, Error as _, Visitor};
@@ -101,7 +104,7 @@ impl Shape {
 /// Returns the fingerprint of plain data of this type, or of its [name](name_type) if it has one.
 #[must_use]
 pub fn plain_fingerprint<T>(what: &str) -> u64 {
-    let named = lock(&NAMES).get(&typeid::of::<T>()).copied();
+    let named = name_of(typeid::of::<T>());
     if let Some(name) = named {
         return plain_hash(name, what, size_of::<T>(), align_of::<T>()).0;
     }
@@ -145,8 +148,10 @@ pub fn name_type<T>(name: &str) -> io::Result<()> {
     }
     let id = typeid::of::<T>();
     // In this order, as in `kept`.
-    let shapes = lock(&SHAPES);
-    let mut names = lock(&NAMES);
+    let (Some(shapes), Some(mut names)) = (lock(&SHAPES), lock(&NAMES)) else {
+        let text = "this process was forked while another thread looked for a name";
+        return refuse(io::ErrorKind::Unsupported, text);
+    };
     match names.get(&id) {
         Some(known) if *known == name => return Ok(()),
         Some(known) => {
@@ -167,22 +172,49 @@ type Shapes = HashMap<(TypeId, &'static str), &'static Shape>;
 static SHAPES: LazyLock<Mutex<Shapes>> = LazyLock::new(Mutex::default);
 static NAMES: LazyLock<Mutex<HashMap<TypeId, &'static str>>> = LazyLock::new(Mutex::default);
 
-/// A lock whose holder panicked protects nothing that could be half done here.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// Locks. A holder that panicked leaves nothing half done here. `None` in a process that was forked
+/// while another thread had the lock: that thread is not there to give it back.
+fn lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    /// No thread keeps it as long as this: it looks something up.
+    const PATIENCE: Duration = Duration::from_secs(1);
+    /// The last process that has waited in vain.
+    static IN_VAIN: AtomicU32 = AtomicU32::new(0);
+    let mut began = None;
+    loop {
+        match mutex.try_lock() {
+            Ok(guard) => return Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        let process = std::process::id();
+        // Relaxed: a hint.
+        if IN_VAIN.load(Relaxed) == process {
+            return None;
+        }
+        if began.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+            IN_VAIN.store(process, Relaxed); // Relaxed: as above.
+            return None;
+        }
+        thread::yield_now();
+    }
+}
+
+/// The name that a type was given.
+fn name_of(id: TypeId) -> Option<&'static str> {
+    lock(&NAMES)?.get(&id).copied()
 }
 
 /// The shape that is kept for this type, or else what `find` finds for its name.
 fn kept<T>(what: &'static str, find: impl FnOnce(Option<&'static str>) -> Shape) -> &'static Shape {
     let key = (typeid::of::<T>(), what);
-    if let Some(shape) = lock(&SHAPES).get(&key) {
+    if let Some(shape) = lock(&SHAPES).and_then(|shapes| shapes.get(&key).copied()) {
         return shape;
     }
-    let name = lock(&NAMES).get(&key.0).copied();
+    let name = name_of(key.0);
     // Without the lock: a type's own code runs here, and may make channels itself.
     let found = find(name);
-    let mut shapes = lock(&SHAPES);
-    if lock(&NAMES).get(&key.0).copied() != name {
+    let Some(mut shapes) = lock(&SHAPES) else { return Box::leak(Box::new(found)) };
+    if name_of(key.0) != name {
         // It was named meanwhile: the name counts from the next use on.
         return Box::leak(Box::new(found));
     }
