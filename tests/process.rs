@@ -7,6 +7,8 @@ mod harness;
 
 #[path = "process/support.rs"]
 mod support;
+#[path = "process/types.rs"]
+mod types;
 
 #[path = "process/active.rs"]
 mod active;

@@ -1,11 +1,13 @@
-//! What is encoded decodes to the same, in every way to encode, and takes exactly as much as it says; any bytes
-//! are decoded or refused, and what they mean is encoded again in no more bytes than they were.
+//! What is encoded decodes to the same, in every way to encode and in both forms, and takes exactly as much as it says;
+//! any bytes are decoded or refused, and what they mean is encoded again; nothing nests deeper than the limit.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use ipc_core::codec::{decode, decode_carrying, encode, encode_carrying};
-use ipc_core::{SizeLimit, Unsendable};
+use ipc_core::Unsendable;
+use ipc_core::codec::{
+    CodecError, Form, MAX_DEPTH, decode, decode_carrying, encode, encode_carrying, to_bytes,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -31,19 +33,25 @@ enum Message {
 /// Runs one input.
 pub fn run(data: &[u8]) {
     let mut input = Input(data);
-    match input.byte() % 8 {
-        0..=2 => {
+    match input.byte() % 12 {
+        kind @ 0..=4 => {
             let limit = usize::from(input.byte()) << (input.byte() % 8);
             let begin = input.below(64);
             let stale = usize::from(input.byte()) * 8;
-            round_trip(&message(&mut input, 0), limit, begin, stale);
+            if kind < 3 {
+                round_trip(&message(&mut input, 0), limit, begin, stale);
+            } else {
+                round_trip(&described(&mut input, 0), limit, begin, stale);
+            }
         }
-        3 => garbage::<Message>(input.0),
-        4 => garbage::<Vec<(u16, String)>>(input.0),
-        5 => garbage::<(bool, Option<char>, Vec<Vec<u64>>)>(input.0),
-        6 => garbage::<BTreeMap<String, f64>>(input.0),
+        5 => garbage::<Message>(input.0),
+        6 => garbage::<Vec<(u16, String)>>(input.0),
+        7 => garbage::<(bool, Option<char>, Vec<Vec<u64>>)>(input.0),
+        8 => garbage::<BTreeMap<String, f64>>(input.0),
         // As many as one likes take no bytes.
-        _ => garbage::<(Vec<()>, Message)>(input.0),
+        9 => garbage::<(Vec<()>, Message)>(input.0),
+        10 => garbage::<Described>(input.0),
+        _ => nested(1 + usize::from(input.byte())),
     }
 }
 
@@ -83,50 +91,199 @@ fn message(input: &mut Input<'_>, depth: usize) -> Message {
     }
 }
 
-fn too_large(size: usize, limit: usize) -> Unsendable {
-    Unsendable::TooLarge { size, limit, set_by: SizeLimit::MaxMessage }
+/// Of the types that need a description something.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Described {
+    Plain(Message),
+    Skipping(Skipping),
+    Tagged(Tagged),
+    Adjacent(Adjacent),
+    Untagged(Untagged),
+    Flat(Flat),
+    Nested(Option<Option<Box<Described>>>),
 }
 
-fn round_trip(message: &Message, limit: usize, begin: usize, stale: usize) {
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Skipping {
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    first: Option<u8>,
+    second: u16,
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    third: Vec<u16>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind")]
+enum Tagged {
+    Nothing,
+    Newtype(Skipping),
+    Struct { text: String, letters: Vec<char> },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "what")]
+enum Adjacent {
+    Nothing,
+    Bytes(Vec<u8>),
+    Two(bool, Tagged),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Untagged {
+    Number(u64),
+    Text(String),
+    Numbers(Vec<u16>),
+    Adjacent { inner: Adjacent },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Flat {
+    id: u8,
+    #[serde(flatten)]
+    skipping: Skipping,
+    #[serde(flatten)]
+    rest: BTreeMap<String, Untagged>,
+}
+
+fn letters(input: &mut Input<'_>) -> String {
+    text(input).into_iter().map(char::from).collect()
+}
+
+fn skipping(input: &mut Input<'_>) -> Skipping {
+    let second = number(input) as u16;
+    let first = (second & 1 == 1).then_some(second as u8);
+    Skipping { first, second, third: vec![second; input.below(4)] }
+}
+
+fn tagged(input: &mut Input<'_>) -> Tagged {
+    match input.byte() % 3 {
+        0 => Tagged::Nothing,
+        1 => Tagged::Newtype(skipping(input)),
+        _ => Tagged::Struct { text: letters(input), letters: letters(input).chars().collect() },
+    }
+}
+
+fn adjacent(input: &mut Input<'_>) -> Adjacent {
+    match input.byte() % 3 {
+        0 => Adjacent::Nothing,
+        1 => Adjacent::Bytes(text(input)),
+        _ => Adjacent::Two(input.byte() & 1 == 1, tagged(input)),
+    }
+}
+
+fn untagged(input: &mut Input<'_>) -> Untagged {
+    match input.byte() % 4 {
+        0 => Untagged::Number(number(input)),
+        1 => Untagged::Text(letters(input)),
+        2 => Untagged::Numbers(vec![number(input) as u16; input.below(9)]),
+        _ => Untagged::Adjacent { inner: adjacent(input) },
+    }
+}
+
+fn described(input: &mut Input<'_>, depth: usize) -> Described {
+    match input.byte() % if depth < 4 { 7 } else { 6 } {
+        0 => Described::Plain(message(input, 3)),
+        1 => Described::Skipping(skipping(input)),
+        2 => Described::Tagged(tagged(input)),
+        3 => Described::Adjacent(adjacent(input)),
+        4 => Described::Untagged(untagged(input)),
+        5 => {
+            // Names of their own: what is flattened shares one map.
+            let mut rest = BTreeMap::new();
+            for _ in 0..input.below(4) {
+                rest.insert(format!("_{}", letters(input)), untagged(input));
+            }
+            Described::Flat(Flat { id: input.byte(), skipping: skipping(input), rest })
+        }
+        _ => match input.byte() % 3 {
+            0 => Described::Nested(None),
+            1 => Described::Nested(Some(None)),
+            _ => Described::Nested(Some(Some(Box::new(described(input, depth + 1))))),
+        },
+    }
+}
+
+/// A list, of one value per level.
+#[derive(Debug, Serialize, Deserialize)]
+struct List(u8, Option<Box<List>>);
+
+/// As deep as one likes: it arrives, or is refused on either side, whatever the form.
+fn nested(depth: usize) {
+    let list = (1..depth).fold(List(0, None), |list, _| List(0, Some(Box::new(list))));
+    let fits = depth <= MAX_DEPTH;
+    let mut bytes = Vec::new();
+    let refused = Unsendable::Encode(CodecError::TooDeep);
+    match encode(&list, &mut bytes, LIMIT, &Form::new()) {
+        Ok(len) => assert!(fits && decode::<List>(&bytes[..len]).is_ok()),
+        Err(error) => assert!(!fits && error == refused),
+    }
+    match to_bytes(&list) {
+        Ok((bytes, _)) => assert!(fits && decode::<List>(&bytes).is_ok()),
+        Err(error) => assert!(!fits && error == refused),
+    }
+    let hostile = [&[0, 1].repeat(depth - 1)[..], &[0, 0, COMPACT]].concat();
+    assert_eq!(decode::<List>(&hostile).is_ok(), fits);
+}
+
+/// The last byte of a message: its form.
+const COMPACT: u8 = 0;
+const DESCRIBED: u8 = 1;
+
+fn round_trip<T>(message: &T, limit: usize, begin: usize, stale: usize)
+where
+    T: Serialize + DeserializeOwned + PartialEq + Debug,
+{
+    let form = Form::new();
     let mut bytes = vec![0xaa; stale];
-    let len = encode(message, &mut bytes, LIMIT).expect("it is not so large");
+    let len = encode(message, &mut bytes, LIMIT, &form).expect("it is not so large");
     let encoded = bytes[..len].to_vec();
-    assert_eq!(decode::<Message>(&encoded).as_ref(), Ok(message));
-    assert_eq!(postcard::to_stdvec(message).as_deref(), Ok(&*encoded), "another format");
+    assert_eq!(decode::<T>(&encoded).as_ref(), Ok(message));
+    let (described, _) = to_bytes(message).expect("it is not so large");
+    assert_eq!(decode::<T>(&described).as_ref(), Ok(message));
     // Neither less nor more.
-    for short in [len.wrapping_sub(1), len / 2] {
-        if let Some(short) = encoded.get(..short).filter(|short| short.len() < len) {
-            assert!(decode::<Message>(short).is_err());
+    let (last, body) = encoded.split_last().expect("its form");
+    for short in [body.len().saturating_sub(1), body.len() / 2] {
+        if short < body.len() {
+            assert!(decode::<T>(&[&body[..short], &[*last]].concat()).is_err());
         }
     }
-    let longer = [&*encoded, &[0]].concat();
-    assert!(decode::<Message>(&longer).is_err());
+    assert!(decode::<T>(&[body, &[0, *last]].concat()).is_err());
 
     // The limit is exact, whatever the buffer held.
+    let too_large = |error: Unsendable, most: usize| {
+        assert!(
+            matches!(error, Unsendable::TooLarge { size, limit, .. } if size == len && limit == most && len > most)
+        );
+    };
     for limit in [limit, len, len.saturating_sub(1)] {
         let mut bytes = vec![0x55; stale];
-        match encode(message, &mut bytes, limit) {
+        match encode(message, &mut bytes, limit, &form) {
             Ok(n) => assert!(n == len && len <= limit && bytes[..n] == encoded),
-            Err(error) => assert!(error == too_large(len, limit) && len > limit),
+            Err(error) => too_large(error, limit),
         }
         let mut bytes: Vec<u8> = (0..begin.max(stale)).map(|at| at as u8).collect();
-        match encode_carrying(message, &mut bytes, begin, limit) {
+        match encode_carrying(message, &mut bytes, begin, limit, &form) {
             Ok((end, handles)) => {
                 assert!(len <= limit && handles.is_empty() && bytes[begin..end] == encoded);
                 assert!(bytes[..begin].iter().enumerate().all(|(at, byte)| *byte == at as u8));
-                assert_eq!(decode_carrying::<Message>(&bytes[begin..end], handles).as_ref(), Ok(message));
+                assert_eq!(decode_carrying::<T>(&bytes[begin..end], handles).as_ref(), Ok(message));
             }
-            Err(error) => assert!(error == too_large(len, limit) && len > limit),
+            Err(error) => too_large(error, limit),
         }
     }
 }
 
+/// Bytes of somebody else's, in either form.
 fn garbage<T: Serialize + DeserializeOwned + Debug>(bytes: &[u8]) {
-    let Ok(message) = decode::<T>(bytes) else { return };
-    let mut again = Vec::new();
-    let len = encode(&message, &mut again, LIMIT).expect("it came in fewer bytes");
-    assert!(len <= bytes.len(), "{} bytes became {len}", bytes.len());
-    let twice = decode::<T>(&again[..len]).expect("it was encoded just now");
-    // Text, since one number is not equal to itself.
-    assert_eq!(format!("{message:?}"), format!("{twice:?}"));
+    for form in [COMPACT, DESCRIBED] {
+        let bytes = [bytes, &[form]].concat();
+        let Ok(message) = decode::<T>(&bytes) else { continue };
+        let mut again = Vec::new();
+        let len = encode(&message, &mut again, LIMIT, &Form::new()).expect("it came in few bytes");
+        assert!(form == DESCRIBED || again[len - 1] == DESCRIBED || len <= bytes.len());
+        let twice = decode::<T>(&again[..len]).expect("it was encoded just now");
+        // Text, since one number is not equal to itself.
+        assert_eq!(format!("{message:?}"), format!("{twice:?}"));
+    }
 }

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use ipc_core::handle::OsHandle;
+use ipc_core::shape::Shape;
 use ipc_pipes::frame::{FrameReader, Progress, send_frame};
 use ipc_pipes::{Duplex, Handle};
 use rustix::net::{
@@ -181,12 +182,19 @@ fn send_raw(socket: &OsHandle, bytes: &[u8], handles: usize) {
     assert_eq!(sent.expect("the socket takes so much"), bytes.len());
 }
 
-/// A channel's end that reads from this socket: it travels as its kind, 0 for a socket, and a handle.
+/// The files of an end, as they travel.
+#[derive(serde::Serialize)]
+enum Files {
+    Socket(Handle),
+}
+
+/// A connection's end over this socket: it travels as its types, whether they were said, and its files.
 fn end_of(socket: OwnedFd) -> Duplex<u8, Vec<u16>> {
-    let mut bytes = Vec::new();
-    let end = (0u8, Handle::from(socket));
-    let (len, handles) = ipc_core::codec::encode_carrying(&end, &mut bytes, 0, 100).expect("it is carried");
-    ipc_core::codec::decode_carrying(&bytes[..len], handles).expect("it is an end")
+    let types = [Shape::of::<u8>(), Shape::of::<Vec<u16>>()];
+    let [sends, receives] = types.map(|shape| (shape.fingerprint(), shape.text()));
+    let end = (sends, receives, true, Files::Socket(Handle::from(socket)));
+    let (bytes, handles) = ipc_core::codec::to_bytes(&end).expect("it is carried");
+    ipc_core::codec::decode_carrying(&bytes, handles).expect("it is an end")
 }
 
 fn datagrams(mut input: Input<'_>) {
@@ -220,7 +228,7 @@ fn datagrams(mut input: Input<'_>) {
         }
     }
     // One that is true: an empty list.
-    send_raw(&here, &[b'm', b'p', 0, 0, 0, 0, 1, 0, 0], 0);
+    send_raw(&here, &[b'm', b'p', 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0], 0);
     let last = loop {
         match end.try_recv() {
             Err(error) if error.is_unreadable() => {}

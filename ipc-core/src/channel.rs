@@ -372,7 +372,10 @@ impl<T, R: Route<T>> Receiver<T, R> {
 
     /// Receives until the channel is disconnected and empty; waits for each message.
     ///
-    /// Ends also at a message that cannot be read; [`recv`](Receiver::recv) tells the two apart.
+    /// # Panics
+    ///
+    /// If a message cannot be read: a loop that ended then would look as if all had been received. [`recv`](Receiver::recv) returns that as an error
+    /// ([`Unreadable`](crate::Unreadable)), and so is what to use where peers are not trusted.
     pub fn iter(&self) -> Iter<'_, T, R> {
         Iter::new(self)
     }
@@ -381,6 +384,10 @@ impl<T, R: Route<T>> Receiver<T, R> {
     ///
     /// Each message is received as by [`try_recv`](Receiver::try_recv): behind one whose sender is
     /// stopped in the middle of sending it, the iterator ends.
+    ///
+    /// # Panics
+    ///
+    /// If a message cannot be read, as [`iter`](Receiver::iter) does.
     pub fn try_iter(&self) -> TryIter<'_, T, R> {
         TryIter { receiver: self }
     }
@@ -390,6 +397,10 @@ impl<T, R: Route<T>> Receiver<T, R> {
     /// Takes as many messages as [`len`](Receiver::len) counts, fewer if other receivers take some,
     /// or if a sender is stopped in the middle of sending one ([`try_recv`](Receiver::try_recv)).
     /// Messages that are in a batch when the iterator is dropped are dropped with it.
+    ///
+    /// # Panics
+    ///
+    /// If a message cannot be read, as [`iter`](Receiver::iter) does.
     pub fn drain(&self) -> Drain<'_, T, R> {
         Drain::new(self)
     }

@@ -1,150 +1,87 @@
-//! Messages as bytes: serde through postcard, with sequences of bytes copied as a whole.
+//! Messages as bytes: every serde type, in one of two forms.
 //!
-//! Plain data needs no codec: `bytemuck`'s marker traits say that its bytes are the message, and the routes
-//! copy them as they lie.
+//! | form | what it is | which types |
+//! |---|---|---|
+//! | compact | values one behind the other, integers as in memory | those that ask, when they are read, for just what was written |
+//! | described | each value behind a byte that says what it is, with names | all others |
+//!
+//! The sender finds out once for each type which form it needs, and keeps it in the endpoint ([`Form`]). The last byte
+//! of a message says which form it has, so the receiver need not know.
+//!
+//! | what | how it travels |
+//! |---|---|
+//! | derived structs and enums, std's types, numbers of 128 bits, options in options, maps with any keys | compact |
+//! | `skip_serializing_if`, `tag`, `tag` with `content`, `untagged`, `flatten`, `serde_json::Value`, sequences of unknown length | described |
+//! | types that a made-up value does not satisfy, unless a message shows one; types that hold handles | described |
+//! | a path or text that is not UTF-8, where its type refuses it; integers of 128 bits in tagged, untagged or flattened types, which serde does not keep; more than [`MAX_DEPTH`] levels | not: `send` refuses |
+//! | fields that are renamed for one direction only; a field of a tuple struct with `skip_serializing_if` | not: no form carries them |
+//!
+//! Neither form nests deeper than [`MAX_DEPTH`], nor allocates memory for what the bytes do not hold. Any bytes at all
+//! are safe to decode.
+//!
+//! Plain data needs no codec: `bytemuck`'s marker traits say that its bytes are the message, and the routes copy them
+//! as they lie.
 
-use std::mem;
+use std::str;
 
-use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{SizeLimit, Unsendable};
 use crate::handle;
 
-/// The version of what [`encode`] writes: messages of two processes mean the same only if theirs is the same.
-pub const VERSION: u32 = 1;
-
-mod de;
+mod compact;
+mod depth;
+mod described;
 mod error;
-mod ser;
+mod form;
+mod number;
+mod output;
+mod probe;
 
 pub use error::CodecError;
+pub use form::Form;
 
-use de::Decoder;
 use error::{Cause, Error};
-use ser::{Encoder, Extend};
+use output::{Buffer, Count, Output};
 
-/// Writes over the bytes of a buffer, and what does not fit there into another one, up to a limit.
-struct Over<'a> {
-    buffer: &'a mut [u8],
-    /// So many bytes of the buffer are written.
-    at: usize,
-    more: Vec<u8>,
-    /// What `more` may grow to.
-    most: usize,
+/// The format of messages and its version, of both forms: ends that write another one are refused.
+pub const FORMAT: &str = "compact 2, described 2";
+
+/// How deep values may be nested, in both directions: structs, tuples, sequences, maps and variants of enums in one
+/// another, as in serde_json. An option or a newtype around one of them is no level of its own.
+pub const MAX_DEPTH: usize = 128;
+
+/// How many values that take no bytes, such as `()`, a sequence may have. A hostile length would keep the receiver
+/// counting for years.
+const MOST_EMPTY: usize = 1 << 20;
+
+/// The last byte of a message.
+const COMPACT: u8 = 0;
+const DESCRIBED: u8 = 1;
+
+fn text(bytes: &[u8]) -> Result<&str, Error> {
+    str::from_utf8(bytes).map_err(|_| CodecError::Invalid.into())
 }
 
-impl Over<'_> {
-    #[cold]
-    #[inline(never)]
-    fn spill_byte(&mut self, byte: u8) -> postcard::Result<()> {
-        self.spill(&[byte])
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn spill(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        // Up to the buffer's end first: the message is read as a whole.
-        let room = &mut self.buffer[self.at..];
-        let (here, more) = bytes.split_at(room.len().min(bytes.len()));
-        room[..here.len()].copy_from_slice(here);
-        self.at += here.len();
-        if more.len() > self.most - self.more.len() {
-            return Err(postcard::Error::SerializeBufferFull);
-        }
-        self.more.extend_from_slice(more);
-        Ok(())
-    }
-}
-
-impl Flavor for Over<'_> {
-    /// What did not fit, and how much of the buffer is written.
-    type Output = (Vec<u8>, usize);
-
-    #[inline(always)]
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        match self.buffer.get_mut(self.at) {
-            Some(to) => {
-                *to = byte;
-                self.at += 1;
-                Ok(())
-            }
-            None => self.spill_byte(byte),
-        }
-    }
-
-    #[inline(always)]
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        let room = self.buffer.get_mut(self.at..).unwrap_or_default();
-        if let Some(room) = room.first_chunk_mut::<NUMBER>().filter(|_| bytes.len() <= NUMBER) {
-            copy_number(room, bytes);
-        } else if let Some(room) = room.get_mut(..bytes.len()) {
-            room.copy_from_slice(bytes);
-        } else {
-            return self.spill(bytes);
-        }
-        self.at += bytes.len();
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<(Vec<u8>, usize)> {
-        Ok((self.more, self.at))
-    }
-}
-
-impl Extend for Over<'_> {
-    #[inline(always)]
-    fn extend_from(&mut self, len: usize, bytes: impl Iterator<Item = u8>) -> Result<(), Error> {
-        let room = self.buffer.len() - self.at;
-        if len > room {
-            if len - room > self.most - self.more.len() {
-                return Err(Cause::TooLarge.into());
-            }
-            let mut all = vec![0; len];
-            ser::copy(&mut all, bytes)?;
-            return Ok(self.spill(&all)?);
-        }
-        ser::copy(&mut self.buffer[self.at..self.at + len], bytes)?;
-        self.at += len;
-        Ok(())
-    }
-}
-
-/// Writes `message` with what `flavor` makes of its bytes.
+/// Encodes in the compact form over the bytes of a buffer. How many are written there, and what did not fit.
 #[inline(always)]
-fn serialize<T: Serialize, F: Extend>(message: &T, flavor: F) -> Result<F::Output, Error> {
-    let mut serializer = postcard::Serializer { output: flavor };
-    message.serialize(Encoder(&mut serializer))?;
-    Ok(serializer.output.finalize()?)
+fn compact<T: Serialize>(message: &T, buffer: &mut [u8], limit: usize) -> Result<(usize, Vec<u8>), Error> {
+    let mut out = Buffer::new(buffer, limit);
+    compact::encode(message, &mut out)?;
+    out.push([COMPACT])?;
+    Ok(out.finish())
 }
 
-/// Counts bytes and keeps none.
-struct Count(usize);
-
-impl Flavor for Count {
-    type Output = usize;
-
-    fn try_push(&mut self, _: u8) -> postcard::Result<()> {
-        self.0 = self.0.saturating_add(1);
-        Ok(())
+/// Encodes in the described form behind what is in `bytes`, by at most `limit` bytes.
+fn described<T: Serialize>(message: &T, bytes: &mut Vec<u8>, limit: usize) -> Result<(), Error> {
+    let limit = limit.saturating_add(bytes.len());
+    described::encode(message, bytes, limit, true)?;
+    if bytes.len() >= limit {
+        return Err(Cause::TooLarge.into());
     }
-
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0 = self.0.saturating_add(bytes.len());
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<usize> {
-        Ok(self.0)
-    }
-}
-
-impl Extend for Count {
-    fn extend_from(&mut self, len: usize, _: impl Iterator<Item = u8>) -> Result<(), Error> {
-        self.0 = self.0.saturating_add(len);
-        Ok(())
-    }
+    bytes.push(DESCRIBED);
+    Ok(())
 }
 
 /// Describes a message that did not fit into `limit` bytes. To count its bytes, it is encoded once more.
@@ -152,68 +89,96 @@ impl Extend for Count {
 /// If it does not encode to its end, which the first attempt did not reach, the size is the least that it can be.
 #[cold]
 #[inline(never)]
-fn too_large<T: Serialize>(message: &T, limit: usize) -> Unsendable {
+fn too_large<T: Serialize>(message: &T, limit: usize, form: &Form) -> Unsendable {
+    let size = if form.is_compact() {
+        let mut count = Count(1);
+        compact::encode(message, &mut count).map(|()| count.0)
+    } else {
+        let mut bytes = Vec::new();
+        described(message, &mut bytes, usize::MAX).map(|()| bytes.len())
+    };
     let least = limit.saturating_add(1);
-    let size = serialize(message, Count(0)).map_or(least, |size| size.max(least));
+    let size = size.map_or(least, |size| size.max(least));
     Unsendable::TooLarge { size, limit, set_by: SizeLimit::MaxMessage }
 }
 
-/// Bytes of a number at most.
-const NUMBER: usize = 10;
-
-/// Copies a few bytes to the beginning of `to`; what is behind them there may change, too.
-///
-/// Such are a number's, which were written a moment ago one by one: read as one word they would have to wait
-/// until they have left the store buffer.
-#[inline(always)]
-fn copy_number(to: &mut [u8; NUMBER], from: &[u8]) {
-    let (low, high) = from.split_at(from.len().min(8));
-    to[..8].copy_from_slice(&word(low).to_le_bytes());
-    for (to, from) in to[8..].iter_mut().zip(high) {
-        *to = *from;
+/// Why a message does not encode; `None` if it is too large.
+#[cold]
+#[inline(never)]
+fn not_encoded(error: Error) -> Option<Unsendable> {
+    match error.cause() {
+        Cause::TooLarge => None,
+        cause => Some(Unsendable::Encode(Error::from(cause).into())),
     }
 }
-
-#[inline(always)]
-fn word(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
-}
-
-/// The format of messages and its version: ends that write another one are refused.
-pub const FORMAT: &str = "postcard 1";
 
 /// Bytes that a buffer has at least.
 const LEAST: usize = 512;
 
 /// Encodes `message` over the first bytes of `bytes` and returns how many; at most `limit`, no handles.
 ///
-/// `bytes` is grown as needed and never shortened: what is behind the message means nothing. Kept from one
-/// message to the next it costs no allocation.
+/// `bytes` is grown as needed: what is behind the message means nothing. Kept from one message to the next it costs
+/// no allocation. `form` must be of this type of messages. The type's `Serialize` is called once, but for the first
+/// messages of a type, with which its form is found out.
 ///
 /// # Errors
 ///
 /// [`Unsendable::TooLarge`], [`Unsendable::Handles`] if the message holds a handle, and
 /// [`Unsendable::Encode`] for anything else.
-pub fn encode<T: Serialize>(message: &T, bytes: &mut Vec<u8>, limit: usize) -> Result<usize, Unsendable> {
-    if bytes.len() < LEAST {
-        bytes.resize(LEAST, 0);
+#[inline]
+pub fn encode<T: Serialize + DeserializeOwned>(
+    message: &T,
+    bytes: &mut Vec<u8>,
+    limit: usize,
+    form: &Form,
+) -> Result<usize, Unsendable> {
+    if form.is_compact() || form.find_out(message).map_err(Unsendable::Encode)? {
+        if bytes.len() < LEAST {
+            bytes.resize(LEAST, 0);
+        }
+        let (result, refused) = handle::refuse(|| {
+            let result = compact(message, bytes, limit);
+            (result, handle::refused())
+        });
+        match result {
+            Ok((len, more)) if more.is_empty() => return Ok(len),
+            Ok((len, more)) => {
+                bytes.truncate(len);
+                bytes.extend_from_slice(&more);
+                return Ok(bytes.len());
+            }
+            Err(error) => match error.cause() {
+                // Never again: such types do it often.
+                Cause::NotCompact => form.describe::<T>(),
+                _ if refused => return Err(Unsendable::Handles(handle::NotCarried::BytesOnly)),
+                cause => {
+                    let cause = not_encoded(cause.into());
+                    return Err(cause.unwrap_or_else(|| handle::refuse(|| too_large(message, limit, form))));
+                }
+            },
+        }
     }
-    let most = bytes.len().min(limit);
-    let over = Over { buffer: &mut bytes[..most], at: 0, more: Vec::new(), most: limit - most };
+    encode_described(message, bytes, limit, form)
+}
+
+#[inline(never)]
+fn encode_described<T: Serialize>(
+    message: &T,
+    bytes: &mut Vec<u8>,
+    limit: usize,
+    form: &Form,
+) -> Result<usize, Unsendable> {
+    bytes.clear();
     let (result, refused) = handle::refuse(|| {
-        let result = serialize(message, over);
+        let result = described(message, bytes, limit);
         (result, handle::refused())
     });
     match result {
-        Ok((more, len)) if more.is_empty() => Ok(len),
-        Ok((more, _)) => {
-            bytes.truncate(most);
-            bytes.extend_from_slice(&more);
-            Ok(bytes.len())
-        }
+        Ok(()) => Ok(bytes.len()),
         Err(_) if refused => Err(Unsendable::Handles(handle::NotCarried::BytesOnly)),
-        Err(error) if error.is_too_large() => Err(handle::refuse(|| too_large(message, limit))),
-        Err(error) => Err(Unsendable::Encode(error.into())),
+        Err(error) => {
+            Err(not_encoded(error).unwrap_or_else(|| handle::refuse(|| too_large(message, limit, form))))
+        }
     }
 }
 
@@ -222,17 +187,17 @@ pub fn encode<T: Serialize>(message: &T, bytes: &mut Vec<u8>, limit: usize) -> R
 ///
 /// # Errors
 ///
-/// As [`encode`]; [`Unsendable::Handles`] if there are more than [`handle::MAX_HANDLES`]. What was in `bytes`
-/// is gone then.
-pub fn encode_carrying<T: Serialize>(
+/// As [`encode`]; [`Unsendable::Handles`] if there are more than [`handle::MAX_HANDLES`].
+pub fn encode_carrying<T: Serialize + DeserializeOwned>(
     message: &T,
     bytes: &mut Vec<u8>,
     begin: usize,
     limit: usize,
+    form: &Form,
 ) -> Result<(usize, Vec<handle::OsHandle>), Unsendable> {
-    encode_behind(message, bytes, begin, limit).map_err(|cause| {
+    encode_behind(message, bytes, begin, limit, form).map_err(|cause| {
         // The handles that the second attempt collects are closed here.
-        cause.unwrap_or_else(|| handle::collect(|| too_large(message, limit)).0)
+        cause.unwrap_or_else(|| handle::collect(|| too_large(message, limit, form)).0)
     })
 }
 
@@ -242,125 +207,85 @@ pub fn encode_carrying<T: Serialize>(
 /// # Errors
 ///
 /// As [`encode_carrying`], and `None`.
-pub fn encode_behind<T: Serialize>(
+pub fn encode_behind<T: Serialize + DeserializeOwned>(
+    message: &T,
+    bytes: &mut Vec<u8>,
+    begin: usize,
+    limit: usize,
+    form: &Form,
+) -> Result<(usize, Vec<handle::OsHandle>), Option<Unsendable>> {
+    if form.is_unknown() {
+        // A type may hand its handles over, and not copies of them: it is encoded once only, as it is sent.
+        let described = described_behind(message, bytes, begin, limit);
+        match &described {
+            Ok((_, handles)) if !handles.is_empty() => {
+                form.describe::<T>();
+                return described;
+            }
+            Err(Some(_)) => return described,
+            _ => {}
+        }
+        let compact = form.find_out(message).map_err(|cause| Some(Unsendable::Encode(cause)))?;
+        if !compact {
+            return described;
+        }
+    }
+    if form.is_compact() {
+        if bytes.len() < begin + LEAST {
+            bytes.resize(begin + LEAST, 0);
+        }
+        let ((result, refused), handles) = handle::collect(|| {
+            let result = compact(message, &mut bytes[begin..], limit);
+            (result, handle::not_collected())
+        });
+        match result {
+            Ok((len, more)) => {
+                if !more.is_empty() {
+                    bytes.truncate(begin + len);
+                    bytes.extend_from_slice(&more);
+                }
+                return Ok((begin + len + more.len(), handles));
+            }
+            Err(error) => match (error.cause(), refused) {
+                (Cause::NotCompact, None) => form.describe::<T>(),
+                (_, Some(cause)) => return Err(Some(Unsendable::Handles(cause))),
+                (cause, None) => return Err(not_encoded(cause.into())),
+            },
+        }
+    }
+    described_behind(message, bytes, begin, limit)
+}
+
+#[inline(never)]
+fn described_behind<T: Serialize>(
     message: &T,
     bytes: &mut Vec<u8>,
     begin: usize,
     limit: usize,
 ) -> Result<(usize, Vec<handle::OsHandle>), Option<Unsendable>> {
-    if bytes.len() < begin + LEAST {
-        bytes.resize(begin + LEAST, 0);
-    }
-    let most = limit.saturating_add(begin);
-    // So many bytes may be written: the buffer's length is what the hot path looks at.
-    bytes.truncate(most);
-    let buffer = mem::take(bytes);
+    bytes.resize(begin, 0);
     let ((result, refused), handles) = handle::collect(|| {
-        let result = serialize(message, Behind { buffer, at: begin, most });
+        let result = described(message, bytes, limit);
         (result, handle::not_collected())
     });
     match (result, refused) {
-        (Ok((buffer, end)), _) => {
-            *bytes = buffer;
-            Ok((end, handles))
-        }
+        (Ok(()), _) => Ok((bytes.len(), handles)),
         (Err(_), Some(cause)) => Err(Some(Unsendable::Handles(cause))),
-        (Err(error), None) if error.is_too_large() => Err(None),
-        (Err(error), None) => Err(Some(Unsendable::Encode(error.into()))),
+        (Err(error), None) => Err(not_encoded(error)),
     }
 }
 
-/// As [`encode_carrying`], into bytes of their own: for one message, of any length.
+/// As [`encode_carrying`], into bytes of their own, always in the described form: for one message, of any length.
 ///
 /// # Errors
 ///
 /// As [`encode_carrying`].
 pub fn to_bytes<T: Serialize>(message: &T) -> Result<(Vec<u8>, Vec<handle::OsHandle>), Unsendable> {
     let mut bytes = Vec::new();
-    let (end, handles) = encode_carrying(message, &mut bytes, 0, isize::MAX as usize)?;
-    bytes.truncate(end);
-    Ok((bytes, handles))
-}
-
-/// Writes over the bytes of a buffer that grows, up to a limit.
-struct Behind {
-    buffer: Vec<u8>,
-    /// So many bytes of the buffer are written.
-    at: usize,
-    /// What that may grow to.
-    most: usize,
-}
-
-impl Behind {
-    /// Room for `more` bytes, and for what may come after them.
-    fn grow(&mut self, more: usize) -> postcard::Result<()> {
-        let end = self.at.checked_add(more).filter(|end| *end <= self.most);
-        let end = end.ok_or(postcard::Error::SerializeBufferFull)?;
-        let len = end.max(self.buffer.len().saturating_mul(2)).max(self.buffer.capacity());
-        self.buffer.resize(len.min(self.most), 0);
-        Ok(())
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn spill_byte(&mut self, byte: u8) -> postcard::Result<()> {
-        self.spill(&[byte])
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn spill(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.grow(bytes.len())?;
-        self.buffer[self.at..self.at + bytes.len()].copy_from_slice(bytes);
-        self.at += bytes.len();
-        Ok(())
-    }
-}
-
-impl Flavor for Behind {
-    /// The buffer, and how many bytes of it are written.
-    type Output = (Vec<u8>, usize);
-
-    #[inline(always)]
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        match self.buffer.get_mut(self.at) {
-            Some(to) => {
-                *to = byte;
-                self.at += 1;
-                Ok(())
-            }
-            None => self.spill_byte(byte),
-        }
-    }
-
-    #[inline(always)]
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        let room = self.buffer.get_mut(self.at..).unwrap_or_default();
-        if let Some(room) = room.first_chunk_mut::<NUMBER>().filter(|_| bytes.len() <= NUMBER) {
-            copy_number(room, bytes);
-        } else if let Some(room) = room.get_mut(..bytes.len()) {
-            room.copy_from_slice(bytes);
-        } else {
-            return self.spill(bytes);
-        }
-        self.at += bytes.len();
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<(Vec<u8>, usize)> {
-        Ok((self.buffer, self.at))
-    }
-}
-
-impl Extend for Behind {
-    #[inline(always)]
-    fn extend_from(&mut self, len: usize, bytes: impl Iterator<Item = u8>) -> Result<(), Error> {
-        if self.buffer.len() - self.at < len {
-            self.grow(len)?;
-        }
-        ser::copy(&mut self.buffer[self.at..self.at + len], bytes)?;
-        self.at += len;
-        Ok(())
+    let limit = isize::MAX as usize;
+    match described_behind(message, &mut bytes, 0, limit) {
+        Ok((_, handles)) => Ok((bytes, handles)),
+        Err(cause) => Err(cause.unwrap_or(Unsendable::OutOfMemory)),
     }
 }
 
@@ -389,12 +314,13 @@ pub fn decode_carrying<T: DeserializeOwned>(
 
 #[inline]
 fn decode_here<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
-    let mut decoder = postcard::Deserializer::from_bytes(bytes);
-    match T::deserialize(Decoder { inner: &mut decoder, size: bytes.len() }) {
-        Ok(message) if decoder.finalize().is_ok_and(<[u8]>::is_empty) => Ok(message),
-        Ok(_) => Err(CodecError::Trailing),
-        Err(error) => Err(error.into()),
-    }
+    let decoded = match bytes.split_last() {
+        Some((&COMPACT, bytes)) => compact::decode(bytes),
+        Some((&DESCRIBED, bytes)) => described::decode(bytes),
+        Some(_) => return Err(CodecError::Invalid),
+        None => return Err(CodecError::Truncated),
+    };
+    decoded.map_err(CodecError::from)
 }
 
 #[cfg(test)]

@@ -5,9 +5,23 @@ use std::iter::FusedIterator;
 use std::vec;
 
 use crate::channel::Receiver;
+use crate::error::{RecvError, TryRecvError, Unreadable};
 use crate::route::Route;
 
+/// An iterator has no other way to tell of a message that cannot be read: if it ended, the loop over it would look as if
+/// all had been received.
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn unreadable(cause: &Unreadable) -> ! {
+    panic!(
+        "an iterator received what it cannot return: {cause}; `recv` and `try_recv` return this as an error"
+    )
+}
+
 /// Receives until the channel is disconnected and empty. See [`Receiver::iter`].
+///
+/// It panics over a message that cannot be read.
 ///
 /// Once it has ended, it stays so, also where it ended at a message that cannot be read.
 pub struct Iter<'a, T, R: Route<T>> {
@@ -17,12 +31,16 @@ pub struct Iter<'a, T, R: Route<T>> {
 
 /// Receives what is there. See [`Receiver::try_iter`].
 ///
+/// It panics over a message that cannot be read.
+///
 /// It goes on when more has come, as crossbeam-channel's does, so it is no [`FusedIterator`].
 pub struct TryIter<'a, T, R: Route<T>> {
     pub(crate) receiver: &'a Receiver<T, R>,
 }
 
 /// Receives until the channel is disconnected and empty, and owns its receiver.
+///
+/// It panics over a message that cannot be read, as [`Receiver::iter`] does.
 ///
 /// Once it has ended, it stays so, as [`Iter`].
 pub struct IntoIter<T, R: Route<T>> {
@@ -31,6 +49,8 @@ pub struct IntoIter<T, R: Route<T>> {
 }
 
 /// Takes what is there, in batches. See [`Receiver::drain`].
+///
+/// It panics over a message that cannot be read.
 pub struct Drain<'a, T, R: Route<T>> {
     receiver: &'a Receiver<T, R>,
     batch: vec::IntoIter<T>,
@@ -58,13 +78,19 @@ impl<'a, T, R: Route<T>> Drain<'a, T, R> {
 
 /// The next message, until there is none once.
 #[inline]
+#[track_caller]
 fn next<T, R: Route<T>>(receiver: &Receiver<T, R>, ended: &mut bool) -> Option<T> {
     if *ended {
         return None;
     }
-    let message = receiver.recv().ok();
-    *ended = message.is_none();
-    message
+    match receiver.recv() {
+        Ok(message) => Some(message),
+        Err(RecvError::Disconnected | RecvError::Unreadable(Unreadable::Forked)) => {
+            *ended = true;
+            None
+        }
+        Err(RecvError::Unreadable(cause)) => unreadable(&cause),
+    }
 }
 
 impl<T, R: Route<T>> FusedIterator for Iter<'_, T, R> {}
@@ -83,7 +109,15 @@ impl<T, R: Route<T>> Iterator for TryIter<'_, T, R> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        self.receiver.try_recv().ok()
+        match self.receiver.try_recv() {
+            Ok(message) => Some(message),
+            Err(
+                TryRecvError::Empty
+                | TryRecvError::Disconnected
+                | TryRecvError::Unreadable(Unreadable::Forked),
+            ) => None,
+            Err(TryRecvError::Unreadable(cause)) => unreadable(&cause),
+        }
     }
 }
 
@@ -106,7 +140,15 @@ impl<T, R: Route<T>> Iterator for Drain<'_, T, R> {
             return None;
         }
         let mut batch = Vec::new();
-        let received = self.receiver.try_recv_many(&mut batch, self.left).unwrap_or(0);
+        let received = match self.receiver.try_recv_many(&mut batch, self.left) {
+            Ok(received) => received,
+            Err(
+                TryRecvError::Empty
+                | TryRecvError::Disconnected
+                | TryRecvError::Unreadable(Unreadable::Forked),
+            ) => 0,
+            Err(TryRecvError::Unreadable(cause)) => unreadable(&cause),
+        };
         self.left = if received == 0 { 0 } else { self.left - received };
         self.batch = batch.into_iter();
         self.batch.next()

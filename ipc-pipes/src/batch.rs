@@ -12,8 +12,10 @@
 //! | the receiver goes to another process while batches are under way | refused: what one process has parked, another cannot take |
 //! | a sender looked just before a receiver came, and sends just after | that batch goes to one of them as a whole; if it is killed, what it had not received of it is gone |
 
-use ipc_core::{Unreadable, codec};
+use ipc_core::Unreadable;
+use ipc_core::codec::{self, Form};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::message::HEADER;
 
@@ -22,17 +24,18 @@ pub(crate) const BATCH: usize = 63;
 
 /// Writes as many of these messages into one datagram as fit there; `None` if that is not two at least. A
 /// message that cannot go with others, or not at all, ends the batch: it is seen to when it is the first.
-pub(crate) fn pack<'a, T: Serialize + 'a>(
+pub(crate) fn pack<'a, T: Serialize + DeserializeOwned + 'a>(
     batch: impl Iterator<Item = &'a T>,
     bytes: &mut Vec<u8>,
     limit: usize,
+    form: &Form,
 ) -> Option<(u16, usize)> {
     let (mut end, mut count) = (HEADER, 0);
     for message in batch {
         // Each behind its length.
         let begin = end + 4;
         let room = limit.saturating_sub(begin);
-        match codec::encode_behind(message, bytes, begin, room) {
+        match codec::encode_behind(message, bytes, begin, room, form) {
             Ok((to, handles)) if handles.is_empty() => {
                 let len = (to - begin) as u32;
                 bytes[end..begin].copy_from_slice(&len.to_le_bytes());

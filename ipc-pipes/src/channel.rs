@@ -240,9 +240,9 @@ impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T> {
     }
 }
 
-impl<T: Serialize> Tx<T> {
+impl<T: Serialize + DeserializeOwned> Tx<T> {
     fn send_one(&self, message: &T, patience: Patience) -> Result<(), Failed> {
-        message::send_one(&self.line.carrier, message, patience)?;
+        message::send_one(&self.line.carrier, message, patience, &self.line.form)?;
         kp!("channel.count_sent");
         if let Some(tally) = &self.line.tally {
             tally.sent(1);
@@ -257,7 +257,8 @@ impl<T: Serialize> Tx<T> {
         if most > 1 {
             let mut scratch = Scratch::take();
             let bytes = &mut scratch.0;
-            let packed = pack(batch.iter().take(most), bytes, HEADER + message::here_limit(carrier));
+            let packed =
+                pack(batch.iter().take(most), bytes, HEADER + message::here_limit(carrier), &self.line.form);
             if let (Some((count, end)), Some(tally)) = (packed, &self.line.tally) {
                 tally.pack();
                 // Again, now that it is counted: whoever has come meanwhile sees the count.

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ipc_core::codec::Form;
 use ipc_core::handle::OsHandle;
 use ipc_core::route::{Failed, step};
 use ipc_core::shape::{self, Shape};
@@ -40,6 +41,7 @@ use crate::types::{Heard, Said, Types};
 /// the other way round, and what it met is gone.
 pub struct Duplex<A, B> {
     socket: Arc<Carrier>,
+    form: Form,
     _messages: PhantomData<fn(A) -> B>,
 }
 
@@ -75,7 +77,7 @@ impl<A: DeserializeOwned, B: DeserializeOwned> Duplex<A, B> {
     fn over(fd: OsHandle, known: bool) -> Self {
         let types = Types::new(Shape::of::<A>(), Shape::of::<B>(), known);
         let socket = Arc::new(Carrier::Socket(Socket::connection(fd, types)));
-        Duplex { socket, _messages: PhantomData }
+        Duplex { socket, form: Form::new(), _messages: PhantomData }
     }
 }
 
@@ -178,9 +180,9 @@ fn received(error: RecvTimeoutError) -> RecvError {
     }
 }
 
-impl<A: Serialize, B> Duplex<A, B> {
+impl<A: Serialize + DeserializeOwned, B> Duplex<A, B> {
     fn send_for(&self, message: A, patience: Patience) -> Result<(), SendTimeoutError<A>> {
-        message::send_one(&self.socket, &message, patience).map_err(|failed| failed.with(message))
+        message::send_one(&self.socket, &message, patience, &self.form).map_err(|failed| failed.with(message))
     }
 
     /// Sends a message, waiting for room as long as it takes.
@@ -190,7 +192,7 @@ impl<A: Serialize, B> Duplex<A, B> {
     /// [`Disconnected`](SendError::Disconnected) if the other end is gone,
     /// [`Unsendable`](SendError::Unsendable) if this message can never be sent; the message is inside.
     pub fn send(&self, message: A) -> Result<(), SendError<A>> {
-        message::send_one(&self.socket, &message, Patience::Forever)
+        message::send_one(&self.socket, &message, Patience::Forever, &self.form)
             .map_err(|failed| patient(failed, message))
     }
 
@@ -305,7 +307,7 @@ impl<'de, A: DeserializeOwned, B: DeserializeOwned> Deserialize<'de> for Duplex<
         sends.is(sent, "an end of a connection arrived, for what it sends")?;
         receives.is(received, "an end of a connection arrived, for what it receives")?;
         let socket = came.carrier(None, Side::Sender, Some(Types::new(sent, received, known)))?;
-        Ok(Duplex { socket, _messages: PhantomData })
+        Ok(Duplex { socket, form: Form::new(), _messages: PhantomData })
     }
 }
 

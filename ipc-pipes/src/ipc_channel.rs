@@ -116,9 +116,12 @@ fn codec_error(error: &(dyn std::error::Error + 'static)) -> CodecError {
     let cause = error.source().and_then(|source| source.downcast_ref::<postcard::Error>());
     match cause {
         Some(postcard::Error::DeserializeUnexpectedEnd) => CodecError::Truncated,
-        Some(
-            postcard::Error::SerdeDeCustom | postcard::Error::SerdeSerCustom | postcard::Error::WontImplement,
-        ) => CodecError::Unsupported,
+        Some(postcard::Error::SerdeDeCustom | postcard::Error::SerdeSerCustom) => {
+            CodecError::Refused("its type refused, with a text that `ipc-channel` does not keep".into())
+        }
+        Some(postcard::Error::WontImplement) => CodecError::Refused(
+            "`ipc-channel` encodes in the postcard format, which cannot hold the type".into(),
+        ),
         _ => CodecError::Invalid,
     }
 }

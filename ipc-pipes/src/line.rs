@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ipc_core::codec::Form;
 use ipc_core::error::{DisconnectCause, RecvTimeoutError};
 use ipc_core::shape::Shape;
 use ipc_core::{Unreadable, Unsendable, handle};
@@ -23,6 +24,8 @@ pub(crate) struct Line {
     pub(crate) tally: Option<Arc<Tally>>,
     /// Of the messages.
     shape: &'static Shape,
+    /// How its messages are encoded.
+    pub(crate) form: Form,
     /// Of a connection that was split: the other half is not to keep the other end waiting. Not if a copy of
     /// this half has left the process.
     half: Option<Side>,
@@ -49,6 +52,7 @@ impl Line {
             carrier,
             tally,
             shape,
+            form: Form::new(),
             half,
             sent_away: AtomicBool::new(false),
             parked: Mutex::default(),
@@ -102,6 +106,8 @@ impl Line {
 
     pub(crate) fn serialize<S: Serializer>(&self, side: Side, serializer: S) -> Result<S::Ok, S::Error> {
         let refused = |cause: &dyn fmt::Display| ser::Error::custom(handle::because(cause));
+        // Asked first: what follows cannot be taken back.
+        handle::carried().map_err(|error| refused(&error))?;
         if self.carrier.forked() {
             return Err(refused(&Unsendable::Forked));
         }

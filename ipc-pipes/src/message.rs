@@ -35,7 +35,7 @@
 
 use std::cell::Cell;
 
-use ipc_core::codec;
+use ipc_core::codec::{self, Form};
 use ipc_core::error::SizeLimit;
 use ipc_core::handle::{MAX_HANDLES, NotCarried, OsHandle};
 use ipc_core::route::Failed;
@@ -125,11 +125,12 @@ fn header(kind: Kind, place: u8, handles: usize) -> [u8; HEADER] {
 }
 
 /// Encodes one message behind the room for a header; returns its end, and its handles.
-pub(crate) fn encode<T: Serialize>(
+pub(crate) fn encode<T: Serialize + DeserializeOwned>(
     message: &T,
     bytes: &mut Vec<u8>,
+    form: &Form,
 ) -> Result<(usize, Vec<OsHandle>), Failed> {
-    codec::encode_carrying(message, bytes, HEADER, LIMIT).map_err(Failed::Unsendable)
+    codec::encode_carrying(message, bytes, HEADER, LIMIT, form).map_err(Failed::Unsendable)
 }
 
 /// The longest body in a datagram of this carrier.
@@ -214,34 +215,36 @@ fn send_stored(packets: &Packets, kind: Kind, body: &[u8], patience: Patience) -
 
 /// Encodes and sends one message.
 #[inline]
-pub(crate) fn send_one<T: Serialize>(
+pub(crate) fn send_one<T: Serialize + DeserializeOwned>(
     carrier: &Carrier,
     message: &T,
     patience: Patience,
+    form: &Form,
 ) -> Result<(), Failed> {
     let mut scratch = Scratch::take();
     let bytes = &mut scratch.0;
     if let Some(types) = carrier.types().filter(|types| !types.known()) {
-        return send_first(carrier, types, message, bytes, patience);
+        return send_first(carrier, types, message, bytes, patience, form);
     }
-    let (end, handles) = encode(message, bytes)?;
+    let (end, handles) = encode(message, bytes, form)?;
     send(carrier, Kind::Message, &mut bytes[..end], handles, patience)
 }
 
 /// As [`send_one`], with what the message is.
 #[cold]
-fn send_first<T: Serialize>(
+fn send_first<T: Serialize + DeserializeOwned>(
     carrier: &Carrier,
     types: &Types,
     message: &T,
     bytes: &mut Vec<u8>,
     patience: Patience,
+    form: &Form,
 ) -> Result<(), Failed> {
     bytes.clear();
     bytes.resize(HEADER, 0);
     types.introduce(bytes);
     let begin = bytes.len();
-    let encoded = codec::encode_carrying(message, bytes, begin, LIMIT);
+    let encoded = codec::encode_carrying(message, bytes, begin, LIMIT, form);
     let (end, handles) = encoded.map_err(Failed::Unsendable)?;
     send(carrier, Kind::First, &mut bytes[..end], handles, patience)?;
     types.introduced();

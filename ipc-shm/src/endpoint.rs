@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ipc_core::codec::Form;
 use ipc_core::error::DisconnectCause;
 use ipc_core::handle;
 use ipc_core::route::Failed;
@@ -34,6 +35,8 @@ pub(crate) struct Endpoint {
     pub(crate) hand: Hand,
     pub(crate) barrier: Barrier,
     fork: sys::ForkCheck,
+    /// How messages of a serde type are encoded.
+    pub(crate) form: Form,
     role: Role,
     pace: Pace,
     ahead: Ahead,
@@ -53,6 +56,7 @@ impl Endpoint {
             hand: Hand::new(attachment.me),
             barrier: attachment.barrier,
             fork: attachment.fork,
+            form: Form::new(),
             role,
             pace: Pace::new(),
             ahead: Ahead::new(&attachment.memory.geometry),

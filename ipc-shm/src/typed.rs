@@ -97,16 +97,20 @@ impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T, Typed> {
     }
 }
 
-fn send_one<T: Serialize>(end: &Endpoint, message: &T, patience: Patience) -> Result<(), Failed> {
+fn send_one<T: Serialize + DeserializeOwned>(
+    end: &Endpoint,
+    message: &T,
+    patience: Patience,
+) -> Result<(), Failed> {
     let limit = end.memory.geometry.largest;
     let mut scratch = Scratch::take();
     let bytes = &mut scratch.0;
-    let len = codec::encode(message, bytes, limit).map_err(Failed::Unsendable)?;
+    let len = codec::encode(message, bytes, limit, &end.form).map_err(Failed::Unsendable)?;
     send_bytes(end, &bytes[..len], patience)
 }
 
 /// Sends a batch: runs of small messages share a claim, large ones go one by one. `done` counts.
-fn send_batch<T: Serialize>(
+fn send_batch<T: Serialize + DeserializeOwned>(
     end: &Endpoint,
     batch: &[T],
     bytes: &mut Vec<u8>,
@@ -123,7 +127,7 @@ fn send_batch<T: Serialize>(
         let mut used = 0;
         let mut large = None;
         for message in rest.by_ref() {
-            match codec::encode(message, &mut one, limit) {
+            match codec::encode(message, &mut one, limit, &end.form) {
                 Ok(len) if len <= small => {
                     room(bytes, used + len)[used..].copy_from_slice(&one[..len]);
                     used += len;

@@ -52,7 +52,7 @@ fn they_say_what_happened() {
 #[test]
 fn every_cause_has_words_of_its_own() {
     let mut texts = vec![
-        Unsendable::Encode(CodecError::Unsupported).to_string(),
+        Unsendable::Encode(CodecError::TooDeep).to_string(),
         Unsendable::Encode(CodecError::Refused("own".into())).to_string(),
         LARGE.to_string(),
         Unsendable::Handles(NotCarried::BytesOnly).to_string(),
@@ -63,7 +63,6 @@ fn every_cause_has_words_of_its_own() {
         Unreadable::Decode(CodecError::Truncated).to_string(),
         Unreadable::Decode(CodecError::Trailing).to_string(),
         Unreadable::Decode(CodecError::Invalid).to_string(),
-        Unreadable::Decode(CodecError::Unsupported).to_string(),
         DisconnectCause::Dropped.to_string(),
         DisconnectCause::Died.to_string(),
     ];

@@ -79,20 +79,20 @@ fn messages_of_no_size_are_messages() {
 #[test]
 fn the_largest_message_fits_and_one_byte_more_does_not() {
     let _watchdog = watchdog();
-    // Two bytes of an encoded `Vec<u8>` of this size say how long it is.
+    // Four bytes of an encoded `Vec<u8>` say how long it is, and one how it is encoded.
     let (tx, rx) = ipc_shm::Builder::new(2).max_message(8192).typed::<Vec<u8>>().unwrap();
     let (tx, rx) = multiprocess::shm::erase((tx, rx));
     for _ in 0..3 {
-        tx.send(vec![7; 8190]).unwrap();
-        assert_eq!(rx.recv().unwrap(), vec![7; 8190]);
-        let refused = tx.send(vec![8; 8191]).unwrap_err();
+        tx.send(vec![7; 8187]).unwrap();
+        assert_eq!(rx.recv().unwrap(), vec![7; 8187]);
+        let refused = tx.send(vec![8; 8188]).unwrap_err();
         assert!(matches!(
             refused,
             multiprocess::SendError::Unsendable(_, Unsendable::TooLarge { size: 8193, limit: 8192, .. })
         ));
-        assert_eq!(refused.into_inner(), vec![8; 8191]);
+        assert_eq!(refused.into_inner(), vec![8; 8188]);
         assert!(tx.try_send(vec![8; 1 << 24]).unwrap_err().is_unsendable());
-        assert!(tx.send_timeout(vec![8; 8191], Duration::ZERO).unwrap_err().is_unsendable());
+        assert!(tx.send_timeout(vec![8; 8188], Duration::ZERO).unwrap_err().is_unsendable());
     }
     assert!(rx.is_empty());
     // A batch stops at what cannot be sent: before it all sent, it and what follows given back.
@@ -100,7 +100,7 @@ fn the_largest_message_fits_and_one_byte_more_does_not() {
     let (tx, rx) = ipc_shm::Builder::new(8).max_message(8192).typed::<Vec<u8>>().unwrap();
     let error = tx.send_many(rest.by_ref()).unwrap_err();
     assert_eq!(error.sent, 2);
-    assert!(matches!(error.unsendable, Some(Unsendable::TooLarge { size: 9002, limit: 8192, .. })));
+    assert!(matches!(error.unsendable, Some(Unsendable::TooLarge { size: 9005, limit: 8192, .. })));
     assert_eq!(
         error.into_inner().iter().map(Vec::len).chain(rest.map(|m| m.len())).collect::<Vec<_>>(),
         [9000, 1, 2]

@@ -316,13 +316,11 @@ pub(crate) const REMARKS: &[(u32, &str)] = &[
         101,
         "By hand, under emulation, which does not show what other processors reorder: that is loom's (94).",
     ),
-    (104, "Not tested yet."),
     (
         109,
         "The dump itself is looked at where the system writes it to the current directory \
          (`kernel.core_pattern`).",
     ),
-    (111, "Not tested yet."),
     (113, "Not tested yet."),
     (114, "Not tested yet."),
     (115, "Not tested yet."),

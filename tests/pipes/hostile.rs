@@ -36,7 +36,7 @@ fn told(bytes: &[u8], fds: &[OwnedFd]) -> Unreadable {
     };
     let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
     send_raw(&peer, bytes, &fds);
-    send_raw(&peer, &datagram(MESSAGE, HERE, 0, 1, &[1, 7]), &[]);
+    send_raw(&peer, &datagram(MESSAGE, HERE, 0, 1, &[&[1, 0, 0, 0, 7][..], &[0; 8]].concat()), &[]);
     let told = match victim.recv() {
         Err(RecvError::Unreadable(cause)) => cause,
         other => panic!("{bytes:?}: {other:?}"),
@@ -45,21 +45,33 @@ fn told(bytes: &[u8], fds: &[OwnedFd]) -> Unreadable {
     told
 }
 
-/// A connection's end over any socket: it travels as its types, whether they were said, its kind, 0 for a socket, and
-/// a handle.
+/// The files of an end, as they travel.
+#[derive(serde::Serialize)]
+enum Files<F> {
+    Socket(F),
+    Pipe { pipe: F, store: F },
+    Other(F),
+}
+
+/// A type, as it is told to the other side.
+fn said<T: DeserializeOwned>() -> (u64, &'static str) {
+    let shape = Shape::of::<T>();
+    (shape.fingerprint(), shape.text())
+}
+
+/// A connection's end over any socket: it travels as its types, whether they were said, and its files.
 fn adopt<A: DeserializeOwned, B: DeserializeOwned>(socket: OwnedFd) -> Duplex<A, B> {
-    let mut bytes = Vec::new();
-    let types = [Shape::of::<A>(), Shape::of::<B>()].map(|shape| (shape.fingerprint(), shape.text()));
-    let end = (types, true, 0u8, Handle::from(socket));
-    let (len, handles) = ipc_core::codec::encode_carrying(&end, &mut bytes, 0, 500).unwrap();
-    ipc_core::codec::decode_carrying(&bytes[..len], handles).unwrap()
+    let end = (said::<A>(), said::<B>(), true, Files::Socket(Handle::from(socket)));
+    let (bytes, handles) = ipc_core::codec::to_bytes(&end).unwrap();
+    ipc_core::codec::decode_carrying(&bytes, handles).unwrap()
 }
 
 // fault 79
 #[test]
 fn garbage_is_told_and_the_next_message_arrives() {
     let _watchdog = watchdog();
-    let two_63 = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1];
+    // In the compact form, which a last byte of 0 says: a length of 32 bits, or all of them and one of 64.
+    let two_63 = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0x80, 0];
     let malformed: &[&[u8]] = &[
         &[],
         b"mp\0",
@@ -86,9 +98,10 @@ fn garbage_is_told_and_the_next_message_arrives() {
     }
     let undecodable: &[(&[u8], CodecError)] = &[
         (&two_63, CodecError::Truncated),
-        (&[2, 1], CodecError::Truncated),
-        (&[0, 1], CodecError::Trailing),
+        (&[2, 0, 0, 0, 1, 0], CodecError::Truncated),
+        (&[0, 0, 0, 0, 1, 0], CodecError::Trailing),
         (&[], CodecError::Truncated),
+        (&[0, 0, 0, 0, 7], CodecError::Invalid),
     ];
     for (body, cause) in undecodable {
         assert_eq!(told(&datagram(MESSAGE, HERE, 0, 1, body), &[]), Unreadable::Decode(cause.clone()));
@@ -145,7 +158,8 @@ fn lengths_in_a_batch_are_checked() {
     }
     // One of a batch that does not decode is told when the others were given.
     let (tx, rx) = ipc_pipes::channel::<Vec<u64>>().unwrap();
-    let body = [item(2, &[1, 5]), item(1, &[9]), item(2, &[1, 6])].concat();
+    let one = |number: u64| [&1u32.to_le_bytes()[..], &number.to_le_bytes(), &[0]].concat();
+    let body = [item(13, &one(5)), item(1, &[9]), item(13, &one(6))].concat();
     send_raw(tx.route(), &datagram(MESSAGES, HERE, 0, 3, &body), &[]);
     let mut got = Vec::new();
     assert_eq!(rx.recv_many(&mut got, 10), Ok(2));
@@ -216,7 +230,7 @@ fn handles_of_the_wrong_number_or_kind_are_closed() {
         // A message that takes fewer than came: the others are closed.
         let (tx, rx) = ipc_pipes::channel::<Vec<u8>>().unwrap();
         let (mut ear, mouth) = line();
-        send_raw(tx.route(), &datagram(MESSAGE, HERE, 1, 1, &[1, 5]), &[mouth.as_fd()]);
+        send_raw(tx.route(), &datagram(MESSAGE, HERE, 1, 1, &[1, 0, 0, 0, 5, 0]), &[mouth.as_fd()]);
         drop(mouth);
         assert_eq!(rx.recv(), Ok(vec![5]));
         assert!(closed(&mut ear));
@@ -225,16 +239,20 @@ fn handles_of_the_wrong_number_or_kind_are_closed() {
         // handles that did not come, or come twice.
         let (tx, rx) = ipc_pipes::channel::<Vec<ipc_pipes::Sender<u8>>>().unwrap();
         let null = || OwnedFd::from(File::open("/dev/null").unwrap());
-        let shape = Shape::of::<u8>();
-        let mut said = Vec::new();
-        let (len, _) =
-            ipc_core::codec::encode_carrying(&(shape.fingerprint(), shape.text()), &mut said, 0, 100)
-                .unwrap();
-        let lies: &[&[&[u8]]] =
-            &[&[&[0, 0]], &[&[0, 1, 1]], &[&[0, 1, 0]], &[&[7, 0]], &[&[0, 0, 0], &[0]], &[&[0]]];
-        for ends in lies {
-            let all: Vec<u8> = ends.iter().flat_map(|end| [&said[..len], end].concat()).collect();
-            let body = &[&[ends.len() as u8], &*all].concat();
+        // Each with its type, the index of its tally, and those of its files.
+        type End = ((u64, &'static str), Option<u32>, Files<u32>);
+        let end = |tally, files| -> End { (said::<u8>(), tally, files) };
+        let message = |ends: Vec<End>| ipc_core::codec::to_bytes(&ends).unwrap().0;
+        let bodies = [
+            message(vec![end(None, Files::Socket(0))]),
+            message(vec![end(Some(1), Files::Socket(1))]),
+            message(vec![end(Some(1), Files::Socket(0))]),
+            message(vec![end(Some(1), Files::Pipe { pipe: 0, store: 0 })]),
+            message(vec![end(Some(1), Files::Other(0))]),
+            message(vec![end(None, Files::Socket(0)), end(None, Files::Socket(0))]),
+            message(vec![end(Some(9), Files::Socket(9))]),
+        ];
+        for body in &bodies {
             let (mut ear, mouth) = line();
             let fds = [mouth, null()];
             let borrowed = [fds[0].as_fd(), fds[1].as_fd()];
@@ -255,8 +273,7 @@ fn a_tally_of_garbage_only_counts_wrong() {
     for garbage in [0u64, u64::MAX, 1 << 63, 7] {
         let (tx, rx) = ipc_pipes::channel::<u64>().unwrap();
         // The tally travels as a handle; a peer that has it writes what it likes.
-        let mut bytes = Vec::new();
-        let (_, handles) = ipc_core::codec::encode_carrying(&tx, &mut bytes, 0, 100).unwrap();
+        let (_, handles) = ipc_core::codec::to_bytes(&tx).unwrap();
         let tally = File::from(handles.into_iter().next().unwrap());
         let scribble = || {
             use std::os::unix::fs::FileExt;

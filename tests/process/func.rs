@@ -73,14 +73,20 @@ fn functions_go_to_workers_and_run_there() {
 }
 
 fn encode<T: serde::Serialize>(value: &T) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let len = codec::encode(value, &mut bytes, 1000).unwrap();
-    bytes[..len].to_vec()
+    codec::to_bytes(value).unwrap().0
+}
+
+/// A function, as it travels.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Place {
+    offset: u64,
+    name: u64,
+    program: u64,
 }
 
 /// What arrives as these three numbers.
-fn arrives<A, R>(place: (u64, u64, u64)) -> Result<Func<A, R>, String> {
-    codec::decode::<Func<A, R>>(&encode(&place)).map_err(|error| error.to_string())
+fn arrives<A, R>((offset, name, program): (u64, u64, u64)) -> Result<Func<A, R>, String> {
+    codec::decode::<Func<A, R>>(&encode(&Place { offset, name, program })).map_err(|error| error.to_string())
 }
 
 // fault 127
@@ -90,7 +96,10 @@ fn nothing_is_called_that_is_no_function_of_this_signature() {
     let _watchdog = watchdog();
     let known = [func!(square), func!(double)];
     let other: Func<String, u64> = func!(text_len);
-    let place = |bytes: &[u8]| codec::decode::<(u64, u64, u64)>(bytes).unwrap();
+    let place = |bytes: &[u8]| {
+        let place: Place = codec::decode(bytes).unwrap();
+        (place.offset, place.name, place.program)
+    };
     let (offset, name, program) = place(&encode(&known[0]));
     assert_eq!(arrives::<u64, u64>((offset, name, program)).unwrap().call(5), 25);
     // A function of another signature, whatever name is said.

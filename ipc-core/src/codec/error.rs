@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{de, ser};
 
+use super::MAX_DEPTH;
+
 /// What went wrong between a message and its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -14,21 +16,25 @@ pub enum CodecError {
     Trailing,
     /// A value has no meaning in its type: a `bool` of 2, a `char` that is none, text that is not UTF-8.
     Invalid,
-    /// The type asks for what the encoding does not have.
-    Unsupported,
+    /// Values are nested deeper than [`MAX_DEPTH`].
+    TooDeep,
     /// The type's own `Serialize` or `Deserialize` implementation refused, with this text.
     Refused(Box<str>),
 }
 
 impl fmt::Display for CodecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            CodecError::Truncated => "its bytes end too early",
-            CodecError::Trailing => "bytes are left over",
-            CodecError::Invalid => "a value has no meaning in its type",
-            CodecError::Unsupported => "its type asks for what the encoding does not have",
-            CodecError::Refused(text) => text,
-        })
+        match self {
+            CodecError::Truncated => f.write_str("its bytes end too early"),
+            CodecError::Trailing => f.write_str("bytes are left over"),
+            CodecError::Invalid => f.write_str("a value has no meaning in its type"),
+            CodecError::TooDeep => write!(
+                f,
+                "values are nested deeper than {MAX_DEPTH} levels, which is the limit; send a flat structure, \
+                 such as a list with indices"
+            ),
+            CodecError::Refused(text) => f.write_str(text),
+        }
     }
 }
 
@@ -36,7 +42,7 @@ impl std::error::Error for CodecError {}
 
 pub(super) type Result<T> = std::result::Result<T, Error>;
 
-/// Why the serializer or the deserializer stopped. One word, so that a result is returned in registers.
+/// Why a serializer or a deserializer stopped. One word, so that a result is returned in registers.
 #[derive(Debug)]
 pub(super) struct Error(Box<Cause>);
 
@@ -44,62 +50,55 @@ pub(super) struct Error(Box<Cause>);
 pub(super) enum Cause {
     /// There is no room for the message.
     TooLarge,
-    Truncated,
-    Invalid,
-    Unsupported,
-    /// The type's own implementation says so.
-    Refused(Box<str>),
+    /// The compact form cannot hold this value; the described form can.
+    NotCompact,
+    /// The type's code is not to run any further, because what was to be found out is known.
+    Known,
+    Codec(CodecError),
 }
 
 impl From<Cause> for Error {
     #[cold]
+    #[inline(never)]
     fn from(cause: Cause) -> Self {
         Error(Box::new(cause))
     }
 }
 
-impl From<postcard::Error> for Error {
+impl From<CodecError> for Error {
     #[cold]
-    fn from(error: postcard::Error) -> Self {
-        let cause = match error {
-            postcard::Error::SerializeBufferFull => Cause::TooLarge,
-            postcard::Error::SerializeSeqLengthUnknown | postcard::Error::WontImplement => Cause::Unsupported,
-            postcard::Error::DeserializeUnexpectedEnd => Cause::Truncated,
-            _ => Cause::Invalid,
-        };
-        cause.into()
+    #[inline(never)]
+    fn from(error: CodecError) -> Self {
+        Cause::Codec(error).into()
     }
 }
 
 impl Error {
-    /// Whether there was no room for the message.
-    pub(super) fn is_too_large(&self) -> bool {
-        matches!(*self.0, Cause::TooLarge)
+    pub(super) fn cause(self) -> Cause {
+        *self.0
     }
 }
 
 impl From<Error> for CodecError {
     #[cold]
+    #[inline(never)]
     fn from(error: Error) -> Self {
-        match *error.0 {
-            Cause::Truncated => CodecError::Truncated,
-            Cause::Invalid => CodecError::Invalid,
-            // There is always room to read.
-            Cause::Unsupported | Cause::TooLarge => CodecError::Unsupported,
-            Cause::Refused(text) => CodecError::Refused(text),
+        match error.cause() {
+            Cause::Codec(error) => error,
+            // Those that cannot come from where they are not seen to.
+            Cause::TooLarge | Cause::NotCompact | Cause::Known => CodecError::Invalid,
         }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match &*self.0 {
-            Cause::TooLarge => "the message is too large",
-            Cause::Truncated => "its bytes end too early",
-            Cause::Invalid => "a value has no meaning in its type",
-            Cause::Unsupported => "its type asks for what the encoding does not have",
-            Cause::Refused(text) => text,
-        })
+        match &*self.0 {
+            Cause::TooLarge => f.write_str("the message is too large"),
+            Cause::NotCompact => f.write_str("the compact form cannot hold the value"),
+            Cause::Known => f.write_str("nothing more is to be found out"),
+            Cause::Codec(error) => error.fmt(f),
+        }
     }
 }
 
@@ -108,13 +107,13 @@ impl std::error::Error for Error {}
 impl ser::Error for Error {
     #[cold]
     fn custom<T: fmt::Display>(text: T) -> Self {
-        Cause::Refused(text.to_string().into()).into()
+        CodecError::Refused(text.to_string().into()).into()
     }
 }
 
 impl de::Error for Error {
     #[cold]
     fn custom<T: fmt::Display>(text: T) -> Self {
-        Cause::Refused(text.to_string().into()).into()
+        CodecError::Refused(text.to_string().into()).into()
     }
 }

@@ -140,9 +140,11 @@ impl<T: Serialize> Tx<T> {
 /// Why a message does not encode. `ipc-channel` forgets what the message's type said: it is asked again.
 #[cold]
 fn why<T: Serialize>(message: &T) -> CodecError {
-    match inside(|| codec::to_bytes(message)).0 {
+    match codec::to_bytes(message) {
         Err(Unsendable::Encode(cause)) => cause,
-        _ => CodecError::Unsupported,
+        _ => CodecError::Refused(
+            "`ipc-channel` encodes in the postcard format, which cannot hold the type".into(),
+        ),
     }
 }
 
