@@ -134,10 +134,14 @@ impl Builder {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// fn work(_: ()) {
+    ///     loop {
+    ///         std::thread::park();
+    ///     }
+    /// }
+    ///
     /// multiprocess::init();
-    /// let worker = multiprocess::process::Builder::new()
-    ///     .kill_with_parent(true)
-    ///     .spawn(|()| loop { std::thread::park() }, ())?;
+    /// let worker = multiprocess::process::Builder::new().kill_with_parent(true).spawn(work, ())?;
     /// drop(worker); // It goes on, but never longer than this process.
     /// # Ok(())
     /// # }

@@ -15,8 +15,8 @@ use super::Builder;
 /// let child = Builder::new()
 ///     .rlimit(Resource::AddressSpace, 64 << 30, 64 << 30)
 ///     .rlimit(Resource::CoreSize, 0, 0)
-///     .spawn(|()| "small", ())?;
-/// # drop(child);
+///     .spawn(|n: u64| n + 1, 4)?;
+/// assert_eq!(child.join()?, 5);
 /// # Ok(())
 /// # }
 /// ```
