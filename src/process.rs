@@ -63,6 +63,8 @@ pub use self::options::Resource;
 /// # Errors
 ///
 /// - `InvalidInput`: [`init`] was not called in this process, or the arguments do not encode.
+/// - `QuotaExceeded`: as many processes as can be are attached to a channel, segment or lock among the
+///   arguments; make it with more [`participants`](crate::shm::Builder::participants).
 /// - `Unsupported`: `f` is not part of the executable itself (but of a plug-in, say), or this operating
 ///   system is not supported.
 /// - `BrokenPipe`, `TimedOut`: the child ended, or did nothing, before it had its arguments; most often

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use ipc_core::Unsendable;
 use ipc_core::codec;
-use ipc_core::handle::OsHandle;
+use ipc_core::handle::{NotCarried, OsHandle};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -207,8 +208,13 @@ impl Builder {
             // this process goes on.
             drop(args);
             let (bytes, handles) = encoded.map_err(|cause| {
-                let text = format!("the arguments do not encode: {}", protocol::not_encoded(cause));
-                io::Error::new(io::ErrorKind::InvalidInput, text)
+                let (kind, what) = match &cause {
+                    Unsendable::Handles(NotCarried::Participants { .. }) => {
+                        (io::ErrorKind::QuotaExceeded, "an end among the arguments finds no participant")
+                    }
+                    _ => (io::ErrorKind::InvalidInput, "the arguments do not encode"),
+                };
+                io::Error::new(kind, format!("{what}: {}", protocol::not_encoded(cause)))
             })?;
             self.start(entry, &bytes, handles)
         };

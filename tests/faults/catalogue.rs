@@ -327,7 +327,6 @@ pub(crate) const REMARKS: &[(u32, &str)] = &[
     (117, "Not tested yet."),
     (119, "Not tested yet."),
     (120, "Not tested yet."),
-    (124, "Not tested yet."),
     (129, "Not tested yet."),
     (
         131,
