@@ -235,7 +235,7 @@ const MIXED: &[Scene] = &[
         name: "attend with both ends",
         ends: Ends::Both, script: Script::Copy,
         points: &[
-            "adopt.done", "adopt.mapped", "adopt.own", "adopt.who", "endpoint.add", "endpoint.remove", "join.entry",
+            "adopt.done", "adopt.mapped", "adopt.moved", "adopt.moving", "adopt.own", "adopt.repair", "adopt.who", "endpoint.add", "endpoint.remove", "join.entry",
             "join.joined", "join.members", "leave.clean", "leave.free", "leave.freed", "leave.membership",
             "leave.roles", "leave.unmap", "leave.unmapped", "leave_role.done", "leave_role.entry",
             "leave_role.membership", "membership.cas", "merge.add", "merge.added", "merge.left",
@@ -246,7 +246,7 @@ const MIXED: &[Scene] = &[
         name: "attend and leave one role",
         ends: Ends::Both, script: Script::DropReceiver,
         points: &[
-            "adopt.done", "adopt.mapped", "adopt.own", "adopt.who", "clean.tail", "join.entry", "join.joined",
+            "adopt.done", "adopt.mapped", "adopt.moved", "adopt.moving", "adopt.own", "adopt.repair", "adopt.who", "clean.tail", "join.entry", "join.joined",
             "join.members", "leave.clean", "leave.free", "leave.freed", "leave.membership", "leave.roles",
             "leave.unmap", "leave.unmapped", "leave_role.done", "leave_role.entry", "leave_role.membership",
             "membership.cas", "merge.add", "merge.added", "merge.left", "send.claim", "send.claimed",
@@ -258,7 +258,7 @@ const MIXED: &[Scene] = &[
         name: "attend and start another",
         ends: Ends::Both, script: Script::Spawn,
         points: &[
-            "adopt.done", "adopt.mapped", "adopt.own", "adopt.who", "attach.begin", "attach.issued", "attach.joined",
+            "adopt.done", "adopt.mapped", "adopt.moved", "adopt.moving", "adopt.own", "adopt.repair", "adopt.who", "attach.begin", "attach.issued", "attach.joined",
             "attach.life", "attach.repair", "attach.who", "endpoint.add", "endpoint.remove", "join.entry", "join.joined",
             "join.members", "leave.clean", "leave.free", "leave.freed", "leave.membership", "leave.roles",
             "leave.unmap", "leave.unmapped", "leave_role.done", "leave_role.entry", "leave_role.membership",
