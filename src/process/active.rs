@@ -41,7 +41,12 @@ impl ActiveChild {
 /// use multiprocess::process::{Builder, active_children};
 ///
 /// multiprocess::init();
-/// let child = Builder::new().name("worker").spawn(|()| loop { std::thread::park() }, ())?;
+/// fn park(_: ()) {
+///     loop {
+///         std::thread::park();
+///     }
+/// }
+/// let child = Builder::new().name("worker").spawn(park, ())?;
 /// assert!(active_children().iter().any(|active| active.id() == child.id() && active.name() == Some("worker")));
 /// child.kill()?;
 /// let id = child.id();
