@@ -1,12 +1,13 @@
 //! Processes that start like threads: [`spawn`], [`init`], [`JoinHandle`], [`Builder`].
 //!
-//! A child is this executable, started again; in [`init`] it turns into the function it was started for.
-//! The function's arguments and result travel by serde, together with the handles in them (ends of
+//! A child is this executable, started again; in [`init`] it turns into the function it was started for, or
+//! before `main`, if its parent is a test. The function's arguments and result travel by serde, together with the handles in them (ends of
 //! channels, for instance).
 //!
 //! | question | answer |
 //! |---|---|
 //! | what the child shares | nothing but what is in its arguments; stdout and stderr; the environment, current directory, user, nice value and limits at the start, unless [`Builder`] says otherwise. Its stdin is empty, or [`Builder::stdin`] |
+//! | descriptors | the child inherits its standard streams and those given to [`Builder::inherit_fd`], and no other, also if it was opened without close-on-exec |
 //! | its name | [`Builder::name`], or the program's: in `ps`, `top`, `pkill`, `perf`, in panics, and for [`current`] |
 //! | its signals | none is blocked, and SIGCHLD has its default action; signals that the parent ignores stay ignored, as over any `exec` |
 //! | Ctrl-C | reaches the child too; not with [`Builder::new_process_group`] or [`Builder::ignore_interrupt`] |
@@ -19,17 +20,20 @@
 //! | the handle is dropped | the child goes on, and is reaped at a later [`spawn`]; or is killed, if [`Builder::kill_on_drop`] says so |
 //! | a child has sent its result | it exits like a `main` that returns: its other threads end with it |
 //! | SIGCHLD is ignored, or another part of the program reaps all children | `join` answers as always since Linux 6.15. Before, it does not know how a child ended that gave no result and was not killed by [`JoinHandle::kill`]: [`JoinError::Unknown`] |
+//! | the executable has set-user-ID or file capabilities | [`spawn`] refuses: the child would have more rights than its parent, and could not trust it. A child that finds this out itself exits |
 //! | its exit status | 0 with a result; 101 after a panic; 112 if it could not start its function or send its result; 113 if its parent died before |
 //! | this process forks without exec | the fork may spawn children of its own; a handle that it inherited answers errors, and dropping it does nothing |
 //! | nobody waits | a child waits with a result larger than the socket's buffer (some 200 kB) until someone joins it or the handle is dropped |
 
 mod active;
+mod before_main;
 mod builder;
 mod child;
 mod current;
 mod entry;
 mod error;
 mod func;
+mod identity;
 mod join;
 mod options;
 mod protocol;
@@ -53,7 +57,7 @@ pub use self::options::Resource;
 /// Starts a process that runs `f` with `args`, like [`std::thread::spawn`] starts a thread.
 ///
 /// The child is this same executable, started again with the same arguments; [`init`] must come first in
-/// its `main` (in a test: in the test function), and turns it into `f`. `f` is a `fn` or a closure that
+/// its `main`, and turns it into `f`. A child of a test does not run `main`. `f` is a `fn` or a closure that
 /// captures nothing; what it needs goes into `args`, which may hold the ends of channels and other handles.
 ///
 /// Blocks until the child has decoded its arguments, some milliseconds, and some 20 more for each GiB of private
@@ -62,11 +66,12 @@ pub use self::options::Resource;
 ///
 /// # Errors
 ///
-/// - `InvalidInput`: [`init`] was not called in this process, or the arguments do not encode.
+/// - `InvalidInput`: [`init`] was not called in this process and this is its main thread, or the arguments
+///   do not encode.
 /// - `QuotaExceeded`: as many processes as can be are attached to a channel, segment or lock among the
 ///   arguments; make it with more [`participants`](crate::shm::Builder::participants).
-/// - `Unsupported`: `f` is not part of the executable itself (but of a plug-in, say), or this operating
-///   system is not supported.
+/// - `Unsupported`: `f` is not part of the executable itself (but of a plug-in, say), or the executable gains
+///   rights when it is started (set-user-ID, file capabilities), or this operating system is not supported.
 /// - `BrokenPipe`, `TimedOut`: the child ended, or did nothing, before it had its arguments; most often
 ///   because it never came to [`init`].
 /// - `InvalidData`: the child could not decode its arguments.

@@ -15,9 +15,9 @@ use serde::de::DeserializeOwned;
 use super::JoinHandle;
 use super::child;
 use super::entry::Entry;
-use super::protocol::{self, Call};
+use super::protocol::{self, Call, Start};
 use super::running::{self, Event, Running};
-use super::sys::{self, SetUp, Streams};
+use super::sys::{self, SetUp, Status, Streams};
 
 /// How long a child may take for one step of its start.
 const STARTUP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -162,16 +162,46 @@ impl Builder {
 
     /// Where the child's stdin comes from; it is empty by default.
     ///
-    /// With `Stdio::piped()`, [`JoinHandle::take_stdin`] has the writing end. The child has this stdin from
-    /// [`init`](super::init) on; what runs before finds a socket there, which it must leave alone.
+    /// With `Stdio::piped()`, [`JoinHandle::take_stdin`] has the writing end.
     pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
         self.command.stdin(stdin);
         self.set_up.stdin = true;
         self
     }
 
-    /// Where the child's stdout goes; to that of this process by default. In tests, libtest's own first
-    /// lines go there as well.
+    /// Lets the child inherit a descriptor, open under the same number, and across its own `exec`.
+    ///
+    /// For code that knows descriptors by their numbers, like a jobserver; what the child's function uses is
+    /// better part of its arguments, as a [`pipe::Handle`](crate::pipe::Handle). The child inherits its
+    /// standard streams and what was given here, and no other descriptor, also if it was opened without
+    /// close-on-exec.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(unix)]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::os::fd::{AsRawFd, OwnedFd};
+    ///
+    /// multiprocess::init();
+    /// let file = OwnedFd::from(std::fs::File::open("/etc/passwd")?);
+    /// let number = file.as_raw_fd();
+    /// let child = multiprocess::process::Builder::new()
+    ///     .inherit_fd(file)
+    ///     .spawn(|fd: i32| std::path::Path::new(&format!("/proc/self/fd/{fd}")).exists(), number)?;
+    /// assert!(child.join()?);
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(unix))]
+    /// # fn main() {}
+    /// ```
+    #[cfg(unix)]
+    pub fn inherit_fd(mut self, fd: impl Into<std::os::fd::OwnedFd>) -> Self {
+        self.set_up.inherited.push(fd.into());
+        self
+    }
+
+    /// Where the child's stdout goes; to that of this process by default.
     pub fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
         self.command.stdout(stdout);
         self
@@ -200,7 +230,8 @@ impl Builder {
         let name = self.name.clone();
         let kill_on_drop = self.kill_on_drop;
         let start = move || {
-            child::check_passed()?;
+            let start = child::start_of_children()?;
+            sys::check_executable()?;
             running::reap_detached();
             let entry = Entry::new(f)?;
             let encoded = codec::to_bytes(&args);
@@ -216,31 +247,32 @@ impl Builder {
                 };
                 io::Error::new(kind, format!("{what}: {}", protocol::not_encoded(cause)))
             })?;
-            self.start(entry, &bytes, handles)
+            self.start(start, entry, &bytes, handles)
         };
         let (running, streams) =
             start().map_err(|error| io::Error::new(error.kind(), format!("{label}: {error}")))?;
         Ok(JoinHandle::new(running, name, kill_on_drop, streams))
     }
 
-    fn start(mut self, entry: Entry, args: &[u8], handles: Vec<OsHandle>) -> io::Result<(Running, Streams)> {
+    fn start(
+        mut self,
+        start: Start,
+        entry: Entry,
+        args: &[u8],
+        handles: Vec<OsHandle>,
+    ) -> io::Result<(Running, Streams)> {
         let context = |what: &'static str| {
             move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"))
         };
         let this_process = self.kill_with_parent.then(sys::own_process).transpose()?;
         let (ours, theirs) = sys::stream_pair().map_err(context("making a socket pair"))?;
         let marker = sys::marker(&theirs).map_err(context("looking at the socket"))?;
-        self.command.args(child::child_arguments()).env(protocol::VARIABLE, marker);
+        self.command.args(std::env::args_os().skip(1)).env(protocol::VARIABLE, start.variable(&marker));
         let started = sys::start(self.command, &ours, theirs, self.set_up)
-            .map_err(context("starting this executable again"))?;
+            .map_err(context("starting this executable again (is /proc mounted?)"))?;
         let mut running = Running::new(started.process, ours);
-        let call = Call {
-            entry,
-            stdin: started.stdin_of_child.is_some(),
-            end_with_parent: this_process.is_some(),
-            name: self.name,
-        };
-        let call = (&call, started.stdin_of_child.into_iter().chain(this_process).collect());
+        let call = Call { entry, end_with_parent: this_process.is_some(), name: self.name };
+        let call = (&call, Vec::from_iter(this_process));
         match hand_over(&mut running, call, args, handles, self.startup_timeout) {
             Ok(()) => Ok((running, started.streams)),
             Err(error) => {
@@ -298,15 +330,20 @@ fn expect(running: &mut Running, kind: u32, step: Step, patience: Duration) -> i
         }
         Event::TimedOut => Err(timed_out(step, patience)),
         Event::Ended => {
-            let status = match running.reap(deadline) {
+            let reaped = running.reap(deadline);
+            let refused = matches!(reaped, Ok(Some(Status::Exited(protocol::EXIT_REFUSED))));
+            let status = match reaped {
                 Ok(Some(status)) => status.to_string(),
                 Ok(None) => "its status is held back by a debugger".to_owned(),
                 Err(error) => format!("its status is unknown: {error}"),
             };
             let text = match step {
+                Step::Init if refused => format!(
+                    "the child ended ({status}) instead of becoming its function; its stderr says why"
+                ),
                 Step::Init => format!(
                     "the child ended ({status}) before it reached multiprocess::init(); \
-                     call init() first in main or in the test function"
+                     call init() first in main"
                 ),
                 Step::Arguments => {
                     format!("the child ended ({status}) before it had decoded its arguments")
@@ -321,7 +358,7 @@ fn timed_out(step: Step, patience: Duration) -> io::Error {
     let text = match step {
         Step::Init => format!(
             "the child did not reach multiprocess::init() within {patience:?} and was killed; \
-             call init() first in main or in the test function"
+             call init() first in main"
         ),
         Step::Arguments => {
             format!("the child did nothing with its arguments for {patience:?} and was killed")

@@ -1,13 +1,10 @@
 //! The child's side: from [`init`] to the end of the function.
 
 use std::any::Any;
-use std::cell::RefCell;
-use std::ffi::OsString;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ipc_core::codec;
@@ -16,43 +13,40 @@ use ipc_pipes::frame::{Frame, FrameReader, Progress, send_frame};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::before_main;
 use super::current;
-use super::protocol::{self, Call};
-use super::sys::{self, Inherited, Interest};
+use super::identity::{self, Child};
+use super::protocol::{self, Call, Start};
+use super::sys::{self, Interest};
 
-/// This process has come through [`init`] and may spawn. Relaxed: it guards no other memory.
-static PASSED: AtomicBool = AtomicBool::new(false);
+/// [`init`] was called. Relaxed: it guards no other memory.
+static CALLED: AtomicBool = AtomicBool::new(false);
 /// [`init`] was called on the thread that runs `main`. Relaxed: it guards no other memory.
 static IN_MAIN: AtomicBool = AtomicBool::new(false);
-/// The test that called [`init`] last.
-static LAST_TEST: Mutex<Option<String>> = Mutex::new(None);
-
-thread_local! {
-    /// The test that called [`init`] on this thread.
-    static TEST: RefCell<Option<String>> = const { RefCell::new(None) };
-}
 
 /// How long a child waits before it looks whether its parent is still the same.
 const GLANCE: Duration = Duration::from_secs(1);
 
 /// Turns a spawned child into its function; in every other process returns at once.
 ///
-/// Call it first thing in `main`, and first thing in every `#[test]` function that spawns: whatever comes
-/// before it happens in each child again. In a child that [`spawn`](crate::spawn) started, it does not
-/// return: it takes the function and its arguments from the parent, runs it, sends the result back and
-/// exits. Everywhere else it costs next to nothing; a second call does nothing.
+/// Call it first in `main`: whatever comes before it happens in each child again. In a child that
+/// [`spawn`](crate::spawn) started, it does not return: it takes the function and its arguments from the
+/// parent, runs it, sends the result back and exits. Everywhere else it costs next to nothing; a second
+/// call does nothing.
 ///
-/// A child finds its parent's socket on its standard input, and an environment variable
-/// `MULTIPROCESS_CHILD` that says which socket it is and who made it; a process that merely inherited the variable is not
-/// taken for a child. A program that runs with more rights than its user (set-user-ID) never turns into a
-/// child.
+/// A child finds the socket to its parent by an environment variable `MULTIPROCESS_CHILD`, which it removes
+/// before `main`: programs that it starts, or replaces itself by, are no children. A child that must not
+/// obey its parent, because its executable gives it more rights (set-user-ID, file capabilities), or that
+/// cannot, because its socket was closed, says so on stderr and exits with status 112. It never runs `main`
+/// a second time.
 ///
 /// # In tests
 ///
-/// Called on a thread that is not the main thread but has a name, it takes that for the name of a test,
-/// as libtest gives it, and children are started with `NAME --exact --nocapture`, so that they come to
-/// the same line. Works with `cargo test` and `cargo nextest`, which captures nothing of what a child
-/// prints. On the main thread, children get the arguments of this process.
+/// The `main` of a test is libtest's, so a child of a test does not run it: it turns into its function
+/// before `main`, prints nothing of its own, and needs no `init`. The same holds for each program in which
+/// `init` was called on another thread than the main one, or in which other threads spawn without it. Such
+/// a child has what `main` and constructors do before it runs as little as what a test does first; and its
+/// main thread has no name. Works with `cargo test` and `cargo nextest`.
 ///
 /// # When a process dies
 ///
@@ -69,67 +63,48 @@ const GLANCE: Duration = Duration::from_secs(1);
 /// }
 /// ```
 pub fn init() {
-    remember_caller();
-    if PASSED.load(Ordering::Relaxed) {
-        return;
-    }
-    let inherited = match std::env::var_os(protocol::VARIABLE) {
-        Some(marker) => sys::inherited(&marker),
-        None => Ok(Inherited::Nothing),
-    };
-    match inherited {
-        Ok(Inherited::Nothing) => PASSED.store(true, Ordering::Relaxed),
-        Ok(Inherited::Socket(socket)) => {
-            PASSED.store(true, Ordering::Relaxed);
-            become_child(socket)
-        }
-        // It does not pass, so that it cannot spawn either: its own children would end up here again.
-        Ok(Inherited::Untrusted | Inherited::Lost) => {}
-        Err(error) => {
-            eprintln!("multiprocess::init: cannot take over the socket to the parent: {error}");
-            exit(protocol::EXIT_REFUSED)
-        }
-    }
-}
-
-fn remember_caller() {
+    CALLED.store(true, Ordering::Relaxed);
     if sys::on_main_thread() {
         IN_MAIN.store(true, Ordering::Relaxed);
-    } else if let Some(name) = std::thread::current().name() {
-        TEST.set(Some(name.to_owned()));
-        *LAST_TEST.lock().unwrap_or_else(PoisonError::into_inner) = Some(name.to_owned());
+    }
+    if let Some(socket) = identity::child().and_then(Child::take_socket) {
+        become_child(socket);
     }
 }
 
-/// Whether this process may spawn.
-pub(super) fn check_passed() -> io::Result<()> {
-    if PASSED.load(Ordering::Relaxed) {
-        return Ok(());
+/// What happens in every process before its `main`.
+pub(super) fn before_main() {
+    if let Some(child) = identity::child().filter(|child| child.start() == Start::BeforeMain) {
+        sys::as_before_main();
+        if let Some(socket) = child.take_socket() {
+            become_child(socket);
+        }
     }
-    let text = if std::env::var_os(protocol::VARIABLE).is_some() {
-        "this process was itself spawned and has not come through multiprocess::init(), so it must not \
-         spawn; call init() first in main or in the test function, before anything else, and leave \
-         its stdin alone until then"
-    } else {
-        "multiprocess::init() has not been called in this process, so its children would not come to it \
-         either; call it first in main or in the test function"
+}
+
+/// How children of this process come to their functions.
+///
+/// # Errors
+///
+/// `InvalidInput` if they would not.
+pub(super) fn start_of_children() -> io::Result<Start> {
+    let text = match identity::child() {
+        Some(child) if child.has_started() => return Ok(child.start()),
+        Some(_) => {
+            "this process was itself spawned and has not come through multiprocess::init(), so it must not \
+             spawn; call init() first in main"
+        }
+        None if IN_MAIN.load(Ordering::Relaxed) => return Ok(Start::InMain),
+        None if !before_main::has_run() => {
+            "multiprocess::init() has not been called on the main thread; call it first in main"
+        }
+        None if sys::on_main_thread() && !CALLED.load(Ordering::Relaxed) => {
+            "multiprocess::init() has not been called in this process, so its children would not come to it \
+             either; call it first in main"
+        }
+        None => return Ok(Start::BeforeMain),
     };
     Err(io::Error::new(io::ErrorKind::InvalidInput, text))
-}
-
-/// The arguments with which a child comes to the same call of [`init`].
-pub(super) fn child_arguments() -> Vec<OsString> {
-    let test = || {
-        let last = || LAST_TEST.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        TEST.with_borrow(Clone::clone).or_else(last)
-    };
-    // Any test that called `init` will do: the child does not get beyond that call.
-    match test().filter(|_| !IN_MAIN.load(Ordering::Relaxed)) {
-        Some(name) => [&name, "--exact", "--nocapture", "--quiet", "--test-threads=1", "--include-ignored"]
-            .map(OsString::from)
-            .into(),
-        None => std::env::args_os().skip(1).collect(),
-    }
 }
 
 /// The way from a child to its parent.
@@ -230,13 +205,9 @@ fn become_child(socket: OsHandle) -> ! {
 
 /// Makes this process what the parent's [`Builder`](super::Builder) says, as far as that can wait for `init`.
 fn prepare(call: &mut Call, handles: Vec<OsHandle>, parent: u32) -> io::Result<()> {
-    let mut handles = handles.into_iter();
-    let mut next = || handles.next().ok_or_else(|| io::Error::other("a handle is missing"));
-    if call.stdin {
-        sys::set_stdin(&next()?)?;
-    }
     if call.end_with_parent {
-        sys::end_with(next()?)?;
+        let handle = handles.into_iter().next();
+        sys::end_with(handle.ok_or_else(|| io::Error::other("a handle is missing"))?)?;
     }
     // After that thread was started: the threads that are started from here on have the name as well.
     current::become_child(call.name.take(), parent);

@@ -33,8 +33,37 @@ pub(super) const PANICKED: u32 = 7;
 /// The body says why the result could not be encoded.
 pub(super) const UNSENDABLE: u32 = 8;
 
-/// Tells a child that it is one; its value is [`super::sys::marker`] of the socket.
+/// Tells a child that it is one; its value is [`super::sys::marker`] of the socket, and a [`Start`].
 pub(super) const VARIABLE: &str = "MULTIPROCESS_CHILD";
+
+/// Where a child turns into its function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// In `init`, which its `main` calls.
+    InMain,
+    /// Before its `main`.
+    BeforeMain,
+}
+
+impl Start {
+    /// What the variable says to a child.
+    pub(super) fn variable(self, marker: &str) -> String {
+        let start = match self {
+            Start::InMain => "main",
+            Start::BeforeMain => "before-main",
+        };
+        format!("{marker} {start}")
+    }
+
+    /// The marker in the variable, and this.
+    pub(super) fn of_variable(value: &str) -> Option<(&str, Self)> {
+        match value.rsplit_once(' ')? {
+            (marker, "main") => Some((marker, Start::InMain)),
+            (marker, "before-main") => Some((marker, Start::BeforeMain)),
+            _ => None,
+        }
+    }
+}
 
 /// The exit status of a child that panicked: what a panic in `main` gives.
 pub(super) const EXIT_PANICKED: i32 = 101;
@@ -47,9 +76,7 @@ pub(super) const EXIT_ORPHANED: i32 = 113;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Call {
     pub(super) entry: Entry,
-    /// The first handle of the frame is the child's standard input.
-    pub(super) stdin: bool,
-    /// The next handle of the frame is the parent's process: the child ends with it.
+    /// The first handle of the frame is the parent's process: the child ends with it.
     pub(super) end_with_parent: bool,
     /// The child's name, if it has one of its own.
     pub(super) name: Option<String>,

@@ -1,3 +1,4 @@
+use std::os::fd::AsRawFd;
 use std::process::Command;
 
 use super::*;
@@ -5,9 +6,12 @@ use super::*;
 /// A foreign program in the place of a child, with the socket as its stdin.
 fn foreign(script: &str) -> Running {
     let (ours, theirs) = sys::stream_pair().unwrap();
-    let mut command = Command::new("sh");
-    command.args(["-c", script]);
-    let started = sys::start(command, &ours, theirs, sys::SetUp::default()).unwrap();
+    // Bash, which knows descriptors of more than one digit.
+    let mut command = Command::new("bash");
+    let close = format!("exec {}<&-; {script}", theirs.as_raw_fd());
+    command.args(["-c", &close]).stdin(theirs.try_clone().unwrap());
+    let set_up = sys::SetUp { stdin: true, ..sys::SetUp::default() };
+    let started = sys::start(command, &ours, theirs, set_up).unwrap();
     Running::new(started.process, ours)
 }
 

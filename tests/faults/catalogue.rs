@@ -323,11 +323,8 @@ pub(crate) const REMARKS: &[(u32, &str)] = &[
     ),
     (113, "Not tested yet."),
     (114, "Not tested yet."),
-    (115, "Not tested yet."),
-    (117, "Not tested yet."),
     (119, "Not tested yet."),
     (120, "Not tested yet."),
-    (129, "Not tested yet."),
     (
         131,
         "That the first command shows a gain depends on the machine, so no test measures it: it prints the speed-up.",

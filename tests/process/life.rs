@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::Read;
 use std::os::fd::BorrowedFd;
-use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -146,12 +145,15 @@ fn is_zombie(id: u32) -> bool {
 
 /// Starts `cat`s that outlive this process: one holds its socket to the parent, one its stdout.
 fn leave_heirs(inputs: Vec<Fd>) -> String {
-    let marker = std::env::var("MULTIPROCESS_CHILD").unwrap();
-    let inode: u64 = marker.split(' ').next().unwrap().parse().unwrap();
+    let is_socket = |fd: i32| {
+        fs::read_link(format!("/proc/self/fd/{fd}"))
+            .is_ok_and(|to| to.to_string_lossy().starts_with("socket:"))
+    };
+    let taken: Vec<i32> = inputs.iter().map(Fd::number).collect();
     let socket = fs::read_dir("/proc/self/fd")
         .unwrap()
         .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse::<i32>().ok())
-        .find(|fd| fs::metadata(format!("/proc/self/fd/{fd}")).is_ok_and(|m| m.ino() == inode))
+        .find(|fd| *fd > 2 && is_socket(*fd) && !taken.contains(fd))
         .unwrap();
     // SAFETY: `init` holds this descriptor until the process ends.
     let socket = unsafe { BorrowedFd::borrow_raw(socket) };

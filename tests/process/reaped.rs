@@ -4,12 +4,19 @@ use std::time::{Duration, Instant};
 
 use multiprocess::process::Builder;
 use multiprocess::{JoinError, spawn};
+use serde::{Deserialize, Serialize};
 
 use crate::forbid::forbid;
 use crate::harness::watchdog;
 use crate::support::{Fd, hear, in_process_table, line, report_and_hang};
 
-const BEFORE: &str = "MULTIPROCESS_TEST_BEFORE_INIT";
+/// Arguments that end the child which decodes them.
+#[derive(Serialize, Deserialize)]
+struct Ends(#[serde(deserialize_with = "end")] ());
+
+fn end<'de, D: serde::Deserializer<'de>>(_: D) -> Result<(), D::Error> {
+    std::process::exit(3)
+}
 
 /// Whether the system tells the status of a process that was reaped: since Linux 6.15.
 fn status_is_kept() -> bool {
@@ -89,8 +96,8 @@ fn ends(known: Option<bool>) {
 
     // One that ends before the parent can look for it by its number.
     for _ in 0..20 {
-        let error = Builder::new().env(BEFORE, "exit").spawn(|()| (), ()).unwrap_err().to_string();
-        assert!(error.contains("before it reached multiprocess::init()"), "{error}");
+        let error = spawn(|_: Ends| (), Ends(())).unwrap_err().to_string();
+        assert!(error.contains("before it had decoded its arguments"), "{error}");
         let status_is_there = error.contains("exit status 3");
         assert!(if status_is_there { may_be_known } else { may_be_lost }, "{error}");
     }
@@ -112,9 +119,6 @@ fn ends(known: Option<bool>) {
 // fault 118
 #[test]
 fn statuses_are_known_although_something_else_reaps_all_children() {
-    if std::env::var_os(BEFORE).is_some() {
-        std::process::exit(3);
-    }
     multiprocess::init();
     let _watchdog = watchdog();
     let parents = [
@@ -139,9 +143,6 @@ fn statuses_are_known_although_something_else_reaps_all_children() {
 // fault 118
 #[test]
 fn without_the_kernels_help_kills_and_results_are_known_and_the_rest_says_why() {
-    if std::env::var_os(BEFORE).is_some() {
-        std::process::exit(3);
-    }
     multiprocess::init();
     let _watchdog = watchdog();
     let parents = [

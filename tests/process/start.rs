@@ -1,7 +1,7 @@
-//! How children start, or fail to, and who is taken for a child.
+//! How children of tests start, or fail to. Those of programs: `tests/program`.
 
-use std::io::{Read, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::io::Read;
+use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -10,102 +10,7 @@ use multiprocess::spawn;
 use serde::{Deserialize, Serialize};
 
 use crate::harness::watchdog;
-use crate::support::{Fd, hear, in_process_table, line, report_and_hang, say, this_test};
-
-/// What a test does before `init` in processes that are told so.
-const BEFORE: &str = "MULTIPROCESS_TEST_BEFORE_INIT";
-
-fn before_init() -> Option<String> {
-    std::env::var(BEFORE).ok()
-}
-
-#[test]
-fn a_child_that_ends_before_init_is_an_error_of_spawn() {
-    match before_init().as_deref() {
-        Some("exit") => std::process::exit(3),
-        Some("return") => return,
-        Some("abort") => std::process::abort(),
-        _ => {}
-    }
-    multiprocess::init();
-    let _watchdog = watchdog();
-    for (how, status) in
-        [("exit", "exit status 3"), ("return", "exit status 0"), ("abort", "killed by signal 6")]
-    {
-        let error = Builder::new().name("early").env(BEFORE, how).spawn(|()| (), ()).unwrap_err();
-        let text = error.to_string();
-        let expected = format!("ended ({status}) before it reached multiprocess::init()");
-        assert!(text.contains(&expected) && text.contains("\"early\""), "{text}");
-    }
-}
-
-#[test]
-fn a_child_that_never_comes_to_init_is_killed_in_time() {
-    if let Some(path) = before_init() {
-        let mut line = UnixStream::connect(path).unwrap();
-        line.write_all(&std::process::id().to_le_bytes()).unwrap();
-        while hear(&mut line).is_some() {}
-        return;
-    }
-    multiprocess::init();
-    let _watchdog = watchdog();
-    let path = std::env::temp_dir().join(format!("multiprocess-{}-init", std::process::id()));
-    let listener = UnixListener::bind(&path).unwrap();
-    let error = Builder::new()
-        .env(BEFORE, &path)
-        .startup_timeout(Duration::from_secs(2))
-        .spawn(|()| (), ())
-        .unwrap_err();
-    let (mut line, _) = listener.accept().unwrap();
-    std::fs::remove_file(&path).unwrap();
-    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
-    assert!(error.to_string().contains("did not reach multiprocess::init()"), "{error}");
-    let mut id = [0; 4];
-    line.read_exact(&mut id).unwrap();
-    assert!(!in_process_table(u32::from_le_bytes(id)));
-}
-
-#[test]
-fn a_child_that_has_not_come_to_init_cannot_spawn() {
-    if before_init().is_some() {
-        let error = spawn(|()| (), ()).unwrap_err();
-        let right = error.to_string().contains("itself spawned");
-        std::process::exit(if right { 42 } else { 1 });
-    }
-    multiprocess::init();
-    let _watchdog = watchdog();
-    let error = Builder::new().env(BEFORE, "x").spawn(|()| (), ()).unwrap_err();
-    assert!(error.to_string().contains("exit status 42"), "{error}");
-}
-
-#[test]
-fn a_child_that_lost_its_stdin_does_not_start_itself_for_ever() {
-    if before_init().is_some() {
-        rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null").unwrap()).unwrap();
-        multiprocess::init();
-        let error = spawn(|()| (), ()).unwrap_err();
-        let right = error.to_string().contains("itself spawned");
-        std::process::exit(if right { 42 } else { 1 });
-    }
-    multiprocess::init();
-    let _watchdog = watchdog();
-    let error = Builder::new().env(BEFORE, "x").spawn(|()| (), ()).unwrap_err();
-    assert!(error.to_string().contains("exit status 42"), "{error}");
-}
-
-#[test]
-fn a_program_that_never_calls_init_cannot_spawn() {
-    if before_init().is_some() {
-        println!("{}", spawn(|()| (), ()).unwrap_err());
-        return;
-    }
-    multiprocess::init();
-    let _watchdog = watchdog();
-    let output =
-        this_test("start::a_program_that_never_calls_init_cannot_spawn").env(BEFORE, "x").output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("init() has not been called"), "{text}");
-}
+use crate::support::{Fd, hear, line, report_and_hang, say};
 
 /// Arguments whose decoding asks the other end of the line for permission.
 #[derive(Serialize, Deserialize)]
@@ -137,35 +42,6 @@ fn a_child_ends_if_its_parent_is_killed_before_the_handshake() {
 }
 
 #[test]
-fn a_child_ends_if_its_parent_is_killed_before_it_comes_to_init() {
-    if let Some(path) = before_init() {
-        if std::env::var_os("MULTIPROCESS_TEST_DEPTH").is_some() {
-            let mut line = UnixStream::connect(path).unwrap();
-            say(&mut line, b'i');
-            assert_eq!(hear(&mut line), Some(b'g'));
-            // From here on only its own end closes the line.
-            std::mem::forget(line);
-        }
-    }
-    multiprocess::init();
-    let _watchdog = watchdog();
-    let path = std::env::temp_dir().join(format!("multiprocess-{}-orphan", std::process::id()));
-    let listener = UnixListener::bind(&path).unwrap();
-    let parent = |()| {
-        let held = Builder::new().env("MULTIPROCESS_TEST_DEPTH", "1");
-        held.spawn(|()| (), ()).unwrap();
-    };
-    let parent = Builder::new().env(BEFORE, &path).spawn(parent, ()).unwrap();
-    let (mut line, _) = listener.accept().unwrap();
-    std::fs::remove_file(&path).unwrap();
-    assert_eq!(hear(&mut line), Some(b'i'));
-    parent.kill().unwrap();
-    assert!(parent.join().is_err());
-    say(&mut line, b'g');
-    assert_eq!(hear(&mut line), None);
-}
-
-#[test]
 fn a_child_that_hangs_while_decoding_is_killed_in_time() {
     multiprocess::init();
     let _watchdog = watchdog();
@@ -177,21 +53,6 @@ fn a_child_that_hangs_while_decoding_is_killed_in_time() {
     assert!(error.to_string().contains("did nothing with its arguments"), "{error}");
     assert_eq!(hear(&mut ours), Some(b'?'));
     assert_eq!(hear(&mut ours), None, "it is gone");
-}
-
-#[test]
-fn a_child_that_cannot_take_all_handles_refuses() {
-    if before_init().is_some() {
-        use rustix::process::{Resource, Rlimit, setrlimit};
-        let limit = Rlimit { current: Some(40), maximum: Some(40) };
-        setrlimit(Resource::Nofile, limit).unwrap();
-    }
-    multiprocess::init();
-    let _watchdog = watchdog();
-    let (mut ours, theirs): (Vec<_>, Vec<Fd>) = (0..100).map(|_| line()).unzip();
-    let error = Builder::new().env(BEFORE, "x").spawn(|_: Vec<Fd>| (), theirs).unwrap_err();
-    assert!(error.to_string().contains("limit on open files"), "{error}");
-    assert!(ours.iter_mut().all(|line| hear(line).is_none()), "all are closed");
 }
 
 #[test]
@@ -264,6 +125,7 @@ fn the_builder_sets_name_environment_and_directory() {
     assert_eq!(bare.join().unwrap().2, None);
 }
 
+// fault 117
 #[test]
 fn output_can_be_read_by_the_parent() {
     multiprocess::init();
@@ -276,7 +138,7 @@ fn output_can_be_read_by_the_parent() {
     let (mut out, mut err) = (String::new(), String::new());
     child.take_stdout().unwrap().read_to_string(&mut out).unwrap();
     child.take_stderr().unwrap().read_to_string(&mut err).unwrap();
-    assert!(out.ends_with("to stdout, no end of line"), "{out:?}");
+    assert_eq!(out, "to stdout, no end of line");
     assert_eq!(err, "to stderr");
     child.join().unwrap();
 }
@@ -291,33 +153,6 @@ fn stdin_of_a_child_is_empty() {
         text
     };
     assert_eq!(spawn(read, ()).unwrap().join().unwrap(), "");
-}
-
-#[test]
-fn a_program_started_by_a_child_is_no_child() {
-    multiprocess::init();
-    if std::env::var_os("MULTIPROCESS_TEST_PROGRAM").is_some() {
-        // An ordinary program that inherited the variable: it may even spawn.
-        println!("spawned {}", spawn(|n: u32| n + 1, 4).unwrap().join().unwrap());
-        return;
-    }
-    let _watchdog = watchdog();
-    let run = |()| {
-        assert!(std::env::var_os("MULTIPROCESS_CHILD").is_some());
-        let (_ours, socket) = line();
-        let inputs = [Stdio::inherit(), Stdio::piped(), socket.take().into()];
-        inputs.map(|stdin| {
-            let output = this_test("start::a_program_started_by_a_child_is_no_child")
-                .env("MULTIPROCESS_TEST_PROGRAM", "1")
-                .stdin(stdin)
-                .output()
-                .unwrap();
-            (output.status.success(), String::from_utf8(output.stdout).unwrap())
-        })
-    };
-    for (success, text) in spawn(run, ()).unwrap().join().unwrap() {
-        assert!(success && text.contains("spawned 5"), "{text}");
-    }
 }
 
 #[test]
@@ -363,4 +198,25 @@ fn without_room_for_descriptors_spawn_fails_and_leaves_no_child() {
     };
     let failed = spawn(parent, ()).unwrap().join().unwrap();
     assert!(failed > 2, "{failed}");
+}
+
+// fault 117: alone, as one of many, and in a process of its own, as cargo-nextest runs it.
+#[test]
+fn a_test_that_forgets_init_runs_its_own_function_and_prints_nothing_else() {
+    const ALONE: &str = "MULTIPROCESS_TEST_ALONE";
+    let _watchdog = watchdog();
+    let mut child = Builder::new().stdout(Stdio::piped()).spawn(|n: u32| n + 1, 6).unwrap();
+    let mut output = String::new();
+    child.take_stdout().unwrap().read_to_string(&mut output).unwrap();
+    assert_eq!((child.join().unwrap(), output.as_str()), (7, ""));
+    // From a thread that belongs to no test, as far as its name tells.
+    let elsewhere = std::thread::spawn(|| spawn(|n: u32| n + 1, 7).unwrap().join().unwrap());
+    assert_eq!(elsewhere.join().unwrap(), 8);
+    if std::env::var_os(ALONE).is_none() {
+        let name = "start::a_test_that_forgets_init_runs_its_own_function_and_prints_nothing_else";
+        let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+        let output = alone.args([name, "--exact", "--nocapture"]).env(ALONE, "1").output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && text.matches("running 1 test").count() == 1, "{text}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use ipc_core::handle;
@@ -19,6 +19,13 @@ impl Fd {
 
     pub(crate) fn take(&self) -> OwnedFd {
         self.0.take().expect("taken once")
+    }
+
+    pub(crate) fn number(&self) -> i32 {
+        let fd = self.take();
+        let number = fd.as_raw_fd();
+        self.0.set(Some(fd));
+        number
     }
 
     pub(crate) fn stream(&self) -> UnixStream {
@@ -74,11 +81,4 @@ pub(crate) fn report_and_hang(line: Fd) {
 /// Whether this process number is in the process table, dead or alive.
 pub(crate) fn in_process_table(id: u32) -> bool {
     std::path::Path::new(&format!("/proc/{id}")).exists()
-}
-
-/// Runs `part` of this test binary as a plain program would: without `spawn`.
-pub(crate) fn this_test(name: &str) -> std::process::Command {
-    let mut command = std::process::Command::new("/proc/self/exe");
-    command.args([name, "--exact", "--nocapture", "--test-threads=1"]);
-    command
 }

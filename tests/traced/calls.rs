@@ -122,13 +122,16 @@ fn act(((act, mut props), stand): ((Act, Props), Stand)) -> Told {
 /// All but those that the kernel does not let fail: it closes and unmaps, and says who one is, all the
 /// same. And memory that the allocator asks for is the allocator's.
 fn may_fail(call: c_long) -> bool {
-    const NOT: [c_long; 10] = [
+    const NOT: [c_long; 13] = [
         libc::SYS_close,
         libc::SYS_munmap,
         libc::SYS_getpid,
         libc::SYS_gettid,
         libc::SYS_getppid,
+        libc::SYS_getuid,
         libc::SYS_geteuid,
+        libc::SYS_getgid,
+        libc::SYS_getegid,
         libc::SYS_rt_sigaction,
         libc::SYS_rt_sigprocmask,
         libc::SYS_brk,

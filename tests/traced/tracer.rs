@@ -100,8 +100,14 @@ impl<R: DeserializeOwned> Traced<R> {
         if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
-    /// Waits until the thread stops.
-    fn wait(&self) -> Stop {
+    /// Lets the thread go on by this request, and waits until it stops.
+    fn resume(&self, request: c_uint) -> Stop {
+        self.request(request, 0).unwrap();
+        self.wait(request)
+    }
+
+    /// Waits until the thread stops. Signals that come meanwhile it gets, and goes on by this request.
+    fn wait(&self, request: c_uint) -> Stop {
         loop {
             let mut status = 0;
             // SAFETY: `status` is written during the call only.
@@ -117,19 +123,18 @@ impl<R: DeserializeOwned> Traced<R> {
                 libc::SIGTRAP => return Stop::Step,
                 CALL => return Stop::Call,
                 // Whatever else comes to a process.
-                signal => self.request(libc::PTRACE_CONT, signal as usize).unwrap(),
+                signal => self.request(request, signal as usize).unwrap(),
             }
         }
     }
 
     fn wait_for_mark(&self) {
-        assert_eq!(self.wait(), Stop::Mark);
+        assert_eq!(self.wait(libc::PTRACE_CONT), Stop::Mark);
     }
 
     /// One instruction on. False: it has come to its next mark instead.
     pub(crate) fn step(&self) -> bool {
-        self.request(libc::PTRACE_SINGLESTEP, 0).unwrap();
-        self.wait() == Stop::Step
+        self.resume(libc::PTRACE_SINGLESTEP) == Stop::Step
     }
 
     /// So many instructions on, if there are as many before its next mark; how many there were.
@@ -193,8 +198,7 @@ impl<R: DeserializeOwned> Traced<R> {
         let mut failed = None;
         let mut number = 0;
         loop {
-            self.request(libc::PTRACE_SYSCALL, 0).unwrap();
-            if self.wait() == Stop::Mark {
+            if self.resume(libc::PTRACE_SYSCALL) == Stop::Mark {
                 return failed;
             }
             // Before a call; the mark itself is one.
@@ -209,8 +213,7 @@ impl<R: DeserializeOwned> Traced<R> {
                 registers.orig_rax = u64::MAX;
                 self.set(&registers);
             }
-            self.request(libc::PTRACE_SYSCALL, 0).unwrap();
-            if self.wait() == Stop::Mark {
+            if self.resume(libc::PTRACE_SYSCALL) == Stop::Mark {
                 return failed;
             }
             if fails {

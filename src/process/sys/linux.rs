@@ -2,6 +2,10 @@
 
 #[path = "end_linux.rs"]
 mod end;
+#[path = "linux_exec.rs"]
+mod exec;
+#[path = "linux_inherit.rs"]
+mod inherit;
 #[path = "linux_maps.rs"]
 mod maps;
 #[path = "parent_watch_linux.rs"]
@@ -9,28 +13,27 @@ mod parent_watch;
 #[path = "setup_linux.rs"]
 mod setup;
 
-use std::ffi::{CString, OsStr};
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
 use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipc_core::handle::OsHandle;
 use ipc_pipes::exit_info;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{WaitId, WaitIdOptions};
 
 pub(crate) use self::end::{End, WeakEnd};
+pub(crate) use self::exec::{check_executable, command};
+pub(crate) use self::inherit::{as_before_main, forget, in_executable, inherited, is_socket};
 pub(crate) use self::maps::{code_ranges, constant_ranges};
 pub(crate) use self::parent_watch::{end_with, own_process};
 pub(crate) use self::setup::start;
-use super::{Inherited, Interest, Ready, Reap, Signal, Status};
+use super::{Interest, Ready, Reap, Signal, Status};
 
 pub(crate) fn stream_pair() -> io::Result<(OsHandle, OsHandle)> {
     let (ours, theirs) =
@@ -77,18 +80,9 @@ pub(crate) fn wait(
     })
 }
 
-pub(crate) fn command() -> Command {
-    // The link leads to the running file itself, even if its name was taken by another one since.
-    let mut command = Command::new("/proc/self/exe");
-    if let Some(name) = std::env::args_os().next() {
-        command.arg0(name);
-    }
-    command
-}
-
 pub(crate) fn marker(socket: &OsHandle) -> io::Result<String> {
     let inode = rustix::fs::fstat(socket)?.st_ino;
-    Ok(format!("{inode} {}", std::process::id()))
+    Ok(format!("{} {inode} {}", socket.as_raw_fd(), std::process::id()))
 }
 
 /// A child process.
@@ -141,38 +135,6 @@ impl Process {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-pub(crate) fn inherited(marker: &OsStr) -> io::Result<Inherited> {
-    let stdin = rustix::stdio::stdin();
-    let numbers = marker.to_str().and_then(|text| {
-        let (inode, spawner) = text.split_once(' ')?;
-        Some((inode.parse::<u64>().ok()?, spawner.parse::<u32>().ok()?))
-    });
-    let Some((inode, spawner)) = numbers else {
-        return Ok(Inherited::Nothing);
-    };
-    match rustix::fs::fstat(stdin) {
-        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Socket && stat.st_ino == inode => {}
-        // The variable of someone further up, unless it comes straight from the parent.
-        _ if parent_id() != spawner => return Ok(Inherited::Nothing),
-        _ => return Ok(Inherited::Lost),
-    }
-    // Not rustix's: its number of a process cannot be 0, which is that of a parent in another PID namespace.
-    let peer = ipc_pipes::peer_of(stdin.as_fd())?;
-    // The superuser may start children that run as others.
-    let trusted = peer.uid == rustix::process::geteuid().as_raw() || peer.uid == 0;
-    if maps::secure() || !trusted {
-        return Ok(Inherited::Untrusted);
-    }
-    let socket = rustix::io::fcntl_dupfd_cloexec(stdin, 3)?;
-    let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    rustix::stdio::dup2_stdin(&null)?;
-    Ok(Inherited::Socket(socket))
-}
-
-pub(crate) fn set_stdin(stdin: &OsHandle) -> io::Result<()> {
-    Ok(rustix::stdio::dup2_stdin(stdin)?)
 }
 
 pub(crate) fn name_process(name: &str) {

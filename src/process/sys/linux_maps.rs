@@ -1,22 +1,24 @@
-//! Where the executable's code lies, as `/proc/self/maps` and `/proc/self/auxv` tell it.
+//! Where the executable's code lies, as `/proc/self/maps` and the auxiliary vector tell it.
+//!
+//! `/proc/self/auxv` says the same as `getauxval`, but is closed to a process that is not dumpable: one that
+//! has changed its user, for instance, or whose executable it may not read.
+//!
+//! This file opts in to `unsafe` for `getauxval`, which no crate of ours has for these keys.
+#![allow(unsafe_code)]
 
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 
 use super::super::CodeRange;
 
-/// Key of the auxiliary vector: the program's entry point, which lies in the executable's own code.
-const AT_ENTRY: usize = 9;
-/// Key of the auxiliary vector: not 0 if the program runs with more rights than who started it.
-const AT_SECURE: usize = 23;
-
 pub(crate) fn code_ranges() -> io::Result<Vec<CodeRange>> {
-    let context = |what: &'static str| {
-        move |error: io::Error| io::Error::new(error.kind(), format!("reading {what}: {error}"))
-    };
-    let auxv = fs::read("/proc/self/auxv").map_err(context("/proc/self/auxv"))?;
-    let maps = fs::read("/proc/self/maps").map_err(context("/proc/self/maps"))?;
-    Ok(lookup(&auxv, AT_ENTRY).map(|entry| parse(&maps, entry as u64)).unwrap_or_default())
+    let maps = fs::read("/proc/self/maps").map_err(|error| {
+        io::Error::new(error.kind(), format!("reading /proc/self/maps: {error} (is /proc mounted?)"))
+    })?;
+    let started = fs::read_link("/proc/self/exe").unwrap_or_default();
+    // The program's entry point, which lies in the executable's own code.
+    Ok(parse(&maps, auxiliary(libc::AT_ENTRY), started.as_os_str().as_bytes()))
 }
 
 /// Where the executable's file lies in memory that this process can read and nothing can write: its code, and
@@ -39,23 +41,18 @@ fn constants(maps: &[u8], code: &[CodeRange]) -> Vec<CodeRange> {
     found.map(|(_, mapping)| mapping.range).collect()
 }
 
-/// Whether this program runs with other rights than who started it (set-user-ID, capabilities of the file).
+/// Whether this program runs with other rights than the process that started it: set-user-ID, capabilities
+/// of the file.
 pub(super) fn secure() -> bool {
     rustix::process::getuid() != rustix::process::geteuid()
         || rustix::process::getgid() != rustix::process::getegid()
-        || fs::read("/proc/self/auxv").is_ok_and(|auxv| lookup(&auxv, AT_SECURE).unwrap_or(0) != 0)
+        || auxiliary(libc::AT_SECURE) != 0
 }
 
-/// The value of `key` in an auxiliary vector: pairs of words.
-fn lookup(auxv: &[u8], key: usize) -> Option<usize> {
-    let mut words =
-        auxv.chunks_exact(size_of::<usize>()).map(|bytes| bytes.try_into().map_or(0, usize::from_ne_bytes));
-    while let (Some(found), Some(value)) = (words.next(), words.next()) {
-        if found == key {
-            return Some(value);
-        }
-    }
-    None
+/// What the kernel told this program when it started; 0 if it said nothing under this key.
+fn auxiliary(key: libc::c_ulong) -> u64 {
+    // SAFETY: looks up a number, for any key.
+    unsafe { libc::getauxval(key) }
 }
 
 /// One line of `/proc/self/maps`.
@@ -66,8 +63,10 @@ struct Mapping<'a> {
     file: (&'a [u8], &'a [u8], &'a [u8]),
 }
 
-/// The executable mappings of that file which `entry` lies in.
-fn parse(maps: &[u8], entry: u64) -> Vec<CodeRange> {
+/// The executable mappings of that file which `entry` lies in, if it is the one that was `started`. A
+/// program that was handed to its dynamic loader has another one: to start the same file again would start
+/// the loader without a program.
+fn parse(maps: &[u8], entry: u64, started: &[u8]) -> Vec<CodeRange> {
     let mappings: Vec<Mapping<'_>> = maps
         .split(|byte| *byte == b'\n')
         .filter_map(parse_line)
@@ -78,6 +77,9 @@ fn parse(maps: &[u8], entry: u64) -> Vec<CodeRange> {
     else {
         return Vec::new();
     };
+    if program.file.2 != started && mappings.iter().any(|mapping| mapping.file.2 == started) {
+        return Vec::new();
+    }
     mappings.iter().filter(|mapping| mapping.file == program.file).map(|mapping| mapping.range).collect()
 }
 
@@ -89,6 +91,7 @@ fn parse_line(line: &[u8]) -> Option<Mapping<'_>> {
     let permissions = fields.next()?;
     let offset = std::str::from_utf8(fields.next()?).ok()?;
     let (device, inode, path) = (fields.next()?, fields.next()?, fields.next().unwrap_or_default());
+    let path = path.trim_ascii_start();
     let hex = |text| u64::from_str_radix(text, 16).ok();
     Some(Mapping {
         range: CodeRange { start: hex(start)?, end: hex(end)?, offset: hex(offset)? },
@@ -112,7 +115,7 @@ garbage\n";
 
     #[test]
     fn only_the_code_of_the_file_with_the_entry_point_counts() {
-        let ranges = parse(MAPS, 0x55d0_0000_2010);
+        let ranges = parse(MAPS, 0x55d0_0000_2010, b"/opt/a b/prog");
         let expected =
             [(0x55d0_0000_2000, 0x55d0_0000_5000, 0x2000), (0x55d0_0000_6000, 0x55d0_0000_7000, 0x9000)];
         let found: Vec<_> = ranges.iter().map(|r| (r.start, r.end, r.offset)).collect();
@@ -122,17 +125,26 @@ garbage\n";
     #[test]
     fn constants_are_what_cannot_be_written_in_the_same_file() {
         let maps = [MAPS, b"56d000006000-56d000007000 r--p 00009000 fe:00 43 /opt/a b/prog\n"].concat();
-        let found: Vec<_> =
-            constants(&maps, &parse(&maps, 0x55d0_0000_2010)).iter().map(|r| r.start).collect();
+        let found: Vec<_> = constants(&maps, &parse(&maps, 0x55d0_0000_2010, b"/opt/a b/prog"))
+            .iter()
+            .map(|r| r.start)
+            .collect();
         assert_eq!(found, [0x55d0_0000_0000, 0x55d0_0000_2000, 0x55d0_0000_6000]);
         assert!(constants(&maps, &[]).is_empty());
     }
 
     #[test]
     fn an_entry_point_outside_any_code_gives_nothing() {
-        assert!(parse(MAPS, 0x55d0_0000_0010).is_empty());
-        assert!(parse(b"", 1).is_empty());
-        assert!(parse(b"-  \n1-2 r-xp zz a b c\n", 1).is_empty());
+        assert!(parse(MAPS, 0x55d0_0000_0010, b"/opt/a b/prog").is_empty());
+        assert!(parse(b"", 1, b"").is_empty());
+        assert!(parse(b"-  \n1-2 r-xp zz a b c\n", 1, b"").is_empty());
+    }
+
+    #[test]
+    fn a_program_that_was_handed_to_its_loader_is_not_the_file_that_was_started() {
+        assert!(parse(MAPS, 0x55d0_0000_2010, b"/lib/lib.so").is_empty());
+        // A name that the map shows in another way says nothing.
+        assert_eq!(parse(MAPS, 0x55d0_0000_2010, b"/opt/a b/prog (deleted)").len(), 2);
     }
 
     #[test]

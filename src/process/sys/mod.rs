@@ -8,12 +8,16 @@
 //! | [`stream_pair`] | two connected stream sockets: ours, and the one for the child | `socketpair` |
 //! | [`wait`] | sleeps until the process ended, the socket is ready, or the time is over; may return early | `ppoll` |
 //! | [`command`] | a command that starts the running executable again | |
-//! | [`marker`] | what tells the child's own socket from any other, and the child from its descendants | `fstat` |
-//! | [`start`] | starts the command with the socket as its standard input, and what [`SetUp`] says | `fork`, `pidfd_open`, `execve` |
+//! | [`marker`] | what tells the child's own socket from any other, and the child from other processes | `fstat` |
+//! | [`start`] | starts the command, which inherits the socket, and what [`SetUp`] says | `fork`, `pidfd_open`, `close_range`, `execve` |
+//! | [`check_executable`] | whether a child may trust its parent: it gets no rights that the parent has not | `stat`, `statvfs`, `getxattr` |
 //! | [`Process`] | a child, by a handle that never means another process, whatever happens to its pid | `pidfd_send_signal`, `waitid`, `PIDFD_GET_INFO` |
 //! | [`End`] | the end of a child, to be waited for with other things; [`WeakEnd`] keeps it from nothing | the pidfd, `ppoll` |
-//! | [`inherited`] | in a child: takes the socket off standard input, and puts an empty file there | `fstat`, `fcntl`, `dup2` |
-//! | [`set_stdin`] | in a child: replaces standard input | `dup2` |
+//! | [`in_executable`] | whether this very code is part of the executable, not of a library | reads `/proc/self/maps` |
+//! | [`inherited`] | in a child: the socket that the marker names, close-on-exec from here on | `fstat`, `fcntl` |
+//! | [`is_socket`] | whether a descriptor is still a socket | `fstat` |
+//! | [`forget`] | removes a variable from the environment, if no other thread can be reading it | |
+//! | [`as_before_main`] | does what `main` finds done by the standard library | `sigaction` |
 //! | [`name_process`] | in a child: its name, as the system's tools show it | `prctl` |
 //! | [`own_process`], [`end_with`] | a handle of this process for its children; ends a child when its parent has ended | `pidfd_open`, `ppoll`, `kill` |
 //! | [`parent_id`] | the parent's pid; another one once the parent is dead | `getppid` |
@@ -34,8 +38,9 @@ use super::Resource;
 mod os;
 
 pub(crate) use os::{
-    End, Process, WeakEnd, code_ranges, command, constant_ranges, end_with, inherited, marker, name_process,
-    on_main_thread, own_process, parent_id, set_stdin, start, stream_pair, wait,
+    End, Process, WeakEnd, as_before_main, check_executable, code_ranges, command, constant_ranges, end_with,
+    forget, in_executable, inherited, is_socket, marker, name_process, on_main_thread, own_process,
+    parent_id, start, stream_pair, wait,
 };
 
 /// What to wait for on a socket.
@@ -115,6 +120,8 @@ pub(crate) struct SetUp {
     pub(crate) groups: Option<Vec<u32>>,
     pub(crate) gid: Option<u32>,
     pub(crate) uid: Option<u32>,
+    /// What it inherits under the same number, besides the socket and its standard streams.
+    pub(crate) inherited: Vec<OsHandle>,
 }
 
 /// A child that [`start`] started.
@@ -125,8 +132,6 @@ pub(crate) struct SetUp {
 #[derive(Debug)]
 pub(crate) struct Started {
     pub(crate) process: Process,
-    /// What the command said of standard input, for the child to put there when it has the socket.
-    pub(crate) stdin_of_child: Option<OsHandle>,
     pub(crate) streams: Streams,
 }
 
@@ -138,22 +143,19 @@ pub(crate) struct Streams {
     pub(crate) stderr: Option<ChildStderr>,
 }
 
-/// What [`inherited`] found on standard input.
+/// What [`inherited`] found.
 #[cfg_attr(
     not(target_os = "linux"),
     allow(dead_code, reason = "only a system that starts processes makes them")
 )]
 #[derive(Debug)]
 pub(crate) enum Inherited {
-    /// Nothing of ours: this process is nobody's child.
+    /// Nothing of ours: this process is an ordinary program.
     Nothing,
-    /// This process is a child, but its socket is not there any more: to go on as an ordinary program,
-    /// which spawns the same child again, would never end.
-    Lost,
-    /// The socket is there, but what is behind it must not be obeyed: a set-user-ID program, or a socket
-    /// made by another user.
-    Untrusted,
-    /// The socket, and standard input is empty now.
+    /// This process is a child, but must not or cannot become its function, for this reason: to go on as an
+    /// ordinary program, which spawns the same child again, would never end.
+    Refused(&'static str),
+    /// The socket.
     Socket(OsHandle),
 }
 

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! parent: blocks all signals, forks
-//! child:  opens a pidfd of itself │ takes each step of the list │ puts the socket on its standard input
-//!         │ reports over the socket: the step that failed, or none; with the pidfd │ exec, or _exit
+//! child:  opens a pidfd of itself │ takes each step of the list │ marks each descriptor close-on-exec but
+//!         what it inherits │ reports over the socket: the step that failed, or none; with the pidfd │ exec, or _exit
 //! parent: restores its signals, reads the report
 //! ```
 //!
@@ -29,11 +29,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use ipc_core::handle::OsHandle;
-use rustix::io::{Errno, retry_on_intr};
+use rustix::io::{Errno, FdFlags, retry_on_intr};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, Shutdown, recvmsg, sendmsg,
@@ -42,6 +42,7 @@ use rustix::process::{Gid, PidfdFlags, Rlimit, Uid, WaitId, WaitIdOptions};
 
 use super::super::super::Resource;
 use super::super::{SetUp, Started, Streams};
+use super::exec::{close_on_exec, empty_input};
 use super::{Process, above_stdio};
 
 /// In a report: no step failed.
@@ -58,8 +59,6 @@ const EXIT_FAILED: i32 = 127;
 enum Step {
     /// Opens the pidfd. Before any limit on descriptors is set.
     OpenPidfd,
-    /// Keeps the standard input that the user asked for, while the socket is in its place.
-    KeepStdin,
     DefaultSignals,
     NewGroup,
     IgnoreInterrupt,
@@ -70,7 +69,8 @@ enum Step {
     Uid(Uid),
     /// As the user that the child runs as: the directory must be open to it.
     Directory(CString),
-    PlaceSocket,
+    /// Besides the socket and the standard streams.
+    InheritOnly(Vec<OwnedFd>),
     UnblockSignals,
 }
 
@@ -78,7 +78,6 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Step::OpenPidfd => write!(f, "pidfd_open"),
-            Step::KeepStdin => write!(f, "duplicating its standard input"),
             Step::DefaultSignals => write!(f, "setting signals to their defaults"),
             Step::NewGroup => write!(f, "making a process group"),
             Step::IgnoreInterrupt => write!(f, "ignoring SIGINT"),
@@ -93,26 +92,18 @@ impl fmt::Display for Step {
             Step::Gid(gid) => write!(f, "setting the group ID {}", gid.as_raw()),
             Step::Uid(uid) => write!(f, "setting the user ID {}", uid.as_raw()),
             Step::Directory(path) => write!(f, "changing to the directory {path:?}"),
-            Step::PlaceSocket => write!(f, "placing the socket on its standard input"),
+            Step::InheritOnly(_) => {
+                write!(f, "marking descriptors as close-on-exec (Linux 5.11 or later, or /proc, is needed)")
+            }
             Step::UnblockSignals => write!(f, "unblocking signals"),
         }
     }
-}
-
-/// What the steps open.
-#[derive(Default)]
-struct Opened {
-    pidfd: Option<OwnedFd>,
-    stdin: Option<OwnedFd>,
 }
 
 impl Step {
     /// The list for `set_up`. Steps that need rights come before those that give them up.
     fn list(set_up: SetUp) -> io::Result<Vec<Step>> {
         let mut steps = vec![Step::OpenPidfd];
-        if set_up.stdin {
-            steps.push(Step::KeepStdin);
-        }
         steps.push(Step::DefaultSignals);
         if set_up.new_group {
             steps.push(Step::NewGroup);
@@ -144,21 +135,17 @@ impl Step {
             })?;
             steps.push(Step::Directory(path));
         }
-        steps.push(Step::PlaceSocket);
+        steps.push(Step::InheritOnly(set_up.inherited));
         steps.push(Step::UnblockSignals);
         Ok(steps)
     }
 
     /// In the child. Async-signal-safe: no allocation, no lock, no panic.
-    fn take(&self, socket: BorrowedFd<'_>, opened: &mut Opened) -> Result<(), Errno> {
+    fn take(&self, socket: BorrowedFd<'_>, pidfd: &mut Option<OwnedFd>) -> Result<(), Errno> {
         match self {
             Step::OpenPidfd => {
                 let own = rustix::process::getpid();
-                let pidfd = rustix::process::pidfd_open(own, PidfdFlags::empty())?;
-                opened.pidfd = Some(above_stdio(pidfd)?);
-            }
-            Step::KeepStdin => {
-                opened.stdin = Some(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?);
+                *pidfd = Some(above_stdio(rustix::process::pidfd_open(own, PidfdFlags::empty())?)?);
             }
             Step::DefaultSignals => default_signals(),
             Step::NewGroup => rustix::process::setpgid(None, None)?,
@@ -172,7 +159,13 @@ impl Step {
             Step::Gid(gid) => rustix::thread::set_thread_res_gid(*gid, *gid, *gid)?,
             Step::Uid(uid) => rustix::thread::set_thread_res_uid(*uid, *uid, *uid)?,
             Step::Directory(path) => rustix::process::chdir(path.as_c_str())?,
-            Step::PlaceSocket => rustix::stdio::dup2_stdin(socket)?,
+            Step::InheritOnly(inherited) => {
+                close_on_exec()?;
+                for fd in inherited {
+                    rustix::io::fcntl_setfd(fd, FdFlags::empty())?;
+                }
+                rustix::io::fcntl_setfd(socket, FdFlags::empty())?;
+            }
             Step::UnblockSignals => set_mask(&signals(false)),
         }
         Ok(())
@@ -200,7 +193,7 @@ fn of_system(resource: Resource) -> rustix::process::Resource {
     }
 }
 
-/// Starts `command` with `theirs` as its standard input, after the steps of `set_up`.
+/// Starts `command` after the steps of `set_up`; it inherits `theirs` under the same number.
 ///
 /// `ours` is the other end of that socket, for the report. Signals are blocked on this thread meanwhile.
 pub(crate) fn start(
@@ -214,8 +207,7 @@ pub(crate) fn start(
     // A child whose pidfd has no room here could not be killed: better no child.
     let room = rustix::io::fcntl_dupfd_cloexec(ours, 3)?;
     if !keep_stdin {
-        // Whatever it is, the socket takes its place; so nothing need be opened for it.
-        command.stdin(Stdio::inherit());
+        command.stdin(empty_input()?);
     }
     let spawned = {
         let steps = std::sync::Arc::new(steps);
@@ -250,8 +242,7 @@ pub(crate) fn start(
         }
     };
     let failed = report.failed(&steps);
-    let [pidfd, stdin_of_child] = report.descriptors;
-    let Some(pidfd) = pidfd else {
+    let Some(pidfd) = report.pidfd else {
         let arrived = report.bytes.is_some();
         abandon(ours, child);
         return Err(match failed {
@@ -276,7 +267,6 @@ pub(crate) fn start(
     }
     Ok(Started {
         process: Process { pidfd: pidfd.into(), pid: child.id() },
-        stdin_of_child,
         streams: Streams {
             stdin: child.stdin.take(),
             stdout: child.stdout.take(),
@@ -297,22 +287,21 @@ fn abandon(ours: &OsHandle, mut child: Child) {
 
 /// In the child: takes the steps and reports. Ends the process if one fails.
 fn become_executable(steps: &[Step], socket: BorrowedFd<'_>) {
-    let mut opened = Opened::default();
+    let mut pidfd = None;
     let mut report = [0; REPORT];
     report[..4].copy_from_slice(&NONE.to_le_bytes());
     let mut failed = false;
     for (index, step) in steps.iter().enumerate() {
-        if let Err(error) = step.take(socket, &mut opened) {
+        if let Err(error) = step.take(socket, &mut pidfd) {
             report[..4].copy_from_slice(&(index as u32).to_le_bytes());
             report[4..].copy_from_slice(&error.raw_os_error().to_le_bytes());
             failed = true;
             break;
         }
     }
-    let sent = match (&opened.pidfd, &opened.stdin) {
-        (Some(pidfd), Some(stdin)) => send(socket, &report, &[pidfd.as_fd(), stdin.as_fd()]),
-        (Some(pidfd), None) => send(socket, &report, &[pidfd.as_fd()]),
-        (None, _) => send(socket, &report, &[]),
+    let sent = match &pidfd {
+        Some(pidfd) => send(socket, &report, &[pidfd.as_fd()]),
+        None => send(socket, &report, &[]),
     };
     if failed || sent.is_err() {
         // SAFETY: `_exit` ends the process without running anything of the parent's.
@@ -322,7 +311,7 @@ fn become_executable(steps: &[Step], socket: BorrowedFd<'_>) {
 
 /// Async-signal-safe.
 fn send(socket: BorrowedFd<'_>, report: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<(), Errno> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
         return Err(Errno::NOBUFS);
@@ -334,7 +323,7 @@ fn send(socket: BorrowedFd<'_>, report: &[u8], descriptors: &[BorrowedFd<'_>]) -
 /// What came from the child before it ran the executable.
 struct Report {
     bytes: Option<[u8; REPORT]>,
-    descriptors: [Option<OwnedFd>; 2],
+    pidfd: Option<OwnedFd>,
 }
 
 impl Report {
@@ -358,7 +347,7 @@ impl Report {
 /// Takes the report off the socket: it is there once `exec` has succeeded. Never blocks.
 fn receive(ours: &OsHandle) -> io::Result<Report> {
     let mut bytes = [0; REPORT];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
     let received = retry_on_intr(|| recvmsg(ours, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags));
@@ -367,15 +356,13 @@ fn receive(ours: &OsHandle) -> io::Result<Report> {
         Err(Errno::AGAIN | Errno::CONNRESET) => 0,
         Err(error) => return Err(error.into()),
     };
-    let mut descriptors = [None, None];
+    let mut pidfd = None;
     for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(rights) = message {
-            for (place, descriptor) in descriptors.iter_mut().zip(rights) {
-                *place = Some(descriptor);
-            }
+        if let RecvAncillaryMessage::ScmRights(mut rights) = message {
+            pidfd = rights.next();
         }
     }
-    Ok(Report { bytes: (count == REPORT).then_some(bytes), descriptors })
+    Ok(Report { bytes: (count == REPORT).then_some(bytes), pidfd })
 }
 
 /// All signals, or none.

@@ -1,7 +1,6 @@
 //! A system that this module has not been written for: it compiles, and starting a process is `Unsupported`.
 
 use std::convert::Infallible;
-use std::ffi::OsStr;
 use std::io;
 use std::process::Command;
 use std::time::Duration;
@@ -34,6 +33,10 @@ pub(crate) fn command() -> Command {
 }
 
 pub(crate) fn marker(_: &OsHandle) -> io::Result<String> {
+    unsupported()
+}
+
+pub(crate) fn check_executable() -> io::Result<()> {
     unsupported()
 }
 
@@ -83,12 +86,16 @@ impl WeakEnd {
     }
 }
 
-pub(crate) fn inherited(_: &OsStr) -> io::Result<Inherited> {
+pub(crate) fn in_executable() -> bool {
+    true
+}
+
+pub(crate) fn inherited(_: &str) -> io::Result<Inherited> {
     Ok(Inherited::Nothing)
 }
 
-pub(crate) fn set_stdin(_: &OsHandle) -> io::Result<()> {
-    unsupported()
+pub(crate) fn is_socket(_: &OsHandle) -> bool {
+    false
 }
 
 pub(crate) fn name_process(_: &str) {}
@@ -100,6 +107,9 @@ pub(crate) fn own_process() -> io::Result<OsHandle> {
 pub(crate) fn end_with(_: OsHandle) -> io::Result<()> {
     unsupported()
 }
+pub(crate) fn forget(_: &str) {}
+
+pub(crate) fn as_before_main() {}
 
 pub(crate) fn parent_id() -> u32 {
     0

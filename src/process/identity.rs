@@ -1,0 +1,93 @@
+//! What this process is: an ordinary program, or a child that `spawn` started.
+//!
+//! The parent leaves the child a socket, and a variable in its environment that says under which number.
+//! The child looks once, before `main` ([`before_main`](super::before_main)), and then removes the
+//! variable, so that no program that it starts or becomes can be taken for a child.
+//!
+//! | variable | socket | this process |
+//! |---|---|---|
+//! | absent | – | is an ordinary program |
+//! | present | there | is a child |
+//! | present | there, but must not be obeyed | exits: it must not run `main` in the child's place |
+//! | present, of the parent | gone | exits, for the same reason |
+//! | present, of another process | gone | is an ordinary program: the variable was inherited by accident |
+
+use std::process::exit;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use ipc_core::handle::OsHandle;
+
+use super::protocol::{self, Start};
+use super::sys::{self, Inherited};
+
+static CHILD: OnceLock<Option<Child>> = OnceLock::new();
+
+/// A process that `spawn` started.
+#[derive(Debug)]
+pub(super) struct Child {
+    start: Start,
+    /// The way to the parent; `None` once the child has come to its function.
+    socket: Mutex<Option<OsHandle>>,
+}
+
+/// This process as a child; `None` if it is an ordinary program.
+///
+/// Ends the process if it is a child that must not become its function.
+pub(super) fn child() -> Option<&'static Child> {
+    CHILD.get_or_init(recognise).as_ref()
+}
+
+fn recognise() -> Option<Child> {
+    let value = std::env::var_os(protocol::VARIABLE)?;
+    if !sys::in_executable() {
+        // A shared library with a copy of this crate; the executable has its own, which is meant.
+        return None;
+    }
+    let inherited = match value.to_str().and_then(Start::of_variable) {
+        Some((marker, start)) => sys::inherited(marker).map(|inherited| (inherited, start)),
+        None => Ok((Inherited::Nothing, Start::InMain)),
+    };
+    sys::forget(protocol::VARIABLE);
+    match inherited {
+        Ok((Inherited::Nothing, _)) => None,
+        Ok((Inherited::Socket(socket), start)) => Some(Child { start, socket: Mutex::new(Some(socket)) }),
+        Ok((Inherited::Refused(why), _)) => refuse(why),
+        Err(error) => refuse(&format!("it cannot take over the socket to its parent: {error}")),
+    }
+}
+
+/// Ends a child that cannot become its function, and cannot tell its parent.
+fn refuse(why: &str) -> ! {
+    eprintln!("multiprocess: this process was started by spawn, but {why}; it exits");
+    exit(protocol::EXIT_REFUSED)
+}
+
+impl Child {
+    /// How this child turns into its function; its own children do the same.
+    pub(super) fn start(&self) -> Start {
+        self.start
+    }
+
+    /// Whether the child has come to its function.
+    pub(super) fn has_started(&self) -> bool {
+        self.socket().is_none()
+    }
+
+    /// The way to the parent, once. Ends the process if the socket has been closed meanwhile.
+    pub(super) fn take_socket(&self) -> Option<OsHandle> {
+        let socket = self.socket().take()?;
+        if !sys::is_socket(&socket) {
+            // Not ours to close any more.
+            std::mem::forget(socket);
+            refuse(
+                "the socket to its parent was closed before multiprocess::init(); call init() before \
+                 anything that closes descriptors",
+            );
+        }
+        Some(socket)
+    }
+
+    fn socket(&self) -> MutexGuard<'_, Option<OsHandle>> {
+        self.socket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
