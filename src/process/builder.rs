@@ -153,8 +153,12 @@ impl Builder {
         self
     }
 
-    /// How long the child may take for each step of its start before it is killed: to come to
-    /// [`init`](super::init), to take a part of its arguments, to decode them. 30 seconds by default.
+    /// Sets how long a starting child may be inactive before it is killed; 30 seconds by default.
+    ///
+    /// That is how long it may take to come to [`init`](super::init), and afterwards how long it may go
+    /// without taking a part of its arguments, and without working on them. A child that decodes for longer
+    /// is not killed while it uses the processor or waits for it or for a disk. One that stops working is
+    /// killed within twice this time.
     pub fn startup_timeout(mut self, timeout: Duration) -> Self {
         self.startup_timeout = timeout;
         self
@@ -284,7 +288,7 @@ impl Builder {
 }
 
 /// What a child was doing when it failed.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Step {
     Init,
     Arguments,
@@ -319,8 +323,23 @@ fn hand_over(
 /// Waits for a frame of this kind, which carries nothing else.
 fn expect(running: &mut Running, kind: u32, step: Step, patience: Duration) -> io::Result<()> {
     let invalid = |text: String| Err(io::Error::new(io::ErrorKind::InvalidData, text));
-    let deadline = Instant::now().checked_add(patience);
-    match running.next(deadline)? {
+    let mut deadline = Instant::now().checked_add(patience);
+    let mut activity = running.activity();
+    let event = loop {
+        match running.next(deadline)? {
+            // Only while it decodes: a program that never calls `init` may be busy for ever.
+            Event::TimedOut if step == Step::Arguments => {
+                let now = running.activity();
+                if !now.shows_work_since(activity) {
+                    break Event::TimedOut;
+                }
+                activity = now;
+                deadline = Instant::now().checked_add(patience);
+            }
+            event => break event,
+        }
+    };
+    match event {
         Event::Frame(frame) if frame.kind == kind => Ok(()),
         Event::Frame(frame) if frame.kind == protocol::REFUSED => {
             invalid(format!("the child refused: {}", String::from_utf8_lossy(&frame.body)))

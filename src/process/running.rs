@@ -8,7 +8,7 @@ use ipc_core::handle::OsHandle;
 use ipc_pipes::frame::{Frame, FrameReader, Progress, send_frame};
 use ipc_pipes::per_process::{ForkCheck, PerProcess};
 
-use super::sys::{self, End, Interest, Process, Reap, Signal, Status};
+use super::sys::{self, Activity, End, Interest, Process, Reap, Signal, Status};
 
 /// Children that nobody waits for any more, until they are reaped.
 static DETACHED: PerProcess<Mutex<Vec<Process>>> = PerProcess::new();
@@ -72,6 +72,11 @@ impl Running {
     /// The end of a child that has not been reaped.
     pub(super) fn end(&self) -> Option<End> {
         self.process.as_ref().map(Process::end)
+    }
+
+    /// What the child is doing; nothing once it has been reaped.
+    pub(super) fn activity(&self) -> Activity {
+        self.process.as_ref().map(Process::activity).unwrap_or_default()
     }
 
     /// Waits for the next frame or the child's end, at most until `deadline`.

@@ -324,7 +324,6 @@ pub(crate) const REMARKS: &[(u32, &str)] = &[
     (113, "Not tested yet."),
     (114, "Not tested yet."),
     (119, "Not tested yet."),
-    (120, "Not tested yet."),
     (
         131,
         "That the first command shows a gain depends on the machine, so no test measures it: it prints the speed-up.",

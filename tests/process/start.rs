@@ -41,6 +41,29 @@ fn a_child_ends_if_its_parent_is_killed_before_the_handshake() {
     assert_eq!(hear(&mut ours), None, "it ended, and never started its function");
 }
 
+/// Arguments that take two and a half seconds of work to decode.
+#[derive(Serialize, Deserialize)]
+struct Laborious(#[serde(deserialize_with = "work")] ());
+
+fn work<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+    let end = Instant::now() + Duration::from_millis(2500);
+    while Instant::now() < end {
+        std::hint::spin_loop();
+    }
+    <()>::deserialize(deserializer)
+}
+
+// fault 120
+#[test]
+fn a_child_is_not_killed_while_it_works_on_its_arguments() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let builder = Builder::new().startup_timeout(Duration::from_secs(1));
+    let child = builder.spawn(|_: Laborious| 7, Laborious(())).unwrap();
+    assert_eq!(child.join().unwrap(), 7);
+}
+
+// fault 120: one that does nothing is.
 #[test]
 fn a_child_that_hangs_while_decoding_is_killed_in_time() {
     multiprocess::init();

@@ -33,7 +33,7 @@ pub(crate) use self::inherit::{as_before_main, forget, in_executable, inherited,
 pub(crate) use self::maps::{code_ranges, constant_ranges};
 pub(crate) use self::parent_watch::{end_with, own_process};
 pub(crate) use self::setup::start;
-use super::{Interest, Ready, Reap, Signal, Status};
+use super::{Activity, Interest, Ready, Reap, Signal, Status};
 
 pub(crate) fn stream_pair() -> io::Result<(OsHandle, OsHandle)> {
     let (ours, theirs) =
@@ -102,6 +102,12 @@ impl Process {
         End(Arc::clone(&self.pidfd))
     }
 
+    /// What the process is doing, as far as the system tells.
+    pub(crate) fn activity(&self) -> Activity {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
+        activity(&stat).unwrap_or_default()
+    }
+
     /// Sends a signal; nothing happens if the process has ended.
     pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
         let signal = match signal {
@@ -149,6 +155,15 @@ pub(crate) fn name_process(name: &str) {
         // The name of the process is that of its main thread.
         let _ = std::fs::write("/proc/self/comm", bytes);
     }
+}
+
+/// From a process' `stat`: its state, and its time in user and in system mode.
+fn activity(stat: &str) -> Option<Activity> {
+    // The name before it may contain anything.
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let fields: Vec<&str> = rest.split(' ').collect();
+    let time = |field: usize| fields.get(field)?.parse::<u64>().ok();
+    Some(Activity { busy: matches!(fields[0], "R" | "D"), used: time(11)? + time(12)? })
 }
 
 pub(crate) fn parent_id() -> u32 {

@@ -64,6 +64,22 @@ pub(crate) enum Signal {
     Terminate,
 }
 
+/// What a process was found doing. The default is nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Activity {
+    /// It runs, or waits for the processor or a disk.
+    pub(crate) busy: bool,
+    /// How much of the processor its threads have used, in the system's unit.
+    pub(crate) used: u64,
+}
+
+impl Activity {
+    /// Whether it is at work, or has been since `before`.
+    pub(crate) fn shows_work_since(self, before: Self) -> bool {
+        self.busy || self.used > before.used
+    }
+}
+
 /// How a process ended.
 #[cfg_attr(
     not(target_os = "linux"),

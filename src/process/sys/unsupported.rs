@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ipc_core::handle::OsHandle;
 
-use super::{CodeRange, Inherited, Interest, Ready, Reap, SetUp, Signal, Started};
+use super::{Activity, CodeRange, Inherited, Interest, Ready, Reap, SetUp, Signal, Started};
 
 fn unsupported<T>() -> io::Result<T> {
     Err(io::Error::new(
@@ -54,6 +54,10 @@ impl Process {
     }
 
     pub(crate) fn end(&self) -> End {
+        match self.0 {}
+    }
+
+    pub(crate) fn activity(&self) -> Activity {
         match self.0 {}
     }
 
