@@ -7,6 +7,8 @@ mod harness;
 
 #[path = "limits/after_fork.rs"]
 mod after_fork;
+#[path = "limits/bare.rs"]
+mod bare;
 #[path = "limits/deaths.rs"]
 mod deaths;
 #[path = "limits/dumps.rs"]

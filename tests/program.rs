@@ -9,6 +9,9 @@ mod harness;
 #[cfg(target_os = "linux")]
 #[path = "program/descriptors.rs"]
 mod descriptors;
+#[cfg(target_os = "linux")]
+#[path = "program/rights.rs"]
+mod rights;
 #[path = "program/runner.rs"]
 mod runner;
 #[cfg(target_os = "linux")]
@@ -21,5 +24,5 @@ mod support;
 
 fn main() {
     #[cfg(target_os = "linux")]
-    runner::run(&[start::TESTS, descriptors::TESTS]);
+    runner::run(&[start::TESTS, descriptors::TESTS, rights::TESTS]);
 }

@@ -321,9 +321,6 @@ pub(crate) const REMARKS: &[(u32, &str)] = &[
         "The dump itself is looked at where the system writes it to the current directory \
          (`kernel.core_pattern`).",
     ),
-    (113, "Not tested yet."),
-    (114, "Not tested yet."),
-    (119, "Not tested yet."),
     (
         131,
         "That the first command shows a gain depends on the machine, so no test measures it: it prints the speed-up.",

@@ -1,0 +1,55 @@
+//! Namespaces without devices, or without /proc.
+
+use std::io::Read;
+use std::process::Command;
+
+use multiprocess::shm::{Mutex, Segment};
+use multiprocess::{bounded, spawn};
+
+use crate::harness::watchdog;
+use crate::namespaces::inside;
+
+/// Hides what is below a directory. False, and a word about it, where that is not permitted.
+fn cover(directory: &str) -> bool {
+    let output = Command::new("mount").args(["-t", "tmpfs", "none", directory]).output().unwrap();
+    if !output.status.success() {
+        println!("{directory} cannot be covered here ({output:?}): NOT TESTED");
+    }
+    output.status.success()
+}
+
+// fault 119
+#[test]
+fn without_dev_null_children_start_with_an_empty_stdin() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    if !inside("--mount") || !cover("/dev") {
+        return;
+    }
+    assert!(std::fs::File::open("/dev/null").is_err());
+    let read = |()| {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).unwrap();
+        text
+    };
+    assert_eq!(spawn(read, ()).unwrap().join().unwrap(), "");
+}
+
+// fault 119
+#[test]
+fn without_proc_errors_ask_whether_it_is_mounted() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    if !inside("--mount") || !cover("/proc") {
+        return;
+    }
+    let errors = [
+        spawn(|()| (), ()).unwrap_err().to_string(),
+        bounded::<u64>(1).unwrap_err().to_string(),
+        Segment::anonymous(100).unwrap_err().to_string(),
+        Mutex::new(1u8).unwrap_err().to_string(),
+    ];
+    for error in errors {
+        assert!(error.contains("is /proc mounted?"), "{error}");
+    }
+}
