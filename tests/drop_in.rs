@@ -188,12 +188,15 @@ impl<'de> serde::Deserialize<'de> for Odd {
 
 // fault 130
 #[test]
-fn an_iterator_that_ended_at_an_unreadable_message_stays_ended() {
+fn an_iterator_says_that_a_message_is_unreadable_and_stays_ended() {
     let _watchdog = watchdog();
     let (tx, rx) = multiprocess::bounded(4).unwrap();
     (1..=4).for_each(|n| tx.send(Odd(n)).unwrap());
     let mut iter = rx.iter();
     assert_eq!(iter.next().unwrap().0, 1);
-    assert!(iter.next().is_none() && iter.next().is_none(), "2 does not decode, and 3 is not the iterator's");
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| iter.next())).err();
+    let text = panic.and_then(|panic| panic.downcast::<String>().ok()).expect("2 does not decode");
+    assert!(text.contains("it is even"), "{text}");
+    assert!(iter.next().is_none() && iter.next().is_none(), "3 is not the iterator's");
     assert_eq!(rx.iter().next().unwrap().0, 3, "a new one goes on");
 }

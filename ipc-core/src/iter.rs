@@ -21,9 +21,7 @@ fn unreadable(cause: &Unreadable) -> ! {
 
 /// Receives until the channel is disconnected and empty. See [`Receiver::iter`].
 ///
-/// It panics over a message that cannot be read.
-///
-/// Once it has ended, it stays so, also where it ended at a message that cannot be read.
+/// It panics over a message that cannot be read. Once it has ended, by this too, it stays so.
 pub struct Iter<'a, T, R: Route<T>> {
     receiver: &'a Receiver<T, R>,
     ended: bool,
@@ -89,7 +87,10 @@ fn next<T, R: Route<T>>(receiver: &Receiver<T, R>, ended: &mut bool) -> Option<T
             *ended = true;
             None
         }
-        Err(RecvError::Unreadable(cause)) => unreadable(&cause),
+        Err(RecvError::Unreadable(cause)) => {
+            *ended = true;
+            unreadable(&cause)
+        }
     }
 }
 

@@ -238,12 +238,16 @@ impl Endpoint {
                 self.return_block(block);
                 Unreadable::Corrupt(NO_PLACE)
             }
-            Unreached::System(_) => {
-                // For whoever has memory, this process at another time included.
-                self.memory.give_back(block);
-                Unreadable::OutOfMemory
-            }
+            Unreached::System(_) => self.no_memory_for(block),
         }
+    }
+
+    /// Leaves the message in a block that is lent to us to a receiver that has memory for it, this
+    /// process at another time included.
+    #[cold]
+    pub(crate) fn no_memory_for(&self, block: usize) -> Unreadable {
+        self.memory.give_back(block);
+        Unreadable::OutOfMemory
     }
 
     /// Gives a block of ours back, and tells senders.

@@ -184,14 +184,18 @@ fn read_inline(slot: Slot<'_>, bytes: &mut [u8]) -> usize {
 ///
 /// # Errors
 ///
-/// If its bytes cannot be reached; see [`Endpoint::lent`].
+/// If its bytes cannot be reached (see [`Endpoint::lent`]), or there is no memory to copy them to.
 pub(crate) fn take_block<'a>(
     end: &Endpoint,
     block: usize,
     bytes: &'a mut Vec<u8>,
 ) -> Result<&'a [u8], Unreadable> {
-    let message = room(bytes, end.memory.block_len(block));
-    let lent = end.lent(block, message.len())?;
+    let len = end.memory.block_len(block);
+    let lent = end.lent(block, len)?;
+    if bytes.try_reserve(len.saturating_sub(bytes.len())).is_err() {
+        return Err(end.no_memory_for(block));
+    }
+    let message = room(bytes, len);
     copy::own_lines(lent);
     copy::read_bytes(lent, message);
     end.return_block(block);
