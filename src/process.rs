@@ -8,7 +8,7 @@
 //! |---|---|
 //! | what the child shares | nothing but what is in its arguments; stdout and stderr; the environment, current directory, user, nice value and limits at the start, unless [`Builder`] says otherwise. Its stdin is empty, or [`Builder::stdin`] |
 //! | descriptors | the child inherits its standard streams and those given to [`Builder::inherit_fd`], and no other, also if it was opened without close-on-exec |
-//! | its name | [`Builder::name`], or the program's: in `ps`, `top`, `pkill`, `perf`, in panics, and for [`current`] |
+//! | its name | [`Builder::name`], or the program's: in `ps`, `top`, `pkill`, `perf`, in panics, and for [`current()`] |
 //! | its signals | none is blocked, and SIGCHLD has its default action; signals that the parent ignores stay ignored, as over any `exec` |
 //! | Ctrl-C | reaches the child too; not with [`Builder::new_process_group`] or [`Builder::ignore_interrupt`] |
 //! | which functions | `fn` items and closures that capture nothing, of the executable itself |

@@ -17,7 +17,7 @@
 //!
 //! # How it is found
 //!
-//! A [deserializer that has no input](trace) answers each question of the type with a made-up value
+//! A deserializer that has no input (`shape/trace.rs`) answers each question of the type with a made-up value
 //! and takes down what was asked. A type is run as often as it takes to see each variant of its
 //! enums and each field behind one that refuses its made-up value. Types that contain themselves
 //! become cycles in what is taken down. The hash is that of the type unfolded to a depth of 32, so

@@ -35,7 +35,7 @@ use crate::types::{Heard, Said, Types};
 ///
 /// The other end of a `Duplex<A, B>` is a `Duplex<B, A>`. Over a connection that was made by a name, the first
 /// message that arrives tells whether it is; if not, `recv` answers
-/// [`Unreadable::OtherType`](crate::Unreadable::OtherType) with both types, for this message and all others.
+/// [`Unreadable::OtherType`] with both types, for this message and all others.
 ///
 /// Messages and [bytes](Duplex::send_bytes) may take turns; a `recv` that meets bytes is told so, and
 /// the other way round, and what it met is gone.

@@ -71,7 +71,7 @@ impl Builder {
 
     /// Names the child; without it, the child has the program's name.
     ///
-    /// The name is that of [`JoinHandle::name`], of [`current`](super::current) in the child, of the errors of
+    /// The name is that of [`JoinHandle::name`], of [`current`](super::current()) in the child, of the errors of
     /// [`spawn`](Self::spawn), and of what a panic in the child prints. As far as 15 bytes go, it is also
     /// the name of the process and of the threads that it starts without a name, as `ps`, `top`, `pkill` and
     /// `perf` show it. The child's command line stays that of this process.

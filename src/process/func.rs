@@ -91,7 +91,7 @@ pub struct Func<A: 'static, R: 'static> {
     target: &'static Target<A, R>,
 }
 
-/// Makes a [`Func`](crate::process::Func) of a function.
+/// Makes a [`Func`] of a function.
 ///
 /// The function is a `fn` item or a closure that captures nothing: the compiler refuses others.
 ///

@@ -102,7 +102,7 @@ fn not_mapped(error: io::Error, len: usize) -> io::Error {
     };
     let size = number("/proc/self/statm").unwrap_or(0).saturating_mul(rustix::param::page_size() as u64);
     if let Some(limit) = limit(libc::RLIMIT_AS).filter(|limit| size.saturating_add(len as u64) > *limit) {
-        let text = format_args!(
+        let text = format!(
             "this process has {size} bytes of address space, {len} more are beyond its limit of {limit}; raise it \
              (RLIMIT_AS, `ulimit -v`), or choose a smaller `capacity`, `max_message` or size"
         );
@@ -112,7 +112,7 @@ fn not_mapped(error: io::Error, len: usize) -> io::Error {
     let maps = std::fs::read("/proc/self/maps")
         .map_or(0, |maps| maps.iter().filter(|b| **b == b'\n').count() as u64);
     if let Some(most) = most.filter(|most| maps + 2 >= *most) {
-        let text = format_args!(
+        let text = format!(
             "this process has {maps} mappings, and {most} is the limit; raise it (sysctl vm.max_map_count), or use \
              fewer channels and segments"
         );
