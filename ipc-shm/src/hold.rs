@@ -38,6 +38,23 @@ impl<'a> Hold<'a> {
         Ok(Hold { end, len, words, place: Place::Block(block) })
     }
 
+    /// Reserves memory for a copy of the message in `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// Without memory for a message in a block, that message goes to another receiver, if it is one.
+    pub(crate) fn with_memory(self, bytes: &mut Vec<u8>) -> Result<Hold<'a>, Unreadable> {
+        match self.place {
+            Place::Block(block) if bytes.try_reserve(self.len.saturating_sub(bytes.len())).is_err() => {
+                let end = self.end;
+                // Its drop would acknowledge the message.
+                std::mem::forget(self);
+                Err(end.no_memory_for(block))
+            }
+            _ => Ok(self),
+        }
+    }
+
     /// Where the message lies: at least as many words as it has bytes.
     pub(crate) fn words(&self) -> &'a [AtomicU64] {
         self.words

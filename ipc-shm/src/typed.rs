@@ -317,6 +317,7 @@ impl<T: Serialize + DeserializeOwned> Borrow<T> for Rx<T, Typed> {
             return Err(RecvTimeoutError::Unreadable(borrower.unreadable()));
         };
         let mut scratch = Scratch::take();
+        let hold = hold.with_memory(&mut scratch.0).map_err(RecvTimeoutError::Unreadable)?;
         let message = room(&mut scratch.0, hold.len());
         copy::read_bytes(hold.words(), message);
         let value = codec::decode(message);

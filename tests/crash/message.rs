@@ -40,9 +40,9 @@ impl Message for Text {
     fn new(sender: u64, seq: u64) -> Self {
         let len = match mix(sender, seq, 1) % 8 {
             // More than all free blocks keep, where processes are killed.
-            _ if sender & HUGE != 0 && sender & LARGE != 0 => 140_000,
+            _ if sender & HUGE != 0 && sender & LARGE != 0 => 170_000,
             // More than a free block keeps by itself.
-            _ if sender & HUGE != 0 => 120_000,
+            _ if sender & HUGE != 0 => 140_000,
             _ if sender & LARGE != 0 => 100,
             // Some 400 bytes at least.
             0 => 40 + mix(sender, seq, 2) % 200,
