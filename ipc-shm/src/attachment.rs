@@ -89,7 +89,7 @@ pub(crate) struct Attachment {
     /// Held while this process repairs, attaches for another or leaves: locks on bytes keep processes
     /// apart, not the threads of one.
     repairing: Mutex<Hand>,
-    /// When somebody last looked who is dead.
+    /// When a thread of this process last looked for dead peers.
     looked: Throttle,
     corrupt: OnceLock<&'static str>,
     /// An open file description of our own.
@@ -135,7 +135,7 @@ impl Attachment {
         let lease = step("opening its segment again (is /proc mounted?)", lease)?;
         let taken = step("taking a lease", ByteLocks(lease.fd()).take_life(1))?;
         if !taken {
-            // Nobody else has the segment: a sandbox forbids the call.
+            // No other process has the segment, so a sandbox forbids the call.
             let text = "shared-memory channel: taking a lease: a lock on a new file is refused";
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
         }
@@ -281,7 +281,7 @@ impl Attachment {
             return Err(refuse("its lease has ended"));
         }
         // A child that was forked when the message came may have a copy of what came, and keep the lease on it. So the
-        // lease moves to an open file that no child has. Meanwhile nobody repairs: the id looks dead for a moment. A
+        // lease moves to an open file that no child has. Meanwhile no process repairs: the id looks dead for a moment. A
         // peer that holds the repair lease has taken this id for another's, and then the lease stays where it is.
         let moves = leases.try_repair(id);
         if moves {
