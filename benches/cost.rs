@@ -1,9 +1,11 @@
-//! What channels and processes cost beside messages: `cargo bench --bench cost`; with `-- make` a part of it.
+//! What channels and processes cost beside messages: `cargo bench --bench cost`; with `-- make` a
+//! part of it.
 //!
-//! `make`: making and dropping a channel of 64 slots. `hand-over`: starting a process, with the end of a
-//! channel in its arguments, until its first message is here (of crossbeam-channel: a thread). `wait`: the
-//! processor time of a process that waits in `recv`, and of one that waits in `send`. `memory`, `filled`,
-//! `descriptors`: what a channel takes when it is made, and while 64 messages lie in it.
+//! `make`: making and dropping a channel of 64 slots. `hand-over`: starting a process, with the end
+//! of a channel in its arguments, until its first message is here (of crossbeam-channel: a thread).
+//! `wait`: the processor time of a process that waits in `recv`, and of one that waits in `send`.
+//! `memory`, `filled`, `descriptors`: what a channel takes when it is made, and while 64 messages
+//! lie in it.
 
 mod support;
 
@@ -37,7 +39,10 @@ const OMITTED: &[(&str, &str)] = &[
         "memory of sockets and pipes while messages lie in them",
         "it is the kernel's, which does not say whose",
     ),
-    ("hand-over of ipc-channel and others", "they start no processes: a program does that by itself"),
+    (
+        "hand-over of ipc-channel and others",
+        "they start no processes: a program does that by itself",
+    ),
 ];
 
 fn steps<T: 'static>(f: fn() -> T) -> Box<dyn Job> {
@@ -133,7 +138,8 @@ impl More for Rest {
             group.bench_function(name, |bencher| {
                 wanted.add(i);
                 bencher.iter_custom(|millis| {
-                    let waiter = if i == 0 { wait_in_recv::<Erased<Order>>() } else { wait_in_send() };
+                    let waiter =
+                        if i == 0 { wait_in_recv::<Erased<Order>>() } else { wait_in_send() };
                     std::thread::sleep(Duration::from_millis(millis));
                     waiter.end()
                 });
@@ -180,7 +186,8 @@ impl Waiter {
     }
 }
 
-/// Processor time that `f` takes, with its first spinning and the last wake-up; none where it is not known.
+/// Processor time that `f` takes, with its first spinning and the last wake-up; none where it is
+/// not known.
 fn taken(f: impl FnOnce()) -> Duration {
     let before = machine::cpu_time();
     f();
@@ -196,7 +203,8 @@ where
 {
     let (tx, rx) = W::channel();
     let child = Builder::new().kill_on_drop(true).spawn(recv_one::<W>, rx).expect("a child");
-    // What travels by a rendezvous is fetched by a thread of its own: it must not keep the child from starting.
+    // What travels by a rendezvous is fetched by a thread of its own: it must not keep the child
+    // from starting.
     let wake = Box::new(move || W::sender(tx)(W::Message::new(7)));
     Waiter { child, wake }
 }
@@ -210,8 +218,9 @@ fn wait_in_send() -> Waiter {
     let (tx, rx) = multiprocess::bounded(ROOM).expect("a channel");
     (0..ROOM as u64).for_each(|id| tx.send(Order::new(id)).expect("there is room"));
     let child = Builder::new().kill_on_drop(true).spawn(send_one, tx).expect("a child");
-    let wake =
-        move || (0..=ROOM as u64).for_each(|id| assert_eq!(rx.recv().expect("it is there"), Order::new(id)));
+    let wake = move || {
+        (0..=ROOM as u64).for_each(|id| assert_eq!(rx.recv().expect("it is there"), Order::new(id)))
+    };
     Waiter { child, wake: Box::new(wake) }
 }
 
@@ -236,7 +245,9 @@ fn waits(recv: bool, send: bool) -> Vec<Record> {
     let in_send: [(&str, Start); 1] = [("erased", wait_in_send)];
     let rows = |wanted, workload, routes: &[(&'static str, Start)]| -> Vec<_> {
         let wanted = routes.iter().filter(|_| wanted);
-        wanted.map(|&(route, start)| (workload, route, (0..rounds()).map(|_| start()).collect())).collect()
+        wanted
+            .map(|&(route, start)| (workload, route, (0..rounds()).map(|_| start()).collect()))
+            .collect()
     };
     let mut all: Vec<(&str, &str, Vec<Waiter>)> = rows(recv, "wait-recv", &in_recv);
     all.extend(rows(send, "wait-send", &in_send));
@@ -310,7 +321,9 @@ fn takes() -> Vec<Record> {
         Takes::of::<Words<BareSocket, 8>>("bare-socket", false),
         Takes::of::<Words<BarePackets, 8>>("bare-packets", false),
     ];
-    println!("A channel of 1024 slots of 64 bytes when it is made, and while {ROOM} messages lie in it\n");
+    println!(
+        "A channel of 1024 slots of 64 bytes when it is made, and while {ROOM} messages lie in it\n"
+    );
     let mut records = Vec::new();
     for takes in all.into_iter().flatten() {
         let Takes { route, made, filled, descriptors } = takes;

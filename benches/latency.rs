@@ -1,8 +1,9 @@
 //! Round trips of 8 bytes: `cargo bench --bench latency`; with `-- hot` a part of it.
 //!
-//! Blocking `send` and `recv` as a user writes them, one message under way, two processes (of crossbeam-channel, std
-//! and `thread`: two threads), pinned as `BENCH_PIN=two|one|none` says. `hot`: one trip after the other. `rested`:
-//! each after a millisecond in which neither side does anything. `…-one-core`: both peers on one processor.
+//! Blocking `send` and `recv` as a user writes them, one message under way, two processes (of
+//! crossbeam-channel, std and `thread`: two threads), pinned as `BENCH_PIN=two|one|none` says.
+//! `hot`: one trip after the other. `rested`: each after a millisecond in which neither side does
+//! anything. `…-one-core`: both peers on one processor.
 
 mod support;
 
@@ -39,7 +40,10 @@ const OMITTED: &[(&str, &str)] = &[
         "batches, bytes-lent, ipc-channel-bytes in round trips",
         "of one small message at a time they are the route itself",
     ),
-    ("bare-rights, bare-packets in round trips", "as bare-socket and bare-pipe; the bench `pipes` has them"),
+    (
+        "bare-rights, bare-packets in round trips",
+        "as bare-socket and bare-pipe; the bench `pipes` has them",
+    ),
 ];
 
 fn routes() -> Vec<(&'static str, Open)> {

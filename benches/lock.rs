@@ -1,8 +1,9 @@
 //! Locks: `cargo bench --bench lock`; with `-- alone` a part of it.
 //!
-//! `alone`: locking, adding one and unlocking in one process that has the lock to itself, and other uncontended
-//! steps. `two`: two at once, without a pause, each on its processor: processes, and threads where it says so.
-//! `event`: there and back by two automatic events. What happens when a holder is killed: `recovery`.
+//! `alone`: locking, adding one and unlocking in one process that has the lock to itself, and other
+//! uncontended steps. `two`: two at once, without a pause, each on its processor: processes, and
+//! threads where it says so. `event`: there and back by two automatic events. What happens when a
+//! holder is killed: `recovery`.
 
 #[cfg(target_os = "linux")]
 #[path = "support/rivals.rs"]
@@ -26,7 +27,9 @@ mod linux {
     use std::time::{Duration, Instant};
 
     use multiprocess::Route;
-    use multiprocess::shm::{Condvar, Event, Mutex, Once, ReentrantMutex, RwLock, Semaphore, SeqLock};
+    use multiprocess::shm::{
+        Condvar, Event, Mutex, Once, ReentrantMutex, RwLock, Semaphore, SeqLock,
+    };
     use raw_sync::Timeout;
     use raw_sync::events::{EventInit, EventState};
     use serde::Serialize;
@@ -55,7 +58,17 @@ mod linux {
         };
         let shape = String::new();
         let open = Box::new(move || Box::new(TimesItself(nanos)) as _);
-        Row { workload, about, route, shape, reference, unit: Unit::Step, bytes: 0, count: Some(count), open }
+        Row {
+            workload,
+            about,
+            route,
+            shape,
+            reference,
+            unit: Unit::Step,
+            bytes: 0,
+            count: Some(count),
+            open,
+        }
     }
 
     fn rows() -> Vec<Row> {
@@ -97,7 +110,9 @@ mod linux {
                 timed(n, || condvar.notify_one().expect("nobody forked"))
             }),
             two(STD_THREADS, STD_THREADS, |n| threads(n, Arc::new(std::sync::Mutex::new(0)))),
-            two("parking_lot-threads", STD_THREADS, |n| threads(n, Arc::new(parking_lot::Mutex::new(0)))),
+            two("parking_lot-threads", STD_THREADS, |n| {
+                threads(n, Arc::new(parking_lot::Mutex::new(0)))
+            }),
             two("mutex", STD_THREADS, processes::<Mutex<u64>>),
             two("pthread-robust", STD_THREADS, processes::<Robust>),
             two("raw_sync", STD_THREADS, processes::<RawSync>),
@@ -213,8 +228,8 @@ mod linux {
     ) -> f64 {
         let mut team = Team::new(Route::Shm, Place::Apart);
         team.process(Side::Second, answer, ends.clone());
-        // The team's task is told first; then it waits for the first event. A thread of its own: who is started later
-        // inherits this one's processors.
+        // The team's task is told first; then it waits for the first event. A thread of its own:
+        // who is started later inherits this one's processors.
         let nanos = std::thread::scope(|scope| {
             scope.spawn(|| team.work([task(n)]));
             let timed = scope.spawn(|| {

@@ -1,8 +1,9 @@
-//! Channels over sockets and pipes against their own kind: `cargo bench --bench pipes`; with `-- 64B` a part of it.
+//! Channels over sockets and pipes against their own kind: `cargo bench --bench pipes`; with `--
+//! 64B` a part of it.
 //!
-//! Blocking `send` and `recv` as a user writes them, every peer a process, pinned as `BENCH_PIN=two|one|none`
-//! says. The reference of each workload is its first row: the system calls on the same kind of socket or pipe, or
-//! ipc-channel.
+//! Blocking `send` and `recv` as a user writes them, every peer a process, pinned as
+//! `BENCH_PIN=two|one|none` says. The reference of each workload is its first row: the system calls
+//! on the same kind of socket or pipe, or ipc-channel.
 
 mod support;
 

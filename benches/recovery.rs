@@ -1,10 +1,12 @@
-//! After `kill -9`: how long until the living go on. `cargo bench --bench recovery`; with `-- recv` a part of it.
+//! After `kill -9`: how long until the living go on. `cargo bench --bench recovery`; with `-- recv`
+//! a part of it.
 //!
-//! Many wait at once, each for a process of its own, in threads that sleep; the processes are killed one after the
-//! other. `recv`: until a receiver knows that its last sender is dead; `send`: a sender in a full channel, its last
-//! receiver. `again`: until a message whose receiver was killed with it is delivered to another one. `mutex`,
-//! `rwlock`, `semaphore`: until a waiter has what a killed process held. `condition`: until one that waits for a change
-//! wakes up and looks. In milliseconds; not a ratio, since of most others one waits for ever.
+//! Many wait at once, each for a process of its own, in threads that sleep; the processes are
+//! killed one after the other. `recv`: until a receiver knows that its last sender is dead; `send`:
+//! a sender in a full channel, its last receiver. `again`: until a message whose receiver was
+//! killed with it is delivered to another one. `mutex`, `rwlock`, `semaphore`: until a waiter has
+//! what a killed process held. `condition`: until one that waits for a change wakes up and looks.
+//! In milliseconds; not a ratio, since of most others one waits for ever.
 
 mod support;
 
@@ -38,7 +40,10 @@ struct Scene {
 }
 
 /// Starts a process that does `f`, says so, and then stays as it is.
-fn victim<A: Serialize + DeserializeOwned>(f: fn((A, Event)), args: A) -> multiprocess::JoinHandle<()> {
+fn victim<A: Serialize + DeserializeOwned>(
+    f: fn((A, Event)),
+    args: A,
+) -> multiprocess::JoinHandle<()> {
     let here = Event::new().expect("an event");
     let child = Builder::new().kill_on_drop(true).spawn(f, (args, here.clone())).expect("a child");
     here.wait().expect("nobody forked");
@@ -67,7 +72,10 @@ fn last_receiver(channel: Channel) -> Scene {
     let (tx, rx) = channel(1).expect("a channel");
     tx.send(Order::new(1)).expect("there is room");
     let victim = victim(have::<Receiver<Order>>, rx);
-    Scene { victim, wait: Box::new(move || assert!(tx.send(Order::new(2)).is_err(), "nobody receives")) }
+    Scene {
+        victim,
+        wait: Box::new(move || assert!(tx.send(Order::new(2)).is_err(), "nobody receives")),
+    }
 }
 
 fn delivered_again() -> Scene {
@@ -96,7 +104,10 @@ fn mutex() -> Scene {
         },
         mutex.clone(),
     );
-    Scene { victim, wait: Box::new(move || assert!(mutex.lock().expect_err("he died").cause().is_some())) }
+    Scene {
+        victim,
+        wait: Box::new(move || assert!(mutex.lock().expect_err("he died").cause().is_some())),
+    }
 }
 
 fn rwlock() -> Scene {
@@ -108,7 +119,10 @@ fn rwlock() -> Scene {
         },
         lock.clone(),
     );
-    Scene { victim, wait: Box::new(move || drop(lock.write().expect("a reader's death harms nothing"))) }
+    Scene {
+        victim,
+        wait: Box::new(move || drop(lock.write().expect("a reader's death harms nothing"))),
+    }
 }
 
 fn semaphore() -> Scene {
@@ -124,7 +138,8 @@ fn semaphore() -> Scene {
 }
 
 fn condition() -> Scene {
-    let (mutex, condvar) = (Mutex::new(0u64).expect("a mutex"), Condvar::new().expect("a condition"));
+    let (mutex, condvar) =
+        (Mutex::new(0u64).expect("a mutex"), Condvar::new().expect("a condition"));
     let victim = victim(have::<Condvar>, condvar.clone());
     let wait = move || {
         let guard = mutex.lock().expect("nobody died with it");
@@ -166,7 +181,12 @@ impl Case {
     }
 }
 
-const fn case(workload: &'static str, route: &'static str, waited: Duration, scene: fn() -> Scene) -> Case {
+const fn case(
+    workload: &'static str,
+    route: &'static str,
+    waited: Duration,
+    scene: fn() -> Scene,
+) -> Case {
     Case { workload, route, waited, scene }
 }
 

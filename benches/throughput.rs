@@ -1,10 +1,11 @@
 //! Messages per second, one way: `cargo bench --bench throughput`; with `-- 64B` a part of it.
 //!
-//! Blocking `send` and `recv` as a user writes them, room for 1024 messages (16 of those above 1 KiB) where a room can
-//! be chosen, every peer a process (of crossbeam-channel, std and `thread`: a thread), pinned as
-//! `BENCH_PIN=two|one|none` says: senders on one processor, receivers on another. `…-touched`: the sender writes
-//! every word, the receiver reads every word; else the number of the message only, and whether bytes are copied is
-//! up to the route. `…-one-core`: all peers on one processor.
+//! Blocking `send` and `recv` as a user writes them, room for 1024 messages (16 of those above 1
+//! KiB) where a room can be chosen, every peer a process (of crossbeam-channel, std and `thread`: a
+//! thread), pinned as `BENCH_PIN=two|one|none` says: senders on one processor, receivers on
+//! another. `…-touched`: the sender writes every word, the receiver reads every word; else the
+//! number of the message only, and whether bytes are copied is up to the route. `…-one-core`: all
+//! peers on one processor.
 
 mod support;
 
@@ -43,11 +44,17 @@ const OMITTED: &[(&str, &str)] = &[
         "pod above 1 KiB",
         "a value of that size would go over the stack: bytes-lent writes and reads it in place",
     ),
-    ("batches above 64 B", "they save the price of a message, which is small beside that of its bytes"),
+    (
+        "batches above 64 B",
+        "they save the price of a message, which is small beside that of its bytes",
+    ),
     ("bytes-lent at 2-2, 4-4, 4-1", "it differs from bytes by the copy, which is small at 64 B"),
     ("bare-socket at 1 MiB", "the kernel refuses datagrams of that size"),
     ("bare-packets above 1 KiB", "the kernel splits packets above 4 KiB"),
-    ("several receivers on std-mpsc, ipc-channel, interprocess, bare-pipe", "they have one receiver"),
+    (
+        "several receivers on std-mpsc, ipc-channel, interprocess, bare-pipe",
+        "they have one receiver",
+    ),
     (
         "several peers on naive",
         "its events remember one signal, so of several who sleep one may be forgotten",
@@ -94,7 +101,9 @@ impl Rows {
 
     /// Those of 1 KiB, 64 KiB and 1 MiB, as far as there are any.
     fn large(&mut self, route: &'static str, moved: &[Open], touched: &[Open]) {
-        for (workload, &open) in MOVED.into_iter().zip(moved).chain(TOUCHED.into_iter().zip(touched)) {
+        for (workload, &open) in
+            MOVED.into_iter().zip(moved).chain(TOUCHED.into_iter().zip(touched))
+        {
             self.add(workload, route, (1, 1), Place::Apart, open);
         }
     }
@@ -164,10 +173,28 @@ fn rows() -> Vec<Row> {
     bytes!("bytes", processes, bytes::Copied, MANY);
     bytes!("bytes-lent", processes, bytes::Lent, &[]);
     bytes!("naive", processes, support::naive::Naive, &[]);
-    small!("pipe", processes, Single<wire::Anonymous<Number>>, Single<wire::Anonymous<Order>>, MANY);
-    small!("pipe-by-32", processes, Packs<wire::Anonymous<Number>>, Packs<wire::Anonymous<Order>>, TO_ONE);
+    small!(
+        "pipe",
+        processes,
+        Single<wire::Anonymous<Number>>,
+        Single<wire::Anonymous<Order>>,
+        MANY
+    );
+    small!(
+        "pipe-by-32",
+        processes,
+        Packs<wire::Anonymous<Number>>,
+        Packs<wire::Anonymous<Order>>,
+        TO_ONE
+    );
     small!("socket", processes, Single<wire::Local<Number>>, Single<wire::Local<Order>>, MANY);
-    small!("socket-by-32", processes, Packs<wire::Local<Number>>, Packs<wire::Local<Order>>, TO_ONE);
+    small!(
+        "socket-by-32",
+        processes,
+        Packs<wire::Local<Number>>,
+        Packs<wire::Local<Order>>,
+        TO_ONE
+    );
     small!(
         "socket-erased",
         processes,
@@ -176,7 +203,13 @@ fn rows() -> Vec<Row> {
         &[]
     );
     small!("duplex", processes, Single<wire::Duplex<Number>>, Single<wire::Duplex<Order>>, &[]);
-    small!("ipc-channel", processes, Single<wire::IpcChannel<Number>>, Single<wire::IpcChannel<Order>>, &[]);
+    small!(
+        "ipc-channel",
+        processes,
+        Single<wire::IpcChannel<Number>>,
+        Single<wire::IpcChannel<Order>>,
+        &[]
+    );
     bytes!("ipc-channel-bytes", processes, bytes::IpcBytes, &[]);
     bytes!("interprocess", processes, bytes::Interprocess, &[]);
     bytes!("bare-socket", processes, bytes::BareSocket, MANY);
@@ -221,7 +254,9 @@ fn rows() -> Vec<Row> {
     // Tables and rounds go by workload; the order of routes stays.
     let order: Vec<&str> =
         [EIGHT, SMALL, ONE_CORE].into_iter().chain(MOVED).chain(TOUCHED).map(|w| w.0).collect();
-    rows.sort_by_key(|row| (order.iter().position(|&name| name == row.workload), row.shape.clone()));
+    rows.sort_by_key(|row| {
+        (order.iter().position(|&name| name == row.workload), row.shape.clone())
+    });
     rows
 }
 

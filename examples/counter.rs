@@ -1,5 +1,5 @@
-//! Processes count together, under a lock in shared memory. With `--kill` one of them is killed while it holds
-//! the lock, and the next one is told.
+//! Processes count together, under a lock in shared memory. With `--kill` one of them is killed
+//! while it holds the lock, and the next one is told.
 //!
 //!     cargo run --example counter
 //!     cargo run --example counter -- --kill
@@ -53,7 +53,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             Ok(_) => return Err("a holder was killed, and nobody was told".into()),
             Err(error) => return Err(error.to_string().into()),
         }
-        // What must never be found half done is changed by an update: a death inside leaves the old value.
+        // What must never be found half done is changed by an update: a death inside leaves the old
+        // value.
         counter.update(|[one, other]| {
             *one += 1;
             *other += 1;

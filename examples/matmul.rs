@@ -1,10 +1,11 @@
-//! Multiplies two matrices that lie in shared memory, by as many processes as there are processors: each
-//! takes the next rows that nobody has, until there are none.
+//! Multiplies two matrices that lie in shared memory, by as many processes as there are processors:
+//! each takes the next rows that nobody has, until there are none.
 //!
 //!     cargo run --release --example matmul -- --size 1024 --workers 4
 //!
-//! Beside it the same by one thread, which also says whether the result is right, and by as many threads.
-//! What is timed begins before the first process is started, and ends when the last has ended.
+//! Beside it the same by one thread, which also says whether the result is right, and by as many
+//! threads. What is timed begins before the first process is started, and ends when the last has
+//! ended.
 
 use std::io;
 use std::num::NonZero;
@@ -28,7 +29,8 @@ struct Job {
     next: Shared<u64>,
 }
 
-/// Rows that are taken at once, and computed together: each row of `b` is then loaded once for all of them.
+/// Rows that are taken at once, and computed together: each row of `b` is then loaded once for all
+/// of them.
 const ROWS: usize = 4;
 /// Columns that are computed together: so many numbers of each row stay in the first-level cache.
 const COLUMNS: usize = 512;
@@ -65,22 +67,23 @@ impl Job {
 /// Computes rows until there are none left, and says how many it were.
 fn work(job: Job) -> usize {
     let size = job.size;
-    // SAFETY: nobody writes the factors while there are workers. (`to_vec` would copy them, and ask for no
-    // promise.)
+    // SAFETY: nobody writes the factors while there are workers. (`to_vec` would copy them, and ask
+    // for no promise.)
     let a = unsafe { job.a.as_slice() };
     // SAFETY: as above.
     let b = unsafe { job.b.as_slice() };
     let mut done = 0;
     loop {
-        // Relaxed: each number is given out once; the rows themselves are handed over when the worker has
-        // ended.
+        // Relaxed: each number is given out once; the rows themselves are handed over when the
+        // worker has ended.
         let first = job.next.fetch_add(ROWS as u64, Relaxed) as usize;
         if first >= size {
             return done;
         }
         let rows = ROWS.min(size - first);
         let mine = job.c.slice(first * size..(first + rows) * size);
-        // SAFETY: these rows were given to this worker only, and nobody reads them before it has ended.
+        // SAFETY: these rows were given to this worker only, and nobody reads them before it has
+        // ended.
         let c = unsafe { mine.as_mut_slice() };
         multiply(size, &a[first * size..(first + rows) * size], b, c);
         done += rows;
@@ -110,7 +113,8 @@ fn by_processes(job: &Job, workers: usize) -> io::Result<(Duration, Vec<usize>)>
     let start = Instant::now();
     let processes: io::Result<Vec<_>> =
         (0..workers).map(|_| multiprocess::spawn(work, job.clone())).collect();
-    let rows: Result<Vec<usize>, _> = processes?.into_iter().map(|process| process.join()).collect();
+    let rows: Result<Vec<usize>, _> =
+        processes?.into_iter().map(|process| process.join()).collect();
     Ok((start.elapsed(), rows.map_err(io::Error::other)?))
 }
 
@@ -126,12 +130,15 @@ fn by_threads(job: &Job, workers: usize) -> (Duration, Vec<usize>) {
             })
         })
         .collect();
-    let rows = threads.into_iter().map(|thread| thread.join().expect("it does not panic")).collect();
+    let rows =
+        threads.into_iter().map(|thread| thread.join().expect("it does not panic")).collect();
     (start.elapsed(), rows)
 }
 
 /// The better of two runs: the first finds pages and caches as whoever came before left them.
-fn better(mut run: impl FnMut() -> io::Result<(Duration, Vec<usize>)>) -> io::Result<(Duration, Vec<usize>)> {
+fn better(
+    mut run: impl FnMut() -> io::Result<(Duration, Vec<usize>)>,
+) -> io::Result<(Duration, Vec<usize>)> {
     let (first, second) = (run()?, run()?);
     Ok(if first.0 < second.0 { first } else { second })
 }
@@ -182,10 +189,13 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let right = job.c.to_vec();
     line("one thread", alone, alone, &rows);
     let check = |who: &str, rows: &[usize]| {
-        let wrong = (0..size * size).find(|n| job.c.get(*n).map(f64::to_bits) != Some(right[*n].to_bits()));
+        let wrong =
+            (0..size * size).find(|n| job.c.get(*n).map(f64::to_bits) != Some(right[*n].to_bits()));
         match wrong {
             Some(n) => Err(format!("{who}: row {}, column {} is wrong", n / size, n % size)),
-            None if rows.iter().sum::<usize>() != size => Err(format!("{who}: rows {rows:?} are not all")),
+            None if rows.iter().sum::<usize>() != size => {
+                Err(format!("{who}: rows {rows:?} are not all"))
+            }
             None => Ok(()),
         }
     };

@@ -1,5 +1,5 @@
-//! A parent hands each of two children a channel end inside a message of another channel, and the children
-//! talk directly.
+//! A parent hands each of two children a channel end inside a message of another channel, and the
+//! children talk directly.
 //!
 //!     cargo run --example pass_endpoint
 

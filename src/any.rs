@@ -43,8 +43,8 @@ impl Route {
     /// # Errors
     ///
     /// As [`shm::bounded`](crate::shm::bounded) and [`thread::bounded`](crate::thread::bounded);
-    /// `InvalidInput` for [`Route::Pipe`], where the kernel keeps no count and a sender would not wait
-    /// where it should: see [`channel`](Route::channel).
+    /// `InvalidInput` for [`Route::Pipe`], where the kernel keeps no count and a sender would not
+    /// wait where it should: see [`channel`](Route::channel).
     pub fn bounded<T: Serialize + DeserializeOwned>(
         self,
         capacity: usize,
@@ -59,8 +59,9 @@ impl Route {
         }
     }
 
-    /// Makes a channel on this route with what room the route gives it: 1024 messages in shared memory, the
-    /// kernel's buffer (some hundred small messages) on the route pipe, and all memory between threads.
+    /// Makes a channel on this route with what room the route gives it: 1024 messages in shared
+    /// memory, the kernel's buffer (some hundred small messages) on the route pipe, and all memory
+    /// between threads.
     ///
     /// # Errors
     ///
@@ -263,7 +264,9 @@ macro_rules! end {
                 match seq.next_element()?.ok_or_else(short)? {
                     SHM => Ok($End::Shm(seq.next_element()?.ok_or_else(short)?)),
                     PIPE => Ok($End::Pipe(seq.next_element()?.ok_or_else(short)?)),
-                    _ => Err(de::Error::custom(handle::because("a channel end of an unknown route"))),
+                    _ => {
+                        Err(de::Error::custom(handle::because("a channel end of an unknown route")))
+                    }
                 }
             }
         }
@@ -343,9 +346,9 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for AnyRx<T> {
 
 /// A message that is lent; dropping it acknowledges the message.
 ///
-/// If this process is killed while it holds the guard, a message of a channel through shared memory is
-/// delivered again, to another receiver. On the route pipe it was acknowledged when it was received: it is
-/// gone with this process.
+/// If this process is killed while it holds the guard, a message of a channel through shared memory
+/// is delivered again, to another receiver. On the route pipe it was acknowledged when it was
+/// received: it is gone with this process.
 pub struct Ref<'a, T>(Lent<'a, T>);
 
 enum Lent<'a, T> {
@@ -355,8 +358,8 @@ enum Lent<'a, T> {
 }
 
 impl<T> Ref<'_, T> {
-    /// How often the message was delivered, this time included. Above 1: an earlier receiver died with it,
-    /// and may have acted on it.
+    /// How often the message was delivered, this time included. Above 1: an earlier receiver died
+    /// with it, and may have acted on it.
     #[must_use]
     pub fn deliveries(&self) -> u64 {
         match &self.0 {

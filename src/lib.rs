@@ -1,4 +1,5 @@
-//! Channels, locks and shared data between processes that feel like those between threads, and survive kill -9.
+//! Channels, locks and shared data between processes that feel like those between threads, and
+//! survive kill -9.
 //!
 //! ```no_run
 //! use multiprocess::{Receiver, Sender};
@@ -21,20 +22,25 @@
 //! }
 //! ```
 //!
-//! - [`Sender`] and [`Receiver`]: one pair of types, whatever the route, with crossbeam-channel's methods.
-//! - [`bounded`]: through shared memory, the default route; [`shm`] has it and the statically typed channels,
-//!   [`pipe`] the same through sockets, [`thread`] between threads, [`Route`] the choice at run time.
-//! - [`pipe::Handle`]: files, sockets and ends of channels in messages; [`pipe::duplex`]: both directions at once.
-//! - [`shm::Segment`], [`shm::Shared`], [`shm::Mutex`] and more: data that is shared instead of sent, and its locks.
+//! - [`Sender`] and [`Receiver`]: one pair of types, whatever the route, with crossbeam-channel's
+//!   methods.
+//! - [`bounded`]: through shared memory, the default route; [`shm`] has it and the statically typed
+//!   channels, [`pipe`] the same through sockets, [`thread`] between threads, [`Route`] the choice
+//!   at run time.
+//! - [`pipe::Handle`]: files, sockets and ends of channels in messages; [`pipe::duplex`]: both
+//!   directions at once.
+//! - [`shm::Segment`], [`shm::Shared`], [`shm::Mutex`] and more: data that is shared instead of
+//!   sent, and its locks.
 //! - [`init`], [`spawn`], [`JoinHandle`], [`process`]: processes as easily as threads.
-//! - [`which_route`]: which of them when, by what was measured, and when threads are the better choice.
+//! - [`which_route`]: which of them when, by what was measured, and when threads are the better
+//!   choice.
 //! - Errors are crossbeam's, with one more answer on each side: [`Unsendable`] and [`Unreadable`].
 //!
 //! # When a process dies
 //!
-//! Death counts as dropping every end. What a process had sent is there; what it was receiving goes to
-//! another receiver; who waits for it is told. `DESIGN.md` has a table
-//! of where a process can die, and what the others see.
+//! Death counts as dropping every end. What a process had sent is there; what it was receiving goes
+//! to another receiver; who waits for it is told. `DESIGN.md` has a table of where a process can
+//! die, and what the others see.
 
 #![deny(unsafe_code)]
 

@@ -1,7 +1,9 @@
-//! Channels through sockets and pipes, between any processes: the same pair of types as the other routes.
+//! Channels through sockets and pipes, between any processes: the same pair of types as the other
+//! routes.
 //!
-//! They are slower than shared memory, and do what that cannot: a message may hold handles, and ends of
-//! channels of any route; a connection goes both ways; what the kernel holds, no process can break.
+//! They are slower than shared memory, and do what that cannot: a message may hold handles, and
+//! ends of channels of any route; a connection goes both ways; what the kernel holds, no process
+//! can break.
 //!
 //! The statically typed ends are in [`ipc_pipes`].
 
@@ -34,7 +36,8 @@ pub fn channel<T: Serialize + DeserializeOwned>() -> io::Result<(Sender<T>, Rece
     Ok(erase(ipc_pipes::channel()?))
 }
 
-/// Makes a channel through an anonymous pipe: no handles in messages. As [`ipc_pipes::pipe::channel`].
+/// Makes a channel through an anonymous pipe: no handles in messages. As
+/// [`ipc_pipes::pipe::channel`].
 ///
 /// # Errors
 ///

@@ -1,8 +1,8 @@
 //! Processes that start like threads: [`spawn`], [`init`], [`JoinHandle`], [`Builder`].
 //!
-//! A child is this executable, started again; in [`init`] it turns into the function it was started for, or
-//! before `main`, if its parent is a test. The function's arguments and result travel by serde, together with the handles in them (ends of
-//! channels, for instance).
+//! A child is this executable, started again; in [`init`] it turns into the function it was started
+//! for, or before `main`, if its parent is a test. The function's arguments and result travel by
+//! serde, together with the handles in them (ends of channels, for instance).
 //!
 //! | question | answer |
 //! |---|---|
@@ -56,24 +56,26 @@ pub use self::options::Resource;
 
 /// Starts a process that runs `f` with `args`, like [`std::thread::spawn`] starts a thread.
 ///
-/// The child is this same executable, started again with the same arguments; [`init`] must come first in
-/// its `main`, and turns it into `f`. A child of a test does not run `main`. `f` is a `fn` or a closure that
-/// captures nothing; what it needs goes into `args`, which may hold the ends of channels and other handles.
+/// The child is this same executable, started again with the same arguments; [`init`] must come
+/// first in its `main`, and turns it into `f`. A child of a test does not run `main`. `f` is a `fn`
+/// or a closure that captures nothing; what it needs goes into `args`, which may hold the ends of
+/// channels and other handles.
 ///
-/// Blocks until the child has decoded its arguments, some milliseconds, and some 20 more for each GiB of private
-/// memory of this process; a child that does nothing for
-/// 30 seconds meanwhile is killed ([`Builder::startup_timeout`]).
+/// Blocks until the child has decoded its arguments, some milliseconds, and some 20 more for each
+/// GiB of private memory of this process; a child that does nothing for 30 seconds meanwhile is
+/// killed ([`Builder::startup_timeout`]).
 ///
 /// # Errors
 ///
-/// - `InvalidInput`: [`init`] was not called in this process and this is its main thread, or the arguments
-///   do not encode.
-/// - `QuotaExceeded`: as many processes as can be are attached to a channel, segment or lock among the
-///   arguments; make it with more [`participants`](crate::shm::Builder::participants).
-/// - `Unsupported`: `f` is not part of the executable itself (but of a plug-in, say), or the executable gains
-///   rights when it is started (set-user-ID, file capabilities), or this operating system is not supported.
-/// - `BrokenPipe`, `TimedOut`: the child ended, or did nothing, before it had its arguments; most often
-///   because it never came to [`init`].
+/// - `InvalidInput`: [`init`] was not called in this process and this is its main thread, or the
+///   arguments do not encode.
+/// - `QuotaExceeded`: as many processes as can be are attached to a channel, segment or lock among
+///   the arguments; make it with more [`participants`](crate::shm::Builder::participants).
+/// - `Unsupported`: `f` is not part of the executable itself (but of a plug-in, say), or the
+///   executable gains rights when it is started (set-user-ID, file capabilities), or this operating
+///   system is not supported.
+/// - `BrokenPipe`, `TimedOut`: the child ended, or did nothing, before it had its arguments; most
+///   often because it never came to [`init`].
 /// - `InvalidData`: the child could not decode its arguments.
 /// - Others: a system call failed; the text says in which step.
 ///
@@ -81,8 +83,8 @@ pub use self::options::Resource;
 ///
 /// # When a process dies
 ///
-/// A child that dies makes [`JoinHandle::join`] answer with how. A child whose parent dies goes on to the
-/// end of `f`.
+/// A child that dies makes [`JoinHandle::join`] answer with how. A child whose parent dies goes on
+/// to the end of `f`.
 ///
 /// # Examples
 ///

@@ -1,7 +1,8 @@
 //! Shared memory: channels through it, between any processes, the memory itself, and locks in it.
 //!
-//! The channels have the same pair of types as the other routes. For plain data, and for the last nanosecond,
-//! the statically typed channels of [`ipc_shm`] are here too: [`pod`], [`mod@slice`], [`bytes`].
+//! The channels have the same pair of types as the other routes. For plain data, and for the last
+//! nanosecond, the statically typed channels of [`ipc_shm`] are here too: [`pod`], [`mod@slice`],
+//! [`bytes`].
 //!
 //! Data that stays where it is, and is shared instead of sent:
 //!
@@ -21,9 +22,9 @@
 //! | [`Event`] | – | `Event` |
 //! | [`Once`], [`OnceLock<T>`](OnceLock), [`LazyLock<T>`](LazyLock) | [`std::sync::Once`], [`std::sync::OnceLock`], [`std::sync::LazyLock`] | – |
 //!
-//! Each is a handle: cloned, sent in the arguments of [`spawn`](crate::spawn) or in a message of a route that
-//! carries handles, or opened by its name. Nothing that is killed leaves them locked. What the locks answer, and what
-//! becomes of those of the dead, is in [`mod@lock`].
+//! Each is a handle: cloned, sent in the arguments of [`spawn`](crate::spawn) or in a message of a
+//! route that carries handles, or opened by its name. Nothing that is killed leaves them locked.
+//! What the locks answer, and what becomes of those of the dead, is in [`mod@lock`].
 
 use std::io;
 
@@ -31,8 +32,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use ipc_shm::lock::{
-    Barrier, BoundedSemaphore, Condvar, Event, LazyLock, Mutex, MutexGuard, Once, OnceLock, ReentrantMutex,
-    RwLock, Semaphore,
+    Barrier, BoundedSemaphore, Condvar, Event, LazyLock, Mutex, MutexGuard, Once, OnceLock,
+    ReentrantMutex, RwLock, Semaphore,
 };
 pub use ipc_shm::{Builder, bytes, lock, pod, slice};
 pub use ipc_shm::{
@@ -45,16 +46,16 @@ use crate::{Receiver, Sender};
 
 /// Makes a channel through shared memory with room for `capacity` messages.
 ///
-/// A message is encoded once, up to 240 bytes into the ring itself and larger ones into a block, and
-/// outlives its sender. The memory goes when the last process that uses the channel has gone.
+/// A message is encoded once, up to 240 bytes into the ring itself and larger ones into a block,
+/// and outlives its sender. The memory goes when the last process that uses the channel has gone.
 ///
 /// # Two bounded channels in a circle
 ///
-/// A program that sends all its jobs over one channel and only then receives the results over another
-/// waits for ever as soon as there are more jobs than both channels and the workers hold: the
-/// workers wait for room for their results, so they take no more jobs, so there is no room for the
-/// next job. No process has died, and each waits rightly, so no error tells. A larger capacity only
-/// moves the number of jobs at which it happens. What helps:
+/// A program that sends all its jobs over one channel and only then receives the results over
+/// another waits for ever as soon as there are more jobs than both channels and the workers hold:
+/// the workers wait for room for their results, so they take no more jobs, so there is no room for
+/// the next job. No process has died, and each waits rightly, so no error tells. A larger capacity
+/// only moves the number of jobs at which it happens. What helps:
 ///
 /// - a thread that receives while another sends (below);
 /// - one thread that sends with `try_send`, and receives a result whenever that answers `Full`;
@@ -92,7 +93,9 @@ use crate::{Receiver, Sender};
 /// # Errors
 ///
 /// As [`Builder::typed`].
-pub fn bounded<T: Serialize + DeserializeOwned>(capacity: usize) -> io::Result<(Sender<T>, Receiver<T>)> {
+pub fn bounded<T: Serialize + DeserializeOwned>(
+    capacity: usize,
+) -> io::Result<(Sender<T>, Receiver<T>)> {
     Ok(erase(Builder::new(capacity).typed()?))
 }
 

@@ -1,7 +1,8 @@
-//! Channels between the threads of one process: crossbeam-channel inside, the same pair of types outside.
+//! Channels between the threads of one process: crossbeam-channel inside, the same pair of types
+//! outside.
 //!
-//! For programs that choose at run time, and to compare with. Messages are moved, never encoded. The ends
-//! cannot leave the process: sending one of them to another process is refused.
+//! For programs that choose at run time, and to compare with. Messages are moved, never encoded.
+//! The ends cannot leave the process: sending one of them to another process is refused.
 
 use std::fmt;
 use std::io;
@@ -17,8 +18,8 @@ use serde::de::DeserializeOwned;
 use crate::any::{AnyRx, AnyTx};
 use crate::{Receiver, Sender};
 
-/// Makes a channel between threads with room for `capacity` messages; with 0, `send` waits until a receiver
-/// takes the message.
+/// Makes a channel between threads with room for `capacity` messages; with 0, `send` waits until a
+/// receiver takes the message.
 ///
 /// # Errors
 ///
@@ -160,10 +161,12 @@ impl<T> Receive<T> for ThreadRx<T> {
                 Now::Empty => RecvTimeoutError::Timeout,
                 Now::Disconnected => RecvTimeoutError::Disconnected,
             }),
-            Patience::Until(deadline) => self.rx.recv_deadline(deadline).map_err(|error| match error {
-                Late::Timeout => RecvTimeoutError::Timeout,
-                Late::Disconnected => RecvTimeoutError::Disconnected,
-            }),
+            Patience::Until(deadline) => {
+                self.rx.recv_deadline(deadline).map_err(|error| match error {
+                    Late::Timeout => RecvTimeoutError::Timeout,
+                    Late::Disconnected => RecvTimeoutError::Disconnected,
+                })
+            }
             Patience::Forever => self.rx.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
     }

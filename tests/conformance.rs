@@ -1,8 +1,8 @@
 //! One suite of truths, every route: a channel is a channel, whatever carries its messages.
 //!
-//! A route is one line below. The suite sees it through [`routes::Route`]: a way to make a channel, and a
-//! message type that counts. What only routes for any serde type can do is in `values`; what does not depend
-//! on a route at all, in `errors`.
+//! A route is one line below. The suite sees it through [`routes::Route`]: a way to make a channel,
+//! and a message type that counts. What only routes for any serde type can do is in `values`; what
+//! does not depend on a route at all, in `errors`.
 #![cfg(target_os = "linux")]
 
 mod harness;
@@ -171,7 +171,8 @@ macro_rules! with_a_buffer {
     };
 }
 
-/// As a channel that the kernel's buffer bounds, but nobody counts its messages, nor the ends in other processes.
+/// As a channel that the kernel's buffer bounds, but nobody counts its messages, nor the ends in
+/// other processes.
 #[cfg(feature = "ipc-channel")]
 macro_rules! with_a_buffer_only {
     () => {

@@ -1,7 +1,7 @@
 //! kill -9, again and again: what the survivors get, what they do not get, and how soon they know.
 //!
-//! `CRASH_KILLS` says how many processes the random tests kill; with `--cfg killpoints` processes also die
-//! at each named point of the library's sources in turn.
+//! `CRASH_KILLS` says how many processes the random tests kill; with `--cfg killpoints` processes
+//! also die at each named point of the library's sources in turn.
 #![cfg(target_os = "linux")]
 #![cfg_attr(not(killpoints), allow(dead_code, reason = "some of it is for the named points only"))]
 

@@ -37,7 +37,8 @@ fn table(places: &BTreeMap<u32, Vec<Place>>) -> String {
     let tested = all().filter(|(number, ..)| places.contains_key(number)).count();
     let mut text = INTRODUCTION.to_owned();
     let (count, rest) = (all().count(), all().count() - tested);
-    writeln!(text, "\nOf {count} faults, {tested} are tested; for {rest} the table says why not.").unwrap();
+    writeln!(text, "\nOf {count} faults, {tested} are tested; for {rest} the table says why not.")
+        .unwrap();
     for part in PARTS {
         writeln!(
             text,
@@ -62,12 +63,15 @@ fn table(places: &BTreeMap<u32, Vec<Place>>) -> String {
 
 #[test]
 fn each_fault_has_a_test_or_a_reason_and_the_documentation_says_which() {
-    let numbers: Vec<_> = PARTS.iter().flat_map(|part| part.faults).map(|(number, ..)| *number).collect();
+    let numbers: Vec<_> =
+        PARTS.iter().flat_map(|part| part.faults).map(|(number, ..)| *number).collect();
     assert!(numbers.iter().copied().eq(1..=131), "{numbers:?}");
     let places = places();
     let open: Vec<_> = numbers
         .iter()
-        .filter(|number| !places.contains_key(number) && !REMARKS.iter().any(|(with, _)| with == *number))
+        .filter(|number| {
+            !places.contains_key(number) && !REMARKS.iter().any(|(with, _)| with == *number)
+        })
         .collect();
     assert!(open.is_empty(), "neither a test nor a reason: {open:?}");
     let unknown: Vec<_> = places.iter().filter(|(number, _)| !numbers.contains(number)).collect();

@@ -16,8 +16,8 @@ fn first_command() -> String {
     line.split(" #").next().unwrap().trim().to_owned()
 }
 
-/// The crates that cargo builds for the examples when it is started in the root of the project: features are those
-/// of all packages that such a command means.
+/// The crates that cargo builds for the examples when it is started in the root of the project:
+/// features are those of all packages that such a command means.
 fn crates_of_the_examples() -> BTreeSet<String> {
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["tree", "--offline", "--locked", "--edges", "normal,build,dev", "--no-dedupe"])
@@ -28,7 +28,8 @@ fn crates_of_the_examples() -> BTreeSet<String> {
     let tree = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let lines = tree.lines().filter_map(|line| line.split_once('\t'));
-    let mut lines = lines.skip_while(|line| !(line.0 == "0" && line.1.starts_with("multiprocess-examples ")));
+    let mut lines =
+        lines.skip_while(|line| !(line.0 == "0" && line.1.starts_with("multiprocess-examples ")));
     let examples = lines.next().expect("the examples are among what a command in the root means");
     let rest = lines.take_while(|(depth, _)| *depth != "0");
     [examples].into_iter().chain(rest).map(|(_, name)| name.replace(" (*)", "")).collect()

@@ -1,5 +1,5 @@
-//! The fuzz targets over their corpus: what was found once is not found again. Those that need what only unit tests
-//! and hostile peers see are in `ipc-shm` (`src/fuzz.rs`, `tests/hostile`).
+//! The fuzz targets over their corpus: what was found once is not found again. Those that need what
+//! only unit tests and hostile peers see are in `ipc-shm` (`src/fuzz.rs`, `tests/hostile`).
 #![cfg(target_os = "linux")]
 #![allow(unreachable_pub, reason = "the targets are a crate of their own as well")]
 

@@ -1,7 +1,8 @@
-//! Locks between processes: what they share with `std::sync`, and what is left when their holders die.
+//! Locks between processes: what they share with `std::sync`, and what is left when their holders
+//! die.
 //!
-//! `LOCK_KILLS` says how many processes the random tests kill; with `--cfg killpoints` processes also die at
-//! each named point of the locks' sources in turn.
+//! `LOCK_KILLS` says how many processes the random tests kill; with `--cfg killpoints` processes
+//! also die at each named point of the locks' sources in turn.
 #![cfg(target_os = "linux")]
 
 #[path = "harness/forks.rs"]

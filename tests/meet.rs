@@ -1,7 +1,7 @@
 //! Processes that meet by name, and what becomes of names when they are killed.
 //!
-//! `MEET_ROUNDS` says how often the races bind; with `--cfg killpoints` processes also die at each named point
-//! of taking and giving up a name.
+//! `MEET_ROUNDS` says how often the races bind; with `--cfg killpoints` processes also die at each
+//! named point of taking and giving up a name.
 #![cfg(target_os = "linux")]
 
 mod harness;

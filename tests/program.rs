@@ -1,7 +1,8 @@
 //! Programs: what children do in `main` before they come to `init`, and what they leave to others.
 //!
-//! Children of a `#[test]` never run `main`. So this file has a `main` of its own: it runs each test in a
-//! process of its own, whose first thread is the test's, as the `main` of a program would be.
+//! Children of a `#[test]` never run `main`. So this file has a `main` of its own: it runs each
+//! test in a process of its own, whose first thread is the test's, as the `main` of a program would
+//! be.
 #![cfg_attr(not(target_os = "linux"), allow(unused))]
 
 mod harness;

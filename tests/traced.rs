@@ -1,8 +1,8 @@
-//! Processes under a tracer: killed after each of their instructions, stopped there, and with each of their
-//! system calls failing in turn.
+//! Processes under a tracer: killed after each of their instructions, stopped there, and with each
+//! of their system calls failing in turn.
 //!
-//! `STEPS` says after how many instructions of each operation a process is killed; `STEPS=all` is each one
-//! (`ci/steps.sh`). Where tracing is not permitted, that is said, and nothing tested.
+//! `STEPS` says after how many instructions of each operation a process is killed; `STEPS=all` is
+//! each one (`ci/steps.sh`). Where tracing is not permitted, that is said, and nothing tested.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod harness;

@@ -49,7 +49,8 @@ fn kill_and_time(child: &JoinHandle<()>, blocked: thread::JoinHandle<Instant>) -
 fn watchers() -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
     // One that ends meanwhile has no name.
-    let names = tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok());
+    let names =
+        tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok());
     names.filter(|name| name.trim_end() == "channel-watcher").count()
 }
 
@@ -75,7 +76,8 @@ fn a_death_is_noticed_at_once_also_after_a_long_wait() {
         })
         .collect();
     thread::sleep(Duration::from_millis(1500));
-    let mut took: Vec<_> = waits.into_iter().map(|(child, blocked)| kill_and_time(&child, blocked)).collect();
+    let mut took: Vec<_> =
+        waits.into_iter().map(|(child, blocked)| kill_and_time(&child, blocked)).collect();
     took.sort();
     println!("noticed after {:?} (median), {:?} (most)", took[10], took[19]);
     assert!(took[19] < SOON * busy(), "{took:?}");
@@ -229,7 +231,8 @@ fn a_program_that_closes_everything_ends_its_waits() {
         thread::sleep(Duration::from_millis(300));
         assert_eq!(watchers(), 1);
         let closed = Instant::now();
-        // SAFETY: the child's own descriptors; who owns one must live with that, which is what is tested.
+        // SAFETY: the child's own descriptors; who owns one must live with that, which is what is
+        // tested.
         assert_eq!(unsafe { libc::close_range(3, !0, 0) }, 0);
         blocked.join().unwrap();
         back.send(closed.elapsed().as_millis() as u64).unwrap();

@@ -1,5 +1,6 @@
-//! Channels of bytes: how each route takes a message of a known length from its sender, and gives it to its
-//! receiver. What lends memory is written and read in place; others copy as their own users would.
+//! Channels of bytes: how each route takes a message of a known length from its sender, and gives
+//! it to its receiver. What lends memory is written and read in place; others copy as their own
+//! users would.
 
 use std::io::IoSliceMut;
 use std::marker::PhantomData;
@@ -9,7 +10,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use interprocess::local_socket::traits::{Listener as _, Stream as _};
 use interprocess::local_socket::{GenericNamespaced, ListenerOptions, Stream, ToNsName};
 use ipc_channel::ipc::{self, IpcBytesReceiver, IpcBytesSender};
-use rustix::net::{AddressFamily, RecvAncillaryBuffer, RecvFlags, SendFlags, SocketFlags, SocketType};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvFlags, SendFlags, SocketFlags, SocketType,
+};
 use rustix::pipe::PipeFlags;
 
 use super::wire::{End, OnLoan, Only, Wire, ends, std_channel, take_only};
@@ -73,7 +76,8 @@ impl Content for Pen {
 }
 
 impl Pen {
-    /// The number of a message, if its length is right and, where each word is looked at, the sum of all.
+    /// The number of a message, if its length is right and, where each word is looked at, the sum
+    /// of all.
     #[inline]
     pub fn read(bytes: &[u8], len: usize, touch: bool) -> Option<u64> {
         let word = |bytes: &[u8]| u64::from_ne_bytes(bytes.try_into().expect("eight"));
@@ -359,8 +363,8 @@ impl Bytes for IpcBytes {
     }
 }
 
-/// The crate `interprocess`: a local socket by name, a stream of bytes. All messages have the same length, so
-/// nothing has to say where one ends.
+/// The crate `interprocess`: a local socket by name, a stream of bytes. All messages have the same
+/// length, so nothing has to say where one ends.
 pub struct Interprocess;
 
 impl Bytes for Interprocess {
@@ -435,7 +439,8 @@ bare!(
     |fd: BorrowedFd<'_>, bytes: &mut [u8]| rustix::net::recv(fd, bytes, RecvFlags::empty()).map(|got| got.0)
 );
 bare!(
-    /// As one must call them where handles may come: `send`, and `recvmsg` with room for the most there can be.
+    /// As one must call them where handles may come: `send`, and `recvmsg` with room for the most
+    /// there can be.
     BareRights,
     rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None),
     |fd: BorrowedFd<'_>, bytes| whole(rustix::net::send(fd, bytes, SendFlags::NOSIGNAL), bytes),
@@ -454,7 +459,8 @@ bare!(
     |fd: BorrowedFd<'_>, bytes: &mut [u8]| rustix::io::read(fd, bytes)
 );
 bare!(
-    /// `write` and `read` on a pipe that keeps none, with one reader, who knows how long all messages are.
+    /// `write` and `read` on a pipe that keeps none, with one reader, who knows how long all
+    /// messages are.
     BarePipe,
     rustix::pipe::pipe_with(PipeFlags::CLOEXEC),
     |fd: BorrowedFd<'_>, mut bytes: &[u8]| -> Io<()> {

@@ -170,8 +170,8 @@ where
     }
 }
 
-/// Messages of so many bytes. If they are touched, every word is written by the sender and read by the receiver;
-/// else both look at the number only.
+/// Messages of so many bytes. If they are touched, every word is written by the sender and read by
+/// the receiver; else both look at the number only.
 pub struct Bulk<B, const LEN: usize, const TOUCH: bool>(PhantomData<B>);
 
 /// Room in channels: fewer of what is large.

@@ -74,10 +74,15 @@ impl Conditions {
     pub fn now() -> Conditions {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let info = read("/proc/cpuinfo");
-        let model = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown");
+        let model =
+            info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown");
         Conditions {
             machine: format!("{} x {}", cpus(), model.trim_start_matches([' ', '\t', ':'])),
-            system: format!("{} {}", std::env::consts::OS, read("/proc/sys/kernel/osrelease").trim()),
+            system: format!(
+                "{} {}",
+                std::env::consts::OS,
+                read("/proc/sys/kernel/osrelease").trim()
+            ),
             compiler: output("rustc", &["-V"]),
             commit: commit(),
             date: output("date", &["-u", "+%Y-%m-%d %H:%M UTC"]),
@@ -103,14 +108,17 @@ fn commit() -> String {
 
 fn output(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
-    output.map_or("unknown".to_owned(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    output.map_or("unknown".to_owned(), |output| {
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    })
 }
 
 /// Processor time, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Spent {
     pub user: u64,
-    /// In the kernel. How the two share the sum is the kernel's estimate, good over many of its ticks.
+    /// In the kernel. How the two share the sum is the kernel's estimate, good over many of its
+    /// ticks.
     pub kernel: u64,
 }
 
@@ -180,7 +188,8 @@ mod sys {
         let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
         // SAFETY: there is room for what it writes.
         assert_eq!(unsafe { libc::getrusage(who, &mut usage) }, 0);
-        let nanos = |time: libc::timeval| time.tv_sec as u64 * 1_000_000_000 + time.tv_usec as u64 * 1000;
+        let nanos =
+            |time: libc::timeval| time.tv_sec as u64 * 1_000_000_000 + time.tv_usec as u64 * 1000;
         Spent { user: nanos(usage.ru_utime), kernel: nanos(usage.ru_stime) }
     }
 }

@@ -1,5 +1,5 @@
-//! Rows that are measured alike: by criterion, one after the other, for its statistics and baselines; and by us,
-//! in rounds, for the table and the page.
+//! Rows that are measured alike: by criterion, one after the other, for its statistics and
+//! baselines; and by us, in rounds, for the table and the page.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -52,8 +52,8 @@ fn open(row: &Row) -> Box<dyn Job> {
     job
 }
 
-/// Measures what is wanted of the rows, prints and keeps it. `more` has rows of other kinds: what it wants from
-/// criterion, and how it measures them afterwards.
+/// Measures what is wanted of the rows, prints and keeps it. `more` has rows of other kinds: what
+/// it wants from criterion, and how it measures them afterwards.
 pub fn run(bench: &str, rows: &[Row], omitted: &[(&str, &str)], more: Option<&dyn More>) {
     let conditions = Conditions::now();
     if mode() != Mode::Once {
@@ -71,7 +71,8 @@ pub fn run(bench: &str, rows: &[Row], omitted: &[(&str, &str)], more: Option<&dy
         table(rows, &measured);
         print_outside(&outside);
     }
-    let mut records: Vec<Record> = measured.iter().map(|(&i, measured)| measured.record(&rows[i])).collect();
+    let mut records: Vec<Record> =
+        measured.iter().map(|(&i, measured)| measured.record(&rows[i])).collect();
     if let Some((more, wanted)) = others {
         records.extend(more.measure(&wanted));
     }
@@ -90,7 +91,8 @@ pub trait More {
     fn measure(&self, wanted: &[usize]) -> Vec<Record>;
 }
 
-/// Criterion's report: one bench after the other. An iteration is a message, a round trip, or a step.
+/// Criterion's report: one bench after the other. An iteration is a message, a round trip, or a
+/// step.
 fn report(criterion: &mut Criterion, rows: &[Row]) -> Vec<usize> {
     let wanted = Wanted::default();
     for (i, row) in rows.iter().enumerate() {
@@ -178,7 +180,8 @@ struct Ready {
     count: u64,
 }
 
-/// How long the pieces of a figure take. The figure is the median of them: what else the machine does hits few.
+/// How long the pieces of a figure take. The figure is the median of them: what else the machine
+/// does hits few.
 fn pieces() -> (usize, Duration) {
     match mode() {
         Mode::Full => (10, Duration::from_micros(1800)),
@@ -187,7 +190,8 @@ fn pieces() -> (usize, Duration) {
 }
 
 impl Ready {
-    /// Opens it, and goes on until caches, pages and the pace have settled, and it is known how many take how long.
+    /// Opens it, and goes on until caches, pages and the pace have settled, and it is known how
+    /// many take how long.
     fn new(row: &Row) -> Ready {
         let mut job = open(row);
         let (pieces, long) = pieces();
@@ -235,7 +239,8 @@ impl Ready {
 
 fn progress(steps: usize) -> ProgressBar {
     let style = "{bar:24} {percent:>3} %, {eta} left: {msg}";
-    ProgressBar::new(steps as u64).with_style(ProgressStyle::with_template(style).expect("a template"))
+    ProgressBar::new(steps as u64)
+        .with_style(ProgressStyle::with_template(style).expect("a template"))
 }
 
 /// Measures the wanted rows in turn, each with its reference right before it, round by round.
@@ -247,11 +252,12 @@ fn interleave(rows: &[Row], wanted: &[usize]) -> (BTreeMap<usize, Measured>, Vec
         let others = Outside::begin();
         let mut left = wanted.to_vec();
         while let Some(&first) = left.first() {
-            let (group, rest): (Vec<usize>, Vec<usize>) = left
-                .into_iter()
-                .partition(|&i| rows[i].same(&rows[first]) && rows[i].reference == rows[first].reference);
+            let (group, rest): (Vec<usize>, Vec<usize>) = left.into_iter().partition(|&i| {
+                rows[i].same(&rows[first]) && rows[i].reference == rows[first].reference
+            });
             left = rest;
-            let is_reference = |row: &Row| row.same(&rows[first]) && row.route == rows[first].reference;
+            let is_reference =
+                |row: &Row| row.same(&rows[first]) && row.route == rows[first].reference;
             let reference = rows.iter().position(is_reference);
             let mut base = reference.map(|i| (i, Ready::new(&rows[i]), Vec::new()));
             for &i in &group {
@@ -269,7 +275,8 @@ fn interleave(rows: &[Row], wanted: &[usize]) -> (BTreeMap<usize, Measured>, Vec
                 let mut ready = Ready::new(&rows[i]);
                 let mut ratio = None;
                 if let Some((reference, base, values)) = &mut base {
-                    let value = base.measure(&rows[*reference], measured.entry(*reference).or_default());
+                    let value =
+                        base.measure(&rows[*reference], measured.entry(*reference).or_default());
                     values.push(value);
                     ratio = Some(value);
                 }
@@ -319,7 +326,10 @@ fn table(rows: &[Row], measured: &BTreeMap<usize, Measured>) {
         let against = if row.reference == row.route { "" } else { row.reference };
         if now != heading {
             heading = now;
-            println!("{heading}\n{:<20}{unit:>28} {:>36} {:>18}", "", "times what is named", "CPU (kernel)");
+            println!(
+                "{heading}\n{:<20}{unit:>28} {:>36} {:>18}",
+                "", "times what is named", "CPU (kernel)"
+            );
         }
         let trips = &measured.trips;
         let quantile = |part| time(trips.value_at_quantile(part) as f64);
@@ -338,7 +348,12 @@ fn table(rows: &[Row], measured: &BTreeMap<usize, Measured>) {
             if trips.is_empty() {
                 String::new()
             } else {
-                format!("  p99 {}, p99.9 {}, at most {}", quantile(0.99), quantile(0.999), quantile(1.0))
+                format!(
+                    "  p99 {}, p99.9 {}, at most {}",
+                    quantile(0.99),
+                    quantile(0.999),
+                    quantile(1.0)
+                )
             },
         );
     }

@@ -1,5 +1,5 @@
-//! What the benches share. A bench is its own child process: its peers are this same executable, started by
-//! `multiprocess::spawn`, and turn into their function in `multiprocess::init()`.
+//! What the benches share. A bench is its own child process: its peers are this same executable,
+//! started by `multiprocess::spawn`, and turn into their function in `multiprocess::init()`.
 
 // Each bench uses a part of it, as a module of its own.
 #![allow(dead_code, unreachable_pub, unused_imports)]
@@ -32,7 +32,8 @@ pub enum Mode {
     Full,
     /// `cargo bench -- --quick`
     Quick,
-    /// `cargo test`, or one of criterion's modes in which nothing is to be compared: each bench once, short.
+    /// `cargo test`, or one of criterion's modes in which nothing is to be compared: each bench
+    /// once, short.
     Once,
 }
 
@@ -47,7 +48,8 @@ pub fn mode() -> Mode {
     }
 }
 
-/// Criterion as all benches use it: its own report and baselines beside the table, so short measurements.
+/// Criterion as all benches use it: its own report and baselines beside the table, so short
+/// measurements.
 pub fn criterion() -> criterion::Criterion {
     use std::time::Duration;
     // In quick mode, the second is the least time that it takes.

@@ -1,6 +1,7 @@
-//! The design that comes to mind first, from `shared_memory` and `raw_sync`: a ring of slots in shared memory
-//! behind one mutex, and two events, for "no longer empty" and "no longer full". One sender, one receiver: its
-//! events remember one signal only, so of several who sleep one would be forgotten.
+//! The design that comes to mind first, from `shared_memory` and `raw_sync`: a ring of slots in
+//! shared memory behind one mutex, and two events, for "no longer empty" and "no longer full". One
+//! sender, one receiver: its events remember one signal only, so of several who sleep one would be
+//! forgotten.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -25,7 +26,8 @@ pub struct Named {
     _made: Option<Rc<Queue>>,
 }
 
-/// Where things lie: the mutex, the two events, the two counts, and the slots. There is room for each.
+/// Where things lie: the mutex, the two events, the two counts, and the slots. There is room for
+/// each.
 const EVENTS: [usize; 2] = [256, 512];
 const COUNTS: usize = 768;
 const SLOTS: usize = 1024;
@@ -57,7 +59,8 @@ impl Queue {
         let at = |offset: usize| memory.as_ptr().wrapping_add(offset);
         let event = |offset: usize| {
             let made = if first {
-                // SAFETY: there is room for it in memory that is kept beside it, and nobody else has it yet.
+                // SAFETY: there is room for it in memory that is kept beside it, and nobody else
+                // has it yet.
                 unsafe { Event::new(at(offset), true) }
             } else {
                 // SAFETY: as above; the first one has made it.
@@ -66,7 +69,8 @@ impl Queue {
             made.expect("an event").0
         };
         let lock = if first {
-            // SAFETY: there is room for it in memory that is kept beside it, and nobody else has it yet.
+            // SAFETY: there is room for it in memory that is kept beside it, and nobody else has it
+            // yet.
             unsafe { Mutex::new(at(0), at(COUNTS)) }
         } else {
             // SAFETY: as above; the first one has made it.
@@ -75,15 +79,16 @@ impl Queue {
         Queue { lock: lock.expect("a mutex").0, events: EVENTS.map(event), memory, len, room }
     }
 
-    /// Runs `f` with the two counts and a slot, of the message to be sent or received, when it is not so full, or
-    /// empty, that it must wait.
+    /// Runs `f` with the two counts and a slot, of the message to be sent or received, when it is
+    /// not so full, or empty, that it must wait.
     fn when<R>(&self, must_wait: usize, mine: usize, f: impl FnOnce(*mut u8) -> R) -> R {
         let f = Cell::new(Some(f));
         loop {
             {
                 let guard = self.lock.lock().expect("nobody dies");
                 let counts: *mut u8 = *guard;
-                // SAFETY: two words lie there, at a multiple of eight, and change only under the lock.
+                // SAFETY: two words lie there, at a multiple of eight, and change only under the
+                // lock.
                 let counts = unsafe { &mut *counts.cast::<[u64; 2]>() };
                 let [sent, received] = *counts;
                 let queued = (sent - received) as usize;
@@ -108,8 +113,11 @@ struct Sending(Queue, Vec<u8>);
 impl Give for Sending {
     fn give(&mut self, content: &impl Content) {
         content.write(&mut self.1);
-        // SAFETY: the slot is in the memory, has room for so many bytes, and is ours under the lock.
-        self.0.when(FULL, 0, |slot| unsafe { slot.copy_from_nonoverlapping(self.1.as_ptr(), self.1.len()) });
+        // SAFETY: the slot is in the memory, has room for so many bytes, and is ours under the
+        // lock.
+        self.0.when(FULL, 0, |slot| unsafe {
+            slot.copy_from_nonoverlapping(self.1.as_ptr(), self.1.len())
+        });
     }
 }
 
@@ -119,7 +127,9 @@ impl Take for Receiving {
     fn take<R>(&mut self, look: impl FnOnce(&[u8]) -> R) -> R {
         let bytes = &mut self.1;
         // SAFETY: the slot is in the memory, has so many bytes, and is ours under the lock.
-        self.0.when(EMPTY, 1, |slot| unsafe { slot.copy_to_nonoverlapping(bytes.as_mut_ptr(), bytes.len()) });
+        self.0.when(EMPTY, 1, |slot| unsafe {
+            slot.copy_to_nonoverlapping(bytes.as_mut_ptr(), bytes.len())
+        });
         look(bytes)
     }
 }

@@ -1,4 +1,5 @@
-//! Python's `multiprocessing`, by a script of its own: `python.py`. Its processes check what arrives themselves.
+//! Python's `multiprocessing`, by a script of its own: `python.py`. Its processes check what
+//! arrives themselves.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -46,7 +47,14 @@ impl Python {
         Python::start(kind, "trips", 8, true, rest, place)
     }
 
-    fn start(kind: Kind, what: &str, len: usize, touch: bool, rest: Duration, place: Place) -> Box<dyn Job> {
+    fn start(
+        kind: Kind,
+        what: &str,
+        len: usize,
+        touch: bool,
+        rest: Duration,
+        place: Place,
+    ) -> Box<dyn Job> {
         let cpu = |side| machine::cpu(place, side).map_or("-1".to_owned(), |cpu| cpu.to_string());
         let mut child = Command::new(interpreter().expect("there is one"))
             .args(["-c", include_str!("python.py"), &format!("{kind:?}").to_lowercase(), what])
@@ -71,7 +79,8 @@ impl Job for Python {
         writeln!(self.tasks, "{count}").expect("it reads");
         let mut line = String::new();
         self.answers.read_line(&mut line).expect("it answers");
-        let numbers: Vec<u64> = line.split_whitespace().map(|n| n.parse().expect("numbers")).collect();
+        let numbers: Vec<u64> =
+            line.split_whitespace().map(|n| n.parse().expect("numbers")).collect();
         assert_eq!(numbers.len() as u64, if self.trips { count } else { 1 }, "answers of python3");
         let trips = self.trips.then(|| {
             let mut times = histogram();

@@ -1,4 +1,5 @@
-//! Figures as they are kept: a file of each bench in `target/ipc-report`, from which the page is made.
+//! Figures as they are kept: a file of each bench in `target/ipc-report`, from which the page is
+//! made.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -37,9 +38,11 @@ pub struct Record {
     /// One of each round.
     pub values: Vec<f64>,
     pub ratios: Vec<f64>,
-    /// Parts of all round trips, as far as there were enough to tell, and the nanoseconds within which they were.
+    /// Parts of all round trips, as far as there were enough to tell, and the nanoseconds within
+    /// which they were.
     pub quantiles: Vec<(f64, f64)>,
-    /// Of processor time for a message, by all peers: nanoseconds in the program, and in the kernel.
+    /// Of processor time for a message, by all peers: nanoseconds in the program, and in the
+    /// kernel.
     pub spent: Option<(f64, f64)>,
     /// Which of the runs.
     pub run: String,
@@ -115,8 +118,10 @@ pub fn save(bench: &str, run: Run, mut records: Vec<Record>, omitted: &[(&str, &
     figures.records.append(&mut records);
     figures.runs.insert(id, run);
     figures.runs.retain(|id, _| figures.records.iter().any(|record| record.run == *id));
-    figures.omitted = omitted.iter().map(|&(cells, why)| (cells.to_owned(), why.to_owned())).collect();
+    figures.omitted =
+        omitted.iter().map(|&(cells, why)| (cells.to_owned(), why.to_owned())).collect();
     let (directory, text) = (directory(), serde_json::to_string(&figures).expect("plain data"));
     std::fs::create_dir_all(&directory).expect("target is there to write in");
-    std::fs::write(directory.join(bench).with_extension("json"), text).expect("target is there to write in");
+    std::fs::write(directory.join(bench).with_extension("json"), text)
+        .expect("target is there to write in");
 }

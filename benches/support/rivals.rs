@@ -1,4 +1,5 @@
-//! The locks that ours are compared with, each behind the same face; those between processes lie in a segment.
+//! The locks that ours are compared with, each behind the same face; those between processes lie in
+//! a segment.
 
 // As `support`: public within the bench.
 #![allow(unreachable_pub)]

@@ -1,18 +1,21 @@
-//! Figures that can be compared: the rivals in turn, round by round, each right after the reference.
+//! Figures that can be compared: the rivals in turn, round by round, each right after the
+//! reference.
 //!
-//! A machine is not the same from one minute to the next, and criterion measures one bench after the other.
-//! Here a ratio has both its halves from within a fraction of a second, and is the median over the rounds.
+//! A machine is not the same from one minute to the next, and criterion measures one bench after
+//! the other. Here a ratio has both its halves from within a fraction of a second, and is the
+//! median over the rounds.
 
 use std::cell::RefCell;
 
 use super::machine::{Spent, Whose, cpus, spent};
 use super::{Mode, mode};
 
-/// A median, and its spread: in it is the median of ever more such values, 98 times of 100, whatever their distribution
-/// is. Of up to ten values it is from the lowest to the highest; of less than seven it is less sure than that.
+/// A median, and its spread: in it is the median of ever more such values, 98 times of 100,
+/// whatever their distribution is. Of up to ten values it is from the lowest to the highest; of
+/// less than seven it is less sure than that.
 ///
-/// W. R. Thompson, "On confidence ranges for the median and other expectation distributions for populations of unknown
-/// distribution form", 1936.
+/// W. R. Thompson, "On confidence ranges for the median and other expectation distributions for
+/// populations of unknown distribution form", 1936.
 #[derive(Clone, Copy, Debug)]
 pub struct Summary {
     pub median: f64,
@@ -39,8 +42,9 @@ impl Summary {
     }
 }
 
-/// How many of so many values are outside of the spread, at either side. Each value is below the true median or above it
-/// like a tossed coin; that no more than these are below it happens less than once in a hundred times.
+/// How many of so many values are outside of the spread, at either side. Each value is below the
+/// true median or above it like a tossed coin; that no more than these are below it happens less
+/// than once in a hundred times.
 fn beyond(values: usize) -> usize {
     // That exactly `count` are below, and that as many or fewer are.
     let mut exactly = 0.5f64.powi(values as i32);
@@ -75,7 +79,8 @@ impl Outside {
         Outside { ours: ours(), all: ticks() }
     }
 
-    /// Which part of all processors others took since then; ours are those whose end was waited for.
+    /// Which part of all processors others took since then; ours are those whose end was waited
+    /// for.
     pub fn end(self) -> Option<f64> {
         let ((busy, all), (busy_before, all_before)) = (ticks()?, self.all?);
         let own = ours().since(self.ours);

@@ -49,7 +49,13 @@ pub const ROUTES: &[Route] = {
         r("typed", Memory, Us, "ipc_shm::bounded: any serde type", &["naive"]),
         r("erased", Memory, Us, "multiprocess::bounded: the route told at run time", &["naive"]),
         r("bytes", Memory, Us, "ipc_shm::bytes: send and recv, copied", &["naive"]),
-        r("bytes-lent", Memory, Us, "ipc_shm::bytes: loan_slice and recv_ref, in place", &["naive"]),
+        r(
+            "bytes-lent",
+            Memory,
+            Us,
+            "ipc_shm::bytes: loan_slice and recv_ref, in place",
+            &["naive"],
+        ),
         r("naive", Memory, Others, "shared_memory + raw_sync: a ring, one mutex, two events", &[]),
         r("pipe", Kernel, Us, "pipe::anonymous: any serde type, an anonymous pipe", PIPES),
         r("pipe-by-32", Kernel, Us, "the same in batches of 32", PIPES),
@@ -61,22 +67,47 @@ pub const ROUTES: &[Route] = {
             SOCKETS,
         ),
         r("socket-by-32", Kernel, Us, "the same in batches of 32", SOCKETS),
-        r("socket-erased", Kernel, Us, "multiprocess::pipe::channel: the route told at run time", SOCKETS),
+        r(
+            "socket-erased",
+            Kernel,
+            Us,
+            "multiprocess::pipe::channel: the route told at run time",
+            SOCKETS,
+        ),
         r("duplex", Kernel, Us, "pipe::duplex, split: any serde type", SOCKETS),
         r("ipc-channel", Kernel, Others, "ipc-channel: any serde type", &[]),
         r("ipc-channel-bytes", Kernel, Others, "ipc-channel: its channel of bytes", &[]),
-        r("interprocess", Kernel, Others, "interprocess: a local socket, messages of a known length", &[]),
+        r(
+            "interprocess",
+            Kernel,
+            Others,
+            "interprocess: a local socket, messages of a known length",
+            &[],
+        ),
         r("bare-socket", Kernel, Others, "send and recv on a SEQPACKET socket", &[]),
-        r("bare-rights", Kernel, Others, "send and recvmsg with room for handles, on such a socket", &[]),
+        r(
+            "bare-rights",
+            Kernel,
+            Others,
+            "send and recvmsg with room for handles, on such a socket",
+            &[],
+        ),
         r("bare-packets", Kernel, Others, "write and read on a pipe that keeps packets", &[]),
         r("bare-pipe", Kernel, Others, "write and read on a pipe, messages of a known length", &[]),
         r("python-queue", Python, Others, "Python's multiprocessing.Queue", &[]),
-        r("python-pipe", Python, Others, "Python's multiprocessing.Pipe: send_bytes and recv_bytes", &[]),
+        r(
+            "python-pipe",
+            Python,
+            Others,
+            "Python's multiprocessing.Pipe: send_bytes and recv_bytes",
+            &[],
+        ),
     ]
 };
 
 const PIPES: &[&str] = &["ipc-channel", "ipc-channel-bytes", "bare-packets", "bare-pipe"];
-const SOCKETS: &[&str] = &["ipc-channel", "ipc-channel-bytes", "interprocess", "bare-socket", "bare-rights"];
+const SOCKETS: &[&str] =
+    &["ipc-channel", "ipc-channel-bytes", "interprocess", "bare-socket", "bare-rights"];
 
 pub fn route(name: &str) -> Option<&'static Route> {
     ROUTES.iter().find(|route| route.name == name)

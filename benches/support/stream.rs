@@ -1,10 +1,11 @@
 //! Senders and receivers of one flow, timed.
 //!
-//! The time is from the moment at which the first sender is about to send its first message to that at
-//! which the last receiver has its last one, each read by that peer itself on the clock that processes share.
-//! So starting peers, telling them to go and hearing that they are done are in no figure; the one thing that
-//! is, beside the messages, is that receivers may sleep when the first message comes, and senders start
-//! one after the other: some ten microseconds in some ten milliseconds, for threads and processes alike.
+//! The time is from the moment at which the first sender is about to send its first message to that
+//! at which the last receiver has its last one, each read by that peer itself on the clock that
+//! processes share. So starting peers, telling them to go and hearing that they are done are in no
+//! figure; the one thing that is, beside the messages, is that receivers may sleep when the first
+//! message comes, and senders start one after the other: some ten microseconds in some ten
+//! milliseconds, for threads and processes alike.
 
 use std::fmt;
 use std::time::Duration;
@@ -65,7 +66,11 @@ impl Stream {
 
     fn go(&mut self, count: u64, prove: bool) -> Timed {
         let Shape { senders, receivers } = self.shape;
-        assert!(count % senders == 0 && count % receivers == 0, "{count} messages for {}", self.shape);
+        assert!(
+            count % senders == 0 && count % receivers == 0,
+            "{count} messages for {}",
+            self.shape
+        );
         let first = self.next;
         self.next += count;
         let task = Task { first, count: 0, prove, rest: Duration::ZERO };
@@ -78,8 +83,9 @@ impl Stream {
         let answers = self.team.work(take.chain(give));
 
         let (taken, given) = answers.split_at(receivers as usize);
-        let total =
-            |of: fn(&Answer) -> u64| taken.iter().fold(0, |sum: u64, seen| sum.wrapping_add(of(seen)));
+        let total = |of: fn(&Answer) -> u64| {
+            taken.iter().fold(0, |sum: u64, seen| sum.wrapping_add(of(seen)))
+        };
         assert_eq!(total(|seen| seen.count), count, "messages");
         assert_eq!(total(|seen| seen.damaged), 0, "damaged messages");
         let sum = (first..self.next).fold(0, |sum: u64, id| sum.wrapping_add(id));
@@ -101,8 +107,8 @@ impl Job for Stream {
         self.go(self.round(PROOF.min(most)), true);
     }
 
-    /// Their number, the sum of their numbers and, with one sender and one receiver, their order are looked at
-    /// here too.
+    /// Their number, the sum of their numbers and, with one sender and one receiver, their order
+    /// are looked at here too.
     fn time(&mut self, messages: u64) -> Timed {
         self.go(messages, false)
     }

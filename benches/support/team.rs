@@ -1,8 +1,9 @@
 //! Peers that wait for tasks: threads, or processes of this executable.
 //!
-//! A peer is started once, says that it is ready, and then answers task after task, so that starting it is in
-//! no figure. Tasks and answers go over channels of the facade, apart from those that are measured; nobody
-//! polls them while something is timed, and who waits for an answer sleeps.
+//! A peer is started once, says that it is ready, and then answers task after task, so that
+//! starting it is in no figure. Tasks and answers go over channels of the facade, apart from those
+//! that are measured; nobody polls them while something is timed, and who waits for an answer
+//! sleeps.
 
 use std::time::Duration;
 
@@ -115,7 +116,8 @@ impl Team {
         ends: E,
     ) {
         let post = self.post(side);
-        let child = multiprocess::process::Builder::new().kill_on_drop(true).spawn(f, (ends.clone(), post));
+        let child =
+            multiprocess::process::Builder::new().kill_on_drop(true).spawn(f, (ends.clone(), post));
         self.members.push(Member::Process(child.expect("a child")));
         self.answer();
     }

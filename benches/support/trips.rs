@@ -1,7 +1,7 @@
 //! Round trips between two peers: one calls, the other answers with the same message.
 //!
-//! Hot trips are timed from one to the next: one reading of the clock each, which is in the figures. A trip
-//! after a rest is timed from the end of the rest.
+//! Hot trips are timed from one to the next: one reading of the clock each, which is in the
+//! figures. A trip after a rest is timed from the end of the rest.
 
 use std::time::{Duration, Instant};
 
@@ -53,7 +53,11 @@ impl Trips {
         self.next += count;
         let [answered, called] = self.team.work([task, task]).try_into().expect("two peers");
         for peer in [&answered, &called] {
-            assert_eq!((peer.count, peer.disordered, peer.damaged), (count, 0, 0), "count, order, content");
+            assert_eq!(
+                (peer.count, peer.disordered, peer.damaged),
+                (count, 0, 0),
+                "count, order, content"
+            );
         }
         let mut spent = answered.spent;
         spent += called.spent;
@@ -108,8 +112,10 @@ fn call<W: Wire>(((tx, rx), post): ((W::Tx, W::Rx), Post)) {
             answer.disordered += u64::from(back.id() != id);
             answer.damaged += u64::from(task.prove && !back.intact());
         }
-        answer.trips =
-            times.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value())).collect();
+        answer.trips = times
+            .iter_recorded()
+            .map(|step| (step.value_iterated_to(), step.count_at_value()))
+            .collect();
         answer
     });
 }

@@ -174,7 +174,8 @@ unbounded!(
     ErasedPipe, multiprocess::Sender<M>, multiprocess::Receiver<M>, multiprocess::pipe::channel
 );
 
-/// Any serde type, both directions over one connection, of which this uses the one that is asked for.
+/// Any serde type, both directions over one connection, of which this uses the one that is asked
+/// for.
 pub struct Duplex<M>(PhantomData<M>);
 
 impl<M: Message + Serialize + DeserializeOwned> Wire for Duplex<M> {
@@ -220,8 +221,8 @@ impl<M: Message + Serialize + DeserializeOwned> Wire for IpcChannel<M> {
     }
 }
 
-/// An end of an ipc-channel that one child fetches: those travel over ipc-channels only, so what goes into
-/// the child's arguments is the name of a one-shot server.
+/// An end of an ipc-channel that one child fetches: those travel over ipc-channels only, so what
+/// goes into the child's arguments is the name of a one-shot server.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct OnLoan(String);
 

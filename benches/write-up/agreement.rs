@@ -4,7 +4,8 @@ use super::support::record::Record;
 use super::support::rounds::{Summary, figure};
 use super::{All, BENCHES};
 
-/// A machine is as much faster or slower from one quarter of an hour to the next, whatever a run's rounds say.
+/// A machine is as much faster or slower from one quarter of an hour to the next, whatever a run's
+/// rounds say.
 const SAME: f64 = 1.05;
 
 type Of = fn(&Record) -> &[f64];
@@ -40,7 +41,8 @@ pub(crate) fn compare(earlier: &All, later: &All, of: Of) -> Vec<Compared> {
 }
 
 pub(crate) fn print(earlier: &All, later: &All) {
-    let kinds: [(&str, Of); 2] = [("figures", |record| &record.values), ("ratios", |record| &record.ratios)];
+    let kinds: [(&str, Of); 2] =
+        [("figures", |record| &record.values), ("ratios", |record| &record.ratios)];
     for (kind, of) in kinds {
         let compared = compare(earlier, later, of);
         let agree = compared.iter().filter(|cell| cell.agree).count();

@@ -56,7 +56,8 @@ pub(crate) fn lines(lines: &Lines<'_>) -> Option<String> {
         let last = (lines.places.len() - 1).max(1) as f64;
         let x = |i: usize| left + 14 + ((right - left - 28) as f64 * i as f64 / last) as i32;
         let y = |v: f64| {
-            let part = (v.max(1e-12).log10() - axis.range().start) / (axis.range().end - axis.range().start);
+            let part = (v.max(1e-12).log10() - axis.range().start)
+                / (axis.range().end - axis.range().start);
             bottom - (f64::from(bottom - top) * part) as i32
         };
         for tick in axis.ticks() {
@@ -83,7 +84,9 @@ pub(crate) fn lines(lines: &Lines<'_>) -> Option<String> {
     };
     let legend: String = series.iter().map(entry).collect();
     let title = super::svg::escape(lines.title);
-    Some(format!("<figure><figcaption>{title}</figcaption>{svg}<ul class=\"legend\">{legend}</ul></figure>"))
+    Some(format!(
+        "<figure><figcaption>{title}</figcaption>{svg}<ul class=\"legend\">{legend}</ul></figure>"
+    ))
 }
 
 fn line(
@@ -102,7 +105,10 @@ fn line(
         }
         let Some(value) = value else { continue };
         run.push((x(i), y(value.median)));
-        area.draw(&PathElement::new([(x(i), y(value.low)), (x(i), y(value.high))], paint.stroke_width(1)))?;
+        area.draw(&PathElement::new(
+            [(x(i), y(value.low)), (x(i), y(value.high))],
+            paint.stroke_width(1),
+        ))?;
     }
     runs.push(run);
     for run in runs {
@@ -123,7 +129,8 @@ pub(crate) struct Dots<'a> {
 
 const ROW: i32 = 21;
 
-/// Draws into a part of a chart, from `top` on and between `left` and `right`; returns where it ends.
+/// Draws into a part of a chart, from `top` on and between `left` and `right`; returns where it
+/// ends.
 fn dots(
     area: &Area<'_>,
     chart: &Dots<'_>,
@@ -153,7 +160,10 @@ fn dots(
         };
         text(area, &record.route, (left + 110, y), 12.0, INK, HPos::Right)?;
         area.draw(&PathElement::new([(from, y), (x(value.median), y)], paint.stroke_width(1)))?;
-        area.draw(&PathElement::new([(x(value.low), y), (x(value.high), y)], paint.stroke_width(4)))?;
+        area.draw(&PathElement::new(
+            [(x(value.low), y), (x(value.high), y)],
+            paint.stroke_width(4),
+        ))?;
         area.draw(&Circle::new((x(value.median), y), 5, paint.filled()))?;
         text(area, &(chart.write)(value.median), (to + 12, y), 12.0, INK, HPos::Left)?;
     }
@@ -166,8 +176,9 @@ fn summarized<'a>(
     cell: (&str, &str),
     names: &[&str],
 ) -> Vec<(&'a Record, Summary)> {
-    let find =
-        |name: &&str| all.find(bench, (cell.0, name, cell.1)).filter(|record| !record.values.is_empty());
+    let find = |name: &&str| {
+        all.find(bench, (cell.0, name, cell.1)).filter(|record| !record.values.is_empty())
+    };
     names.iter().filter_map(find).map(|record| (record, Summary::of(&record.values))).collect()
 }
 
@@ -187,7 +198,8 @@ const IN_SUMMARY: [&str; 13] = [
     "python-queue",
 ];
 
-/// The chart in the README: throughput and round trips, with the conditions under them; a file of its own.
+/// The chart in the README: throughput and round trips, with the conditions under them; a file of
+/// its own.
 pub(crate) fn summary(all: &All) -> String {
     let sorted = |mut rows: Vec<(_, Summary)>, less: bool| {
         rows.sort_by(|a, b| {
@@ -244,7 +256,11 @@ pub(crate) fn summary(all: &All) -> String {
         Ok(())
     });
     let style = format!("<style>{}</style>", include_str!("colours.css"));
-    svg.replacen(">\n", &format!(">\n{style}\n<rect width=\"100%\" height=\"100%\" class=\"paper\"/>\n"), 1)
+    svg.replacen(
+        ">\n",
+        &format!(">\n{style}\n<rect width=\"100%\" height=\"100%\" class=\"paper\"/>\n"),
+        1,
+    )
 }
 
 fn short_compiler(version: &str) -> &str {
@@ -253,9 +269,12 @@ fn short_compiler(version: &str) -> &str {
 
 /// Bars of processor time, program and kernel, of the routes of a family.
 pub(crate) fn processor_time(all: &All, title: &str, families: &[Family]) -> Option<String> {
-    let of = |record: &&Record| route(&record.route).is_some_and(|route| families.contains(&route.family));
-    let records =
-        all.records("throughput").filter(|r| (r.workload.as_str(), r.shape.as_str()) == ("64B", "1-1"));
+    let of = |record: &&Record| {
+        route(&record.route).is_some_and(|route| families.contains(&route.family))
+    };
+    let records = all
+        .records("throughput")
+        .filter(|r| (r.workload.as_str(), r.shape.as_str()) == ("64B", "1-1"));
     let rows: Vec<(&str, f64, f64)> = records
         .filter(of)
         .filter_map(|r| r.spent.map(|(user, kernel)| (r.route.as_str(), user, kernel)))
@@ -282,7 +301,10 @@ pub(crate) fn processor_time(all: &All, title: &str, families: &[Family]) -> Opt
     });
     let legend = "<ul class=\"legend\"><li><i class=\"b-c0\"></i>in the program</li>\
                   <li><i class=\"b-c1\"></i>in the kernel</li></ul>";
-    Some(format!("<figure><figcaption>{}</figcaption>{svg}{legend}</figure>", super::svg::escape(title)))
+    Some(format!(
+        "<figure><figcaption>{}</figcaption>{svg}{legend}</figure>",
+        super::svg::escape(title)
+    ))
 }
 
 /// How a unit's values are written.

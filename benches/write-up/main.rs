@@ -1,8 +1,9 @@
-//! The page of all figures: `target/ipc-report/index.html`, from what the last runs of the other benches gave.
+//! The page of all figures: `target/ipc-report/index.html`, from what the last runs of the other
+//! benches gave.
 //!
-//! `cargo bench` ends with it; `cargo bench --bench write-up` draws it again. With `BENCH_README=1` it also writes
-//! the chart in the README, `docs/figures.svg`; with `BENCH_AGAINST=directory` it compares them with those of an earlier
-//! run, a copy of `target/ipc-report`.
+//! `cargo bench` ends with it; `cargo bench --bench write-up` draws it again. With `BENCH_README=1`
+//! it also writes the chart in the README, `docs/figures.svg`; with `BENCH_AGAINST=directory` it
+//! compares them with those of an earlier run, a copy of `target/ipc-report`.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -48,8 +49,8 @@ impl All {
 }
 
 fn main() {
-    // Nothing is measured here: in criterion's other modes, and under `cargo test`, a page of made-up figures is drawn
-    // and looked at, and nothing is written.
+    // Nothing is measured here: in criterion's other modes, and under `cargo test`, a page of
+    // made-up figures is drawn and looked at, and nothing is written.
     if mode() == Mode::Once {
         tests::the_page_is_whole();
         return;
@@ -69,7 +70,8 @@ fn main() {
     }
     verdict::print(&all);
     if let Some(earlier) = std::env::var_os("BENCH_AGAINST") {
-        // Cargo runs a bench in the directory of its package; a user names a path from the root of the project.
+        // Cargo runs a bench in the directory of its package; a user names a path from the root of
+        // the project.
         let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
         agreement::print(&All::load(&root.join(earlier)), &all);
     }

@@ -96,15 +96,28 @@ fn conditions(all: &All) -> String {
             "not known".to_owned()
         } else {
             let most = run.outside.iter().copied().fold(0.0, f64::max);
-            let warn = if most > 0.05 { " <strong class=\"bad\">not a quiet machine</strong>" } else { "" };
+            let warn = if most > 0.05 {
+                " <strong class=\"bad\">not a quiet machine</strong>"
+            } else {
+                ""
+            };
             format!(
                 "{} of all processors, {} in the worst round{warn}",
                 percent(Summary::of(&run.outside).median),
                 percent(most)
             )
         };
-        let cells =
-            [bench, &c.date, &c.machine, &c.system, &c.compiler, &c.commit, &c.pin, &c.load, &outside];
+        let cells = [
+            bench,
+            &c.date,
+            &c.machine,
+            &c.system,
+            &c.compiler,
+            &c.commit,
+            &c.pin,
+            &c.load,
+            &outside,
+        ];
         let rounds = format!("{}{}", run.rounds, if run.quick { " quick" } else { "" });
         let names = [
             "bench",
@@ -131,7 +144,11 @@ fn conditions(all: &All) -> String {
             body,
             "<details{open}><summary>{bench}: {}, {rounds} rounds, others took {}</summary><dl>{items}</dl></details>",
             escape(&c.date),
-            if run.outside.is_empty() { "?".to_owned() } else { percent(Summary::of(&run.outside).median) }
+            if run.outside.is_empty() {
+                "?".to_owned()
+            } else {
+                percent(Summary::of(&run.outside).median)
+            }
         );
     }
     section("Where and when", "", &body)
@@ -168,7 +185,8 @@ fn by_size(all: &All) -> String {
             let series = members(families).filter_map(|route| {
                 let values: Vec<_> =
                     workloads.map(|w| value(all.find("throughput", (w, route.name, "1-1")))).into();
-                (values.iter().flatten().count() > 2).then(|| Series { name: route.name.to_owned(), values })
+                (values.iter().flatten().count() > 2)
+                    .then(|| Series { name: route.name.to_owned(), values })
             });
             let title = format!("{group}, {kind}: messages per second");
             lines(&Lines { title: &title, places: &places, series: series.collect(), write: short })
@@ -184,7 +202,11 @@ fn by_size(all: &All) -> String {
 fn latencies(all: &All) -> String {
     let places = ["p10", "p50", "p90", "p99", "p99.9", "p99.99", "|max"];
     let parts = [0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 1.0];
-    let kinds = [("hot", "hot"), ("rested", "after 1 ms of rest"), ("hot-one-core", "hot, both on one core")];
+    let kinds = [
+        ("hot", "hot"),
+        ("rested", "after 1 ms of rest"),
+        ("hot-one-core", "hot, both on one core"),
+    ];
     let charts = kinds.iter().flat_map(|(workload, kind)| {
         GROUPS.iter().map(move |(group, families)| {
             let series = members(families).map(|route| {
@@ -209,8 +231,10 @@ fn by_number(all: &All) -> String {
     let places = ["1 to 1", "2 to 2", "4 to 4", "|4 to 1"];
     let charts = GROUPS.iter().map(|(group, families)| {
         let series = members(families).filter_map(|route| {
-            let values: Vec<_> = shapes.map(|s| value(all.find("throughput", ("64B", route.name, s)))).into();
-            (values.iter().flatten().count() > 1).then(|| Series { name: route.name.to_owned(), values })
+            let values: Vec<_> =
+                shapes.map(|s| value(all.find("throughput", ("64B", route.name, s)))).into();
+            (values.iter().flatten().count() > 1)
+                .then(|| Series { name: route.name.to_owned(), values })
         });
         let title = format!("{group}: messages of 64 bytes per second, all together");
         lines(&Lines { title: &title, places: &places, series: series.collect(), write: short })
@@ -221,7 +245,11 @@ fn by_number(all: &All) -> String {
 
 fn processor_time(all: &All) -> String {
     let charts = [
-        charts::processor_time(all, "threads and shared memory", &[Family::Threads, Family::Memory]),
+        charts::processor_time(
+            all,
+            "threads and shared memory",
+            &[Family::Threads, Family::Memory],
+        ),
         charts::processor_time(all, "sockets and pipes", &[Family::Kernel]),
     ];
     let text = "Of all peers, for one message of 64 bytes in a full stream, with what they wait and spin. How the program \
@@ -233,8 +261,9 @@ fn processor_time(all: &All) -> String {
 fn columns(all: &All) -> Vec<(&'static str, String, String)> {
     let mut columns: Vec<(&'static str, String, String)> = Vec::new();
     for bench in ["throughput", "latency", "cost"] {
-        for record in
-            all.records(bench).filter(|record| record.reference == REFERENCE && !record.ratios.is_empty())
+        for record in all
+            .records(bench)
+            .filter(|record| record.reference == REFERENCE && !record.ratios.is_empty())
         {
             let column = (bench, record.workload.clone(), record.shape.clone());
             if !columns.contains(&column) {
@@ -358,7 +387,10 @@ fn locks(all: &All) -> String {
     ];
     let mut body = String::new();
     for (workload, title) in titles {
-        body.push_str(&table(title, all.records("lock").filter(|record| record.workload == workload)));
+        body.push_str(&table(
+            title,
+            all.records("lock").filter(|record| record.workload == workload),
+        ));
     }
     section("Locks", "Time for one operation; processes, and threads where it says so.", &body)
 }
@@ -375,7 +407,10 @@ fn recovery(all: &All) -> String {
     ];
     let mut body = String::new();
     for (workload, title) in titles {
-        body.push_str(&table(title, all.records("recovery").filter(|record| record.workload == workload)));
+        body.push_str(&table(
+            title,
+            all.records("recovery").filter(|record| record.workload == workload),
+        ));
     }
     if body.is_empty() {
         return body;
@@ -393,14 +428,19 @@ fn table<'a>(title: &str, records: impl Iterator<Item = &'a Record>) -> String {
             format!("{} {}", spread(&record.ratios, figure), record.reference)
         };
         let spent = record.spent.map_or(String::new(), |(user, kernel)| {
-            format!("{}, {:.0} % in the kernel", time(user + kernel), 100.0 * kernel / (user + kernel))
+            format!(
+                "{}, {:.0} % in the kernel",
+                time(user + kernel),
+                100.0 * kernel / (user + kernel)
+            )
         });
         let quantiles: String = record
             .quantiles
             .iter()
             .filter(|(part, _)| [0.99, 0.999, 1.0].contains(part))
             .map(|(part, nanos)| {
-                let name = if *part == 1.0 { "max".to_owned() } else { format!("p{}", part * 100.0) };
+                let name =
+                    if *part == 1.0 { "max".to_owned() } else { format!("p{}", part * 100.0) };
                 format!("{name} {} ", time(*nanos))
             })
             .collect();
@@ -452,7 +492,10 @@ fn behind(all: &All) -> String {
         let rows: String = found
             .iter()
             .map(|Behind { cell, ours, rival, times }| {
-                format!("<tr><th>{cell}</th><td>{ours}</td><td>{rival}</td><td>{}</td></tr>", figure(*times))
+                format!(
+                    "<tr><th>{cell}</th><td>{ours}</td><td>{rival}</td><td>{}</td></tr>",
+                    figure(*times)
+                )
             })
             .collect();
         if rows.is_empty() {
@@ -466,11 +509,12 @@ fn behind(all: &All) -> String {
     if all.0.is_empty() {
         return String::new();
     }
-    let body = list("A rival of its own kind is ahead of a route of ours", &verdict::behind_rivals(all))
-        + &list(
-            "Crossbeam between threads is ahead of our best route across processes",
-            &verdict::crossbeam_ahead(all),
-        );
+    let body =
+        list("A rival of its own kind is ahead of a route of ours", &verdict::behind_rivals(all))
+            + &list(
+                "Crossbeam between threads is ahead of our best route across processes",
+                &verdict::crossbeam_ahead(all),
+            );
     section(
         "Where we are behind",
         "By more than the noise: the spreads of the ratios do not meet. The guide <code>docs/which-route.md</code> says why.",
@@ -480,8 +524,9 @@ fn behind(all: &All) -> String {
 
 fn left_out(all: &All) -> String {
     let all = all.0.values().flat_map(|figures| &figures.omitted);
-    let items: String =
-        all.map(|(cells, why)| format!("<li><b>{}</b>: {}</li>", escape(cells), escape(why))).collect();
+    let items: String = all
+        .map(|(cells, why)| format!("<li><b>{}</b>: {}</li>", escape(cells), escape(why)))
+        .collect();
     section(
         "What is left out, and why",
         "",

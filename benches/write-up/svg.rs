@@ -68,7 +68,8 @@ pub(crate) struct Axis {
 impl Axis {
     pub(crate) fn around(values: impl Iterator<Item = f64>) -> Option<Axis> {
         let values = values.filter(|v| v.is_finite() && *v > 0.0);
-        let (low, high) = values.fold((f64::MAX, 0.0), |(l, h): (f64, f64), v| (l.min(v), h.max(v)));
+        let (low, high) =
+            values.fold((f64::MAX, 0.0), |(l, h): (f64, f64), v| (l.min(v), h.max(v)));
         if high == 0.0 {
             return None;
         }

@@ -7,7 +7,8 @@ use super::support::routes::ROUTES;
 use super::{All, BENCHES, agreement, charts, page, verdict};
 
 fn record(workload: &str, route: &str, shape: &str, unit: Unit, ratio: f64) -> Record {
-    let mut record = Record::of(workload, route, unit, vec![1e6 * ratio, 1.1e6 * ratio, 0.9e6 * ratio]);
+    let mut record =
+        Record::of(workload, route, unit, vec![1e6 * ratio, 1.1e6 * ratio, 0.9e6 * ratio]);
     record.shape = shape.to_owned();
     record.reference = "crossbeam".to_owned();
     if route != "crossbeam" {
@@ -18,8 +19,8 @@ fn record(workload: &str, route: &str, shape: &str, unit: Unit, ratio: f64) -> R
     record
 }
 
-/// `pod` is twice as good as crossbeam in throughput and needs three times as long for a round trip; `pipe` is
-/// behind `bare-pipe`; all others are half as good.
+/// `pod` is twice as good as crossbeam in throughput and needs three times as long for a round
+/// trip; `pipe` is behind `bare-pipe`; all others are half as good.
 fn made_up() -> All {
     let ratio = |route: &str| match route {
         "pod" => 2.0,
@@ -28,7 +29,10 @@ fn made_up() -> All {
         _ => 0.5,
     };
     let run = Run {
-        conditions: Conditions { machine: "a <machine> & more".to_owned(), ..Conditions::default() },
+        conditions: Conditions {
+            machine: "a <machine> & more".to_owned(),
+            ..Conditions::default()
+        },
         outside: vec![0.01, 0.2],
         rounds: 3,
         quick: false,
@@ -76,11 +80,19 @@ pub(crate) fn the_page_is_whole() {
     let all = made_up();
     let page = page::page(&all);
     for route in ROUTES {
-        assert!(page.contains(&format!("<th>{}</th>", route.name)), "{} is in the tables", route.name);
+        assert!(
+            page.contains(&format!("<th>{}</th>", route.name)),
+            "{} is in the tables",
+            route.name
+        );
     }
-    for sign in
-        ["a &lt;machine&gt; &amp; more", "some &lt;cells&gt;", "a reason", "not a quiet machine", "p99"]
-    {
+    for sign in [
+        "a &lt;machine&gt; &amp; more",
+        "some &lt;cells&gt;",
+        "a reason",
+        "not a quiet machine",
+        "p99",
+    ] {
         assert!(page.contains(sign), "{sign} is in the page");
     }
     let names = page.replace("http://www.w3.org/2000/svg", "");
@@ -104,10 +116,15 @@ pub(crate) fn the_page_is_whole() {
     runs_agree_where_their_spreads_meet();
 
     let behind = verdict::behind_rivals(&all);
-    let found =
-        |ours: &str, rival: &str| behind.iter().any(|b| (b.ours.as_str(), b.rival.as_str()) == (ours, rival));
-    assert!(found("pipe", "bare-pipe") && !found("pod", "naive") && !found("typed", "naive"), "{behind:?}");
-    let cells: Vec<_> = verdict::crossbeam_ahead(&all).into_iter().map(|behind| behind.cell).collect();
+    let found = |ours: &str, rival: &str| {
+        behind.iter().any(|b| (b.ours.as_str(), b.rival.as_str()) == (ours, rival))
+    };
+    assert!(
+        found("pipe", "bare-pipe") && !found("pod", "naive") && !found("typed", "naive"),
+        "{behind:?}"
+    );
+    let cells: Vec<_> =
+        verdict::crossbeam_ahead(&all).into_iter().map(|behind| behind.cell).collect();
     assert_eq!(cells, ["hot", "make"], "pod is ahead in throughput");
 }
 

@@ -34,13 +34,15 @@ fn ahead(rival: Summary, ours: Summary) -> bool {
     rival.low > ours.high
 }
 
-/// Each of our routes that is behind a rival of its own kind. Ratios to the reference are compared: they were taken
-/// in the same rounds.
+/// Each of our routes that is behind a rival of its own kind. Ratios to the reference are compared:
+/// they were taken in the same rounds.
 pub(crate) fn behind_rivals(all: &All) -> Vec<Behind> {
     let mut found = Vec::new();
     for bench in ["throughput", "latency"] {
         for record in all.records(bench) {
-            let Some(us) = route(&record.route).filter(|route| route.by == By::Us) else { continue };
+            let Some(us) = route(&record.route).filter(|route| route.by == By::Us) else {
+                continue;
+            };
             let Some(ours) = goodness(record, &record.ratios) else { continue };
             for &name in us.rivals {
                 let rival = if name == REFERENCE {
@@ -92,8 +94,9 @@ pub(crate) fn against_crossbeam(all: &All) -> Vec<(Behind, Summary)> {
     let mut best: Vec<(Behind, Summary)> = Vec::new();
     for bench in ["throughput", "latency", "cost"] {
         for record in all.records(bench).filter(|record| record.reference == REFERENCE) {
-            let across =
-                |route: &super::support::routes::Route| route.by == By::Us && route.family != Family::Threads;
+            let across = |route: &super::support::routes::Route| {
+                route.by == By::Us && route.family != Family::Threads
+            };
             if !route(&record.route).is_some_and(across) {
                 continue;
             }

@@ -65,10 +65,14 @@ pub(crate) fn parse() -> Result<Command, lexopt::Error> {
         return Err("--workers must be at least 1".into());
     }
     if route != Route::Thread && workers > MOST_PROCESSES {
-        return Err(format!("--workers must be at most {MOST_PROCESSES}, unless they are threads").into());
+        return Err(
+            format!("--workers must be at most {MOST_PROCESSES}, unless they are threads").into()
+        );
     }
     if kill && route == Route::Thread {
-        return Err("--kill needs --route shm: a thread cannot be killed without its process".into());
+        return Err(
+            "--kill needs --route shm: a thread cannot be killed without its process".into()
+        );
     }
     if paths.is_empty() {
         // Cargo names the directory of the examples, which is in that of the project.

@@ -110,7 +110,9 @@ impl Counter {
         words.push_str(word);
         let end = u32::try_from(words.len()).expect("no more than 4 GB of different words");
         words.push('\n');
-        table.insert_unique(hash, Entry { begin, end, seen }, |entry| hasher.hash_one(entry.word(words)));
+        table.insert_unique(hash, Entry { begin, end, seen }, |entry| {
+            hasher.hash_one(entry.word(words))
+        });
     }
 
     /// Takes what was counted so far, and begins anew.
@@ -135,7 +137,8 @@ impl Counter {
 
     /// All words: the most frequent first, and those seen equally often by the alphabet.
     pub(crate) fn sorted(&self) -> Vec<(&str, u64)> {
-        let mut all: Vec<_> = self.table.iter().map(|entry| (entry.word(&self.words), entry.seen)).collect();
+        let mut all: Vec<_> =
+            self.table.iter().map(|entry| (entry.word(&self.words), entry.seen)).collect();
         all.sort_unstable_by(|(a, seen_a), (b, seen_b)| seen_b.cmp(seen_a).then(a.cmp(b)));
         all
     }

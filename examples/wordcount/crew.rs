@@ -26,12 +26,12 @@ pub(crate) struct Counted {
     pub(crate) counts: Counts,
 }
 
-/// What a worker gets: chunks to count, where to send the results, and, if it is going to be killed, where
-/// to say that it is in the middle of a chunk.
+/// What a worker gets: chunks to count, where to send the results, and, if it is going to be
+/// killed, where to say that it is in the middle of a chunk.
 pub(crate) type Share = (Receiver<Chunk>, Sender<Counted>, Option<Sender<usize>>);
 
-/// The most chunks in one result. Many chunks have few more different words than one, so that there is
-/// less to add up.
+/// The most chunks in one result. Many chunks have few more different words than one, so that there
+/// is less to add up.
 const BATCH: usize = 16;
 
 /// Counts chunks until there are no more.
@@ -76,14 +76,14 @@ fn work((chunks, results, victim): Share) {
     }
 }
 
-/// Whether this chunk needs a result of its own: it may have been counted before, and the parent can only
-/// leave out a whole result. Of small messages that is not always known.
+/// Whether this chunk needs a result of its own: it may have been counted before, and the parent
+/// can only leave out a whole result. Of small messages that is not always known.
 fn alone(chunk: &Ref<'_, Chunk>) -> bool {
     chunk.deliveries() > 1 || chunk.text.len() < 1024
 }
 
-/// Says that this worker is in the middle of a chunk, and waits to be killed, as long as somebody is there
-/// to do it.
+/// Says that this worker is in the middle of a chunk, and waits to be killed, as long as somebody
+/// is there to do it.
 fn await_death(victim: &Sender<usize>, chunk: usize) {
     if victim.send(chunk).is_ok() {
         while !victim.is_disconnected() {

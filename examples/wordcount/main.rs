@@ -7,10 +7,10 @@
 //!   feeder ════════════════▶ worker 1, 2, … ═══════════════▶ collector
 //! ```
 //!
-//! The feeder, a thread, reads the files and sends their text; the workers borrow chunks, count them, send
-//! the result, and only then acknowledge the chunks. So a worker can be killed at any time: what it had not
-//! acknowledged is delivered again. What it had counted, but not acknowledged, is counted twice, and the
-//! collector takes only the first result for each chunk.
+//! The feeder, a thread, reads the files and sends their text; the workers borrow chunks, count
+//! them, send the result, and only then acknowledge the chunks. So a worker can be killed at any
+//! time: what it had not acknowledged is delivered again. What it had counted, but not
+//! acknowledged, is counted twice, and the collector takes only the first result for each chunk.
 
 mod args;
 mod count;
@@ -75,8 +75,13 @@ fn run(options: &Options) -> Result<()> {
     let sorted = many.counter.sorted();
     let mut report = top(&sorted);
     let (total, different) = (many.counter.total(), many.counter.different());
-    let again = if files.times > 1 { format!(", counted {} times", files.times) } else { String::new() };
-    writeln!(report, "{total} words, {different} different, in {} files{again}\n", files.paths.len())?;
+    let again =
+        if files.times > 1 { format!(", counted {} times", files.times) } else { String::new() };
+    writeln!(
+        report,
+        "{total} words, {different} different, in {} files{again}\n",
+        files.paths.len()
+    )?;
     let workers = format!("{} workers ({})", options.workers, options.route);
     for (who, took) in [(workers.as_str(), took), ("one thread", alone)] {
         let (mb, seconds) = (files.bytes as f64 / 1e6, took.as_secs_f64());
@@ -84,8 +89,7 @@ fn run(options: &Options) -> Result<()> {
     }
     writeln!(report, "{:<18} {:>8.2}", "speed-up", alone.as_secs_f64() / took.as_secs_f64())?;
     if files.bytes < 10_000_000 {
-        report +=
-            "(So little text is counted while the workers still start. Try a larger PATH, or --times.)\n";
+        report += "(So little text is counted while the workers still start. Try a larger PATH, or --times.)\n";
     }
     io::stdout().write_all(report.as_bytes())?;
 
@@ -149,7 +153,9 @@ fn count_with_workers(files: &Arc<Files>, options: &Options) -> Result<Many> {
     }
     let fed = feeder.join().map_err(|_| "the feeder panicked")??;
     if collected.deliveries.len() != fed {
-        return Err(format!("only {} of {fed} chunks were counted", collected.deliveries.len()).into());
+        return Err(
+            format!("only {} of {fed} chunks were counted", collected.deliveries.len()).into()
+        );
     }
     let again = collected.deliveries.values().filter(|deliveries| **deliveries > 1).count();
     let death = death.map(|(id, signal, chunk)| match collected.deliveries[&chunk] {

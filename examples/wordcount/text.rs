@@ -13,7 +13,8 @@ const LEAST: usize = 16 << 10;
 /// Chunks for each worker, so that all of them are done at about the same time.
 const FOR_EACH: usize = 8;
 
-/// How much text there is at least, if no path was named: enough that the start of the workers does not matter.
+/// How much text there is at least, if no path was named: enough that the start of the workers does
+/// not matter.
 const ENOUGH: u64 = 400_000_000;
 
 /// What is looked at to tell text from other data.
@@ -30,15 +31,16 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// Finds all text files under `paths`, and reads each of them once, so that whoever is measured first
-    /// has no slower disk than whoever is measured next.
+    /// Finds all text files under `paths`, and reads each of them once, so that whoever is measured
+    /// first has no slower disk than whoever is measured next.
     ///
     /// Says on stderr which files cannot be read, and leaves them out.
     pub(crate) fn find(paths: &[PathBuf]) -> io::Result<Files> {
         let mut files = Files { times: 1, ..Files::default() };
         for path in paths {
-            let about = fs::metadata(path)
-                .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+            let about = fs::metadata(path).map_err(|error| {
+                io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+            })?;
             files.walk(path, about.is_dir());
         }
         Ok(files)
@@ -109,7 +111,8 @@ fn is_text(head: &[u8]) -> bool {
 /// The text of some files in chunks of about the same size, each of whole words.
 pub(crate) struct Chunks<'a> {
     files: &'a Files,
-    /// What is left of the files this time, and how many times they are still to be counted, with this one.
+    /// What is left of the files this time, and how many times they are still to be counted, with
+    /// this one.
     paths: slice::Iter<'a, PathBuf>,
     times: u64,
     size: usize,
@@ -137,8 +140,8 @@ impl Iterator for Chunks<'_> {
 }
 
 impl Chunks<'_> {
-    /// Reads until there is enough for a chunk, or for one more, if all there is is one word; or until
-    /// there are no more files. Whether there may be more.
+    /// Reads until there is enough for a chunk, or for one more, if all there is is one word; or
+    /// until there are no more files. Whether there may be more.
     fn fill(&mut self) -> io::Result<bool> {
         let whole = (self.bytes.len() / self.size + 1) * self.size;
         self.bytes.reserve_exact(whole - self.bytes.len());
@@ -152,7 +155,10 @@ impl Chunks<'_> {
                 }
             };
             let room = (whole - self.bytes.len()) as u64;
-            let read = file.take(room).read_to_end(&mut self.bytes).map_err(|error| because(path, &error))?;
+            let read = file
+                .take(room)
+                .read_to_end(&mut self.bytes)
+                .map_err(|error| because(path, &error))?;
             if (read as u64) < room {
                 self.file = None;
                 self.bytes.push(b'\n'); // No word goes on in the next file.
@@ -190,5 +196,6 @@ fn because(path: &Path, error: &io::Error) -> io::Error {
 
 /// Bytes as text; what is not UTF-8 counts as a character that is in no word.
 fn text(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }

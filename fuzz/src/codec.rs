@@ -1,5 +1,6 @@
-//! What is encoded decodes to the same, in every way to encode and in both forms, and takes exactly as much as it says;
-//! any bytes are decoded or refused, and what they mean is encoded again; nothing nests deeper than the limit.
+//! What is encoded decodes to the same, in every way to encode and in both forms, and takes exactly
+//! as much as it says; any bytes are decoded or refused, and what they mean is encoded again;
+//! nothing nests deeper than the limit.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -72,7 +73,14 @@ fn message(input: &mut Input<'_>, depth: usize) -> Message {
         1 => Message::Number(number(input)),
         2 => {
             let n = number(input);
-            Message::Numbers(n as i8, n as i16, n as i32, n as i64, -i128::from(n), u128::from(n) << 64 | 1)
+            Message::Numbers(
+                n as i8,
+                n as i16,
+                n as i32,
+                n as i64,
+                -i128::from(n),
+                u128::from(n) << 64 | 1,
+            )
         }
         3 => Message::Text(text(input).into_iter().map(char::from).collect()),
         4 => Message::Bytes(text(input)),
@@ -80,7 +88,8 @@ fn message(input: &mut Input<'_>, depth: usize) -> Message {
         6 => Message::Perhaps((input.byte() & 1 == 1).then(|| Box::new(message(input, depth + 1)))),
         7 => Message::Several((0..input.below(5)).map(|_| message(input, depth + 1)).collect()),
         8 => {
-            let entry = |input: &mut Input<'_>| (number(input) as u16, (input.byte() & 1 == 1, 1.5));
+            let entry =
+                |input: &mut Input<'_>| (number(input) as u16, (input.byte() & 1 == 1, 1.5));
             Message::Table((0..input.below(9)).map(|_| entry(input)).collect())
         }
         _ => {

@@ -1,7 +1,9 @@
-//! Frames over a stream socket, cut into pieces, with garbage and with handles at the wrong places: a reader finds
-//! the same frames as one that has all bytes at once, and after the first lie nothing.
+//! Frames over a stream socket, cut into pieces, with garbage and with handles at the wrong places:
+//! a reader finds the same frames as one that has all bytes at once, and after the first lie
+//! nothing.
 //!
-//! And datagrams of anything, in a channel: each is a message or an error, and those after it are not concerned.
+//! And datagrams of anything, in a channel: each is a message or an error, and those after it are
+//! not concerned.
 
 use std::io::{IoSlice, Write};
 use std::mem::MaybeUninit;
@@ -56,8 +58,11 @@ impl Truth {
 
     fn next(&self) -> (Next<'_>, usize) {
         let rest = &self.bytes[self.at..];
-        let Some((header, body)) = rest.split_first_chunk::<HEADER>() else { return (Next::More, 0) };
-        let word = |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().expect("four bytes"));
+        let Some((header, body)) = rest.split_first_chunk::<HEADER>() else {
+            return (Next::More, 0);
+        };
+        let word =
+            |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().expect("four bytes"));
         let length = u64::from_le_bytes(header[16..].try_into().expect("eight bytes"));
         let handles = self.handles(self.at, self.at + HEADER);
         let true_header = &header[..4] == b"mpf1" && word(12) == 0 && length <= MAX_BODY;
@@ -114,9 +119,9 @@ fn stream(mut input: Input<'_>) {
                 sent.expect("the other end is there");
                 note(&mut truth, handles.len());
                 truth.bytes.extend(b"mpf1");
-                truth
-                    .bytes
-                    .extend([u32::from(operation), handles.len() as u32, 0].map(u32::to_le_bytes).concat());
+                truth.bytes.extend(
+                    [u32::from(operation), handles.len() as u32, 0].map(u32::to_le_bytes).concat(),
+                );
                 truth.bytes.extend((bytes.len() as u64).to_le_bytes());
                 truth.bytes.extend(bytes);
             }
@@ -178,7 +183,8 @@ fn send_raw(socket: &OsHandle, bytes: &[u8], handles: usize) {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     assert!(handles == 0 || ancillary.push(SendAncillaryMessage::ScmRights(&fds)));
-    let sent = rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL);
+    let sent =
+        rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL);
     assert_eq!(sent.expect("the socket takes so much"), bytes.len());
 }
 
@@ -188,7 +194,8 @@ enum Files {
     Socket(Handle),
 }
 
-/// A connection's end over this socket: it travels as its types, whether they were said, and its files.
+/// A connection's end over this socket: it travels as its types, whether they were said, and its
+/// files.
 fn end_of(socket: OwnedFd) -> Duplex<u8, Vec<u16>> {
     let types = [Shape::of::<u8>(), Shape::of::<Vec<u16>>()];
     let [sends, receives] = types.map(|shape| (shape.fingerprint(), shape.text()));
@@ -215,7 +222,14 @@ fn datagrams(mut input: Input<'_>) {
         if how & 1 == 0 {
             // Nearly right: the magic, a kind, a place, how many handles and messages.
             datagram.extend(b"mp");
-            datagram.extend([input.byte() % 4, input.byte() % 4, input.byte() % 4, 0, input.byte() % 4, 0]);
+            datagram.extend([
+                input.byte() % 4,
+                input.byte() % 4,
+                input.byte() % 4,
+                0,
+                input.byte() % 4,
+                0,
+            ]);
         }
         datagram.extend(body);
         if datagram.is_empty() {

@@ -1,7 +1,8 @@
-//! Processes that use one lock in turns, and are killed between any two steps, against what such a lock is for.
+//! Processes that use one lock in turns, and are killed between any two steps, against what such a
+//! lock is for.
 //!
-//! Nobody runs beside them, so who would have to wait would wait for ever: it is killed asleep. Whoever need not
-//! wait must get what it asks for, also from the dead, and be told of them.
+//! Nobody runs beside them, so who would have to wait would wait for ever: it is killed asleep.
+//! Whoever need not wait must get what it asks for, also from the dead, and be told of them.
 
 use ipc_shm::lock::model::{Entered, Peer, with};
 
@@ -149,7 +150,8 @@ impl Mutex {
                         self.holder = Some(Holder { who, lives: true, updating });
                     }
                     Some(dead) if !dead.lives && passed(&reached, &["lock.taken_over"]) => {
-                        self.holder = Some(Holder { who, lives: true, updating: updating && dead.updating });
+                        self.holder =
+                            Some(Holder { who, lives: true, updating: updating && dead.updating });
                         if passed(&reached, &["lock.marked"]) {
                             self.died = Some(Self::pid(dead.who));
                         }
@@ -458,7 +460,12 @@ impl Lock for Semaphore {
             taken += 1;
         }
         let all = taken + self.held();
-        assert!((self.least..=self.most).contains(&all), "{all}, not {} to {}", self.least, self.most);
+        assert!(
+            (self.least..=self.most).contains(&all),
+            "{all}, not {} to {}",
+            self.least,
+            self.most
+        );
         assert_eq!(self.processes[survivor].peer.left(), 0);
     }
 }

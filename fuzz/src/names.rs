@@ -1,4 +1,5 @@
-//! Any text as a name: it is refused before anything is touched, or found again by what it is shown as.
+//! Any text as a name: it is refused before anything is touched, or found again by what it is shown
+//! as.
 
 use std::ffi::OsStr;
 use std::io::ErrorKind::{InvalidInput, NotFound};
@@ -37,7 +38,9 @@ fn meeting(text: &str) {
     let whole = text.parse::<Name>();
     match (text.strip_prefix('@'), &whole) {
         (Some(rest), Ok(name)) => assert_eq!(*name, Name::abstract_name(rest).expect("the same")),
-        (None, Ok(name)) if text.contains('/') => assert_eq!(*name, Name::path(text).expect("the same")),
+        (None, Ok(name)) if text.contains('/') => {
+            assert_eq!(*name, Name::path(text).expect("the same"))
+        }
         (None, Ok(name)) => assert_eq!(*name, Name::new(text).expect("the same")),
         (_, Err(error)) => assert_eq!(error.kind(), InvalidInput),
     }
@@ -71,7 +74,9 @@ fn path(bytes: &[u8]) {
         Ok(name) => {
             assert!(valid, "{bytes:?} is a path");
             let shown = name.to_string();
-            if let Some(text) = std::str::from_utf8(bytes).ok().filter(|text| !text.starts_with('@')) {
+            if let Some(text) =
+                std::str::from_utf8(bytes).ok().filter(|text| !text.starts_with('@'))
+            {
                 let again: Name = shown.parse().expect("a path is a name");
                 let whole = if text.contains('/') { text.to_owned() } else { format!("./{text}") };
                 assert_eq!(again, Name::path(whole).expect("it was one"));
@@ -85,7 +90,10 @@ fn path(bytes: &[u8]) {
 static OURS: LazyLock<String> = LazyLock::new(|| format!("fuzz-names-{}-", std::process::id()));
 
 fn segment(text: &str) {
-    let valid = printable(text) && !text.contains('\\') && ![".", ".."].contains(&text) && text.len() <= 255;
+    let valid = printable(text)
+        && !text.contains('\\')
+        && ![".", ".."].contains(&text)
+        && text.len() <= 255;
     if !valid {
         for error in [
             Segment::create(text, 1).map(drop).expect_err("it is no name"),

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use super::input::Input;
 
-/// Runs a target over its corpus, over each input's beginnings, and over inputs made of nothing but numbers.
+/// Runs a target over its corpus, over each input's beginnings, and over inputs made of nothing but
+/// numbers.
 pub fn corpus(target: &str, run: fn(&[u8])) {
     // Of the workspace, or of a crate in it.
-    let root = ["", ".."].map(|up| Path::new(env!("CARGO_MANIFEST_DIR")).join(up).join("fuzz/corpus"));
+    let root =
+        ["", ".."].map(|up| Path::new(env!("CARGO_MANIFEST_DIR")).join(up).join("fuzz/corpus"));
     let root = root.iter().find(|root| root.exists()).expect("the targets are in this repository");
     let folder = root.join(target);
     let mut inputs: Vec<PathBuf> = std::fs::read_dir(&folder)

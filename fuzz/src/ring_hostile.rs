@@ -1,7 +1,8 @@
 //! One process that uses a channel while a peer writes into its words between any two calls.
 //!
 //! - As long as nobody has scribbled, a queue says what each call answers.
-//! - From then on each call ends, with whatever answer; nothing panics, and no byte outside is touched.
+//! - From then on each call ends, with whatever answer; nothing panics, and no byte outside is
+//!   touched.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -17,8 +18,8 @@ const OPERATIONS: usize = 48;
 const SHORT: Duration = Duration::from_micros(20);
 const LENGTHS: [usize; 8] = [0, 1, 5, 230, 240, 300, 4096, 8000];
 
-/// Uses both ends: how to make a message of a tag and a length, and how to read the tag of one that was received,
-/// or is lent.
+/// Uses both ends: how to make a message of a tag and a length, and how to read the tag of one that
+/// was received, or is lent.
 macro_rules! play {
     ($tx:ident, $rx:ident, $input:ident, $capacity:ident, $make:expr, $tag:expr, $look:expr) => {{
         let (make, tag_of) = ($make, $tag);
@@ -42,7 +43,10 @@ macro_rules! play {
                 }
                 4..=6 => {
                     let got = match operation >> 4 & 3 {
-                        0 => $rx.try_recv().map(|got| vec![tag_of(&got)]).map_err(|error| error.is_empty()),
+                        0 => $rx
+                            .try_recv()
+                            .map(|got| vec![tag_of(&got)])
+                            .map_err(|error| error.is_empty()),
                         1 => {
                             let got = $rx.recv_timeout(SHORT);
                             got.map(|got| vec![tag_of(&got)]).map_err(|error| error.is_timeout())
@@ -68,13 +72,21 @@ macro_rules! play {
                 }
                 7 if lent.len() < 3 => {
                     let got = $rx.try_recv_ref();
-                    let tags = got.as_ref().map(|got| vec![($look)(got)]).map_err(|error| error.is_empty());
+                    let tags = got
+                        .as_ref()
+                        .map(|got| vec![($look)(got)])
+                        .map_err(|error| error.is_empty());
                     found(&mut truth, tags);
                     lent.extend(got);
                 }
                 8 => drop(lent.pop_front()),
                 9 => {
-                    let _ = ($tx.is_full(), $rx.is_empty(), $rx.is_full(), $tx.clone().receiver_count());
+                    let _ = (
+                        $tx.is_full(),
+                        $rx.is_empty(),
+                        $rx.is_full(),
+                        $tx.clone().receiver_count(),
+                    );
                     let _ = ($tx.is_disconnected(), $rx.is_disconnected(), $tx.disconnect_cause());
                     let _ = ($rx.clone().sender_count(), $rx.disconnect_cause());
                     assert!(truth.as_ref().is_none_or(|truth| truth.len() == $tx.len()));
@@ -121,22 +133,40 @@ pub fn run(data: &[u8]) {
         1 => {
             let (tx, rx) = builder.pod::<[u64; 4]>().expect(MEMORY);
             let first = |message: &[u64; 4]| message[0] as u8;
-            play!(tx, rx, input, capacity, |tag, _| [u64::from(tag); 4], first, |lent: &pod::Ref<_>| first(
-                lent
-            ));
+            play!(
+                tx,
+                rx,
+                input,
+                capacity,
+                |tag, _| [u64::from(tag); 4],
+                first,
+                |lent: &pod::Ref<_>| first(lent)
+            );
         }
         2 => {
             let (tx, rx) = builder.pod::<[u64; 100]>().expect(MEMORY);
             let last = |message: &[u64; 100]| message[99] as u8;
-            play!(tx, rx, input, capacity, |tag, _| [u64::from(tag); 100], last, |lent: &pod::Ref<_>| last(
-                lent
-            ));
+            play!(
+                tx,
+                rx,
+                input,
+                capacity,
+                |tag, _| [u64::from(tag); 100],
+                last,
+                |lent: &pod::Ref<_>| last(lent)
+            );
         }
         _ => {
             let (tx, rx) = builder.typed::<Vec<u8>>().expect(MEMORY);
-            play!(tx, rx, input, capacity, bytes, |message: &[u8]| tag(message), |lent: &ipc_shm::Ref<
-                Vec<u8>,
-            >| tag(lent));
+            play!(
+                tx,
+                rx,
+                input,
+                capacity,
+                bytes,
+                |message: &[u8]| tag(message),
+                |lent: &ipc_shm::Ref<Vec<u8>>| tag(lent)
+            );
         }
     }
 }
@@ -153,7 +183,13 @@ fn tag(message: &[u8]) -> u8 {
 }
 
 /// Checks what a call to send has answered.
-fn told(truth: &mut Option<VecDeque<u8>>, lent: usize, capacity: usize, sent: Result<(), bool>, tag: u8) {
+fn told(
+    truth: &mut Option<VecDeque<u8>>,
+    lent: usize,
+    capacity: usize,
+    sent: Result<(), bool>,
+    tag: u8,
+) {
     let Some(truth) = truth else { return };
     match sent {
         Ok(()) => truth.push_back(tag),
@@ -194,7 +230,8 @@ impl Scribbler {
         }
     }
 
-    /// Writes a word: any of them, those that say how large everything is too, which nobody reads again.
+    /// Writes a word: any of them, those that say how large everything is too, which nobody reads
+    /// again.
     fn scribble(&self, input: &mut Input<'_>) {
         let peer = &self.peer;
         let index = input.below(16);

@@ -2,7 +2,8 @@
 //!
 //! - What is received for the first time comes in the order in which it was sent.
 //! - Nothing comes that was not sent, and nothing twice, unless a receiver died with it.
-//! - In the end a survivor gets everything that was sent and not received, and nobody leaves anything behind.
+//! - In the end a survivor gets everything that was sent and not received, and nobody leaves
+//!   anything behind.
 
 use std::collections::VecDeque;
 
@@ -41,7 +42,8 @@ struct World {
     next: u64,
     /// Sent, and received by nobody yet.
     queued: VecDeque<u64>,
-    /// Their receiver died. If it died while it claimed, it may not have got them: then they are still in line.
+    /// Their receiver died. If it died while it claimed, it may not have got them: then they are
+    /// still in line.
     limbo: Vec<u64>,
     /// Whether slots may be void.
     voids: bool,
@@ -114,7 +116,9 @@ impl World {
                 self.next += 1;
                 match process.peer.killed_after(kill, || process.peer.loan(value)).0 {
                     Some(Some(block)) => process.loans.push((block, value)),
-                    Some(None) => assert_eq!(self.ring.blocks_free(), 0, "a free block was not found"),
+                    Some(None) => {
+                        assert_eq!(self.ring.blocks_free(), 0, "a free block was not found")
+                    }
                     None => self.died(who),
                 }
             }
@@ -267,7 +271,8 @@ impl World {
     fn receive(&mut self, who: usize, k: u64, kill: u32) {
         let process = &self.processes[who];
         let mut values = Vec::new();
-        let (done, reached) = process.peer.killed_after(kill, || process.peer.receive_into(k, &mut values));
+        let (done, reached) =
+            process.peer.killed_after(kill, || process.peer.receive_into(k, &mut values));
         match done {
             Some(Ok(())) => {
                 assert!((1..=k).contains(&(values.len() as u64)));
@@ -275,9 +280,13 @@ impl World {
             }
             Some(Err(_)) => self.nothing(),
             None => {
-                // Of what was read, all but perhaps the last is received: that one if its place is free.
+                // Of what was read, all but perhaps the last is received: that one if its place is
+                // free.
                 let last = reached.iter().rev().find(|point| {
-                    matches!(**point, "receive.read" | "receive.freed" | "block.free" | "block.freed")
+                    matches!(
+                        **point,
+                        "receive.read" | "receive.freed" | "block.free" | "block.freed"
+                    )
                 });
                 let received = match last {
                     Some(&("receive.read" | "block.free")) => values.len() - 1,
@@ -369,7 +378,9 @@ impl World {
                 Some(true) => process.roles = BOTH,
                 Some(false) => {
                     let done = peer.killed_after(u32::MAX, || peer.leave_role(roles)).0;
-                    assert!(done.is_some() && (self.ring.senders_gone() || self.ring.receivers_gone()));
+                    assert!(
+                        done.is_some() && (self.ring.senders_gone() || self.ring.receivers_gone())
+                    );
                 }
                 None => {}
             }

@@ -1,7 +1,7 @@
 //! Any bytes as a segment: it is refused, or safe to use.
 //!
-//! What arrives is an object of any length: bytes of the input where the descriptions are, or what a real one has
-//! with some words changed, perhaps so that its numbers agree with each other again.
+//! What arrives is an object of any length: bytes of the input where the descriptions are, or what
+//! a real one has with some words changed, perhaps so that its numbers agree with each other again.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -42,7 +42,8 @@ fn contents(fd: &OsHandle, most: usize) -> (Vec<u8>, usize) {
 
 /// A channel with some messages, and an end of it that arrives.
 static CHANNEL: LazyLock<Real> = LazyLock::new(|| {
-    let (tx, rx) = Builder::new(5).max_message(8192).participants(9).typed::<Vec<u8>>().expect("memory");
+    let (tx, rx) =
+        Builder::new(5).max_message(8192).participants(9).typed::<Vec<u8>>().expect("memory");
     tx.send(vec![1; 3]).expect("room");
     tx.send(vec![2; 5000]).expect("room");
     let (encoded, handles) = handle::collect(|| postcard::to_stdvec(&rx).expect("it is carried"));
@@ -55,13 +56,18 @@ static CHANNEL: LazyLock<Real> = LazyLock::new(|| {
 
 /// A segment with a value, a mutex and a sequence lock, that arrives.
 static SEGMENT: LazyLock<Real> = LazyLock::new(|| {
-    let segment =
-        SegmentBuilder::new(2000).participants(3).lifetime(Lifetime::LastHandle).anonymous().expect("memory");
+    let segment = SegmentBuilder::new(2000)
+        .participants(3)
+        .lifetime(Lifetime::LastHandle)
+        .anonymous()
+        .expect("memory");
     Shared::new_in(&segment, 7u64).expect("room");
     Mutex::new_in(&segment, 7u64).expect("room");
     SeqLock::new_in(&segment, [7u32; 3]).expect("room");
-    let (encoded, handles) = handle::collect(|| postcard::to_stdvec(&segment).expect("it is carried"));
-    let ((_, id), _) = postcard::take_from_bytes::<(u32, u16)>(&encoded).expect("an index and an id");
+    let (encoded, handles) =
+        handle::collect(|| postcard::to_stdvec(&segment).expect("it is carried"));
+    let ((_, id), _) =
+        postcard::take_from_bytes::<(u32, u16)>(&encoded).expect("an index and an id");
     drop(segment);
     let (bytes, len) = contents(&handles[0], 8 * PAGE);
     Real { description: len - 256, words: (0, len), bytes, id: id.into(), len }
@@ -92,7 +98,8 @@ pub fn run(data: &[u8]) {
         let len = usize::from(input.byte()) * 64 + usize::from(kind >> 3) * 8;
         let mut bytes = vec![0; len];
         let some = input.0.len().min(len);
-        let (from, at) = (&input.0[..some], if kind & 1 == 0 { 0 } else { len.saturating_sub(256) });
+        let (from, at) =
+            (&input.0[..some], if kind & 1 == 0 { 0 } else { len.saturating_sub(256) });
         let some = some.min(len - at);
         bytes[at..at + some].copy_from_slice(&from[..some]);
         id = u64::from(kind >> 3) % 4 + 1;
@@ -152,7 +159,8 @@ fn change(bytes: &mut [u8], real: &Real, input: &mut Input<'_>) -> bool {
     how & 128 != 0
 }
 
-/// FNV-1a over the eight words before it, as a peer that lies well would: `layout.rs`, `trailer.rs`.
+/// FNV-1a over the eight words before it, as a peer that lies well would: `layout.rs`,
+/// `trailer.rs`.
 fn sum(description: &mut [u8]) {
     let Some((words, rest)) = description.split_at_mut_checked(64) else { return };
     let sum = words.iter().fold(0xcbf2_9ce4_8422_2325, |sum: u64, byte| {
@@ -179,8 +187,10 @@ fn object(bytes: &[u8], len: usize, id: u64) -> Option<OsHandle> {
         l_len: 1,
         l_pid: 0,
     };
-    // SAFETY: the descriptor is open and `lock` valid during the call; locks have no effect on memory.
-    let taken = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_SETLK, std::ptr::from_mut(&mut lock)) };
+    // SAFETY: the descriptor is open and `lock` valid during the call; locks have no effect on
+    // memory.
+    let taken =
+        unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_SETLK, std::ptr::from_mut(&mut lock)) };
     (taken == 0).then_some(fd)
 }
 
@@ -192,10 +202,18 @@ fn receive(rx: &Receiver<Vec<u8>>, input: &mut Input<'_>) {
             1 => drop(rx.try_recv_ref().map(|lent| (lent.deliveries(), lent.len()))),
             2 => kept.extend(rx.try_recv_ref()),
             3 => drop(rx.try_recv_many(&mut Vec::new(), 9)),
-            4 => drop((rx.len(), rx.is_full(), rx.capacity(), rx.is_disconnected(), rx.disconnect_cause())),
-            5 => {
-                drop((rx.clone().sender_count(), rx.receiver_count(), rx.try_recv_many(&mut Vec::new(), 99)))
-            }
+            4 => drop((
+                rx.len(),
+                rx.is_full(),
+                rx.capacity(),
+                rx.is_disconnected(),
+                rx.disconnect_cause(),
+            )),
+            5 => drop((
+                rx.clone().sender_count(),
+                rx.receiver_count(),
+                rx.try_recv_many(&mut Vec::new(), 99),
+            )),
             6 => drop(handle::collect(|| postcard::to_stdvec(rx).is_ok())),
             _ => drop(rx.try_recv()),
         }

@@ -7,26 +7,26 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::deadline::Patience;
 use crate::error::{
-    DisconnectCause, RecvError, RecvTimeoutError, SendError, SendManyError, SendTimeoutError, TryRecvError,
-    TrySendError,
+    DisconnectCause, RecvError, RecvTimeoutError, SendError, SendManyError, SendTimeoutError,
+    TryRecvError, TrySendError,
 };
 use crate::iter::{Drain, IntoIter, Iter, TryIter};
 use crate::route::{Borrow, End, Loan, Receive, Route, Transmit};
 
 /// The sending end of a channel.
 ///
-/// Clones are further ends of the same channel, for other threads or, in the arguments of `spawn`, for
-/// other processes. When the last one is dropped, **or the process that holds it dies**, receivers
-/// drain the channel and are then told [`Disconnected`](RecvError::Disconnected).
+/// Clones are further ends of the same channel, for other threads or, in the arguments of `spawn`,
+/// for other processes. When the last one is dropped, **or the process that holds it dies**,
+/// receivers drain the channel and are then told [`Disconnected`](RecvError::Disconnected).
 pub struct Sender<T, R: Route<T>> {
     tx: R::Tx,
 }
 
 /// The receiving end of a channel.
 ///
-/// Clones share the messages: each message goes to one of them. When the last one is dropped, **or the
-/// process that holds it dies**, senders are told [`Disconnected`](SendError::Disconnected), and what
-/// was queued is discarded.
+/// Clones share the messages: each message goes to one of them. When the last one is dropped, **or
+/// the process that holds it dies**, senders are told [`Disconnected`](SendError::Disconnected),
+/// and what was queued is discarded.
 pub struct Receiver<T, R: Route<T>> {
     rx: R::Rx,
 }
@@ -49,13 +49,14 @@ impl<T, R: Route<T>> Sender<T, R> {
 
     /// Sends a message, waiting for room as long as it takes.
     ///
-    /// `Ok` means that the message is published: it outlives this process. The wait ends within 50 ms
-    /// when the last receiver's process dies.
+    /// `Ok` means that the message is published: it outlives this process. The wait ends within 50
+    /// ms when the last receiver's process dies.
     ///
     /// # Errors
     ///
     /// [`Disconnected`](SendError::Disconnected) if no receiver is left,
-    /// [`Unsendable`](SendError::Unsendable) if this message can never be sent; the message is inside.
+    /// [`Unsendable`](SendError::Unsendable) if this message can never be sent; the message is
+    /// inside.
     #[inline]
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
         match self.tx.send_copy(&message, Patience::Forever) {
@@ -108,19 +109,21 @@ impl<T, R: Route<T>> Sender<T, R> {
     /// Sends all messages in order, waiting for room as often as it takes; returns how many.
     ///
     /// On routes through shared memory, as many as there is room for share one claim, one fence and
-    /// one wake-up.
-    /// Up to 63 messages are taken from the iterator before the first of them is sent, so an iterator that
-    /// waits for an answer to a message it has just given waits for ever.
+    /// one wake-up. Up to 63 messages are taken from the iterator before the first of them is sent,
+    /// so an iterator that waits for an answer to a message it has just given waits for ever.
     ///
     /// # Errors
     ///
     /// As [`send`](Sender::send), with what was taken from the iterator and not sent.
-    pub fn send_many(&self, messages: impl IntoIterator<Item = T>) -> Result<usize, SendManyError<T>> {
+    pub fn send_many(
+        &self,
+        messages: impl IntoIterator<Item = T>,
+    ) -> Result<usize, SendManyError<T>> {
         self.tx.send_many(messages.into_iter())
     }
 
-    /// Lends the place where the next message of fixed size will lie: written there, then sent, it is
-    /// never copied.
+    /// Lends the place where the next message of fixed size will lie: written there, then sent, it
+    /// is never copied.
     ///
     /// Waits for a free place as long as it takes. A loan that is dropped unsent sends nothing.
     ///
@@ -274,7 +277,8 @@ impl<T, R: Route<T>> Receiver<T, R> {
         }
     }
 
-    // Apart from their inlined callers, so that there a message goes straight to where it is wanted.
+    // Apart from their inlined callers, so that there a message goes straight to where it is
+    // wanted.
     #[inline(never)]
     fn recv_waiting(&self) -> Result<T, RecvError> {
         patient(self.rx.recv(Patience::Forever))
@@ -308,9 +312,9 @@ impl<T, R: Route<T>> Receiver<T, R> {
     ///
     /// Once it has a message, it takes more as [`try_recv`](Receiver::try_recv) does.
     ///
-    /// On routes through shared memory they share one claim, one fence and one wake-up. Each is received
-    /// when it is taken out of its slot: of a receiver that is killed inside, others get those it had not
-    /// taken yet.
+    /// On routes through shared memory they share one claim, one fence and one wake-up. Each is
+    /// received when it is taken out of its slot: of a receiver that is killed inside, others get
+    /// those it had not taken yet.
     ///
     /// # Errors
     ///
@@ -374,8 +378,9 @@ impl<T, R: Route<T>> Receiver<T, R> {
     ///
     /// # Panics
     ///
-    /// If a message cannot be read: a loop that ended then would look as if all had been received. [`recv`](Receiver::recv) returns that as an error
-    /// ([`Unreadable`](crate::Unreadable)), and so is what to use where peers are not trusted.
+    /// If a message cannot be read: a loop that ended then would look as if all had been received.
+    /// [`recv`](Receiver::recv) returns that as an error ([`Unreadable`](crate::Unreadable)), and
+    /// so is what to use where peers are not trusted.
     pub fn iter(&self) -> Iter<'_, T, R> {
         Iter::new(self)
     }

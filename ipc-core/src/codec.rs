@@ -5,8 +5,8 @@
 //! | compact | values one behind the other, integers as in memory | those that ask, when they are read, for just what was written |
 //! | described | each value behind a byte that says what it is, with names | all others |
 //!
-//! The sender finds out once for each type which form it needs, and keeps it in the endpoint ([`Form`]). The last byte
-//! of a message says which form it has, so the receiver need not know.
+//! The sender finds out once for each type which form it needs, and keeps it in the endpoint
+//! ([`Form`]). The last byte of a message says which form it has, so the receiver need not know.
 //!
 //! | what | how it travels |
 //! |---|---|
@@ -16,11 +16,11 @@
 //! | a path or text that is not UTF-8, where its type refuses it; integers of 128 bits in tagged, untagged or flattened types, which serde does not keep; more than [`MAX_DEPTH`] levels | not: `send` refuses |
 //! | fields that are renamed for one direction only; a field of a tuple struct with `skip_serializing_if` | not: no form carries them |
 //!
-//! Neither form nests deeper than [`MAX_DEPTH`], nor allocates memory for what the bytes do not hold. Any bytes at all
-//! are safe to decode.
+//! Neither form nests deeper than [`MAX_DEPTH`], nor allocates memory for what the bytes do not
+//! hold. Any bytes at all are safe to decode.
 //!
-//! Plain data needs no codec: `bytemuck`'s marker traits say that its bytes are the message, and the routes copy them
-//! as they lie.
+//! Plain data needs no codec: `bytemuck`'s marker traits say that its bytes are the message, and
+//! the routes copy them as they lie.
 
 use std::str;
 
@@ -48,12 +48,13 @@ use output::{Buffer, Count, Output};
 /// The format of messages and its version, of both forms: ends that write another one are refused.
 pub const FORMAT: &str = "compact 2, described 2";
 
-/// How deep values may be nested, in both directions: structs, tuples, sequences, maps and variants of enums in one
-/// another, as in serde_json. An option or a newtype around one of them is no level of its own.
+/// How deep values may be nested, in both directions: structs, tuples, sequences, maps and variants
+/// of enums in one another, as in serde_json. An option or a newtype around one of them is no level
+/// of its own.
 pub const MAX_DEPTH: usize = 128;
 
-/// How many values that take no bytes, such as `()`, a sequence may have. A hostile length would keep the receiver
-/// counting for years.
+/// How many values that take no bytes, such as `()`, a sequence may have. A hostile length would
+/// keep the receiver counting for years.
 const MOST_EMPTY: usize = 1 << 20;
 
 /// The last byte of a message.
@@ -64,9 +65,14 @@ fn text(bytes: &[u8]) -> Result<&str, Error> {
     str::from_utf8(bytes).map_err(|_| CodecError::Invalid.into())
 }
 
-/// Encodes in the compact form over the bytes of a buffer. How many are written there, and what did not fit.
+/// Encodes in the compact form over the bytes of a buffer. How many are written there, and what did
+/// not fit.
 #[inline(always)]
-fn compact<T: Serialize>(message: &T, buffer: &mut [u8], limit: usize) -> Result<(usize, Vec<u8>), Error> {
+fn compact<T: Serialize>(
+    message: &T,
+    buffer: &mut [u8],
+    limit: usize,
+) -> Result<(usize, Vec<u8>), Error> {
     let mut out = Buffer::new(buffer, limit);
     compact::encode(message, &mut out)?;
     out.push([COMPACT])?;
@@ -84,9 +90,11 @@ fn described<T: Serialize>(message: &T, bytes: &mut Vec<u8>, limit: usize) -> Re
     Ok(())
 }
 
-/// Describes a message that did not fit into `limit` bytes. To count its bytes, it is encoded once more.
+/// Describes a message that did not fit into `limit` bytes. To count its bytes, it is encoded once
+/// more.
 ///
-/// If it does not encode to its end, which the first attempt did not reach, the size is the least that it can be.
+/// If it does not encode to its end, which the first attempt did not reach, the size is the least
+/// that it can be.
 #[cold]
 #[inline(never)]
 fn too_large<T: Serialize>(message: &T, limit: usize, form: &Form) -> Unsendable {
@@ -115,11 +123,12 @@ fn not_encoded(error: Error) -> Option<Unsendable> {
 /// Bytes that a buffer has at least.
 const LEAST: usize = 512;
 
-/// Encodes `message` over the first bytes of `bytes` and returns how many; at most `limit`, no handles.
+/// Encodes `message` over the first bytes of `bytes` and returns how many; at most `limit`, no
+/// handles.
 ///
-/// `bytes` is grown as needed: what is behind the message means nothing. Kept from one message to the next it costs
-/// no allocation. `form` must be of this type of messages. The type's `Serialize` is called once, but for the first
-/// messages of a type, with which its form is found out.
+/// `bytes` is grown as needed: what is behind the message means nothing. Kept from one message to
+/// the next it costs no allocation. `form` must be of this type of messages. The type's `Serialize`
+/// is called once, but for the first messages of a type, with which its form is found out.
 ///
 /// # Errors
 ///
@@ -153,7 +162,9 @@ pub fn encode<T: Serialize + DeserializeOwned>(
                 _ if refused => return Err(Unsendable::Handles(handle::NotCarried::BytesOnly)),
                 cause => {
                     let cause = not_encoded(cause.into());
-                    return Err(cause.unwrap_or_else(|| handle::refuse(|| too_large(message, limit, form))));
+                    return Err(
+                        cause.unwrap_or_else(|| handle::refuse(|| too_large(message, limit, form)))
+                    );
                 }
             },
         }
@@ -176,14 +187,13 @@ fn encode_described<T: Serialize>(
     match result {
         Ok(()) => Ok(bytes.len()),
         Err(_) if refused => Err(Unsendable::Handles(handle::NotCarried::BytesOnly)),
-        Err(error) => {
-            Err(not_encoded(error).unwrap_or_else(|| handle::refuse(|| too_large(message, limit, form))))
-        }
+        Err(error) => Err(not_encoded(error)
+            .unwrap_or_else(|| handle::refuse(|| too_large(message, limit, form)))),
     }
 }
 
-/// As [`encode`] for a route that carries handles, behind the first `begin` bytes, which are kept. Returns
-/// where the message ends, and the handles in it.
+/// As [`encode`] for a route that carries handles, behind the first `begin` bytes, which are kept.
+/// Returns where the message ends, and the handles in it.
 ///
 /// # Errors
 ///
@@ -201,8 +211,8 @@ pub fn encode_carrying<T: Serialize + DeserializeOwned>(
     })
 }
 
-/// As [`encode_carrying`], but answers `None` if the message is larger than `limit`, and does not count by how
-/// much: for those who try whether it fits.
+/// As [`encode_carrying`], but answers `None` if the message is larger than `limit`, and does not
+/// count by how much: for those who try whether it fits.
 ///
 /// # Errors
 ///
@@ -215,7 +225,8 @@ pub fn encode_behind<T: Serialize + DeserializeOwned>(
     form: &Form,
 ) -> Result<(usize, Vec<handle::OsHandle>), Option<Unsendable>> {
     if form.is_unknown() {
-        // A type may hand its handles over, and not copies of them: it is encoded once only, as it is sent.
+        // A type may hand its handles over, and not copies of them: it is encoded once only, as it
+        // is sent.
         let described = described_behind(message, bytes, begin, limit);
         match &described {
             Ok((_, handles)) if !handles.is_empty() => {
@@ -275,7 +286,8 @@ fn described_behind<T: Serialize>(
     }
 }
 
-/// As [`encode_carrying`], into bytes of their own, always in the described form: for one message, of any length.
+/// As [`encode_carrying`], into bytes of their own, always in the described form: for one message,
+/// of any length.
 ///
 /// # Errors
 ///
@@ -293,14 +305,15 @@ pub fn to_bytes<T: Serialize>(message: &T) -> Result<(Vec<u8>, Vec<handle::OsHan
 ///
 /// # Errors
 ///
-/// Any bytes at all are safe to decode. A length that the bytes cannot hold is refused before memory
-/// is allocated for it.
+/// Any bytes at all are safe to decode. A length that the bytes cannot hold is refused before
+/// memory is allocated for it.
 #[inline]
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     handle::refuse(|| decode_here(bytes))
 }
 
-/// As [`decode`], with the handles that came with the message; those that it does not take are closed.
+/// As [`decode`], with the handles that came with the message; those that it does not take are
+/// closed.
 ///
 /// # Errors
 ///

@@ -33,7 +33,8 @@ pub enum Unsendable {
     Handles(NotCarried),
     /// The system has no memory left for it, or this process may use no more.
     OutOfMemory,
-    /// This process was forked from the one that the endpoint belongs to. It may make and receive others.
+    /// This process was forked from the one that the endpoint belongs to. It may make and receive
+    /// others.
     Forked,
     /// The shared memory of the channel holds what the protocol cannot have written there.
     Corrupt(&'static str),
@@ -50,7 +51,9 @@ impl fmt::Display for Unsendable {
             Unsendable::Handles(cause) => cause.fmt(f),
             Unsendable::OutOfMemory => write!(f, "no memory left to share the message; {LIMITS}"),
             Unsendable::Forked => FORKED.fmt(f),
-            Unsendable::Corrupt(what) => write!(f, "the channel's shared memory is corrupt: {what}"),
+            Unsendable::Corrupt(what) => {
+                write!(f, "the channel's shared memory is corrupt: {what}")
+            }
         }
     }
 }
@@ -85,18 +88,19 @@ impl fmt::Display for SizeLimit {
 pub enum Unreadable {
     /// It does not decode to the channel's type. The message is taken out of the channel.
     Decode(CodecError),
-    /// Handles of the message did not arrive, because this process may open no more. The message is taken
-    /// out of the channel, and what arrived of its handles is closed.
+    /// Handles of the message did not arrive, because this process may open no more. The message is
+    /// taken out of the channel, and what arrived of its handles is closed.
     HandlesLost,
     /// What arrived is no message of this crate, or not all of one. It is taken out of the channel.
     Malformed(&'static str),
-    /// The other end of the connection sends messages of another type than this end receives. The message is
-    /// taken out of the connection, and so is each one after it.
+    /// The other end of the connection sends messages of another type than this end receives. The
+    /// message is taken out of the connection, and so is each one after it.
     OtherType(Mismatch),
-    /// There is no memory for it, or this process may use no more. A message in shared memory stays in its channel, for
-    /// this receiver at another time, or another one.
+    /// There is no memory for it, or this process may use no more. A message in shared memory stays
+    /// in its channel, for this receiver at another time, or another one.
     OutOfMemory,
-    /// This process was forked from the one that the endpoint belongs to. It may make and receive others.
+    /// This process was forked from the one that the endpoint belongs to. It may make and receive
+    /// others.
     Forked,
     /// The shared memory of the channel holds what the protocol cannot have written there.
     Corrupt(&'static str),
@@ -106,9 +110,9 @@ impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Unreadable::Decode(cause) => write!(f, "the message does not decode: {cause}"),
-            Unreadable::HandlesLost => {
-                f.write_str("handles of the message are lost; raise the limit on open files (RLIMIT_NOFILE)")
-            }
+            Unreadable::HandlesLost => f.write_str(
+                "handles of the message are lost; raise the limit on open files (RLIMIT_NOFILE)",
+            ),
             Unreadable::Malformed(what) => write!(f, "what arrived is no message: {what}"),
             Unreadable::OtherType(types) => write!(
                 f,
@@ -117,7 +121,9 @@ impl fmt::Display for Unreadable {
             ),
             Unreadable::OutOfMemory => write!(f, "no memory left for the message; {LIMITS}"),
             Unreadable::Forked => FORKED.fmt(f),
-            Unreadable::Corrupt(what) => write!(f, "the channel's shared memory is corrupt: {what}"),
+            Unreadable::Corrupt(what) => {
+                write!(f, "the channel's shared memory is corrupt: {what}")
+            }
         }
     }
 }
@@ -178,7 +184,8 @@ pub enum SendTimeoutError<T> {
     Unsendable(T, Unsendable),
 }
 
-/// The messages that [`send_many`](crate::Sender::send_many) took from its iterator and could not send.
+/// The messages that [`send_many`](crate::Sender::send_many) took from its iterator and could not
+/// send.
 ///
 /// Those before them are sent, and those after them are still in the iterator.
 #[derive(Clone, PartialEq, Eq)]
@@ -456,7 +463,9 @@ impl<T> fmt::Display for SendTimeoutError<T> {
 impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            RecvError::Disconnected => f.write_str("receiving on an empty and disconnected channel"),
+            RecvError::Disconnected => {
+                f.write_str("receiving on an empty and disconnected channel")
+            }
             RecvError::Unreadable(cause) => cause.fmt(f),
         }
     }
@@ -466,7 +475,9 @@ impl fmt::Display for TryRecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TryRecvError::Empty => f.write_str("receiving on an empty channel"),
-            TryRecvError::Disconnected => f.write_str("receiving on an empty and disconnected channel"),
+            TryRecvError::Disconnected => {
+                f.write_str("receiving on an empty and disconnected channel")
+            }
             TryRecvError::Unreadable(cause) => cause.fmt(f),
         }
     }

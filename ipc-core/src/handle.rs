@@ -14,13 +14,14 @@
 //! | [`refuse`]: the route carries bytes only | refused | refused |
 //! | none | refused | refused |
 //!
-//! What nobody takes is closed when its scope ends, so a message that fails to decode leaks nothing.
+//! What nobody takes is closed when its scope ends, so a message that fails to decode leaks
+//! nothing.
 //!
-//! Several values of one message may share a handle: the first leaves a [`note`] in the scope, for the others to
-//! find with [`noted`], on either side.
+//! Several values of one message may share a handle: the first leaves a [`note`] in the scope, for
+//! the others to find with [`noted`], on either side.
 //!
-//! [`Handle`] is for messages what an owned handle is for programs: any file, socket or pipe, as a value of a
-//! serde type.
+//! [`Handle`] is for messages what an owned handle is for programs: any file, socket or pipe, as a
+//! value of a serde type.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -55,8 +56,8 @@ struct Scope {
     notes: Vec<Box<dyn Any>>,
 }
 
-/// Which scope is the innermost. Most messages hold no handle, so the scopes that they pass are a word, and not on
-/// the stack.
+/// Which scope is the innermost. Most messages hold no handle, so the scopes that they pass are a
+/// word, and not on the stack.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Innermost {
     /// The last one on the stack, if there is one.
@@ -72,7 +73,8 @@ enum Innermost {
 thread_local! {
     static INNERMOST: Cell<Innermost> = const { Cell::new(Innermost::Stacked) };
     static SCOPES: RefCell<Vec<Scope>> = const { RefCell::new(Vec::new()) };
-    /// Why the last message of this thread could not be encoded or decoded, where a handle's owner said so.
+    /// Why the last message of this thread could not be encoded or decoded, where a handle's owner
+    /// said so.
     static CAUSE: RefCell<Option<String>> = const { RefCell::new(None) };
     /// Whether it did: looked at for each message.
     static CAUSED: Cell<bool> = const { Cell::new(false) };
@@ -193,8 +195,8 @@ pub fn refuse<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Runs `f` beside the message that this thread is encoding or decoding, if it does: `f` is refused all handles, and
-/// what it says with [`because`] is forgotten.
+/// Runs `f` beside the message that this thread is encoding or decoding, if it does: `f` is refused
+/// all handles, and what it says with [`because`] is forgotten.
 pub(crate) fn aside<R>(f: impl FnOnce() -> R) -> R {
     struct Cause(Option<String>, bool);
 
@@ -226,8 +228,8 @@ pub fn attach(handle: OsHandle) -> Result<u32, NotCarried> {
     })
 }
 
-/// Gives a copy of `handle`, a further handle to the same open file, to the message that this thread is
-/// encoding, and returns its index there.
+/// Gives a copy of `handle`, a further handle to the same open file, to the message that this
+/// thread is encoding, and returns its index there.
 ///
 /// # Errors
 ///
@@ -237,7 +239,8 @@ pub fn attach_copy(handle: &OsHandle) -> Result<u32, NotCarried> {
     // Asked first: the copy is a system call.
     carried()?;
     let Ok(copy) = handle.try_clone() else {
-        return SCOPES.with_borrow_mut(|scopes| Err(not_carried(kind_of(scopes), NotCarried::Exhausted)));
+        return SCOPES
+            .with_borrow_mut(|scopes| Err(not_carried(kind_of(scopes), NotCarried::Exhausted)));
     };
     attach(copy)
 }
@@ -283,7 +286,8 @@ pub fn carried() -> Result<(), NotCarried> {
     })
 }
 
-/// Says why a handle cannot be given to the message that this thread is encoding: its owner cannot make one.
+/// Says why a handle cannot be given to the message that this thread is encoding: its owner cannot
+/// make one.
 pub fn decline(cause: NotCarried) {
     if opened() {
         SCOPES.with_borrow_mut(|scopes| not_carried(kind_of(scopes), cause));
@@ -305,8 +309,8 @@ fn refused_while_collecting() -> Option<NotCarried> {
     })
 }
 
-/// Whether [`refuse`], which this is called in, has refused a handle: why an encoding failed, since serde's
-/// errors do not carry causes.
+/// Whether [`refuse`], which this is called in, has refused a handle: why an encoding failed, since
+/// serde's errors do not carry causes.
 #[must_use]
 #[inline]
 pub fn refused() -> bool {
@@ -315,7 +319,8 @@ pub fn refused() -> bool {
 
 /// Takes the handle with this index out of the message that this thread is decoding.
 ///
-/// `None` if there is no such handle, it was taken before, or no message with handles is being decoded.
+/// `None` if there is no such handle, it was taken before, or no message with handles is being
+/// decoded.
 #[must_use]
 pub fn take(index: u32) -> Option<OsHandle> {
     if INNERMOST.get() != Innermost::Stacked {
@@ -327,8 +332,9 @@ pub fn take(index: u32) -> Option<OsHandle> {
     })
 }
 
-/// Leaves a note for other values of the message that this thread is encoding or decoding: which index their
-/// common handle has, say, or what has become of it. It is dropped with the scope. No message: no note.
+/// Leaves a note for other values of the message that this thread is encoding or decoding: which
+/// index their common handle has, say, or what has become of it. It is dropped with the scope. No
+/// message: no note.
 pub fn note<N: Any>(note: N) {
     if opened() {
         SCOPES.with_borrow_mut(|scopes| {
@@ -339,8 +345,8 @@ pub fn note<N: Any>(note: N) {
     }
 }
 
-/// What `read` makes of the first [`note`] of this type of which it makes something, in the message that this
-/// thread is encoding or decoding. `read` must not encode or decode anything itself.
+/// What `read` makes of the first [`note`] of this type of which it makes something, in the message
+/// that this thread is encoding or decoding. `read` must not encode or decode anything itself.
 #[must_use]
 pub fn noted<N: Any, R>(read: impl FnMut(&N) -> Option<R>) -> Option<R> {
     if INNERMOST.get() != Innermost::Stacked {
@@ -361,8 +367,8 @@ pub fn because(cause: impl fmt::Display) -> String {
     text
 }
 
-/// Says why a message could not be encoded or decoded in the scope that has just ended: what was kept with
-/// [`because`], else what the format's error says.
+/// Says why a message could not be encoded or decoded in the scope that has just ended: what was
+/// kept with [`because`], else what the format's error says.
 pub fn explain(error: impl fmt::Display) -> String {
     CAUSE.take().unwrap_or_else(|| error.to_string())
 }
@@ -507,7 +513,8 @@ mod tests {
 
     #[test]
     fn notes_are_for_values_of_one_message() {
-        let read = |known: u32| noted(move |note: &(u32, &str)| (note.0 == known).then_some(note.1));
+        let read =
+            |known: u32| noted(move |note: &(u32, &str)| (note.0 == known).then_some(note.1));
         note((1u32, "outside")); // No message.
         let ((), _) = collect(|| {
             note((1u32, "one"));

@@ -8,8 +8,8 @@ use crate::channel::Receiver;
 use crate::error::{RecvError, TryRecvError, Unreadable};
 use crate::route::Route;
 
-/// An iterator has no other way to tell of a message that cannot be read: if it ended, the loop over it would look as if
-/// all had been received.
+/// An iterator has no other way to tell of a message that cannot be read: if it ended, the loop
+/// over it would look as if all had been received.
 #[cold]
 #[inline(never)]
 #[track_caller]

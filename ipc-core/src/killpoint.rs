@@ -1,8 +1,8 @@
 //! Places at which a process is told to die, for the crash tests: only with `--cfg killpoints`.
 //!
-//! A process that is started with `KILLPOINT=name:n` in its environment dies where the point of that name
-//! is reached for the n-th time. What dying is, the routes know; each has the points themselves, as a macro
-//! that is nothing at all in any other build.
+//! A process that is started with `KILLPOINT=name:n` in its environment dies where the point of
+//! that name is reached for the n-th time. What dying is, the routes know; each has the points
+//! themselves, as a macro that is nothing at all in any other build.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};

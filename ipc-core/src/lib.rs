@@ -1,11 +1,14 @@
 //! The channel API of [`multiprocess`](https://docs.rs/multiprocess), written once for every route.
 //!
-//! A *route* is a way for messages to get from one end to the other: shared memory, a pipe, a channel
-//! between threads. This crate holds what they have in common, and knows no operating system:
+//! A *route* is a way for messages to get from one end to the other: shared memory, a pipe, a
+//! channel between threads. This crate holds what they have in common, and knows no operating
+//! system:
 //!
-//! - [`Sender`] and [`Receiver`], with crossbeam-channel's methods and a few more; [`iter`] their iterators.
+//! - [`Sender`] and [`Receiver`], with crossbeam-channel's methods and a few more; [`iter`] their
+//!   iterators.
 //! - [`error`]: every answer that is not a message. Messages come back inside.
-//! - [`route`]: what a route must provide; [`wait`]: the blocking loop for routes that sleep on a word.
+//! - [`route`]: what a route must provide; [`wait`]: the blocking loop for routes that sleep on a
+//!   word.
 //! - [`shape`]: what two programs must agree on to exchange messages of a type.
 //! - [`codec`]: messages as bytes; [`handle`]: how handles and endpoints travel inside messages.
 //! - [`Patience`]: how long an operation may wait.
@@ -31,7 +34,7 @@ pub mod wait;
 pub use channel::{Receiver, Sender};
 pub use deadline::Patience;
 pub use error::{
-    DisconnectCause, Mismatch, RecvError, RecvTimeoutError, SendError, SendManyError, SendTimeoutError,
-    SizeLimit, TryRecvError, TrySendError, Unreadable, Unsendable,
+    DisconnectCause, Mismatch, RecvError, RecvTimeoutError, SendError, SendManyError,
+    SendTimeoutError, SizeLimit, TryRecvError, TrySendError, Unreadable, Unsendable,
 };
 pub use route::Route;

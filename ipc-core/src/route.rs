@@ -1,11 +1,14 @@
-//! What a route must provide, so that [`Sender`](crate::Sender) and [`Receiver`](crate::Receiver) work over it.
+//! What a route must provide, so that [`Sender`](crate::Sender) and [`Receiver`](crate::Receiver)
+//! work over it.
 //!
-//! A route is a pair of endpoint types. They are told how long they may wait ([`Patience`]) and answer
-//! with crossbeam's errors; the names, the iterators and the conversions are written once, above.
-//! A route that sleeps on a word of its own uses the loop in [`wait`](crate::wait).
+//! A route is a pair of endpoint types. They are told how long they may wait ([`Patience`]) and
+//! answer with crossbeam's errors; the names, the iterators and the conversions are written once,
+//! above. A route that sleeps on a word of its own uses the loop in [`wait`](crate::wait).
 
 use crate::deadline::Patience;
-use crate::error::{DisconnectCause, RecvTimeoutError, SendManyError, SendTimeoutError, Unsendable};
+use crate::error::{
+    DisconnectCause, RecvTimeoutError, SendManyError, SendTimeoutError, Unsendable,
+};
 pub use crate::step::step;
 
 /// A way for messages of type `T` to get from one end of a channel to the other.
@@ -79,8 +82,8 @@ impl Failed {
 /// `Timeout` means that `patience` was used up: at once for [`Patience::Never`], and never for
 /// [`Patience::Forever`].
 pub trait Transmit<T>: End {
-    /// Sends a copy of one message, from where it lies, if the route does not move messages; `None` if it
-    /// does, and [`send`](Transmit::send) must be asked. It is encoded at most once.
+    /// Sends a copy of one message, from where it lies, if the route does not move messages; `None`
+    /// if it does, and [`send`](Transmit::send) must be asked. It is encoded at most once.
     #[inline(always)]
     fn send_copy(&self, message: &T, patience: Patience) -> Option<Result<(), Failed>> {
         let _ = (message, patience);
@@ -117,8 +120,8 @@ pub trait Transmit<T>: End {
 
 /// The receiving end of a route.
 pub trait Receive<T>: End {
-    /// Receives one message if that can be done at once, on a path short enough to be inlined; `None` says
-    /// nothing but that [`recv`](Receive::recv) must be asked.
+    /// Receives one message if that can be done at once, on a path short enough to be inlined;
+    /// `None` says nothing but that [`recv`](Receive::recv) must be asked.
     #[inline(always)]
     fn recv_now(&self) -> Option<T> {
         None
@@ -135,8 +138,8 @@ pub trait Receive<T>: End {
     ///
     /// # Errors
     ///
-    /// As [`recv`](Receive::recv). Messages already appended are never given up for an error: it comes
-    /// with the next call.
+    /// As [`recv`](Receive::recv). Messages already appended are never given up for an error: it
+    /// comes with the next call.
     fn recv_many(
         &self,
         messages: &mut Vec<T>,
@@ -187,7 +190,11 @@ pub trait Loan<T: ?Sized>: Sized {
     /// # Errors
     ///
     /// As [`Transmit::send`], without a message.
-    fn loan(&self, size: Self::Size, patience: Patience) -> Result<Self::Loan<'_>, SendTimeoutError<()>>;
+    fn loan(
+        &self,
+        size: Self::Size,
+        patience: Patience,
+    ) -> Result<Self::Loan<'_>, SendTimeoutError<()>>;
 }
 
 /// A receiving end that can lend a message where it lies.

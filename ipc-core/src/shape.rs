@@ -17,11 +17,11 @@
 //!
 //! # How it is found
 //!
-//! A deserializer that has no input (`shape/trace.rs`) answers each question of the type with a made-up value
-//! and takes down what was asked. A type is run as often as it takes to see each variant of its
-//! enums and each field behind one that refuses its made-up value. Types that contain themselves
-//! become cycles in what is taken down. The hash is that of the type unfolded to a depth of 32, so
-//! it does not depend on the way in which it was found.
+//! A deserializer that has no input (`shape/trace.rs`) answers each question of the type with a
+//! made-up value and takes down what was asked. A type is run as often as it takes to see each
+//! variant of its enums and each field behind one that refuses its made-up value. Types that
+//! contain themselves become cycles in what is taken down. The hash is that of the type unfolded to
+//! a depth of 32, so it does not depend on the way in which it was found.
 //!
 //! A place whose type refuses every made-up value, or asks for *any* value, is compared by what it
 //! asked for up to there. A `Deserialize` implementation that panics is compared up to where it
@@ -155,7 +155,10 @@ pub fn name_type<T>(name: &str) -> io::Result<()> {
     match names.get(&id) {
         Some(known) if *known == name => return Ok(()),
         Some(known) => {
-            return refuse(io::ErrorKind::AlreadyExists, &format!("it has the name {known:?} already"));
+            return refuse(
+                io::ErrorKind::AlreadyExists,
+                &format!("it has the name {known:?} already"),
+            );
         }
         None if shapes.keys().any(|(of, _)| *of == id) => {
             let text = "ends of channels of it were made or received before, without the name";
@@ -237,7 +240,10 @@ pub fn tracing() -> bool {
 
 /// In place of the end of a channel, while its shape is looked for: what it is, and the shape of
 /// its messages.
-pub fn end<'de, T: Deserialize<'de>, D: Deserializer<'de>>(what: &'static str, deserializer: D) -> D::Error {
+pub fn end<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    what: &'static str,
+    deserializer: D,
+) -> D::Error {
     struct Messages<T>(std::marker::PhantomData<fn() -> T>);
 
     impl<'de, T: Deserialize<'de>> Visitor<'de> for Messages<T> {
@@ -247,7 +253,10 @@ pub fn end<'de, T: Deserialize<'de>, D: Deserializer<'de>>(what: &'static str, d
             f.write_str("the messages of a channel")
         }
 
-        fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        fn visit_newtype_struct<D: Deserializer<'de>>(
+            self,
+            deserializer: D,
+        ) -> Result<(), D::Error> {
             T::deserialize(deserializer).map(drop)
         }
     }
@@ -270,7 +279,11 @@ pub fn plain_end<'de, T, D: Deserializer<'de>>(what: &'static str, deserializer:
     impl<'de, T> Deserialize<'de> for Plain<T> {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             let visitor = Plain(std::marker::PhantomData);
-            deserializer.deserialize_tuple_struct(std::any::type_name::<T>(), size_of::<T>(), visitor)
+            deserializer.deserialize_tuple_struct(
+                std::any::type_name::<T>(),
+                size_of::<T>(),
+                visitor,
+            )
         }
     }
 
@@ -318,7 +331,9 @@ impl fmt::Display for Mismatch {
         let (here, there) = &*self.0;
         write!(f, "this end is for messages `{here}`, the other side is for `{there}`")?;
         if here == there {
-            f.write_str("; the types differ in a part that is not shown, or the programs in their format")?;
+            f.write_str(
+                "; the types differ in a part that is not shown, or the programs in their format",
+            )?;
         }
         f.write_str("; use the same type in both programs")
     }

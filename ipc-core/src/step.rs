@@ -3,15 +3,19 @@
 use std::fmt;
 use std::io;
 
-/// Adds to an error what it is about and what was being done: for routes, which ask much of the system.
+/// Adds to an error what it is about and what was being done: for routes, which ask much of the
+/// system.
 ///
-/// The kind stays, and what the system answered is the [`source`](std::error::Error::source) of what is inside.
+/// The kind stays, and what the system answered is the [`source`](std::error::Error::source) of
+/// what is inside.
 ///
 /// # Errors
 ///
 /// That of `result`, with `subject` and `what` in front.
 pub fn step<T>(subject: impl fmt::Display, what: &str, result: io::Result<T>) -> io::Result<T> {
-    result.map_err(|error| io::Error::new(error.kind(), Step { what: format!("{subject}: {what}"), error }))
+    result.map_err(|error| {
+        io::Error::new(error.kind(), Step { what: format!("{subject}: {what}"), error })
+    })
 }
 
 /// Which step of making or attaching failed.

@@ -10,8 +10,8 @@ use crate::deadline::Patience;
 /// A place to sleep until there may be something to do, and what keeps the sleeper honest.
 ///
 /// The contract that makes the loop below lose no wake-up: whatever is published after
-/// [`announce`](Doorbell::announce) returned rings the bell for this ticket, so one more attempt between
-/// announcing and sleeping sees all that was published before.
+/// [`announce`](Doorbell::announce) returned rings the bell for this ticket, so one more attempt
+/// between announcing and sleeping sees all that was published before.
 pub trait Doorbell {
     /// A place in the queue of sleepers.
     type Ticket;
@@ -28,15 +28,15 @@ pub trait Doorbell {
     /// Looks who is dead and repairs what they left; true if anything changed.
     fn inspect(&self) -> bool;
 
-    /// Whether this waiter will be rung for the death of any peer that is there now, and for any peer that
-    /// comes, so that looking itself is hardly needed. Asked under an announcement, when a wait has become
-    /// long, and again before each further sleep.
+    /// Whether this waiter will be rung for the death of any peer that is there now, and for any
+    /// peer that comes, so that looking itself is hardly needed. Asked under an announcement, when
+    /// a wait has become long, and again before each further sleep.
     fn watch(&self) -> bool {
         false
     }
 
-    /// As [`inspect`](Doorbell::inspect), for those who do not wait: at most about once a millisecond,
-    /// however often it is called.
+    /// As [`inspect`](Doorbell::inspect), for those who do not wait: at most about once a
+    /// millisecond, however often it is called.
     fn glance(&self) -> bool;
 
     /// Whether a peer that is in the middle of an operation has a thread that runs or is ready to.
@@ -49,13 +49,15 @@ pub trait Doorbell {
     /// Passes a wake-up on that this waiter was given and does not use.
     fn pass_on(&self);
 
-    /// Gives the other side a moment to get ahead, if messages stream: whoever works right at the other's
-    /// heels shares each cache line with it. True if it did get ahead, and another try is worth it.
+    /// Gives the other side a moment to get ahead, if messages stream: whoever works right at the
+    /// other's heels shares each cache line with it. True if it did get ahead, and another try is
+    /// worth it.
     fn gather(&self) -> bool {
         false
     }
 
-    /// How often to try again before sleeping is thought of: none where the other side cannot run meanwhile.
+    /// How often to try again before sleeping is thought of: none where the other side cannot run
+    /// meanwhile.
     fn spins(&self) -> u32;
 
     /// The pause between two of these tries.
@@ -78,8 +80,8 @@ pub enum Ended {
     Sleeping,
 }
 
-/// How often the processor is yielded before sleeping. With more processes than processors the other side
-/// is likely to be ready to run, and a yield costs a tenth of a sleep.
+/// How often the processor is yielded before sleeping. With more processes than processors the
+/// other side is likely to be ready to run, and a yield costs a tenth of a sleep.
 const YIELDS: u32 = 20;
 
 /// How a sleep ended.
@@ -93,9 +95,9 @@ pub enum Woken {
 
 /// Calls `attempt` until it returns something or `patience` is used up.
 ///
-/// `attempt` has just failed once when this is called. No wait inside is unbounded: a slice that ends
-/// without a wake-up is followed by a look at who is dead. A deadline that passes is followed by
-/// one too, at most about once a millisecond: on a busy machine a short wait may end before its
+/// `attempt` has just failed once when this is called. No wait inside is unbounded: a slice that
+/// ends without a wake-up is followed by a look at who is dead. A deadline that passes is followed
+/// by one too, at most about once a millisecond: on a busy machine a short wait may end before its
 /// first slice does, and a caller that polls must notice a death all the same.
 #[cold]
 pub fn until<D: Doorbell, R>(
@@ -157,7 +159,8 @@ pub fn until<D: Doorbell, R>(
                 ticket
             }
         };
-        // After the announcement: whatever makes the answer untrue from here on rings for this ticket.
+        // After the announcement: whatever makes the answer untrue from here on rings for this
+        // ticket.
         let told = slices.slept >= Slices::BEFORE_WATCHING && bell.watch();
         let timeout = if told { patience.left(Slices::TOLD).unwrap_or(timeout) } else { timeout };
         let woken = bell.sleep(&ticket, timeout);
@@ -171,8 +174,8 @@ pub fn until<D: Doorbell, R>(
             }
             return Some(done);
         }
-        // Repairing is what ends the wait when the one we wait for is dead. Rung for what others took is no
-        // reason to look each time.
+        // Repairing is what ends the wait when the one we wait for is dead. Rung for what others
+        // took is no reason to look each time.
         let repaired = match woken {
             Woken::Rung => {
                 rung = true;
@@ -295,11 +298,12 @@ pub fn at_once<D: Doorbell, R>(
     }
 }
 
-/// How long to sleep until the next look at who is dead: 1 ms at first, 8 ms in the first second, 48 ms from
-/// then on. Whoever waits for long uses no processor, and whoever has just begun to learns of a death soon.
+/// How long to sleep until the next look at who is dead: 1 ms at first, 8 ms in the first second,
+/// 48 ms from then on. Whoever waits for long uses no processor, and whoever has just begun to
+/// learns of a death soon.
 ///
-/// An elapsed sleep costs 50 us of processor time on a virtual machine, so whoever is told of deaths looks
-/// once a second.
+/// An elapsed sleep costs 50 us of processor time on a virtual machine, so whoever is told of
+/// deaths looks once a second.
 #[derive(Debug)]
 pub struct Slices {
     current: Duration,
@@ -313,9 +317,9 @@ impl Slices {
 
     /// A wait that has lasted so long is worth asking to be told.
     const BEFORE_WATCHING: Duration = Duration::from_millis(30);
-    /// How long to sleep while told: the bell is rung for each death, and for who comes. This is for what
-    /// nobody tells of, a peer that is stopped just when it should wake us, or that gives its part up by
-    /// starting another program.
+    /// How long to sleep while told: the bell is rung for each death, and for who comes. This is
+    /// for what nobody tells of, a peer that is stopped just when it should wake us, or that gives
+    /// its part up by starting another program.
     const TOLD: Duration = Duration::from_secs(1);
 
     /// For a wait that begins now.

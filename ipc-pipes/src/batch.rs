@@ -1,9 +1,10 @@
 //! Batches: several messages in one datagram.
 //!
-//! What a message costs in a socket or a pipe is the kernel's work for one datagram, so batches go as one.
-//! Whoever takes a datagram out takes all of it, so a batch is made only while there is one receiver, and that
-//! one takes batches: it says so in the tally when it calls `recv_many`, and takes it back when it calls
-//! `recv`. What of a batch it did not ask for yet is parked in its process, for it and its clones.
+//! What a message costs in a socket or a pipe is the kernel's work for one datagram, so batches go
+//! as one. Whoever takes a datagram out takes all of it, so a batch is made only while there is one
+//! receiver, and that one takes batches: it says so in the tally when it calls `recv_many`, and
+//! takes it back when it calls `recv`. What of a batch it did not ask for yet is parked in its
+//! process, for it and its clones.
 //!
 //! | when | what |
 //! |---|---|
@@ -22,8 +23,9 @@ use crate::message::HEADER;
 /// The most messages of a batch.
 pub(crate) const BATCH: usize = 63;
 
-/// Writes as many of these messages into one datagram as fit there; `None` if that is not two at least. A
-/// message that cannot go with others, or not at all, ends the batch: it is seen to when it is the first.
+/// Writes as many of these messages into one datagram as fit there; `None` if that is not two at
+/// least. A message that cannot go with others, or not at all, ends the batch: it is seen to when
+/// it is the first.
 pub(crate) fn pack<'a, T: Serialize + DeserializeOwned + 'a>(
     batch: impl Iterator<Item = &'a T>,
     bytes: &mut Vec<u8>,

@@ -42,7 +42,12 @@ impl Carrier {
 
     /// Sends one datagram with its handles, whole or not at all.
     #[inline]
-    pub(crate) fn send(&self, bytes: &[u8], handles: &[OsHandle], patience: Patience) -> Result<(), Failed> {
+    pub(crate) fn send(
+        &self,
+        bytes: &[u8],
+        handles: &[OsHandle],
+        patience: Patience,
+    ) -> Result<(), Failed> {
         match self {
             Carrier::Socket(socket) => socket.send(bytes, handles, patience),
             Carrier::Pipe(_) if !handles.is_empty() => {
@@ -102,7 +107,8 @@ enum Files {
     Pipe { pipe: u32, store: u32 },
 }
 
-/// A note in a message that is being encoded: its values of one carrier take one set of descriptors with them.
+/// A note in a message that is being encoded: its values of one carrier take one set of descriptors
+/// with them.
 struct Sent {
     carrier: Arc<Carrier>,
     files: Files,
@@ -132,7 +138,9 @@ impl Carrier {
         }
         let files = match &**self {
             Carrier::Socket(socket) => socket.attach_copy().map(Files::Socket),
-            Carrier::Pipe(packets) => packets.attach_copy().map(|(pipe, store)| Files::Pipe { pipe, store }),
+            Carrier::Pipe(packets) => {
+                packets.attach_copy().map(|(pipe, store)| Files::Pipe { pipe, store })
+            }
         };
         let files = files.map_err(|error| ser::Error::custom(handle::because(error)))?;
         handle::note(Sent { carrier: self.clone(), files });
@@ -159,15 +167,16 @@ impl<'de> Deserialize<'de> for Came {
 }
 
 impl Came {
-    /// Takes its files out of the message that is being decoded. They are closed if this process has the same open.
-    /// `types` are those of a connection.
+    /// Takes its files out of the message that is being decoded. They are closed if this process
+    /// has the same open. `types` are those of a connection.
     pub(crate) fn carrier<E: de::Error>(
         self,
         tally: Option<&Arc<Tally>>,
         side: Side,
         types: Option<Types>,
     ) -> Result<Arc<Carrier>, E> {
-        // A socket carries both halves of a connection; a pipe that came for one side is none of the other.
+        // A socket carries both halves of a connection; a pipe that came for one side is none of
+        // the other.
         let fits = |made: &Made| {
             made.files == self.0
                 && (made.side == side || !made.carrier.is_pipe())
@@ -178,8 +187,9 @@ impl Came {
             return Ok(carrier);
         }
         let refused = |cause: &str| E::custom(handle::because(cause));
-        let take =
-            |index| handle::take(index).ok_or_else(|| refused("a file of an end did not come with it"));
+        let take = |index| {
+            handle::take(index).ok_or_else(|| refused("a file of an end did not come with it"))
+        };
         let carrier = match self.0 {
             Files::Socket(index) => {
                 let socket = take(index)?;

@@ -1,7 +1,7 @@
 //! Channels over socket pairs.
 //!
-//! Each side of the channel is one socket, shared by all ends of that side; see `socket` for what the kernel
-//! does for us, and `tally` for what it does not say.
+//! Each side of the channel is one socket, shared by all ends of that side; see `socket` for what
+//! the kernel does for us, and `tally` for what it does not say.
 //!
 //! `line` is what the ends of a side share in a process, `batch` how several messages go as one.
 
@@ -45,14 +45,15 @@ impl<T: Serialize + DeserializeOwned> Route<T> for Local {
 
 /// Makes a channel over a socket pair.
 ///
-/// Messages may hold handles and ends of channels. The channel has no capacity of its own: what bounds it is
-/// the buffer of the sending socket, some 200 KiB of the kernel's accounting (`net.core.wmem_default`), in
-/// which a small message takes about 768 bytes. When it is full, `try_send` answers `Full`, and `send` waits
-/// until three quarters of it are free.
+/// Messages may hold handles and ends of channels. The channel has no capacity of its own: what
+/// bounds it is the buffer of the sending socket, some 200 KiB of the kernel's accounting
+/// (`net.core.wmem_default`), in which a small message takes about 768 bytes. When it is full,
+/// `try_send` answers `Full`, and `send` waits until three quarters of it are free.
 ///
-/// A message of more than 96 KiB travels in a memory file of its own, and takes as little room as a small one.
-/// `send_many` makes one datagram of many messages for a receiver that is alone and calls `recv_many`; such
-/// a receiver cannot go to another process while batches are in the channel.
+/// A message of more than 96 KiB travels in a memory file of its own, and takes as little room as a
+/// small one. `send_many` makes one datagram of many messages for a receiver that is alone and
+/// calls `recv_many`; such a receiver cannot go to another process while batches are in the
+/// channel.
 ///
 /// | question | answer |
 /// |---|---|
@@ -84,8 +85,9 @@ pub(crate) fn ends<T: Serialize + DeserializeOwned>(
     (Sender::new(Tx::enter(line(tx))), Receiver::new(Rx::enter(line(rx))))
 }
 
-/// How often a receiver looks whether another one of its process has parked something, where there are
-/// batches: for the rare case that both came in together, one for a batch and one for a message.
+/// How often a receiver looks whether another one of its process has parked something, where there
+/// are batches: for the rare case that both came in together, one for a batch and one for a
+/// message.
 const SLICE: Duration = Duration::from_millis(250);
 
 /// The sending end of a channel over a socket pair.
@@ -129,8 +131,8 @@ macro_rules! end {
             }
         }
 
-        /// To wait for in an event loop, with other files. What is taken out behind the channel's back is lost
-        /// to it.
+        /// To wait for in an event loop, with other files. What is taken out behind the channel's
+        /// back is lost to it.
         #[cfg(unix)]
         impl<T> std::os::fd::AsFd for $End<T> {
             fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
@@ -199,7 +201,9 @@ end!(Tx, "pipe::Sender", Side::Sender, Side::Receiver, |line: &Line| !line.carri
 end!(Rx, "pipe::Receiver", Side::Receiver, Side::Sender, |_: &Line| false);
 
 /// The two halves of a connection.
-pub(crate) fn split<A: DeserializeOwned, B: DeserializeOwned>(carrier: Arc<Carrier>) -> (Tx<A>, Rx<B>) {
+pub(crate) fn split<A: DeserializeOwned, B: DeserializeOwned>(
+    carrier: Arc<Carrier>,
+) -> (Tx<A>, Rx<B>) {
     let tx = Line::over(carrier.clone(), None, Shape::of::<A>(), Some(Side::Sender));
     let rx = Line::over(carrier, None, Shape::of::<B>(), Some(Side::Receiver));
     (Tx::enter(Arc::new(tx)), Rx::enter(Arc::new(rx)))
@@ -257,8 +261,12 @@ impl<T: Serialize + DeserializeOwned> Tx<T> {
         if most > 1 {
             let mut scratch = Scratch::take();
             let bytes = &mut scratch.0;
-            let packed =
-                pack(batch.iter().take(most), bytes, HEADER + message::here_limit(carrier), &self.line.form);
+            let packed = pack(
+                batch.iter().take(most),
+                bytes,
+                HEADER + message::here_limit(carrier),
+                &self.line.form,
+            );
             if let (Some((count, end)), Some(tally)) = (packed, &self.line.tally) {
                 tally.pack();
                 // Again, now that it is counted: whoever has come meanwhile sees the count.
@@ -278,8 +286,8 @@ impl<T: Serialize + DeserializeOwned> Tx<T> {
 }
 
 impl<T: DeserializeOwned> Rx<T> {
-    /// Takes messages out of the socket and gives them to `take`, at least one and at most `max`; batches of up
-    /// to `wanted` are welcome meanwhile.
+    /// Takes messages out of the socket and gives them to `take`, at least one and at most `max`;
+    /// batches of up to `wanted` are welcome meanwhile.
     fn recv_some(
         &self,
         max: usize,
@@ -307,10 +315,12 @@ impl<T: DeserializeOwned> Rx<T> {
             }
             // Another receiver of this process may park what it takes while we sleep.
             let slices = wanted > 1 || line.tally.as_ref().is_some_and(|tally| tally.any_packed());
-            let slice = if slices { patience.left(SLICE).map(Patience::timeout) } else { Some(patience) };
+            let slice =
+                if slices { patience.left(SLICE).map(Patience::timeout) } else { Some(patience) };
             match message::recv(&line.carrier, buffer, slice.unwrap_or(Patience::Never)) {
                 Err(RecvTimeoutError::Timeout) if slices && patience.left(SLICE).is_some() => {}
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) if line.any_parked() => {}
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected)
+                    if line.any_parked() => {}
                 Ok(letter) => break letter,
                 Err(error) => {
                     if let (RecvTimeoutError::Unreadable(_), Some(tally)) = (&error, &line.tally) {
@@ -329,7 +339,8 @@ impl<T: DeserializeOwned> Rx<T> {
             take(message::decode(letter, buffer));
             return Ok(());
         };
-        let mut messages = Packed::new(count, letter.body(buffer)).map_err(RecvTimeoutError::Unreadable)?;
+        let mut messages =
+            Packed::new(count, letter.body(buffer)).map_err(RecvTimeoutError::Unreadable)?;
         if let Some(tally) = &line.tally {
             tally.received(usize::from(count));
         }
@@ -385,7 +396,8 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T> {
                 Err(_) if received > 0 => break,
                 Err(error) => return Err(error),
             }
-            // What could not be read is told when there is nothing else to tell, else with the next call.
+            // What could not be read is told when there is nothing else to tell, else with the next
+            // call.
             if received == 0 {
                 self.line.check_unread()?;
             }
@@ -394,9 +406,9 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T> {
     }
 }
 
-/// A message, and its guard. On this route nothing keeps a copy of a message that was taken out, so it is
-/// acknowledged when it is received: dropping the guard does nothing more, and if this process is killed
-/// while it holds the guard, the message is gone with it.
+/// A message, and its guard. On this route nothing keeps a copy of a message that was taken out, so
+/// it is acknowledged when it is received: dropping the guard does nothing more, and if this
+/// process is killed while it holds the guard, the message is gone with it.
 pub struct Ref<'a, T> {
     value: T,
     _receiver: PhantomData<&'a Rx<T>>,

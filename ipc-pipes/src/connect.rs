@@ -14,11 +14,11 @@ use crate::peer::Users;
 use crate::sys::borrow;
 use crate::sys::names::{self as sys, Kind, Watch};
 
-/// Connects to the [`Listener`](crate::Listener) at a name; fails at once if nobody listens there. `A` is sent
-/// on the connection, `B` received.
+/// Connects to the [`Listener`](crate::Listener) at a name; fails at once if nobody listens there.
+/// `A` is sent on the connection, `B` received.
 ///
-/// The connection is made before it is accepted: what is sent on it meanwhile waits there. If the listener's
-/// queue is full, this waits until it is not, as long as it takes.
+/// The connection is made before it is accepted: what is sent on it meanwhile waits there. If the
+/// listener's queue is full, this waits until it is not, as long as it takes.
 ///
 /// ```no_run
 /// let connection = ipc_pipes::connect::<u64, String>("orders")?;
@@ -28,23 +28,27 @@ use crate::sys::names::{self as sys, Kind, Watch};
 ///
 /// # Errors
 ///
-/// `NotFound` if there is no such name; `ConnectionRefused` if there is, but the process that had it is dead;
-/// `PermissionDenied` if the file's mode or its directory's keeps this process out, or another user listens;
-/// `InvalidInput` if it cannot be a name, or what is there is no socket, or one of another type; what else the
-/// system answers. The error says the name and the step.
-pub fn connect<A: DeserializeOwned, B: DeserializeOwned>(name: impl ToName) -> io::Result<Duplex<A, B>> {
+/// `NotFound` if there is no such name; `ConnectionRefused` if there is, but the process that had
+/// it is dead; `PermissionDenied` if the file's mode or its directory's keeps this process out, or
+/// another user listens; `InvalidInput` if it cannot be a name, or what is there is no socket, or
+/// one of another type; what else the system answers. The error says the name and the step.
+pub fn connect<A: DeserializeOwned, B: DeserializeOwned>(
+    name: impl ToName,
+) -> io::Result<Duplex<A, B>> {
     Connector::new().connect(name)
 }
 
-/// Connects to the [`Listener`](crate::Listener) at a name, and waits for it to come, at most `timeout`.
+/// Connects to the [`Listener`](crate::Listener) at a name, and waits for it to come, at most
+/// `timeout`.
 ///
-/// Whoever waits for a file name is woken when it appears. For an abstract name, and for a path whose directory
-/// is not there yet, the kernel has nothing that tells: this looks again, every 20 ms at last.
+/// Whoever waits for a file name is woken when it appears. For an abstract name, and for a path
+/// whose directory is not there yet, the kernel has nothing that tells: this looks again, every 20
+/// ms at last.
 ///
 /// # Errors
 ///
-/// As [`connect`](connect()), but `NotFound` and `ConnectionRefused` only after `timeout`; `TimedOut` if the listener's
-/// queue stayed full until then.
+/// As [`connect`](connect()), but `NotFound` and `ConnectionRefused` only after `timeout`;
+/// `TimedOut` if the listener's queue stayed full until then.
 pub fn connect_timeout<A: DeserializeOwned, B: DeserializeOwned>(
     name: impl ToName,
     timeout: Duration,
@@ -65,7 +69,8 @@ impl Connector {
         Connector::default()
     }
 
-    /// Connects to listeners of these users, too, by number: a service that runs as root, say, is `[0]`.
+    /// Connects to listeners of these users, too, by number: a service that runs as root, say, is
+    /// `[0]`.
     pub fn allow_users(mut self, users: impl IntoIterator<Item = u32>) -> Connector {
         self.users.allow(users);
         self
@@ -139,7 +144,10 @@ impl Connector {
                     return Err(io::Error::new(io::ErrorKind::NotFound, "there is no such name"));
                 };
                 if let Kind::Other(what) = found.kind {
-                    return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is a {what}")));
+                    return Err(io::Error::new(
+                        io::ErrorKind::InvalidInput,
+                        format!("it is a {what}"),
+                    ));
                 }
                 kp!("connect.found");
                 sys::connect(&found, patience)
@@ -158,8 +166,8 @@ impl Connector {
                 None => match name.place() {
                     Ok(found) => {
                         if let Place::File(directory, _) = &found {
-                            // Before the look, so that whoever comes after it is noticed. There are few watches
-                            // to be had; it works without.
+                            // Before the look, so that whoever comes after it is noticed. There are
+                            // few watches to be had; it works without.
                             watch = Watch::new(directory).ok();
                         }
                         let attempt = self.attempt(&found, patience);
@@ -175,7 +183,8 @@ impl Connector {
             match attempt {
                 Err(error) if absent(&error) => {
                     let slice = match &watch {
-                        // A directory that was moved, or a listener that binds first and listens later.
+                        // A directory that was moved, or a listener that binds first and listens
+                        // later.
                         Some(_) => WATCHED,
                         None => pause,
                     };

@@ -28,17 +28,17 @@ use crate::types::{Heard, Said, Types};
 
 /// One end of a connection, which sends `A`s and receives `B`s.
 ///
-/// Both ends may be in one process, in two, or in more: an end travels in the arguments of `spawn` and in
-/// messages of routes that carry handles, and each message goes to one of those who receive. The other end
-/// is told `Disconnected` when the last holder of this one has dropped it or died; it receives first what was
-/// sent before.
+/// Both ends may be in one process, in two, or in more: an end travels in the arguments of `spawn`
+/// and in messages of routes that carry handles, and each message goes to one of those who receive.
+/// The other end is told `Disconnected` when the last holder of this one has dropped it or died; it
+/// receives first what was sent before.
 ///
-/// The other end of a `Duplex<A, B>` is a `Duplex<B, A>`. Over a connection that was made by a name, the first
-/// message that arrives tells whether it is; if not, `recv` answers
+/// The other end of a `Duplex<A, B>` is a `Duplex<B, A>`. Over a connection that was made by a
+/// name, the first message that arrives tells whether it is; if not, `recv` answers
 /// [`Unreadable::OtherType`] with both types, for this message and all others.
 ///
-/// Messages and [bytes](Duplex::send_bytes) may take turns; a `recv` that meets bytes is told so, and
-/// the other way round, and what it met is gone.
+/// Messages and [bytes](Duplex::send_bytes) may take turns; a `recv` that meets bytes is told so,
+/// and the other way round, and what it met is gone.
 pub struct Duplex<A, B> {
     socket: Arc<Carrier>,
     form: Form,
@@ -68,8 +68,8 @@ where
 }
 
 impl<A: DeserializeOwned, B: DeserializeOwned> Duplex<A, B> {
-    /// Over a connected socket that keeps the boundaries of datagrams, to another program. Its first message says
-    /// what is sent.
+    /// Over a connected socket that keeps the boundaries of datagrams, to another program. Its
+    /// first message says what is sent.
     pub(crate) fn introduced(fd: OsHandle) -> Self {
         Duplex::over(fd, false)
     }
@@ -88,10 +88,11 @@ impl<A, B> Duplex<A, B> {
 
     /// Its two directions, each an end of its own.
     ///
-    /// When the last sender (receiver) made from it is dropped, the other end is told `Disconnected` when
-    /// it receives (sends); if a copy of it has gone to another process, then not before both directions
-    /// are gone. There is no tally on a connection: `len` of the halves says 0, or 1 for any number of
-    /// messages, and their counts of ends say 1, or 0 if the other end is gone.
+    /// When the last sender (receiver) made from it is dropped, the other end is told
+    /// `Disconnected` when it receives (sends); if a copy of it has gone to another process, then
+    /// not before both directions are gone. There is no tally on a connection: `len` of the halves
+    /// says 0, or 1 for any number of messages, and their counts of ends say 1, or 0 if the other
+    /// end is gone.
     #[must_use]
     pub fn split(self) -> (Sender<A>, Receiver<B>)
     where
@@ -102,10 +103,11 @@ impl<A, B> Duplex<A, B> {
         (Sender::new(tx), Receiver::new(rx))
     }
 
-    /// Waits until there is something to receive, at most `timeout`; true also if the other end is gone, which
-    /// [`recv`](Duplex::recv) then tells.
+    /// Waits until there is something to receive, at most `timeout`; true also if the other end is
+    /// gone, which [`recv`](Duplex::recv) then tells.
     pub fn poll(&self, timeout: Duration) -> bool {
-        !self.socket.forked() && sys::ready(self.socket.fd(), Interest::Receive, Patience::timeout(timeout))
+        !self.socket.forked()
+            && sys::ready(self.socket.fd(), Interest::Receive, Patience::timeout(timeout))
     }
 
     /// Whether the other end is gone. Messages of it may still be there to be received.
@@ -124,7 +126,8 @@ impl<A, B> Duplex<A, B> {
         datagram.clear();
         datagram.extend_from_slice(&[0; HEADER]);
         datagram.extend_from_slice(bytes);
-        let sent = message::send(&self.socket, Kind::Bytes, datagram, Vec::new(), Patience::Forever);
+        let sent =
+            message::send(&self.socket, Kind::Bytes, datagram, Vec::new(), Patience::Forever);
         sent.map_err(|failed| patient(failed, ()))
     }
 
@@ -141,8 +144,8 @@ impl<A, B> Duplex<A, B> {
     ///
     /// # Errors
     ///
-    /// As [`recv_bytes`](Duplex::recv_bytes), and [`RecvBytesError::TooLong`], with all of them, if they are
-    /// more than the buffer takes.
+    /// As [`recv_bytes`](Duplex::recv_bytes), and [`RecvBytesError::TooLong`], with all of them, if
+    /// they are more than the buffer takes.
     pub fn recv_bytes_into(&self, buffer: &mut [u8]) -> Result<usize, RecvBytesError> {
         let received = self.bytes(|bytes| match buffer.get_mut(..bytes.len()) {
             Some(into) => {
@@ -156,7 +159,8 @@ impl<A, B> Duplex<A, B> {
 
     fn bytes<R>(&self, use_them: impl FnOnce(&[u8]) -> R) -> Result<R, RecvError> {
         let mut scratch = Scratch::take();
-        let letter = message::recv(&self.socket, &mut scratch.0, Patience::Forever).map_err(received)?;
+        let letter =
+            message::recv(&self.socket, &mut scratch.0, Patience::Forever).map_err(received)?;
         if letter.kind != Kind::Bytes {
             return Err(RecvError::Unreadable(Unreadable::Malformed("it is a message, not bytes")));
         }
@@ -182,7 +186,8 @@ fn received(error: RecvTimeoutError) -> RecvError {
 
 impl<A: Serialize + DeserializeOwned, B> Duplex<A, B> {
     fn send_for(&self, message: A, patience: Patience) -> Result<(), SendTimeoutError<A>> {
-        message::send_one(&self.socket, &message, patience, &self.form).map_err(|failed| failed.with(message))
+        message::send_one(&self.socket, &message, patience, &self.form)
+            .map_err(|failed| failed.with(message))
     }
 
     /// Sends a message, waiting for room as long as it takes.
@@ -190,7 +195,8 @@ impl<A: Serialize + DeserializeOwned, B> Duplex<A, B> {
     /// # Errors
     ///
     /// [`Disconnected`](SendError::Disconnected) if the other end is gone,
-    /// [`Unsendable`](SendError::Unsendable) if this message can never be sent; the message is inside.
+    /// [`Unsendable`](SendError::Unsendable) if this message can never be sent; the message is
+    /// inside.
     pub fn send(&self, message: A) -> Result<(), SendError<A>> {
         message::send_one(&self.socket, &message, Patience::Forever, &self.form)
             .map_err(|failed| patient(failed, message))
@@ -205,7 +211,9 @@ impl<A: Serialize + DeserializeOwned, B> Duplex<A, B> {
         self.send_for(message, Patience::Never).map_err(|error| match error {
             SendTimeoutError::Timeout(message) => TrySendError::Full(message),
             SendTimeoutError::Disconnected(message) => TrySendError::Disconnected(message),
-            SendTimeoutError::Unsendable(message, cause) => TrySendError::Unsendable(message, cause),
+            SendTimeoutError::Unsendable(message, cause) => {
+                TrySendError::Unsendable(message, cause)
+            }
         })
     }
 
@@ -293,7 +301,8 @@ impl<A, B> Serialize for Duplex<A, B> {
             return Err(ser::Error::custom("a connection knows what is sent over it"));
         };
         let (sent, received) = (Said(types.sent), Said(types.received));
-        (sent, received, types.known(), Leaves(&self.socket, None, Side::Sender)).serialize(serializer)
+        (sent, received, types.known(), Leaves(&self.socket, None, Side::Sender))
+            .serialize(serializer)
     }
 }
 
@@ -302,7 +311,8 @@ impl<'de, A: DeserializeOwned, B: DeserializeOwned> Deserialize<'de> for Duplex<
         if shape::tracing() {
             return Err(shape::end::<(A, B), D>("Duplex", deserializer));
         }
-        let (sends, receives, known, came) = <(Heard, Heard, bool, Came)>::deserialize(deserializer)?;
+        let (sends, receives, known, came) =
+            <(Heard, Heard, bool, Came)>::deserialize(deserializer)?;
         let (sent, received) = (Shape::of::<A>(), Shape::of::<B>());
         sends.is(sent, "an end of a connection arrived, for what it sends")?;
         receives.is(received, "an end of a connection arrived, for what it receives")?;

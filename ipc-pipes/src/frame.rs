@@ -1,7 +1,8 @@
 //! Frames with handles over a stream socket: how `spawn` talks to its children.
 //!
-//! For what is longer than a datagram can be and has one reader at a time, who must look at other things
-//! meanwhile; everything else is better off with a [`channel`](crate::channel()) or a [`Duplex`](crate::Duplex).
+//! For what is longer than a datagram can be and has one reader at a time, who must look at other
+//! things meanwhile; everything else is better off with a [`channel`](crate::channel()) or a
+//! [`Duplex`](crate::Duplex).
 //!
 //! ```text
 //! offset 0       4      8         12         16       24
@@ -11,13 +12,14 @@
 //! ```
 //!
 //! All words are little-endian; `handles` says how many OS handles travel with the header, `length`
-//! how many bytes the body has. Nothing here blocks but through the `wait` that the caller hands in, so
-//! that the caller decides what else to look at meanwhile.
+//! how many bytes the body has. Nothing here blocks but through the `wait` that the caller hands
+//! in, so that the caller decides what else to look at meanwhile.
 //!
 //! # If the peer dies or lies
 //!
-//! A frame that is not complete is never seen. Memory for a body grows with the bytes that have come,
-//! not with the length that was claimed; handles that do not fit what the header says are closed.
+//! A frame that is not complete is never seen. Memory for a body grows with the bytes that have
+//! come, not with the length that was claimed; handles that do not fit what the header says are
+//! closed.
 
 use std::io::{self, IoSlice};
 
@@ -34,7 +36,8 @@ pub const MAX_BODY: u64 = 1 << 40;
 /// How much is read at once, and by how much the memory for a body may run ahead of what has come.
 const PIECE: usize = 256 * 1024;
 
-/// How many pieces one [`FrameReader::advance`] reads at most, so that its caller can look at the clock.
+/// How many pieces one [`FrameReader::advance`] reads at most, so that its caller can look at the
+/// clock.
 const PIECES: usize = 8;
 
 /// One message as it came: what it is, its bytes, and the handles that came with it.
@@ -65,8 +68,9 @@ pub enum Progress {
 ///
 /// # Errors
 ///
-/// What the socket or `wait` answered; the frame may then have been sent in part, and the socket is of
-/// no further use. `InvalidInput` before anything was sent if the body is longer than [`MAX_BODY`].
+/// What the socket or `wait` answered; the frame may then have been sent in part, and the socket is
+/// of no further use. `InvalidInput` before anything was sent if the body is longer than
+/// [`MAX_BODY`].
 pub fn send_frame(
     socket: &OsHandle,
     kind: u32,
@@ -75,8 +79,11 @@ pub fn send_frame(
     wait: &mut dyn FnMut() -> io::Result<()>,
 ) -> io::Result<()> {
     if body.len() as u64 > MAX_BODY || handles.len() > MAX_HANDLES {
-        let text =
-            format!("{} bytes and {} handles are more than one message holds", body.len(), handles.len());
+        let text = format!(
+            "{} bytes and {} handles are more than one message holds",
+            body.len(),
+            handles.len()
+        );
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
     let mut header = [0; HEADER];
@@ -87,8 +94,10 @@ pub fn send_frame(
 
     let mut sent = 0;
     while sent < HEADER + body.len() {
-        let rest =
-            [IoSlice::new(&header[sent.min(HEADER)..]), IoSlice::new(&body[sent.saturating_sub(HEADER)..])];
+        let rest = [
+            IoSlice::new(&header[sent.min(HEADER)..]),
+            IoSlice::new(&body[sent.saturating_sub(HEADER)..]),
+        ];
         // The handles travel with the first byte, so they go once.
         let with = if sent == 0 { handles } else { &[] };
         match sys::send_part(socket, &rest, with) {
@@ -128,16 +137,22 @@ impl FrameReader {
     /// At the beginning of a frame.
     #[must_use]
     pub fn new() -> Self {
-        FrameReader { header: [0; HEADER], filled: 0, head: None, body: Vec::new(), handles: Vec::new() }
+        FrameReader {
+            header: [0; HEADER],
+            filled: 0,
+            head: None,
+            body: Vec::new(),
+            handles: Vec::new(),
+        }
     }
 
     /// Reads what is there, up to the end of one frame or a few pieces; never blocks.
     ///
     /// # Errors
     ///
-    /// `InvalidData` if this is no frame of ours, claims too much, or came with other handles than it
-    /// says; `OutOfMemory` if there is no memory for it; what the socket answered. After an error the
-    /// stream is out of step and must not be read on.
+    /// `InvalidData` if this is no frame of ours, claims too much, or came with other handles than
+    /// it says; `OutOfMemory` if there is no memory for it; what the socket answered. After an
+    /// error the stream is out of step and must not be read on.
     pub fn advance(&mut self, socket: &OsHandle) -> io::Result<Progress> {
         for _ in 0..PIECES {
             let step = match self.head {

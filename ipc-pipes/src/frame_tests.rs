@@ -57,7 +57,9 @@ fn a_frame_that_comes_byte_by_byte_is_put_together() {
         assert!(matches!(frames.advance(&reader), Ok(Progress::Drained)));
     }
     writer.write_all(b"o").unwrap();
-    assert!(matches!(frames.advance(&reader), Ok(Progress::Frame(frame)) if frame.body == b"hello"));
+    assert!(
+        matches!(frames.advance(&reader), Ok(Progress::Frame(frame)) if frame.body == b"hello")
+    );
 }
 
 #[test]

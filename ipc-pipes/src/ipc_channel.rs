@@ -1,5 +1,5 @@
-//! `ipc-channel`'s channels behind the same API: [`IpcSender`] and [`IpcReceiver`] as the ends of a route, so that
-//! a program moves over one channel at a time. With the feature `ipc-channel`.
+//! `ipc-channel`'s channels behind the same API: [`IpcSender`] and [`IpcReceiver`] as the ends of a
+//! route, so that a program moves over one channel at a time. With the feature `ipc-channel`.
 //!
 //! ```
 //! use ipc_pipes::ipc_channel::{Receiver, Sender};
@@ -31,8 +31,8 @@
 //! | `sender_count`, `receiver_count` | the clones in this process; of the other side 1, or 0 if it is gone |
 //! | clones of a receiver | share the one receiver of this process; each message goes to one of them |
 //!
-//! A sender that is killed in the middle of a large message has sent nothing: its pieces are skipped, where
-//! `IpcReceiver::recv` answers that all senders were gone.
+//! A sender that is killed in the middle of a large message has sent nothing: its pieces are
+//! skipped, where `IpcReceiver::recv` answers that all senders were gone.
 //!
 //! # In messages
 //!
@@ -42,8 +42,9 @@
 //! | [`Receiver`] | travels, if it has no clones and holds no messages that were counted; it is gone here, as `IpcReceiver` is | refused |
 //! | `IpcSender`, `IpcReceiver` as they are | travel | must not be, and nobody can tell: all that they write is a number. The receiver panics over it, and the next message of `ipc-channel` from that thread takes the end along. Make them ends of this module first |
 //!
-//! Not for peers that are not trusted: `ipc-channel` believes what a peer's message says of itself. It needs
-//! rustc 1.86, and on systems other than Linux `try_send` and timeouts answer `Full` and `Timeout` always.
+//! Not for peers that are not trusted: `ipc-channel` believes what a peer's message says of itself.
+//! It needs rustc 1.86, and on systems other than Linux `try_send` and timeouts answer `Full` and
+//! `Timeout` always.
 
 mod ferry;
 mod rx;
@@ -90,7 +91,8 @@ thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs what encodes or decodes a message of `ipc-channel`; and whether an end of another route was refused.
+/// Runs what encodes or decodes a message of `ipc-channel`; and whether an end of another route was
+/// refused.
 fn inside<R>(f: impl FnOnce() -> R) -> (R, bool) {
     struct Restore(bool);
     impl Drop for Restore {
@@ -105,8 +107,8 @@ fn inside<R>(f: impl FnOnce() -> R) -> (R, bool) {
     })
 }
 
-/// Whether an end that is encoded or decoded now is part of a message of `ipc-channel`: of this module's, or of
-/// a program's own, which opens no scope.
+/// Whether an end that is encoded or decoded now is part of a message of `ipc-channel`: of this
+/// module's, or of a program's own, which opens no scope.
 fn is_inside() -> bool {
     INSIDE.get() || !handle::in_scope()
 }
@@ -117,7 +119,9 @@ fn codec_error(error: &(dyn std::error::Error + 'static)) -> CodecError {
     match cause {
         Some(postcard::Error::DeserializeUnexpectedEnd) => CodecError::Truncated,
         Some(postcard::Error::SerdeDeCustom | postcard::Error::SerdeSerCustom) => {
-            CodecError::Refused("its type refused, with a text that `ipc-channel` does not keep".into())
+            CodecError::Refused(
+                "its type refused, with a text that `ipc-channel` does not keep".into(),
+            )
         }
         Some(postcard::Error::WontImplement) => CodecError::Refused(
             "`ipc-channel` encodes in the postcard format, which cannot hold the type".into(),

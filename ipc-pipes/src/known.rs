@@ -1,12 +1,14 @@
 //! What this process has open already.
 //!
-//! An end that arrives brings descriptors of its own: of a socket or a pipe, of the store of a pipe, of the tally. A
-//! process that has the same socket or pipe, because another end came before or was sent away from here, keeps one
-//! set of descriptors for all of its ends, and closes those that came. So an end that is received a thousand times
-//! takes as many descriptors as one. Ends are counted as before: each is one in the tally.
+//! An end that arrives brings descriptors of its own: of a socket or a pipe, of the store of a
+//! pipe, of the tally. A process that has the same socket or pipe, because another end came before
+//! or was sent away from here, keeps one set of descriptors for all of its ends, and closes those
+//! that came. So an end that is received a thousand times takes as many descriptors as one. Ends
+//! are counted as before: each is one in the tally.
 //!
-//! What is known is found by the numbers of its files, which the kernel gives to no other file while one of them is
-//! open here. In a process that was forked nothing is known yet ([`PerProcess`]).
+//! What is known is found by the numbers of its files, which the kernel gives to no other file
+//! while one of them is open here. In a process that was forked nothing is known yet
+//! ([`PerProcess`]).
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -53,7 +55,13 @@ impl Key {
         types: Option<&Types>,
     ) -> Option<Key> {
         let file = sys::identity(socket)?;
-        Some(Key { file, store: None, tally: Self::tally(tally)?, side: None, types: types.map(Types::key) })
+        Some(Key {
+            file,
+            store: None,
+            tally: Self::tally(tally)?,
+            side: None,
+            types: types.map(Types::key),
+        })
     }
 
     pub(crate) fn of_pipe(
@@ -99,7 +107,8 @@ impl<K: Eq + Hash, V> Table<K, V> {
     }
 }
 
-/// The carrier that this process knows by the key, or the one that `made` is, which is known from now on.
+/// The carrier that this process knows by the key, or the one that `made` is, which is known from
+/// now on.
 pub(crate) fn carrier(key: Option<Key>, made: Carrier) -> Arc<Carrier> {
     let made = Arc::new(made);
     let Some(key) = key else { return made };

@@ -26,8 +26,8 @@ pub(crate) struct Line {
     shape: &'static Shape,
     /// How its messages are encoded.
     pub(crate) form: Form,
-    /// Of a connection that was split: the other half is not to keep the other end waiting. Not if a copy of
-    /// this half has left the process.
+    /// Of a connection that was split: the other half is not to keep the other end waiting. Not if
+    /// a copy of this half has left the process.
     half: Option<Side>,
     sent_away: AtomicBool,
     /// Messages of batches that nobody has asked for yet, encoded.
@@ -104,7 +104,11 @@ impl Line {
         self.tally.as_ref().map_or(1, |tally| tally.count(side))
     }
 
-    pub(crate) fn serialize<S: Serializer>(&self, side: Side, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(
+        &self,
+        side: Side,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         let refused = |cause: &dyn fmt::Display| ser::Error::custom(handle::because(cause));
         // Asked first: what follows cannot be taken back.
         handle::carried().map_err(|error| refused(&error))?;
@@ -126,7 +130,8 @@ impl Line {
             Some(tally) => Some(tally.leave_with_message().map_err(|error| refused(&error))?),
             None => None,
         };
-        (Said(self.shape), tally, Leaves(&self.carrier, self.tally.as_ref(), side)).serialize(serializer)
+        (Said(self.shape), tally, Leaves(&self.carrier, self.tally.as_ref(), side))
+            .serialize(serializer)
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
@@ -138,7 +143,9 @@ impl Line {
         said.is(shape, "an end of a channel arrived")?;
         let refused = |cause: &dyn fmt::Display| de::Error::custom(handle::because(cause));
         let tally = match tally {
-            Some(index) => Some(Tally::arrive_with_message(index).map_err(|error| refused(&error))?),
+            Some(index) => {
+                Some(Tally::arrive_with_message(index).map_err(|error| refused(&error))?)
+            }
             None => None,
         };
         let carrier = carrier.carrier(tally.as_ref(), side, None)?;
@@ -217,7 +224,11 @@ impl Drop for Line {
 }
 
 /// The carrier of an end that leaves in a message, with the tally and the side of that end.
-pub(crate) struct Leaves<'a>(pub(crate) &'a Arc<Carrier>, pub(crate) Option<&'a Arc<Tally>>, pub(crate) Side);
+pub(crate) struct Leaves<'a>(
+    pub(crate) &'a Arc<Carrier>,
+    pub(crate) Option<&'a Arc<Tally>>,
+    pub(crate) Side,
+);
 
 impl Serialize for Leaves<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -229,7 +240,8 @@ impl Serialize for Leaves<'_> {
 pub(crate) struct Inside<'a>(&'a Line);
 
 impl<'a> Inside<'a> {
-    /// Says whether batches are welcome: of up to `wanted` messages, if nobody else of this process receives.
+    /// Says whether batches are welcome: of up to `wanted` messages, if nobody else of this process
+    /// receives.
     pub(crate) fn enter(line: &'a Line, wanted: usize) -> Inside<'a> {
         // SeqCst: of two that enter together, one at least sees the other.
         let alone = line.inside.fetch_add(1, Ordering::SeqCst) == 0;

@@ -1,10 +1,11 @@
 //! The side that waits for others to come.
 //!
-//! The sockets are made here, not by a crate that knows more systems: `interprocess` 2.4 makes stream sockets only,
-//! which do not keep the boundaries of messages, so a message of one of several senders could come in the
-//! middle of another's; and where a name is in use, its `try_overwrite` removes whatever is there, a live
-//! listener's name or a plain file, and two processes that do so at once both believe to have it. The steps that
-//! `claim` takes instead need the socket under another name first.
+//! The sockets are made here, not by a crate that knows more systems: `interprocess` 2.4 makes
+//! stream sockets only, which do not keep the boundaries of messages, so a message of one of
+//! several senders could come in the middle of another's; and where a name is in use, its
+//! `try_overwrite` removes whatever is there, a live listener's name or a plain file, and two
+//! processes that do so at once both believe to have it. The steps that `claim` takes instead need
+//! the socket under another name first.
 
 mod claim;
 
@@ -41,17 +42,17 @@ use claim::Claim;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Any number of threads may accept. Dropping the listener takes its name away, as does the end of the program by
-/// `exit`; connections that nobody has
-/// accepted are closed, those that somebody has stay. A name that is left behind by a process that was killed is
-/// taken over by the next one who binds it, and one that is in use never is: there is no "address already in
-/// use" after a crash, and never a second listener, however many processes race for a name.
+/// Any number of threads may accept. Dropping the listener takes its name away, as does the end of
+/// the program by `exit`; connections that nobody has accepted are closed, those that somebody has
+/// stay. A name that is left behind by a process that was killed is taken over by the next one who
+/// binds it, and one that is in use never is: there is no "address already in use" after a crash,
+/// and never a second listener, however many processes race for a name.
 ///
 /// Only processes of this user are let in, unless [others are allowed](Builder::allow_users).
 ///
-/// A process that was forked without exec may accept at a listener that it inherited, as pre-forking servers do. The
-/// name stays in use as long as one of the processes has the listener; dropping the listener removes the name only in
-/// the process that bound it.
+/// A process that was forked without exec may accept at a listener that it inherited, as
+/// pre-forking servers do. The name stays in use as long as one of the processes has the listener;
+/// dropping the listener removes the name only in the process that bound it.
 pub struct Listener {
     held: Held,
     name: Name,
@@ -83,15 +84,17 @@ impl Listener {
         Builder::new()
     }
 
-    /// Removes the names that begin with `prefix` and that killed listeners left; returns them in order.
+    /// Removes the names that begin with `prefix` and that killed listeners left; returns them in
+    /// order.
     ///
-    /// A process that is killed, by SIGKILL, by SIGTERM without a handler or by a crash, cannot take its name away.
-    /// The name stays as a dead socket, which keeps no memory, until the next [`bind`](Listener::bind) takes it over,
-    /// or this removes it. The prefix is the beginning of a plain name, or a path whose last component is the beginning
-    /// of a file name. An abstract name goes with its process, so there are none to remove.
+    /// A process that is killed, by SIGKILL, by SIGTERM without a handler or by a crash, cannot
+    /// take its name away. The name stays as a dead socket, which keeps no memory, until the next
+    /// [`bind`](Listener::bind) takes it over, or this removes it. The prefix is the beginning of a
+    /// plain name, or a path whose last component is the beginning of a file name. An abstract name
+    /// goes with its process, so there are none to remove.
     ///
-    /// What stays: names of sockets that a process has open; those that a process is binding at this moment; other
-    /// users'; whatever is no socket.
+    /// What stays: names of sockets that a process has open; those that a process is binding at
+    /// this moment; other users'; whatever is no socket.
     ///
     /// ```
     /// use ipc_pipes::Listener;
@@ -104,7 +107,8 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// If `prefix` cannot begin a name, or the directory cannot be read. What cannot be removed is left.
+    /// If `prefix` cannot begin a name, or the directory cannot be read. What cannot be removed is
+    /// left.
     pub fn remove_abandoned(prefix: impl ToName) -> io::Result<Vec<Name>> {
         let prefix = prefix.to_name()?;
         let failed = |error: io::Error| {
@@ -113,10 +117,14 @@ impl Listener {
         };
         let removed = match prefix.place().map_err(failed)? {
             Place::File(directory, file) => match file.to_str() {
-                Some(file) => {
-                    claim::remove_abandoned(&directory, file, prefix.is_private()).map_err(failed)?
+                Some(file) => claim::remove_abandoned(&directory, file, prefix.is_private())
+                    .map_err(failed)?,
+                None => {
+                    return Err(failed(io::Error::new(
+                        io::ErrorKind::InvalidInput,
+                        "it is not UTF-8",
+                    )));
                 }
-                None => return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "it is not UTF-8"))),
             },
             Place::Abstract(_) => Vec::new(),
         };
@@ -125,14 +133,14 @@ impl Listener {
 
     /// Waits for the next connection, as long as it takes. `A` is sent on it, `B` received.
     ///
-    /// Whoever connects need not wait for this: connections are queued. One whose process has died meanwhile
-    /// is accepted all the same, with what it has sent; then it is disconnected. Connections of users that are
-    /// not allowed are closed, and never seen here.
+    /// Whoever connects need not wait for this: connections are queued. One whose process has died
+    /// meanwhile is accepted all the same, with what it has sent; then it is disconnected.
+    /// Connections of users that are not allowed are closed, and never seen here.
     ///
     /// # Errors
     ///
-    /// What the system answers, with the name: no descriptor or no memory left, above all. The connection
-    /// stays in the queue, and a later call finds it.
+    /// What the system answers, with the name: no descriptor or no memory left, above all. The
+    /// connection stays in the queue, and a later call finds it.
     pub fn accept<A: DeserializeOwned, B: DeserializeOwned>(&self) -> io::Result<Duplex<A, B>> {
         self.accept_patiently(Patience::Forever)
     }
@@ -203,7 +211,8 @@ impl Listener {
         io::Error::new(error.kind(), format!("accepting a connection at {}: {error}", self.name))
     }
 
-    /// The next connection of an allowed user. `wait` is called while there is none, and may return early.
+    /// The next connection of an allowed user. `wait` is called while there is none, and may return
+    /// early.
     pub(crate) fn accept_socket(
         &self,
         patience: Patience,
@@ -233,8 +242,13 @@ impl Listener {
         }
     }
 
-    /// Sleeps until a connection is there, a child has ended, or the time is over; may return early.
-    pub(crate) fn wait_with(&self, exit: Option<&sys::Exit>, timeout: Option<Duration>) -> io::Result<()> {
+    /// Sleeps until a connection is there, a child has ended, or the time is over; may return
+    /// early.
+    pub(crate) fn wait_with(
+        &self,
+        exit: Option<&sys::Exit>,
+        timeout: Option<Duration>,
+    ) -> io::Result<()> {
         sys::wait(Some(self.socket()), None, exit, timeout)
     }
 }
@@ -309,8 +323,8 @@ impl Builder {
         Builder { mode: None, backlog: Self::BACKLOG, grace: Self::GRACE, users: Users::Own }
     }
 
-    /// The mode of the socket's file, exactly, whatever the umask: 0600 if not set, 0666 if other users are
-    /// allowed. Who may not write to it cannot connect. An abstract name has none.
+    /// The mode of the socket's file, exactly, whatever the umask: 0600 if not set, 0666 if other
+    /// users are allowed. Who may not write to it cannot connect. An abstract name has none.
     pub fn mode(mut self, mode: u32) -> Builder {
         self.mode = Some(mode);
         self
@@ -328,15 +342,16 @@ impl Builder {
         self
     }
 
-    /// How many connections are queued before [`connect`](crate::connect()) waits: 128 if not set; the system
-    /// has a limit of its own.
+    /// How many connections are queued before [`connect`](crate::connect()) waits: 128 if not set;
+    /// the system has a limit of its own.
     pub fn backlog(mut self, connections: u32) -> Builder {
         self.backlog = connections;
         self
     }
 
-    /// How long [`bind`](Builder::bind) waits for a name that is in use: 200 ms if not set, in which a process
-    /// that was just killed is gone. A stand-by that waits for the first one's end says how long.
+    /// How long [`bind`](Builder::bind) waits for a name that is in use: 200 ms if not set, in
+    /// which a process that was just killed is gone. A stand-by that waits for the first one's end
+    /// says how long.
     ///
     /// The kernel does not tell, so it looks again, every 20 ms at last.
     pub fn wait_for_name(mut self, timeout: Duration) -> Builder {
@@ -348,11 +363,12 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// `AddrInUse` if a process that is alive has the name; `AlreadyExists` if it is a file, a directory, a
-    /// symbolic link or a named pipe, which stays as it is; `PermissionDenied` if it is another user's, or its
-    /// directory is; `InvalidInput` if it cannot be a name, the mode has more than nine bits, or others are
-    /// allowed at a name that is private to this user; `Unsupported` on systems that this crate does not know
-    /// yet; what else the system answers. The error says the name and the step, and nothing is left behind.
+    /// `AddrInUse` if a process that is alive has the name; `AlreadyExists` if it is a file, a
+    /// directory, a symbolic link or a named pipe, which stays as it is; `PermissionDenied` if it
+    /// is another user's, or its directory is; `InvalidInput` if it cannot be a name, the mode has
+    /// more than nine bits, or others are allowed at a name that is private to this user;
+    /// `Unsupported` on systems that this crate does not know yet; what else the system answers.
+    /// The error says the name and the step, and nothing is left behind.
     pub fn bind(&self, name: impl ToName) -> io::Result<Listener> {
         let name = name.to_name()?;
         match self.bind_name(&name) {
@@ -363,7 +379,9 @@ impl Builder {
                 refused: AtomicU64::new(0),
                 process: std::process::id(),
             }),
-            Err(error) => Err(io::Error::new(error.kind(), format!("binding the name {name}: {error}"))),
+            Err(error) => {
+                Err(io::Error::new(error.kind(), format!("binding the name {name}: {error}")))
+            }
         }
     }
 
@@ -376,7 +394,9 @@ impl Builder {
             None => 0o666,
         };
         if name.is_private() && !self.users.only_own() {
-            return invalid("other users never reach a plain name; use Name::path or Name::abstract_name");
+            return invalid(
+                "other users never reach a plain name; use Name::path or Name::abstract_name",
+            );
         }
         let patience = Patience::timeout(self.grace);
         let mut pause = Duration::from_millis(1);

@@ -19,19 +19,20 @@
 //! | `ENCLOSED` | the body is in a sealed memory file, the first of the handles; in the datagram is its length, a word of 64 bits |
 //! | `STORED` | the body is in the store of the pipe; in the datagram are its length and place there, two such words |
 //!
-//! All words are little-endian. `handles` says how many handles came with the datagram, the enclosure among
-//! them; `count` is 1 but for `MESSAGES`.
+//! All words are little-endian. `handles` says how many handles came with the datagram, the
+//! enclosure among them; `count` is 1 but for `MESSAGES`.
 //!
-//! A body of more than [`HERE_LIMIT`] bytes is enclosed, one that is too long for a packet of a pipe is stored:
-//! whatever its size, a message fits in the carrier's buffer, so that the kernel takes it at once or not at all,
-//! and what is enclosed the receiver reads where the sender wrote it.
+//! A body of more than [`HERE_LIMIT`] bytes is enclosed, one that is too long for a packet of a
+//! pipe is stored: whatever its size, a message fits in the carrier's buffer, so that the kernel
+//! takes it at once or not at all, and what is enclosed the receiver reads where the sender wrote
+//! it.
 //!
 //! # If a peer lies
 //!
-//! A datagram that is not as above is taken out and told as `Unreadable`; the handles that came with it are
-//! closed. Its length is the kernel's, not the peer's word; an enclosure is read only if it is sealed, so that
-//! nobody can change or shorten it meanwhile, and as long as the datagram says. The next datagram is not
-//! concerned.
+//! A datagram that is not as above is taken out and told as `Unreadable`; the handles that came
+//! with it are closed. Its length is the kernel's, not the peer's word; an enclosure is read only
+//! if it is sealed, so that nobody can change or shorten it meanwhile, and as long as the datagram
+//! says. The next datagram is not concerned.
 
 use std::cell::Cell;
 
@@ -53,8 +54,8 @@ use crate::types::Types;
 const MAGIC: [u8; 2] = *b"mp";
 pub(crate) const HEADER: usize = 8;
 
-/// The longest body in a datagram: half of what a socket's buffer holds, so that there is room for the next one.
-/// It is copied twice, which takes less than to make and map an enclosure.
+/// The longest body in a datagram: half of what a socket's buffer holds, so that there is room for
+/// the next one. It is copied twice, which takes less than to make and map an enclosure.
 pub(crate) const HERE_LIMIT: usize = 96 * 1024;
 
 /// The longest body.
@@ -82,7 +83,8 @@ thread_local! {
     static SCRATCH: [Cell<Vec<u8>>; 2] = const { [Cell::new(Vec::new()), Cell::new(Vec::new())] };
 }
 
-/// The thread's scratch bytes, given back when dropped. Nested, in a user's `Serialize`, there are fresh ones.
+/// The thread's scratch bytes, given back when dropped. Nested, in a user's `Serialize`, there are
+/// fresh ones.
 pub(crate) struct Scratch(pub(crate) Vec<u8>);
 
 impl Scratch {
@@ -167,7 +169,9 @@ pub(crate) fn send(
         return Err(Failed::Timeout);
     }
     match carrier {
-        Carrier::Socket(socket) => send_enclosed(socket, kind, &datagram[HEADER..], handles, patience),
+        Carrier::Socket(socket) => {
+            send_enclosed(socket, kind, &datagram[HEADER..], handles, patience)
+        }
         Carrier::Pipe(packets) if handles.is_empty() => {
             send_stored(packets, kind, &datagram[HEADER..], patience)
         }
@@ -179,7 +183,9 @@ fn not_enclosed(error: NotEnclosed, size: usize) -> Failed {
     Failed::Unsendable(match error {
         NotEnclosed::OutOfHandles => Unsendable::Handles(NotCarried::Exhausted),
         NotEnclosed::OutOfMemory => Unsendable::OutOfMemory,
-        NotEnclosed::TooLarge(limit) => Unsendable::TooLarge { size, limit, set_by: SizeLimit::FileSize },
+        NotEnclosed::TooLarge(limit) => {
+            Unsendable::TooLarge { size, limit, set_by: SizeLimit::FileSize }
+        }
     })
 }
 
@@ -203,7 +209,12 @@ fn send_enclosed(
     socket.send(&small, &handles, patience)
 }
 
-fn send_stored(packets: &Packets, kind: Kind, body: &[u8], patience: Patience) -> Result<(), Failed> {
+fn send_stored(
+    packets: &Packets,
+    kind: Kind,
+    body: &[u8],
+    patience: Patience,
+) -> Result<(), Failed> {
     let len = body.len() as u64;
     let place = packets.put(body).map_err(|error| not_enclosed(error, body.len()))?;
     let mut small = [0; HEADER + 16];

@@ -8,8 +8,8 @@ use std::str::FromStr;
 
 use crate::sys::names as sys;
 
-/// Where processes meet: what a [`Listener`](crate::Listener) is bound to, and [`connect`](crate::connect())
-/// looks for.
+/// Where processes meet: what a [`Listener`](crate::Listener) is bound to, and
+/// [`connect`](crate::connect()) looks for.
 ///
 /// | | written | lives in | seen by | after kill -9 |
 /// |---|---|---|---|---|
@@ -17,16 +17,17 @@ use crate::sys::names as sys;
 /// | [`path`](Name::path) | `/run/shop/orders`, `./orders` | the file system | whom the directory lets in | taken over by the next `bind` |
 /// | [`abstract_name`](Name::abstract_name) | `@orders` | the network namespace (Linux) | everybody on the machine | gone |
 ///
-/// A plain name is the choice that needs no thought. Its directory is `$XDG_RUNTIME_DIR/multiprocess`, or
-/// `/tmp/multiprocess-<user>` where there is no such variable, or what it says is not private to this user; it
-/// is made if it is not there, with mode 0700, and refused if it is anybody else's. Processes of one user that
-/// do not share that variable, such as a login session and a cron job, meet by a path.
+/// A plain name is the choice that needs no thought. Its directory is
+/// `$XDG_RUNTIME_DIR/multiprocess`, or `/tmp/multiprocess-<user>` where there is no such variable,
+/// or what it says is not private to this user; it is made if it is not there, with mode 0700, and
+/// refused if it is anybody else's. Processes of one user that do not share that variable, such as
+/// a login session and a cron job, meet by a path.
 ///
-/// An abstract name is no file: nothing is ever left behind, but anybody may take it first. So both sides look
-/// at the other's user before they say a word.
+/// An abstract name is no file: nothing is ever left behind, but anybody may take it first. So both
+/// sides look at the other's user before they say a word.
 ///
-/// As text a name is written as in the table; [`FromStr`] reads that, and wherever a name is asked for, text
-/// will do ([`ToName`]).
+/// As text a name is written as in the table; [`FromStr`] reads that, and wherever a name is asked
+/// for, text will do ([`ToName`]).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Name(Kind);
 
@@ -46,10 +47,11 @@ pub(crate) enum Place {
 }
 
 impl Name {
-    /// Bytes of the longest file name: what file systems take, less what a lock beside it is called.
+    /// Bytes of the longest file name: what file systems take, less what a lock beside it is
+    /// called.
     const LONGEST: usize = 240;
-    /// Bytes of the longest path, as the kernel takes it. A longer one than fits a socket address (107 bytes)
-    /// is no trouble: the address is made of the directory's descriptor.
+    /// Bytes of the longest path, as the kernel takes it. A longer one than fits a socket address
+    /// (107 bytes) is no trouble: the address is made of the directory's descriptor.
     const LONGEST_PATH: usize = 4095;
     /// Bytes of the longest abstract name: all of it is part of the address.
     const LONGEST_ABSTRACT: usize = 107;
@@ -58,8 +60,8 @@ impl Name {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if it is empty, longer than 240 bytes, begins with `.` or `@`, or has a slash or a
-    /// control character in it.
+    /// `InvalidInput` if it is empty, longer than 240 bytes, begins with `.` or `@`, or has a slash
+    /// or a control character in it.
     pub fn new(name: impl Into<String>) -> io::Result<Name> {
         let name = name.into();
         let refuse = |what: &str| Err(invalid(&name, what));
@@ -73,7 +75,9 @@ impl Name {
             return refuse("a plain name does not begin with a dot");
         }
         if name.starts_with('@') {
-            return refuse("a plain name does not begin with @; for an abstract one use Name::abstract_name");
+            return refuse(
+                "a plain name does not begin with @; for an abstract one use Name::abstract_name",
+            );
         }
         if name.chars().any(char::is_control) {
             return refuse("a plain name has no control characters in it");
@@ -90,8 +94,8 @@ impl Name {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if it does not end in a file name, that is longer than 240 bytes, the whole is longer
-    /// than 4095, or has a NUL in it.
+    /// `InvalidInput` if it does not end in a file name, that is longer than 240 bytes, the whole
+    /// is longer than 4095, or has a NUL in it.
     pub fn path(path: impl Into<PathBuf>) -> io::Result<Name> {
         let path = path.into();
         let bytes = path.as_os_str().as_encoded_bytes();
@@ -134,8 +138,8 @@ impl Name {
 
     /// An abstract name that nobody can guess, and nobody has: for those who are told.
     ///
-    /// Other users can see it, in a list that the kernel gives to everybody, so the two sides look at each other's
-    /// user all the same.
+    /// Other users can see it, in a list that the kernel gives to everybody, so the two sides look
+    /// at each other's user all the same.
     ///
     /// # Errors
     ///
@@ -154,7 +158,9 @@ impl Name {
     #[cfg(feature = "ipc-channel")]
     pub(crate) fn file(&self) -> io::Result<PathBuf> {
         match &self.0 {
-            Kind::Plain(name) => Ok(private_directory(std::env::var_os("XDG_RUNTIME_DIR")).join(name)),
+            Kind::Plain(name) => {
+                Ok(private_directory(std::env::var_os("XDG_RUNTIME_DIR")).join(name))
+            }
             _ => Err(invalid(self, "it is not a plain name")),
         }
     }
@@ -175,7 +181,10 @@ impl Name {
                 let path = private_directory(std::env::var_os("XDG_RUNTIME_DIR"));
                 let directory = sys::make_private(&path).and_then(|()| sys::directory(&path));
                 let directory = directory.map_err(|error| {
-                    io::Error::new(error.kind(), format!("its directory {}: {error}", path.display()))
+                    io::Error::new(
+                        error.kind(),
+                        format!("its directory {}: {error}", path.display()),
+                    )
                 })?;
                 Ok(Place::File(directory, name.into()))
             }
@@ -185,7 +194,10 @@ impl Name {
                     _ => Path::new("."),
                 };
                 let directory = sys::directory(parent).map_err(|error| {
-                    io::Error::new(error.kind(), format!("its directory {}: {error}", parent.display()))
+                    io::Error::new(
+                        error.kind(),
+                        format!("its directory {}: {error}", parent.display()),
+                    )
                 })?;
                 Ok(Place::File(directory, path.file_name().unwrap_or(OsStr::new("")).into()))
             }
@@ -197,7 +209,9 @@ impl Name {
 /// Where plain names are.
 fn private_directory(runtime: Option<OsString>) -> PathBuf {
     match runtime.map(PathBuf::from) {
-        Some(runtime) if runtime.is_absolute() && sys::private(&runtime) => runtime.join("multiprocess"),
+        Some(runtime) if runtime.is_absolute() && sys::private(&runtime) => {
+            runtime.join("multiprocess")
+        }
         _ => PathBuf::from(format!("/tmp/multiprocess-{}", sys::user())),
     }
 }
@@ -212,7 +226,9 @@ impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Plain(name) => f.write_str(name),
-            Kind::Path(path) if path.as_os_str().as_encoded_bytes().contains(&b'/') => path.display().fmt(f),
+            Kind::Path(path) if path.as_os_str().as_encoded_bytes().contains(&b'/') => {
+                path.display().fmt(f)
+            }
             Kind::Path(path) => write!(f, "./{}", path.display()),
             Kind::Abstract(name) => write!(f, "@{name}"),
         }
@@ -291,14 +307,27 @@ mod tests {
     // fault 52: names that are none are refused before anything is touched.
     #[test]
     fn what_is_no_name_is_refused_and_the_longest_is_not() {
-        for wrong in ["", ".", "..", ".hidden", "../x", "/abs", "a/b", "a\0b", "a\nb", "@a", &"x".repeat(241)]
-        {
+        for wrong in [
+            "",
+            ".",
+            "..",
+            ".hidden",
+            "../x",
+            "/abs",
+            "a/b",
+            "a\0b",
+            "a\nb",
+            "@a",
+            &"x".repeat(241),
+        ] {
             let error = Name::new(wrong).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{wrong:?}: {error}");
         }
         assert!(Name::new("x".repeat(240)).is_ok());
         let long = format!("/{}", "x/".repeat(2048));
-        for wrong in ["", "/", "a/", "a/.", "a/..", "..", "a\0b", &"x".repeat(241), &format!("{long}x")] {
+        for wrong in
+            ["", "/", "a/", "a/.", "a/..", "..", "a\0b", &"x".repeat(241), &format!("{long}x")]
+        {
             let error = Name::path(wrong).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{wrong:?}: {error}");
         }

@@ -18,8 +18,8 @@ use crate::{Connector, Duplex};
 /// The variable that a child finds its parent's name in.
 const VARIABLE: &str = "MULTIPROCESS_ONE_SHOT";
 
-/// Waits for one connection, of a process that was told where: the first link to a child that is a program of
-/// its own. (For functions of this program there is `multiprocess::spawn`.)
+/// Waits for one connection, of a process that was told where: the first link to a child that is a
+/// program of its own. (For functions of this program there is `multiprocess::spawn`.)
 ///
 /// ```no_run
 /// use ipc_pipes::{Duplex, OneShotServer};
@@ -31,12 +31,13 @@ const VARIABLE: &str = "MULTIPROCESS_ONE_SHOT";
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// The child calls [`OneShotClient::from_env`], or gets [`name`](OneShotServer::name) as an argument. Further
-/// channels go over the connection, inside messages.
+/// The child calls [`OneShotClient::from_env`], or gets [`name`](OneShotServer::name) as an
+/// argument. Further channels go over the connection, inside messages.
 ///
-/// The name cannot be guessed, is no file, and is gone once somebody is accepted; on both sides only this user's
-/// processes are. Where that is not what is needed (the child runs as another user, or in another network
-/// namespace), make a [`Listener`] that lets them in, and the server [from it](OneShotServer::from).
+/// The name cannot be guessed, is no file, and is gone once somebody is accepted; on both sides
+/// only this user's processes are. Where that is not what is needed (the child runs as another
+/// user, or in another network namespace), make a [`Listener`] that lets them in, and the server
+/// [from it](OneShotServer::from).
 #[derive(Debug)]
 pub struct OneShotServer {
     /// Until somebody is accepted.
@@ -71,8 +72,8 @@ impl OneShotServer {
         command.env(VARIABLE, &self.name)
     }
 
-    /// Waits for the connection, as long as it takes. Whoever knows the name and is allowed may be at the other
-    /// end. There is never another one.
+    /// Waits for the connection, as long as it takes. Whoever knows the name and is allowed may be
+    /// at the other end. There is never another one.
     ///
     /// # Errors
     ///
@@ -93,15 +94,16 @@ impl OneShotServer {
         self.accept_first(Patience::timeout(timeout))
     }
 
-    /// Waits for the connection of this child, or of a process that it has started, as long as it lives.
+    /// Waits for the connection of this child, or of a process that it has started, as long as it
+    /// lives.
     ///
     /// Connections of others are closed.
     ///
     /// # Errors
     ///
-    /// [`ChildExited`], of kind `BrokenPipe`, if the child exits first; it has been waited for then. Another error
-    /// of that kind if it exits and something else reaped it (SIGCHLD is ignored, say), on Linux before 6.15. Else
-    /// as [`accept`](OneShotServer::accept).
+    /// [`ChildExited`], of kind `BrokenPipe`, if the child exits first; it has been waited for
+    /// then. Another error of that kind if it exits and something else reaped it (SIGCHLD is
+    /// ignored, say), on Linux before 6.15. Else as [`accept`](OneShotServer::accept).
     pub fn accept_from<A: DeserializeOwned, B: DeserializeOwned>(
         &mut self,
         child: &mut Child,
@@ -109,8 +111,8 @@ impl OneShotServer {
         self.accept_child(child, Patience::Forever)
     }
 
-    /// Waits for the connection of this child, as [`accept_from`](OneShotServer::accept_from), at most `timeout`.
-    /// It can be waited for again.
+    /// Waits for the connection of this child, as [`accept_from`](OneShotServer::accept_from), at
+    /// most `timeout`. It can be waited for again.
     ///
     /// # Errors
     ///
@@ -150,7 +152,9 @@ impl OneShotServer {
                 self.listener = None;
                 Ok(Duplex::introduced(socket))
             }
-            Err(error) if error.get_ref().is_some_and(|cause| cause.is::<ChildExited>()) => Err(error),
+            Err(error) if error.get_ref().is_some_and(|cause| cause.is::<ChildExited>()) => {
+                Err(error)
+            }
             Err(error) => Err(listener.explain(&error)),
         }
     }
@@ -179,7 +183,9 @@ fn accept_of(listener: &Listener, child: &mut Child, patience: Patience) -> io::
             let status = child.wait().or_else(|error| {
                 let elsewhere = sys::reaped_elsewhere(&error).ok_or(error)?;
                 exit.as_ref().and_then(Exit::status_elsewhere).ok_or_else(|| {
-                    let text = format!("the child ended before it connected; how is not known: {elsewhere}");
+                    let text = format!(
+                        "the child ended before it connected; how is not known: {elsewhere}"
+                    );
                     io::Error::new(io::ErrorKind::BrokenPipe, text)
                 })
             })?;
@@ -267,8 +273,9 @@ impl OneShotClient {
         match std::env::var(VARIABLE) {
             Ok(name) => OneShotClient::new(name),
             Err(error) => {
-                let text =
-                    format!("the environment variable {VARIABLE}: {error}; who starts this program sets it");
+                let text = format!(
+                    "the environment variable {VARIABLE}: {error}; who starts this program sets it"
+                );
                 Err(io::Error::new(io::ErrorKind::NotFound, text))
             }
         }
@@ -285,7 +292,8 @@ impl OneShotClient {
     ///
     /// # Errors
     ///
-    /// As [`connect`](crate::connect()): `ConnectionRefused` if the server is gone, or has accepted somebody.
+    /// As [`connect`](crate::connect()): `ConnectionRefused` if the server is gone, or has accepted
+    /// somebody.
     pub fn connect<A: DeserializeOwned, B: DeserializeOwned>(&self) -> io::Result<Duplex<A, B>> {
         self.connector.connect(&self.name)
     }

@@ -1,9 +1,10 @@
 //! How long to look again before falling asleep.
 //!
-//! Sleeping and being woken costs some microseconds on each side, in the waker's system call as well. Where the
-//! other side is at work on another processor, what one waits for comes sooner than that. So whoever finds
-//! nothing looks again for a while: longer after it has paid, and next to nothing after it has not, as it
-//! never does on one processor, or with a peer that has other things to do.
+//! Sleeping and being woken costs some microseconds on each side, in the waker's system call as
+//! well. Where the other side is at work on another processor, what one waits for comes sooner than
+//! that. So whoever finds nothing looks again for a while: longer after it has paid, and next to
+//! nothing after it has not, as it never does on one processor, or with a peer that has other
+//! things to do.
 
 use std::hint;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,8 +24,8 @@ impl Pace {
         Pace(AtomicU32::new(if one { 0 } else { MOST / 2 }))
     }
 
-    /// Looks again, each time after about a microsecond in which the other side may get ahead; `None` if that
-    /// did not help.
+    /// Looks again, each time after about a microsecond in which the other side may get ahead;
+    /// `None` if that did not help.
     #[cold]
     pub(crate) fn look_again<R>(&self, mut look: impl FnMut() -> Option<R>) -> Option<R> {
         let looks = self.0.load(Ordering::Relaxed);

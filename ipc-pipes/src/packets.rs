@@ -1,15 +1,16 @@
-//! One end of an anonymous pipe that carries packets: how long to wait for what, and nothing of what is in
-//! them.
+//! One end of an anonymous pipe that carries packets: how long to wait for what, and nothing of
+//! what is in them.
 //!
-//! A pipe in packet mode (`O_DIRECT`) keeps the boundaries of what is written to it, up to 4096 bytes
-//! (PIPE_BUF), so any number of processes may write and read at the same time and need no lock. What is longer
-//! is written to the channel's *store* first, a file in memory that all ends share, each at a place of its own,
-//! and the packet says where. So a large message takes as little room in the pipe as a small one, no writer
-//! waits for another one, and no reader ever meets half of one.
+//! A pipe in packet mode (`O_DIRECT`) keeps the boundaries of what is written to it, up to 4096
+//! bytes (PIPE_BUF), so any number of processes may write and read at the same time and need no
+//! lock. What is longer is written to the channel's *store* first, a file in memory that all ends
+//! share, each at a place of its own, and the packet says where. So a large message takes as little
+//! room in the pipe as a small one, no writer waits for another one, and no reader ever meets half
+//! of one.
 //!
-//! To get memory and give it back costs more than to copy what is in it. So the beginning of the store, its
-//! *shelf*, keeps its memory from one message to the next, and who has which piece of it is a bit in the tally.
-//! What finds no room there has a place that is used once.
+//! To get memory and give it back costs more than to copy what is in it. So the beginning of the
+//! store, its *shelf*, keeps its memory from one message to the next, and who has which piece of it
+//! is a bit in the tally. What finds no room there has a place that is used once.
 //!
 //! # What a death leaves behind
 //!
@@ -71,12 +72,13 @@ impl Packets {
             return Err(Failed::Unsendable(Unsendable::Forked));
         }
         kp!("packets.send");
-        let sent = self.wait(Interest::Send, patience, || match sys::write_packet(self.fd(), bytes) {
-            Ok(()) => Some(Ok(())),
-            Err(NotSent::Full) => None,
-            Err(NotSent::OutOfMemory) => Some(Err(Failed::Unsendable(Unsendable::OutOfMemory))),
-            Err(_) => Some(Err(Failed::Disconnected)),
-        });
+        let sent =
+            self.wait(Interest::Send, patience, || match sys::write_packet(self.fd(), bytes) {
+                Ok(()) => Some(Ok(())),
+                Err(NotSent::Full) => None,
+                Err(NotSent::OutOfMemory) => Some(Err(Failed::Unsendable(Unsendable::OutOfMemory))),
+                Err(_) => Some(Err(Failed::Disconnected)),
+            });
         kp!("packets.sent");
         sent.unwrap_or(Err(Failed::Timeout))
     }
@@ -103,17 +105,24 @@ impl Packets {
     }
 
     /// Receives one packet, and says how long it is.
-    pub(crate) fn recv(&self, into: &mut [u8], patience: Patience) -> Result<usize, RecvTimeoutError> {
+    pub(crate) fn recv(
+        &self,
+        into: &mut [u8],
+        patience: Patience,
+    ) -> Result<usize, RecvTimeoutError> {
         if self.forked() {
             return Err(RecvTimeoutError::Unreadable(Unreadable::Forked));
         }
         kp!("packets.recv");
-        let received = self.wait(Interest::Receive, patience, || match sys::read_packet(self.fd(), into) {
-            Ok(len) => Some(Ok(len)),
-            Err(NotReceived::Gone) => Some(Err(RecvTimeoutError::Disconnected)),
-            Err(NotReceived::OutOfMemory) => Some(Err(RecvTimeoutError::Unreadable(Unreadable::OutOfMemory))),
-            Err(NotReceived::Empty) => None,
-        });
+        let received =
+            self.wait(Interest::Receive, patience, || match sys::read_packet(self.fd(), into) {
+                Ok(len) => Some(Ok(len)),
+                Err(NotReceived::Gone) => Some(Err(RecvTimeoutError::Disconnected)),
+                Err(NotReceived::OutOfMemory) => {
+                    Some(Err(RecvTimeoutError::Unreadable(Unreadable::OutOfMemory)))
+                }
+                Err(NotReceived::Empty) => None,
+            });
         kp!("packets.received");
         received.unwrap_or(Err(RecvTimeoutError::Timeout))
     }

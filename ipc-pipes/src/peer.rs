@@ -9,11 +9,13 @@ use ipc_core::handle::OsHandle;
 use crate::Duplex;
 use crate::sys::names as sys;
 
-/// The process at the other end of a connection, as the kernel noted it: for whoever accepted, the process
-/// that connected, then; for whoever connected, the process that listens, as it was when it began to.
+/// The process at the other end of a connection, as the kernel noted it: for whoever accepted, the
+/// process that connected, then; for whoever connected, the process that listens, as it was when it
+/// began to.
 ///
-/// The end may have been handed on since, and the number of a dead process may belong to another one by now:
-/// for a handle that never means another process see [`Duplex::peer_process`](crate::Duplex::peer_process).
+/// The end may have been handed on since, and the number of a dead process may belong to another
+/// one by now: for a handle that never means another process see
+/// [`Duplex::peer_process`](crate::Duplex::peer_process).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Peer {
@@ -43,13 +45,13 @@ impl<A, B> Duplex<A, B> {
         sys::credentials(self.fd())
     }
 
-    /// A handle for the process at the other end, the one that [`peer`](Duplex::peer) names: it never means
-    /// another process, and becomes readable when that one ends. On Linux a pidfd.
+    /// A handle for the process at the other end, the one that [`peer`](Duplex::peer) names: it
+    /// never means another process, and becomes readable when that one ends. On Linux a pidfd.
     ///
     /// # Errors
     ///
-    /// `Unsupported` before Linux 6.5 and on other systems; what the system answers if the process is gone for
-    /// good, or there is no descriptor left.
+    /// `Unsupported` before Linux 6.5 and on other systems; what the system answers if the process
+    /// is gone for good, or there is no descriptor left.
     #[doc(alias = "SO_PEERPIDFD")]
     pub fn peer_process(&self) -> io::Result<OsHandle> {
         sys::process(self.fd())

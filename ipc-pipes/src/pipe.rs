@@ -1,9 +1,9 @@
 //! Channels over anonymous pipes.
 //!
-//! The same ends as those of [`channel()`](crate::channel()), with the kernel's oldest carrier underneath: a little
-//! faster for small messages where sender and receiver take turns, and no handles in messages, which
-//! are [`Unsendable`](crate::Unsendable::Handles) here. `packets` says how messages lie, and what a death leaves
-//! behind.
+//! The same ends as those of [`channel()`](crate::channel()), with the kernel's oldest carrier
+//! underneath: a little faster for small messages where sender and receiver take turns, and no
+//! handles in messages, which are [`Unsendable`](crate::Unsendable::Handles) here. `packets` says
+//! how messages lie, and what a death leaves behind.
 
 use std::io;
 use std::sync::Arc;
@@ -20,10 +20,11 @@ use crate::tally::Tally;
 
 /// Makes a channel over an anonymous pipe.
 ///
-/// It has no capacity of its own: the pipe bounds it, at 64 messages, or at 16 where the user's pipes have
-/// used up what the system allows them (`fs.pipe-user-pages-soft`); a batch of small messages to a single
-/// receiver that takes batches counts as one. A message of more than 4088 bytes travels through a file in memory
-/// that goes with the channel, and keeps up to 4 MiB for the next ones.
+/// It has no capacity of its own: the pipe bounds it, at 64 messages, or at 16 where the user's
+/// pipes have used up what the system allows them (`fs.pipe-user-pages-soft`); a batch of small
+/// messages to a single receiver that takes batches counts as one. A message of more than 4088
+/// bytes travels through a file in memory that goes with the channel, and keeps up to 4 MiB for the
+/// next ones.
 ///
 /// # Errors
 ///

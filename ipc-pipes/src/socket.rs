@@ -1,12 +1,12 @@
-//! One connected socket that carries datagrams with handles: how long to wait for what, and nothing of what
-//! is in them.
+//! One connected socket that carries datagrams with handles: how long to wait for what, and nothing
+//! of what is in them.
 //!
 //! # If a peer dies
 //!
-//! A datagram is in the socket or it is not: the kernel takes it whole. One that is there outlives its
-//! sender. One that a receiver has taken is gone with that receiver. Each side's socket is closed when the
-//! last process that holds it has dropped it or died; the other side then receives what is there, and the
-//! end.
+//! A datagram is in the socket or it is not: the kernel takes it whole. One that is there outlives
+//! its sender. One that a receiver has taken is gone with that receiver. Each side's socket is
+//! closed when the last process that holds it has dropped it or died; the other side then receives
+//! what is there, and the end.
 
 use std::time::Duration;
 
@@ -54,7 +54,12 @@ impl Socket {
     }
 
     /// Sends one datagram with its handles, whole or not at all.
-    pub(crate) fn send(&self, bytes: &[u8], handles: &[OsHandle], patience: Patience) -> Result<(), Failed> {
+    pub(crate) fn send(
+        &self,
+        bytes: &[u8],
+        handles: &[OsHandle],
+        patience: Patience,
+    ) -> Result<(), Failed> {
         if self.forked() {
             return Err(Failed::Unsendable(Unsendable::Forked));
         }
@@ -81,7 +86,9 @@ impl Socket {
         loop {
             let (interest, until) = match refused {
                 NotSent::Full => (Interest::Send, Some(patience)),
-                NotSent::TooManyInFlight => (Interest::End, patience.left(SLICE).map(Patience::timeout)),
+                NotSent::TooManyInFlight => {
+                    (Interest::End, patience.left(SLICE).map(Patience::timeout))
+                }
                 NotSent::Gone => return Err(Failed::Disconnected),
                 NotSent::TooLarge => {
                     let (size, limit) = (bytes.len(), sys::room(self.fd()));
@@ -92,11 +99,15 @@ impl Socket {
             };
             let over = match until {
                 Some(Patience::Never) | None => return Err(Failed::Timeout),
-                Some(until) => !sys::ready(self.fd(), interest, until) && patience.left(SLICE).is_none(),
+                Some(until) => {
+                    !sys::ready(self.fd(), interest, until) && patience.left(SLICE).is_none()
+                }
             };
             refused = match sys::send(self.fd(), bytes, handles, false) {
                 Ok(()) => return Ok(()),
-                Err(NotSent::Full | NotSent::TooManyInFlight) if over => return Err(Failed::Timeout),
+                Err(NotSent::Full | NotSent::TooManyInFlight) if over => {
+                    return Err(Failed::Timeout);
+                }
                 Err(refused) => refused,
             };
         }
@@ -116,7 +127,9 @@ impl Socket {
         let mut attempt = |wait| match sys::receive(self.fd(), into, handles, wait) {
             Ok(arrived) => Some(Ok(arrived)),
             Err(NotReceived::Gone) => Some(Err(RecvTimeoutError::Disconnected)),
-            Err(NotReceived::OutOfMemory) => Some(Err(RecvTimeoutError::Unreadable(Unreadable::OutOfMemory))),
+            Err(NotReceived::OutOfMemory) => {
+                Some(Err(RecvTimeoutError::Unreadable(Unreadable::OutOfMemory)))
+            }
             Err(NotReceived::Empty) => None,
         };
         let mut done = attempt(false);

@@ -1,4 +1,5 @@
-//! What the kernel does not say of a channel: how many messages are in it, and how many ends there are.
+//! What the kernel does not say of a channel: how many messages are in it, and how many ends there
+//! are.
 //!
 //! # Layout
 //!
@@ -9,8 +10,9 @@
 //!        └─────────┴───────────┴──────┴──────────┴────────┴───────┴────────┴────────┴────────┴───────┘
 //! ```
 //!
-//! A small file in memory that travels with each end. Each word is a count, changed by itself; no other memory
-//! depends on one, so all orderings are relaxed but where `batch` is handed out, and places of the store (below).
+//! A small file in memory that travels with each end. Each word is a count, changed by itself; no
+//! other memory depends on one, so all orderings are relaxed but where `batch` is handed out, and
+//! places of the store (below).
 //!
 //! | word | |
 //! |---|---|
@@ -26,16 +28,17 @@
 //!
 //! # What a death leaves behind
 //!
-//! The kernel knows whether the socket is empty and whether the other side is gone; the tally is never asked
-//! for that. Killed between the socket and the count, a process leaves the count of messages one off; it
-//! is put right when the channel is next asked for it and found empty. Killed with an end, it leaves the count
-//! of ends one too high: that is how it is known afterwards that the last end was not dropped. Killed with a
-//! message on the shelf, it leaves its pieces taken: what finds no room there goes elsewhere in the store.
+//! The kernel knows whether the socket is empty and whether the other side is gone; the tally is
+//! never asked for that. Killed between the socket and the count, a process leaves the count of
+//! messages one off; it is put right when the channel is next asked for it and found empty. Killed
+//! with an end, it leaves the count of ends one too high: that is how it is known afterwards that
+//! the last end was not dropped. Killed with a message on the shelf, it leaves its pieces taken:
+//! what finds no room there goes elsewhere in the store.
 //!
 //! # If a peer writes garbage
 //!
-//! Counts are wrong, batches are made or not made, and large messages of a pipe overlap in its store: they
-//! are received as bytes that somebody wrote there, and decode or do not.
+//! Counts are wrong, batches are made or not made, and large messages of a pipe overlap in its
+//! store: they are received as bytes that somebody wrote there, and decode or do not.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -59,8 +62,8 @@ const STORED: usize = 7;
 const COMING: usize = 8;
 const TAKEN: usize = 9;
 
-/// Places in the store are so many bytes, or a multiple: memory is given back in whole pages, of any size that
-/// systems have.
+/// Places in the store are so many bytes, or a multiple: memory is given back in whole pages, of
+/// any size that systems have.
 const PIECE: u64 = 1 << 16;
 /// Pieces of the shelf: 4 MiB. More than most messages need, and what a channel may keep.
 const SHELF: u64 = 64 * PIECE;
@@ -94,7 +97,8 @@ impl Tally {
         Ok(Tally { words: Words::map(sys::borrow(&fd))?, fd })
     }
 
-    /// Gives a copy of its file to the message that is being encoded, unless it has one already; returns its index.
+    /// Gives a copy of its file to the message that is being encoded, unless it has one already;
+    /// returns its index.
     pub(crate) fn leave_with_message(self: &Arc<Self>) -> Result<u32, NotCarried> {
         let sent = |sent: &Sent| Arc::ptr_eq(&sent.0, self).then_some(sent.1);
         if let Some(index) = handle::noted(sent) {
@@ -112,8 +116,9 @@ impl Tally {
         if let Some(tally) = handle::noted(arrived) {
             return Ok(tally);
         }
-        let missing =
-            || io::Error::new(io::ErrorKind::InvalidData, "the tally of an end did not come with it");
+        let missing = || {
+            io::Error::new(io::ErrorKind::InvalidData, "the tally of an end did not come with it")
+        };
         let tally = known::tally(handle::take(index).ok_or_else(missing)?)?;
         handle::note(Arrived(index, tally.clone()));
         Ok(tally)
@@ -128,7 +133,8 @@ impl Tally {
 
     /// An end more.
     pub(crate) fn enter(&self, side: Side) {
-        // SeqCst: with `pack`. A receiver that comes is seen by whoever packs, or its batch is seen by `quiet`.
+        // SeqCst: with `pack`. A receiver that comes is seen by whoever packs, or its batch is seen
+        // by `quiet`.
         self.ends(side).fetch_add(1, SeqCst);
     }
 
@@ -207,8 +213,9 @@ impl Tally {
         }
     }
 
-    /// How many messages a batch may hold: 0, or 1, means that it is not to be made. Batches are made for one
-    /// receiver, so that a message that another could take is never tied to one that is taken.
+    /// How many messages a batch may hold: 0, or 1, means that it is not to be made. Batches are
+    /// made for one receiver, so that a message that another could take is never tied to one that
+    /// is taken.
     pub(crate) fn wanted(&self) -> usize {
         let batch = self.words.get(BATCH).load(SeqCst); // SeqCst: as in `enter`.
         // Before the ends: one that has arrived meanwhile is among them.
@@ -222,15 +229,19 @@ impl Tally {
         self.words.get(PACKED).fetch_add(1, SeqCst); // SeqCst: as in `enter`.
     }
 
-    /// A place for `len` bytes in the store: on the shelf, or else one that was never given out before.
+    /// A place for `len` bytes in the store: on the shelf, or else one that was never given out
+    /// before.
     pub(crate) fn place(&self, len: usize) -> u64 {
         let pieces = (len as u64).div_ceil(PIECE);
         self.shelve(pieces).unwrap_or_else(|| {
-            SHELF.saturating_add(self.words.get(STORED).fetch_add(pieces.saturating_mul(PIECE), Relaxed))
+            SHELF.saturating_add(
+                self.words.get(STORED).fetch_add(pieces.saturating_mul(PIECE), Relaxed),
+            )
         })
     }
 
-    /// Takes the first free pieces of the shelf, whose memory is the likeliest to be there and in caches.
+    /// Takes the first free pieces of the shelf, whose memory is the likeliest to be there and in
+    /// caches.
     fn shelve(&self, pieces: u64) -> Option<u64> {
         let taken = self.words.get(TAKEN);
         let mut seen = taken.load(Relaxed);
@@ -276,7 +287,10 @@ mod tests {
     #[test]
     fn no_two_places_overlap_and_those_of_the_shelf_are_used_again() {
         let tally = Tally::new("test").unwrap();
-        assert_eq!([1, LEN, LEN + 1, 1].map(|len| tally.place(len)), [0, PIECE, 2 * PIECE, 4 * PIECE]);
+        assert_eq!(
+            [1, LEN, LEN + 1, 1].map(|len| tally.place(len)),
+            [0, PIECE, 2 * PIECE, 4 * PIECE]
+        );
         // A hole of two pieces, and one of one.
         assert!(tally.unshelve(2 * PIECE, PIECE + 1) && tally.unshelve(0, 1));
         assert_eq!(tally.place(2 * LEN), 2 * PIECE);
@@ -301,7 +315,8 @@ mod tests {
     fn what_a_peer_made_up_is_no_place_on_the_shelf() {
         let tally = Tally::new("test").unwrap();
         assert_eq!(tally.place(64 * LEN), 0);
-        let made_up = [(0, 0), (1, PIECE), (PIECE, SHELF), (0, u64::MAX), (u64::MAX, 1), (SHELF, 1)];
+        let made_up =
+            [(0, 0), (1, PIECE), (PIECE, SHELF), (0, u64::MAX), (u64::MAX, 1), (SHELF, 1)];
         assert!(made_up.iter().all(|(place, len)| !tally.unshelve(*place, *len)));
         assert_eq!(tally.place(1), SHELF);
     }

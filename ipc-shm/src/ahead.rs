@@ -1,11 +1,12 @@
 //! Lines that are fetched before they are needed.
 //!
-//! A claim is a locked instruction, which waits until all stores before it are done: without more, each message
-//! waits for the transfer of its slot's lines from the other processor. So both sides ask for the slot a few
-//! positions ahead *for writing*: the sender because it will fill it, the receiver because it will free it. Lines
-//! then move once per direction. It only helps for slots that are not in the other side's hands: fetched from
-//! there, they would be fetched back. So a handle looks now and then how far the other side is away, and
-//! fetches ahead as long as that look is good for.
+//! A claim is a locked instruction, which waits until all stores before it are done: without more,
+//! each message waits for the transfer of its slot's lines from the other processor. So both sides
+//! ask for the slot a few positions ahead *for writing*: the sender because it will fill it, the
+//! receiver because it will free it. Lines then move once per direction. It only helps for slots
+//! that are not in the other side's hands: fetched from there, they would be fetched back. So a
+//! handle looks now and then how far the other side is away, and fetches ahead as long as that look
+//! is good for.
 
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
@@ -13,14 +14,16 @@ use crate::doorbell::Side;
 use crate::layout::{Geometry, pos};
 use crate::memory::Memory;
 
-/// Bytes between the slot at hand and the one to fetch, in a channel that has room for many times as much.
+/// Bytes between the slot at hand and the one to fetch, in a channel that has room for many times
+/// as much.
 const LEAD: u64 = 4096;
 /// Slots to leave alone before the other side's position.
 const MARGIN: i64 = 8;
 /// Slots that one look is good for: others may take them meanwhile.
 const TRUST: i64 = 1024;
-/// Slots to go before the next look, after one that found the other side near; after several, twice as many each
-/// time, up to so many times. A look takes the other side's line from it, for nothing if each message is waited for.
+/// Slots to go before the next look, after one that found the other side near; after several, twice
+/// as many each time, up to so many times. A look takes the other side's line from it, for nothing
+/// if each message is waited for.
 const PAUSE: i64 = 16;
 const LONGEST: i64 = 16;
 
@@ -40,7 +43,8 @@ impl Ahead {
         Ahead { credit: AtomicI64::new(0), pauses: AtomicI64::new(1), lead }
     }
 
-    /// Has the first `len` bytes of a slot ahead of `at` fetched, which `side` claimed and is working on.
+    /// Has the first `len` bytes of a slot ahead of `at` fetched, which `side` claimed and is
+    /// working on.
     #[inline(always)]
     pub(crate) fn fetch(&self, memory: &Memory, side: Side, at: u64, len: usize) {
         let credit = self.credit.load(Relaxed);
@@ -57,9 +61,12 @@ impl Ahead {
     #[inline(never)]
     fn look(&self, memory: &Memory, side: Side, at: u64) {
         let g = &memory.geometry;
-        // Relaxed: positions to go by, nothing is read behind them. Clamped: a peer can write anything there.
+        // Relaxed: positions to go by, nothing is read behind them. Clamped: a peer can write
+        // anything there.
         let away = match side {
-            Side::Senders => g.capacity.saturating_sub(g.distance(pos(memory.head().load(Relaxed)), at)),
+            Side::Senders => {
+                g.capacity.saturating_sub(g.distance(pos(memory.head().load(Relaxed)), at))
+            }
             Side::Receivers => g.distance(at, pos(memory.tail().load(Relaxed))),
         };
         let good = away.min(g.capacity) as i64 - self.lead as i64 - MARGIN;
@@ -88,8 +95,8 @@ mod tests {
         let mut pages = vec![[0; PAGE / 8]; geometry.data_offset() / PAGE + 1];
         let base = pages.as_mut_ptr().cast::<u8>();
         let base = base.wrapping_add(base.align_offset(PAGE));
-        // SAFETY: so many bytes lie there, as aligned, as long as the pages that are returned beside it; nobody
-        // else uses them.
+        // SAFETY: so many bytes lie there, as aligned, as long as the pages that are returned
+        // beside it; nobody else uses them.
         let memory = unsafe { Memory::mapped(NonNull::new(base).unwrap(), geometry) };
         memory.initialise(0);
         (pages, memory)

@@ -1,8 +1,9 @@
 //! A process' part in a channel: its mapping, its lease, its endpoints counted.
 //!
-//! A process attaches to a channel once, however many endpoints of it arrive: a table of the process finds
-//! the attachment again by the segment's identity. One descriptor is kept open for it, to ask after leases
-//! and to allocate blocks ([`commit`](crate::commit)); the life lease needs none ([`lease`](crate::lease)).
+//! A process attaches to a channel once, however many endpoints of it arrive: a table of the
+//! process finds the attachment again by the segment's identity. One descriptor is kept open for
+//! it, to ask after leases and to allocate blocks ([`commit`](crate::commit)); the life lease needs
+//! none ([`lease`](crate::lease)).
 
 use std::collections::HashMap;
 use std::io;
@@ -50,10 +51,12 @@ pub(crate) struct Kind {
 }
 
 impl Kind {
-    /// Whether such messages fit where they lie: a header may agree with itself and lie all the same.
+    /// Whether such messages fit where they lie: a header may agree with itself and lie all the
+    /// same.
     fn fits(&self, geometry: &Geometry) -> bool {
         let (slot, block) = self.least;
-        geometry.stride >= size_of::<u64>() + slot && (geometry.blocks == 0 || geometry.largest >= block)
+        geometry.stride >= size_of::<u64>() + slot
+            && (geometry.blocks == 0 || geometry.largest >= block)
     }
 }
 
@@ -86,8 +89,8 @@ pub(crate) struct Attachment {
     pub(crate) who: u64,
     kind: Kind,
     roles: Mutex<Roles>,
-    /// Held while this process repairs, attaches for another or leaves: locks on bytes keep processes
-    /// apart, not the threads of one.
+    /// Held while this process repairs, attaches for another or leaves: locks on bytes keep
+    /// processes apart, not the threads of one.
     repairing: Mutex<Hand>,
     /// When a thread of this process last looked for dead peers.
     looked: Throttle,
@@ -101,13 +104,15 @@ pub(crate) struct Attachment {
 }
 
 /// What is wrong when [`Attachment::descriptor`] is not ours.
-pub(crate) const CLOSED: &str = "this program has closed the channel's descriptor, which tells who is alive";
+pub(crate) const CLOSED: &str =
+    "this program has closed the channel's descriptor, which tells who is alive";
 
 type Table = HashMap<sys::Identity, Weak<Attachment>>;
 static TABLE: PerProcess<Mutex<Table>> = PerProcess::new();
 
-/// How long a newcomer waits for others that repair what a dead one left. A repair takes microseconds; one
-/// that takes longer was stopped, and then only the order of what comes again is lost.
+/// How long a newcomer waits for others that repair what a dead one left. A repair takes
+/// microseconds; one that takes longer was stopped, and then only the order of what comes again is
+/// lost.
 const OTHERS_REPAIR: Duration = Duration::from_millis(100);
 
 /// A lock whose holder panicked protects nothing that could be half done here.
@@ -123,7 +128,8 @@ fn step<T>(what: &str, result: io::Result<T>) -> io::Result<T> {
 impl Attachment {
     /// Makes a channel, with one sender and one receiver here.
     pub(crate) fn create(geometry: Geometry, kind: Kind) -> io::Result<Arc<Attachment>> {
-        let fd = step("creating its segment", Unforked::open(|| sys::create("multiprocess-channel")))?;
+        let fd =
+            step("creating its segment", Unforked::open(|| sys::create("multiprocess-channel")))?;
         kp!("create.fd");
         let open = fd.fd();
         // All that is touched without asking is paid for now: memory that runs out later is SIGBUS.
@@ -183,10 +189,12 @@ impl Attachment {
     /// Makes a participant of role `role` that is not attached to any process yet, and returns the
     /// descriptor that its life lease is on, and its id.
     ///
-    /// Until a process maps the descriptor, the endpoint is in transit: alive as long as anybody has it open.
+    /// Until a process maps the descriptor, the endpoint is in transit: alive as long as anybody
+    /// has it open.
     pub(crate) fn issue(&self, role: Role) -> io::Result<(OsHandle, u64)> {
-        let fd =
-            self.descriptor().ok_or_else(|| io::Error::other(format!("shared-memory channel: {CLOSED}")))?;
+        let fd = self
+            .descriptor()
+            .ok_or_else(|| io::Error::other(format!("shared-memory channel: {CLOSED}")))?;
         let lease = step("opening its segment again", Unforked::open(|| sys::reopen(fd)))?;
         let new = ByteLocks(lease.fd());
         let hand = lock(&self.repairing);
@@ -225,13 +233,16 @@ impl Attachment {
                 return Ok((lease.send(), id));
             }
             self.memory.leave(&Hand::new(id), self.kind.block_of);
-            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "shared-memory channel: disconnected"));
+            return Err(io::Error::new(
+                io::ErrorKind::BrokenPipe,
+                "shared-memory channel: disconnected",
+            ));
         }
         Err(participants::all_taken("shared-memory channel", self.memory.entries().len() - 1))
     }
 
-    /// Repairs what the dead left, and waits while others do: their ids are to be had, and who comes after
-    /// them must find their orphans before younger messages.
+    /// Repairs what the dead left, and waits while others do: their ids are to be had, and who
+    /// comes after them must find their orphans before younger messages.
     fn after_the_dead(&self, hand: &Hand, leases: &ByteLocks<'_>) {
         let patience = Instant::now() + OTHERS_REPAIR;
         self.memory.recover_all(hand, leases, self.kind.block_of);
@@ -245,11 +256,19 @@ impl Attachment {
     }
 
     /// Attaches this process to a channel by a descriptor from [`issue`](Attachment::issue).
-    pub(crate) fn adopt(fd: OsHandle, id: u64, role: Role, kind: Kind) -> io::Result<Arc<Attachment>> {
+    pub(crate) fn adopt(
+        fd: OsHandle,
+        id: u64,
+        role: Role,
+        kind: Kind,
+    ) -> io::Result<Arc<Attachment>> {
         let open = sys::borrow(&fd);
-        let refuse =
-            |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("shared-memory channel: {what}"));
-        if !sys::sealed_against_shrinking(open) || !step("looking at its segment", sys::mappable(open))? {
+        let refuse = |what: &str| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("shared-memory channel: {what}"))
+        };
+        if !sys::sealed_against_shrinking(open)
+            || !step("looking at its segment", sys::mappable(open))?
+        {
             return Err(refuse("what arrived is not a sealed segment"));
         }
         let identity = step("looking at its segment", sys::identity(open))?;
@@ -264,7 +283,8 @@ impl Attachment {
                 ));
             }
             here.merge(id, role)?;
-            // Nothing names the id any more. Said rather than left to closing: a forked child may have a copy.
+            // Nothing names the id any more. Said rather than left to closing: a forked child may
+            // have a copy.
             ByteLocks(open).end_life(id);
             drop(fd);
             return Ok(here);
@@ -280,9 +300,10 @@ impl Attachment {
         if !leases.alive(id) {
             return Err(refuse("its lease has ended"));
         }
-        // A child that was forked when the message came may have a copy of what came, and keep the lease on it. So the
-        // lease moves to an open file that no child has. Meanwhile no process repairs: the id looks dead for a moment. A
-        // peer that holds the repair lease has taken this id for another's, and then the lease stays where it is.
+        // A child that was forked when the message came may have a copy of what came, and keep the
+        // lease on it. So the lease moves to an open file that no child has. Meanwhile no process
+        // repairs: the id looks dead for a moment. A peer that holds the repair lease has taken
+        // this id for another's, and then the lease stays where it is.
         let moves = leases.try_repair(id);
         if moves {
             kp!("adopt.repair");
@@ -325,7 +346,8 @@ impl Attachment {
         attached.memory.whos()[id as usize].store(attached.who, Ordering::Relaxed);
         attached.memory.ring_sleepers();
         if role == Role::Receiver {
-            // Again, though whoever issued it has done so: another may have died while it was on its way.
+            // Again, though whoever issued it has done so: another may have died while it was on
+            // its way.
             if let Some(fd) = attached.descriptor() {
                 attached.after_the_dead(&lock(&attached.repairing), &ByteLocks(fd));
             }
@@ -355,7 +377,10 @@ impl Attachment {
     pub(crate) fn add(&self, role: Role) -> io::Result<()> {
         let mut roles = lock(&self.roles);
         if *roles.count(role) == entry::MAX_ENDPOINTS {
-            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, "too many endpoints in one process"));
+            return Err(io::Error::new(
+                io::ErrorKind::QuotaExceeded,
+                "too many endpoints in one process",
+            ));
         }
         *roles.count(role) += 1;
         if *roles.count(role) > 1 {
@@ -365,12 +390,16 @@ impl Attachment {
         } else if !self.memory.join(self.me, roles.word()) {
             *roles.count(role) -= 1;
             self.memory.entries()[self.me as usize].store(roles.word(), Ordering::Release);
-            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "shared-memory channel: disconnected"));
+            return Err(io::Error::new(
+                io::ErrorKind::BrokenPipe,
+                "shared-memory channel: disconnected",
+            ));
         }
         Ok(())
     }
 
-    /// Counts one endpoint less; the last of a role tells the others. Leaving altogether is the drop's.
+    /// Counts one endpoint less; the last of a role tells the others. Leaving altogether is the
+    /// drop's.
     pub(crate) fn remove(&self, role: Role) {
         let mut roles = lock(&self.roles);
         *roles.count(role) -= 1;
@@ -479,8 +508,8 @@ mod raw {
     /// The header of a mapping of at least a page.
     pub(super) fn header(mapping: &MmapRaw) -> &Header {
         assert!(mapping.len() >= PAGE);
-        // SAFETY: a page lies there, as aligned; a header is shorter, and of atomics only, valid whatever
-        // bytes they hold.
+        // SAFETY: a page lies there, as aligned; a header is shorter, and of atomics only, valid
+        // whatever bytes they hold.
         unsafe { &*mapping.as_mut_ptr().cast::<Header>() }
     }
 
@@ -488,12 +517,14 @@ mod raw {
     pub(super) fn view(mapping: &MmapRaw, geometry: Geometry) -> Memory {
         assert!(mapping.len() >= geometry.data_offset());
         let base = NonNull::new(mapping.as_mut_ptr()).expect("a mapping is somewhere");
-        // SAFETY: so many bytes are mapped there, checked above, until `unmap` at the attachment's end; every
-        // endpoint keeps its attachment alive as long as it uses the view. All access is through atomics.
+        // SAFETY: so many bytes are mapped there, checked above, until `unmap` at the attachment's
+        // end; every endpoint keeps its attachment alive as long as it uses the view. All access is
+        // through atomics.
         unsafe { Memory::mapped(base, geometry) }
     }
 
-    /// Ends the mappings, the one that the life lease is on last: dead is who cannot write any more.
+    /// Ends the mappings, the one that the life lease is on last: dead is who cannot write any
+    /// more.
     pub(super) fn unmap(places: &mut Places, mapping: &mut ManuallyDrop<MmapRaw>) {
         places.unmap();
         // SAFETY: called once, by the attachment's drop, when no endpoint is left.

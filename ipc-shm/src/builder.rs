@@ -17,11 +17,11 @@ use crate::typed::Typed;
 
 /// Makes channels in shared memory.
 ///
-/// A channel is one anonymous segment, that goes when the last process that uses it has gone, however it
-/// goes. Its memory is what its slots need, and a page or two. Messages above the inline size take memory,
-/// address space and room in the file when they are sent, about as much as they have bytes; what is free
-/// again is used for the next ones. So limits on any of these are reached by what a channel carries, not by what
-/// it could carry.
+/// A channel is one anonymous segment, that goes when the last process that uses it has gone,
+/// however it goes. Its memory is what its slots need, and a page or two. Messages above the inline
+/// size take memory, address space and room in the file when they are sent, about as much as they
+/// have bytes; what is free again is used for the next ones. So limits on any of these are reached
+/// by what a channel carries, not by what it could carry.
 ///
 /// ```
 /// let (tx, rx) = ipc_shm::Builder::new(64).max_message(1 << 20).typed::<String>()?;
@@ -50,28 +50,34 @@ const SPARE_BLOCKS: usize = 16;
 impl Builder {
     /// A channel with room for exactly `capacity` messages.
     pub fn new(capacity: usize) -> Builder {
-        Builder { capacity, inline: INLINE, max_message: None, participants: participants::by_default() }
+        Builder {
+            capacity,
+            inline: INLINE,
+            max_message: None,
+            participants: participants::by_default(),
+        }
     }
 
-    /// How large an encoded message may be to lie in the ring itself; larger ones take a block, and about
-    /// twice the time. 240 bytes if not set, rounded up to fill cache lines. Not for plain data, whose
-    /// size is known.
+    /// How large an encoded message may be to lie in the ring itself; larger ones take a block, and
+    /// about twice the time. 240 bytes if not set, rounded up to fill cache lines. Not for plain
+    /// data, whose size is known.
     pub fn inline(mut self, bytes: usize) -> Builder {
         self.inline = bytes;
         self
     }
 
     /// The largest message, in bytes, encoded: a larger one, by a single byte even, is
-    /// [`Unsendable::TooLarge`](ipc_core::Unsendable::TooLarge), whether it would lie in a slot or a block. At
-    /// least 1; not for plain data, whose size is known. If not set, 16 GiB divided by a few more than `capacity`, but
-    /// at least 1 MiB and at most 1 GiB. It is a limit only, and costs nothing.
+    /// [`Unsendable::TooLarge`](ipc_core::Unsendable::TooLarge), whether it would lie in a slot or
+    /// a block. At least 1; not for plain data, whose size is known. If not set, 16 GiB divided by
+    /// a few more than `capacity`, but at least 1 MiB and at most 1 GiB. It is a limit only, and
+    /// costs nothing.
     pub fn max_message(mut self, bytes: usize) -> Builder {
         self.max_message = Some(bytes);
         self
     }
 
-    /// How many processes can be attached at once, ends on their way to another process included: 1023 at
-    /// most. If not set, two for each processor of this machine, and not fewer than 127.
+    /// How many processes can be attached at once, ends on their way to another process included:
+    /// 1023 at most. If not set, two for each processor of this machine, and not fewer than 127.
     ///
     /// When all are taken, an end cannot be sent: `spawn` and `send` say so, and name this method.
     pub fn participants(mut self, most: usize) -> Builder {
@@ -83,9 +89,9 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the numbers cannot be, `OutOfMemory` and the like if the system has no memory
-    /// or no descriptor left, `Unsupported` on systems that this crate does not know yet. The error says
-    /// at which step. Nothing is left behind.
+    /// `InvalidInput` if the numbers cannot be, `OutOfMemory` and the like if the system has no
+    /// memory or no descriptor left, `Unsupported` on systems that this crate does not know yet.
+    /// The error says at which step. Nothing is left behind.
     pub fn typed<T: Serialize + DeserializeOwned>(
         &self,
     ) -> io::Result<(Sender<T, Typed>, Receiver<T, Typed>)> {
@@ -105,9 +111,11 @@ impl Builder {
 
     /// Stride, blocks and largest message of a channel whose messages have any length.
     fn any_length(&self) -> (Option<usize>, usize, usize) {
-        let stride = self.inline.checked_add(16).and_then(|bytes| bytes.checked_next_multiple_of(LINE));
+        let stride =
+            self.inline.checked_add(16).and_then(|bytes| bytes.checked_next_multiple_of(LINE));
         let blocks = self.capacity.saturating_add(SPARE_BLOCKS);
-        let largest = self.max_message.unwrap_or_else(|| (SPACE / blocks).clamp(LEAST_MESSAGE, MOST_MESSAGE));
+        let largest =
+            self.max_message.unwrap_or_else(|| (SPACE / blocks).clamp(LEAST_MESSAGE, MOST_MESSAGE));
         (stride, blocks, largest)
     }
 
@@ -146,8 +154,9 @@ impl Builder {
         let Some(stride) = stride else {
             return Err(invalid("messages cannot be so large"));
         };
-        let geometry = Geometry::new(self.capacity as u64, stride, self.participants, blocks, largest)
-            .map_err(invalid)?;
+        let geometry =
+            Geometry::new(self.capacity as u64, stride, self.participants, blocks, largest)
+                .map_err(invalid)?;
         let attachment = Attachment::create(geometry, C::kind())?;
         let tx = Endpoint::counted(attachment.clone(), Role::Sender);
         let rx = Endpoint::counted(attachment, Role::Receiver);

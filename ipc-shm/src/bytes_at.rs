@@ -1,8 +1,8 @@
 //! Bytes to and from any place in shared memory, whatever a peer does to them meanwhile.
 //!
-//! As [`copy`](crate::copy), for places that are not whole words: nothing beside the bytes is touched. A
-//! number of 1, 2, 4 or 8 bytes that is aligned to its size is moved at once, so it is never torn; longer
-//! ones may be.
+//! As [`copy`](crate::copy), for places that are not whole words: nothing beside the bytes is
+//! touched. A number of 1, 2, 4 or 8 bytes that is aligned to its size is moved at once, so it is
+//! never torn; longer ones may be.
 
 // Atomics over addresses, `asm!`.
 #![allow(unsafe_code)]
@@ -26,13 +26,14 @@ fn unit(address: usize, left: usize) -> usize {
 ///
 /// # Safety
 ///
-/// `to.len()` bytes are mapped at `from`, in memory that no part of the program has references to but to
-/// atomics.
+/// `to.len()` bytes are mapped at `from`, in memory that no part of the program has references to
+/// but to atomics.
 #[inline]
 pub(crate) unsafe fn read(from: NonNull<u8>, to: &mut [u8]) {
     #[cfg(target_arch = "x86_64")]
     if to.len() >= LONG {
-        // SAFETY: the caller's; `to` is ours alone, and the processor copies behind the compiler's back.
+        // SAFETY: the caller's; `to` is ours alone, and the processor copies behind the compiler's
+        // back.
         return unsafe { string_move(from.as_ptr(), to.as_mut_ptr(), to.len()) };
     }
     let (mut from, mut to) = (from, to);
@@ -96,11 +97,13 @@ pub(crate) unsafe fn write(to: NonNull<u8>, bytes: &[u8]) {
             }
             4 => {
                 // SAFETY: as above.
-                unsafe { to.cast::<AtomicU32>().as_ref() }.store(u32::from_ne_bytes([a, b, c, d]), Relaxed);
+                unsafe { to.cast::<AtomicU32>().as_ref() }
+                    .store(u32::from_ne_bytes([a, b, c, d]), Relaxed);
             }
             2 => {
                 // SAFETY: as above.
-                unsafe { to.cast::<AtomicU16>().as_ref() }.store(u16::from_ne_bytes([a, b]), Relaxed);
+                unsafe { to.cast::<AtomicU16>().as_ref() }
+                    .store(u16::from_ne_bytes([a, b]), Relaxed);
             }
             _ => {
                 // SAFETY: as above.
@@ -121,8 +124,8 @@ pub(crate) unsafe fn write(to: NonNull<u8>, bytes: &[u8]) {
 #[cfg(target_arch = "x86_64")]
 #[inline]
 unsafe fn string_move(from: *const u8, to: *mut u8, len: usize) {
-    // SAFETY: the caller's promise; the direction flag is clear, as the ABI has it, and `rep movsb` changes
-    // nothing but the three registers and the destination.
+    // SAFETY: the caller's promise; the direction flag is clear, as the ABI has it, and `rep movsb`
+    // changes nothing but the three registers and the destination.
     unsafe {
         std::arch::asm!(
             "rep movsb",
@@ -154,7 +157,10 @@ mod tests {
                 unsafe { read(place, &mut back) };
                 assert_eq!(back, source[..len]);
                 let bytes: &[u8] = bytemuck::cast_slice(&memory);
-                assert!(bytes[..at].iter().chain(&bytes[at + len..]).all(|byte| *byte == 0), "{at} {len}");
+                assert!(
+                    bytes[..at].iter().chain(&bytes[at + len..]).all(|byte| *byte == 0),
+                    "{at} {len}"
+                );
             }
         }
     }

@@ -1,7 +1,8 @@
 //! Values whose bytes are not all valid, such as `bool`: what of them may lie in shared memory.
 //!
-//! A peer can write any byte at any time. So the bytes are first copied into memory of this process, where they stand
-//! still, and are then judged: there is never a reference to a value whose bytes nobody has looked at.
+//! A peer can write any byte at any time. So the bytes are first copied into memory of this
+//! process, where they stand still, and are then judged: there is never a reference to a value
+//! whose bytes nobody has looked at.
 
 // Makes values of bytes that were judged.
 #![allow(unsafe_code)]
@@ -12,8 +13,9 @@ use bytemuck::{AnyBitPattern, CheckedBitPattern, NoUninit};
 
 /// Data without padding whose bytes can be checked: what a lock can hold.
 ///
-/// Plain data (`bytemuck::NoUninit + AnyBitPattern`), `bool`, `char`, the `NonZero` integers, and any type for
-/// which bytemuck's derives give `NoUninit` and `CheckedBitPattern`, such as an enum without fields.
+/// Plain data (`bytemuck::NoUninit + AnyBitPattern`), `bool`, `char`, the `NonZero` integers, and
+/// any type for which bytemuck's derives give `NoUninit` and `CheckedBitPattern`, such as an enum
+/// without fields.
 ///
 /// ```
 /// use bytemuck::{CheckedBitPattern, NoUninit};
@@ -40,8 +42,8 @@ impl<T: NoUninit + CheckedBitPattern> Checked for T {}
 
 /// Data that can be copied out of shared memory whatever bytes lie there.
 ///
-/// Plain data (`bytemuck::NoUninit + AnyBitPattern`), of which any bytes are a value, and two types of which a peer
-/// that breaks the protocol can write other bytes as well. Those are read as
+/// Plain data (`bytemuck::NoUninit + AnyBitPattern`), of which any bytes are a value, and two types
+/// of which a peer that breaks the protocol can write other bytes as well. Those are read as
 ///
 /// | type | valid bytes | other bytes are read as |
 /// |---|---|---|
@@ -96,15 +98,20 @@ impl<T: Checked> Copied<T> {
     /// Where the bytes go.
     #[inline(always)]
     pub(crate) fn bytes(&mut self) -> &mut [u8] {
-        // SAFETY: so many bytes are there, initialised by `new`; `&mut [u8]` can only write initialised ones.
+        // SAFETY: so many bytes are there, initialised by `new`; `&mut [u8]` can only write
+        // initialised ones.
         unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), size_of::<T>()) }
     }
 
     #[inline(always)]
     fn bits(&self) -> &T::Bits {
-        const { assert!(size_of::<T>() == size_of::<T::Bits>() && align_of::<T>() == align_of::<T::Bits>()) };
-        // SAFETY: as many bytes, as aligned (above), initialised, in our own memory; any bytes are `Bits`
-        // (`AnyBitPattern`).
+        const {
+            assert!(
+                size_of::<T>() == size_of::<T::Bits>() && align_of::<T>() == align_of::<T::Bits>()
+            )
+        };
+        // SAFETY: as many bytes, as aligned (above), initialised, in our own memory; any bytes are
+        // `Bits` (`AnyBitPattern`).
         unsafe { &*self.0.as_ptr().cast() }
     }
 
@@ -154,12 +161,19 @@ mod tests {
         assert_eq!(copied::<NonZero<u16>>(&[0, 0]).checked(), None);
         assert_eq!(copied::<[u8; 3]>(&[7, 8, 9]).checked(), Some([7, 8, 9]));
         assert!(has_invalid_bits::<bool>() && has_invalid_bits::<NonZero<u8>>());
-        assert!(!has_invalid_bits::<u8>() && !has_invalid_bits::<[f64; 4]>() && !has_invalid_bits::<()>());
+        assert!(
+            !has_invalid_bits::<u8>()
+                && !has_invalid_bits::<[f64; 4]>()
+                && !has_invalid_bits::<()>()
+        );
     }
 
     #[test]
     fn any_bytes_are_read_as_something() {
-        assert_eq!([0, 1, 2, 0xff].map(|byte| copied::<bool>(&[byte]).value()), [false, true, true, true]);
+        assert_eq!(
+            [0, 1, 2, 0xff].map(|byte| copied::<bool>(&[byte]).value()),
+            [false, true, true, true]
+        );
         assert_eq!(copied::<char>(&u32::MAX.to_ne_bytes()).value(), char::REPLACEMENT_CHARACTER);
         assert_eq!(copied::<i16>(&(-2i16).to_ne_bytes()).value(), -2);
     }

@@ -1,7 +1,9 @@
-//! The memory of blocks: allocated when a message needs it, and kept for the next one, within bounds.
+//! The memory of blocks: allocated when a message needs it, and kept for the next one, within
+//! bounds.
 //!
-//! Allocating a page and giving it back costs several times what copying it does, so blocks of usual sizes
-//! keep what they have, and so do larger ones until all that are free keep [`KEPT_IN_ALL`].
+//! Allocating a page and giving it back costs several times what copying it does, so blocks of
+//! usual sizes keep what they have, and so do larger ones until all that are free keep
+//! [`KEPT_IN_ALL`].
 
 use std::io;
 
@@ -16,16 +18,16 @@ use crate::sys;
 /// What each block keeps, whatever the others do.
 const KEPT: u64 = 1 << 20;
 
-/// What the free blocks that have more than [`KEPT`] keep together. Little where processes are killed at every
-/// step, so that they get there.
+/// What the free blocks that have more than [`KEPT`] keep together. Little where processes are
+/// killed at every step, so that they get there.
 const KEPT_IN_ALL: u64 = if cfg!(killpoints) { 5 << 18 } else { 64 << 20 };
 
 /// Only so many blocks, the first ones, keep more than [`KEPT`]: they are looked through.
 const KEEPERS: usize = 1024;
 
 impl Attachment {
-    /// Makes room for `len` bytes in a block of ours, and returns where they lie: a place, memory in it, and a mapping
-    /// of it here, as far as they are not there already.
+    /// Makes room for `len` bytes in a block of ours, and returns where they lie: a place, memory
+    /// in it, and a mapping of it here, as far as they are not there already.
     ///
     /// # Errors
     ///
@@ -101,9 +103,9 @@ impl Attachment {
         self.places.reach(fd, place, len)
     }
 
-    /// Before a block of ours is given back: if the free ones would keep too much with it, others are trimmed,
-    /// those that are taken last first, or else the block itself. Senders found so many blocks taken that are
-    /// free again.
+    /// Before a block of ours is given back: if the free ones would keep too much with it, others
+    /// are trimmed, those that are taken last first, or else the block itself. Senders found so
+    /// many blocks taken that are free again.
     #[inline]
     pub(crate) fn economize(&self, block: usize, me: u64) -> u64 {
         // Relaxed: as in `commit`.
@@ -132,7 +134,10 @@ impl Attachment {
                 }
                 // AcqRel: as in `loan_block`.
                 if free(at) > 0
-                    && meta.state.compare_exchange(block::FREE, block::held(me), AcqRel, Relaxed).is_ok()
+                    && meta
+                        .state
+                        .compare_exchange(block::FREE, block::held(me), AcqRel, Relaxed)
+                        .is_ok()
                 {
                     kept = kept.saturating_sub(meta.committed.load(Relaxed)); // Relaxed: ours by now.
                     self.trim(meta);
@@ -144,17 +149,19 @@ impl Attachment {
                 return trimmed;
             }
         }
-        // Acknowledged before its memory goes: Lent, it would be delivered again if we died in between, as
-        // zeros.
+        // Acknowledged before its memory goes: Lent, it would be delivered again if we died in
+        // between, as zeros.
         self.memory.keep_block(block, me);
         self.trim(&self.memory.blocks()[block]);
         trimmed
     }
 
-    /// Gives the memory of a block back to the system that is Held by us: it holds no message any more.
+    /// Gives the memory of a block back to the system that is Held by us: it holds no message any
+    /// more.
     fn trim(&self, meta: &BlockMeta) {
         let place = Place::of(meta);
-        // In this order: a block that seems uncommitted is allocated again, one that seems committed is used.
+        // In this order: a block that seems uncommitted is allocated again, one that seems
+        // committed is used.
         meta.committed.store(0, Relaxed); // Relaxed: as in `commit`.
         if !place.possible() {
             return;
@@ -162,7 +169,11 @@ impl Attachment {
         let Some(fd) = self.descriptor() else { return };
         kp!("block.trim");
         // If it fails, the memory is kept, and was paid for.
-        let _ = sys::release(fd, self.memory.geometry.data_offset() + place.at as usize, place.room as usize);
+        let _ = sys::release(
+            fd,
+            self.memory.geometry.data_offset() + place.at as usize,
+            place.room as usize,
+        );
         kp!("block.trimmed");
     }
 }
@@ -172,7 +183,8 @@ fn allocated(len: usize, room: u64) -> usize {
     rounded(len).clamp(PAGE, room as usize)
 }
 
-/// What is wanted for `len` bytes: up to an eighth more, so that a block that grows slowly asks seldom.
+/// What is wanted for `len` bytes: up to an eighth more, so that a block that grows slowly asks
+/// seldom.
 fn rounded(len: usize) -> usize {
     let step = (len.next_power_of_two() / 16).max(PAGE);
     len.checked_next_multiple_of(step).unwrap_or(len)
@@ -210,7 +222,8 @@ mod tests {
     #[test]
     fn free_blocks_keep_what_large_messages_took_up_to_a_bound() {
         let (attachment, end) = channel();
-        let all: Vec<_> = (0..BLOCKS).map(|_| end.loan(LARGE, Patience::Never).unwrap().0).collect();
+        let all: Vec<_> =
+            (0..BLOCKS).map(|_| end.loan(LARGE, Patience::Never).unwrap().0).collect();
         assert!(taken(&attachment) >= (BLOCKS * LARGE) as u64);
         for block in all {
             end.return_block(block);
@@ -240,7 +253,8 @@ mod tests {
     #[test]
     fn blocks_of_usual_sizes_keep_their_memory() {
         let (attachment, end) = channel();
-        let all: Vec<_> = (0..BLOCKS).map(|_| end.loan(KEPT as usize, Patience::Never).unwrap().0).collect();
+        let all: Vec<_> =
+            (0..BLOCKS).map(|_| end.loan(KEPT as usize, Patience::Never).unwrap().0).collect();
         for block in all {
             end.return_block(block);
         }

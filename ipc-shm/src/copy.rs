@@ -1,12 +1,12 @@
 //! Bytes into and out of shared memory, whatever a peer does to them meanwhile.
 //!
-//! Other processes may write these bytes while we read them, if they break the protocol. So the compiler
-//! must not be told that they stand still: copies go through relaxed atomics, or through vector registers in
-//! `asm!` blocks, which the compiler cannot look into. What comes out is some bytes; only peers that keep the
-//! protocol make them the message.
+//! Other processes may write these bytes while we read them, if they break the protocol. So the
+//! compiler must not be told that they stand still: copies go through relaxed atomics, or through
+//! vector registers in `asm!` blocks, which the compiler cannot look into. What comes out is some
+//! bytes; only peers that keep the protocol make them the message.
 //!
-//! Not through `rep movsb`: where the processor has no fast one, as in many virtual machines, it moves one byte
-//! at a time as soon as the two sides are aligned differently.
+//! Not through `rep movsb`: where the processor has no fast one, as in many virtual machines, it
+//! moves one byte at a time as soon as the two sides are aligned differently.
 
 // `asm!`, and views of bytes that are about to be filled.
 #![allow(unsafe_code)]
@@ -80,8 +80,8 @@ pub(crate) fn read_vec<E: NoUninit + AnyBitPattern>(from: &[AtomicU64], n: usize
     let whole = len - len % RUN;
     let to = elements.as_mut_ptr().cast::<u8>();
     if whole > 0 {
-        // SAFETY: so many bytes are there to be read, checked above, and to be written, in what was allocated;
-        // a peer that writes the source meanwhile changes which bytes arrive.
+        // SAFETY: so many bytes are there to be read, checked above, and to be written, in what was
+        // allocated; a peer that writes the source meanwhile changes which bytes arrive.
         unsafe { move_runs(from.as_ptr().cast(), to, whole) };
     }
     let mut rest = [0; RUN];
@@ -108,23 +108,26 @@ fn write_runs<'a, 'b>(to: &'a [AtomicU64], bytes: &'b [u8]) -> (&'a [AtomicU64],
     }
     let (whole, rest) = bytes.split_at(bytes.len() - bytes.len() % RUN);
     let (runs, to) = to.split_at(words(whole.len()));
-    // SAFETY: so many bytes are there to be read, and, in atomics, to be written, also through a shared
-    // reference; they do not overlap: nobody makes a slice of shared memory.
+    // SAFETY: so many bytes are there to be read, and, in atomics, to be written, also through a
+    // shared reference; they do not overlap: nobody makes a slice of shared memory.
     unsafe { move_runs(whole.as_ptr(), runs.as_ptr().cast::<u8>().cast_mut(), whole.len()) };
     (to, rest)
 }
 
 /// Reads as many whole runs as there are; returns what is left to do.
 #[inline(always)]
-fn read_runs<'a, 'b>(from: &'a [AtomicU64], bytes: &'b mut [u8]) -> (&'a [AtomicU64], &'b mut [u8]) {
+fn read_runs<'a, 'b>(
+    from: &'a [AtomicU64],
+    bytes: &'b mut [u8],
+) -> (&'a [AtomicU64], &'b mut [u8]) {
     if cfg!(loom) || bytes.len() < 4 * RUN {
         return (from, bytes);
     }
     let whole = bytes.len() - bytes.len() % RUN;
     let (whole, rest) = bytes.split_at_mut(whole);
     let (runs, from) = from.split_at(words(whole.len()));
-    // SAFETY: so many bytes are there to be read, and, ours alone, to be written; a peer that writes the
-    // source meanwhile changes which bytes arrive, nothing else.
+    // SAFETY: so many bytes are there to be read, and, ours alone, to be written; a peer that
+    // writes the source meanwhile changes which bytes arrive, nothing else.
     unsafe { move_runs(runs.as_ptr().cast(), whole.as_mut_ptr(), whole.len()) };
     (from, rest)
 }
@@ -133,8 +136,8 @@ fn read_runs<'a, 'b>(from: &'a [AtomicU64], bytes: &'b mut [u8]) -> (&'a [Atomic
 ///
 /// # Safety
 ///
-/// So many bytes can be read at `from` and written at `to`, and do not overlap. Other processes may write both
-/// meanwhile.
+/// So many bytes can be read at `from` and written at `to`, and do not overlap. Other processes may
+/// write both meanwhile.
 #[inline]
 unsafe fn move_runs(from: *const u8, to: *mut u8, len: usize) {
     debug_assert!(len % RUN == 0);
@@ -143,7 +146,8 @@ unsafe fn move_runs(from: *const u8, to: *mut u8, len: usize) {
         let from = unsafe { from.add(at) };
         // SAFETY: as above.
         let to = unsafe { to.add(at) };
-        // SAFETY: as above; the instructions change nothing else, and the compiler does not look into them.
+        // SAFETY: as above; the instructions change nothing else, and the compiler does not look
+        // into them.
         #[cfg(target_arch = "x86_64")]
         unsafe {
             std::arch::asm!(
@@ -175,7 +179,8 @@ unsafe fn move_runs(from: *const u8, to: *mut u8, len: usize) {
         }
         #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         for i in 0..RUN {
-            // SAFETY: as above. Volatile: bytes that a peer may be writing are not to be read twice.
+            // SAFETY: as above. Volatile: bytes that a peer may be writing are not to be read
+            // twice.
             let byte = unsafe { from.add(i).read_volatile() };
             // SAFETY: as above.
             unsafe { to.add(i).write_volatile(byte) };
@@ -196,8 +201,8 @@ fn write_vectors<'a, 'b>(to: &'a [AtomicU64], bytes: &'b [u8]) -> (&'a [AtomicU6
         for (words, bytes) in to.chunks_exact(VECTOR / 8).zip(whole.chunks_exact(VECTOR)) {
             // SAFETY: sixteen bytes are there to be read, at any alignment.
             let vector = unsafe { std::arch::x86_64::_mm_loadu_si128(bytes.as_ptr().cast()) };
-            // SAFETY: two words of atomics are there to be written, also through a shared reference; the
-            // instruction changes nothing else.
+            // SAFETY: two words of atomics are there to be written, also through a shared
+            // reference; the instruction changes nothing else.
             unsafe {
                 std::arch::asm!(
                     "movups [{}], {}", in(reg) words.as_ptr(), in(xmm_reg) vector,
@@ -213,15 +218,19 @@ fn write_vectors<'a, 'b>(to: &'a [AtomicU64], bytes: &'b [u8]) -> (&'a [AtomicU6
 
 /// Reads as many whole vectors as there are; returns what is left to do.
 #[inline(always)]
-fn read_vectors<'a, 'b>(from: &'a [AtomicU64], bytes: &'b mut [u8]) -> (&'a [AtomicU64], &'b mut [u8]) {
+fn read_vectors<'a, 'b>(
+    from: &'a [AtomicU64],
+    bytes: &'b mut [u8],
+) -> (&'a [AtomicU64], &'b mut [u8]) {
     #[cfg(all(target_arch = "x86_64", not(loom)))]
     {
         let whole = bytes.len() - bytes.len() % VECTOR;
         let (whole, rest) = bytes.split_at_mut(whole);
         for (words, bytes) in from.chunks_exact(VECTOR / 8).zip(whole.chunks_exact_mut(VECTOR)) {
             let vector: std::arch::x86_64::__m128i;
-            // SAFETY: two words of atomics are there to be read; a peer that writes them meanwhile changes
-            // which bits arrive, nothing else: the compiler does not look into the instruction.
+            // SAFETY: two words of atomics are there to be read; a peer that writes them meanwhile
+            // changes which bits arrive, nothing else: the compiler does not look into the
+            // instruction.
             unsafe {
                 std::arch::asm!(
                     "movups {}, [{}]", out(xmm_reg) vector, in(reg) words.as_ptr(),
@@ -251,19 +260,21 @@ pub(crate) fn read_value<T: NoUninit + AnyBitPattern>(from: &[AtomicU64]) -> T {
     value
 }
 
-/// As [`read_bytes`], out of a slot's payload that is about to be freed: and touches each of its lines.
+/// As [`read_bytes`], out of a slot's payload that is about to be freed: and touches each of its
+/// lines.
 ///
-/// A line that a receiver only reads stays shared between the two processors, and the sender's next write
-/// to it has to ask for it alone, which costs more than all the rest. A line that the receiver has written
-/// moves over as a whole. So it stores into each line what it has just read there.
+/// A line that a receiver only reads stays shared between the two processors, and the sender's next
+/// write to it has to ask for it alone, which costs more than all the rest. A line that the
+/// receiver has written moves over as a whole. So it stores into each line what it has just read
+/// there.
 #[inline(always)]
 pub(crate) fn take_bytes(from: &[AtomicU64], bytes: &mut [u8]) {
     read_bytes(from, bytes);
     touch_lines(from, words(bytes.len()));
 }
 
-/// Writes into each line that the first `words` words of a payload lie in, but for the first, whose state
-/// word is written anyway.
+/// Writes into each line that the first `words` words of a payload lie in, but for the first, whose
+/// state word is written anyway.
 #[inline(always)]
 pub(crate) fn touch_lines(payload: &[AtomicU64], words: usize) {
     // The payload begins at the second word of a line.
@@ -273,7 +284,8 @@ pub(crate) fn touch_lines(payload: &[AtomicU64], words: usize) {
     }
 }
 
-/// Has the lines of a message in a block come over as a whole, before it is read; see [`take_bytes`].
+/// Has the lines of a message in a block come over as a whole, before it is read; see
+/// [`take_bytes`].
 ///
 /// What is larger than a cache gains nothing from it.
 pub(crate) fn own_lines(message: &[AtomicU64]) {
@@ -300,14 +312,16 @@ pub(crate) fn take_value<T: NoUninit + AnyBitPattern>(from: &[AtomicU64]) -> T {
     value
 }
 
-/// Asks for the lines of a slot's first `len` bytes to be fetched for writing: they are about to be filled, or
-/// freed.
+/// Asks for the lines of a slot's first `len` bytes to be fetched for writing: they are about to be
+/// filled, or freed.
 #[inline(always)]
 pub(crate) fn prefetch(state: &AtomicU64, payload: &[AtomicU64], len: usize) {
     prefetch_line(state);
     // The payload begins at the second word of a line.
-    for word in
-        payload[..words(len).saturating_sub(1).min(payload.len())].iter().skip(LINE / 8 - 1).step_by(LINE / 8)
+    for word in payload[..words(len).saturating_sub(1).min(payload.len())]
+        .iter()
+        .skip(LINE / 8 - 1)
+        .step_by(LINE / 8)
     {
         prefetch_line(word);
     }

@@ -5,9 +5,9 @@ use std::mem::ManuallyDrop;
 
 use crate::sys::{self, Unforked};
 
-/// An open file that a program which closes all that it does not know may have closed behind our back; the
-/// next file that it opens then has the number. To lock, allocate or close there would be harm, so each use
-/// asks first.
+/// An open file that a program which closes all that it does not know may have closed behind our
+/// back; the next file that it opens then has the number. To lock, allocate or close there would be
+/// harm, so each use asks first.
 pub(crate) struct Descriptor {
     fd: ManuallyDrop<Unforked>,
     identity: sys::Identity,
@@ -20,7 +20,8 @@ impl Descriptor {
         Ok(Descriptor { fd: ManuallyDrop::new(fd), identity, fork: sys::ForkCheck::new() })
     }
 
-    /// The descriptor, if it is still ours. Not in a forked child, where its number may be another file's.
+    /// The descriptor, if it is still ours. Not in a forked child, where its number may be another
+    /// file's.
     pub(crate) fn get(&self) -> Option<sys::Borrowed<'_>> {
         if self.fork.forked() {
             return None;

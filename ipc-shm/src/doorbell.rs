@@ -1,7 +1,8 @@
 //! Sleeping and waking: an eventcount with tokens in one word, `{ tokens, seq }`.
 //!
-//! A sleeper adds a token, looks once more, and sleeps while `seq` stands still. Who publishes takes a token
-//! away and moves `seq`, if there is a token. Why no wake-up is lost, one column a process:
+//! A sleeper adds a token, looks once more, and sleeps while `seq` stands still. Who publishes
+//! takes a token away and moves `seq`, if there is a token. Why no wake-up is lost, one column a
+//! process:
 //!
 //! ```text
 //!   sleeper                            waker
@@ -11,14 +12,15 @@
 //!   S5 sleep while seq == s            K3 { seq + 1, tokens - 1 }   K4 wake one
 //! ```
 //!
-//! P and K2 are a store and a load of different words, which every processor may reorder; so are S1 and S3.
-//! With both barriers, either S3 sees P or K2 sees S1. The waker's is on the hot path, and costs 5 to 15 %;
-//! so the sleeper makes it for both: `membarrier` returns only after every running thread of every registered
-//! process has executed a full barrier. P before that barrier: S3 sees it. P after it: so is K2, and sees S1.
-//! A process that could not register keeps its own fence; both kinds may share a ring.
+//! P and K2 are a store and a load of different words, which every processor may reorder; so are S1
+//! and S3. With both barriers, either S3 sees P or K2 sees S1. The waker's is on the hot path, and
+//! costs 5 to 15 %; so the sleeper makes it for both: `membarrier` returns only after every running
+//! thread of every registered process has executed a full barrier. P before that barrier: S3 sees
+//! it. P after it: so is K2, and sees S1. A process that could not register keeps its own fence;
+//! both kinds may share a ring.
 //!
-//! Tokens, not a count of sleepers: a killed sleeper leaves one token, which costs one futile wake-up and is
-//! gone; in a count it would cost one with each message, for ever.
+//! Tokens, not a count of sleepers: a killed sleeper leaves one token, which costs one futile
+//! wake-up and is gone; in a count it would cost one with each message, for ever.
 //!
 //! Nothing here hangs for want of a wake-up: who sleeps, sleeps in slices ([`ipc_core::wait`]).
 
@@ -121,9 +123,10 @@ impl Memory {
                     // K4.
                     if self.wake(side, k) == 0 {
                         kp!("ring.surplus");
-                        // All older tokens are surplus: their owners are dead, or will see the new seq.
-                        // Relaxed on failure: somebody else rang or came.
-                        let _ = bell.compare_exchange(rung, wait_word(0, seq(rung)), AcqRel, Relaxed);
+                        // All older tokens are surplus: their owners are dead, or will see the new
+                        // seq. Relaxed on failure: somebody else rang or came.
+                        let _ =
+                            bell.compare_exchange(rung, wait_word(0, seq(rung)), AcqRel, Relaxed);
                     }
                     return;
                 }
@@ -151,12 +154,12 @@ impl Memory {
         kp!("ring_all.woken");
     }
 
-    /// Has everybody who sleeps, on either side, look who the participants are, after they have changed. Who
-    /// joins does this, so it is cheap where nobody sleeps.
+    /// Has everybody who sleeps, on either side, look who the participants are, after they have
+    /// changed. Who joins does this, so it is cheap where nobody sleeps.
     ///
-    /// Whoever adds a token and then looks at the participants either sees the change, or his token is seen
-    /// here. A sleeper whose token somebody else took already is woken by him; if he dies before he does, by
-    /// whoever hears of that, who rings without asking for tokens.
+    /// Whoever adds a token and then looks at the participants either sees the change, or his token
+    /// is seen here. A sleeper whose token somebody else took already is woken by him; if he dies
+    /// before he does, by whoever hears of that, who rings without asking for tokens.
     pub(crate) fn ring_sleepers(&self) {
         // SeqCst: between what was changed and the tokens; the other half is S1 and S2.
         fence(SeqCst);
@@ -193,8 +196,8 @@ impl Memory {
         }
     }
 
-    /// Sleeps until rung, at most `timeout`: S5 and S6. If the time elapses the announcement stands: whatever
-    /// is published after S2 finds its token, also between two sleeps.
+    /// Sleeps until rung, at most `timeout`: S5 and S6. If the time elapses the announcement
+    /// stands: whatever is published after S2 finds its token, also between two sleeps.
     pub(crate) fn sleep(&self, side: Side, ticket: &Ticket, timeout: Duration) -> Woken {
         let timeout = if ticket.sound { timeout } else { timeout.min(UNSOUND_SLICE) };
         kp!("sleep.wait");

@@ -136,8 +136,8 @@ impl Endpoint {
         self.send_past(patience, || self.memory.receiver_in_the_way(), attempt)
     }
 
-    /// Whether a call that has just failed cannot succeed soon: nothing is in its way, the ring is open, and no
-    /// peer was found dead.
+    /// Whether a call that has just failed cannot succeed soon: nothing is in its way, the ring is
+    /// open, and no peer was found dead.
     fn is_final(&self, in_the_way: impl Fn() -> Option<InTheWay>) -> bool {
         !self.memory.closed()
             && in_the_way().is_none()
@@ -180,7 +180,11 @@ impl Endpoint {
     }
 
     /// Lends a block with memory for `len` bytes, and returns its bytes; waits for one.
-    pub(crate) fn loan(&self, len: usize, patience: Patience) -> Result<(usize, &[AtomicU64]), Failed> {
+    pub(crate) fn loan(
+        &self,
+        len: usize,
+        patience: Patience,
+    ) -> Result<(usize, &[AtomicU64]), Failed> {
         if self.forked() {
             return Err(Failed::Unsendable(Unsendable::Forked));
         }
@@ -194,7 +198,9 @@ impl Endpoint {
         let block = match attempt() {
             Ok(block) => block,
             Err(NotYet::Closed) => return Err(Failed::Disconnected),
-            Err(NotYet::Busy) => self.send_past(patience, || self.memory.block_in_the_way(), attempt)?,
+            Err(NotYet::Busy) => {
+                self.send_past(patience, || self.memory.block_in_the_way(), attempt)?
+            }
         } as usize;
         match self.attachment.commit(block, len) {
             Ok(words) => {
@@ -213,7 +219,8 @@ impl Endpoint {
         match unreached {
             Unreached::Corrupt => Unsendable::Corrupt(NO_PLACE),
             Unreached::System(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-                // What the limit is worth in messages depends on those that are queued: said is the file's.
+                // What the limit is worth in messages depends on those that are queued: said is the
+                // file's.
                 let limit = sys::file_limit().unwrap_or(u64::MAX) as usize;
                 Unsendable::TooLarge { size, limit, set_by: SizeLimit::FileSize }
             }
@@ -225,8 +232,8 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// If they cannot be reached. The block is not ours any more then, and the message goes to another receiver, if it
-    /// is one.
+    /// If they cannot be reached. The block is not ours any more then, and the message goes to
+    /// another receiver, if it is one.
     pub(crate) fn lent(&self, block: usize, len: usize) -> Result<&[AtomicU64], Unreadable> {
         self.attachment.lent(block, len).map_err(|unreached| self.unread_block(block, &unreached))
     }
@@ -257,8 +264,14 @@ impl Endpoint {
         self.told_senders(1 + others);
     }
 
-    /// Publishes a block of ours as the next message; waits for room. The block is still ours if it fails.
-    pub(crate) fn send_block(&self, block: usize, header: u64, patience: Patience) -> Result<(), Failed> {
+    /// Publishes a block of ours as the next message; waits for room. The block is still ours if it
+    /// fails.
+    pub(crate) fn send_block(
+        &self,
+        block: usize,
+        header: u64,
+        patience: Patience,
+    ) -> Result<(), Failed> {
         let attempt = || {
             self.memory.send(&self.hand, 1, |slot, pos| {
                 slot.payload[0].store(header, Ordering::Relaxed); // Relaxed: E1 publishes it.
@@ -276,7 +289,8 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Receives into `sink` until it is done, or `patience` is used up; `Ok` with how many messages.
+    /// Receives into `sink` until it is done, or `patience` is used up; `Ok` with how many
+    /// messages.
     #[inline(always)]
     pub(crate) fn receive(
         &self,
@@ -355,7 +369,11 @@ impl Endpoint {
             Role::Sender => members::RECEIVERS_DIED,
             Role::Receiver => members::SENDERS_DIED,
         };
-        Some(if self.flags() & died != 0 { DisconnectCause::Died } else { DisconnectCause::Dropped })
+        Some(if self.flags() & died != 0 {
+            DisconnectCause::Died
+        } else {
+            DisconnectCause::Dropped
+        })
     }
 
     pub(crate) fn count(&self, role: Role) -> usize {
@@ -375,13 +393,15 @@ impl Endpoint {
     }
 
     pub(crate) fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Asked first: issuing a participant for a message that cannot carry it would be for nothing.
+        // Asked first: issuing a participant for a message that cannot carry it would be for
+        // nothing.
         handle::carried().map_err(|error| ser::Error::custom(handle::because(error)))?;
         if self.forked() {
             return Err(ser::Error::custom(handle::because(Unsendable::Forked)));
         }
         let (lease, id) = self.attachment.issue(self.role).map_err(not_issued)?;
-        let index = handle::attach(lease).map_err(|error| ser::Error::custom(handle::because(error)))?;
+        let index =
+            handle::attach(lease).map_err(|error| ser::Error::custom(handle::because(error)))?;
         (index, id).serialize(serializer)
     }
 

@@ -1,4 +1,5 @@
-//! The fuzz targets that need what only tests can see, over their corpus: see `fuzz/` of the repository.
+//! The fuzz targets that need what only tests can see, over their corpus: see `fuzz/` of the
+//! repository.
 
 #![allow(unreachable_pub, reason = "the targets are a crate of their own as well")]
 

@@ -32,7 +32,11 @@ impl<'a> Hold<'a> {
     /// # Errors
     ///
     /// As [`Endpoint::lent`].
-    pub(crate) fn of_block(end: &'a Endpoint, block: usize, len: usize) -> Result<Hold<'a>, Unreadable> {
+    pub(crate) fn of_block(
+        end: &'a Endpoint,
+        block: usize,
+        len: usize,
+    ) -> Result<Hold<'a>, Unreadable> {
         let words = end.lent(block, len)?;
         own_lines(words);
         Ok(Hold { end, len, words, place: Place::Block(block) })
@@ -42,10 +46,13 @@ impl<'a> Hold<'a> {
     ///
     /// # Errors
     ///
-    /// Without memory for a message in a block, that message goes to another receiver, if it is one.
+    /// Without memory for a message in a block, that message goes to another receiver, if it is
+    /// one.
     pub(crate) fn with_memory(self, bytes: &mut Vec<u8>) -> Result<Hold<'a>, Unreadable> {
         match self.place {
-            Place::Block(block) if bytes.try_reserve(self.len.saturating_sub(bytes.len())).is_err() => {
+            Place::Block(block)
+                if bytes.try_reserve(self.len.saturating_sub(bytes.len())).is_err() =>
+            {
                 let end = self.end;
                 // Its drop would acknowledge the message.
                 std::mem::forget(self);
@@ -107,7 +114,12 @@ pub(crate) struct Borrower<'a> {
 pub(crate) type Part = fn(Slot<'_>) -> (usize, usize);
 
 impl<'a> Borrower<'a> {
-    pub(crate) fn new(end: &'a Endpoint, block_of: BlockOf, part: Part, size: Option<usize>) -> Self {
+    pub(crate) fn new(
+        end: &'a Endpoint,
+        block_of: BlockOf,
+        part: Part,
+        size: Option<usize>,
+    ) -> Self {
         Borrower { end, block_of, part, size, held: None, deliveries: 1, unreadable: None }
     }
 

@@ -1,11 +1,11 @@
 //! Places to die at, for the crash tests: nothing at all without `--cfg killpoints`.
 //!
-//! A process that is started with `KILLPOINT=name:n` in its environment kills itself with SIGKILL when
-//! it reaches the point of that name for the n-th time. Points stand before each shared write and each
-//! syscall of the protocol.
+//! A process that is started with `KILLPOINT=name:n` in its environment kills itself with SIGKILL
+//! when it reaches the point of that name for the n-th time. Points stand before each shared write
+//! and each syscall of the protocol.
 //!
-//! In a model (`--cfg loom`, fuzzing, unit tests) the same points end a simulated process: see `killed_at` and
-//! `killed_after`.
+//! In a model (`--cfg loom`, fuzzing, unit tests) the same points end a simulated process: see
+//! `killed_at` and `killed_after`.
 
 macro_rules! kp {
     ($name:literal) => {
@@ -21,7 +21,8 @@ mod armed {
         if ipc_core::killpoint::is_armed(name) {
             let me = rustix::process::getpid();
             let _ = rustix::process::kill_process(me, rustix::process::Signal::KILL);
-            // The signal is delivered before the call returns, or as soon as this thread is scheduled.
+            // The signal is delivered before the call returns, or as soon as this thread is
+            // scheduled.
             loop {
                 std::hint::spin_loop();
             }
@@ -53,11 +54,13 @@ mod armed {
     thread_local! {
         /// Where the simulated process that this thread is will be killed.
         static ARMED: Cell<Armed> = Cell::new(Armed::Nowhere);
-        /// The points that were reached since the process was armed, the one that it was killed at included.
+        /// The points that were reached since the process was armed, the one that it was killed at
+        /// included.
         static REACHED: RefCell<Vec<&'static str>> = RefCell::new(Vec::new());
     }
 
-    /// What unwinds a killed process: nothing of the protocol is a destructor, so nothing more happens.
+    /// What unwinds a killed process: nothing of the protocol is a destructor, so nothing more
+    /// happens.
     struct Killed;
 
     /// Ends the simulated process that this thread is.
@@ -94,15 +97,18 @@ mod armed {
         }
     }
 
-    /// Runs `work` up to the point `name`, the `n`-th time that it comes there, counted from 0. `None` if
-    /// it was killed there.
+    /// Runs `work` up to the point `name`, the `n`-th time that it comes there, counted from 0.
+    /// `None` if it was killed there.
     pub(crate) fn killed_at<T>(name: &'static str, n: u32, work: impl FnOnce() -> T) -> Option<T> {
         armed(Armed::At(name, n), work)
     }
 
-    /// Runs `work` up to the point that comes after `n` others; `None` if it was killed there. Beside it the
-    /// points that were reached.
-    pub(crate) fn killed_after<T>(n: u32, work: impl FnOnce() -> T) -> (Option<T>, Vec<&'static str>) {
+    /// Runs `work` up to the point that comes after `n` others; `None` if it was killed there.
+    /// Beside it the points that were reached.
+    pub(crate) fn killed_after<T>(
+        n: u32,
+        work: impl FnOnce() -> T,
+    ) -> (Option<T>, Vec<&'static str>) {
         REACHED.with(|reached| reached.borrow_mut().clear());
         let done = armed(Armed::After(n), work);
         (done, REACHED.with(|reached| reached.take()))

@@ -9,9 +9,9 @@
 //!        └──────────────── allocated when the segment is made ───────────────────────────────────────────────┘ when used
 //! ```
 //!
-//! All words are `u64` in the machine's own byte order; the magic number tells another one, which is
-//! refused. *meta* is written once, before anybody else can attach, its magic
-//! number last; it is read and checked once, copied into a [`Geometry`], and never read again.
+//! All words are `u64` in the machine's own byte order; the magic number tells another one, which
+//! is refused. *meta* is written once, before anybody else can attach, its magic number last; it is
+//! read and checked once, copied into a [`Geometry`], and never read again.
 //!
 //! # Packed words
 //!
@@ -29,9 +29,9 @@
 //! | `end` | bytes of the data area that were ever given out, as places of blocks ([`places`](crate::places)) |
 //! | `recv_wait`, `send_wait` | 63..32 tokens, 31..0 seq: the futex |
 //!
-//! *pos* is a position in the stream of messages, `{ lap, index }`: the low bits are the index of its
-//! slot, the bits above count laps. The index takes as many bits as the capacity needs, so a capacity
-//! need not be a power of two; positions beyond it are skipped ([`Geometry::next`]).
+//! *pos* is a position in the stream of messages, `{ lap, index }`: the low bits are the index of
+//! its slot, the bits above count laps. The index takes as many bits as the capacity needs, so a
+//! capacity need not be a power of two; positions beyond it are skipped ([`Geometry::next`]).
 
 use std::io;
 
@@ -187,8 +187,8 @@ pub(crate) mod entry {
     }
 }
 
-/// Who a participant is, for those who would like to hear of its death from the kernel. Nothing is decided by
-/// it: a process' number means something in one namespace only, and is used again.
+/// Who a participant is, for those who would like to hear of its death from the kernel. Nothing is
+/// decided by it: a process' number means something in one namespace only, and is used again.
 pub(crate) mod who {
     /// On its way, or of a process that does not know itself.
     pub(crate) const NOBODY: u64 = 0;
@@ -222,8 +222,8 @@ pub(crate) struct Meta {
     pub(crate) checksum: AtomicU64,
 }
 
-/// `members` and `orphan_seq`: read often, written when a process attaches, leaves or dies; `end`, when a block gets a
-/// place.
+/// `members` and `orphan_seq`: read often, written when a process attaches, leaves or dies; `end`,
+/// when a block gets a place.
 #[repr(C, align(128))]
 pub(crate) struct Seqs {
     pub(crate) members: AtomicU64,
@@ -231,7 +231,8 @@ pub(crate) struct Seqs {
     pub(crate) end: AtomicU64,
 }
 
-/// On which processor each side last waited, counted from 1. Hints: nothing depends on them but speed.
+/// On which processor each side last waited, counted from 1. Hints: nothing depends on them but
+/// speed.
 #[repr(C, align(128))]
 pub(crate) struct Hints {
     pub(crate) senders_cpu: AtomicU64,
@@ -248,13 +249,15 @@ pub(crate) struct Header {
     pub(crate) send_wait: Line,
     pub(crate) seqs: Seqs,
     pub(crate) hints: Hints,
-    /// What the messages are, for people: [`Shape::text`], ended by a 0 if there is room. Written before *meta*.
+    /// What the messages are, for people: [`Shape::text`], ended by a 0 if there is room. Written
+    /// before *meta*.
     pub(crate) text: [AtomicU64; MAX_TEXT / 8],
     #[cfg(loom)]
     pub(crate) beds: [crate::sys::Bed; 2],
 }
 
-/// What is known of a block; its bytes lie elsewhere, on pages of their own. In a cache line of its own, too.
+/// What is known of a block; its bytes lie elsewhere, on pages of their own. In a cache line of its
+/// own, too.
 #[repr(C, align(64))]
 pub(crate) struct BlockMeta {
     pub(crate) state: AtomicU64,
@@ -266,8 +269,8 @@ pub(crate) struct BlockMeta {
     pub(crate) committed: AtomicU64,
     /// Its place in the data area: where its bytes begin.
     pub(crate) place: AtomicU64,
-    /// Bytes of its place; 0 if it has none yet. Stored after `place`, and only ever grows: killed in between, its
-    /// owner leaves a place that is larger than it says.
+    /// Bytes of its place; 0 if it has none yet. Stored after `place`, and only ever grows: killed
+    /// in between, its owner leaves a place that is larger than it says.
     pub(crate) room: AtomicU64,
 }
 
@@ -379,7 +382,8 @@ impl Geometry {
         (self.blocks_offset() + self.blocks * BLOCK_META).next_multiple_of(2 * LINE)
     }
 
-    /// Where the data area begins: all before it is allocated when the segment is made, and mapped at once.
+    /// Where the data area begins: all before it is allocated when the segment is made, and mapped
+    /// at once.
     pub(crate) fn data_offset(&self) -> usize {
         (self.slots_offset() + self.capacity as usize * self.stride).next_multiple_of(PAGE)
     }
@@ -461,7 +465,8 @@ impl Header {
     /// Writes the description of a new segment for messages of this shape, the magic number last.
     pub(crate) fn describe(&self, geometry: &Geometry, shape: &Shape) {
         let (meta, fingerprint) = (&self.meta, shape.fingerprint());
-        // Relaxed: nobody else has the segment; the magic number's Release publishes to whoever opens it.
+        // Relaxed: nobody else has the segment; the magic number's Release publishes to whoever
+        // opens it.
         for (word, bytes) in self.text.iter().zip(shape.text().as_bytes().chunks(8)) {
             let mut padded = [0; 8];
             padded[..bytes.len()].copy_from_slice(bytes);
@@ -478,15 +483,17 @@ impl Header {
         meta.magic.store(MAGIC, Ordering::Release);
     }
 
-    /// Reads and checks the description of a segment of `len` bytes, whose messages must have this shape.
+    /// Reads and checks the description of a segment of `len` bytes, whose messages must have this
+    /// shape.
     ///
     /// # Errors
     ///
-    /// `InvalidData`, with what is wrong: another magic number or version, messages of another type, numbers
-    /// that do not fit together or not the file.
+    /// `InvalidData`, with what is wrong: another magic number or version, messages of another
+    /// type, numbers that do not fit together or not the file.
     pub(crate) fn check(&self, len: usize, shape: &Shape) -> io::Result<Geometry> {
-        let refuse =
-            |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("segment refused: {what}"));
+        let refuse = |what: &str| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("segment refused: {what}"))
+        };
         let word = |word: &AtomicU64| word.load(Ordering::Relaxed);
         let (meta, fingerprint) = (&self.meta, shape.fingerprint());
         if meta.magic.load(Ordering::Acquire) != MAGIC {
@@ -497,7 +504,8 @@ impl Header {
         }
         if word(&meta.fingerprint) != fingerprint {
             // Copied out before it is looked at: any bytes, and a peer may change them.
-            let bytes: Vec<u8> = self.text.iter().flat_map(|bytes| word(bytes).to_ne_bytes()).collect();
+            let bytes: Vec<u8> =
+                self.text.iter().flat_map(|bytes| word(bytes).to_ne_bytes()).collect();
             let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
             return Err(refuse(&Mismatch::new(shape, text).to_string()));
         }
@@ -545,8 +553,8 @@ impl Fingerprint {
         self
     }
 
-    /// A type of plain data, by its name without the path, and its size and alignment: what programs that are
-    /// built apart have in common.
+    /// A type of plain data, by its name without the path, and its size and alignment: what
+    /// programs that are built apart have in common.
     pub(crate) fn of<T>(layout: &str) -> u64 {
         shape::plain_fingerprint::<T>(layout)
     }

@@ -1,16 +1,17 @@
 //! Leases: how the kernel tells who is alive.
 //!
-//! Each participant has two bytes far behind the segment's end, each under an exclusive lock of an open
-//! file description:
+//! Each participant has two bytes far behind the segment's end, each under an exclusive lock of an
+//! open file description:
 //!
-//! - *life*: held by the participant. Its description is closed as soon as the segment is mapped from it;
-//!   the lock then lives exactly as long as the mapping through which the process could still write. It
-//!   survives `close`, `close_range` and `fork` (the mapping is `MADV_DONTFORK`), and goes with `munmap`,
-//!   `exec`, and death of any kind. On its way to another process it sits on the description itself.
+//! - *life*: held by the participant. Its description is closed as soon as the segment is mapped
+//!   from it; the lock then lives exactly as long as the mapping through which the process could
+//!   still write. It survives `close`, `close_range` and `fork` (the mapping is `MADV_DONTFORK`),
+//!   and goes with `munmap`, `exec`, and death of any kind. On its way to another process it sits
+//!   on the description itself.
 //! - *repair*: held by whoever repairs what the participant left, and while the id is given out.
 //!
-//! A participant is dead if and only if its life byte can be had. Never by pid, heartbeat or timeout: a
-//! stopped process is alive.
+//! A participant is dead if and only if its life byte can be had. Never by pid, heartbeat or
+//! timeout: a stopped process is alive.
 
 use std::io;
 
@@ -18,7 +19,8 @@ use crate::sys;
 
 /// What the protocol asks of the kernel.
 pub(crate) trait Leases {
-    /// Whether somebody holds the life lease of `id`. In doubt, yes: nobody alive is ever taken for dead.
+    /// Whether somebody holds the life lease of `id`. In doubt, yes: nobody alive is ever taken for
+    /// dead.
     fn alive(&self, id: u64) -> bool;
     /// Takes the repair lease of `id`, if nobody has it.
     fn try_repair(&self, id: u64) -> bool;

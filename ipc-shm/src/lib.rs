@@ -1,5 +1,5 @@
-//! Channels in shared memory, between processes: crossbeam-channel's API, at the speed of threads, and
-//! kill -9 of any process at any instruction is an ordinary event.
+//! Channels in shared memory, between processes: crossbeam-channel's API, at the speed of threads,
+//! and kill -9 of any process at any instruction is an ordinary event.
 //!
 //! ```
 //! let (tx, rx) = ipc_shm::bounded::<(u32, String)>(64)?;
@@ -8,38 +8,40 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! An end goes to another process in the arguments of `multiprocess::spawn`: it is `Serialize`, and its
-//! descriptor travels with the message ([`ipc_core::handle`]).
+//! An end goes to another process in the arguments of `multiprocess::spawn`: it is `Serialize`, and
+//! its descriptor travels with the message ([`ipc_core::handle`]).
 //!
-//! - [`bounded`]: messages of any serde type. [`pod`]: plain data, copied as it lies, or lent in place.
+//! - [`bounded`]: messages of any serde type. [`pod`]: plain data, copied as it lies, or lent in
+//!   place.
 //!   [`mod@slice`]: slices of plain data of any length, copied or lent; [`bytes`] is that for `u8`.
 //! - [`Builder`]: how large messages may be, and how many processes may attach.
-//! - [`Segment`]: the memory itself, with or without a name; [`Shared`], [`SharedSlice`], [`SeqLock`]: what
-//!   lies in it, to stay there and be used by several processes.
+//! - [`Segment`]: the memory itself, with or without a name; [`Shared`], [`SharedSlice`],
+//!   [`SeqLock`]: what lies in it, to stay there and be used by several processes.
 //! - What is here is statically typed; `multiprocess` has one pair of types for every route.
 //!
-//! Not for processes that do not trust each other: a peer that writes garbage gets nobody more than an error
-//! ([`Unreadable`](Unreadable::Corrupt)), but it can break the channel. Not between machines.
+//! Not for processes that do not trust each other: a peer that writes garbage gets nobody more than
+//! an error ([`Unreadable`](Unreadable::Corrupt)), but it can break the channel. Not between
+//! machines.
 //!
-//! Not for signal handlers: a call that waits, or looks after the dead, takes locks of this process. Only `try_send` of
-//! plain data ([`pod`]) into a channel with room takes none.
+//! Not for signal handlers: a call that waits, or looks after the dead, takes locks of this
+//! process. Only `try_send` of plain data ([`pod`]) into a channel with room takes none.
 //!
 //! # When a process dies
 //!
-//! What it had sent is there. What it was sending is not, or whole. What it was receiving, or had borrowed
-//! by `recv_ref`, goes to another receiver. Whoever waits for it is told within 50 ms. The segment goes with
-//! the last process that uses it; no name is left, because it has none.
+//! What it had sent is there. What it was sending is not, or whole. What it was receiving, or had
+//! borrowed by `recv_ref`, goes to another receiver. Whoever waits for it is told within 50 ms. The
+//! segment goes with the last process that uses it; no name is left, because it has none.
 //!
 //! # How it works
 //!
-//! `layout` says what every byte is; `memory` where it lies; `ring` is the queue, `pool` its large messages,
-//! `doorbell` sleeping and waking, `lease` how the kernel tells who is alive, `repair` what is done for the
-//! dead. On top, `attachment` is a process' part, `endpoint` a handle's, and `typed`, `pod` and `slice` say
-//! how messages lie.
+//! `layout` says what every byte is; `memory` where it lies; `ring` is the queue, `pool` its large
+//! messages, `doorbell` sleeping and waking, `lease` how the kernel tells who is alive, `repair`
+//! what is done for the dead. On top, `attachment` is a process' part, `endpoint` a handle's, and
+//! `typed`, `pod` and `slice` say how messages lie.
 //!
-//! Of segments, `trailer` says what lies in them beside the user's data; `member` who is attached; `segment`
-//! has a process' mappings, and `segment/names` what becomes of names; `object` is what lies at an offset,
-//! whatever it is; `bytes_at` moves bytes, `seq` is the sequence lock.
+//! Of segments, `trailer` says what lies in them beside the user's data; `member` who is attached;
+//! `segment` has a process' mappings, and `segment/names` what becomes of names; `object` is what
+//! lies at an offset, whatever it is; `bytes_at` moves bytes, `seq` is the sequence lock.
 
 #![cfg_attr(loom, allow(dead_code))] // A model uses a part.
 
@@ -47,7 +49,8 @@
 #[cfg(all(test, not(loom), target_os = "linux"))]
 extern crate self as ipc_shm;
 
-// Everything above the protocol needs a kernel, which loom has not: its models run on `model` instead.
+// Everything above the protocol needs a kernel, which loom has not: its models run on `model`
+// instead.
 #[cfg(not(loom))]
 mod ahead;
 #[cfg(not(loom))]

@@ -1,9 +1,10 @@
 //! Who is attached to a segment, and who is dead.
 //!
-//! Each process that has a segment is one participant of it, however many handles it has: an id, whose *life*
-//! byte it holds a lock on ([`lease`](crate::lease)), and a *generation*, that is counted up whenever the id
-//! is given to somebody. A word that names its owner by both stays unambiguous when the owner is dead and the
-//! id another's: nothing has to be searched or repaired before an id can be used again.
+//! Each process that has a segment is one participant of it, however many handles it has: an id,
+//! whose *life* byte it holds a lock on ([`lease`](crate::lease)), and a *generation*, that is
+//! counted up whenever the id is given to somebody. A word that names its owner by both stays
+//! unambiguous when the owner is dead and the id another's: nothing has to be searched or repaired
+//! before an id can be used again.
 //!
 //! # Life of an id
 //!
@@ -12,20 +13,21 @@
 //!                                 └── killed: the kernel gives the byte back ──┴──────────────────▶ free
 //! ```
 //!
-//! The life byte is exclusive, so whoever has it is alone with the id; that is why a participant may be
-//! killed anywhere here and leaves nothing to be done. On its way to another process the byte is held by the
-//! descriptor that travels.
+//! The life byte is exclusive, so whoever has it is alone with the id; that is why a participant
+//! may be killed anywhere here and leaves nothing to be done. On its way to another process the
+//! byte is held by the descriptor that travels.
 //!
-//! A participant is dead if and only if its generation has passed, or its byte can be had. Between the two
-//! steps of whoever comes after it, it looks alive for a moment more.
+//! A participant is dead if and only if its generation has passed, or its byte can be had. Between
+//! the two steps of whoever comes after it, it looks alive for a moment more.
 //!
 //! # Deaths are counted
 //!
-//! Who is used and has no byte has not left, but died. Whoever finds it so, because he looks or because he comes
-//! after it, counts the death and then takes *used* off: so every death is counted, whoever is killed meanwhile, and
-//! some are counted twice. Who ends by `exit` with handles left says that it is *ending*: it does not keep a name, and
-//! has died once its byte can be had, for threads of it may have been in the middle of something. Who waits for what a dead one may have owed him ([`lock`](crate::lock)) compares the
-//! count.
+//! Who is used and has no byte has not left, but died. Whoever finds it so, because he looks or
+//! because he comes after it, counts the death and then takes *used* off: so every death is
+//! counted, whoever is killed meanwhile, and some are counted twice. Who ends by `exit` with
+//! handles left says that it is *ending*: it does not keep a name, and has died once its byte can
+//! be had, for threads of it may have been in the middle of something. Who waits for what a dead
+//! one may have owed him ([`lock`](crate::lock)) compares the count.
 
 // Looks at entries in the mapping.
 #![allow(unsafe_code)]
@@ -101,8 +103,8 @@ pub(crate) struct Table {
     len: usize,
 }
 
-// SAFETY: all it gives out are references to atomics, which any thread may use as long as the mapping is
-// there.
+// SAFETY: all it gives out are references to atomics, which any thread may use as long as the
+// mapping is there.
 unsafe impl Send for Table {}
 // SAFETY: as above; it has no state of its own that changes.
 unsafe impl Sync for Table {}
@@ -110,8 +112,8 @@ unsafe impl Sync for Table {}
 impl Table {
     /// # Safety
     ///
-    /// `len` entries lie at `first`, in memory that this process accesses through atomics only, and that
-    /// outlives every use of the table.
+    /// `len` entries lie at `first`, in memory that this process accesses through atomics only, and
+    /// that outlives every use of the table.
     pub(crate) unsafe fn new(first: NonNull<Entry>, len: usize) -> Table {
         Table { first, len }
     }
@@ -125,7 +127,8 @@ impl Table {
         self.entries().get(usize::from(id)).filter(|_| id != 0)
     }
 
-    /// Takes a free id on the open file `lease`, for this process or another. `None` if all are taken.
+    /// Takes a free id on the open file `lease`, for this process or another. `None` if all are
+    /// taken.
     pub(crate) fn issue(&self, lease: sys::Borrowed<'_>) -> io::Result<Option<u16>> {
         for (id, entry) in (1..).zip(&self.entries()[1..]) {
             kp!("member.take");
@@ -148,7 +151,8 @@ impl Table {
 
     fn count_death(&self) {
         kp!("member.count");
-        // Release: whoever hears of it sees what the dead one did, as he who found it dead; Acquire: of all of them.
+        // Release: whoever hears of it sees what the dead one did, as he who found it dead;
+        // Acquire: of all of them.
         self.deaths().fetch_add(1, Ordering::AcqRel);
         kp!("member.counted");
     }
@@ -159,7 +163,8 @@ impl Table {
         // Acquire: after whoever had the id before; only holders of its byte write a generation.
         let mut generation = life::generation(entry.life.load(Ordering::Acquire)).wrapping_add(1);
         if generation == 0 {
-            // After 2^32 participants. An owner of generation 0 is possible, but looks like a mere id.
+            // After 2^32 participants. An owner of generation 0 is possible, but looks like a mere
+            // id.
             generation = 1;
         }
         kp!("member.who");
@@ -175,7 +180,14 @@ impl Members {
     pub(crate) fn new(table: Table, me: Owner, descriptor: Arc<Descriptor>) -> Members {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let mapping = NEXT.fetch_add(1, Ordering::Relaxed); // Relaxed: only that each is another one.
-        Members { table, me, mapping, fork: sys::ForkCheck::new(), descriptor, looked: Throttle::new() }
+        Members {
+            table,
+            me,
+            mapping,
+            fork: sys::ForkCheck::new(),
+            descriptor,
+            looked: Throttle::new(),
+        }
     }
 
     /// The number of this mapping, which never comes again in this process.
@@ -199,7 +211,8 @@ impl Members {
         self.table.len - 1
     }
 
-    /// Whether this process was forked from the one that attached: it is no participant, and has no mapping.
+    /// Whether this process was forked from the one that attached: it is no participant, and has no
+    /// mapping.
     #[inline]
     pub(crate) fn forked(&self) -> bool {
         self.fork.forked()
@@ -211,8 +224,9 @@ impl Members {
         self.table.get(id).map_or(0, |entry| life::generation(entry.life.load(Ordering::Acquire)))
     }
 
-    /// Whether `owner` lives. False only if its id was given to another since, or the kernel says that nobody
-    /// holds its life byte. In doubt, true: nobody alive is ever taken for dead. About two syscalls.
+    /// Whether `owner` lives. False only if its id was given to another since, or the kernel says
+    /// that nobody holds its life byte. In doubt, true: nobody alive is ever taken for dead. About
+    /// two syscalls.
     pub(crate) fn alive(&self, owner: Owner) -> bool {
         if owner == self.me {
             return true;
@@ -228,26 +242,33 @@ impl Members {
         self.descriptor.get().is_none_or(|fd| ByteLocks(fd).alive(u64::from(owner.id())))
     }
 
-    /// Whether anybody else is attached, or on its way, and not about to end. In doubt, yes. Asked in turn
-    /// ([`names`](crate::segment)), while nobody can come but by a handle of somebody who is there.
+    /// Whether anybody else is attached, or on its way, and not about to end. In doubt, yes. Asked
+    /// in turn ([`names`](crate::segment)), while nobody can come but by a handle of somebody who
+    /// is there.
     pub(crate) fn others(&self, open: sys::Borrowed<'_>) -> bool {
         let staying = |life: u64| life & life::USED != 0 && life & life::ENDING == 0;
         let here = |entry: &Entry| staying(entry.life.load(Ordering::Acquire)); // Acquire: `enter`.
         let mut entries = (1..).zip(&self.table.entries()[1..]);
-        entries.any(|(id, entry)| id != self.me.id() && here(entry) && ByteLocks(open).alive(id.into()))
+        entries.any(|(id, entry)| {
+            id != self.me.id() && here(entry) && ByteLocks(open).alive(id.into())
+        })
     }
 
-    /// The pid of a participant, for messages to people; `None` if it has not said, or is another's by now.
+    /// The pid of a participant, for messages to people; `None` if it has not said, or is another's
+    /// by now.
     pub(crate) fn pid(&self, owner: Owner) -> Option<u32> {
         let entry = self.table.get(owner.id())?;
         let word = entry.who.load(Ordering::Relaxed); // Relaxed: a hint.
         // In another namespace the number is another process'.
-        let known = word != who::NOBODY && who::namespace(word) == who::namespace(sys::pid_identity());
-        // After a new owner's `who` comes its generation: the same generation, the same owner's, most likely.
+        let known =
+            word != who::NOBODY && who::namespace(word) == who::namespace(sys::pid_identity());
+        // After a new owner's `who` comes its generation: the same generation, the same owner's,
+        // most likely.
         (known && self.generation(owner.id()) == owner.generation()).then_some(who::pid(word))
     }
 
-    /// How many participants have died, as far as anybody has looked. It only grows, by more than one for some.
+    /// How many participants have died, as far as anybody has looked. It only grows, by more than
+    /// one for some.
     pub(crate) fn deaths(&self) -> u64 {
         self.table.deaths().load(Ordering::Acquire) // Acquire: `count_death`.
     }
@@ -270,10 +291,14 @@ impl Members {
             }
             // In this order: who is killed in between has it counted again.
             self.table.count_death();
-            // Relaxed: the count says all, and whoever has the id next acquires what its owner released. If it
-            // fails, it has left after all, or the id is another's.
-            let _ =
-                entry.life.compare_exchange(life, life & !life::USED, Ordering::Relaxed, Ordering::Relaxed);
+            // Relaxed: the count says all, and whoever has the id next acquires what its owner
+            // released. If it fails, it has left after all, or the id is another's.
+            let _ = entry.life.compare_exchange(
+                life,
+                life & !life::USED,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
             kp!("member.buried");
         }
         self.deaths()
@@ -294,7 +319,8 @@ impl Members {
         self.depart(0);
     }
 
-    /// Says that this process ends: its threads may be in the middle of something until it has, and then have died.
+    /// Says that this process ends: its threads may be in the middle of something until it has, and
+    /// then have died.
     pub(crate) fn end(&self) {
         self.depart(life::USED | life::ENDING);
     }
@@ -302,7 +328,8 @@ impl Members {
     fn depart(&self, flags: u64) {
         let Some(entry) = self.table.get(self.me.id()) else { return };
         kp!("member.leave");
-        // Release: flags that others read. The generation stays: it is past when it is given out anew.
+        // Release: flags that others read. The generation stays: it is past when it is given out
+        // anew.
         entry.life.store(life::word(self.me.generation(), flags), Ordering::Release);
     }
 }

@@ -8,10 +8,12 @@ use std::ptr::NonNull;
 use crate::layout::{BlockMeta, Geometry, Header};
 use crate::sync::AtomicU64;
 
-/// A segment's words, by name, up to its data area ([`places`](crate::places)). Copied freely; valid as long as the memory it was made over.
+/// A segment's words, by name, up to its data area ([`places`](crate::places)). Copied freely;
+/// valid as long as the memory it was made over.
 ///
-/// Peers write the same memory, so everything in it is reached through shared references to atomics, and
-/// payloads are copied through atomics or by the processor behind the compiler's back ([`copy`](crate::copy)).
+/// Peers write the same memory, so everything in it is reached through shared references to
+/// atomics, and payloads are copied through atomics or by the processor behind the compiler's back
+/// ([`copy`](crate::copy)).
 #[derive(Clone, Copy)]
 pub(crate) struct Memory {
     header: NonNull<Header>,
@@ -43,9 +45,9 @@ impl Memory {
     ///
     /// # Safety
     ///
-    /// `base` points to at least `geometry.data_offset()` bytes, shared memory or this process' own, aligned to
-    /// a page, that stay mapped as long as the view or a copy of it is used, and that this process accesses
-    /// in no other way than through atomics.
+    /// `base` points to at least `geometry.data_offset()` bytes, shared memory or this process'
+    /// own, aligned to a page, that stay mapped as long as the view or a copy of it is used, and
+    /// that this process accesses in no other way than through atomics.
     #[cfg(not(loom))]
     pub(crate) unsafe fn mapped(base: NonNull<u8>, geometry: Geometry) -> Memory {
         let at = |offset: usize| {
@@ -82,8 +84,8 @@ impl Memory {
 
     #[inline]
     pub(crate) fn header(&self) -> &Header {
-        // SAFETY: `mapped` and `parts` promise a header there; it is made of atomics only, for which any
-        // bytes are valid, whatever a peer writes.
+        // SAFETY: `mapped` and `parts` promise a header there; it is made of atomics only, for
+        // which any bytes are valid, whatever a peer writes.
         unsafe { self.header.as_ref() }
     }
 
@@ -128,7 +130,8 @@ impl Memory {
 
     #[inline]
     pub(crate) fn blocks(&self) -> &[BlockMeta] {
-        // SAFETY: so many lie there (`Geometry::slots_offset` leaves room for them), made of atomics.
+        // SAFETY: so many lie there (`Geometry::slots_offset` leaves room for them), made of
+        // atomics.
         unsafe { std::slice::from_raw_parts(self.blocks.as_ptr(), self.geometry.blocks) }
     }
 
@@ -144,13 +147,14 @@ impl Memory {
         self.slot(pos).state
     }
 
-    /// Has the first `len` bytes of the slot `lead` positions after `pos`, or of the first one, fetched for
-    /// writing.
+    /// Has the first `len` bytes of the slot `lead` positions after `pos`, or of the first one,
+    /// fetched for writing.
     #[cfg(not(loom))]
     #[inline(always)]
     pub(crate) fn prefetch(&self, pos: u64, lead: u64, len: usize) {
         let index = (pos & self.geometry.mask) + lead;
-        let index = if index < self.geometry.capacity { index } else { index - self.geometry.capacity };
+        let index =
+            if index < self.geometry.capacity { index } else { index - self.geometry.capacity };
         let slot = self.slot_at(index.min(self.geometry.capacity - 1) as usize);
         crate::copy::prefetch(slot.state, slot.payload, len);
     }
@@ -158,8 +162,8 @@ impl Memory {
     #[inline]
     pub(crate) fn slot_at(&self, index: usize) -> Slot<'_> {
         debug_assert!((index as u64) < self.geometry.capacity);
-        // SAFETY: `index` is below the capacity (`Geometry::index`, or a loop over all slots), and so many
-        // strides lie there.
+        // SAFETY: `index` is below the capacity (`Geometry::index`, or a loop over all slots), and
+        // so many strides lie there.
         let first = unsafe { self.slots.add(index * self.stride) };
         // SAFETY: a stride of atomics lies there.
         let words = unsafe { std::slice::from_raw_parts(first.as_ptr(), self.stride) };

@@ -1,10 +1,11 @@
-//! A ring on the heap, for loom, shuttle and fuzzing: the words of a segment in boxes, leases as words of their own,
-//! and processes that are threads of a model, or take turns in one; each can be killed at any of the protocol's
-//! points.
+//! A ring on the heap, for loom, shuttle and fuzzing: the words of a segment in boxes, leases as
+//! words of their own, and processes that are threads of a model, or take turns in one; each can be
+//! killed at any of the protocol's points.
 //!
-//! The protocol is the crate's own, on [`Memory::parts`]. What stands for the kernel and for the layers
-//! above is kept small: leases ([`Parts::life`]), the waiting loop ([`Peer::waiting`]), and how a borrowed
-//! inline message moves into a block ([`Peer::borrow`]). For internal use only; nothing here is stable.
+//! The protocol is the crate's own, on [`Memory::parts`]. What stands for the kernel and for the
+//! layers above is kept small: leases ([`Parts::life`]), the waiting loop ([`Peer::waiting`]), and
+//! how a borrowed inline message moves into a block ([`Peer::borrow`]). For internal use only;
+//! nothing here is stable.
 
 // `Memory::parts` wants to be told that the boxes outlive it.
 #![allow(unsafe_code, missing_docs)]
@@ -118,7 +119,8 @@ fn part<T>(part: &[T]) -> NonNull<T> {
 }
 
 impl Ring {
-    /// A ring with these blocks; the ids from 1 on have these roles, 0 for an id that is still free.
+    /// A ring with these blocks; the ids from 1 on have these roles, 0 for an id that is still
+    /// free.
     pub fn new<const N: usize>(capacity: u64, blocks: usize, roles: [u64; N]) -> (Ring, [Peer; N]) {
         let word = || AtomicU64::new(0);
         let line = || Line(AtomicU64::new(0));
@@ -161,7 +163,10 @@ impl Ring {
             place: word(),
             room: word(),
         };
-        #[allow(clippy::arc_with_non_send_sync, reason = "processes take turns, or the scheduler watches")]
+        #[allow(
+            clippy::arc_with_non_send_sync,
+            reason = "processes take turns, or the scheduler watches"
+        )]
         let ring = Ring(Arc::new(Parts {
             header: Box::new(header),
             entries: words(N + 1),
@@ -193,8 +198,8 @@ impl Ring {
 
     fn memory(&self) -> Memory {
         let p = &*self.0;
-        // SAFETY: the boxes are as long as `geometry` says, and live as long as `self` or a clone of it, which
-        // every user of the view has.
+        // SAFETY: the boxes are as long as `geometry` says, and live as long as `self` or a clone
+        // of it, which every user of the view has.
         unsafe {
             Memory::parts(
                 NonNull::from(&*p.header),
@@ -207,11 +212,12 @@ impl Ring {
         }
     }
 
-    /// After all threads were joined: whoever is dead was recovered or nobody is left to, no claim is left
-    /// open, and nobody is named whose entry is free (I1, I2, I3).
+    /// After all threads were joined: whoever is dead was recovered or nobody is left to, no claim
+    /// is left open, and nobody is named whose entry is free (I1, I2, I3).
     pub fn check(&self) {
         let memory = self.memory();
-        let used = |id: u64| id == 0 || memory.entries()[id as usize].load(Acquire) & entry::USED != 0;
+        let used =
+            |id: u64| id == 0 || memory.entries()[id as usize].load(Acquire) & entry::USED != 0;
         let (tail, head) = (memory.tail().load(Acquire), memory.head().load(Acquire));
         assert!(used(owner(tail)) && used(owner(head)), "I3: tail or head names a free id");
         for index in 0..self.0.geometry.capacity as usize {
@@ -225,7 +231,10 @@ impl Ring {
             if matches!(kind(state), slot::READY | slot::VOID)
                 && g.distance(p, pos(head)).wrapping_sub(1) < g.capacity
             {
-                assert!(g.distance(p, pos(head)) <= count(head), "I2: a claim to receive is unsigned");
+                assert!(
+                    g.distance(p, pos(head)) <= count(head),
+                    "I2: a claim to receive is unsigned"
+                );
             }
         }
         for found in memory.blocks() {
@@ -269,8 +278,8 @@ impl Ring {
     }
 }
 
-/// The leases, as one process sees them. As the kernel does, each orders what it tells: what a dead process
-/// did comes before the end of its life lease, what a repairer did before the end of his.
+/// The leases, as one process sees them. As the kernel does, each orders what it tells: what a dead
+/// process did comes before the end of its life lease, what a repairer did before the end of his.
 impl Leases for Peer {
     fn alive(&self, id: u64) -> bool {
         self.ring.0.life[id as usize].load(Acquire) != 0
@@ -340,7 +349,11 @@ impl Peer {
                 memory.free_block(block);
             }
             Place::Slot(pos) => {
-                assert_eq!(self.read_slot(memory.slot(pos), pos), held.value, "a lent message has changed");
+                assert_eq!(
+                    self.read_slot(memory.slot(pos), pos),
+                    held.value,
+                    "a lent message has changed"
+                );
                 memory.free_slot(pos);
             }
         }
@@ -376,8 +389,8 @@ impl Peer {
         self.memory().closed() && self.memory().finished(self.id())
     }
 
-    /// Runs `work` up to the point `name`, the `n`-th time that it comes there, and dies. If it does not come
-    /// there, what it returns.
+    /// Runs `work` up to the point `name`, the `n`-th time that it comes there, and dies. If it
+    /// does not come there, what it returns.
     pub fn killed_at<T>(&self, name: &'static str, n: u32, work: impl FnOnce() -> T) -> Option<T> {
         let done = killpoint::killed_at(name, n, work);
         if done.is_none() {
@@ -386,9 +399,14 @@ impl Peer {
         done
     }
 
-    /// Runs `work` up to the point that comes after `n` others, and dies. If it does not get so far, what it
-    /// returns; beside that the points that were reached, the one that it died at included.
-    pub fn killed_after<T>(&self, n: u32, work: impl FnOnce() -> T) -> (Option<T>, Vec<&'static str>) {
+    /// Runs `work` up to the point that comes after `n` others, and dies. If it does not get so
+    /// far, what it returns; beside that the points that were reached, the one that it died at
+    /// included.
+    pub fn killed_after<T>(
+        &self,
+        n: u32,
+        work: impl FnOnce() -> T,
+    ) -> (Option<T>, Vec<&'static str>) {
         let (done, reached) = killpoint::killed_after(n, work);
         if done.is_none() {
             self.die();
@@ -396,7 +414,8 @@ impl Peer {
         (done, reached)
     }
 
-    /// As [`killed_at`](Peer::killed_at), for a thread that stops for good in a process that lives on.
+    /// As [`killed_at`](Peer::killed_at), for a thread that stops for good in a process that lives
+    /// on.
     pub fn stopped_at<T>(&self, name: &'static str, n: u32, work: impl FnOnce() -> T) -> Option<T> {
         killpoint::killed_at(name, n, work)
     }
@@ -433,12 +452,14 @@ impl Peer {
         self.memory().leave_role(&self.taking, roles, entry::receivers(roles) == 0, block_of);
     }
 
-    /// Counts `roles` in the entry of this process, which had none of that role. False: disconnected.
+    /// Counts `roles` in the entry of this process, which had none of that role. False:
+    /// disconnected.
     pub fn join(&self, roles: u64) -> bool {
         self.memory().join(self.id(), roles)
     }
 
-    /// Attaches this peer, under an id that is or becomes free. `None` if it is taken; else whether it joined.
+    /// Attaches this peer, under an id that is or becomes free. `None` if it is taken; else whether
+    /// it joined.
     pub fn attach(&self, roles: u64) -> Option<bool> {
         let (id, life) = (self.id(), &self.ring.0.life[self.id() as usize]);
         if self.memory().entries()[id as usize].load(Relaxed) != 0 || !self.try_repair(id) {
@@ -474,8 +495,8 @@ impl Peer {
         self.memory().ring_all(side.into());
     }
 
-    /// Tries `attempt` and sleeps on this side until it succeeds: the loop of `ipc_core::wait`, without
-    /// spinning, slices and deadlines, so that whoever is not woken sleeps for ever.
+    /// Tries `attempt` and sleeps on this side until it succeeds: the loop of `ipc_core::wait`,
+    /// without spinning, slices and deadlines, so that whoever is not woken sleeps for ever.
     pub fn waiting<T>(&self, side: Side, mut attempt: impl FnMut() -> Option<T>) -> T {
         loop {
             if let Some(done) = attempt() {
@@ -506,7 +527,8 @@ impl Peer {
 /// An announcement to sleep.
 pub struct Announced(Ticket);
 
-/// The payloads: words, and the plain bytes that they stand for. All Relaxed: the state words order them.
+/// The payloads: words, and the plain bytes that they stand for. All Relaxed: the state words order
+/// them.
 impl Peer {
     fn write_slot(&self, to: Slot<'_>, pos: u64, value: u64) {
         self.ring.0.slot_bytes[self.ring.0.geometry.index(pos)].with_mut(|_| ());

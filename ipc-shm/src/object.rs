@@ -36,7 +36,8 @@ impl Object {
         Ok(Object { segment: segment.clone(), offset })
     }
 
-    /// In a segment of its own, by this name; `fill` makes it what it is, before anybody else sees it.
+    /// In a segment of its own, by this name; `fill` makes it what it is, before anybody else sees
+    /// it.
     pub(crate) fn named(
         how: How,
         name: &str,
@@ -100,8 +101,8 @@ impl Object {
     }
 }
 
-/// A pointer into a segment, for the process that has the mapping. In a process that was forked from it other
-/// memory may lie there.
+/// A pointer into a segment, for the process that has the mapping. In a process that was forked
+/// from it other memory may lie there.
 pub(crate) struct Placed<T> {
     at: NonNull<T>,
     process: ForkCheck,

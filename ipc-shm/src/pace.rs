@@ -1,10 +1,10 @@
 //! How a side waits before it sleeps: what makes two processes fast together.
 //!
-//! A sender and a receiver that work on neighbouring slots share each cache line, and every message costs
-//! several transfers of about 50 ns. With some distance between them a line moves once per direction, and
-//! they run several times as fast. So a side that has caught up with a streaming one *gathers*: it stays
-//! away for a moment, as long as the other's position moves fast, and no longer than a few microseconds.
-//! A side that waits for a single message must not: it polls closely.
+//! A sender and a receiver that work on neighbouring slots share each cache line, and every message
+//! costs several transfers of about 50 ns. With some distance between them a line moves once per
+//! direction, and they run several times as fast. So a side that has caught up with a streaming one
+//! *gathers*: it stays away for a moment, as long as the other's position moves fast, and no longer
+//! than a few microseconds. A side that waits for a single message must not: it polls closely.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -44,7 +44,11 @@ pub(crate) struct Pace {
 
 impl Pace {
     pub(crate) fn new() -> Pace {
-        Pace { limit: AtomicU32::new(MOST_SPINS), since: AtomicU64::new(NOWHERE), waits: AtomicU32::new(0) }
+        Pace {
+            limit: AtomicU32::new(MOST_SPINS),
+            since: AtomicU64::new(NOWHERE),
+            waits: AtomicU32::new(0),
+        }
     }
 
     /// How often to poll: not at all where the other side cannot run meanwhile.

@@ -1,7 +1,7 @@
 //! Messages of any length: bytes in a slot, or in a block.
 //!
-//! The first word of a slot's payload says which: the length of the message behind it, or the number of its
-//! block with the top bit set.
+//! The first word of a slot's payload says which: the length of the message behind it, or the
+//! number of its block with the top bit set.
 
 use std::cell::Cell;
 
@@ -29,15 +29,16 @@ pub(crate) fn part(slot: Slot<'_>) -> (usize, usize) {
 }
 
 thread_local! {
-    /// Bytes on their way. Kept from one message to the next, and never shortened: what is behind the message
-    /// of the moment means nothing.
+    /// Bytes on their way. Kept from one message to the next, and never shortened: what is behind
+    /// the message of the moment means nothing.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// More is not kept: a mebibyte of somebody's and what it is wrapped in are.
 const KEPT: usize = 2 << 20;
 
-/// The thread's scratch bytes, given back when dropped. Nested, in a user's `Serialize`, there are fresh ones.
+/// The thread's scratch bytes, given back when dropped. Nested, in a user's `Serialize`, there are
+/// fresh ones.
 pub(crate) struct Scratch(pub(crate) Vec<u8>);
 
 impl Scratch {
@@ -105,11 +106,17 @@ pub(crate) fn send_bytes(end: &Endpoint, bytes: &[u8], patience: Patience) -> Re
 pub(crate) fn send_boxed(end: &Endpoint, bytes: &[u8], patience: Patience) -> Result<(), Failed> {
     let (block, words) = end.loan(bytes.len(), patience)?;
     copy::write_bytes(words, bytes);
-    end.send_block(block, IN_BLOCK | block as u64, patience).inspect_err(|_| end.return_block(block))
+    end.send_block(block, IN_BLOCK | block as u64, patience)
+        .inspect_err(|_| end.return_block(block))
 }
 
 /// Sends encoded messages that fit in slots, which end at `ends` in `bytes`.
-pub(crate) fn send_run(end: &Endpoint, bytes: &[u8], ends: &[usize], done: &mut usize) -> Result<(), Failed> {
+pub(crate) fn send_run(
+    end: &Endpoint,
+    bytes: &[u8],
+    ends: &[usize],
+    done: &mut usize,
+) -> Result<(), Failed> {
     if end.forked() {
         return Err(Failed::Unsendable(Unsendable::Forked));
     }
@@ -135,8 +142,8 @@ pub(crate) fn send_run(end: &Endpoint, bytes: &[u8], ends: &[usize], done: &mut 
     Ok(())
 }
 
-/// Reads encoded messages: inline ones into `bytes`, which has room for all, those in blocks left there for
-/// now.
+/// Reads encoded messages: inline ones into `bytes`, which has room for all, those in blocks left
+/// there for now.
 pub(crate) struct Pieces<'a> {
     pub(crate) end: &'a Endpoint,
     pub(crate) bytes: &'a mut [u8],

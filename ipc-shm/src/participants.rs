@@ -13,8 +13,8 @@ use crate::sys;
 /// The default on small machines. A participant takes 16 bytes of memory.
 const LEAST: usize = 127;
 
-/// Returns how many participants an object has if its maker does not say: enough for a worker on each processor of
-/// this machine, and as many processes besides.
+/// Returns how many participants an object has if its maker does not say: enough for a worker on
+/// each processor of this machine, and as many processes besides.
 pub(crate) fn by_default() -> usize {
     static DEFAULT: Known = Known::new();
     DEFAULT.get(|| for_processors(sys::cpus()) as u64) as usize
@@ -48,12 +48,14 @@ impl fmt::Display for AllTaken {
 
 impl std::error::Error for AllTaken {}
 
-/// The error of a process that wants to attach to `object`, or to send it, and finds no participant that is free.
+/// The error of a process that wants to attach to `object`, or to send it, and finds no participant
+/// that is free.
 pub(crate) fn all_taken(object: impl fmt::Display, most: usize) -> io::Error {
     io::Error::new(io::ErrorKind::QuotaExceeded, AllTaken { object: object.to_string(), most })
 }
 
-/// Turns the error of making a handle for another process into one of the message that it was to travel in.
+/// Turns the error of making a handle for another process into one of the message that it was to
+/// travel in.
 pub(crate) fn not_issued<E: ser::Error>(error: io::Error) -> E {
     if let Some(AllTaken { most, .. }) = error.get_ref().and_then(|cause| cause.downcast_ref()) {
         handle::decline(NotCarried::Participants { most: *most });
@@ -71,7 +73,10 @@ mod tests {
     #[test]
     fn the_default_follows_the_machine() {
         let processors = [1, 2, 63, 64, 65, 128, 256, 512, 4096, usize::MAX];
-        assert_eq!(processors.map(for_processors), [127, 127, 127, 127, 255, 255, 511, 1023, 1023, 1023]);
+        assert_eq!(
+            processors.map(for_processors),
+            [127, 127, 127, 127, 255, 255, 511, 1023, 1023, 1023]
+        );
         assert!(by_default() > std::thread::available_parallelism().unwrap().get());
     }
 
@@ -81,8 +86,8 @@ mod tests {
         let most = for_processors(512);
         let (tx, _rx) = Builder::new(1).participants(most).typed::<u64>().unwrap();
         let segment = SegmentBuilder::new(1).participants(most).anonymous().unwrap();
-        // An end on its way takes the participant of a worker that is attached. Two more may be on their way to the
-        // worker that starts.
+        // An end on its way takes the participant of a worker that is attached. Two more may be on
+        // their way to the worker that starts.
         fn issue(object: &impl serde::Serialize) -> Vec<handle::OsHandle> {
             let (encoded, handles) = handle::collect(|| postcard::to_stdvec(object));
             encoded.map_err(handle::explain).unwrap();

@@ -1,8 +1,9 @@
 //! Statics that a forked child does not share with its parent.
 //!
-//! What a process has in statics is copied by `fork`: a table of attachments that are the parent's, a lock
-//! that another thread of the parent held, and that no thread of the child will ever release. So such state
-//! is behind a [`PerProcess`]: a forked child starts with an empty one, and never touches the copy.
+//! What a process has in statics is copied by `fork`: a table of attachments that are the parent's,
+//! a lock that another thread of the parent held, and that no thread of the child will ever
+//! release. So such state is behind a [`PerProcess`]: a forked child starts with an empty one, and
+//! never touches the copy.
 
 // Keeps a pointer, because a lock could be held by another thread when the process forks.
 #![allow(unsafe_code)]
@@ -41,8 +42,10 @@ impl<T: Default + Send + Sync> PerProcess<T> {
 
     #[cold]
     fn renew(&'static self, old: *mut Owned<T>) -> &'static T {
-        let made = Box::into_raw(Box::new(Owned { process: ForkCheck::new(), value: T::default() }));
-        // AcqRel: Release publishes the value; Acquire on failure sees that of the thread that was first.
+        let made =
+            Box::into_raw(Box::new(Owned { process: ForkCheck::new(), value: T::default() }));
+        // AcqRel: Release publishes the value; Acquire on failure sees that of the thread that was
+        // first.
         match self.current.compare_exchange(old, made, Ordering::AcqRel, Ordering::Acquire) {
             // The parent's value stays as it is: what it would drop is the parent's.
             // SAFETY: made above and stored, so it is never freed.
@@ -50,8 +53,8 @@ impl<T: Default + Send + Sync> PerProcess<T> {
             Err(now) => {
                 // SAFETY: made above, and not stored.
                 drop(unsafe { Box::from_raw(made) });
-                // The first thread of this process has stored `now`: `old` was the only value to replace.
-                // SAFETY: stored by `renew`, and never freed.
+                // The first thread of this process has stored `now`: `old` was the only value to
+                // replace. SAFETY: stored by `renew`, and never freed.
                 unsafe { &(*now).value }
             }
         }

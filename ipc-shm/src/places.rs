@@ -1,13 +1,16 @@
-//! Where the bytes of blocks lie: places in the file, given out when they are first needed, and mapped in pieces.
+//! Where the bytes of blocks lie: places in the file, given out when they are first needed, and
+//! mapped in pieces.
 //!
-//! A block has no bytes until a message needs some. Then its owner takes a *place* for it: the next bytes of the data
-//! area, behind all that were given out before. A block keeps its place, also when it is free and when its memory was
-//! given back, until a message does not fit there; then it gets another one, and the old one is not used again. So
-//! the file is as long as what was used of it, within a factor ([`room_for`]), and a place belongs to one block.
+//! A block has no bytes until a message needs some. Then its owner takes a *place* for it: the next
+//! bytes of the data area, behind all that were given out before. A block keeps its place, also
+//! when it is free and when its memory was given back, until a message does not fit there; then it
+//! gets another one, and the old one is not used again. So the file is as long as what was used of
+//! it, within a factor ([`room_for`]), and a place belongs to one block.
 //!
 //! # Windows
 //!
-//! A process maps what it touches, in *windows* that grow with the distance from the beginning, so that they are few:
+//! A process maps what it touches, in *windows* that grow with the distance from the beginning, so
+//! that they are few:
 //!
 //! ```text
 //! bytes of the data area
@@ -19,13 +22,15 @@
 //! │              │ or one of all of it, for a place that does not fit into a quarter
 //! ```
 //!
-//! A place lies in one window, so a message is contiguous. A window stays mapped, at the same address, until the
-//! attachment ends: references into it stay valid, whatever a peer writes meanwhile.
+//! A place lies in one window, so a message is contiguous. A window stays mapped, at the same
+//! address, until the attachment ends: references into it stay valid, whatever a peer writes
+//! meanwhile.
 //!
 //! # What keeps touching it from being a signal
 //!
-//! A window may reach beyond the end of the file. So a process touches only bytes that it knows to be in the file: the
-//! file is sealed against shrinking, so what was in it once stays. `known` says how far that is.
+//! A window may reach beyond the end of the file. So a process touches only bytes that it knows to
+//! be in the file: the file is sealed against shrinking, so what was in it once stays. `known` says
+//! how far that is.
 //!
 //! # If a process dies
 //!
@@ -37,9 +42,10 @@
 //!
 //! # The lease
 //!
-//! Windows are mapped from another open file than the one that holds the life lease. The lease still ends after the
-//! last of them: the drop of an attachment unmaps them first, and the kernel takes the page tables of a process that
-//! ends, or execs, down for all mappings before it lets go of the first file.
+//! Windows are mapped from another open file than the one that holds the life lease. The lease
+//! still ends after the last of them: the drop of an attachment unmaps them first, and the kernel
+//! takes the page tables of a process that ends, or execs, down for all mappings before it lets go
+//! of the first file.
 
 // Turns offsets into pointers.
 #![allow(unsafe_code)]
@@ -74,7 +80,8 @@ const MOST_TRIES: u32 = 1 << 10;
 pub(crate) enum Unreached {
     /// A peer has written a place that cannot be.
     Corrupt,
-    /// The system has no memory, address space or room in the file; or what is needed to ask for it is gone.
+    /// The system has no memory, address space or room in the file; or what is needed to ask for it
+    /// is gone.
     System(io::Error),
 }
 
@@ -84,8 +91,9 @@ impl From<io::Error> for Unreached {
     }
 }
 
-/// Bytes of the file that a block gets for a message of `len` bytes: a power of two or one and a half of it, so that
-/// messages that grow slowly seldom need another place; at most `most`, the largest message in whole pages.
+/// Bytes of the file that a block gets for a message of `len` bytes: a power of two or one and a
+/// half of it, so that messages that grow slowly seldom need another place; at most `most`, the
+/// largest message in whole pages.
 pub(crate) fn room_for(len: usize, most: usize) -> usize {
     let len = len.max(PAGE);
     let power = len.checked_next_power_of_two().unwrap_or(usize::MAX);
@@ -102,7 +110,8 @@ struct Window {
     size: u64,
 }
 
-/// The window in which a place lies. `None` if there is none: no process has given out such a place.
+/// The window in which a place lies. `None` if there is none: no process has given out such a
+/// place.
 #[inline]
 fn window(Place { at: place, room }: Place) -> Option<Window> {
     if place % PAGE as u64 != 0 {
@@ -157,8 +166,9 @@ fn next_place(end: u64, room: u64) -> Option<u64> {
     }
 }
 
-/// Takes `room` bytes, whole pages, of the data area of which all up to `end` are given out. Asks beforehand whether
-/// the place is `usable`: one that is taken and then cannot be used would be in the way of smaller ones.
+/// Takes `room` bytes, whole pages, of the data area of which all up to `end` are given out. Asks
+/// beforehand whether the place is `usable`: one that is taken and then cannot be used would be in
+/// the way of smaller ones.
 ///
 /// # Errors
 ///
@@ -171,10 +181,12 @@ pub(crate) fn take(
     // Relaxed, all of these: the number says which bytes are whose; nothing else is known by it.
     let mut now = end.load(Ordering::Relaxed);
     for _ in 0..MOST_TRIES {
-        let at = Some(now).filter(|now| now % PAGE as u64 == 0).and_then(|now| next_place(now, room));
+        let at =
+            Some(now).filter(|now| now % PAGE as u64 == 0).and_then(|now| next_place(now, room));
         let place = Place { at: at.ok_or(Unreached::Corrupt)?, room };
         usable(place)?;
-        match end.compare_exchange_weak(now, place.at + room, Ordering::Relaxed, Ordering::Relaxed) {
+        match end.compare_exchange_weak(now, place.at + room, Ordering::Relaxed, Ordering::Relaxed)
+        {
             Ok(_) => return Ok(place),
             Err(other) => now = other,
         }
@@ -226,7 +238,8 @@ impl Places {
         }
     }
 
-    /// The first `len` bytes of a place, in whole words, if they are mapped here and known to be in the file.
+    /// The first `len` bytes of a place, in whole words, if they are mapped here and known to be in
+    /// the file.
     #[inline]
     pub(crate) fn get(&self, place: Place, len: usize) -> Option<&[SharedU64]> {
         let window = window(place)?;
@@ -236,16 +249,21 @@ impl Places {
         }
         // Acquire: with `map`.
         let start = NonNull::new(self.windows[window.index].load(Ordering::Acquire))?;
-        // SAFETY: `map` has stored the address of a mapping of this window's size, and `place` lies in it.
+        // SAFETY: `map` has stored the address of a mapping of this window's size, and `place` lies
+        // in it.
         let first = unsafe { start.add((place.at - window.start) as usize) }.cast::<SharedU64>();
-        // SAFETY: `len` bytes lie there in the window (`window`, and no more than its room), and in the file (`known`),
-        // which never gets shorter: whatever a peer does, they can be touched. So can the rest of the last word: the
-        // place begins a page (`window`), so that word is in the last of their pages. They are mapped until `unmap`, which takes `&mut`.
-        // Aligned to a page, as the mapping is; atomics, for which any bytes are valid.
-        Some(unsafe { std::slice::from_raw_parts(first.as_ptr(), len.div_ceil(size_of::<SharedU64>())) })
+        // SAFETY: `len` bytes lie there in the window (`window`, and no more than its room), and in
+        // the file (`known`), which never gets shorter: whatever a peer does, they can be touched.
+        // So can the rest of the last word: the place begins a page (`window`), so that word is in
+        // the last of their pages. They are mapped until `unmap`, which takes `&mut`. Aligned to a
+        // page, as the mapping is; atomics, for which any bytes are valid.
+        Some(unsafe {
+            std::slice::from_raw_parts(first.as_ptr(), len.div_ceil(size_of::<SharedU64>()))
+        })
     }
 
-    /// Maps a place, of this open file of the segment. It may be behind its end: see [`get`](Places::get).
+    /// Maps a place, of this open file of the segment. It may be behind its end: see
+    /// [`get`](Places::get).
     ///
     /// # Errors
     ///
@@ -270,7 +288,8 @@ impl Places {
         self.known.fetch_max(end, Ordering::AcqRel); // Release: with `get`.
     }
 
-    /// Makes sure that the first `len` bytes of a place can be touched, which another process has allocated.
+    /// Makes sure that the first `len` bytes of a place can be touched, which another process has
+    /// allocated.
     ///
     /// # Errors
     ///
@@ -348,7 +367,12 @@ mod tests {
             assert_eq!(at(begin, room), None, "{begin:#x}, {room}");
         }
         let possible = |at, room| Place { at, room }.possible();
-        assert!(!possible(1, PAGE) && !possible(0, 0) && !possible(0, 1) && !possible(0, u64::MAX - 4095));
+        assert!(
+            !possible(1, PAGE)
+                && !possible(0, 0)
+                && !possible(0, 1)
+                && !possible(0, u64::MAX - 4095)
+        );
         assert!(possible(0, PAGE) && possible(FIRST, FIRST));
     }
 
@@ -384,7 +408,10 @@ mod tests {
             let room = room_for(len, 1 << 30);
             let place = take(&SharedU64::new(0), room).unwrap();
             assert!(place.at as usize <= 2 * room, "{len}: {place:?}");
-            assert!(room >= len && room <= len.max(PAGE as usize) * 3 / 2 + PAGE as usize, "{len}: {room}");
+            assert!(
+                room >= len && room <= len.max(PAGE as usize) * 3 / 2 + PAGE as usize,
+                "{len}: {room}"
+            );
         }
     }
 
@@ -399,7 +426,10 @@ mod tests {
     #[test]
     fn an_end_that_a_peer_made_up_gives_no_place() {
         for end in [1, MOST, MOST - 4096, u64::MAX, u64::MAX - 4095] {
-            assert!(matches!(take(&SharedU64::new(end), 8192), Err(Unreached::Corrupt)), "{end:#x}");
+            assert!(
+                matches!(take(&SharedU64::new(end), 8192), Err(Unreached::Corrupt)),
+                "{end:#x}"
+            );
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Channels of plain data: messages are copied as they lie, and can be lent where they lie.
 //!
-//! `T` is anything whose bytes are its value: `bytemuck::NoUninit + AnyBitPattern`, which bytemuck's derives
-//! check. Up to 1 KiB it lies in the ring itself, above that in a block of its own.
+//! `T` is anything whose bytes are its value: `bytemuck::NoUninit + AnyBitPattern`, which
+//! bytemuck's derives check. Up to 1 KiB it lies in the ring itself, above that in a block of its
+//! own.
 //!
 //! ```
 //! let (tx, rx) = ipc_shm::pod::bounded::<[u64; 8]>(64)?;
@@ -98,7 +99,10 @@ impl<T: Plain> Transmit<T> for Tx<T, Pod> {
     #[inline(always)]
     fn send_copy(&self, message: &T, patience: Patience) -> Option<Result<(), Failed>> {
         let end = &self.end;
-        if !inline::<T>() || end.forked() || end.memory.send(&end.hand, 1, write(end, message)).is_err() {
+        if !inline::<T>()
+            || end.forked()
+            || end.memory.send(&end.hand, 1, write(end, message)).is_err()
+        {
             return Some(send_slow(end, message, patience));
         }
         end.told_receivers(1);
@@ -197,7 +201,8 @@ fn send_batch<T: Plain>(end: &Endpoint, messages: &[T]) -> Result<usize, Failed>
     Ok(sent as usize)
 }
 
-/// Messages taken from an iterator before slots are claimed for them: nothing of the user's runs in between.
+/// Messages taken from an iterator before slots are claimed for them: nothing of the user's runs in
+/// between.
 struct Batch<T> {
     messages: Vec<T>,
     sent: usize,
@@ -357,19 +362,21 @@ impl<T: Plain> Receive<T> for Rx<T, Pod> {
 
 /// A message of plain data that is lent to us; dropping it acknowledges the message.
 ///
-/// It is read in place. If this process is killed while it holds the guard, the message is delivered again.
+/// It is read in place. If this process is killed while it holds the guard, the message is
+/// delivered again.
 ///
-/// The memory is shared: the message stands still while it is lent against peers that keep the protocol,
-/// as everything that goes through this crate does. A peer that writes where it must not can change it under
-/// the reference; where you cannot trust the peers, use [`copied`](Ref::copied) only, or `recv`.
+/// The memory is shared: the message stands still while it is lent against peers that keep the
+/// protocol, as everything that goes through this crate does. A peer that writes where it must not
+/// can change it under the reference; where you cannot trust the peers, use [`copied`](Ref::copied)
+/// only, or `recv`.
 pub struct Ref<'a, T> {
     hold: Hold<'a>,
     _message: PhantomData<&'a T>,
 }
 
 impl<T: Plain> Ref<'_, T> {
-    /// How often the message was delivered, this time included. Above 1: an earlier receiver died with it,
-    /// and may have acted on it.
+    /// How often the message was delivered, this time included. Above 1: an earlier receiver died
+    /// with it, and may have acted on it.
     #[must_use]
     pub fn deliveries(&self) -> u64 {
         self.hold.deliveries()
@@ -389,11 +396,14 @@ impl<T: Plain> Deref for Ref<'_, T> {
         let words = self.hold.words();
         assert!(size_of_val(words) >= size_of::<T>(), "a message fits where it lies");
         let message = words.as_ptr().cast::<T>();
-        assert!(message.is_aligned(), "blocks are aligned to pages, inline messages need no more than words");
-        // SAFETY: initialised memory of at least this size lies there, aligned, checked above, for as long
-        // as the hold; any bytes are a `T` (`AnyBitPattern`). It does not change while it is lent: its state
-        // is Lent or Reading by us, and only the owner of a block or slot writes there (I4, I6). A peer that
-        // breaks this is out of the type's contract, said above.
+        assert!(
+            message.is_aligned(),
+            "blocks are aligned to pages, inline messages need no more than words"
+        );
+        // SAFETY: initialised memory of at least this size lies there, aligned, checked above, for
+        // as long as the hold; any bytes are a `T` (`AnyBitPattern`). It does not change while it
+        // is lent: its state is Lent or Reading by us, and only the owner of a block or slot writes
+        // there (I4, I6). A peer that breaks this is out of the type's contract, said above.
         unsafe { &*message }
     }
 }
@@ -411,7 +421,8 @@ impl<T: Plain> Borrow<T> for Rx<T, Pod> {
         T: 'a;
 
     fn recv_ref(&self, patience: Patience) -> Result<Ref<'_, T>, RecvTimeoutError> {
-        let mut borrower = Borrower::new(&self.end, block_of::<T>(), part::<T>, Some(size_of::<T>()));
+        let mut borrower =
+            Borrower::new(&self.end, block_of::<T>(), part::<T>, Some(size_of::<T>()));
         self.end.receive(1, patience, &mut borrower)?;
         self.end.told_senders(1);
         match borrower.held.take() {
@@ -423,8 +434,8 @@ impl<T: Plain> Borrow<T> for Rx<T, Pod> {
 
 /// The place of a message to be sent; dropped unsent, nothing is sent.
 ///
-/// It holds whatever bytes were there before. As [`Ref`], it is ours alone against peers that keep the
-/// protocol; [`write`](Loan::write) copies into it without a reference to shared memory.
+/// It holds whatever bytes were there before. As [`Ref`], it is ours alone against peers that keep
+/// the protocol; [`write`](Loan::write) copies into it without a reference to shared memory.
 pub struct Loan<'a, T> {
     end: &'a Endpoint,
     block: usize,
@@ -471,7 +482,9 @@ impl<T: Plain> Loan<'_, T> {
 
 impl<T: Plain> Loan<'_, T> {
     fn place(&self) -> *mut T {
-        assert!(size_of_val(self.words) >= size_of::<T>() && align_of::<T>() <= crate::layout::PAGE);
+        assert!(
+            size_of_val(self.words) >= size_of::<T>() && align_of::<T>() <= crate::layout::PAGE
+        );
         self.words.as_ptr().cast::<T>().cast_mut()
     }
 }
@@ -480,16 +493,17 @@ impl<T: Plain> Deref for Loan<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: checked in `place`: large enough, aligned to a page; mapped as long as the endpoint; any
-        // bytes are a `T`. The block is Held by us: nobody else reads or writes it (I4).
+        // SAFETY: checked in `place`: large enough, aligned to a page; mapped as long as the
+        // endpoint; any bytes are a `T`. The block is Held by us: nobody else reads or writes it
+        // (I4).
         unsafe { &*self.place() }
     }
 }
 
 impl<T: Plain> DerefMut for Loan<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as `deref`; and `&mut self` is the only way to it in this process, since a block is loaned
-        // to one loan at a time (CAS Free -> Held).
+        // SAFETY: as `deref`; and `&mut self` is the only way to it in this process, since a block
+        // is loaned to one loan at a time (CAS Free -> Held).
         unsafe { &mut *self.place() }
     }
 }

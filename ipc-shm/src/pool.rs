@@ -1,8 +1,8 @@
 //! The block pool: messages above the inline size, and messages that are lent.
 //!
-//! A large or slow write goes into a private block first and is published by its index, so that it never
-//! stands in anyone's way. Its bytes lie together, in a place that it gets when a message needs it
-//! ([`places`](crate::places)).
+//! A large or slow write goes into a private block first and is published by its index, so that it
+//! never stands in anyone's way. Its bytes lie together, in a place that it gets when a message
+//! needs it ([`places`](crate::places)).
 //!
 //! # Life of a block
 //!
@@ -14,8 +14,8 @@
 //!                                                       Lost(p) ────┘
 //! ```
 //!
-//! What dies with a sender before its message is published is freed; a message that was published is lost
-//! to nobody: see [`repair`](crate::repair).
+//! What dies with a sender before its message is published is freed; a message that was published
+//! is lost to nobody: see [`repair`](crate::repair).
 
 use crate::doorbell::Side;
 use crate::killpoint::kp;
@@ -24,7 +24,8 @@ use crate::memory::Memory;
 use crate::ring::Hand;
 use crate::sync::Ordering::{AcqRel, Relaxed, Release};
 
-/// Blocks near a participant's own place that are tried first: few blocks in turn stay in the cache.
+/// Blocks near a participant's own place that are tried first: few blocks in turn stay in the
+/// cache.
 const NEAR: usize = 8;
 
 impl Memory {
@@ -64,7 +65,8 @@ impl Memory {
         self.blocks()[index].len.store(len as u64, Relaxed);
     }
 
-    /// How long the message in a block lent to us is; no longer than the block, whatever a peer writes.
+    /// How long the message in a block lent to us is; no longer than the block, whatever a peer
+    /// writes.
     pub(crate) fn block_len(&self, index: usize) -> usize {
         let len = self.blocks()[index].len.load(Relaxed); // Relaxed: the state's Acquire came before.
         usize::try_from(len).unwrap_or(usize::MAX).min(self.geometry.block_size)
@@ -110,7 +112,8 @@ impl Memory {
         kp!("block.kept");
     }
 
-    /// Gives a block of ours back: Held or Lent before. If it was lent, this acknowledges its message.
+    /// Gives a block of ours back: Held or Lent before. If it was lent, this acknowledges its
+    /// message.
     pub(crate) fn free_block(&self, index: usize) {
         kp!("block.free");
         self.blocks()[index].state.store(block::FREE, Release); // Release: our reads are over.

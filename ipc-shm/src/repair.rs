@@ -1,13 +1,15 @@
 //! Membership, leaving, and the repair of what the dead leave.
 //!
-//! A repair may be done by any process, at any time, under the dead one's repair lease. Each step may be
-//! repeated from the start by another process if the repairer dies too: the order below is what makes that
-//! so, and what `ci/ring-model` checks. Leaving is the same steps, done for oneself under one's own life.
+//! A repair may be done by any process, at any time, under the dead one's repair lease. Each step
+//! may be repeated from the start by another process if the repairer dies too: the order below is
+//! what makes that so, and what `ci/ring-model` checks. Leaving is the same steps, done for oneself
+//! under one's own life.
 //!
-//! 1. the roles go from the entry; 2. membership: was it the last of its side? then the ring is closed;
-//! 3. `tail` and `head` stop naming it, their claims signed; 4. its blocks whose message has no slot any
-//!    more, or never will; 5. its slots; 6. the blocks it only held; 7. everybody is told; 8. with no receiver
-//!    left, what is queued is discarded; 9. the entry is free.
+//! 1. the roles go from the entry; 2. membership: was it the last of its side? then the ring is
+//!    closed;
+//! 3. `tail` and `head` stop naming it, their claims signed; 4. its blocks whose message has no
+//!    slot any more, or never will; 5. its slots; 6. the blocks it only held; 7. everybody is told;
+//!    8. with no receiver left, what is queued is discarded; 9. the entry is free.
 
 use crate::doorbell::Side;
 use crate::killpoint::kp;
@@ -23,15 +25,21 @@ pub(crate) type BlockOf = fn(Slot<'_>) -> Option<u64>;
 
 impl Memory {
     /// Repairs what `dead` left, if it is dead and nobody else is at it. True if it was repaired.
-    pub(crate) fn recover(&self, dead: u64, me: &Hand, leases: &impl Leases, block_of: BlockOf) -> bool {
+    pub(crate) fn recover(
+        &self,
+        dead: u64,
+        me: &Hand,
+        leases: &impl Leases,
+        block_of: BlockOf,
+    ) -> bool {
         let Some(entry) = self.entries().get(dead as usize) else { return false };
         kp!("recover.lease");
         if !leases.try_repair(dead) {
             return false;
         }
         kp!("recover.leased");
-        // In this order: holding the repair lease nobody can attach under this id, and a leaver frees its
-        // entry before its life. Acquire: the entry as its owner left it.
+        // In this order: holding the repair lease nobody can attach under this id, and a leaver
+        // frees its entry before its life. Acquire: the entry as its owner left it.
         let gone = !leases.alive(dead) && entry.load(Acquire) & entry::USED != 0;
         if gone {
             kp!("recover.entry");
@@ -57,8 +65,8 @@ impl Memory {
         gone
     }
 
-    /// Leaves: the last endpoint of this process is gone. The caller holds its own life lease until this
-    /// returns, and uses the id no more.
+    /// Leaves: the last endpoint of this process is gone. The caller holds its own life lease until
+    /// this returns, and uses the id no more.
     pub(crate) fn leave(&self, me: &Hand, block_of: BlockOf) {
         self.give_back_forgotten(me.me);
         let Some(entry) = self.entries().get(me.me as usize) else { return };
@@ -117,14 +125,16 @@ impl Memory {
             if m & mine != 0 {
                 return false;
             }
-            match self.members().compare_exchange(m, m.wrapping_add(members::SEQ), AcqRel, Acquire) {
+            match self.members().compare_exchange(m, m.wrapping_add(members::SEQ), AcqRel, Acquire)
+            {
                 Ok(_) => break,
                 Err(now) => m = now,
             }
         }
         kp!("join.joined");
         if m & members::GONE != 0 {
-            // A sender may come after the receivers have gone: it is told so with its first message.
+            // A sender may come after the receivers have gone: it is told so with its first
+            // message.
             self.close();
         }
         true
@@ -207,8 +217,8 @@ impl Memory {
                 break;
             }
         }
-        // 4. Before 5, after which nothing tells whose block in flight it is, nor which slot and block are
-        // one message.
+        // 4. Before 5, after which nothing tells whose block in flight it is, nor which slot and
+        //    block are one message.
         for found in self.blocks() {
             let state = found.state.load(Acquire); // Acquire: as E4.
             let p = pos(state);
@@ -286,7 +296,8 @@ impl Memory {
         }
     }
 
-    /// Looks at every participant once, and repairs what the dead left. True if anything was repaired.
+    /// Looks at every participant once, and repairs what the dead left. True if anything was
+    /// repaired.
     pub(crate) fn recover_all(&self, me: &Hand, leases: &impl Leases, block_of: BlockOf) -> bool {
         let mut any = false;
         for id in self.dead(me.me, leases) {

@@ -1,11 +1,12 @@
-//! The ring: a lock-free queue of many senders and many receivers, any of which may be killed at any
-//! instruction ("signed claims").
+//! The ring: a lock-free queue of many senders and many receivers, any of which may be killed at
+//! any instruction ("signed claims").
 //!
-//! A claim moves `tail` (`head`) by one CAS, and says in the same word who claimed, and how many slots. The
-//! next claimer, before it overwrites that word, *signs* the last claim's slots with its owner if they are
-//! not finished yet. So a claim is always named somewhere, by its slots or by the word, and what a dead
-//! process leaves can be found and mended ([`repair`](crate::repair)). The algorithm is this project's own;
-//! `ci/ring-model` holds a model of it that is searched exhaustively, with kills between any two steps.
+//! A claim moves `tail` (`head`) by one CAS, and says in the same word who claimed, and how many
+//! slots. The next claimer, before it overwrites that word, *signs* the last claim's slots with its
+//! owner if they are not finished yet. So a claim is always named somewhere, by its slots or by the
+//! word, and what a dead process leaves can be found and mended ([`repair`](crate::repair)). The
+//! algorithm is this project's own; `ci/ring-model` holds a model of it that is searched
+//! exhaustively, with kills between any two steps.
 //!
 //! # Life of a slot
 //!
@@ -52,13 +53,14 @@ use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 /// No position: they have 47 bits.
 pub(crate) const NOWHERE: u64 = u64::MAX;
-/// So many claims may be lost to others, or to a peer that scribbles, before an attempt gives up for now.
+/// So many claims may be lost to others, or to a peer that scribbles, before an attempt gives up
+/// for now.
 const MOST_TRIES: u32 = 1 << 10;
 
 /// What one handle knows. Threads may share it: each word is a hint that stays true.
 ///
-/// A handle sends or receives, never both: `last` is a position of one end of the ring, and the same one at the
-/// other end would be taken for a claim of ours.
+/// A handle sends or receives, never both: `last` is a position of one end of the ring, and the
+/// same one at the other end would be taken for a claim of ours.
 pub(crate) struct Hand {
     /// The participant.
     pub(crate) me: u64,
@@ -99,7 +101,8 @@ pub(crate) enum After {
     Keep,
 }
 
-/// Where received messages go. Nothing in it may panic: between claim and free there is no way back.
+/// Where received messages go. Nothing in it may panic: between claim and free there is no way
+/// back.
 pub(crate) trait Sink {
     /// The block that the message in this slot lies in, if it does not lie in the slot.
     fn block_of(&self, slot: Slot<'_>) -> Option<u64>;
@@ -109,13 +112,14 @@ pub(crate) trait Sink {
     fn block(&mut self, block: usize, pos: u64);
     /// Told that the message that comes next was another receiver's, which died with it.
     fn redelivered(&mut self) {}
-    /// Told of a slot whose block cannot be: a peer has broken the protocol. The message is dropped.
+    /// Told of a slot whose block cannot be: a peer has broken the protocol. The message is
+    /// dropped.
     fn corrupt(&mut self, what: &'static str);
 }
 
 impl Memory {
-    /// Sends up to `k` messages, `1 ≤ k ≤ max_batch`, and returns how many: claims, calls `write` for each
-    /// slot in order, publishes each. `write` must not panic.
+    /// Sends up to `k` messages, `1 ≤ k ≤ max_batch`, and returns how many: claims, calls `write`
+    /// for each slot in order, publishes each. `write` must not panic.
     #[inline(always)]
     pub(crate) fn send(
         &self,
@@ -125,8 +129,8 @@ impl Memory {
     ) -> Result<u64, NotYet> {
         let g = &self.geometry;
         let mut tries = 0;
-        // Acquire: E3, so that the slots are seen at least as the previous claimer saw them. With Relaxed a
-        // slot of one lap ago could be taken for "signed", and a claim be lost.
+        // Acquire: E3, so that the slots are seen at least as the previous claimer saw them. With
+        // Relaxed a slot of one lap ago could be taken for "signed", and a claim be lost.
         let mut t = self.tail().load(Acquire);
         let (first, found) = loop {
             if t & CLOSED != 0 {
@@ -188,7 +192,9 @@ impl Memory {
         let g = &self.geometry;
         let mut tries = 0;
         // Relaxed: a reminder; `adopt` loads it again with Acquire before it scans.
-        if self.orphan_seq().load(Relaxed) != hand.orphans_seen.load(Relaxed) && self.adopt(hand, sink) {
+        if self.orphan_seq().load(Relaxed) != hand.orphans_seen.load(Relaxed)
+            && self.adopt(hand, sink)
+        {
             return Ok(1);
         }
         'again: loop {
@@ -235,8 +241,8 @@ impl Memory {
                 kp!("receive.claimed");
                 if voids >> i & 1 == 1 {
                     kp!("receive.void");
-                    // A CAS, not a store: a signer may have freed it already, and it may be in use again.
-                    // Failure Relaxed: nothing is done with it. Release: E2.
+                    // A CAS, not a store: a signer may have freed it already, and it may be in use
+                    // again. Failure Relaxed: nothing is done with it. Release: E2.
                     let freed = slot::free(g.next_lap(q));
                     let _ = self.state(q).compare_exchange(slot::void(q), freed, AcqRel, Relaxed);
                 } else {
@@ -281,13 +287,15 @@ impl Memory {
         let freed = slot::free(self.geometry.next_lap(q));
         let index = usize::try_from(index).unwrap_or(usize::MAX);
         // Acquire: as E1; the block was written before the slot was published.
-        let Some(found) = self.blocks().get(index).filter(|b| b.state.load(Acquire) == block::in_flight(q))
+        let Some(found) =
+            self.blocks().get(index).filter(|b| b.state.load(Acquire) == block::in_flight(q))
         else {
             from.state.store(freed, Release); // Release: E2.
             return sink.corrupt("a message's block is not the message's");
         };
         kp!("receive.lend");
-        // Before the slot is freed: from here on until it is acknowledged the message is the block (I6).
+        // Before the slot is freed: from here on until it is acknowledged the message is the block
+        // (I6).
         found.state.store(block::lent(q, hand.me), Release); // Release: a recoverer sees the message.
         // Relaxed: read by whoever the block is lent to, after the state's Acquire.
         let deliveries = found.deliveries.load(Relaxed).saturating_add(1);
@@ -303,7 +311,8 @@ impl Memory {
     pub(crate) fn sign_own_reading(&self, q: u64, me: u64) {
         kp!("receive.sign");
         // AcqRel: E4. Failure Relaxed: somebody signed for us, or it was adopted and is signed.
-        let _ = self.state(q).compare_exchange(slot::ready(q), slot::reading(q, me), AcqRel, Relaxed);
+        let _ =
+            self.state(q).compare_exchange(slot::ready(q), slot::reading(q, me), AcqRel, Relaxed);
     }
 
     /// Gives a kept slot back: its message is received.
@@ -317,8 +326,8 @@ impl Memory {
     #[inline]
     pub(crate) fn sign_writers(&self, t: u64) {
         let last = self.geometry.prev(pos(t));
-        // Acquire: E1, E4. If the last of the claim is not Free, all of it is signed or published, since
-        // both go upwards.
+        // Acquire: E1, E4. If the last of the claim is not Free, all of it is signed or published,
+        // since both go upwards.
         if self.state(last).load(Acquire) == slot::free(last) {
             self.sign_writers_slow(t);
         }
@@ -330,8 +339,12 @@ impl Memory {
         for _ in 0..count(t).min(self.geometry.capacity) {
             kp!("send.sign");
             // AcqRel: E4. Failure Relaxed: its owner published it, or another signed it.
-            let _ =
-                self.state(q).compare_exchange(slot::free(q), slot::writing(q, owner(t)), AcqRel, Relaxed);
+            let _ = self.state(q).compare_exchange(
+                slot::free(q),
+                slot::writing(q, owner(t)),
+                AcqRel,
+                Relaxed,
+            );
             q = self.geometry.next(q);
         }
     }
@@ -532,13 +545,18 @@ impl Memory {
             let word = end.load(Acquire); // Acquire: E3, so the slot is seen at least as the claimer did.
             let p = pos(word);
             if !position(p) {
-                return Err(if what == "tail" { "tail is no position" } else { "head is no position" });
+                return Err(if what == "tail" {
+                    "tail is no position"
+                } else {
+                    "head is no position"
+                });
             }
             let state = self.state(p).load(Acquire);
             if end.load(Acquire) != word {
                 continue; // It moves: somebody makes progress.
             }
-            // This lap's state, or the last one's that is not finished yet; at `head` perhaps the next one's.
+            // This lap's state, or the last one's that is not finished yet; at `head` perhaps the
+            // next one's.
             let at = pos(state);
             let next = what == "head" && at == g.next_lap(p);
             let plausible = at == p || at == g.last_lap(p) || next;

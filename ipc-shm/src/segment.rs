@@ -33,10 +33,10 @@ use crate::sys;
 
 /// Memory that processes share: a handle, cloned and sent freely.
 ///
-/// What Python calls `multiprocessing.shared_memory.SharedMemory`. A handle goes to another process in the
-/// arguments of `multiprocess::spawn` or in a message of a route that carries handles, or the other process
-/// opens it by its name. Bytes are copied in and out with [`read`](Segment::read) and
-/// [`write`](Segment::write); typed data goes into a [`Shared`](crate::Shared), a
+/// What Python calls `multiprocessing.shared_memory.SharedMemory`. A handle goes to another process
+/// in the arguments of `multiprocess::spawn` or in a message of a route that carries handles, or
+/// the other process opens it by its name. Bytes are copied in and out with [`read`](Segment::read)
+/// and [`write`](Segment::write); typed data goes into a [`Shared`](crate::Shared), a
 /// [`SharedSlice`](crate::SharedSlice) or a [`SeqLock`](crate::SeqLock).
 ///
 /// ```
@@ -63,30 +63,31 @@ use crate::sys;
 ///
 /// # When a process dies
 ///
-/// Its part in the segment is free again at once, its bytes are what they were. If everybody was killed, a
-/// name of [`LastHandle`](crate::Lifetime::LastHandle) stays until somebody comes to it:
-/// [`open`](Segment::open) and [`open_or_create`](Segment::open_or_create) find the data that is left,
-/// [`create`](Segment::create) replaces it, [`list`](Segment::list) shows it as abandoned, and
-/// [`remove_abandoned`](Segment::remove_abandoned) removes it. Until then it keeps its memory.
+/// Its part in the segment is free again at once, its bytes are what they were. If everybody was
+/// killed, a name of [`LastHandle`](crate::Lifetime::LastHandle) stays until somebody comes to it:
+/// [`open`](Segment::open) and [`open_or_create`](Segment::open_or_create) find the data that is
+/// left, [`create`](Segment::create) replaces it, [`list`](Segment::list) shows it as abandoned,
+/// and [`remove_abandoned`](Segment::remove_abandoned) removes it. Until then it keeps its memory.
 ///
 /// # Forks
 ///
-/// A process that was forked without exec has no mapping of the segments that its parent had: to read, write
-/// or send an inherited one is an error, and dropping it changes nothing in the parent. It may make, open and
-/// receive segments of its own, also those that its parent has, and is a participant of its own then.
+/// A process that was forked without exec has no mapping of the segments that its parent had: to
+/// read, write or send an inherited one is an error, and dropping it changes nothing in the parent.
+/// It may make, open and receive segments of its own, also those that its parent has, and is a
+/// participant of its own then.
 #[derive(Clone)]
 pub struct Segment {
     mapped: Arc<Mapped>,
 }
 
 impl Segment {
-    /// Makes a segment of `size` bytes, all zero, that has no name: it goes when the last process that uses
-    /// it has gone, however it goes.
+    /// Makes a segment of `size` bytes, all zero, that has no name: it goes when the last process
+    /// that uses it has gone, however it goes.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the size is 0 or larger than any memory; `Unsupported` on
-    /// systems that this crate does not know yet; whatever the system answers, with the step that failed.
+    /// `InvalidInput` if the size is 0 or larger than any memory; `Unsupported` on systems that
+    /// this crate does not know yet; whatever the system answers, with the step that failed.
     #[doc(alias = "memfd_create")]
     pub fn anonymous(size: usize) -> io::Result<Segment> {
         SegmentBuilder::new(size).anonymous()
@@ -100,8 +101,8 @@ impl Segment {
     /// # Errors
     ///
     /// `AlreadyExists` if somebody uses the name; `InvalidInput` if the name or the size cannot be;
-    /// `PermissionDenied` if something is there that is not to be trusted; `StorageFull` if there is no room;
-    /// `TimedOut` if a process is stopped in the midst of it. Nothing is left behind.
+    /// `PermissionDenied` if something is there that is not to be trusted; `StorageFull` if there
+    /// is no room; `TimedOut` if a process is stopped in the midst of it. Nothing is left behind.
     #[doc(alias = "shm_open")]
     pub fn create(name: &str, size: usize) -> io::Result<Segment> {
         SegmentBuilder::new(size).create(name)
@@ -111,19 +112,21 @@ impl Segment {
     ///
     /// # Errors
     ///
-    /// `NotFound` if there is none; `PermissionDenied` if what is there is not to be trusted; `InvalidData`
-    /// if it is no segment, or holds a value of some type; others as [`create`](Segment::create).
+    /// `NotFound` if there is none; `PermissionDenied` if what is there is not to be trusted;
+    /// `InvalidData` if it is no segment, or holds a value of some type; others as
+    /// [`create`](Segment::create).
     #[doc(alias = "shm_open")]
     pub fn open(name: &str) -> io::Result<Segment> {
         SegmentBuilder::new(0).open(name)
     }
 
-    /// Opens the segment of this name if there is one of at least `size` bytes, and makes it if there is
-    /// none. Of any number of processes that do this at once, one makes it.
+    /// Opens the segment of this name if there is one of at least `size` bytes, and makes it if
+    /// there is none. Of any number of processes that do this at once, one makes it.
     ///
     /// # Errors
     ///
-    /// As [`open`](Segment::open) and [`create`](Segment::create), but for `NotFound` and `AlreadyExists`.
+    /// As [`open`](Segment::open) and [`create`](Segment::create), but for `NotFound` and
+    /// `AlreadyExists`.
     #[doc(alias = "shm_open")]
     pub fn open_or_create(name: &str, size: usize) -> io::Result<Segment> {
         SegmentBuilder::new(size).open_or_create(name)
@@ -132,13 +135,13 @@ impl Segment {
     /// Opens the file at this path as a segment, or makes one of `size` bytes. It is there to stay:
     /// [`Lifetime::Persistent`](crate::Lifetime::Persistent) if nothing else is asked for.
     ///
-    /// Its bytes are written to disk by the system, some time after. A file of another program, of any
-    /// length, is mapped as it is.
+    /// Its bytes are written to disk by the system, some time after. A file of another program, of
+    /// any length, is mapped as it is.
     ///
     /// # Errors
     ///
-    /// As [`open_or_create`](Segment::open_or_create); `Unsupported` on a file system that cannot promise
-    /// memory (`fallocate`).
+    /// As [`open_or_create`](Segment::open_or_create); `Unsupported` on a file system that cannot
+    /// promise memory (`fallocate`).
     #[doc(alias = "mmap")]
     pub fn file(path: impl AsRef<Path>, size: usize) -> io::Result<Segment> {
         SegmentBuilder::new(size).file(path)
@@ -148,24 +151,27 @@ impl Segment {
     ///
     /// # Errors
     ///
-    /// `NotFound` if there is none; `PermissionDenied` if it is no regular file, or may not be removed;
-    /// `TimedOut` if a process is stopped in the midst of opening or leaving it.
+    /// `NotFound` if there is none; `PermissionDenied` if it is no regular file, or may not be
+    /// removed; `TimedOut` if a process is stopped in the midst of opening or leaving it.
     #[doc(alias = "shm_unlink")]
     pub fn unlink(name: &str) -> io::Result<()> {
         SegmentBuilder::new(0).sought(Origin::Name(name.to_owned()))?.unlink()
     }
 
-    /// Removes the names, beginning with `prefix`, of segments whose every user was killed; returns them in order.
+    /// Removes the names, beginning with `prefix`, of segments whose every user was killed; returns
+    /// them in order.
     ///
-    /// A segment's name goes with the last process that has it ([`LastHandle`](crate::Lifetime::LastHandle)). A
-    /// process that is killed, by SIGKILL, by SIGTERM without a handler or by a crash, cannot remove it, so after
-    /// the last one the name stays, with its memory, until it is opened, replaced by [`create`](Segment::create), or
-    /// removed here. Everything that has a name is a segment: locks, [`Shared`](crate::Shared) and others too.
+    /// A segment's name goes with the last process that has it
+    /// ([`LastHandle`](crate::Lifetime::LastHandle)). A process that is killed, by SIGKILL, by
+    /// SIGTERM without a handler or by a crash, cannot remove it, so after the last one the name
+    /// stays, with its memory, until it is opened, replaced by [`create`](Segment::create), or
+    /// removed here. Everything that has a name is a segment: locks, [`Shared`](crate::Shared) and
+    /// others too.
     ///
     /// What stays: segments that a process has, or that are on their way to one; those of
-    /// [`Persistent`](crate::Lifetime::Persistent) lifetime; those of other users; files that are none of this
-    /// crate's. Blocks for nothing: a segment that another process is opening at this moment is in use. Other
-    /// processes see the name go, and `NotFound` when they open it.
+    /// [`Persistent`](crate::Lifetime::Persistent) lifetime; those of other users; files that are
+    /// none of this crate's. Blocks for nothing: a segment that another process is opening at this
+    /// moment is in use. Other processes see the name go, and `NotFound` when they open it.
     ///
     /// A service that restarts calls this first, with what its names begin with;
     /// [`SegmentBuilder::remove_abandoned`] does it with each `create`.
@@ -181,7 +187,8 @@ impl Segment {
     ///
     /// # Errors
     ///
-    /// If the directory of shared memory (`/dev/shm`) cannot be read. What cannot be removed is left.
+    /// If the directory of shared memory (`/dev/shm`) cannot be read. What cannot be removed is
+    /// left.
     #[doc(alias = "shm_unlink")]
     pub fn remove_abandoned(prefix: &str) -> io::Result<Vec<String>> {
         list::remove_abandoned(prefix)
@@ -218,8 +225,8 @@ impl Segment {
         }
     }
 
-    /// How many processes are attached, this one and handles on their way included; `None` of a segment that
-    /// another program made.
+    /// How many processes are attached, this one and handles on their way included; `None` of a
+    /// segment that another program made.
     #[must_use]
     pub fn attached(&self) -> Option<usize> {
         let trailer = self.mapped.trailer()?;
@@ -229,18 +236,20 @@ impl Segment {
 
     /// Where its bytes begin, as long as a handle of the segment lives in this process.
     ///
-    /// Other processes may write there at any time, so make no reference to it but to atomics, unless you
-    /// know that they do not.
+    /// Other processes may write there at any time, so make no reference to it but to atomics,
+    /// unless you know that they do not.
     #[must_use]
     pub fn as_ptr(&self) -> *mut u8 {
         self.mapped.base().as_ptr()
     }
 
-    /// Copies the bytes at `offset` to `to`. What a peer writes meanwhile may arrive or not, in any mixture.
+    /// Copies the bytes at `offset` to `to`. What a peer writes meanwhile may arrive or not, in any
+    /// mixture.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if they are not all in the segment; `Unsupported` in a process that was forked since.
+    /// `InvalidInput` if they are not all in the segment; `Unsupported` in a process that was
+    /// forked since.
     pub fn read(&self, offset: usize, to: &mut [u8]) -> io::Result<()> {
         self.mapped.not_forked()?;
         self.mapped.read(offset, to).ok_or_else(|| self.outside(offset, to.len(), 1))
@@ -250,8 +259,8 @@ impl Segment {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if they do not all fit into the segment; `Unsupported` in a process that was forked
-    /// since.
+    /// `InvalidInput` if they do not all fit into the segment; `Unsupported` in a process that was
+    /// forked since.
     pub fn write(&self, offset: usize, bytes: &[u8]) -> io::Result<()> {
         self.mapped.not_forked()?;
         self.mapped.write(offset, bytes).ok_or_else(|| self.outside(offset, bytes.len(), 1))
@@ -287,18 +296,20 @@ impl Segment {
         self.mapped.identity() == other.mapped.identity()
     }
 
-    /// Gives out `bytes` of user data, zero if nobody wrote there by an offset of his own, aligned so, never
-    /// to be given out again; returns their offset.
+    /// Gives out `bytes` of user data, zero if nobody wrote there by an offset of his own, aligned
+    /// so, never to be given out again; returns their offset.
     ///
     /// # Errors
     ///
-    /// `StorageFull` if there is no room; `InvalidInput` if `align` is no power of two or more than a page;
-    /// `Unsupported` of a foreign segment.
+    /// `StorageFull` if there is no room; `InvalidInput` if `align` is no power of two or more than
+    /// a page; `Unsupported` of a foreign segment.
     pub(crate) fn place(&self, bytes: usize, align: usize) -> io::Result<usize> {
         self.members()?;
         let Some(cursor) = self.mapped.cursor() else { unreachable!("it has members") };
         if !align.is_power_of_two() || align > PAGE {
-            return Err(self.error(io::ErrorKind::InvalidInput, "cannot place data with such an alignment"));
+            return Err(
+                self.error(io::ErrorKind::InvalidInput, "cannot place data with such an alignment")
+            );
         }
         self.mapped.not_forked()?;
         let mut at = cursor.load(CURSOR);
@@ -381,14 +392,15 @@ impl Serialize for Segment {
         handle::carried().map_err(|error| ser::Error::custom(handle::because(error)))?;
         self.mapped.not_forked().map_err(|error| ser::Error::custom(handle::because(error)))?;
         let (lease, id) = self.mapped.issue().map_err(not_issued)?;
-        let index = handle::attach(lease).map_err(|error| ser::Error::custom(handle::because(error)))?;
+        let index =
+            handle::attach(lease).map_err(|error| ser::Error::custom(handle::because(error)))?;
         handle::note(Sent { segment: self.mapped.identity(), index, id });
         (index, id, self.mapped.origin()).serialize(serializer)
     }
 }
 
-/// A note in a message that is being encoded: its values of one segment, be they a hundred locks, take one
-/// descriptor and one participant on their way.
+/// A note in a message that is being encoded: its values of one segment, be they a hundred locks,
+/// take one descriptor and one participant on their way.
 struct Sent {
     segment: sys::Identity,
     index: u32,
@@ -420,7 +432,8 @@ impl<'de> Deserialize<'de> for Segment {
         let fd = handle::take(index).ok_or_else(|| {
             de::Error::custom(handle::because(format!("{origin}: its descriptor did not arrive")))
         })?;
-        let mapped = arrive(fd, id, origin).map_err(|error| de::Error::custom(handle::because(error)))?;
+        let mapped =
+            arrive(fd, id, origin).map_err(|error| de::Error::custom(handle::because(error)))?;
         handle::note(Arrived { index, id, mapped: Arc::clone(&mapped) });
         Ok(Segment { mapped })
     }

@@ -7,14 +7,15 @@
 //!        └─────┴───────┴────────┴────────┴────────┴────────┘
 //! ```
 //!
-//! Value number *s* lies in copy *s* mod 4, and `seq` is the number of the last that is complete. The writer
-//! fills the copy of *s* + 1, which is the oldest, then counts `seq` up. A reader takes the last complete
-//! one, and looks afterwards whether it was filled anew meanwhile: for *s* + 4, which begins when *s* + 3 is
-//! complete.
+//! Value number *s* lies in copy *s* mod 4, and `seq` is the number of the last that is complete.
+//! The writer fills the copy of *s* + 1, which is the oldest, then counts `seq` up. A reader takes
+//! the last complete one, and looks afterwards whether it was filled anew meanwhile: for *s* + 4,
+//! which begins when *s* + 3 is complete.
 //!
-//! A Linux `seqcount_latch` with four copies instead of two: with two, a reader is overtaken by any value
-//! that is completed while it copies, and a quick writer keeps it from ever reading one; with four it takes
-//! three. <https://docs.kernel.org/locking/seqlock.html#latch-sequence-counters-seqcount-latch-t>
+//! A Linux `seqcount_latch` with four copies instead of two: with two, a reader is overtaken by any
+//! value that is completed while it copies, and a quick writer keeps it from ever reading one; with
+//! four it takes three.
+//! <https://docs.kernel.org/locking/seqlock.html#latch-sequence-counters-seqcount-latch-t>
 //!
 //! # Edges
 //!
@@ -26,8 +27,8 @@
 //!
 //! # If the writer dies
 //!
-//! While it fills a copy: nobody looks at that one. Before or after it counts: the value is the one before,
-//! or the new one. Readers do not notice. The next writer fills the same copy again.
+//! While it fills a copy: nobody looks at that one. Before or after it counts: the value is the one
+//! before, or the new one. Readers do not notice. The next writer fills the same copy again.
 
 use crate::copy;
 use crate::killpoint::kp;
@@ -113,9 +114,14 @@ pub mod model {
             Copies { seq: &self.seq, words: &self.words, stride: STRIDE }
         }
 
-        /// Writes values of these numbers, and is killed at the point, the `n`-th time that it comes there,
-        /// counted from 0.
-        pub fn killed_at(&self, point: &'static str, n: u32, numbers: std::ops::RangeInclusive<u64>) -> bool {
+        /// Writes values of these numbers, and is killed at the point, the `n`-th time that it
+        /// comes there, counted from 0.
+        pub fn killed_at(
+            &self,
+            point: &'static str,
+            n: u32,
+            numbers: std::ops::RangeInclusive<u64>,
+        ) -> bool {
             let write = || numbers.fold(self.last(), |last, number| self.write(last, [number; 2]));
             crate::killpoint::killed_at(point, n, write).is_none()
         }

@@ -19,11 +19,11 @@ use crate::object::{Object, Placed, Shape, refuse};
 use crate::segment::{How, Segment};
 use crate::seq::{COPIES, Copies};
 
-/// One value ([`Stored`]) with one writer at a time, and any number of readers that never block it: a
-/// handle, cloned and sent freely.
+/// One value ([`Stored`]) with one writer at a time, and any number of readers that never block it:
+/// a handle, cloned and sent freely.
 ///
-/// A reading is always one value as it was written, never a mixture, and takes nanoseconds; it writes
-/// nothing, so that readers do not disturb each other or the writer.
+/// A reading is always one value as it was written, never a mixture, and takes nanoseconds; it
+/// writes nothing, so that readers do not disturb each other or the writer.
 ///
 /// ```
 /// let position = ipc_shm::SeqLock::new([0.0f64; 3])?;
@@ -35,14 +35,15 @@ use crate::seq::{COPIES, Copies};
 ///
 /// # When a process dies
 ///
-/// A reader: nothing. A writer, anywhere: readers go on to read the last value that was complete, and the
-/// next who asks is the [`writer`](SeqLock::writer).
+/// A reader: nothing. A writer, anywhere: readers go on to read the last value that was complete,
+/// and the next who asks is the [`writer`](SeqLock::writer).
 ///
 /// # Promises
 ///
 /// Against a peer that writes there without being the writer: readings are any bytes,
-/// [`try_read`](SeqLock::try_read) ends. In a process that was forked, without exec, every access to an inherited
-/// one panics: that process has no mapping of it. It may open or receive the same value itself.
+/// [`try_read`](SeqLock::try_read) ends. In a process that was forked, without exec, every access
+/// to an inherited one panics: that process has no mapping of it. It may open or receive the same
+/// value itself.
 pub struct SeqLock<T> {
     object: Object,
     words: Placed<AtomicU64>,
@@ -60,7 +61,8 @@ const HEAD: usize = LINE;
 const ATTEMPTS: u32 = 100;
 
 impl<T: Stored> SeqLock<T> {
-    /// Words of a copy: whole lines, so that the one that is written shares none with the one that is read.
+    /// Words of a copy: whole lines, so that the one that is written shares none with the one that
+    /// is read.
     const STRIDE: usize = words(size_of::<T>()).next_multiple_of(LINE / 8);
 
     const BYTES: usize = HEAD + Self::STRIDE * 8 * COPIES as usize;
@@ -136,8 +138,8 @@ impl<T: Stored> SeqLock<T> {
 
     #[inline(always)]
     fn words(&self) -> &[AtomicU64] {
-        // SAFETY: so many bytes lie there (`of`), aligned, as long as `self` does; atomics are valid whatever
-        // a peer writes.
+        // SAFETY: so many bytes lie there (`of`), aligned, as long as `self` does; atomics are
+        // valid whatever a peer writes.
         unsafe { std::slice::from_raw_parts(self.words.get().as_ptr(), Self::BYTES / 8) }
     }
 
@@ -154,8 +156,8 @@ impl<T: Stored> SeqLock<T> {
 
     /// The last value that was completely written.
     ///
-    /// Starts over when the writer completes three values while it copies one. A writer that is killed or
-    /// stopped keeps nobody from reading.
+    /// Starts over when the writer completes three values while it copies one. A writer that is
+    /// killed or stopped keeps nobody from reading.
     #[must_use]
     #[inline]
     pub fn read(&self) -> T {
@@ -167,7 +169,8 @@ impl<T: Stored> SeqLock<T> {
         }
     }
 
-    /// As [`read`](SeqLock::read), but gives up after a hundred attempts, some microseconds for small values.
+    /// As [`read`](SeqLock::read), but gives up after a hundred attempts, some microseconds for
+    /// small values.
     #[must_use]
     #[inline]
     pub fn try_read(&self) -> Option<T> {
@@ -188,8 +191,8 @@ impl<T: Stored> SeqLock<T> {
     ///
     /// # Errors
     ///
-    /// `ResourceBusy` if there is a living writer, in this process or another; `Unsupported` in a process
-    /// that was forked without exec.
+    /// `ResourceBusy` if there is a living writer, in this process or another; `Unsupported` in a
+    /// process that was forked without exec.
     pub fn writer(&self) -> io::Result<SeqWriter<T>> {
         let members = self.members()?;
         if members.forked() {
@@ -204,7 +207,9 @@ impl<T: Stored> SeqLock<T> {
             let busy = Owner::from_bits(now)
                 .filter(|owner| owner.bits() == now && (*owner == me || members.alive(*owner)));
             if let Some(owner) = busy {
-                let who = members.pid(owner).map_or("a process".to_owned(), |pid| format!("process {pid}"));
+                let who = members
+                    .pid(owner)
+                    .map_or("a process".to_owned(), |pid| format!("process {pid}"));
                 let text = format!("SeqLock: {who} is its writer");
                 return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
             }
@@ -232,8 +237,8 @@ impl<T: Stored> SeqLock<T> {
 
 /// The one who writes a [`SeqLock`]: from [`SeqLock::writer`]. Dropping it lets another be.
 ///
-/// Not `Clone`, and stays in its process. One that is forgotten instead of dropped stays until its process
-/// ends.
+/// Not `Clone`, and stays in its process. One that is forgotten instead of dropped stays until its
+/// process ends.
 pub struct SeqWriter<T: Stored> {
     lock: SeqLock<T>,
     /// The number of the last value.
@@ -247,8 +252,8 @@ impl<T: Stored> SeqWriter<T> {
         self.last = self.lock.copies().write(self.last, bytemuck::bytes_of(&value));
     }
 
-    /// Writes what `change` makes of the last value. If it panics, or the process is killed meanwhile, that
-    /// stays.
+    /// Writes what `change` makes of the last value. If it panics, or the process is killed
+    /// meanwhile, that stays.
     pub fn update<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
         let mut value = self.lock.read();
         let result = change(&mut value);
@@ -270,8 +275,8 @@ impl<T: Stored> Drop for SeqWriter<T> {
             return; // It is the parent's.
         }
         kp!("seqlock.leave");
-        // Release: what was written comes before the next writer. If it is not ours any more, a peer has
-        // scribbled.
+        // Release: what was written comes before the next writer. If it is not ours any more, a
+        // peer has scribbled.
         let me = members.me().bits();
         let _ = self.lock.owner().compare_exchange(me, 0, Ordering::Release, Ordering::Relaxed);
     }

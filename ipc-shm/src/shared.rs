@@ -17,9 +17,11 @@ use crate::object::{Object, Placed, Shape, refuse};
 use crate::segment::{How, Segment};
 use crate::word::{Integer, Word};
 
-/// One value in shared memory ([`Stored`]: plain data, `bool`, `char`): a handle, cloned and sent freely.
+/// One value in shared memory ([`Stored`]: plain data, `bool`, `char`): a handle, cloned and sent
+/// freely.
 ///
-/// What Python calls `multiprocessing.Value(…, lock=False)`, and between threads is an `Arc<AtomicU64>`.
+/// What Python calls `multiprocessing.Value(…, lock=False)`, and between threads is an
+/// `Arc<AtomicU64>`.
 ///
 /// ```
 /// use std::sync::atomic::Ordering::Relaxed;
@@ -35,15 +37,15 @@ use crate::word::{Integer, Word};
 /// | integers and floats of 1 to 8 bytes, `bool` ([`Word`]) | `load`, `store`, `swap`, `compare_exchange`, as std's atomics; integers also `fetch_…` | never |
 /// | any of them | [`get`](Shared::get), [`set`](Shared::set): copies | if it is read while another writes, unless it is a word |
 ///
-/// For a larger value with one writer there is [`SeqLock`](crate::SeqLock), which is never torn; for one with
-/// several, a mutex.
+/// For a larger value with one writer there is [`SeqLock`](crate::SeqLock), which is never torn;
+/// for one with several, a mutex.
 ///
 /// # Promises
 ///
-/// Any bytes are a value, so a peer that breaks the protocol can write what it likes there, and nothing
-/// worse. A process that is killed leaves what it had written. In a process that was forked, without exec,
-/// every access to an inherited one panics: that process has no mapping of it. It may open or receive the same
-/// value itself.
+/// Any bytes are a value, so a peer that breaks the protocol can write what it likes there, and
+/// nothing worse. A process that is killed leaves what it had written. In a process that was
+/// forked, without exec, every access to an inherited one panics: that process has no mapping of
+/// it. It may open or receive the same value itself.
 pub struct Shared<T> {
     object: Object,
     at: Placed<T>,
@@ -57,7 +59,11 @@ unsafe impl<T: Stored + Send> Sync for Shared<T> {}
 
 impl<T: Stored> Shared<T> {
     fn shape() -> Shape {
-        Shape { bytes: size_of::<T>(), align: align_of::<T>(), fingerprint: Fingerprint::of::<T>("shared") }
+        Shape {
+            bytes: size_of::<T>(),
+            align: align_of::<T>(),
+            fingerprint: Fingerprint::of::<T>("shared"),
+        }
     }
 
     fn of(object: Object) -> io::Result<Shared<T>> {
@@ -80,8 +86,8 @@ impl<T: Stored> Shared<T> {
     ///
     /// # Errors
     ///
-    /// `StorageFull` if there is no room left in it; `Unsupported` if another program made it: place it
-    /// yourself, [`at`](Shared::at).
+    /// `StorageFull` if there is no room left in it; `Unsupported` if another program made it:
+    /// place it yourself, [`at`](Shared::at).
     pub fn new_in(segment: &Segment, value: T) -> io::Result<Shared<T>> {
         let shared = Self::of(Object::new_in(segment, Self::shape())?)?;
         shared.set(value);
@@ -132,13 +138,14 @@ impl<T: Stored> Shared<T> {
         Self::of(Object::named(how, name, Self::shape(), fill)?)
     }
 
-    /// A copy of the value. If it is larger than a word, and another process writes it meanwhile, a mixture.
+    /// A copy of the value. If it is larger than a word, and another process writes it meanwhile, a
+    /// mixture.
     #[must_use]
     #[inline]
     pub fn get(&self) -> T {
         let mut copied = Copied::new();
-        // SAFETY: a `T` lies there (`of`), as long as `self` does; nobody makes references to it but whoever
-        // calls `as_ptr`, and vouches for it.
+        // SAFETY: a `T` lies there (`of`), as long as `self` does; nobody makes references to it
+        // but whoever calls `as_ptr`, and vouches for it.
         unsafe { bytes_at::read(self.at.get().cast(), copied.bytes()) };
         copied.value()
     }
@@ -176,8 +183,8 @@ macro_rules! forward {
 impl<T: Word> Shared<T> {
     #[inline]
     fn word(&self) -> &T::Atomic {
-        // SAFETY: a `T` lies there (`of`), aligned, as long as `self` does; its atomic is as large and
-        // aligned, and valid whatever a peer writes.
+        // SAFETY: a `T` lies there (`of`), aligned, as long as `self` does; its atomic is as large
+        // and aligned, and valid whatever a peer writes.
         unsafe { self.at.get().cast::<T::Atomic>().as_ref() }
     }
 
@@ -198,8 +205,8 @@ impl<T: Word> Shared<T> {
         swap(value: T, order: Ordering) -> T;
     }
 
-    /// Stores `new` if the value is `current`, bit by bit, and returns the value before: `Ok` if it was
-    /// stored.
+    /// Stores `new` if the value is `current`, bit by bit, and returns the value before: `Ok` if it
+    /// was stored.
     ///
     /// # Errors
     ///
@@ -209,12 +216,18 @@ impl<T: Word> Shared<T> {
     ///
     /// If `failure` is `Release` or `AcqRel`.
     #[inline]
-    pub fn compare_exchange(&self, current: T, new: T, success: Ordering, failure: Ordering) -> Result<T, T> {
+    pub fn compare_exchange(
+        &self,
+        current: T,
+        new: T,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<T, T> {
         T::compare_exchange(self.word(), current, new, success, failure)
     }
 
-    /// Replaces the value by what `f` makes of it, which may be called again if others are at it too; returns
-    /// the value before.
+    /// Replaces the value by what `f` makes of it, which may be called again if others are at it
+    /// too; returns the value before.
     ///
     /// # Errors
     ///

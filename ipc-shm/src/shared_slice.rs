@@ -19,10 +19,11 @@ use crate::segment::{How, Segment};
 use crate::shared::Shared;
 use crate::word::Word;
 
-/// An array of values ([`Stored`]) in shared memory, or a part of one: a handle, cloned and sent freely.
+/// An array of values ([`Stored`]) in shared memory, or a part of one: a handle, cloned and sent
+/// freely.
 ///
-/// What Python calls `multiprocessing.Array(…, lock=False)`, or a numpy array over a `SharedMemory`. Parts go
-/// to different processes, each of which then works on its own:
+/// What Python calls `multiprocessing.Array(…, lock=False)`, or a numpy array over a
+/// `SharedMemory`. Parts go to different processes, each of which then works on its own:
 ///
 /// ```
 /// use ipc_shm::SharedSlice;
@@ -46,8 +47,8 @@ use crate::word::Word;
 ///
 /// # Promises
 ///
-/// As [`Shared`]: any bytes are elements, the dead leave what they had written, and in a forked process every
-/// access to an inherited one panics.
+/// As [`Shared`]: any bytes are elements, the dead leave what they had written, and in a forked
+/// process every access to an inherited one panics.
 pub struct SharedSlice<T> {
     object: Object,
     first: Placed<T>,
@@ -55,8 +56,8 @@ pub struct SharedSlice<T> {
     _elements: PhantomData<T>,
 }
 
-// SAFETY: a handle of memory that other processes write anyway; every access is atomic or a copy, or
-// promised.
+// SAFETY: a handle of memory that other processes write anyway; every access is atomic or a copy,
+// or promised.
 unsafe impl<T: Stored + Send> Send for SharedSlice<T> {}
 // SAFETY: as above.
 unsafe impl<T: Stored + Send> Sync for SharedSlice<T> {}
@@ -69,7 +70,10 @@ impl<T: Stored> SharedSlice<T> {
     fn shape(len: usize) -> io::Result<Shape> {
         const { assert!(size_of::<T>() > 0, "elements of no size") };
         let bytes = len.checked_mul(size_of::<T>()).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidInput, format!("shared slice: {len} elements are too many"))
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("shared slice: {len} elements are too many"),
+            )
         })?;
         Ok(Shape { bytes, align: align_of::<T>(), fingerprint: Self::fingerprint() })
     }
@@ -103,8 +107,8 @@ impl<T: Stored> SharedSlice<T> {
     ///
     /// # Errors
     ///
-    /// `StorageFull` if there is no room left in it; `Unsupported` if another program made it: place it
-    /// yourself, [`at`](SharedSlice::at).
+    /// `StorageFull` if there is no room left in it; `Unsupported` if another program made it:
+    /// place it yourself, [`at`](SharedSlice::at).
     pub fn new_in(segment: &Segment, len: usize) -> io::Result<SharedSlice<T>> {
         let shared = Self::of(Object::new_in(segment, Self::shape(len)?)?, len)?;
         // Somebody may have written there by an offset of his own.
@@ -141,8 +145,8 @@ impl<T: Stored> SharedSlice<T> {
         Self::of(object, len)
     }
 
-    /// Opens the array of this name if there is one of at least `len` elements, and makes it if there is
-    /// none.
+    /// Opens the array of this name if there is one of at least `len` elements, and makes it if
+    /// there is none.
     ///
     /// # Errors
     ///
@@ -201,8 +205,8 @@ impl<T: Stored> SharedSlice<T> {
             index.checked_add(len).is_some_and(|end| end <= most),
             "{len} elements from {index} on are out of range for a shared slice of length {most}"
         );
-        // SAFETY: so many elements lie there (`of`), as long as `self` does, and it is at most behind the
-        // last.
+        // SAFETY: so many elements lie there (`of`), as long as `self` does, and it is at most
+        // behind the last.
         unsafe { self.first.get().add(index) }.cast()
     }
 
@@ -220,7 +224,8 @@ impl<T: Stored> SharedSlice<T> {
             return to.iter_mut().zip(elements).for_each(|(to, element)| *to = element);
         }
         // SAFETY: they are ours alone; any bytes are a `T`, and it has no padding (`NoUninit`).
-        let bytes = unsafe { std::slice::from_raw_parts_mut(to.as_mut_ptr().cast(), size_of_val(to)) };
+        let bytes =
+            unsafe { std::slice::from_raw_parts_mut(to.as_mut_ptr().cast(), size_of_val(to)) };
         // SAFETY: so many lie there, checked by `place`; otherwise as `get`.
         unsafe { bytes_at::read(from, bytes) };
     }
@@ -272,9 +277,13 @@ impl<T: Stored> SharedSlice<T> {
     ///
     /// If `size` is 0.
     #[track_caller]
-    pub fn chunks(&self, size: usize) -> impl ExactSizeIterator<Item = SharedSlice<T>> + use<'_, T> {
+    pub fn chunks(
+        &self,
+        size: usize,
+    ) -> impl ExactSizeIterator<Item = SharedSlice<T>> + use<'_, T> {
         assert!(size > 0, "chunks of no elements");
-        (0..self.len.div_ceil(size)).map(move |n| self.slice(n * size..((n + 1) * size).min(self.len)))
+        (0..self.len.div_ceil(size))
+            .map(move |n| self.slice(n * size..((n + 1) * size).min(self.len)))
     }
 
     /// A part.
@@ -309,7 +318,8 @@ impl<T: Stored> SharedSlice<T> {
         }
     }
 
-    /// A handle of one element; `None` if there is none. For numbers, with all of an atomic's operations.
+    /// A handle of one element; `None` if there is none. For numbers, with all of an atomic's
+    /// operations.
     #[must_use]
     pub fn element(&self, index: usize) -> Option<Shared<T>>
     where
@@ -321,36 +331,36 @@ impl<T: Stored> SharedSlice<T> {
         Shared::at(&self.object.segment, self.object.offset + index * size_of::<T>()).ok()
     }
 
-    /// Where the first element lies, as long as a handle of the array does. Other processes may write there
-    /// at any time.
+    /// Where the first element lies, as long as a handle of the array does. Other processes may
+    /// write there at any time.
     #[must_use]
     pub fn as_ptr(&self) -> *mut T {
         self.first.as_ptr()
     }
 
-    /// The elements in place, to be read. [`read`](SharedSlice::read) and [`to_vec`](SharedSlice::to_vec)
-    /// copy instead, and ask for no promise.
+    /// The elements in place, to be read. [`read`](SharedSlice::read) and
+    /// [`to_vec`](SharedSlice::to_vec) copy instead, and ask for no promise.
     ///
     /// # Safety
     ///
-    /// While the slice lives nobody writes these elements: not this process, and no other. This process was
-    /// not forked since, without exec, from the one that attached. The bytes of each element are a value: of plain
-    /// data any are, of a `bool` only 0 and 1.
+    /// While the slice lives nobody writes these elements: not this process, and no other. This
+    /// process was not forked since, without exec, from the one that attached. The bytes of each
+    /// element are a value: of plain data any are, of a `bool` only 0 and 1.
     #[must_use]
     pub unsafe fn as_slice(&self) -> &[T] {
-        // SAFETY: so many elements lie there (`of`), aligned; that they are elements and nobody writes
-        // them is the caller's promise.
+        // SAFETY: so many elements lie there (`of`), aligned; that they are elements and nobody
+        // writes them is the caller's promise.
         unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.len) }
     }
 
-    /// The elements in place, to be written. [`write`](SharedSlice::write) copies instead, and asks for no
-    /// promise.
+    /// The elements in place, to be written. [`write`](SharedSlice::write) copies instead, and asks
+    /// for no promise.
     ///
     /// # Safety
     ///
-    /// While the slice lives nobody else reads or writes these elements: not this process by other handles,
-    /// and no other. This process was not forked since, without exec, from the one that attached. The bytes of each
-    /// element are a value.
+    /// While the slice lives nobody else reads or writes these elements: not this process by other
+    /// handles, and no other. This process was not forked since, without exec, from the one that
+    /// attached. The bytes of each element are a value.
     #[must_use]
     #[allow(clippy::mut_from_ref)] // A handle, as a pointer is: the caller promises.
     pub unsafe fn as_mut_slice(&self) -> &mut [T] {
@@ -367,7 +377,12 @@ impl<T: Stored> SharedSlice<T> {
 
 impl<T> Clone for SharedSlice<T> {
     fn clone(&self) -> Self {
-        SharedSlice { object: self.object.clone(), first: self.first, len: self.len, _elements: PhantomData }
+        SharedSlice {
+            object: self.object.clone(),
+            first: self.first,
+            len: self.len,
+            _elements: PhantomData,
+        }
     }
 }
 

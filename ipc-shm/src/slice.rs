@@ -1,7 +1,8 @@
 //! Channels of slices: each message is any number of elements of plain data.
 //!
-//! Short ones lie in the ring, others in a block of their own, where they can be written and read in place.
-//! A message is a `Vec<E>` to those who want it copied. [`bytes`](crate::bytes) is this for `u8`.
+//! Short ones lie in the ring, others in a block of their own, where they can be written and read
+//! in place. A message is a `Vec<E>` to those who want it copied. [`bytes`](crate::bytes) is this
+//! for `u8`.
 //!
 //! ```
 //! let (tx, rx) = ipc_shm::slice::bounded::<f32>(8)?;
@@ -35,7 +36,9 @@ use crate::copy;
 use crate::endpoint::Endpoint;
 use crate::ends::{Codec, Rx, Tx};
 use crate::hold::{Borrower, Hold};
-use crate::parcel::{IN_BLOCK, One, Scratch, block_of, encoded, inline_limit, part, room, send_bytes};
+use crate::parcel::{
+    IN_BLOCK, One, Scratch, block_of, encoded, inline_limit, part, room, send_bytes,
+};
 use crate::pod::Plain;
 use crate::sync::AtomicU64;
 
@@ -91,12 +94,14 @@ impl<E: Plain> Transmit<Vec<E>> for Tx<Vec<E>, Slices> {
         let bytes = bytemuck::cast_slice::<E, u8>(&message);
         // A slot may have room for more.
         let fits = self.end.fits(bytes.len());
-        fits.and_then(|()| send_bytes(&self.end, bytes, patience)).map_err(|failed| failed.with(message))
+        fits.and_then(|()| send_bytes(&self.end, bytes, patience))
+            .map_err(|failed| failed.with(message))
     }
 }
 
 /// A length that is no number of elements: a peer has written it.
-const RAGGED: RecvTimeoutError = RecvTimeoutError::Unreadable(Unreadable::Decode(CodecError::Truncated));
+const RAGGED: RecvTimeoutError =
+    RecvTimeoutError::Unreadable(Unreadable::Decode(CodecError::Truncated));
 
 impl<E: Plain> Receive<Vec<E>> for Rx<Vec<E>, Slices> {
     fn recv(&self, patience: Patience) -> Result<Vec<E>, RecvTimeoutError> {
@@ -123,12 +128,14 @@ impl<E: Plain> Receive<Vec<E>> for Rx<Vec<E>, Slices> {
 
 /// A slice that is lent to us; dropping it acknowledges the message.
 ///
-/// It is read in place. If this process is killed while it holds the guard, the message is delivered again.
+/// It is read in place. If this process is killed while it holds the guard, the message is
+/// delivered again.
 ///
-/// The memory is shared: the message stands still while it is lent against peers that keep the protocol,
-/// as everything that goes through this crate does. A peer that writes where it must not can change it under
-/// the reference; where you cannot trust the peers, use [`to_vec_copied`](Ref::to_vec_copied) only, or `recv`.
-/// A forked child must not touch it: the memory is not there.
+/// The memory is shared: the message stands still while it is lent against peers that keep the
+/// protocol, as everything that goes through this crate does. A peer that writes where it must not
+/// can change it under the reference; where you cannot trust the peers, use
+/// [`to_vec_copied`](Ref::to_vec_copied) only, or `recv`. A forked child must not touch it: the
+/// memory is not there.
 pub struct Ref<'a, E> {
     hold: Hold<'a>,
     len: usize,
@@ -145,8 +152,8 @@ impl<'a, E: Plain> Ref<'a, E> {
         Ok(Ref { hold, len: bytes / size_of::<E>(), _elements: PhantomData })
     }
 
-    /// How often the message was delivered, this time included. Above 1: an earlier receiver died with it,
-    /// and may have acted on it.
+    /// How often the message was delivered, this time included. Above 1: an earlier receiver died
+    /// with it, and may have acted on it.
     #[must_use]
     pub fn deliveries(&self) -> u64 {
         self.hold.deliveries()
@@ -165,10 +172,11 @@ impl<E: Plain> Deref for Ref<'_, E> {
     fn deref(&self) -> &[E] {
         let words = self.hold.words();
         assert!(size_of_val(words) >= self.len * size_of::<E>(), "a message fits where it lies");
-        // SAFETY: so many bytes of initialised memory lie there, checked above, for as long as the hold, and
-        // are aligned to eight, as `Fits` asks; any bytes are elements (`AnyBitPattern`). They do not change
-        // while they are lent: only the owner of a block or slot writes there (I4, I6), and that is us. A
-        // peer that breaks this is out of the type's contract, said above.
+        // SAFETY: so many bytes of initialised memory lie there, checked above, for as long as the
+        // hold, and are aligned to eight, as `Fits` asks; any bytes are elements (`AnyBitPattern`).
+        // They do not change while they are lent: only the owner of a block or slot writes there
+        // (I4, I6), and that is us. A peer that breaks this is out of the type's contract, said
+        // above.
         unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), self.len) }
     }
 }
@@ -198,8 +206,8 @@ impl<E: Plain> Borrow<Vec<E>> for Rx<Vec<E>, Slices> {
 
 /// The place of a slice to be sent; dropped unsent, nothing is sent.
 ///
-/// It holds whatever bytes were there before. As [`Ref`], it is ours alone against peers that keep the
-/// protocol; [`write`](Loan::write) copies into it without a reference to shared memory.
+/// It holds whatever bytes were there before. As [`Ref`], it is ours alone against peers that keep
+/// the protocol; [`write`](Loan::write) copies into it without a reference to shared memory.
 pub struct Loan<'a, E> {
     end: &'a Endpoint,
     block: usize,
@@ -238,7 +246,10 @@ impl<E: Plain> Loan<'_, E> {
     }
 
     fn place(&self) -> *mut E {
-        assert!(size_of_val(self.words) >= self.len * size_of::<E>(), "the block was asked for its size");
+        assert!(
+            size_of_val(self.words) >= self.len * size_of::<E>(),
+            "the block was asked for its size"
+        );
         self.words.as_ptr().cast::<E>().cast_mut()
     }
 }
@@ -247,16 +258,17 @@ impl<E: Plain> Deref for Loan<'_, E> {
     type Target = [E];
 
     fn deref(&self) -> &[E] {
-        // SAFETY: checked in `place`: long enough, and aligned to a page; mapped as long as the endpoint; any
-        // bytes are elements. The block is Held by us: nobody else reads or writes it (I4).
+        // SAFETY: checked in `place`: long enough, and aligned to a page; mapped as long as the
+        // endpoint; any bytes are elements. The block is Held by us: nobody else reads or writes it
+        // (I4).
         unsafe { std::slice::from_raw_parts(self.place(), self.len) }
     }
 }
 
 impl<E: Plain> DerefMut for Loan<'_, E> {
     fn deref_mut(&mut self) -> &mut [E] {
-        // SAFETY: as `deref`; and `&mut self` is the only way to it in this process, since a block is loaned
-        // to one loan at a time (CAS Free -> Held).
+        // SAFETY: as `deref`; and `&mut self` is the only way to it in this process, since a block
+        // is loaned to one loan at a time (CAS Free -> Held).
         unsafe { std::slice::from_raw_parts_mut(self.place(), self.len) }
     }
 }

@@ -1,7 +1,7 @@
 //! The atomics of the protocol: the processor's, or those of a model.
 //!
-//! `--cfg loom` makes a model of the crate, whose threads loom schedules; with `--cfg shuttle` beside it, shuttle
-//! does.
+//! `--cfg loom` makes a model of the crate, whose threads loom schedules; with `--cfg shuttle`
+//! beside it, shuttle does.
 
 /// Who schedules the threads of a model.
 #[cfg(all(loom, not(shuttle)))]
@@ -9,8 +9,8 @@ pub(crate) use ::loom as scheduler;
 #[cfg(shuttle)]
 pub(crate) use ::shuttle as scheduler;
 
-/// Between two SeqCst accesses of different words, where SeqCst's one order of all of them is relied on: loom
-/// has that order for fences only. Elsewhere it is nothing.
+/// Between two SeqCst accesses of different words, where SeqCst's one order of all of them is
+/// relied on: loom has that order for fences only. Elsewhere it is nothing.
 #[inline(always)]
 pub(crate) fn model_fence() {
     #[cfg(loom)]
@@ -32,8 +32,8 @@ pub(crate) use word::AtomicU64;
 #[cfg(not(target_has_atomic = "64"))]
 compile_error!("ipc-shm needs 64-bit atomics: every word of its protocol is one");
 
-/// What only models need: the scheduler's, or in fuzzing and tests, where a model runs in one thread, the standard
-/// library's.
+/// What only models need: the scheduler's, or in fuzzing and tests, where a model runs in one
+/// thread, the standard library's.
 #[cfg(any(loom, fuzzing, test))]
 pub(crate) mod models {
     #[cfg(loom)]
@@ -81,16 +81,18 @@ mod word {
 
     /// loom's word, made up for two things that loom (0.7) does not know.
     ///
-    /// *A store takes its place in the modification order.* A signer's CAS of `Free` and the owner's store of
-    /// `Ready` race, and what orders them is that a CAS comes right behind what it read: the store is before
-    /// `Free`, which it is not, or behind the CAS. loom leaves such a pair unordered, and lets everybody
-    /// afterwards read either. So a store is a swap here. That weakens models a little: who reads it is, if it
-    /// is Release, after the store, and besides after the stores it overwrote.
+    /// *A store takes its place in the modification order.* A signer's CAS of `Free` and the
+    /// owner's store of `Ready` race, and what orders them is that a CAS comes right behind what it
+    /// read: the store is before `Free`, which it is not, or behind the CAS. loom leaves such a
+    /// pair unordered, and lets everybody afterwards read either. So a store is a swap here. That
+    /// weakens models a little: who reads it is, if it is Release, after the store, and besides
+    /// after the stores it overwrote.
     ///
-    /// *A load is a reason to try another order.* loom remembers the last access to a word, and not the last
-    /// of each thread: where a thread loads a word before it stores it, its store is compared with its own
-    /// load, and that another thread's load came before is forgotten; a send against a receive is then run in
-    /// one order only. So each access is announced by a store to a twin of the word, which orders nothing.
+    /// *A load is a reason to try another order.* loom remembers the last access to a word, and not
+    /// the last of each thread: where a thread loads a word before it stores it, its store is
+    /// compared with its own load, and that another thread's load came before is forgotten; a send
+    /// against a receive is then run in one order only. So each access is announced by a store to a
+    /// twin of the word, which orders nothing.
     pub(crate) struct AtomicU64 {
         word: Word,
         twin: Word,

@@ -8,9 +8,9 @@
 //!                            └── trailer: whole pages ──────────────────────────────────────┘
 //! ```
 //!
-//! User data begins at offset 0, so a program that knows nothing of this crate, and maps the object, finds it
-//! there. The length of the object says where the trailer is. An object without one is *foreign*: bytes, and
-//! nobody knows who is attached.
+//! User data begins at offset 0, so a program that knows nothing of this crate, and maps the
+//! object, finds it there. The length of the object says where the trailer is. An object without
+//! one is *foreign*: bytes, and nobody knows who is attached.
 //!
 //! | word | bits |
 //! |---|---|
@@ -18,9 +18,9 @@
 //! | `entry.who` | as in [`layout`](crate::layout): a hint |
 //! | `cursor` | the first byte of user data that was not given out yet |
 //!
-//! *meta* is written once, before anybody else can attach, its magic number last. It is read and checked
-//! once, copied, and never read again. All words are `u64` in the machine's own byte order; the magic number
-//! tells another one.
+//! *meta* is written once, before anybody else can attach, its magic number last. It is read and
+//! checked once, copied, and never read again. All words are `u64` in the machine's own byte order;
+//! the magic number tells another one.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -99,8 +99,8 @@ const MAX_LEN: usize = 1 << 46;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Lifetime {
-    /// With the last process that is attached: it removes the name when it lets the segment go. If the last
-    /// ones were killed, the name stays until somebody comes to it.
+    /// With the last process that is attached: it removes the name when it lets the segment go. If
+    /// the last ones were killed, the name stays until somebody comes to it.
     #[default]
     LastHandle,
     /// Never by itself: only `Segment::unlink`, or whoever removes the file, ends it.
@@ -132,8 +132,8 @@ pub(crate) enum Found {
 }
 
 impl Trailer {
-    /// The trailer of a new segment, whose object is a multiple of `granule` bytes long (a power of two, at
-    /// least a page).
+    /// The trailer of a new segment, whose object is a multiple of `granule` bytes long (a power of
+    /// two, at least a page).
     pub(crate) fn new(
         size: usize,
         participants: usize,
@@ -151,7 +151,8 @@ impl Trailer {
             return Err("larger than any address space");
         }
         debug_assert!(granule.is_power_of_two() && granule % PAGE == 0);
-        let len = (size.next_multiple_of(PAGE) + trailer_len(participants)).next_multiple_of(granule);
+        let len =
+            (size.next_multiple_of(PAGE) + trailer_len(participants)).next_multiple_of(granule);
         Ok(Trailer { len, size, participants, lifetime, fingerprint })
     }
 
@@ -165,7 +166,8 @@ impl Trailer {
         self.participants + 1
     }
 
-    /// How many participants live, those on their way included, as the kernel says by way of any open file.
+    /// How many participants live, those on their way included, as the kernel says by way of any
+    /// open file.
     pub(crate) fn living(&self, open: sys::Borrowed<'_>) -> usize {
         (1..self.entries() as u64).filter(|id| ByteLocks(open).alive(*id)).count()
     }
@@ -191,22 +193,24 @@ impl Trailer {
 
     /// Writes the description of a new segment, the magic number last.
     pub(crate) fn write(&self, footer: &Footer) {
-        // Relaxed: nobody else has the segment; the magic number's Release publishes to whoever opens it.
+        // Relaxed: nobody else has the segment; the magic number's Release publishes to whoever
+        // opens it.
         for (to, word) in footer.meta.rest.iter().zip(self.words()) {
             to.store(word, Ordering::Relaxed);
         }
         footer.meta.magic.store(MAGIC, Ordering::Release);
     }
 
-    /// The footer of one that is not done, and where in the object it is. As it ends with it, an object that
-    /// was empty has its length, and its mark, at once.
+    /// The footer of one that is not done, and where in the object it is. As it ends with it, an
+    /// object that was empty has its length, and its mark, at once.
     pub(crate) fn unfinished(&self) -> ([u8; FOOTER], usize) {
         let mut footer = [0; FOOTER];
         footer[..8].copy_from_slice(&MAKING.to_ne_bytes());
         (footer, self.len - FOOTER)
     }
 
-    /// Checks the description at the end of an object of `len` bytes: the first bytes of its footer, copied.
+    /// Checks the description at the end of an object of `len` bytes: the first bytes of its
+    /// footer, copied.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! Channels of any serde type.
 //!
-//! A message is encoded once, before anything is claimed for it, and decoded after its place is given back:
-//! no code of the user's runs while another process could be waiting for it.
+//! A message is encoded once, before anything is claimed for it, and decoded after its place is
+//! given back: no code of the user's runs while another process could be waiting for it.
 
 use std::fmt;
 use std::io;
@@ -22,8 +22,8 @@ use crate::endpoint::Endpoint;
 use crate::ends::{Codec, Rx, Tx};
 use crate::hold::{Borrower, Hold};
 use crate::parcel::{
-    One, Piece, Pieces, Rest, Scratch, block_of, encoded, inline_limit, part, room, send_boxed, send_bytes,
-    send_run, take_block,
+    One, Piece, Pieces, Rest, Scratch, block_of, encoded, inline_limit, part, room, send_boxed,
+    send_bytes, send_run, take_block,
 };
 
 /// The route of serde types through shared memory.
@@ -42,7 +42,9 @@ pub type Receiver<T> = ipc_core::Receiver<T, Typed>;
 /// # Errors
 ///
 /// As [`Builder::typed`].
-pub fn bounded<T: Serialize + DeserializeOwned>(capacity: usize) -> io::Result<(Sender<T>, Receiver<T>)> {
+pub fn bounded<T: Serialize + DeserializeOwned>(
+    capacity: usize,
+) -> io::Result<(Sender<T>, Receiver<T>)> {
     Builder::new(capacity).typed()
 }
 
@@ -83,7 +85,8 @@ impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T, Typed> {
                 return Ok(sent);
             }
             let mut done = 0;
-            let result = send_batch(&self.end, &batch, &mut Scratch::take().0, &mut ends, &mut done);
+            let result =
+                send_batch(&self.end, &batch, &mut Scratch::take().0, &mut ends, &mut done);
             sent += done;
             batch.drain(..done);
             if let Err(failed) = result {
@@ -211,7 +214,8 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T, Typed> {
             pieces.clear();
             let mut scratch = Scratch::take();
             let all = room(&mut scratch.0, k * inline_limit(&self.end));
-            let mut sink = Pieces { end: &self.end, bytes: all, used: 0, pieces: &mut pieces, corrupt: None };
+            let mut sink =
+                Pieces { end: &self.end, bytes: all, used: 0, pieces: &mut pieces, corrupt: None };
             let result = self.end.receive(k.min(max - received) as u64, patience, &mut sink);
             if let Some(what) = sink.corrupt {
                 self.end.unread(Unreadable::Corrupt(what));
@@ -225,7 +229,8 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T, Typed> {
                 Err(_) if received > 0 => break,
                 Err(error) => return Err(error),
             }
-            // What could not be read is told when there is nothing else to tell, else with the next call.
+            // What could not be read is told when there is nothing else to tell, else with the next
+            // call.
             if received == 0 {
                 self.end.check_unread()?;
             }
@@ -234,7 +239,8 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T, Typed> {
     }
 }
 
-/// Decodes what was received together. A message that does not decode is told later, the others are kept.
+/// Decodes what was received together. A message that does not decode is told later, the others are
+/// kept.
 fn decode_all<T: DeserializeOwned>(
     end: &Endpoint,
     bytes: &[u8],
@@ -260,16 +266,16 @@ fn decode_all<T: DeserializeOwned>(
 
 /// A message that is lent to us, decoded; dropping it acknowledges the message.
 ///
-/// If this process is killed while it holds the guard, the message is delivered again, to another receiver.
-/// The value is this process' own: whatever is done to it stays here.
+/// If this process is killed while it holds the guard, the message is delivered again, to another
+/// receiver. The value is this process' own: whatever is done to it stays here.
 pub struct Ref<'a, T> {
     value: T,
     hold: Hold<'a>,
 }
 
 impl<T> Ref<'_, T> {
-    /// How often the message was delivered, this time included. Above 1: an earlier receiver died with it,
-    /// and may have acted on it.
+    /// How often the message was delivered, this time included. Above 1: an earlier receiver died
+    /// with it, and may have acted on it.
     #[must_use]
     pub fn deliveries(&self) -> u64 {
         self.hold.deliveries()

@@ -1,7 +1,8 @@
-//! Hearing of deaths: a thread of this process to which the kernel tells when a peer's process has ended.
+//! Hearing of deaths: a thread of this process to which the kernel tells when a peer's process has
+//! ended.
 //!
-//! It is a hint, and makes waiting cheap: whoever is told of every death need not get up to look. The verdict
-//! stays the lease's ([`Attachment::inspect`]); whoever cannot be told, looks often.
+//! It is a hint, and makes waiting cheap: whoever is told of every death need not get up to look.
+//! The verdict stays the lease's ([`Attachment::inspect`]); whoever cannot be told, looks often.
 //!
 //! ```text
 //!   sleeper                                   this module                         watcher thread
@@ -12,18 +13,19 @@
 //!   inspects, repairs, rings everybody
 //! ```
 //!
-//! - A pid is used again by the system. A lease that is held after the pidfd was opened was held when it was,
-//!   and so the pidfd is its holder's. One that is readable at once is no use.
+//! - A pid is used again by the system. A lease that is held after the pidfd was opened was held
+//!   when it was, and so the pidfd is its holder's. One that is readable at once is no use.
 //! - What dies between the answer and the sleep rings for the announcement before it.
-//! - A dead process whose lease lives on for a moment is not repaired by who is rung. He asks again, gets no
-//!   pidfd for it, and looks often.
+//! - A dead process whose lease lives on for a moment is not repaired by who is rung. He asks
+//!   again, gets no pidfd for it, and looks often.
 //! - Who comes rings the sleepers ([`Memory::ring_sleepers`]), so they ask again.
 //!
-//! The thread has a table of descriptors of its own: pidfds neither count against the program's limit nor are
-//! closed by a program that closes all it does not know. It hears through a line whose other end is the one
-//! descriptor in the program's table; that one closed by whomever, the thread ends, and rings everybody. It
-//! cannot look at leases, having none of our descriptors, nor hold an attachment, whose drop needs them: it
-//! knows views of the mappings, which [`forget`] takes from it before they end.
+//! The thread has a table of descriptors of its own: pidfds neither count against the program's
+//! limit nor are closed by a program that closes all it does not know. It hears through a line
+//! whose other end is the one descriptor in the program's table; that one closed by whomever, the
+//! thread ends, and rings everybody. It cannot look at leases, having none of our descriptors, nor
+//! hold an attachment, whose drop needs them: it knows views of the mappings, which [`forget`]
+//! takes from it before they end.
 //!
 //! Started when somebody has waited for long, ended when no attachment has a living peer watched.
 
@@ -151,7 +153,8 @@ impl State {
         let (ready, is_ready) = sync_channel(1);
         let run = move || {
             // The numbers are the program's until then: nothing here may close them.
-            let line = sys::own_table(fd).and_then(|line| sys::pidfd_open(std::process::id()).map(|_| line));
+            let line = sys::own_table(fd)
+                .and_then(|line| sys::pidfd_open(std::process::id()).map(|_| line));
             // The other end waits.
             let _ = ready.send(line.is_ok());
             if let Ok(line) = line {
@@ -159,7 +162,8 @@ impl State {
             }
         };
         // No handler of the program's runs in a thread that has none of its descriptors.
-        let builder = thread::Builder::new().name("channel-watcher".to_owned()).stack_size(128 << 10);
+        let builder =
+            thread::Builder::new().name("channel-watcher".to_owned()).stack_size(128 << 10);
         sys::without_signals(|| builder.spawn(run)).ok()?;
         // Until then the thread uses our table.
         if !is_ready.recv().unwrap_or(false) {
@@ -171,7 +175,8 @@ impl State {
     }
 }
 
-/// Whether every participant but this process is watched from now on. If not, those who can be will be soon.
+/// Whether every participant but this process is watched from now on. If not, those who can be will
+/// be soon.
 ///
 /// To be asked under an announcement.
 pub(crate) fn watch(attachment: &Attachment) -> bool {
@@ -259,8 +264,8 @@ impl State {
         }
     }
 
-    /// The line is closed: nothing is watched any more, everybody must look for himself. It is not dropped: its
-    /// number is another file's by now, or of another table than this thread's.
+    /// The line is closed: nothing is watched any more, everybody must look for himself. It is not
+    /// dropped: its number is another file's by now, or of another table than this thread's.
     fn abandon(&mut self) {
         let Some(watcher) = self.watcher.take() else { return };
         for part in watcher.peers.values().flat_map(|peer| &peer.parts) {
@@ -280,8 +285,10 @@ fn run(number: u64, line: &OsHandle) {
             None => return,
         }
         let words: Vec<u64> = pidfds.keys().copied().collect();
-        let fds: Vec<_> =
-            std::iter::once(line).chain(words.iter().map(|word| &pidfds[word])).map(sys::borrow).collect();
+        let fds: Vec<_> = std::iter::once(line)
+            .chain(words.iter().map(|word| &pidfds[word]))
+            .map(sys::borrow)
+            .collect();
         let readable = sys::poll(&fds, true).unwrap_or_default();
         if readable.first().is_none_or(|said| *said && !sys::heard(sys::borrow(line))) {
             let mut state = state();

@@ -10,8 +10,8 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A value of 1, 2, 4 or 8 bytes: `u8` to `u64`, `i8` to `i64`, `f32`, `f64`, `bool`. Not `usize`, whose size is not
-/// the same in every program.
+/// A value of 1, 2, 4 or 8 bytes: `u8` to `u64`, `i8` to `i64`, `f32`, `f64`, `bool`. Not `usize`,
+/// whose size is not the same in every program.
 pub trait Word: Stored + sealed::Sealed {
     #[doc(hidden)]
     type Atomic;
@@ -33,8 +33,9 @@ pub trait Word: Stored + sealed::Sealed {
 
 macro_rules! word {
     ($T:ty, $Atomic:ty, $to:expr, $from:expr) => {
-        const _: () =
-            assert!(size_of::<$T>() == size_of::<$Atomic>() && align_of::<$T>() == align_of::<$Atomic>());
+        const _: () = assert!(
+            size_of::<$T>() == size_of::<$Atomic>() && align_of::<$T>() == align_of::<$Atomic>()
+        );
         impl sealed::Sealed for $T {}
         impl Word for $T {
             type Atomic = $Atomic;
@@ -58,7 +59,9 @@ macro_rules! word {
                 success: Ordering,
                 failure: Ordering,
             ) -> Result<$T, $T> {
-                word.compare_exchange($to(current), $to(new), success, failure).map($from).map_err($from)
+                word.compare_exchange($to(current), $to(new), success, failure)
+                    .map($from)
+                    .map_err($from)
             }
         }
     };
@@ -105,7 +108,8 @@ word!(f64, AtomicU64, f64::to_bits, f64::from_bits);
 
 impl sealed::Sealed for bool {}
 
-/// How often a `compare_exchange` of a `bool` tries again because a peer has written another byte that is read as `true`.
+/// How often a `compare_exchange` of a `bool` tries again because a peer has written another byte
+/// that is read as `true`.
 const TRIES: usize = 3;
 
 /// As `AtomicBool`. A byte that only a peer that breaks the protocol writes is `true` ([`Stored`]).

@@ -1,7 +1,8 @@
-//! Bad input and hostile peers: whoever can write the segment can make a channel useless, and nothing worse.
+//! Bad input and hostile peers: whoever can write the segment can make a channel useless, and
+//! nothing worse.
 //!
-//! No panic, no endless loop, no call that outlives its deadline. The peer here is a second mapping of the
-//! segment in the same process: to the memory it makes no difference who writes.
+//! No panic, no endless loop, no call that outlives its deadline. The peer here is a second mapping
+//! of the segment in the same process: to the memory it makes no difference who writes.
 #![cfg(all(target_os = "linux", target_pointer_width = "64"))]
 
 #[path = "../../tests/harness/mod.rs"]

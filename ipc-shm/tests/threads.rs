@@ -73,8 +73,10 @@ fn many_threads_lose_and_double_nothing() {
         .collect();
     drop(rx);
     senders.into_iter().for_each(|s| s.join().unwrap());
-    let (sum, count) =
-        receivers.into_iter().map(|r| r.join().unwrap()).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+    let (sum, count) = receivers
+        .into_iter()
+        .map(|r| r.join().unwrap())
+        .fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
     assert_eq!(count, 3 * N, "sum off by {}", sum as i64 - (0..3 * N).sum::<u64>() as i64);
     assert_eq!(sum, (0..3 * N).sum());
 }

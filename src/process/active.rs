@@ -32,9 +32,10 @@ impl ActiveChild {
 
 /// Returns the children of this process that have not ended: Python's `active_children`.
 ///
-/// Never blocks. It lists the children that [`spawn`](super::spawn) and [`Builder`](super::Builder) started, the
-/// oldest first, also those whose handle was dropped. A stopped child has not ended. A child may end before the
-/// answer is returned. In a process that was forked, its parent's children are not listed.
+/// Never blocks. It lists the children that [`spawn`](super::spawn) and [`Builder`](super::Builder)
+/// started, the oldest first, also those whose handle was dropped. A stopped child has not ended. A
+/// child may end before the answer is returned. In a process that was forked, its parent's children
+/// are not listed.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

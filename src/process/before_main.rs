@@ -1,15 +1,16 @@
 //! A function that runs before `main`.
 //!
-//! It recognises a child before anything else can get in the way: it takes the socket, and removes the
-//! variable from the environment, while there is one thread only. And a child whose parent did not call
-//! `init` on its main thread becomes its function here: in tests `main` is libtest's, which would print,
-//! and run a test.
+//! It recognises a child before anything else can get in the way: it takes the socket, and removes
+//! the variable from the environment, while there is one thread only. And a child whose parent did
+//! not call `init` on its main thread becomes its function here: in tests `main` is libtest's,
+//! which would print, and run a test.
 //!
-//! Such a child runs before what `main` does: the standard library has not yet named the main thread nor
-//! ignored SIGPIPE ([`sys::as_before_main`](super::sys::as_before_main) does), and constructors that the
-//! linker put behind this one have not run.
+//! Such a child runs before what `main` does: the standard library has not yet named the main
+//! thread nor ignored SIGPIPE ([`sys::as_before_main`](super::sys::as_before_main) does), and
+//! constructors that the linker put behind this one have not run.
 //!
-//! This file opts in to `unsafe`, because only a section of the executable says what runs before `main`.
+//! This file opts in to `unsafe`, because only a section of the executable says what runs before
+//! `main`.
 #![allow(unsafe_code)]
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +20,8 @@ static RAN: AtomicBool = AtomicBool::new(false);
 
 #[cfg(target_os = "linux")]
 // SAFETY: the loader calls each pointer in this section once, before `main`, as a C function whose
-// arguments may be ignored. This one returns or ends the process; `extern "C"` lets no panic out of it.
+// arguments may be ignored. This one returns or ends the process; `extern "C"` lets no panic out of
+// it.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static BEFORE_MAIN: extern "C" fn() = before_main;

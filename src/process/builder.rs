@@ -71,10 +71,11 @@ impl Builder {
 
     /// Names the child; without it, the child has the program's name.
     ///
-    /// The name is that of [`JoinHandle::name`], of [`current`](super::current()) in the child, of the errors of
-    /// [`spawn`](Self::spawn), and of what a panic in the child prints. As far as 15 bytes go, it is also
-    /// the name of the process and of the threads that it starts without a name, as `ps`, `top`, `pkill` and
-    /// `perf` show it. The child's command line stays that of this process.
+    /// The name is that of [`JoinHandle::name`], of [`current`](super::current()) in the child, of
+    /// the errors of [`spawn`](Self::spawn), and of what a panic in the child prints. As far as 15
+    /// bytes go, it is also the name of the process and of the threads that it starts without a
+    /// name, as `ps`, `top`, `pkill` and `perf` show it. The child's command line stays that of
+    /// this process.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -119,17 +120,17 @@ impl Builder {
         self
     }
 
-    /// Whether the child is killed when this process ends, however it ends: by returning from `main`, by a
-    /// panic, by SIGKILL. Otherwise it goes on to the end of its function.
+    /// Whether the child is killed when this process ends, however it ends: by returning from
+    /// `main`, by a panic, by SIGKILL. Otherwise it goes on to the end of its function.
     ///
-    /// It does not matter which thread spawned the child, nor whether that one or the [`JoinHandle`] still
-    /// exists. A child that is stopped is continued, and killed. Nobody sees its exit status. The option
-    /// covers the child from [`init`](super::init) on, where a child whose parent is gone exits, and does not
-    /// reach programs that the child executes, nor what it forks. Its own children end with it if they
-    /// were started with this option too.
+    /// It does not matter which thread spawned the child, nor whether that one or the
+    /// [`JoinHandle`] still exists. A child that is stopped is continued, and killed. Nobody sees
+    /// its exit status. The option covers the child from [`init`](super::init) on, where a child
+    /// whose parent is gone exits, and does not reach programs that the child executes, nor what it
+    /// forks. Its own children end with it if they were started with this option too.
     ///
-    /// A thread of the child, named `parent-watch`, waits for the parent. As a side effect, a stopped child
-    /// is continued (SIGCONT) when the thread that spawned it ends.
+    /// A thread of the child, named `parent-watch`, waits for the parent. As a side effect, a
+    /// stopped child is continued (SIGCONT) when the thread that spawned it ends.
     ///
     /// # Examples
     ///
@@ -155,10 +156,10 @@ impl Builder {
 
     /// Sets how long a starting child may be inactive before it is killed; 30 seconds by default.
     ///
-    /// That is how long it may take to come to [`init`](super::init), and afterwards how long it may go
-    /// without taking a part of its arguments, and without working on them. A child that decodes for longer
-    /// is not killed while it uses the processor or waits for it or for a disk. One that stops working is
-    /// killed within twice this time.
+    /// That is how long it may take to come to [`init`](super::init), and afterwards how long it
+    /// may go without taking a part of its arguments, and without working on them. A child that
+    /// decodes for longer is not killed while it uses the processor or waits for it or for a disk.
+    /// One that stops working is killed within twice this time.
     pub fn startup_timeout(mut self, timeout: Duration) -> Self {
         self.startup_timeout = timeout;
         self
@@ -175,10 +176,10 @@ impl Builder {
 
     /// Lets the child inherit a descriptor, open under the same number, and across its own `exec`.
     ///
-    /// For code that knows descriptors by their numbers, like a jobserver; what the child's function uses is
-    /// better part of its arguments, as a [`pipe::Handle`](crate::pipe::Handle). The child inherits its
-    /// standard streams and what was given here, and no other descriptor, also if it was opened without
-    /// close-on-exec.
+    /// For code that knows descriptors by their numbers, like a jobserver; what the child's
+    /// function uses is better part of its arguments, as a [`pipe::Handle`](crate::pipe::Handle).
+    /// The child inherits its standard streams and what was given here, and no other descriptor,
+    /// also if it was opened without close-on-exec.
     ///
     /// # Examples
     ///
@@ -239,14 +240,15 @@ impl Builder {
             running::reap_detached();
             let entry = Entry::new(f)?;
             let encoded = codec::to_bytes(&args);
-            // Now, not when the child already runs: what it sees of its channels does not depend on how soon
-            // this process goes on.
+            // Now, not when the child already runs: what it sees of its channels does not depend on
+            // how soon this process goes on.
             drop(args);
             let (bytes, handles) = encoded.map_err(|cause| {
                 let (kind, what) = match &cause {
-                    Unsendable::Handles(NotCarried::Participants { .. }) => {
-                        (io::ErrorKind::QuotaExceeded, "an end among the arguments finds no participant")
-                    }
+                    Unsendable::Handles(NotCarried::Participants { .. }) => (
+                        io::ErrorKind::QuotaExceeded,
+                        "an end among the arguments finds no participant",
+                    ),
                     _ => (io::ErrorKind::InvalidInput, "the arguments do not encode"),
                 };
                 io::Error::new(kind, format!("{what}: {}", protocol::not_encoded(cause)))
@@ -271,7 +273,9 @@ impl Builder {
         let this_process = self.kill_with_parent.then(sys::own_process).transpose()?;
         let (ours, theirs) = sys::stream_pair().map_err(context("making a socket pair"))?;
         let marker = sys::marker(&theirs).map_err(context("looking at the socket"))?;
-        self.command.args(std::env::args_os().skip(1)).env(protocol::VARIABLE, start.variable(&marker));
+        self.command
+            .args(std::env::args_os().skip(1))
+            .env(protocol::VARIABLE, start.variable(&marker));
         let started = sys::start(self.command, &ours, theirs, self.set_up)
             .map_err(context("starting this executable again (is /proc mounted?)"))?;
         let mut running = Running::new(started.process, ours);
@@ -315,7 +319,9 @@ fn hand_over(
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
             expect(running, protocol::READY, Step::Arguments, patience)
         }
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(timed_out(Step::Arguments, patience)),
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            Err(timed_out(Step::Arguments, patience))
+        }
         Err(error) => Err(io::Error::new(error.kind(), format!("sending the arguments: {error}"))),
     }
 }
@@ -344,9 +350,10 @@ fn expect(running: &mut Running, kind: u32, step: Step, patience: Duration) -> i
         Event::Frame(frame) if frame.kind == protocol::REFUSED => {
             invalid(format!("the child refused: {}", String::from_utf8_lossy(&frame.body)))
         }
-        Event::Frame(frame) => {
-            invalid(format!("the child sent a message of kind {} where {kind} was expected", frame.kind))
-        }
+        Event::Frame(frame) => invalid(format!(
+            "the child sent a message of kind {} where {kind} was expected",
+            frame.kind
+        )),
         Event::TimedOut => Err(timed_out(step, patience)),
         Event::Ended => {
             let reaped = running.reap(deadline);

@@ -30,23 +30,24 @@ const GLANCE: Duration = Duration::from_secs(1);
 /// Turns a spawned child into its function; in every other process returns at once.
 ///
 /// Call it first in `main`: whatever comes before it happens in each child again. In a child that
-/// [`spawn`](crate::spawn) started, it does not return: it takes the function and its arguments from the
-/// parent, runs it, sends the result back and exits. Everywhere else it costs next to nothing; a second
-/// call does nothing.
+/// [`spawn`](crate::spawn) started, it does not return: it takes the function and its arguments
+/// from the parent, runs it, sends the result back and exits. Everywhere else it costs next to
+/// nothing; a second call does nothing.
 ///
-/// A child finds the socket to its parent by an environment variable `MULTIPROCESS_CHILD`, which it removes
-/// before `main`: programs that it starts, or replaces itself by, are no children. A child that must not
-/// obey its parent, because its executable gives it more rights (set-user-ID, file capabilities), or that
-/// cannot, because its socket was closed, says so on stderr and exits with status 112. It never runs `main`
-/// a second time.
+/// A child finds the socket to its parent by an environment variable `MULTIPROCESS_CHILD`, which it
+/// removes before `main`: programs that it starts, or replaces itself by, are no children. A child
+/// that must not obey its parent, because its executable gives it more rights (set-user-ID, file
+/// capabilities), or that cannot, because its socket was closed, says so on stderr and exits with
+/// status 112. It never runs `main` a second time.
 ///
 /// # In tests
 ///
-/// The `main` of a test is libtest's, so a child of a test does not run it: it turns into its function
-/// before `main`, prints nothing of its own, and needs no `init`. The same holds for each program in which
-/// `init` was called on another thread than the main one, or in which other threads spawn without it. Such
-/// a child has what `main` and constructors do before it runs as little as what a test does first; and its
-/// main thread has no name. Works with `cargo test` and `cargo nextest`.
+/// The `main` of a test is libtest's, so a child of a test does not run it: it turns into its
+/// function before `main`, prints nothing of its own, and needs no `init`. The same holds for each
+/// program in which `init` was called on another thread than the main one, or in which other
+/// threads spawn without it. Such a child has what `main` and constructors do before it runs as
+/// little as what a test does first; and its main thread has no name. Works with `cargo test` and
+/// `cargo nextest`.
 ///
 /// # When a process dies
 ///
@@ -122,8 +123,8 @@ impl Link {
         Link { socket, reader: FrameReader::new(), parent: sys::parent_id() }
     }
 
-    /// Sleeps until the socket is ready. The socket tells of the parent's death, unless a process that
-    /// the parent forked holds it open as well: hence the glance at who the parent is.
+    /// Sleeps until the socket is ready. The socket tells of the parent's death, unless a process
+    /// that the parent forked holds it open as well: hence the glance at who the parent is.
     fn wait(socket: &OsHandle, parent: u32, interest: Interest) -> io::Result<()> {
         loop {
             if sys::wait(None, Some((socket, interest)), Some(GLANCE))?.socket {
@@ -156,7 +157,8 @@ impl Link {
             match self.reader.advance(&self.socket) {
                 Ok(Progress::Frame(frame)) if frame.kind == kind => return Ok(Ok(frame)),
                 Ok(Progress::Frame(frame)) => {
-                    let text = format!("a message of kind {} where {kind} was expected", frame.kind);
+                    let text =
+                        format!("a message of kind {} where {kind} was expected", frame.kind);
                     return Ok(Err(text));
                 }
                 Ok(Progress::Some) => {}
@@ -203,18 +205,21 @@ fn become_child(socket: OsHandle) -> ! {
     link.refuse(&why)
 }
 
-/// Makes this process what the parent's [`Builder`](super::Builder) says, as far as that can wait for `init`.
+/// Makes this process what the parent's [`Builder`](super::Builder) says, as far as that can wait
+/// for `init`.
 fn prepare(call: &mut Call, handles: Vec<OsHandle>, parent: u32) -> io::Result<()> {
     if call.end_with_parent {
         let handle = handles.into_iter().next();
         sys::end_with(handle.ok_or_else(|| io::Error::other("a handle is missing"))?)?;
     }
-    // After that thread was started: the threads that are started from here on have the name as well.
+    // After that thread was started: the threads that are started from here on have the name as
+    // well.
     current::become_child(call.name.take(), parent);
     Ok(())
 }
 
-/// Decodes the arguments, runs `f`, sends its result and exits. Returns only to say why `f` cannot start.
+/// Decodes the arguments, runs `f`, sends its result and exits. Returns only to say why `f` cannot
+/// start.
 pub(super) fn execute<A, R>(f: fn(A) -> R, link: &mut Link) -> String
 where
     A: DeserializeOwned,
@@ -242,7 +247,9 @@ where
     };
     let (kind, body, handles) = match catch_unwind(AssertUnwindSafe(|| codec::to_bytes(&result))) {
         Ok(Ok((body, handles))) => (protocol::RETURNED, body, handles),
-        Ok(Err(cause)) => (protocol::UNSENDABLE, protocol::not_encoded(cause).into_bytes(), Vec::new()),
+        Ok(Err(cause)) => {
+            (protocol::UNSENDABLE, protocol::not_encoded(cause).into_bytes(), Vec::new())
+        }
         Err(payload) => (protocol::UNSENDABLE, message(payload).into_bytes(), Vec::new()),
     };
     // What the result owned is released in order, not by death.

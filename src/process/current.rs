@@ -64,8 +64,8 @@ impl Current {
         self.id
     }
 
-    /// The number of the parent. In a child, that of the process that spawned it, also after that one has
-    /// ended; another process may have the number then.
+    /// The number of the parent. In a child, that of the process that spawned it, also after that
+    /// one has ended; another process may have the number then.
     #[must_use]
     pub fn parent_id(&self) -> u32 {
         self.parent_id
@@ -85,8 +85,8 @@ impl fmt::Display for Current {
     }
 }
 
-/// In a child: takes the name that it was given, or the program's, also for the system's tools; and has
-/// panics say which process it is.
+/// In a child: takes the name that it was given, or the program's, also for the system's tools; and
+/// has panics say which process it is.
 pub(super) fn become_child(name: Option<String>, parent_id: u32) {
     let name = name.unwrap_or_else(program_name);
     sys::name_process(&name);
@@ -95,7 +95,8 @@ pub(super) fn become_child(name: Option<String>, parent_id: u32) {
     if CHILD.set(child).is_ok() {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            // In one write, so that processes that panic at once do not mix. Not `eprint`, which may panic.
+            // In one write, so that processes that panic at once do not mix. Not `eprint`, which
+            // may panic.
             let _ = io::stderr().write_all(label.as_bytes());
             before(panic);
         }));

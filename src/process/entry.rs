@@ -1,9 +1,9 @@
 //! How a function gets to the child: as its place in the executable file.
 //!
-//! Parent and child run the same file, each at addresses of its own. So the parent sends where in the
-//! file the function's code starts, and the child looks up where that part of the file lies in its own
-//! memory. Two places are sent: that of the function `f`, and that of [`trampoline`] for its types, which
-//! alone knows how to decode the arguments of `f` and how to encode its result.
+//! Parent and child run the same file, each at addresses of its own. So the parent sends where in
+//! the file the function's code starts, and the child looks up where that part of the file lies in
+//! its own memory. Two places are sent: that of the function `f`, and that of [`trampoline`] for
+//! its types, which alone knows how to decode the arguments of `f` and how to encode its result.
 //!
 //! This file opts in to `unsafe`, because only `unsafe` turns an address back into a function.
 #![allow(unsafe_code)]
@@ -30,7 +30,8 @@ pub(super) struct Entry {
     types: u64,
 }
 
-/// Where the trampoline goes on: `f`, the [`types`] that the parent sent, and the way to the parent.
+/// Where the trampoline goes on: `f`, the [`types`] that the parent sent, and the way to the
+/// parent.
 type Trampoline = unsafe fn(f: *const (), types: u64, link: &mut Link) -> String;
 
 impl Entry {
@@ -79,24 +80,28 @@ impl Entry {
         }
         let trampoline = ptr::with_exposed_provenance::<()>(trampoline as usize);
         let function = ptr::with_exposed_provenance::<()>(function as usize);
-        // SAFETY: `transmute` asks that the bits are a valid `Trampoline`: not null, and the start of a
-        // function with this signature and ABI.
-        // - Whose number is it? `Entry::new`'s, of the parent: it came over the socket pair that the
-        //   parent made for this process alone (`sys::inherited` looks at the marker, at the user on the
-        //   other side and at set-user-ID), so it is no stranger's choice.
-        // - Does it mean the same here? It is an offset in the executable file. The child was started
-        //   from the parent's own running file (`sys::command`), and `self.code` agrees, so the file's
-        //   code is laid out in the same way; `address_of` found where that offset is mapped, executable,
-        //   in this process. `Entry::new` computed it from a `Trampoline` in the same kind of mapping.
-        // - Was the function compiled at all? The file contains it, as the parent took its address. Should
-        //   the linker have merged it with another one of the same code, then that code is what it does.
-        // - Provenance: functions are allocated by the loader, outside of what the language sees, for the
-        //   whole run of the program; the address is used for nothing but to call.
-        // - What if the parent died half-way? A frame that is incomplete is never seen (`socket.rs`).
+        // SAFETY: `transmute` asks that the bits are a valid `Trampoline`: not null, and the start
+        // of a function with this signature and ABI.
+        // - Whose number is it? `Entry::new`'s, of the parent: it came over the socket pair that
+        //   the parent made for this process alone (`sys::inherited` looks at the marker, at the
+        //   user on the other side and at set-user-ID), so it is no stranger's choice.
+        // - Does it mean the same here? It is an offset in the executable file. The child was
+        //   started from the parent's own running file (`sys::command`), and `self.code` agrees, so
+        //   the file's code is laid out in the same way; `address_of` found where that offset is
+        //   mapped, executable, in this process. `Entry::new` computed it from a `Trampoline` in
+        //   the same kind of mapping.
+        // - Was the function compiled at all? The file contains it, as the parent took its address.
+        //   Should the linker have merged it with another one of the same code, then that code is
+        //   what it does.
+        // - Provenance: functions are allocated by the loader, outside of what the language sees,
+        //   for the whole run of the program; the address is used for nothing but to call.
+        // - What if the parent died half-way? A frame that is incomplete is never seen
+        //   (`socket.rs`).
         let trampoline = unsafe { std::mem::transmute::<*const (), Trampoline>(trampoline) };
-        // SAFETY: `trampoline` asks that `function` is the `fn(A) -> R` of the very `A` and `R` that it
-        // was compiled for. `Entry::new` took both from the same `A` and `R`, and the argument above holds
-        // for the second address as well; the trampoline compares `types` before it uses it.
+        // SAFETY: `trampoline` asks that `function` is the `fn(A) -> R` of the very `A` and `R`
+        // that it was compiled for. `Entry::new` took both from the same `A` and `R`, and the
+        // argument above holds for the second address as well; the trampoline compares `types`
+        // before it uses it.
         unsafe { trampoline(function, self.types, link) }
     }
 }
@@ -114,8 +119,8 @@ where
     if expected != types::<A, R>() {
         return "the function has other types than the parent said".into();
     }
-    // SAFETY: the caller promises that this is a `fn(A) -> R`, see above; function pointers have the size
-    // of a pointer on every system that starts processes.
+    // SAFETY: the caller promises that this is a `fn(A) -> R`, see above; function pointers have
+    // the size of a pointer on every system that starts processes.
     let f = unsafe { std::mem::transmute::<*const (), fn(A) -> R>(f) };
     child::execute(f, link)
 }

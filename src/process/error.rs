@@ -7,9 +7,11 @@ use std::io;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum JoinError {
-    /// The function panicked, with this message. What the panic hook prints is on the child's stderr.
+    /// The function panicked, with this message. What the panic hook prints is on the child's
+    /// stderr.
     ///
-    /// In a program built with `panic = "abort"` a panic kills the child, and the answer is `Killed`.
+    /// In a program built with `panic = "abort"` a panic kills the child, and the answer is
+    /// `Killed`.
     Panicked(String),
     /// The process exited with this status before it had sent a result: `std::process::exit`, say.
     Exited(i32),
@@ -19,10 +21,12 @@ pub enum JoinError {
     Unsendable(String),
     /// A result came, but it does not decode, for this reason.
     Unreadable(String),
-    /// The child gave no result, and the operating system does not tell how it ended; the text says why.
+    /// The child gave no result, and the operating system does not tell how it ended; the text says
+    /// why.
     ///
-    /// On Linux before 6.15 this is so if the program ignores SIGCHLD, or another part of it reaps all
-    /// children (`waitpid(-1)`), unless the child was killed by [`JoinHandle::kill`](super::JoinHandle::kill).
+    /// On Linux before 6.15 this is so if the program ignores SIGCHLD, or another part of it reaps
+    /// all children (`waitpid(-1)`), unless the child was killed by
+    /// [`JoinHandle::kill`](super::JoinHandle::kill).
     Unknown(io::Error),
 }
 

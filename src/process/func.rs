@@ -224,7 +224,9 @@ impl<A: 'static, R: 'static> Func<A, R> {
     fn at(place: Place) -> Result<Self, String> {
         let ranges = constants()?;
         if place.program != fingerprint(ranges) {
-            return Err("it is a function of another program, or of another build of this one".into());
+            return Err(
+                "it is a function of another program, or of another build of this one".into()
+            );
         }
         let nothing = || "no function lies where it says".to_owned();
         let address = begin(ranges).checked_add(place.offset).ok_or_else(nothing)?;
@@ -267,7 +269,10 @@ fn constants() -> Result<&'static [CodeRange], String> {
     static RANGES: OnceLock<Result<Vec<CodeRange>, String>> = OnceLock::new();
     let ranges = RANGES.get_or_init(|| match sys::constant_ranges() {
         Ok(ranges) if !ranges.is_empty() => Ok(ranges),
-        Ok(_) => Err("the executable's constants are not found; was it started through its loader?".into()),
+        Ok(_) => {
+            Err("the executable's constants are not found; was it started through its loader?"
+                .into())
+        }
         Err(error) => Err(format!("looking up the executable's constants: {error}")),
     });
     ranges.as_deref().map_err(Clone::clone)
@@ -310,7 +315,9 @@ impl<A: 'static, R: 'static> From<Func<A, R>> for fn(A) -> R {
 
 impl<A: 'static, R: 'static> Serialize for Func<A, R> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.place().map_err(|cause| ser::Error::custom(handle::because(cause)))?.serialize(serializer)
+        self.place()
+            .map_err(|cause| ser::Error::custom(handle::because(cause)))?
+            .serialize(serializer)
     }
 }
 
@@ -320,8 +327,9 @@ impl<'de, A: 'static, R: 'static> Deserialize<'de> for Func<A, R> {
             return Err(shape::other("Func", deserializer));
         }
         let place = Place::deserialize(deserializer)?;
-        Func::at(place)
-            .map_err(|cause| de::Error::custom(handle::because(format_args!("a function arrived: {cause}"))))
+        Func::at(place).map_err(|cause| {
+            de::Error::custom(handle::because(format_args!("a function arrived: {cause}")))
+        })
     }
 }
 

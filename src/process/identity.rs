@@ -1,8 +1,8 @@
 //! What this process is: an ordinary program, or a child that `spawn` started.
 //!
-//! The parent leaves the child a socket, and a variable in its environment that says under which number.
-//! The child looks once, before `main` ([`before_main`](super::before_main)), and then removes the
-//! variable, so that no program that it starts or becomes can be taken for a child.
+//! The parent leaves the child a socket, and a variable in its environment that says under which
+//! number. The child looks once, before `main` ([`before_main`](super::before_main)), and then
+//! removes the variable, so that no program that it starts or becomes can be taken for a child.
 //!
 //! | variable | socket | this process |
 //! |---|---|---|
@@ -50,7 +50,9 @@ fn recognise() -> Option<Child> {
     sys::forget(protocol::VARIABLE);
     match inherited {
         Ok((Inherited::Nothing, _)) => None,
-        Ok((Inherited::Socket(socket), start)) => Some(Child { start, socket: Mutex::new(Some(socket)) }),
+        Ok((Inherited::Socket(socket), start)) => {
+            Some(Child { start, socket: Mutex::new(Some(socket)) })
+        }
         Ok((Inherited::Refused(why), _)) => refuse(why),
         Err(error) => refuse(&format!("it cannot take over the socket to its parent: {error}")),
     }

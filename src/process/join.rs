@@ -20,15 +20,16 @@ use super::sys::{End, Signal, Status, Streams};
 
 /// Owns a child process that [`spawn`](super::spawn) started: waits for its result, or kills it.
 ///
-/// Dropping the handle detaches the child, as with threads: it goes on, and its result goes nowhere. It
-/// is reaped all the same, when this process next spawns a child; until then, a detached child that has
-/// ended stays in the process table. With [`Builder::kill_on_drop`](super::Builder::kill_on_drop),
-/// dropping the handle kills the child and waits until it is gone.
+/// Dropping the handle detaches the child, as with threads: it goes on, and its result goes
+/// nowhere. It is reaped all the same, when this process next spawns a child; until then, a
+/// detached child that has ended stays in the process table. With
+/// [`Builder::kill_on_drop`](super::Builder::kill_on_drop), dropping the handle kills the child and
+/// waits until it is gone.
 ///
 /// # When a process dies
 ///
-/// However the child ends, [`join`](Self::join) answers at once, whoever else holds its output or its
-/// socket open. If the parent dies, the child goes on; its result goes nowhere.
+/// However the child ends, [`join`](Self::join) answers at once, whoever else holds its output or
+/// its socket open. If the parent dies, the child goes on; its result goes nowhere.
 ///
 /// # Examples
 ///
@@ -69,8 +70,8 @@ struct State {
 }
 
 impl State {
-    /// Waits for the end until `deadline`, and takes the result from the socket meanwhile, which would
-    /// otherwise fill up and hold the child back. Whether it has ended.
+    /// Waits for the end until `deadline`, and takes the result from the socket meanwhile, which
+    /// would otherwise fill up and hold the child back. Whether it has ended.
     fn wait(&mut self, deadline: Option<Instant>) -> bool {
         while self.ended.is_none() {
             match self.running.next(deadline) {
@@ -84,7 +85,8 @@ impl State {
                     self.last = Some(Ok(frame));
                     self.running.close_socket();
                 }
-                // Broken data ends the conversation, and the socket with it; the next round sees the end.
+                // Broken data ends the conversation, and the socket with it; the next round sees
+                // the end.
                 Err(error) if self.last.is_none() => {
                     self.last = Some(Err(error.to_string()));
                     self.running.close_socket();
@@ -97,7 +99,12 @@ impl State {
 }
 
 impl<R> JoinHandle<R> {
-    pub(super) fn new(running: Running, name: Option<String>, kill_on_drop: bool, streams: Streams) -> Self {
+    pub(super) fn new(
+        running: Running,
+        name: Option<String>,
+        kill_on_drop: bool,
+        streams: Streams,
+    ) -> Self {
         let (parent, id) = (running.parent(), running.id());
         let end = running.end().expect("a child that has just been started is not reaped");
         active::add(id, name.clone(), &end);
@@ -108,7 +115,8 @@ impl<R> JoinHandle<R> {
         }
     }
 
-    /// Fails in a process that was forked from the child's parent: there another thread may hold the lock for ever.
+    /// Fails in a process that was forked from the child's parent: there another thread may hold
+    /// the lock for ever.
     fn state(&self) -> io::Result<MutexGuard<'_, State>> {
         if self.child.parent.forked() {
             let text = "this process was forked from the parent of the child process; only the parent can wait for it \
@@ -126,21 +134,24 @@ impl<R> JoinHandle<R> {
         self.state().map_or(true, |mut state| state.wait(Some(Instant::now())))
     }
 
-    /// Kills the child at once (SIGKILL); [`join`](Self::join) then answers [`JoinError::Killed`], or
-    /// with the result if that had been sent. Does not wait, and does nothing to a child that has ended.
+    /// Kills the child at once (SIGKILL); [`join`](Self::join) then answers [`JoinError::Killed`],
+    /// or with the result if that had been sent. Does not wait, and does nothing to a child that
+    /// has ended.
     ///
-    /// The signal goes to this child or to nobody: a process that was given its number since is safe.
+    /// The signal goes to this child or to nobody: a process that was given its number since is
+    /// safe.
     ///
     /// # Errors
     ///
-    /// What the operating system says, if the child runs under another user now; `Unsupported` in a process that was
-    /// forked from the child's parent.
+    /// What the operating system says, if the child runs under another user now; `Unsupported` in a
+    /// process that was forked from the child's parent.
     #[doc(alias("SIGKILL", "pidfd_send_signal"))]
     pub fn kill(&self) -> io::Result<()> {
         self.state()?.running.signal(Signal::Kill)
     }
 
-    /// Asks the child to end (SIGTERM), which it may handle or ignore. Otherwise like [`kill`](Self::kill).
+    /// Asks the child to end (SIGTERM), which it may handle or ignore. Otherwise like
+    /// [`kill`](Self::kill).
     ///
     /// # Errors
     ///
@@ -150,7 +161,8 @@ impl<R> JoinHandle<R> {
         self.state()?.running.signal(Signal::Terminate)
     }
 
-    /// The number of the child's process. Another process may get the same one after the child was joined.
+    /// The number of the child's process. Another process may get the same one after the child was
+    /// joined.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id
@@ -162,14 +174,15 @@ impl<R> JoinHandle<R> {
         self.child.name.as_deref()
     }
 
-    /// The writing end of the child's stdin, once, if [`Builder::stdin`](super::Builder::stdin) was given
-    /// `Stdio::piped()`. The child reads to the end when it is dropped; while it stays in the handle, it is open.
+    /// The writing end of the child's stdin, once, if [`Builder::stdin`](super::Builder::stdin) was
+    /// given `Stdio::piped()`. The child reads to the end when it is dropped; while it stays in the
+    /// handle, it is open.
     pub fn take_stdin(&mut self) -> Option<ChildStdin> {
         self.child.streams.stdin.take()
     }
 
-    /// The reading end of the child's stdout, once, if [`Builder::stdout`](super::Builder::stdout) was
-    /// given `Stdio::piped()`. Read it, or a child that prints much blocks.
+    /// The reading end of the child's stdout, once, if [`Builder::stdout`](super::Builder::stdout)
+    /// was given `Stdio::piped()`. Read it, or a child that prints much blocks.
     pub fn take_stdout(&mut self) -> Option<ChildStdout> {
         self.child.streams.stdout.take()
     }
@@ -244,8 +257,8 @@ impl<R: DeserializeOwned> JoinHandle<R> {
     }
 }
 
-/// What the last frame and the end of the process make together. A result that has come is a result,
-/// however the process ended after it.
+/// What the last frame and the end of the process make together. A result that has come is a
+/// result, however the process ended after it.
 fn outcome<R: DeserializeOwned>(
     last: Option<Result<Frame, String>>,
     ended: Option<io::Result<Status>>,
@@ -280,10 +293,11 @@ impl Drop for Child {
 
 /// A descriptor that becomes readable when the child ends, and stays so: its pidfd.
 ///
-/// It is for `poll`, `epoll` and event loops that wait for descriptors: wait until it is readable, then call
-/// [`try_join`](JoinHandle::try_join). It is never readable before the child's end, although the child may have
-/// sent its result: a child whose result is large cannot end before a call of [`is_finished`](JoinHandle::is_finished)
-/// or [`join`](JoinHandle::join) takes it. Nothing can be read from it. A stopped child has not ended.
+/// It is for `poll`, `epoll` and event loops that wait for descriptors: wait until it is readable,
+/// then call [`try_join`](JoinHandle::try_join). It is never readable before the child's end,
+/// although the child may have sent its result: a child whose result is large cannot end before a
+/// call of [`is_finished`](JoinHandle::is_finished) or [`join`](JoinHandle::join) takes it. Nothing
+/// can be read from it. A stopped child has not ended.
 ///
 /// On Linux only.
 ///

@@ -27,11 +27,13 @@ pub enum Resource {
     AddressSpace,
     /// The size of a core dump, in bytes (`RLIMIT_CORE`). With 0 there is none.
     CoreSize,
-    /// Processor time, in seconds (`RLIMIT_CPU`): SIGXCPU at the soft limit, SIGKILL at the hard one.
+    /// Processor time, in seconds (`RLIMIT_CPU`): SIGXCPU at the soft limit, SIGKILL at the hard
+    /// one.
     CpuTime,
     /// Private writable memory, in bytes (`RLIMIT_DATA`).
     DataSize,
-    /// The size of a file that the child writes, in bytes (`RLIMIT_FSIZE`); shared memory counts too.
+    /// The size of a file that the child writes, in bytes (`RLIMIT_FSIZE`); shared memory counts
+    /// too.
     FileSize,
     /// Memory locked against paging, in bytes (`RLIMIT_MEMLOCK`).
     LockedMemory,
@@ -43,16 +45,17 @@ pub enum Resource {
     StackSize,
 }
 
-/// Process groups, priorities, limits and users. If the system refuses one of them, `spawn` fails, says
-/// which, and leaves no process behind. Whatever else a child is to be, its function can do first: no code
-/// of the user's runs between fork and exec.
+/// Process groups, priorities, limits and users. If the system refuses one of them, `spawn` fails,
+/// says which, and leaves no process behind. Whatever else a child is to be, its function can do
+/// first: no code of the user's runs between fork and exec.
 impl Builder {
     /// Whether the child gets a process group of its own; otherwise it is in that of this process.
     ///
-    /// The terminal sends Ctrl-C (SIGINT), Ctrl-\ and Ctrl-Z to the whole process group that runs in its
-    /// foreground, and a shell sends SIGHUP to all groups that it started. A child in a group of its own
-    /// gets none of them, so its parent decides when it ends. It must not read from the terminal: SIGTTIN
-    /// would stop it. To keep only Ctrl-C away, use [`ignore_interrupt`](Self::ignore_interrupt).
+    /// The terminal sends Ctrl-C (SIGINT), Ctrl-\ and Ctrl-Z to the whole process group that runs
+    /// in its foreground, and a shell sends SIGHUP to all groups that it started. A child in a
+    /// group of its own gets none of them, so its parent decides when it ends. It must not read
+    /// from the terminal: SIGTTIN would stop it. To keep only Ctrl-C away, use
+    /// [`ignore_interrupt`](Self::ignore_interrupt).
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -71,28 +74,32 @@ impl Builder {
         self
     }
 
-    /// Whether the child ignores SIGINT, which is what Ctrl-C sends to every process of the foreground group.
+    /// Whether the child ignores SIGINT, which is what Ctrl-C sends to every process of the
+    /// foreground group.
     ///
-    /// The child's own children and the programs that it executes ignore it as well, unless they set it to
-    /// something else.
+    /// The child's own children and the programs that it executes ignore it as well, unless they
+    /// set it to something else.
     #[doc(alias("SIGINT", "Ctrl-C"))]
     pub fn ignore_interrupt(mut self, ignore: bool) -> Self {
         self.set_up.ignore_interrupt = ignore;
         self
     }
 
-    /// Adds to the nice value of the child: it is that of this thread by default. The higher, the lower its
-    /// priority; the sum is kept between -20 and 19. A negative increment needs rights (`CAP_SYS_NICE`).
+    /// Adds to the nice value of the child: it is that of this thread by default. The higher, the
+    /// lower its priority; the sum is kept between -20 and 19. A negative increment needs rights
+    /// (`CAP_SYS_NICE`).
     #[doc(alias = "setpriority")]
     pub fn nice(mut self, increment: i32) -> Self {
         self.set_up.nice = increment;
         self
     }
 
-    /// Limits a resource of the child; `None` is no limit. By default it has the limits of this process.
+    /// Limits a resource of the child; `None` is no limit. By default it has the limits of this
+    /// process.
     ///
-    /// The child may raise the soft limit up to the hard one. To raise the hard limit above that of this
-    /// process needs rights (`CAP_SYS_RESOURCE`). A later call for the same resource replaces an earlier one.
+    /// The child may raise the soft limit up to the hard one. To raise the hard limit above that of
+    /// this process needs rights (`CAP_SYS_RESOURCE`). A later call for the same resource replaces
+    /// an earlier one.
     #[doc(alias = "setrlimit")]
     pub fn rlimit(
         mut self,
@@ -108,19 +115,20 @@ impl Builder {
     /// Runs the child as the user of this number: real, effective and saved user ID. Needs rights.
     ///
     /// If this process is the superuser's, the child also gives up its supplementary groups, unless
-    /// [`groups`](Self::groups) sets them. Set [`gid`](Self::gid) as well: a child of another user that is
-    /// still in this process's group may do what the group may. The executable must be readable and
-    /// executable for that user.
+    /// [`groups`](Self::groups) sets them. Set [`gid`](Self::gid) as well: a child of another user
+    /// that is still in this process's group may do what the group may. The executable must be
+    /// readable and executable for that user.
     ///
-    /// Ends of pipes and of channels in the arguments work. What the child opens by name must be open to
-    /// that user.
+    /// Ends of pipes and of channels in the arguments work. What the child opens by name must be
+    /// open to that user.
     #[doc(alias = "setuid")]
     pub fn uid(mut self, uid: u32) -> Self {
         self.set_up.uid = Some(uid);
         self
     }
 
-    /// Runs the child in the group of this number: real, effective and saved group ID. Needs rights.
+    /// Runs the child in the group of this number: real, effective and saved group ID. Needs
+    /// rights.
     #[doc(alias = "setgid")]
     pub fn gid(mut self, gid: u32) -> Self {
         self.set_up.gid = Some(gid);

@@ -9,9 +9,9 @@
 //!
 //! # If one of them dies
 //!
-//! The parent looks at the child's pidfd whenever it waits, so a dead child is an error of `spawn` or an
-//! answer of `join`. A child whose parent dies before READY exits with [`EXIT_ORPHANED`]; later it goes on
-//! to the end of its function, and its result goes nowhere.
+//! The parent looks at the child's pidfd whenever it waits, so a dead child is an error of `spawn`
+//! or an answer of `join`. A child whose parent dies before READY exits with [`EXIT_ORPHANED`];
+//! later it goes on to the end of its function, and its result goes nowhere.
 
 use ipc_core::Unsendable;
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,8 @@ pub(super) const PANICKED: u32 = 7;
 /// The body says why the result could not be encoded.
 pub(super) const UNSENDABLE: u32 = 8;
 
-/// Tells a child that it is one; its value is [`super::sys::marker`] of the socket, and a [`Start`].
+/// Tells a child that it is one; its value is [`super::sys::marker`] of the socket, and a
+/// [`Start`].
 pub(super) const VARIABLE: &str = "MULTIPROCESS_CHILD";
 
 /// Where a child turns into its function.

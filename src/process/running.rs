@@ -81,8 +81,8 @@ impl Running {
 
     /// Waits for the next frame or the child's end, at most until `deadline`.
     ///
-    /// The pidfd is the truth about the end: what others hold open does not matter. After it the socket
-    /// is read as far as it goes, without waiting.
+    /// The pidfd is the truth about the end: what others hold open does not matter. After it the
+    /// socket is read as far as it goes, without waiting.
     pub(super) fn next(&mut self, deadline: Option<Instant>) -> io::Result<Event> {
         let mut timeout = Some(Duration::ZERO);
         loop {
@@ -170,11 +170,11 @@ impl Running {
         Ok(())
     }
 
-    /// How the child ended, once [`Event::Ended`] has been seen; reaps it. `None` at the deadline: a
-    /// debugger that traces the child takes its end first, and only then is it ours.
+    /// How the child ended, once [`Event::Ended`] has been seen; reaps it. `None` at the deadline:
+    /// a debugger that traces the child takes its end first, and only then is it ours.
     ///
-    /// If another part of the program reaps the child, the status is the one that the system keeps, or
-    /// that of the signal by which it was killed here.
+    /// If another part of the program reaps the child, the status is the one that the system keeps,
+    /// or that of the signal by which it was killed here.
     pub(super) fn reap(&mut self, deadline: Option<Instant>) -> io::Result<Option<Status>> {
         let Some(process) = &self.process else {
             return Err(io::Error::other("it was reaped before"));
@@ -186,7 +186,8 @@ impl Running {
                 Ok(Reap::Lost(_)) if self.killed => break Ok(Some(Status::Killed(SIGKILL))),
                 Ok(Reap::Lost(why)) => break Err(io::Error::other(why)),
                 Ok(Reap::Elsewhere) if began.elapsed() > ELSEWHERE_PATIENCE => {
-                    let text = "it is not a child of this process, and its parent has not reaped it";
+                    let text =
+                        "it is not a child of this process, and its parent has not reaped it";
                     break Err(io::Error::other(text));
                 }
                 Ok(Reap::NotYet | Reap::Elsewhere) if left(deadline) == Some(Duration::ZERO) => {
@@ -200,8 +201,8 @@ impl Running {
         end
     }
 
-    /// Kills the child and reaps it. Waits for a short time only: a process that sits in the kernel dies
-    /// when it comes back from there, and is then reaped like one that was detached.
+    /// Kills the child and reaps it. Waits for a short time only: a process that sits in the kernel
+    /// dies when it comes back from there, and is then reaped like one that was detached.
     pub(super) fn kill_and_reap(&mut self) {
         self.close_socket();
         if self.parent.forked() {

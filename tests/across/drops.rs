@@ -21,7 +21,10 @@ fn orders(n: usize) -> Vec<Vec<usize>> {
         order.insert(at, n - 1);
         order
     };
-    orders(n - 1).iter().flat_map(|order| (0..n).map(|at| insert(order, at)).collect::<Vec<_>>()).collect()
+    orders(n - 1)
+        .iter()
+        .flat_map(|order| (0..n).map(|at| insert(order, at)).collect::<Vec<_>>())
+        .collect()
 }
 
 /// Drops in another thread, and waits until it is done.
@@ -82,7 +85,10 @@ fn ends_in_each_order_and_thread() {
         let left = |things| {
             // A mapping of the ring, and one of what was used of the blocks.
             let one = usize::from(things > 0);
-            assert_eq!((channel_descriptors(), channel_mappings()), (before.0 + one, before.1 + 2 * one));
+            assert_eq!(
+                (channel_descriptors(), channel_mappings()),
+                (before.0 + one, before.1 + 2 * one)
+            );
         };
         in_each_order(make, left);
     };
@@ -133,7 +139,9 @@ fn what_lies_in_a_segment_in_each_order_and_thread() {
         let number = Shared::new_in(&segment, 1u64).unwrap();
         vec![Box::new(segment.clone()), Box::new(segment), Box::new(mutex), Box::new(number)]
     };
-    in_each_order(make, |left| assert_eq!(path.exists(), left > 0, "the last one takes the name along"));
+    in_each_order(make, |left| {
+        assert_eq!(path.exists(), left > 0, "the last one takes the name along")
+    });
 }
 
 // fault 88

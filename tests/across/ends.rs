@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use ipc_core::handle::{self, NotCarried};
-use multiprocess::{Receiver, RecvTimeoutError, SendError, Sender, TryRecvError, Unsendable, bounded, spawn};
+use multiprocess::{
+    Receiver, RecvTimeoutError, SendError, Sender, TryRecvError, Unsendable, bounded, spawn,
+};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::harness::{channel_descriptors, watchdog};
@@ -133,7 +135,10 @@ fn a_channel_of_bytes_refuses_ends_and_loses_nothing() {
     let mut message = inner;
     for _ in 0..200 {
         let error = tx.send(message).unwrap_err();
-        assert!(matches!(error, SendError::Unsendable(_, Unsendable::Handles(NotCarried::BytesOnly))));
+        assert!(matches!(
+            error,
+            SendError::Unsendable(_, Unsendable::Handles(NotCarried::BytesOnly))
+        ));
         assert!(error.to_string().contains("spawned"), "{error}");
         message = error.into_inner();
     }
@@ -155,7 +160,10 @@ fn an_end_of_a_thread_channel_stays() {
     let (tx, rx) = multiprocess::thread::bounded::<u64>(1).unwrap();
     let error = spawn(|tx: Sender<u64>| tx.send(1).unwrap(), tx.clone()).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
-    assert!(error.to_string().contains("a channel between threads cannot leave its process"), "{error}");
+    assert!(
+        error.to_string().contains("a channel between threads cannot leave its process"),
+        "{error}"
+    );
     let error = spawn(|rx: Receiver<u64>| drop(rx), rx).unwrap_err();
     assert!(error.to_string().contains("cannot leave its process"), "{error}");
     drop(error);

@@ -19,11 +19,13 @@ fn a_large_message_gets_through_among_many_small_ones() {
     multiprocess::init();
     let _watchdog = watchdog();
     const LARGE: usize = 64 << 10;
-    /// So many small ones may overtake one large one, whose sender is one of four and has more to do.
+    /// So many small ones may overtake one large one, whose sender is one of four and has more to
+    /// do.
     const BOUND: u64 = 20_000;
     let (tx, rx) = bounded::<Vec<u8>>(4).unwrap();
-    let flooding: Vec<_> =
-        (0..3).map(|_| Builder::new().kill_on_drop(true).spawn(flood, tx.clone()).unwrap()).collect();
+    let flooding: Vec<_> = (0..3)
+        .map(|_| Builder::new().kill_on_drop(true).spawn(flood, tx.clone()).unwrap())
+        .collect();
     let small = AtomicU64::new(0);
     let most = thread::scope(|scope| {
         let receiving = scope.spawn(|| {

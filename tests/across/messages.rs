@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use multiprocess::{
-    DisconnectCause, JoinError, Receiver, RecvError, SendError, Sender, bounded, process::Builder, spawn,
+    DisconnectCause, JoinError, Receiver, RecvError, SendError, Sender, bounded, process::Builder,
+    spawn,
 };
 
 use crate::harness::{busy, watchdog};
@@ -110,7 +111,8 @@ fn ping_pong() {
     let _watchdog = watchdog();
     let (ping, pinged) = bounded::<u64>(1).unwrap();
     let (pong, ponged) = bounded::<u64>(1).unwrap();
-    let echo = |(rx, tx): (Receiver<u64>, Sender<u64>)| rx.iter().for_each(|n| tx.send(n + 1).unwrap());
+    let echo =
+        |(rx, tx): (Receiver<u64>, Sender<u64>)| rx.iter().for_each(|n| tx.send(n + 1).unwrap());
     let child = spawn(echo, (pinged, pong)).unwrap();
     for n in 0..2000 {
         ping.send(n).unwrap();

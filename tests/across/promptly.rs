@@ -58,8 +58,10 @@ impl From<Number> for Vec<u64> {
     }
 }
 
-fn in_processes<T, R>((tx, rx): (ipc_core::Sender<T, R>, ipc_core::Receiver<T, R>), work: fn(ArgsOf<T, R>))
-where
+fn in_processes<T, R>(
+    (tx, rx): (ipc_core::Sender<T, R>, ipc_core::Receiver<T, R>),
+    work: fn(ArgsOf<T, R>),
+) where
     T: From<Number>,
     R: Route<T>,
     R::Tx: Serialize + DeserializeOwned,

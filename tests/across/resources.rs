@@ -1,4 +1,5 @@
-//! What channels take from a process and give back. Counted in a child of its own: other tests do not disturb.
+//! What channels take from a process and give back. Counted in a child of its own: other tests do
+//! not disturb.
 
 use ipc_core::handle::NotCarried;
 use multiprocess::shm::{Segment, SegmentBuilder};
@@ -13,7 +14,8 @@ fn participants_are_used_again() {
     // More children, one after the other, than a channel has participants.
     let (tx, rx) = bounded::<u64>(4).unwrap();
     for n in 0..200 {
-        let child = spawn(|(tx, n): (Sender<u64>, u64)| tx.send(n).unwrap(), (tx.clone(), n)).unwrap();
+        let child =
+            spawn(|(tx, n): (Sender<u64>, u64)| tx.send(n).unwrap(), (tx.clone(), n)).unwrap();
         assert_eq!(rx.recv(), Ok(n));
         child.join().unwrap();
     }
@@ -126,14 +128,16 @@ fn an_end_for_which_no_participant_is_free_cannot_be_sent() {
     let (tx, rx) = multiprocess::shm::erase(builder.typed::<u64>().unwrap());
     let (carrier, arrivals) = multiprocess::pipe::channel::<(Sender<u64>, Sender<u64>)>().unwrap();
     let full = Unsendable::Handles(NotCarried::Participants { most: 2 });
-    let SendError::Unsendable(ends, cause) = carrier.send((tx.clone(), tx.clone())).unwrap_err() else {
+    let SendError::Unsendable(ends, cause) = carrier.send((tx.clone(), tx.clone())).unwrap_err()
+    else {
         panic!("not for want of a participant")
     };
     assert_eq!(cause, full);
     let text = cause.to_string();
     assert!(text.contains("all 2 participants") && text.contains("`participants`"), "{text}");
     drop(ends);
-    let (lock, carrier_of_locks) = (Segment::anonymous(1).unwrap(), multiprocess::pipe::channel().unwrap());
+    let (lock, carrier_of_locks) =
+        (Segment::anonymous(1).unwrap(), multiprocess::pipe::channel().unwrap());
     let small = SegmentBuilder::new(1).participants(1).anonymous().unwrap();
     let error = carrier_of_locks.0.send((lock, small)).unwrap_err();
     assert!(error.to_string().contains("all 1 participants"), "{error}");

@@ -105,7 +105,10 @@ pub(crate) fn same_channel_means_that<R: Route>() {
 pub(crate) fn counts_follow_clones_and_drops<R: Route>() {
     let (tx, rx) = R::bounded(1);
     let counts = |tx: &Tx<R>, rx: &Rx<R>| {
-        assert_eq!((tx.sender_count(), tx.receiver_count()), (rx.sender_count(), rx.receiver_count()));
+        assert_eq!(
+            (tx.sender_count(), tx.receiver_count()),
+            (rx.sender_count(), rx.receiver_count())
+        );
         (tx.sender_count(), tx.receiver_count())
     };
     assert_eq!(counts(&tx, &rx), (1, 1));

@@ -72,7 +72,11 @@ pub(crate) fn recv_many_appends<R: Route>() {
 }
 
 /// What was sent, what came back and what is still in the iterator are all there is, in this order.
-fn check<R: Route>(error: ipc_core::SendManyError<R::Message>, rest: impl Iterator<Item = u64>, n: u64) {
+fn check<R: Route>(
+    error: ipc_core::SendManyError<R::Message>,
+    rest: impl Iterator<Item = u64>,
+    n: u64,
+) {
     assert!(error.is_disconnected() && error.unsendable.is_none());
     let sent = error.sent as u64;
     let unsent: Vec<_> = error.into_inner().iter().map(Message::number).collect();

@@ -4,7 +4,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use ipc_core::{DisconnectCause, RecvError, RecvTimeoutError, SendError, TryRecvError, TrySendError};
+use ipc_core::{
+    DisconnectCause, RecvError, RecvTimeoutError, SendError, TryRecvError, TrySendError,
+};
 
 use crate::routes::{Message, Route, msg};
 

@@ -5,11 +5,12 @@ use std::error::Error;
 use ipc_core::codec::CodecError;
 use ipc_core::handle::NotCarried;
 use multiprocess::{
-    DisconnectCause, RecvError, RecvTimeoutError, SendError, SendManyError, SendTimeoutError, SizeLimit,
-    TryRecvError, TrySendError, Unreadable, Unsendable,
+    DisconnectCause, RecvError, RecvTimeoutError, SendError, SendManyError, SendTimeoutError,
+    SizeLimit, TryRecvError, TrySendError, Unreadable, Unsendable,
 };
 
-const LARGE: Unsendable = Unsendable::TooLarge { size: 12, limit: 9, set_by: SizeLimit::MaxMessage };
+const LARGE: Unsendable =
+    Unsendable::TooLarge { size: 12, limit: 9, set_by: SizeLimit::MaxMessage };
 const DECODE: Unreadable = Unreadable::Decode(CodecError::Invalid);
 
 /// Has no `Debug`, and need not.
@@ -67,7 +68,10 @@ fn every_cause_has_words_of_its_own() {
         DisconnectCause::Died.to_string(),
     ];
     for text in &texts {
-        assert!(!text.is_empty() && !text.ends_with('.') && !text.starts_with(char::is_uppercase), "{text}");
+        assert!(
+            !text.is_empty() && !text.ends_with('.') && !text.starts_with(char::is_uppercase),
+            "{text}"
+        );
     }
     let all = texts.len();
     texts.sort();
@@ -82,7 +86,10 @@ fn they_show_no_message() {
     assert_eq!(format!("{:?}", TrySendError::Disconnected(Mute(1))), "Disconnected(..)");
     assert_eq!(format!("{:?}", SendTimeoutError::Timeout(Mute(1))), "Timeout(..)");
     assert_eq!(format!("{:?}", SendTimeoutError::Disconnected(Mute(1))), "Disconnected(..)");
-    assert_eq!(format!("{:?}", SendError::Unsendable(Mute(1), Unsendable::Forked)), "Unsendable(.., Forked)");
+    assert_eq!(
+        format!("{:?}", SendError::Unsendable(Mute(1), Unsendable::Forked)),
+        "Unsendable(.., Forked)"
+    );
     assert_eq!(format!("{:?}", RecvTimeoutError::Timeout), "Timeout");
     let many = SendManyError { sent: 3, unsent: vec![Mute(1), Mute(2)], unsendable: None };
     assert_eq!(format!("{many:?}"), "SendManyError { sent: 3, unsent: 2, unsendable: None }");
@@ -133,8 +140,14 @@ fn they_answer_what_they_are_asked() {
 #[test]
 fn the_plain_ones_turn_into_the_others() {
     assert_eq!(TrySendError::from(SendError::Disconnected(1)), TrySendError::Disconnected(1));
-    assert_eq!(TrySendError::from(SendError::Unsendable(1, LARGE)), TrySendError::Unsendable(1, LARGE));
-    assert_eq!(SendTimeoutError::from(SendError::Disconnected(1)), SendTimeoutError::Disconnected(1));
+    assert_eq!(
+        TrySendError::from(SendError::Unsendable(1, LARGE)),
+        TrySendError::Unsendable(1, LARGE)
+    );
+    assert_eq!(
+        SendTimeoutError::from(SendError::Disconnected(1)),
+        SendTimeoutError::Disconnected(1)
+    );
     assert_eq!(
         SendTimeoutError::from(SendError::Unsendable(1, LARGE)),
         SendTimeoutError::Unsendable(1, LARGE)
@@ -142,7 +155,10 @@ fn the_plain_ones_turn_into_the_others() {
     assert_eq!(TryRecvError::from(RecvError::Disconnected), TryRecvError::Disconnected);
     assert_eq!(TryRecvError::from(RecvError::Unreadable(DECODE)), TryRecvError::Unreadable(DECODE));
     assert_eq!(RecvTimeoutError::from(RecvError::Disconnected), RecvTimeoutError::Disconnected);
-    assert_eq!(RecvTimeoutError::from(RecvError::Unreadable(DECODE)), RecvTimeoutError::Unreadable(DECODE));
+    assert_eq!(
+        RecvTimeoutError::from(RecvError::Unreadable(DECODE)),
+        RecvTimeoutError::Unreadable(DECODE)
+    );
     // In a function that uses `?`.
     fn sends() -> Result<(), Box<dyn Error>> {
         Err(SendError::Disconnected("a message that lives for ever"))?

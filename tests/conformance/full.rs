@@ -178,7 +178,8 @@ pub(crate) fn a_blocked_batch_comes_back<R: Route>() {
         let mut numbers = n..n + 10_000 + MORE;
         let error = tx.send_many(numbers.by_ref().map(msg::<R>)).unwrap_err();
         assert!(error.is_disconnected() && error.unsendable.is_none());
-        // What was sent, what came back and what is still in the iterator are all there is, in this order.
+        // What was sent, what came back and what is still in the iterator are all there is, in this
+        // order.
         let sent = error.sent as u64;
         let unsent: Vec<_> = error.into_inner().iter().map(Message::number).collect();
         assert!(!unsent.is_empty(), "what could not be sent comes back");

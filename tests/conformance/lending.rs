@@ -27,7 +27,8 @@ pub(crate) fn dropping_the_guard_acknowledges<R: Route>() {
     for n in 0..200 {
         tx.try_send(msg::<R>(n)).unwrap();
         tx.try_send(msg::<R>(n + 1)).unwrap();
-        let both = R::lend(&rx, |first, _| R::lend(&rx, |second, _| (first, second)).unwrap()).unwrap();
+        let both =
+            R::lend(&rx, |first, _| R::lend(&rx, |second, _| (first, second)).unwrap()).unwrap();
         assert_eq!(both, (n, n + 1));
     }
 }

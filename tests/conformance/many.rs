@@ -87,7 +87,12 @@ fn run<R: Route>(capacity: usize, senders: &[How], receivers: &[How], n: u64) {
     let mut all = got.concat();
     all.sort_unstable();
     let expected = (0..senders.len() as u64).flat_map(|s| s * STEP..s * STEP + n);
-    assert!(all.iter().copied().eq(expected), "{} messages of {}", all.len(), senders.len() as u64 * n);
+    assert!(
+        all.iter().copied().eq(expected),
+        "{} messages of {}",
+        all.len(),
+        senders.len() as u64 * n
+    );
 }
 
 pub(crate) fn one_to_one_in_order<R: Route>() {

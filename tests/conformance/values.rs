@@ -22,7 +22,9 @@ enum Shape {
     Group(Box<[Shape]>),
 }
 
-fn round_trip<T: Serialize + DeserializeOwned + Clone + PartialEq + std::fmt::Debug>(messages: &[T]) {
+fn round_trip<T: Serialize + DeserializeOwned + Clone + PartialEq + std::fmt::Debug>(
+    messages: &[T],
+) {
     let there = |tx: Sender<T>, rx: Receiver<T>| {
         for message in messages {
             tx.send(message.clone()).unwrap();
@@ -51,12 +53,33 @@ fn round_trip<T: Serialize + DeserializeOwned + Clone + PartialEq + std::fmt::De
 #[test]
 fn serde_types_arrive_as_they_were() {
     let _watchdog = watchdog();
-    round_trip(&[String::new(), "hello".into(), "ü".repeat(119), "ü".repeat(120), "x".repeat(100_000)]);
-    round_trip(&[vec![], vec![0u8; 239], vec![1; 240], vec![2; 241], vec![3; 4096], vec![4; 1 << 20]]);
+    round_trip(&[
+        String::new(),
+        "hello".into(),
+        "ü".repeat(119),
+        "ü".repeat(120),
+        "x".repeat(100_000),
+    ]);
+    round_trip(&[
+        vec![],
+        vec![0u8; 239],
+        vec![1; 240],
+        vec![2; 241],
+        vec![3; 4096],
+        vec![4; 1 << 20],
+    ]);
     round_trip(&[None, Some((1u8, 'x', -5i128)), Some((255, '\u{10ffff}', i128::MIN))]);
     let polygon = Shape::Polygon { corners: vec![(1, -1); 100], name: Some("round".into()) };
-    round_trip(&[Shape::Point, Shape::Circle(-0.5), polygon.clone(), Shape::Group([polygon].into())]);
-    round_trip(&[BTreeMap::from([("a".to_owned(), vec![1.5f32, f32::MIN]), ("b".to_owned(), vec![])])]);
+    round_trip(&[
+        Shape::Point,
+        Shape::Circle(-0.5),
+        polygon.clone(),
+        Shape::Group([polygon].into()),
+    ]);
+    round_trip(&[BTreeMap::from([
+        ("a".to_owned(), vec![1.5f32, f32::MIN]),
+        ("b".to_owned(), vec![]),
+    ])]);
     round_trip(&[Ok::<u64, String>(1), Err("no".to_owned())]);
 }
 
@@ -88,7 +111,10 @@ fn the_largest_message_fits_and_one_byte_more_does_not() {
         let refused = tx.send(vec![8; 8188]).unwrap_err();
         assert!(matches!(
             refused,
-            multiprocess::SendError::Unsendable(_, Unsendable::TooLarge { size: 8193, limit: 8192, .. })
+            multiprocess::SendError::Unsendable(
+                _,
+                Unsendable::TooLarge { size: 8193, limit: 8192, .. }
+            )
         ));
         assert_eq!(refused.into_inner(), vec![8; 8188]);
         assert!(tx.try_send(vec![8; 1 << 24]).unwrap_err().is_unsendable());
@@ -235,7 +261,10 @@ fn code_of_the_message_type_cannot_harm_the_channel() {
             tx.try_send(rude(Rude::NO_DECODE)).unwrap();
             assert!(matches!(rx.try_recv(), Err(TryRecvError::Unreadable(Unreadable::Decode(_)))));
             tx.try_send(rude(Rude::NO_DECODE)).unwrap();
-            assert!(matches!(rx.try_recv_ref(), Err(TryRecvError::Unreadable(Unreadable::Decode(_)))));
+            assert!(matches!(
+                rx.try_recv_ref(),
+                Err(TryRecvError::Unreadable(Unreadable::Decode(_)))
+            ));
             tx.try_send(rude(Rude::PANIC_DECODE)).unwrap();
             assert!(catch_unwind(AssertUnwindSafe(|| rx.try_recv())).is_err());
             tx.try_send(rude(Rude::PANIC_DECODE)).unwrap();
@@ -259,7 +288,10 @@ fn a_batch_with_a_rude_message_keeps_the_others() {
             assert_eq!(rx.recv_many(&mut got, 3), Ok(2));
             assert_eq!(got, [rude(Rude::PLAIN), rude(Rude::PLAIN)]);
             // What could not be read is told with the next call.
-            assert!(matches!(rx.recv_many(&mut got, 3), Err(RecvError::Unreadable(Unreadable::Decode(_)))));
+            assert!(matches!(
+                rx.recv_many(&mut got, 3),
+                Err(RecvError::Unreadable(Unreadable::Decode(_)))
+            ));
             tx.send_many([rude(Rude::PANIC_DECODE), rude(Rude::PLAIN), rude(Rude::PLAIN)]).unwrap();
             assert!(catch_unwind(AssertUnwindSafe(|| rx.recv_many(&mut got, 3))).is_err());
             // What was behind it may be gone with it, as with any batch; its memory may not.
@@ -308,7 +340,10 @@ fn what_a_type_says_when_it_refuses_is_told() {
     for (tx, rx) in channels {
         assert_eq!(tx.send(message(3)).unwrap_err().to_string(), unsendable);
         assert_eq!(tx.try_send(message(3)).unwrap_err().to_string(), unsendable);
-        assert_eq!(tx.send_timeout(message(3), Duration::ZERO).unwrap_err().to_string(), unsendable);
+        assert_eq!(
+            tx.send_timeout(message(3), Duration::ZERO).unwrap_err().to_string(),
+            unsendable
+        );
         let many = tx.send_many([message(1), message(3)]).unwrap_err();
         assert_eq!(many.unsendable.unwrap().to_string(), unsendable);
         assert!(rx.recv().is_ok());

@@ -27,7 +27,11 @@ pub(crate) trait Flavour: 'static {
     }
 
     /// Without a timeout, waits as long as it takes.
-    fn send(tx: &Self::Tx, m: Self::M, timeout: Option<Duration>) -> Result<(), SendTimeoutError<Self::M>>;
+    fn send(
+        tx: &Self::Tx,
+        m: Self::M,
+        timeout: Option<Duration>,
+    ) -> Result<(), SendTimeoutError<Self::M>>;
     /// Sends all, or says how many were sent.
     fn send_many(tx: &Self::Tx, messages: Vec<Self::M>) -> Result<usize, usize>;
     /// Sends a loan, if this kind has loans. False: disconnected.

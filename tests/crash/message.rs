@@ -50,7 +50,8 @@ impl Message for Text {
             _ => mix(sender, seq, 2) % 20,
         };
         let words: Vec<u64> = (0..len).map(|i| mix(sender, seq, i)).collect();
-        let sum = words.iter().fold(sender ^ seq, |sum, word| sum.rotate_left(5).wrapping_add(*word));
+        let sum =
+            words.iter().fold(sender ^ seq, |sum, word| sum.rotate_left(5).wrapping_add(*word));
         Text { sender, seq, words, sum }
     }
     fn sender(&self) -> u64 {

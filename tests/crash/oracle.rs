@@ -1,12 +1,13 @@
 //! What may and may not have happened, from what the children wrote down.
 //!
-//! - Sent: a sender counts what its `send` has returned for. What it was at when it was killed may have been
-//!   sent or not: one batch at most.
-//! - Received: a receiver writes each message down once the call has returned, or, with a guard, before it
-//!   drops it. A killed one may have taken one more batch without a record; with guards, none.
+//! - Sent: a sender counts what its `send` has returned for. What it was at when it was killed may
+//!   have been sent or not: one batch at most.
+//! - Received: a receiver writes each message down once the call has returned, or, with a guard,
+//!   before it drops it. A killed one may have taken one more batch without a record; with guards,
+//!   none.
 //! - Twice: only what a killed receiver had written down last, of a guard that it had not dropped.
-//! - Order: within one receiver each sender's messages come in order, but for those that a killed receiver
-//!   had claimed: one batch at most for each one killed.
+//! - Order: within one receiver each sender's messages come in order, but for those that a killed
+//!   receiver had claimed: one batch at most for each one killed.
 
 use std::collections::HashMap;
 
@@ -80,11 +81,18 @@ impl Chronicle {
                 });
             }
         }
-        assert!(verdict.out_of_order <= may_be_late, "{} of at most {may_be_late}", verdict.out_of_order);
+        assert!(
+            verdict.out_of_order <= may_be_late,
+            "{} of at most {may_be_late}",
+            verdict.out_of_order
+        );
 
         for ((sender, seq), deliveries) in &deliveries {
             let what = || -> Vec<_> {
-                deliveries.iter().map(|d| (d.receiver, d.by_guard, d.last_words, d.record)).collect()
+                deliveries
+                    .iter()
+                    .map(|d| (d.receiver, d.by_guard, d.last_words, d.record))
+                    .collect()
             };
             verdict.redelivered += deliveries.len() as u64 - 1;
             let not_last = deliveries.iter().filter(|d| !(d.by_guard && d.last_words)).count();
@@ -97,9 +105,12 @@ impl Chronicle {
         for past in &self.senders {
             let number = past.life.number;
             let sent = Counter::open(&past.life.sent()).get();
-            let missing = (0..sent).filter(|seq| !deliveries.contains_key(&(number, *seq))).count() as u64;
+            let missing =
+                (0..sent).filter(|seq| !deliveries.contains_key(&(number, *seq))).count() as u64;
             let beyond = if past.killed { SENT_AT_ONCE } else { 0 };
-            let extra = (sent..sent + beyond).filter(|seq| deliveries.contains_key(&(number, *seq))).count();
+            let extra = (sent..sent + beyond)
+                .filter(|seq| deliveries.contains_key(&(number, *seq)))
+                .count();
             verdict.sent += sent;
             verdict.lost += missing;
             known += sent - missing + extra as u64;

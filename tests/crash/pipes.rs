@@ -1,8 +1,9 @@
-//! kill -9 of processes that send and receive over sockets and pipes: at each named point of ipc-pipes, and
-//! at any time.
+//! kill -9 of processes that send and receive over sockets and pipes: at each named point of
+//! ipc-pipes, and at any time.
 //!
-//! What holds on these routes: what was sent is there, whole and in order. What a process had taken out of
-//! the kernel's hands is gone with it: the one message it was receiving, or those of the one `recv_many`.
+//! What holds on these routes: what was sent is there, whole and in order. What a process had taken
+//! out of the kernel's hands is gone with it: the one message it was receiving, or those of the one
+//! `recv_many`.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -102,7 +103,8 @@ fn receive(rx: Receiver<Message>, mut log: UnixStream, many: bool) {
             return;
         }
         left = left.saturating_sub(some.len() as u64);
-        let numbers: Vec<u8> = some.iter().flat_map(|message| number(message).to_le_bytes()).collect();
+        let numbers: Vec<u8> =
+            some.iter().flat_map(|message| number(message).to_le_bytes()).collect();
         log.write_all(&numbers).unwrap();
     }
 }
@@ -134,7 +136,8 @@ fn start(part: Part, many: bool, death: Death<'_>) -> Started {
         #[cfg(killpoints)]
         Death::At(point, hit) => {
             let builder = multiprocess::process::Builder::new().kill_on_drop(true);
-            let victim = builder.env("KILLPOINT", format!("{point}:{hit}")).spawn(Victim::work, work);
+            let victim =
+                builder.env("KILLPOINT", format!("{point}:{hit}")).spawn(Victim::work, work);
             Child::Spawned(victim.unwrap())
         }
         Death::After(_, home) => home.fork(work),
@@ -197,7 +200,10 @@ fn kill_a_sender(make: Make, many: bool, death: Death<'_>) -> bool {
     let (sent, got_count) = (log.len() as u64, got.len() as u64);
     assert!(got.into_iter().eq(0..got_count), "each once, in order");
     let doubt = if many { BATCH as u64 } else { 1 };
-    assert!(got_count >= sent && got_count <= sent + doubt, "{sent} were sent, {got_count} arrived");
+    assert!(
+        got_count >= sent && got_count <= sent + doubt,
+        "{sent} were sent, {got_count} arrived"
+    );
     as_new(&tx, &rx);
     killed
 }
@@ -319,8 +325,9 @@ fn killed_at_each_point_of_sockets_and_pipes() {
     let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/ipc-pipes/src");
     for file in std::fs::read_dir(sources).unwrap().flatten() {
         let Ok(text) = std::fs::read_to_string(file.path()) else { continue };
-        in_sources
-            .extend(text.split("kp!(\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()));
+        in_sources.extend(
+            text.split("kp!(\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()),
+        );
     }
     // Meeting by name has its own (tests/meet/points.rs).
     in_sources.retain(|point| !["connect.", "listener."].iter().any(|own| point.starts_with(own)));
@@ -339,7 +346,8 @@ fn killed_at_any_time_over_sockets_and_pipes() {
     let (began, mut round, mut killed) = (Instant::now(), 0, 0);
     while killed < kills {
         for (_, make) in CARRIERS {
-            let after = |dice: &mut Dice| Death::After(Duration::from_micros(dice.below(2_500)), &home);
+            let after =
+                |dice: &mut Dice| Death::After(Duration::from_micros(dice.below(2_500)), &home);
             killed += u64::from(kill_a_sender(make, round % 2 == 0, after(&mut dice)));
             killed += u64::from(kill_a_receiver(make, round % 2 == 0, after(&mut dice)));
             killed += u64::from(kill_the_last_receiver(make, after(&mut dice)));

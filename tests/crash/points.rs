@@ -1,7 +1,7 @@
 //! Death at each named point of the library's sources, and what the survivor finds.
 //!
-//! Each scene says what goes before, what the victim does, and at which points it is killed, at the first,
-//! second and third time that it comes there.
+//! Each scene says what goes before, what the victim does, and at which points it is killed, at the
+//! first, second and third time that it comes there.
 //!
 //! faults 1-7, 12-16, 87.
 
@@ -27,7 +27,8 @@ struct Scene {
     before: &'static [(Ends, Script, &'static str)],
     ends: Ends,
     script: Script,
-    /// So many die at the same point, one after another: the next one finds what the one before left.
+    /// So many die at the same point, one after another: the next one finds what the one before
+    /// left.
     depth: u32,
     /// Whether another receiver sleeps meanwhile.
     sleeper: bool,
@@ -66,8 +67,9 @@ fn kill<F: Flavour>(
         .iter()
         .map(|(ends, script, point)| stage.cast(*ends, *script, Some((point, 1))))
         .collect();
-    let victims: Vec<_> =
-        (0..scene.depth).map(|_| stage.cast(scene.ends, scene.script, Some((point, hit)))).collect();
+    let victims: Vec<_> = (0..scene.depth)
+        .map(|_| stage.cast(scene.ends, scene.script, Some((point, hit))))
+        .collect();
     let sleeper = scene.sleeper.then(|| stage.sleeper());
     match scene.survivor {
         Survivor::Both => {}
@@ -144,7 +146,8 @@ fn play<F: Flavour>(scenes: &[Scene], prefix: &str) {
     before.none_since();
 }
 
-/// What the names of points begin with that are no channel's: they are in `tests/segments/points.rs`.
+/// What the names of points begin with that are no channel's: they are in
+/// `tests/segments/points.rs`.
 const SEGMENTS: [&str; 5] = ["member.", "name.", "segment.", "seq.", "seqlock."];
 
 /// The names of all points in the sources of channels.
@@ -170,10 +173,14 @@ fn every_point_is_in_a_scene() {
     let _alone = alone();
     let named = named();
     let scenes = [MIXED, IN_SLOTS, IN_BLOCKS].into_iter().flatten();
-    let played: BTreeSet<String> = scenes.flat_map(|scene| scene.points).map(|p| (*p).to_owned()).collect();
+    let played: BTreeSet<String> =
+        scenes.flat_map(|scene| scene.points).map(|p| (*p).to_owned()).collect();
     let missing: Vec<_> = named.difference(&played).collect();
     let unknown: Vec<_> = played.difference(&named).collect();
-    assert!(missing.is_empty() && unknown.is_empty(), "in no scene: {missing:?}; not there: {unknown:?}");
+    assert!(
+        missing.is_empty() && unknown.is_empty(),
+        "in no scene: {missing:?}; not there: {unknown:?}"
+    );
 }
 
 /// For whoever adds a point: prints which points each scene comes to.

@@ -38,7 +38,8 @@ struct Inhabitant {
     sends: bool,
 }
 
-/// A channel with everybody on it. Its own ends keep it connected, and are there to start children with.
+/// A channel with everybody on it. Its own ends keep it connected, and are there to start children
+/// with.
 struct Town<F: Flavour> {
     capacity: usize,
     tx: F::Tx,
@@ -107,7 +108,8 @@ impl<F: Flavour> Town<F> {
         receivers.map(|child| Log::count(&child.life.received())).sum()
     }
 
-    /// Kills one, or two or three at once, when some messages have gone through; starts others instead.
+    /// Kills one, or two or three at once, when some messages have gone through; starts others
+    /// instead.
     fn strike(&mut self) -> u64 {
         let messages = self.dice.below(400);
         let (before, since) = (self.progress(), Instant::now());
@@ -154,7 +156,8 @@ impl<F: Flavour> Town<F> {
     /// Ends everybody, takes what is left, and looks whether all is free.
     fn end(mut self) -> (Chronicle, Scratch) {
         Counter::open(&self.life().stop()).set(1);
-        let (senders, receivers): (Vec<_>, Vec<_>) = self.children.drain(..).partition(|child| child.sends);
+        let (senders, receivers): (Vec<_>, Vec<_>) =
+            self.children.drain(..).partition(|child| child.sends);
         for child in senders {
             self.bury(child, false);
         }
@@ -199,7 +202,8 @@ impl<F: Flavour> Town<F> {
 fn kill_and_judge<F: Flavour>(capacity: usize) {
     let _alone = alone();
     let kills = kills();
-    // A kill, with the messages between it and the next, takes some milliseconds; on a busy machine more.
+    // A kill, with the messages between it and the next, takes some milliseconds; on a busy machine
+    // more.
     let _watchdog = watchdog_of(Duration::from_secs(60 + kills / 4));
     let began = Instant::now();
     let before = Leaks::count();
@@ -230,7 +234,10 @@ fn kill_and_judge<F: Flavour>(capacity: usize) {
     }
     let (past, scratch) = town.end();
     let verdict = past.judge();
-    println!("capacity {capacity}: {killed} kills in {:?}, seed {seed}: {verdict:?}", began.elapsed());
+    println!(
+        "capacity {capacity}: {killed} kills in {:?}, seed {seed}: {verdict:?}",
+        began.elapsed()
+    );
     drop(scratch);
     before.none_since();
 }

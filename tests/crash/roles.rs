@@ -1,4 +1,5 @@
-//! What the children do: send, or receive, and write down what they have done until they are killed.
+//! What the children do: send, or receive, and write down what they have done until they are
+//! killed.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,13 +18,21 @@ pub(crate) enum How {
     Poll,
     Timeout,
     Many(usize),
-    /// With guards, held for so many turns of an idle loop at most, and written down before they are dropped.
+    /// With guards, held for so many turns of an idle loop at most, and written down before they
+    /// are dropped.
     Ref(u64),
 }
 
 impl How {
-    pub(crate) const ALL: [How; 7] =
-        [How::Recv, How::Poll, How::Timeout, How::Many(8), How::Many(63), How::Ref(0), How::Ref(3000)];
+    pub(crate) const ALL: [How; 7] = [
+        How::Recv,
+        How::Poll,
+        How::Timeout,
+        How::Many(8),
+        How::Many(63),
+        How::Ref(0),
+        How::Ref(3000),
+    ];
 
     /// What a receiver that is killed may have taken and not written down.
     pub(crate) fn batch(self) -> u64 {
@@ -69,7 +78,8 @@ impl Life {
     }
 }
 
-/// Sends numbered messages, one by one, in batches, by loans and with deadlines, until told to stop.
+/// Sends numbered messages, one by one, in batches, by loans and with deadlines, until told to
+/// stop.
 pub(crate) fn send<F: Flavour>((tx, life): (F::Tx, Life)) {
     let (sent, stop) = (Counter::open(&life.sent()), Counter::open(&life.stop()));
     let mut dice = Dice::new(life.number);
@@ -83,7 +93,10 @@ pub(crate) fn send<F: Flavour>((tx, life): (F::Tx, Life)) {
                 next += many;
             }
             1 => {
-                assert!(F::send_loan(&tx, F::M::new(life.number, next)), "the parent keeps a receiver");
+                assert!(
+                    F::send_loan(&tx, F::M::new(life.number, next)),
+                    "the parent keeps a receiver"
+                );
                 next += 1;
             }
             2 => {
@@ -95,7 +108,8 @@ pub(crate) fn send<F: Flavour>((tx, life): (F::Tx, Life)) {
                 }
             }
             _ => {
-                F::send(&tx, F::M::new(life.number, next), None).expect("the parent keeps a receiver");
+                F::send(&tx, F::M::new(life.number, next), None)
+                    .expect("the parent keeps a receiver");
                 next += 1;
             }
         }
@@ -104,7 +118,12 @@ pub(crate) fn send<F: Flavour>((tx, life): (F::Tx, Life)) {
 }
 
 pub(crate) fn record(message: &impl Message, deliveries: u64) -> Record {
-    Record { sender: message.sender(), seq: message.seq(), deliveries, intact: u64::from(message.intact()) }
+    Record {
+        sender: message.sender(),
+        seq: message.seq(),
+        deliveries,
+        intact: u64::from(message.intact()),
+    }
 }
 
 /// Receives and writes down until disconnected.
@@ -133,7 +152,8 @@ pub(crate) fn receive<F: Flavour>((rx, life): (F::Rx, Life)) {
             },
             How::Many(most) => match F::recv_many(&rx, &mut messages, most) {
                 Ok(_) => {
-                    let records: Vec<_> = messages.drain(..).map(|message| record(&message, 0)).collect();
+                    let records: Vec<_> =
+                        messages.drain(..).map(|message| record(&message, 0)).collect();
                     log.write(&records);
                 }
                 Err(RecvError::Disconnected) => return,

@@ -1,4 +1,5 @@
-// The scenes, by kind of channel. The points are what `print_points` found, and each must be reached.
+// The scenes, by kind of channel. The points are what `print_points` found, and each must be
+// reached.
 
 const DIED_SENDING: (Ends, Script, &str) = (Ends::Sender, Script::Send(1), "send.claimed");
 const DIED_RECEIVING: (Ends, Script, &str) = (Ends::Receiver, Script::Receive(How::Recv, 1), "receive.claimed");

@@ -1,4 +1,5 @@
-//! A channel on which one process after another dies at a named point, and what the survivor then finds.
+//! A channel on which one process after another dies at a named point, and what the survivor then
+//! finds.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -197,7 +198,8 @@ pub(crate) struct Stage<F: Flavour> {
     scratch: Scratch,
     past: Chronicle,
     born: u64,
-    /// [`LARGE`](crate::message::LARGE), [`HUGE`](crate::message::HUGE) or 0: what messages are sent.
+    /// [`LARGE`](crate::message::LARGE), [`HUGE`](crate::message::HUGE) or 0: what messages are
+    /// sent.
     pub(crate) size: u64,
 }
 
@@ -205,7 +207,15 @@ impl<F: Flavour> Stage<F> {
     pub(crate) fn new(capacity: usize) -> Self {
         let (tx, rx) = F::make(capacity).unwrap();
         let past = Chronicle::default();
-        Stage { capacity, tx: Some(tx), rx: Some(rx), scratch: Scratch::new(), past, born: 0, size: 0 }
+        Stage {
+            capacity,
+            tx: Some(tx),
+            rx: Some(rx),
+            scratch: Scratch::new(),
+            past,
+            born: 0,
+            size: 0,
+        }
     }
 
     pub(crate) fn life(&mut self, how: How) -> Life {
@@ -227,7 +237,8 @@ impl<F: Flavour> Stage<F> {
         self.past.senders.push(Past { life, killed: false, kept: 0 });
     }
 
-    /// Starts a process that waits for [`perform`](Stage::perform); `point` says where it is to die.
+    /// Starts a process that waits for [`perform`](Stage::perform); `point` says where it is to
+    /// die.
     ///
     /// All are started before the first performs: whoever is started repairs first.
     pub(crate) fn cast(&mut self, ends: Ends, script: Script, point: Option<(&str, u64)>) -> Actor {
@@ -246,7 +257,9 @@ impl<F: Flavour> Stage<F> {
         let process = match child.spawn(play::<F>, (tx, rx, life.clone(), script)) {
             Ok(child) => Some(child),
             // It died while it took its arguments.
-            Err(error) if point.is_some() && error.to_string().contains("killed by signal 9") => None,
+            Err(error) if point.is_some() && error.to_string().contains("killed by signal 9") => {
+                None
+            }
             Err(error) => panic!("{script:?} at {point:?}: {error}"),
         };
         let kept = match script {
@@ -316,17 +329,25 @@ impl<F: Flavour> Stage<F> {
     pub(crate) fn survive(&mut self) {
         let began = ticked();
         self.drain();
-        // What the dead had taken comes again once they are known to be dead, and a process that a victim
-        // started may need a moment to see that it is alone.
+        // What the dead had taken comes again once they are known to be dead, and a process that a
+        // victim started may need a moment to see that it is alone.
         while F::counts(self.tx.as_ref().expect("a sender is here")) != (1, 1) {
-            assert!(ticked() - began < BOUND, "the dead are still there after {:?}", ticked() - began);
+            assert!(
+                ticked() - began < BOUND,
+                "the dead are still there after {:?}",
+                ticked() - began
+            );
             self.drain();
         }
         self.drain();
         self.fill(self.capacity as u64);
         self.drain();
         assert!(ticked() - began < BOUND, "held up for {:?}", ticked() - began);
-        all_blocks_are_free::<F>(self.tx.as_ref().unwrap(), self.rx.as_ref().unwrap(), self.capacity);
+        all_blocks_are_free::<F>(
+            self.tx.as_ref().unwrap(),
+            self.rx.as_ref().unwrap(),
+            self.capacity,
+        );
         self.past.judge();
         self.past = Chronicle::default();
     }
@@ -339,7 +360,9 @@ impl<F: Flavour> Stage<F> {
         let mut log = Log::append(&life.received());
         let rx = self.rx.take().expect("a receiver is here");
         let ended = loop {
-            match F::recv_ref(&rx, Some(PATIENCE), |m, deliveries| log.write(&[record(m, deliveries)])) {
+            match F::recv_ref(&rx, Some(PATIENCE), |m, deliveries| {
+                log.write(&[record(m, deliveries)])
+            }) {
                 Ok(()) => {}
                 Err(error) => break error,
             }

@@ -47,7 +47,11 @@ fn a_stopped_sender_is_alive_and_its_message_comes_once() {
     let mut next = 0;
     let mut take = |timeout| {
         Mixed::recv_timeout(&rx, timeout).inspect(|message| {
-            assert!(message.intact() && message.seq() == next, "{} instead of {next}", message.seq());
+            assert!(
+                message.intact() && message.seq() == next,
+                "{} instead of {next}",
+                message.seq()
+            );
             next += 1;
         })
     };
@@ -110,7 +114,8 @@ fn a_stopped_receiver_is_alive_and_receives_once() {
     child.join().unwrap();
     let past = |life, killed| Past { life, killed, kept: 0 };
     let verdict =
-        Chronicle { senders: vec![past(me, false)], receivers: vec![past(receiver, false)] }.judge();
+        Chronicle { senders: vec![past(me, false)], receivers: vec![past(receiver, false)] }
+            .judge();
     assert_eq!((verdict.sent, verdict.lost, verdict.out_of_order), (next, 0, 0));
 }
 
@@ -136,7 +141,8 @@ fn every_death_gives_back_what_was_lent() {
     let (tx, rx): (Tx, Rx) = Mixed::make(3).unwrap();
     for (seq, how) in ["abort", "exit", "exec", "segv"].into_iter().enumerate() {
         Mixed::send(&tx, Message::new(1, seq as u64), None).unwrap();
-        let child = builder().stderr(Stdio::null()).spawn(die, (rx.clone(), how.to_owned())).unwrap();
+        let child =
+            builder().stderr(Stdio::null()).spawn(die, (rx.clone(), how.to_owned())).unwrap();
         let _ = child.join();
         let mut seen = None;
         Mixed::recv_ref(&rx, Some(Duration::from_secs(30)), |m, deliveries| {
@@ -208,5 +214,6 @@ fn a_first_delivery_says_one() {
     let _alone = alone();
     let (tx, rx): (Tx, Rx) = Mixed::make(3).unwrap();
     Mixed::send(&tx, Message::new(1, 0), None).unwrap();
-    Mixed::recv_ref(&rx, None, |m, deliveries| assert_eq!(record(m, deliveries).deliveries, 1)).unwrap();
+    Mixed::recv_ref(&rx, None, |m, deliveries| assert_eq!(record(m, deliveries).deliveries, 1))
+        .unwrap();
 }

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
-/// These tests count descriptors and measure times: one at a time. Taken before the watchdog is started.
+/// These tests count descriptors and measure times: one at a time. Taken before the watchdog is
+/// started.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -17,10 +18,12 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
 /// The tests that kill at random: `random_kills_*`, and those of sockets and pipes.
 const RANDOM_TESTS: u64 = 7;
 
-/// How many processes a test that kills at random kills: its part of `CRASH_KILLS`; without it of 2000, or 350 in debug.
+/// How many processes a test that kills at random kills: its part of `CRASH_KILLS`; without it of
+/// 2000, or 350 in debug.
 pub(crate) fn kills() -> u64 {
     let default: u64 = if cfg!(debug_assertions) { 350 } else { 2000 };
-    let all = std::env::var("CRASH_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(default);
+    let all =
+        std::env::var("CRASH_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(default);
     all.div_ceil(RANDOM_TESTS)
 }
 
@@ -41,8 +44,8 @@ impl Dice {
     }
 }
 
-/// A clock of this process: it stands still while the process itself is stopped, by whoever shares the
-/// machine, so that what is measured with it is the library's.
+/// A clock of this process: it stands still while the process itself is stopped, by whoever shares
+/// the machine, so that what is measured with it is the library's.
 pub(crate) fn ticked() -> Duration {
     static TICKS: AtomicU64 = AtomicU64::new(0);
     static TICKER: Once = Once::new();
@@ -52,7 +55,8 @@ pub(crate) fn ticked() -> Duration {
             loop {
                 let began = Instant::now();
                 std::thread::sleep(TICK);
-                // A tick that takes much longer is a stop, or a machine that does not let anybody run.
+                // A tick that takes much longer is a stop, or a machine that does not let anybody
+                // run.
                 let ticks = began.elapsed().as_millis().clamp(1, 50) as u64;
                 TICKS.fetch_add(ticks, Ordering::Relaxed);
             }
@@ -83,7 +87,8 @@ impl Scratch {
     pub(crate) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let next = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("multiprocess-crash-{}-{next}", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("multiprocess-crash-{}-{next}", std::process::id()));
         fs::create_dir(&path).unwrap();
         Scratch(path)
     }
@@ -107,7 +112,15 @@ pub(crate) struct Counter(File);
 
 impl Counter {
     pub(crate) fn open(path: &Path) -> Self {
-        Counter(OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path).unwrap())
+        Counter(
+            OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .read(true)
+                .write(true)
+                .open(path)
+                .unwrap(),
+        )
     }
 
     pub(crate) fn set(&self, value: u64) {
@@ -158,8 +171,10 @@ impl Log {
     pub(crate) fn read(path: &Path) -> Vec<Record> {
         let bytes = fs::read(path).unwrap_or_default();
         assert_eq!(bytes.len() % RECORD, 0, "a log is cut");
-        let words: Vec<u64> =
-            bytes.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect();
+        let words: Vec<u64> = bytes
+            .chunks_exact(8)
+            .map(|word| u64::from_le_bytes(word.try_into().unwrap()))
+            .collect();
         let record = |w: &[u64]| Record { sender: w[0], seq: w[1], deliveries: w[2], intact: w[3] };
         words.chunks_exact(4).map(record).collect()
     }
@@ -182,7 +197,11 @@ impl Leaks {
     pub(crate) fn count() -> Self {
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
         let mut names: Vec<String> = fs::read_dir("/dev/shm")
-            .map(|dir| dir.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+            .map(|dir| {
+                dir.flatten()
+                    .map(|entry| entry.file_name().to_string_lossy().into_owned())
+                    .collect()
+            })
             .unwrap_or_default();
         names.retain(|name| name.contains("multiprocess"));
         names.sort();
@@ -193,7 +212,8 @@ impl Leaks {
         }
     }
 
-    /// Waits until what `self` counted is all there is: a thread that watched the dead may be on its way out.
+    /// Waits until what `self` counted is all there is: a thread that watched the dead may be on
+    /// its way out.
     pub(crate) fn none_since(&self) {
         let began = ticked();
         loop {
@@ -201,7 +221,10 @@ impl Leaks {
             if now == *self {
                 return;
             }
-            assert!(ticked() - began < Duration::from_secs(10), "leaked: {self:?} before, {now:?} now");
+            assert!(
+                ticked() - began < Duration::from_secs(10),
+                "leaked: {self:?} before, {now:?} now"
+            );
             std::thread::yield_now();
         }
     }

@@ -15,14 +15,26 @@ pub(crate) const PARTS: &[Part] = &[
     part(
         "kill -9",
         &[
-            (1, "at every named point of `send`", "survivors go on; nothing that was sent is lost or torn"),
+            (
+                1,
+                "at every named point of `send`",
+                "survivors go on; nothing that was sent is lost or torn",
+            ),
             (
                 2,
                 "at every named point of `recv`",
                 "at most the message it was taking is lost; none comes twice",
             ),
-            (3, "at every named point of `recv_ref`", "the message is delivered again, with a count above 1"),
-            (4, "while it makes, attaches to or initialises something", "the next attempt succeeds"),
+            (
+                3,
+                "at every named point of `recv_ref`",
+                "the message is delivered again, with a count above 1",
+            ),
+            (
+                4,
+                "while it makes, attaches to or initialises something",
+                "the next attempt succeeds",
+            ),
             (
                 5,
                 "while it drops, closes or removes a name",
@@ -30,18 +42,54 @@ pub(crate) const PARTS: &[Part] = &[
             ),
             (6, "of who repairs what a dead one left", "the next one repairs both, as if once"),
             (7, "of two repairers, one after the other", "as 6"),
-            (8, "at random times, 2 to 8 processes that are replaced", "as 1 and 2; no place is lost"),
-            (9, "of all at once", "what was queued or named is there, or gone; names can be used again"),
+            (
+                8,
+                "at random times, 2 to 8 processes that are replaced",
+                "as 1 and 2; no place is lost",
+            ),
+            (
+                9,
+                "of all at once",
+                "what was queued or named is there, or gone; names can be used again",
+            ),
             (10, "after each instruction of `send`", "as 1"),
-            (11, "after each instruction of `recv`, locking, unlocking, attaching", "as 2, 17 and 4"),
-            (12, "between publishing and waking, while all receivers sleep", "received when a slice is over"),
-            (13, "of the sleeper that was woken", "another sleeper gets the message when a slice is over"),
+            (
+                11,
+                "after each instruction of `recv`, locking, unlocking, attaching",
+                "as 2, 17 and 4",
+            ),
+            (
+                12,
+                "between publishing and waking, while all receivers sleep",
+                "received when a slice is over",
+            ),
+            (
+                13,
+                "of the sleeper that was woken",
+                "another sleeper gets the message when a slice is over",
+            ),
             (14, "of a sleeper", "its announcement goes; nobody is woken in vain for ever"),
-            (15, "in a claim to send, at the head of a full queue", "all get on after a slice and a repair"),
-            (16, "of a receiver with a guard, the queue full", "all get on; the message is delivered again"),
-            (17, "of who holds a lock", "the next one gets it and is told, until somebody clears the poison"),
+            (
+                15,
+                "in a claim to send, at the head of a full queue",
+                "all get on after a slice and a repair",
+            ),
+            (
+                16,
+                "of a receiver with a guard, the queue full",
+                "all get on; the message is delivered again",
+            ),
+            (
+                17,
+                "of who holds a lock",
+                "the next one gets it and is told, until somebody clears the poison",
+            ),
             (18, "in the middle of an update", "the old value or the new one, never a mixture"),
-            (19, "of a process with a gigabyte of memory", "later, for its memory goes first; but the same"),
+            (
+                19,
+                "of a process with a gigabyte of memory",
+                "later, for its memory goes first; but the same",
+            ),
             (20, "no kill, but SIGSEGV, abort, exit, panic, exec", "the same"),
             (21, "between fork and exec", "its place is free when its memory is gone"),
             (22, "of a process with many writing threads", "no store after it is known to be dead"),
@@ -67,7 +115,11 @@ pub(crate) const PARTS: &[Part] = &[
                 "timeouts of 0, 1 ns, almost a second, `Duration::MAX`",
                 "no error, none early, none overflows",
             ),
-            (32, "a waiter of real-time priority, an owner of idle priority, one processor", "both get on"),
+            (
+                32,
+                "a waiter of real-time priority, an owner of idle priority, one processor",
+                "both get on",
+            ),
             (33, "one processor, 32 processes", "nobody starves"),
         ],
     ),
@@ -105,8 +157,16 @@ pub(crate) const PARTS: &[Part] = &[
     part(
         "Names and permissions",
         &[
-            (51, "a link, a pipe, a directory, a device at the name", "an error; it is left as it is"),
-            (52, "`../x`, `/x`, empty, NUL, too long, not UTF-8", "an error, or a name like others"),
+            (
+                51,
+                "a link, a pipe, a directory, a device at the name",
+                "an error; it is left as it is",
+            ),
+            (
+                52,
+                "`../x`, `/x`, empty, NUL, too long, not UTF-8",
+                "an error, or a name like others",
+            ),
             (53, "made before by another user, or for everybody", "an error, unless asked for"),
             (54, "read only", "an error; nothing half made"),
             (55, "umask 000, 077", "the mode is the one asked for"),
@@ -124,9 +184,17 @@ pub(crate) const PARTS: &[Part] = &[
     part(
         "Resources",
         &[
-            (61, "no descriptor left, at each step", "an error; nothing leaks; what is there goes on"),
+            (
+                61,
+                "no descriptor left, at each step",
+                "an error; nothing leaks; what is there goes on",
+            ),
             (62, "a file system of 256 KiB", "an error when it is made, no SIGBUS"),
-            (63, "a limit on memory (control group)", "an error, or an ordinary death; peers go on"),
+            (
+                63,
+                "a limit on memory (control group)",
+                "an error, or an ordinary death; peers go on",
+            ),
             (64, "limits on address space, file size, locked memory", "an error, no signal"),
             (65, "memory files or other calls forbidden", "another way, or an error"),
             (66, "every participant taken: by the dead, by the living", "repaired; an error"),
@@ -147,7 +215,11 @@ pub(crate) const PARTS: &[Part] = &[
     part(
         "Hostile peers",
         &[
-            (74, "each word changes at full speed", "no panic, nothing out of bounds, no endless loop"),
+            (
+                74,
+                "each word changes at full speed",
+                "no panic, nothing out of bounds, no endless loop",
+            ),
             (75, "a length changes between check and use", "it is read once"),
             (76, "each word with each kind of nonsense", "`Corrupt`, or nothing"),
             (77, "the words of sleepers", "deadlines hold"),
@@ -189,7 +261,11 @@ pub(crate) const PARTS: &[Part] = &[
             (99, "the code against a model, random operations and deaths", "equal"),
             (100, "the search of all states; each step of the protocol left out", "holds; found"),
             (101, "aarch64", "works"),
-            (102, "each system call fails", "an error or success; nothing leaks; it works the next time"),
+            (
+                102,
+                "each system call fails",
+                "an error or success; nothing leaks; it works the next time",
+            ),
         ],
     ),
     part(
@@ -222,7 +298,11 @@ pub(crate) const PARTS: &[Part] = &[
                 "a process with channels dumps core",
                 "the dump has no segment in it; the others lose no memory",
             ),
-            (110, "8,000 channels; a limit on address space", "they fit; or an error that says what to set"),
+            (
+                110,
+                "8,000 channels; a limit on address space",
+                "they fit; or an error that says what to set",
+            ),
             (111, "a message nested 200,000 deep", "`Unreadable`; no stack overflows"),
             (112, "a thread ends with a lock's guard forgotten", "no later thread is taken for it"),
             (113, "a process that cannot read its own /proc files", "it spawns"),
@@ -236,7 +316,11 @@ pub(crate) const PARTS: &[Part] = &[
                 "a child that executes another program, or outlives a helper",
                 "no variable is left that misleads",
             ),
-            (116, "a process forks after it has used channels", "the child makes and opens new ones"),
+            (
+                116,
+                "a process forks after it has used channels",
+                "the child makes and opens new ones",
+            ),
             (
                 117,
                 "children of tests, also of those that forget `init`",
@@ -254,7 +338,11 @@ pub(crate) const PARTS: &[Part] = &[
                 "the child is not killed while it works",
             ),
             (121, "the parent is killed", "children that were asked to end with it do"),
-            (122, "Ctrl-C, blocked signals, limits of the parent", "children get what the builder says"),
+            (
+                122,
+                "Ctrl-C, blocked signals, limits of the parent",
+                "children get what the builder says",
+            ),
             (123, "many processes in `ps`", "each child has a name"),
             (
                 124,
@@ -293,8 +381,14 @@ pub(crate) const REMARKS: &[(u32, &str)] = &[
         "What is a name differs between segments and sockets only in its length; other systems than Linux \
          answer `Unsupported`.",
     ),
-    (62, "Channels have no file system: their memory belongs to no mount, and is bounded by 63 and 64."),
-    (70, "Cannot be: a message lies in one slot or in one block, never over several. Batches wrap: see 71."),
+    (
+        62,
+        "Channels have no file system: their memory belongs to no mount, and is bounded by 63 and 64.",
+    ),
+    (
+        70,
+        "Cannot be: a message lies in one slot or in one block, never over several. Batches wrap: see 71.",
+    ),
     (72, "Cannot be, as 70: no slot is ever inside a message."),
     (92, "Cannot be: there is no `select` yet."),
     (

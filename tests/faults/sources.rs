@@ -1,5 +1,5 @@
-//! The numbers in the sources: `// fault 7` or `// faults 1-3, 8: what of it`, above a test or a model, or `//!` for
-//! all tests of a file; `# fault 7` in a script.
+//! The numbers in the sources: `// fault 7` or `// faults 1-3, 8: what of it`, above a test or a
+//! model, or `//!` for all tests of a file; `# fault 7` in a script.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -65,9 +65,9 @@ fn numbers(comment: &str) -> Option<Vec<u32>> {
 fn speaks(line: &str) -> bool {
     let comment = line.contains("//") || line.trim_start().starts_with('#');
     comment
-        && ["fault ", "faults "]
-            .iter()
-            .any(|word| line.split(word).skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_digit())))
+        && ["fault ", "faults "].iter().any(|word| {
+            line.split(word).skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        })
 }
 
 /// The name of a function that begins on this line.
@@ -98,17 +98,24 @@ pub(crate) fn places() -> BTreeMap<u32, Vec<Place>> {
             let whole_file = line.strip_prefix("//! ").or_else(|| line.strip_prefix("# "));
             let comment = whole_file.or_else(|| line.strip_prefix("// "));
             let Some(numbers) = comment.and_then(numbers) else {
-                panic!("{}: not `// fault 7` or `// faults 1-3, 8: …` at the beginning of a line", place());
+                panic!(
+                    "{}: not `// fault 7` or `// faults 1-3, 8: …` at the beginning of a line",
+                    place()
+                );
             };
             let test = whole_file.is_none().then(|| {
                 // Nothing but comments and attributes in between.
                 let next = lines[i + 1..].iter().map(|line| line.trim_start());
-                let mut next = next.skip_while(|line| line.starts_with("//") || line.starts_with("#["));
+                let mut next =
+                    next.skip_while(|line| line.starts_with("//") || line.starts_with("#["));
                 let name = next.next().and_then(function);
                 name.unwrap_or_else(|| panic!("{}: no test follows", place())).to_owned()
             });
             for number in numbers {
-                places.entry(number).or_default().push(Place { file: file.clone(), test: test.clone() });
+                places
+                    .entry(number)
+                    .or_default()
+                    .push(Place { file: file.clone(), test: test.clone() });
             }
         }
     }

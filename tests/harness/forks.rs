@@ -1,9 +1,10 @@
 //! Forks without exec.
 
-/// Forks; the child runs `f` and ends with status 0 if it did not panic. Returns the child's number.
+/// Forks; the child runs `f` and ends with status 0 if it did not panic. Returns the child's
+/// number.
 pub(crate) fn fork(f: impl FnOnce()) -> libc::pid_t {
-    // SAFETY: the child runs on the one thread it has, allocates only (which the C library allows after a
-    // fork), and leaves through `_exit`.
+    // SAFETY: the child runs on the one thread it has, allocates only (which the C library allows
+    // after a fork), and leaves through `_exit`.
     match unsafe { libc::fork() } {
         -1 => panic!("fork: {}", std::io::Error::last_os_error()),
         0 => {

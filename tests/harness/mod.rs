@@ -6,7 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 /// Ends the whole test process if a test hangs, and says which; disarmed when dropped.
-pub(crate) struct Watchdog(#[allow(dead_code, reason = "dropping it is what it is for")] Sender<()>);
+pub(crate) struct Watchdog(
+    #[allow(dead_code, reason = "dropping it is what it is for")] Sender<()>,
+);
 
 /// How many threads are ready to run for each processor, at least 1: how many times as long as on a
 /// quiet machine something may take now. Limits of time are multiplied by it.
@@ -46,7 +48,8 @@ pub(crate) fn watchdog_of(limit: Duration) -> Watchdog {
     Watchdog(sender)
 }
 
-/// Stops a process, and waits until none of its threads runs any more: the signal reaches one of them first.
+/// Stops a process, and waits until none of its threads runs any more: the signal reaches one of
+/// them first.
 #[allow(dead_code, reason = "not every test binary stops processes")]
 pub(crate) fn stop(pid: u32) {
     let process = rustix::process::Pid::from_raw(pid as i32).unwrap();
@@ -67,7 +70,9 @@ pub(crate) fn channel_descriptors() -> usize {
     let links = std::fs::read_dir("/proc/self/fd").unwrap();
     // One that is closed meanwhile has no link.
     let targets = links.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
-    targets.filter(|target| target.to_string_lossy().starts_with("/memfd:multiprocess-channel")).count()
+    targets
+        .filter(|target| target.to_string_lossy().starts_with("/memfd:multiprocess-channel"))
+        .count()
 }
 
 /// Mappings of channels in this process.
@@ -77,8 +82,8 @@ pub(crate) fn channel_mappings() -> usize {
     maps.lines().filter(|line| line.contains("/memfd:multiprocess-channel")).count()
 }
 
-/// A number that dice begin with: `SEED`, or another one each time. Printed, so that what was found can be looked for
-/// again; what the kernel does meanwhile cannot be repeated.
+/// A number that dice begin with: `SEED`, or another one each time. Printed, so that what was found
+/// can be looked for again; what the kernel does meanwhile cannot be repeated.
 #[allow(dead_code, reason = "not every test binary throws dice")]
 pub(crate) fn seed() -> u64 {
     let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {

@@ -4,9 +4,9 @@ use std::process::{Command, Output};
 
 const INSIDE: &str = "MULTIPROCESS_TEST_INSIDE";
 
-/// Runs the calling test again, alone, as the superuser of new namespaces: `options` are those of unshare(1) that
-/// say of what kind. True in there; false outside, when it has passed in there, or where this user may have none,
-/// which is said.
+/// Runs the calling test again, alone, as the superuser of new namespaces: `options` are those of
+/// unshare(1) that say of what kind. True in there; false outside, when it has passed in there, or
+/// where this user may have none, which is said.
 pub(crate) fn inside(options: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return true;

@@ -1,8 +1,8 @@
 //! Children that are forked, not executed: many hundreds a second, where `spawn` starts a hundred.
 //!
-//! They come from a process of their own, the nursery, which has one thread that counts, and makes and attaches to
-//! nothing that a fork could not go on with. Each attaches by itself to what its work names, and may be killed while
-//! it does.
+//! They come from a process of their own, the nursery, which has one thread that counts, and makes
+//! and attaches to nothing that a fork could not go on with. Each attaches by itself to what its
+//! work names, and may be killed while it does.
 
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
@@ -60,7 +60,8 @@ impl<T: Trade> Nursery<T> {
         Nursery { work, orders: RefCell::new(orders), _process: process, trade: PhantomData }
     }
 
-    /// A fork of the nursery, which has its work before it, or has begun it. One more waits for the next work.
+    /// A fork of the nursery, which has its work before it, or has begun it. One more waits for the
+    /// next work.
     pub(crate) fn fork(&self, work: T::Work) -> Child {
         self.orders.borrow_mut().write_all(&FORK).unwrap();
         let to: Duplex<T::Work, ()> = self.work.accept().unwrap();
@@ -74,7 +75,8 @@ impl<T: Trade> Nursery<T> {
         Child::Spawned(builder.spawn(T::work, work).unwrap())
     }
 
-    /// Waits for its end, which may have been long ago: true if it was killed, false if it ended well. Panics if it failed.
+    /// Waits for its end, which may have been long ago: true if it was killed, false if it ended
+    /// well. Panics if it failed.
     pub(crate) fn bury(&self, child: Child) -> bool {
         match child {
             Child::Forked(pid) => {
@@ -83,7 +85,10 @@ impl<T: Trade> Nursery<T> {
                 let mut ended = [0; 4];
                 orders.read_exact(&mut ended).expect("the nursery lives");
                 let status = ExitStatus::from_raw(i32::from_ne_bytes(ended));
-                assert!(status.success() || status.signal() == Some(9), "a child ended with {status}");
+                assert!(
+                    status.success() || status.signal() == Some(9),
+                    "a child ended with {status}"
+                );
                 !status.success()
             }
             Child::Spawned(child) => is_killed(child),
@@ -141,8 +146,8 @@ fn nurse<T: Trade>((name, orders): (String, Handle)) {
 }
 
 fn fork<T: Trade>(name: &str) {
-    // SAFETY: the child runs on the one thread it has; what it does beside system calls is to allocate, which the
-    // C library allows after a fork. It leaves through `_exit`.
+    // SAFETY: the child runs on the one thread it has; what it does beside system calls is to
+    // allocate, which the C library allows after a fork. It leaves through `_exit`.
     match unsafe { libc::fork() } {
         -1 => panic!("fork: {}", io::Error::last_os_error()),
         0 => {

@@ -1,4 +1,5 @@
-//! Channels of the crate `ipc-channel` behind our ends: what moves over, what travels, what is refused.
+//! Channels of the crate `ipc-channel` behind our ends: what moves over, what travels, what is
+//! refused.
 #![cfg(target_os = "linux")]
 
 #[path = "../harness/mod.rs"]
@@ -99,7 +100,8 @@ fn a_sender_in_the_arguments_of_a_process_works_there() {
     multiprocess::init();
     let _watchdog = watchdog();
     let (tx, rx) = channel::<String>().unwrap();
-    let child = child(|tx: Sending<String>| Sender::new(tx).send("hello".into()).unwrap(), tx.into_route());
+    let child =
+        child(|tx: Sending<String>| Sender::new(tx).send("hello".into()).unwrap(), tx.into_route());
     assert_eq!(rx.recv().unwrap(), "hello");
     child.join().unwrap();
     assert!(rx.recv().unwrap_err().is_disconnected());
@@ -190,8 +192,9 @@ fn what_does_not_encode_comes_back_and_its_ends_go_to_nobody_else() {
     assert!(error.is_unsendable() && error.to_string().ends_with(": not this one"), "{error}");
     let (inner, picky) = error.into_inner();
     assert_eq!(picky, Picky(0));
-    let unwound =
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tx.send((inner.clone(), Picky(1)))));
+    let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        tx.send((inner.clone(), Picky(1)))
+    }));
     assert!(unwound.is_err(), "the message's own panic");
     tx.send((None, Picky(2))).unwrap();
     assert_eq!(rx.recv().unwrap().1, Picky(2));
@@ -200,7 +203,10 @@ fn what_does_not_encode_comes_back_and_its_ends_go_to_nobody_else() {
     assert!(at_inner.recv().is_err());
 
     tx.send((None, Picky(3))).unwrap();
-    assert!(matches!(rx.recv().unwrap_err(), multiprocess::RecvError::Unreadable(Unreadable::Decode(_))));
+    assert!(matches!(
+        rx.recv().unwrap_err(),
+        multiprocess::RecvError::Unreadable(Unreadable::Decode(_))
+    ));
     tx.send((None, Picky(4))).unwrap();
     assert_eq!(rx.recv().unwrap().1, Picky(4));
 }

@@ -1,4 +1,5 @@
-//! What a forked child makes and opens itself works as anywhere; only what it inherited answers errors.
+//! What a forked child makes and opens itself works as anywhere; only what it inherited answers
+//! errors.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -8,8 +9,12 @@ use std::time::Duration;
 
 use multiprocess::pipe::{self, Duplex, Listener};
 use multiprocess::process::Builder;
-use multiprocess::shm::{self, Condvar, Event, Mutex, RwLock, Segment, SeqLock, Shared, SharedSlice, pod};
-use multiprocess::{DisconnectCause, JoinError, Receiver, RecvTimeoutError, Sender, bounded, spawn};
+use multiprocess::shm::{
+    self, Condvar, Event, Mutex, RwLock, Segment, SeqLock, Shared, SharedSlice, pod,
+};
+use multiprocess::{
+    DisconnectCause, JoinError, Receiver, RecvTimeoutError, Sender, bounded, spawn,
+};
 
 use crate::forks::{fork, forked, reap};
 use crate::harness::{watchdog, watchdog_of};
@@ -29,7 +34,8 @@ type Ends = (
     Shared<u64>,
 );
 
-/// Uses everything that a process can make, with a spawned child at the other end where there are two.
+/// Uses everything that a process can make, with a spawned child at the other end where there are
+/// two.
 fn uses_everything(name: &str) {
     let (tx, rx) = bounded::<String>(4).unwrap();
     let (pod_tx, pod_rx) = pod::bounded::<u64>(4).unwrap();
@@ -70,7 +76,8 @@ fn uses_everything(name: &str) {
     let mut bytes = [0; 4];
     Segment::open(name).unwrap().view().unwrap().read(0, &mut bytes).unwrap();
     assert_eq!((&bytes, segment.attached()), (b"here", Some(1)));
-    let (lock, event, condvar) = (RwLock::new(1u64).unwrap(), Event::new().unwrap(), Condvar::new().unwrap());
+    let (lock, event, condvar) =
+        (RwLock::new(1u64).unwrap(), Event::new().unwrap(), Condvar::new().unwrap());
     drop(lock.read().unwrap());
     *lock.write().unwrap() += 1;
     event.set().unwrap();
@@ -191,7 +198,9 @@ fn a_fork_in_the_middle_of_what_other_threads_make_can_make_the_same() {
                     assert_eq!(rx.recv(), Ok(n));
                     drop(Mutex::new(1u64).unwrap().lock().unwrap());
                     // A thread of the child's own needs a number there.
-                    thread::spawn(|| drop(RwLock::new(1u64).unwrap().read().unwrap())).join().unwrap();
+                    thread::spawn(|| drop(RwLock::new(1u64).unwrap().read().unwrap()))
+                        .join()
+                        .unwrap();
                     drop(Segment::create(&format!("{name}-fork"), 100).unwrap());
                     let (tx, rx) = pipe::channel::<u64>().unwrap();
                     tx.send(n).unwrap();
@@ -265,7 +274,11 @@ fn the_children_of_a_process_are_not_those_of_its_fork() {
         let child = std::cell::Cell::new(Some(child));
         let status = forked(|| {
             let inherited = child.take().unwrap();
-            assert!(inherited.is_finished() && inherited.kill().is_err() && inherited.terminate().is_err());
+            assert!(
+                inherited.is_finished()
+                    && inherited.kill().is_err()
+                    && inherited.terminate().is_err()
+            );
             assert!(matches!(inherited.join(), Err(JoinError::Unknown(_))));
             // Reaps what is detached.
             assert_eq!(spawn(|n: u32| n + 1, 1).unwrap().join().unwrap(), 2);
@@ -330,7 +343,8 @@ fn shared_data_that_was_inherited_panics_and_is_not_what_lies_there_now() {
                 SeqLock::new(2u64).unwrap(),
                 shm::Segment::anonymous(4096).unwrap(),
             );
-            let panics = |f: &dyn Fn()| std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).is_err();
+            let panics =
+                |f: &dyn Fn()| std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).is_err();
             let (shared, slice, lock, segment) = &inherited;
             let all = panics(&|| shared.set(3))
                 && panics(&|| _ = shared.fetch_add(3, Ordering::Relaxed))
@@ -342,7 +356,12 @@ fn shared_data_that_was_inherited_panics_and_is_not_what_lies_there_now() {
                 && segment.view().is_err();
             let mut byte = [0];
             own.3.read(0, &mut byte).unwrap();
-            assert!(all && own.0.get() == 2 && own.1.get(0) == Some(0) && own.2.read() == 2 && byte == [0]);
+            assert!(
+                all && own.0.get() == 2
+                    && own.1.get(0) == Some(0)
+                    && own.2.read() == 2
+                    && byte == [0]
+            );
         });
         assert_eq!(status, 0);
         assert_eq!((inherited.0.get(), inherited.1.get(0), inherited.2.read()), (1, Some(0), 1));
@@ -353,7 +372,8 @@ fn shared_data_that_was_inherited_panics_and_is_not_what_lies_there_now() {
 /// Descriptors and mappings of this process with shared memory in them.
 fn shared_memory_here() -> usize {
     // What has a name was made without one, and is shown so.
-    let ours = |path: &str| path.contains("/memfd:multiprocess-channel") || path.contains("/dev/shm/");
+    let ours =
+        |path: &str| path.contains("/memfd:multiprocess-channel") || path.contains("/dev/shm/");
     let links = std::fs::read_dir("/proc/self/fd").unwrap();
     let targets = links.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
     let open = targets.filter(|target| ours(&target.to_string_lossy())).count();
@@ -369,7 +389,8 @@ fn a_fork_has_no_descriptor_and_no_mapping_of_shared_memory() {
     let program = |name: String| {
         let (tx, _rx) = bounded::<u64>(4).unwrap();
         let segment = Segment::create(&name, 100).unwrap();
-        let on_its_way = ipc_core::handle::collect(|| postcard::to_stdvec(&(&tx, &segment)).unwrap());
+        let on_its_way =
+            ipc_core::handle::collect(|| postcard::to_stdvec(&(&tx, &segment)).unwrap());
         assert_eq!(on_its_way.1.len(), 2);
         let here = shared_memory_here();
         assert!(here >= 6, "{here}");
@@ -387,7 +408,11 @@ fn a_fork_has_no_descriptor_and_no_mapping_of_shared_memory() {
                 });
             }
             for _ in 0..100 {
-                assert_eq!(forked(|| assert_eq!(shared_memory_here(), 0)), 0, "see what the fork said");
+                assert_eq!(
+                    forked(|| assert_eq!(shared_memory_here(), 0)),
+                    0,
+                    "see what the fork said"
+                );
             }
             stop.store(true, Ordering::Relaxed);
         });
@@ -424,7 +449,8 @@ fn an_end_that_never_arrives_is_gone_although_a_fork_lives() {
     spawn(program, ()).unwrap().join().unwrap();
 }
 
-// faults 21, 116: forked between the arrival of a message and its decoding, when nobody knows what is in it.
+// faults 21, 116: forked between the arrival of a message and its decoding, when nobody knows what
+// is in it.
 #[test]
 fn a_fork_with_a_copy_of_what_arrived_keeps_no_lease() {
     multiprocess::init();
@@ -437,8 +463,8 @@ fn a_fork_with_a_copy_of_what_arrived_keeps_no_lease() {
             }
         });
         type Arriving = (Sender<u64>, Mutex<u64>);
-        let arrived: Arriving =
-            ipc_core::handle::provide(handles, || postcard::from_bytes(&bytes)).expect("it is there");
+        let arrived: Arriving = ipc_core::handle::provide(handles, || postcard::from_bytes(&bytes))
+            .expect("it is there");
         let guard = arrived.1.lock().unwrap();
         ready.send(child as u32).unwrap();
         std::mem::forget(guard);
@@ -448,10 +474,12 @@ fn a_fork_with_a_copy_of_what_arrived_keeps_no_lease() {
     }
     let (tx, rx) = bounded::<u64>(4).unwrap();
     let mutex = Mutex::new(1u64).unwrap();
-    let (bytes, handles) = ipc_core::handle::collect(|| postcard::to_stdvec(&(&tx, &mutex)).unwrap());
+    let (bytes, handles) =
+        ipc_core::handle::collect(|| postcard::to_stdvec(&(&tx, &mutex)).unwrap());
     let (ready, is_ready) = bounded(1).unwrap();
     let handles = handles.into_iter().map(pipe::Handle::new).collect();
-    let child = Builder::new().kill_on_drop(true).spawn(attach_and_wait, (bytes, handles, ready)).unwrap();
+    let child =
+        Builder::new().kill_on_drop(true).spawn(attach_and_wait, (bytes, handles, ready)).unwrap();
     let fork = is_ready.recv().unwrap();
     drop(tx);
     assert_eq!((rx.sender_count(), mutex.try_lock().is_err()), (1, true));
@@ -459,7 +487,10 @@ fn a_fork_with_a_copy_of_what_arrived_keeps_no_lease() {
     assert!(child.join().is_err());
     assert_eq!(rx.recv_timeout(Duration::from_secs(20)), Err(RecvTimeoutError::Disconnected));
     assert_eq!(rx.disconnect_cause(), Some(DisconnectCause::Died));
-    assert!(mutex.lock().is_err_and(|error| error.to_string().contains("died")), "its owner has died");
+    assert!(
+        mutex.lock().is_err_and(|error| error.to_string().contains("died")),
+        "its owner has died"
+    );
     // SAFETY: a process that lives until then, so its number is its own.
     assert_eq!(unsafe { libc::kill(fork as i32, libc::SIGKILL) }, 0);
 }

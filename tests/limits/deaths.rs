@@ -1,4 +1,5 @@
-//! Deaths of large processes, of processes with many threads, and of those in the middle of starting another.
+//! Deaths of large processes, of processes with many threads, and of those in the middle of
+//! starting another.
 
 use std::ffi::c_void;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -32,7 +33,9 @@ fn a_process_with_a_gigabyte_is_repaired_like_others() {
     multiprocess::init();
     let _watchdog = watchdog_of(Duration::from_secs(55));
     let large: usize = if available() > 3 << 30 { 1 << 30 } else { 128 << 20 };
-    fn grow((tx, rx, mutex, ready, size): (Sender<u64>, Receiver<u64>, Mutex<u64>, Sender<()>, usize)) {
+    fn grow(
+        (tx, rx, mutex, ready, size): (Sender<u64>, Receiver<u64>, Mutex<u64>, Sender<()>, usize),
+    ) {
         let mut memory = vec![0u8; size];
         memory.iter_mut().step_by(4096).for_each(|byte| *byte = 1);
         std::hint::black_box(&memory);
@@ -85,7 +88,8 @@ fn nothing_is_written_by_one_that_is_known_to_be_dead() {
     let rounds = if cfg!(debug_assertions) { 15 } else { 60 };
     for _ in 0..rounds {
         let segment = Segment::anonymous(8192).unwrap();
-        let numbers: Vec<_> = (0..THREADS).map(|_| Shared::new_in(&segment, 0u64).unwrap()).collect();
+        let numbers: Vec<_> =
+            (0..THREADS).map(|_| Shared::new_in(&segment, 0u64).unwrap()).collect();
         let (ready, is_ready) = bounded(1).unwrap();
         let args = (segment.clone(), numbers.clone(), ready);
         let child = Builder::new().kill_on_drop(true).spawn(write, args).unwrap();
@@ -116,8 +120,8 @@ extern "C" fn stay(pipe: *mut c_void) -> libc::c_int {
     0
 }
 
-// fault 21: a process that starts another as `posix_spawn` does has its memory in two processes until the other one
-// execs. Killed meanwhile it is not dead: the other one could still write.
+// fault 21: a process that starts another as `posix_spawn` does has its memory in two processes
+// until the other one execs. Killed meanwhile it is not dead: the other one could still write.
 #[test]
 fn one_that_is_killed_while_it_starts_another_is_dead_when_its_memory_is_gone() {
     multiprocess::init();
@@ -130,7 +134,8 @@ fn one_that_is_killed_while_it_starts_another_is_dead_when_its_memory_is_gone() 
         let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
         // SAFETY: within the vector.
         let top = unsafe { stack.as_mut_ptr().add(stack.len()) };
-        // SAFETY: the child has this stack for itself, for this thread waits until it has ended, and reads only.
+        // SAFETY: the child has this stack for itself, for this thread waits until it has ended,
+        // and reads only.
         unsafe { libc::clone(stay, top.cast(), flags, pipe.as_raw_fd() as usize as *mut c_void) };
     }
     let (tx, rx) = bounded(4).unwrap();
@@ -146,7 +151,8 @@ fn one_that_is_killed_while_it_starts_another_is_dead_when_its_memory_is_gone() 
     // It sleeps until the other one is done, and has one.
     let children = || -> Vec<u32> {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
-        let lists = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("children")).unwrap());
+        let lists = tasks
+            .map(|task| std::fs::read_to_string(task.unwrap().path().join("children")).unwrap());
         lists.collect::<String>().split_whitespace().map(|pid| pid.parse().unwrap()).collect()
     };
     while children().is_empty() {
@@ -155,7 +161,10 @@ fn one_that_is_killed_while_it_starts_another_is_dead_when_its_memory_is_gone() 
     child.kill().unwrap();
     child.join().unwrap_err();
     // Several looks.
-    assert!(rx.recv_timeout(Duration::from_millis(100)).unwrap_err().is_timeout(), "its memory is there");
+    assert!(
+        rx.recv_timeout(Duration::from_millis(100)).unwrap_err().is_timeout(),
+        "its memory is there"
+    );
     assert!(mutex.lock_timeout(Duration::from_millis(30)).unwrap_err().is_timeout());
     drop(write);
     assert!(rx.recv().unwrap_err().is_disconnected());
@@ -214,7 +223,10 @@ fn one_that_the_kernel_kills_for_its_memory_is_dead_like_others() {
     let Some(group) = Group::new(24 << 20) else { return };
     let (tx, rx) = bounded(40).unwrap();
     let mutex = Mutex::new(0u64).unwrap();
-    let child = Builder::new().kill_on_drop(true).spawn(fill, (tx, mutex.clone(), group.0.clone())).unwrap();
+    let child = Builder::new()
+        .kill_on_drop(true)
+        .spawn(fill, (tx, mutex.clone(), group.0.clone()))
+        .unwrap();
     assert!(matches!(child.join(), Err(JoinError::Killed(9))), "it had more than it may have");
     assert!(mutex.lock().unwrap_err().cause().is_some());
     // What was sent is there and whole.

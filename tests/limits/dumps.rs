@@ -14,7 +14,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::harness::watchdog;
 
-/// The mappings of this crate's objects, by name: how many there are, and how many a dump leaves out.
+/// The mappings of this crate's objects, by name: how many there are, and how many a dump leaves
+/// out.
 fn mappings() -> BTreeMap<String, (usize, usize)> {
     let mut found = BTreeMap::<_, (usize, usize)>::new();
     let mut object = None;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use ipc_core::handle;
 use multiprocess::shm::pod;
 use multiprocess::{
-    Receiver, RecvError, RecvTimeoutError, SendError, Sender, TryRecvError, TrySendError, Unreadable,
-    Unsendable, bounded, spawn,
+    Receiver, RecvError, RecvTimeoutError, SendError, Sender, TryRecvError, TrySendError,
+    Unreadable, Unsendable, bounded, spawn,
 };
 
 use crate::forks::forked;

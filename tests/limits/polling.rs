@@ -42,7 +42,8 @@ impl Drop for Busy {
 }
 
 /// Limits from nothing at all to more than a slice.
-const LIMITS: [Duration; 3] = [Duration::ZERO, Duration::from_micros(50), Duration::from_millis(15)];
+const LIMITS: [Duration; 3] =
+    [Duration::ZERO, Duration::from_micros(50), Duration::from_millis(15)];
 
 /// A child gets one half of what `make` makes, does `f` with it, and is killed. After that `poll`,
 /// called with a short limit again and again, must notice it.
@@ -55,7 +56,10 @@ fn noticed<Mine, Theirs: Serialize + DeserializeOwned>(
     for limit in LIMITS {
         let ((mine, theirs), here) = (make(), Event::new().unwrap());
         let child = Builder::new().kill_on_drop(true).spawn(f, (theirs, here.clone())).unwrap();
-        assert!(here.wait_timeout(Duration::from_secs(20)).unwrap(), "{what}: the child did not come");
+        assert!(
+            here.wait_timeout(Duration::from_secs(20)).unwrap(),
+            "{what}: the child did not come"
+        );
         child.kill().unwrap();
         child.join().unwrap_err();
         let began = Instant::now();
@@ -63,7 +67,10 @@ fn noticed<Mine, Theirs: Serialize + DeserializeOwned>(
         while !poll(&mine, limit) {
             polls += 1;
             let passed = began.elapsed();
-            assert!(passed < Duration::from_secs(10), "{what}: {polls} calls of {limit:?} notice nothing");
+            assert!(
+                passed < Duration::from_secs(10),
+                "{what}: {polls} calls of {limit:?} notice nothing"
+            );
         }
     }
 }
@@ -189,7 +196,9 @@ fn polling_senders_notice_a_death_on_a_busy_machine() {
         "large send_timeout",
         || bytes::bounded(1).unwrap(),
         stay,
-        |tx, limit| tx.send_timeout(vec![1; 4000], limit).is_err_and(|error| error.is_disconnected()),
+        |tx, limit| {
+            tx.send_timeout(vec![1; 4000], limit).is_err_and(|error| error.is_disconnected())
+        },
     );
     for make in [pipe::channel::<Vec<u8>>, pipe::anonymous::<Vec<u8>>] {
         let full = || {

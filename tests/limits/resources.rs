@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ipc_core::handle;
 use multiprocess::{
-    Receiver, RecvTimeoutError, SendError, Sender, SizeLimit, TryRecvError, Unreadable, Unsendable, bounded,
-    spawn,
+    Receiver, RecvTimeoutError, SendError, Sender, SizeLimit, TryRecvError, Unreadable, Unsendable,
+    bounded, spawn,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -37,7 +37,8 @@ fn without_descriptors_nothing_is_made_and_nothing_lost() {
         let (tx, rx) = bounded(2).unwrap();
         works(&tx, &rx);
         let before = (channel_descriptors(), channel_mappings());
-        // So many more descriptors can be opened: at each step of making and of sending an end it is one too few.
+        // So many more descriptors can be opened: at each step of making and of sending an end it
+        // is one too few.
         for spare in 0..4 {
             let old = limit(Resource::Nofile, Some(64));
             let mut filler = Vec::new();
@@ -82,7 +83,8 @@ fn an_end_that_finds_no_descriptor_is_refused() {
         while let Ok(file) = File::open("/dev/null") {
             filler.push(file);
         }
-        let arrived = handle::provide(handles, || postcard::from_bytes::<Receiver<Vec<u8>>>(&bytes));
+        let arrived =
+            handle::provide(handles, || postcard::from_bytes::<Receiver<Vec<u8>>>(&bytes));
         let arrived = arrived.map(drop).map_err(handle::explain);
         drop(filler);
         limit(Resource::Nofile, old);
@@ -112,7 +114,10 @@ fn a_limit_on_file_sizes_is_an_error() {
         let Err(SendError::Unsendable(large, cause)) = tx.send(vec![3; 3 << 20]) else {
             panic!("too long a file")
         };
-        assert!(matches!(cause, Unsendable::TooLarge { set_by: SizeLimit::FileSize, .. }), "{cause}");
+        assert!(
+            matches!(cause, Unsendable::TooLarge { set_by: SizeLimit::FileSize, .. }),
+            "{cause}"
+        );
         assert!(cause.to_string().contains("RLIMIT_FSIZE"), "{cause}");
         works(&tx, &rx);
         // Others are made.
@@ -162,9 +167,12 @@ fn address_space() -> u64 {
 fn address_space_of_channels() -> u64 {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     let ours = maps.lines().filter(|line| line.contains("/memfd:multiprocess-channel"));
-    let ends =
-        ours.map(|line| line.split([' ', '-']).take(2).map(|end| u64::from_str_radix(end, 16).unwrap()));
-    ends.map(|mut ends| (ends.next().unwrap(), ends.next().unwrap())).map(|(begin, end)| end - begin).sum()
+    let ends = ours.map(|line| {
+        line.split([' ', '-']).take(2).map(|end| u64::from_str_radix(end, 16).unwrap())
+    });
+    ends.map(|mut ends| (ends.next().unwrap(), ends.next().unwrap()))
+        .map(|(begin, end)| end - begin)
+        .sum()
 }
 
 // fault 110: of ten channels that could carry 16 GiB each.
@@ -199,7 +207,8 @@ fn channels_take_address_space_for_what_they_carry() {
     spawn(starve, ()).unwrap().join().unwrap();
 }
 
-// fault 110: a message that finds no address space is not lost, neither at the sender nor at the receiver.
+// fault 110: a message that finds no address space is not lost, neither at the sender nor at the
+// receiver.
 #[test]
 fn a_message_for_which_there_is_no_address_space_stays_in_the_channel() {
     multiprocess::init();
@@ -214,9 +223,15 @@ fn a_message_for_which_there_is_no_address_space_stays_in_the_channel() {
         assert!(cause.to_string().contains("RLIMIT_AS"), "{cause}");
         for _ in 0..3 {
             let error = rx.recv_timeout(Duration::from_secs(10)).unwrap_err();
-            assert!(matches!(error, RecvTimeoutError::Unreadable(Unreadable::OutOfMemory)), "{error}");
+            assert!(
+                matches!(error, RecvTimeoutError::Unreadable(Unreadable::OutOfMemory)),
+                "{error}"
+            );
             assert!(error.to_string().contains("RLIMIT_AS"), "{error}");
-            assert!(matches!(rx.try_recv_ref(), Err(TryRecvError::Unreadable(Unreadable::OutOfMemory))));
+            assert!(matches!(
+                rx.try_recv_ref(),
+                Err(TryRecvError::Unreadable(Unreadable::OutOfMemory))
+            ));
         }
         limit(Resource::As, old);
         assert_eq!(rx.recv().unwrap(), vec![1; 30 << 20]);
@@ -262,7 +277,8 @@ fn there_can_be_as_many_channels_as_open_files() {
 
 /// Closes every descriptor but the first three, as daemons do.
 fn close_all() {
-    // SAFETY: the child's own descriptors; who owns one must live with that, which is what is tested.
+    // SAFETY: the child's own descriptors; who owns one must live with that, which is what is
+    // tested.
     assert_eq!(unsafe { libc::close_range(3, !0, 0) }, 0);
 }
 
@@ -274,7 +290,8 @@ fn a_process_that_closes_everything_stays_alive_to_its_peers() {
     fn close_and_send((tx, rx): (Sender<u64>, Receiver<u64>)) {
         close_all();
         tx.send(1).unwrap();
-        // What is there can be taken. Nobody waits any more for what may never come: that is an error.
+        // What is there can be taken. Nobody waits any more for what may never come: that is an
+        // error.
         let got = loop {
             match rx.recv_timeout(Duration::from_millis(5)) {
                 Ok(got) => break got,
@@ -312,14 +329,17 @@ fn a_closed_descriptor_is_not_mistaken_for_another_file() {
         close_all();
         let files: Vec<_> = (0..40)
             .map(|n| {
-                let path = directory.join(format!("multiprocess-limits-{}-{n}", std::process::id()));
-                let file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+                let path =
+                    directory.join(format!("multiprocess-limits-{}-{n}", std::process::id()));
+                let file =
+                    File::options().read(true).write(true).create_new(true).open(&path).unwrap();
                 std::fs::remove_file(path).unwrap();
                 file.write_all_at(&CONTENT, 0).unwrap();
                 file
             })
             .collect();
-        // What needs the descriptor fails or waits; nobody is taken for dead, no file is written into.
+        // What needs the descriptor fails or waits; nobody is taken for dead, no file is written
+        // into.
         let late = rx.recv_timeout(Duration::from_millis(100)).unwrap_err();
         assert!(!late.is_disconnected(), "the parent lives");
         let _ = tx.try_send(vec![1; 100_000]);

@@ -46,7 +46,9 @@ fn storm_of<R: Send>(handler: extern "C" fn(libc::c_int), f: impl FnOnce() -> R 
         }
         while !stop.load(Ordering::Acquire) {
             // SAFETY: the thread lives until `target` is 0.
-            unsafe { libc::pthread_kill(target.load(Ordering::Relaxed) as libc::pthread_t, libc::SIGUSR1) };
+            unsafe {
+                libc::pthread_kill(target.load(Ordering::Relaxed) as libc::pthread_t, libc::SIGUSR1)
+            };
             thread::sleep(Duration::from_micros(50));
         }
         target.store(0, Ordering::Release);
@@ -91,7 +93,8 @@ fn a_storm_of_signals_changes_no_result_and_no_deadline() {
         storm(|| {
             for _ in 0..50 {
                 let (tx, rx) = bounded::<u64>(1).unwrap();
-                let (bytes, handles) = ipc_core::handle::collect(|| postcard::to_stdvec(&tx).unwrap());
+                let (bytes, handles) =
+                    ipc_core::handle::collect(|| postcard::to_stdvec(&tx).unwrap());
                 drop(tx);
                 let tx: multiprocess::Sender<u64> =
                     ipc_core::handle::provide(handles, || postcard::from_bytes(&bytes).unwrap());
@@ -113,7 +116,8 @@ extern "C" fn tell(_: libc::c_int) {
     }
 }
 
-// fault 36: with room in the channel, a handler may send by a channel of plain data, wherever it interrupts `send`.
+// fault 36: with room in the channel, a handler may send by a channel of plain data, wherever it
+// interrupts `send`.
 #[test]
 fn a_handler_that_sends_in_the_middle_of_send_breaks_nothing() {
     multiprocess::init();

@@ -13,7 +13,8 @@ use crate::harness::{busy, watchdog_of};
 const EACH: usize = 8;
 /// What each of them must get done while all others go on.
 const ENOUGH: u64 = 300;
-/// How long none may wait for its turn: far more than 32 turns of the scheduler, also on a busy machine.
+/// How long none may wait for its turn: far more than 32 turns of the scheduler, also on a busy
+/// machine.
 const BOUND: Duration = Duration::from_secs(3);
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -87,5 +88,8 @@ fn nobody_starves_of_32_processes_on_one_processor() {
     }
     let longest = people.iter().map(|(_, _, longest)| longest.load(Relaxed)).max().unwrap();
     println!("all have done {ENOUGH} in {:?}, the longest wait was {longest} us", began.elapsed());
-    assert!(Duration::from_micros(longest) < BOUND * busy(), "one waited {longest} us for its turn");
+    assert!(
+        Duration::from_micros(longest) < BOUND * busy(),
+        "one waited {longest} us for its turn"
+    );
 }

@@ -57,12 +57,16 @@ fn two_processes_of_one_number_are_two() {
     to_one.send(u32::MAX).unwrap();
     assert_eq!(from_one.recv(), Ok(u32::MAX));
     assert!(mutex.try_lock().unwrap_err().is_would_block());
-    // Nobody is dead, though here process 1 is somebody else, who is alive, and each knows the other as 1.
+    // Nobody is dead, though here process 1 is somebody else, who is alive, and each knows the
+    // other as 1.
     assert!(from_one.recv_timeout(Duration::from_millis(60)).unwrap_err().is_timeout());
     one.kill().unwrap();
     assert!(from_one.recv().unwrap_err().is_disconnected());
     assert!(mutex.lock().unwrap_err().cause().is_some(), "its owner is dead");
-    assert!(from_other.recv_timeout(Duration::from_millis(60)).unwrap_err().is_timeout(), "this one is not");
+    assert!(
+        from_other.recv_timeout(Duration::from_millis(60)).unwrap_err().is_timeout(),
+        "this one is not"
+    );
     to_other.send(8).unwrap();
     assert_eq!(from_other.recv(), Ok(8));
     drop(to_other);

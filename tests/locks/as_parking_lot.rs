@@ -20,7 +20,10 @@ fn who_reads_already_may_read_upgradably_unless_a_writer_waits_for_it() {
         scope.spawn(|| assert!(lock.try_upgradable_read().unwrap_err().is_would_block()));
         scope.spawn(|| assert_eq!(*lock.try_read().unwrap(), 0));
     });
-    assert!(matches!(lock.try_upgradable_read(), Err(TryLockError::WouldBlock)), "there is one only");
+    assert!(
+        matches!(lock.try_upgradable_read(), Err(TryLockError::WouldBlock)),
+        "there is one only"
+    );
     let upgradable = upgradable.try_upgrade().unwrap_err();
     drop(reader);
     *upgradable.upgrade().unwrap() = 1;

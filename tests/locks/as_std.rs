@@ -1,4 +1,5 @@
-//! What `std::sync` does, item by item: the rows of the table in the documentation of `ipc_shm::lock`.
+//! What `std::sync` does, item by item: the rows of the table in the documentation of
+//! `ipc_shm::lock`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -10,8 +11,8 @@ use multiprocess::shm::lock::{
     RwLockWriteGuard, TryLockError,
 };
 use multiprocess::shm::{
-    Barrier, BoundedSemaphore, Condvar, Event, LazyLock, Mutex, Once, OnceLock, ReentrantMutex, RwLock,
-    Segment, Semaphore,
+    Barrier, BoundedSemaphore, Condvar, Event, LazyLock, Mutex, Once, OnceLock, ReentrantMutex,
+    RwLock, Segment, Semaphore,
 };
 
 use crate::harness::watchdog;
@@ -126,7 +127,9 @@ fn a_mutex_of_a_slice_lends_all_of_it() {
     mutex.update(|values| values[999] = 8).unwrap();
     assert_eq!((mutex.len(), mutex.lock().unwrap()[998..] == [7, 8]), (1000, true));
     let empty = Mutex::<[u64]>::from_slice(&[]).unwrap();
-    assert!(empty.is_empty() && empty.lock().unwrap().is_empty() && empty.to_vec().unwrap().is_empty());
+    assert!(
+        empty.is_empty() && empty.lock().unwrap().is_empty() && empty.to_vec().unwrap().is_empty()
+    );
     // Aligned more than words are.
     let wide = Mutex::new(1u128).unwrap();
     *wide.lock().unwrap() += 1;
@@ -373,7 +376,10 @@ fn notify_all_wakes_all_also_those_beyond_the_places() {
         .collect();
     *mutex.lock().unwrap() = 1;
     let notified = condvar.notify_all().unwrap();
-    assert!((64..=70).contains(&notified), "{notified}: those without a place count while they sleep");
+    assert!(
+        (64..=70).contains(&notified),
+        "{notified}: those without a place count while they sleep"
+    );
     waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
 }
 
@@ -392,7 +398,8 @@ fn a_wait_with_a_deadline_says_whether_it_was_over() {
     drop(guard);
     // Notified, and not late.
     let theirs = (mutex.clone(), condvar.clone());
-    let waiter = sleeper(move || theirs.1.wait_timeout(theirs.0.lock().unwrap(), 1000 * SHORT).unwrap().1);
+    let waiter =
+        sleeper(move || theirs.1.wait_timeout(theirs.0.lock().unwrap(), 1000 * SHORT).unwrap().1);
     condvar.notify_one().unwrap();
     assert!(!waiter.join().unwrap().timed_out());
     // Who waits with a poisoned mutex gets both.
@@ -514,7 +521,8 @@ fn the_last_party_acts_before_the_others_pass() {
         for _ in 0..3 {
             scope.spawn(|| {
                 for round in 1..=200 {
-                    let leads = barrier.wait_then(|| _ = acted.fetch_add(1, SeqCst)).unwrap().is_leader();
+                    let leads =
+                        barrier.wait_then(|| _ = acted.fetch_add(1, SeqCst)).unwrap().is_leader();
                     assert_eq!(acted.load(SeqCst), round, "{leads}");
                     // Without an action, so that none begins the next round before all have looked.
                     barrier.wait().unwrap();
@@ -695,7 +703,10 @@ fn all_kinds_lie_in_one_segment_and_are_found_by_their_offsets() {
     assert_eq!(Mutex::<u64>::at(&segment, mutex.offset()).unwrap().get().unwrap(), 1);
     assert_eq!(Mutex::<[u8]>::at(&segment, slice.offset()).unwrap().to_vec().unwrap(), [2; 3]);
     assert_eq!(RwLock::<u64>::at(&segment, rwlock.offset()).unwrap().get().unwrap(), 3);
-    assert_eq!(ReentrantMutex::<u64>::at(&segment, reentrant.offset()).unwrap().lock().unwrap().get(), 4);
+    assert_eq!(
+        ReentrantMutex::<u64>::at(&segment, reentrant.offset()).unwrap().lock().unwrap().get(),
+        4
+    );
     assert_eq!(Semaphore::at(&segment, semaphore.offset()).unwrap().available_permits(), 5);
     let again = BoundedSemaphore::at(&segment, bounded.offset()).unwrap();
     assert_eq!((again.available_permits(), again.release(1)), (6, Err(Refused::TooMany)));

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use multiprocess::shm::lock::{BarrierError, Cause};
 use multiprocess::shm::{
-    Barrier, Condvar, Event, LazyLock, Mutex, Once, OnceLock, ReentrantMutex, RwLock, Segment, Semaphore,
+    Barrier, Condvar, Event, LazyLock, Mutex, Once, OnceLock, ReentrantMutex, RwLock, Segment,
+    Semaphore,
 };
 use multiprocess::spawn;
 use rustix::process::{Pid, Signal, kill_process};
@@ -66,7 +67,9 @@ fn locks_of_other_processes_are_locked_until_those_die() {
         stay(&here);
     });
     let (mutex, read, written) = &locks;
-    let locked = || [mutex.is_locked(), read.is_locked(), written.is_locked(), written.is_locked_exclusive()];
+    let locked = || {
+        [mutex.is_locked(), read.is_locked(), written.is_locked(), written.is_locked_exclusive()]
+    };
     assert_eq!(locked(), [true; 4]);
     assert!(!read.is_locked_exclusive());
     kill(child);
@@ -102,7 +105,8 @@ fn a_killed_owner_is_told_to_everybody_until_it_is_cleared() {
     let pid = kill(child);
     assert_eq!(mutex.try_lock().unwrap_err().cause(), Some(Cause::OwnerDied { pid }));
     assert_eq!(mutex.lock().unwrap_err().cause(), Some(Cause::OwnerDied { pid }));
-    let other = in_child(|mutex: Mutex<u32>| format!("{}", mutex.lock().unwrap_err()), mutex.clone());
+    let other =
+        in_child(|mutex: Mutex<u32>| format!("{}", mutex.lock().unwrap_err()), mutex.clone());
     assert_eq!(other, format!("poisoned lock: process {pid} died while it held it"));
     mutex.clear_poison();
     drop(mutex.lock().unwrap());
@@ -139,11 +143,14 @@ fn three_thousand_mutexes_of_one_killed_process_all_come_back() {
     let mutexes: Vec<_> = (0..MANY).map(|i| Mutex::new_in(&segment, i as u64).unwrap()).collect();
     let offsets: Vec<_> = mutexes.iter().map(Mutex::offset).collect();
     let child = child_with(&(segment.clone(), offsets), |((segment, offsets), here)| {
-        let mutexes: Vec<_> = offsets.iter().map(|at| Mutex::<u64>::at(&segment, *at).unwrap()).collect();
+        let mutexes: Vec<_> =
+            offsets.iter().map(|at| Mutex::<u64>::at(&segment, *at).unwrap()).collect();
         let _guards: Vec<_> = mutexes.iter().map(|mutex| mutex.lock().unwrap()).collect();
         stay(&here)
     });
-    assert!(mutexes.iter().all(|mutex| mutex.try_lock().is_err_and(|error| error.is_would_block())));
+    assert!(
+        mutexes.iter().all(|mutex| mutex.try_lock().is_err_and(|error| error.is_would_block()))
+    );
     let pid = kill(child);
     for (i, mutex) in mutexes.iter().enumerate() {
         let guard = mutex.lock().unwrap_err();
@@ -172,7 +179,8 @@ fn a_stopped_owner_is_robbed_of_nothing() {
     assert!(matches!(mutex.lock().unwrap_err().cause(), Some(Cause::OwnerDied { .. })));
 }
 
-// faults 25, 26, 28: whoever is stopped while others wait for the same, or take over, holds up nobody but itself.
+// faults 25, 26, 28: whoever is stopped while others wait for the same, or take over, holds up
+// nobody but itself.
 #[test]
 fn a_stopped_waiter_holds_up_nobody() {
     multiprocess::init();
@@ -240,7 +248,9 @@ fn a_killed_holder_of_a_reentrant_mutex_is_told() {
     assert_eq!(guard.cause(), Some(Cause::OwnerDied { pid }));
     drop(guard);
     let theirs = mutex.clone();
-    thread::spawn(move || assert!(theirs.try_lock().unwrap_err().cause().is_some())).join().unwrap();
+    thread::spawn(move || assert!(theirs.try_lock().unwrap_err().cause().is_some()))
+        .join()
+        .unwrap();
 }
 
 #[test]
@@ -343,7 +353,8 @@ fn a_notification_of_a_killed_process_is_passed_on() {
         kill(child);
         assert!(waiter.join().unwrap() - killed < SOON * busy());
         // Nothing is left of it.
-        let (guard, result) = condvar.wait_timeout(mutex.lock().unwrap(), Duration::from_millis(20)).unwrap();
+        let (guard, result) =
+            condvar.wait_timeout(mutex.lock().unwrap(), Duration::from_millis(20)).unwrap();
         assert!(result.timed_out());
         drop(guard);
     }
@@ -371,7 +382,8 @@ fn one_that_is_killed_before_it_notifies_wakes_all_that_wait_once() {
     until(|| *mutex.lock().unwrap() == ALL);
     kill(child);
     waiting.into_iter().for_each(|waiter| waiter.join().unwrap());
-    let (guard, result) = condvar.wait_timeout(mutex.lock().unwrap(), Duration::from_millis(30)).unwrap();
+    let (guard, result) =
+        condvar.wait_timeout(mutex.lock().unwrap(), Duration::from_millis(30)).unwrap();
     assert!(result.timed_out(), "that death is told already");
     drop(guard);
 }
@@ -405,7 +417,8 @@ fn one_that_waits_here(mutex: &Mutex<u32>, condvar: &Condvar) -> thread::JoinHan
     waiter
 }
 
-/// Ends in order while one waits, without having dropped its handle: it counts as a death; with it dropped, it does not.
+/// Ends in order while one waits, without having dropped its handle: it counts as a death; with it
+/// dropped, it does not.
 #[test]
 fn who_ends_without_dropping_its_handle_wakes_those_that_wait() {
     multiprocess::init();
@@ -424,7 +437,10 @@ fn who_ends_without_dropping_its_handle_wakes_those_that_wait() {
     let name = format!("multiprocess-locks-{}-ends", std::process::id());
     let condvar = Condvar::create(&name).unwrap();
     let waiter = one_that_waits_here(&mutex, &condvar);
-    spawn(|name: String| std::mem::forget(Condvar::open(&name).unwrap()), name).unwrap().join().unwrap();
+    spawn(|name: String| std::mem::forget(Condvar::open(&name).unwrap()), name)
+        .unwrap()
+        .join()
+        .unwrap();
     assert_eq!(waiter.join().unwrap(), None);
 }
 
@@ -432,7 +448,8 @@ fn who_ends_without_dropping_its_handle_wakes_those_that_wait() {
 fn who_is_killed_and_replaced_before_anybody_looks_is_told_of() {
     multiprocess::init();
     let _watchdog = watchdog();
-    let (mutex, condvar, woken) = (Mutex::new(0u32).unwrap(), Condvar::new().unwrap(), Event::new().unwrap());
+    let (mutex, condvar, woken) =
+        (Mutex::new(0u32).unwrap(), Condvar::new().unwrap(), Event::new().unwrap());
     let child = child_with(&condvar, |(_condvar, here)| stay(&here));
     let all = (mutex.clone(), condvar.clone(), woken.clone());
     let waiter = child_with(&all, |((mutex, condvar, woken), here)| {

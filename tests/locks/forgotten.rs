@@ -1,4 +1,5 @@
-//! Guards that are forgotten: the lock stays locked, and no thread that comes later is taken for its holder.
+//! Guards that are forgotten: the lock stays locked, and no thread that comes later is taken for
+//! its holder.
 
 use std::mem::forget;
 use std::thread;

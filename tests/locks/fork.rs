@@ -3,7 +3,9 @@
 use std::cell::Cell;
 
 use multiprocess::shm::lock::{BarrierError, LockError, MutexGuard, OnceError, Refused};
-use multiprocess::shm::{Barrier, Condvar, Event, Mutex, Once, OnceLock, ReentrantMutex, RwLock, Semaphore};
+use multiprocess::shm::{
+    Barrier, Condvar, Event, Mutex, Once, OnceLock, ReentrantMutex, RwLock, Semaphore,
+};
 
 use crate::forks::forked;
 use crate::harness::watchdog;
@@ -37,15 +39,22 @@ fn an_inherited_lock_says_so_and_the_parents_goes_on() {
         let to_unlock = Cell::new(Some(mutex.lock().unwrap()));
         let status = forked(|| {
             refused(mutex.lock());
-            assert!(mutex.try_lock().is_err() && mutex.get().is_err() && mutex.update(|_| ()).is_err());
+            assert!(
+                mutex.try_lock().is_err() && mutex.get().is_err() && mutex.update(|_| ()).is_err()
+            );
             assert!(!mutex.is_poisoned());
             mutex.clear_poison();
             refused(reentrant.lock());
             refused(lock.read());
             refused(lock.write());
-            assert!(lock.try_upgradable_read().is_err() && lock.get().is_err() && lock.set(2).is_err());
+            assert!(
+                lock.try_upgradable_read().is_err() && lock.get().is_err() && lock.set(2).is_err()
+            );
             assert_eq!(semaphore.acquire().map(drop), Err(Refused::Forked));
-            assert_eq!((semaphore.release(1), semaphore.available_permits()), (Err(Refused::Forked), 0));
+            assert_eq!(
+                (semaphore.release(1), semaphore.available_permits()),
+                (Err(Refused::Forked), 0)
+            );
             assert_eq!(barrier.wait(), Err(BarrierError::Refused(Refused::Forked)));
             assert_eq!((barrier.abort(), barrier.waiting()), (Err(Refused::Forked), 0));
             assert_eq!(
@@ -57,7 +66,8 @@ fn an_inherited_lock_says_so_and_the_parents_goes_on() {
             assert_eq!((cell.get(), cell.set(8)), (None, Err(Refused::Forked)));
             assert_eq!(MutexGuard::unlock(to_unlock.take().unwrap()), Err(Refused::Forked));
             drop(guards.take());
-            let _ = format!("{mutex:?} {lock:?} {semaphore:?} {barrier:?} {event:?} {once:?} {cell:?}");
+            let _ =
+                format!("{mutex:?} {lock:?} {semaphore:?} {barrier:?} {event:?} {once:?} {cell:?}");
             drop((barrier.clone(), mutex.clone()));
         });
         assert_eq!(status, 0);

@@ -19,7 +19,8 @@ const SHORT: Duration = Duration::from_millis(5);
 
 /// Owners that there cannot be, owners that may be, flags without an owner.
 fn garbage() -> Vec<u64> {
-    let mut words = vec![1, 2, 4, 7, 8, u64::MAX, 1 << 63, 0xffff << 16, 65 << 16, (1 << 32) | (65 << 16)];
+    let mut words =
+        vec![1, 2, 4, 7, 8, u64::MAX, 1 << 63, 0xffff << 16, 65 << 16, (1 << 32) | (65 << 16)];
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     for _ in 0..200 {
         // xorshift64, <https://doi.org/10.18637/jss.v008.i14>.

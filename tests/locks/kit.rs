@@ -183,8 +183,11 @@ impl Kit {
             (guard, over) = match patience {
                 None => (self.more.wait(guard).or_else(LockError::into_guard).unwrap(), false),
                 Some(patience) => {
-                    let (guard, result) =
-                        self.more.wait_timeout(guard, patience).or_else(LockError::into_guard).unwrap();
+                    let (guard, result) = self
+                        .more
+                        .wait_timeout(guard, patience)
+                        .or_else(LockError::into_guard)
+                        .unwrap();
                     (guard, result.timed_out())
                 }
             };
@@ -231,7 +234,10 @@ impl Kit {
         assert!(!self.mutex.is_poisoned() && !self.pair.is_poisoned() && !self.lock.is_poisoned());
         let permits: Vec<_> = (0..PERMITS)
             .map(|_| {
-                self.semaphore.acquire_timeout(Duration::from_secs(5)).unwrap().expect("a permit is lost")
+                self.semaphore
+                    .acquire_timeout(Duration::from_secs(5))
+                    .unwrap()
+                    .expect("a permit is lost")
             })
             .collect();
         assert!(self.semaphore.try_acquire().unwrap().is_none(), "there is a permit more");

@@ -2,8 +2,8 @@
 
 use multiprocess::shm::lock::Cause;
 use multiprocess::shm::{
-    Barrier, BoundedSemaphore, Condvar, Event, Mutex, Once, OnceLock, ReentrantMutex, RwLock, Segment,
-    Semaphore,
+    Barrier, BoundedSemaphore, Condvar, Event, Mutex, Once, OnceLock, ReentrantMutex, RwLock,
+    Segment, Semaphore,
 };
 use multiprocess::spawn;
 

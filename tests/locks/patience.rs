@@ -38,7 +38,9 @@ fn waits() -> Vec<(&'static str, Wait)> {
         ("automatic event", Box::new(move |time| auto.wait_timeout(time).unwrap())),
         (
             "condition",
-            Box::new(move |time| !condvar.wait_timeout(free.lock().unwrap(), time).unwrap().1.timed_out()),
+            Box::new(move |time| {
+                !condvar.wait_timeout(free.lock().unwrap(), time).unwrap().1.timed_out()
+            }),
         ),
         ("barrier", Box::new(move |time| Barrier::new(2).unwrap().wait_timeout(time).is_ok())),
     ]
@@ -74,7 +76,8 @@ fn a_storm_of_signals_changes_nothing() {
     extern "C" fn count(_: libc::c_int) {
         SIGNALS.fetch_add(1, Relaxed);
     }
-    // SAFETY: plain numbers and an optional pointer, for all of which zero is valid: no flag restarts calls.
+    // SAFETY: plain numbers and an optional pointer, for all of which zero is valid: no flag
+    // restarts calls.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = count as *const () as usize;
     // SAFETY: `action` is read during the call only; its handler only counts.
@@ -97,7 +100,10 @@ fn a_storm_of_signals_changes_nothing() {
         let took = began.elapsed();
         over.store(true, Relaxed);
         storm.join().unwrap();
-        assert!(took >= time && took < time + Duration::from_millis(500) * busy(), "{what}: {took:?}");
+        assert!(
+            took >= time && took < time + Duration::from_millis(500) * busy(),
+            "{what}: {took:?}"
+        );
     }
     assert!(SIGNALS.load(Relaxed) > 100);
 }

@@ -1,5 +1,5 @@
-//! Death at each named point of the locks' sources, at the first, second and third time that it is reached, and
-//! what the survivor finds.
+//! Death at each named point of the locks' sources, at the first, second and third time that it is
+//! reached, and what the survivor finds.
 //!
 //! faults 6, 7, 12-14, 17, 18.
 
@@ -58,7 +58,9 @@ impl Scene {
             Scene::Barrier => &["barrier."],
             Scene::Once => &["once."],
             Scene::Names => &["lock.place", "lock.tag"],
-            Scene::AfterTheDead => &["lock.", "turn.", "semaphore.", "condvar.", "once.", "barrier."],
+            Scene::AfterTheDead => {
+                &["lock.", "turn.", "semaphore.", "condvar.", "once.", "barrier."]
+            }
             Scene::NotifyTheDead => &["write.", "condvar."],
         }
     }
@@ -193,8 +195,8 @@ impl Scene {
                 }
                 Scene::Reentrant => kit.reenter(),
                 Scene::Semaphore => {
-                    let permits =
-                        [(); 2].map(|()| kit.semaphore.acquire_timeout(Duration::from_millis(3)).unwrap());
+                    let permits = [(); 2]
+                        .map(|()| kit.semaphore.acquire_timeout(Duration::from_millis(3)).unwrap());
                     drop(permits);
                 }
                 Scene::Condition => {
@@ -293,7 +295,9 @@ fn crowd_of_the_dead(kit: &Kit) {
 fn kill_at(scene: Scene, point: &str, hit: u32) -> bool {
     let kit = Kit::new();
     match scene {
-        Scene::AfterTheDead | Scene::NotifyTheDead => leave_the_dead(&kit, scene == Scene::NotifyTheDead),
+        Scene::AfterTheDead | Scene::NotifyTheDead => {
+            leave_the_dead(&kit, scene == Scene::NotifyTheDead)
+        }
         Scene::Crowd => crowd_of_the_dead(&kit),
         _ => {}
     }
@@ -317,8 +321,8 @@ fn kill_at(scene: Scene, point: &str, hit: u32) -> bool {
         scope.spawn(|| scene.accompany(&kit, &over));
         let joined = victim.join();
         over.store(true, Relaxed);
-        // Whoever waits for a partner that ended waits for this; also if that one was killed, and the wait is the
-        // next one, after the barrier had been broken by that and made whole again.
+        // Whoever waits for a partner that ended waits for this; also if that one was killed, and
+        // the wait is the next one, after the barrier had been broken by that and made whole again.
         if scene == Scene::Barrier {
             kit.barrier.abort().unwrap();
         }
@@ -403,7 +407,8 @@ fn killed_at_every_point() {
     ];
     scenes.iter().copied().for_each(play);
     let died = DIED.lock().unwrap();
-    let mut missing: Vec<_> = named().into_iter().filter(|point| !died.contains_key(point)).collect();
+    let mut missing: Vec<_> =
+        named().into_iter().filter(|point| !died.contains_key(point)).collect();
     // On a busy machine a point that takes two may need more tries.
     missing.retain(|point| {
         let mut here = scenes.iter().filter(|scene| scene.comes_to(point));

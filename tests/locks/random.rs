@@ -1,4 +1,5 @@
-//! Random kills: processes that lock, read, wait and initialise die at any moment, and others take their place.
+//! Random kills: processes that lock, read, wait and initialise die at any moment, and others take
+//! their place.
 //!
 //! faults 8, 12-14, 17, 18 as far as chance finds them.
 

@@ -21,7 +21,8 @@ pub(crate) fn until(what: impl Fn() -> bool) {
 
 /// Whether a thread of a process sleeps.
 pub(crate) fn asleep(pid: u32, thread: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/task/{thread}/stat")).unwrap_or_default();
+    let stat =
+        std::fs::read_to_string(format!("/proc/{pid}/task/{thread}/stat")).unwrap_or_default();
     stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S'))
 }
 
@@ -39,7 +40,9 @@ pub(crate) fn asleep_at(pid: u32) -> Option<HashMap<OsString, [String; 2]>> {
 }
 
 /// Runs `f` in a thread, and waits until it sleeps.
-pub(crate) fn sleeper<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> thread::JoinHandle<R> {
+pub(crate) fn sleeper<R: Send + 'static>(
+    f: impl FnOnce() -> R + Send + 'static,
+) -> thread::JoinHandle<R> {
     let (send, id) = std::sync::mpsc::channel();
     let thread = thread::spawn(move || {
         send.send(rustix::thread::gettid().as_raw_nonzero().get() as u32).unwrap();

@@ -37,7 +37,8 @@ fn is_corrupt<R>(answer: Result<R, LockError<impl Sized>>) -> bool {
     matches!(answer.err(), Some(LockError::Refused(Refused::Corrupt(_))))
 }
 
-/// Writes a byte at every place where the value of a lock can lie: all but the first words, which are the lock's own.
+/// Writes a byte at every place where the value of a lock can lie: all but the first words, which
+/// are the lock's own.
 fn scribble(segment: &Segment, from: usize, byte: u8) {
     segment.write(from, &vec![byte; segment.size() - from]).unwrap();
 }
@@ -65,7 +66,9 @@ fn a_condition_with_a_truth_value_between_processes() {
     drop(started);
     child.join().unwrap();
     assert!(*cvar.wait_while(lock.lock().unwrap(), |started| !*started).unwrap());
-    assert!(lock.get().unwrap() && lock.update(|started| std::mem::replace(started, false)).unwrap());
+    assert!(
+        lock.get().unwrap() && lock.update(|started| std::mem::replace(started, false)).unwrap()
+    );
     lock.set(true).unwrap();
     assert!(lock.get().unwrap());
 }
@@ -103,7 +106,10 @@ fn truth_values_characters_and_enums_between_processes() {
             assert_eq!(once.set(true), Ok(Ok(())));
             letter.set('ß').unwrap();
             reentrant.lock().unwrap().set(true);
-            assert_eq!(light.update(|light| std::mem::replace(light, Light::Green)).unwrap(), Light::Red);
+            assert_eq!(
+                light.update(|light| std::mem::replace(light, Light::Green)).unwrap(),
+                Light::Red
+            );
             flags.lock().unwrap()[8] = true;
             *number.write().unwrap() = NonZero::<u32>::MAX;
             assert!(!flag.swap(true, Release));
@@ -113,7 +119,10 @@ fn truth_values_characters_and_enums_between_processes() {
         all.clone(),
     );
     let ((once, letter, reentrant, light), (flags, number), (flag, slice, shown)) = all;
-    assert_eq!((once.get(), once.copied(), once.set(false)), (Some(&true), Some(true), Ok(Err(false))));
+    assert_eq!(
+        (once.get(), once.copied(), once.set(false)),
+        (Some(&true), Some(true), Ok(Err(false)))
+    );
     assert_eq!((letter.get().unwrap(), *letter.upgradable_read().unwrap()), ('ß', 'ß'));
     assert!(reentrant.lock().unwrap().get());
     assert_eq!(*light.lock().unwrap(), Light::Green);
@@ -135,7 +144,9 @@ fn bytes_that_are_no_value_are_refused_and_repaired() {
     let segment = Segment::anonymous(128).unwrap();
     let mutex = Mutex::new_in(&segment, true).unwrap();
     scribble(&segment, mutex.offset() + 40, 2);
-    assert!(is_corrupt(mutex.lock()) && is_corrupt(mutex.get()) && is_corrupt(mutex.update(|_| ())));
+    assert!(
+        is_corrupt(mutex.lock()) && is_corrupt(mutex.get()) && is_corrupt(mutex.update(|_| ()))
+    );
     assert!(mutex.try_lock().is_err() && mutex.lock_timeout(Duration::from_millis(1)).is_err());
     assert!(!mutex.is_locked() && !mutex.is_poisoned(), "it is given back");
     let text = mutex.lock().unwrap_err().to_string();
@@ -173,7 +184,8 @@ fn bytes_that_are_no_value_are_refused_and_repaired() {
 
     // What copies reads any bytes as some value.
     let segment = Segment::anonymous(4096).unwrap();
-    let (flag, letter) = (Shared::<bool>::at(&segment, 0).unwrap(), Shared::<char>::at(&segment, 4).unwrap());
+    let (flag, letter) =
+        (Shared::<bool>::at(&segment, 0).unwrap(), Shared::<char>::at(&segment, 4).unwrap());
     scribble(&segment, 0, 0xfe);
     assert!(flag.get() && flag.load(Relaxed));
     assert_eq!(letter.get(), char::REPLACEMENT_CHARACTER);

@@ -13,7 +13,9 @@ use multiprocess::process::Builder;
 use rustix::fs::Mode;
 
 use crate::harness::watchdog;
-use crate::support::{Directory, NOBODY, become_nobody, doubles, dying, is_root, kind, listener_at};
+use crate::support::{
+    Directory, NOBODY, become_nobody, doubles, dying, is_root, kind, listener_at,
+};
 
 #[test]
 fn processes_meet_by_name_and_know_each_other() {
@@ -100,9 +102,13 @@ fn the_mode_is_as_asked_whatever_the_umask() {
         let directory = Directory::new();
         let name = directory.name("orders");
         rustix::process::umask(Mode::from_bits_truncate(umask));
-        for (asked, expected) in
-            [(None, 0o600), (Some(0o600), 0o600), (Some(0o666), 0o666), (Some(0o640), 0o640), (Some(0), 0)]
-        {
+        for (asked, expected) in [
+            (None, 0o600),
+            (Some(0o600), 0o600),
+            (Some(0o666), 0o666),
+            (Some(0o640), 0o640),
+            (Some(0), 0),
+        ] {
             let mut builder = Listener::builder();
             if let Some(mode) = asked {
                 builder = builder.mode(mode);
@@ -166,8 +172,10 @@ fn sockets_of_other_programs_are_taken_over_when_dead_only() {
     }
     drop(held);
     for name in [&stream, &datagram] {
-        // A process that another test starts just now has copies of both until it executes its program.
-        let dead = || Some(kind(connect::<(), ()>(name))).filter(|kind| *kind != ErrorKind::InvalidInput);
+        // A process that another test starts just now has copies of both until it executes its
+        // program.
+        let dead =
+            || Some(kind(connect::<(), ()>(name))).filter(|kind| *kind != ErrorKind::InvalidInput);
         let told = std::iter::repeat_with(dead).flatten().next();
         assert_eq!(told, Some(ErrorKind::ConnectionRefused));
         Listener::bind(name).unwrap();
@@ -182,7 +190,8 @@ fn any_name_that_a_path_may_have_works() {
     let _watchdog = watchdog();
     let directory = Directory::new();
     let begin = directory.path().as_os_str().len() + 1;
-    let mut names: Vec<PathBuf> = (105..112).map(|len| directory.name(&"x".repeat(len - begin))).collect();
+    let mut names: Vec<PathBuf> =
+        (105..112).map(|len| directory.name(&"x".repeat(len - begin))).collect();
     names.push(directory.name(&"x".repeat(240)));
     let mut deep = directory.path().to_owned();
     for _ in 0..15 {
@@ -315,7 +324,8 @@ fn a_forked_child_does_not_take_the_name_of_its_parent_away() {
     let directory = Directory::new();
     let work = |name: PathBuf| {
         let listener = Listener::bind(&name).unwrap();
-        // SAFETY: this process has one thread that does anything; the child drops one value and leaves.
+        // SAFETY: this process has one thread that does anything; the child drops one value and
+        // leaves.
         match unsafe { libc::fork() } {
             0 => {
                 drop(listener);

@@ -29,7 +29,9 @@ fn program() {
         "connect twice" => {
             let parent = connect().unwrap();
             assert_eq!(parent.recv(), Ok(1));
-            parent.send(u64::from(connect().unwrap_err().kind() == ErrorKind::ConnectionRefused)).unwrap();
+            parent
+                .send(u64::from(connect().unwrap_err().kind() == ErrorKind::ConnectionRefused))
+                .unwrap();
         }
         "sleep" => loop {
             std::thread::park();
@@ -130,19 +132,26 @@ fn a_child_that_something_else_reaps_is_an_error_that_says_how_it_ended() {
         // SAFETY: ignoring a signal installs no code.
         assert_ne!(unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) }, libc::SIG_ERR);
         let mut server = OneShotServer::new().unwrap();
-        let mut child =
-            Command::new("sh").args(["-c", "read line; exit 3"]).stdin(Stdio::piped()).spawn().unwrap();
+        let mut child = Command::new("sh")
+            .args(["-c", "read line; exit 3"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
         let (mut input, name) = (child.stdin.take().unwrap(), server.name().to_owned());
         let stranger = std::thread::spawn(move || {
             // It is turned away by a server that waits for its child.
-            let connection: Duplex<u64, u64> = OneShotClient::new(&name).unwrap().connect().unwrap();
+            let connection: Duplex<u64, u64> =
+                OneShotClient::new(&name).unwrap().connect().unwrap();
             assert!(connection.recv().is_err());
             input.write_all(b"\n").unwrap();
         });
         let error = server.accept_from::<u64, u64>(&mut child).unwrap_err();
         stranger.join().unwrap();
-        let status =
-            error.get_ref().unwrap().downcast_ref::<ChildExited>().map(|exited| exited.status.code());
+        let status = error
+            .get_ref()
+            .unwrap()
+            .downcast_ref::<ChildExited>()
+            .map(|exited| exited.status.code());
         (error.kind() == ErrorKind::BrokenPipe, status, error.to_string())
     };
     let (is_broken, status, text) = multiprocess::spawn(parent, ()).unwrap().join().unwrap();
@@ -198,7 +207,8 @@ fn a_process_that_is_not_the_child_is_refused() {
     // They are first: a process that is killed with its connection in the queue, and this one.
     let wrong = |name: String| {
         let _connection: Duplex<u64, u64> = OneShotClient::new(name).unwrap().connect().unwrap();
-        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        let _ =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     };
     assert!(dying(wrong, server.name().to_owned()).join().is_err());
     let client = OneShotClient::new(server.name()).unwrap();

@@ -5,7 +5,9 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use multiprocess::pipe::{Connector, Duplex, Listener, Name, OneShotClient, OneShotServer, connect};
+use multiprocess::pipe::{
+    Connector, Duplex, Listener, Name, OneShotClient, OneShotServer, connect,
+};
 use multiprocess::{Receiver, Sender, bounded};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -39,7 +41,8 @@ fn processes_of_other_users_are_refused_unless_allowed_on_both_sides() {
     let file = directory.name("orders").to_str().unwrap().to_owned();
     let root = rustix::process::geteuid().as_raw();
     for name in [file, Name::random().unwrap().to_string()] {
-        // Who listens there is not allowed by the one who connects, whoever it may be that is let in.
+        // Who listens there is not allowed by the one who connects, whoever it may be that is let
+        // in.
         let listener = Listener::builder().allow_any_user().bind(&name).unwrap();
         let (answer, answered) = bounded(1).unwrap();
         let child = dying(stranger, (name.clone(), vec![], answer.clone()));
@@ -151,7 +154,8 @@ fn a_client_that_is_killed_before_it_is_accepted_has_sent_what_it_sent() {
     fn work(name: PathBuf) {
         let connection: Duplex<u64, u64> = connect(name).unwrap();
         connection.send(1).unwrap();
-        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        let _ =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     }
     let child = dying(work, name.clone());
     let id = child.id();
@@ -180,8 +184,11 @@ fn out_of_descriptors_each_call_is_an_error_and_later_ones_work() {
         let mut failed = (0, 0);
         for spare in 0..8 {
             // The limit is on numbers, and those in use are the lowest.
-            setrlimit(Resource::Nofile, Rlimit { current: Some(count - 1 + spare), maximum: limit.maximum })
-                .unwrap();
+            setrlimit(
+                Resource::Nofile,
+                Rlimit { current: Some(count - 1 + spare), maximum: limit.maximum },
+            )
+            .unwrap();
             let bound = Listener::bind(directory.join("other"));
             let connected = connect::<u64, u64>(&name);
             setrlimit(Resource::Nofile, limit).unwrap();
@@ -190,7 +197,11 @@ fn out_of_descriptors_each_call_is_an_error_and_later_ones_work() {
             drop(bound);
             assert_eq!(entries(), 1, "with {spare} descriptors to spare");
             let now = fs::read_dir("/proc/self/fd").unwrap().count() as u64;
-            assert_eq!(now - u64::from(connected.is_ok()), count, "with {spare} descriptors to spare");
+            assert_eq!(
+                now - u64::from(connected.is_ok()),
+                count,
+                "with {spare} descriptors to spare"
+            );
         }
         assert!(failed.0 >= 3 && failed.1 >= 2, "{failed:?}");
         assert!(failed.0 < 8 && failed.1 < 8, "{failed:?}");

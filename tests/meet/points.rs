@@ -76,8 +76,16 @@ fn play(scene: Scene, point: &str, hit: u64, depth: u32) -> bool {
     let began = Instant::now();
     let child = dying(host, name.clone());
     child.join().unwrap_or_else(|error| panic!("{scene:?}, killed at {point}: {error}"));
-    assert!(began.elapsed() < Duration::from_secs(5) * busy(), "{scene:?} {point}: {:?}", began.elapsed());
-    assert!(directory.entries().is_empty(), "{scene:?}, killed at {point}: {:?}", directory.entries());
+    assert!(
+        began.elapsed() < Duration::from_secs(5) * busy(),
+        "{scene:?} {point}: {:?}",
+        began.elapsed()
+    );
+    assert!(
+        directory.entries().is_empty(),
+        "{scene:?}, killed at {point}: {:?}",
+        directory.entries()
+    );
     died
 }
 

@@ -109,7 +109,10 @@ pub(crate) fn kind<T>(result: io::Result<T>) -> io::ErrorKind {
 #[track_caller]
 pub(crate) fn in_time(began: Instant, wait: Duration) {
     let took = began.elapsed();
-    assert!(took >= wait && took < wait + Duration::from_secs(5) * busy(), "{took:?} instead of {wait:?}");
+    assert!(
+        took >= wait && took < wait + Duration::from_secs(5) * busy(),
+        "{took:?} instead of {wait:?}"
+    );
 }
 
 /// Whether this process may act for other users.
@@ -161,7 +164,9 @@ pub(crate) fn storm<R: Send>(f: impl FnOnce() -> R + Send) -> R {
         }
         while !over.load(Ordering::Acquire) && !victim.is_finished() {
             // SAFETY: the thread lives until `target` is 0.
-            unsafe { libc::pthread_kill(target.load(Ordering::Relaxed) as libc::pthread_t, libc::SIGUSR1) };
+            unsafe {
+                libc::pthread_kill(target.load(Ordering::Relaxed) as libc::pthread_t, libc::SIGUSR1)
+            };
             thread::sleep(Duration::from_micros(50));
         }
         target.store(0, Ordering::Release);
@@ -193,7 +198,8 @@ impl Witness {
             )
         };
         assert_ne!(map, libc::MAP_FAILED);
-        // SAFETY: the file has 16 bytes and keeps them; never unmapped, aligned as a page, all access is atomic.
+        // SAFETY: the file has 16 bytes and keeps them; never unmapped, aligned as a page, all
+        // access is atomic.
         Witness { words: unsafe { &*map.cast::<[AtomicU64; 2]>() } }
     }
 

@@ -79,7 +79,10 @@ fn a_stopped_listener_keeps_its_name() {
     let began = Instant::now();
     assert_eq!(kind(Listener::bind(&file)), ErrorKind::AddrInUse);
     assert_eq!(kind(Listener::bind(&abstracted)), ErrorKind::AddrInUse);
-    assert!(began.elapsed() >= Duration::from_millis(400), "twice the time in which the killed are gone");
+    assert!(
+        began.elapsed() >= Duration::from_millis(400),
+        "twice the time in which the killed are gone"
+    );
     child.kill().unwrap();
     assert!(child.join().is_err());
     let bind = Listener::builder().wait_for_name(Duration::ZERO);
@@ -97,7 +100,9 @@ fn a_stand_by_takes_over_when_the_first_one_dies() {
     let first = listener_at(name.clone());
     let stand_by = {
         let name = name.clone();
-        std::thread::spawn(move || Listener::builder().wait_for_name(Duration::from_secs(20)).bind(name))
+        std::thread::spawn(move || {
+            Listener::builder().wait_for_name(Duration::from_secs(20)).bind(name)
+        })
     };
     assert!(doubles(&connect(&name).unwrap()));
     first.kill().unwrap();
@@ -107,7 +112,8 @@ fn a_stand_by_takes_over_when_the_first_one_dies() {
     here.send(1).unwrap();
 }
 
-/// Binds, holds the name for a moment, lets go, again and again, until it is killed; in between it connects.
+/// Binds, holds the name for a moment, lets go, again and again, until it is killed; in between it
+/// connects.
 fn racer((name, witness, done): (PathBuf, PathBuf, Sender<u64>)) {
     let witness = Witness::open(&witness);
     let mut dice = std::process::id();
@@ -252,6 +258,9 @@ fn a_listener_that_is_never_dropped_takes_its_name_away_when_the_program_ends() 
         let _listener = Listener::bind(name).unwrap();
         std::process::exit(7)
     }
-    assert!(matches!(dying(exit, directory.name("orders")).join(), Err(multiprocess::JoinError::Exited(7))));
+    assert!(matches!(
+        dying(exit, directory.name("orders")).join(),
+        Err(multiprocess::JoinError::Exited(7))
+    ));
     assert!(directory.entries().is_empty());
 }

@@ -37,7 +37,10 @@ fn waits_for_nobody_end_in_time() {
     // A name whose process is dead.
     drop(UnixListener::bind(directory.name("dead")).unwrap());
     let began = Instant::now();
-    assert_eq!(kind(connect_timeout::<(), ()>(directory.name("dead"), WAIT)), ErrorKind::ConnectionRefused);
+    assert_eq!(
+        kind(connect_timeout::<(), ()>(directory.name("dead"), WAIT)),
+        ErrorKind::ConnectionRefused
+    );
     in_time(began, WAIT);
 
     let listener = Listener::bind(&name).unwrap();
@@ -48,7 +51,10 @@ fn waits_for_nobody_end_in_time() {
     assert_eq!(kind(listener.accept_deadline::<(), ()>(began + WAIT)), ErrorKind::TimedOut);
     in_time(began, WAIT);
     assert_eq!(kind(listener.accept_timeout::<(), ()>(Duration::ZERO)), ErrorKind::TimedOut);
-    assert_eq!(kind(listener.accept_timeout::<(), ()>(Duration::from_nanos(1))), ErrorKind::TimedOut);
+    assert_eq!(
+        kind(listener.accept_timeout::<(), ()>(Duration::from_nanos(1))),
+        ErrorKind::TimedOut
+    );
     let _here: Duplex<(), ()> = connect_timeout(&name, Duration::MAX).unwrap();
     listener.accept_timeout::<(), ()>(Duration::MAX).unwrap();
 }
@@ -196,7 +202,9 @@ fn a_storm_of_signals_changes_no_result_and_no_deadline() {
         let peer = listener_at(directory.join("doubles"));
         storm(|| {
             for _ in 0..100 {
-                assert!(doubles(&connect_timeout(directory.join("doubles"), Duration::MAX).unwrap()));
+                assert!(doubles(
+                    &connect_timeout(directory.join("doubles"), Duration::MAX).unwrap()
+                ));
                 let listener = Listener::bind(&name).unwrap();
                 let here: Duplex<u64, u64> = connect(&name).unwrap();
                 let there: Duplex<u64, u64> = listener.accept().unwrap();

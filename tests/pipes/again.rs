@@ -19,9 +19,15 @@ fn limit_descriptors() {
     setrlimit(Resource::Nofile, Rlimit { current: Some(DESCRIPTORS), maximum }).unwrap();
 }
 
-/// Receives copies of a sender, uses and drops some, says so, and keeps the rest until it is told to go.
+/// Receives copies of a sender, uses and drops some, says so, and keeps the rest until it is told
+/// to go.
 fn collect(
-    (copies, mut first, said, go): (Receiver<Sender<u64>>, Sender<u64>, Sender<usize>, Receiver<bool>),
+    (copies, mut first, said, go): (
+        Receiver<Sender<u64>>,
+        Sender<u64>,
+        Sender<usize>,
+        Receiver<bool>,
+    ),
 ) {
     limit_descriptors();
     let before = descriptors();

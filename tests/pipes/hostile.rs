@@ -59,7 +59,8 @@ fn said<T: DeserializeOwned>() -> (u64, &'static str) {
     (shape.fingerprint(), shape.text())
 }
 
-/// A connection's end over any socket: it travels as its types, whether they were said, and its files.
+/// A connection's end over any socket: it travels as its types, whether they were said, and its
+/// files.
 fn adopt<A: DeserializeOwned, B: DeserializeOwned>(socket: OwnedFd) -> Duplex<A, B> {
     let end = (said::<A>(), said::<B>(), true, Files::Socket(Handle::from(socket)));
     let (bytes, handles) = ipc_core::codec::to_bytes(&end).unwrap();
@@ -70,7 +71,8 @@ fn adopt<A: DeserializeOwned, B: DeserializeOwned>(socket: OwnedFd) -> Duplex<A,
 #[test]
 fn garbage_is_told_and_the_next_message_arrives() {
     let _watchdog = watchdog();
-    // In the compact form, which a last byte of 0 says: a length of 32 bits, or all of them and one of 64.
+    // In the compact form, which a last byte of 0 says: a length of 32 bits, or all of them and one
+    // of 64.
     let two_63 = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0x80, 0];
     let malformed: &[&[u8]] = &[
         &[],
@@ -94,7 +96,11 @@ fn garbage_is_told_and_the_next_message_arrives() {
     ];
     for bytes in malformed {
         let cause = told(bytes, &[]);
-        assert!(matches!(cause, Unreadable::Malformed(_)), "{:?}: {cause}", &bytes[..bytes.len().min(20)]);
+        assert!(
+            matches!(cause, Unreadable::Malformed(_)),
+            "{:?}: {cause}",
+            &bytes[..bytes.len().min(20)]
+        );
     }
     let undecodable: &[(&[u8], CodecError)] = &[
         (&two_63, CodecError::Truncated),
@@ -104,7 +110,10 @@ fn garbage_is_told_and_the_next_message_arrives() {
         (&[0, 0, 0, 0, 7], CodecError::Invalid),
     ];
     for (body, cause) in undecodable {
-        assert_eq!(told(&datagram(MESSAGE, HERE, 0, 1, body), &[]), Unreadable::Decode(cause.clone()));
+        assert_eq!(
+            told(&datagram(MESSAGE, HERE, 0, 1, body), &[]),
+            Unreadable::Decode(cause.clone())
+        );
     }
 }
 
@@ -123,7 +132,9 @@ fn a_type_that_a_peer_says_is_printed_and_not_believed() {
         send_raw(&peer, &datagram(MESSAGE, HERE, 0, 1, &[1, 7]), &[]);
         // All that follows is of the other type, too, until the end.
         for _ in 0..2 {
-            let Err(RecvError::Unreadable(Unreadable::OtherType(types))) = victim.recv() else { panic!() };
+            let Err(RecvError::Unreadable(Unreadable::OtherType(types))) = victim.recv() else {
+                panic!()
+            };
             assert_eq!(types.here(), "[u64]");
             assert!(types.there().len() <= MAX_TEXT && !types.there().contains(char::is_control));
         }
@@ -164,7 +175,10 @@ fn lengths_in_a_batch_are_checked() {
     let mut got = Vec::new();
     assert_eq!(rx.recv_many(&mut got, 10), Ok(2));
     assert_eq!(got, [vec![5], vec![6]]);
-    assert!(matches!(rx.recv_many(&mut got, 10), Err(RecvError::Unreadable(Unreadable::Decode(_)))));
+    assert!(matches!(
+        rx.recv_many(&mut got, 10),
+        Err(RecvError::Unreadable(Unreadable::Decode(_)))
+    ));
 }
 
 fn memory_file(bytes: &[u8], seals: SealFlags) -> OwnedFd {
@@ -182,7 +196,8 @@ fn an_enclosure_that_could_change_is_not_read() {
     let _watchdog = watchdog();
     alone(|()| {
         let all = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW;
-        let enclosed = |len: u64, handles: u8| datagram(MESSAGE, ENCLOSED, handles, 1, &len.to_le_bytes());
+        let enclosed =
+            |len: u64, handles: u8| datagram(MESSAGE, ENCLOSED, handles, 1, &len.to_le_bytes());
         let before = descriptors();
         for seals in [
             SealFlags::empty(),
@@ -192,7 +207,10 @@ fn an_enclosure_that_could_change_is_not_read() {
             SealFlags::WRITE | SealFlags::SHRINK,
         ] {
             let cause = told(&enclosed(2, 1), &[memory_file(&[1, 5], seals)]);
-            assert!(matches!(cause, Unreadable::Malformed(what) if what.contains("sealed")), "{cause}");
+            assert!(
+                matches!(cause, Unreadable::Malformed(what) if what.contains("sealed")),
+                "{cause}"
+            );
         }
         for len in [0, 1, 3, 4096, u64::MAX, 1 << 63] {
             let cause = told(&enclosed(len, 1), &[memory_file(&[1, 5], all)]);
@@ -200,14 +218,19 @@ fn an_enclosure_that_could_change_is_not_read() {
         }
         // What is no memory file at all.
         let (ear, mouth) = line();
-        for fd in
-            [File::open("/dev/zero").unwrap().into(), File::open("/proc/self/exe").unwrap().into(), mouth]
-        {
+        for fd in [
+            File::open("/dev/zero").unwrap().into(),
+            File::open("/proc/self/exe").unwrap().into(),
+            mouth,
+        ] {
             assert!(matches!(told(&enclosed(2, 1), &[fd]), Unreadable::Malformed(_)));
         }
         drop(ear);
         // And one that is as it should be, with bytes that are no message.
-        assert!(matches!(told(&enclosed(2, 1), &[memory_file(&[9, 5], all)]), Unreadable::Decode(_)));
+        assert!(matches!(
+            told(&enclosed(2, 1), &[memory_file(&[9, 5], all)]),
+            Unreadable::Decode(_)
+        ));
         assert_eq!(descriptors(), before);
     });
 }
@@ -235,8 +258,8 @@ fn handles_of_the_wrong_number_or_kind_are_closed() {
         assert_eq!(rx.recv(), Ok(vec![5]));
         assert!(closed(&mut ear));
         drop((tx, rx, ear));
-        // Ends of channels, made of what they are not; an end of one kind taken for another; indices of
-        // handles that did not come, or come twice.
+        // Ends of channels, made of what they are not; an end of one kind taken for another;
+        // indices of handles that did not come, or come twice.
         let (tx, rx) = ipc_pipes::channel::<Vec<ipc_pipes::Sender<u8>>>().unwrap();
         let null = || OwnedFd::from(File::open("/dev/null").unwrap());
         // Each with its type, the index of its tally, and those of its files.
@@ -258,7 +281,10 @@ fn handles_of_the_wrong_number_or_kind_are_closed() {
             let borrowed = [fds[0].as_fd(), fds[1].as_fd()];
             send_raw(tx.route(), &datagram(MESSAGE, HERE, 2, 1, body), &borrowed);
             drop(fds);
-            assert!(matches!(rx.recv(), Err(RecvError::Unreadable(Unreadable::Decode(_)))), "{body:?}");
+            assert!(
+                matches!(rx.recv(), Err(RecvError::Unreadable(Unreadable::Decode(_)))),
+                "{body:?}"
+            );
             assert!(closed(&mut ear));
         }
         drop((tx, rx));
@@ -283,7 +309,8 @@ fn a_tally_of_garbage_only_counts_wrong() {
             scribble();
             tx.send(n).unwrap();
             scribble();
-            let _ = (tx.len(), rx.len(), tx.sender_count(), rx.receiver_count(), rx.drain().count());
+            let _ =
+                (tx.len(), rx.len(), tx.sender_count(), rx.receiver_count(), rx.drain().count());
             scribble();
             assert_eq!(tx.send_many(0..100), Ok(100));
             scribble();

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use ipc_core::handle::NotCarried;
 use ipc_pipes::{Duplex, duplex};
 use multiprocess::pipe::{self, Handle};
-use multiprocess::{Receiver, RecvError, SendError, Sender, TryRecvError, Unreadable, Unsendable, spawn};
+use multiprocess::{
+    Receiver, RecvError, SendError, Sender, TryRecvError, Unreadable, Unsendable, spawn,
+};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::forks::forked;
@@ -33,7 +35,11 @@ fn a_closed_peer_is_an_answer_and_no_signal() {
             drop(rx);
             assert!(tx.send("x".into()).unwrap_err().is_disconnected());
             assert!(tx.try_send("x".repeat(100_000)).unwrap_err().is_disconnected());
-            assert!(tx.send_timeout(String::new(), Duration::from_secs(1)).unwrap_err().is_disconnected());
+            assert!(
+                tx.send_timeout(String::new(), Duration::from_secs(1))
+                    .unwrap_err()
+                    .is_disconnected()
+            );
             assert!(tx.send_many(["x".to_owned(), "y".to_owned()]).unwrap_err().is_disconnected());
         }
         let (here, there) = duplex::<u8, u8>().unwrap();
@@ -87,7 +93,9 @@ fn storm<R: Send>(f: impl FnOnce() -> R + Send) -> R {
         }
         while !stop.load(Ordering::Acquire) {
             // SAFETY: the thread lives until `target` is 0.
-            unsafe { libc::pthread_kill(target.load(Ordering::Relaxed) as libc::pthread_t, libc::SIGUSR1) };
+            unsafe {
+                libc::pthread_kill(target.load(Ordering::Relaxed) as libc::pthread_t, libc::SIGUSR1)
+            };
             thread::sleep(Duration::from_micros(50));
         }
         target.store(0, Ordering::Release);
@@ -186,7 +194,9 @@ fn what_cannot_be_made_without_descriptors_says_which_step_and_leaves_none() {
         };
         fails("socket channel: making ", 3, &|| pipe::channel::<u8>().unwrap_err());
         fails("pipe channel: ", 5, &|| pipe::anonymous::<u8>().unwrap_err());
-        fails("duplex connection: making a pair of sockets", 2, &|| duplex::<u8, u8>().unwrap_err());
+        fails("duplex connection: making a pair of sockets", 2, &|| {
+            duplex::<u8, u8>().unwrap_err()
+        });
     }
     spawn(make, ()).unwrap().join().unwrap();
 }
@@ -202,10 +212,12 @@ fn a_sender_without_descriptors_keeps_its_messages() {
         starved(0, || {
             for patience in [None, Some(Duration::ZERO)] {
                 let send = |message| match patience {
-                    None => tx.send(message).map_err(|error| (error.is_unsendable(), error.into_inner())),
-                    Some(_) => {
-                        tx.try_send(message).map_err(|error| (error.is_unsendable(), error.into_inner()))
-                    }
+                    None => tx
+                        .send(message)
+                        .map_err(|error| (error.is_unsendable(), error.into_inner())),
+                    Some(_) => tx
+                        .try_send(message)
+                        .map_err(|error| (error.is_unsendable(), error.into_inner())),
                 };
                 let (unsendable, (text, _)) = send(("x".repeat(100_000), None)).unwrap_err();
                 assert!(unsendable && text.len() == 100_000);
@@ -213,7 +225,10 @@ fn a_sender_without_descriptors_keeps_its_messages() {
                 assert_eq!(rx.recv().unwrap().0, "small");
             }
             let large = tx.send(("x".repeat(100_000), None)).unwrap_err();
-            assert!(matches!(large, SendError::Unsendable(_, Unsendable::Handles(NotCarried::Exhausted))));
+            assert!(matches!(
+                large,
+                SendError::Unsendable(_, Unsendable::Handles(NotCarried::Exhausted))
+            ));
             assert!(pipe::channel::<u8>().is_err() && pipe::anonymous::<u8>().is_err());
             assert!(duplex::<u8, u8>().is_err());
             // A pipe needs none for a large message.
@@ -221,7 +236,10 @@ fn a_sender_without_descriptors_keeps_its_messages() {
         let (mut ear, mouth) = line();
         let mouth = Handle::from(mouth);
         let kept = starved(0, || tx.send((String::new(), Some(mouth))).unwrap_err());
-        assert!(matches!(kept, SendError::Unsendable(_, Unsendable::Handles(NotCarried::Exhausted))));
+        assert!(matches!(
+            kept,
+            SendError::Unsendable(_, Unsendable::Handles(NotCarried::Exhausted))
+        ));
         assert!(!closed(&mut ear));
         tx.send(kept.into_inner()).unwrap();
         drop(rx.recv().unwrap());
@@ -248,7 +266,8 @@ fn a_receiver_without_descriptors_is_told_and_closes_what_came() {
         let before = descriptors();
         for (text, handles) in [(100_000, 0), (10, 1), (10, 3), (100_000, 2)] {
             let (mut ear, mouth) = line();
-            let mouths: Vec<Handle> = (0..handles).map(|_| mouth.try_clone().unwrap().into()).collect();
+            let mouths: Vec<Handle> =
+                (0..handles).map(|_| mouth.try_clone().unwrap().into()).collect();
             tx.send(("x".repeat(text), mouths)).unwrap();
             tx.send(("next".into(), Vec::new())).unwrap();
             drop(mouth);
@@ -325,7 +344,8 @@ fn an_inherited_end_says_so_and_the_parent_goes_on() {
     spawn(fork, ()).unwrap().join().unwrap();
 }
 
-// A handle that is not ours to close, in a message that nobody takes: also without a process' death.
+// A handle that is not ours to close, in a message that nobody takes: also without a process'
+// death.
 #[test]
 fn queued_handles_go_with_a_killed_receiver() {
     multiprocess::init();
@@ -341,7 +361,8 @@ fn queued_handles_go_with_a_killed_receiver() {
         }
     }
     let ((tx, rx), (ready, said)) = (pipe::channel().unwrap(), pipe::channel().unwrap());
-    let child = multiprocess::process::Builder::new().kill_on_drop(true).spawn(slow, (rx, ready)).unwrap();
+    let child =
+        multiprocess::process::Builder::new().kill_on_drop(true).spawn(slow, (rx, ready)).unwrap();
     let (mut ear, mouth) = line();
     for n in 0..20 {
         tx.send((n, Handle::from(mouth.try_clone().unwrap()))).unwrap();
@@ -357,15 +378,19 @@ fn queued_handles_go_with_a_killed_receiver() {
     assert!(closed(&mut ear), "its handles are open somewhere");
 }
 
-/// Maps the memory of a message that this process is writing, so that it cannot be sealed; `None` if it is sealed already.
+/// Maps the memory of a message that this process is writing, so that it cannot be sealed; `None`
+/// if it is sealed already.
 fn hold_a_message() -> Option<memmap2::MmapRaw> {
     let of_a_message = |fd: &std::path::PathBuf| {
         let name = std::fs::read_link(fd).unwrap_or_default();
         name.to_string_lossy().starts_with("/memfd:multiprocess-message")
     };
     let fds = std::fs::read_dir("/proc/self/fd").unwrap().flatten().map(|entry| entry.path());
-    let file =
-        std::fs::File::options().read(true).write(true).open(fds.into_iter().find(of_a_message)?).ok()?;
+    let file = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open(fds.into_iter().find(of_a_message)?)
+        .ok()?;
     memmap2::MmapOptions::new().len(4096).map_raw(&file).ok()
 }
 

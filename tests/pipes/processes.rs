@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use ipc_pipes::duplex;
 use multiprocess::{
-    DisconnectCause, JoinHandle, Receiver, RecvTimeoutError, SendTimeoutError, Sender, pipe, process, spawn,
+    DisconnectCause, JoinHandle, Receiver, RecvTimeoutError, SendTimeoutError, Sender, pipe,
+    process, spawn,
 };
 use rustix::process::{Pid, Signal};
 
@@ -30,7 +31,8 @@ fn for_ever() -> ! {
 fn large_and_small_messages_cross_whole_and_in_order() {
     multiprocess::init();
     let _watchdog = watchdog();
-    const SIZES: [usize; 9] = [0, 1, 200, 4096, 40_000, 96 * 1024 - 20, 96 * 1024, 1 << 20, 5_000_000];
+    const SIZES: [usize; 9] =
+        [0, 1, 200, 4096, 40_000, 96 * 1024 - 20, 96 * 1024, 1 << 20, 5_000_000];
     type Numbered = (usize, String);
     fn child((tx, rx): (Sender<Numbered>, Receiver<Numbered>)) {
         for message in rx {
@@ -52,8 +54,8 @@ fn large_and_small_messages_cross_whole_and_in_order() {
     child.join().unwrap();
 }
 
-// Also where places in the pipe's store are used again while other messages are read, and more are under way than
-// it keeps memory for.
+// Also where places in the pipe's store are used again while other messages are read, and more are
+// under way than it keeps memory for.
 #[test]
 fn large_messages_of_several_senders_cross_a_pipe_whole_and_once() {
     multiprocess::init();
@@ -246,7 +248,8 @@ fn work_that_was_queued_before_its_workers_is_shared() {
     let ((jobs, queue), (done, counts)) = (pipe::channel().unwrap(), pipe::channel().unwrap());
     let (go, gone) = pipe::channel::<()>().unwrap();
     jobs.send_many(0..100).unwrap();
-    let workers: Vec<_> = (0..2).map(|_| start(work, (queue.clone(), done.clone(), gone.clone()))).collect();
+    let workers: Vec<_> =
+        (0..2).map(|_| start(work, (queue.clone(), done.clone(), gone.clone()))).collect();
     assert_eq!((counts.recv(), counts.recv()), (Ok(0), Ok(0)), "both wait");
     drop((go, queue));
     assert_eq!((counts.recv(), counts.recv()), (Ok(50), Ok(50)));

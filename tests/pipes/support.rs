@@ -18,7 +18,8 @@ pub(crate) fn alone(f: fn(())) {
     multiprocess::spawn(f, ()).unwrap().join().unwrap();
 }
 
-/// One end to keep, and one to give away: the kept one hears when all copies of the other are closed.
+/// One end to keep, and one to give away: the kept one hears when all copies of the other are
+/// closed.
 pub(crate) fn line() -> (UnixStream, OwnedFd) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     (ours, theirs.into())

@@ -70,7 +70,8 @@ fn ends_of_every_route_travel() {
     }
     let (tx, rx) = pipe::channel().unwrap();
     let child = spawn(child, rx).unwrap();
-    let ((p, pipe_there), (pipe_back, pipe_rx)) = (pipe::channel().unwrap(), pipe::channel().unwrap());
+    let ((p, pipe_there), (pipe_back, pipe_rx)) =
+        (pipe::channel().unwrap(), pipe::channel().unwrap());
     let ((s, shm_there), (shm_back, shm_rx)) = (bounded(1).unwrap(), bounded(1).unwrap());
     let (d, duplex_there) = duplex().unwrap();
     let (h, halves_there) = duplex().unwrap();
@@ -127,7 +128,8 @@ fn the_most_handles_travel_and_one_more_does_not() {
     let _watchdog = watchdog();
     alone(|()| {
         let (tx, rx) = pipe::channel::<(Vec<Handle>, String)>().unwrap();
-        let handles = |n| (0..n).map(|_| File::open("/dev/null").unwrap().into()).collect::<Vec<Handle>>();
+        let handles =
+            |n| (0..n).map(|_| File::open("/dev/null").unwrap().into()).collect::<Vec<Handle>>();
         let before = descriptors();
         // With a large message the enclosure is one of them.
         for (most, text) in [(MAX_HANDLES, 10), (MAX_HANDLES - 1, 1 << 20)] {
@@ -153,7 +155,9 @@ fn shared_memory_carries_no_end_of_a_pipe() {
     let (tx, rx) = bounded::<(u8, Option<Sender<u8>>, Option<Duplex<u8, u8>>)>(2).unwrap();
     let (end, other) = pipe::channel().unwrap();
     let refused = tx.send((1, Some(end), None)).unwrap_err();
-    let multiprocess::SendError::Unsendable((1, Some(end), None), cause) = refused else { panic!() };
+    let multiprocess::SendError::Unsendable((1, Some(end), None), cause) = refused else {
+        panic!()
+    };
     assert_eq!(cause, Unsendable::Handles(NotCarried::BytesOnly));
     end.send(1).unwrap();
     assert_eq!(other.recv(), Ok(1), "nothing is lost");
@@ -219,7 +223,8 @@ fn an_end_travels_through_itself() {
         drop((tx, same));
         assert!(rx.recv().is_err_and(|error| error.is_disconnected()));
         drop(rx);
-        // A sender that lies in its own channel keeps it open for as long as somebody could take it out.
+        // A sender that lies in its own channel keeps it open for as long as somebody could take it
+        // out.
         let (tx, rx) = pipe::channel().unwrap();
         tx.send(Itself(Some(tx.clone()))).unwrap();
         drop(tx);
@@ -286,12 +291,15 @@ fn ten_thousand_ends_leave_nothing_behind() {
     child.join().unwrap();
 }
 
-/// Batches are for a receiver that is alone: one that is on its way would not find what another has parked.
+/// Batches are for a receiver that is alone: one that is on its way would not find what another has
+/// parked.
 #[test]
 fn a_receiver_on_its_way_gets_what_the_one_before_it_did_not_ask_for() {
     let _watchdog = watchdog();
     type Ends = (ipc_pipes::Sender<u64>, ipc_pipes::Receiver<u64>);
-    for (tx, rx) in [ipc_pipes::channel().unwrap(), ipc_pipes::pipe::channel().unwrap()] as [Ends; 2] {
+    for (tx, rx) in
+        [ipc_pipes::channel().unwrap(), ipc_pipes::pipe::channel().unwrap()] as [Ends; 2]
+    {
         let (ends, arriving) = ipc_pipes::channel().unwrap();
         ends.send(rx.clone()).unwrap();
         let mut received = Vec::new();

@@ -86,7 +86,8 @@ struct Place {
 
 /// What arrives as these three numbers.
 fn arrives<A, R>((offset, name, program): (u64, u64, u64)) -> Result<Func<A, R>, String> {
-    codec::decode::<Func<A, R>>(&encode(&Place { offset, name, program })).map_err(|error| error.to_string())
+    codec::decode::<Func<A, R>>(&encode(&Place { offset, name, program }))
+        .map_err(|error| error.to_string())
 }
 
 // fault 127
@@ -108,7 +109,10 @@ fn nothing_is_called_that_is_no_function_of_this_signature() {
         let error = arrives::<u64, u64>((of_other, name, program)).unwrap_err();
         assert!(error.contains("text_len") && error.contains("other types"), "{error}");
     }
-    assert_eq!(arrives::<String, u64>((of_other, name_of_other, program)).unwrap().call("four".into()), 4);
+    assert_eq!(
+        arrives::<String, u64>((of_other, name_of_other, program)).unwrap().call("four".into()),
+        4
+    );
     assert!(arrives::<u64, i64>((offset, name, program)).unwrap_err().contains("other types"));
     // Another program, and another build of this one.
     let error = arrives::<u64, u64>((offset, name, program ^ 1)).unwrap_err();
@@ -175,7 +179,8 @@ fn a_pool_by_hand_whose_results_are_received_meanwhile_finishes() {
     let ((jobs, results), workers) = pool(2, 16);
     let (mut next, mut sum, mut received) = (0, 0, 0);
     while received < JOBS {
-        let full = next == JOBS || matches!(jobs.try_send((func!(square), next)), Err(TrySendError::Full(_)));
+        let full = next == JOBS
+            || matches!(jobs.try_send((func!(square), next)), Err(TrySendError::Full(_)));
         next += u64::from(!full);
         let result = if full { Some(results.recv().unwrap()) } else { results.try_recv().ok() };
         if let Some((_, result)) = result {

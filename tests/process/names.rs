@@ -17,7 +17,8 @@ struct Said {
     id: u32,
     parent: u32,
     is_child: bool,
-    /// Of the process, of a thread without a name, and of one with a name: as `ps`, `top` and `perf` show them.
+    /// Of the process, of a thread without a name, and of one with a name: as `ps`, `top` and
+    /// `perf` show them.
     shown: [String; 3],
     started_as: String,
 }

@@ -9,8 +9,8 @@ use multiprocess::{JoinError, Receiver, Sender, spawn};
 use crate::harness::watchdog;
 use crate::support::{Fd, hear, line, say};
 
-/// A line of this thread's `/proc/thread-self/status`. Not of the main thread: while that starts a thread, the C
-/// library blocks all of its signals.
+/// A line of this thread's `/proc/thread-self/status`. Not of the main thread: while that starts a
+/// thread, the C library blocks all of its signals.
 fn status(key: &str) -> String {
     let text = std::fs::read_to_string("/proc/thread-self/status").unwrap();
     let line = text.lines().find(|line| line.split(':').next() == Some(key)).unwrap();
@@ -66,7 +66,8 @@ fn children_start_with_an_empty_signal_mask_and_default_sigchld() {
         // SAFETY: it fills the set.
         unsafe { libc::sigfillset(all.as_mut_ptr()) };
         // SAFETY: the set was filled above.
-        let done = unsafe { libc::sigprocmask(libc::SIG_BLOCK, all.as_ptr(), std::ptr::null_mut()) };
+        let done =
+            unsafe { libc::sigprocmask(libc::SIG_BLOCK, all.as_ptr(), std::ptr::null_mut()) };
         assert_eq!(done, 0);
         let child = |()| (signal_set("SigBlk"), signal_set("SigIgn"));
         let sets = spawn(child, ()).unwrap().join().unwrap();
@@ -102,10 +103,16 @@ fn an_interrupt_of_the_group_reaches_those_that_do_not_keep_out_of_reach() {
     let _watchdog = watchdog();
     // Ctrl-C is SIGINT to each process of a group. The group must not be that of the tests.
     let parent = |(control, lines): (Fd, Vec<Fd>)| {
-        let configured =
-            [Builder::new(), Builder::new().new_process_group(true), Builder::new().ignore_interrupt(true)];
-        let children: Vec<_> =
-            configured.into_iter().zip(lines).map(|(builder, line)| builder.spawn(report, line)).collect();
+        let configured = [
+            Builder::new(),
+            Builder::new().new_process_group(true),
+            Builder::new().ignore_interrupt(true),
+        ];
+        let children: Vec<_> = configured
+            .into_iter()
+            .zip(lines)
+            .map(|(builder, line)| builder.spawn(report, line))
+            .collect();
         assert!(children.iter().all(|child| child.is_ok()));
         let mut control = control.stream();
         say(&mut control, b'r');
@@ -113,7 +120,8 @@ fn an_interrupt_of_the_group_reaches_those_that_do_not_keep_out_of_reach() {
     };
     let (mut control, its_control) = line();
     let (mut ours, theirs): (Vec<_>, Vec<_>) = (0..3).map(|_| line()).unzip();
-    let parent = Builder::new().new_process_group(true).spawn(parent, (its_control, theirs)).unwrap();
+    let parent =
+        Builder::new().new_process_group(true).spawn(parent, (its_control, theirs)).unwrap();
     assert_eq!(hear(&mut control), Some(b'r'));
     for (line, leads) in ours.iter_mut().zip([0, 1, 0]) {
         assert_eq!(hear(line), Some(leads));
@@ -165,11 +173,22 @@ fn limits_are_those_that_were_asked_for() {
         .rlimit(Resource::CpuTime, 1000, this[2].1)
         .spawn(look, ())
         .unwrap();
-    let expected =
-        [(Some(0), Some(4096)), (Some(100), Some(200)), (Some(1000), this[2].1), (this[3].0, this[3].1)];
+    let expected = [
+        (Some(0), Some(4096)),
+        (Some(100), Some(200)),
+        (Some(1000), this[2].1),
+        (this[3].0, this[3].1),
+    ];
     assert_eq!(child.join().unwrap(), expected);
-    let error = Builder::new().rlimit(Resource::OpenFiles, 200, 100).spawn(look, ()).unwrap_err().to_string();
-    assert!(error.contains("limit of OpenFiles to 200 (soft) and 100 (hard): Invalid argument"), "{error}");
+    let error = Builder::new()
+        .rlimit(Resource::OpenFiles, 200, 100)
+        .spawn(look, ())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("limit of OpenFiles to 200 (soft) and 100 (hard): Invalid argument"),
+        "{error}"
+    );
 }
 
 // fault 122
@@ -202,7 +221,10 @@ fn a_child_runs_as_the_user_and_groups_that_were_asked_for() {
     } else {
         let error = run(other).unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
-        assert!(error.to_string().contains("setting supplementary groups: Operation not"), "{error}");
+        assert!(
+            error.to_string().contains("setting supplementary groups: Operation not"),
+            "{error}"
+        );
     }
     for builder in [Builder::new().uid(u32::MAX), Builder::new().groups([u32::MAX])] {
         let error = run(builder).unwrap_err();

@@ -52,15 +52,18 @@ fn exit_with(status: i32) {
     std::process::exit(status);
 }
 
-/// What a parent learns of its children. Whether the status of those that it did not kill is `known`; `None`
-/// if that depends on which part of the program reaps them first.
+/// What a parent learns of its children. Whether the status of those that it did not kill is
+/// `known`; `None` if that depends on which part of the program reaps them first.
 fn ends(known: Option<bool>) {
     let (may_be_known, may_be_lost) = (known != Some(false), known != Some(true));
     let exited = |result: Result<(), JoinError>, status: i32| match result {
         Err(JoinError::Exited(found)) if may_be_known => assert_eq!(found, status),
         Err(JoinError::Unknown(error)) if may_be_lost => {
             let text = error.to_string();
-            assert!(text.contains("SIGCHLD") || text.contains("another part of this program"), "{text}");
+            assert!(
+                text.contains("SIGCHLD") || text.contains("another part of this program"),
+                "{text}"
+            );
         }
         other => panic!("{other:?}"),
     };

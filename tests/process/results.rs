@@ -73,7 +73,8 @@ fn a_file_and_a_socket_travel_as_arguments() {
     multiprocess::init();
     let _watchdog = watchdog();
     let path = std::env::temp_dir().join(format!("multiprocess-{}-file", std::process::id()));
-    let mut file = std::fs::File::options().create_new(true).read(true).write(true).open(&path).unwrap();
+    let mut file =
+        std::fs::File::options().create_new(true).read(true).write(true).open(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
     let (mut ours, theirs) = line();
     let write = |(file, line): (Fd, Fd)| {
@@ -215,7 +216,8 @@ fn a_message_that_does_not_travel_says_so_in_each_process() {
     multiprocess::init();
     let _watchdog = watchdog();
     let child = |rx: multiprocess::Receiver<Awkward>| rx.recv().unwrap_err().to_string();
-    for (tx, rx) in [multiprocess::shm::bounded(4).unwrap(), multiprocess::pipe::channel().unwrap()] {
+    for (tx, rx) in [multiprocess::shm::bounded(4).unwrap(), multiprocess::pipe::channel().unwrap()]
+    {
         let refused = tx.send(Awkward(0)).unwrap_err().to_string();
         assert_eq!(refused, "the message does not encode: awkward to encode");
         tx.send(Awkward(1)).unwrap();

@@ -70,8 +70,10 @@ fn a_child_that_hangs_while_decoding_is_killed_in_time() {
     let _watchdog = watchdog();
     let (mut ours, theirs) = line();
     let started = Instant::now();
-    let error =
-        Builder::new().startup_timeout(Duration::from_secs(2)).spawn(|_: Slow| (), Slow(theirs)).unwrap_err();
+    let error = Builder::new()
+        .startup_timeout(Duration::from_secs(2))
+        .spawn(|_: Slow| (), Slow(theirs))
+        .unwrap_err();
     assert!(started.elapsed() >= Duration::from_secs(2));
     assert!(error.to_string().contains("did nothing with its arguments"), "{error}");
     assert_eq!(hear(&mut ours), Some(b'?'));
@@ -157,7 +159,8 @@ fn output_can_be_read_by_the_parent() {
         print!("to stdout, no end of line");
         eprint!("to stderr");
     };
-    let mut child = Builder::new().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn(print, ()).unwrap();
+    let mut child =
+        Builder::new().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn(print, ()).unwrap();
     let (mut out, mut err) = (String::new(), String::new());
     child.take_stdout().unwrap().read_to_string(&mut out).unwrap();
     child.take_stderr().unwrap().read_to_string(&mut err).unwrap();
@@ -205,7 +208,8 @@ fn without_room_for_descriptors_spawn_fails_and_leaves_no_child() {
         let before = getrlimit(Resource::Nofile);
         let mut failed = 0;
         for more in 0.. {
-            setrlimit(Resource::Nofile, Rlimit { current: Some(open - 1 + more), ..before }).unwrap();
+            setrlimit(Resource::Nofile, Rlimit { current: Some(open - 1 + more), ..before })
+                .unwrap();
             let result = spawn(|()| 5, ());
             setrlimit(Resource::Nofile, before).unwrap();
             if let Ok(child) = result {
@@ -213,7 +217,8 @@ fn without_room_for_descriptors_spawn_fails_and_leaves_no_child() {
                 break;
             }
             failed += 1;
-            let children = std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
+            let children =
+                std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
             assert_eq!(children, "", "{more}");
             assert_eq!(std::fs::read_dir("/proc/self/fd").unwrap().count() as u64, open, "{more}");
         }

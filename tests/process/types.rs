@@ -112,12 +112,30 @@ fn types_that_need_a_description_arrive_in_another_process() {
     let text = || Adjacent::Text("t".into());
     arrive(&[Adjacent::Nothing, text(), Adjacent::Struct { x: 1.5 }, text(), Adjacent::Nothing]);
     let word = || Untagged::Text("w".into());
-    arrive(&[Untagged::Number(1), word(), Untagged::Skips(skips(1)), Untagged::Skips(skips(2)), word()]);
-    arrive(&[json!(null), json!(1), json!("x"), json!([1, null, {"a": 0.5}]), json!({"b": [true]})]);
+    arrive(&[
+        Untagged::Number(1),
+        word(),
+        Untagged::Skips(skips(1)),
+        Untagged::Skips(skips(2)),
+        word(),
+    ]);
+    arrive(&[
+        json!(null),
+        json!(1),
+        json!("x"),
+        json!([1, null, {"a": 0.5}]),
+        json!({"b": [true]}),
+    ]);
     let rest = BTreeMap::from([("x".to_owned(), json!([1])), ("y".to_owned(), json!(null))]);
     let flat = |id| Flat { more: id, skips: skips(id), rest: rest.clone() };
     arrive(&[0, 1, 2, 3, 4].map(flat));
-    arrive(&[Late::Plain(1), Late::Plain(2), Late::Plain(3), Late::Plain(4), Late::Value(json!([1]))]);
+    arrive(&[
+        Late::Plain(1),
+        Late::Plain(2),
+        Late::Plain(3),
+        Late::Plain(4),
+        Late::Value(json!([1])),
+    ]);
     arrive(&[Some(Some(1)), Some(None), None, Some(Some(2)), None::<Option<u8>>]);
 }
 
@@ -134,7 +152,10 @@ fn a_path_that_is_no_text_is_refused_before_it_is_sent() {
         assert!(rx.is_empty());
     }
     let refused = spawn(|_: PathBuf| (), path()).unwrap_err().to_string();
-    assert!(refused.contains("the arguments do not encode: ") && refused.ends_with(why), "{refused}");
+    assert!(
+        refused.contains("the arguments do not encode: ") && refused.ends_with(why),
+        "{refused}"
+    );
     let make = |bytes: Vec<u8>| PathBuf::from(OsString::from_vec(bytes));
     let refused = spawn(make, vec![b'a', 0xff]).unwrap().join().unwrap_err().to_string();
     assert!(refused.ends_with(&format!("does not encode: {why}")), "{refused}");
@@ -236,10 +257,12 @@ fn what_is_nested_too_deep_is_refused_on_both_sides() {
 fn a_hostile_list_overflows_no_stack() {
     multiprocess::init();
     let _watchdog = watchdog();
-    let server = |socket: pipe::Duplex<u8, List>| (0..2).map(|_| socket.recv().is_ok()).collect::<Vec<_>>();
+    let server =
+        |socket: pipe::Duplex<u8, List>| (0..2).map(|_| socket.recv().is_ok()).collect::<Vec<_>>();
     let (here, there) = pipe::duplex::<List, u8>().unwrap();
     let child = spawn(server, there).unwrap();
-    // A message as the crate would send it, if it nested so deep: a byte for each level, an end, and the form.
+    // A message as the crate would send it, if it nested so deep: a byte for each level, an end,
+    // and the form.
     let header = [b'm', b'p', 0, 0, 0, 0, 1, 0];
     let hostile = [&header[..], &[1; 90_000], &[0, 0]].concat();
     let sent = rustix::net::send(&here, &hostile, rustix::net::SendFlags::empty());

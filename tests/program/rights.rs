@@ -45,7 +45,8 @@ struct Copy(PathBuf);
 
 impl Copy {
     fn new(name: &str, mode: u32) -> Self {
-        let directory = std::env::temp_dir().join(format!("multiprocess-{}-{name}", std::process::id()));
+        let directory =
+            std::env::temp_dir().join(format!("multiprocess-{}-{name}", std::process::id()));
         std::fs::create_dir(&directory).unwrap();
         let copy = Copy(directory);
         std::fs::copy("/proc/self/exe", copy.file()).unwrap();
@@ -128,7 +129,11 @@ fn a_program_that_may_not_read_its_executable_spawns() {
         return;
     }
     let output = Copy::new("0711", 0o711).command("talk").output().unwrap();
-    assert!(output.status.success() && text(&output).contains("spawned and talked"), "{}", text(&output));
+    assert!(
+        output.status.success() && text(&output).contains("spawned and talked"),
+        "{}",
+        text(&output)
+    );
 }
 
 fn without_set_user_id(file: &Path) -> bool {
@@ -140,7 +145,8 @@ fn without_set_user_id(file: &Path) -> bool {
     without
 }
 
-/// File capabilities, in the form that the kernel keeps: revision 2, effective, one of them permitted.
+/// File capabilities, in the form that the kernel keeps: revision 2, effective, one of them
+/// permitted.
 fn give_capability(file: &Path) {
     let mut value = [0u8; 20];
     value[0..4].copy_from_slice(&0x0200_0001u32.to_le_bytes());

@@ -25,7 +25,8 @@ pub(crate) fn run(parts: &[&[Test]]) {
     let all: Vec<Test> = parts.concat();
     let all = all.iter().map(|(name, test)| (name.split_once("::").unwrap().1, test));
     if let Ok(program) = std::env::var(PROGRAM) {
-        let (_, test) = all.clone().find(|(name, _)| *name == program).expect("there is such a test");
+        let (_, test) =
+            all.clone().find(|(name, _)| *name == program).expect("there is such a test");
         return test();
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -37,11 +38,13 @@ pub(crate) fn run(parts: &[&[Test]]) {
         if !is_option && !skip {
             filters.push(argument);
         }
-        skip = ["--format", "--test-threads", "--color", "-Z", "--skip"].contains(&argument.as_str());
+        skip =
+            ["--format", "--test-threads", "--color", "-Z", "--skip"].contains(&argument.as_str());
     }
     let wanted = |name: &str| {
-        let fits =
-            |filter: &&String| if has("--exact") { name == **filter } else { name.contains(filter.as_str()) };
+        let fits = |filter: &&String| {
+            if has("--exact") { name == **filter } else { name.contains(filter.as_str()) }
+        };
         !has("--ignored") && (filters.is_empty() || filters.iter().any(fits))
     };
     let chosen: Vec<&str> = all.map(|(name, _)| name).filter(|name| wanted(name)).collect();
@@ -55,7 +58,8 @@ pub(crate) fn run(parts: &[&[Test]]) {
         let output = this_program().env(PROGRAM, name).output().unwrap();
         let ok = output.status.success();
         println!("test {name} ... {}", if ok { "ok" } else { "FAILED" });
-        let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        let text =
+            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         if !ok || has("--nocapture") || text.contains("NOT TESTED") {
             print!("{text}");
         }

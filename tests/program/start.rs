@@ -100,7 +100,8 @@ fn a_child_that_lost_its_socket_exits_and_does_not_start_itself_for_ever() {
     }
     multiprocess::init();
     let _watchdog = watchdog();
-    let error = Builder::new().env(BEFORE, "x").stderr(Stdio::null()).spawn(|()| (), ()).unwrap_err();
+    let error =
+        Builder::new().env(BEFORE, "x").stderr(Stdio::null()).spawn(|()| (), ()).unwrap_err();
     assert!(error.to_string().contains("exit status 112) instead of becoming"), "{error}");
 }
 
@@ -123,7 +124,8 @@ fn a_program_whose_other_threads_call_init_or_spawn_needs_no_main() {
     assert!(before_init().is_none(), "main ran again");
     let _watchdog = watchdog();
     let work = || {
-        let mut child = Builder::new().env(BEFORE, "x").stdout(Stdio::piped()).spawn(arguments, ()).unwrap();
+        let mut child =
+            Builder::new().env(BEFORE, "x").stdout(Stdio::piped()).spawn(arguments, ()).unwrap();
         let mut output = String::new();
         child.take_stdout().unwrap().read_to_string(&mut output).unwrap();
         assert_eq!(output, "");
@@ -135,7 +137,8 @@ fn a_program_whose_other_threads_call_init_or_spawn_needs_no_main() {
         multiprocess::init();
         work();
     };
-    let thread = std::thread::Builder::new().name("tokio-runtime-worker".into()).spawn(with_init).unwrap();
+    let thread =
+        std::thread::Builder::new().name("tokio-runtime-worker".into()).spawn(with_init).unwrap();
     thread.join().unwrap();
     work();
 }
@@ -244,7 +247,8 @@ fn a_program_that_outlives_the_child_that_started_it_is_no_child() {
     multiprocess::init();
     let _watchdog = watchdog();
     if std::env::var_os(ORDINARY).is_some() {
-        // Until the child that started it is gone, so that it has another parent: the first process itself.
+        // Until the child that started it is gone, so that it has another parent: the first process
+        // itself.
         std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
         let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().to_string());
         assert_eq!(parent, std::env::var(ORDINARY).ok());
@@ -265,7 +269,8 @@ fn a_program_that_outlives_the_child_that_started_it_is_no_child() {
         // It goes with this process.
         std::mem::forget(ours);
     };
-    let mut child = Builder::new().stdout(Stdio::piped()).spawn(leaves, std::process::id()).unwrap();
+    let mut child =
+        Builder::new().stdout(Stdio::piped()).spawn(leaves, std::process::id()).unwrap();
     let mut stdout = child.take_stdout().unwrap();
     child.join().unwrap();
     let mut text = String::new();

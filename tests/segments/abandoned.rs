@@ -219,7 +219,8 @@ fn a_name_in_use_is_never_removed_while_others_make_it_and_die() {
         })
         .collect();
     drop(stopped);
-    let live = Builder::new().kill_on_drop(true).spawn(come_and_go, (name.0.clone(), false)).unwrap();
+    let live =
+        Builder::new().kill_on_drop(true).spawn(come_and_go, (name.0.clone(), false)).unwrap();
     for _ in 0..20 {
         let victim = Builder::new().spawn(come_and_go, (name.0.clone(), true)).unwrap();
         let error = victim.join().unwrap_err().to_string();

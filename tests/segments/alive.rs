@@ -123,13 +123,16 @@ fn a_newcomer_finds_no_room_and_does_not_wait() {
     let segment = SegmentBuilder::new(1).participants(64).create(&name).unwrap();
     let _thief = lock_all(&segment);
     let come = |name: String| {
-        Segment::open(&name).map(drop).map_err(|error| (error.kind() == QuotaExceeded, error.to_string()))
+        Segment::open(&name)
+            .map(drop)
+            .map_err(|error| (error.kind() == QuotaExceeded, error.to_string()))
     };
     let (kind, text) = spawn(come, name.0.clone()).unwrap().join().unwrap().unwrap_err();
     assert!(kind && text.contains("all 64 participants are taken"), "{text}");
 }
 
-// fault 17, as it applies to a writer: killed anywhere, the next one writes, and readers never wait.
+// fault 17, as it applies to a writer: killed anywhere, the next one writes, and readers never
+// wait.
 #[test]
 fn a_killed_writer_is_followed_by_the_next() {
     multiprocess::init();
@@ -213,7 +216,8 @@ fn processes_of_other_namespaces_are_not_taken_for_ours() {
     let names = [Name::new("contained"), Name::new("contained-too")];
     let locks = [0, 1].map(|n| SeqLock::create(&names[n], 0u64).unwrap());
     let (go, wait) = bounded::<()>(1).unwrap();
-    let children = [0, 1].map(|n| spawn(contain, (test.clone(), names[n].0.clone(), wait.clone())).unwrap());
+    let children =
+        [0, 1].map(|n| spawn(contain, (test.clone(), names[n].0.clone(), wait.clone())).unwrap());
     // Both call themselves 1; neither is taken for the other, or for this machine's first process.
     for lock in &locks {
         until("it is the writer", || lock.read() == 1);

@@ -23,15 +23,16 @@ fn what_processes_add_is_all_there() {
     let total = Shared::new_in(&segment, 0.0f64).unwrap();
     let name = Name::new("hits");
     let hits = Shared::create(&name, 0u16).unwrap();
-    let add = |(sum, largest, total, hits, n): (Shared<u64>, Shared<i32>, Shared<f64>, String, i32)| {
-        let hits = Shared::<u16>::open(&hits).unwrap();
-        for _ in 0..TIMES {
-            sum.fetch_add(3, Relaxed);
-            total.fetch_update(AcqRel, Acquire, |total| Some(total + 0.5)).unwrap();
-        }
-        largest.fetch_max(n, Relaxed);
-        hits.fetch_add(1, Relaxed);
-    };
+    let add =
+        |(sum, largest, total, hits, n): (Shared<u64>, Shared<i32>, Shared<f64>, String, i32)| {
+            let hits = Shared::<u16>::open(&hits).unwrap();
+            for _ in 0..TIMES {
+                sum.fetch_add(3, Relaxed);
+                total.fetch_update(AcqRel, Acquire, |total| Some(total + 0.5)).unwrap();
+            }
+            largest.fetch_max(n, Relaxed);
+            hits.fetch_add(1, Relaxed);
+        };
     let args = |n| (sum.clone(), largest.clone(), total.clone(), name.0.clone(), n);
     let children: Vec<_> = (0..PROCESSES as i32).map(|n| spawn(add, args(n)).unwrap()).collect();
     for child in children {
@@ -50,10 +51,16 @@ fn a_value_has_std_s_operations() {
     assert_eq!(word.compare_exchange(6, 7, AcqRel, Relaxed), Ok(6));
     assert_eq!((word.fetch_sub(8, Relaxed), word.load(Relaxed)), (7, u32::MAX), "wraps around");
     assert_eq!((word.fetch_and(0xff, Relaxed), word.fetch_or(0x100, Relaxed)), (u32::MAX, 0xff));
-    assert_eq!((word.fetch_xor(1, Relaxed), word.fetch_min(9, Relaxed), word.get()), (0x1ff, 0x1fe, 9));
+    assert_eq!(
+        (word.fetch_xor(1, Relaxed), word.fetch_min(9, Relaxed), word.get()),
+        (0x1ff, 0x1fe, 9)
+    );
     assert_eq!(word.fetch_update(Relaxed, Relaxed, |_| None), Err(9));
     let float = Shared::new(-0.0f32).unwrap();
-    assert_eq!(float.compare_exchange(0.0, 1.0, AcqRel, Relaxed).map_err(f32::to_bits), Err(1 << 31));
+    assert_eq!(
+        float.compare_exchange(0.0, 1.0, AcqRel, Relaxed).map_err(f32::to_bits),
+        Err(1 << 31)
+    );
     float.store(f32::NAN, Relaxed);
     assert!(float.compare_exchange(f32::NAN, 2.0, AcqRel, Relaxed).is_ok(), "bit by bit");
     let large = Shared::new([7u8; 1001]).unwrap();
@@ -77,8 +84,11 @@ fn parts_of_an_array_are_worked_on_by_different_processes() {
     };
     let parts = numbers.chunks(251);
     assert_eq!(parts.len(), 4);
-    let children: Vec<_> =
-        (0..).step_by(251).zip(parts).map(|(first, part)| spawn(square, (part, first)).unwrap()).collect();
+    let children: Vec<_> = (0..)
+        .step_by(251)
+        .zip(parts)
+        .map(|(first, part)| spawn(square, (part, first)).unwrap())
+        .collect();
     for child in children {
         child.join().unwrap();
     }
@@ -136,12 +146,21 @@ fn several_things_lie_in_one_segment() {
         assert!(thing.same_segment(&segment));
     }
     let error = SharedSlice::<u8>::new_in(&segment, 900).unwrap_err();
-    assert!(error.kind() == StorageFull && error.to_string().contains("no room for 900 bytes"), "{error}");
+    assert!(
+        error.kind() == StorageFull && error.to_string().contains("no room for 900 bytes"),
+        "{error}"
+    );
     // Laid out by hand.
     assert_eq!(Shared::<u8>::at(&segment, 0).unwrap().get(), 1);
-    for (offset, len) in
-        [(1000, 1), (997, 1), (2, 1), (0, 251), (usize::MAX - 3, 1), (0, usize::MAX), (4, usize::MAX / 4)]
-    {
+    for (offset, len) in [
+        (1000, 1),
+        (997, 1),
+        (2, 1),
+        (0, 251),
+        (usize::MAX - 3, 1),
+        (0, usize::MAX),
+        (4, usize::MAX / 4),
+    ] {
         assert_eq!(SharedSlice::<u32>::at(&segment, offset, len).unwrap_err().kind(), InvalidInput);
     }
 }
@@ -191,9 +210,13 @@ fn what_is_of_another_type_is_refused() {
         Segment::open(&name).unwrap_err(),
     ];
     for error in errors {
-        assert!(error.kind() == InvalidData && error.to_string().contains("refused: it holds"), "{error}");
+        assert!(
+            error.kind() == InvalidData && error.to_string().contains("refused: it holds"),
+            "{error}"
+        );
     }
-    // From another process, whose leaving must not take the name with it; nor that of all the others.
+    // From another process, whose leaving must not take the name with it; nor that of all the
+    // others.
     let (bytes, handles) = send(&kept);
     drop(kept);
     assert!(Shared::<i64>::open(&name).is_err());
@@ -231,9 +254,12 @@ fn a_handle_that_lies_about_its_place_is_refused() {
     let name = Name::new("lies");
     for offset in [1, 4093, 4096, 4100, 8192, u64::MAX, u64::MAX - 3, 1 << 63] {
         let segment = Segment::create(&name, 4096).unwrap();
-        let (bytes, handles) = lie::<()>(&Shared::new_in(&segment, 1u32).unwrap(), |at, ()| *at = offset);
+        let (bytes, handles) =
+            lie::<()>(&Shared::new_in(&segment, 1u32).unwrap(), |at, ()| *at = offset);
         drop(segment);
-        assert!(arrive::<Shared<u32>>(&bytes, handles).unwrap_err().contains("are not in its 4096"));
+        assert!(
+            arrive::<Shared<u32>>(&bytes, handles).unwrap_err().contains("are not in its 4096")
+        );
         assert_eq!(held(&name), (0, 0));
     }
     for (offset, len) in

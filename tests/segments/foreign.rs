@@ -18,7 +18,9 @@ fn a_file_is_a_segment_that_stays() {
     let count = |path: std::path::PathBuf| {
         let segment = Segment::file(path, 1000).unwrap();
         assert_eq!(segment.name(), None);
-        Shared::<u64>::at(&segment, 992).unwrap().fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Shared::<u64>::at(&segment, 992)
+            .unwrap()
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     };
     let children: Vec<_> = (0..4).map(|_| spawn(count, path.clone()).unwrap()).collect();
     for child in children {

@@ -16,15 +16,19 @@ struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         self.0 ^ self.0 >> 29
     }
 }
 
 /// The bytes of a segment with 100 bytes of data and 3 participants.
 fn image(name: &Name) -> Vec<u8> {
-    let segment =
-        SegmentBuilder::new(100).participants(3).lifetime(Lifetime::Persistent).create(name).unwrap();
+    let segment = SegmentBuilder::new(100)
+        .participants(3)
+        .lifetime(Lifetime::Persistent)
+        .create(name)
+        .unwrap();
     segment.write(0, b"data").unwrap();
     let lock = SeqLock::new_in(&segment, 5u32).err();
     assert!(lock.is_some(), "no room");
@@ -124,9 +128,9 @@ fn each_field_is_believed_only_if_it_is_true() {
 
 /// FNV-1a, as the description's checksum.
 fn checksum(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
+        (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 // faults 41-43: numbers that agree with each other, and not with the file.
@@ -296,8 +300,8 @@ fn the_size_of_an_anonymous_one_stands() {
     segment.write(99, b"x").unwrap();
 }
 
-// faults 46, 47: a named one's does not, and what is touched then is no business of anybody who opens it
-// later.
+// faults 46, 47: a named one's does not, and what is touched then is no business of anybody who
+// opens it later.
 #[test]
 fn one_that_was_cut_off_is_refused_to_newcomers() {
     let _watchdog = watchdog();

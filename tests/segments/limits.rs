@@ -40,7 +40,8 @@ fn without_descriptors_nothing_is_made_and_nothing_lost() {
             }
             filler.truncate(filler.len() - spare);
             let made = Segment::anonymous(100).map(drop).map_err(|error| error.to_string());
-            let named = Segment::open_or_create(&name, 100).map(drop).map_err(|error| error.to_string());
+            let named =
+                Segment::open_or_create(&name, 100).map(drop).map_err(|error| error.to_string());
             let (encoded, issued) = ipc_core::handle::collect(|| postcard::to_stdvec(&there));
             let sent = encoded.map(drop).map_err(ipc_core::handle::explain);
             drop(issued);
@@ -75,7 +76,13 @@ fn own_file_system(bytes: usize) {
     let data = std::ffi::CString::new(format!("size={bytes}")).unwrap();
     // SAFETY: strings that end with zero; nothing is mounted that others see.
     let mounted = unsafe {
-        libc::mount(c"none".as_ptr(), c"/dev/shm".as_ptr(), c"tmpfs".as_ptr(), 0, data.as_ptr().cast())
+        libc::mount(
+            c"none".as_ptr(),
+            c"/dev/shm".as_ptr(),
+            c"tmpfs".as_ptr(),
+            0,
+            data.as_ptr().cast(),
+        )
     };
     assert_eq!(mounted, 0, "{}", std::io::Error::last_os_error());
 }
@@ -128,7 +135,8 @@ fn limits_on_file_sizes_and_address_space_are_errors() {
     let _watchdog = watchdog();
     let starve = |name: String| {
         let old = limit(Resource::Fsize, Some(1 << 20));
-        for error in [Segment::anonymous(1 << 21).unwrap_err(), Segment::create(&name, 1 << 21).unwrap_err()]
+        for error in
+            [Segment::anonymous(1 << 21).unwrap_err(), Segment::create(&name, 1 << 21).unwrap_err()]
         {
             assert!(error.to_string().contains("RLIMIT_FSIZE"), "{error}");
         }
@@ -137,7 +145,8 @@ fn limits_on_file_sizes_and_address_space_are_errors() {
         let maps = std::fs::read_to_string("/proc/self/statm").unwrap();
         let pages: u64 = maps.split(' ').next().unwrap().parse().unwrap();
         let old = limit(Resource::As, Some(pages * 4096 + (32 << 20)));
-        for error in [Segment::anonymous(1 << 26).unwrap_err(), Segment::create(&name, 1 << 26).unwrap_err()]
+        for error in
+            [Segment::anonymous(1 << 26).unwrap_err(), Segment::create(&name, 1 << 26).unwrap_err()]
         {
             assert!(error.to_string().contains("mapping it"), "{error}");
         }
@@ -203,7 +212,8 @@ fn huge_pages_are_there_or_an_error() {
 }
 
 fn close_all() {
-    // SAFETY: the child's own descriptors; who owns one must live with that, which is what is tested.
+    // SAFETY: the child's own descriptors; who owns one must live with that, which is what is
+    // tested.
     assert_eq!(unsafe { libc::close_range(3, !0, 0) }, 0);
 }
 
@@ -222,7 +232,10 @@ fn a_process_that_closes_everything_stays_attached() {
         // What it opens next gets the numbers; none of that is locked, or closed.
         let files: Vec<_> = (0..20).map(|_| File::open("/dev/null").unwrap()).collect();
         let (encoded, _) = ipc_core::handle::collect(|| postcard::to_stdvec(&named));
-        assert!(ipc_core::handle::explain(encoded.unwrap_err()).contains("closed the segment's descriptor"));
+        assert!(
+            ipc_core::handle::explain(encoded.unwrap_err())
+                .contains("closed the segment's descriptor")
+        );
         assert_eq!(named.attached(), None);
         drop((named, writer, lock));
         for file in &files {
@@ -261,7 +274,9 @@ fn a_forked_child_has_no_part_in_what_it_inherited_and_the_parent_keeps_all() {
         let child = unsafe { libc::fork() };
         if child == 0 {
             let refused = |result: std::io::Result<()>| {
-                result.is_err_and(|error| error.kind() == Unsupported && error.to_string().contains("fork"))
+                result.is_err_and(|error| {
+                    error.kind() == Unsupported && error.to_string().contains("fork")
+                })
             };
             let unsent = |encoded: Result<Vec<u8>, postcard::Error>| {
                 encoded.is_err_and(|error| ipc_core::handle::explain(error).contains("fork"))

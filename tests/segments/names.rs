@@ -19,7 +19,9 @@ use crate::support::{Name, forbid_unnamed, held, root, text, until};
 fn a_name_is_one_printable_component() {
     let _watchdog = watchdog();
     let long = "n".repeat(256);
-    for name in ["", ".", "..", "a/b", "/a", "../x", "a\0b", "a\nb", "a\x7fb", "a\\b", "a\u{85}b", &long] {
+    for name in
+        ["", ".", "..", "a/b", "/a", "../x", "a\0b", "a\nb", "a\x7fb", "a\\b", "a\u{85}b", &long]
+    {
         for error in [
             Segment::create(name, 1).unwrap_err(),
             Segment::open(name).unwrap_err(),
@@ -36,7 +38,9 @@ fn a_name_is_one_printable_component() {
     let longest = format!("{}{}", &*base, "n".repeat(255 - base.len()));
     for name in [&*base, &longest] {
         let segment = Segment::create(name, 1).unwrap();
-        assert!(Segment::list().unwrap().iter().any(|info| info.name == name && info.attached == 1));
+        assert!(
+            Segment::list().unwrap().iter().any(|info| info.name == name && info.attached == 1)
+        );
         drop(segment);
         assert_eq!(Segment::open(name).unwrap_err().kind(), NotFound);
     }
@@ -86,8 +90,9 @@ fn what_is_no_file_of_one_name_is_refused() {
 
     let device = Name::new("device");
     // SAFETY: as above.
-    if unsafe { libc::mknod(c_path(&device.path()).as_ptr(), libc::S_IFCHR | 0o600, libc::makedev(1, 3)) }
-        == 0
+    if unsafe {
+        libc::mknod(c_path(&device.path()).as_ptr(), libc::S_IFCHR | 0o600, libc::makedev(1, 3))
+    } == 0
     {
         refused(&device, "a device");
     }
@@ -117,7 +122,11 @@ fn what_others_may_write_is_refused_unless_asked_for() {
         let asked = SegmentBuilder::new(0).mode(mode & 0o777);
         match mode {
             0o666 | 0o602 | 0o620 | 0o640 | 0o604 => drop(asked.open(&name).unwrap()),
-            0o700 => assert_eq!(asked.open(&name).unwrap_err().kind(), InvalidInput, "nobody executes it"),
+            0o700 => assert_eq!(
+                asked.open(&name).unwrap_err().kind(),
+                InvalidInput,
+                "nobody executes it"
+            ),
             _ => assert_eq!(asked.open(&name).unwrap_err().kind(), PermissionDenied, "{mode:o}"),
         }
     }
@@ -131,7 +140,10 @@ fn what_others_may_write_is_refused_unless_asked_for() {
     }
     Segment::unlink(&name).unwrap();
     for mode in [0, 0o400, 0o200, 0o1600, 0o10600, u32::MAX] {
-        assert_eq!(SegmentBuilder::new(1).mode(mode).create(&name).unwrap_err().kind(), InvalidInput);
+        assert_eq!(
+            SegmentBuilder::new(1).mode(mode).create(&name).unwrap_err().kind(),
+            InvalidInput
+        );
     }
 }
 
@@ -191,10 +203,12 @@ fn the_mode_is_the_one_asked_for_whatever_the_umask() {
         // SAFETY: this process' own.
         unsafe { libc::umask(umask) };
         let path = Path::new("/dev/shm").join(&name);
-        for (mode, asked) in [(0o600, None), (0o660, Some(0o660)), (0o666, Some(0o666)), (0o644, Some(0o644))]
+        for (mode, asked) in
+            [(0o600, None), (0o660, Some(0o660)), (0o666, Some(0o666)), (0o644, Some(0o644))]
         {
             let builder = SegmentBuilder::new(1);
-            let segment = asked.map_or(builder.clone(), |mode| builder.mode(mode)).create(&name).unwrap();
+            let segment =
+                asked.map_or(builder.clone(), |mode| builder.mode(mode)).create(&name).unwrap();
             assert_eq!(path.metadata().unwrap().mode() & 0o7777, mode);
             drop(segment);
         }
@@ -219,7 +233,11 @@ fn a_name_that_is_made_anew_leads_to_the_new_one_only() {
     assert_eq!((text(&old), text(&new)), ("old".into(), "new".into()));
     assert_eq!(text(&Segment::open(&name).unwrap()), "new");
     drop(old);
-    assert_eq!(text(&Segment::open(&name).unwrap()), "new", "the old one has not taken the name with it");
+    assert_eq!(
+        text(&Segment::open(&name).unwrap()),
+        "new",
+        "the old one has not taken the name with it"
+    );
     drop(new);
     assert!(!name.is_there());
 }
@@ -349,7 +367,8 @@ fn what_a_program_forgets_goes_with_it() {
     assert!(!name.is_there());
 }
 
-// fault 49: in-place makers, where files cannot be made without a name, may die before they are done.
+// fault 49: in-place makers, where files cannot be made without a name, may die before they are
+// done.
 #[test]
 fn what_a_dead_maker_left_unfinished_is_replaced() {
     let _watchdog = watchdog();
@@ -387,7 +406,8 @@ fn who_is_stopped_at_a_name_holds_others_up_for_a_while_only() {
     let _watchdog = watchdog();
     let name = Name::new("stopped");
     let hold = |(name, ready, wait): (String, Sender<()>, Receiver<()>)| {
-        let file = std::fs::File::options().write(true).open(Path::new("/dev/shm").join(name)).unwrap();
+        let file =
+            std::fs::File::options().write(true).open(Path::new("/dev/shm").join(name)).unwrap();
         lock_first_byte(&file);
         ready.send(()).unwrap();
         let _ = wait.recv();
@@ -399,7 +419,10 @@ fn who_is_stopped_at_a_name_holds_others_up_for_a_while_only() {
     is_ready.recv().unwrap();
     let start = std::time::Instant::now();
     let error = Segment::open(&name).unwrap_err();
-    assert!(error.kind() == std::io::ErrorKind::TimedOut && error.to_string().contains("stopped"), "{error}");
+    assert!(
+        error.kind() == std::io::ErrorKind::TimedOut && error.to_string().contains("stopped"),
+        "{error}"
+    );
     assert!(start.elapsed() < std::time::Duration::from_secs(10));
     // When it is killed, everybody goes on.
     child.kill().unwrap();

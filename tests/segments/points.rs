@@ -1,5 +1,5 @@
-//! Death at each named point of what segments, their names and sequence locks are made of, and what is found
-//! after.
+//! Death at each named point of what segments, their names and sequence locks are made of, and what
+//! is found after.
 //!
 //! Each scene is played with a death at each point, where its victim comes there.
 //!
@@ -62,7 +62,11 @@ fn unfinished(name: &Name) -> Option<Segment> {
 }
 
 const SCENES: [Scene; 14] = [
-    Scene { name: "create", before: nothing, act: |name| drop(Segment::create(&name, 64).unwrap()) },
+    Scene {
+        name: "create",
+        before: nothing,
+        act: |name| drop(Segment::create(&name, 64).unwrap()),
+    },
     Scene { name: "create in place", before: nothing, act: in_place },
     Scene { name: "create in place of the dead", before: abandoned, act: in_place },
     Scene { name: "open", before: kept, act: |name| drop(Segment::open(&name).unwrap()) },
@@ -92,7 +96,11 @@ const SCENES: [Scene; 14] = [
         act: |name| drop(Segment::remove_abandoned(&name).unwrap()),
     },
     Scene { name: "unlink", before: persistent, act: |name| Segment::unlink(&name).unwrap() },
-    Scene { name: "unlink what others have", before: kept, act: |name| Segment::unlink(&name).unwrap() },
+    Scene {
+        name: "unlink what others have",
+        before: kept,
+        act: |name| Segment::unlink(&name).unwrap(),
+    },
     Scene { name: "send", before: kept, act: send },
     Scene { name: "forget", before: nothing, act: forget },
     Scene { name: "look for deaths", before: nothing, act: |_| look_for_deaths() },
@@ -139,7 +147,11 @@ fn dies(point: &str, act: Act, name: &Name) -> bool {
     dies_with(point, act, name.0.clone())
 }
 
-fn dies_with<A: serde::Serialize + serde::de::DeserializeOwned>(point: &str, act: fn(A), args: A) -> bool {
+fn dies_with<A: serde::Serialize + serde::de::DeserializeOwned>(
+    point: &str,
+    act: fn(A),
+    args: A,
+) -> bool {
     let child = Builder::new().env("KILLPOINT", format!("{point}:1")).spawn(act, args);
     // Where it dies while it takes its arguments, spawning says so.
     let died = match child {
@@ -161,11 +173,13 @@ fn named() -> BTreeSet<String> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("ipc-shm/src");
     let mut files: Vec<_> =
         fs::read_dir(sources.join("segment")).unwrap().map(|file| file.unwrap().path()).collect();
-    files.extend(["member.rs", "segment.rs", "seq.rs", "seqlock.rs"].map(|file| sources.join(file)));
+    files
+        .extend(["member.rs", "segment.rs", "seq.rs", "seqlock.rs"].map(|file| sources.join(file)));
     let texts = files.iter().map(|file| fs::read_to_string(file).unwrap());
     let named: BTreeSet<String> = texts
         .flat_map(|text| {
-            let points = text.split("kp!(\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+            let points =
+                text.split("kp!(\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
             points.collect::<Vec<_>>()
         })
         .collect();
@@ -200,7 +214,11 @@ fn after_a_death_at_any_point_the_name_is_whole_or_free() {
                 let begin = Instant::now();
                 let open = Segment::open_or_create(&name, 64).expect(&what);
                 // A dead maker in place is waited for a while.
-                assert!(begin.elapsed() < Duration::from_secs(2) * busy(), "{what}: {:?}", begin.elapsed());
+                assert!(
+                    begin.elapsed() < Duration::from_secs(2) * busy(),
+                    "{what}: {:?}",
+                    begin.elapsed()
+                );
                 if let Some(kept) = kept {
                     assert!(open.same_segment(&kept) || scene.name.starts_with("unlink"), "{what}");
                     until(&what, || kept.attached() == Some(1));

@@ -1,4 +1,5 @@
-//! Many processes at one name at once, some of which are killed: there is never more than one segment.
+//! Many processes at one name at once, some of which are killed: there is never more than one
+//! segment.
 
 use std::io::ErrorKind::{AlreadyExists, NotFound};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -43,17 +44,23 @@ impl Board {
     /// Looks that nobody who lives has another segment than `mine`, at this moment.
     fn look(&self, mine: u64) {
         for other in 0..RACERS {
-            let (has, deaths) = (self.has.element(other).unwrap(), self.deaths.element(other).unwrap());
+            let (has, deaths) =
+                (self.has.element(other).unwrap(), self.deaths.element(other).unwrap());
             let before = deaths.load(Acquire);
             let seen = has.load(Acquire);
             if seen == 0 || seen == mine {
                 continue;
             }
-            // He had it when he said so, and says so no more before he lets it go. Unless he was killed.
+            // He had it when he said so, and says so no more before he lets it go. Unless he was
+            // killed.
             until("somebody has another segment, or was killed", || {
                 has.load(Acquire) != seen || deaths.load(Acquire) != before
             });
-            assert_ne!(deaths.load(Acquire), before, "racer {other} had segment {seen}, and I have {mine}");
+            assert_ne!(
+                deaths.load(Acquire),
+                before,
+                "racer {other} had segment {seen}, and I have {mine}"
+            );
         }
     }
 }
@@ -63,7 +70,8 @@ struct Random(u64);
 
 impl Random {
     fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % n
     }
 }
@@ -95,7 +103,8 @@ fn run((name, me, board): (String, usize, Board)) {
         // A segment says its number to whoever has it; the first one gives it.
         let word = Shared::<u64>::at(&segment, 0).unwrap();
         let new = board.numbers.fetch_add(1, Relaxed) + 1;
-        let number = word.compare_exchange(0, new, AcqRel, Acquire).map_or_else(|number| number, |_| new);
+        let number =
+            word.compare_exchange(0, new, AcqRel, Acquire).map_or_else(|number| number, |_| new);
         if unlink {
             match random.below(3) {
                 0 => match Segment::unlink(&name) {

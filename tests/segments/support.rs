@@ -52,7 +52,8 @@ pub(crate) fn held(what: &str) -> (usize, usize) {
     let targets = links.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
     let descriptors = targets.filter(|target| ours(&target.to_string_lossy())).count();
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    let mappings = maps.lines().filter(|line| line.find('/').is_some_and(|at| ours(&line[at..]))).count();
+    let mappings =
+        maps.lines().filter(|line| line.find('/').is_some_and(|at| ours(&line[at..]))).count();
     (descriptors, mappings)
 }
 
@@ -73,7 +74,10 @@ pub(crate) fn send(value: &impl Serialize) -> (Vec<u8>, Vec<handle::OsHandle>) {
 }
 
 /// What arrives of it.
-pub(crate) fn arrive<T: DeserializeOwned>(bytes: &[u8], handles: Vec<handle::OsHandle>) -> Result<T, String> {
+pub(crate) fn arrive<T: DeserializeOwned>(
+    bytes: &[u8],
+    handles: Vec<handle::OsHandle>,
+) -> Result<T, String> {
     handle::provide(handles, || postcard::from_bytes(bytes)).map_err(handle::explain)
 }
 

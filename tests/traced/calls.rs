@@ -1,5 +1,5 @@
-//! Each system call of an operation fails in turn, with each of several errors: the operation succeeds all the
-//! same or says what failed, leaves nothing behind, and succeeds the next time.
+//! Each system call of an operation fails in turn, with each of several errors: the operation
+//! succeeds all the same or says what failed, leaves nothing behind, and succeeds the next time.
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -47,7 +47,9 @@ fn keep<T: 'static>(made: std::io::Result<T>) -> Result<Kept, String> {
     made.map(|made| Box::new(|| drop(made)) as Kept).map_err(|error| error.to_string())
 }
 
-fn arrive<T: serde::de::DeserializeOwned + 'static>((bytes, handles): Travelling) -> Result<Kept, String> {
+fn arrive<T: serde::de::DeserializeOwned + 'static>(
+    (bytes, handles): Travelling,
+) -> Result<Kept, String> {
     let arrived = handle::provide(handles, || postcard::from_bytes::<T>(&bytes));
     arrived.map(|arrived| Box::new(|| drop(arrived)) as Kept).map_err(handle::explain)
 }
@@ -84,13 +86,16 @@ fn holdings(props: &Props) -> (usize, usize, Vec<String>, String) {
     all.extend(names(Path::new("/dev/shm")).into_iter().filter(|name| name.contains(&props.name)));
     (
         std::fs::read_dir("/proc/self/fd").unwrap().count(),
-        maps.lines().filter(|line| line.contains("multiprocess") && line.contains(" rw-s ")).count(),
+        maps.lines()
+            .filter(|line| line.contains("multiprocess") && line.contains(" rw-s "))
+            .count(),
         all,
         std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default(),
     )
 }
 
-/// What the child says: whether it was done, and what was held before, after, and after the second time.
+/// What the child says: whether it was done, and what was held before, after, and after the second
+/// time.
 type Told = (Result<(), String>, [(usize, usize, Vec<String>, String); 3], Result<(), String>);
 
 fn act(((act, mut props), stand): ((Act, Props), Stand)) -> Told {
@@ -110,8 +115,8 @@ fn act(((act, mut props), stand): ((Act, Props), Stand)) -> Told {
     marks.mark();
     let done = done.unwrap_or_else(|_| Err("PANIC".to_owned())).map(|kept| kept());
     let mut after = holdings(&props);
-    // Only who has locked it may remove the empty file that binders lock: it goes with the next one, as that of a
-    // binder that was killed does.
+    // Only who has locked it may remove the empty file that binders lock: it goes with the next
+    // one, as that of a binder that was killed does.
     after.2.retain(|name| !name.ends_with(".lock"));
     let second = perform(act, &props, again).map(|kept| kept());
     let mut last = holdings(&props);
@@ -119,8 +124,8 @@ fn act(((act, mut props), stand): ((Act, Props), Stand)) -> Told {
     (done, [before, after, last], second)
 }
 
-/// All but those that the kernel does not let fail: it closes and unmaps, and says who one is, all the
-/// same. And memory that the allocator asks for is the allocator's.
+/// All but those that the kernel does not let fail: it closes and unmaps, and says who one is, all
+/// the same. And memory that the allocator asks for is the allocator's.
 fn may_fail(call: c_long) -> bool {
     const NOT: [c_long; 13] = [
         libc::SYS_close,
@@ -153,8 +158,10 @@ fn fail_each(what: Act) {
     let name = format!("multiprocess-test-{}-{number}-call", std::process::id());
     let directory = std::env::temp_dir().join(&name);
     std::fs::create_dir(&directory).unwrap();
-    std::fs::set_permissions(&directory, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-    let listener = (what == Act::Connect).then(|| Listener::bind(directory.join("listener")).unwrap());
+    std::fs::set_permissions(&directory, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+        .unwrap();
+    let listener =
+        (what == Act::Connect).then(|| Listener::bind(directory.join("listener")).unwrap());
     let segment = (what == Act::Open).then(|| Segment::create(&name, 100).unwrap());
     let (tx, _rx) = bounded::<u64>(2).unwrap();
     let unnamed = Segment::anonymous(100).unwrap();

@@ -1,5 +1,5 @@
-//! Killed after an instruction of an operation on a channel: as at the named points (`tests/crash/points.rs`),
-//! but wherever the compiler put them.
+//! Killed after an instruction of an operation on a channel: as at the named points
+//! (`tests/crash/points.rs`), but wherever the compiler put them.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -39,7 +39,8 @@ type Args<F> = (<F as Flavour>::Tx, <F as Flavour>::Rx, Act);
 
 fn act<F: Flavour>(((tx, rx, act), stand): (Args<F>, Stand)) {
     let message = F::M::new(VICTIM, 0);
-    let travelling = (act == Act::Attach).then(|| handle::collect(|| postcard::to_stdvec(&tx).unwrap()));
+    let travelling =
+        (act == Act::Attach).then(|| handle::collect(|| postcard::to_stdvec(&tx).unwrap()));
     let mut ends = Some((tx, rx));
     if travelling.is_some() {
         ends = None;
@@ -92,7 +93,8 @@ fn drain_after_death<F: Flavour>(tx: &F::Tx, rx: &F::Rx) -> Vec<(u64, u64, u64)>
 
 /// The survivor's two messages, and whether the victim's first act left them.
 fn check(act: Act, after: u64, got: &[(u64, u64, u64)]) {
-    let numbers = |of: u64| got.iter().filter(move |(sender, ..)| *sender == of).map(|(_, seq, _)| *seq);
+    let numbers =
+        |of: u64| got.iter().filter(move |(sender, ..)| *sender == of).map(|(_, seq, _)| *seq);
     let (mut ours, theirs) = (numbers(SURVIVOR).collect::<Vec<_>>(), numbers(VICTIM).count());
     // What is delivered again may come after younger ones.
     ours.sort();
@@ -192,8 +194,8 @@ fn killed_after_each_instruction_of_leaving() {
     kill_while::<Small>(Act::Leave);
 }
 
-// fault 28: whoever repairs is stopped at it, at any instruction: the others are held up by nothing that has a
-// deadline, repair nothing a second time, and go on when it goes on, or dies.
+// fault 28: whoever repairs is stopped at it, at any instruction: the others are held up by nothing
+// that has a deadline, repair nothing a second time, and go on when it goes on, or dies.
 #[test]
 fn a_stopped_repairer_holds_up_nobody_for_good() {
     multiprocess::init();
@@ -220,7 +222,8 @@ fn a_stopped_repairer_holds_up_nobody_for_good() {
         // Now it is stopped there.
         let began = Instant::now();
         assert!(
-            Small::recv_timeout(&rx, QUIET).map_or_else(|e| e == RecvTimeoutError::Timeout, |m| m.intact())
+            Small::recv_timeout(&rx, QUIET)
+                .map_or_else(|e| e == RecvTimeoutError::Timeout, |m| m.intact())
         );
         let _ = Small::send(&tx, Message::new(SURVIVOR, 9), Some(QUIET));
         assert!(began.elapsed() < PATIENCE, "held up beyond a deadline");

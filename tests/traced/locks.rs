@@ -60,14 +60,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Nobody has any of it, what is half done says so, and all of it works.
 fn look(locks: &Locks, act: Act, after: u64) {
-    let died =
-        |cause: Option<Cause>| assert!(matches!(cause, Some(Cause::OwnerDied { .. })), "{act:?}, {after}");
+    let died = |cause: Option<Cause>| {
+        assert!(matches!(cause, Some(Cause::OwnerDied { .. })), "{act:?}, {after}")
+    };
     match locks.mutex.lock_timeout(PATIENCE) {
         Ok(words) => assert_eq!(words[0], words[1], "{act:?}: half of it, after {after}"),
         Err(error) => {
             assert_eq!(act, Act::Lock, "{error}, after {after}");
             died(error.cause());
-            let LockTimeoutError::Poisoned(poisoned) = error else { panic!("{error}, after {after}") };
+            let LockTimeoutError::Poisoned(poisoned) = error else {
+                panic!("{error}, after {after}")
+            };
             *poisoned.into_inner() = [0; 2];
             locks.mutex.clear_poison();
         }
@@ -77,16 +80,21 @@ fn look(locks: &Locks, act: Act, after: u64) {
         Err(error) => {
             assert_eq!(act, Act::Write, "{error}, after {after}");
             died(error.cause());
-            let LockTimeoutError::Poisoned(poisoned) = error else { panic!("{error}, after {after}") };
+            let LockTimeoutError::Poisoned(poisoned) = error else {
+                panic!("{error}, after {after}")
+            };
             *poisoned.into_inner() = [0; 2];
             locks.lock.clear_poison();
         }
     }
     drop(locks.mutex.lock().unwrap());
     drop(locks.lock.read().unwrap());
-    let permits =
-        [(); 2].map(|()| locks.semaphore.acquire_timeout(PATIENCE).unwrap().expect("a permit is lost"));
-    assert!(locks.semaphore.try_acquire().unwrap().is_none(), "{act:?}: a permit more, after {after}");
+    let permits = [(); 2]
+        .map(|()| locks.semaphore.acquire_timeout(PATIENCE).unwrap().expect("a permit is lost"));
+    assert!(
+        locks.semaphore.try_acquire().unwrap().is_none(),
+        "{act:?}: a permit more, after {after}"
+    );
     drop(permits);
 }
 
@@ -137,7 +145,8 @@ fn killed_after_each_instruction_of_a_permit() {
     kill_while(Act::Permit);
 }
 
-/// Changes what another waits for, and tells it: half of the times it is told before the mutex is given back.
+/// Changes what another waits for, and tells it: half of the times it is told before the mutex is
+/// given back.
 fn change(((mutex, condvar, early), stand): ((Mutex<u64>, Condvar, bool), Stand)) {
     let marks = stand.wait();
     marks.mark();

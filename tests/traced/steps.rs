@@ -32,9 +32,9 @@ pub(crate) fn watchdog() -> Watchdog {
     watchdog_of(Duration::from_secs(if std::env::var_os("STEPS").is_some() { 900 } else { 55 }))
 }
 
-/// Kills a process that does `f` after some of the instructions between its two marks, or after each; says what
-/// went before to `args`, and calls `look` with the instruction's number after each death. None if tracing is not
-/// permitted; else how many died.
+/// Kills a process that does `f` after some of the instructions between its two marks, or after
+/// each; says what went before to `args`, and calls `look` with the instruction's number after each
+/// death. None if tracing is not permitted; else how many died.
 pub(crate) fn kill_after_each<A, R>(
     what: &str,
     f: fn((A, Stand)) -> R,

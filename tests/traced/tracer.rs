@@ -59,8 +59,8 @@ pub(crate) struct Traced<R> {
     thread: pid_t,
 }
 
-/// Starts `f` in a child that is stopped at its first mark. None, and a word about it, where that is not
-/// permitted.
+/// Starts `f` in a child that is stopped at its first mark. None, and a word about it, where that
+/// is not permitted.
 pub(crate) fn trace<A, R>(f: fn((A, Stand)) -> R, args: A) -> Option<Traced<R>>
 where
     A: Serialize + DeserializeOwned,
@@ -106,7 +106,8 @@ impl<R: DeserializeOwned> Traced<R> {
         self.wait(request)
     }
 
-    /// Waits until the thread stops. Signals that come meanwhile it gets, and goes on by this request.
+    /// Waits until the thread stops. Signals that come meanwhile it gets, and goes on by this
+    /// request.
     fn wait(&self, request: c_uint) -> Stop {
         loop {
             let mut status = 0;
@@ -150,7 +151,8 @@ impl<R: DeserializeOwned> Traced<R> {
             // Who traces a thread must also bury it.
             let mut status = 0;
             // SAFETY: as above.
-            while unsafe { libc::waitpid(self.thread, &raw mut status, libc::__WALL) } == self.thread
+            while unsafe { libc::waitpid(self.thread, &raw mut status, libc::__WALL) }
+                == self.thread
                 && libc::WIFSTOPPED(status)
             {}
         }
@@ -175,7 +177,8 @@ impl<R: DeserializeOwned> Traced<R> {
         let mut registers: libc::user_regs_struct = unsafe { std::mem::zeroed() };
         let to = &raw mut registers;
         // SAFETY: the thread is stopped; the structure is what the request writes.
-        let done = unsafe { libc::ptrace(libc::PTRACE_GETREGS, self.thread, ptr::null_mut::<u8>(), to) };
+        let done =
+            unsafe { libc::ptrace(libc::PTRACE_GETREGS, self.thread, ptr::null_mut::<u8>(), to) };
         assert_eq!(done, 0);
         registers
     }
@@ -183,12 +186,13 @@ impl<R: DeserializeOwned> Traced<R> {
     fn set(&self, registers: &libc::user_regs_struct) {
         let from = &raw const *registers;
         // SAFETY: the thread is stopped; the structure is what the request reads.
-        let done = unsafe { libc::ptrace(libc::PTRACE_SETREGS, self.thread, ptr::null_mut::<u8>(), from) };
+        let done =
+            unsafe { libc::ptrace(libc::PTRACE_SETREGS, self.thread, ptr::null_mut::<u8>(), from) };
         assert_eq!(done, 0);
     }
 
-    /// On to the next mark; of the system calls that may fail, the `n`-th (from 0) is not made, and fails with
-    /// `error`. Which one that was; none if there are not as many.
+    /// On to the next mark; of the system calls that may fail, the `n`-th (from 0) is not made, and
+    /// fails with `error`. Which one that was; none if there are not as many.
     pub(crate) fn fail_call(
         &self,
         n: u64,

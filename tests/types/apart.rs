@@ -36,7 +36,8 @@ fn name(test: &str) -> String {
 /// In the other program: takes the ends from a connection that it makes by a name.
 fn other_program(name: String) {
     use theirs::{Ends, Order, Sample, State, order};
-    let line: Duplex<u8, Ends> = pipe::connect_timeout(name.as_str(), Duration::from_secs(20)).unwrap();
+    let line: Duplex<u8, Ends> =
+        pipe::connect_timeout(name.as_str(), Duration::from_secs(20)).unwrap();
     line.send(1).unwrap();
     let ends = line.recv().unwrap();
     let orders: Vec<Order> = ends.orders.iter().collect();
@@ -102,7 +103,8 @@ fn other_type<T>(received: Result<T, RecvError>) -> Mismatch {
 
 /// In the other program, which should have turned its types round.
 fn not_mirrored(name: String) -> (String, String) {
-    let line: Duplex<u64, String> = pipe::connect_timeout(name.as_str(), Duration::from_secs(20)).unwrap();
+    let line: Duplex<u64, String> =
+        pipe::connect_timeout(name.as_str(), Duration::from_secs(20)).unwrap();
     line.send(7).unwrap();
     line.send(8).unwrap();
     let types = other_type(line.recv());
@@ -184,7 +186,10 @@ fn an_end_of_another_type_is_refused_with_both_types() {
     let (pipe, _rx) = pipe::channel().unwrap();
     for end in [shm, pipe] {
         let error = spawn(|_: Disguised| (), Disguised::Orders(end)).unwrap_err().to_string();
-        assert!(error.contains("`Order {number: u64}`") && error.contains("`Order {id: u64"), "{error}");
+        assert!(
+            error.contains("`Order {number: u64}`") && error.contains("`Order {id: u64"),
+            "{error}"
+        );
     }
 }
 
@@ -199,7 +204,8 @@ struct Meters(f64);
 
 fn in_feet(name: String) -> String {
     multiprocess::name_type::<Feet>("feet").unwrap();
-    let line: Duplex<u8, Feet> = pipe::connect_timeout(name.as_str(), Duration::from_secs(20)).unwrap();
+    let line: Duplex<u8, Feet> =
+        pipe::connect_timeout(name.as_str(), Duration::from_secs(20)).unwrap();
     line.send(1).unwrap();
     other_type(line.recv()).to_string()
 }
@@ -217,5 +223,8 @@ fn a_name_makes_types_of_one_shape_differ() {
     assert_eq!(line.recv(), Ok(1));
     line.send(Meters(1.0)).unwrap();
     let text = child.join().unwrap();
-    assert!(text.contains("\"feet\" Length(f64)") && text.contains("\"meters\" Length(f64)"), "{text}");
+    assert!(
+        text.contains("\"feet\" Length(f64)") && text.contains("\"meters\" Length(f64)"),
+        "{text}"
+    );
 }

@@ -36,7 +36,10 @@ fn longest(send: impl Fn(usize) -> Result<(), SendTimeoutError<()>>) -> usize {
                 let first = *longest.get_or_insert(len.checked_sub(1).expect("an empty one fits"));
                 let (size, least) = (too_large(refused), LIMIT + len - first);
                 // A length may take a byte more from some length on.
-                assert!((least..=least + 2).contains(&size) && (len > first + 1 || size == least), "{len}");
+                assert!(
+                    (least..=least + 2).contains(&size) && (len > first + 1 || size == least),
+                    "{len}"
+                );
             }
         }
     }
@@ -70,7 +73,9 @@ fn typed<T: serde::Serialize + serde::de::DeserializeOwned>(
 fn child((bytes, text, slices): Ends) -> [usize; 4] {
     let loaned = longest(|len| {
         let mut loan = slices.loan_slice(len).map_err(|error| match error {
-            multiprocess::SendError::Unsendable((), cause) => SendTimeoutError::Unsendable((), cause),
+            multiprocess::SendError::Unsendable((), cause) => {
+                SendTimeoutError::Unsendable((), cause)
+            }
             multiprocess::SendError::Disconnected(()) => SendTimeoutError::Disconnected(()),
         })?;
         loan.fill(1);
@@ -118,7 +123,8 @@ fn small_files((socket, pipe): (Sender<Vec<u8>>, Sender<Vec<u8>>)) {
         let error = tx.send(vec![1; 2 << 20]).unwrap_err();
         let multiprocess::SendError::Unsendable(message, cause) = error else { panic!() };
         assert_eq!(message.len(), 2 << 20);
-        let Unsendable::TooLarge { size, limit: 1_048_576, set_by: SizeLimit::FileSize } = cause else {
+        let Unsendable::TooLarge { size, limit: 1_048_576, set_by: SizeLimit::FileSize } = cause
+        else {
             panic!("{cause:?}")
         };
         assert!((2 << 20..(2 << 20) + 16).contains(&size), "{size}");
@@ -132,7 +138,8 @@ fn small_files((socket, pipe): (Sender<Vec<u8>>, Sender<Vec<u8>>)) {
 fn limits_of_the_system_are_named_with_both_sizes() {
     multiprocess::init();
     let _watchdog = watchdog();
-    let ((socket, from_socket), (pipe, from_pipe)) = (pipe::channel().unwrap(), pipe::anonymous().unwrap());
+    let ((socket, from_socket), (pipe, from_pipe)) =
+        (pipe::channel().unwrap(), pipe::anonymous().unwrap());
     let child = multiprocess::spawn(small_files, (socket, pipe)).unwrap();
     child.join().unwrap();
     for rx in [from_socket, from_pipe] {

@@ -41,57 +41,22 @@ fn base(name: &'static str, roles: &[u8], m: u8, cap: u8, crashes: u8) -> Cfg {
 /// The protocol itself: every one of these must hold.
 fn configs() -> Vec<Cfg> {
     let b = base;
-    let late = |c: Cfg, r: u8| Cfg {
-        late: Some(r),
-        invited: true,
-        ..c
-    };
-    let race = |c: Cfg, r: u8| Cfg {
-        late: Some(r),
-        invited: false,
-        ..c
-    };
+    let late = |c: Cfg, r: u8| Cfg { late: Some(r), invited: true, ..c };
+    let race = |c: Cfg, r: u8| Cfg { late: Some(r), invited: false, ..c };
     let batch = |c: Cfg, kb: u8, kr: u8| Cfg { kb, kr, ..c };
     let blocks = |c: Cfg, n: u8| Cfg { blocks: n, ..c };
     let guards = |c: Cfg| Cfg { guards: true, ..c };
-    let refs = |c: Cfg, blocks: u8, hold: u8| Cfg {
-        ack: true,
-        blocks,
-        hold,
-        ..c
-    };
+    let refs = |c: Cfg, blocks: u8, hold: u8| Cfg { ack: true, blocks, hold, ..c };
     let inline = |c: Cfg| Cfg { inline: true, ..c };
-    let forget = |c: Cfg, quit: u8| Cfg {
-        forget: true,
-        quit,
-        ..c
-    };
+    let forget = |c: Cfg, quit: u8| Cfg { forget: true, quit, ..c };
     let threads = |c: Cfg| Cfg { threads: true, ..c };
     let quit = |c: Cfg, n: u8| Cfg { quit: n, ..c };
     let rdv = |c: Cfg| Cfg { rdv: true, ..c };
-    let timeouts = |c: Cfg| Cfg {
-        rdv: true,
-        timeouts: true,
-        ..c
-    };
-    let fifo = |c: Cfg| Cfg {
-        strict_fifo: true,
-        invited: true,
-        ..c
-    };
-    let joins = |c: Cfg| Cfg {
-        late_joins: true,
-        ..c
-    };
-    let merge = |c: Cfg| Cfg {
-        late_joins: true,
-        merge: true,
-        ..c
-    };
-    let only = |c: Cfg, r: u8| Cfg {
-        crash_roles: r,
-        ..c
-    };
+    let timeouts = |c: Cfg| Cfg { rdv: true, timeouts: true, ..c };
+    let fifo = |c: Cfg| Cfg { strict_fifo: true, invited: true, ..c };
+    let joins = |c: Cfg| Cfg { late_joins: true, ..c };
+    let merge = |c: Cfg| Cfg { late_joins: true, merge: true, ..c };
+    let only = |c: Cfg, r: u8| Cfg { crash_roles: r, ..c };
     vec![
         // the core: claim, sign, publish, recover, disconnect
         b("core-1p1c-cap1", &[S, R], 4, 1, 2),
@@ -117,13 +82,7 @@ fn configs() -> Vec<Cfg> {
         late(b("reuse-1p2c+p-cap1", &[S, R, R], 1, 1, 2), S),
         fifo(late(only(b("fifo-1p1c+c-cap2", &[S, R], 4, 2, 1), R), R)),
         fifo(late(only(b("fifo-2p1c+c-cap2", &[S, S, R], 2, 2, 1), R), R)),
-        fifo(late(
-            only(
-                batch(b("fifo-1p1c+c-cap4-batch", &[S, R], 5, 4, 1), 3, 3),
-                R,
-            ),
-            R,
-        )),
+        fifo(late(only(batch(b("fifo-1p1c+c-cap4-batch", &[S, R], 5, 4, 1), 3, 3), R), R)),
         // (a) batches
         batch(b("batch-1p1c-cap4", &[S, R], 6, 4, 2), 3, 3),
         batch(b("batch-2p1c-cap2", &[S, S, R], 2, 2, 2), 2, 2),
@@ -139,11 +98,7 @@ fn configs() -> Vec<Cfg> {
         guards(batch(b("guards-1p2c-cap2", &[S, R, R], 4, 2, 2), 2, 2)),
         guards(batch(b("guards-1p2c-cap4", &[S, R, R], 4, 4, 2), 2, 3)),
         guards(batch(b("guards-2p1c-cap4", &[S, S, R], 2, 4, 1), 1, 3)),
-        guards(batch(
-            late(b("guards-1p2c+p-cap4", &[S, R, R], 2, 4, 1), S),
-            1,
-            2,
-        )),
+        guards(batch(late(b("guards-1p2c+p-cap4", &[S, R, R], 2, 4, 1), S), 1, 2)),
         // two threads under one id, killed together
         threads(b("threads-1(2p)1c-cap2", &[S, S, R], 2, 2, 2)),
         threads(b("threads-1p1(2c)-cap2", &[R, R, S], 3, 2, 2)),
@@ -156,11 +111,7 @@ fn configs() -> Vec<Cfg> {
         blocks(b("blocks-2p1c-cap2-b2", &[S, S, R], 1, 2, 2), 2),
         blocks(b("blocks-1p2c-cap1-b1", &[S, R, R], 2, 1, 2), 1),
         blocks(b("blocks-1p2c-cap2-b2", &[S, R, R], 3, 2, 2), 2),
-        batch(
-            blocks(b("blocks-1p2c-cap2-b2-batch", &[S, R, R], 2, 2, 1), 2),
-            1,
-            2,
-        ),
+        batch(blocks(b("blocks-1p2c-cap2-b2-batch", &[S, R, R], 2, 2, 1), 2), 1, 2),
         late(blocks(b("blocks-1p1c+c-cap2-b2", &[S, R], 2, 2, 2), 2), R),
         late(blocks(b("blocks-1p1c+p-cap2-b2", &[S, R], 2, 2, 2), 2), S),
         // block guards that acknowledge when dropped
@@ -170,84 +121,27 @@ fn configs() -> Vec<Cfg> {
         refs(b("refs-1p2c-cap1-b1", &[S, R, R], 2, 1, 2), 1, 1),
         refs(b("refs-1p2c-cap2-b2", &[S, R, R], 3, 2, 2), 2, 1),
         refs(b("refs-1p2c-cap2-b2-h2", &[S, R, R], 3, 2, 2), 2, 2),
-        batch(
-            refs(b("refs-1p2c-cap2-b2-batch", &[S, R, R], 3, 2, 1), 2, 2),
-            1,
-            2,
-        ),
+        batch(refs(b("refs-1p2c-cap2-b2-batch", &[S, R, R], 3, 2, 1), 2, 2), 1, 2),
         refs(b("refs-1p3c-cap1-b1", &[S, R, R, R], 1, 1, 2), 1, 1),
         late(refs(b("refs-1p1c+c-cap2-b2", &[S, R], 2, 2, 2), 2, 2), R),
         late(refs(b("refs-1p1c+p-cap2-b2", &[S, R], 2, 2, 2), 2, 2), S),
         threads(refs(b("refs-1p1(2c)-cap2-b2", &[R, R, S], 3, 2, 2), 2, 1)),
         // the same, inline messages moved into blocks
         inline(refs(b("refs-inline-1p1c-cap2-b1", &[S, R], 3, 2, 2), 1, 1)),
-        inline(refs(
-            b("refs-inline-1p2c-cap1-b1", &[S, R, R], 2, 1, 2),
-            1,
-            1,
-        )),
-        inline(refs(
-            b("refs-inline-1p2c-cap2-b2", &[S, R, R], 3, 2, 2),
-            2,
-            2,
-        )),
-        inline(refs(
-            b("refs-inline-2p1c-cap2-b1", &[S, S, R], 2, 2, 2),
-            1,
-            1,
-        )),
-        inline(batch(
-            refs(
-                b("refs-inline-1p2c-cap2-b2-batch", &[S, R, R], 3, 2, 1),
-                2,
-                2,
-            ),
-            2,
-            2,
-        )),
-        late(
-            inline(refs(
-                b("refs-inline-1p1c+c-cap2-b1", &[S, R], 3, 2, 2),
-                1,
-                1,
-            )),
-            R,
-        ),
+        inline(refs(b("refs-inline-1p2c-cap1-b1", &[S, R, R], 2, 1, 2), 1, 1)),
+        inline(refs(b("refs-inline-1p2c-cap2-b2", &[S, R, R], 3, 2, 2), 2, 2)),
+        inline(refs(b("refs-inline-2p1c-cap2-b1", &[S, S, R], 2, 2, 2), 1, 1)),
+        inline(batch(refs(b("refs-inline-1p2c-cap2-b2-batch", &[S, R, R], 3, 2, 1), 2, 2), 2, 2)),
+        late(inline(refs(b("refs-inline-1p1c+c-cap2-b1", &[S, R], 3, 2, 2), 1, 1)), R),
         // order over a restarted receiver
-        fifo(late(
-            only(refs(b("refs-fifo-1p1c+c-cap2", &[S, R], 4, 2, 1), 2, 2), R),
-            R,
-        )),
-        fifo(late(
-            only(
-                inline(refs(b("refs-fifo-inline-1p1c+c", &[S, R], 4, 2, 1), 2, 2)),
-                R,
-            ),
-            R,
-        )),
+        fifo(late(only(refs(b("refs-fifo-1p1c+c-cap2", &[S, R], 4, 2, 1), 2, 2), R), R)),
+        fifo(late(only(inline(refs(b("refs-fifo-inline-1p1c+c", &[S, R], 4, 2, 1), 2, 2)), R), R)),
         // leaving, with and without guards that were forgotten
-        quit(
-            refs(b("refs-leave-1p2c-cap2-b2", &[S, R, R], 3, 2, 1), 2, 2),
-            1,
-        ),
+        quit(refs(b("refs-leave-1p2c-cap2-b2", &[S, R, R], 3, 2, 1), 2, 2), 1),
         forget(refs(b("forget-1p1c-cap2-b2", &[S, R], 3, 2, 2), 2, 2), 2),
         forget(refs(b("forget-1p2c-cap2-b2", &[S, R, R], 3, 2, 1), 2, 2), 1),
-        forget(
-            inline(refs(
-                b("forget-inline-1p2c-cap2-b1", &[S, R, R], 3, 2, 1),
-                1,
-                2,
-            )),
-            1,
-        ),
-        forget(
-            guards(batch(
-                b("forget-guards-1p2c-cap2", &[S, R, R], 3, 2, 1),
-                2,
-                2,
-            )),
-            2,
-        ),
+        forget(inline(refs(b("forget-inline-1p2c-cap2-b1", &[S, R, R], 3, 2, 1), 1, 2)), 1),
+        forget(guards(batch(b("forget-guards-1p2c-cap2", &[S, R, R], 3, 2, 1), 2, 2)), 2),
         // rendezvous: a ring of offers
         rdv(b("rdv-1p1c-cap1", &[S, R], 3, 1, 2)),
         rdv(b("rdv-2p1c-cap2", &[S, S, R], 2, 2, 2)),
@@ -269,33 +163,21 @@ fn configs() -> Vec<Cfg> {
         quit(late(b("leave-1p1c+c-cap2", &[S, R], 3, 2, 1), R), 1),
         // a sender that attaches when no receiver is left: joins, closes, is told
         joins(quit(race(b("join-2p1c+p-cap1", &[S, S, R], 1, 1, 0), S), 1)),
-        joins(quit(
-            race(b("join-crash-2p1c+p-cap1", &[S, S, R], 1, 1, 1), S),
-            1,
-        )),
+        joins(quit(race(b("join-crash-2p1c+p-cap1", &[S, S, R], 1, 1, 1), S), 1)),
         joins(quit(race(b("join-2p1c+p-cap2", &[S, S, R], 1, 2, 0), S), 1)),
-        joins(quit(
-            blocks(race(b("join-2p1c+p-cap2-b1", &[S, S, R], 1, 2, 0), S), 1),
-            1,
-        )),
+        joins(quit(blocks(race(b("join-2p1c+p-cap2-b1", &[S, S, R], 1, 2, 0), S), 1), 1)),
         // an endpoint that arrives in process 0, which is attached already
         merge(late(b("merge-2p1c+p-cap1", &[R, S, S], 1, 1, 0), S)),
         merge(late(b("merge-1p1c+p-cap2", &[R, S], 1, 2, 1), S)),
         merge(late(b("merge-1p2c+c-cap1", &[S, R, R], 1, 1, 0), R)),
-        merge(quit(
-            late(b("merge-1p2c+c-cap2-leave", &[S, R, R], 2, 2, 0), R),
-            1,
-        )),
+        merge(quit(late(b("merge-1p2c+c-cap2-leave", &[S, R, R], 2, 2, 0), R), 1)),
         // the large ones
         b("core-2p2c-cap1", &[S, S, R, R], 1, 1, 2),
         b("core-2p2c-cap2", &[S, S, R, R], 1, 2, 2),
         b("core-3p1c-cap2", &[S, S, S, R], 1, 2, 2),
         timeouts(b("rdv-large-2p2c-cap1", &[S, S, R, R], 1, 1, 1)),
         timeouts(b("huge-rdv-2p2c-cap2", &[S, S, R, R], 1, 2, 1)),
-        only(
-            batch(b("huge-batch-3p1c-cap2", &[S, S, S, R], 2, 2, 1), 2, 2),
-            S,
-        ),
+        only(batch(b("huge-batch-3p1c-cap2", &[S, S, S, R], 2, 2, 1), 2, 2), S),
     ]
 }
 
@@ -303,10 +185,8 @@ fn configs() -> Vec<Cfg> {
 fn mutations() -> Vec<Cfg> {
     use Mutation::*;
     let all = configs();
-    let on = |name: &str, mu| Cfg {
-        mu,
-        ..all.iter().find(|c| c.name == name).expect(name).clone()
-    };
+    let on =
+        |name: &str, mu| Cfg { mu, ..all.iter().find(|c| c.name == name).expect(name).clone() };
     vec![
         on("core-2p1c-cap2", NoSignSend),
         on("core-1p2c-cap2", NoSignRecv),
@@ -458,10 +338,8 @@ fn print_link(c: &link::Link, r: &Report, show: bool) {
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let limit: usize = std::env::var("LIMIT")
-        .ok()
-        .and_then(|v| v.parse().ok())
-        .unwrap_or(60_000_000);
+    let limit: usize =
+        std::env::var("LIMIT").ok().and_then(|v| v.parse().ok()).unwrap_or(60_000_000);
     let mut failed = false;
     let mut args = args;
     if let Some(i) = args.iter().position(|a| a == "quick") {
@@ -513,10 +391,7 @@ fn main() {
             print_link(c, &r, std::env::var("TRACE").is_ok());
         }
         if let Some(m) = a.strip_prefix("mu:") {
-            for c in link::mutations()
-                .iter()
-                .filter(|c| format!("{:?}", c.mu) == m)
-            {
+            for c in link::mutations().iter().filter(|c| format!("{:?}", c.mu) == m) {
                 let r = check(c, limit);
                 println!("{:?}:", c.mu);
                 print_link(c, &r, std::env::var("TRACE").is_ok());

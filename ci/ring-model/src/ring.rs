@@ -1,6 +1,7 @@
 //! The ring, its block pool, recovery, attach/leave and disconnect; one shared access per step.
 //!
-//! A program counter names the *next* shared access. Local work is folded into the access before it.
+//! A program counter names the *next* shared access. Local work is folded into the access before
+//! it.
 
 use crate::check::{Model, Next};
 
@@ -236,9 +237,11 @@ pub struct Cfg {
     pub rdv: bool,
     /// Rendezvous: a waiting sender may give up at any time.
     pub timeouts: bool,
-    /// A sender may still attach when no receiver is left: it closes the ring, and is told with its first message.
+    /// A sender may still attach when no receiver is left: it closes the ring, and is told with its
+    /// first message.
     pub late_joins: bool,
-    /// The late process' endpoint arrives in process 0: that counts the role too, then the id it came under leaves.
+    /// The late process' endpoint arrives in process 0: that counts the role too, then the id it
+    /// came under leaves.
     pub merge: bool,
     /// Which roles may crash (mask); both by default.
     pub crash_roles: u8,
@@ -402,7 +405,8 @@ impl Cfg {
         }
     }
 
-    /// Drop the guards held, the last first (the first first where order is checked); then go on as `gx` says.
+    /// Drop the guards held, the last first (the first first where order is checked); then go on as
+    /// `gx` says.
     fn drop_guards(&self, n: &mut St, pi: usize, gx: u8) {
         let p = &mut n.p[pi];
         let k = Self::held(p);
@@ -421,11 +425,7 @@ impl Cfg {
             return;
         }
         p.gx = gx;
-        p.a = if self.strict_fifo {
-            p.g[0]
-        } else {
-            p.g[k as usize - 1]
-        };
+        p.a = if self.strict_fifo { p.g[0] } else { p.g[k as usize - 1] };
         p.pc = Pc::GC0 as u8;
     }
 
@@ -455,11 +455,7 @@ impl Cfg {
     fn next_recv(&self, n: &mut St, pi: usize) {
         let p = &mut n.p[pi];
         Self::clear_locals(p);
-        p.pc = if self.is(Mu::OrphansOnlyWhenEmpty) {
-            Pc::RHead
-        } else {
-            Pc::ROseq
-        } as u8;
+        p.pc = if self.is(Mu::OrphansOnlyWhenEmpty) { Pc::RHead } else { Pc::ROseq } as u8;
     }
 
     fn leave(&self, n: &mut St, pi: usize) {
@@ -514,11 +510,7 @@ impl Cfg {
         } else if p.drain != 0 {
             p.pc = Pc::ROseq as u8;
         } else if rk_role == R {
-            p.pc = if self.is(Mu::OrphansOnlyWhenEmpty) {
-                Pc::RHead
-            } else {
-                Pc::ROseq
-            } as u8;
+            p.pc = if self.is(Mu::OrphansOnlyWhenEmpty) { Pc::RHead } else { Pc::ROseq } as u8;
         } else if self.boxed() && blk == 0 {
             p.pc = Pc::LoanLoad as u8;
         } else {
@@ -539,11 +531,7 @@ impl Cfg {
                 Self::clear_locals(p);
                 p.rd = d as u8;
                 p.pc = Pc::VTake as u8;
-                out.push(Next {
-                    s: n,
-                    fault: false,
-                    who: pi as u8,
-                });
+                out.push(Next { s: n, fault: false, who: pi as u8 });
             }
         }
         any
@@ -632,12 +620,7 @@ impl Cfg {
         let mut n = *s;
         for q in [Some(pi), self.mate(s, pi)].into_iter().flatten() {
             let p = n.p[q];
-            n.p[q] = Proc {
-                pc: Pc::Crashed as u8,
-                id: p.id,
-                role: p.role,
-                ..Proc::default()
-            };
+            n.p[q] = Proc { pc: Pc::Crashed as u8, id: p.id, role: p.role, ..Proc::default() };
             for d in 1..=self.nids() {
                 if n.entry[d].lease == q as u8 + 1 {
                     n.entry[d].lease = 0;
@@ -780,19 +763,10 @@ impl Model for Cfg {
     fn init(&self) -> St {
         let mut s = St::default();
         for i in 0..self.nslots() {
-            s.slot[i].st = State4 {
-                kind: FREE,
-                pos: i as u8,
-                owner: 0,
-            };
+            s.slot[i].st = State4 { kind: FREE, pos: i as u8, owner: 0 };
         }
         for (i, &r) in self.roles.iter().enumerate() {
-            s.entry[i + 1] = Entry {
-                used: 1,
-                roles: r,
-                lease: i as u8 + 1,
-                repair: 0,
-            };
+            s.entry[i + 1] = Entry { used: 1, roles: r, lease: i as u8 + 1, repair: 0 };
             s.p[i].id = i as u8 + 1;
             s.p[i].role = r;
         }
@@ -893,16 +867,9 @@ impl Model for Cfg {
                 )
             })
             .collect();
-        let pcs: Vec<String> = (0..MP)
-            .map(|i| format!("{:?}", PCS[s.p[i].pc as usize]))
-            .collect();
+        let pcs: Vec<String> = (0..MP).map(|i| format!("{:?}", PCS[s.p[i].pc as usize])).collect();
         let en: Vec<String> = (1..=self.nids())
-            .map(|i| {
-                format!(
-                    "{}/{}/{}",
-                    s.entry[i].used, s.entry[i].roles, s.entry[i].lease
-                )
-            })
+            .map(|i| format!("{}/{}/{}", s.entry[i].used, s.entry[i].roles, s.entry[i].lease))
             .collect();
         format!(
             "P{who} next {} | tail {}x{} o{} c{} | head {}x{} o{} | {} | {} | entries {} oseq {} members {}/{}",
@@ -933,11 +900,7 @@ impl Model for Cfg {
             self.step(s, pi, pc, out);
             let outside = s.p[pi].id == 0 && (pc == Pc::ATry || self.invited);
             if s.crashes < self.crashes && !outside && self.crash_roles & s.p[pi].role != 0 {
-                out.push(Next {
-                    s: self.crash(s, pi),
-                    fault: true,
-                    who: pi as u8,
-                });
+                out.push(Next { s: self.crash(s, pi), fault: true, who: pi as u8 });
             }
         }
     }
@@ -1038,11 +1001,7 @@ impl Cfg {
                 let st = n.slot[self.sl(pos)].st;
                 if st.kind == FREE && st.pos == pos {
                     p!().i += 1;
-                    let want = if self.boxed() {
-                        1
-                    } else {
-                        self.kb.min(self.m - p!().sent)
-                    };
+                    let want = if self.boxed() { 1 } else { self.kb.min(self.m - p!().sent) };
                     if p!().i == want {
                         p!().kk = want;
                         p!().i = 0;
@@ -1077,19 +1036,11 @@ impl Cfg {
             }
             Pc::SSign => {
                 let t = p!().t;
-                let i = if self.is(Mu::SignDescending) {
-                    t.count - 1 - p!().i
-                } else {
-                    p!().i
-                };
+                let i = if self.is(Mu::SignDescending) { t.count - 1 - p!().i } else { p!().i };
                 let j = t.pos - t.count + i;
                 let x = &mut n.slot[self.sl(j)].st;
                 if x.kind == FREE && x.pos == j {
-                    *x = State4 {
-                        kind: WRITING,
-                        pos: j,
-                        owner: t.owner,
-                    };
+                    *x = State4 { kind: WRITING, pos: j, owner: t.owner };
                 }
                 p!().i += 1;
                 if p!().i == t.count {
@@ -1101,12 +1052,8 @@ impl Cfg {
                     if p!().came & CAME_LATE != 0 {
                         e(&mut n, 17);
                     }
-                    n.tail = Claim {
-                        pos: n.tail.pos + p!().kk,
-                        closed: 0,
-                        count: p!().kk,
-                        owner: me,
-                    };
+                    n.tail =
+                        Claim { pos: n.tail.pos + p!().kk, closed: 0, count: p!().kk, owner: me };
                     p!().i = 0;
                     if self.is(Mu::PublishDescending) {
                         p!().i = p!().kk - 1;
@@ -1129,11 +1076,7 @@ impl Cfg {
                 if !own_w(&n.slot[sl].st, pos, me) && !self.is(Mu::ReadyBeforePayload) {
                     e(&mut n, 4);
                 }
-                let v = if self.boxed() {
-                    p!().blk
-                } else {
-                    self.msg(pi, p!().sent + p!().i)
-                };
+                let v = if self.boxed() { p!().blk } else { self.msg(pi, p!().sent + p!().i) };
                 n.slot[sl].w[(pc == Pc::SW1) as usize] = v;
                 if pc == Pc::SW0 && !self.boxed() {
                     go!(SW1);
@@ -1161,11 +1104,7 @@ impl Cfg {
                 if !own_w(&n.slot[sl].st, pos, me) {
                     e(&mut n, 4);
                 }
-                n.slot[sl].st = State4 {
-                    kind: READY,
-                    pos,
-                    owner: if self.rdv { me } else { 0 },
-                };
+                n.slot[sl].st = State4 { kind: READY, pos, owner: if self.rdv { me } else { 0 } };
                 if self.rdv {
                     p!().wp = pos + 1;
                     Self::clear_locals(&mut n.p[pi]);
@@ -1198,11 +1137,7 @@ impl Cfg {
                         let mut x = n;
                         x.p[pi].pc = Pc::SWithdraw as u8;
                         // nobody may rely on a timeout
-                        out.push(Next {
-                            s: x,
-                            fault: true,
-                            who: pi as u8,
-                        });
+                        out.push(Next { s: x, fault: true, who: pi as u8 });
                     }
                     go!(SWaitClosed);
                 }
@@ -1226,17 +1161,9 @@ impl Cfg {
                 };
                 if x.kind == from && x.pos == pos || blind {
                     *x = if pc == Pc::SWithdraw || self.is(Mu::OrphanOfferVoided) {
-                        State4 {
-                            kind: VOID,
-                            pos,
-                            owner: 0,
-                        }
+                        State4 { kind: VOID, pos, owner: 0 }
                     } else {
-                        State4 {
-                            kind: FREE,
-                            pos: pos + cap,
-                            owner: 0,
-                        }
+                        State4 { kind: FREE, pos: pos + cap, owner: 0 }
                     };
                     // the message is given back: nobody may receive it any more
                     let v = self.msg(pi, p!().sent) as usize;
@@ -1319,20 +1246,12 @@ impl Cfg {
                         p!().oseq = 0;
                         go!(ROseq);
                     }
-                    out.push(Next {
-                        s: n,
-                        fault: false,
-                        who: pi as u8,
-                    });
+                    out.push(Next { s: n, fault: false, who: pi as u8 });
                     return;
                 }
                 let x = &mut n.slot[p!().best as usize - 1].st;
                 if x.kind == ORPHAN && x.pos == pos {
-                    *x = State4 {
-                        kind: READING,
-                        pos,
-                        owner: me,
-                    };
+                    *x = State4 { kind: READING, pos, owner: me };
                     p!().adopted = 1;
                     p!().kk = 1;
                     p!().best = 0;
@@ -1460,19 +1379,11 @@ impl Cfg {
             }
             Pc::RCas => {
                 if n.head == p!().t {
-                    n.head = Claim {
-                        pos: n.head.pos + p!().kk,
-                        closed: 0,
-                        count: p!().kk,
-                        owner: me,
-                    };
+                    n.head =
+                        Claim { pos: n.head.pos + p!().kk, closed: 0, count: p!().kk, owner: me };
                     p!().i = 0;
                     if self.guards || self.rdv && !self.is(Mu::OfferReadUnsigned) {
-                        p!().i = if self.is(Mu::GuardSignsDescending) {
-                            p!().kk - 1
-                        } else {
-                            0
-                        };
+                        p!().i = if self.is(Mu::GuardSignsDescending) { p!().kk - 1 } else { 0 };
                         go!(GSign);
                     } else {
                         self.recv_item(&mut n, pi);
@@ -1499,11 +1410,7 @@ impl Cfg {
                     }
                 }
                 let down = self.is(Mu::GuardSignsDescending);
-                if if down {
-                    p!().i == 0
-                } else {
-                    p!().i + 1 == p!().kk
-                } {
+                if if down { p!().i == 0 } else { p!().i + 1 == p!().kk } {
                     p!().i = 0;
                     self.recv_item(&mut n, pi);
                 } else if down {
@@ -1517,11 +1424,7 @@ impl Cfg {
                 let sl = self.sl(pos);
                 let x = &mut n.slot[sl].st;
                 if x.kind == VOID && x.pos == pos || self.is(Mu::VoidFreedByStore) {
-                    *x = State4 {
-                        kind: FREE,
-                        pos: pos + cap,
-                        owner: 0,
-                    };
+                    *x = State4 { kind: FREE, pos: pos + cap, owner: 0 };
                 }
                 p!().i += 1;
                 self.recv_item(&mut n, pi);
@@ -1624,11 +1527,7 @@ impl Cfg {
                 if !own_r(&n.slot[sl].st, pos, me) {
                     e(&mut n, 5);
                 }
-                n.slot[sl].st = State4 {
-                    kind: FREE,
-                    pos: pos + cap,
-                    owner: 0,
-                };
+                n.slot[sl].st = State4 { kind: FREE, pos: pos + cap, owner: 0 };
                 if p!().lb == 0 {
                     let (v, w) = (p!().a, p!().b);
                     self.returned(&mut n, pi, v, w);
@@ -1823,11 +1722,7 @@ impl Cfg {
                 let j = t.pos - t.count + p!().ri;
                 let x = &mut n.slot[self.sl(j)].st;
                 if x.kind == FREE && x.pos == j {
-                    *x = State4 {
-                        kind: WRITING,
-                        pos: j,
-                        owner: t.owner,
-                    };
+                    *x = State4 { kind: WRITING, pos: j, owner: t.owner };
                 }
                 p!().ri += 1;
                 if p!().ri == t.count {
@@ -1936,11 +1831,7 @@ impl Cfg {
                 let sl = self.sl(pos);
                 let x = &mut n.slot[sl].st;
                 let ok = x.kind == READING && x.pos == pos && x.owner == p!().rd;
-                *x = State4 {
-                    kind: FREE,
-                    pos: pos + cap,
-                    owner: 0,
-                };
+                *x = State4 { kind: FREE, pos: pos + cap, owner: 0 };
                 if !ok {
                     e(&mut n, 4);
                 }
@@ -2070,17 +1961,8 @@ impl Cfg {
             Pc::VVoid => {
                 let pos = p!().rt.pos;
                 let x = &mut n.slot[p!().ri as usize].st;
-                let ok = *x
-                    == State4 {
-                        kind: WRITING,
-                        pos,
-                        owner: p!().rd,
-                    };
-                *x = State4 {
-                    kind: VOID,
-                    pos,
-                    owner: 0,
-                };
+                let ok = *x == State4 { kind: WRITING, pos, owner: p!().rd };
+                *x = State4 { kind: VOID, pos, owner: 0 };
                 if !ok {
                     e(&mut n, 4);
                 }
@@ -2094,17 +1976,8 @@ impl Cfg {
             Pc::VOrphan => {
                 let pos = p!().rt.pos;
                 let x = &mut n.slot[p!().ri as usize].st;
-                let ok = *x
-                    == State4 {
-                        kind: READING,
-                        pos,
-                        owner: p!().rd,
-                    };
-                *x = State4 {
-                    kind: ORPHAN,
-                    pos,
-                    owner: 0,
-                };
+                let ok = *x == State4 { kind: READING, pos, owner: p!().rd };
+                *x = State4 { kind: ORPHAN, pos, owner: 0 };
                 if !ok {
                     e(&mut n, 12);
                 }
@@ -2359,11 +2232,7 @@ impl Cfg {
                 }
             }
         }
-        out.push(Next {
-            s: n,
-            fault: false,
-            who: pi as u8,
-        });
+        out.push(Next { s: n, fault: false, who: pi as u8 });
     }
 
     fn sent_one(&self, n: &mut St, pi: usize) {
@@ -2373,11 +2242,7 @@ impl Cfg {
             n.done[v as usize] = 1;
         }
         let p = &mut n.p[pi];
-        let last = if self.is(Mu::PublishDescending) {
-            p.i == 0
-        } else {
-            p.i + 1 == p.kk
-        };
+        let last = if self.is(Mu::PublishDescending) { p.i == 0 } else { p.i + 1 == p.kk };
         if last {
             p.sent += p.kk;
             self.next_send(n, pi);
@@ -2387,11 +2252,7 @@ impl Cfg {
             } else {
                 p.i += 1;
             }
-            p.pc = if self.is(Mu::ReadyBeforePayload) {
-                Pc::SPub
-            } else {
-                Pc::SW0
-            } as u8;
+            p.pc = if self.is(Mu::ReadyBeforePayload) { Pc::SPub } else { Pc::SW0 } as u8;
         }
     }
 
@@ -2405,17 +2266,9 @@ impl Cfg {
         let x = &mut n.slot[self.sl(j)].st;
         if x.kind == kind && x.pos == j {
             *x = if kind == READY || self.is(Mu::VoidReadAsOrphan) {
-                State4 {
-                    kind: READING,
-                    pos: j,
-                    owner,
-                }
+                State4 { kind: READING, pos: j, owner }
             } else {
-                State4 {
-                    kind: FREE,
-                    pos: j + self.cap,
-                    owner: 0,
-                }
+                State4 { kind: FREE, pos: j + self.cap, owner: 0 }
             };
         }
     }
@@ -2423,9 +2276,7 @@ impl Cfg {
     fn disconnected_recv(&self, n: &mut St, pi: usize) {
         let id = n.p[pi].id;
         let mine = |v: usize| {
-            n.block
-                .iter()
-                .any(|b| b.kind == LENT && b.arg == id && b.c[0] as usize == v)
+            n.block.iter().any(|b| b.kind == LENT && b.arg == id && b.c[0] as usize == v)
         };
         if (1..=MM).any(|v| n.done[v] != 0 && n.got[v] == 0 && !mine(v)) {
             e(n, 8);

@@ -13,10 +13,11 @@
 //!
 //! A length is 32 bits; if all of them are set, 64 bits follow that are the length.
 //!
-//! The receiver must ask for what the sender wrote, in the same order. So [`form`](super::form) finds out whether a
-//! type does before it uses this form, and the serializer answers [`NotCompact`](super::error::Cause::NotCompact) for
-//! values that the form cannot hold: fields that are skipped, sequences of unknown length, and very large enums. The
-//! name finds the variant of an enum that skips some on one side only.
+//! The receiver must ask for what the sender wrote, in the same order. So [`form`](super::form)
+//! finds out whether a type does before it uses this form, and the serializer answers
+//! [`NotCompact`](super::error::Cause::NotCompact) for values that the form cannot hold: fields
+//! that are skipped, sequences of unknown length, and very large enums. The name finds the variant
+//! of an enum that skips some on one side only.
 
 mod de;
 mod ser;

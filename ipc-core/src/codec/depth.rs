@@ -18,8 +18,8 @@ impl Depth {
         Depth((self.0 | 1) + 1).checked()
     }
 
-    /// Inside an option or a newtype: not a level yet, since most wrap something that is one. But many of them, one in
-    /// the other, take stack too.
+    /// Inside an option or a newtype: not a level yet, since most wrap something that is one. But
+    /// many of them, one in the other, take stack too.
     #[inline(always)]
     pub(super) fn wrapped(self) -> Result<Depth> {
         Depth(self.0 + 1).checked()

@@ -1,8 +1,9 @@
-//! The described form: each value behind a byte that says what it is, fields and variants with their names.
+//! The described form: each value behind a byte that says what it is, fields and variants with
+//! their names.
 //!
-//! A type may ask "what comes next?" (`deserialize_any`), leave out fields, or read its fields by name: flattened
-//! structs, tagged and untagged enums, values of JSON. This form answers. Unlike MessagePack and JSON it tells
-//! `Some(None)` from `None`, and holds integers of 128 bits.
+//! A type may ask "what comes next?" (`deserialize_any`), leave out fields, or read its fields by
+//! name: flattened structs, tagged and untagged enums, values of JSON. This form answers. Unlike
+//! MessagePack and JSON it tells `Some(None)` from `None`, and holds integers of 128 bits.
 //!
 //! | tag | bytes behind it |
 //! |---|---|
@@ -16,8 +17,8 @@
 //! | `STRUCT` | count, then each field: name, value |
 //! | `UNIT_VARIANT`, `NEWTYPE_VARIANT`, `TUPLE_VARIANT`, `STRUCT_VARIANT` | index of 32 bits and name; then nothing, the value, or as `TUPLE` and `STRUCT` |
 //!
-//! Lengths are 64 bits, counts 32. A name is its length in one byte, and its bytes; if the length is 255, the name is
-//! a value of its own, `TEXT`.
+//! Lengths are 64 bits, counts 32. A name is its length in one byte, and its bytes; if the length
+//! is 255, the name is a value of its own, `TEXT`.
 
 mod de;
 mod ser;

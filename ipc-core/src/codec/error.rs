@@ -14,7 +14,8 @@ pub enum CodecError {
     Truncated,
     /// The bytes go on after the message has ended.
     Trailing,
-    /// A value has no meaning in its type: a `bool` of 2, a `char` that is none, text that is not UTF-8.
+    /// A value has no meaning in its type: a `bool` of 2, a `char` that is none, text that is not
+    /// UTF-8.
     Invalid,
     /// Values are nested deeper than [`MAX_DEPTH`].
     TooDeep,

@@ -1,19 +1,23 @@
 //! Which form the messages of a type are encoded in.
 //!
-//! A type needs the described form if it asks, when it is read, for anything else than what was written. Two things
-//! show that, and neither needs a receiver:
+//! A type needs the described form if it asks, when it is read, for anything else than what was
+//! written. Two things show that, and neither needs a receiver:
 //!
-//! 1. A *trial*: a real message is read with care ([`Trial`]). It shows what a type's two implementations make of
-//!    fields that only one of them knows, and which values the type takes for valid.
-//! 2. A *probe*: the type is read from made-up values ([`probe`]). It shows the variants that no message had yet.
+//! 1. A *trial*: a real message is read with care ([`Trial`]). It shows what a type's two
+//!    implementations make of fields that only one of them knows, and which values the type takes
+//!    for valid.
+//! 2. A *probe*: the type is read from made-up values ([`probe`]). It shows the variants that no
+//!    message had yet.
 //!
-//! Only if both say so the compact form is used. If they cannot tell, because the type refuses the values, or holds
-//! handles, which there are not, the message is described, and the next one is looked at again, [`MOST_TRIALS`] times.
-//! If they say that it needs the described form, the message is read back from it, and refused if that fails: then the
-//! type does not read what it writes in any form.
+//! Only if both say so the compact form is used. If they cannot tell, because the type refuses the
+//! values, or holds handles, which there are not, the message is described, and the next one is
+//! looked at again, [`MOST_TRIALS`] times. If they say that it needs the described form, the
+//! message is read back from it, and refused if that fails: then the type does not read what it
+//! writes in any form.
 //!
-//! What is written in the compact form is checked a last time, at no cost: a field that is skipped, or a sequence whose
-//! length is not known, is seen by the serializer, and the type changes its form for good.
+//! What is written in the compact form is checked a last time, at no cost: a field that is skipped,
+//! or a sequence whose length is not known, is seen by the serializer, and the type changes its
+//! form for good.
 
 use std::any::TypeId;
 use std::collections::BTreeMap;
@@ -31,9 +35,10 @@ use crate::handle;
 
 /// Remembers which form the messages of one type are encoded in.
 ///
-/// Each endpoint that sends has one. What was found out is also kept for the whole process, so that a type is
-/// examined once, and not for each endpoint. Examining it calls its `Deserialize` in the process that sends: on a
-/// message that is about to be sent, up to its last value, and on made-up values. What that makes is dropped.
+/// Each endpoint that sends has one. What was found out is also kept for the whole process, so that
+/// a type is examined once, and not for each endpoint. Examining it calls its `Deserialize` in the
+/// process that sends: on a message that is about to be sent, up to its last value, and on made-up
+/// values. What that makes is dropped.
 pub struct Form(AtomicU8);
 
 /// What a [`Form`] holds.
@@ -101,7 +106,10 @@ impl Form {
     ///
     /// Why it can have neither.
     #[inline]
-    pub(super) fn find_out<T: Serialize + DeserializeOwned>(&self, message: &T) -> Result<bool, CodecError> {
+    pub(super) fn find_out<T: Serialize + DeserializeOwned>(
+        &self,
+        message: &T,
+    ) -> Result<bool, CodecError> {
         if self.is_unknown() { self.examine(message) } else { Ok(false) }
     }
 
@@ -150,7 +158,8 @@ fn examine<T: Serialize + DeserializeOwned>(message: &T) -> Option<bool> {
                 false => Some(false),
             }
         };
-        // What panics here panics where the message is received too, or it does not like made-up values.
+        // What panics here panics where the message is received too, or it does not like made-up
+        // values.
         catch_unwind(AssertUnwindSafe(read)).ok().flatten()
     })
 }
@@ -165,6 +174,8 @@ fn read_back<T: Serialize + DeserializeOwned>(message: &T) -> Result<(), CodecEr
     };
     let error = handle::refuse(|| catch_unwind(AssertUnwindSafe(read))).ok().flatten();
     error.map_or(Ok(()), |error| {
-        Err(CodecError::Refused(format!("its type does not read what it has written: {error}").into()))
+        Err(CodecError::Refused(
+            format!("its type does not read what it has written: {error}").into(),
+        ))
     })
 }

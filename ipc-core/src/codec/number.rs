@@ -1,7 +1,8 @@
 //! Sequences of numbers, which are copied as a whole.
 //!
-//! serde hands a `Vec<u8>` or a `Vec<f64>` over one element after the other, like any other sequence. The types of
-//! the elements tell them apart; the compiler makes copies of whole slices of what follows.
+//! serde hands a `Vec<u8>` or a `Vec<f64>` over one element after the other, like any other
+//! sequence. The types of the elements tell them apart; the compiler makes copies of whole slices
+//! of what follows.
 
 use std::any::TypeId;
 use std::fmt;

@@ -12,7 +12,8 @@ pub(super) trait Output {
     /// Writes bytes.
     fn extend(&mut self, bytes: &[u8]) -> Result<()>;
 
-    /// Writes exactly `len` values of `N` bytes each. Of values that lie in a slice the compiler makes a `memcpy`.
+    /// Writes exactly `len` values of `N` bytes each. Of values that lie in a slice the compiler
+    /// makes a `memcpy`.
     fn extend_with<const N: usize>(
         &mut self,
         len: usize,
@@ -69,7 +70,8 @@ impl<'a> Buffer<'a> {
         Ok(&mut self.more[begin..])
     }
 
-    /// By value, and not by reference: else the compiler would keep the buffer in memory and not in registers.
+    /// By value, and not by reference: else the compiler would keep the buffer in memory and not in
+    /// registers.
     #[cold]
     #[inline(never)]
     fn spilled(mut self, bytes: &[u8]) -> (Self, Result<()>) {
@@ -144,7 +146,11 @@ impl Output for Count {
         self.add(bytes.len())
     }
 
-    fn extend_with<const N: usize>(&mut self, len: usize, _: impl Iterator<Item = [u8; N]>) -> Result<()> {
+    fn extend_with<const N: usize>(
+        &mut self,
+        len: usize,
+        _: impl Iterator<Item = [u8; N]>,
+    ) -> Result<()> {
         self.add(len.saturating_mul(N))
     }
 }

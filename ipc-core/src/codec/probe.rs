@@ -1,17 +1,18 @@
 //! What a type asks for when it is read, found out without a message.
 //!
-//! A message shows what its own values ask for, and nothing of the variants that it does not have. So the type's
-//! `Deserialize` is run on made-up values, often enough to come to every variant: numbers are 1, texts "1", every
-//! option is there, every sequence has one element. Where a type nests in itself, the inner one is empty. Values that
-//! the type takes for invalid end it, and nothing is known then; so what a real message had in such a place
+//! A message shows what its own values ask for, and nothing of the variants that it does not have.
+//! So the type's `Deserialize` is run on made-up values, often enough to come to every variant:
+//! numbers are 1, texts "1", every option is there, every sequence has one element. Where a type
+//! nests in itself, the inner one is empty. Values that the type takes for invalid end it, and
+//! nothing is known then; so what a real message had in such a place
 //! ([`Trial`](super::described::Trial)) is preferred.
 
 use std::any::TypeId;
 use std::collections::BTreeMap;
 
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
-    VariantAccess, Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess,
+    SeqAccess, VariantAccess, Visitor,
 };
 
 use super::depth::Depth;
@@ -23,7 +24,8 @@ const MOST_VALUES: usize = 20_000;
 
 /// Whether the compact form will do for every value of a type; `None` if that cannot be found out.
 pub(super) fn probe<T: DeserializeOwned>(samples: &[(TypeId, &[u8])]) -> Option<bool> {
-    let mut probe = Probe { samples, enums: BTreeMap::new(), open: Vec::new(), values: 0, described: false };
+    let mut probe =
+        Probe { samples, enums: BTreeMap::new(), open: Vec::new(), values: 0, described: false };
     let mut visited = 0;
     loop {
         let read = T::deserialize(Value { probe: &mut probe, depth: Depth::TOP });
@@ -47,7 +49,8 @@ struct Probe<'de> {
     samples: &'de [(TypeId, &'de [u8])],
     /// The enums that were found, by their visitors.
     enums: BTreeMap<TypeId, Enum>,
-    /// The visitors of what is being read now, from the outside in, and the variant if it is an enum.
+    /// The visitors of what is being read now, from the outside in, and the variant if it is an
+    /// enum.
     open: Vec<(TypeId, Option<usize>)>,
     /// Values made up so far.
     values: usize,
@@ -73,20 +76,23 @@ impl Probe<'_> {
         self.open.iter().any(|(open, _)| *open == visitor)
     }
 
-    /// Which variant to read: a new one, or one that has new ones in it, or the one that comes to an end soonest.
+    /// Which variant to read: a new one, or one that has new ones in it, or the one that comes to
+    /// an end soonest.
     fn choose(&self, this: TypeId) -> Option<usize> {
         let variants = &self.enums.get(&this)?.variants;
         if let Some(new) = variants.iter().position(|variant| !variant.visited) {
             return Some(new);
         }
-        let is_new =
-            |id: &TypeId| self.enums.get(id).is_some_and(|inner| inner.variants.iter().any(|v| !v.visited));
+        let is_new = |id: &TypeId| {
+            self.enums.get(id).is_some_and(|inner| inner.variants.iter().any(|v| !v.visited))
+        };
         let mut each = variants.iter().enumerate();
         let leads_on = each.position(|(index, variant)| {
             variant.inner.iter().any(is_new) && !self.open.contains(&(this, Some(index)))
         });
         let soonest = || {
-            let complete = variants.iter().enumerate().filter_map(|(index, v)| Some((v.complete?, index)));
+            let complete =
+                variants.iter().enumerate().filter_map(|(index, v)| Some((v.complete?, index)));
             complete.min().map(|(_, index)| index)
         };
         leads_on.or_else(soonest)
@@ -125,7 +131,11 @@ impl<'a, 'de> Value<'a, 'de> {
     }
 
     /// Reads what is in this value, which may be a value of the same kind.
-    fn open<R>(mut self, this: TypeId, read: impl FnOnce(Value<'_, 'de>) -> Result<R>) -> Result<R> {
+    fn open<R>(
+        mut self,
+        this: TypeId,
+        read: impl FnOnce(Value<'_, 'de>) -> Result<R>,
+    ) -> Result<R> {
         self.count()?;
         self.probe.open.push((this, None));
         let result = read(self.again());
@@ -213,7 +223,11 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         deserialize_ignored_any;
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value> {
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value> {
         self.deserialize_unit(visitor)
     }
 
@@ -277,7 +291,9 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         let index = probe.choose(this).ok_or(Cause::Known)?;
         for (around, variant) in &probe.open {
             let around = probe.enums.get_mut(around).zip(*variant);
-            if let Some(variant) = around.and_then(|(found, variant)| found.variants.get_mut(variant)) {
+            if let Some(variant) =
+                around.and_then(|(found, variant)| found.variants.get_mut(variant))
+            {
                 if !variant.inner.contains(&this) {
                     variant.inner.push(this);
                 }
@@ -290,7 +306,8 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         if result.is_ok() {
             self.probe.values += 1;
             let now = self.probe.values;
-            self.probe.mark(this, index, |variant| variant.complete = variant.complete.or(Some(now)));
+            self.probe
+                .mark(this, index, |variant| variant.complete = variant.complete.or(Some(now)));
         }
         result
     }
@@ -302,7 +319,9 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
 
 impl Probe<'_> {
     fn mark(&mut self, this: TypeId, index: usize, mark: impl FnOnce(&mut Variant)) {
-        if let Some(variant) = self.enums.get_mut(&this).and_then(|found| found.variants.get_mut(index)) {
+        if let Some(variant) =
+            self.enums.get_mut(&this).and_then(|found| found.variants.get_mut(index))
+        {
             mark(variant);
         }
     }

@@ -85,11 +85,17 @@ fn all(n: usize) -> All {
         nested: vec![bytes.clone(), Vec::new(), bytes.clone()],
         not_numbers: (vec![true; n], vec![(); n], vec!['x'; n], vec![[7, 8]; n]),
         map: [("a".to_owned(), bytes.clone()), ("b".to_owned(), bytes)].into(),
-        std: (Duration::from_millis(n as u64), [127, 0, 0, 1].into(), "/tmp/ä".into(), Err("no".into())),
+        std: (
+            Duration::from_millis(n as u64),
+            [127, 0, 0, 1].into(),
+            "/tmp/ä".into(),
+            Err("no".into()),
+        ),
     }
 }
 
-/// That a message is itself again, in both forms, whatever the buffer held; and that what is cut off anywhere is none.
+/// That a message is itself again, in both forms, whatever the buffer held; and that what is cut
+/// off anywhere is none.
 fn both_forms<T: Serialize + DeserializeOwned + PartialEq + Debug>(message: &T) {
     let form = Form::new();
     for room in [0, 16, 700, 1 << 16] {
@@ -168,7 +174,10 @@ fn the_limit_is_exact() {
     let value = json!(["text", 1]);
     let len = encoded(&value).len();
     assert_eq!(encode(&value, &mut Vec::new(), len, &Form::new()), Ok(len));
-    assert_eq!(encode(&value, &mut Vec::new(), len - 1, &Form::new()), Err(too_large(len, len - 1)));
+    assert_eq!(
+        encode(&value, &mut Vec::new(), len - 1, &Form::new()),
+        Err(too_large(len, len - 1))
+    );
     let refused = encode_carrying(&value, &mut vec![0; 4], 4, len - 1, &Form::new());
     assert_eq!(refused.unwrap_err(), too_large(len, len - 1));
 }
@@ -209,13 +218,18 @@ fn garbage_is_an_error() {
     assert_eq!(decode::<()>(&[99, DESCRIBED]), Err(CodecError::Invalid));
     // Another type.
     let (text, _) = to_bytes(&"text").unwrap();
-    assert!(matches!(decode::<u8>(&text), Err(CodecError::Refused(why)) if why.contains("expected u8")));
+    assert!(
+        matches!(decode::<u8>(&text), Err(CodecError::Refused(why)) if why.contains("expected u8"))
+    );
 }
 
 fn claim(len: u64, rest: &[u8]) -> [Vec<u8>; 2] {
     let compact = [&u32::MAX.to_le_bytes()[..], &len.to_le_bytes(), rest, &[COMPACT]].concat();
     let count = u32::try_from(len).unwrap_or(u32::MAX);
-    [compact, [&[described::Tag::SEQUENCE.0], &count.to_le_bytes()[..], rest, &[DESCRIBED]].concat()]
+    [
+        compact,
+        [&[described::Tag::SEQUENCE.0], &count.to_le_bytes()[..], rest, &[DESCRIBED]].concat(),
+    ]
 }
 
 // fault 78: a length of 2^63, and one that is credible but not true.
@@ -223,11 +237,15 @@ fn claim(len: u64, rest: &[u8]) -> [Vec<u8>; 2] {
 fn a_claimed_length_allocates_nothing() {
     for len in [1 << 63, 1 << 40, 5] {
         let [compact, sequence] = claim(len, &[1, 2, 3, 4]);
-        let numbers =
-            [&[described::Tag::NUMBERS.0, described::Tag::U8.0], &len.to_le_bytes()[..], &[1, DESCRIBED]];
+        let numbers = [
+            &[described::Tag::NUMBERS.0, described::Tag::U8.0],
+            &len.to_le_bytes()[..],
+            &[1, DESCRIBED],
+        ];
         for bytes in [compact, sequence, numbers.concat()] {
             let last = *bytes.last().unwrap();
-            let truncated = |error: CodecError| assert!(error == CodecError::Truncated || last == DESCRIBED);
+            let truncated =
+                |error: CodecError| assert!(error == CodecError::Truncated || last == DESCRIBED);
             truncated(decode::<Vec<u8>>(&bytes).unwrap_err());
             truncated(decode::<Wrapped>(&bytes).unwrap_err());
             truncated(decode::<Vec<Vec<u8>>>(&bytes).unwrap_err());
@@ -373,7 +391,11 @@ fn types_that_need_a_description_arrive() {
     arrive(&[skips(None, None), skips(Some("a"), Some(1)), skips(None, Some(2))]);
     arrive(&[skips(Some("a"), Some(1)), skips(None, Some(2)), skips(Some("b"), None)]);
     let described = [
-        arrive(&[Tagged::Nothing, Tagged::Struct { x: 1, address }, Tagged::Newtype(skips(None, Some(1)))]),
+        arrive(&[
+            Tagged::Nothing,
+            Tagged::Struct { x: 1, address },
+            Tagged::Newtype(skips(None, Some(1))),
+        ]),
         arrive(&[
             Adjacent::Nothing,
             Adjacent::Text("t".into()),
@@ -449,8 +471,10 @@ enum Shape {
 #[test]
 fn what_later_messages_hold_arrives() {
     let deep = Deep::Not(Tagged::Nothing);
-    let late =
-        [Late::First(1), Late::Second(Some(Box::new(Late::Third { list: vec![Deep::Plain(1), deep] })))];
+    let late = [
+        Late::First(1),
+        Late::Second(Some(Box::new(Late::Third { list: vec![Deep::Plain(1), deep] }))),
+    ];
     assert_eq!(arrive(&late), DESCRIBED);
     // Variants that only one side counts.
     arrive(&[Holes::A, Holes::C(1), Holes::D(2)]);
@@ -542,16 +566,21 @@ fn a_path_that_is_no_text_is_refused() {
     use std::os::unix::ffi::OsStringExt;
     let path = PathBuf::from(std::ffi::OsString::from_vec(vec![b'a', 0xff]));
     let refused = encode(&path, &mut Vec::new(), LIMIT, &Form::new()).unwrap_err();
-    assert_eq!(refused.to_string(), "the message does not encode: path contains invalid UTF-8 characters");
+    assert_eq!(
+        refused.to_string(),
+        "the message does not encode: path contains invalid UTF-8 characters"
+    );
     assert_eq!(to_bytes(&(1, path)).unwrap_err(), refused);
 }
 
-// fault 104: nor a type that cannot read what it writes: serde has no numbers of 128 bits in tagged enums.
+// fault 104: nor a type that cannot read what it writes: serde has no numbers of 128 bits in tagged
+// enums.
 #[test]
 fn a_type_that_no_form_can_carry_is_refused() {
     let form = Form::new();
     for _ in 0..20 {
-        let refused = encode(&Tagged::Large { number: 7 }, &mut Vec::new(), LIMIT, &form).unwrap_err();
+        let refused =
+            encode(&Tagged::Large { number: 7 }, &mut Vec::new(), LIMIT, &form).unwrap_err();
         assert_eq!(
             refused.to_string(),
             "the message does not encode: its type does not read what it has written: u128 is not supported"
@@ -623,12 +652,20 @@ fn values_nest_up_to_the_limit_and_no_deeper() {
         assert_eq!(decode::<Onion>(&hostile).is_ok(), fits);
     }
     use described::Tag;
-    for (inner, end) in [(&[Tag::SOME.0][..], Tag::NONE.0), (&[Tag::SEQUENCE.0, 1, 0, 0, 0], Tag::UNIT.0)] {
+    for (inner, end) in
+        [(&[Tag::SOME.0][..], Tag::NONE.0), (&[Tag::SEQUENCE.0, 1, 0, 0, 0], Tag::UNIT.0)]
+    {
         let hostile = [&inner.repeat(200_000)[..], &[end, DESCRIBED]].concat();
         assert_eq!(decode::<serde_json::Value>(&hostile), Err(CodecError::TooDeep));
         assert_eq!(decode::<Untagged>(&hostile), Err(CodecError::TooDeep));
-        assert!(matches!(decode::<List>(&hostile), Err(CodecError::TooDeep | CodecError::Refused(_))));
-        assert!(matches!(decode::<Onion>(&hostile), Err(CodecError::TooDeep | CodecError::Refused(_))));
+        assert!(matches!(
+            decode::<List>(&hostile),
+            Err(CodecError::TooDeep | CodecError::Refused(_))
+        ));
+        assert!(matches!(
+            decode::<Onion>(&hostile),
+            Err(CodecError::TooDeep | CodecError::Refused(_))
+        ));
         // What is not of the type at all is skipped, but not deeper.
         let field = [&[Tag::STRUCT.0, 1, 0, 0, 0, 1, b'x'][..], &hostile].concat();
         assert_eq!(decode::<Skips>(&field), Err(CodecError::TooDeep));
@@ -669,6 +706,9 @@ fn a_handle_that_is_handed_over_is_encoded_once() {
     for _ in 0..3 {
         let given = Given(Cell::new(Some(std::fs::File::open("/dev/null").unwrap().into())));
         let (end, handles) = encode_carrying(&given, &mut bytes, 0, LIMIT, &form).unwrap();
-        assert!(decode_carrying::<Given>(&bytes[..end], handles).is_ok_and(|given| given.0.take().is_some()));
+        assert!(
+            decode_carrying::<Given>(&bytes[..end], handles)
+                .is_ok_and(|given| given.0.take().is_some())
+        );
     }
 }

@@ -9,9 +9,9 @@ use crate::shape;
 
 /// A handle of the operating system that travels in messages: a file, a socket, an end of a pipe.
 ///
-/// The receiver gets a handle of its own to the same open file; the sender's is closed when the message
-/// that it sent, or that came back to it, is dropped. On the way it counts as open: a peer sees no end of
-/// file while a message that holds it lies unread.
+/// The receiver gets a handle of its own to the same open file; the sender's is closed when the
+/// message that it sent, or that came back to it, is dropped. On the way it counts as open: a peer
+/// sees no end of file while a message that holds it lies unread.
 ///
 /// Only routes that carry handles take it, as do the arguments and the result of a spawned process;
 /// elsewhere the message is [`Unsendable`](crate::Unsendable::Handles).

@@ -18,7 +18,8 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
+    DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
+    VariantAccess, Visitor,
 };
 
 use super::{Hash, MAX_TEXT, without_paths};
@@ -248,10 +249,9 @@ impl Graph {
             Some(Edge::Node(node)) => hashes[node],
         };
         for _ in 0..ROUNDS {
-            let next = nodes
-                .iter()
-                .zip(&own)
-                .map(|(node, own)| node.edges.iter().fold(*own, |hash, edge| mix(hash, of(&hashes, *edge))));
+            let next = nodes.iter().zip(&own).map(|(node, own)| {
+                node.edges.iter().fold(*own, |hash, edge| mix(hash, of(&hashes, *edge)))
+            });
             hashes = next.collect();
         }
         Hash::new().word(of(&hashes, self.root.get())).0
@@ -291,7 +291,8 @@ impl Graph {
             return text.push_str("..");
         }
         let first = node.edges.first().copied().flatten();
-        if node.kind == Kind::Tuple && node.len > 3 && node.edges.iter().all(|edge| *edge == first) {
+        if node.kind == Kind::Tuple && node.len > 3 && node.edges.iter().all(|edge| *edge == first)
+        {
             text.push('[');
             self.write(text, first, depth + 1);
             return text.push_str(&format!("; {}]", node.len));
@@ -347,7 +348,8 @@ impl Node {
     /// The next variant that is not settled; if all are, one that can be made.
     fn next_turn(&mut self) -> Option<usize> {
         let len = self.settled.len();
-        let next = (self.turn..self.turn + len).map(|turn| turn % len).find(|turn| !self.settled[*turn]);
+        let next =
+            (self.turn..self.turn + len).map(|turn| turn % len).find(|turn| !self.settled[*turn]);
         self.turn = next.map_or(0, |turn| turn + 1);
         next.or(self.good)
     }
@@ -538,7 +540,9 @@ impl<'de> MapAccess<'de> for &mut Fields<'_, '_> {
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
         self.asked = true;
-        let Some(name) = self.visit.with(|node| node.names.get(self.next).copied()) else { return Ok(None) };
+        let Some(name) = self.visit.with(|node| node.names.get(self.next).copied()) else {
+            return Ok(None);
+        };
         self.next += 1;
         let key = seed.deserialize(IntoDeserializer::<Stop>::into_deserializer(name));
         if key.is_err() {
@@ -727,12 +731,20 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         value
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value> {
         let _visit = self.open::<V>(Kind::UnitStruct, name, &[], 0)?;
         visitor.visit_unit()
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value> {
         let visit = self.open::<V>(Kind::Newtype, name, &[], 1)?;
         let value = visitor.visit_newtype_struct(visit.at(0));
         visit.graph.visited(visit.node, 0, value.is_ok());
@@ -778,7 +790,8 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         visitor: V,
     ) -> Result<V::Value> {
         let visit = self.open::<V>(Kind::Enum, name, variants, variants.len().max(1))?;
-        let place = visit.with(|node| if visit.again { node.good } else { node.next_turn() }.unwrap_or(0));
+        let place =
+            visit.with(|node| if visit.again { node.good } else { node.next_turn() }.unwrap_or(0));
         visitor.visit_enum(Variant { visit: &visit, place })
     }
 

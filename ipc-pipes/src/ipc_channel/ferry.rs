@@ -1,15 +1,15 @@
 //! Descriptors out of `ipc-channel`'s senders, and into them.
 //!
-//! `ipc-channel` shows nobody its descriptors, but it sends them. So there is one sender of its kind in each
-//! process that is connected to a plain socket of ours:
+//! `ipc-channel` shows nobody its descriptors, but it sends them. So there is one sender of its
+//! kind in each process that is connected to a plain socket of ours:
 //!
 //! ```text
 //!   out    IpcSender ──▶ ipc-channel: "here is a sender" + descriptor ──▶ our socket: bytes, descriptor
 //!   in     bytes, another descriptor ──▶ our copy of a channel's socket ──▶ ipc-channel: IpcSender
 //! ```
 //!
-//! What the bytes are is `ipc-channel`'s business: those that go in are those that came out, and only the
-//! descriptor beside them is another one.
+//! What the bytes are is `ipc-channel`'s business: those that go in are those that came out, and
+//! only the descriptor beside them is another one.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -24,8 +24,8 @@ use crate::name::Name;
 use crate::per_process::PerProcess;
 use crate::sys::{self, names};
 
-/// The sender of this process that leads to a socket of ours. A forked child makes its own: with the two ends of its
-/// parent it would take what the parent sent.
+/// The sender of this process that leads to a socket of ours. A forked child makes its own: with
+/// the two ends of its parent it would take what the parent sent.
 struct Ferry {
     sender: OpaqueIpcSender,
     socket: OsHandle,
@@ -45,8 +45,8 @@ impl Ferry {
         let sender = ipc::IpcSender::<OpaqueIpcSender>::connect(path)?.to_opaque();
         loop {
             // It is there already.
-            let socket =
-                listener.accept_socket(Patience::timeout(Duration::from_secs(1)), &mut |_| Ok(()))?;
+            let socket = listener
+                .accept_socket(Patience::timeout(Duration::from_secs(1)), &mut |_| Ok(()))?;
             if names::credentials(sys::borrow(&socket))?.pid == std::process::id() {
                 return Ok(Ferry { sender, socket });
             }
@@ -97,8 +97,8 @@ pub(super) fn sender(descriptor: OsHandle) -> io::Result<OpaqueIpcSender> {
     rx.recv().map_err(failed)
 }
 
-/// Gives to nobody what a message that did not encode has left on this thread: `ipc-channel` would send it with
-/// the next message, whoever that is for.
+/// Gives to nobody what a message that did not encode has left on this thread: `ipc-channel` would
+/// send it with the next message, whoever that is for.
 #[cold]
 pub(super) fn clear() {
     if let Ok((tx, _rx)) = ipc::channel::<()>() {

@@ -1,7 +1,8 @@
 //! The receiving end.
 //!
-//! There is one `IpcReceiver`, which one thread uses at a time. Who wants to receive takes it out, waits in
-//! it without holding a lock, and puts it back; the others wait for their turn, each as long as it likes.
+//! There is one `IpcReceiver`, which one thread uses at a time. Who wants to receive takes it out,
+//! waits in it without holding a lock, and puts it back; the others wait for their turn, each as
+//! long as it likes.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -49,7 +50,8 @@ const MOST: usize = 1024;
 enum Came<T> {
     Message(Result<T, Unreadable>),
     Nothing,
-    /// The end; or the first piece of a message whose sender died before the last, which looks the same.
+    /// The end; or the first piece of a message whose sender died before the last, which looks the
+    /// same.
     End,
 }
 
@@ -103,7 +105,9 @@ impl<T: Serialize + DeserializeOwned> Turn<'_, T> {
                     io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock => Came::Nothing,
                     io::ErrorKind::ConnectionReset => Came::End,
                     io::ErrorKind::OutOfMemory => Came::Message(Err(Unreadable::OutOfMemory)),
-                    _ => Came::Message(Err(Unreadable::Malformed("ipc-channel could not receive it"))),
+                    _ => Came::Message(Err(Unreadable::Malformed(
+                        "ipc-channel could not receive it",
+                    ))),
                 },
             },
             // It does where a message says of itself what is not true.
@@ -154,7 +158,9 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T> {
                     drop(turn);
                     looked = true;
                     match came {
-                        Came::Message(message) => return message.map_err(RecvTimeoutError::Unreadable),
+                        Came::Message(message) => {
+                            return message.map_err(RecvTimeoutError::Unreadable);
+                        }
                         Came::Nothing => shared.lock(),
                         Came::End => {
                             let mut state = shared.lock();
@@ -308,7 +314,8 @@ impl<T> TryFrom<Rx<T>> for IpcReceiver<T> {
 impl<T> Rx<T> {
     /// The receiver, if this end is the only one, and holds no message.
     fn take_alone(&mut self) -> Option<IpcReceiver<T>> {
-        let state = Arc::get_mut(&mut self.shared)?.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let state =
+            Arc::get_mut(&mut self.shared)?.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         if !state.ahead.is_empty() { None } else { state.receiver.take() }
     }
 }

@@ -115,8 +115,11 @@ impl<T: Serialize> Tx<T> {
             let (sent, refused) = inside(|| catch_unwind(AssertUnwindSafe(|| sender.send(lent))));
             return match sent {
                 Ok(Ok(())) => Ok(()),
-                // Nothing, or the first piece of a message whose rest never comes, and which is skipped.
-                Ok(Err(IpcError::Io(error))) if error.kind() == io::ErrorKind::Interrupted => continue,
+                // Nothing, or the first piece of a message whose rest never comes, and which is
+                // skipped.
+                Ok(Err(IpcError::Io(error))) if error.kind() == io::ErrorKind::Interrupted => {
+                    continue;
+                }
                 Ok(Err(IpcError::SerializationError(_))) => {
                     let cause = match refused {
                         true => Unsendable::Handles(NotCarried::BytesOnly),
@@ -127,7 +130,9 @@ impl<T: Serialize> Tx<T> {
                 }
                 Ok(Err(error)) => Err(cause(&error)),
                 // It asserts that a message has at most 64 handles.
-                Err(_) if encoded.get() => Err(Failed::Unsendable(Unsendable::Handles(NotCarried::TooMany))),
+                Err(_) if encoded.get() => {
+                    Err(Failed::Unsendable(Unsendable::Handles(NotCarried::TooMany)))
+                }
                 Err(panic) => {
                     ferry::clear();
                     resume_unwind(panic)
@@ -137,7 +142,8 @@ impl<T: Serialize> Tx<T> {
     }
 }
 
-/// Why a message does not encode. `ipc-channel` forgets what the message's type said: it is asked again.
+/// Why a message does not encode. `ipc-channel` forgets what the message's type said: it is asked
+/// again.
 #[cold]
 fn why<T: Serialize>(message: &T) -> CodecError {
     match codec::to_bytes(message) {
@@ -151,7 +157,9 @@ fn why<T: Serialize>(message: &T) -> CodecError {
 #[cold]
 fn cause(error: &IpcError) -> Failed {
     match error {
-        IpcError::SerializationError(error) => Failed::Unsendable(Unsendable::Encode(codec_error(error))),
+        IpcError::SerializationError(error) => {
+            Failed::Unsendable(Unsendable::Encode(codec_error(error)))
+        }
         IpcError::Disconnected => Failed::Disconnected,
         IpcError::Io(error) => match error.kind() {
             io::ErrorKind::BrokenPipe
@@ -200,7 +208,8 @@ impl<T> End for Tx<T> {
     }
 
     fn same_channel(&self, other: &Self) -> bool {
-        let identity = |tx: &Self| tx.descriptor().ok().and_then(|fd| sys::identity(sys::borrow(fd)));
+        let identity =
+            |tx: &Self| tx.descriptor().ok().and_then(|fd| sys::identity(sys::borrow(fd)));
         Arc::ptr_eq(&self.shared, &other.shared)
             || identity(self).is_some_and(|this| Some(this) == identity(other))
     }

@@ -17,18 +17,20 @@
 //!
 //! # Who is alive
 //!
-//! The kernel says: the socket behind a name is open in some process, or it is not. Only its last process'
-//! death, or its closing, ends that, and nothing makes a dead socket's file live again. A socket of another
-//! type that tries to connect is told which it is, and the listener does not notice. (A child that was forked
-//! has the socket open until it execs, and counts.) So the name needs no lease of its own; the lock is for those
-//! who take a name only, and who holds a name needs none.
+//! The kernel says: the socket behind a name is open in some process, or it is not. Only its last
+//! process' death, or its closing, ends that, and nothing makes a dead socket's file live again. A
+//! socket of another type that tries to connect is told which it is, and the listener does not
+//! notice. (A child that was forked has the socket open until it execs, and counts.) So the name
+//! needs no lease of its own; the lock is for those who take a name only, and who holds a name
+//! needs none.
 //!
 //! # Why there are never two
 //!
-//! Names change hands under the lock, and only where there is nothing or a dead socket; what is swapped out is
-//! looked at once more, and swapped back in if it is not that one. A holder that lets go removes its name while
-//! its socket is still open, so nobody can have taken it meanwhile: what it removes is its own. The lock file
-//! is removed under its own lock, and whoever locks a file that has no name any more starts again.
+//! Names change hands under the lock, and only where there is nothing or a dead socket; what is
+//! swapped out is looked at once more, and swapped back in if it is not that one. A holder that
+//! lets go removes its name while its socket is still open, so nobody can have taken it meanwhile:
+//! what it removes is its own. The lock file is removed under its own lock, and whoever locks a
+//! file that has no name any more starts again.
 //!
 //! # If a process dies
 //!
@@ -66,10 +68,15 @@ pub(super) struct Claim {
 ///
 /// # Errors
 ///
-/// `AddrInUse` if the name belongs to a socket that is open in some process; `AlreadyExists` if there is
-/// something else at it, `PermissionDenied` if it is another user's; `TimedOut` if another process takes
-/// longer than ten seconds to take this name; what the system answers, with the step.
-pub(super) fn claim(directory: Directory, file: OsString, mode: u32, backlog: u32) -> io::Result<Arc<Claim>> {
+/// `AddrInUse` if the name belongs to a socket that is open in some process; `AlreadyExists` if
+/// there is something else at it, `PermissionDenied` if it is another user's; `TimedOut` if another
+/// process takes longer than ten seconds to take this name; what the system answers, with the step.
+pub(super) fn claim(
+    directory: Directory,
+    file: OsString,
+    mode: u32,
+    backlog: u32,
+) -> io::Result<Arc<Claim>> {
     let (socket, identity) = {
         let name = lock_of(&file);
         kp!("claim.lock");
@@ -85,8 +92,8 @@ pub(super) fn claim(directory: Directory, file: OsString, mode: u32, backlog: u3
 /// The names of this process.
 static HELD: PerProcess<Mutex<Vec<Weak<Claim>>>> = PerProcess::new();
 
-/// A listener in a static, or on the stack of a program that calls `exit`, is never dropped: its name goes when the
-/// program ends.
+/// A listener in a static, or on the stack of a program that calls `exit`, is never dropped: its
+/// name goes when the program ends.
 fn remove_at_exit(claim: &Arc<Claim>) {
     // Relaxed: it guards no other memory. A forked child inherits what is to be run, and the flag.
     static ASKED: AtomicBool = AtomicBool::new(false);
@@ -95,7 +102,8 @@ fn remove_at_exit(claim: &Arc<Claim>) {
     held.push(Arc::downgrade(claim));
     drop(held);
     if !ASKED.load(Ordering::Relaxed) {
-        // Before the flag is set: a child that is forked in between has it run twice, and not never.
+        // Before the flag is set: a child that is forked in between has it run twice, and not
+        // never.
         sys::at_exit(at_exit);
         ASKED.store(true, Ordering::Relaxed);
     }
@@ -121,8 +129,8 @@ fn new_of(lock: u64) -> OsString {
     OsString::from(format!(".{lock:x}.new"))
 }
 
-/// How long another process may be in the middle of taking the same name: it takes microseconds, if it is not
-/// stopped.
+/// How long another process may be in the middle of taking the same name: it takes microseconds, if
+/// it is not stopped.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn lock<'a>(directory: &'a Directory, name: &'a OsStr) -> io::Result<Lock<'a>> {
@@ -137,8 +145,7 @@ fn lock<'a>(directory: &'a Directory, name: &'a OsStr) -> io::Result<Lock<'a>> {
             return Ok(lock);
         }
         if Instant::now() >= deadline {
-            let text =
-                "another process is in the middle of binding this name, for ten seconds now; is it stopped?";
+            let text = "another process is in the middle of binding this name, for ten seconds now; is it stopped?";
             return Err(io::Error::new(io::ErrorKind::TimedOut, text));
         }
         // No call of the kernel waits for a lock and a deadline.
@@ -169,13 +176,15 @@ fn take(
     mode: u32,
     backlog: u32,
 ) -> io::Result<(OsHandle, Identity)> {
-    let step =
-        |what: &'static str| move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"));
+    let step = |what: &'static str| {
+        move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"))
+    };
     let new = clear(directory, lock)?;
     let dead = dead(directory, file)?;
 
     kp!("claim.bind");
-    let (socket, identity) = sys::bind(directory, &new, mode).map_err(step("binding the socket"))?;
+    let (socket, identity) =
+        sys::bind(directory, &new, mode).map_err(step("binding the socket"))?;
     let mut temporary = Temporary { directory, name: &new, keep: false };
     kp!("claim.bound");
     sys::listen(&socket, backlog).map_err(step("listening"))?;
@@ -183,7 +192,8 @@ fn take(
     let taken_over = match dead {
         Some(dead) => match sys::exchange(directory, &new, file) {
             Ok(()) => Some(dead),
-            // It was about to let go of its name when it was found, and has closed its socket since.
+            // It was about to let go of its name when it was found, and has closed its socket
+            // since.
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(step("taking over the name")(error)),
         },
@@ -198,7 +208,8 @@ fn take(
         Some(dead) => {
             kp!("claim.exchanged");
             if !sys::is_at(directory, &new, dead.identity) {
-                // Somebody who does not keep these rules has put something else there meanwhile. It is theirs.
+                // Somebody who does not keep these rules has put something else there meanwhile. It
+                // is theirs.
                 sys::exchange(directory, &new, file).map_err(step("giving the name back"))?;
                 let text = "something else was put at this name while it was being bound";
                 return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
@@ -210,10 +221,12 @@ fn take(
     Ok((socket, identity))
 }
 
-/// Removes the new socket that a process has left which was killed while it held the lock; returns its name.
+/// Removes the new socket that a process has left which was killed while it held the lock; returns
+/// its name.
 fn clear(directory: &Directory, lock: &Lock<'_>) -> io::Result<OsString> {
-    let step =
-        |what: &'static str| move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"));
+    let step = |what: &'static str| {
+        move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"))
+    };
     let new = new_of(lock.number);
     if let Some(left) = sys::look(directory, &new)? {
         check(&left, Path::new(&new))?;
@@ -227,9 +240,10 @@ fn clear(directory: &Directory, lock: &Lock<'_>) -> io::Result<OsString> {
     Ok(new)
 }
 
-/// Removes the names that begin with `prefix` and whose sockets no process has open, and what was left of taking such
-/// names; returns the names. What another process is taking at this moment is left. In a directory that is not
-/// `private` to this library, an empty lock file with nothing beside it may be another program's, and is left.
+/// Removes the names that begin with `prefix` and whose sockets no process has open, and what was
+/// left of taking such names; returns the names. What another process is taking at this moment is
+/// left. In a directory that is not `private` to this library, an empty lock file with nothing
+/// beside it may be another program's, and is left.
 ///
 /// # Errors
 ///
@@ -244,7 +258,8 @@ pub(super) fn remove_abandoned(
     let names: BTreeSet<_> =
         sys::entries(directory)?.into_iter().map(|entry| locked(&entry).unwrap_or(entry)).collect();
     let mut removed = Vec::new();
-    for name in names.into_iter().filter(|name| name.starts_with(prefix) && !name.starts_with('.')) {
+    for name in names.into_iter().filter(|name| name.starts_with(prefix) && !name.starts_with('.'))
+    {
         if let Ok(true) = remove_if_abandoned(directory, OsStr::new(&name), private) {
             removed.push(name);
         }

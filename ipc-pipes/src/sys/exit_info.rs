@@ -1,9 +1,12 @@
-//! Linux: how a process ended that another part of the program has reaped. Its pidfd tells, since Linux 6.15.
+//! Linux: how a process ended that another part of the program has reaped. Its pidfd tells, since
+//! Linux 6.15.
 //!
-//! The kernel itself reaps children of a process that ignores SIGCHLD. A thread that calls `waitpid(-1)`
-//! reaps every child. In both cases `waitid` answers ECHILD, and the status would be lost.
+//! The kernel itself reaps children of a process that ignores SIGCHLD. A thread that calls
+//! `waitpid(-1)` reaps every child. In both cases `waitid` answers ECHILD, and the status would be
+//! lost.
 //!
-//! This file opts in to `unsafe` for one `ioctl` that rustix does not have, and to ask for a signal's action.
+//! This file opts in to `unsafe` for one `ioctl` that rustix does not have, and to ask for a
+//! signal's action.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -18,7 +21,8 @@ const PIDFD_GET_INFO: Opcode = opcode::read_write::<PidfdInfo>(0xFF, 11);
 /// In `mask`: the exit code is asked for, or was filled in.
 const PIDFD_INFO_EXIT: u64 = 1 << 3;
 
-/// The kernel's `struct pidfd_info`, as far as Linux 6.13 had it; its size is part of the request's number.
+/// The kernel's `struct pidfd_info`, as far as Linux 6.13 had it; its size is part of the request's
+/// number.
 #[repr(C)]
 #[derive(Default)]
 struct PidfdInfo {
@@ -40,7 +44,8 @@ struct PidfdInfo {
 /// What the kernel says if it does not know: it is older than Linux 6.15.
 pub fn exit_status(pidfd: BorrowedFd<'_>) -> io::Result<Option<ExitStatus>> {
     match ask(pidfd) {
-        // Reaped between the kernel's look at the exit code and its look at the process: it is known now.
+        // Reaped between the kernel's look at the exit code and its look at the process: it is
+        // known now.
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => ask(pidfd),
         answer => answer,
     }
@@ -48,8 +53,9 @@ pub fn exit_status(pidfd: BorrowedFd<'_>) -> io::Result<Option<ExitStatus>> {
 
 fn ask(pidfd: BorrowedFd<'_>) -> io::Result<Option<ExitStatus>> {
     let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
-    // SAFETY: the request's number holds the size of `info`, which bounds what the kernel writes; every
-    // bit pattern is a valid `PidfdInfo`. Another kind of descriptor or an older kernel answers an error.
+    // SAFETY: the request's number holds the size of `info`, which bounds what the kernel writes;
+    // every bit pattern is a valid `PidfdInfo`. Another kind of descriptor or an older kernel
+    // answers an error.
     let done = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO as _, &raw mut info) };
     if done != 0 {
         return Err(io::Error::last_os_error());

@@ -26,7 +26,8 @@ fn token() -> &'static AtomicU64 {
         return unsafe { &*known };
     }
     let made = wiped_page().unwrap_or(ptr::from_ref(&NEVER_WIPED).cast_mut());
-    // If another thread was first, this page stays unused: a page for each such race, and there are few.
+    // If another thread was first, this page stays unused: a page for each such race, and there are
+    // few.
     match TOKEN.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
         // SAFETY: a page that was mapped just now, or a static.
         Ok(_) => unsafe { &*made },
@@ -40,7 +41,9 @@ fn wiped_page() -> Option<*mut AtomicU64> {
     let len = rustix::param::page_size();
     let access = ProtFlags::READ | ProtFlags::WRITE;
     // SAFETY: an anonymous mapping at a place of the kernel's choice overlaps nothing.
-    let page = unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), len, access, MapFlags::PRIVATE) }.ok()?;
+    let page =
+        unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), len, access, MapFlags::PRIVATE) }
+            .ok()?;
     // SAFETY: the page was mapped just now, with this length, and holds nothing yet.
     let wiped = unsafe { rustix::mm::madvise(page, len, rustix::mm::Advice::LinuxWipeOnFork) };
     wiped.ok()?;
@@ -49,9 +52,9 @@ fn wiped_page() -> Option<*mut AtomicU64> {
 
 /// The process that made an object.
 ///
-/// Each process that uses this crate has a number, which differs from those of all processes that it was
-/// forked from. An object keeps the number of its process and compares before each operation: a load of a
-/// word that is written once in a process.
+/// Each process that uses this crate has a number, which differs from those of all processes that
+/// it was forked from. An object keeps the number of its process and compares before each
+/// operation: a load of a word that is written once in a process.
 #[derive(Clone, Copy, Debug)]
 pub struct ForkCheck {
     token: &'static AtomicU64,
@@ -68,7 +71,8 @@ impl ForkCheck {
         if known != 0 || ptr::eq(token, &NEVER_WIPED) {
             return ForkCheck { token, process: known };
         }
-        // A forked child has a copy of `LAST`, which was counted up before its parent's number was in use.
+        // A forked child has a copy of `LAST`, which was counted up before its parent's number was
+        // in use.
         let new = LAST.fetch_add(1, Ordering::Relaxed) + 1;
         let process = match token.compare_exchange(0, new, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => new,

@@ -16,8 +16,9 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{FallocateFlags, FileType, MemfdFlags, OFlags, SealFlags};
 use rustix::io::{Errno, ReadWriteFlags, retry_on_intr};
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, sockopt,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType,
+    sockopt,
 };
 
 use rustix::pipe::PipeFlags;
@@ -32,7 +33,12 @@ pub(crate) fn borrow(fd: &OwnedFd) -> Borrowed<'_> {
 }
 
 pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+    Ok(rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )?)
 }
 
 pub(crate) fn is_socket(fd: BorrowedFd<'_>) -> bool {
@@ -105,12 +111,14 @@ pub(crate) fn receive(
         message.msg_iovlen = 1;
         message.msg_control = space.as_mut_ptr().cast();
         message.msg_controllen = size_of_val(&space) as _;
-        // Not rustix's, which asks for the sender's name as well: a tenth of a microsecond.
-        // SAFETY: the header leads to `into` and `space`, as long as it says, which are ours and outlive the call.
+        // Not rustix's, which asks for the sender's name as well: a tenth of a microsecond. SAFETY:
+        // the header leads to `into` and `space`, as long as it says, which are ours and outlive
+        // the call.
         let got = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
         let Ok(len) = usize::try_from(got) else {
             match Errno::from_io_error(&io::Error::last_os_error()) {
-                // Told once, if the other end was closed with something unread; what is here is still here.
+                // Told once, if the other end was closed with something unread; what is here is
+                // still here.
                 Some(Errno::INTR | Errno::CONNRESET) => continue,
                 Some(Errno::AGAIN) => return Err(NotReceived::Empty),
                 Some(Errno::NOMEM | Errno::NOBUFS) => return Err(NotReceived::OutOfMemory),
@@ -179,7 +187,8 @@ pub(crate) fn is_pipe(fd: BorrowedFd<'_>, writes: bool) -> bool {
     let Ok(flags) = rustix::fs::fcntl_getfl(fd) else { return false };
     let expected = if writes { OFlags::WRONLY | OFlags::DIRECT } else { OFlags::RDONLY };
     FileType::from_raw_mode(stat.st_mode) == FileType::Fifo
-        && flags.intersection(OFlags::ACCMODE | expected | OFlags::NONBLOCK) == expected | OFlags::NONBLOCK
+        && flags.intersection(OFlags::ACCMODE | expected | OFlags::NONBLOCK)
+            == expected | OFlags::NONBLOCK
 }
 
 /// Since Linux 6.18.
@@ -221,12 +230,13 @@ fn without_sigpipe(write: impl FnOnce() -> Result<usize, Errno>) -> Result<usize
     // SAFETY: it was written just now.
     let was_pending = unsafe { libc::sigismember(pending.as_ptr(), libc::SIGPIPE) } == 1;
     // SAFETY: `set` was made above, `before` has room for a set.
-    let blocked = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), before.as_mut_ptr()) } == 0;
+    let blocked =
+        unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), before.as_mut_ptr()) } == 0;
     let written = write();
     if written == Err(Errno::PIPE) && !was_pending {
         let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // The signal of this very call: it is pending for this thread, and is taken before it is unblocked.
-        // SAFETY: `set` was made above; no information is asked for.
+        // The signal of this very call: it is pending for this thread, and is taken before it is
+        // unblocked. SAFETY: `set` was made above; no information is asked for.
         unsafe { libc::sigtimedwait(set.as_ptr(), std::ptr::null_mut(), &at_once) };
     }
     if blocked {
@@ -258,8 +268,8 @@ pub(crate) fn is_store(fd: BorrowedFd<'_>) -> bool {
     rustix::fs::fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(STORE_SEALS))
 }
 
-/// How long a file may get (RLIMIT_FSIZE); none if any length will do, or if the question is forbidden, as in some
-/// sandboxes. Beyond it the kernel sends a signal that kills: ask first.
+/// How long a file may get (RLIMIT_FSIZE); none if any length will do, or if the question is
+/// forbidden, as in some sandboxes. Beyond it the kernel sends a signal that kills: ask first.
 fn file_limit() -> Option<u64> {
     // Not rustix's, which panics where this fails.
     let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
@@ -334,7 +344,11 @@ pub(crate) fn writable(fd: BorrowedFd<'_>) -> bool {
     ready(fd, Interest::Send, Patience::Never)
 }
 
-pub(crate) fn send_part(socket: &OwnedFd, bytes: &[IoSlice<'_>], handles: &[OwnedFd]) -> io::Result<usize> {
+pub(crate) fn send_part(
+    socket: &OwnedFd,
+    bytes: &[IoSlice<'_>],
+    handles: &[OwnedFd],
+) -> io::Result<usize> {
     let fds: Vec<BorrowedFd<'_>> = handles.iter().map(|handle| handle.as_fd()).collect();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_HANDLES))];
     let mut control = SendAncillaryBuffer::new(&mut space);
@@ -353,8 +367,9 @@ pub(crate) fn receive_part(
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_HANDLES))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-    let received =
-        retry_on_intr(|| rustix::net::recvmsg(socket, &mut [IoSliceMut::new(into)], &mut control, flags))?;
+    let received = retry_on_intr(|| {
+        rustix::net::recvmsg(socket, &mut [IoSliceMut::new(into)], &mut control, flags)
+    })?;
     for message in control.drain() {
         if let RecvAncillaryMessage::ScmRights(fds) = message {
             handles.extend(fds);
@@ -401,13 +416,16 @@ pub(crate) fn ready(socket: BorrowedFd<'_>, interest: Interest, patience: Patien
 }
 
 pub(crate) fn unread(socket: BorrowedFd<'_>) -> usize {
-    rustix::io::ioctl_fionread(socket).map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
+    rustix::io::ioctl_fionread(socket)
+        .map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
 }
 
 pub(crate) fn unsent(socket: BorrowedFd<'_>) -> usize {
     let mut bytes: libc::c_int = 0;
-    // SAFETY: the descriptor is open while it is borrowed; TIOCOUTQ, which is SIOCOUTQ, writes one int there.
-    let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, std::ptr::from_mut(&mut bytes)) };
+    // SAFETY: the descriptor is open while it is borrowed; TIOCOUTQ, which is SIOCOUTQ, writes one
+    // int there.
+    let done =
+        unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, std::ptr::from_mut(&mut bytes)) };
     if done == 0 { usize::try_from(bytes).unwrap_or(0) } else { 0 }
 }
 
@@ -450,8 +468,8 @@ pub(crate) fn enclose(bytes: &[u8]) -> Result<OwnedFd, NotEnclosed> {
         }
         match rustix::fs::fcntl_add_seals(&fd, SEALS) {
             Ok(()) => return Ok(fd),
-            // It has waited 0.1 s for somebody to let go of a page: the kernel, which moves it or writes it out. Of
-            // another file it need not have one.
+            // It has waited 0.1 s for somebody to let go of a page: the kernel, which moves it or
+            // writes it out. Of another file it need not have one.
             Err(Errno::BUSY) if tried < FILES => tried += 1,
             Err(error) => return Err(failed(error)),
         }
@@ -477,8 +495,9 @@ pub(crate) fn disclose(fd: BorrowedFd<'_>, len: u64) -> Result<Enclosed, &'stati
     if len == 0 || u64::try_from(stat.st_size).ok() != Some(len as u64) {
         return Err("its bytes are in a file of another length");
     }
-    // SAFETY: nobody can change the file's bytes or its length, now or later: it is sealed against that,
-    // and the seals cannot be taken off. The kernel seals only what nobody can write any more.
+    // SAFETY: nobody can change the file's bytes or its length, now or later: it is sealed against
+    // that, and the seals cannot be taken off. The kernel seals only what nobody can write any
+    // more.
     let mapping = unsafe { MmapOptions::new().len(len).populate().map(fd.as_raw_fd()) };
     let mapping = mapping.map_err(|_| "its bytes cannot be mapped")?;
     // If it fails, a core dump holds the message as it holds the rest of this process' memory.
@@ -539,9 +558,10 @@ impl Words {
     pub(crate) fn get(&self, index: usize) -> &AtomicU64 {
         assert!(index < super::WORDS);
         let word = self.0.as_mut_ptr().wrapping_add(index * STRIDE).cast::<AtomicU64>();
-        // SAFETY: within the mapping, by the check above: the file is `TALLY_LEN` long, and sealed to stay so.
-        // It begins with a page, so the word is aligned. It lives as long as `self`, and this process only
-        // accesses it as an atomic; what a peer writes there is a number like any other.
+        // SAFETY: within the mapping, by the check above: the file is `TALLY_LEN` long, and sealed
+        // to stay so. It begins with a page, so the word is aligned. It lives as long as `self`,
+        // and this process only accesses it as an atomic; what a peer writes there is a number like
+        // any other.
         unsafe { &*word }
     }
 }

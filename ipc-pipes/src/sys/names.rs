@@ -1,7 +1,7 @@
 //! What meeting by name needs of the operating system.
 //!
-//! Each system's file exports exactly these names. All descriptors are opened close-on-exec, and a call
-//! interrupted by a signal is repeated.
+//! Each system's file exports exactly these names. All descriptors are opened close-on-exec, and a
+//! call interrupted by a signal is repeated.
 //!
 //! | name | promises | system calls on Linux |
 //! |---|---|---|
@@ -39,8 +39,8 @@ mod os;
 
 pub(crate) use os::{
     Directory, Exit, Found, Lock, Watch, accept, alive, at_exit, bind, bind_abstract, connect,
-    connect_abstract, credentials, directory, entries, exchange, is_at, listen, look, make_private, parent,
-    private, process, publish, random, reaped_elsewhere, remove, try_lock, user, wait,
+    connect_abstract, credentials, directory, entries, exchange, is_at, listen, look, make_private,
+    parent, private, process, publish, random, reaped_elsewhere, remove, try_lock, user, wait,
 };
 
 /// What is at a name.

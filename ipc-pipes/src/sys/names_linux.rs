@@ -1,7 +1,7 @@
 //! Linux. Needs `/proc`, through which a descriptor stands for a path of any length.
 
-// `atexit` is in no safe crate. `getsockopt` for credentials: the types of the safe crates cannot hold the process number 0, which the
-// kernel answers for a process that this one cannot see.
+// `atexit` is in no safe crate. `getsockopt` for credentials: the types of the safe crates cannot
+// hold the process number 0, which the kernel answers for a process that this one cannot see.
 #![allow(unsafe_code)]
 
 use std::ffi::OsStr;
@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 use ipc_core::Patience;
 use ipc_core::handle::OsHandle;
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat, inotify};
+use rustix::fs::{
+    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat, inotify,
+};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
@@ -71,7 +73,8 @@ pub(crate) fn make_private(path: &Path) -> io::Result<()> {
     if private(path) {
         return Ok(());
     }
-    let text = "it is not a directory that only this user may enter; remove it, or make it mode 0700";
+    let text =
+        "it is not a directory that only this user may enter; remove it, or make it mode 0700";
     Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
 }
 
@@ -131,8 +134,8 @@ pub(crate) fn is_at(directory: &Directory, name: &OsStr, wanted: Identity) -> bo
 }
 
 pub(crate) fn alive(found: &Found) -> io::Result<bool> {
-    // To connect with a socket of another type is refused after the kernel has looked for the socket that
-    // this name belongs to, and before that one hears of it.
+    // To connect with a socket of another type is refused after the kernel has looked for the
+    // socket that this name belongs to, and before that one hears of it.
     let probe = socket(SocketType::DGRAM)?;
     let address = SocketAddrUnix::new(through(&found.fd))?;
     match retry_on_intr(|| rustix::net::connect(&probe, &address)) {
@@ -152,8 +155,12 @@ pub(crate) struct Lock<'a> {
     pub(crate) number: u64,
 }
 
-pub(crate) fn try_lock<'a>(directory: &'a Directory, name: &'a OsStr) -> io::Result<Option<Lock<'a>>> {
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+pub(crate) fn try_lock<'a>(
+    directory: &'a Directory,
+    name: &'a OsStr,
+) -> io::Result<Option<Lock<'a>>> {
+    let flags =
+        OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let mode = Mode::RUSR | Mode::WUSR;
     let file = retry_on_intr(|| rustix::fs::openat(&directory.0, name, flags, mode))?;
     let stat = rustix::fs::fstat(&file)?;
@@ -201,7 +208,11 @@ fn listener() -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-pub(crate) fn bind(directory: &Directory, name: &OsStr, mode: u32) -> io::Result<(OsHandle, Identity)> {
+pub(crate) fn bind(
+    directory: &Directory,
+    name: &OsStr,
+    mode: u32,
+) -> io::Result<(OsHandle, Identity)> {
     let mode = Mode::from_bits_truncate(mode);
     let socket = listener()?;
     // Until it listens nobody can connect, whatever mode the umask makes of it.
@@ -253,8 +264,8 @@ pub(crate) fn exchange(directory: &Directory, one: &OsStr, other: &OsStr) -> io:
 }
 
 pub(crate) fn at_exit(run: extern "C" fn()) {
-    // SAFETY: a function of this program, that takes nothing and unwinds nowhere. If there is no room for one more,
-    // names are left as if this process had been killed.
+    // SAFETY: a function of this program, that takes nothing and unwinds nowhere. If there is no
+    // room for one more, names are left as if this process had been killed.
     unsafe { libc::atexit(run) };
 }
 
@@ -277,10 +288,14 @@ pub(crate) fn accept(socket: &OsHandle) -> io::Result<Option<OsHandle>> {
 }
 
 pub(crate) fn connect(found: &Found, patience: Patience) -> io::Result<OsHandle> {
-    connect_to(&SocketAddrUnix::new(through(&found.fd))?, patience).map_err(|error| match error.kind() {
-        // What is found is there, whatever its name is by now.
-        io::ErrorKind::NotFound => io::Error::new(io::ErrorKind::Unsupported, "/proc is not mounted"),
-        _ => error,
+    connect_to(&SocketAddrUnix::new(through(&found.fd))?, patience).map_err(|error| {
+        match error.kind() {
+            // What is found is there, whatever its name is by now.
+            io::ErrorKind::NotFound => {
+                io::Error::new(io::ErrorKind::Unsupported, "/proc is not mounted")
+            }
+            _ => error,
+        }
     })
 }
 
@@ -299,7 +314,8 @@ fn connect_to(address: &SocketAddrUnix, patience: Patience) -> io::Result<OsHand
         }
         match rustix::net::connect(&socket, address) {
             Ok(()) => break,
-            // The queue is full; the socket is as it was before. Signals may come faster than any wait ends.
+            // The queue is full; the socket is as it was before. Signals may come faster than any
+            // wait ends.
             Err(Errno::INTR | Errno::AGAIN) if patience.left(Duration::MAX).is_some() => {}
             Err(Errno::INTR | Errno::AGAIN) => {
                 let text = "its queue of connections stayed full";
@@ -328,12 +344,19 @@ unsafe fn socket_option<T: Copy>(socket: BorrowedFd<'_>, option: libc::c_int) ->
     let mut len = size_of::<T>() as libc::socklen_t;
     // SAFETY: the descriptor is open, and `value` has room for `len` bytes.
     let result = unsafe {
-        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, value.as_mut_ptr().cast(), &mut len)
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            option,
+            value.as_mut_ptr().cast(),
+            &mut len,
+        )
     };
     if result == -1 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: it was all zeros before the kernel wrote to it, and any bytes are a `T`, says the caller.
+    // SAFETY: it was all zeros before the kernel wrote to it, and any bytes are a `T`, says the
+    // caller.
     Ok(unsafe { value.assume_init() })
 }
 
@@ -375,8 +398,9 @@ pub(crate) struct Watch(OwnedFd);
 impl Watch {
     pub(crate) fn new(directory: &Directory) -> io::Result<Watch> {
         let fd = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
-        let events =
-            inotify::WatchFlags::CREATE | inotify::WatchFlags::MOVED_TO | inotify::WatchFlags::ONLYDIR;
+        let events = inotify::WatchFlags::CREATE
+            | inotify::WatchFlags::MOVED_TO
+            | inotify::WatchFlags::ONLYDIR;
         inotify::add_watch(&fd, through(&directory.0), events)?;
         Ok(Watch(fd))
     }
@@ -400,7 +424,8 @@ impl Watch {
 #[derive(Debug)]
 pub(crate) struct Exit(OwnedFd);
 
-/// Whether waiting for a child failed because something else has reaped it; then the text says what.
+/// Whether waiting for a child failed because something else has reaped it; then the text says
+/// what.
 pub(crate) fn reaped_elsewhere(error: &io::Error) -> Option<&'static str> {
     (error.raw_os_error() == Some(libc::ECHILD)).then(exit_info::reaped_elsewhere)
 }
@@ -425,7 +450,8 @@ impl Exit {
     /// Whether it has ended. It is not waited for. ECHILD if something else has reaped it.
     fn has_ended(&self) -> io::Result<bool> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        let status = retry_on_intr(|| rustix::process::waitid(WaitId::PidFd(self.0.as_fd()), options))?;
+        let status =
+            retry_on_intr(|| rustix::process::waitid(WaitId::PidFd(self.0.as_fd()), options))?;
         Ok(status.is_some())
     }
 
@@ -457,10 +483,16 @@ pub(crate) fn wait(
     exit: Option<&Exit>,
     timeout: Option<Duration>,
 ) -> io::Result<()> {
-    let watched =
-        [listener.map(AsFd::as_fd), watch.map(|watch| watch.0.as_fd()), exit.map(|exit| exit.0.as_fd())];
-    let mut fds: Vec<_> =
-        watched.into_iter().flatten().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+    let watched = [
+        listener.map(AsFd::as_fd),
+        watch.map(|watch| watch.0.as_fd()),
+        exit.map(|exit| exit.0.as_fd()),
+    ];
+    let mut fds: Vec<_> = watched
+        .into_iter()
+        .flatten()
+        .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+        .collect();
     // A time too long for the kernel's type is for ever, as far as anyone can tell.
     let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
     match rustix::event::poll(&mut fds, timeout.as_ref()) {
@@ -486,7 +518,9 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     while taken.load(Ordering::Relaxed) < 600 {
-                        let Some(lock) = try_lock(&place, OsStr::new(".lock")).unwrap() else { continue };
+                        let Some(lock) = try_lock(&place, OsStr::new(".lock")).unwrap() else {
+                            continue;
+                        };
                         assert!(!inside.swap(true, Ordering::SeqCst), "two have it");
                         taken.fetch_add(1, Ordering::Relaxed);
                         std::thread::yield_now();

@@ -1,4 +1,5 @@
-//! A system for which nobody has written this yet: everything compiles, and every call answers `Unsupported`.
+//! A system for which nobody has written this yet: everything compiles, and every call answers
+//! `Unsupported`.
 
 use std::ffi::OsStr;
 use std::io;
@@ -13,7 +14,10 @@ use crate::peer::Peer;
 use crate::sys::Borrowed;
 
 fn unsupported<T>() -> io::Result<T> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "meeting by name is not there on this system yet"))
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "meeting by name is not there on this system yet",
+    ))
 }
 
 #[derive(Debug)]
@@ -58,10 +62,17 @@ pub(crate) fn is_at(_directory: &Directory, _name: &OsStr, _wanted: Identity) ->
 pub(crate) fn alive(_found: &Found) -> io::Result<bool> {
     unsupported()
 }
-pub(crate) fn try_lock<'a>(_directory: &'a Directory, _name: &OsStr) -> io::Result<Option<Lock<'a>>> {
+pub(crate) fn try_lock<'a>(
+    _directory: &'a Directory,
+    _name: &OsStr,
+) -> io::Result<Option<Lock<'a>>> {
     unsupported()
 }
-pub(crate) fn bind(_directory: &Directory, _name: &OsStr, _mode: u32) -> io::Result<(OsHandle, Identity)> {
+pub(crate) fn bind(
+    _directory: &Directory,
+    _name: &OsStr,
+    _mode: u32,
+) -> io::Result<(OsHandle, Identity)> {
     unsupported()
 }
 pub(crate) fn bind_abstract(_name: &[u8]) -> io::Result<OsHandle> {

@@ -1,5 +1,5 @@
-//! A system for which nobody has written this yet: everything compiles, and making a channel answers
-//! `Unsupported`.
+//! A system for which nobody has written this yet: everything compiles, and making a channel
+//! answers `Unsupported`.
 
 use std::io::{self, IoSlice};
 
@@ -29,7 +29,10 @@ pub(crate) fn borrow(fd: &OsHandle) -> Borrowed<'_> {
 }
 
 fn unsupported<T>() -> io::Result<T> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "channels over sockets are not there on this system yet"))
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "channels over sockets are not there on this system yet",
+    ))
 }
 
 pub(crate) fn pair() -> io::Result<(OsHandle, OsHandle)> {

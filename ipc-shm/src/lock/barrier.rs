@@ -16,12 +16,12 @@ use super::word::World;
 use crate::segment::{How, Segment};
 use crate::sync::Ordering::Relaxed;
 
-/// A place where so many parties wait for each other, again and again: [`std::sync::Barrier`] in shared memory,
-/// and Python's `Barrier`.
+/// A place where so many parties wait for each other, again and again: [`std::sync::Barrier`] in
+/// shared memory, and Python's `Barrier`.
 ///
-/// Parties are threads, of one process or of many. A process that has a handle is expected to come: if it dies with
-/// one, the barrier breaks for all who wait, instead of letting them wait for ever. One that has dropped its handles
-/// is not missed.
+/// Parties are threads, of one process or of many. A process that has a handle is expected to come:
+/// if it dies with one, the barrier breaks for all who wait, instead of letting them wait for ever.
+/// One that has dropped its handles is not missed.
 ///
 /// ```
 /// use ipc_shm::lock::Barrier;
@@ -53,8 +53,8 @@ impl BarrierWaitResult {
 /// Why a wait at a barrier ended before all parties came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BarrierError {
-    /// The barrier is broken: a party died, another's time was over, or somebody said so. It stays so until the
-    /// [reset](Barrier::reset).
+    /// The barrier is broken: a party died, another's time was over, or somebody said so. It stays
+    /// so until the [reset](Barrier::reset).
     Broken,
     /// The caller's time was over, which broke the barrier.
     Timeout,
@@ -66,7 +66,9 @@ impl fmt::Display for BarrierError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BarrierError::Broken => f.write_str("waiting at a broken barrier"),
-            BarrierError::Timeout => f.write_str("not all parties came to the barrier until the deadline"),
+            BarrierError::Timeout => {
+                f.write_str("not all parties came to the barrier until the deadline")
+            }
             BarrierError::Refused(why) => why.fmt(f),
         }
     }
@@ -95,7 +97,8 @@ impl Barrier {
         Some(HANDLES + words_for(participants))
     }
 
-    /// Makes a barrier for so many parties, in an anonymous segment of its own. For none, as for one, nobody waits.
+    /// Makes a barrier for so many parties, in an anonymous segment of its own. For none, as for
+    /// one, nobody waits.
     ///
     /// # Errors
     ///
@@ -117,8 +120,10 @@ impl Barrier {
     found!();
 
     fn make(place: Place<'_>, parties: usize) -> io::Result<Barrier> {
-        let parties =
-            u32::try_from(parties).ok().filter(|parties| *parties <= MAX_PARTIES).ok_or_else(|| {
+        let parties = u32::try_from(parties)
+            .ok()
+            .filter(|parties| *parties <= MAX_PARTIES)
+            .ok_or_else(|| {
                 let text = format!("Barrier: {parties} parties are more than {MAX_PARTIES}");
                 io::Error::new(io::ErrorKind::InvalidInput, text)
             })?;
@@ -146,7 +151,8 @@ impl Barrier {
 
     /// Waits until all parties have come. One of them is told that it is the leader.
     ///
-    /// Blocks no longer than the default timeout, if one was set ([`set_default_timeout`](Barrier::set_default_timeout)).
+    /// Blocks no longer than the default timeout, if one was set
+    /// ([`set_default_timeout`](Barrier::set_default_timeout)).
     ///
     /// # Errors
     ///
@@ -157,15 +163,17 @@ impl Barrier {
         self.wait_with(self.default_patience())
     }
 
-    /// Waits as [`wait`](Barrier::wait); the party that comes last runs its `action` before the others pass.
+    /// Waits as [`wait`](Barrier::wait); the party that comes last runs its `action` before the
+    /// others pass.
     ///
-    /// It is what Python calls a barrier's action. An action does not travel, so each party names it where it waits;
-    /// one of them runs. What it does is visible to all parties when they pass.
+    /// It is what Python calls a barrier's action. An action does not travel, so each party names
+    /// it where it waits; one of them runs. What it does is visible to all parties when they pass.
     ///
     /// # Errors
     ///
-    /// As [`wait`](Barrier::wait). If the action panics, or its process dies meanwhile, the barrier breaks. The time of
-    /// the others goes on while the action runs; if it is over, the barrier breaks, and the action runs to its end.
+    /// As [`wait`](Barrier::wait). If the action panics, or its process dies meanwhile, the barrier
+    /// breaks. The time of the others goes on while the action runs; if it is over, the barrier
+    /// breaks, and the action runs to its end.
     ///
     /// ```
     /// # use ipc_shm::lock::Barrier;
@@ -180,16 +188,19 @@ impl Barrier {
         Self::passed(self.raw().wait_then(&self.home, self.default_patience(), Some(action)))
     }
 
-    /// Sets how long [`wait`](Barrier::wait) waits at most, in all processes; `None` is for ever, as at first.
+    /// Sets how long [`wait`](Barrier::wait) waits at most, in all processes; `None` is for ever,
+    /// as at first.
     ///
-    /// It takes effect for waits that begin later. A timeout of zero is one nanosecond, and the longest is 584 years.
+    /// It takes effect for waits that begin later. A timeout of zero is one nanosecond, and the
+    /// longest is 584 years.
     ///
     /// # Errors
     ///
     /// [`Forked`](Refused::Forked) in a forked process.
     pub fn set_default_timeout(&self, timeout: Option<Duration>) -> Result<(), Refused> {
         self.home.check()?;
-        let nanos = timeout.map_or(0, |timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX).max(1));
+        let nanos = timeout
+            .map_or(0, |timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX).max(1));
         self.home.words()[TIMEOUT].store(nanos, Relaxed); // Relaxed: a number, nothing rides on it.
         Ok(())
     }
@@ -201,8 +212,8 @@ impl Barrier {
         }
     }
 
-    /// As [`wait`](Barrier::wait), but no longer than this. As with Python's, an elapsed time breaks the barrier for
-    /// all: the round cannot end any more.
+    /// As [`wait`](Barrier::wait), but no longer than this. As with Python's, an elapsed time
+    /// breaks the barrier for all: the round cannot end any more.
     ///
     /// # Errors
     ///

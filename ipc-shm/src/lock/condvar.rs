@@ -15,12 +15,12 @@ use super::value::Value;
 use super::word::World;
 use crate::segment::{How, Segment};
 
-/// Waiting until something that a [`Mutex`] protects has changed: [`std::sync::Condvar`] in shared memory, and
-/// Python's `Condition`.
+/// Waiting until something that a [`Mutex`] protects has changed: [`std::sync::Condvar`] in shared
+/// memory, and Python's `Condition`.
 ///
-/// Any mutexes may be used with it. Who has waited longest is notified first; nobody else wakes up then. As with `std`,
-/// one may wake up for nothing: when a process dies, or where more than 64 threads wait at once. Wait in a loop, or with
-/// [`wait_while`](Condvar::wait_while).
+/// Any mutexes may be used with it. Who has waited longest is notified first; nobody else wakes up
+/// then. As with `std`, one may wake up for nothing: when a process dies, or where more than 64
+/// threads wait at once. Wait in a loop, or with [`wait_while`](Condvar::wait_while).
 ///
 /// ```
 /// use ipc_shm::lock::{Condvar, Mutex};
@@ -40,11 +40,11 @@ use crate::segment::{How, Segment};
 ///
 /// # When a process dies
 ///
-/// Every other one that waits wakes up, within 50 ms, and is to look at what it waits for again: the dead one may have
-/// changed it and not have come to notify, or may have been notified and not have come to look. So nobody waits for ever
-/// because somebody was killed. (With more than 64 of them it takes 50 ms for each 64.) Who held
-/// the mutex is told as for the [`Mutex`]. Dead are processes that end, by whatever, without dropping their handles of
-/// the condition.
+/// Every other one that waits wakes up, within 50 ms, and is to look at what it waits for again:
+/// the dead one may have changed it and not have come to notify, or may have been notified and not
+/// have come to look. So nobody waits for ever because somebody was killed. (With more than 64 of
+/// them it takes 50 ms for each 64.) Who held the mutex is told as for the [`Mutex`]. Dead are
+/// processes that end, by whatever, without dropping their handles of the condition.
 #[derive(Clone)]
 pub struct Condvar {
     home: Home,
@@ -121,9 +121,12 @@ impl Condvar {
     ///
     /// # Errors
     ///
-    /// As [`Mutex::lock`], of the locking at the end. If it is refused, the guard is gone, and the mutex is not
-    /// locked.
-    pub fn wait<'a, T: Value + ?Sized>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
+    /// As [`Mutex::lock`], of the locking at the end. If it is refused, the guard is gone, and the
+    /// mutex is not locked.
+    pub fn wait<'a, T: Value + ?Sized>(
+        &self,
+        guard: MutexGuard<'a, T>,
+    ) -> LockResult<MutexGuard<'a, T>> {
         match self.wait_with(guard, Patience::Forever) {
             Ok((guard, _)) => Ok(guard),
             Err(failed) => Err(failed.map(|(guard, _)| guard).into()),
@@ -172,7 +175,8 @@ impl Condvar {
         Ok(self.wait_with(guard, Patience::Until(deadline))?)
     }
 
-    /// As [`wait_while`](Condvar::wait_while), but no longer than this; timed out only if `condition` still holds.
+    /// As [`wait_while`](Condvar::wait_while), but no longer than this; timed out only if
+    /// `condition` still holds.
     ///
     /// # Errors
     ///
@@ -200,7 +204,10 @@ impl Condvar {
         &self,
         guard: MutexGuard<'a, T>,
         patience: Patience,
-    ) -> Result<(MutexGuard<'a, T>, WaitTimeoutResult), Failure<(MutexGuard<'a, T>, WaitTimeoutResult)>> {
+    ) -> Result<
+        (MutexGuard<'a, T>, WaitTimeoutResult),
+        Failure<(MutexGuard<'a, T>, WaitTimeoutResult)>,
+    > {
         self.home.check()?;
         let raw = self.raw();
         let waiter = raw.enter(&self.home, self.home.me());
@@ -232,8 +239,8 @@ impl Condvar {
 
     /// Wakes the thread that has waited longest, and returns whether there was one.
     ///
-    /// Never blocks. A waiter whose process is dead is passed over. Beyond 64 threads that wait at once, the later
-    /// ones count only while they sleep.
+    /// Never blocks. A waiter whose process is dead is passed over. Beyond 64 threads that wait at
+    /// once, the later ones count only while they sleep.
     ///
     /// # Errors
     ///
@@ -245,8 +252,8 @@ impl Condvar {
 
     /// Wakes all threads that wait, and returns how many were notified.
     ///
-    /// Never blocks. A waiter whose process was killed counts until its place is found to be free; beyond 64 threads
-    /// that wait at once, the later ones count only while they sleep.
+    /// Never blocks. A waiter whose process was killed counts until its place is found to be free;
+    /// beyond 64 threads that wait at once, the later ones count only while they sleep.
     ///
     /// # Errors
     ///

@@ -31,9 +31,10 @@ use crate::segment::{How, Segment};
 ///
 /// # When a process dies
 ///
-/// The flag stays as it is. One that an automatic event woke, and that is killed before it has taken it, has not
-/// taken it: another one is let through. Who was to set it, and is killed before, has not set it, and nobody is told: a
-/// [condition](super::Condvar) wakes those that wait for it then, and a channel disconnects.
+/// The flag stays as it is. One that an automatic event woke, and that is killed before it has
+/// taken it, has not taken it: another one is let through. Who was to set it, and is killed before,
+/// has not set it, and nobody is told: a [condition](super::Condvar) wakes those that wait for it
+/// then, and a channel disconnects.
 #[derive(Clone)]
 pub struct Event {
     home: Home,

@@ -48,13 +48,14 @@ pub(crate) struct Home {
     segment: Segment,
 }
 
-// SAFETY: the pointer leads to atomics, in the mapping that the segment keeps; any thread may use them.
+// SAFETY: the pointer leads to atomics, in the mapping that the segment keeps; any thread may use
+// them.
 unsafe impl Send for Home {}
 // SAFETY: as above.
 unsafe impl Sync for Home {}
 
-/// How many words of its own a lock of so many items has, where so many participants can be. `None` if no
-/// memory is so large.
+/// How many words of its own a lock of so many items has, where so many participants can be. `None`
+/// if no memory is so large.
 pub(crate) type Count = fn(usize, usize) -> Option<usize>;
 
 /// Where a lock is to lie.
@@ -90,7 +91,8 @@ impl Tag {
 }
 
 impl Home {
-    /// Makes a lock, or finds the one that has the name; `fill` writes into a new one's words what is not 0.
+    /// Makes a lock, or finds the one that has the name; `fill` writes into a new one's words what
+    /// is not 0.
     pub(crate) fn make(
         place: Place<'_>,
         tag: Tag,
@@ -106,7 +108,8 @@ impl Home {
         match place {
             Place::Named(How::Open, name) => Self::open(name, tag, count),
             Place::Named(how, name) => {
-                let mut fill = |segment: &Segment| Self::within(segment, tag, len, count, fill).map(drop);
+                let mut fill =
+                    |segment: &Segment| Self::within(segment, tag, len, count, fill).map(drop);
                 // One that is there may be made for fewer participants: `find` checks its size.
                 let terms = terms.of_any_size().fingerprint(tag.fingerprint);
                 let segment = terms.named(how, name, &mut fill)?;
@@ -142,7 +145,12 @@ impl Home {
     }
 
     /// The lock at an offset, where somebody has placed it. What is there is checked.
-    pub(crate) fn find(segment: &Segment, offset: usize, tag: Tag, count: Count) -> io::Result<Home> {
+    pub(crate) fn find(
+        segment: &Segment,
+        offset: usize,
+        tag: Tag,
+        count: Count,
+    ) -> io::Result<Home> {
         let refuse = |what: &str| {
             let text = format!("{}: what lies at offset {offset} of {segment:?} {what}", tag.name);
             io::Error::new(io::ErrorKind::InvalidData, text)
@@ -156,8 +164,8 @@ impl Home {
             return Err(refuse("is not aligned"));
         }
         // Read once, checked, and never again. Relaxed: the tag's Acquire.
-        let len =
-            usize::try_from(head[1].load(Ordering::Relaxed)).map_err(|_| refuse("has no such length"))?;
+        let len = usize::try_from(head[1].load(Ordering::Relaxed))
+            .map_err(|_| refuse("has no such length"))?;
         let count = count(len, segment.members()?.participants())
             .ok_or_else(|| refuse("has a length that it cannot have"))?;
         Self::at(segment, offset, count, len)
@@ -185,7 +193,8 @@ impl Home {
 
     #[inline(always)]
     fn all(&self) -> &[AtomicU64] {
-        // SAFETY: `at` got the pointer from a slice of so many words in the segment, which `self` keeps mapped.
+        // SAFETY: `at` got the pointer from a slice of so many words in the segment, which `self`
+        // keeps mapped.
         unsafe { std::slice::from_raw_parts(self.words.as_ptr(), self.count) }
     }
 
@@ -195,12 +204,13 @@ impl Home {
         &self.all()[HEAD..]
     }
 
-    /// Where the value that begins at one of the lock's own words lies: so many words from there on are its own, of a
-    /// value that is not several one at least (`value::words`, asked by `find`).
+    /// Where the value that begins at one of the lock's own words lies: so many words from there on
+    /// are its own, of a value that is not several one at least (`value::words`, asked by `find`).
     #[inline(always)]
     pub(crate) fn value<T: Kept + ?Sized>(&self, word: usize) -> NonNull<T> {
         let empty = size_of::<T::Item>() == 0 || self.len == 0;
-        let at = if empty { NonNull::dangling() } else { NonNull::from(&self.words()[word]).cast() };
+        let at =
+            if empty { NonNull::dangling() } else { NonNull::from(&self.words()[word]).cast() };
         NonNull::new(T::view(at.as_ptr(), self.len)).expect("made from a pointer that is not null")
     }
 
@@ -208,8 +218,8 @@ impl Home {
         self.segment.members().expect("it had members when the lock was found")
     }
 
-    /// Whether this process was forked from the one that attached. Its mapping is not there: nothing of the
-    /// lock may be touched.
+    /// Whether this process was forked from the one that attached. Its mapping is not there:
+    /// nothing of the lock may be touched.
     #[inline(always)]
     pub(crate) fn forked(&self) -> bool {
         self.fork.forked()
@@ -260,7 +270,8 @@ impl fmt::Debug for Home {
     }
 }
 
-/// How often to look again at a held lock: as often as `std` does, where the holder can run meanwhile.
+/// How often to look again at a held lock: as often as `std` does, where the holder can run
+/// meanwhile.
 const SPINS: u32 = 100;
 
 impl World for Home {
@@ -317,7 +328,8 @@ impl World for Home {
 /// It takes what `new` takes, and how to pass it on.
 macro_rules! places {
     ($($arg:ident: $Arg:ty)? $(=> $pass:expr)?) => {
-        /// As [`new`](Self::new), in a segment of its own that has this name. The name goes with the last handle.
+        /// As [`new`](Self::new), in a segment of its own that has this name. The name goes with
+        /// the last handle.
         ///
         /// # Errors
         ///
@@ -326,12 +338,13 @@ macro_rules! places {
             Self::make(Place::Named(How::Create, name) $(, $pass)?)
         }
 
-        /// Opens the one of this name if there is one, and makes it as [`create`](Self::create) does if there is
-        /// none. Of any number of processes that do this at once, one makes it.
+        /// Opens the one of this name if there is one, and makes it as [`create`](Self::create)
+        /// does if there is none. Of any number of processes that do this at once, one makes it.
         ///
         /// # Errors
         ///
-        /// As [`create`](Self::create) and [`open`](Self::open), but for `AlreadyExists` and `NotFound`.
+        /// As [`create`](Self::create) and [`open`](Self::open), but for `AlreadyExists` and
+        /// `NotFound`.
         pub fn open_or_create(name: &str $(, $arg: $Arg)?) -> io::Result<Self> {
             Self::make(Place::Named(How::OpenOrCreate, name) $(, $pass)?)
         }
@@ -353,7 +366,8 @@ macro_rules! found {
         ///
         /// # Errors
         ///
-        /// `InvalidInput` if nothing can lie there, `InvalidData` if what lies there is of another kind or type.
+        /// `InvalidInput` if nothing can lie there, `InvalidData` if what lies there is of another
+        /// kind or type.
         pub fn at(segment: &Segment, offset: usize) -> io::Result<Self> {
             Self::of_home(Home::find(segment, offset, Self::tag(), Self::count)?)
         }

@@ -8,11 +8,13 @@ use super::poison::Refused;
 use crate::checked::Checked;
 use crate::segment::Segment;
 
-/// A value that a function makes when it is first asked for: [`std::sync::LazyLock`] in shared memory.
+/// A value that a function makes when it is first asked for: [`std::sync::LazyLock`] in shared
+/// memory.
 ///
-/// Of all processes that ask, one runs its function, and the others wait for the value. A function does not travel
-/// in messages: a process that is to share the value gets the [`OnceLock`] ([`once`](LazyLock::once)), or opens it
-/// by its name, and names the function again ([`over`](LazyLock::over), [`open`](LazyLock::open)).
+/// Of all processes that ask, one runs its function, and the others wait for the value. A function
+/// does not travel in messages: a process that is to share the value gets the [`OnceLock`]
+/// ([`once`](LazyLock::once)), or opens it by its name, and names the function again
+/// ([`over`](LazyLock::over), [`open`](LazyLock::open)).
 ///
 /// ```
 /// use ipc_shm::lock::LazyLock;
@@ -30,8 +32,8 @@ use crate::segment::Segment;
 ///
 /// # When a process dies
 ///
-/// While it runs the function, which writes to its own memory: the next process that asks, or waits, runs its own.
-/// So the value is made once, and the function may run more than once.
+/// While it runs the function, which writes to its own memory: the next process that asks, or
+/// waits, runs its own. So the value is made once, and the function may run more than once.
 pub struct LazyLock<T: Checked + Send + Sync> {
     once: OnceLock<T>,
     make: fn() -> T,
@@ -95,14 +97,14 @@ impl<T: Checked + Send + Sync> LazyLock<T> {
 
     /// Returns the value; makes it if there is none yet.
     ///
-    /// Blocks while another thread or process makes it. If the function panics there is still no value, where
-    /// `std`'s is poisoned: the next one that asks runs its function.
+    /// Blocks while another thread or process makes it. If the function panics there is still no
+    /// value, where `std`'s is poisoned: the next one that asks runs its function.
     ///
     /// # Errors
     ///
     /// [`WouldDeadlock`](Refused::WouldDeadlock) if the function itself asks for the value,
-    /// [`Forked`](Refused::Forked) in a forked process, [`Corrupt`](Refused::Corrupt) if a peer has written bytes
-    /// there that are no value.
+    /// [`Forked`](Refused::Forked) in a forked process, [`Corrupt`](Refused::Corrupt) if a peer has
+    /// written bytes there that are no value.
     pub fn force(this: &Self) -> Result<&T, Refused> {
         this.once.get_or_init(this.make)
     }

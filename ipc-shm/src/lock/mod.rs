@@ -1,8 +1,9 @@
 //! Locks in shared memory, that survive their owners: `std::sync` between processes.
 //!
-//! A process that is killed with a lock in its hands is told to the next one that locks, together with the
-//! guard; nobody waits for the dead. Who is alive is the kernel's verdict, by a lease on each process' mapping of
-//! the segment: never a pid, a heartbeat or a timeout. A stopped process is alive, and nothing is taken from it.
+//! A process that is killed with a lock in its hands is told to the next one that locks, together
+//! with the guard; nobody waits for the dead. Who is alive is the kernel's verdict, by a lease on
+//! each process' mapping of the segment: never a pid, a heartbeat or a timeout. A stopped process
+//! is alive, and nothing is taken from it.
 //!
 //! ```
 //! use ipc_shm::lock::{LockError, Mutex};
@@ -30,13 +31,14 @@
 //! | `create(name, …)`, `open(name)`, `open_or_create(name, …)` | a segment of its own that has the name |
 //! | `at(&segment, offset)` | where `new_in` has put it: `offset()` |
 //!
-//! Each is a handle: `Clone`, `Send`, `Sync`, and `Serialize`, so that it goes to a child in `spawn`'s arguments,
-//! or in a message of a route that carries handles.
+//! Each is a handle: `Clone`, `Send`, `Sync`, and `Serialize`, so that it goes to a child in
+//! `spawn`'s arguments, or in a message of a route that carries handles.
 //!
 //! # Beside `std::sync` and Python
 //!
-//! Names, arguments and answers are those of `std` but for what is said here. All that waits has a twin with
-//! `_timeout(Duration)` and one with `_deadline(Instant)`. Each row has a test of its own in `tests/locks`.
+//! Names, arguments and answers are those of `std` but for what is said here. All that waits has a
+//! twin with `_timeout(Duration)` and one with `_deadline(Instant)`. Each row has a test of its own
+//! in `tests/locks`.
 //!
 //! | `std::sync` | here | what differs | `multiprocessing` |
 //! |---|---|---|---|
@@ -70,21 +72,23 @@
 //!
 //! Who waits looks who is dead after 1 to 8 ms in the first second, and every 48 ms from then on.
 //!
-//! An event that a dead process would have set, and a permit that it would have added, nobody owns: who waits for one
-//! waits on. Where that may happen, wait with a deadline, for a condition, or for a channel, whose last sender's death
-//! is told.
+//! An event that a dead process would have set, and a permit that it would have added, nobody owns:
+//! who waits for one waits on. Where that may happen, wait with a deadline, for a condition, or for
+//! a channel, whose last sender's death is told.
 //!
 //! # Forks
 //!
-//! In a process that was forked without exec every call on an inherited lock answers [`Refused::Forked`], and dropping
-//! an inherited guard does nothing. What such a guard lends is not there: never look at it. The parent is unaffected.
-//! The child may make, open and receive locks of its own, also those that its parent has.
+//! In a process that was forked without exec every call on an inherited lock answers
+//! [`Refused::Forked`], and dropping an inherited guard does nothing. What such a guard lends is
+//! not there: never look at it. The parent is unaffected. The child may make, open and receive
+//! locks of its own, also those that its parent has.
 //!
 //! # How it works
 //!
-//! `word` is the lock word and what is asked of the kernel, `parking` how to wait. Each module below `raw` is a
-//! protocol, with its states, its memory orderings and what a death leaves; the modules beside it put it into a
-//! segment (`home`) and give it `std`'s face. `raw::mutex` is the one to begin with.
+//! `word` is the lock word and what is asked of the kernel, `parking` how to wait. Each module
+//! below `raw` is a protocol, with its states, its memory orderings and what a death leaves; the
+//! modules beside it put it into a segment (`home`) and give it `std`'s face. `raw::mutex` is the
+//! one to begin with.
 
 #[cfg(any(loom, fuzzing, test))]
 #[doc(hidden)]
@@ -132,8 +136,8 @@ pub use mutex::{Mutex, MutexGuard};
 #[cfg(not(loom))]
 pub use once::{Once, OnceError, OnceLock, OnceState};
 pub use poison::{
-    Cause, LockError, LockResult, LockTimeoutError, LockTimeoutResult, PoisonError, Refused, TryLockError,
-    TryLockResult,
+    Cause, LockError, LockResult, LockTimeoutError, LockTimeoutResult, PoisonError, Refused,
+    TryLockError, TryLockResult,
 };
 #[cfg(not(loom))]
 pub use reentrant::{ReentrantMutex, ReentrantMutexGuard};

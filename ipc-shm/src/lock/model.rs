@@ -1,10 +1,11 @@
-//! Locks on the heap, for loom, shuttle and fuzzing: the words in vectors, processes that are threads of a model or
-//! take turns in one, and a kernel that knows who is alive and who sleeps. For internal use only; nothing here is
-//! stable.
+//! Locks on the heap, for loom, shuttle and fuzzing: the words in vectors, processes that are
+//! threads of a model or take turns in one, and a kernel that knows who is alive and who sleeps.
+//! For internal use only; nothing here is stable.
 //!
-//! A sleep ends with a wake-up, and once for each value of a word after each death, as if a slice had elapsed: so a
-//! wake-up that is lost without anybody's death is a deadlock, which the scheduler reports. Where processes take
-//! turns, some slices elapse, and who has still not got what it waits for is killed asleep: see `killed_after`.
+//! A sleep ends with a wake-up, and once for each value of a word after each death, as if a slice
+//! had elapsed: so a wake-up that is lost without anybody's death is a deadlock, which the
+//! scheduler reports. Where processes take turns, some slices elapse, and who has still not got
+//! what it waits for is killed asleep: see `killed_after`.
 
 #![allow(missing_docs)]
 
@@ -31,7 +32,8 @@ use crate::sync::models::{Condvar, Mutex, UnsafeCell};
 
 /// The most processes of a model.
 const MOST: usize = 4;
-/// So many slices of one operation elapse where nobody else runs: what can be had from the dead is had by then.
+/// So many slices of one operation elapse where nobody else runs: what can be had from the dead is
+/// had by then.
 #[cfg(not(loom))]
 const SLICES: usize = 8;
 
@@ -51,8 +53,8 @@ struct Beds {
     deaths: usize,
 }
 
-/// What is protected: loom finds accesses that nothing orders. Elsewhere one thread runs at a time, up to its next
-/// access to a word.
+/// What is protected: loom finds accesses that nothing orders. Elsewhere one thread runs at a time,
+/// up to its next access to a word.
 pub struct Protected(UnsafeCell<u64>);
 
 impl Protected {
@@ -96,7 +98,8 @@ pub struct Peer {
     shared: Arc<Shared>,
     owner: u64,
     thread: u64,
-    /// The deaths that its slices have ended for; where processes take turns, the slices of this operation.
+    /// The deaths that its slices have ended for; where processes take turns, the slices of this
+    /// operation.
     seen: Cell<usize>,
     /// On which word, and while it was what.
     #[cfg(loom)]
@@ -170,7 +173,8 @@ impl World for Peer {
     fn sleep(&self, word: &AtomicU64, seen: u64, _timeout: Duration) {
         let kernel = &self.shared.kernel;
         let mut beds = kernel.beds.lock().expect("no panic while it is held");
-        // As the kernel does: compared under the lock that wakers take. SeqCst: for loom it is Acquire.
+        // As the kernel does: compared under the lock that wakers take. SeqCst: for loom it is
+        // Acquire.
         if word.load(SeqCst) as u32 != seen as u32 {
             return;
         }
@@ -184,7 +188,8 @@ impl World for Peer {
         }
         let elapsed = beds.sleepers.iter().any(|(_, other)| *other == place);
         beds.sleepers.retain(|(_, other)| *other != place);
-        // Who is woken, or finds the word changed, does not look who is dead: his slice is still to come.
+        // Who is woken, or finds the word changed, does not look who is dead: his slice is still to
+        // come.
         if elapsed && word.load(SeqCst) as u32 == seen as u32 {
             self.seen.set(beds.deaths);
             self.slept_on.set((bed, seen));
@@ -220,8 +225,8 @@ impl Peer {
         }
     }
 
-    /// Runs `work` up to the point `name`, the `n`-th time that it comes there, and dies. If it does not come
-    /// there, what it returns.
+    /// Runs `work` up to the point `name`, the `n`-th time that it comes there, and dies. If it
+    /// does not come there, what it returns.
     pub fn killed_at<T>(&self, name: &'static str, n: u32, work: impl FnOnce() -> T) -> Option<T> {
         let done = killpoint::killed_at(name, n, work);
         if done.is_none() {
@@ -230,9 +235,13 @@ impl Peer {
         done
     }
 
-    /// Runs `work` up to the point that comes after `n` others, or until it would sleep for ever, and dies. If it
-    /// comes to its end, what it returns; beside that the points that were reached.
-    pub fn killed_after<T>(&self, n: u32, work: impl FnOnce() -> T) -> (Option<T>, Vec<&'static str>) {
+    /// Runs `work` up to the point that comes after `n` others, or until it would sleep for ever,
+    /// and dies. If it comes to its end, what it returns; beside that the points that were reached.
+    pub fn killed_after<T>(
+        &self,
+        n: u32,
+        work: impl FnOnce() -> T,
+    ) -> (Option<T>, Vec<&'static str>) {
         #[cfg(not(loom))]
         self.seen.set(0);
         let (done, reached) = killpoint::killed_after(n, work);

@@ -14,7 +14,9 @@ use ipc_core::Patience;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::home::{HEAD, Home, Place, Tag, found, places};
-use super::poison::{Cause, Failure, LockResult, LockTimeoutResult, PoisonError, Refused, TryLockResult};
+use super::poison::{
+    Cause, Failure, LockResult, LockTimeoutResult, PoisonError, Refused, TryLockResult,
+};
 use super::raw::mutex::{RawMutex, UPDATING};
 use super::thread;
 use super::value::{self, NO_VALUE, Value};
@@ -25,10 +27,12 @@ use crate::segment::{How, Segment};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Relaxed, Release};
 
-/// Mutual exclusion between processes, for data of fixed size or a slice of it: [`std::sync::Mutex`] in shared memory.
+/// Mutual exclusion between processes, for data of fixed size or a slice of it:
+/// [`std::sync::Mutex`] in shared memory.
 ///
-/// The value lies in the segment, twice: one copy is the value, the other is where [`update`](Mutex::update)
-/// writes the next one. A handle is cloned, sent to other processes, or opened there.
+/// The value lies in the segment, twice: one copy is the value, the other is where
+/// [`update`](Mutex::update) writes the next one. A handle is cloned, sent to other processes, or
+/// opened there.
 ///
 /// ```
 /// use ipc_shm::lock::Mutex;
@@ -45,20 +49,22 @@ use crate::sync::Ordering::{Relaxed, Release};
 ///
 /// # When a process dies
 ///
-/// With the guard in its hands: the next one to lock is told [`OwnerDied`](Cause::OwnerDied) with the guard
-/// ([`PoisonError`]), within 50 ms if it waits, most within some. Inside `update`: the old value stays, and
-/// nobody is told. Stopped (SIGSTOP), it is alive: nothing is taken from it.
+/// With the guard in its hands: the next one to lock is told [`OwnerDied`](Cause::OwnerDied) with
+/// the guard ([`PoisonError`]), within 50 ms if it waits, most within some. Inside `update`: the
+/// old value stays, and nobody is told. Stopped (SIGSTOP), it is alive: nothing is taken from it.
 ///
 /// # Peers
 ///
-/// The guard lends the value where it lies. That it stands still while the lock is held is the promise of peers
-/// that keep the protocol, as everything that goes through this crate does. One that writes there
-/// all the same breaks the rules of Rust's references for us: among processes that do not trust each other use
-/// [`get`](Mutex::get), [`set`](Mutex::set) and [`update`](Mutex::update), which copy, and work on any bytes.
+/// The guard lends the value where it lies. That it stands still while the lock is held is the
+/// promise of peers that keep the protocol, as everything that goes through this crate does. One
+/// that writes there all the same breaks the rules of Rust's references for us: among processes
+/// that do not trust each other use [`get`](Mutex::get), [`set`](Mutex::set) and
+/// [`update`](Mutex::update), which copy, and work on any bytes.
 ///
-/// Of a type such as `bool` not all bytes are a value ([`Checked`]). They are checked whenever the mutex is
-/// locked. If they are no value, each call answers [`Refused::Corrupt`], unlocked, and [`set`](Mutex::set)
-/// repairs it, after [`clear_poison`](Mutex::clear_poison) if it is poisoned as well.
+/// Of a type such as `bool` not all bytes are a value ([`Checked`]). They are checked whenever the
+/// mutex is locked. If they are no value, each call answers [`Refused::Corrupt`], unlocked, and
+/// [`set`](Mutex::set) repairs it, after [`clear_poison`](Mutex::clear_poison) if it is poisoned as
+/// well.
 pub struct Mutex<T: Value + ?Sized> {
     home: Home,
     /// The first word of each copy of the value.
@@ -109,7 +115,8 @@ impl<T: Value + ?Sized> Mutex<T> {
 }
 
 impl<T: Checked + Send + Sync> Mutex<T> {
-    /// Makes a mutex in an anonymous segment of its own. Many fit into one: [`new_in`](Mutex::new_in).
+    /// Makes a mutex in an anonymous segment of its own. Many fit into one:
+    /// [`new_in`](Mutex::new_in).
     ///
     /// # Errors
     ///
@@ -118,7 +125,8 @@ impl<T: Checked + Send + Sync> Mutex<T> {
         Self::make(Place::Anonymous, &value)
     }
 
-    /// Makes a mutex in a segment, next to what is there: 64 bytes and more, as long as there is room.
+    /// Makes a mutex in a segment, next to what is there: 64 bytes and more, as long as there is
+    /// room.
     ///
     /// # Errors
     ///
@@ -138,7 +146,8 @@ impl<T: Checked + Send + Sync> Mutex<T> {
         self.copied()
     }
 
-    /// Replaces the value, by one flip: nobody ever sees half of it. Waits as [`lock`](Mutex::lock).
+    /// Replaces the value, by one flip: nobody ever sees half of it. Waits as
+    /// [`lock`](Mutex::lock).
     ///
     /// # Errors
     ///
@@ -222,9 +231,10 @@ impl<T: Value + ?Sized> Mutex<T> {
     ///
     /// # Errors
     ///
-    /// [`Poisoned`](super::LockError::Poisoned), with the guard, if a thread panicked or a process died while it
-    /// held the lock, until [`clear_poison`](Mutex::clear_poison). [`Refused`](super::LockError::Refused),
-    /// unlocked, if the calling thread holds it already, in a forked process, and if the memory is corrupt.
+    /// [`Poisoned`](super::LockError::Poisoned), with the guard, if a thread panicked or a process
+    /// died while it held the lock, until [`clear_poison`](Mutex::clear_poison).
+    /// [`Refused`](super::LockError::Refused), unlocked, if the calling thread holds it already, in
+    /// a forked process, and if the memory is corrupt.
     #[inline]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
         if let Some(guard) = self.fast() {
@@ -237,8 +247,8 @@ impl<T: Value + ?Sized> Mutex<T> {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](super::TryLockError::WouldBlock) if somebody holds it, be it the calling thread; others as
-    /// [`lock`](Mutex::lock).
+    /// [`WouldBlock`](super::TryLockError::WouldBlock) if somebody holds it, be it the calling
+    /// thread; others as [`lock`](Mutex::lock).
     #[inline]
     pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
         if let Some(guard) = self.fast() {
@@ -251,7 +261,8 @@ impl<T: Value + ?Sized> Mutex<T> {
     ///
     /// # Errors
     ///
-    /// [`Timeout`](super::LockTimeoutError::Timeout) if the time is over, others as [`lock`](Mutex::lock).
+    /// [`Timeout`](super::LockTimeoutError::Timeout) if the time is over, others as
+    /// [`lock`](Mutex::lock).
     pub fn lock_timeout(&self, timeout: Duration) -> LockTimeoutResult<MutexGuard<'_, T>> {
         Ok(self.acquire(Patience::timeout(timeout))?)
     }
@@ -316,15 +327,16 @@ impl<T: Value + ?Sized> Mutex<T> {
         Ok(me)
     }
 
-    /// Changes the value as a transaction: `change` works on a copy, and one flip makes that the value.
+    /// Changes the value as a transaction: `change` works on a copy, and one flip makes that the
+    /// value.
     ///
-    /// A process that is killed inside leaves the old value, never a mixture, and poisons nothing; so does one
-    /// that panics. Costs two copies of the value. Waits as [`lock`](Mutex::lock).
+    /// A process that is killed inside leaves the old value, never a mixture, and poisons nothing;
+    /// so does one that panics. Costs two copies of the value. Waits as [`lock`](Mutex::lock).
     ///
     /// # Errors
     ///
-    /// As [`lock`](Mutex::lock): poisoned by one who held a guard. Nothing is changed then, and the lock is not
-    /// held: whoever wants to repair the value locks.
+    /// As [`lock`](Mutex::lock): poisoned by one who held a guard. Nothing is changed then, and the
+    /// lock is not held: whoever wants to repair the value locks.
     pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> LockResult<R, ()> {
         let updating = self.updating()?;
         let (value, _) = self.places();
@@ -368,8 +380,9 @@ impl<T: Value + ?Sized> Mutex<T> {
 
     /// Returns whether it is locked at this moment, be it by the calling thread.
     ///
-    /// Never blocks. What a dead process had locked is not locked: [`try_lock`](Self::try_lock) takes it. Another
-    /// thread may change it before the answer is returned. False in a forked process.
+    /// Never blocks. What a dead process had locked is not locked: [`try_lock`](Self::try_lock)
+    /// takes it. Another thread may change it before the answer is returned. False in a forked
+    /// process.
     ///
     /// ```
     /// # use ipc_shm::lock::Mutex;
@@ -410,7 +423,8 @@ impl<T: Value + ?Sized> Mutex<T> {
         self.home.len == 0
     }
 
-    /// Unlocks what the calling thread holds without having the guard, as after [`std::mem::forget`].
+    /// Unlocks what the calling thread holds without having the guard, as after
+    /// [`std::mem::forget`].
     ///
     /// # Errors
     ///
@@ -485,8 +499,9 @@ impl<'a, T: Value + ?Sized> MutexGuard<'a, T> {
     ///
     /// # Errors
     ///
-    /// [`Forked`](Refused::Forked) in a forked process, and [`NotOwner`](Refused::NotOwner) if the lock was given
-    /// back behind the guard's back ([`force_unlock`](Mutex::force_unlock)) or somebody has scribbled. Nothing has changed.
+    /// [`Forked`](Refused::Forked) in a forked process, and [`NotOwner`](Refused::NotOwner) if the
+    /// lock was given back behind the guard's back ([`force_unlock`](Mutex::force_unlock)) or
+    /// somebody has scribbled. Nothing has changed.
     pub fn unlock(guard: Self) -> Result<(), Refused> {
         let mut guard = std::mem::ManuallyDrop::new(guard);
         guard.give_back()
@@ -510,10 +525,11 @@ impl<T: Value + ?Sized> Deref for MutexGuard<'_, T> {
 
     #[inline(always)]
     fn deref(&self) -> &T {
-        // SAFETY: the copy that is the value lies there, mapped as long as the mutex's home lives (`places`,
-        // `copies`, checked by `Home::find`), aligned (`Tag::align`). Its bytes are a value: any are, or they were
-        // checked (`is_valid`). The lock is held, by this thread: nobody writes meanwhile, as long as peers keep the protocol
-        // (at the type). What a dead holder left half written was checked as well.
+        // SAFETY: the copy that is the value lies there, mapped as long as the mutex's home lives
+        // (`places`, `copies`, checked by `Home::find`), aligned (`Tag::align`). Its bytes are a
+        // value: any are, or they were checked (`is_valid`). The lock is held, by this thread:
+        // nobody writes meanwhile, as long as peers keep the protocol (at the type). What a dead
+        // holder left half written was checked as well.
         unsafe { self.value().as_ref() }
     }
 }
@@ -521,7 +537,8 @@ impl<T: Value + ?Sized> Deref for MutexGuard<'_, T> {
 impl<T: Value + ?Sized> DerefMut for MutexGuard<'_, T> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as in `deref`; the guard is borrowed mutably, so nobody else in this process looks.
+        // SAFETY: as in `deref`; the guard is borrowed mutably, so nobody else in this process
+        // looks.
         unsafe { self.value().as_mut() }
     }
 }
@@ -555,7 +572,10 @@ impl<'de, T: Value + ?Sized> Deserialize<'de> for Mutex<T> {
 
 impl<T: Value + ?Sized> fmt::Debug for Mutex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mutex").field("home", &self.home).field("poisoned", &self.is_poisoned()).finish()
+        f.debug_struct("Mutex")
+            .field("home", &self.home)
+            .field("poisoned", &self.is_poisoned())
+            .finish()
     }
 }
 

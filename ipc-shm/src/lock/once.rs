@@ -56,13 +56,14 @@ pub struct Once {
 ///
 /// # When a process dies
 ///
-/// While it runs the initialiser, which runs in its own memory: the next one that comes, or waits, runs its own.
+/// While it runs the initialiser, which runs in its own memory: the next one that comes, or waits,
+/// runs its own.
 ///
 /// # Peers
 ///
-/// [`get`](OnceLock::get) lends the value where it lies: nobody writes it any more, as long as peers keep the
-/// protocol. [`copied`](OnceLock::copied) works on any bytes. Bytes that are no value, such as 2 for a `bool`, are
-/// `None`, and [`Refused::Corrupt`] where there is no `Option`.
+/// [`get`](OnceLock::get) lends the value where it lies: nobody writes it any more, as long as
+/// peers keep the protocol. [`copied`](OnceLock::copied) works on any bytes. Bytes that are no
+/// value, such as 2 for a `bool`, are `None`, and [`Refused::Corrupt`] where there is no `Option`.
 pub struct OnceLock<T: Checked + Send + Sync> {
     home: Home,
     _value: PhantomData<T>,
@@ -73,7 +74,8 @@ pub struct OnceLock<T: Checked + Send + Sync> {
 pub enum OnceError {
     /// The one that ran it before panicked. [`Once::call_once_force`] tries again.
     Poisoned,
-    /// [`WouldDeadlock`](Refused::WouldDeadlock) if the initialiser itself asks for what it initialises.
+    /// [`WouldDeadlock`](Refused::WouldDeadlock) if the initialiser itself asks for what it
+    /// initialises.
     Refused(Refused),
 }
 
@@ -143,7 +145,11 @@ fn raw(home: &Home) -> RawOnce<'_> {
 }
 
 /// Begins, or says that it is done.
-fn begin(home: &Home, force: bool, otherwise: End) -> Result<Option<(Running<'_>, bool)>, OnceError> {
+fn begin(
+    home: &Home,
+    force: bool,
+    otherwise: End,
+) -> Result<Option<(Running<'_>, bool)>, OnceError> {
     home.check()?;
     if raw(home).is_complete() {
         return Ok(None);
@@ -196,11 +202,13 @@ impl Once {
         Self::of_home(Home::make(place, Self::tag(), 0, Self::count, &|_| Ok(()))?)
     }
 
-    /// Runs `f` if nobody has run one yet; waits if somebody does. What it has done is seen when this returns.
+    /// Runs `f` if nobody has run one yet; waits if somebody does. What it has done is seen when
+    /// this returns.
     ///
     /// # Errors
     ///
-    /// [`Poisoned`](OnceError::Poisoned) if an initialiser panicked, where [`std::sync::Once`] panics.
+    /// [`Poisoned`](OnceError::Poisoned) if an initialiser panicked, where [`std::sync::Once`]
+    /// panics.
     pub fn call_once(&self, f: impl FnOnce()) -> Result<(), OnceError> {
         if let Some((running, _)) = begin(&self.home, false, End::Poisoned)? {
             kp!("once.run");
@@ -242,7 +250,8 @@ impl Once {
             .and_then(|sound| if sound { Ok(()) } else { Err(OnceError::Poisoned) })
     }
 
-    /// Waits until it has been done, whether or not initialisers panic before: as [`std::sync::Once::wait_force`].
+    /// Waits until it has been done, whether or not initialisers panic before: as
+    /// [`std::sync::Once::wait_force`].
     ///
     /// Blocks until an initialiser returns. If one dies or panics, it waits for the next one.
     ///
@@ -315,10 +324,14 @@ impl<T: Checked + Send + Sync> OnceLock<T> {
         if !value::is_valid::<T>(&self.home, Self::value_at()) {
             return None;
         }
-        let at: NonNull<T> =
-            if size_of::<T>() == 0 { NonNull::dangling() } else { self.home.value(Self::value_at()) };
-        // SAFETY: the value lies there, mapped as long as `self.home`, aligned (`Tag::align`); its bytes are
-        // one: any are, or they were checked above. It is complete, E1: nobody writes it any more, as long as peers keep the protocol (at the type).
+        let at: NonNull<T> = if size_of::<T>() == 0 {
+            NonNull::dangling()
+        } else {
+            self.home.value(Self::value_at())
+        };
+        // SAFETY: the value lies there, mapped as long as `self.home`, aligned (`Tag::align`); its
+        // bytes are one: any are, or they were checked above. It is complete, E1: nobody writes it
+        // any more, as long as peers keep the protocol (at the type).
         Some(unsafe { at.as_ref() })
     }
 
@@ -343,8 +356,8 @@ impl<T: Checked + Send + Sync> OnceLock<T> {
         Ok(value.map_or(Ok(()), Err))
     }
 
-    /// The value; if there is none yet, what `f` returns becomes it. Of many processes that do this at once, one
-    /// runs its `f`, and the others wait.
+    /// The value; if there is none yet, what `f` returns becomes it. Of many processes that do this
+    /// at once, one runs its `f`, and the others wait.
     ///
     /// If `f` panics there is still no value, as with [`std::sync::OnceLock`].
     ///
@@ -353,20 +366,26 @@ impl<T: Checked + Send + Sync> OnceLock<T> {
     /// [`Refused`]: `WouldDeadlock` if `f` asks for this value.
     pub fn get_or_init(&self, f: impl FnOnce() -> T) -> Result<&T, Refused> {
         self.initialise(|| Ok::<T, Infallible>(f()))?.unwrap_or_else(|e| match e {});
-        self.get().ok_or(Refused::Corrupt("a value has gone, or its bytes are no value of its type"))
+        self.get()
+            .ok_or(Refused::Corrupt("a value has gone, or its bytes are no value of its type"))
     }
 
-    /// As [`get_or_init`](OnceLock::get_or_init), with an `f` that may fail: its error is inside, and there is still
-    /// no value.
+    /// As [`get_or_init`](OnceLock::get_or_init), with an `f` that may fail: its error is inside,
+    /// and there is still no value.
     ///
     /// # Errors
     ///
     /// As [`get_or_init`](OnceLock::get_or_init).
-    pub fn get_or_try_init<E>(&self, f: impl FnOnce() -> Result<T, E>) -> Result<Result<&T, E>, Refused> {
+    pub fn get_or_try_init<E>(
+        &self,
+        f: impl FnOnce() -> Result<T, E>,
+    ) -> Result<Result<&T, E>, Refused> {
         if let Err(error) = self.initialise(f)? {
             return Ok(Err(error));
         }
-        self.get().map(Ok).ok_or(Refused::Corrupt("a value has gone, or its bytes are no value of its type"))
+        self.get()
+            .map(Ok)
+            .ok_or(Refused::Corrupt("a value has gone, or its bytes are no value of its type"))
     }
 
     fn initialise<E>(&self, f: impl FnOnce() -> Result<T, E>) -> Result<Result<(), E>, Refused> {
@@ -394,7 +413,8 @@ impl<T: Checked + Send + Sync> OnceLock<T> {
     pub fn wait(&self) -> Result<&T, Refused> {
         self.home.check()?;
         raw(&self.home).wait(&self.home, true)?;
-        self.get().ok_or(Refused::Corrupt("a value has gone, or its bytes are no value of its type"))
+        self.get()
+            .ok_or(Refused::Corrupt("a value has gone, or its bytes are no value of its type"))
     }
 }
 
@@ -412,7 +432,10 @@ impl<'de> Deserialize<'de> for Once {
 
 impl fmt::Debug for Once {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Once").field("home", &self.home).field("completed", &self.is_completed()).finish()
+        f.debug_struct("Once")
+            .field("home", &self.home)
+            .field("completed", &self.is_completed())
+            .finish()
     }
 }
 

@@ -1,8 +1,9 @@
-//! Waiting for a word to change: a short spin, then sleep in slices, each ending with a look at who is dead.
+//! Waiting for a word to change: a short spin, then sleep in slices, each ending with a look at who
+//! is dead.
 //!
-//! No wait is unbounded: who should wake us may have been killed just before, or a wake-up may have gone to
-//! somebody who was killed just after. A slice makes up for both. A deadline is kept to the instant; slices are
-//! those of the channels ([`ipc_core::wait::Slices`]).
+//! No wait is unbounded: who should wake us may have been killed just before, or a wake-up may have
+//! gone to somebody who was killed just after. A slice makes up for both. A deadline is kept to the
+//! instant; slices are those of the channels ([`ipc_core::wait::Slices`]).
 
 use std::time::Instant;
 
@@ -30,7 +31,8 @@ pub(crate) struct Parking {
     patience: Patience,
     slices: Slices,
     spins: u32,
-    /// How often to spin anew after each sleep: who was woken often finds the lock taken for a moment.
+    /// How often to spin anew after each sleep: who was woken often finds the lock taken for a
+    /// moment.
     most_spins: u32,
     /// Whether this wait has slept: then others may sleep too.
     pub(crate) slept: bool,
@@ -56,7 +58,9 @@ impl Parking {
     /// Sleeps until the low half of `word` is no longer that of `seen`, for a slice at most.
     #[cold]
     pub(crate) fn park(&mut self, world: &impl World, word: &AtomicU64, seen: u64) -> Parked {
-        let Some(timeout) = self.patience.left(self.slices.current()) else { return Parked::TimedOut };
+        let Some(timeout) = self.patience.left(self.slices.current()) else {
+            return Parked::TimedOut;
+        };
         self.slept = true;
         let began = now();
         kp!("park.sleep");

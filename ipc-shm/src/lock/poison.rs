@@ -27,8 +27,9 @@ impl fmt::Display for Cause {
 
 /// A lock was taken that is poisoned: as [`std::sync::PoisonError`], with the guard in it.
 ///
-/// The lock is held. What it protects may be half changed: look, repair, and end it with `clear_poison`. Where a
-/// call hands out no guard, as `get`, the guard in here is `()`, and the lock is not held.
+/// The lock is held. What it protects may be half changed: look, repair, and end it with
+/// `clear_poison`. Where a call hands out no guard, as `get`, the guard in here is `()`, and the
+/// lock is not held.
 pub struct PoisonError<G> {
     guard: G,
     cause: Cause,
@@ -68,7 +69,8 @@ pub enum Refused {
     WouldDeadlock,
     /// The calling thread does not hold what it gives back.
     NotOwner,
-    /// This process was forked from the one that attached to the lock. It may open or receive the lock itself.
+    /// This process was forked from the one that attached to the lock. It may open or receive the
+    /// lock itself.
     Forked,
     /// A count has reached its end: recursions, readers or permits.
     TooMany,
@@ -81,7 +83,9 @@ impl fmt::Display for Refused {
         match self {
             Refused::WouldDeadlock => f.write_str("this thread holds the lock already"),
             Refused::NotOwner => f.write_str("this thread does not hold the lock"),
-            Refused::Forked => f.write_str("a forked process has no part in the locks of its parent"),
+            Refused::Forked => {
+                f.write_str("a forked process has no part in the locks of its parent")
+            }
             Refused::TooMany => f.write_str("too many recursions, readers or permits"),
             Refused::Corrupt(what) => write!(f, "the lock's memory is corrupt: {what}"),
         }
@@ -202,7 +206,9 @@ impl<G> LockError<G> {
     /// The same without the guard, which is dropped.
     pub(crate) fn without_guard(self) -> LockError<()> {
         match self {
-            LockError::Poisoned(poisoned) => LockError::Poisoned(PoisonError::new((), poisoned.cause)),
+            LockError::Poisoned(poisoned) => {
+                LockError::Poisoned(PoisonError::new((), poisoned.cause))
+            }
             LockError::Refused(why) => LockError::Refused(why),
         }
     }
@@ -261,7 +267,9 @@ impl<G> Error for PoisonError<G> {}
 impl<G> fmt::Debug for LockError<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            LockError::Poisoned(poisoned) => f.debug_tuple("Poisoned").field(&poisoned.cause).finish(),
+            LockError::Poisoned(poisoned) => {
+                f.debug_tuple("Poisoned").field(&poisoned.cause).finish()
+            }
             LockError::Refused(why) => f.debug_tuple("Refused").field(why).finish(),
         }
     }
@@ -279,7 +287,9 @@ impl<G> Error for LockError<G> {}
 impl<G> fmt::Debug for TryLockError<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            TryLockError::Poisoned(poisoned) => f.debug_tuple("Poisoned").field(&poisoned.cause).finish(),
+            TryLockError::Poisoned(poisoned) => {
+                f.debug_tuple("Poisoned").field(&poisoned.cause).finish()
+            }
             TryLockError::WouldBlock => f.write_str("WouldBlock"),
             TryLockError::Refused(why) => f.debug_tuple("Refused").field(why).finish(),
         }
@@ -299,7 +309,9 @@ impl<G> Error for TryLockError<G> {}
 impl<G> fmt::Debug for LockTimeoutError<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            LockTimeoutError::Poisoned(poisoned) => f.debug_tuple("Poisoned").field(&poisoned.cause).finish(),
+            LockTimeoutError::Poisoned(poisoned) => {
+                f.debug_tuple("Poisoned").field(&poisoned.cause).finish()
+            }
             LockTimeoutError::Timeout => f.write_str("Timeout"),
             LockTimeoutError::Refused(why) => f.debug_tuple("Refused").field(why).finish(),
         }
@@ -309,7 +321,9 @@ impl<G> fmt::Display for LockTimeoutError<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LockTimeoutError::Poisoned(poisoned) => poisoned.fmt(f),
-            LockTimeoutError::Timeout => f.write_str("somebody else held the lock until the deadline"),
+            LockTimeoutError::Timeout => {
+                f.write_str("somebody else held the lock until the deadline")
+            }
             LockTimeoutError::Refused(why) => why.fmt(f),
         }
     }

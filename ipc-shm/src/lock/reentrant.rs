@@ -9,7 +9,9 @@ use ipc_core::Patience;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::home::{HEAD, Home, Place, Tag, found, places};
-use super::poison::{Cause, Failure, LockResult, LockTimeoutResult, PoisonError, Refused, TryLockResult};
+use super::poison::{
+    Cause, Failure, LockResult, LockTimeoutResult, PoisonError, Refused, TryLockResult,
+};
 use super::raw::mutex::RawMutex;
 use super::thread;
 use super::value;
@@ -21,10 +23,12 @@ use crate::segment::{How, Segment};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::Relaxed;
 
-/// A mutex that the thread which holds it may lock again: Python's `RLock`, `std`'s `ReentrantLock`.
+/// A mutex that the thread which holds it may lock again: Python's `RLock`, `std`'s
+/// `ReentrantLock`.
 ///
-/// It is free again when each guard was dropped. Since several guards of one thread may be there at once, none
-/// lends the value: they copy it out ([`get`](ReentrantMutexGuard::get)) and in ([`set`](ReentrantMutexGuard::set)).
+/// It is free again when each guard was dropped. Since several guards of one thread may be there at
+/// once, none lends the value: they copy it out ([`get`](ReentrantMutexGuard::get)) and in
+/// ([`set`](ReentrantMutexGuard::set)).
 ///
 /// ```
 /// use ipc_shm::lock::ReentrantMutex;
@@ -37,8 +41,8 @@ use crate::sync::Ordering::Relaxed;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A guard that a thread has forgotten ([`std::mem::forget`]) keeps the mutex locked, as long as the process lives: no
-/// other thread is ever taken for the holder.
+/// A guard that a thread has forgotten ([`std::mem::forget`]) keeps the mutex locked, as long as
+/// the process lives: no other thread is ever taken for the holder.
 ///
 /// # When a process dies
 ///
@@ -142,7 +146,10 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
     /// # Errors
     ///
     /// As [`Mutex::lock_timeout`](super::Mutex::lock_timeout).
-    pub fn lock_deadline(&self, deadline: Instant) -> LockTimeoutResult<ReentrantMutexGuard<'_, T>> {
+    pub fn lock_deadline(
+        &self,
+        deadline: Instant,
+    ) -> LockTimeoutResult<ReentrantMutexGuard<'_, T>> {
         Ok(self.acquire(Patience::Until(deadline))?)
     }
 
@@ -182,8 +189,9 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
 
     /// Returns whether it is locked at this moment, be it by the calling thread.
     ///
-    /// Never blocks. What a dead process had locked is not locked: [`try_lock`](Self::try_lock) takes it. Another
-    /// thread may change it before the answer is returned. False in a forked process.
+    /// Never blocks. What a dead process had locked is not locked: [`try_lock`](Self::try_lock)
+    /// takes it. Another thread may change it before the answer is returned. False in a forked
+    /// process.
     ///
     /// ```
     /// # use ipc_shm::lock::ReentrantMutex;
@@ -233,7 +241,10 @@ impl<T: Stored + Send + Sync> ReentrantMutexGuard<'_, T> {
     #[must_use]
     pub fn get(&self) -> T {
         let mut copied = Copied::new();
-        copy::read_bytes(&self.mutex.home.words()[ReentrantMutex::<T>::value_at()..], copied.bytes());
+        copy::read_bytes(
+            &self.mutex.home.words()[ReentrantMutex::<T>::value_at()..],
+            copied.bytes(),
+        );
         copied.value()
     }
 

@@ -16,7 +16,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::home::{HEAD, Home, Place, Tag, found, places};
 use super::poison::{
-    Cause, Denied, Failure, LockError, LockResult, LockTimeoutResult, PoisonError, Refused, TryLockResult,
+    Cause, Denied, Failure, LockError, LockResult, LockTimeoutResult, PoisonError, Refused,
+    TryLockResult,
 };
 use super::raw::rwlock::RawRwLock;
 use super::raw::{index_of, words_for};
@@ -28,12 +29,13 @@ use crate::segment::{How, Segment};
 
 /// Many readers or one writer: [`std::sync::RwLock`] in shared memory.
 ///
-/// Readers of different processes share no cache line that they write, and do not slow each other down; a writer
-/// looks at each process' count, and costs more than a [`Mutex`](super::Mutex)'s owner.
+/// Readers of different processes share no cache line that they write, and do not slow each other
+/// down; a writer looks at each process' count, and costs more than a [`Mutex`](super::Mutex)'s
+/// owner.
 ///
-/// *Preference*: writers. One that waits keeps new readers out; a thread that reads already may read again all the
-/// same. An [upgradable](RwLock::upgradable_read) reader shares with readers, and is the only one that can become
-/// the writer with nobody in between.
+/// *Preference*: writers. One that waits keeps new readers out; a thread that reads already may
+/// read again all the same. An [upgradable](RwLock::upgradable_read) reader shares with readers,
+/// and is the only one that can become the writer with nobody in between.
 ///
 /// ```
 /// use ipc_shm::lock::RwLock;
@@ -51,14 +53,14 @@ use crate::segment::{How, Segment};
 ///
 /// # When a process dies
 ///
-/// Reading: it is subtracted. Writing: the next one, reader or writer, is told [`OwnerDied`](Cause::OwnerDied)
-/// with the guard. Waiting, or with an upgradable guard: nothing.
+/// Reading: it is subtracted. Writing: the next one, reader or writer, is told
+/// [`OwnerDied`](Cause::OwnerDied) with the guard. Waiting, or with an upgradable guard: nothing.
 ///
 /// # Peers
 ///
-/// As for a [`Mutex`](super::Mutex): guards lend in place, which is sound against peers that keep the protocol.
-/// [`get`](RwLock::get) and [`set`](RwLock::set) copy. Bytes that are no value, such as 2 for a `bool`, are
-/// [`Refused::Corrupt`], and [`set`](RwLock::set) repairs them.
+/// As for a [`Mutex`](super::Mutex): guards lend in place, which is sound against peers that keep
+/// the protocol. [`get`](RwLock::get) and [`set`](RwLock::set) copy. Bytes that are no value, such
+/// as 2 for a `bool`, are [`Refused::Corrupt`], and [`set`](RwLock::set) repairs them.
 pub struct RwLock<T: Value + ?Sized> {
     home: Home,
     /// Where things lie, among the home's words.
@@ -114,7 +116,8 @@ impl<T: Checked + Send + Sync> RwLock<T> {
         copy.ok_or(LockError::Refused(NO_VALUE))
     }
 
-    /// Replaces the value. Waits as [`write`](RwLock::write). A process that is killed meanwhile poisons the lock.
+    /// Replaces the value. Waits as [`write`](RwLock::write). A process that is killed meanwhile
+    /// poisons the lock.
     ///
     /// # Errors
     ///
@@ -175,7 +178,10 @@ type Got<G> = Result<G, Failure<G>>;
 
 impl<T: Value + ?Sized> RwLock<T> {
     fn tag() -> Tag {
-        Tag::of::<T::Item>(if T::MANY { "RwLock of a slice" } else { "RwLock" }, value::align::<T>())
+        Tag::of::<T::Item>(
+            if T::MANY { "RwLock of a slice" } else { "RwLock" },
+            value::align::<T>(),
+        )
     }
 
     fn count(len: usize, participants: usize) -> Option<usize> {
@@ -218,7 +224,8 @@ impl<T: Value + ?Sized> RwLock<T> {
         self.home.value(self.value_at)
     }
 
-    /// What is said of a lock that is held by this guard: a guard is handed out only over bytes that are a value.
+    /// What is said of a lock that is held by this guard: a guard is handed out only over bytes
+    /// that are a value.
     #[inline(always)]
     fn taken<G>(&self, guard: G) -> Got<G> {
         if !value::is_valid::<T>(&self.home, self.value_at) {
@@ -253,8 +260,8 @@ impl<T: Value + ?Sized> RwLock<T> {
         self.taken(guard)
     }
 
-    /// Locks it to write, poisoned or not, whatever bytes lie there. The guard must not be asked for the value before
-    /// they are checked, or written.
+    /// Locks it to write, poisoned or not, whatever bytes lie there. The guard must not be asked
+    /// for the value before they are checked, or written.
     fn write_any<G>(&self, patience: Patience) -> Result<RwLockWriteGuard<'_, T>, Failure<G>> {
         self.not_reading(patience)?;
         let me = self.home.me();
@@ -275,9 +282,9 @@ impl<T: Value + ?Sized> RwLock<T> {
     ///
     /// # Errors
     ///
-    /// [`Poisoned`](super::LockError::Poisoned), with the guard, if a thread panicked or a process died while it
-    /// wrote. [`Refused`](super::LockError::Refused) if the calling thread writes, in a forked process, and if
-    /// the memory is corrupt.
+    /// [`Poisoned`](super::LockError::Poisoned), with the guard, if a thread panicked or a process
+    /// died while it wrote. [`Refused`](super::LockError::Refused) if the calling thread writes, in
+    /// a forked process, and if the memory is corrupt.
     #[inline]
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
         Ok(self.read_with(Patience::Forever)?)
@@ -287,7 +294,8 @@ impl<T: Value + ?Sized> RwLock<T> {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](super::TryLockError::WouldBlock) if one does; others as [`read`](RwLock::read).
+    /// [`WouldBlock`](super::TryLockError::WouldBlock) if one does; others as
+    /// [`read`](RwLock::read).
     #[inline]
     pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
         Ok(self.read_with(Patience::Never)?)
@@ -297,7 +305,8 @@ impl<T: Value + ?Sized> RwLock<T> {
     ///
     /// # Errors
     ///
-    /// [`Timeout`](super::LockTimeoutError::Timeout) if the time is over, others as [`read`](RwLock::read).
+    /// [`Timeout`](super::LockTimeoutError::Timeout) if the time is over, others as
+    /// [`read`](RwLock::read).
     pub fn read_timeout(&self, timeout: Duration) -> LockTimeoutResult<RwLockReadGuard<'_, T>> {
         Ok(self.read_with(Patience::timeout(timeout))?)
     }
@@ -315,7 +324,8 @@ impl<T: Value + ?Sized> RwLock<T> {
     ///
     /// # Errors
     ///
-    /// As [`read`](RwLock::read); [`WouldDeadlock`](Refused::WouldDeadlock) also if the calling thread reads.
+    /// As [`read`](RwLock::read); [`WouldDeadlock`](Refused::WouldDeadlock) also if the calling
+    /// thread reads.
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
         Ok(self.write_with(Patience::Forever)?)
     }
@@ -349,13 +359,13 @@ impl<T: Value + ?Sized> RwLock<T> {
 
     /// Locks it to read, as the one reader that can [upgrade](RwLockUpgradableGuard::upgrade).
     ///
-    /// Waits while a writer or another such reader has it. A thread that reads already may take it as well; to
-    /// upgrade, it must drop its reader's guards first.
+    /// Waits while a writer or another such reader has it. A thread that reads already may take it
+    /// as well; to upgrade, it must drop its reader's guards first.
     ///
     /// # Errors
     ///
-    /// As [`read`](RwLock::read). [`WouldDeadlock`](Refused::WouldDeadlock) also if the calling thread reads and a
-    /// writer waits for it to end.
+    /// As [`read`](RwLock::read). [`WouldDeadlock`](Refused::WouldDeadlock) also if the calling
+    /// thread reads and a writer waits for it to end.
     pub fn upgradable_read(&self) -> LockResult<RwLockUpgradableGuard<'_, T>> {
         Ok(self.upgradable_with(Patience::Forever)?)
     }
@@ -371,8 +381,9 @@ impl<T: Value + ?Sized> RwLock<T> {
 
     /// Returns whether it is locked at this moment, to read or to write.
     ///
-    /// Never blocks. What a dead process had locked is not locked. Another thread may change it before the answer
-    /// is returned. A reader that is about to wait for a writer counts for a moment. False in a forked process.
+    /// Never blocks. What a dead process had locked is not locked. Another thread may change it
+    /// before the answer is returned. A reader that is about to wait for a writer counts for a
+    /// moment. False in a forked process.
     ///
     /// ```
     /// # use ipc_shm::lock::RwLock;
@@ -519,8 +530,8 @@ impl<'a, T: Value + ?Sized> RwLockUpgradableGuard<'a, T> {
     ///
     /// # Errors
     ///
-    /// [`WouldDeadlock`](Refused::WouldDeadlock) if the calling thread has a reader's guard as well; others as
-    /// [`RwLock::write`]. The upgradable guard is given back then.
+    /// [`WouldDeadlock`](Refused::WouldDeadlock) if the calling thread has a reader's guard as
+    /// well; others as [`RwLock::write`]. The upgradable guard is given back then.
     pub fn upgrade(self) -> LockResult<RwLockWriteGuard<'a, T>> {
         Ok(self.upgraded(Patience::Forever).map_err(|(failed, _)| failed)?)
     }
@@ -551,7 +562,9 @@ impl<'a, T: Value + ?Sized> RwLockUpgradableGuard<'a, T> {
     ) -> Result<RwLockWriteGuard<'a, T>, (Failure<RwLockWriteGuard<'a, T>>, Self)> {
         let (lock, me) = (self.lock, self.me);
         let result = lock.not_reading(patience).and_then(|()| {
-            lock.raw().upgrade(&lock.home, me, patience).map_err(|denied: Denied| Failure::from(denied))
+            lock.raw()
+                .upgrade(&lock.home, me, patience)
+                .map_err(|denied: Denied| Failure::from(denied))
         });
         match result {
             Ok(()) => {
@@ -594,10 +607,11 @@ macro_rules! guard {
 
             #[inline(always)]
             fn deref(&self) -> &T {
-                // SAFETY: the value lies there, mapped as long as the lock's home lives (`parts`, checked by
-                // `Home::find`), aligned (`Tag::align`). Its bytes are a value: any are, or `taken` has checked
-                // them before the guard was handed out. The lock is held, so nobody writes meanwhile, as long as peers keep the protocol (at the type), or the holder
-                // borrows its guard mutably.
+                // SAFETY: the value lies there, mapped as long as the lock's home lives (`parts`,
+                // checked by `Home::find`), aligned (`Tag::align`). Its bytes are a value: any are,
+                // or `taken` has checked them before the guard was handed out. The lock is held, so
+                // nobody writes meanwhile, as long as peers keep the protocol (at the type), or the
+                // holder borrows its guard mutably.
                 unsafe { self.value.as_ref() }
             }
         }
@@ -650,6 +664,9 @@ impl<'de, T: Value + ?Sized> Deserialize<'de> for RwLock<T> {
 
 impl<T: Value + ?Sized> fmt::Debug for RwLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RwLock").field("home", &self.home).field("poisoned", &self.is_poisoned()).finish()
+        f.debug_struct("RwLock")
+            .field("home", &self.home)
+            .field("poisoned", &self.is_poisoned())
+            .finish()
     }
 }

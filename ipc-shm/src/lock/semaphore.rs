@@ -18,9 +18,10 @@ use crate::sync::Ordering::Relaxed;
 
 /// Counted permits, which come back when their holder dies: Python's `Semaphore`.
 ///
-/// [`acquire`](Semaphore::acquire) gives a [`Permit`], which comes back when it is dropped or its process dies.
-/// Those who signal with a semaphore use up a permit with [`Permit::forget`], and add one with
-/// [`release`](Semaphore::release), from any process: what Python's `acquire` and `release` do.
+/// [`acquire`](Semaphore::acquire) gives a [`Permit`], which comes back when it is dropped or its
+/// process dies. Those who signal with a semaphore use up a permit with [`Permit::forget`], and add
+/// one with [`release`](Semaphore::release), from any process: what Python's `acquire` and
+/// `release` do.
 ///
 /// ```
 /// use ipc_shm::lock::Semaphore;
@@ -39,8 +40,8 @@ pub struct Semaphore {
     bound: u32,
 }
 
-/// A [`Semaphore`] that never has more permits than it began with: Python's `BoundedSemaphore`. To release more
-/// is an error.
+/// A [`Semaphore`] that never has more permits than it began with: Python's `BoundedSemaphore`. To
+/// release more is an error.
 #[derive(Clone, Debug)]
 pub struct BoundedSemaphore(Semaphore);
 
@@ -90,17 +91,19 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` beyond [`MAX_PERMITS`](Semaphore::MAX_PERMITS); others as [`Segment::anonymous`].
+    /// `InvalidInput` beyond [`MAX_PERMITS`](Semaphore::MAX_PERMITS); others as
+    /// [`Segment::anonymous`].
     pub fn new(permits: u32) -> io::Result<Semaphore> {
         Self::make(Place::Anonymous, permits)
     }
 
-    /// Makes a semaphore in a segment: two words for each participant that it can have, and some more.
+    /// Makes a semaphore in a segment: two words for each participant that it can have, and some
+    /// more.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` beyond [`MAX_PERMITS`](Semaphore::MAX_PERMITS) or in a segment for more than 4095
-    /// participants; others as [`Mutex::new_in`](super::Mutex::new_in).
+    /// `InvalidInput` beyond [`MAX_PERMITS`](Semaphore::MAX_PERMITS) or in a segment for more than
+    /// 4095 participants; others as [`Mutex::new_in`](super::Mutex::new_in).
     pub fn new_in(segment: &Segment, permits: u32) -> io::Result<Semaphore> {
         Self::make(Place::In(segment), permits)
     }
@@ -128,7 +131,8 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// [`Forked`](Refused::Forked) in a forked process, [`Corrupt`](Refused::Corrupt) if the memory is.
+    /// [`Forked`](Refused::Forked) in a forked process, [`Corrupt`](Refused::Corrupt) if the memory
+    /// is.
     pub fn acquire(&self) -> Result<Permit<'_>, Refused> {
         Ok(self.acquire_with(Patience::Forever)?.expect("who has no deadline is not told of it"))
     }
@@ -174,15 +178,15 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// [`TooMany`](Refused::TooMany) beyond the bound, left and held together; nothing has changed. Others as
-    /// [`acquire`](Semaphore::acquire).
+    /// [`TooMany`](Refused::TooMany) beyond the bound, left and held together; nothing has changed.
+    /// Others as [`acquire`](Semaphore::acquire).
     pub fn release(&self, n: u32) -> Result<(), Refused> {
         self.home.check()?;
         raw(&self.home, self.bound).add(&self.home, n)
     }
 
-    /// Permits that are left now: Python's `get_value`. Those of dead processes are counted when somebody misses
-    /// them. 0 in a forked process.
+    /// Permits that are left now: Python's `get_value`. Those of dead processes are counted when
+    /// somebody misses them. 0 in a forked process.
     #[must_use]
     pub fn available_permits(&self) -> u32 {
         if self.home.forked() { 0 } else { raw(&self.home, self.bound).permits() }
@@ -192,7 +196,8 @@ impl Semaphore {
 /// Ids are kept in 12 bits.
 fn fits(home: &Home) -> io::Result<()> {
     if home.participants() > MAX_PARTICIPANTS {
-        let text = format!("Semaphore: not in a segment for more than {MAX_PARTICIPANTS} participants");
+        let text =
+            format!("Semaphore: not in a segment for more than {MAX_PARTICIPANTS} participants");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
     Ok(())

@@ -1,18 +1,20 @@
 //! Numbers for the threads of this process, so that a lock word tells them apart.
 //!
-//! Participants are processes: all threads of one process share an id. A thread gets the lowest free number when
-//! it first locks something.
+//! Participants are processes: all threads of one process share an id. A thread gets the lowest
+//! free number when it first locks something.
 //!
 //! # A number names one holder
 //!
-//! A guard that is forgotten ([`std::mem::forget`]) leaves the number of its thread in the lock word, also after
-//! the thread has ended. If a new thread got that number, it would be taken for the holder. So each thread counts
-//! what it holds. A thread that ends and holds nothing returns its number; a thread that ends with locks held does
-//! not, and the number never comes again in this process.
+//! A guard that is forgotten ([`std::mem::forget`]) leaves the number of its thread in the lock
+//! word, also after the thread has ended. If a new thread got that number, it would be taken for
+//! the holder. So each thread counts what it holds. A thread that ends and holds nothing returns
+//! its number; a thread that ends with locks held does not, and the number never comes again in
+//! this process.
 //!
-//! A thread may have no number: more than [`THREADS`] threads hold locks or have ended with locks held, or a
-//! destructor runs after the number was returned. Then the number is 0, which is no thread's: a thread that locks
-//! twice waits for itself, as it does in `std`, and takes no lock for its own.
+//! A thread may have no number: more than [`THREADS`] threads hold locks or have ended with locks
+//! held, or a destructor runs after the number was returned. Then the number is 0, which is no
+//! thread's: a thread that locks twice waits for itself, as it does in `std`, and takes no lock for
+//! its own.
 
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::AtomicU64;
@@ -20,7 +22,8 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use super::word::THREADS;
 
-/// Bit n of the whole is set while number n + 1 is given out. No lock, which a fork could leave locked for ever.
+/// Bit n of the whole is set while number n + 1 is given out. No lock, which a fork could leave
+/// locked for ever.
 static GIVEN: [AtomicU64; THREADS.div_ceil(64) as usize] =
     [const { AtomicU64::new(0) }; THREADS.div_ceil(64) as usize];
 
@@ -29,10 +32,13 @@ fn take() -> u64 {
         let mut given = word.load(Relaxed); // Relaxed: the CAS decides.
         while given != u64::MAX {
             let bit = given.trailing_ones();
-            // Acquire: pairs with the Release in `give_back`. This thread sees every lock word without the number.
+            // Acquire: pairs with the Release in `give_back`. This thread sees every lock word
+            // without the number.
             match word.compare_exchange_weak(given, given | 1 << bit, Acquire, Relaxed) {
                 Ok(_) => {
-                    return Some(first + u64::from(bit)).filter(|number| *number <= THREADS).unwrap_or(NONE);
+                    return Some(first + u64::from(bit))
+                        .filter(|number| *number <= THREADS)
+                        .unwrap_or(NONE);
                 }
                 Err(now) => given = now,
             }
@@ -44,7 +50,8 @@ fn take() -> u64 {
 fn give_back(number: u64) {
     if number != NONE {
         let index = number - 1;
-        // Release: pairs with the Acquire in `take`, so that the unlocking is visible before the number is used again.
+        // Release: pairs with the Acquire in `take`, so that the unlocking is visible before the
+        // number is used again.
         GIVEN[index as usize / 64].fetch_and(!(1 << (index % 64)), Release);
     }
 }
@@ -103,7 +110,8 @@ pub(crate) fn returned() {
 }
 
 /// A lock that is held for reading: its address, and the number of the mapping that it lies in
-/// ([`Members::mapping`](crate::member::Members::mapping)), because another lock may lie at this address one day.
+/// ([`Members::mapping`](crate::member::Members::mapping)), because another lock may lie at this
+/// address one day.
 pub(crate) type Read = (usize, u64);
 
 /// Notes that the calling thread holds `read`.
@@ -138,7 +146,8 @@ mod tests {
     fn numbers_differ_and_are_used_again() {
         let mine = number();
         assert!(mine != 0 && mine == number());
-        let theirs: Vec<u64> = (0..100).map(|_| std::thread::spawn(number).join().unwrap()).collect();
+        let theirs: Vec<u64> =
+            (0..100).map(|_| std::thread::spawn(number).join().unwrap()).collect();
         assert!(theirs.iter().all(|number| *number != mine && *number != 0));
         assert!(theirs.iter().all(|number| *number < 90), "{theirs:?}");
     }
@@ -150,7 +159,8 @@ mod tests {
             took();
             number()
         };
-        let forgotten: Vec<u64> = (0..3).map(|_| std::thread::spawn(forgets).join().unwrap()).collect();
+        let forgotten: Vec<u64> =
+            (0..3).map(|_| std::thread::spawn(forgets).join().unwrap()).collect();
         let orderly = || {
             took();
             returned();

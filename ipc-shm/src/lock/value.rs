@@ -15,8 +15,8 @@ use crate::sync::AtomicU64;
 
 /// What a lock can hold: data whose bytes can be checked ([`Checked`]), or a slice of it.
 ///
-/// Of plain data any bytes are a value. Of other types, such as `bool`, the bytes are checked each time that the lock
-/// is taken, in a slice those of each item.
+/// Of plain data any bytes are a value. Of other types, such as `bool`, the bytes are checked each
+/// time that the lock is taken, in a slice those of each item.
 pub trait Value: Kept + Send + Sync {}
 
 impl<T: Checked + Send + Sync> Value for T {}
@@ -38,7 +38,8 @@ pub trait Kept {
     const MANY: bool;
     #[doc(hidden)]
     fn items(&self) -> &[Self::Item];
-    /// A copy of so many items from the beginning of `words`; `None` if the bytes of one are no value.
+    /// A copy of so many items from the beginning of `words`; `None` if the bytes of one are no
+    /// value.
     #[doc(hidden)]
     fn read(words: &[AtomicU64], len: usize) -> Option<Self::Own>;
     #[doc(hidden)]
@@ -79,21 +80,27 @@ impl<T: Checked> Kept for [T] {
     }
     fn read(words: &[AtomicU64], len: usize) -> Option<Box<[T]>> {
         let mut values = vec![MaybeUninit::<T>::zeroed(); len];
-        // SAFETY: so many bytes lie there, all initialised, without padding (`NoUninit`); `&mut [u8]` can only write
-        // initialised ones.
+        // SAFETY: so many bytes lie there, all initialised, without padding (`NoUninit`); `&mut
+        // [u8]` can only write initialised ones.
         let bytes = unsafe {
-            std::slice::from_raw_parts_mut(values.as_mut_ptr().cast::<u8>(), size_of_val(&values[..]))
+            std::slice::from_raw_parts_mut(
+                values.as_mut_ptr().cast::<u8>(),
+                size_of_val(&values[..]),
+            )
         };
         copy::read_bytes(words, bytes);
         if has_invalid_bits::<T>() {
-            // SAFETY: as many items as there are, in our own memory; any bytes are `Bits`, as large and as aligned as `T`.
-            let bits = unsafe { std::slice::from_raw_parts(values.as_ptr().cast::<T::Bits>(), len) };
+            // SAFETY: as many items as there are, in our own memory; any bytes are `Bits`, as large
+            // and as aligned as `T`.
+            let bits =
+                unsafe { std::slice::from_raw_parts(values.as_ptr().cast::<T::Bits>(), len) };
             if !bits.iter().all(T::is_valid_bit_pattern) {
                 return None;
             }
         }
         let values = Box::into_raw(values.into_boxed_slice());
-        // SAFETY: from a box of as many items of the same layout; each is initialised, and checked to be a value.
+        // SAFETY: from a box of as many items of the same layout; each is initialised, and checked
+        // to be a value.
         Some(unsafe { Box::from_raw(values as *mut [T]) })
     }
     fn own(own: &mut Box<[T]>) -> &mut [T] {
@@ -117,8 +124,9 @@ fn are_valid<T: Checked>(words: &[AtomicU64], len: usize) -> bool {
         let mut copied = Copied::<T>::new();
         // SAFETY: the item lies within `words`, checked above.
         let item = unsafe { first.add(index) };
-        // SAFETY: as above; in this process there are references to the words only as atomics, and to the value
-        // only by guards, none of which writes while this is called: the caller has the lock.
+        // SAFETY: as above; in this process there are references to the words only as atomics, and
+        // to the value only by guards, none of which writes while this is called: the caller has
+        // the lock.
         unsafe { bytes_at::read(item.cast(), copied.bytes()) };
         copied.is_valid()
     })
@@ -130,7 +138,8 @@ pub(crate) fn write<T: Kept + ?Sized>(words: &[AtomicU64], value: &T) {
     copy::write_bytes(words, bytemuck::cast_slice(value.items()));
 }
 
-/// Words that so many items take; `None` if no memory is so large, or one value is said to be none or several.
+/// Words that so many items take; `None` if no memory is so large, or one value is said to be none
+/// or several.
 pub(crate) fn words<T: Kept + ?Sized>(len: usize) -> Option<usize> {
     if !T::MANY && len != 1 {
         return None;

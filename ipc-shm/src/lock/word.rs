@@ -1,4 +1,5 @@
-//! The lock word, `{ generation, id, thread, flags }`, and what a protocol of this module asks of the world.
+//! The lock word, `{ generation, id, thread, flags }`, and what a protocol of this module asks of
+//! the world.
 //!
 //! ```text
 //!   63        32 31      16 15       3 2     0
@@ -8,9 +9,9 @@
 //!     └─ owner, 48 bits ─┘
 //! ```
 //!
-//! - *owner*: the participant of the segment, never 0 for one that is there. An id that is given out anew has
-//!   a new generation, so a word that names a dead owner names him for ever: taking a lock over is one CAS of
-//!   the whole word, and nothing needs to be searched when a process dies.
+//! - *owner*: the participant of the segment, never 0 for one that is there. An id that is given
+//!   out anew has a new generation, so a word that names a dead owner names him for ever: taking a
+//!   lock over is one CAS of the whole word, and nothing needs to be searched when a process dies.
 //! - *thread*: which thread of that process ([`thread`](super::thread)), or 0 if it has no number.
 //! - *flags*: what each lock says.
 
@@ -75,13 +76,13 @@ pub(crate) trait World {
     fn me(&self) -> u64;
     /// Whether an owner lives. In doubt it does: nobody alive is ever taken for dead.
     ///
-    /// What a dead process did is seen by whoever is told `Dead`: the kernel ends a lease after the process'
-    /// last store, under a lock that the answer takes as well. (D)
+    /// What a dead process did is seen by whoever is told `Dead`: the kernel ends a lease after the
+    /// process' last store, under a lock that the answer takes as well. (D)
     fn life(&self, owner: u64) -> Life;
     /// How many have died, as far as anybody has looked: more at each look after a death.
     fn deaths(&self) -> u64;
-    /// The same, after looking who is dead, of some in turn; what a dead one did is seen by whoever finds more of
-    /// them. (D)
+    /// The same, after looking who is dead, of some in turn; what a dead one did is seen by whoever
+    /// finds more of them. (D)
     fn look_for_deaths(&self, turn: usize) -> u64;
     /// The same, after looking at all of them, at most about once a millisecond.
     fn glance_for_deaths(&self) -> u64;

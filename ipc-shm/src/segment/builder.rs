@@ -58,7 +58,8 @@ pub(crate) enum How {
 }
 
 impl SegmentBuilder {
-    /// A segment of `size` bytes. For one that is there already, the least it must have; 0 if any will do.
+    /// A segment of `size` bytes. For one that is there already, the least it must have; 0 if any
+    /// will do.
     pub fn new(size: usize) -> SegmentBuilder {
         SegmentBuilder {
             size,
@@ -75,24 +76,26 @@ impl SegmentBuilder {
         }
     }
 
-    /// The rights of a new named segment, exactly so, whatever the umask; and the most that one which is
-    /// there may give, or else it is refused: whoever can write to it can break it. 0600 if not set. The
-    /// owner's must be among them.
+    /// The rights of a new named segment, exactly so, whatever the umask; and the most that one
+    /// which is there may give, or else it is refused: whoever can write to it can break it. 0600
+    /// if not set. The owner's must be among them.
     pub fn mode(mut self, mode: u32) -> SegmentBuilder {
         self.mode = mode;
         self
     }
 
-    /// How many processes can be attached at once, handles on their way included: 1023 at most. If not set,
-    /// two for each processor of this machine, and not fewer than 127.
+    /// How many processes can be attached at once, handles on their way included: 1023 at most. If
+    /// not set, two for each processor of this machine, and not fewer than 127.
     ///
-    /// When all are taken, the segment can neither be opened nor sent: the error says so, and names this method.
+    /// When all are taken, the segment can neither be opened nor sent: the error says so, and names
+    /// this method.
     pub fn participants(mut self, most: usize) -> SegmentBuilder {
         self.participants = most;
         self
     }
 
-    /// When the name goes; if not set, with the last handle, and of a [`file`](SegmentBuilder::file) never.
+    /// When the name goes; if not set, with the last handle, and of a
+    /// [`file`](SegmentBuilder::file) never.
     pub fn lifetime(mut self, lifetime: Lifetime) -> SegmentBuilder {
         self.lifetime = Some(lifetime);
         self
@@ -112,8 +115,8 @@ impl SegmentBuilder {
         self
     }
 
-    /// Maps all pages at once, so that none is when it is touched first (`MADV_POPULATE_WRITE`). The memory
-    /// itself is always there from the beginning.
+    /// Maps all pages at once, so that none is when it is touched first (`MADV_POPULATE_WRITE`).
+    /// The memory itself is always there from the beginning.
     #[doc(alias = "MADV_POPULATE_WRITE")]
     pub fn prefault(mut self, yes: bool) -> SegmentBuilder {
         self.prefault = yes;
@@ -138,12 +141,14 @@ impl SegmentBuilder {
         self
     }
 
-    /// Has [`create`](SegmentBuilder::create) and [`open_or_create`](SegmentBuilder::open_or_create) first remove
-    /// names that begin with `prefix` and whose every user was killed, as [`Segment::remove_abandoned`] does.
+    /// Has [`create`](SegmentBuilder::create) and
+    /// [`open_or_create`](SegmentBuilder::open_or_create) first remove names that begin with
+    /// `prefix` and whose every user was killed, as [`Segment::remove_abandoned`] does.
     ///
-    /// For programs whose names differ from run to run, so that what killed ones leave does not pile up. It takes
-    /// 10 ms at most; what it does not come to in that time is left to the next call. An error there is none of
-    /// `create`. The name that is made or opened is never among those.
+    /// For programs whose names differ from run to run, so that what killed ones leave does not
+    /// pile up. It takes 10 ms at most; what it does not come to in that time is left to the next
+    /// call. An error there is none of `create`. The name that is made or opened is never among
+    /// those.
     ///
     /// ```
     /// use ipc_shm::SegmentBuilder;
@@ -175,8 +180,11 @@ impl SegmentBuilder {
             step(&origin, "creating it", Unforked::open(|| sys::create("multiprocess-segment")))?
         };
         let open = fd.fd();
-        let granule =
-            if self.huge_pages { step(&origin, "looking at it", sys::granule(open))? } else { PAGE };
+        let granule = if self.huge_pages {
+            step(&origin, "looking at it", sys::granule(open))?
+        } else {
+            PAGE
+        };
         let trailer = self.trailer(&origin, granule)?;
         step(&origin, "sizing it", sys::set_len(open, trailer.len))?;
         step(&origin, "allocating it", sys::allocate(open, 0, trailer.len))?;
@@ -221,7 +229,8 @@ impl SegmentBuilder {
     /// As there.
     pub fn file(&self, path: impl AsRef<Path>) -> io::Result<Segment> {
         let path = path.as_ref();
-        let absolute = step(format_args!("segment file {path:?}"), "finding it", std::path::absolute(path))?;
+        let absolute =
+            step(format_args!("segment file {path:?}"), "finding it", std::path::absolute(path))?;
         let mut terms = self.clone();
         terms.lifetime = Some(self.lifetime.unwrap_or(Lifetime::Persistent));
         terms.at(How::OpenOrCreate, Origin::File(absolute), &mut |_| Ok(()))
@@ -258,7 +267,8 @@ impl SegmentBuilder {
                 let text = format!("{}: huge pages are for anonymous segments only", sought.origin);
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
             }
-            let mut plan = Plan { trailer: &|| self.trailer(&sought.origin, PAGE), fill: &mut fill };
+            let mut plan =
+                Plan { trailer: &|| self.trailer(&sought.origin, PAGE), fill: &mut fill };
             match how {
                 How::Create => sought.create(&mut plan)?,
                 _ => sought.open_or_create(&mut plan)?,
@@ -283,13 +293,20 @@ impl SegmentBuilder {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         let Some(path) = origin.path() else { unreachable!("it is not anonymous") };
-        Ok(Sought { path, origin, mode: self.mode, any_owner: self.any_owner, holds: self.fingerprint })
+        Ok(Sought {
+            path,
+            origin,
+            mode: self.mode,
+            any_owner: self.any_owner,
+            holds: self.fingerprint,
+        })
     }
 
     fn trailer(&self, origin: &Origin, granule: usize) -> io::Result<Trailer> {
         let lifetime = self.lifetime.unwrap_or_default();
-        Trailer::new(self.size, self.participants, lifetime, self.fingerprint, granule)
-            .map_err(|what| io::Error::new(io::ErrorKind::InvalidInput, format!("{origin}: {what}")))
+        Trailer::new(self.size, self.participants, lifetime, self.fingerprint, granule).map_err(
+            |what| io::Error::new(io::ErrorKind::InvalidInput, format!("{origin}: {what}")),
+        )
     }
 
     /// What is for this process only.

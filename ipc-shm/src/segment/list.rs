@@ -42,8 +42,11 @@ pub(super) fn list() -> io::Result<Vec<SegmentInfo>> {
 /// All names in the directory of shared memory, of segments and other files.
 fn names() -> io::Result<impl Iterator<Item = String>> {
     let directory = sys::directory();
-    let entries =
-        step(format_args!("segments in {directory:?}"), "reading it", std::fs::read_dir(directory))?;
+    let entries = step(
+        format_args!("segments in {directory:?}"),
+        "reading it",
+        std::fs::read_dir(directory),
+    )?;
     Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()))
 }
 
@@ -55,13 +58,15 @@ pub(super) fn remove_abandoned(prefix: &str) -> io::Result<Vec<String>> {
     Ok(removed)
 }
 
-/// As [`remove_abandoned`], without `except`, and as far as it comes until then. Begins anywhere, so that names in
-/// use do not keep it from those behind them for ever.
+/// As [`remove_abandoned`], without `except`, and as far as it comes until then. Begins anywhere,
+/// so that names in use do not keep it from those behind them for ever.
 pub(super) fn remove_some_abandoned(prefix: &str, except: &str, until: Instant) {
     let Ok(names) = names() else { return };
     let in_time = |_: &String| Instant::now() < until;
-    let names: Vec<_> =
-        names.take_while(in_time).filter(|name| name.starts_with(prefix) && name != except).collect();
+    let names: Vec<_> = names
+        .take_while(in_time)
+        .filter(|name| name.starts_with(prefix) && name != except)
+        .collect();
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let (before, after) = names.split_at(now.subsec_nanos() as usize % names.len().max(1));
     for name in after.iter().chain(before).take_while(|name| in_time(name)) {
@@ -86,5 +91,10 @@ fn look(name: String) -> Option<SegmentInfo> {
     let open = sys::borrow(&fd);
     let len = sys::len(open).ok()?;
     let Ok(Found::Ours(trailer)) = find(open, len) else { return None };
-    Some(SegmentInfo { name, size: trailer.size, attached: trailer.living(open), lifetime: trailer.lifetime })
+    Some(SegmentInfo {
+        name,
+        size: trailer.size,
+        attached: trailer.living(open),
+        lifetime: trailer.lifetime,
+    })
 }

@@ -1,7 +1,7 @@
 //! A process' one mapping of a segment, and its membership.
 //!
-//! A process attaches to a segment once, however many handles of it arrive or are opened: a table of the
-//! process finds the mapping again by the object's identity.
+//! A process attaches to a segment once, however many handles of it arrive or are opened: a table
+//! of the process finds the mapping again by the object's identity.
 
 // Turns offsets into pointers and references to atomics.
 #![allow(unsafe_code)]
@@ -42,7 +42,8 @@ fn remove_names_at_exit() {
     // Relaxed: it guards no other memory. A forked child inherits what is to be run, and the flag.
     static ASKED: AtomicBool = AtomicBool::new(false);
     if !ASKED.load(Ordering::Relaxed) {
-        // Before the flag is set: a child that is forked in between has it run twice, and not never.
+        // Before the flag is set: a child that is forked in between has it run twice, and not
+        // never.
         sys::at_exit(at_exit);
         ASKED.store(true, Ordering::Relaxed);
     }
@@ -109,8 +110,8 @@ impl Membership {
         let known = self.known.load(Ordering::Relaxed); // Relaxed: as where it is stored.
         let path = self.origin.path().filter(|_| last_removes && known);
         let door = path.as_ref().and_then(|path| names::Door::of(&self.descriptor, path));
-        // Held until we have left: of two who leave at once, the second finds itself alone. If there is no
-        // turn to be had, the name stays, as if this process had been killed.
+        // Held until we have left: of two who leave at once, the second finds itself alone. If
+        // there is no turn to be had, the name stays, as if this process had been killed.
         let turn = door.as_ref().and_then(names::Door::turn);
         if let (Some(ours), Some(path), Some(turn)) = (ours, &path, &turn) {
             if !ours.members.others(turn.on()) {
@@ -127,9 +128,13 @@ fn full(origin: &Origin, trailer: &Trailer) -> io::Error {
 }
 
 impl Mapped {
-    /// Makes this process the first participant of a new object, whose memory is paid for and all zero. It
-    /// says nothing of itself until [`describe`](Mapped::describe) is called.
-    pub(crate) fn create(fd: Unforked, trailer: Trailer, origin: Origin) -> io::Result<Arc<Mapped>> {
+    /// Makes this process the first participant of a new object, whose memory is paid for and all
+    /// zero. It says nothing of itself until [`describe`](Mapped::describe) is called.
+    pub(crate) fn create(
+        fd: Unforked,
+        trailer: Trailer,
+        origin: Origin,
+    ) -> io::Result<Arc<Mapped>> {
         let lease = Unforked::open(|| sys::reopen(fd.fd()));
         let lease = step(&origin, "opening it again (is /proc mounted?)", lease)?;
         let mapping = step(&origin, "mapping it", sys::map(lease.fd(), trailer.len))?;
@@ -182,9 +187,9 @@ impl Mapped {
         self
     }
 
-    /// Attaches this process to the object of an open file, unless it is already. With `issued`, the open
-    /// file holds the life lease of that id. With `holds`, what lies in it must have this fingerprint; who
-    /// has it mapped already asks that himself, [`must_hold`](Mapped::must_hold).
+    /// Attaches this process to the object of an open file, unless it is already. With `issued`,
+    /// the open file holds the life lease of that id. With `holds`, what lies in it must have this
+    /// fingerprint; who has it mapped already asks that himself, [`must_hold`](Mapped::must_hold).
     pub(crate) fn attach(
         fd: OsHandle,
         issued: Option<u16>,
@@ -197,8 +202,8 @@ impl Mapped {
         // Held throughout: two handles of one segment that arrive at once make one mapping.
         let mut table = table();
         if let Some(here) = table.get(&identity).and_then(Weak::upgrade) {
-            // The lease that came goes; nothing names its id. Said rather than left to closing: a forked child may have a
-            // copy of the descriptor.
+            // The lease that came goes; nothing names its id. Said rather than left to closing: a
+            // forked child may have a copy of the descriptor.
             if let Some(id) = issued.filter(|id| *id != 0) {
                 ByteLocks(open).end_life(id.into());
             }
@@ -207,7 +212,9 @@ impl Mapped {
         let len = step(&origin, "looking at it", sys::len(open))?;
         let found = find(open, len).map_err(|error| match error {
             Ok(what) => refuse(what),
-            Err(error) => io::Error::new(error.kind(), format!("{origin}: reading its description: {error}")),
+            Err(error) => {
+                io::Error::new(error.kind(), format!("{origin}: reading its description: {error}"))
+            }
         })?;
         match &found {
             Found::Unfinished => return Err(refuse("whoever made it died before it was done")),
@@ -221,7 +228,8 @@ impl Mapped {
         let on = lease.fd();
         let mapping = step(&origin, "mapping it", sys::map(on, len))?;
         kp!("segment.mapped");
-        // What shrank since cannot be touched without SIGBUS. Who shrinks it later is to blame himself.
+        // What shrank since cannot be touched without SIGBUS. Who shrinks it later is to blame
+        // himself.
         if step(&origin, "looking at it", sys::len(on))? != len {
             return Err(refuse("its length changes"));
         }
@@ -230,18 +238,21 @@ impl Mapped {
             Found::Ours(trailer) => {
                 let entries = entries(&mapping, &trailer);
                 let id = match issued {
-                    // On the very open file that holds it, taking it again succeeds: nobody else can have it.
+                    // On the very open file that holds it, taking it again succeeds: nobody else
+                    // can have it.
                     Some(id) => {
                         let (arrived, id) = (ByteLocks(open), u64::from(id));
                         let known = id < trailer.entries() as u64 && id != 0;
                         if !known || !step(&origin, "taking its lease", arrived.take_life(id))? {
                             return Err(refuse("its participant is not there"));
                         }
-                        // A child that was forked when the message came may have a copy of what came, and keep the
-                        // lease on it. So the lease moves to an open file that no child has.
+                        // A child that was forked when the message came may have a copy of what
+                        // came, and keep the lease on it. So the lease moves to an open file that
+                        // no child has.
                         arrived.end_life(id);
                         kp!("segment.moving");
-                        step(&origin, "moving its lease", ByteLocks(on).take_life(id))?.then_some(id as u16)
+                        step(&origin, "moving its lease", ByteLocks(on).take_life(id))?
+                            .then_some(id as u16)
                     }
                     None => None,
                 };
@@ -251,7 +262,8 @@ impl Mapped {
                     None => step(&origin, "taking a lease", entries.issue(on))?
                         .ok_or_else(|| full(&origin, &trailer))?,
                 };
-                let me = entries.enter(id, sys::pid_identity()).ok_or_else(|| refuse("no such id"))?;
+                let me =
+                    entries.enter(id, sys::pid_identity()).ok_or_else(|| refuse("no such id"))?;
                 Some((trailer, entries, me))
             }
         };
@@ -269,11 +281,12 @@ impl Mapped {
         holds_what(&self.membership.origin, self.trailer(), Some(fingerprint))
     }
 
-    /// Makes a handle for another process: a descriptor, and the id whose life lease it holds (0 of a foreign
-    /// segment).
+    /// Makes a handle for another process: a descriptor, and the id whose life lease it holds (0 of
+    /// a foreign segment).
     pub(crate) fn issue(&self) -> io::Result<(OsHandle, u16)> {
         let fd = self.open_descriptor()?;
-        let lease = step(&self.membership.origin, "opening it again", Unforked::open(|| sys::reopen(fd)))?;
+        let lease =
+            step(&self.membership.origin, "opening it again", Unforked::open(|| sys::reopen(fd)))?;
         let Some(ours) = &self.membership.ours else { return Ok((lease.send(), 0)) };
         let table = ours.members.table();
         let id = step(&self.membership.origin, "taking a lease", table.issue(lease.fd()))?
@@ -343,7 +356,11 @@ impl Mapped {
 
     /// Keeps it in memory, as long as this process has it.
     pub(crate) fn pin(&self) -> io::Result<()> {
-        step(&self.membership.origin, "locking it in memory (see RLIMIT_MEMLOCK)", sys::pin(&self.mapping))
+        step(
+            &self.membership.origin,
+            "locking it in memory (see RLIMIT_MEMLOCK)",
+            sys::pin(&self.mapping),
+        )
     }
 
     /// Where the user data begins.
@@ -371,8 +388,8 @@ impl Mapped {
     /// Copies bytes out; `None` if they are not all user data.
     pub(crate) fn read(&self, offset: usize, to: &mut [u8]) -> Option<()> {
         let from = self.at(offset, to.len(), 1)?;
-        // SAFETY: so many bytes are mapped there, as long as `self` is. Who makes references to them vouches
-        // for what others do.
+        // SAFETY: so many bytes are mapped there, as long as `self` is. Who makes references to
+        // them vouches for what others do.
         unsafe { bytes_at::read(from, to) };
         Some(())
     }
@@ -389,9 +406,9 @@ impl Mapped {
     #[inline]
     pub(crate) fn words64(&self, offset: usize, n: usize) -> Option<&[AtomicU64]> {
         let at = self.at(offset, n.checked_mul(8)?, 8)?;
-        // SAFETY: so many bytes are mapped there as long as `self` is, aligned, as the base is to a page;
-        // atomics are valid whatever bytes they hold. Other views of them (`words32`, pointers that users
-        // write through) are the user's to keep apart, as with peers.
+        // SAFETY: so many bytes are mapped there as long as `self` is, aligned, as the base is to a
+        // page; atomics are valid whatever bytes they hold. Other views of them (`words32`,
+        // pointers that users write through) are the user's to keep apart, as with peers.
         Some(unsafe { std::slice::from_raw_parts(at.as_ptr().cast(), n) })
     }
 
@@ -420,7 +437,10 @@ fn holds_what(origin: &Origin, trailer: Option<&Trailer>, want: Option<u64>) -> 
 }
 
 /// What the end of an object of `len` bytes says. `Ok` in the error: it was refused.
-pub(crate) fn find(open: sys::Borrowed<'_>, len: usize) -> Result<Found, Result<&'static str, io::Error>> {
+pub(crate) fn find(
+    open: sys::Borrowed<'_>,
+    len: usize,
+) -> Result<Found, Result<&'static str, io::Error>> {
     if len == 0 {
         return Err(Ok("it is empty"));
     }
@@ -438,8 +458,9 @@ fn entries(mapping: &MmapRaw, trailer: &Trailer) -> Table {
     let base = NonNull::new(mapping.as_mut_ptr()).expect("a mapping is somewhere");
     // SAFETY: within the mapping, asserted above.
     let first = unsafe { base.add(trailer.entries_offset()) };
-    // SAFETY: so many entries lie before the footer (`trailer_len`), at whole pages; only this crate's
-    // atomics access them; the mapping outlives the table, which is dropped with the `Mapped`, or before.
+    // SAFETY: so many entries lie before the footer (`trailer_len`), at whole pages; only this
+    // crate's atomics access them; the mapping outlives the table, which is dropped with the
+    // `Mapped`, or before.
     unsafe { Table::new(first.cast::<Entry>(), trailer.entries()) }
 }
 
@@ -447,7 +468,8 @@ fn entries(mapping: &MmapRaw, trailer: &Trailer) -> Table {
 fn footer(mapping: &MmapRaw) -> &Footer {
     assert!(mapping.len() >= FOOTER && mapping.len() % FOOTER == 0);
     let footer = mapping.as_mut_ptr().wrapping_add(mapping.len() - FOOTER);
-    // SAFETY: the last bytes of the mapping, aligned to their length as it begins at a page; atomics only.
+    // SAFETY: the last bytes of the mapping, aligned to their length as it begins at a page;
+    // atomics only.
     unsafe { &*footer.cast::<Footer>() }
 }
 
@@ -475,7 +497,10 @@ impl Drop for Mapped {
 
 impl std::fmt::Debug for Mapped {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Mapped").field("origin", &self.membership.origin).field("size", &self.size).finish()
+        f.debug_struct("Mapped")
+            .field("origin", &self.membership.origin)
+            .field("size", &self.size)
+            .finish()
     }
 }
 

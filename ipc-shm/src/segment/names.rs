@@ -8,15 +8,17 @@
 //!   the last take its first byte ──▶ nobody else alive? remove the name ──▶ unmap ──▶ let go
 //! ```
 //!
-//! - So there is no name of something half done, and whoever makes an object is attached before it can be
-//!   seen. Where the file system has no objects without names, it is made under the name with its first byte
-//!   locked; what is found unfinished and unlocked is a dead process', and is replaced, never mended.
-//! - The first byte is a lock of each object, not of the name: who has it asks whether the name still leads
-//!   to this object, or else starts over. Names are only removed by who has the byte and has asked.
-//! - So whoever attaches finds the name leading to his object, and it goes on leading there while he lives,
-//!   unless somebody calls `unlink`.
-//! - The byte is the kernel's lock, so it goes with a killed process. Waiting for it is bounded: a process
-//!   may be stopped while it has it.
+//! - So there is no name of something half done, and whoever makes an object is attached before it
+//!   can be seen. Where the file system has no objects without names, it is made under the name
+//!   with its first byte locked; what is found unfinished and unlocked is a dead process', and is
+//!   replaced, never mended.
+//! - The first byte is a lock of each object, not of the name: who has it asks whether the name
+//!   still leads to this object, or else starts over. Names are only removed by who has the byte
+//!   and has asked.
+//! - So whoever attaches finds the name leading to his object, and it goes on leading there while
+//!   he lives, unless somebody calls `unlink`.
+//! - The byte is the kernel's lock, so it goes with a killed process. Waiting for it is bounded: a
+//!   process may be stopped while it has it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -35,10 +37,11 @@ use crate::killpoint::kp;
 use crate::sys::{self, Unforked};
 use crate::trailer::{Found, Lifetime, Trailer};
 
-/// How long to wait for others at the same name: they need microseconds, and are stopped if they take longer.
+/// How long to wait for others at the same name: they need microseconds, and are stopped if they
+/// take longer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long an unfinished object that nobody holds may belong to somebody who is about to. Who takes it away too
-/// early has its maker begin anew.
+/// How long an unfinished object that nobody holds may belong to somebody who is about to. Who
+/// takes it away too early has its maker begin anew.
 const UNFINISHED: Duration = Duration::from_millis(100);
 /// The same for who can only give up.
 const UNFINISHED_TO_OPEN: Duration = Duration::from_secs(1);
@@ -73,7 +76,8 @@ impl<'a> Turn<'a> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        // Not left to closing: a child that was forked meanwhile would keep the lock until it execs.
+        // Not left to closing: a child that was forked meanwhile would keep the lock until it
+        // execs.
         let _ = sys::unlock(self.0, TURN);
     }
 }
@@ -118,8 +122,9 @@ impl Sought {
 
     /// Whether what is there may be used.
     fn trust(&self, stat: &sys::FileStat) -> io::Result<()> {
-        let refuse =
-            |what: &str| Err(self.error(io::ErrorKind::PermissionDenied, &format!("not trusted: {what}")));
+        let refuse = |what: &str| {
+            Err(self.error(io::ErrorKind::PermissionDenied, &format!("not trusted: {what}")))
+        };
         if !stat.regular {
             return refuse("it is no regular file, but a link, a pipe, a directory or a device");
         }
@@ -160,7 +165,10 @@ impl Sought {
     /// Takes the turn at an open file. `None` if the name does not lead there.
     fn turn<'a>(&self, open: sys::Borrowed<'a>, until: Instant) -> io::Result<Option<Turn<'a>>> {
         let turn = self.step("locking it", Turn::take(open, until))?.ok_or_else(|| {
-            self.error(io::ErrorKind::TimedOut, "another process is at it, and does not end; is it stopped?")
+            self.error(
+                io::ErrorKind::TimedOut,
+                "another process is at it, and does not end; is it stopped?",
+            )
         })?;
         let here = self.step("looking at it", sys::stat_file(open))?;
         Ok(leads_to(&self.path, here.identity).then_some(turn))
@@ -191,7 +199,8 @@ impl Sought {
 
     /// Opens what the name leads to.
     pub(crate) fn open(&self) -> io::Result<Arc<Mapped>> {
-        let text = "whoever makes it died before it was done, or is not done yet; `create` replaces it";
+        let text =
+            "whoever makes it died before it was done, or is not done yet; `create` replaces it";
         self.open_until(Instant::now() + PATIENCE, false)?
             .ok_or_else(|| self.error(io::ErrorKind::InvalidData, text))
     }
@@ -237,12 +246,16 @@ impl Sought {
 
     fn create_until(&self, until: Instant, plan: &mut Plan<'_>) -> io::Result<Arc<Mapped>> {
         let parent = self.path.parent().unwrap_or(Path::new("/"));
-        let Some(fd) = self.step("creating it", Unforked::open_if(|| sys::create_unnamed(parent)))? else {
+        let Some(fd) =
+            self.step("creating it", Unforked::open_if(|| sys::create_unnamed(parent)))?
+        else {
             return self.create_in_place(until, plan);
         };
         let mapped = self.make(fd, (plan.trailer)()?, plan)?;
         kp!("name.link");
-        while !self.step("giving it its name", sys::name_file(mapped.open_descriptor()?, &self.path))? {
+        while !self
+            .step("giving it its name", sys::name_file(mapped.open_descriptor()?, &self.path))?
+        {
             self.evict(until)?;
             self.in_time(until)?;
         }
@@ -251,10 +264,15 @@ impl Sought {
     }
 
     /// Where the file system cannot make objects without names.
-    pub(crate) fn create_in_place(&self, until: Instant, plan: &mut Plan<'_>) -> io::Result<Arc<Mapped>> {
+    pub(crate) fn create_in_place(
+        &self,
+        until: Instant,
+        plan: &mut Plan<'_>,
+    ) -> io::Result<Arc<Mapped>> {
         let trailer = (plan.trailer)()?;
         loop {
-            let Some(fd) = self.step("creating it", Unforked::open_if(|| sys::create_named(&self.path)))?
+            let Some(fd) =
+                self.step("creating it", Unforked::open_if(|| sys::create_named(&self.path)))?
             else {
                 self.evict(until)?;
                 self.in_time(until)?;
@@ -264,7 +282,8 @@ impl Sought {
             let open = fd.fd();
             // Somebody may have found it empty, and have taken it away.
             let Some(turn) = self.turn(open, until)? else { continue };
-            let own = self.step("opening it again (is /proc mounted?)", Unforked::open(|| sys::reopen(open)));
+            let own = self
+                .step("opening it again (is /proc mounted?)", Unforked::open(|| sys::reopen(open)));
             let made = own.and_then(|own| {
                 // From here on it is not empty, and does not look like another program's.
                 let (mark, at) = trailer.unfinished();
@@ -316,7 +335,9 @@ impl Sought {
                 }
                 Ok(Found::Unfinished) => {}
                 Ok(Found::Foreign) => return exists("made by another program"),
-                Ok(Found::Ours(trailer)) if trailer.living(open) > 0 => return exists("a process has it"),
+                Ok(Found::Ours(trailer)) if trailer.living(open) > 0 => {
+                    return exists("a process has it");
+                }
                 Ok(Found::Ours(trailer)) if trailer.lifetime == Lifetime::Persistent => {
                     return exists("persistent; `unlink` removes it, `open` opens it");
                 }
@@ -342,7 +363,9 @@ impl Sought {
                 Err(error) => return Err(error),
             }
             match self.create_until(until, plan) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.in_time(until)?,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    self.in_time(until)?
+                }
                 made => return made,
             }
         }
@@ -353,9 +376,9 @@ impl Sought {
         self.open_file(|path| sys::open_file(path, false), sys::borrow)
     }
 
-    /// Removes the name if every process that had the object was killed, and the last one was to remove it, or if
-    /// its maker was killed before it was done. Returns whether it did. Waits for nothing: an object that another
-    /// process is at is in use.
+    /// Removes the name if every process that had the object was killed, and the last one was to
+    /// remove it, or if its maker was killed before it was done. Returns whether it did. Waits for
+    /// nothing: an object that another process is at is in use.
     pub(crate) fn remove_if_abandoned(&self) -> io::Result<bool> {
         let door = self.open_door()?;
         let open = door.fd();
@@ -364,8 +387,12 @@ impl Sought {
             return Ok(false);
         }
         let turn = self.step("locking it", Turn::take(open, Instant::now()))?;
-        // A process that attaches holds the lock, so the answer does not change while this one has it.
-        if turn.is_none() || !leads_to(&self.path, sys::identity(open)?) || !self.is_abandoned(open)? {
+        // A process that attaches holds the lock, so the answer does not change while this one has
+        // it.
+        if turn.is_none()
+            || !leads_to(&self.path, sys::identity(open)?)
+            || !self.is_abandoned(open)?
+        {
             return Ok(false);
         }
         kp!("name.abandoned");
@@ -378,7 +405,9 @@ impl Sought {
         let stat = self.step("looking at it", sys::stat_file(open))?;
         self.trust(&stat)?;
         Ok(match find(open, stat.len) {
-            Ok(Found::Ours(trailer)) => trailer.lifetime == Lifetime::LastHandle && trailer.living(open) == 0,
+            Ok(Found::Ours(trailer)) => {
+                trailer.lifetime == Lifetime::LastHandle && trailer.living(open) == 0
+            }
             // Its maker marks it while it holds the lock, and holds the lock until it is done.
             Ok(Found::Unfinished) => true,
             Ok(Found::Foreign) | Err(_) => false,

@@ -44,7 +44,8 @@ impl Origin {
 /// The most bytes of a name: what file systems take.
 const LONGEST: usize = 255;
 
-/// The same names on every system, whatever that system would take: one component of a path, and printable.
+/// The same names on every system, whatever that system would take: one component of a path, and
+/// printable.
 fn check_name(name: &str) -> io::Result<()> {
     let what = if name.is_empty() {
         "it is empty"

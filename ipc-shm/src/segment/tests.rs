@@ -57,7 +57,8 @@ fn a_handle_that_comes_home_is_the_same_memory() {
 #[test]
 fn values_of_one_segment_share_a_handle_in_a_message() {
     let segment = SegmentBuilder::new(64 << 10).participants(2).anonymous().unwrap();
-    let locks: Vec<_> = (0..300u64).map(|i| crate::lock::Mutex::new_in(&segment, i).unwrap()).collect();
+    let locks: Vec<_> =
+        (0..300u64).map(|i| crate::lock::Mutex::new_in(&segment, i).unwrap()).collect();
     let sent = (locks, segment.clone(), Segment::anonymous(1).unwrap());
     let (bytes, handles) = handle::collect(|| postcard::to_stdvec(&sent).unwrap());
     assert_eq!(handles.len(), 2, "one a segment");

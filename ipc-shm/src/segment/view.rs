@@ -21,11 +21,11 @@ use crate::descriptor::Descriptor;
 use crate::sys::{self, Unforked};
 use crate::trailer::Found;
 
-/// A segment to be read only: its mapping cannot write, nor can the descriptor that goes with it to another
-/// process.
+/// A segment to be read only: its mapping cannot write, nor can the descriptor that goes with it to
+/// another process.
 ///
-/// Who views is not attached: a view keeps the memory, but no name, and nobody waits for it. Cloned and sent
-/// as a [`Segment`] is.
+/// Who views is not attached: a view keeps the memory, but no name, and nobody waits for it. Cloned
+/// and sent as a [`Segment`] is.
 ///
 /// It protects against accidents. Whoever has the rights to the object can open it anew.
 #[derive(Clone)]
@@ -55,8 +55,11 @@ impl View {
     pub(super) fn of(segment: &Segment) -> io::Result<View> {
         let mapped = &segment.mapped;
         mapped.not_forked()?;
-        let fd =
-            step(mapped.origin(), "opening it to read", sys::reopen_read_only(mapped.open_descriptor()?))?;
+        let fd = step(
+            mapped.origin(),
+            "opening it to read",
+            sys::reopen_read_only(mapped.open_descriptor()?),
+        )?;
         Self::map(fd, mapped.origin().clone())
     }
 
@@ -65,18 +68,23 @@ impl View {
         let len = step(&origin, "looking at it", sys::len(open))?;
         let found = find(open, len).map_err(|error| match error {
             Ok(what) => refused(&origin, what),
-            Err(error) => io::Error::new(error.kind(), format!("{origin}: reading its description: {error}")),
+            Err(error) => {
+                io::Error::new(error.kind(), format!("{origin}: reading its description: {error}"))
+            }
         })?;
         let size = match found {
             Found::Ours(trailer) => trailer.size,
             Found::Foreign => len,
-            Found::Unfinished => return Err(refused(&origin, "whoever makes it is not done, or died")),
+            Found::Unfinished => {
+                return Err(refused(&origin, "whoever makes it is not done, or died"));
+            }
         };
         let mapping = step(&origin, "mapping it", sys::map_read_only(open, len))?;
         if step(&origin, "looking at it", sys::len(open))? != len {
             return Err(refused(&origin, "its length changes"));
         }
-        let descriptor = step(&origin, "looking at it", Unforked::open(|| Ok(fd)).and_then(Descriptor::new))?;
+        let descriptor =
+            step(&origin, "looking at it", Unforked::open(|| Ok(fd)).and_then(Descriptor::new))?;
         let inner = Inner {
             mapping: ManuallyDrop::new(mapping),
             size,
@@ -101,11 +109,13 @@ impl View {
         self.inner.mapping.as_ptr()
     }
 
-    /// Copies the bytes at `offset` to `to`. What a peer writes meanwhile may arrive or not, in any mixture.
+    /// Copies the bytes at `offset` to `to`. What a peer writes meanwhile may arrive or not, in any
+    /// mixture.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if they are not all in the segment; `Unsupported` in a process that was forked since.
+    /// `InvalidInput` if they are not all in the segment; `Unsupported` in a process that was
+    /// forked since.
     pub fn read(&self, offset: usize, to: &mut [u8]) -> io::Result<()> {
         not_forked(self.inner.fork, &self.inner.origin)?;
         let end = offset.checked_add(to.len()).filter(|end| *end <= self.size());
@@ -173,10 +183,13 @@ impl Serialize for View {
         let origin = &self.inner.origin;
         not_forked(self.inner.fork, origin).map_err(failed)?;
         let open = self.inner.descriptor.get().ok_or_else(|| {
-            failed(io::Error::other(format!("{origin}: this program has closed the segment's descriptor")))
+            failed(io::Error::other(format!(
+                "{origin}: this program has closed the segment's descriptor"
+            )))
         })?;
         let fd = step(origin, "opening it again", sys::reopen_read_only(open)).map_err(failed)?;
-        let index = handle::attach(fd).map_err(|error| ser::Error::custom(handle::because(error)))?;
+        let index =
+            handle::attach(fd).map_err(|error| ser::Error::custom(handle::because(error)))?;
         (index, origin).serialize(serializer)
     }
 }

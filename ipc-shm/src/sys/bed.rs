@@ -15,12 +15,12 @@ impl Bed {
         Bed { state: Mutex::new((0, 0)), woken: Condvar::new() }
     }
 
-    /// Sleeps while the low half of the word is `seq`. Never elapses: a lost wake-up is a deadlock that
-    /// loom reports.
+    /// Sleeps while the low half of the word is `seq`. Never elapses: a lost wake-up is a deadlock
+    /// that loom reports.
     pub(crate) fn wait(&self, word: &AtomicU64, seq: u32) {
         let mut state = self.state.lock().expect("no panic while it is held");
-        // As the kernel does: the word is compared under the lock that wakers take. SeqCst: for loom it is
-        // Acquire; a waker that had the lock before has changed the word before.
+        // As the kernel does: the word is compared under the lock that wakers take. SeqCst: for
+        // loom it is Acquire; a waker that had the lock before has changed the word before.
         if word.load(Ordering::SeqCst) as u32 != seq {
             return;
         }

@@ -55,7 +55,9 @@ pub(crate) fn create_unnamed(directory: &Path) -> io::Result<Option<OwnedFd>> {
 
 pub(crate) fn name_file(fd: BorrowedFd<'_>, path: &Path) -> io::Result<bool> {
     let from = format!("/proc/self/fd/{}", fd.as_raw_fd());
-    match retry_on_intr(|| rustix::fs::linkat(CWD, from.as_str(), CWD, path, AtFlags::SYMLINK_FOLLOW)) {
+    match retry_on_intr(|| {
+        rustix::fs::linkat(CWD, from.as_str(), CWD, path, AtFlags::SYMLINK_FOLLOW)
+    }) {
         Err(Errno::EXIST) => Ok(false),
         done => Ok(done.map(|()| true)?),
     }
@@ -70,7 +72,9 @@ pub(crate) fn create_named(path: &Path) -> io::Result<Option<OwnedFd>> {
 }
 
 pub(crate) fn write_at(fd: BorrowedFd<'_>, bytes: &[u8], offset: u64) -> io::Result<()> {
-    super::os::within_limit(usize::try_from(offset).unwrap_or(usize::MAX).saturating_add(bytes.len()))?;
+    super::os::within_limit(
+        usize::try_from(offset).unwrap_or(usize::MAX).saturating_add(bytes.len()),
+    )?;
     let mut done = 0;
     while done < bytes.len() {
         match retry_on_intr(|| rustix::io::pwrite(fd, &bytes[done..], offset + done as u64))? {
@@ -95,7 +99,9 @@ pub(crate) fn user() -> u32 {
 
 pub(crate) fn reopen_read_only(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-    Ok(retry_on_intr(|| rustix::fs::open(path.as_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()))?)
+    Ok(retry_on_intr(|| {
+        rustix::fs::open(path.as_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+    })?)
 }
 
 pub(crate) fn create_huge(name: &str) -> io::Result<OwnedFd> {
@@ -112,7 +118,7 @@ pub(crate) fn granule(fd: BorrowedFd<'_>) -> io::Result<usize> {
 }
 
 pub(crate) fn at_exit(run: extern "C" fn()) {
-    // SAFETY: a function of this program, that takes nothing and unwinds nowhere. If there is no room for one
-    // more, names are left as if this process had been killed.
+    // SAFETY: a function of this program, that takes nothing and unwinds nowhere. If there is no
+    // room for one more, names are left as if this process had been killed.
     unsafe { libc::atexit(run) };
 }

@@ -42,8 +42,8 @@ pub(crate) fn set_len(fd: BorrowedFd<'_>, len: usize) -> io::Result<()> {
     Ok(retry_on_intr(|| rustix::fs::ftruncate(fd, len as u64))?)
 }
 
-/// How long a file may get (RLIMIT_FSIZE); none if any length will do, or if the question is forbidden, as in some
-/// sandboxes. Beyond it the kernel sends a signal that kills: ask first.
+/// How long a file may get (RLIMIT_FSIZE); none if any length will do, or if the question is
+/// forbidden, as in some sandboxes. Beyond it the kernel sends a signal that kills: ask first.
 pub(crate) fn file_limit() -> Option<u64> {
     limit(libc::RLIMIT_FSIZE)
 }
@@ -66,7 +66,8 @@ fn advise(error: impl Into<io::Error>, advice: impl Display) -> io::Error {
 fn no_descriptor(error: Errno) -> io::Error {
     match error {
         Errno::MFILE => {
-            let most = limit(libc::RLIMIT_NOFILE).map_or("as many".to_owned(), |most| most.to_string());
+            let most =
+                limit(libc::RLIMIT_NOFILE).map_or("as many".to_owned(), |most| most.to_string());
             let text = "files open, which is its limit; raise it (RLIMIT_NOFILE, `ulimit -n`)";
             advise(error, format_args!("this process has {most} {text}"))
         }
@@ -100,8 +101,11 @@ fn not_mapped(error: io::Error, len: usize) -> io::Error {
         let text = std::fs::read_to_string(path).ok()?;
         text.split_whitespace().next()?.parse().ok()
     };
-    let size = number("/proc/self/statm").unwrap_or(0).saturating_mul(rustix::param::page_size() as u64);
-    if let Some(limit) = limit(libc::RLIMIT_AS).filter(|limit| size.saturating_add(len as u64) > *limit) {
+    let size =
+        number("/proc/self/statm").unwrap_or(0).saturating_mul(rustix::param::page_size() as u64);
+    if let Some(limit) =
+        limit(libc::RLIMIT_AS).filter(|limit| size.saturating_add(len as u64) > *limit)
+    {
         let text = format!(
             "this process has {size} bytes of address space, {len} more are beyond its limit of {limit}; raise it \
              (RLIMIT_AS, `ulimit -v`), or choose a smaller `capacity`, `max_message` or size"
@@ -227,8 +231,9 @@ pub(crate) fn map_read_only(fd: BorrowedFd<'_>, len: usize) -> io::Result<MmapRa
     })
 }
 
-/// Keeps a mapping out of forked children and out of core dumps. A dump would read every page of it, so it would
-/// allocate memory for the holes of a file that other processes keep, and hold this process' leases meanwhile.
+/// Keeps a mapping out of forked children and out of core dumps. A dump would read every page of
+/// it, so it would allocate memory for the holes of a file that other processes keep, and hold this
+/// process' leases meanwhile.
 fn own(mapping: MmapRaw) -> io::Result<MmapRaw> {
     mapping.advise(Advice::DontFork)?;
     mapping.advise(Advice::DontDump)?;
@@ -259,8 +264,9 @@ fn byte_lock(kind: libc::c_int, byte: u64) -> libc::flock {
 
 fn lock_call(fd: BorrowedFd<'_>, command: libc::c_int, lock: &mut libc::flock) -> io::Result<()> {
     loop {
-        // SAFETY: the descriptor is open while it is borrowed, and `lock` is a valid `flock` that the
-        // kernel reads, and for F_OFD_GETLK writes, during the call only. Locks have no effect on memory.
+        // SAFETY: the descriptor is open while it is borrowed, and `lock` is a valid `flock` that
+        // the kernel reads, and for F_OFD_GETLK writes, during the call only. Locks have no effect
+        // on memory.
         let result = unsafe { libc::fcntl(fd.as_raw_fd(), command, std::ptr::from_mut(lock)) };
         if result != -1 {
             return Ok(());
@@ -275,7 +281,9 @@ fn lock_call(fd: BorrowedFd<'_>, command: libc::c_int, lock: &mut libc::flock) -
 pub(crate) fn try_lock(fd: BorrowedFd<'_>, byte: u64) -> io::Result<bool> {
     match lock_call(fd, libc::F_OFD_SETLK, &mut byte_lock(libc::F_WRLCK, byte)) {
         Ok(()) => Ok(true),
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => {
+            Ok(false)
+        }
         Err(error) => Err(error),
     }
 }
@@ -294,8 +302,9 @@ pub(crate) fn locked(fd: BorrowedFd<'_>, byte: u64) -> io::Result<bool> {
 fn low_half(word: &AtomicU64) -> &AtomicU32 {
     let low = std::ptr::from_ref(word).cast::<AtomicU32>();
     let low = if cfg!(target_endian = "big") { low.wrapping_add(1) } else { low };
-    // SAFETY: the pointer stays within the eight bytes of `word`, is aligned for four, and lives as long;
-    // nobody but the kernel, which only compares it, accesses the half through this reference.
+    // SAFETY: the pointer stays within the eight bytes of `word`, is aligned for four, and lives as
+    // long; nobody but the kernel, which only compares it, accesses the half through this
+    // reference.
     unsafe { &*low }
 }
 
@@ -304,8 +313,10 @@ fn low_half(word: &AtomicU64) -> &AtomicU32 {
 const SHARED: futex::Flags = futex::Flags::empty();
 
 pub(crate) fn wait(word: &AtomicU64, seq: u32, timeout: Duration) {
-    let timeout =
-        rustix::fs::Timespec { tv_sec: timeout.as_secs() as _, tv_nsec: timeout.subsec_nanos().into() };
+    let timeout = rustix::fs::Timespec {
+        tv_sec: timeout.as_secs() as _,
+        tv_nsec: timeout.subsec_nanos().into(),
+    };
     // Woken, changed before (EAGAIN), a signal, the timeout: the caller looks at the word again.
     let _ = futex::wait(low_half(word), SHARED, seq, Some(&timeout));
 }
@@ -351,7 +362,8 @@ pub(crate) fn can_run(pid: u32) -> bool {
         // A wait for a page ends by itself.
         matches!(state, Some(b'R' | b'D'))
     };
-    let mut others = tasks.flatten().filter(|task| task.file_name().as_encoded_bytes() != me.as_bytes());
+    let mut others =
+        tasks.flatten().filter(|task| task.file_name().as_encoded_bytes() != me.as_bytes());
     others.by_ref().take(MOST).any(ready) || others.next().is_some()
 }
 
@@ -368,7 +380,10 @@ pub(crate) fn line() -> io::Result<(OwnedFd, OwnedFd)> {
 
 pub(crate) fn say(line: BorrowedFd<'_>) -> bool {
     // If there is no room, enough words are on their way.
-    matches!(retry_on_intr(|| rustix::net::send(line, &[1], SendFlags::NOSIGNAL)), Ok(_) | Err(Errno::AGAIN))
+    matches!(
+        retry_on_intr(|| rustix::net::send(line, &[1], SendFlags::NOSIGNAL)),
+        Ok(_) | Err(Errno::AGAIN)
+    )
 }
 
 pub(crate) fn heard(line: BorrowedFd<'_>) -> bool {
@@ -383,7 +398,8 @@ pub(crate) fn hang_up(line: BorrowedFd<'_>) {
 }
 
 pub(crate) fn poll(fds: &[BorrowedFd<'_>], sleep: bool) -> io::Result<Vec<bool>> {
-    let mut polled: Vec<_> = fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    let mut polled: Vec<_> =
+        fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
     let at_once = rustix::fs::Timespec { tv_sec: 0, tv_nsec: 0 };
     let timeout = if sleep { None } else { Some(&at_once) };
     retry_on_intr(|| rustix::event::poll(&mut polled, timeout))?;
@@ -396,7 +412,8 @@ pub(crate) fn without_signals<T>(work: impl FnOnce() -> T) -> T {
     unsafe { libc::sigfillset(all.as_mut_ptr()) };
     let mut old = std::mem::MaybeUninit::uninit();
     // SAFETY: `all` was filled, `old` has room for a set.
-    let blocked = unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), old.as_mut_ptr()) } == 0;
+    let blocked =
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), old.as_mut_ptr()) } == 0;
     // `work` starts a thread, which does not unwind.
     let done = work();
     if blocked {
@@ -419,8 +436,8 @@ pub(crate) fn own_table(keep: Number) -> io::Result<OwnedFd> {
     const UNSHARE: libc::c_uint = 1 << 1;
     let number = keep.0.unsigned_abs();
     let close = |from: libc::c_uint, to: libc::c_uint, flags: libc::c_uint| {
-        // SAFETY: closes descriptors in a table that is this thread's own, by the first call's flag, which
-        // fails otherwise; nothing that this thread uses is in it but `keep`.
+        // SAFETY: closes descriptors in a table that is this thread's own, by the first call's
+        // flag, which fails otherwise; nothing that this thread uses is in it but `keep`.
         match unsafe { libc::syscall(libc::SYS_close_range, from, to, flags) } {
             0 => Ok(()),
             _ => Err(io::Error::last_os_error()),

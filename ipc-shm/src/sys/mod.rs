@@ -69,7 +69,10 @@ pub(crate) use unforked::Unforked;
 
 #[cfg(not(loom))]
 #[cfg_attr(all(target_os = "linux", target_pointer_width = "64"), path = "files_linux.rs")]
-#[cfg_attr(not(all(target_os = "linux", target_pointer_width = "64")), path = "files_unsupported.rs")]
+#[cfg_attr(
+    not(all(target_os = "linux", target_pointer_width = "64")),
+    path = "files_unsupported.rs"
+)]
 mod files;
 
 #[cfg(not(loom))]

@@ -1,11 +1,13 @@
 //! Open files that a forked child does not keep.
 //!
-//! Leases and locks are of the open file, and an open file lasts as long as any process has a descriptor of it. A child
-//! that is forked without exec gets a copy of each descriptor. If it kept one that a lease or a lock is on, its parent
-//! would look alive after it was killed. So each forked child closes them before `fork` returns in it
-//! (`pthread_atfork`), and no fork comes between opening one and noting it.
+//! Leases and locks are of the open file, and an open file lasts as long as any process has a
+//! descriptor of it. A child that is forked without exec gets a copy of each descriptor. If it kept
+//! one that a lease or a lock is on, its parent would look alive after it was killed. So each
+//! forked child closes them before `fork` returns in it (`pthread_atfork`), and no fork comes
+//! between opening one and noting it.
 //!
-//! A process that is cloned by a system call of its own, past the C library, keeps them until it ends.
+//! A process that is cloned by a system call of its own, past the C library, keeps them until it
+//! ends.
 
 // Descriptors by their numbers, and handlers that the C library calls.
 #![allow(unsafe_code)]
@@ -42,7 +44,8 @@ struct Open {
 #[derive(Clone, Copy)]
 struct File {
     identity: Identity,
-    /// It travels in a message, and whoever closes it does not say so: its number may be another file's by now.
+    /// It travels in a message, and whoever closes it does not say so: its number may be another
+    /// file's by now.
     sent: bool,
 }
 
@@ -50,11 +53,12 @@ static OPEN: PerProcess<Mutex<Open>> = PerProcess::new();
 
 /// While this lives, no thread of this process forks. Not to be asked for twice by one thread.
 fn open_files() -> MutexGuard<'static, Open> {
-    // Relaxed: it guards no other memory; if two threads ask, the handlers find out. A forked child inherits both.
+    // Relaxed: it guards no other memory; if two threads ask, the handlers find out. A forked child
+    // inherits both.
     static ASKED: AtomicBool = AtomicBool::new(false);
     if !ASKED.swap(true, Ordering::Relaxed) {
-        // SAFETY: three functions of this program, which unwind nowhere. If there is no room for them, forked
-        // children keep the descriptors.
+        // SAFETY: three functions of this program, which unwind nowhere. If there is no room for
+        // them, forked children keep the descriptors.
         unsafe { libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child)) };
     }
     OPEN.get().lock().unwrap_or_else(PoisonError::into_inner)
@@ -69,7 +73,8 @@ pub(super) fn without_fork<T>(work: impl FnOnce() -> T) -> T {
 impl Unforked {
     /// Notes what `open` opens. It must be short, and must not ask for another one.
     pub(crate) fn open(open: impl FnOnce() -> io::Result<OwnedFd>) -> io::Result<Unforked> {
-        Self::open_if(|| open().map(Some)).map(|open| open.expect("it was opened, or there was an error"))
+        Self::open_if(|| open().map(Some))
+            .map(|open| open.expect("it was opened, or there was an error"))
     }
 
     /// As [`open`](Unforked::open), if it opens anything.
@@ -87,7 +92,8 @@ impl Unforked {
         self.fd.as_fd()
     }
 
-    /// Gives it away, to travel in a message. As long as it is open and a lease is on it, forks close it all the same.
+    /// Gives it away, to travel in a message. As long as it is open and a lease is on it, forks
+    /// close it all the same.
     pub(crate) fn send(self) -> OwnedFd {
         let mut this = ManuallyDrop::new(self);
         if let Some(file) = open_files().files.get_mut(&this.fd.as_raw_fd()) {
@@ -129,13 +135,14 @@ impl Open {
 
 /// Whether the descriptor of this number is open, and of this object.
 fn is(fd: RawFd, wanted: Identity) -> bool {
-    // SAFETY: it is asked what it is, and if it is not open the kernel says so; not -1, as it was open once.
+    // SAFETY: it is asked what it is, and if it is not open the kernel says so; not -1, as it was
+    // open once.
     let fd = unsafe { BorrowedFd::borrow_raw(fd) };
     identity(fd).is_ok_and(|identity| identity == wanted)
 }
 
-/// How long a fork waits for other threads. They need microseconds; one that is interrupted by a signal handler, which
-/// forks, never ends meanwhile.
+/// How long a fork waits for other threads. They need microseconds; one that is interrupted by a
+/// signal handler, which forks, never ends meanwhile.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 thread_local! {
@@ -172,8 +179,8 @@ extern "C" fn in_child() {
         let Some(open) = forking.take() else { return };
         for (fd, file) in &open.files {
             if is(*fd, file.identity) && (!file.sent || has_lease(*fd)) {
-                // SAFETY: a descriptor of this child, which is the parent's object's copy; in the child nothing uses
-                // it: what would, compares processes first.
+                // SAFETY: a descriptor of this child, which is the parent's object's copy; in the
+                // child nothing uses it: what would, compares processes first.
                 drop(unsafe { OwnedFd::from_raw_fd(*fd) });
             }
         }

@@ -1,4 +1,5 @@
-//! A system for which nobody has written this yet: everything compiles, and creating answers `Unsupported`.
+//! A system for which nobody has written this yet: everything compiles, and creating answers
+//! `Unsupported`.
 
 use std::io;
 use std::sync::atomic::AtomicU64;
@@ -22,7 +23,10 @@ pub(crate) fn borrow(fd: &OsHandle) -> Borrowed<'_> {
 }
 
 fn unsupported<T>() -> io::Result<T> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "shared-memory channels are not there on this system yet"))
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "shared-memory channels are not there on this system yet",
+    ))
 }
 
 pub(crate) fn create(_name: &str) -> io::Result<OsHandle> {

@@ -143,7 +143,8 @@ fn a_header_that_lies_well_is_refused_or_safe_to_use() {
     assert!(no > 50 && yes > 5, "{no} refused, {yes} accepted");
 }
 
-/// A receiver of this type that arrives with one number of the header changed, and the sum made right.
+/// A receiver of this type that arrives with one number of the header changed, and the sum made
+/// right.
 fn arrives<T: pod::Plain>(field: usize, value: u64) -> Result<(), String> {
     let (tx, rx) = Builder::new(5).participants(9).pod::<T>().unwrap();
     let (bytes, mut handles) = handle::collect(|| postcard::to_stdvec(&rx).unwrap());
@@ -152,8 +153,9 @@ fn arrives<T: pod::Plain>(field: usize, value: u64) -> Result<(), String> {
     peer.set(field, value);
     peer.sum();
     drop(peer);
-    let arrived =
-        handle::provide(vec![handles.remove(0)], || postcard::from_bytes::<pod::Receiver<T>>(&bytes));
+    let arrived = handle::provide(vec![handles.remove(0)], || {
+        postcard::from_bytes::<pod::Receiver<T>>(&bytes)
+    });
     arrived.map(drop).map_err(handle::explain)
 }
 
@@ -171,7 +173,8 @@ fn slots_and_blocks_in_which_no_message_fits_are_refused() {
 }
 
 fn sealed(len: u64) -> OwnedFd {
-    let fd = memfd_create("multiprocess-channel", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
+    let fd = memfd_create("multiprocess-channel", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
+        .unwrap();
     ftruncate(&fd, len).unwrap();
     fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL).unwrap();
     fd
@@ -187,7 +190,8 @@ fn a_file_of_any_length_but_the_right_one_is_refused() {
         // Empty, and with the header of a real one.
         refused("zeros", &bytes, sealed(len));
         let fd = sealed(len);
-        let header: Vec<u8> = (0..128).step_by(8).flat_map(|at| peer.get(at).to_ne_bytes()).collect();
+        let header: Vec<u8> =
+            (0..128).step_by(8).flat_map(|at| peer.get(at).to_ne_bytes()).collect();
         let mut file = std::fs::File::from(reopen(&fd));
         let _ = file.write_all(&header[..header.len().min(len as usize)]);
         let error = refused("too short", &bytes, fd);

@@ -33,7 +33,8 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// Every call that has a deadline or needs none; what it answers does not matter, that it does so does.
+/// Every call that has a deadline or needs none; what it answers does not matter, that it does so
+/// does.
 fn send_all_ways(tx: &Sender<Vec<u8>>, n: usize) {
     let message = vec![n as u8; [0, 5, 230, 300, 5000, 8100][n % 6]];
     match n % 4 {
@@ -105,7 +106,10 @@ fn scribble(seed: u64, places: impl Fn(&Peer) -> Vec<Range<usize>>) {
         let written = peer.join().unwrap();
         let sent = sent.unwrap();
         assert!(written > 0, "nothing was tried");
-        println!("{sent} calls to send, {calls} to receive, {written} words written, {:?}", begin.elapsed());
+        println!(
+            "{sent} calls to send, {calls} to receive, {written} words written, {:?}",
+            begin.elapsed()
+        );
     });
     // Leaving over the ruins ends too.
     drop(rx);
@@ -135,7 +139,9 @@ fn scribbled_slots_harm_nobody() {
 fn scribbled_lengths_and_bytes_harm_nobody() {
     let _watchdog = watchdog();
     scribble(76, |peer| {
-        (0..CAPACITY).flat_map(|i| [words(peer.slot(i) + 8, 1), words(peer.slot(i) + 8, 30)]).collect()
+        (0..CAPACITY)
+            .flat_map(|i| [words(peer.slot(i) + 8, 1), words(peer.slot(i) + 8, 30)])
+            .collect()
     });
 }
 
@@ -157,7 +163,9 @@ fn scribbled_bells_harm_nobody() {
 #[test]
 fn scribbled_members_harm_nobody() {
     let _watchdog = watchdog();
-    scribble(79, |peer| vec![words(at::MEMBERS, 1), words(at::ORPHAN_SEQ, 1), words(peer.entry(0), 6)]);
+    scribble(79, |peer| {
+        vec![words(at::MEMBERS, 1), words(at::ORPHAN_SEQ, 1), words(peer.entry(0), 6)]
+    });
 }
 
 // faults 74-77, all at once, the header included: it is never read again.
@@ -165,7 +173,8 @@ fn scribbled_members_harm_nobody() {
 fn scribbling_everywhere_harms_nobody() {
     let _watchdog = watchdog();
     scribble(80, |peer| {
-        let mut places = vec![words(0, 112), words(at::TAIL, 1), words(at::HEAD, 1), words(at::END, 1)];
+        let mut places =
+            vec![words(0, 112), words(at::TAIL, 1), words(at::HEAD, 1), words(at::END, 1)];
         places.push(words(peer.entry(0), 6));
         places.extend((0..CAPACITY).map(|i| words(peer.slot(i), 2)));
         places.extend((0..BLOCKS).map(|i| words(peer.block(i), 6)));
@@ -179,7 +188,8 @@ fn one_wrong_word_harms_nobody() {
     let _watchdog = watchdog();
     let mut random = Random(81);
     let offsets = |peer: &Peer| {
-        let mut offsets = vec![at::TAIL, at::HEAD, at::RECV_WAIT, at::SEND_WAIT, at::MEMBERS, at::ORPHAN_SEQ];
+        let mut offsets =
+            vec![at::TAIL, at::HEAD, at::RECV_WAIT, at::SEND_WAIT, at::MEMBERS, at::ORPHAN_SEQ];
         offsets.extend([peer.entry(0), peer.entry(1), peer.entry(2)]);
         offsets.extend([peer.slot(0), peer.slot(1), peer.slot(2), peer.slot(1) + 8, peer.block(0)]);
         // How much memory the block has, its place, and how many bytes of the file were given out.
@@ -433,9 +443,20 @@ fn a_hole_in_the_middle_is_told_and_does_not_hang() {
 fn a_place_that_a_peer_made_up_is_corrupt_or_bytes_and_never_a_signal() {
     let _watchdog = watchdog();
     let (mut corrupt, mut read) = (0, 0);
-    for place in
-        [1, 7, 4095, 4096, 8192, 1 << 18, 1 << 20, 1 << 45, 1 << 56, 1 << 63, u64::MAX, u64::MAX - 4095]
-    {
+    for place in [
+        1,
+        7,
+        4095,
+        4096,
+        8192,
+        1 << 18,
+        1 << 20,
+        1 << 45,
+        1 << 56,
+        1 << 63,
+        u64::MAX,
+        u64::MAX - 4095,
+    ] {
         let (tx, rx) = channel();
         let peer = Peer::of(&tx);
         tx.send(vec![1; 5000]).unwrap();
@@ -446,13 +467,16 @@ fn a_place_that_a_peer_made_up_is_corrupt_or_bytes_and_never_a_signal() {
             Err(RecvTimeoutError::Unreadable(Unreadable::Corrupt(_))) => corrupt += 1,
             Err(error) => panic!("{place:#x}: {error}"),
         }
-        // The next owner of the block: it may get another place, if it is none, or write behind the end of the file.
+        // The next owner of the block: it may get another place, if it is none, or write behind the
+        // end of the file.
         for room in [0, 1, 4096, 8192, 1 << 30, u64::MAX] {
             peer.set(peer.block(0) + 32, place);
             peer.set(peer.block(0) + 40, room);
             match tx.try_send(vec![2; 8000]) {
                 Ok(()) => _ = rx.try_recv(),
-                Err(error) => assert!(matches!(error, TrySendError::Unsendable(..)), "{place:#x}: {error}"),
+                Err(error) => {
+                    assert!(matches!(error, TrySendError::Unsendable(..)), "{place:#x}: {error}")
+                }
             }
         }
     }

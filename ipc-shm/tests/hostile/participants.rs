@@ -50,7 +50,8 @@ fn lock(fd: &OwnedFd, byte: i64) -> bool {
         l_len: 1,
         l_pid: 0,
     };
-    // SAFETY: the descriptor is open and `lock` valid during the call; locks have no effect on memory.
+    // SAFETY: the descriptor is open and `lock` valid during the call; locks have no effect on
+    // memory.
     unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_SETLK, std::ptr::from_mut(&mut lock)) == 0 }
 }
 

@@ -122,8 +122,14 @@ fn a_dead_senders_block_comes_back() {
     }
 }
 
-const READING: [&str; 6] =
-    ["receive.claimed", "receive.lend", "receive.lent", "receive.block", "block.free", "block.freed"];
+const READING: [&str; 6] = [
+    "receive.claimed",
+    "receive.lend",
+    "receive.lent",
+    "receive.block",
+    "block.free",
+    "block.freed",
+];
 
 /// A receiver of a block dies at any point before it has acknowledged the message: another gets it.
 #[test]
@@ -146,10 +152,12 @@ fn a_dead_receivers_block_is_redelivered() {
     }
 }
 
-/// As above, for an inline message that moves into a block, beside a receiver and after it a sender.
+/// As above, for an inline message that moves into a block, beside a receiver and after it a
+/// sender.
 #[test]
 fn a_dead_receivers_moved_message_is_redelivered() {
-    for point in ["loan.held", "receive.lend_inline", "receive.lent_inline", "receive.read", "receive.freed"]
+    for point in
+        ["loan.held", "receive.lend_inline", "receive.lent_inline", "receive.read", "receive.freed"]
     {
         model(2, move || {
             let (ring, [a, dead, b]) = Ring::new(1, 1, [SENDER, RECEIVER, RECEIVER]);
@@ -169,12 +177,14 @@ fn a_dead_receivers_moved_message_is_redelivered() {
     }
 }
 
-/// Slot and block of a dead receiver's message are one message, also when the repairer dies between them.
+/// Slot and block of a dead receiver's message are one message, also when the repairer dies between
+/// them.
 #[test]
 fn a_dead_repairer_leaves_one_message() {
     for point in ["clean.lent_slot", "clean.lost"] {
         model(2, move || {
-            let (ring, [a, dead, repairer, b]) = Ring::new(1, 1, [SENDER, RECEIVER, RECEIVER, RECEIVER]);
+            let (ring, [a, dead, repairer, b]) =
+                Ring::new(1, 1, [SENDER, RECEIVER, RECEIVER, RECEIVER]);
             send_boxed(&a, 1).expect("there is room");
             assert!(dead.killed_at("receive.lent", 0, || dead.receive()).is_none());
             assert!(repairer.killed_at(point, 0, || repairer.recover(2)).is_none());
@@ -206,7 +216,8 @@ fn of_two_adopters_one_gets_the_lost_block() {
     });
 }
 
-/// While a dead receiver's message is on its way to another, no receiver is told that nothing will come.
+/// While a dead receiver's message is on its way to another, no receiver is told that nothing will
+/// come.
 #[test]
 fn disconnected_is_told_only_when_nothing_can_come() {
     for (borrowed, point) in [
@@ -265,7 +276,8 @@ fn a_forgotten_guard_is_given_back() {
     }
 }
 
-/// The last one of all leaves with a guard that was forgotten: nobody is left to give it to, and nothing stays.
+/// The last one of all leaves with a guard that was forgotten: nobody is left to give it to, and
+/// nothing stays.
 #[test]
 fn what_the_last_one_forgot_is_discarded() {
     for blocks in [0, 1] {

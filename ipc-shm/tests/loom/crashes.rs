@@ -26,7 +26,8 @@ fn a_dead_senders_claim_is_voided_while_others_send() {
     }
 }
 
-/// A sender dies while another claims behind it: the claim must be found, by its signature or in `tail`.
+/// A sender dies while another claims behind it: the claim must be found, by its signature or in
+/// `tail`.
 #[test]
 fn a_sender_that_dies_beside_another_is_found() {
     for point in SENDING {
@@ -65,8 +66,8 @@ fn a_sender_that_dies_in_its_batch_has_sent_the_first() {
     });
 }
 
-/// Who signs for a dead batch dies in the middle of it, beside another: what is signed is signed upwards, so that one
-/// finds the rest.
+/// Who signs for a dead batch dies in the middle of it, beside another: what is signed is signed
+/// upwards, so that one finds the rest.
 #[test]
 fn a_signer_that_dies_in_the_middle_is_followed() {
     model(3, || {
@@ -177,7 +178,8 @@ fn an_orphan_and_a_message_go_to_two_receivers() {
     });
 }
 
-/// The orphan is made while a receiver looks: it finds it now, or is reminded of it by `orphan_seq`.
+/// The orphan is made while a receiver looks: it finds it now, or is reminded of it by
+/// `orphan_seq`.
 #[test]
 fn an_orphan_made_during_a_scan_is_found_later() {
     model(3, || {
@@ -187,8 +189,10 @@ fn an_orphan_made_during_a_scan_is_found_later() {
         other.die();
         assert!(a.recover(4));
         assert!(dead.killed_at("receive.claimed", 0, || dead.receive()).is_none());
-        let (repaired, (mut got, b)) =
-            both(move || a.recover(2), || ((0..2).flat_map(|_| some(b.receive())).collect::<Vec<_>>(), b));
+        let (repaired, (mut got, b)) = both(
+            move || a.recover(2),
+            || ((0..2).flat_map(|_| some(b.receive())).collect::<Vec<_>>(), b),
+        );
         assert!(repaired);
         got.extend(drain(&b));
         assert_eq!(got, [1]);
@@ -203,7 +207,8 @@ fn an_orphans_slot_is_written_only_after_it_was_read() {
         a.send(1).expect("there is room");
         assert!(dead.killed_at("receive.read", 0, || dead.receive()).is_none());
         assert!(b.recover(2));
-        let (sent, one) = both(move || a.send(2).is_ok(), || b.receive().expect("there is an orphan"));
+        let (sent, one) =
+            both(move || a.send(2).is_ok(), || b.receive().expect("there is an orphan"));
         assert_eq!(one, 1);
         assert_eq!(drain(&b), if sent { vec![2] } else { vec![] });
         ring.check();
@@ -226,7 +231,8 @@ fn of_two_recoverers_one_repairs() {
     }
 }
 
-/// A repairer dies at each of its steps while another is about to repair; whoever comes last repairs both.
+/// A repairer dies at each of its steps while another is about to repair; whoever comes last
+/// repairs both.
 #[test]
 fn a_repair_may_be_begun_again_at_any_point() {
     const POINTS: [&str; 8] = [

@@ -17,7 +17,8 @@ fn a_reading_is_one_value_or_none_and_never_older_than_the_last() {
     model(2, || {
         let latch = Arc::new(Latch::new());
         let written = latch.clone();
-        let ((), (first, second)) = both(move || write(&written, 1..=5), || (latch.read(), latch.read()));
+        let ((), (first, second)) =
+            both(move || write(&written, 1..=5), || (latch.read(), latch.read()));
         for value in [first, second].into_iter().flatten() {
             assert_eq!(value[0], value[1], "torn");
         }

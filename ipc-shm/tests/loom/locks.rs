@@ -306,7 +306,8 @@ fn a_dead_ones_notification_is_passed_on() {
             let (first, second) = (dead.enter(), c.enter());
             let dead = loom::thread::spawn(move || {
                 if dead.killed_at(point, 0, || dead.wait_as(first)).is_some() {
-                    // Notified before it came there, it does not die: the next one is for the other.
+                    // Notified before it came there, it does not die: the next one is for the
+                    // other.
                     dead.notify_one();
                 }
             });
@@ -397,9 +398,13 @@ fn two_permits_wake_two() {
 
 #[test]
 fn a_dead_holders_permit_comes_back_once() {
-    for point in
-        ["semaphore.take", "semaphore.taken", "semaphore.settled", "semaphore.give", "semaphore.given"]
-    {
+    for point in [
+        "semaphore.take",
+        "semaphore.taken",
+        "semaphore.settled",
+        "semaphore.give",
+        "semaphore.given",
+    ] {
         model(1, move || {
             let [dead, b] = processes();
             dead.permits(1);
@@ -512,7 +517,8 @@ fn an_event_lets_through_all_or_one() {
             a.value().add(1);
             a.set();
             if auto {
-                // The second one once the first was taken: while it is set, setting it again is nothing.
+                // The second one once the first was taken: while it is set, setting it again is
+                // nothing.
                 while a.is_set() {
                     loom::thread::yield_now();
                 }

@@ -1,17 +1,18 @@
-//! Models of the protocol for loom: every way that two threads (sometimes three) can run against each other
-//! with few preemptions, and every value that a relaxed load may see. Processes are threads here; a killed one
-//! stops at one of the protocol's points, and its leases are given back.
+//! Models of the protocol for loom: every way that two threads (sometimes three) can run against
+//! each other with few preemptions, and every value that a relaxed load may see. Processes are
+//! threads here; a killed one stops at one of the protocol's points, and its leases are given back.
 //!
 //! ```sh
 //! ci/loom.sh
 //! ```
 //!
-//! Each model says one thing that must hold. A payload is two words that must agree and a cell that loom
-//! watches for accesses which nothing orders; where a wake-up is lost, loom reports the deadlock.
+//! Each model says one thing that must hold. A payload is two words that must agree and a cell that
+//! loom watches for accesses which nothing orders; where a wake-up is lost, loom reports the
+//! deadlock.
 //!
-//! What loom (0.7) cannot see, `ci/ring-model` or an argument beside the code must: a load never sees a store
-//! that runs later; SeqCst accesses are AcqRel ones (only fences are SeqCst); a store is here a swap, for which
-//! see `sync.rs`; more preemptions than the bound that each model names.
+//! What loom (0.7) cannot see, `ci/ring-model` or an argument beside the code must: a load never
+//! sees a store that runs later; SeqCst accesses are AcqRel ones (only fences are SeqCst); a store
+//! is here a swap, for which see `sync.rs`; more preemptions than the bound that each model names.
 
 #![cfg(all(loom, not(shuttle)))]
 

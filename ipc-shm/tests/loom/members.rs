@@ -154,7 +154,8 @@ fn a_receiver_that_joins_while_the_last_sender_leaves_gets_the_rest() {
     });
 }
 
-/// A sender may come after the receivers have gone: it is told so with its first message at the latest.
+/// A sender may come after the receivers have gone: it is told so with its first message at the
+/// latest.
 #[test]
 fn a_sender_that_joins_while_the_last_receiver_leaves_is_told() {
     model(3, || {
@@ -176,12 +177,13 @@ fn a_sender_that_joins_while_the_last_receiver_leaves_is_told() {
     });
 }
 
-/// An endpoint that arrives in a process which is attached already: the process counts the role, then the
-/// id it came under leaves; at no time is nobody there.
+/// An endpoint that arrives in a process which is attached already: the process counts the role,
+/// then the id it came under leaves; at no time is nobody there.
 #[test]
 fn a_role_that_is_handed_over_is_never_gone() {
     model(3, || {
-        let (ring, [process, transit, last, c]) = Ring::new(1, 0, [RECEIVER, SENDER, SENDER, RECEIVER]);
+        let (ring, [process, transit, last, c]) =
+            Ring::new(1, 0, [RECEIVER, SENDER, SENDER, RECEIVER]);
         let (process, ()) = both(
             move || {
                 assert!(process.join(BOTH));

@@ -80,8 +80,10 @@ fn each_of_two_receivers_gets_one_of_two_messages() {
     model(3, || {
         let (ring, [a, b, c]) = Ring::new(2, 0, [SENDER, RECEIVER, RECEIVER]);
         assert_eq!(a.send_all(&[1, 2]), Ok(2));
-        let (one, two) =
-            both(move || b.receive().expect("there are two"), || c.receive().expect("there are two"));
+        let (one, two) = both(
+            move || b.receive().expect("there are two"),
+            || c.receive().expect("there are two"),
+        );
         assert_eq!(sorted([one, two]), [1, 2]);
         ring.check();
     });
@@ -115,7 +117,8 @@ fn two_receivers_pass_a_void_once() {
     });
 }
 
-/// A receiver is still at a void which the next claimer has freed for it, and which is in use again.
+/// A receiver is still at a void which the next claimer has freed for it, and which is in use
+/// again.
 #[test]
 fn a_late_receiver_leaves_a_reused_void_alone() {
     model(3, || {
@@ -140,7 +143,8 @@ fn two_senders_and_a_receiver_share_one_slot() {
         let mut got: Vec<_> = some(c.receive()).collect();
         let sent = [(a.join(), 1), (b.join(), 2)];
         got.extend(drain(&c));
-        let sent = sent.into_iter().filter(|(sent, _)| *sent.as_ref().expect("no panic")).map(|(_, v)| v);
+        let sent =
+            sent.into_iter().filter(|(sent, _)| *sent.as_ref().expect("no panic")).map(|(_, v)| v);
         assert_eq!(sorted(got), sorted(sent));
         ring.check();
     });
@@ -188,8 +192,8 @@ fn two_receivers_of_batches_share_the_messages() {
     });
 }
 
-/// Two threads send through one handle, and one stops in its claim: what the other knows of "its own" last
-/// claim must not keep it from signing (E5).
+/// Two threads send through one handle, and one stops in its claim: what the other knows of "its
+/// own" last claim must not keep it from signing (E5).
 #[test]
 fn threads_of_one_handle_sign_each_others_claims() {
     model(3, || {
@@ -228,8 +232,9 @@ fn threads_of_one_handle_sign_each_others_claims_to_receive() {
     });
 }
 
-/// Two receivers free two slots, and a sender that has seen only one of them free finds a claim on the other:
-/// it must not take an older state of that slot for a signature (E3: `tail` is loaded with Acquire).
+/// Two receivers free two slots, and a sender that has seen only one of them free finds a claim on
+/// the other: it must not take an older state of that slot for a signature (E3: `tail` is loaded
+/// with Acquire).
 #[test]
 fn an_old_state_of_a_slot_is_not_taken_for_a_signature() {
     model(3, || {
@@ -255,7 +260,8 @@ fn an_old_state_of_a_slot_is_not_taken_for_a_signature() {
     });
 }
 
-/// The same for receivers, who load `head`: a claim on a message that was published by another sender.
+/// The same for receivers, who load `head`: a claim on a message that was published by another
+/// sender.
 #[test]
 fn an_old_state_of_a_slot_is_not_taken_for_a_readers_signature() {
     model(3, || {

@@ -2,7 +2,8 @@
 //!
 //! - What a sender was told is sent comes, once; what one was killed in sending, once or never.
 //! - Of what a receiver was killed in receiving, one message may be lost or come again.
-//! - Of one sender's messages, each receiver gets the earlier before the later, unless a receiver was killed.
+//! - Of one sender's messages, each receiver gets the earlier before the later, unless a receiver
+//!   was killed.
 //! - Everybody comes to his end, and leaves nothing behind.
 
 use std::collections::BTreeMap;
@@ -167,8 +168,8 @@ fn successor(dead: &Peer, role: u64, guard: &Peer) -> Option<Peer> {
     }
 }
 
-/// Who lives to the end: it receives, and repairs what the others leave, as any survivor of theirs would when a slice
-/// of its sleep is over.
+/// Who lives to the end: it receives, and repairs what the others leave, as any survivor of theirs
+/// would when a slice of its sleep is over.
 fn story(senders: usize, receivers: usize, each: u64) {
     let (capacity, blocks) = (one_of(1..5), one_of(0..3) as usize);
     let roles = |id: usize| match id {

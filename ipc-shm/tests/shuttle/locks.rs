@@ -1,8 +1,8 @@
 //! Locks whose holders and waiters are killed anywhere, and replaced.
 //!
 //! - Nobody is inside with whom he must not be.
-//! - Everybody else comes to his end: a wake-up that is lost with no death is a deadlock, for a sleep elapses only
-//!   when somebody dies.
+//! - Everybody else comes to his end: a wake-up that is lost with no death is a deadlock, for a
+//!   sleep elapses only when somebody dies.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -17,14 +17,16 @@ use crate::schedules;
 /// Processes at once.
 const ALL: usize = 4;
 
-/// Each of four processes does this much, is killed anywhere, and replaced or not. `who` is another one for each.
+/// Each of four processes does this much, is killed anywhere, and replaced or not. `who` is another
+/// one for each.
 fn each_of_four(peers: [Peer; ALL], work: fn(&Peer, &Room, u64)) {
     let room = Room::default();
     let all = peers.into_iter().enumerate().map(|(id, mut peer)| {
         let room = room.clone();
         thread::spawn(move || {
             let mut who = id as u64 * 100;
-            while peer.killed_after(fate(60), || work(&peer, &room, who)).0.is_none() && once_in(2) {
+            while peer.killed_after(fate(60), || work(&peer, &room, who)).0.is_none() && once_in(2)
+            {
                 who += 1;
                 peer = peer.successor();
             }
@@ -118,8 +120,9 @@ fn once() {
     });
 }
 
-/// Consumers wait at a condition for what a producer makes, with one notification for each unit. All are killed
-/// anywhere, the producer also between a unit and its notification; another producer makes the rest.
+/// Consumers wait at a condition for what a producer makes, with one notification for each unit.
+/// All are killed anywhere, the producer also between a unit and its notification; another producer
+/// makes the rest.
 #[test]
 fn a_condition() {
     const UNITS: u64 = 6;
@@ -202,7 +205,9 @@ fn a_barrier_of_four() {
             thread::spawn(move || {
                 let mut led = 0;
                 let rounds = || {
-                    (0..3).all(|_| peer.wait_at_barrier().inspect(|leads| led += u64::from(*leads)).is_some())
+                    (0..3).all(|_| {
+                        peer.wait_at_barrier().inspect(|leads| led += u64::from(*leads)).is_some()
+                    })
                 };
                 let through = peer.killed_after(fate(60), rounds).0;
                 (through, led)

@@ -18,7 +18,8 @@ pub(crate) enum How {
 pub(crate) struct Room(Arc<Mutex<Vec<(u64, How)>>>);
 
 impl Room {
-    /// Goes in, as `who`, and comes out when this is dropped: also when he is killed, before anybody can know.
+    /// Goes in, as `who`, and comes out when this is dropped: also when he is killed, before
+    /// anybody can know.
     pub(crate) fn enter(&self, who: u64, how: How) -> Inside {
         let mut inside = self.0.lock().expect("nobody panics here twice");
         let allowed = match how {

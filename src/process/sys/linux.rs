@@ -36,13 +36,17 @@ pub(crate) use self::setup::start;
 use super::{Activity, Interest, Ready, Reap, Signal, Status};
 
 pub(crate) fn stream_pair() -> io::Result<(OsHandle, OsHandle)> {
-    let (ours, theirs) =
-        rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    let (ours, theirs) = rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
     Ok((above_stdio(ours)?, above_stdio(theirs)?))
 }
 
-/// A program may have closed its standard streams; a socket in their place would be inherited by accident.
-/// Async-signal-safe.
+/// A program may have closed its standard streams; a socket in their place would be inherited by
+/// accident. Async-signal-safe.
 fn above_stdio(fd: OwnedFd) -> Result<OwnedFd, Errno> {
     if fd.as_raw_fd() > 2 {
         return Ok(fd);
@@ -120,11 +124,12 @@ impl Process {
         }
     }
 
-    /// Reaps the process if it has ended; never blocks. Finds [`Reap::Ended`] only once, unless another
-    /// part of the program has reaped it.
+    /// Reaps the process if it has ended; never blocks. Finds [`Reap::Ended`] only once, unless
+    /// another part of the program has reaped it.
     pub(crate) fn try_reap(&self) -> io::Result<Reap> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-        match retry_on_intr(|| rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), options)) {
+        match retry_on_intr(|| rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), options))
+        {
             Ok(None) => Ok(Reap::NotYet),
             Ok(Some(status)) => Ok(Reap::Ended(match status.terminating_signal() {
                 Some(signal) => Status::Killed(signal),

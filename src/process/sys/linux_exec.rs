@@ -1,6 +1,7 @@
 //! What a child is started from, and what it does not inherit.
 //!
-//! This file opts in to `unsafe` for `close_range`, which rustix lacks, and for descriptors by their numbers.
+//! This file opts in to `unsafe` for `close_range`, which rustix lacks, and for descriptors by
+//! their numbers.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -38,17 +39,19 @@ pub(super) fn empty_input() -> io::Result<Stdio> {
     Ok(reader.into())
 }
 
-/// Marks every descriptor but the standard streams as close-on-exec. Async-signal-safe; for a process with
-/// one thread, between `fork` and `exec`.
+/// Marks every descriptor but the standard streams as close-on-exec. Async-signal-safe; for a
+/// process with one thread, between `fork` and `exec`.
 pub(super) fn close_on_exec() -> Result<(), Errno> {
     let first = FIRST as libc::c_uint;
     // SAFETY: changes a flag of this process' descriptors, and touches no memory.
-    let done =
-        unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    let done = unsafe {
+        libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
+    };
     if done == 0 {
         return Ok(());
     }
-    // Before Linux 5.11, or forbidden. One by one; setting a flag changes no entry of the directory.
+    // Before Linux 5.11, or forbidden. One by one; setting a flag changes no entry of the
+    // directory.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = rustix::fs::openat(CWD, c"/proc/self/fd", flags, Mode::empty())?;
     let mut space = [MaybeUninit::<u8>::uninit(); 2048];
@@ -76,7 +79,9 @@ pub(crate) fn check_executable() -> io::Result<()> {
         Err(io::Error::new(io::ErrorKind::Unsupported, text))
     };
     if getuid() != geteuid() || getgid() != getegid() {
-        return unsupported("this process has one user or group and acts as another (set-user-ID?)");
+        return unsupported(
+            "this process has one user or group and acts as another (set-user-ID?)",
+        );
     }
     // What cannot be seen is left to the child, which looks at what it has been given.
     let Ok(file) = rustix::fs::stat(EXECUTABLE) else { return Ok(()) };
@@ -85,8 +90,8 @@ pub(crate) fn check_executable() -> io::Result<()> {
         return Ok(());
     }
     let (set_user, set_group) = set_ids(&file);
-    let changes =
-        set_user && file.st_uid != getuid().as_raw() || set_group && file.st_gid != getgid().as_raw();
+    let changes = set_user && file.st_uid != getuid().as_raw()
+        || set_group && file.st_gid != getgid().as_raw();
     if changes && !rustix::thread::no_new_privs().unwrap_or(false) {
         return unsupported("the executable is set-user-ID or set-group-ID");
     }
@@ -99,8 +104,8 @@ pub(crate) fn check_executable() -> io::Result<()> {
     Ok(())
 }
 
-/// Whether starting the file sets the user, and the group. Without the right to execute, the group's bit
-/// means another thing.
+/// Whether starting the file sets the user, and the group. Without the right to execute, the
+/// group's bit means another thing.
 fn set_ids(file: &Stat) -> (bool, bool) {
     let mode = Mode::from_raw_mode(file.st_mode);
     (mode.contains(Mode::SUID), mode.contains(Mode::SGID | Mode::XGRP))

@@ -13,10 +13,12 @@ use rustix::io::FdFlags;
 use super::super::Inherited;
 use super::{maps, parent_id};
 
-/// Whether the code of this function is part of the executable. If that cannot be found out, it is taken to be.
+/// Whether the code of this function is part of the executable. If that cannot be found out, it is
+/// taken to be.
 pub(crate) fn in_executable() -> bool {
     let here = in_executable as fn() -> bool as usize as u64;
-    maps::code_ranges().map_or(true, |ranges| ranges.iter().any(|r| (r.start..r.end).contains(&here)))
+    maps::code_ranges()
+        .map_or(true, |ranges| ranges.iter().any(|r| (r.start..r.end).contains(&here)))
 }
 
 pub(crate) fn inherited(marker: &str) -> io::Result<Inherited> {
@@ -43,16 +45,20 @@ pub(crate) fn inherited(marker: &str) -> io::Result<Inherited> {
             "it runs with more rights than its parent (set-user-ID, file capabilities?) and must not obey it",
         ));
     }
-    // Not rustix's: its number of a process cannot be 0, which is that of a parent in another PID namespace.
+    // Not rustix's: its number of a process cannot be 0, which is that of a parent in another PID
+    // namespace.
     let peer = ipc_pipes::peer_of(socket)?;
     // The superuser may start children that run as others.
     if peer.uid != rustix::process::geteuid().as_raw() && peer.uid != 0 {
-        return Ok(Inherited::Refused("its socket was made by another user, whom it must not obey"));
+        return Ok(Inherited::Refused(
+            "its socket was made by another user, whom it must not obey",
+        ));
     }
     rustix::io::fcntl_setfd(socket, FdFlags::CLOEXEC)?;
-    // SAFETY: the parent made this descriptor for this process alone, and told its number to nobody else: it
-    // was open when this program started, and no code but this owns it. A parent that lies, which may execute
-    // whatever it likes in our place anyway, names a socket that other code uses.
+    // SAFETY: the parent made this descriptor for this process alone, and told its number to nobody
+    // else: it was open when this program started, and no code but this owns it. A parent that
+    // lies, which may execute whatever it likes in our place anyway, names a socket that other code
+    // uses.
     Ok(Inherited::Socket(unsafe { OwnedFd::from_raw_fd(number) }))
 }
 
@@ -75,7 +81,7 @@ pub(crate) fn forget(variable: &str) {
 }
 
 pub(crate) fn as_before_main() {
-    // SAFETY: ignoring a signal runs no code. `main` would find it ignored too: a child that writes where
-    // nobody reads gets an error and no signal.
+    // SAFETY: ignoring a signal runs no code. `main` would find it ignored too: a child that writes
+    // where nobody reads gets an error and no signal.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
 }

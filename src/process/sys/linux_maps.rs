@@ -1,7 +1,7 @@
 //! Where the executable's code lies, as `/proc/self/maps` and the auxiliary vector tell it.
 //!
-//! `/proc/self/auxv` says the same as `getauxval`, but is closed to a process that is not dumpable: one that
-//! has changed its user, for instance, or whose executable it may not read.
+//! `/proc/self/auxv` says the same as `getauxval`, but is closed to a process that is not dumpable:
+//! one that has changed its user, for instance, or whose executable it may not read.
 //!
 //! This file opts in to `unsafe` for `getauxval`, which no crate of ours has for these keys.
 #![allow(unsafe_code)]
@@ -14,35 +14,43 @@ use super::super::CodeRange;
 
 pub(crate) fn code_ranges() -> io::Result<Vec<CodeRange>> {
     let maps = fs::read("/proc/self/maps").map_err(|error| {
-        io::Error::new(error.kind(), format!("reading /proc/self/maps: {error} (is /proc mounted?)"))
+        io::Error::new(
+            error.kind(),
+            format!("reading /proc/self/maps: {error} (is /proc mounted?)"),
+        )
     })?;
     let started = fs::read_link("/proc/self/exe").unwrap_or_default();
     // The program's entry point, which lies in the executable's own code.
     Ok(parse(&maps, auxiliary(libc::AT_ENTRY), started.as_os_str().as_bytes()))
 }
 
-/// Where the executable's file lies in memory that this process can read and nothing can write: its code, and
-/// its constants, those that the loader has relocated included.
+/// Where the executable's file lies in memory that this process can read and nothing can write: its
+/// code, and its constants, those that the loader has relocated included.
 pub(crate) fn constant_ranges() -> io::Result<Vec<CodeRange>> {
     let code = code_ranges()?;
-    let maps = fs::read("/proc/self/maps")
-        .map_err(|error| io::Error::new(error.kind(), format!("reading /proc/self/maps: {error}")))?;
+    let maps = fs::read("/proc/self/maps").map_err(|error| {
+        io::Error::new(error.kind(), format!("reading /proc/self/maps: {error}"))
+    })?;
     Ok(constants(&maps, &code))
 }
 
 /// The mappings of the file which this code is of, if they can be read and not written.
 fn constants(maps: &[u8], code: &[CodeRange]) -> Vec<CodeRange> {
-    let lines = || maps.split(|byte| *byte == b'\n').filter_map(|line| Some((line, parse_line(line)?)));
+    let lines =
+        || maps.split(|byte| *byte == b'\n').filter_map(|line| Some((line, parse_line(line)?)));
     let of_code = |range: &CodeRange| code.iter().any(|code| code.start == range.start);
-    let Some((_, program)) = lines().find(|(_, mapping)| of_code(&mapping.range)) else { return Vec::new() };
-    let constant =
-        |line: &[u8]| line.split(|byte| *byte == b' ').nth(1).is_some_and(|it| it.starts_with(b"r-"));
+    let Some((_, program)) = lines().find(|(_, mapping)| of_code(&mapping.range)) else {
+        return Vec::new();
+    };
+    let constant = |line: &[u8]| {
+        line.split(|byte| *byte == b' ').nth(1).is_some_and(|it| it.starts_with(b"r-"))
+    };
     let found = lines().filter(|(line, mapping)| mapping.file == program.file && constant(line));
     found.map(|(_, mapping)| mapping.range).collect()
 }
 
-/// Whether this program runs with other rights than the process that started it: set-user-ID, capabilities
-/// of the file.
+/// Whether this program runs with other rights than the process that started it: set-user-ID,
+/// capabilities of the file.
 pub(super) fn secure() -> bool {
     rustix::process::getuid() != rustix::process::geteuid()
         || rustix::process::getgid() != rustix::process::getegid()
@@ -63,9 +71,9 @@ struct Mapping<'a> {
     file: (&'a [u8], &'a [u8], &'a [u8]),
 }
 
-/// The executable mappings of that file which `entry` lies in, if it is the one that was `started`. A
-/// program that was handed to its dynamic loader has another one: to start the same file again would start
-/// the loader without a program.
+/// The executable mappings of that file which `entry` lies in, if it is the one that was `started`.
+/// A program that was handed to its dynamic loader has another one: to start the same file again
+/// would start the loader without a program.
 fn parse(maps: &[u8], entry: u64, started: &[u8]) -> Vec<CodeRange> {
     let mappings: Vec<Mapping<'_>> = maps
         .split(|byte| *byte == b'\n')
@@ -80,7 +88,11 @@ fn parse(maps: &[u8], entry: u64, started: &[u8]) -> Vec<CodeRange> {
     if program.file.2 != started && mappings.iter().any(|mapping| mapping.file.2 == started) {
         return Vec::new();
     }
-    mappings.iter().filter(|mapping| mapping.file == program.file).map(|mapping| mapping.range).collect()
+    mappings
+        .iter()
+        .filter(|mapping| mapping.file == program.file)
+        .map(|mapping| mapping.range)
+        .collect()
 }
 
 /// `start-end perms offset device inode path`.
@@ -116,15 +128,18 @@ garbage\n";
     #[test]
     fn only_the_code_of_the_file_with_the_entry_point_counts() {
         let ranges = parse(MAPS, 0x55d0_0000_2010, b"/opt/a b/prog");
-        let expected =
-            [(0x55d0_0000_2000, 0x55d0_0000_5000, 0x2000), (0x55d0_0000_6000, 0x55d0_0000_7000, 0x9000)];
+        let expected = [
+            (0x55d0_0000_2000, 0x55d0_0000_5000, 0x2000),
+            (0x55d0_0000_6000, 0x55d0_0000_7000, 0x9000),
+        ];
         let found: Vec<_> = ranges.iter().map(|r| (r.start, r.end, r.offset)).collect();
         assert_eq!(found, expected);
     }
 
     #[test]
     fn constants_are_what_cannot_be_written_in_the_same_file() {
-        let maps = [MAPS, b"56d000006000-56d000007000 r--p 00009000 fe:00 43 /opt/a b/prog\n"].concat();
+        let maps =
+            [MAPS, b"56d000006000-56d000007000 r--p 00009000 fe:00 43 /opt/a b/prog\n"].concat();
         let found: Vec<_> = constants(&maps, &parse(&maps, 0x55d0_0000_2010, b"/opt/a b/prog"))
             .iter()
             .map(|r| r.start)

@@ -1,7 +1,7 @@
 //! What this module needs of the operating system.
 //!
-//! Each system's file exports exactly these names. All descriptors are opened close-on-exec, and a call
-//! interrupted by a signal is repeated, or returns early where that is said.
+//! Each system's file exports exactly these names. All descriptors are opened close-on-exec, and a
+//! call interrupted by a signal is repeated, or returns early where that is said.
 //!
 //! | name | promises | system calls on Linux |
 //! |---|---|---|
@@ -38,9 +38,9 @@ use super::Resource;
 mod os;
 
 pub(crate) use os::{
-    End, Process, WeakEnd, as_before_main, check_executable, code_ranges, command, constant_ranges, end_with,
-    forget, in_executable, inherited, is_socket, marker, name_process, on_main_thread, own_process,
-    parent_id, start, stream_pair, wait,
+    End, Process, WeakEnd, as_before_main, check_executable, code_ranges, command, constant_ranges,
+    end_with, forget, in_executable, inherited, is_socket, marker, name_process, on_main_thread,
+    own_process, parent_id, start, stream_pair, wait,
 };
 
 /// What to wait for on a socket.
@@ -101,10 +101,11 @@ pub(crate) enum Reap {
     /// The process has not ended, or a debugger takes its end first.
     NotYet,
     Ended(Status),
-    /// It is not this process's to reap: another part of the program is about to do so, or this process
-    /// is a fork of the parent.
+    /// It is not this process's to reap: another part of the program is about to do so, or this
+    /// process is a fork of the parent.
     Elsewhere,
-    /// It was reaped elsewhere, and the system does not tell its status any more. The text says why.
+    /// It was reaped elsewhere, and the system does not tell its status any more. The text says
+    /// why.
     Lost(&'static str),
 }
 
@@ -168,14 +169,15 @@ pub(crate) struct Streams {
 pub(crate) enum Inherited {
     /// Nothing of ours: this process is an ordinary program.
     Nothing,
-    /// This process is a child, but must not or cannot become its function, for this reason: to go on as an
-    /// ordinary program, which spawns the same child again, would never end.
+    /// This process is a child, but must not or cannot become its function, for this reason: to go
+    /// on as an ordinary program, which spawns the same child again, would never end.
     Refused(&'static str),
     /// The socket.
     Socket(OsHandle),
 }
 
-/// A part of the executable file's code in memory: addresses `start..end`, from `offset` in the file.
+/// A part of the executable file's code in memory: addresses `start..end`, from `offset` in the
+/// file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CodeRange {
     pub(crate) start: u64,

@@ -7,12 +7,13 @@
 //! parent: restores its signals, reads the report
 //! ```
 //!
-//! The pidfd comes from the child, so it cannot mean another process: between a fork and `pidfd_open` in
-//! the parent, another part of the program may reap the child, and its number may be given out again. For
-//! the same reason nothing here kills by number.
+//! The pidfd comes from the child, so it cannot mean another process: between a fork and
+//! `pidfd_open` in the parent, another part of the program may reap the child, and its number may
+//! be given out again. For the same reason nothing here kills by number.
 //!
-//! Signals are blocked from before the fork until the child has no handler of the parent any more. So no
-//! handler of the parent runs in the child, where it would write to pipes that both share, for instance.
+//! Signals are blocked from before the fork until the child has no handler of the parent any more.
+//! So no handler of the parent runs in the child, where it would write to pipes that both share,
+//! for instance.
 //!
 //! # If the child is killed
 //!
@@ -35,8 +36,8 @@ use std::time::{Duration, Instant};
 use ipc_core::handle::OsHandle;
 use rustix::io::{Errno, FdFlags, retry_on_intr};
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, Shutdown, recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, Shutdown, recvmsg, sendmsg,
 };
 use rustix::process::{Gid, PidfdFlags, Rlimit, Uid, WaitId, WaitIdOptions};
 
@@ -47,14 +48,16 @@ use super::{Process, above_stdio};
 
 /// In a report: no step failed.
 const NONE: u32 = u32::MAX;
-/// A report: which step of the list failed, or [`NONE`], and the error's number; both little-endian.
+/// A report: which step of the list failed, or [`NONE`], and the error's number; both
+/// little-endian.
 const REPORT: usize = 8;
 /// How long a child that was given up may take to end before it is left unreaped.
 const ABANDON_PATIENCE: Duration = Duration::from_secs(2);
 /// The status of a child that could not take a step. The parent reads the report instead.
 const EXIT_FAILED: i32 = 127;
 
-/// One step of a child on its way to `exec`. [`take`](Self::take) makes async-signal-safe calls only.
+/// One step of a child on its way to `exec`. [`take`](Self::take) makes async-signal-safe calls
+/// only.
 #[derive(Debug)]
 enum Step {
     /// Opens the pidfd. Before any limit on descriptors is set.
@@ -83,17 +86,23 @@ impl fmt::Display for Step {
             Step::IgnoreInterrupt => write!(f, "ignoring SIGINT"),
             Step::Nice(increment) => write!(f, "adding {increment} to the nice value"),
             Step::Limit(resource, Rlimit { current, maximum }) => {
-                let text = |limit: &Option<u64>| limit.map_or("unlimited".to_owned(), |n| n.to_string());
+                let text =
+                    |limit: &Option<u64>| limit.map_or("unlimited".to_owned(), |n| n.to_string());
                 let (soft, hard) = (text(current), text(maximum));
                 write!(f, "setting the limit of {resource:?} to {soft} (soft) and {hard} (hard)")
             }
-            Step::Groups(groups) if groups.is_empty() => write!(f, "giving up supplementary groups"),
+            Step::Groups(groups) if groups.is_empty() => {
+                write!(f, "giving up supplementary groups")
+            }
             Step::Groups(_) => write!(f, "setting supplementary groups"),
             Step::Gid(gid) => write!(f, "setting the group ID {}", gid.as_raw()),
             Step::Uid(uid) => write!(f, "setting the user ID {}", uid.as_raw()),
             Step::Directory(path) => write!(f, "changing to the directory {path:?}"),
             Step::InheritOnly(_) => {
-                write!(f, "marking descriptors as close-on-exec (Linux 5.11 or later, or /proc, is needed)")
+                write!(
+                    f,
+                    "marking descriptors as close-on-exec (Linux 5.11 or later, or /proc, is needed)"
+                )
             }
             Step::UnblockSignals => write!(f, "unblocking signals"),
         }
@@ -131,7 +140,10 @@ impl Step {
         }
         if let Some(path) = set_up.directory {
             let path = CString::new(path.into_os_string().into_vec()).map_err(|_| {
-                io::Error::new(io::ErrorKind::InvalidInput, "the directory's path contains a zero byte")
+                io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "the directory's path contains a zero byte",
+                )
             })?;
             steps.push(Step::Directory(path));
         }
@@ -153,7 +165,9 @@ impl Step {
             Step::Nice(increment) => {
                 rustix::process::nice(*increment)?;
             }
-            Step::Limit(resource, limit) => rustix::process::setrlimit(of_system(*resource), *limit)?,
+            Step::Limit(resource, limit) => {
+                rustix::process::setrlimit(of_system(*resource), *limit)?
+            }
             // Of this thread, but there is no other one in a process that has just been forked.
             Step::Groups(groups) => rustix::thread::set_thread_groups(groups)?,
             Step::Gid(gid) => rustix::thread::set_thread_res_gid(*gid, *gid, *gid)?,
@@ -195,7 +209,8 @@ fn of_system(resource: Resource) -> rustix::process::Resource {
 
 /// Starts `command` after the steps of `set_up`; it inherits `theirs` under the same number.
 ///
-/// `ours` is the other end of that socket, for the report. Signals are blocked on this thread meanwhile.
+/// `ours` is the other end of that socket, for the report. Signals are blocked on this thread
+/// meanwhile.
 pub(crate) fn start(
     mut command: Command,
     ours: &OsHandle,
@@ -216,9 +231,9 @@ pub(crate) fn start(
             become_executable(&for_child, theirs.as_fd());
             Ok(())
         };
-        // SAFETY: the closure runs in the child of a process with other threads. It makes system calls
-        // and async-signal-safe calls of libc only (`Step::take`), and reads memory that was allocated
-        // before the fork. It drops nothing but descriptors.
+        // SAFETY: the closure runs in the child of a process with other threads. It makes system
+        // calls and async-signal-safe calls of libc only (`Step::take`), and reads memory that was
+        // allocated before the fork. It drops nothing but descriptors.
         unsafe { command.pre_exec(prepare) };
         let blocked = BlockedSignals::new();
         // std panics if another part of the program reaps a child whose `exec` fails.
@@ -238,7 +253,10 @@ pub(crate) fn start(
         Ok(report) => report,
         Err(error) => {
             abandon(ours, child);
-            return Err(io::Error::new(error.kind(), format!("receiving the child's pidfd: {error}")));
+            return Err(io::Error::new(
+                error.kind(),
+                format!("receiving the child's pidfd: {error}"),
+            ));
         }
     };
     let failed = report.failed(&steps);
@@ -275,8 +293,8 @@ pub(crate) fn start(
     })
 }
 
-/// Gives up a child of which there is no pidfd. Either it has ended, or it ends when it comes to its socket, in
-/// `init`. It is not killed by its number, which may be another process's by now.
+/// Gives up a child of which there is no pidfd. Either it has ended, or it ends when it comes to
+/// its socket, in `init`. It is not killed by its number, which may be another process's by now.
 fn abandon(ours: &OsHandle, mut child: Child) {
     let _ = rustix::net::shutdown(ours, Shutdown::Both);
     let limit = Instant::now() + ABANDON_PATIENCE;
@@ -310,13 +328,22 @@ fn become_executable(steps: &[Step], socket: BorrowedFd<'_>) {
 }
 
 /// Async-signal-safe.
-fn send(socket: BorrowedFd<'_>, report: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<(), Errno> {
+fn send(
+    socket: BorrowedFd<'_>,
+    report: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> Result<(), Errno> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
         return Err(Errno::NOBUFS);
     }
-    sendmsg(socket, &[IoSlice::new(report)], &mut control, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?;
+    sendmsg(
+        socket,
+        &[IoSlice::new(report)],
+        &mut control,
+        SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
+    )?;
     Ok(())
 }
 
@@ -334,7 +361,8 @@ impl Report {
             return None;
         }
         let error = io::Error::from_raw_os_error(number as i32);
-        let step = steps.get(index as usize).map_or_else(|| "a step".to_owned(), ToString::to_string);
+        let step =
+            steps.get(index as usize).map_or_else(|| "a step".to_owned(), ToString::to_string);
         Some(io::Error::new(error.kind(), format!("{step}: {error}")))
     }
 
@@ -350,7 +378,8 @@ fn receive(ours: &OsHandle) -> io::Result<Report> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-    let received = retry_on_intr(|| recvmsg(ours, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags));
+    let received =
+        retry_on_intr(|| recvmsg(ours, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags));
     let count = match received {
         Ok(received) => received.bytes,
         Err(Errno::AGAIN | Errno::CONNRESET) => 0,
@@ -409,7 +438,8 @@ fn ignore(signal: libc::c_int) {
 
 /// Sets every signal that has a handler to its default, and SIGCHLD in any case. Async-signal-safe.
 ///
-/// Other signals that the parent ignores stay ignored, as over any `exec`: `nohup` and shells rely on it.
+/// Other signals that the parent ignores stay ignored, as over any `exec`: `nohup` and shells rely
+/// on it.
 fn default_signals() {
     for signal in 1..=libc::SIGRTMAX() {
         // SAFETY: a `sigaction` is valid as zeros: the default action, no flags.

@@ -1,4 +1,5 @@
-//! A system that this module has not been written for: it compiles, and starting a process is `Unsupported`.
+//! A system that this module has not been written for: it compiles, and starting a process is
+//! `Unsupported`.
 
 use std::convert::Infallible;
 use std::io;

@@ -3,8 +3,8 @@
 use std::str;
 
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
-    VariantAccess, Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess,
+    SeqAccess, VariantAccess, Visitor,
 };
 
 use super::super::depth::Depth;
@@ -61,7 +61,11 @@ impl<'a, 'de> Decoder<'a, 'de> {
     #[inline(always)]
     fn count(&mut self) -> Result<usize> {
         let len = self.len()?;
-        if len <= self.bytes.len().max(MOST_EMPTY) { Ok(len) } else { Err(CodecError::Truncated.into()) }
+        if len <= self.bytes.len().max(MOST_EMPTY) {
+            Ok(len)
+        } else {
+            Err(CodecError::Truncated.into())
+        }
     }
 
     #[inline(always)]
@@ -186,12 +190,20 @@ impl<'de> Deserializer<'de> for Decoder<'_, 'de> {
     }
 
     #[inline(always)]
-    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value> {
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value> {
         visitor.visit_unit()
     }
 
     #[inline(always)]
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value> {
         visitor.visit_newtype_struct(self.wrapped()?)
     }
 
@@ -256,7 +268,11 @@ impl<'de> Deserializer<'de> for Decoder<'_, 'de> {
         if variants.get(index).is_none_or(|name| self::sum(name) != sum) {
             index = by_name(sum, variants)?;
         }
-        visitor.visit_enum(Variant { index: index as u32, fields: usize::from(fields), decoder: self })
+        visitor.visit_enum(Variant {
+            index: index as u32,
+            fields: usize::from(fields),
+            decoder: self,
+        })
     }
 
     #[inline(always)]
@@ -265,7 +281,8 @@ impl<'de> Deserializer<'de> for Decoder<'_, 'de> {
     }
 }
 
-/// The variant with this sum of its name, if no other has it: the writer counts variants that the reader skips.
+/// The variant with this sum of its name, if no other has it: the writer counts variants that the
+/// reader skips.
 #[cold]
 fn by_name(sum: u16, variants: &[&str]) -> Result<usize> {
     let mut found = variants.iter().enumerate().filter(|(_, name)| self::sum(name) == sum);
@@ -297,7 +314,8 @@ impl<'de> Row<'_, 'de> {
         seed.deserialize(Decoder { bytes: self.decoder.bytes, depth: self.decoder.depth })
     }
 
-    /// How many there are still, for those that allocate memory for them: not on the message's word alone.
+    /// How many there are still, for those that allocate memory for them: not on the message's word
+    /// alone.
     #[inline(always)]
     fn credible(&self) -> Option<usize> {
         Some(self.len).filter(|len| *len <= self.decoder.bytes.len())

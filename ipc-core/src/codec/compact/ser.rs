@@ -128,12 +128,21 @@ impl<'a, O: Output> Serializer for Encoder<'a, O> {
     }
 
     #[inline(always)]
-    fn serialize_unit_variant(mut self, _: &'static str, index: u32, name: &'static str) -> Result<()> {
+    fn serialize_unit_variant(
+        mut self,
+        _: &'static str,
+        index: u32,
+        name: &'static str,
+    ) -> Result<()> {
         self.variant(index, name, 0)
     }
 
     #[inline(always)]
-    fn serialize_newtype_struct<T: ?Sized + Serialize>(self, _: &'static str, value: &T) -> Result<()> {
+    fn serialize_newtype_struct<T: ?Sized + Serialize>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<()> {
         value.serialize(Encoder { depth: self.depth.wrapped()?, out: self.out })
     }
 

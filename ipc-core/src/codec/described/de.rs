@@ -5,8 +5,8 @@ use std::cell::{Cell, RefCell};
 
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{
-    Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IgnoredAny, IntoDeserializer,
-    MapAccess, SeqAccess, VariantAccess, Visitor,
+    Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IgnoredAny,
+    IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 
 use super::super::depth::Depth;
@@ -22,11 +22,12 @@ pub(in super::super) fn decode<T: DeserializeOwned>(mut bytes: &[u8]) -> Result<
     if bytes.is_empty() { Ok(message) } else { Err(CodecError::Trailing.into()) }
 }
 
-/// Finds out whether a type, while it reads a message in the described form, asks for just what was written, in the
-/// same order. It need not: what it asks for may be a wish, or nothing. But only then the compact form will do.
+/// Finds out whether a type, while it reads a message in the described form, asks for just what was
+/// written, in the same order. It need not: what it asks for may be a wish, or nothing. But only
+/// then the compact form will do.
 ///
-/// The type's code runs on values of a real message, and is stopped before it has the last one. So no value of the
-/// type comes into being; values in it may, and are dropped.
+/// The type's code runs on values of a real message, and is stopped before it has the last one. So
+/// no value of the type comes into being; values in it may, and are dropped.
 #[derive(Default)]
 pub(in super::super) struct Trial<'de> {
     /// It asked for something else.
@@ -330,7 +331,11 @@ impl<'de> Deserializer<'de> for Decoder<'_, 'de> {
         deserialize_ignored_any;
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value> {
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value> {
         self.deserialize_unit(visitor)
     }
 
@@ -356,8 +361,13 @@ impl<'de> Deserializer<'de> for Decoder<'_, 'de> {
         }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
-        // serde_json writes this one as a struct, and asks for it as a newtype, which only its own format knows.
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value> {
+        // serde_json writes this one as a struct, and asks for it as a newtype, which only its own
+        // format knows.
         if name == "$serde_json::private::RawValue" && self.trial.is_none() {
             return self.any(visitor);
         }
@@ -369,7 +379,8 @@ impl<'de> Deserializer<'de> for Decoder<'_, 'de> {
         macro_rules! copy {
             ($($Number:ty: $size:literal),*) => {
                 $(if tag == Tag::NUMBERS {
-                    // The tag of the numbers stands behind the other one, unless that was taken already.
+                    // The tag of the numbers stands behind the other one, unless that was taken
+                    // already.
                     let behind = usize::from(self.tag.is_none());
                     let same = self.bytes.get(behind) == Some(&<$Number>::TAG.0);
                     let numbers = made::<V::Value, Vec<$Number>, Error>(|| {
@@ -466,7 +477,12 @@ impl<'de> Deserializer<'de> for Decoder<'_, 'de> {
             // As in JSON: a type may write itself what looks like an enum.
             Tag::TEXT => {
                 let name = text(self.bytes()?)?;
-                visitor.visit_enum(Variant { name, index: 0, tag: Tag::UNIT_VARIANT, decoder: self })
+                visitor.visit_enum(Variant {
+                    name,
+                    index: 0,
+                    tag: Tag::UNIT_VARIANT,
+                    decoder: self,
+                })
             }
             Tag::MAP => {
                 let row = self.row(tag)?;
@@ -480,8 +496,8 @@ impl<'de> Deserializer<'de> for Decoder<'_, 'de> {
     }
 
     fn is_human_readable(&self) -> bool {
-        // Content that serde keeps for later, for untagged enums for example, says so always. What is to be in the
-        // compact form is not.
+        // Content that serde keeps for later, for untagged enums for example, says so always. What
+        // is to be in the compact form is not.
         self.trial.is_none()
     }
 }
@@ -499,8 +515,13 @@ impl<'de> Decoder<'_, 'de> {
         row.end(value)
     }
 
-    /// In a trial: a struct of just these fields, in this order, as the compact form gives it to the visitor.
-    fn named<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value> {
+    /// In a trial: a struct of just these fields, in this order, as the compact form gives it to
+    /// the visitor.
+    fn named<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
         let trial = self.trial;
         let mut row = self.row(Tag::STRUCT)?;
         row.kind = Values::Fields(Some(fields));
@@ -645,7 +666,9 @@ impl<'de> EnumAccess<'de> for Variant<'_, 'de> {
 
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self)> {
         let variant = match self.decoder.trial {
-            Some(_) => seed.deserialize(IntoDeserializer::<Error>::into_deserializer(self.index))?,
+            Some(_) => {
+                seed.deserialize(IntoDeserializer::<Error>::into_deserializer(self.index))?
+            }
             None => seed.deserialize(BorrowedStrDeserializer::<Error>::new(self.name))?,
         };
         Ok((variant, self))
@@ -744,7 +767,11 @@ impl<'de> VariantAccess<'de> for Entry<'_, 'de> {
         self.body()?.any(visitor)
     }
 
-    fn struct_variant<V: Visitor<'de>>(mut self, _: &'static [&'static str], visitor: V) -> Result<V::Value> {
+    fn struct_variant<V: Visitor<'de>>(
+        mut self,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
         self.body()?.any(visitor)
     }
 }

@@ -14,8 +14,8 @@ use super::{LONG_NAME, Number, Tag};
 
 /// Writes a message behind what is in `bytes`, which may grow to `limit` bytes.
 ///
-/// `readable`: types are told that the form is for humans, so that an address, say, becomes a text. serde reads
-/// flattened and untagged values as if it always were.
+/// `readable`: types are told that the form is for humans, so that an address, say, becomes a text.
+/// serde reads flattened and untagged values as if it always were.
 pub(in super::super) fn encode<T: Serialize>(
     message: &T,
     bytes: &mut Vec<u8>,
@@ -194,11 +194,20 @@ impl<'a, 'o> Serializer for Encoder<'a, 'o> {
         self.out.tag(Tag::UNIT)
     }
 
-    fn serialize_unit_variant(mut self, _: &'static str, index: u32, name: &'static str) -> Result<()> {
+    fn serialize_unit_variant(
+        mut self,
+        _: &'static str,
+        index: u32,
+        name: &'static str,
+    ) -> Result<()> {
         self.variant(Tag::UNIT_VARIANT, index, name)
     }
 
-    fn serialize_newtype_struct<T: ?Sized + Serialize>(self, _: &'static str, value: &T) -> Result<()> {
+    fn serialize_newtype_struct<T: ?Sized + Serialize>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<()> {
         self.wrapped(value)
     }
 
@@ -306,7 +315,8 @@ impl Values<'_, '_> {
     }
 
     fn finish(self) -> Result<()> {
-        let too_many = |_| CodecError::Refused("more than 4,294,967,295 values in one sequence".into());
+        let too_many =
+            |_| CodecError::Refused("more than 4,294,967,295 values in one sequence".into());
         let count = u32::try_from(self.count).map_err(too_many)?;
         self.out.bytes[self.at..self.at + 4].copy_from_slice(&count.to_le_bytes());
         Ok(())

@@ -25,9 +25,9 @@
 //!
 //! With a handle of the barrier, whether it waits or not yet: who waits breaks the barrier, at the
 //! end of a slice or at its deadline. It is forgotten with the reset. A process that has dropped
-//! its handles has left, and nobody misses it. A process that dies while it runs an action is one that dies with
-//! a handle. Having
-//! arrived as the last, before it woke the others: they look at the end of their slice.
+//! its handles has left, and nobody misses it. A process that dies while it runs an action is one
+//! that dies with a handle. Having arrived as the last, before it woke the others: they look at the
+//! end of their slice.
 
 use ipc_core::Patience;
 
@@ -130,8 +130,8 @@ impl RawBarrier<'_> {
         self.wait_then(world, patience, None::<fn()>)
     }
 
-    /// Arrives, and waits until all have; the last one runs its action, if it has one, before it lets the others pass.
-    /// Meanwhile all parties have arrived, and the round has not ended.
+    /// Arrives, and waits until all have; the last one runs its action, if it has one, before it
+    /// lets the others pass. Meanwhile all parties have arrived, and the round has not ended.
     pub(crate) fn wait_then(
         &self,
         world: &impl World,
@@ -146,7 +146,8 @@ impl RawBarrier<'_> {
                 return Passed::Broken;
             }
             if arrived(s) >= parties {
-                // The last party of this round runs its action; the caller comes for the next round.
+                // The last party of this round runs its action; the caller comes for the next
+                // round.
                 if !parking.spin() {
                     match parking.park(world, self.state, s) {
                         Parked::Changed => {}
@@ -167,7 +168,8 @@ impl RawBarrier<'_> {
                 continue;
             }
             let last = arrived(s) + 1 >= parties;
-            let to = if last && action.is_none() { next(s, false) } else { s + (1 << ARRIVED_SHIFT) };
+            let to =
+                if last && action.is_none() { next(s, false) } else { s + (1 << ARRIVED_SHIFT) };
             kp!("barrier.arrive");
             // AcqRel: E1.
             match self.state.compare_exchange(s, to, AcqRel, Acquire) {
@@ -215,7 +217,8 @@ impl RawBarrier<'_> {
         kp!("barrier.woken");
     }
 
-    /// Runs the action of the last party, while the state is `full`, and ends the round. A panic breaks the barrier.
+    /// Runs the action of the last party, while the state is `full`, and ends the round. A panic
+    /// breaks the barrier.
     fn act(&self, world: &impl World, full: u64, action: impl FnOnce()) -> Passed {
         struct Unwinds<F: FnMut()>(F);
         impl<F: FnMut()> Drop for Unwinds<F> {
@@ -226,7 +229,8 @@ impl RawBarrier<'_> {
         let unwinds = Unwinds(|| _ = self.break_up(world, Some(round(full))));
         action();
         std::mem::forget(unwinds);
-        // AcqRel: E1, with what the action did. It fails if the barrier was broken or reset meanwhile.
+        // AcqRel: E1, with what the action did. It fails if the barrier was broken or reset
+        // meanwhile.
         if self.state.compare_exchange(full, next(full, false), AcqRel, Relaxed).is_err() {
             return Passed::Broken;
         }
@@ -252,8 +256,8 @@ impl RawBarrier<'_> {
         })
     }
 
-    /// Breaks the barrier, if it is in this round still; in any, if none is named. False if it was not broken
-    /// by this call.
+    /// Breaks the barrier, if it is in this round still; in any, if none is named. False if it was
+    /// not broken by this call.
     pub(crate) fn break_up(&self, world: &impl World, in_round: Option<u32>) -> bool {
         let mut s = self.state.load(Relaxed); // Relaxed: the CAS decides.
         loop {

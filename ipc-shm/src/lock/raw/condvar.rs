@@ -9,17 +9,17 @@
 //!                                         └──somebody has died: A itself─────────────┘
 //! ```
 //!
-//! Who notifies one chooses, of those that wait and live, the one with the oldest *ticket*, and wakes it through
-//! the place's own word: nobody else wakes up.
+//! Who notifies one chooses, of those that wait and live, the one with the oldest *ticket*, and
+//! wakes it through the place's own word: nobody else wakes up.
 //!
-//! Somebody who dies may have changed what others wait for and not have notified them, or may have been notified and
-//! not have looked. So whoever waits, and finds at the end of a slice or at its deadline that
-//! somebody has died since it came, wakes up as if it were notified: its caller looks at what it
-//! waits for, once for each death. It came with the mutex: what
-//! those did who were dead by then, it has seen.
+//! Somebody who dies may have changed what others wait for and not have notified them, or may have
+//! been notified and not have looked. So whoever waits, and finds at the end of a slice or at its
+//! deadline that somebody has died since it came, wakes up as if it were notified: its caller looks
+//! at what it waits for, once for each death. It came with the mutex: what those did who were dead
+//! by then, it has seen.
 //!
-//! Beyond [`PLACES`] threads, those that come later wait together on *crowd*, `{ anybody, seq }`, served after
-//! the others, and woken at times for nothing, as `std` allows.
+//! Beyond [`PLACES`] threads, those that come later wait together on *crowd*, `{ anybody, seq }`,
+//! served after the others, and woken at times for nothing, as `std` allows.
 //!
 //! # Edges
 //!
@@ -83,7 +83,8 @@ impl RawCondvar<'_> {
     /// Says that the caller waits from now on. It still has the mutex.
     pub(crate) fn enter(&self, world: &impl World, me: u64) -> Waiter {
         let me = holder(me);
-        // Before the mutex is given back: what was done by those who are dead by now, the caller has seen.
+        // Before the mutex is given back: what was done by those who are dead by now, the caller
+        // has seen.
         let deaths = world.deaths();
         for look in [false, true] {
             for (index, place) in self.places.iter().enumerate() {
@@ -135,8 +136,8 @@ impl RawCondvar<'_> {
         kp!("condvar.arrived");
     }
 
-    /// Waits until notified: then [`leave`](RawCondvar::leave) or [`give_up`](RawCondvar::give_up) is next. False
-    /// if the time is over.
+    /// Waits until notified: then [`leave`](RawCondvar::leave) or [`give_up`](RawCondvar::give_up)
+    /// is next. False if the time is over.
     pub(crate) fn wait(
         &self,
         world: &impl World,
@@ -146,7 +147,8 @@ impl RawCondvar<'_> {
         let mut parking = Parking::new(world, patience);
         let (Waiter::Place { deaths, .. } | Waiter::Crowd { deaths, .. }) = waiter;
         let mut slices = 0..;
-        let mut somebody_died = || slices.next().is_some_and(|turn| world.look_for_deaths(turn) != deaths);
+        let mut somebody_died =
+            || slices.next().is_some_and(|turn| world.look_for_deaths(turn) != deaths);
         let (index, me) = match waiter {
             Waiter::Place { index, me, .. } => (index, me),
             Waiter::Crowd { seen, .. } => loop {
@@ -254,7 +256,8 @@ impl RawCondvar<'_> {
         false
     }
 
-    /// Notifies all that wait, and returns how many: each that has a place, and those of the crowd that sleep.
+    /// Notifies all that wait, and returns how many: each that has a place, and those of the crowd
+    /// that sleep.
     pub(crate) fn notify_all(&self, world: &impl World) -> usize {
         let mut notified = 0;
         for (_, place) in self.seen_places() {

@@ -5,8 +5,8 @@
 //!                   └──wait──▶ clear           auto: one who waits takes it
 //! ```
 //!
-//! `seq` moves with each `set`: who waits for a manual event is let through even if it is cleared again before
-//! he looks.
+//! `seq` moves with each `set`: who waits for a manual event is let through even if it is cleared
+//! again before he looks.
 //!
 //! # Edges
 //!
@@ -16,8 +16,9 @@
 //!
 //! # If a process dies
 //!
-//! Having set, before it woke: those who sleep find it at the end of their slice. Woken, before it has taken an
-//! auto event: it is still set, and the next slice of another takes it. Having taken it: taken.
+//! Having set, before it woke: those who sleep find it at the end of their slice. Woken, before it
+//! has taken an auto event: it is still set, and the next slice of another takes it. Having taken
+//! it: taken.
 
 use ipc_core::Patience;
 
@@ -102,7 +103,8 @@ impl RawEvent<'_> {
                 if w & WAITERS == 0 {
                     kp!("event.announce");
                     // Acquire on failure: E1.
-                    if let Err(now) = self.state.compare_exchange(w, w | WAITERS, Acquire, Acquire) {
+                    if let Err(now) = self.state.compare_exchange(w, w | WAITERS, Acquire, Acquire)
+                    {
                         w = now;
                         continue;
                     }

@@ -19,13 +19,18 @@ pub(crate) const fn words_for(participants: usize) -> usize {
     if words < LINE { LINE } else { words }
 }
 
-/// Where the word of a participant is among so many ([`words_for`]): ids that follow each other are in different
-/// lines, as long as there are lines, since those given out first are used most. Behind the end for no such id.
+/// Where the word of a participant is among so many ([`words_for`]): ids that follow each other are
+/// in different lines, as long as there are lines, since those given out first are used most.
+/// Behind the end for no such id.
 #[inline(always)]
 pub(crate) const fn index_of(words: usize, id: u16) -> usize {
     debug_assert!(words.is_power_of_two() && words >= LINE);
     let (lines, nth) = (words / LINE, (id as usize).wrapping_sub(1));
-    if nth >= words { usize::MAX } else { ((nth & (lines - 1)) * LINE) | (nth >> lines.trailing_zeros()) }
+    if nth >= words {
+        usize::MAX
+    } else {
+        ((nth & (lines - 1)) * LINE) | (nth >> lines.trailing_zeros())
+    }
 }
 
 /// The word of a participant.
@@ -41,7 +46,8 @@ mod tests {
     #[test]
     fn each_participant_has_a_word_and_neighbours_have_lines() {
         for participants in [1, 7, 8, 63, 64, 200] {
-            let words: Vec<AtomicU64> = (0..words_for(participants)).map(|_| AtomicU64::new(0)).collect();
+            let words: Vec<AtomicU64> =
+                (0..words_for(participants)).map(|_| AtomicU64::new(0)).collect();
             let mut seen = std::collections::HashSet::new();
             for id in 1..=participants as u16 {
                 let word = of_id(&words, id).unwrap();

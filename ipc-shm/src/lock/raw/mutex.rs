@@ -1,4 +1,5 @@
-//! Mutual exclusion: one word that names the holder, one that says whether what it protects is poisoned.
+//! Mutual exclusion: one word that names the holder, one that says whether what it protects is
+//! poisoned.
 //!
 //! # Life of the word
 //!
@@ -12,8 +13,8 @@
 //!                              held by B, contended; poisoned, unless A was updating
 //! ```
 //!
-//! A waiter sets *contended* before it sleeps, and takes the lock as contended once it has slept, since others
-//! may sleep too: Drepper's second mutex, <https://akkadia.org/drepper/futex.pdf>.
+//! A waiter sets *contended* before it sleeps, and takes the lock as contended once it has slept,
+//! since others may sleep too: Drepper's second mutex, <https://akkadia.org/drepper/futex.pdf>.
 //!
 //! # Edges
 //!
@@ -67,7 +68,12 @@ impl RawMutex<'_> {
 
     /// Takes the lock; then [`cause`](RawMutex::cause) says whether it is poisoned.
     #[cold]
-    pub(crate) fn lock(&self, world: &impl World, me: u64, patience: Patience) -> Result<(), Denied> {
+    pub(crate) fn lock(
+        &self,
+        world: &impl World,
+        me: u64,
+        patience: Patience,
+    ) -> Result<(), Denied> {
         let mut parking = Parking::new(world, patience);
         loop {
             let w = self.state.load(Relaxed); // Relaxed: the CAS decides.
@@ -126,11 +132,12 @@ impl RawMutex<'_> {
     fn take_over(&self, world: &impl World, w: u64, me: u64) -> bool {
         let pid = world.pid(owner(w));
         let updating = w & UPDATING != 0;
-        // Not as updating, where there is something to mark: if we die before we have, the next one does.
+        // Not as updating, where there is something to mark: if we die before we have, the next one
+        // does.
         let mine = if updating { me } else { holder(me) };
         kp!("lock.take_over");
-        // Acquire: E1, of the time before the dead one; D for what it did. The word names one owner for ever,
-        // so it is the same death that we were told of.
+        // Acquire: E1, of the time before the dead one; D for what it did. The word names one owner
+        // for ever, so it is the same death that we were told of.
         if self.state.compare_exchange(w, mine | CONTENDED, Acquire, Relaxed).is_err() {
             return false;
         }
@@ -186,7 +193,8 @@ impl RawMutex<'_> {
             return Err(Refused::NotOwner);
         }
         kp!("unlock.swap");
-        // Release: E1. Since the look only *contended* can have been added: we live, so nobody took over.
+        // Release: E1. Since the look only *contended* can have been added: we live, so nobody took
+        // over.
         let w = self.state.swap(0, Release);
         kp!("unlock.swapped");
         if w & CONTENDED != 0 {

@@ -16,8 +16,9 @@
 //!
 //! # If a process dies
 //!
-//! Running, it leaves its name: who waits finds it dead and runs the initialiser itself, over whatever was half
-//! written, which nobody has seen. Having ended, before it woke the others: they look at the end of their slice.
+//! Running, it leaves its name: who waits finds it dead and runs the initialiser itself, over
+//! whatever was half written, which nobody has seen. Having ended, before it woke the others: they
+//! look at the end of their slice.
 
 use ipc_core::Patience;
 
@@ -128,7 +129,8 @@ impl RawOnce<'_> {
         }
     }
 
-    /// Waits until somebody has done it, or, unless that is to be gone over, has panicked: false then.
+    /// Waits until somebody has done it, or, unless that is to be gone over, has panicked: false
+    /// then.
     pub(crate) fn wait(&self, world: &impl World, past_poison: bool) -> Result<bool, Refused> {
         let mut parking = Parking::new(world, Patience::Forever);
         loop {

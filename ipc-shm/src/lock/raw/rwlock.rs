@@ -9,10 +9,11 @@
 //!   readers   per participant { generation, count }, spread so that neighbours share no cache line
 //! ```
 //!
-//! A reader counts itself and then looks at `turn`; a writer takes `turn` and then looks at the counts. So
-//! readers of different processes write different lines (Brandenburg and Anderson's distributed counters, and
-//! the big-reader lock of Linux 2.4), and a killed reader's count is told by its generation. `highest` only grows,
-//! by whoever reads for the first time, and lies beside `turn`, which readers look at anyway.
+//! A reader counts itself and then looks at `turn`; a writer takes `turn` and then looks at the
+//! counts. So readers of different processes write different lines (Brandenburg and Anderson's
+//! distributed counters, and the big-reader lock of Linux 2.4), and a killed reader's count is told
+//! by its generation. `highest` only grows, by whoever reads for the first time, and lies beside
+//! `turn`, which readers look at anyway.
 //!
 //! # Modes of `turn`
 //!
@@ -22,9 +23,9 @@
 //!   readers come in      yes        yes, 0            no                no
 //! ```
 //!
-//! *Preference*: a writer that has its turn keeps new readers out, so readers do not starve writers. A thread
-//! that reads already comes in all the same, since the writer waits for it. Who waits for the turn is served in
-//! no order.
+//! *Preference*: a writer that has its turn keeps new readers out, so readers do not starve
+//! writers. A thread that reads already comes in all the same, since the writer waits for it. Who
+//! waits for the turn is served in no order.
 //!
 //! # Edges
 //!
@@ -37,9 +38,10 @@
 //!   D   death → verdict              kernel                        what the dead one had written
 //! ```
 //!
-//! E3: both in SeqCst's one order, the reader's count, then its look at `turn`; the writer's turn, then its look
-//! at the counts. If neither saw the other, each look would come before the other's write, and so before itself.
-//! The same holds of `highest`, which the reader has raised, or found high enough, before it counts.
+//! E3: both in SeqCst's one order, the reader's count, then its look at `turn`; the writer's turn,
+//! then its look at the counts. If neither saw the other, each look would come before the other's
+//! write, and so before itself. The same holds of `highest`, which the reader has raised, or found
+//! high enough, before it counts.
 //!
 //! # If a process dies
 //!
@@ -192,7 +194,9 @@ impl RawRwLock<'_> {
                 if patience != Patience::Never && holder(w) == holder(me) && names_a_thread(me) {
                     return Err(Refused::WouldDeadlock.into());
                 }
-                let Some(parked) = self.wait_for_turn(world, &mut parking, w, patience) else { continue };
+                let Some(parked) = self.wait_for_turn(world, &mut parking, w, patience) else {
+                    continue;
+                };
                 match world.life(owner(w)) {
                     Life::Alive if parked == Parked::TimedOut => return Err(Denied::Busy),
                     Life::Alive => {}
@@ -208,8 +212,8 @@ impl RawRwLock<'_> {
         }
     }
 
-    /// Waits while `turn` is `w`: spins, or says so and sleeps. `None` if there is reason to look again; else
-    /// it is time to look who is dead.
+    /// Waits while `turn` is `w`: spins, or says so and sleeps. `None` if there is reason to look
+    /// again; else it is time to look who is dead.
     fn wait_for_turn(
         &self,
         world: &impl World,
@@ -243,8 +247,8 @@ impl RawRwLock<'_> {
         }
     }
 
-    /// Takes the turn of a dead process; what the word is then. An *active* one stays so, until it is marked:
-    /// if we die before, the next one marks.
+    /// Takes the turn of a dead process; what the word is then. An *active* one stays so, until it
+    /// is marked: if we die before, the next one marks.
     fn inherit(&self, world: &impl World, w: u64, me: u64, mode: u64) -> Option<u64> {
         let pid = world.pid(owner(w));
         let wrote = w & MODE == ACTIVE;
@@ -262,8 +266,9 @@ impl RawRwLock<'_> {
         Some(mine)
     }
 
-    /// Takes the turn, as pending or upgradable. What it is then may be active: of a dead writer. `reading` if the
-    /// calling thread reads: then a writer that waits for it to end must not be waited for.
+    /// Takes the turn, as pending or upgradable. What it is then may be active: of a dead writer.
+    /// `reading` if the calling thread reads: then a writer that waits for it to end must not be
+    /// waited for.
     fn take_turn(
         &self,
         world: &impl World,
@@ -289,7 +294,9 @@ impl RawRwLock<'_> {
             if patience != Patience::Never && holder(w) == holder(me) && names_a_thread(me) {
                 return Err(Refused::WouldDeadlock.into());
             }
-            let Some(parked) = self.wait_for_turn(world, &mut parking, w, patience) else { continue };
+            let Some(parked) = self.wait_for_turn(world, &mut parking, w, patience) else {
+                continue;
+            };
             match world.life(owner(w)) {
                 Life::Alive if reading && w & MODE == PENDING && patience != Patience::Never => {
                     return Err(Refused::WouldDeadlock.into());
@@ -308,7 +315,12 @@ impl RawRwLock<'_> {
 
     /// Takes the turn, and waits until nobody reads.
     #[inline]
-    pub(crate) fn write(&self, world: &impl World, me: u64, patience: Patience) -> Result<(), Denied> {
+    pub(crate) fn write(
+        &self,
+        world: &impl World,
+        me: u64,
+        patience: Patience,
+    ) -> Result<(), Denied> {
         let turn = self.take_turn(world, me, PENDING, false, patience)?;
         if turn & MODE == ACTIVE {
             return Ok(());
@@ -321,7 +333,8 @@ impl RawRwLock<'_> {
         drained
     }
 
-    /// Comes in as the one reader that may become the writer; `reading` if the calling thread reads already.
+    /// Comes in as the one reader that may become the writer; `reading` if the calling thread reads
+    /// already.
     pub(crate) fn upgradable(
         &self,
         world: &impl World,
@@ -336,8 +349,14 @@ impl RawRwLock<'_> {
         Ok(())
     }
 
-    /// The upgradable reader becomes the writer, with nobody in between. If it fails, it is what it was.
-    pub(crate) fn upgrade(&self, world: &impl World, me: u64, patience: Patience) -> Result<(), Denied> {
+    /// The upgradable reader becomes the writer, with nobody in between. If it fails, it is what it
+    /// was.
+    pub(crate) fn upgrade(
+        &self,
+        world: &impl World,
+        me: u64,
+        patience: Patience,
+    ) -> Result<(), Denied> {
         self.set_mode(world, me, PENDING)?;
         let drained = self.drain(world, me, patience);
         if drained.is_err() {
@@ -347,7 +366,11 @@ impl RawRwLock<'_> {
     }
 
     /// The writer becomes the upgradable reader.
-    pub(crate) fn downgrade_to_upgradable(&self, world: &impl World, me: u64) -> Result<(), Refused> {
+    pub(crate) fn downgrade_to_upgradable(
+        &self,
+        world: &impl World,
+        me: u64,
+    ) -> Result<(), Refused> {
         self.set_mode(world, me, UPGRADABLE)
     }
 
@@ -396,7 +419,8 @@ impl RawRwLock<'_> {
                 return Err(Refused::NotOwner);
             }
             kp!("turn.mode");
-            // SeqCst: E3, where it keeps readers out from now on; its Release is E1, where it lets them in.
+            // SeqCst: E3, where it keeps readers out from now on; its Release is E1, where it lets
+            // them in.
             match self.turn.compare_exchange(w, w & !MODE | mode, SeqCst, Relaxed) {
                 Ok(_) => break,
                 Err(now) => w = now,

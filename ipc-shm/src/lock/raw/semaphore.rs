@@ -11,12 +11,12 @@
 //!   generations  per participant: whose these are
 //! ```
 //!
-//! An operation is two changes, of the permits that are left and of those that its participant holds, and a
-//! process may be killed between any two writes. So an operation is one CAS of `grant`, which says both: what is
-//! left now, and who did what. Whoever changes `grant` next first *settles* it: brings that participant's word
-//! up to the operation that `grant` names. It is done at once by who did it, or later by who comes; twice is
-//! once, because each operation of a participant has a number. It is how the ring signs its claims
-//! ([`ring`](crate::ring)).
+//! An operation is two changes, of the permits that are left and of those that its participant
+//! holds, and a process may be killed between any two writes. So an operation is one CAS of
+//! `grant`, which says both: what is left now, and who did what. Whoever changes `grant` next first
+//! *settles* it: brings that participant's word up to the operation that `grant` names. It is done
+//! at once by who did it, or later by who comes; twice is once, because each operation of a
+//! participant has a number. It is how the ring signs its claims ([`ring`](crate::ring)).
 //!
 //! ```text
 //!   take         permits - 1   held + 1
@@ -26,9 +26,9 @@
 //!   add          permits + n                   settles, and changes nobody's word
 //! ```
 //!
-//! While `grant` stands still, so do all the words: what was read after settling it is true if the CAS succeeds.
-//! (Operations are counted in 25 bits: a thread would have to sleep between its load and its CAS through exactly
-//! 2^25 operations of the participant that did the last one.)
+//! While `grant` stands still, so do all the words: what was read after settling it is true if the
+//! CAS succeeds. (Operations are counted in 25 bits: a thread would have to sleep between its load
+//! and its CAS through exactly 2^25 operations of the participant that did the last one.)
 //!
 //! # Edges
 //!
@@ -144,7 +144,8 @@ impl RawSemaphore<'_> {
         Ok(g)
     }
 
-    /// Makes the words of this participant ours: permits of the one that had the id before come back.
+    /// Makes the words of this participant ours: permits of the one that had the id before come
+    /// back.
     fn enrol(&self, world: &impl World, me: u64) -> Result<u64, Refused> {
         let id = u64::from(id(owner(me)));
         let ours = u64::from(generation(owner(me)));
@@ -166,8 +167,8 @@ impl RawSemaphore<'_> {
     fn reclaim(&self, world: &impl World, id: u64, whose: u64) -> Result<bool, Refused> {
         loop {
             let g = self.settled()?;
-            // After the load of `grant`: if these are another's by now, it has come before the CAS below or
-            // has changed `grant`.
+            // After the load of `grant`: if these are another's by now, it has come before the CAS
+            // below or has changed `grant`.
             if self.generation_of(id)?.load(Acquire) != whose {
                 return Ok(false);
             }
@@ -190,7 +191,12 @@ impl RawSemaphore<'_> {
     }
 
     /// Takes a permit.
-    pub(crate) fn take(&self, world: &impl World, me: u64, patience: Patience) -> Result<(), Denied> {
+    pub(crate) fn take(
+        &self,
+        world: &impl World,
+        me: u64,
+        patience: Patience,
+    ) -> Result<(), Denied> {
         let mut parking = None;
         loop {
             let g = self.settled()?;
@@ -268,8 +274,11 @@ impl RawSemaphore<'_> {
             if self.generation_of(id)?.load(Acquire) != ours || h & PERMITS == 0 {
                 return Err(Refused::NotOwner);
             }
-            let (permits, waiters) =
-                if back { (((g & PERMITS) + 1).min(PERMITS), 0) } else { (g & PERMITS, g & WAITERS) };
+            let (permits, waiters) = if back {
+                (((g & PERMITS) + 1).min(PERMITS), 0)
+            } else {
+                (g & PERMITS, g & WAITERS)
+            };
             let to = grant(permits, waiters, LOSE, after(h), id);
             kp!("semaphore.give");
             // AcqRel: E1, E2.
