@@ -61,10 +61,8 @@ fn what_is_made_here_opens_with_the_shared_memory_crate() {
     let theirs = ShmemConf::new().os_id(&*name).open().unwrap();
     assert!(theirs.len() >= 5000);
     // SAFETY: it is at least as long, and nobody writes there now.
-    assert_eq!(
-        unsafe { std::slice::from_raw_parts(theirs.as_ptr().wrapping_add(4096), 4) },
-        b"ours"
-    );
+    let read = unsafe { std::slice::from_raw_parts(theirs.as_ptr().wrapping_add(4096), 4) };
+    assert_eq!(read, b"ours");
     // SAFETY: as above.
     unsafe { theirs.as_ptr().write_bytes(b'x', 16) };
     assert_eq!(text(&segment), "x".repeat(16));
