@@ -5,7 +5,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-use ipc_core::Patience;
+use ipc_core::Deadline;
 use ipc_core::error::{DisconnectCause, RecvTimeoutError, SendManyError, SendTimeoutError};
 use ipc_core::route::{Borrow, End, Failed, Receive, Transmit};
 use ipc_core::{handle, shape};
@@ -285,20 +285,20 @@ const PIPE: u8 = 2;
 
 impl<T: Serialize + DeserializeOwned> Transmit<T> for AnyTx<T> {
     #[inline]
-    fn send_copy(&self, message: &T, patience: Patience) -> Option<Result<(), Failed>> {
+    fn send_copy(&self, message: &T, deadline: Deadline) -> Option<Result<(), Failed>> {
         match self {
-            AnyTx::Shm(tx) => tx.send_copy(message, patience),
-            AnyTx::Pipe(tx) => tx.send_copy(message, patience),
-            AnyTx::Thread(tx) => tx.send_copy(message, patience),
+            AnyTx::Shm(tx) => tx.send_copy(message, deadline),
+            AnyTx::Pipe(tx) => tx.send_copy(message, deadline),
+            AnyTx::Thread(tx) => tx.send_copy(message, deadline),
         }
     }
 
     #[inline]
-    fn send(&self, message: T, patience: Patience) -> Result<(), SendTimeoutError<T>> {
+    fn send(&self, message: T, deadline: Deadline) -> Result<(), SendTimeoutError<T>> {
         match self {
-            AnyTx::Shm(tx) => tx.send(message, patience),
-            AnyTx::Pipe(tx) => tx.send(message, patience),
-            AnyTx::Thread(tx) => tx.send(message, patience),
+            AnyTx::Shm(tx) => tx.send(message, deadline),
+            AnyTx::Pipe(tx) => tx.send(message, deadline),
+            AnyTx::Thread(tx) => tx.send(message, deadline),
         }
     }
 
@@ -322,11 +322,11 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for AnyRx<T> {
     }
 
     #[inline]
-    fn recv(&self, patience: Patience) -> Result<T, RecvTimeoutError> {
+    fn recv(&self, deadline: Deadline) -> Result<T, RecvTimeoutError> {
         match self {
-            AnyRx::Shm(rx) => rx.recv(patience),
-            AnyRx::Pipe(rx) => rx.recv(patience),
-            AnyRx::Thread(rx) => rx.recv(patience),
+            AnyRx::Shm(rx) => rx.recv(deadline),
+            AnyRx::Pipe(rx) => rx.recv(deadline),
+            AnyRx::Thread(rx) => rx.recv(deadline),
         }
     }
 
@@ -334,12 +334,12 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for AnyRx<T> {
         &self,
         messages: &mut Vec<T>,
         max: usize,
-        patience: Patience,
+        deadline: Deadline,
     ) -> Result<usize, RecvTimeoutError> {
         match self {
-            AnyRx::Shm(rx) => rx.recv_many(messages, max, patience),
-            AnyRx::Pipe(rx) => rx.recv_many(messages, max, patience),
-            AnyRx::Thread(rx) => rx.recv_many(messages, max, patience),
+            AnyRx::Shm(rx) => rx.recv_many(messages, max, deadline),
+            AnyRx::Pipe(rx) => rx.recv_many(messages, max, deadline),
+            AnyRx::Thread(rx) => rx.recv_many(messages, max, deadline),
         }
     }
 }
@@ -401,11 +401,11 @@ impl<T: Serialize + DeserializeOwned> Borrow<T> for AnyRx<T> {
     where
         T: 'a;
 
-    fn recv_ref(&self, patience: Patience) -> Result<Ref<'_, T>, RecvTimeoutError> {
+    fn recv_ref(&self, deadline: Deadline) -> Result<Ref<'_, T>, RecvTimeoutError> {
         match self {
-            AnyRx::Shm(rx) => rx.recv_ref(patience).map(|lent| Ref(Lent::Shm(lent))),
-            AnyRx::Pipe(rx) => rx.recv(patience).map(|message| Ref(Lent::Ours(message))),
-            AnyRx::Thread(rx) => rx.recv(patience).map(|message| Ref(Lent::Ours(message))),
+            AnyRx::Shm(rx) => rx.recv_ref(deadline).map(|lent| Ref(Lent::Shm(lent))),
+            AnyRx::Pipe(rx) => rx.recv(deadline).map(|message| Ref(Lent::Ours(message))),
+            AnyRx::Thread(rx) => rx.recv(deadline).map(|message| Ref(Lent::Ours(message))),
         }
     }
 }

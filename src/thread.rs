@@ -9,7 +9,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ipc_core::Patience;
+use ipc_core::Deadline;
 use ipc_core::error::{DisconnectCause, RecvTimeoutError, SendTimeoutError};
 use ipc_core::route::{End, Receive, Transmit};
 use serde::Serialize;
@@ -132,20 +132,20 @@ end!(ThreadRx, rx, receivers, senders);
 
 impl<T> Transmit<T> for ThreadTx<T> {
     #[inline]
-    fn send(&self, message: T, patience: Patience) -> Result<(), SendTimeoutError<T>> {
+    fn send(&self, message: T, deadline: Deadline) -> Result<(), SendTimeoutError<T>> {
         use crossbeam_channel::{SendTimeoutError as Late, TrySendError as Now};
-        match patience {
-            Patience::Never => self.tx.try_send(message).map_err(|error| match error {
+        match deadline {
+            Deadline::Now => self.tx.try_send(message).map_err(|error| match error {
                 Now::Full(message) => SendTimeoutError::Timeout(message),
                 Now::Disconnected(message) => SendTimeoutError::Disconnected(message),
             }),
-            Patience::Until(deadline) => {
+            Deadline::At(deadline) => {
                 self.tx.send_deadline(message, deadline).map_err(|error| match error {
                     Late::Timeout(message) => SendTimeoutError::Timeout(message),
                     Late::Disconnected(message) => SendTimeoutError::Disconnected(message),
                 })
             }
-            Patience::Forever => {
+            Deadline::Never => {
                 self.tx.send(message).map_err(|error| SendTimeoutError::Disconnected(error.0))
             }
         }
@@ -154,20 +154,20 @@ impl<T> Transmit<T> for ThreadTx<T> {
 
 impl<T> Receive<T> for ThreadRx<T> {
     #[inline]
-    fn recv(&self, patience: Patience) -> Result<T, RecvTimeoutError> {
+    fn recv(&self, deadline: Deadline) -> Result<T, RecvTimeoutError> {
         use crossbeam_channel::{RecvTimeoutError as Late, TryRecvError as Now};
-        match patience {
-            Patience::Never => self.rx.try_recv().map_err(|error| match error {
+        match deadline {
+            Deadline::Now => self.rx.try_recv().map_err(|error| match error {
                 Now::Empty => RecvTimeoutError::Timeout,
                 Now::Disconnected => RecvTimeoutError::Disconnected,
             }),
-            Patience::Until(deadline) => {
+            Deadline::At(deadline) => {
                 self.rx.recv_deadline(deadline).map_err(|error| match error {
                     Late::Timeout => RecvTimeoutError::Timeout,
                     Late::Disconnected => RecvTimeoutError::Disconnected,
                 })
             }
-            Patience::Forever => self.rx.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Deadline::Never => self.rx.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::deadline::Patience;
+use crate::deadline::Deadline;
 use crate::error::{
     DisconnectCause, RecvError, RecvTimeoutError, SendError, SendManyError, SendTimeoutError,
     TryRecvError, TrySendError,
@@ -59,10 +59,10 @@ impl<T, R: Route<T>> Sender<T, R> {
     /// inside.
     #[inline]
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
-        match self.tx.send_copy(&message, Patience::Forever) {
+        match self.tx.send_copy(&message, Deadline::Never) {
             Some(Ok(())) => Ok(()),
             Some(Err(failed)) => Err(waited(failed.with(message))),
-            None => self.tx.send(message, Patience::Forever).map_err(waited),
+            None => self.tx.send(message, Deadline::Never).map_err(waited),
         }
     }
 
@@ -81,10 +81,10 @@ impl<T, R: Route<T>> Sender<T, R> {
     /// As [`send`](Sender::send), and [`Full`](TrySendError::Full).
     #[inline]
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
-        match self.tx.send_copy(&message, Patience::Never) {
+        match self.tx.send_copy(&message, Deadline::Now) {
             Some(Ok(())) => Ok(()),
             Some(Err(failed)) => Err(hurried(failed.with(message))),
-            None => self.tx.send(message, Patience::Never).map_err(hurried),
+            None => self.tx.send(message, Deadline::Now).map_err(hurried),
         }
     }
 
@@ -94,7 +94,7 @@ impl<T, R: Route<T>> Sender<T, R> {
     ///
     /// As [`send`](Sender::send), and [`Timeout`](SendTimeoutError::Timeout).
     pub fn send_timeout(&self, message: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
-        self.tx.send(message, Patience::timeout(timeout))
+        self.tx.send(message, Deadline::after(timeout))
     }
 
     /// Sends a message, waiting for room until `deadline` at most.
@@ -103,7 +103,7 @@ impl<T, R: Route<T>> Sender<T, R> {
     ///
     /// As [`send`](Sender::send), and [`Timeout`](SendTimeoutError::Timeout).
     pub fn send_deadline(&self, message: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
-        self.tx.send(message, Patience::Until(deadline))
+        self.tx.send(message, Deadline::At(deadline))
     }
 
     /// Sends all messages in order, waiting for room as often as it takes; returns how many.
@@ -134,7 +134,7 @@ impl<T, R: Route<T>> Sender<T, R> {
     where
         R::Tx: Loan<T, Size = ()>,
     {
-        loaned(self.tx.loan((), Patience::Forever))
+        loaned(self.tx.loan((), Deadline::Never))
     }
 
     /// Lends the place where the next message, a slice of `len` elements, will lie.
@@ -148,7 +148,7 @@ impl<T, R: Route<T>> Sender<T, R> {
     where
         R::Tx: Loan<T, Size = usize>,
     {
-        loaned(self.tx.loan(len, Patience::Forever))
+        loaned(self.tx.loan(len, Deadline::Never))
     }
 
     /// Whether there is no message in the channel, as [`len`](Sender::len) counts.
@@ -281,12 +281,12 @@ impl<T, R: Route<T>> Receiver<T, R> {
     // wanted.
     #[inline(never)]
     fn recv_waiting(&self) -> Result<T, RecvError> {
-        patient(self.rx.recv(Patience::Forever))
+        patient(self.rx.recv(Deadline::Never))
     }
 
     #[inline(never)]
     fn recv_hastily(&self) -> Result<T, TryRecvError> {
-        hasty(self.rx.recv(Patience::Never))
+        hasty(self.rx.recv(Deadline::Now))
     }
 
     /// Receives a message, waiting at most `timeout` for one.
@@ -295,7 +295,7 @@ impl<T, R: Route<T>> Receiver<T, R> {
     ///
     /// As [`recv`](Receiver::recv), and [`Timeout`](RecvTimeoutError::Timeout).
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
-        self.rx.recv(Patience::timeout(timeout))
+        self.rx.recv(Deadline::after(timeout))
     }
 
     /// Receives a message, waiting for one until `deadline` at most.
@@ -304,7 +304,7 @@ impl<T, R: Route<T>> Receiver<T, R> {
     ///
     /// As [`recv`](Receiver::recv), and [`Timeout`](RecvTimeoutError::Timeout).
     pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
-        self.rx.recv(Patience::Until(deadline))
+        self.rx.recv(Deadline::At(deadline))
     }
 
     /// Waits for a message, appends it and those right behind it to `messages`, at most `max`, and
@@ -320,7 +320,7 @@ impl<T, R: Route<T>> Receiver<T, R> {
     ///
     /// As [`recv`](Receiver::recv).
     pub fn recv_many(&self, messages: &mut Vec<T>, max: usize) -> Result<usize, RecvError> {
-        patient(self.rx.recv_many(messages, max, Patience::Forever))
+        patient(self.rx.recv_many(messages, max, Deadline::Never))
     }
 
     /// Appends what is there now to `messages`, at most `max`, and returns how many: at least one.
@@ -329,7 +329,7 @@ impl<T, R: Route<T>> Receiver<T, R> {
     ///
     /// As [`try_recv`](Receiver::try_recv).
     pub fn try_recv_many(&self, messages: &mut Vec<T>, max: usize) -> Result<usize, TryRecvError> {
-        hasty(self.rx.recv_many(messages, max, Patience::Never))
+        hasty(self.rx.recv_many(messages, max, Deadline::Now))
     }
 
     /// Lends the next message where it lies; the guard's drop acknowledges it.
@@ -344,7 +344,7 @@ impl<T, R: Route<T>> Receiver<T, R> {
     where
         R::Rx: Borrow<T>,
     {
-        patient(self.rx.recv_ref(Patience::Forever))
+        patient(self.rx.recv_ref(Deadline::Never))
     }
 
     /// As [`recv_ref`](Receiver::recv_ref), if there is a message now.
@@ -356,7 +356,7 @@ impl<T, R: Route<T>> Receiver<T, R> {
     where
         R::Rx: Borrow<T>,
     {
-        hasty(self.rx.recv_ref(Patience::Never))
+        hasty(self.rx.recv_ref(Deadline::Now))
     }
 
     /// As [`recv_ref`](Receiver::recv_ref), waiting at most `timeout`.
@@ -371,7 +371,7 @@ impl<T, R: Route<T>> Receiver<T, R> {
     where
         R::Rx: Borrow<T>,
     {
-        self.rx.recv_ref(Patience::timeout(timeout))
+        self.rx.recv_ref(Deadline::after(timeout))
     }
 
     /// Receives until the channel is disconnected and empty; waits for each message.

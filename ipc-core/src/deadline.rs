@@ -1,36 +1,40 @@
-//! How long an operation may wait.
+//! Until when an operation may wait.
 
 use std::time::{Duration, Instant};
 
-/// How long an operation may wait: not at all, until a point in time, or for ever.
+/// Until when an operation may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
-    /// `try_*`: answer now.
+pub enum Deadline {
+    /// The deadline has passed: the operation does not wait (`try_*`).
+    Now,
+    /// The operation waits until the monotonic clock reaches this instant (`*_timeout`,
+    /// `*_deadline`).
+    At(Instant),
+    /// There is no deadline: the operation waits as long as it takes.
     Never,
-    /// `*_timeout`, `*_deadline`: answer when this point of the monotonic clock is reached.
-    Until(Instant),
-    /// Wait as long as it takes.
-    Forever,
 }
 
-impl Patience {
-    /// Waits for this long from now; a duration beyond the clock's end is for ever.
+impl Deadline {
+    /// Returns the deadline that lies `timeout` after now.
+    ///
+    /// If that instant is beyond what the clock can represent, the deadline is
+    /// [`Never`](Deadline::Never).
     #[must_use]
-    pub fn timeout(duration: Duration) -> Patience {
-        match Instant::now().checked_add(duration) {
-            Some(deadline) => Patience::Until(deadline),
-            None => Patience::Forever,
+    pub fn after(timeout: Duration) -> Deadline {
+        match Instant::now().checked_add(timeout) {
+            Some(instant) => Deadline::At(instant),
+            None => Deadline::Never,
         }
     }
 
-    /// How much of it is left, at most `slice`; `None` when it is used up.
+    /// Returns the time that is left, at most `slice`, or `None` if the deadline has passed.
     #[must_use]
     pub fn left(self, slice: Duration) -> Option<Duration> {
         match self {
-            Patience::Never => None,
-            Patience::Forever => Some(slice),
-            Patience::Until(deadline) => {
-                let left = deadline.saturating_duration_since(Instant::now());
+            Deadline::Now => None,
+            Deadline::Never => Some(slice),
+            Deadline::At(instant) => {
+                let left = instant.saturating_duration_since(Instant::now());
                 (!left.is_zero()).then(|| left.min(slice))
             }
         }
@@ -44,9 +48,9 @@ mod tests {
     // fault 31: timeouts 0 and Duration::MAX.
     #[test]
     fn extreme_durations_neither_overflow_nor_return_early() {
-        assert_eq!(Patience::timeout(Duration::MAX), Patience::Forever);
-        assert_eq!(Patience::timeout(Duration::ZERO).left(Duration::MAX), None);
-        let long = Patience::timeout(Duration::from_secs(1 << 20));
+        assert_eq!(Deadline::after(Duration::MAX), Deadline::Never);
+        assert_eq!(Deadline::after(Duration::ZERO).left(Duration::MAX), None);
+        let long = Deadline::after(Duration::from_secs(1 << 20));
         assert_eq!(long.left(Duration::from_millis(50)), Some(Duration::from_millis(50)));
     }
 }

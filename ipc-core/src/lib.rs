@@ -11,7 +11,7 @@
 //!   word.
 //! - [`shape`]: what two programs must agree on to exchange messages of a type.
 //! - [`codec`]: messages as bytes; [`handle`]: how handles and endpoints travel inside messages.
-//! - [`Patience`]: how long an operation may wait.
+//! - [`Deadline`]: until when an operation may wait.
 //!
 //! Most programs want the facade, `multiprocess`, or one of the routes, such as `ipc-shm`.
 
@@ -32,7 +32,7 @@ mod step;
 pub mod wait;
 
 pub use channel::{Receiver, Sender};
-pub use deadline::Patience;
+pub use deadline::Deadline;
 pub use error::{
     DisconnectCause, Mismatch, RecvError, RecvTimeoutError, SendError, SendManyError,
     SendTimeoutError, SizeLimit, TryRecvError, TrySendError, Unreadable, Unsendable,

@@ -1,11 +1,11 @@
 //! What a route must provide, so that [`Sender`](crate::Sender) and [`Receiver`](crate::Receiver)
 //! work over it.
 //!
-//! A route is a pair of endpoint types. They are told how long they may wait ([`Patience`]) and
-//! answer with crossbeam's errors; the names, the iterators and the conversions are written once,
-//! above. A route that sleeps on a word of its own uses the loop in [`wait`](crate::wait).
+//! A route is a pair of endpoint types. They are given a [`Deadline`] and answer with crossbeam's
+//! errors; the names, the iterators and the conversions are written once, above. A route that sleeps
+//! on a word of its own uses the loop in [`wait`](crate::wait).
 
-use crate::deadline::Patience;
+use crate::deadline::Deadline;
 use crate::error::{
     DisconnectCause, RecvTimeoutError, SendManyError, SendTimeoutError, Unsendable,
 };
@@ -79,14 +79,14 @@ impl Failed {
 
 /// The sending end of a route.
 ///
-/// `Timeout` means that `patience` was used up: at once for [`Patience::Never`], and never for
-/// [`Patience::Forever`].
+/// `Timeout` means that `deadline` has passed: at once for [`Deadline::Now`], and never for
+/// [`Deadline::Never`].
 pub trait Transmit<T>: End {
     /// Sends a copy of one message, from where it lies, if the route does not move messages; `None`
     /// if it does, and [`send`](Transmit::send) must be asked. It is encoded at most once.
     #[inline(always)]
-    fn send_copy(&self, message: &T, patience: Patience) -> Option<Result<(), Failed>> {
-        let _ = (message, patience);
+    fn send_copy(&self, message: &T, deadline: Deadline) -> Option<Result<(), Failed>> {
+        let _ = (message, deadline);
         None
     }
 
@@ -95,7 +95,7 @@ pub trait Transmit<T>: End {
     /// # Errors
     ///
     /// As [`Sender::send_timeout`](crate::Sender::send_timeout).
-    fn send(&self, message: T, patience: Patience) -> Result<(), SendTimeoutError<T>>;
+    fn send(&self, message: T, deadline: Deadline) -> Result<(), SendTimeoutError<T>>;
 
     /// Sends all messages in order, waiting for room as often as it takes.
     ///
@@ -105,7 +105,7 @@ pub trait Transmit<T>: End {
     fn send_many<I: Iterator<Item = T>>(&self, messages: I) -> Result<usize, SendManyError<T>> {
         let mut sent = 0;
         for message in messages {
-            if let Err(error) = self.send(message, Patience::Forever) {
+            if let Err(error) = self.send(message, Deadline::Never) {
                 let unsendable = match &error {
                     SendTimeoutError::Unsendable(_, cause) => Some(cause.clone()),
                     _ => None,
@@ -132,7 +132,7 @@ pub trait Receive<T>: End {
     /// # Errors
     ///
     /// As [`Receiver::recv_timeout`](crate::Receiver::recv_timeout).
-    fn recv(&self, patience: Patience) -> Result<T, RecvTimeoutError>;
+    fn recv(&self, deadline: Deadline) -> Result<T, RecvTimeoutError>;
 
     /// Waits for one message, and appends it and those right behind it, at most `max`.
     ///
@@ -144,9 +144,9 @@ pub trait Receive<T>: End {
         &self,
         messages: &mut Vec<T>,
         max: usize,
-        patience: Patience,
+        deadline: Deadline,
     ) -> Result<usize, RecvTimeoutError> {
-        recv_each(self, messages, max, patience)
+        recv_each(self, messages, max, deadline)
     }
 }
 
@@ -159,15 +159,15 @@ pub fn recv_each<T>(
     rx: &impl Receive<T>,
     messages: &mut Vec<T>,
     max: usize,
-    patience: Patience,
+    deadline: Deadline,
 ) -> Result<usize, RecvTimeoutError> {
     if max == 0 {
         return Ok(0);
     }
-    messages.push(rx.recv(patience)?);
+    messages.push(rx.recv(deadline)?);
     let mut received = 1;
     while received < max {
-        match rx.recv(Patience::Never) {
+        match rx.recv(Deadline::Now) {
             Ok(message) => messages.push(message),
             Err(_) => break,
         }
@@ -193,7 +193,7 @@ pub trait Loan<T: ?Sized>: Sized {
     fn loan(
         &self,
         size: Self::Size,
-        patience: Patience,
+        deadline: Deadline,
     ) -> Result<Self::Loan<'_>, SendTimeoutError<()>>;
 }
 
@@ -209,5 +209,5 @@ pub trait Borrow<T: ?Sized>: Sized {
     /// # Errors
     ///
     /// As [`Receive::recv`].
-    fn recv_ref(&self, patience: Patience) -> Result<Self::Ref<'_>, RecvTimeoutError>;
+    fn recv_ref(&self, deadline: Deadline) -> Result<Self::Ref<'_>, RecvTimeoutError>;
 }

@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use crate::deadline::Patience;
+use crate::deadline::Deadline;
 
 /// A place to sleep until there may be something to do, and what keeps the sleeper honest.
 ///
@@ -93,7 +93,7 @@ pub enum Woken {
     Elapsed,
 }
 
-/// Calls `attempt` until it returns something or `patience` is used up.
+/// Calls `attempt` until it returns something or `deadline` has passed.
 ///
 /// `attempt` has just failed once when this is called. No wait inside is unbounded: a slice that
 /// ends without a wake-up is followed by a look at who is dead. A deadline that passes is followed
@@ -102,10 +102,10 @@ pub enum Woken {
 #[cold]
 pub fn until<D: Doorbell, R>(
     bell: &D,
-    patience: Patience,
+    deadline: Deadline,
     mut attempt: impl FnMut() -> Option<R>,
 ) -> Option<R> {
-    if patience == Patience::Never {
+    if deadline == Deadline::Now {
         return if bell.glance() { attempt() } else { None };
     }
     if bell.gather() {
@@ -122,7 +122,7 @@ pub fn until<D: Doorbell, R>(
     }
     for _ in 0..YIELDS {
         let yielded = Instant::now();
-        if matches!(patience, Patience::Until(deadline) if yielded >= deadline) {
+        if matches!(deadline, Deadline::At(deadline) if yielded >= deadline) {
             // On a busy machine each of these may take a time slice.
             break;
         }
@@ -137,7 +137,7 @@ pub fn until<D: Doorbell, R>(
     let mut rung = false;
     let mut announced = None;
     loop {
-        let Some(timeout) = patience.left(slices.current) else {
+        let Some(timeout) = deadline.left(slices.current) else {
             bell.glance();
             let done = attempt();
             if let Some(ticket) = announced {
@@ -162,7 +162,7 @@ pub fn until<D: Doorbell, R>(
         // After the announcement: whatever makes the answer untrue from here on rings for this
         // ticket.
         let told = slices.slept >= Slices::BEFORE_WATCHING && bell.watch();
-        let timeout = if told { patience.left(Slices::TOLD).unwrap_or(timeout) } else { timeout };
+        let timeout = if told { deadline.left(Slices::TOLD).unwrap_or(timeout) } else { timeout };
         let woken = bell.sleep(&ticket, timeout);
         if woken == Woken::Elapsed {
             // The announcement stands: who publishes from now on still rings for it.

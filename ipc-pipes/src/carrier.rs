@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ipc_core::handle::{self, NotCarried, OsHandle};
 use ipc_core::route::Failed;
-use ipc_core::{Patience, RecvTimeoutError, Unsendable};
+use ipc_core::{Deadline, RecvTimeoutError, Unsendable};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use crate::known::{self, Key};
@@ -46,14 +46,14 @@ impl Carrier {
         &self,
         bytes: &[u8],
         handles: &[OsHandle],
-        patience: Patience,
+        deadline: Deadline,
     ) -> Result<(), Failed> {
         match self {
-            Carrier::Socket(socket) => socket.send(bytes, handles, patience),
+            Carrier::Socket(socket) => socket.send(bytes, handles, deadline),
             Carrier::Pipe(_) if !handles.is_empty() => {
                 Err(Failed::Unsendable(Unsendable::Handles(NotCarried::BytesOnly)))
             }
-            Carrier::Pipe(packets) => packets.send(bytes, patience),
+            Carrier::Pipe(packets) => packets.send(bytes, deadline),
         }
     }
 
@@ -63,12 +63,12 @@ impl Carrier {
         &self,
         into: &mut [u8],
         handles: &mut Vec<OsHandle>,
-        patience: Patience,
+        deadline: Deadline,
     ) -> Result<Arrived, RecvTimeoutError> {
         match self {
-            Carrier::Socket(socket) => socket.recv(into, handles, patience),
+            Carrier::Socket(socket) => socket.recv(into, handles, deadline),
             Carrier::Pipe(packets) => {
-                let len = packets.recv(into, patience)?;
+                let len = packets.recv(into, deadline)?;
                 Ok(Arrived { len, cut: false, lost: false })
             }
         }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use ipc_core::error::{DisconnectCause, RecvTimeoutError, SendManyError, SendTimeoutError};
 use ipc_core::route::{Borrow, End, Failed, Receive, Transmit, step};
 use ipc_core::shape::{self, Shape};
-use ipc_core::{Patience, Route, Unreadable, codec};
+use ipc_core::{Deadline, Route, Unreadable, codec};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -211,12 +211,12 @@ pub(crate) fn split<A: DeserializeOwned, B: DeserializeOwned>(
 
 impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T> {
     #[inline]
-    fn send_copy(&self, message: &T, patience: Patience) -> Option<Result<(), Failed>> {
-        Some(self.send_one(message, patience))
+    fn send_copy(&self, message: &T, deadline: Deadline) -> Option<Result<(), Failed>> {
+        Some(self.send_one(message, deadline))
     }
 
-    fn send(&self, message: T, patience: Patience) -> Result<(), SendTimeoutError<T>> {
-        self.send_one(&message, patience).map_err(|failed| failed.with(message))
+    fn send(&self, message: T, deadline: Deadline) -> Result<(), SendTimeoutError<T>> {
+        self.send_one(&message, deadline).map_err(|failed| failed.with(message))
     }
 
     fn send_many<I: Iterator<Item = T>>(&self, mut messages: I) -> Result<usize, SendManyError<T>> {
@@ -245,8 +245,8 @@ impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T> {
 }
 
 impl<T: Serialize + DeserializeOwned> Tx<T> {
-    fn send_one(&self, message: &T, patience: Patience) -> Result<(), Failed> {
-        message::send_one(&self.line.carrier, message, patience, &self.line.form)?;
+    fn send_one(&self, message: &T, deadline: Deadline) -> Result<(), Failed> {
+        message::send_one(&self.line.carrier, message, deadline, &self.line.form)?;
         kp!("channel.count_sent");
         if let Some(tally) = &self.line.tally {
             tally.sent(1);
@@ -272,7 +272,7 @@ impl<T: Serialize + DeserializeOwned> Tx<T> {
                 // Again, now that it is counted: whoever has come meanwhile sees the count.
                 if tally.wanted() >= usize::from(count) {
                     let kind = Kind::Messages(count);
-                    message::send(carrier, kind, &mut bytes[..end], Vec::new(), Patience::Forever)?;
+                    message::send(carrier, kind, &mut bytes[..end], Vec::new(), Deadline::Never)?;
                     kp!("channel.count_batch");
                     tally.sent(usize::from(count));
                     return Ok(usize::from(count));
@@ -280,7 +280,7 @@ impl<T: Serialize + DeserializeOwned> Tx<T> {
             }
         }
         let Some(first) = batch.front() else { return Ok(0) };
-        self.send_one(first, Patience::Forever)?;
+        self.send_one(first, Deadline::Never)?;
         Ok(1)
     }
 }
@@ -292,7 +292,7 @@ impl<T: DeserializeOwned> Rx<T> {
         &self,
         max: usize,
         wanted: usize,
-        patience: Patience,
+        deadline: Deadline,
         take: &mut dyn FnMut(Result<T, Unreadable>),
     ) -> Result<(), RecvTimeoutError> {
         let line = &*self.line;
@@ -316,9 +316,9 @@ impl<T: DeserializeOwned> Rx<T> {
             // Another receiver of this process may park what it takes while we sleep.
             let slices = wanted > 1 || line.tally.as_ref().is_some_and(|tally| tally.any_packed());
             let slice =
-                if slices { patience.left(SLICE).map(Patience::timeout) } else { Some(patience) };
-            match message::recv(&line.carrier, buffer, slice.unwrap_or(Patience::Never)) {
-                Err(RecvTimeoutError::Timeout) if slices && patience.left(SLICE).is_some() => {}
+                if slices { deadline.left(SLICE).map(Deadline::after) } else { Some(deadline) };
+            match message::recv(&line.carrier, buffer, slice.unwrap_or(Deadline::Now)) {
+                Err(RecvTimeoutError::Timeout) if slices && deadline.left(SLICE).is_some() => {}
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected)
                     if line.any_parked() => {}
                 Ok(letter) => break letter,
@@ -359,10 +359,10 @@ impl<T: DeserializeOwned> Rx<T> {
 }
 
 impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T> {
-    fn recv(&self, patience: Patience) -> Result<T, RecvTimeoutError> {
+    fn recv(&self, deadline: Deadline) -> Result<T, RecvTimeoutError> {
         self.line.check_unread()?;
         let mut received = Err(RecvTimeoutError::Timeout);
-        self.recv_some(1, 1, patience, &mut |message| {
+        self.recv_some(1, 1, deadline, &mut |message| {
             received = message.map_err(RecvTimeoutError::Unreadable);
         })?;
         received
@@ -372,23 +372,23 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T> {
         &self,
         messages: &mut Vec<T>,
         max: usize,
-        patience: Patience,
+        deadline: Deadline,
     ) -> Result<usize, RecvTimeoutError> {
         if max == 0 {
             return Ok(0);
         }
         self.line.check_unread()?;
         let before = messages.len();
-        let mut patience = patience;
+        let mut deadline = deadline;
         while messages.len() - before < max {
             let room = max - (messages.len() - before);
-            let result = self.recv_some(room, max, patience, &mut |message| match message {
+            let result = self.recv_some(room, max, deadline, &mut |message| match message {
                 Ok(message) => messages.push(message),
                 Err(cause) => self.line.unread(cause),
             });
             let received = messages.len() - before;
             match result {
-                Ok(()) => patience = Patience::Never,
+                Ok(()) => deadline = Deadline::Now,
                 Err(RecvTimeoutError::Unreadable(cause)) if received > 0 => {
                     self.line.unread(cause);
                     break;
@@ -459,7 +459,7 @@ impl<T: Serialize + DeserializeOwned> Borrow<T> for Rx<T> {
     where
         T: 'a;
 
-    fn recv_ref(&self, patience: Patience) -> Result<Ref<'_, T>, RecvTimeoutError> {
-        Ok(Ref { value: self.recv(patience)?, _receiver: PhantomData })
+    fn recv_ref(&self, deadline: Deadline) -> Result<Ref<'_, T>, RecvTimeoutError> {
+        Ok(Ref { value: self.recv(deadline)?, _receiver: PhantomData })
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use ipc_core::Patience;
+use ipc_core::Deadline;
 use ipc_core::handle::OsHandle;
 use serde::de::DeserializeOwned;
 
@@ -92,7 +92,7 @@ impl Connector {
         name: impl ToName,
     ) -> io::Result<Duplex<A, B>> {
         let name = name.to_name()?;
-        let connected = name.place().and_then(|place| self.attempt(&place, Patience::Forever));
+        let connected = name.place().and_then(|place| self.attempt(&place, Deadline::Never));
         self.finish(&name, connected)
     }
 
@@ -107,7 +107,7 @@ impl Connector {
         timeout: Duration,
     ) -> io::Result<Duplex<A, B>> {
         let name = name.to_name()?;
-        let connected = self.wait(&name, Patience::timeout(timeout));
+        let connected = self.wait(&name, Deadline::after(timeout));
         self.finish(&name, connected)
     }
 
@@ -135,10 +135,10 @@ impl Connector {
     }
 
     /// Connects to who is there now.
-    fn attempt(&self, place: &Place, patience: Patience) -> io::Result<OsHandle> {
+    fn attempt(&self, place: &Place, deadline: Deadline) -> io::Result<OsHandle> {
         kp!("connect.look");
         match place {
-            Place::Abstract(name) => sys::connect_abstract(name, patience),
+            Place::Abstract(name) => sys::connect_abstract(name, deadline),
             Place::File(directory, file) => {
                 let Some(found) = sys::look(directory, file)? else {
                     return Err(io::Error::new(io::ErrorKind::NotFound, "there is no such name"));
@@ -150,19 +150,19 @@ impl Connector {
                     ));
                 }
                 kp!("connect.found");
-                sys::connect(&found, patience)
+                sys::connect(&found, deadline)
             }
         }
     }
 
-    fn wait(&self, name: &Name, patience: Patience) -> io::Result<OsHandle> {
+    fn wait(&self, name: &Name, deadline: Deadline) -> io::Result<OsHandle> {
         let mut place = None;
         let mut watch = None;
         let mut pause = Duration::from_millis(1);
         loop {
             // A directory that is not there yet is waited for as the name is.
             let attempt = match &place {
-                Some(place) => self.attempt(place, patience),
+                Some(place) => self.attempt(place, deadline),
                 None => match name.place() {
                     Ok(found) => {
                         if let Place::File(directory, _) = &found {
@@ -170,7 +170,7 @@ impl Connector {
                             // few watches to be had; it works without.
                             watch = Watch::new(directory).ok();
                         }
-                        let attempt = self.attempt(&found, patience);
+                        let attempt = self.attempt(&found, deadline);
                         place = Some(found);
                         attempt
                     }
@@ -188,7 +188,7 @@ impl Connector {
                         Some(_) => WATCHED,
                         None => pause,
                     };
-                    let Some(slice) = patience.left(slice) else { return Err(error) };
+                    let Some(slice) = deadline.left(slice) else { return Err(error) };
                     sys::wait(None, watch.as_ref(), None, Some(slice))?;
                     match &watch {
                         Some(watch) if watch.clear()? => {}

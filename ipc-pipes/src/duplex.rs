@@ -11,7 +11,7 @@ use ipc_core::handle::OsHandle;
 use ipc_core::route::{Failed, step};
 use ipc_core::shape::{self, Shape};
 use ipc_core::{
-    Patience, RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
+    Deadline, RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
     Unreadable,
 };
 use serde::de::DeserializeOwned;
@@ -107,7 +107,7 @@ impl<A, B> Duplex<A, B> {
     /// gone, which [`recv`](Duplex::recv) then tells.
     pub fn poll(&self, timeout: Duration) -> bool {
         !self.socket.forked()
-            && sys::ready(self.socket.fd(), Interest::Receive, Patience::timeout(timeout))
+            && sys::ready(self.socket.fd(), Interest::Receive, Deadline::after(timeout))
     }
 
     /// Whether the other end is gone. Messages of it may still be there to be received.
@@ -126,8 +126,7 @@ impl<A, B> Duplex<A, B> {
         datagram.clear();
         datagram.extend_from_slice(&[0; HEADER]);
         datagram.extend_from_slice(bytes);
-        let sent =
-            message::send(&self.socket, Kind::Bytes, datagram, Vec::new(), Patience::Forever);
+        let sent = message::send(&self.socket, Kind::Bytes, datagram, Vec::new(), Deadline::Never);
         sent.map_err(|failed| patient(failed, ()))
     }
 
@@ -160,7 +159,7 @@ impl<A, B> Duplex<A, B> {
     fn bytes<R>(&self, use_them: impl FnOnce(&[u8]) -> R) -> Result<R, RecvError> {
         let mut scratch = Scratch::take();
         let letter =
-            message::recv(&self.socket, &mut scratch.0, Patience::Forever).map_err(received)?;
+            message::recv(&self.socket, &mut scratch.0, Deadline::Never).map_err(received)?;
         if letter.kind != Kind::Bytes {
             return Err(RecvError::Unreadable(Unreadable::Malformed("it is a message, not bytes")));
         }
@@ -185,8 +184,8 @@ fn received(error: RecvTimeoutError) -> RecvError {
 }
 
 impl<A: Serialize + DeserializeOwned, B> Duplex<A, B> {
-    fn send_for(&self, message: A, patience: Patience) -> Result<(), SendTimeoutError<A>> {
-        message::send_one(&self.socket, &message, patience, &self.form)
+    fn send_for(&self, message: A, deadline: Deadline) -> Result<(), SendTimeoutError<A>> {
+        message::send_one(&self.socket, &message, deadline, &self.form)
             .map_err(|failed| failed.with(message))
     }
 
@@ -198,7 +197,7 @@ impl<A: Serialize + DeserializeOwned, B> Duplex<A, B> {
     /// [`Unsendable`](SendError::Unsendable) if this message can never be sent; the message is
     /// inside.
     pub fn send(&self, message: A) -> Result<(), SendError<A>> {
-        message::send_one(&self.socket, &message, Patience::Forever, &self.form)
+        message::send_one(&self.socket, &message, Deadline::Never, &self.form)
             .map_err(|failed| patient(failed, message))
     }
 
@@ -208,7 +207,7 @@ impl<A: Serialize + DeserializeOwned, B> Duplex<A, B> {
     ///
     /// As [`send`](Duplex::send), and [`Full`](TrySendError::Full).
     pub fn try_send(&self, message: A) -> Result<(), TrySendError<A>> {
-        self.send_for(message, Patience::Never).map_err(|error| match error {
+        self.send_for(message, Deadline::Now).map_err(|error| match error {
             SendTimeoutError::Timeout(message) => TrySendError::Full(message),
             SendTimeoutError::Disconnected(message) => TrySendError::Disconnected(message),
             SendTimeoutError::Unsendable(message, cause) => {
@@ -223,7 +222,7 @@ impl<A: Serialize + DeserializeOwned, B> Duplex<A, B> {
     ///
     /// As [`send`](Duplex::send), and [`Timeout`](SendTimeoutError::Timeout).
     pub fn send_timeout(&self, message: A, timeout: Duration) -> Result<(), SendTimeoutError<A>> {
-        self.send_for(message, Patience::timeout(timeout))
+        self.send_for(message, Deadline::after(timeout))
     }
 
     /// Sends a message, waiting for room until `deadline` at most.
@@ -232,7 +231,7 @@ impl<A: Serialize + DeserializeOwned, B> Duplex<A, B> {
     ///
     /// As [`send`](Duplex::send), and [`Timeout`](SendTimeoutError::Timeout).
     pub fn send_deadline(&self, message: A, deadline: Instant) -> Result<(), SendTimeoutError<A>> {
-        self.send_for(message, Patience::Until(deadline))
+        self.send_for(message, Deadline::At(deadline))
     }
 }
 
@@ -244,7 +243,7 @@ impl<A, B: DeserializeOwned> Duplex<A, B> {
     /// [`Disconnected`](RecvError::Disconnected) if there is none and the other end is gone,
     /// [`Unreadable`](RecvError::Unreadable) if what arrived cannot be read.
     pub fn recv(&self) -> Result<B, RecvError> {
-        message::recv_one(&self.socket, Patience::Forever).map_err(received)
+        message::recv_one(&self.socket, Deadline::Never).map_err(received)
     }
 
     /// Receives a message if there is one now.
@@ -253,7 +252,7 @@ impl<A, B: DeserializeOwned> Duplex<A, B> {
     ///
     /// As [`recv`](Duplex::recv), and [`Empty`](TryRecvError::Empty).
     pub fn try_recv(&self) -> Result<B, TryRecvError> {
-        message::recv_one(&self.socket, Patience::Never).map_err(|error| match error {
+        message::recv_one(&self.socket, Deadline::Now).map_err(|error| match error {
             RecvTimeoutError::Timeout => TryRecvError::Empty,
             RecvTimeoutError::Disconnected => TryRecvError::Disconnected,
             RecvTimeoutError::Unreadable(cause) => TryRecvError::Unreadable(cause),
@@ -266,7 +265,7 @@ impl<A, B: DeserializeOwned> Duplex<A, B> {
     ///
     /// As [`recv`](Duplex::recv), and [`Timeout`](RecvTimeoutError::Timeout).
     pub fn recv_timeout(&self, timeout: Duration) -> Result<B, RecvTimeoutError> {
-        message::recv_one(&self.socket, Patience::timeout(timeout))
+        message::recv_one(&self.socket, Deadline::after(timeout))
     }
 
     /// Receives a message, waiting for one until `deadline` at most.
@@ -275,7 +274,7 @@ impl<A, B: DeserializeOwned> Duplex<A, B> {
     ///
     /// As [`recv`](Duplex::recv), and [`Timeout`](RecvTimeoutError::Timeout).
     pub fn recv_deadline(&self, deadline: Instant) -> Result<B, RecvTimeoutError> {
-        message::recv_one(&self.socket, Patience::Until(deadline))
+        message::recv_one(&self.socket, Deadline::At(deadline))
     }
 }
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use ipc_core::Patience;
+use ipc_core::Deadline;
 use ipc_core::handle::OsHandle;
 use serde::de::DeserializeOwned;
 
@@ -142,7 +142,7 @@ impl Listener {
     /// What the system answers, with the name: no descriptor or no memory left, above all. The
     /// connection stays in the queue, and a later call finds it.
     pub fn accept<A: DeserializeOwned, B: DeserializeOwned>(&self) -> io::Result<Duplex<A, B>> {
-        self.accept_patiently(Patience::Forever)
+        self.accept_until(Deadline::Never)
     }
 
     /// Waits for the next connection, at most `timeout`; with 0, takes one that is there.
@@ -154,7 +154,7 @@ impl Listener {
         &self,
         timeout: Duration,
     ) -> io::Result<Duplex<A, B>> {
-        self.accept_patiently(Patience::timeout(timeout))
+        self.accept_until(Deadline::after(timeout))
     }
 
     /// Waits for the next connection, until `deadline` at most.
@@ -166,7 +166,7 @@ impl Listener {
         &self,
         deadline: Instant,
     ) -> io::Result<Duplex<A, B>> {
-        self.accept_patiently(Patience::Until(deadline))
+        self.accept_until(Deadline::At(deadline))
     }
 
     /// Accepts one connection after the other; never ends by itself.
@@ -196,11 +196,11 @@ impl Listener {
         }
     }
 
-    pub(crate) fn accept_patiently<A: DeserializeOwned, B: DeserializeOwned>(
+    pub(crate) fn accept_until<A: DeserializeOwned, B: DeserializeOwned>(
         &self,
-        patience: Patience,
+        deadline: Deadline,
     ) -> io::Result<Duplex<A, B>> {
-        let accepted = self.accept_socket(patience, &mut |timeout| {
+        let accepted = self.accept_socket(deadline, &mut |timeout| {
             sys::wait(Some(self.socket()), None, None, timeout)?;
             Ok(())
         });
@@ -215,7 +215,7 @@ impl Listener {
     /// early.
     pub(crate) fn accept_socket(
         &self,
-        patience: Patience,
+        deadline: Deadline,
         wait: &mut dyn FnMut(Option<Duration>) -> io::Result<()>,
     ) -> io::Result<OsHandle> {
         loop {
@@ -227,14 +227,14 @@ impl Listener {
                         return Ok(socket);
                     }
                     self.refused.fetch_add(1, Ordering::Relaxed); // Relaxed: as where it is read.
-                    if patience != Patience::Forever && patience.left(Duration::MAX).is_none() {
+                    if deadline != Deadline::Never && deadline.left(Duration::MAX).is_none() {
                         return Err(late());
                     }
                 }
                 None => {
-                    let timeout = match patience {
-                        Patience::Forever => None,
-                        _ => Some(patience.left(Duration::MAX).ok_or_else(late)?),
+                    let timeout = match deadline {
+                        Deadline::Never => None,
+                        _ => Some(deadline.left(Duration::MAX).ok_or_else(late)?),
                     };
                     wait(timeout)?;
                 }
@@ -398,7 +398,7 @@ impl Builder {
                 "other users never reach a plain name; use Name::path or Name::abstract_name",
             );
         }
-        let patience = Patience::timeout(self.grace);
+        let deadline = Deadline::after(self.grace);
         let mut pause = Duration::from_millis(1);
         loop {
             let bound = match name.place()? {
@@ -407,7 +407,7 @@ impl Builder {
                 }
                 Place::Abstract(name) => self.bind_abstract(&name),
             };
-            match (bound, patience.left(pause)) {
+            match (bound, deadline.left(pause)) {
                 (Err(error), Some(pause)) if error.kind() == io::ErrorKind::AddrInUse => {
                     std::thread::sleep(pause);
                 }

@@ -40,7 +40,7 @@ use ipc_core::codec::{self, Form};
 use ipc_core::error::SizeLimit;
 use ipc_core::handle::{MAX_HANDLES, NotCarried, OsHandle};
 use ipc_core::route::Failed;
-use ipc_core::{Patience, RecvTimeoutError, Unreadable, Unsendable};
+use ipc_core::{Deadline, RecvTimeoutError, Unreadable, Unsendable};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -151,11 +151,11 @@ pub(crate) fn send(
     kind: Kind,
     datagram: &mut [u8],
     handles: Vec<OsHandle>,
-    patience: Patience,
+    deadline: Deadline,
 ) -> Result<(), Failed> {
     if datagram.len() - HEADER <= here_limit(carrier) {
         datagram[..HEADER].copy_from_slice(&header(kind, HERE, handles.len()));
-        match carrier.send(datagram, &handles, patience) {
+        match carrier.send(datagram, &handles, deadline) {
             // A socket from elsewhere, with a small buffer.
             Err(Failed::Unsendable(Unsendable::TooLarge { .. })) => {}
             done => return done,
@@ -165,15 +165,15 @@ pub(crate) fn send(
         return Err(Failed::Unsendable(Unsendable::Forked));
     }
     // Before all the work.
-    if patience == Patience::Never && carrier.is_full() && !sys::gone(carrier.fd()) {
+    if deadline == Deadline::Now && carrier.is_full() && !sys::gone(carrier.fd()) {
         return Err(Failed::Timeout);
     }
     match carrier {
         Carrier::Socket(socket) => {
-            send_enclosed(socket, kind, &datagram[HEADER..], handles, patience)
+            send_enclosed(socket, kind, &datagram[HEADER..], handles, deadline)
         }
         Carrier::Pipe(packets) if handles.is_empty() => {
-            send_stored(packets, kind, &datagram[HEADER..], patience)
+            send_stored(packets, kind, &datagram[HEADER..], deadline)
         }
         Carrier::Pipe(_) => Err(Failed::Unsendable(Unsendable::Handles(NotCarried::BytesOnly))),
     }
@@ -194,7 +194,7 @@ fn send_enclosed(
     kind: Kind,
     body: &[u8],
     mut handles: Vec<OsHandle>,
-    patience: Patience,
+    deadline: Deadline,
 ) -> Result<(), Failed> {
     if handles.len() == MAX_HANDLES {
         return Err(Failed::Unsendable(Unsendable::Handles(NotCarried::TooMany)));
@@ -206,14 +206,14 @@ fn send_enclosed(
     let mut small = [0; HEADER + 8];
     small[..HEADER].copy_from_slice(&header(kind, ENCLOSED, handles.len()));
     small[HEADER..].copy_from_slice(&(body.len() as u64).to_le_bytes());
-    socket.send(&small, &handles, patience)
+    socket.send(&small, &handles, deadline)
 }
 
 fn send_stored(
     packets: &Packets,
     kind: Kind,
     body: &[u8],
-    patience: Patience,
+    deadline: Deadline,
 ) -> Result<(), Failed> {
     let len = body.len() as u64;
     let place = packets.put(body).map_err(|error| not_enclosed(error, body.len()))?;
@@ -221,7 +221,7 @@ fn send_stored(
     small[..HEADER].copy_from_slice(&header(kind, STORED, 0));
     small[HEADER..HEADER + 8].copy_from_slice(&len.to_le_bytes());
     small[HEADER + 8..].copy_from_slice(&place.to_le_bytes());
-    packets.send(&small, patience).inspect_err(|_| packets.free(place, len))
+    packets.send(&small, deadline).inspect_err(|_| packets.free(place, len))
 }
 
 /// Encodes and sends one message.
@@ -229,16 +229,16 @@ fn send_stored(
 pub(crate) fn send_one<T: Serialize + DeserializeOwned>(
     carrier: &Carrier,
     message: &T,
-    patience: Patience,
+    deadline: Deadline,
     form: &Form,
 ) -> Result<(), Failed> {
     let mut scratch = Scratch::take();
     let bytes = &mut scratch.0;
     if let Some(types) = carrier.types().filter(|types| !types.known()) {
-        return send_first(carrier, types, message, bytes, patience, form);
+        return send_first(carrier, types, message, bytes, deadline, form);
     }
     let (end, handles) = encode(message, bytes, form)?;
-    send(carrier, Kind::Message, &mut bytes[..end], handles, patience)
+    send(carrier, Kind::Message, &mut bytes[..end], handles, deadline)
 }
 
 /// As [`send_one`], with what the message is.
@@ -248,7 +248,7 @@ fn send_first<T: Serialize + DeserializeOwned>(
     types: &Types,
     message: &T,
     bytes: &mut Vec<u8>,
-    patience: Patience,
+    deadline: Deadline,
     form: &Form,
 ) -> Result<(), Failed> {
     bytes.clear();
@@ -257,7 +257,7 @@ fn send_first<T: Serialize + DeserializeOwned>(
     let begin = bytes.len();
     let encoded = codec::encode_carrying(message, bytes, begin, LIMIT, form);
     let (end, handles) = encoded.map_err(Failed::Unsendable)?;
-    send(carrier, Kind::First, &mut bytes[..end], handles, patience)?;
+    send(carrier, Kind::First, &mut bytes[..end], handles, deadline)?;
     types.introduced();
     Ok(())
 }
@@ -302,13 +302,13 @@ impl Letter {
 pub(crate) fn recv(
     carrier: &Carrier,
     buffer: &mut Vec<u8>,
-    patience: Patience,
+    deadline: Deadline,
 ) -> Result<Letter, RecvTimeoutError> {
     if buffer.len() < HEADER + HERE_LIMIT {
         buffer.resize(HEADER + HERE_LIMIT, 0);
     }
     let mut handles = Vec::new();
-    let arrived = carrier.recv(buffer, &mut handles, patience)?;
+    let arrived = carrier.recv(buffer, &mut handles, deadline)?;
     open(carrier, buffer, arrived, handles).map_err(RecvTimeoutError::Unreadable)
 }
 
@@ -403,9 +403,9 @@ pub(crate) fn decode<T: DeserializeOwned>(letter: Letter, buffer: &[u8]) -> Resu
 #[inline]
 pub(crate) fn recv_one<T: DeserializeOwned>(
     carrier: &Carrier,
-    patience: Patience,
+    deadline: Deadline,
 ) -> Result<T, RecvTimeoutError> {
     let mut scratch = Scratch::take();
-    let letter = recv(carrier, &mut scratch.0, patience)?;
+    let letter = recv(carrier, &mut scratch.0, deadline)?;
     decode(letter, &scratch.0).map_err(RecvTimeoutError::Unreadable)
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
-use ipc_core::Patience;
+use ipc_core::Deadline;
 use ipc_core::handle::OsHandle;
 use serde::de::DeserializeOwned;
 
@@ -79,7 +79,7 @@ impl OneShotServer {
     ///
     /// As [`Listener::accept`]; `NotConnected` if somebody was accepted before.
     pub fn accept<A: DeserializeOwned, B: DeserializeOwned>(&mut self) -> io::Result<Duplex<A, B>> {
-        self.accept_first(Patience::Forever)
+        self.accept_first(Deadline::Never)
     }
 
     /// Waits for the connection, at most `timeout`; it can be waited for again.
@@ -91,7 +91,7 @@ impl OneShotServer {
         &mut self,
         timeout: Duration,
     ) -> io::Result<Duplex<A, B>> {
-        self.accept_first(Patience::timeout(timeout))
+        self.accept_first(Deadline::after(timeout))
     }
 
     /// Waits for the connection of this child, or of a process that it has started, as long as it
@@ -108,7 +108,7 @@ impl OneShotServer {
         &mut self,
         child: &mut Child,
     ) -> io::Result<Duplex<A, B>> {
-        self.accept_child(child, Patience::Forever)
+        self.accept_child(child, Deadline::Never)
     }
 
     /// Waits for the connection of this child, as [`accept_from`](OneShotServer::accept_from), at
@@ -122,7 +122,7 @@ impl OneShotServer {
         child: &mut Child,
         timeout: Duration,
     ) -> io::Result<Duplex<A, B>> {
-        self.accept_child(child, Patience::timeout(timeout))
+        self.accept_child(child, Deadline::after(timeout))
     }
 
     fn listener(&self) -> io::Result<&Listener> {
@@ -134,9 +134,9 @@ impl OneShotServer {
 
     fn accept_first<A: DeserializeOwned, B: DeserializeOwned>(
         &mut self,
-        patience: Patience,
+        deadline: Deadline,
     ) -> io::Result<Duplex<A, B>> {
-        let connection = self.listener()?.accept_patiently(patience)?;
+        let connection = self.listener()?.accept_until(deadline)?;
         self.listener = None;
         Ok(connection)
     }
@@ -144,10 +144,10 @@ impl OneShotServer {
     fn accept_child<A: DeserializeOwned, B: DeserializeOwned>(
         &mut self,
         child: &mut Child,
-        patience: Patience,
+        deadline: Deadline,
     ) -> io::Result<Duplex<A, B>> {
         let listener = self.listener()?;
-        match accept_of(listener, child, patience) {
+        match accept_of(listener, child, deadline) {
             Ok(socket) => {
                 self.listener = None;
                 Ok(Duplex::introduced(socket))
@@ -161,7 +161,7 @@ impl OneShotServer {
 }
 
 /// The connection of a child.
-fn accept_of(listener: &Listener, child: &mut Child, patience: Patience) -> io::Result<OsHandle> {
+fn accept_of(listener: &Listener, child: &mut Child, deadline: Deadline) -> io::Result<OsHandle> {
     // `None` if it was waited for before.
     let exit = Exit::of(child.id())?;
     loop {
@@ -170,7 +170,7 @@ fn accept_of(listener: &Listener, child: &mut Child, patience: Patience) -> io::
             Some(exit) => exit.is_over()?,
             None => true,
         };
-        match listener.accept_socket(Patience::Never, &mut |_| Ok(())) {
+        match listener.accept_socket(Deadline::Now, &mut |_| Ok(())) {
             // A number is the child's own as long as it has not been waited for.
             Ok(socket) if is_family(sys::credentials(borrow(&socket))?.pid, child.id()) => {
                 return Ok(socket);
@@ -191,9 +191,9 @@ fn accept_of(listener: &Listener, child: &mut Child, patience: Patience) -> io::
             })?;
             return Err(io::Error::new(io::ErrorKind::BrokenPipe, ChildExited { status }));
         }
-        let timeout = match patience {
-            Patience::Forever => None,
-            _ => Some(patience.left(Duration::MAX).ok_or_else(|| {
+        let timeout = match deadline {
+            Deadline::Never => None,
+            _ => Some(deadline.left(Duration::MAX).ok_or_else(|| {
                 let text = "the child is alive, but did not connect in time";
                 io::Error::new(io::ErrorKind::TimedOut, text)
             })?),

@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use ipc_core::handle::{self, NotCarried, OsHandle};
 use ipc_core::route::Failed;
-use ipc_core::{Patience, RecvTimeoutError, Unreadable, Unsendable};
+use ipc_core::{Deadline, RecvTimeoutError, Unreadable, Unsendable};
 
 use crate::killpoint::kp;
 use crate::pace::Pace;
@@ -67,13 +67,13 @@ impl Packets {
     }
 
     /// Sends one packet, whole or not at all.
-    pub(crate) fn send(&self, bytes: &[u8], patience: Patience) -> Result<(), Failed> {
+    pub(crate) fn send(&self, bytes: &[u8], deadline: Deadline) -> Result<(), Failed> {
         if self.forked() {
             return Err(Failed::Unsendable(Unsendable::Forked));
         }
         kp!("packets.send");
         let sent =
-            self.wait(Interest::Send, patience, || match sys::write_packet(self.fd(), bytes) {
+            self.wait(Interest::Send, deadline, || match sys::write_packet(self.fd(), bytes) {
                 Ok(()) => Some(Ok(())),
                 Err(NotSent::Full) => None,
                 Err(NotSent::OutOfMemory) => Some(Err(Failed::Unsendable(Unsendable::OutOfMemory))),
@@ -83,22 +83,22 @@ impl Packets {
         sent.unwrap_or(Err(Failed::Timeout))
     }
 
-    /// Attempts something until it is done, or patience is used up.
+    /// Attempts something until it is done, or the deadline has passed.
     #[inline]
     fn wait<R>(
         &self,
         interest: Interest,
-        patience: Patience,
+        deadline: Deadline,
         mut attempt: impl FnMut() -> Option<R>,
     ) -> Option<R> {
         let mut done = attempt();
-        if done.is_some() || patience == Patience::Never {
+        if done.is_some() || deadline == Deadline::Now {
             return done;
         }
         done = self.pace.look_again(&mut attempt);
         let mut over = false;
         while done.is_none() && !over {
-            over = !sys::ready(self.fd(), interest, patience);
+            over = !sys::ready(self.fd(), interest, deadline);
             done = attempt();
         }
         done
@@ -108,14 +108,14 @@ impl Packets {
     pub(crate) fn recv(
         &self,
         into: &mut [u8],
-        patience: Patience,
+        deadline: Deadline,
     ) -> Result<usize, RecvTimeoutError> {
         if self.forked() {
             return Err(RecvTimeoutError::Unreadable(Unreadable::Forked));
         }
         kp!("packets.recv");
         let received =
-            self.wait(Interest::Receive, patience, || match sys::read_packet(self.fd(), into) {
+            self.wait(Interest::Receive, deadline, || match sys::read_packet(self.fd(), into) {
                 Ok(len) => Some(Ok(len)),
                 Err(NotReceived::Gone) => Some(Err(RecvTimeoutError::Disconnected)),
                 Err(NotReceived::OutOfMemory) => {

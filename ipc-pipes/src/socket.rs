@@ -13,7 +13,7 @@ use std::time::Duration;
 use ipc_core::error::SizeLimit;
 use ipc_core::handle::{self, NotCarried, OsHandle};
 use ipc_core::route::Failed;
-use ipc_core::{Patience, RecvTimeoutError, Unreadable, Unsendable};
+use ipc_core::{Deadline, RecvTimeoutError, Unreadable, Unsendable};
 
 use crate::killpoint::kp;
 use crate::pace::Pace;
@@ -58,16 +58,16 @@ impl Socket {
         &self,
         bytes: &[u8],
         handles: &[OsHandle],
-        patience: Patience,
+        deadline: Deadline,
     ) -> Result<(), Failed> {
         if self.forked() {
             return Err(Failed::Unsendable(Unsendable::Forked));
         }
         kp!("socket.send");
         // Who may wait for ever waits inside the call.
-        let sent = match sys::send(self.fd(), bytes, handles, patience == Patience::Forever) {
+        let sent = match sys::send(self.fd(), bytes, handles, deadline == Deadline::Never) {
             Ok(()) => Ok(()),
-            Err(refused) => self.send_slow(bytes, handles, patience, refused),
+            Err(refused) => self.send_slow(bytes, handles, deadline, refused),
         };
         kp!("socket.sent");
         sent
@@ -78,16 +78,16 @@ impl Socket {
         &self,
         bytes: &[u8],
         handles: &[OsHandle],
-        patience: Patience,
+        deadline: Deadline,
         mut refused: NotSent,
     ) -> Result<(), Failed> {
         /// Between attempts, when the kernel does not say that one is worth while.
         const SLICE: Duration = Duration::from_millis(5);
         loop {
             let (interest, until) = match refused {
-                NotSent::Full => (Interest::Send, Some(patience)),
+                NotSent::Full => (Interest::Send, Some(deadline)),
                 NotSent::TooManyInFlight => {
-                    (Interest::End, patience.left(SLICE).map(Patience::timeout))
+                    (Interest::End, deadline.left(SLICE).map(Deadline::after))
                 }
                 NotSent::Gone => return Err(Failed::Disconnected),
                 NotSent::TooLarge => {
@@ -98,9 +98,9 @@ impl Socket {
                 NotSent::OutOfMemory => return Err(Failed::Unsendable(Unsendable::OutOfMemory)),
             };
             let over = match until {
-                Some(Patience::Never) | None => return Err(Failed::Timeout),
+                Some(Deadline::Now) | None => return Err(Failed::Timeout),
                 Some(until) => {
-                    !sys::ready(self.fd(), interest, until) && patience.left(SLICE).is_none()
+                    !sys::ready(self.fd(), interest, until) && deadline.left(SLICE).is_none()
                 }
             };
             refused = match sys::send(self.fd(), bytes, handles, false) {
@@ -118,7 +118,7 @@ impl Socket {
         &self,
         into: &mut [u8],
         handles: &mut Vec<OsHandle>,
-        patience: Patience,
+        deadline: Deadline,
     ) -> Result<Arrived, RecvTimeoutError> {
         if self.forked() {
             return Err(RecvTimeoutError::Unreadable(Unreadable::Forked));
@@ -133,19 +133,19 @@ impl Socket {
             Err(NotReceived::Empty) => None,
         };
         let mut done = attempt(false);
-        if done.is_none() && patience != Patience::Never {
+        if done.is_none() && deadline != Deadline::Now {
             done = self.pace.look_again(|| attempt(false));
         }
-        if done.is_none() && patience == Patience::Forever {
+        if done.is_none() && deadline == Deadline::Never {
             // Who may wait for ever waits inside the call.
             done = attempt(true);
         }
-        let mut over = patience == Patience::Never;
+        let mut over = deadline == Deadline::Now;
         let done = loop {
             match done {
                 Some(done) => break done,
                 None if over => break Err(RecvTimeoutError::Timeout),
-                None => over = !sys::ready(self.fd(), Interest::Receive, patience),
+                None => over = !sys::ready(self.fd(), Interest::Receive, deadline),
             }
             done = attempt(false);
         };

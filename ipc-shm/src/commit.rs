@@ -194,7 +194,7 @@ fn rounded(len: usize) -> usize {
 mod tests {
     use std::sync::Arc;
 
-    use ipc_core::Patience;
+    use ipc_core::Deadline;
 
     use super::{KEPT, KEPT_IN_ALL, PAGE, rounded};
     use crate::attachment::{Attachment, Role};
@@ -222,8 +222,7 @@ mod tests {
     #[test]
     fn free_blocks_keep_what_large_messages_took_up_to_a_bound() {
         let (attachment, end) = channel();
-        let all: Vec<_> =
-            (0..BLOCKS).map(|_| end.loan(LARGE, Patience::Never).unwrap().0).collect();
+        let all: Vec<_> = (0..BLOCKS).map(|_| end.loan(LARGE, Deadline::Now).unwrap().0).collect();
         assert!(taken(&attachment) >= (BLOCKS * LARGE) as u64);
         for block in all {
             end.return_block(block);
@@ -234,7 +233,7 @@ mod tests {
 
         // What is taken first was kept.
         for _ in 0..100 {
-            let (block, _) = end.loan(LARGE, Patience::Never).unwrap();
+            let (block, _) = end.loan(LARGE, Deadline::Now).unwrap();
             assert_eq!(taken(&attachment), kept);
             end.return_block(block);
             assert_eq!(taken(&attachment), kept);
@@ -244,7 +243,7 @@ mod tests {
     #[test]
     fn what_a_message_beyond_the_bound_took_is_given_back() {
         let (attachment, end) = channel();
-        let (block, _) = end.loan(KEPT_IN_ALL as usize + 1, Patience::Never).unwrap();
+        let (block, _) = end.loan(KEPT_IN_ALL as usize + 1, Deadline::Now).unwrap();
         assert!(taken(&attachment) > KEPT_IN_ALL);
         end.return_block(block);
         assert_eq!(taken(&attachment), 0);
@@ -254,7 +253,7 @@ mod tests {
     fn blocks_of_usual_sizes_keep_their_memory() {
         let (attachment, end) = channel();
         let all: Vec<_> =
-            (0..BLOCKS).map(|_| end.loan(KEPT as usize, Patience::Never).unwrap().0).collect();
+            (0..BLOCKS).map(|_| end.loan(KEPT as usize, Deadline::Now).unwrap().0).collect();
         for block in all {
             end.return_block(block);
         }

@@ -12,7 +12,7 @@ use ipc_core::error::DisconnectCause;
 use ipc_core::handle;
 use ipc_core::route::Failed;
 use ipc_core::wait::{Doorbell, Ended, InTheWay, Woken, at_once, until};
-use ipc_core::{Patience, RecvTimeoutError, SizeLimit, Unreadable, Unsendable};
+use ipc_core::{Deadline, RecvTimeoutError, SizeLimit, Unreadable, Unsendable};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use crate::ahead::Ahead;
@@ -126,14 +126,14 @@ impl Endpoint {
         self.memory.ring(Side::Senders, n, self.barrier);
     }
 
-    /// Tries to send until it is done, or `patience` is used up. `attempt` has just failed.
+    /// Tries to send until it is done, or `deadline` has passed. `attempt` has just failed.
     #[cold]
     pub(crate) fn send_slow(
         &self,
-        patience: Patience,
+        deadline: Deadline,
         attempt: impl FnMut() -> Result<u64, NotYet>,
     ) -> Result<u64, Failed> {
-        self.send_past(patience, || self.memory.receiver_in_the_way(), attempt)
+        self.send_past(deadline, || self.memory.receiver_in_the_way(), attempt)
     }
 
     /// Whether a call that has just failed cannot succeed soon: nothing is in its way, the ring is
@@ -148,7 +148,7 @@ impl Endpoint {
     /// As [`send_slow`](Endpoint::send_slow), where `in_the_way` says which peer keeps us from it.
     fn send_past(
         &self,
-        patience: Patience,
+        deadline: Deadline,
         in_the_way: impl Fn() -> Option<InTheWay>,
         mut attempt: impl FnMut() -> Result<u64, NotYet>,
     ) -> Result<u64, Failed> {
@@ -160,10 +160,10 @@ impl Endpoint {
                 Some(Err(Failed::Unsendable(Unsendable::Corrupt(what))))
             }
         };
-        let sent = match patience {
-            Patience::Never if self.is_final(&in_the_way) => None,
-            Patience::Never => at_once(self, &self.given_up, in_the_way, attempt),
-            _ => until(self, patience, attempt),
+        let sent = match deadline {
+            Deadline::Now if self.is_final(&in_the_way) => None,
+            Deadline::Now => at_once(self, &self.given_up, in_the_way, attempt),
+            _ => until(self, deadline, attempt),
         };
         sent.unwrap_or(Err(Failed::Timeout))
     }
@@ -183,7 +183,7 @@ impl Endpoint {
     pub(crate) fn loan(
         &self,
         len: usize,
-        patience: Patience,
+        deadline: Deadline,
     ) -> Result<(usize, &[AtomicU64]), Failed> {
         if self.forked() {
             return Err(Failed::Unsendable(Unsendable::Forked));
@@ -199,7 +199,7 @@ impl Endpoint {
             Ok(block) => block,
             Err(NotYet::Closed) => return Err(Failed::Disconnected),
             Err(NotYet::Busy) => {
-                self.send_past(patience, || self.memory.block_in_the_way(), attempt)?
+                self.send_past(deadline, || self.memory.block_in_the_way(), attempt)?
             }
         } as usize;
         match self.attachment.commit(block, len) {
@@ -270,7 +270,7 @@ impl Endpoint {
         &self,
         block: usize,
         header: u64,
-        patience: Patience,
+        deadline: Deadline,
     ) -> Result<(), Failed> {
         let attempt = || {
             self.memory.send(&self.hand, 1, |slot, pos| {
@@ -282,20 +282,20 @@ impl Endpoint {
             Ok(_) => {}
             Err(NotYet::Closed) => return Err(Failed::Disconnected),
             Err(NotYet::Busy) => {
-                self.send_slow(patience, attempt)?;
+                self.send_slow(deadline, attempt)?;
             }
         }
         self.told_receivers(1);
         Ok(())
     }
 
-    /// Receives into `sink` until it is done, or `patience` is used up; `Ok` with how many
+    /// Receives into `sink` until it is done, or `deadline` has passed; `Ok` with how many
     /// messages.
     #[inline(always)]
     pub(crate) fn receive(
         &self,
         k: u64,
-        patience: Patience,
+        deadline: Deadline,
         sink: &mut impl Sink,
     ) -> Result<u64, RecvTimeoutError> {
         if self.forked() {
@@ -303,7 +303,7 @@ impl Endpoint {
         }
         match self.memory.receive(&self.hand, k, sink) {
             Ok(received) => Ok(received),
-            Err(_) => self.receive_slow(k, patience, sink),
+            Err(_) => self.receive_slow(k, deadline, sink),
         }
     }
 
@@ -311,7 +311,7 @@ impl Endpoint {
     fn receive_slow(
         &self,
         k: u64,
-        patience: Patience,
+        deadline: Deadline,
         sink: &mut impl Sink,
     ) -> Result<u64, RecvTimeoutError> {
         let attempt = || match self.memory.receive(&self.hand, k, sink) {
@@ -327,10 +327,10 @@ impl Endpoint {
             }
         };
         let in_the_way = || self.memory.sender_in_the_way();
-        let received = match patience {
-            Patience::Never if self.is_final(in_the_way) => None,
-            Patience::Never => at_once(self, &self.given_up, in_the_way, attempt),
-            _ => until(self, patience, attempt),
+        let received = match deadline {
+            Deadline::Now if self.is_final(in_the_way) => None,
+            Deadline::Now => at_once(self, &self.given_up, in_the_way, attempt),
+            _ => until(self, deadline, attempt),
         };
         received.unwrap_or(Err(RecvTimeoutError::Timeout))
     }

@@ -6,7 +6,7 @@
 use std::cell::Cell;
 
 use ipc_core::route::Failed;
-use ipc_core::{Patience, Unreadable, Unsendable};
+use ipc_core::{Deadline, Unreadable, Unsendable};
 
 use crate::copy;
 use crate::endpoint::Endpoint;
@@ -83,9 +83,9 @@ pub(crate) fn inline_limit(end: &Endpoint) -> usize {
 
 /// Sends an encoded message, in its slot or in a block.
 #[inline]
-pub(crate) fn send_bytes(end: &Endpoint, bytes: &[u8], patience: Patience) -> Result<(), Failed> {
+pub(crate) fn send_bytes(end: &Endpoint, bytes: &[u8], deadline: Deadline) -> Result<(), Failed> {
     if bytes.len() > inline_limit(end) {
-        return send_boxed(end, bytes, patience);
+        return send_boxed(end, bytes, deadline);
     }
     if end.forked() {
         return Err(Failed::Unsendable(Unsendable::Forked));
@@ -97,16 +97,16 @@ pub(crate) fn send_bytes(end: &Endpoint, bytes: &[u8], patience: Patience) -> Re
         })
     };
     if attempt().is_err() {
-        end.send_slow(patience, attempt)?;
+        end.send_slow(deadline, attempt)?;
     }
     end.told_receivers(1);
     Ok(())
 }
 
-pub(crate) fn send_boxed(end: &Endpoint, bytes: &[u8], patience: Patience) -> Result<(), Failed> {
-    let (block, words) = end.loan(bytes.len(), patience)?;
+pub(crate) fn send_boxed(end: &Endpoint, bytes: &[u8], deadline: Deadline) -> Result<(), Failed> {
+    let (block, words) = end.loan(bytes.len(), deadline)?;
     copy::write_bytes(words, bytes);
-    end.send_block(block, IN_BLOCK | block as u64, patience)
+    end.send_block(block, IN_BLOCK | block as u64, deadline)
         .inspect_err(|_| end.return_block(block))
 }
 
@@ -133,7 +133,7 @@ pub(crate) fn send_run(
         };
         let n = match attempt() {
             Ok(n) => n,
-            Err(_) => end.send_slow(Patience::Forever, attempt)?,
+            Err(_) => end.send_slow(Deadline::Never, attempt)?,
         };
         end.told_receivers(n);
         sent += n as usize;

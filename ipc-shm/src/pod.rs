@@ -23,7 +23,7 @@ use bytemuck::{AnyBitPattern, NoUninit};
 use ipc_core::error::{RecvTimeoutError, SendError, SendManyError, SendTimeoutError};
 use ipc_core::route::{Borrow, Failed, Loan as LoanRoute, Receive, Transmit, recv_each};
 use ipc_core::shape::{self, Shape};
-use ipc_core::{Patience, Route, Unreadable, Unsendable};
+use ipc_core::{Deadline, Route, Unreadable, Unsendable};
 use serde::Deserializer;
 
 use crate::attachment::Kind;
@@ -97,20 +97,20 @@ impl<T> Codec<T> for Pod {
 
 impl<T: Plain> Transmit<T> for Tx<T, Pod> {
     #[inline(always)]
-    fn send_copy(&self, message: &T, patience: Patience) -> Option<Result<(), Failed>> {
+    fn send_copy(&self, message: &T, deadline: Deadline) -> Option<Result<(), Failed>> {
         let end = &self.end;
         if !inline::<T>()
             || end.forked()
             || end.memory.send(&end.hand, 1, write(end, message)).is_err()
         {
-            return Some(send_slow(end, message, patience));
+            return Some(send_slow(end, message, deadline));
         }
         end.told_receivers(1);
         Some(Ok(()))
     }
 
-    fn send(&self, message: T, patience: Patience) -> Result<(), SendTimeoutError<T>> {
-        send_slow(&self.end, &message, patience).map_err(|failed| failed.with(message))
+    fn send(&self, message: T, deadline: Deadline) -> Result<(), SendTimeoutError<T>> {
+        send_slow(&self.end, &message, deadline).map_err(|failed| failed.with(message))
     }
 
     fn send_many<I: Iterator<Item = T>>(&self, mut messages: I) -> Result<usize, SendManyError<T>> {
@@ -148,9 +148,9 @@ fn write<T: Plain>(end: &Endpoint, message: &T) -> impl FnMut(Slot<'_>, u64) {
 
 /// Sends a message on any path.
 #[inline(never)]
-fn send_slow<T: Plain>(end: &Endpoint, message: &T, patience: Patience) -> Result<(), Failed> {
+fn send_slow<T: Plain>(end: &Endpoint, message: &T, deadline: Deadline) -> Result<(), Failed> {
     if !inline::<T>() {
-        return send_boxed(end, message, patience);
+        return send_boxed(end, message, deadline);
     }
     if end.forked() {
         return Err(Failed::Unsendable(Unsendable::Forked));
@@ -160,7 +160,7 @@ fn send_slow<T: Plain>(end: &Endpoint, message: &T, patience: Patience) -> Resul
         Ok(_) => {}
         Err(NotYet::Closed) => return Err(Failed::Disconnected),
         Err(NotYet::Busy) => {
-            end.send_slow(patience, attempt)?;
+            end.send_slow(deadline, attempt)?;
         }
     }
     end.told_receivers(1);
@@ -168,16 +168,16 @@ fn send_slow<T: Plain>(end: &Endpoint, message: &T, patience: Patience) -> Resul
 }
 
 /// A message too large for a slot: written to a block first.
-fn send_boxed<T: Plain>(end: &Endpoint, message: &T, patience: Patience) -> Result<(), Failed> {
-    let (block, words) = end.loan(size_of::<T>(), patience)?;
+fn send_boxed<T: Plain>(end: &Endpoint, message: &T, deadline: Deadline) -> Result<(), Failed> {
+    let (block, words) = end.loan(size_of::<T>(), deadline)?;
     copy::write_value(words, message);
-    end.send_block(block, block as u64, patience).inspect_err(|_| end.return_block(block))
+    end.send_block(block, block as u64, deadline).inspect_err(|_| end.return_block(block))
 }
 
 /// Sends as many as there is room for, at least one.
 fn send_batch<T: Plain>(end: &Endpoint, messages: &[T]) -> Result<usize, Failed> {
     if !inline::<T>() {
-        send_boxed(end, &messages[0], Patience::Forever)?;
+        send_boxed(end, &messages[0], Deadline::Never)?;
         return Ok(1);
     }
     if end.forked() {
@@ -195,7 +195,7 @@ fn send_batch<T: Plain>(end: &Endpoint, messages: &[T]) -> Result<usize, Failed>
     };
     let sent = match attempt() {
         Ok(sent) => sent,
-        Err(_) => end.send_slow(Patience::Forever, attempt)?,
+        Err(_) => end.send_slow(Deadline::Never, attempt)?,
     };
     end.told_receivers(sent);
     Ok(sent as usize)
@@ -314,13 +314,13 @@ impl<T: Plain> Receive<T> for Rx<T, Pod> {
         Some(value)
     }
 
-    fn recv(&self, patience: Patience) -> Result<T, RecvTimeoutError> {
+    fn recv(&self, deadline: Deadline) -> Result<T, RecvTimeoutError> {
         if !inline::<T>() {
-            return self.recv_ref(patience).map(|lent| lent.copied());
+            return self.recv_ref(deadline).map(|lent| lent.copied());
         }
         let mut value = T::zeroed();
         let mut read = Read::<T, _>::new(&self.end, &mut value);
-        self.end.receive(1, patience, &mut read)?;
+        self.end.receive(1, deadline, &mut read)?;
         if let Some(cause) = read.unread {
             return Err(RecvTimeoutError::Unreadable(cause));
         }
@@ -332,18 +332,18 @@ impl<T: Plain> Receive<T> for Rx<T, Pod> {
         &self,
         messages: &mut Vec<T>,
         max: usize,
-        patience: Patience,
+        deadline: Deadline,
     ) -> Result<usize, RecvTimeoutError> {
         if max == 0 || !inline::<T>() {
-            return recv_each(self, messages, max, patience);
+            return recv_each(self, messages, max, deadline);
         }
         let most = self.end.memory.geometry.max_batch();
-        let (mut received, mut patience) = (0, patience);
+        let (mut received, mut deadline) = (0, deadline);
         while received < max {
             let k = most.min(max - received);
             messages.reserve(k);
             let mut read = Read::<T, _>::new(&self.end, &mut *messages);
-            let result = self.end.receive(k as u64, patience, &mut read);
+            let result = self.end.receive(k as u64, deadline, &mut read);
             let unread = read.unread.take();
             match unread.map_or(result, |cause| Err(RecvTimeoutError::Unreadable(cause))) {
                 Ok(n) => {
@@ -354,7 +354,7 @@ impl<T: Plain> Receive<T> for Rx<T, Pod> {
                 Err(error) => return Err(error),
             }
             // What is there belongs to this call; what is not is not waited for.
-            patience = Patience::Never;
+            deadline = Deadline::Now;
         }
         Ok(received)
     }
@@ -420,10 +420,10 @@ impl<T: Plain> Borrow<T> for Rx<T, Pod> {
     where
         T: 'a;
 
-    fn recv_ref(&self, patience: Patience) -> Result<Ref<'_, T>, RecvTimeoutError> {
+    fn recv_ref(&self, deadline: Deadline) -> Result<Ref<'_, T>, RecvTimeoutError> {
         let mut borrower =
             Borrower::new(&self.end, block_of::<T>(), part::<T>, Some(size_of::<T>()));
-        self.end.receive(1, patience, &mut borrower)?;
+        self.end.receive(1, deadline, &mut borrower)?;
         self.end.told_senders(1);
         match borrower.held.take() {
             Some(hold) => Ok(Ref { hold, _message: PhantomData }),
@@ -458,7 +458,7 @@ impl<T: Plain> Loan<'_, T> {
         let sent = if inline::<T>() {
             self.send_inline()
         } else {
-            self.end.send_block(self.block, self.block as u64, Patience::Forever)
+            self.end.send_block(self.block, self.block as u64, Deadline::Never)
         };
         match sent {
             Ok(()) => {
@@ -529,9 +529,9 @@ impl<T: Plain> LoanRoute<T> for Tx<T, Pod> {
     where
         T: 'a;
 
-    fn loan(&self, (): (), patience: Patience) -> Result<Loan<'_, T>, SendTimeoutError<()>> {
+    fn loan(&self, (): (), deadline: Deadline) -> Result<Loan<'_, T>, SendTimeoutError<()>> {
         let (block, words) =
-            self.end.loan(size_of::<T>().max(1), patience).map_err(|failed| failed.with(()))?;
+            self.end.loan(size_of::<T>().max(1), deadline).map_err(|failed| failed.with(()))?;
         Ok(Loan { end: &self.end, block, words, _message: PhantomData })
     }
 }

@@ -27,7 +27,7 @@ use ipc_core::codec::CodecError;
 use ipc_core::error::{RecvTimeoutError, SendError, SendTimeoutError};
 use ipc_core::route::{Borrow, Failed, Loan as LoanRoute, Receive, Transmit};
 use ipc_core::shape::{self, Shape};
-use ipc_core::{Patience, Route, Unreadable};
+use ipc_core::{Deadline, Route, Unreadable};
 use serde::Deserializer;
 
 use crate::attachment::Kind;
@@ -90,11 +90,11 @@ impl<E> Codec<Vec<E>> for Slices {
 }
 
 impl<E: Plain> Transmit<Vec<E>> for Tx<Vec<E>, Slices> {
-    fn send(&self, message: Vec<E>, patience: Patience) -> Result<(), SendTimeoutError<Vec<E>>> {
+    fn send(&self, message: Vec<E>, deadline: Deadline) -> Result<(), SendTimeoutError<Vec<E>>> {
         let bytes = bytemuck::cast_slice::<E, u8>(&message);
         // A slot may have room for more.
         let fits = self.end.fits(bytes.len());
-        fits.and_then(|()| send_bytes(&self.end, bytes, patience))
+        fits.and_then(|()| send_bytes(&self.end, bytes, deadline))
             .map_err(|failed| failed.with(message))
     }
 }
@@ -104,12 +104,12 @@ const RAGGED: RecvTimeoutError =
     RecvTimeoutError::Unreadable(Unreadable::Decode(CodecError::Truncated));
 
 impl<E: Plain> Receive<Vec<E>> for Rx<Vec<E>, Slices> {
-    fn recv(&self, patience: Patience) -> Result<Vec<E>, RecvTimeoutError> {
+    fn recv(&self, deadline: Deadline) -> Result<Vec<E>, RecvTimeoutError> {
         let end = &self.end;
         let mut scratch = Scratch::take();
         // Only what comes out of a slot passes through the scratch bytes.
         let mut one = One::new(end, room(&mut scratch.0, inline_limit(end)));
-        end.receive(1, patience, &mut one)?;
+        end.receive(1, deadline, &mut one)?;
         if let Some(block) = one.block() {
             let hold = Hold::of_block(end, block, end.memory.block_len(block));
             let message = Ref::<E>::new(hold.map_err(RecvTimeoutError::Unreadable)?)?;
@@ -193,9 +193,9 @@ impl<E: Plain> Borrow<Vec<E>> for Rx<Vec<E>, Slices> {
     where
         E: 'a;
 
-    fn recv_ref(&self, patience: Patience) -> Result<Ref<'_, E>, RecvTimeoutError> {
+    fn recv_ref(&self, deadline: Deadline) -> Result<Ref<'_, E>, RecvTimeoutError> {
         let mut borrower = Borrower::new(&self.end, block_of, part, None);
-        self.end.receive(1, patience, &mut borrower)?;
+        self.end.receive(1, deadline, &mut borrower)?;
         self.end.told_senders(1);
         match borrower.held.take() {
             Some(hold) => Ref::new(hold),
@@ -234,7 +234,7 @@ impl<E: Plain> Loan<'_, E> {
     /// As [`Sender::send`](ipc_core::Sender::send); the loan comes back.
     pub fn send(self) -> Result<(), SendError<Self>> {
         let header = IN_BLOCK | self.block as u64;
-        match self.end.send_block(self.block, header, Patience::Forever) {
+        match self.end.send_block(self.block, header, Deadline::Never) {
             Ok(()) => {
                 // The block is the message now.
                 std::mem::forget(self);
@@ -294,9 +294,9 @@ impl<E: Plain> LoanRoute<Vec<E>> for Tx<Vec<E>, Slices> {
     where
         E: 'a;
 
-    fn loan(&self, len: usize, patience: Patience) -> Result<Loan<'_, E>, SendTimeoutError<()>> {
+    fn loan(&self, len: usize, deadline: Deadline) -> Result<Loan<'_, E>, SendTimeoutError<()>> {
         let bytes = len.saturating_mul(size_of::<E>());
-        let (block, words) = self.end.loan(bytes, patience).map_err(|failed| failed.with(()))?;
+        let (block, words) = self.end.loan(bytes, deadline).map_err(|failed| failed.with(()))?;
         Ok(Loan { end: &self.end, block, words, len, _elements: PhantomData })
     }
 }

@@ -11,7 +11,7 @@ use ipc_core::codec;
 use ipc_core::error::{RecvTimeoutError, SendManyError, SendTimeoutError};
 use ipc_core::route::{Borrow, Failed, Receive, Transmit};
 use ipc_core::shape::{self, Shape};
-use ipc_core::{Patience, Route, Unreadable};
+use ipc_core::{Deadline, Route, Unreadable};
 use serde::de::DeserializeOwned;
 use serde::{Deserializer, Serialize};
 
@@ -66,12 +66,12 @@ impl<T: DeserializeOwned> Codec<T> for Typed {
 
 impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T, Typed> {
     #[inline]
-    fn send_copy(&self, message: &T, patience: Patience) -> Option<Result<(), Failed>> {
-        Some(send_one(&self.end, message, patience))
+    fn send_copy(&self, message: &T, deadline: Deadline) -> Option<Result<(), Failed>> {
+        Some(send_one(&self.end, message, deadline))
     }
 
-    fn send(&self, message: T, patience: Patience) -> Result<(), SendTimeoutError<T>> {
-        send_one(&self.end, &message, patience).map_err(|failed| failed.with(message))
+    fn send(&self, message: T, deadline: Deadline) -> Result<(), SendTimeoutError<T>> {
+        send_one(&self.end, &message, deadline).map_err(|failed| failed.with(message))
     }
 
     fn send_many<I: Iterator<Item = T>>(&self, mut messages: I) -> Result<usize, SendManyError<T>> {
@@ -103,13 +103,13 @@ impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T, Typed> {
 fn send_one<T: Serialize + DeserializeOwned>(
     end: &Endpoint,
     message: &T,
-    patience: Patience,
+    deadline: Deadline,
 ) -> Result<(), Failed> {
     let limit = end.memory.geometry.largest;
     let mut scratch = Scratch::take();
     let bytes = &mut scratch.0;
     let len = codec::encode(message, bytes, limit, &end.form).map_err(Failed::Unsendable)?;
-    send_bytes(end, &bytes[..len], patience)
+    send_bytes(end, &bytes[..len], deadline)
 }
 
 /// Sends a batch: runs of small messages share a claim, large ones go one by one. `done` counts.
@@ -148,7 +148,7 @@ fn send_batch<T: Serialize + DeserializeOwned>(
         }
         send_run(end, bytes, ends, done)?;
         if let Some(len) = large {
-            send_boxed(end, &one[..len], Patience::Forever)?;
+            send_boxed(end, &one[..len], Deadline::Never)?;
             *done += 1;
         }
     }
@@ -185,13 +185,13 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T, Typed> {
         }
     }
 
-    fn recv(&self, patience: Patience) -> Result<T, RecvTimeoutError> {
+    fn recv(&self, deadline: Deadline) -> Result<T, RecvTimeoutError> {
         let end = &self.end;
         end.check_unread()?;
         let mut scratch = Scratch::take();
         let bytes = &mut scratch.0;
         let mut one = One::new(end, room(bytes, inline_limit(end)));
-        end.receive(1, patience, &mut one)?;
+        end.receive(1, deadline, &mut one)?;
         let taken = one.taken();
         let encoded = encoded(end, taken, bytes).map_err(RecvTimeoutError::Unreadable)?;
         codec::decode(encoded).map_err(undecodable)
@@ -201,7 +201,7 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T, Typed> {
         &self,
         messages: &mut Vec<T>,
         max: usize,
-        patience: Patience,
+        deadline: Deadline,
     ) -> Result<usize, RecvTimeoutError> {
         let k = self.end.memory.geometry.max_batch().min(max);
         if k == 0 {
@@ -209,14 +209,14 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T, Typed> {
         }
         self.end.check_unread()?;
         let mut pieces = Vec::with_capacity(k);
-        let (mut received, mut patience) = (0, patience);
+        let (mut received, mut deadline) = (0, deadline);
         while received < max {
             pieces.clear();
             let mut scratch = Scratch::take();
             let all = room(&mut scratch.0, k * inline_limit(&self.end));
             let mut sink =
                 Pieces { end: &self.end, bytes: all, used: 0, pieces: &mut pieces, corrupt: None };
-            let result = self.end.receive(k.min(max - received) as u64, patience, &mut sink);
+            let result = self.end.receive(k.min(max - received) as u64, deadline, &mut sink);
             if let Some(what) = sink.corrupt {
                 self.end.unread(Unreadable::Corrupt(what));
             }
@@ -225,7 +225,7 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T, Typed> {
                 received += decode_all(&self.end, &scratch.0, &pieces, messages);
             });
             match result {
-                Ok(()) => patience = Patience::Never,
+                Ok(()) => deadline = Deadline::Now,
                 Err(_) if received > 0 => break,
                 Err(error) => return Err(error),
             }
@@ -314,10 +314,10 @@ impl<T: Serialize + DeserializeOwned> Borrow<T> for Rx<T, Typed> {
     where
         T: 'a;
 
-    fn recv_ref(&self, patience: Patience) -> Result<Ref<'_, T>, RecvTimeoutError> {
+    fn recv_ref(&self, deadline: Deadline) -> Result<Ref<'_, T>, RecvTimeoutError> {
         self.end.check_unread()?;
         let mut borrower = Borrower::new(&self.end, block_of, part, None);
-        self.end.receive(1, patience, &mut borrower)?;
+        self.end.receive(1, deadline, &mut borrower)?;
         self.end.told_senders(1);
         let Some(hold) = borrower.held.take() else {
             return Err(RecvTimeoutError::Unreadable(borrower.unreadable()));

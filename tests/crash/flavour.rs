@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 
-use ipc_core::Patience;
+use ipc_core::Deadline;
 use ipc_core::route::Receive;
 use ipc_shm::{Builder, RecvError, RecvTimeoutError, SendTimeoutError, TryRecvError};
 use serde::Serialize;
@@ -124,7 +124,7 @@ macro_rules! flavour {
                 most: usize,
                 timeout: Duration,
             ) -> Result<usize, RecvTimeoutError> {
-                rx.route().recv_many(into, most, Patience::timeout(timeout))
+                rx.route().recv_many(into, most, Deadline::after(timeout))
             }
             fn recv_ref(
                 rx: &Self::Rx,

@@ -16,7 +16,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ::ipc_channel::ipc::{self, OpaqueIpcSender};
-use ipc_core::Patience;
+use ipc_core::Deadline;
 use ipc_core::handle::OsHandle;
 
 use crate::listener::Listener;
@@ -45,8 +45,8 @@ impl Ferry {
         let sender = ipc::IpcSender::<OpaqueIpcSender>::connect(path)?.to_opaque();
         loop {
             // It is there already.
-            let socket = listener
-                .accept_socket(Patience::timeout(Duration::from_secs(1)), &mut |_| Ok(()))?;
+            let socket =
+                listener.accept_socket(Deadline::after(Duration::from_secs(1)), &mut |_| Ok(()))?;
             if names::credentials(sys::borrow(&socket))?.pid == std::process::id() {
                 return Ok(Ferry { sender, socket });
             }

@@ -16,7 +16,7 @@ use ::ipc_channel::{IpcError, TryRecvError};
 use ipc_core::error::{DisconnectCause, RecvTimeoutError};
 use ipc_core::handle;
 use ipc_core::route::{Borrow, End, Receive};
-use ipc_core::{Patience, Unreadable};
+use ipc_core::{Deadline, Unreadable};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
 
@@ -80,13 +80,13 @@ const SLICE: Duration = Duration::from_secs(3600);
 
 impl<T: Serialize + DeserializeOwned> Turn<'_, T> {
     /// Waits in the receiver.
-    fn wait(&self, patience: Patience) -> Came<T> {
+    fn wait(&self, deadline: Deadline) -> Came<T> {
         let Some(receiver) = &self.receiver else { return Came::Nothing };
         let (received, _) = inside(|| {
-            catch_unwind(AssertUnwindSafe(|| match patience {
-                Patience::Forever => receiver.recv().map_err(TryRecvError::IpcError),
-                Patience::Never => receiver.try_recv(),
-                Patience::Until(_) => match patience.left(SLICE) {
+            catch_unwind(AssertUnwindSafe(|| match deadline {
+                Deadline::Never => receiver.recv().map_err(TryRecvError::IpcError),
+                Deadline::Now => receiver.try_recv(),
+                Deadline::At(_) => match deadline.left(SLICE) {
                     // It counts in milliseconds, and cuts off what is less.
                     Some(left) => receiver.try_recv_timeout(left + Duration::from_micros(999)),
                     None => receiver.try_recv(),
@@ -116,13 +116,13 @@ impl<T: Serialize + DeserializeOwned> Turn<'_, T> {
     }
 
     /// As [`wait`](Turn::wait), but an end is one.
-    fn receive(&self, patience: Patience) -> Came<T> {
+    fn receive(&self, deadline: Deadline) -> Came<T> {
         loop {
-            match self.wait(patience) {
+            match self.wait(deadline) {
                 // Once at its end it stays there.
-                Came::End => match self.wait(Patience::Never) {
+                Came::End => match self.wait(Deadline::Now) {
                     Came::Nothing => {
-                        if patience == Patience::Never {
+                        if deadline == Deadline::Now {
                             return Came::Nothing;
                         }
                     }
@@ -135,7 +135,7 @@ impl<T: Serialize + DeserializeOwned> Turn<'_, T> {
 }
 
 impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T> {
-    fn recv(&self, patience: Patience) -> Result<T, RecvTimeoutError> {
+    fn recv(&self, deadline: Deadline) -> Result<T, RecvTimeoutError> {
         let shared = &*self.shared;
         let mut state = shared.lock();
         let mut looked = false;
@@ -147,14 +147,14 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T> {
                 return Err(RecvTimeoutError::Disconnected);
             }
             // Who waits for nothing looks once, all the same.
-            if looked && patience.left(SLICE).is_none() {
+            if looked && deadline.left(SLICE).is_none() {
                 return Err(RecvTimeoutError::Timeout);
             }
             state = match state.receiver.take() {
                 Some(receiver) => {
                     drop(state);
                     let turn = Turn { shared, receiver: Some(receiver) };
-                    let came = turn.receive(patience);
+                    let came = turn.receive(deadline);
                     drop(turn);
                     looked = true;
                     match came {
@@ -171,7 +171,7 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T> {
                     }
                 }
                 // Whoever has it found nothing there.
-                None => match patience.left(SLICE) {
+                None => match deadline.left(SLICE) {
                     None => return Err(RecvTimeoutError::Timeout),
                     Some(left) => {
                         let waited = shared.turn.wait_timeout(state, left);
@@ -189,8 +189,8 @@ impl<T: Serialize + DeserializeOwned> Borrow<T> for Rx<T> {
     where
         T: 'a;
 
-    fn recv_ref(&self, patience: Patience) -> Result<Ref<'_, T>, RecvTimeoutError> {
-        Ok(Ref::new(self.recv(patience)?))
+    fn recv_ref(&self, deadline: Deadline) -> Result<Ref<'_, T>, RecvTimeoutError> {
+        Ok(Ref::new(self.recv(deadline)?))
     }
 }
 
@@ -207,7 +207,7 @@ impl<T: Serialize + DeserializeOwned> Rx<T> {
         drop(state);
         let turn = Turn { shared: &self.shared, receiver: Some(receiver) };
         while kept < most {
-            let came = turn.receive(Patience::Never);
+            let came = turn.receive(Deadline::Now);
             let mut state = self.shared.lock();
             match came {
                 // Kept before the next one has its turn: it is the older one.

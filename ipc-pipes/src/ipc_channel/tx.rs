@@ -13,7 +13,7 @@ use ipc_core::codec::{self, CodecError};
 use ipc_core::error::{DisconnectCause, SendTimeoutError};
 use ipc_core::handle::{self, NotCarried, OsHandle};
 use ipc_core::route::{End, Failed, Transmit};
-use ipc_core::{Patience, Unsendable};
+use ipc_core::{Deadline, Unsendable};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
@@ -57,11 +57,11 @@ impl<T> Tx<T> {
     }
 
     /// Waits until there is room, or the receiver is gone.
-    fn room(&self, patience: Patience) -> bool {
+    fn room(&self, deadline: Deadline) -> bool {
         match self.descriptor() {
-            Ok(fd) => Self::has_room(fd) || sys::ready(sys::borrow(fd), Interest::Send, patience),
+            Ok(fd) => Self::has_room(fd) || sys::ready(sys::borrow(fd), Interest::Send, deadline),
             // Nobody can say. Who may wait for ever waits in the call.
-            Err(_) => patience == Patience::Forever,
+            Err(_) => deadline == Deadline::Never,
         }
     }
 }
@@ -104,8 +104,8 @@ impl<'de, T> Deserialize<'de> for Lent<'_, T> {
 }
 
 impl<T: Serialize> Tx<T> {
-    fn send_lent(&self, message: &T, patience: Patience) -> Result<(), Failed> {
-        if !self.room(patience) {
+    fn send_lent(&self, message: &T, deadline: Deadline) -> Result<(), Failed> {
+        if !self.room(deadline) {
             return Err(Failed::Timeout);
         }
         loop {
@@ -173,12 +173,12 @@ fn cause(error: &IpcError) -> Failed {
 }
 
 impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T> {
-    fn send_copy(&self, message: &T, patience: Patience) -> Option<Result<(), Failed>> {
-        Some(self.send_lent(message, patience))
+    fn send_copy(&self, message: &T, deadline: Deadline) -> Option<Result<(), Failed>> {
+        Some(self.send_lent(message, deadline))
     }
 
-    fn send(&self, message: T, patience: Patience) -> Result<(), SendTimeoutError<T>> {
-        self.send_lent(&message, patience).map_err(|failed| failed.with(message))
+    fn send(&self, message: T, deadline: Deadline) -> Result<(), SendTimeoutError<T>> {
+        self.send_lent(&message, deadline).map_err(|failed| failed.with(message))
     }
 }
 
@@ -204,7 +204,7 @@ impl<T> End for Tx<T> {
     }
 
     fn is_full(&self) -> bool {
-        !self.room(Patience::Never)
+        !self.room(Deadline::Now)
     }
 
     fn same_channel(&self, other: &Self) -> bool {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use ipc_core::handle::MAX_HANDLES;
-use ipc_core::{Patience, Unreadable};
+use ipc_core::{Deadline, Unreadable};
 use memmap2::{Advice, Mmap, MmapOptions, MmapRaw};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{FallocateFlags, FileType, MemfdFlags, OFlags, SealFlags};
@@ -341,7 +341,7 @@ pub(crate) fn free(store: BorrowedFd<'_>, offset: u64, len: u64) {
 }
 
 pub(crate) fn writable(fd: BorrowedFd<'_>) -> bool {
-    ready(fd, Interest::Send, Patience::Never)
+    ready(fd, Interest::Send, Deadline::Now)
 }
 
 pub(crate) fn send_part(
@@ -390,20 +390,20 @@ pub(crate) fn gone(socket: BorrowedFd<'_>) -> bool {
     polled.is_ok() && !fds[0].revents().is_empty()
 }
 
-pub(crate) fn ready(socket: BorrowedFd<'_>, interest: Interest, patience: Patience) -> bool {
+pub(crate) fn ready(socket: BorrowedFd<'_>, interest: Interest, deadline: Deadline) -> bool {
     let events = match interest {
         Interest::Receive => PollFlags::IN,
         Interest::Send => PollFlags::OUT,
         Interest::End => PollFlags::RDHUP,
     };
     loop {
-        let timeout = match patience {
-            Patience::Never => Some(Timespec { tv_sec: 0, tv_nsec: 0 }),
+        let timeout = match deadline {
+            Deadline::Now => Some(Timespec { tv_sec: 0, tv_nsec: 0 }),
             // A time too long for the kernel's type is for ever, as far as anyone can tell.
-            Patience::Until(deadline) => {
+            Deadline::At(deadline) => {
                 Timespec::try_from(deadline.saturating_duration_since(Instant::now())).ok()
             }
-            Patience::Forever => None,
+            Deadline::Never => None,
         };
         let mut fds = [PollFd::from_borrowed_fd(socket, events)];
         match rustix::event::poll(&mut fds, timeout.as_ref()) {

@@ -13,7 +13,7 @@
 //! | `writable(fd)` | whether a packet can be written now | `poll` |
 //! | `send_part(stream, bytes, handles)` | some bytes of a stream, and all handles with the first; never blocks (`WouldBlock`), no SIGPIPE | `sendmsg` |
 //! | `receive_part(stream, into, handles)` | some bytes of a stream and any handles that came with them; never blocks; 0 at the end | `recvmsg` |
-//! | `ready(fd, interest, patience)` | sleeps until something can be sent or received, the other end is gone, or patience is used up (false) | `ppoll` |
+//! | `ready(fd, interest, deadline)` | sleeps until something can be sent or received, the other end is gone, or the deadline has passed (false) | `ppoll` |
 //! | `gone(fd)` | whether the other end is closed | `poll` |
 //! | `unread(fd)`, `unsent(fd)` | bytes that wait to be received; bytes of ours, with the kernel's own, that nobody has received | `ioctl(SIOCINQ, SIOCOUTQ)` |
 //! | `room(fd)` | what `unsent` may be at most for `send` to send | `getsockopt(SO_SNDBUF)` |

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use ipc_core::Patience;
+use ipc_core::Deadline;
 use ipc_core::handle::OsHandle;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{
@@ -287,8 +287,8 @@ pub(crate) fn accept(socket: &OsHandle) -> io::Result<Option<OsHandle>> {
     }
 }
 
-pub(crate) fn connect(found: &Found, patience: Patience) -> io::Result<OsHandle> {
-    connect_to(&SocketAddrUnix::new(through(&found.fd))?, patience).map_err(|error| {
+pub(crate) fn connect(found: &Found, deadline: Deadline) -> io::Result<OsHandle> {
+    connect_to(&SocketAddrUnix::new(through(&found.fd))?, deadline).map_err(|error| {
         match error.kind() {
             // What is found is there, whatever its name is by now.
             io::ErrorKind::NotFound => {
@@ -299,24 +299,24 @@ pub(crate) fn connect(found: &Found, patience: Patience) -> io::Result<OsHandle>
     })
 }
 
-pub(crate) fn connect_abstract(name: &[u8], patience: Patience) -> io::Result<OsHandle> {
-    connect_to(&SocketAddrUnix::new_abstract_name(name)?, patience)
+pub(crate) fn connect_abstract(name: &[u8], deadline: Deadline) -> io::Result<OsHandle> {
+    connect_to(&SocketAddrUnix::new_abstract_name(name)?, deadline)
 }
 
-/// Waits for a place in the queue of the listener, if it is full, as long as `patience` lasts.
-fn connect_to(address: &SocketAddrUnix, patience: Patience) -> io::Result<OsHandle> {
+/// Waits for a place in the queue of the listener, if it is full, until `deadline` has passed.
+fn connect_to(address: &SocketAddrUnix, deadline: Deadline) -> io::Result<OsHandle> {
     let socket = socket(SocketType::SEQPACKET)?;
     loop {
-        if let Patience::Until(_) | Patience::Never = patience {
+        if let Deadline::At(_) | Deadline::Now = deadline {
             // 0 would be for ever; and the first look is not denied to anybody.
-            let left = patience.left(Duration::from_secs(3600)).unwrap_or_default();
+            let left = deadline.left(Duration::from_secs(3600)).unwrap_or_default();
             set_socket_timeout(&socket, Timeout::Send, Some(left.max(Duration::from_millis(1))))?;
         }
         match rustix::net::connect(&socket, address) {
             Ok(()) => break,
             // The queue is full; the socket is as it was before. Signals may come faster than any
             // wait ends.
-            Err(Errno::INTR | Errno::AGAIN) if patience.left(Duration::MAX).is_some() => {}
+            Err(Errno::INTR | Errno::AGAIN) if deadline.left(Duration::MAX).is_some() => {}
             Err(Errno::INTR | Errno::AGAIN) => {
                 let text = "its queue of connections stayed full";
                 return Err(io::Error::new(io::ErrorKind::TimedOut, text));
@@ -328,7 +328,7 @@ fn connect_to(address: &SocketAddrUnix, patience: Patience) -> io::Result<OsHand
             Err(error) => return Err(error.into()),
         }
     }
-    if patience != Patience::Forever {
+    if deadline != Deadline::Never {
         set_socket_timeout(&socket, Timeout::Send, None)?;
     }
     Ok(socket)

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use ipc_core::Patience;
+use ipc_core::Deadline;
 use ipc_core::handle::OsHandle;
 
 use super::{Identity, Kind};
@@ -97,10 +97,10 @@ pub(crate) fn remove(_directory: &Directory, _name: &OsStr) -> io::Result<()> {
 pub(crate) fn accept(_socket: &OsHandle) -> io::Result<Option<OsHandle>> {
     unsupported()
 }
-pub(crate) fn connect(_found: &Found, _patience: Patience) -> io::Result<OsHandle> {
+pub(crate) fn connect(_found: &Found, _deadline: Deadline) -> io::Result<OsHandle> {
     unsupported()
 }
-pub(crate) fn connect_abstract(_name: &[u8], _patience: Patience) -> io::Result<OsHandle> {
+pub(crate) fn connect_abstract(_name: &[u8], _deadline: Deadline) -> io::Result<OsHandle> {
     unsupported()
 }
 pub(crate) fn credentials(_socket: Borrowed<'_>) -> io::Result<Peer> {

@@ -4,7 +4,7 @@
 use std::io::{self, IoSlice};
 
 use ipc_core::handle::OsHandle;
-use ipc_core::{Patience, Unreadable};
+use ipc_core::{Deadline, Unreadable};
 
 use super::{Arrived, Interest, NotEnclosed, NotReceived, NotSent};
 
@@ -112,7 +112,7 @@ pub(crate) fn receive_part(_: &OsHandle, _: &mut [u8], _: &mut Vec<OsHandle>) ->
 pub(crate) fn gone(_fd: Borrowed<'_>) -> bool {
     true
 }
-pub(crate) fn ready(_fd: Borrowed<'_>, _interest: Interest, _patience: Patience) -> bool {
+pub(crate) fn ready(_fd: Borrowed<'_>, _interest: Interest, _deadline: Deadline) -> bool {
     true
 }
 pub(crate) fn unread(_fd: Borrowed<'_>) -> usize {

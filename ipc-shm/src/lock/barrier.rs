@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
-use ipc_core::Patience;
+use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::home::{HEAD, Home, Place, Tag, found, places};
@@ -160,7 +160,7 @@ impl Barrier {
     /// [`Timeout`](BarrierError::Timeout) after the default timeout, which breaks the barrier.
     pub fn wait(&self) -> Result<BarrierWaitResult, BarrierError> {
         self.home.check()?;
-        self.wait_with(self.default_patience())
+        self.wait_with(self.default_deadline())
     }
 
     /// Waits as [`wait`](Barrier::wait); the party that comes last runs its `action` before the
@@ -185,7 +185,7 @@ impl Barrier {
     /// ```
     pub fn wait_then(&self, action: impl FnOnce()) -> Result<BarrierWaitResult, BarrierError> {
         self.home.check()?;
-        Self::passed(self.raw().wait_then(&self.home, self.default_patience(), Some(action)))
+        Self::passed(self.raw().wait_then(&self.home, self.default_deadline(), Some(action)))
     }
 
     /// Sets how long [`wait`](Barrier::wait) waits at most, in all processes; `None` is for ever,
@@ -205,10 +205,10 @@ impl Barrier {
         Ok(())
     }
 
-    fn default_patience(&self) -> Patience {
+    fn default_deadline(&self) -> Deadline {
         match self.home.words()[TIMEOUT].load(Relaxed) {
-            0 => Patience::Forever,
-            nanos => Patience::timeout(Duration::from_nanos(nanos)), // Relaxed: as where it is set.
+            0 => Deadline::Never,
+            nanos => Deadline::after(Duration::from_nanos(nanos)), // Relaxed: as where it is set.
         }
     }
 
@@ -219,7 +219,7 @@ impl Barrier {
     ///
     /// [`Timeout`](BarrierError::Timeout); others as [`wait`](Barrier::wait).
     pub fn wait_timeout(&self, timeout: Duration) -> Result<BarrierWaitResult, BarrierError> {
-        self.wait_with(Patience::timeout(timeout))
+        self.wait_with(Deadline::after(timeout))
     }
 
     /// As [`wait_timeout`](Barrier::wait_timeout), until then.
@@ -228,12 +228,12 @@ impl Barrier {
     ///
     /// As [`wait_timeout`](Barrier::wait_timeout).
     pub fn wait_deadline(&self, deadline: Instant) -> Result<BarrierWaitResult, BarrierError> {
-        self.wait_with(Patience::Until(deadline))
+        self.wait_with(Deadline::At(deadline))
     }
 
-    fn wait_with(&self, patience: Patience) -> Result<BarrierWaitResult, BarrierError> {
+    fn wait_with(&self, deadline: Deadline) -> Result<BarrierWaitResult, BarrierError> {
         self.home.check()?;
-        Self::passed(self.raw().wait(&self.home, patience))
+        Self::passed(self.raw().wait(&self.home, deadline))
     }
 
     fn passed(passed: Passed) -> Result<BarrierWaitResult, BarrierError> {

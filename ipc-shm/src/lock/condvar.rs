@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
-use ipc_core::Patience;
+use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::home::{HEAD, Home, Place, Tag, found, places};
@@ -127,7 +127,7 @@ impl Condvar {
         &self,
         guard: MutexGuard<'a, T>,
     ) -> LockResult<MutexGuard<'a, T>> {
-        match self.wait_with(guard, Patience::Forever) {
+        match self.wait_with(guard, Deadline::Never) {
             Ok((guard, _)) => Ok(guard),
             Err(failed) => Err(failed.map(|(guard, _)| guard).into()),
         }
@@ -159,7 +159,7 @@ impl Condvar {
         guard: MutexGuard<'a, T>,
         timeout: Duration,
     ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
-        Ok(self.wait_with(guard, Patience::timeout(timeout))?)
+        Ok(self.wait_with(guard, Deadline::after(timeout))?)
     }
 
     /// As [`wait_timeout`](Condvar::wait_timeout), until then.
@@ -172,7 +172,7 @@ impl Condvar {
         guard: MutexGuard<'a, T>,
         deadline: Instant,
     ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
-        Ok(self.wait_with(guard, Patience::Until(deadline))?)
+        Ok(self.wait_with(guard, Deadline::At(deadline))?)
     }
 
     /// As [`wait_while`](Condvar::wait_while), but no longer than this; timed out only if
@@ -187,15 +187,15 @@ impl Condvar {
         timeout: Duration,
         mut condition: impl FnMut(&mut T) -> bool,
     ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
-        let patience = Patience::timeout(timeout);
+        let deadline = Deadline::after(timeout);
         loop {
             if !condition(&mut guard) {
                 return Ok((guard, WaitTimeoutResult(false)));
             }
-            if patience.left(Duration::MAX).is_none() {
+            if deadline.left(Duration::MAX).is_none() {
                 return Ok((guard, WaitTimeoutResult(true)));
             }
-            guard = self.wait_with(guard, patience)?.0;
+            guard = self.wait_with(guard, deadline)?.0;
         }
     }
 
@@ -203,7 +203,7 @@ impl Condvar {
     fn wait_with<'a, T: Value + ?Sized>(
         &self,
         guard: MutexGuard<'a, T>,
-        patience: Patience,
+        deadline: Deadline,
     ) -> Result<
         (MutexGuard<'a, T>, WaitTimeoutResult),
         Failure<(MutexGuard<'a, T>, WaitTimeoutResult)>,
@@ -214,7 +214,7 @@ impl Condvar {
         let mutex = MutexGuard::mutex(&guard);
         let unlocked = MutexGuard::unlock(guard);
         let notified = match unlocked {
-            Ok(()) => raw.wait(&self.home, waiter, patience)?,
+            Ok(()) => raw.wait(&self.home, waiter, deadline)?,
             Err(why) => {
                 raw.give_up(&self.home, waiter);
                 return Err(why.into());

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
-use ipc_core::Patience;
+use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::home::{Home, Place, Tag, found, places};
@@ -148,7 +148,7 @@ impl Event {
     ///
     /// As [`set`](Event::set).
     pub fn wait(&self) -> Result<(), Refused> {
-        self.wait_with(Patience::Forever).map(|_| ())
+        self.wait_with(Deadline::Never).map(|_| ())
     }
 
     /// Waits until it is set, but no longer than this: false if it was not.
@@ -157,7 +157,7 @@ impl Event {
     ///
     /// As [`set`](Event::set).
     pub fn wait_timeout(&self, timeout: Duration) -> Result<bool, Refused> {
-        self.wait_with(Patience::timeout(timeout))
+        self.wait_with(Deadline::after(timeout))
     }
 
     /// Waits until it is set, but no longer than until then: false if it was not.
@@ -166,7 +166,7 @@ impl Event {
     ///
     /// As [`set`](Event::set).
     pub fn wait_deadline(&self, deadline: Instant) -> Result<bool, Refused> {
-        self.wait_with(Patience::Until(deadline))
+        self.wait_with(Deadline::At(deadline))
     }
 
     /// Passes if it is set, without waiting.
@@ -175,12 +175,12 @@ impl Event {
     ///
     /// As [`set`](Event::set).
     pub fn try_wait(&self) -> Result<bool, Refused> {
-        self.wait_with(Patience::Never)
+        self.wait_with(Deadline::Now)
     }
 
-    fn wait_with(&self, patience: Patience) -> Result<bool, Refused> {
+    fn wait_with(&self, deadline: Deadline) -> Result<bool, Refused> {
         self.home.check()?;
-        Ok(self.raw().wait(&self.home, patience))
+        Ok(self.raw().wait(&self.home, deadline))
     }
 }
 

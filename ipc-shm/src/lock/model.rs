@@ -13,7 +13,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipc_core::Patience;
+use ipc_core::Deadline;
 
 use super::poison::{Cause, Denied};
 use super::raw::barrier::{Passed, RawBarrier};
@@ -283,12 +283,12 @@ impl Peer {
     pub fn lock(&self) {
         let me = self.me();
         if !self.mutex().try_now(me) {
-            assert_eq!(self.mutex().lock(self, me, Patience::Forever), Ok(()));
+            assert_eq!(self.mutex().lock(self, me, Deadline::Never), Ok(()));
         }
     }
 
     pub fn try_lock(&self) -> bool {
-        match self.mutex().lock(self, self.me(), Patience::Never) {
+        match self.mutex().lock(self, self.me(), Deadline::Now) {
             Ok(()) => true,
             Err(Denied::Busy) => false,
             Err(denied) => panic!("{denied:?}"),
@@ -299,7 +299,7 @@ impl Peer {
     pub fn lock_to_update(&self) {
         let me = self.me() | UPDATING;
         if !self.mutex().try_now(me) {
-            assert_eq!(self.mutex().lock(self, me, Patience::Forever), Ok(()));
+            assert_eq!(self.mutex().lock(self, me, Deadline::Never), Ok(()));
         }
     }
 
@@ -325,22 +325,22 @@ impl Peer {
         RawRwLock { turn, mark, drained, highest, readers, mine }
     }
     pub fn read(&self) {
-        assert_eq!(self.rwlock().read(self, self.me(), false, Patience::Forever), Ok(()));
+        assert_eq!(self.rwlock().read(self, self.me(), false, Deadline::Never), Ok(()));
     }
     pub fn unlock_read(&self) {
         assert_eq!(self.rwlock().unlock_read(self, self.me()), Ok(()));
     }
     pub fn write(&self) {
-        assert_eq!(self.rwlock().write(self, self.me(), Patience::Forever), Ok(()));
+        assert_eq!(self.rwlock().write(self, self.me(), Deadline::Never), Ok(()));
     }
     pub fn try_write(&self) -> bool {
-        self.rwlock().write(self, self.me(), Patience::Never).is_ok()
+        self.rwlock().write(self, self.me(), Deadline::Now).is_ok()
     }
     pub fn upgradable(&self) {
-        assert_eq!(self.rwlock().upgradable(self, self.me(), false, Patience::Forever), Ok(()));
+        assert_eq!(self.rwlock().upgradable(self, self.me(), false, Deadline::Never), Ok(()));
     }
     pub fn upgrade(&self) {
-        assert_eq!(self.rwlock().upgrade(self, self.me(), Patience::Forever), Ok(()));
+        assert_eq!(self.rwlock().upgrade(self, self.me(), Deadline::Never), Ok(()));
     }
     pub fn downgrade(&self) {
         assert_eq!(self.rwlock().downgrade(self, self.me()), Ok(()));
@@ -365,7 +365,7 @@ impl Peer {
     pub fn wait(&self) {
         let waiter = self.condvar().enter(self, self.me());
         self.unlock();
-        assert_eq!(self.condvar().wait(self, waiter, Patience::Forever), Ok(true));
+        assert_eq!(self.condvar().wait(self, waiter, Deadline::Never), Ok(true));
         self.lock();
         self.condvar().leave(waiter);
     }
@@ -373,7 +373,7 @@ impl Peer {
         Entered(self.condvar().enter(self, self.me()))
     }
     pub fn wait_as(&self, waiter: Entered) {
-        assert_eq!(self.condvar().wait(self, waiter.0, Patience::Forever), Ok(true));
+        assert_eq!(self.condvar().wait(self, waiter.0, Deadline::Never), Ok(true));
         self.condvar().leave(waiter.0);
     }
     pub fn give_up(&self, waiter: Entered) {
@@ -401,10 +401,10 @@ impl Peer {
         self.semaphore().initialise(n);
     }
     pub fn take(&self) {
-        assert_eq!(self.semaphore().take(self, self.me(), Patience::Forever), Ok(()));
+        assert_eq!(self.semaphore().take(self, self.me(), Deadline::Never), Ok(()));
     }
     pub fn try_take(&self) -> bool {
-        self.semaphore().take(self, self.me(), Patience::Never).is_ok()
+        self.semaphore().take(self, self.me(), Deadline::Now).is_ok()
     }
     pub fn give(&self) {
         assert_eq!(self.semaphore().give(self, self.me(), true), Ok(()));
@@ -427,7 +427,7 @@ impl Peer {
     }
     /// Whether it was done by `f`.
     pub fn call_once(&self, f: impl FnOnce()) -> bool {
-        match self.once().begin(self, self.me(), false, Patience::Forever) {
+        match self.once().begin(self, self.me(), false, Deadline::Never) {
             Ok(Begin::Ours { .. }) => {
                 f();
                 assert_eq!(self.once().end(self, self.me(), End::Complete), Ok(()));
@@ -454,7 +454,7 @@ impl Peer {
         self.event().clear();
     }
     pub fn wait_for_event(&self) {
-        assert!(self.event().wait(self, Patience::Forever));
+        assert!(self.event().wait(self, Deadline::Never));
     }
     pub fn is_set(&self) -> bool {
         self.event().is_set()
@@ -469,7 +469,7 @@ impl Peer {
     }
     /// Whether it is the leader; `None` if the barrier is broken.
     pub fn wait_at_barrier(&self) -> Option<bool> {
-        match self.barrier().wait(self, Patience::Forever) {
+        match self.barrier().wait(self, Deadline::Never) {
             Passed::Leader => Some(true),
             Passed::Follower => Some(false),
             Passed::Broken => None,

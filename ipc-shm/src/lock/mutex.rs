@@ -10,7 +10,7 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
-use ipc_core::Patience;
+use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::home::{HEAD, Home, Place, Tag, found, places};
@@ -240,7 +240,7 @@ impl<T: Value + ?Sized> Mutex<T> {
         if let Some(guard) = self.fast() {
             return Ok(guard);
         }
-        Ok(self.acquire(Patience::Forever)?)
+        Ok(self.acquire(Deadline::Never)?)
     }
 
     /// Locks it if it is free, or its holder is dead.
@@ -254,7 +254,7 @@ impl<T: Value + ?Sized> Mutex<T> {
         if let Some(guard) = self.fast() {
             return Ok(guard);
         }
-        Ok(self.acquire(Patience::Never)?)
+        Ok(self.acquire(Deadline::Now)?)
     }
 
     /// As [`lock`](Mutex::lock), but waits no longer than this.
@@ -264,7 +264,7 @@ impl<T: Value + ?Sized> Mutex<T> {
     /// [`Timeout`](super::LockTimeoutError::Timeout) if the time is over, others as
     /// [`lock`](Mutex::lock).
     pub fn lock_timeout(&self, timeout: Duration) -> LockTimeoutResult<MutexGuard<'_, T>> {
-        Ok(self.acquire(Patience::timeout(timeout))?)
+        Ok(self.acquire(Deadline::after(timeout))?)
     }
 
     /// As [`lock`](Mutex::lock), but waits no longer than until then.
@@ -273,7 +273,7 @@ impl<T: Value + ?Sized> Mutex<T> {
     ///
     /// As [`lock_timeout`](Mutex::lock_timeout).
     pub fn lock_deadline(&self, deadline: Instant) -> LockTimeoutResult<MutexGuard<'_, T>> {
-        Ok(self.acquire(Patience::Until(deadline))?)
+        Ok(self.acquire(Deadline::At(deadline))?)
     }
 
     /// Takes it if it is free and sound: nothing but registers on the short way.
@@ -296,8 +296,8 @@ impl<T: Value + ?Sized> Mutex<T> {
 
     #[cold]
     #[inline(never)]
-    fn acquire(&self, patience: Patience) -> Result<MutexGuard<'_, T>, Failure<MutexGuard<'_, T>>> {
-        let me = self.take(0, patience)?;
+    fn acquire(&self, deadline: Deadline) -> Result<MutexGuard<'_, T>, Failure<MutexGuard<'_, T>>> {
+        let me = self.take(0, deadline)?;
         self.taken(me)
     }
 
@@ -318,11 +318,11 @@ impl<T: Value + ?Sized> Mutex<T> {
 
     /// Takes the raw lock.
     #[inline(always)]
-    fn take<G>(&self, mode: u64, patience: Patience) -> Result<u64, Failure<G>> {
+    fn take<G>(&self, mode: u64, deadline: Deadline) -> Result<u64, Failure<G>> {
         self.home.check()?;
         let me = self.home.me() | mode;
         if !self.raw().try_now(me) {
-            self.raw().lock(&self.home, me, patience)?;
+            self.raw().lock(&self.home, me, deadline)?;
         }
         Ok(me)
     }
@@ -350,7 +350,7 @@ impl<T: Value + ?Sized> Mutex<T> {
 
     /// Locks to update.
     fn updating(&self) -> LockResult<Updating<'_, T>, ()> {
-        let me = self.take(UPDATING, Patience::Forever)?;
+        let me = self.take(UPDATING, Deadline::Never)?;
         let updating = Updating { mutex: self, me };
         match self.raw().cause() {
             None => Ok(updating),

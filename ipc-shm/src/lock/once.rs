@@ -10,7 +10,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use ipc_core::Patience;
+use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::home::{HEAD, Home, Place, Tag, found, places};
@@ -155,7 +155,7 @@ fn begin(
         return Ok(None);
     }
     let me = home.me();
-    match raw(home).begin(home, me, force, Patience::Forever) {
+    match raw(home).begin(home, me, force, Deadline::Never) {
         Ok(Begin::Complete) => Ok(None),
         Ok(Begin::Ours { poisoned }) => Ok(Some((Running { home, me, otherwise }, poisoned))),
         Ok(Begin::Poisoned) => Err(OnceError::Poisoned),

@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use ipc_core::Patience;
+use ipc_core::Deadline;
 use ipc_core::wait::Slices;
 
 use super::word::World;
@@ -28,7 +28,7 @@ pub(crate) enum Parked {
 
 /// One wait.
 pub(crate) struct Parking {
-    patience: Patience,
+    deadline: Deadline,
     slices: Slices,
     spins: u32,
     /// How often to spin anew after each sleep: who was woken often finds the lock taken for a
@@ -39,9 +39,9 @@ pub(crate) struct Parking {
 }
 
 impl Parking {
-    pub(crate) fn new(world: &impl World, patience: Patience) -> Parking {
+    pub(crate) fn new(world: &impl World, deadline: Deadline) -> Parking {
         let spins = world.spins();
-        Parking { patience, slices: Slices::new(), spins, most_spins: spins, slept: false }
+        Parking { deadline, slices: Slices::new(), spins, most_spins: spins, slept: false }
     }
 
     /// Whether to look once more instead of sleeping; pauses if so.
@@ -58,7 +58,7 @@ impl Parking {
     /// Sleeps until the low half of `word` is no longer that of `seen`, for a slice at most.
     #[cold]
     pub(crate) fn park(&mut self, world: &impl World, word: &AtomicU64, seen: u64) -> Parked {
-        let Some(timeout) = self.patience.left(self.slices.current()) else {
+        let Some(timeout) = self.deadline.left(self.slices.current()) else {
             return Parked::TimedOut;
         };
         self.slept = true;

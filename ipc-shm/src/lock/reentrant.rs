@@ -5,7 +5,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
-use ipc_core::Patience;
+use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::home::{HEAD, Home, Place, Tag, found, places};
@@ -120,7 +120,7 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
     /// As [`Mutex::lock`](super::Mutex::lock), but for `WouldDeadlock`;
     /// [`TooMany`](Refused::TooMany) after 2^32 guards.
     pub fn lock(&self) -> LockResult<ReentrantMutexGuard<'_, T>> {
-        Ok(self.acquire(Patience::Forever)?)
+        Ok(self.acquire(Deadline::Never)?)
     }
 
     /// Locks it if no other thread holds it.
@@ -129,7 +129,7 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
     ///
     /// As [`Mutex::try_lock`](super::Mutex::try_lock).
     pub fn try_lock(&self) -> TryLockResult<ReentrantMutexGuard<'_, T>> {
-        Ok(self.acquire(Patience::Never)?)
+        Ok(self.acquire(Deadline::Now)?)
     }
 
     /// As [`lock`](ReentrantMutex::lock), but waits no longer than this.
@@ -138,7 +138,7 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
     ///
     /// As [`Mutex::lock_timeout`](super::Mutex::lock_timeout).
     pub fn lock_timeout(&self, timeout: Duration) -> LockTimeoutResult<ReentrantMutexGuard<'_, T>> {
-        Ok(self.acquire(Patience::timeout(timeout))?)
+        Ok(self.acquire(Deadline::after(timeout))?)
     }
 
     /// As [`lock`](ReentrantMutex::lock), but waits no longer than until then.
@@ -150,12 +150,12 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
         &self,
         deadline: Instant,
     ) -> LockTimeoutResult<ReentrantMutexGuard<'_, T>> {
-        Ok(self.acquire(Patience::Until(deadline))?)
+        Ok(self.acquire(Deadline::At(deadline))?)
     }
 
     fn acquire(
         &self,
-        patience: Patience,
+        deadline: Deadline,
     ) -> Result<ReentrantMutexGuard<'_, T>, Failure<ReentrantMutexGuard<'_, T>>> {
         self.home.check()?;
         let (raw, me) = (self.raw(), self.home.me());
@@ -168,7 +168,7 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
             self.depth().store(depth + 1, Relaxed);
         } else {
             if !raw.try_now(me) {
-                raw.lock(&self.home, me, patience)?;
+                raw.lock(&self.home, me, deadline)?;
             }
             kp!("reentrant.first");
             // Relaxed, and whatever a dead holder left there is overwritten.

@@ -11,7 +11,7 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
-use ipc_core::Patience;
+use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::home::{HEAD, Home, Place, Tag, found, places};
@@ -123,7 +123,7 @@ impl<T: Checked + Send + Sync> RwLock<T> {
     ///
     /// As [`write`](RwLock::write); the value is not set.
     pub fn set(&self, value: T) -> LockResult<(), ()> {
-        let guard = self.write_any(Patience::Forever)?;
+        let guard = self.write_any(Deadline::Never)?;
         if let Some(cause) = self.raw().cause() {
             return Err(LockError::Poisoned(PoisonError::new((), cause)));
         }
@@ -238,42 +238,42 @@ impl<T: Value + ?Sized> RwLock<T> {
     }
 
     #[inline(always)]
-    fn read_with(&self, patience: Patience) -> Got<RwLockReadGuard<'_, T>> {
+    fn read_with(&self, deadline: Deadline) -> Got<RwLockReadGuard<'_, T>> {
         self.home.check()?;
         let (me, key) = (self.home.me(), self.home.key());
-        self.raw().read(&self.home, me, thread::is_reading(key), patience)?;
+        self.raw().read(&self.home, me, thread::is_reading(key), deadline)?;
         thread::reads(key);
         self.taken(RwLockReadGuard { lock: self, value: self.value(), me })
     }
 
     /// A reader that waits for its own thread's reading to end waits for ever.
-    fn not_reading<G>(&self, patience: Patience) -> Result<(), Failure<G>> {
+    fn not_reading<G>(&self, deadline: Deadline) -> Result<(), Failure<G>> {
         self.home.check()?;
         if !thread::is_reading(self.home.key()) {
             return Ok(());
         }
-        Err(if patience == Patience::Never { Failure::Busy } else { Refused::WouldDeadlock.into() })
+        Err(if deadline == Deadline::Now { Failure::Busy } else { Refused::WouldDeadlock.into() })
     }
 
-    fn write_with(&self, patience: Patience) -> Got<RwLockWriteGuard<'_, T>> {
-        let guard = self.write_any(patience)?;
+    fn write_with(&self, deadline: Deadline) -> Got<RwLockWriteGuard<'_, T>> {
+        let guard = self.write_any(deadline)?;
         self.taken(guard)
     }
 
     /// Locks it to write, poisoned or not, whatever bytes lie there. The guard must not be asked
     /// for the value before they are checked, or written.
-    fn write_any<G>(&self, patience: Patience) -> Result<RwLockWriteGuard<'_, T>, Failure<G>> {
-        self.not_reading(patience)?;
+    fn write_any<G>(&self, deadline: Deadline) -> Result<RwLockWriteGuard<'_, T>, Failure<G>> {
+        self.not_reading(deadline)?;
         let me = self.home.me();
-        self.raw().write(&self.home, me, patience)?;
+        self.raw().write(&self.home, me, deadline)?;
         thread::took();
         Ok(RwLockWriteGuard::new(self, me))
     }
 
-    fn upgradable_with(&self, patience: Patience) -> Got<RwLockUpgradableGuard<'_, T>> {
+    fn upgradable_with(&self, deadline: Deadline) -> Got<RwLockUpgradableGuard<'_, T>> {
         self.home.check()?;
         let (me, reading) = (self.home.me(), thread::is_reading(self.home.key()));
-        self.raw().upgradable(&self.home, me, reading, patience)?;
+        self.raw().upgradable(&self.home, me, reading, deadline)?;
         thread::took();
         self.taken(RwLockUpgradableGuard { lock: self, value: self.value(), me })
     }
@@ -287,7 +287,7 @@ impl<T: Value + ?Sized> RwLock<T> {
     /// a forked process, and if the memory is corrupt.
     #[inline]
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
-        Ok(self.read_with(Patience::Forever)?)
+        Ok(self.read_with(Deadline::Never)?)
     }
 
     /// Locks it to read if no writer has it or waits for it.
@@ -298,7 +298,7 @@ impl<T: Value + ?Sized> RwLock<T> {
     /// [`read`](RwLock::read).
     #[inline]
     pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
-        Ok(self.read_with(Patience::Never)?)
+        Ok(self.read_with(Deadline::Now)?)
     }
 
     /// As [`read`](RwLock::read), but waits no longer than this.
@@ -308,7 +308,7 @@ impl<T: Value + ?Sized> RwLock<T> {
     /// [`Timeout`](super::LockTimeoutError::Timeout) if the time is over, others as
     /// [`read`](RwLock::read).
     pub fn read_timeout(&self, timeout: Duration) -> LockTimeoutResult<RwLockReadGuard<'_, T>> {
-        Ok(self.read_with(Patience::timeout(timeout))?)
+        Ok(self.read_with(Deadline::after(timeout))?)
     }
 
     /// As [`read`](RwLock::read), but waits no longer than until then.
@@ -317,7 +317,7 @@ impl<T: Value + ?Sized> RwLock<T> {
     ///
     /// As [`read_timeout`](RwLock::read_timeout).
     pub fn read_deadline(&self, deadline: Instant) -> LockTimeoutResult<RwLockReadGuard<'_, T>> {
-        Ok(self.read_with(Patience::Until(deadline))?)
+        Ok(self.read_with(Deadline::At(deadline))?)
     }
 
     /// Waits until nobody else has it, and locks it to write.
@@ -327,7 +327,7 @@ impl<T: Value + ?Sized> RwLock<T> {
     /// As [`read`](RwLock::read); [`WouldDeadlock`](Refused::WouldDeadlock) also if the calling
     /// thread reads.
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
-        Ok(self.write_with(Patience::Forever)?)
+        Ok(self.write_with(Deadline::Never)?)
     }
 
     /// Locks it to write if nobody else has it.
@@ -336,7 +336,7 @@ impl<T: Value + ?Sized> RwLock<T> {
     ///
     /// As [`try_read`](RwLock::try_read).
     pub fn try_write(&self) -> TryLockResult<RwLockWriteGuard<'_, T>> {
-        Ok(self.write_with(Patience::Never)?)
+        Ok(self.write_with(Deadline::Now)?)
     }
 
     /// As [`write`](RwLock::write), but waits no longer than this.
@@ -345,7 +345,7 @@ impl<T: Value + ?Sized> RwLock<T> {
     ///
     /// As [`read_timeout`](RwLock::read_timeout).
     pub fn write_timeout(&self, timeout: Duration) -> LockTimeoutResult<RwLockWriteGuard<'_, T>> {
-        Ok(self.write_with(Patience::timeout(timeout))?)
+        Ok(self.write_with(Deadline::after(timeout))?)
     }
 
     /// As [`write`](RwLock::write), but waits no longer than until then.
@@ -354,7 +354,7 @@ impl<T: Value + ?Sized> RwLock<T> {
     ///
     /// As [`read_timeout`](RwLock::read_timeout).
     pub fn write_deadline(&self, deadline: Instant) -> LockTimeoutResult<RwLockWriteGuard<'_, T>> {
-        Ok(self.write_with(Patience::Until(deadline))?)
+        Ok(self.write_with(Deadline::At(deadline))?)
     }
 
     /// Locks it to read, as the one reader that can [upgrade](RwLockUpgradableGuard::upgrade).
@@ -367,7 +367,7 @@ impl<T: Value + ?Sized> RwLock<T> {
     /// As [`read`](RwLock::read). [`WouldDeadlock`](Refused::WouldDeadlock) also if the calling
     /// thread reads and a writer waits for it to end.
     pub fn upgradable_read(&self) -> LockResult<RwLockUpgradableGuard<'_, T>> {
-        Ok(self.upgradable_with(Patience::Forever)?)
+        Ok(self.upgradable_with(Deadline::Never)?)
     }
 
     /// As [`upgradable_read`](RwLock::upgradable_read), if that is possible at once.
@@ -376,7 +376,7 @@ impl<T: Value + ?Sized> RwLock<T> {
     ///
     /// As [`try_read`](RwLock::try_read).
     pub fn try_upgradable_read(&self) -> TryLockResult<RwLockUpgradableGuard<'_, T>> {
-        Ok(self.upgradable_with(Patience::Never)?)
+        Ok(self.upgradable_with(Deadline::Now)?)
     }
 
     /// Returns whether it is locked at this moment, to read or to write.
@@ -533,7 +533,7 @@ impl<'a, T: Value + ?Sized> RwLockUpgradableGuard<'a, T> {
     /// [`WouldDeadlock`](Refused::WouldDeadlock) if the calling thread has a reader's guard as
     /// well; others as [`RwLock::write`]. The upgradable guard is given back then.
     pub fn upgrade(self) -> LockResult<RwLockWriteGuard<'a, T>> {
-        Ok(self.upgraded(Patience::Forever).map_err(|(failed, _)| failed)?)
+        Ok(self.upgraded(Deadline::Never).map_err(|(failed, _)| failed)?)
     }
 
     /// Becomes the writer if no other reader is left.
@@ -542,7 +542,7 @@ impl<'a, T: Value + ?Sized> RwLockUpgradableGuard<'a, T> {
     ///
     /// The upgradable guard, unchanged, if that is not possible at once or is refused.
     pub fn try_upgrade(self) -> Result<RwLockWriteGuard<'a, T>, Self> {
-        self.upgraded(Patience::Never).map_err(|(_, guard)| guard)
+        self.upgraded(Deadline::Now).map_err(|(_, guard)| guard)
     }
 
     /// As [`upgrade`](RwLockUpgradableGuard::upgrade), but waits no longer than this.
@@ -551,19 +551,19 @@ impl<'a, T: Value + ?Sized> RwLockUpgradableGuard<'a, T> {
     ///
     /// As [`try_upgrade`](RwLockUpgradableGuard::try_upgrade), when the time is over.
     pub fn upgrade_timeout(self, timeout: Duration) -> Result<RwLockWriteGuard<'a, T>, Self> {
-        self.upgraded(Patience::timeout(timeout)).map_err(|(_, guard)| guard)
+        self.upgraded(Deadline::after(timeout)).map_err(|(_, guard)| guard)
     }
 
     /// The upgradable guard comes back where nothing has changed.
     #[allow(clippy::type_complexity, reason = "named once, here")]
     fn upgraded(
         self,
-        patience: Patience,
+        deadline: Deadline,
     ) -> Result<RwLockWriteGuard<'a, T>, (Failure<RwLockWriteGuard<'a, T>>, Self)> {
         let (lock, me) = (self.lock, self.me);
-        let result = lock.not_reading(patience).and_then(|()| {
+        let result = lock.not_reading(deadline).and_then(|()| {
             lock.raw()
-                .upgrade(&lock.home, me, patience)
+                .upgrade(&lock.home, me, deadline)
                 .map_err(|denied: Denied| Failure::from(denied))
         });
         match result {

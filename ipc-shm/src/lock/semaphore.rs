@@ -5,7 +5,7 @@ use std::io;
 use std::mem::ManuallyDrop;
 use std::time::{Duration, Instant};
 
-use ipc_core::Patience;
+use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::home::{HEAD, Home, Place, Tag, found, places};
@@ -134,7 +134,7 @@ impl Semaphore {
     /// [`Forked`](Refused::Forked) in a forked process, [`Corrupt`](Refused::Corrupt) if the memory
     /// is.
     pub fn acquire(&self) -> Result<Permit<'_>, Refused> {
-        Ok(self.acquire_with(Patience::Forever)?.expect("who has no deadline is not told of it"))
+        Ok(self.acquire_with(Deadline::Never)?.expect("who has no deadline is not told of it"))
     }
 
     /// Takes a permit if there is one; `None` if not.
@@ -143,7 +143,7 @@ impl Semaphore {
     ///
     /// As [`acquire`](Semaphore::acquire).
     pub fn try_acquire(&self) -> Result<Option<Permit<'_>>, Refused> {
-        self.acquire_with(Patience::Never)
+        self.acquire_with(Deadline::Now)
     }
 
     /// Waits for a permit, but no longer than this; `None` if there was none.
@@ -152,7 +152,7 @@ impl Semaphore {
     ///
     /// As [`acquire`](Semaphore::acquire).
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<Option<Permit<'_>>, Refused> {
-        self.acquire_with(Patience::timeout(timeout))
+        self.acquire_with(Deadline::after(timeout))
     }
 
     /// Waits for a permit, but no longer than until then; `None` if there was none.
@@ -161,13 +161,13 @@ impl Semaphore {
     ///
     /// As [`acquire`](Semaphore::acquire).
     pub fn acquire_deadline(&self, deadline: Instant) -> Result<Option<Permit<'_>>, Refused> {
-        self.acquire_with(Patience::Until(deadline))
+        self.acquire_with(Deadline::At(deadline))
     }
 
-    fn acquire_with(&self, patience: Patience) -> Result<Option<Permit<'_>>, Refused> {
+    fn acquire_with(&self, deadline: Deadline) -> Result<Option<Permit<'_>>, Refused> {
         self.home.check()?;
         let me = self.home.me();
-        match raw(&self.home, self.bound).take(&self.home, me, patience) {
+        match raw(&self.home, self.bound).take(&self.home, me, deadline) {
             Ok(()) => Ok(Some(Permit { semaphore: self, me })),
             Err(Denied::Busy) => Ok(None),
             Err(Denied::Refused(why)) => Err(why),

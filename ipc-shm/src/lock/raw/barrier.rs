@@ -29,7 +29,7 @@
 //! that dies with a handle. Having arrived as the last, before it woke the others: they look at the
 //! end of their slice.
 
-use ipc_core::Patience;
+use ipc_core::Deadline;
 
 use crate::killpoint::kp;
 use crate::lock::parking::{Parked, Parking};
@@ -126,8 +126,8 @@ impl RawBarrier<'_> {
     }
 
     /// Arrives, and waits until all have.
-    pub(crate) fn wait(&self, world: &impl World, patience: Patience) -> Passed {
-        self.wait_then(world, patience, None::<fn()>)
+    pub(crate) fn wait(&self, world: &impl World, deadline: Deadline) -> Passed {
+        self.wait_then(world, deadline, None::<fn()>)
     }
 
     /// Arrives, and waits until all have; the last one runs its action, if it has one, before it
@@ -135,10 +135,10 @@ impl RawBarrier<'_> {
     pub(crate) fn wait_then(
         &self,
         world: &impl World,
-        patience: Patience,
+        deadline: Deadline,
         mut action: Option<impl FnOnce()>,
     ) -> Passed {
-        let mut parking = Parking::new(world, patience);
+        let mut parking = Parking::new(world, deadline);
         let parties = self.parties.max(1);
         let mut s = self.state.load(Acquire); // Acquire: E1.
         let mine = loop {

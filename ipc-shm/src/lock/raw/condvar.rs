@@ -39,7 +39,7 @@
 //! | before it has notified | sleepers | the same |
 //! | having notified, before it woke | a notified sleeper | it looks at the end of its slice |
 
-use ipc_core::Patience;
+use ipc_core::Deadline;
 
 use crate::killpoint::kp;
 use crate::lock::parking::{Parked, Parking};
@@ -142,9 +142,9 @@ impl RawCondvar<'_> {
         &self,
         world: &impl World,
         waiter: Waiter,
-        patience: Patience,
+        deadline: Deadline,
     ) -> Result<bool, Refused> {
-        let mut parking = Parking::new(world, patience);
+        let mut parking = Parking::new(world, deadline);
         let (Waiter::Place { deaths, .. } | Waiter::Crowd { deaths, .. }) = waiter;
         let mut slices = 0..;
         let mut somebody_died =

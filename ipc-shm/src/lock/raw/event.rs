@@ -20,7 +20,7 @@
 //! has taken an auto event: it is still set, and the next slice of another takes it. Having taken
 //! it: taken.
 
-use ipc_core::Patience;
+use ipc_core::Deadline;
 
 use crate::killpoint::kp;
 use crate::lock::parking::{Parked, Parking};
@@ -77,8 +77,8 @@ impl RawEvent<'_> {
     }
 
     /// Waits until it is set; takes it if it is an auto event. False if the time is over.
-    pub(crate) fn wait(&self, world: &impl World, patience: Patience) -> bool {
-        let mut parking = Parking::new(world, patience);
+    pub(crate) fn wait(&self, world: &impl World, deadline: Deadline) -> bool {
+        let mut parking = Parking::new(world, deadline);
         let mut w = self.state.load(Acquire); // Acquire: E1.
         let began = w & !(SET | WAITERS);
         loop {
@@ -96,7 +96,7 @@ impl RawEvent<'_> {
             if !self.auto && (w & SET != 0 || w & !(SET | WAITERS) != began) {
                 return true;
             }
-            if patience == Patience::Never {
+            if deadline == Deadline::Now {
                 return false;
             }
             if !parking.spin() {

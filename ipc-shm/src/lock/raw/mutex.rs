@@ -34,7 +34,7 @@
 //! | between unlocking and waking | a free lock, sleepers | sleepers find it at the end of their slice |
 //! | woken, before it looked | as above | as above |
 
-use ipc_core::Patience;
+use ipc_core::Deadline;
 
 use crate::killpoint::kp;
 use crate::lock::parking::{Parked, Parking};
@@ -72,9 +72,9 @@ impl RawMutex<'_> {
         &self,
         world: &impl World,
         me: u64,
-        patience: Patience,
+        deadline: Deadline,
     ) -> Result<(), Denied> {
-        let mut parking = Parking::new(world, patience);
+        let mut parking = Parking::new(world, deadline);
         loop {
             let w = self.state.load(Relaxed); // Relaxed: the CAS decides.
             if holder(w) == 0 {
@@ -87,7 +87,7 @@ impl RawMutex<'_> {
                 }
                 continue;
             }
-            if patience == Patience::Never {
+            if deadline == Deadline::Now {
                 match self.look(world, w, me)? {
                     Look::Ours => return Ok(()),
                     Look::Lives => return Err(Denied::Busy),

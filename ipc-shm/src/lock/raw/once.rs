@@ -20,7 +20,7 @@
 //! whatever was half written, which nobody has seen. Having ended, before it woke the others: they
 //! look at the end of their slice.
 
-use ipc_core::Patience;
+use ipc_core::Deadline;
 
 use crate::killpoint::kp;
 use crate::lock::parking::{Parked, Parking};
@@ -72,9 +72,9 @@ impl RawOnce<'_> {
         world: &impl World,
         me: u64,
         force: bool,
-        patience: Patience,
+        deadline: Deadline,
     ) -> Result<Begin, Denied> {
-        let mut parking = Parking::new(world, patience);
+        let mut parking = Parking::new(world, deadline);
         loop {
             let w = self.state.load(Acquire); // Acquire: E1.
             if holder(w) == 0 {
@@ -132,7 +132,7 @@ impl RawOnce<'_> {
     /// Waits until somebody has done it, or, unless that is to be gone over, has panicked: false
     /// then.
     pub(crate) fn wait(&self, world: &impl World, past_poison: bool) -> Result<bool, Refused> {
-        let mut parking = Parking::new(world, Patience::Forever);
+        let mut parking = Parking::new(world, Deadline::Never);
         loop {
             let w = self.state.load(Acquire); // Acquire: E1.
             if w & COMPLETE != 0 && holder(w) == 0 {

@@ -52,7 +52,7 @@
 //! | writing | its name, *active* | the same, and marks the lock poisoned |
 //! | having given a count or the turn back, before it woke | sleepers | find it at the end of their slice |
 
-use ipc_core::Patience;
+use ipc_core::Deadline;
 
 use crate::killpoint::kp;
 use crate::lock::parking::{Parked, Parking};
@@ -171,19 +171,19 @@ impl RawRwLock<'_> {
         world: &impl World,
         me: u64,
         again: bool,
-        patience: Patience,
+        deadline: Deadline,
     ) -> Result<(), Denied> {
         self.count_in(me)?;
         // SeqCst: E3; its Acquire is E1.
         if again || admits(self.turn.load(SeqCst)) {
             return Ok(());
         }
-        self.read_slow(world, me, patience)
+        self.read_slow(world, me, deadline)
     }
 
     #[cold]
-    fn read_slow(&self, world: &impl World, me: u64, patience: Patience) -> Result<(), Denied> {
-        let mut parking = Parking::new(world, patience);
+    fn read_slow(&self, world: &impl World, me: u64, deadline: Deadline) -> Result<(), Denied> {
+        let mut parking = Parking::new(world, deadline);
         loop {
             self.count_out(world, me)?;
             loop {
@@ -191,10 +191,10 @@ impl RawRwLock<'_> {
                 if admits(w) {
                     break;
                 }
-                if patience != Patience::Never && holder(w) == holder(me) && names_a_thread(me) {
+                if deadline != Deadline::Now && holder(w) == holder(me) && names_a_thread(me) {
                     return Err(Refused::WouldDeadlock.into());
                 }
-                let Some(parked) = self.wait_for_turn(world, &mut parking, w, patience) else {
+                let Some(parked) = self.wait_for_turn(world, &mut parking, w, deadline) else {
                     continue;
                 };
                 match world.life(owner(w)) {
@@ -219,9 +219,9 @@ impl RawRwLock<'_> {
         world: &impl World,
         parking: &mut Parking,
         w: u64,
-        patience: Patience,
+        deadline: Deadline,
     ) -> Option<Parked> {
-        if patience != Patience::Never && w & CONTENDED == 0 && parking.spin() {
+        if deadline != Deadline::Now && w & CONTENDED == 0 && parking.spin() {
             return None;
         }
         if w & CONTENDED == 0 {
@@ -275,9 +275,9 @@ impl RawRwLock<'_> {
         me: u64,
         mode: u64,
         reading: bool,
-        patience: Patience,
+        deadline: Deadline,
     ) -> Result<u64, Denied> {
-        let mut parking = Parking::new(world, patience);
+        let mut parking = Parking::new(world, deadline);
         loop {
             let w = self.turn.load(Relaxed); // Relaxed: the CAS decides.
             if holder(w) == 0 {
@@ -291,14 +291,14 @@ impl RawRwLock<'_> {
                 }
                 continue;
             }
-            if patience != Patience::Never && holder(w) == holder(me) && names_a_thread(me) {
+            if deadline != Deadline::Now && holder(w) == holder(me) && names_a_thread(me) {
                 return Err(Refused::WouldDeadlock.into());
             }
-            let Some(parked) = self.wait_for_turn(world, &mut parking, w, patience) else {
+            let Some(parked) = self.wait_for_turn(world, &mut parking, w, deadline) else {
                 continue;
             };
             match world.life(owner(w)) {
-                Life::Alive if reading && w & MODE == PENDING && patience != Patience::Never => {
+                Life::Alive if reading && w & MODE == PENDING && deadline != Deadline::Now => {
                     return Err(Refused::WouldDeadlock.into());
                 }
                 Life::Alive if parked == Parked::TimedOut => return Err(Denied::Busy),
@@ -319,13 +319,13 @@ impl RawRwLock<'_> {
         &self,
         world: &impl World,
         me: u64,
-        patience: Patience,
+        deadline: Deadline,
     ) -> Result<(), Denied> {
-        let turn = self.take_turn(world, me, PENDING, false, patience)?;
+        let turn = self.take_turn(world, me, PENDING, false, deadline)?;
         if turn & MODE == ACTIVE {
             return Ok(());
         }
-        let drained = self.drain(world, me, patience);
+        let drained = self.drain(world, me, deadline);
         if drained.is_err() {
             // It cannot fail: it is ours.
             let _ = self.leave(world, me);
@@ -340,9 +340,9 @@ impl RawRwLock<'_> {
         world: &impl World,
         me: u64,
         reading: bool,
-        patience: Patience,
+        deadline: Deadline,
     ) -> Result<(), Denied> {
-        let turn = self.take_turn(world, me, UPGRADABLE, reading, patience)?;
+        let turn = self.take_turn(world, me, UPGRADABLE, reading, deadline)?;
         if turn & MODE == ACTIVE {
             self.set_mode(world, me, UPGRADABLE)?;
         }
@@ -355,10 +355,10 @@ impl RawRwLock<'_> {
         &self,
         world: &impl World,
         me: u64,
-        patience: Patience,
+        deadline: Deadline,
     ) -> Result<(), Denied> {
         self.set_mode(world, me, PENDING)?;
-        let drained = self.drain(world, me, patience);
+        let drained = self.drain(world, me, deadline);
         if drained.is_err() {
             self.set_mode(world, me, UPGRADABLE)?;
         }
@@ -435,17 +435,17 @@ impl RawRwLock<'_> {
     }
 
     /// Waits until nobody reads, and becomes active.
-    fn drain(&self, world: &impl World, me: u64, patience: Patience) -> Result<(), Denied> {
+    fn drain(&self, world: &impl World, me: u64, deadline: Deadline) -> Result<(), Denied> {
         // Without waiting, the dead are looked for at once.
-        let mut look = patience == Patience::Never;
+        let mut look = deadline == Deadline::Now;
         let mut parking = None;
         loop {
             let seen = self.drained.load(Acquire); // Acquire: E4.
             if !self.somebody_reads(world, look) {
                 break;
             }
-            let parking = parking.get_or_insert_with(|| Parking::new(world, patience));
-            if parking.spin() && patience != Patience::Never {
+            let parking = parking.get_or_insert_with(|| Parking::new(world, deadline));
+            if parking.spin() && deadline != Deadline::Now {
                 continue;
             }
             match parking.park(world, self.drained, seen) {

@@ -47,7 +47,7 @@
 //! | holding permits | its count | who waits, or takes its id, reclaims them |
 //! | having given, before it woke, or woken | sleepers | find it at the end of their slice |
 
-use ipc_core::Patience;
+use ipc_core::Deadline;
 
 use crate::killpoint::kp;
 use crate::lock::parking::{Parked, Parking};
@@ -195,7 +195,7 @@ impl RawSemaphore<'_> {
         &self,
         world: &impl World,
         me: u64,
-        patience: Patience,
+        deadline: Deadline,
     ) -> Result<(), Denied> {
         let mut parking = None;
         loop {
@@ -220,13 +220,13 @@ impl RawSemaphore<'_> {
                 }
                 return Ok(());
             }
-            if patience == Patience::Never {
+            if deadline == Deadline::Now {
                 if self.reclaim_from_the_dead(world)? {
                     continue;
                 }
                 return Err(Denied::Busy);
             }
-            let parking = parking.get_or_insert_with(|| Parking::new(world, patience));
+            let parking = parking.get_or_insert_with(|| Parking::new(world, deadline));
             if g & WAITERS == 0 {
                 if parking.spin() {
                     continue;
