@@ -7,7 +7,7 @@ use std::ops::Deref;
 
 use ipc_core::Deadline;
 use ipc_core::error::{DisconnectCause, RecvTimeoutError, SendManyError, SendTimeoutError};
-use ipc_core::route::{Borrow, End, Failed, Receive, Transmit};
+use ipc_core::route::{Borrow, End, Receive, SendFailure, Transmit};
 use ipc_core::{handle, shape};
 use serde::de::{self, DeserializeOwned, Deserializer, SeqAccess, Visitor};
 use serde::ser::{self, Serializer};
@@ -285,7 +285,7 @@ const PIPE: u8 = 2;
 
 impl<T: Serialize + DeserializeOwned> Transmit<T> for AnyTx<T> {
     #[inline]
-    fn send_copy(&self, message: &T, deadline: Deadline) -> Option<Result<(), Failed>> {
+    fn send_copy(&self, message: &T, deadline: Deadline) -> Option<Result<(), SendFailure>> {
         match self {
             AnyTx::Shm(tx) => tx.send_copy(message, deadline),
             AnyTx::Pipe(tx) => tx.send_copy(message, deadline),

@@ -61,7 +61,7 @@ impl<T, R: Route<T>> Sender<T, R> {
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
         match self.tx.send_copy(&message, Deadline::Never) {
             Some(Ok(())) => Ok(()),
-            Some(Err(failed)) => Err(waited(failed.with(message))),
+            Some(Err(failure)) => Err(waited(failure.with(message))),
             None => self.tx.send(message, Deadline::Never).map_err(waited),
         }
     }
@@ -83,7 +83,7 @@ impl<T, R: Route<T>> Sender<T, R> {
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
         match self.tx.send_copy(&message, Deadline::Now) {
             Some(Ok(())) => Ok(()),
-            Some(Err(failed)) => Err(hurried(failed.with(message))),
+            Some(Err(failure)) => Err(hurried(failure.with(message))),
             None => self.tx.send(message, Deadline::Now).map_err(hurried),
         }
     }

@@ -539,12 +539,12 @@ impl From<RecvError> for RecvTimeoutError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::route::Failed;
+    use crate::route::SendFailure;
 
     #[test]
     fn results_stay_small() {
         assert_eq!(size_of::<Result<u64, RecvTimeoutError>>(), 24);
-        assert_eq!(size_of::<Result<(), Failed>>(), 32);
-        assert_eq!(size_of::<Option<Result<(), Failed>>>(), 32);
+        assert_eq!(size_of::<Result<(), SendFailure>>(), 32);
+        assert_eq!(size_of::<Option<Result<(), SendFailure>>>(), 32);
     }
 }

@@ -53,10 +53,10 @@ pub trait End: Clone {
     }
 }
 
-/// Why a message was not sent; the caller has it still.
+/// Why a message was not sent. The caller still has the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Failed {
+pub enum SendFailure {
     /// There was no room as long as one was to wait.
     Timeout,
     /// No receiver is left, and none can come.
@@ -65,14 +65,14 @@ pub enum Failed {
     Unsendable(Unsendable),
 }
 
-impl Failed {
-    /// The error, with the message that failed.
+impl SendFailure {
+    /// Makes the error that returns `message` to the caller.
     #[cold]
     pub fn with<T>(self, message: T) -> SendTimeoutError<T> {
         match self {
-            Failed::Timeout => SendTimeoutError::Timeout(message),
-            Failed::Disconnected => SendTimeoutError::Disconnected(message),
-            Failed::Unsendable(cause) => SendTimeoutError::Unsendable(message, cause),
+            SendFailure::Timeout => SendTimeoutError::Timeout(message),
+            SendFailure::Disconnected => SendTimeoutError::Disconnected(message),
+            SendFailure::Unsendable(cause) => SendTimeoutError::Unsendable(message, cause),
         }
     }
 }
@@ -85,7 +85,7 @@ pub trait Transmit<T>: End {
     /// Sends a copy of one message, from where it lies, if the route does not move messages; `None`
     /// if it does, and [`send`](Transmit::send) must be asked. It is encoded at most once.
     #[inline(always)]
-    fn send_copy(&self, message: &T, deadline: Deadline) -> Option<Result<(), Failed>> {
+    fn send_copy(&self, message: &T, deadline: Deadline) -> Option<Result<(), SendFailure>> {
         let _ = (message, deadline);
         None
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ipc_core::handle::{self, NotCarried, OsHandle};
-use ipc_core::route::Failed;
+use ipc_core::route::SendFailure;
 use ipc_core::{Deadline, RecvTimeoutError, Unsendable};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
@@ -47,11 +47,11 @@ impl Carrier {
         bytes: &[u8],
         handles: &[OsHandle],
         deadline: Deadline,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), SendFailure> {
         match self {
             Carrier::Socket(socket) => socket.send(bytes, handles, deadline),
             Carrier::Pipe(_) if !handles.is_empty() => {
-                Err(Failed::Unsendable(Unsendable::Handles(NotCarried::BytesOnly)))
+                Err(SendFailure::Unsendable(Unsendable::Handles(NotCarried::BytesOnly)))
             }
             Carrier::Pipe(packets) => packets.send(bytes, deadline),
         }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipc_core::error::{DisconnectCause, RecvTimeoutError, SendManyError, SendTimeoutError};
-use ipc_core::route::{Borrow, End, Failed, Receive, Transmit, step};
+use ipc_core::route::{Borrow, End, Receive, SendFailure, Transmit, step};
 use ipc_core::shape::{self, Shape};
 use ipc_core::{Deadline, Route, Unreadable, codec};
 use serde::de::DeserializeOwned;
@@ -211,12 +211,12 @@ pub(crate) fn split<A: DeserializeOwned, B: DeserializeOwned>(
 
 impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T> {
     #[inline]
-    fn send_copy(&self, message: &T, deadline: Deadline) -> Option<Result<(), Failed>> {
+    fn send_copy(&self, message: &T, deadline: Deadline) -> Option<Result<(), SendFailure>> {
         Some(self.send_one(message, deadline))
     }
 
     fn send(&self, message: T, deadline: Deadline) -> Result<(), SendTimeoutError<T>> {
-        self.send_one(&message, deadline).map_err(|failed| failed.with(message))
+        self.send_one(&message, deadline).map_err(|failure| failure.with(message))
     }
 
     fn send_many<I: Iterator<Item = T>>(&self, mut messages: I) -> Result<usize, SendManyError<T>> {
@@ -232,9 +232,9 @@ impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T> {
                     batch.drain(..some);
                     sent += some;
                 }
-                Err(failed) => {
-                    let unsendable = match failed {
-                        Failed::Unsendable(cause) => Some(cause),
+                Err(failure) => {
+                    let unsendable = match failure {
+                        SendFailure::Unsendable(cause) => Some(cause),
                         _ => None,
                     };
                     return Err(SendManyError { sent, unsent: batch.into(), unsendable });
@@ -245,7 +245,7 @@ impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T> {
 }
 
 impl<T: Serialize + DeserializeOwned> Tx<T> {
-    fn send_one(&self, message: &T, deadline: Deadline) -> Result<(), Failed> {
+    fn send_one(&self, message: &T, deadline: Deadline) -> Result<(), SendFailure> {
         message::send_one(&self.line.carrier, message, deadline, &self.line.form)?;
         kp!("channel.count_sent");
         if let Some(tally) = &self.line.tally {
@@ -255,7 +255,7 @@ impl<T: Serialize + DeserializeOwned> Tx<T> {
     }
 
     /// Sends some of the first messages of a batch, at least one; returns how many.
-    fn send_some(&self, batch: &VecDeque<T>) -> Result<usize, Failed> {
+    fn send_some(&self, batch: &VecDeque<T>) -> Result<usize, SendFailure> {
         let carrier = &*self.line.carrier;
         let most = self.line.tally.as_ref().map_or(0, |tally| tally.wanted()).min(batch.len());
         if most > 1 {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use ipc_core::codec::Form;
 use ipc_core::handle::OsHandle;
-use ipc_core::route::{Failed, step};
+use ipc_core::route::{SendFailure, step};
 use ipc_core::shape::{self, Shape};
 use ipc_core::{
     Deadline, RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
@@ -127,7 +127,7 @@ impl<A, B> Duplex<A, B> {
         datagram.extend_from_slice(&[0; HEADER]);
         datagram.extend_from_slice(bytes);
         let sent = message::send(&self.socket, Kind::Bytes, datagram, Vec::new(), Deadline::Never);
-        sent.map_err(|failed| patient(failed, ()))
+        sent.map_err(|failure| patient(failure, ()))
     }
 
     /// Receives bytes that were sent as such.
@@ -167,8 +167,8 @@ impl<A, B> Duplex<A, B> {
     }
 }
 
-fn patient<T>(failed: Failed, message: T) -> SendError<T> {
-    match failed.with(message) {
+fn patient<T>(failure: SendFailure, message: T) -> SendError<T> {
+    match failure.with(message) {
         SendTimeoutError::Disconnected(message) => SendError::Disconnected(message),
         SendTimeoutError::Unsendable(message, cause) => SendError::Unsendable(message, cause),
         SendTimeoutError::Timeout(_) => unreachable!("for ever is over"),
@@ -186,7 +186,7 @@ fn received(error: RecvTimeoutError) -> RecvError {
 impl<A: Serialize + DeserializeOwned, B> Duplex<A, B> {
     fn send_for(&self, message: A, deadline: Deadline) -> Result<(), SendTimeoutError<A>> {
         message::send_one(&self.socket, &message, deadline, &self.form)
-            .map_err(|failed| failed.with(message))
+            .map_err(|failure| failure.with(message))
     }
 
     /// Sends a message, waiting for room as long as it takes.
@@ -198,7 +198,7 @@ impl<A: Serialize + DeserializeOwned, B> Duplex<A, B> {
     /// inside.
     pub fn send(&self, message: A) -> Result<(), SendError<A>> {
         message::send_one(&self.socket, &message, Deadline::Never, &self.form)
-            .map_err(|failed| patient(failed, message))
+            .map_err(|failure| patient(failure, message))
     }
 
     /// Sends a message if there is room now.

@@ -39,7 +39,7 @@ use std::cell::Cell;
 use ipc_core::codec::{self, Form};
 use ipc_core::error::SizeLimit;
 use ipc_core::handle::{MAX_HANDLES, NotCarried, OsHandle};
-use ipc_core::route::Failed;
+use ipc_core::route::SendFailure;
 use ipc_core::{Deadline, RecvTimeoutError, Unreadable, Unsendable};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -131,8 +131,8 @@ pub(crate) fn encode<T: Serialize + DeserializeOwned>(
     message: &T,
     bytes: &mut Vec<u8>,
     form: &Form,
-) -> Result<(usize, Vec<OsHandle>), Failed> {
-    codec::encode_carrying(message, bytes, HEADER, LIMIT, form).map_err(Failed::Unsendable)
+) -> Result<(usize, Vec<OsHandle>), SendFailure> {
+    codec::encode_carrying(message, bytes, HEADER, LIMIT, form).map_err(SendFailure::Unsendable)
 }
 
 /// The longest body in a datagram of this carrier.
@@ -152,21 +152,21 @@ pub(crate) fn send(
     datagram: &mut [u8],
     handles: Vec<OsHandle>,
     deadline: Deadline,
-) -> Result<(), Failed> {
+) -> Result<(), SendFailure> {
     if datagram.len() - HEADER <= here_limit(carrier) {
         datagram[..HEADER].copy_from_slice(&header(kind, HERE, handles.len()));
         match carrier.send(datagram, &handles, deadline) {
             // A socket from elsewhere, with a small buffer.
-            Err(Failed::Unsendable(Unsendable::TooLarge { .. })) => {}
+            Err(SendFailure::Unsendable(Unsendable::TooLarge { .. })) => {}
             done => return done,
         }
     }
     if carrier.forked() {
-        return Err(Failed::Unsendable(Unsendable::Forked));
+        return Err(SendFailure::Unsendable(Unsendable::Forked));
     }
     // Before all the work.
     if deadline == Deadline::Now && carrier.is_full() && !sys::gone(carrier.fd()) {
-        return Err(Failed::Timeout);
+        return Err(SendFailure::Timeout);
     }
     match carrier {
         Carrier::Socket(socket) => {
@@ -175,12 +175,14 @@ pub(crate) fn send(
         Carrier::Pipe(packets) if handles.is_empty() => {
             send_stored(packets, kind, &datagram[HEADER..], deadline)
         }
-        Carrier::Pipe(_) => Err(Failed::Unsendable(Unsendable::Handles(NotCarried::BytesOnly))),
+        Carrier::Pipe(_) => {
+            Err(SendFailure::Unsendable(Unsendable::Handles(NotCarried::BytesOnly)))
+        }
     }
 }
 
-fn not_enclosed(error: NotEnclosed, size: usize) -> Failed {
-    Failed::Unsendable(match error {
+fn not_enclosed(error: NotEnclosed, size: usize) -> SendFailure {
+    SendFailure::Unsendable(match error {
         NotEnclosed::OutOfHandles => Unsendable::Handles(NotCarried::Exhausted),
         NotEnclosed::OutOfMemory => Unsendable::OutOfMemory,
         NotEnclosed::TooLarge(limit) => {
@@ -195,9 +197,9 @@ fn send_enclosed(
     body: &[u8],
     mut handles: Vec<OsHandle>,
     deadline: Deadline,
-) -> Result<(), Failed> {
+) -> Result<(), SendFailure> {
     if handles.len() == MAX_HANDLES {
-        return Err(Failed::Unsendable(Unsendable::Handles(NotCarried::TooMany)));
+        return Err(SendFailure::Unsendable(Unsendable::Handles(NotCarried::TooMany)));
     }
     kp!("message.enclose");
     let enclosure = sys::enclose(body).map_err(|error| not_enclosed(error, body.len()))?;
@@ -214,7 +216,7 @@ fn send_stored(
     kind: Kind,
     body: &[u8],
     deadline: Deadline,
-) -> Result<(), Failed> {
+) -> Result<(), SendFailure> {
     let len = body.len() as u64;
     let place = packets.put(body).map_err(|error| not_enclosed(error, body.len()))?;
     let mut small = [0; HEADER + 16];
@@ -231,7 +233,7 @@ pub(crate) fn send_one<T: Serialize + DeserializeOwned>(
     message: &T,
     deadline: Deadline,
     form: &Form,
-) -> Result<(), Failed> {
+) -> Result<(), SendFailure> {
     let mut scratch = Scratch::take();
     let bytes = &mut scratch.0;
     if let Some(types) = carrier.types().filter(|types| !types.known()) {
@@ -250,13 +252,13 @@ fn send_first<T: Serialize + DeserializeOwned>(
     bytes: &mut Vec<u8>,
     deadline: Deadline,
     form: &Form,
-) -> Result<(), Failed> {
+) -> Result<(), SendFailure> {
     bytes.clear();
     bytes.resize(HEADER, 0);
     types.introduce(bytes);
     let begin = bytes.len();
     let encoded = codec::encode_carrying(message, bytes, begin, LIMIT, form);
-    let (end, handles) = encoded.map_err(Failed::Unsendable)?;
+    let (end, handles) = encoded.map_err(SendFailure::Unsendable)?;
     send(carrier, Kind::First, &mut bytes[..end], handles, deadline)?;
     types.introduced();
     Ok(())

@@ -26,7 +26,7 @@
 use std::sync::Arc;
 
 use ipc_core::handle::{self, NotCarried, OsHandle};
-use ipc_core::route::Failed;
+use ipc_core::route::SendFailure;
 use ipc_core::{Deadline, RecvTimeoutError, Unreadable, Unsendable};
 
 use crate::killpoint::kp;
@@ -67,20 +67,22 @@ impl Packets {
     }
 
     /// Sends one packet, whole or not at all.
-    pub(crate) fn send(&self, bytes: &[u8], deadline: Deadline) -> Result<(), Failed> {
+    pub(crate) fn send(&self, bytes: &[u8], deadline: Deadline) -> Result<(), SendFailure> {
         if self.forked() {
-            return Err(Failed::Unsendable(Unsendable::Forked));
+            return Err(SendFailure::Unsendable(Unsendable::Forked));
         }
         kp!("packets.send");
         let sent =
             self.wait(Interest::Send, deadline, || match sys::write_packet(self.fd(), bytes) {
                 Ok(()) => Some(Ok(())),
                 Err(NotSent::Full) => None,
-                Err(NotSent::OutOfMemory) => Some(Err(Failed::Unsendable(Unsendable::OutOfMemory))),
-                Err(_) => Some(Err(Failed::Disconnected)),
+                Err(NotSent::OutOfMemory) => {
+                    Some(Err(SendFailure::Unsendable(Unsendable::OutOfMemory)))
+                }
+                Err(_) => Some(Err(SendFailure::Disconnected)),
             });
         kp!("packets.sent");
-        sent.unwrap_or(Err(Failed::Timeout))
+        sent.unwrap_or(Err(SendFailure::Timeout))
     }
 
     /// Attempts something until it is done, or the deadline has passed.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use ipc_core::error::SizeLimit;
 use ipc_core::handle::{self, NotCarried, OsHandle};
-use ipc_core::route::Failed;
+use ipc_core::route::SendFailure;
 use ipc_core::{Deadline, RecvTimeoutError, Unreadable, Unsendable};
 
 use crate::killpoint::kp;
@@ -59,9 +59,9 @@ impl Socket {
         bytes: &[u8],
         handles: &[OsHandle],
         deadline: Deadline,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), SendFailure> {
         if self.forked() {
-            return Err(Failed::Unsendable(Unsendable::Forked));
+            return Err(SendFailure::Unsendable(Unsendable::Forked));
         }
         kp!("socket.send");
         // Who may wait for ever waits inside the call.
@@ -80,7 +80,7 @@ impl Socket {
         handles: &[OsHandle],
         deadline: Deadline,
         mut refused: NotSent,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), SendFailure> {
         /// Between attempts, when the kernel does not say that one is worth while.
         const SLICE: Duration = Duration::from_millis(5);
         loop {
@@ -89,16 +89,22 @@ impl Socket {
                 NotSent::TooManyInFlight => {
                     (Interest::End, deadline.left(SLICE).map(Deadline::after))
                 }
-                NotSent::Gone => return Err(Failed::Disconnected),
+                NotSent::Gone => return Err(SendFailure::Disconnected),
                 NotSent::TooLarge => {
                     let (size, limit) = (bytes.len(), sys::room(self.fd()));
                     let set_by = SizeLimit::SocketBuffer;
-                    return Err(Failed::Unsendable(Unsendable::TooLarge { size, limit, set_by }));
+                    return Err(SendFailure::Unsendable(Unsendable::TooLarge {
+                        size,
+                        limit,
+                        set_by,
+                    }));
                 }
-                NotSent::OutOfMemory => return Err(Failed::Unsendable(Unsendable::OutOfMemory)),
+                NotSent::OutOfMemory => {
+                    return Err(SendFailure::Unsendable(Unsendable::OutOfMemory));
+                }
             };
             let over = match until {
-                Some(Deadline::Now) | None => return Err(Failed::Timeout),
+                Some(Deadline::Now) | None => return Err(SendFailure::Timeout),
                 Some(until) => {
                     !sys::ready(self.fd(), interest, until) && deadline.left(SLICE).is_none()
                 }
@@ -106,7 +112,7 @@ impl Socket {
             refused = match sys::send(self.fd(), bytes, handles, false) {
                 Ok(()) => return Ok(()),
                 Err(NotSent::Full | NotSent::TooManyInFlight) if over => {
-                    return Err(Failed::Timeout);
+                    return Err(SendFailure::Timeout);
                 }
                 Err(refused) => refused,
             };

@@ -10,7 +10,7 @@ use std::time::Duration;
 use ipc_core::codec::Form;
 use ipc_core::error::DisconnectCause;
 use ipc_core::handle;
-use ipc_core::route::Failed;
+use ipc_core::route::SendFailure;
 use ipc_core::wait::{Doorbell, Ended, InTheWay, Woken, at_once, until};
 use ipc_core::{Deadline, RecvTimeoutError, SizeLimit, Unreadable, Unsendable};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
@@ -132,7 +132,7 @@ impl Endpoint {
         &self,
         deadline: Deadline,
         attempt: impl FnMut() -> Result<u64, NotYet>,
-    ) -> Result<u64, Failed> {
+    ) -> Result<u64, SendFailure> {
         self.send_past(deadline, || self.memory.receiver_in_the_way(), attempt)
     }
 
@@ -151,13 +151,13 @@ impl Endpoint {
         deadline: Deadline,
         in_the_way: impl Fn() -> Option<InTheWay>,
         mut attempt: impl FnMut() -> Result<u64, NotYet>,
-    ) -> Result<u64, Failed> {
+    ) -> Result<u64, SendFailure> {
         let attempt = || match attempt() {
             Ok(sent) => Some(Ok(sent)),
-            Err(NotYet::Closed) => Some(Err(Failed::Disconnected)),
+            Err(NotYet::Closed) => Some(Err(SendFailure::Disconnected)),
             Err(NotYet::Busy) => {
                 let what = self.attachment.corrupt()?;
-                Some(Err(Failed::Unsendable(Unsendable::Corrupt(what))))
+                Some(Err(SendFailure::Unsendable(Unsendable::Corrupt(what))))
             }
         };
         let sent = match deadline {
@@ -165,16 +165,16 @@ impl Endpoint {
             Deadline::Now => at_once(self, &self.given_up, in_the_way, attempt),
             _ => until(self, deadline, attempt),
         };
-        sent.unwrap_or(Err(Failed::Timeout))
+        sent.unwrap_or(Err(SendFailure::Timeout))
     }
 
     /// Refuses a message of `size` bytes that is larger than the channel takes.
     #[inline]
-    pub(crate) fn fits(&self, size: usize) -> Result<(), Failed> {
+    pub(crate) fn fits(&self, size: usize) -> Result<(), SendFailure> {
         let limit = self.memory.geometry.largest;
         if size > limit {
             let set_by = SizeLimit::MaxMessage;
-            return Err(Failed::Unsendable(Unsendable::TooLarge { size, limit, set_by }));
+            return Err(SendFailure::Unsendable(Unsendable::TooLarge { size, limit, set_by }));
         }
         Ok(())
     }
@@ -184,9 +184,9 @@ impl Endpoint {
         &self,
         len: usize,
         deadline: Deadline,
-    ) -> Result<(usize, &[AtomicU64]), Failed> {
+    ) -> Result<(usize, &[AtomicU64]), SendFailure> {
         if self.forked() {
-            return Err(Failed::Unsendable(Unsendable::Forked));
+            return Err(SendFailure::Unsendable(Unsendable::Forked));
         }
         self.fits(len)?;
         let attempt = || {
@@ -197,7 +197,7 @@ impl Endpoint {
         };
         let block = match attempt() {
             Ok(block) => block,
-            Err(NotYet::Closed) => return Err(Failed::Disconnected),
+            Err(NotYet::Closed) => return Err(SendFailure::Disconnected),
             Err(NotYet::Busy) => {
                 self.send_past(deadline, || self.memory.block_in_the_way(), attempt)?
             }
@@ -209,7 +209,7 @@ impl Endpoint {
             }
             Err(unreached) => {
                 self.return_block(block);
-                Err(Failed::Unsendable(self.unsendable(len, &unreached)))
+                Err(SendFailure::Unsendable(self.unsendable(len, &unreached)))
             }
         }
     }
@@ -271,7 +271,7 @@ impl Endpoint {
         block: usize,
         header: u64,
         deadline: Deadline,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), SendFailure> {
         let attempt = || {
             self.memory.send(&self.hand, 1, |slot, pos| {
                 slot.payload[0].store(header, Ordering::Relaxed); // Relaxed: E1 publishes it.
@@ -280,7 +280,7 @@ impl Endpoint {
         };
         match attempt() {
             Ok(_) => {}
-            Err(NotYet::Closed) => return Err(Failed::Disconnected),
+            Err(NotYet::Closed) => return Err(SendFailure::Disconnected),
             Err(NotYet::Busy) => {
                 self.send_slow(deadline, attempt)?;
             }

@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use ipc_core::route::Failed;
+use ipc_core::route::SendFailure;
 use ipc_core::{Deadline, Unreadable, Unsendable};
 
 use crate::copy;
@@ -83,12 +83,16 @@ pub(crate) fn inline_limit(end: &Endpoint) -> usize {
 
 /// Sends an encoded message, in its slot or in a block.
 #[inline]
-pub(crate) fn send_bytes(end: &Endpoint, bytes: &[u8], deadline: Deadline) -> Result<(), Failed> {
+pub(crate) fn send_bytes(
+    end: &Endpoint,
+    bytes: &[u8],
+    deadline: Deadline,
+) -> Result<(), SendFailure> {
     if bytes.len() > inline_limit(end) {
         return send_boxed(end, bytes, deadline);
     }
     if end.forked() {
-        return Err(Failed::Unsendable(Unsendable::Forked));
+        return Err(SendFailure::Unsendable(Unsendable::Forked));
     }
     let attempt = || {
         end.memory.send(&end.hand, 1, |slot, pos| {
@@ -103,7 +107,11 @@ pub(crate) fn send_bytes(end: &Endpoint, bytes: &[u8], deadline: Deadline) -> Re
     Ok(())
 }
 
-pub(crate) fn send_boxed(end: &Endpoint, bytes: &[u8], deadline: Deadline) -> Result<(), Failed> {
+pub(crate) fn send_boxed(
+    end: &Endpoint,
+    bytes: &[u8],
+    deadline: Deadline,
+) -> Result<(), SendFailure> {
     let (block, words) = end.loan(bytes.len(), deadline)?;
     copy::write_bytes(words, bytes);
     end.send_block(block, IN_BLOCK | block as u64, deadline)
@@ -116,9 +124,9 @@ pub(crate) fn send_run(
     bytes: &[u8],
     ends: &[usize],
     done: &mut usize,
-) -> Result<(), Failed> {
+) -> Result<(), SendFailure> {
     if end.forked() {
-        return Err(Failed::Unsendable(Unsendable::Forked));
+        return Err(SendFailure::Unsendable(Unsendable::Forked));
     }
     let mut sent = 0;
     while sent < ends.len() {

@@ -21,7 +21,7 @@ use std::ops::{Deref, DerefMut};
 
 use bytemuck::{AnyBitPattern, NoUninit};
 use ipc_core::error::{RecvTimeoutError, SendError, SendManyError, SendTimeoutError};
-use ipc_core::route::{Borrow, Failed, Loan as LoanRoute, Receive, Transmit, recv_each};
+use ipc_core::route::{Borrow, Loan as LoanRoute, Receive, SendFailure, Transmit, recv_each};
 use ipc_core::shape::{self, Shape};
 use ipc_core::{Deadline, Route, Unreadable, Unsendable};
 use serde::Deserializer;
@@ -97,7 +97,7 @@ impl<T> Codec<T> for Pod {
 
 impl<T: Plain> Transmit<T> for Tx<T, Pod> {
     #[inline(always)]
-    fn send_copy(&self, message: &T, deadline: Deadline) -> Option<Result<(), Failed>> {
+    fn send_copy(&self, message: &T, deadline: Deadline) -> Option<Result<(), SendFailure>> {
         let end = &self.end;
         if !inline::<T>()
             || end.forked()
@@ -110,7 +110,7 @@ impl<T: Plain> Transmit<T> for Tx<T, Pod> {
     }
 
     fn send(&self, message: T, deadline: Deadline) -> Result<(), SendTimeoutError<T>> {
-        send_slow(&self.end, &message, deadline).map_err(|failed| failed.with(message))
+        send_slow(&self.end, &message, deadline).map_err(|failure| failure.with(message))
     }
 
     fn send_many<I: Iterator<Item = T>>(&self, mut messages: I) -> Result<usize, SendManyError<T>> {
@@ -123,9 +123,9 @@ impl<T: Plain> Transmit<T> for Tx<T, Pod> {
                         sent += n;
                         batch.done(n);
                     }
-                    Err(failed) => {
-                        let unsendable = match failed {
-                            Failed::Unsendable(cause) => Some(cause),
+                    Err(failure) => {
+                        let unsendable = match failure {
+                            SendFailure::Unsendable(cause) => Some(cause),
                             _ => None,
                         };
                         return Err(SendManyError { sent, unsent: left.to_vec(), unsendable });
@@ -148,17 +148,17 @@ fn write<T: Plain>(end: &Endpoint, message: &T) -> impl FnMut(Slot<'_>, u64) {
 
 /// Sends a message on any path.
 #[inline(never)]
-fn send_slow<T: Plain>(end: &Endpoint, message: &T, deadline: Deadline) -> Result<(), Failed> {
+fn send_slow<T: Plain>(end: &Endpoint, message: &T, deadline: Deadline) -> Result<(), SendFailure> {
     if !inline::<T>() {
         return send_boxed(end, message, deadline);
     }
     if end.forked() {
-        return Err(Failed::Unsendable(Unsendable::Forked));
+        return Err(SendFailure::Unsendable(Unsendable::Forked));
     }
     let attempt = || end.memory.send(&end.hand, 1, write(end, message));
     match attempt() {
         Ok(_) => {}
-        Err(NotYet::Closed) => return Err(Failed::Disconnected),
+        Err(NotYet::Closed) => return Err(SendFailure::Disconnected),
         Err(NotYet::Busy) => {
             end.send_slow(deadline, attempt)?;
         }
@@ -168,20 +168,24 @@ fn send_slow<T: Plain>(end: &Endpoint, message: &T, deadline: Deadline) -> Resul
 }
 
 /// A message too large for a slot: written to a block first.
-fn send_boxed<T: Plain>(end: &Endpoint, message: &T, deadline: Deadline) -> Result<(), Failed> {
+fn send_boxed<T: Plain>(
+    end: &Endpoint,
+    message: &T,
+    deadline: Deadline,
+) -> Result<(), SendFailure> {
     let (block, words) = end.loan(size_of::<T>(), deadline)?;
     copy::write_value(words, message);
     end.send_block(block, block as u64, deadline).inspect_err(|_| end.return_block(block))
 }
 
 /// Sends as many as there is room for, at least one.
-fn send_batch<T: Plain>(end: &Endpoint, messages: &[T]) -> Result<usize, Failed> {
+fn send_batch<T: Plain>(end: &Endpoint, messages: &[T]) -> Result<usize, SendFailure> {
     if !inline::<T>() {
         send_boxed(end, &messages[0], Deadline::Never)?;
         return Ok(1);
     }
     if end.forked() {
-        return Err(Failed::Unsendable(Unsendable::Forked));
+        return Err(SendFailure::Unsendable(Unsendable::Forked));
     }
     let k = messages.len() as u64;
     let attempt = || {
@@ -468,13 +472,13 @@ impl<T: Plain> Loan<'_, T> {
                 }
                 Ok(())
             }
-            Err(Failed::Unsendable(cause)) => Err(SendError::Unsendable(self, cause)),
+            Err(SendFailure::Unsendable(cause)) => Err(SendError::Unsendable(self, cause)),
             Err(_) => Err(SendError::Disconnected(self)),
         }
     }
 
     /// A message that belongs into its slot is copied there; the block goes back.
-    fn send_inline(&self) -> Result<(), Failed> {
+    fn send_inline(&self) -> Result<(), SendFailure> {
         let message = copy::read_value::<T>(self.words);
         send_batch(self.end, &[message]).map(drop)
     }
@@ -531,7 +535,7 @@ impl<T: Plain> LoanRoute<T> for Tx<T, Pod> {
 
     fn loan(&self, (): (), deadline: Deadline) -> Result<Loan<'_, T>, SendTimeoutError<()>> {
         let (block, words) =
-            self.end.loan(size_of::<T>().max(1), deadline).map_err(|failed| failed.with(()))?;
+            self.end.loan(size_of::<T>().max(1), deadline).map_err(|failure| failure.with(()))?;
         Ok(Loan { end: &self.end, block, words, _message: PhantomData })
     }
 }

@@ -25,7 +25,7 @@ use std::ops::{Deref, DerefMut};
 
 use ipc_core::codec::CodecError;
 use ipc_core::error::{RecvTimeoutError, SendError, SendTimeoutError};
-use ipc_core::route::{Borrow, Failed, Loan as LoanRoute, Receive, Transmit};
+use ipc_core::route::{Borrow, Loan as LoanRoute, Receive, SendFailure, Transmit};
 use ipc_core::shape::{self, Shape};
 use ipc_core::{Deadline, Route, Unreadable};
 use serde::Deserializer;
@@ -95,7 +95,7 @@ impl<E: Plain> Transmit<Vec<E>> for Tx<Vec<E>, Slices> {
         // A slot may have room for more.
         let fits = self.end.fits(bytes.len());
         fits.and_then(|()| send_bytes(&self.end, bytes, deadline))
-            .map_err(|failed| failed.with(message))
+            .map_err(|failure| failure.with(message))
     }
 }
 
@@ -240,7 +240,7 @@ impl<E: Plain> Loan<'_, E> {
                 std::mem::forget(self);
                 Ok(())
             }
-            Err(Failed::Unsendable(cause)) => Err(SendError::Unsendable(self, cause)),
+            Err(SendFailure::Unsendable(cause)) => Err(SendError::Unsendable(self, cause)),
             Err(_) => Err(SendError::Disconnected(self)),
         }
     }
@@ -296,7 +296,7 @@ impl<E: Plain> LoanRoute<Vec<E>> for Tx<Vec<E>, Slices> {
 
     fn loan(&self, len: usize, deadline: Deadline) -> Result<Loan<'_, E>, SendTimeoutError<()>> {
         let bytes = len.saturating_mul(size_of::<E>());
-        let (block, words) = self.end.loan(bytes, deadline).map_err(|failed| failed.with(()))?;
+        let (block, words) = self.end.loan(bytes, deadline).map_err(|failure| failure.with(()))?;
         Ok(Loan { end: &self.end, block, words, len, _elements: PhantomData })
     }
 }

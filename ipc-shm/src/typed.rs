@@ -9,7 +9,7 @@ use std::ops::{Deref, DerefMut};
 
 use ipc_core::codec;
 use ipc_core::error::{RecvTimeoutError, SendManyError, SendTimeoutError};
-use ipc_core::route::{Borrow, Failed, Receive, Transmit};
+use ipc_core::route::{Borrow, Receive, SendFailure, Transmit};
 use ipc_core::shape::{self, Shape};
 use ipc_core::{Deadline, Route, Unreadable};
 use serde::de::DeserializeOwned;
@@ -66,12 +66,12 @@ impl<T: DeserializeOwned> Codec<T> for Typed {
 
 impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T, Typed> {
     #[inline]
-    fn send_copy(&self, message: &T, deadline: Deadline) -> Option<Result<(), Failed>> {
+    fn send_copy(&self, message: &T, deadline: Deadline) -> Option<Result<(), SendFailure>> {
         Some(send_one(&self.end, message, deadline))
     }
 
     fn send(&self, message: T, deadline: Deadline) -> Result<(), SendTimeoutError<T>> {
-        send_one(&self.end, &message, deadline).map_err(|failed| failed.with(message))
+        send_one(&self.end, &message, deadline).map_err(|failure| failure.with(message))
     }
 
     fn send_many<I: Iterator<Item = T>>(&self, mut messages: I) -> Result<usize, SendManyError<T>> {
@@ -89,9 +89,9 @@ impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T, Typed> {
                 send_batch(&self.end, &batch, &mut Scratch::take().0, &mut ends, &mut done);
             sent += done;
             batch.drain(..done);
-            if let Err(failed) = result {
-                let unsendable = match failed {
-                    Failed::Unsendable(cause) => Some(cause),
+            if let Err(failure) = result {
+                let unsendable = match failure {
+                    SendFailure::Unsendable(cause) => Some(cause),
                     _ => None,
                 };
                 return Err(SendManyError { sent, unsent: batch, unsendable });
@@ -104,11 +104,11 @@ fn send_one<T: Serialize + DeserializeOwned>(
     end: &Endpoint,
     message: &T,
     deadline: Deadline,
-) -> Result<(), Failed> {
+) -> Result<(), SendFailure> {
     let limit = end.memory.geometry.largest;
     let mut scratch = Scratch::take();
     let bytes = &mut scratch.0;
-    let len = codec::encode(message, bytes, limit, &end.form).map_err(Failed::Unsendable)?;
+    let len = codec::encode(message, bytes, limit, &end.form).map_err(SendFailure::Unsendable)?;
     send_bytes(end, &bytes[..len], deadline)
 }
 
@@ -119,7 +119,7 @@ fn send_batch<T: Serialize + DeserializeOwned>(
     bytes: &mut Vec<u8>,
     ends: &mut Vec<usize>,
     done: &mut usize,
-) -> Result<(), Failed> {
+) -> Result<(), SendFailure> {
     let (limit, small) = (end.memory.geometry.largest, inline_limit(end));
     let mut one = Vec::new();
     let mut unsendable = None;
@@ -152,7 +152,7 @@ fn send_batch<T: Serialize + DeserializeOwned>(
             *done += 1;
         }
     }
-    unsendable.map_or(Ok(()), |cause| Err(Failed::Unsendable(cause)))
+    unsendable.map_or(Ok(()), |cause| Err(SendFailure::Unsendable(cause)))
 }
 
 fn undecodable(error: codec::CodecError) -> RecvTimeoutError {

@@ -12,7 +12,7 @@ use ::ipc_channel::ipc::{IpcSender, OpaqueIpcSender};
 use ipc_core::codec::{self, CodecError};
 use ipc_core::error::{DisconnectCause, SendTimeoutError};
 use ipc_core::handle::{self, NotCarried, OsHandle};
-use ipc_core::route::{End, Failed, Transmit};
+use ipc_core::route::{End, SendFailure, Transmit};
 use ipc_core::{Deadline, Unsendable};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
@@ -104,9 +104,9 @@ impl<'de, T> Deserialize<'de> for Lent<'_, T> {
 }
 
 impl<T: Serialize> Tx<T> {
-    fn send_lent(&self, message: &T, deadline: Deadline) -> Result<(), Failed> {
+    fn send_lent(&self, message: &T, deadline: Deadline) -> Result<(), SendFailure> {
         if !self.room(deadline) {
-            return Err(Failed::Timeout);
+            return Err(SendFailure::Timeout);
         }
         loop {
             let encoded = Cell::new(false);
@@ -126,12 +126,12 @@ impl<T: Serialize> Tx<T> {
                         false => Unsendable::Encode(why(message)),
                     };
                     ferry::clear();
-                    Err(Failed::Unsendable(cause))
+                    Err(SendFailure::Unsendable(cause))
                 }
                 Ok(Err(error)) => Err(cause(&error)),
                 // It asserts that a message has at most 64 handles.
                 Err(_) if encoded.get() => {
-                    Err(Failed::Unsendable(Unsendable::Handles(NotCarried::TooMany)))
+                    Err(SendFailure::Unsendable(Unsendable::Handles(NotCarried::TooMany)))
                 }
                 Err(panic) => {
                     ferry::clear();
@@ -155,30 +155,30 @@ fn why<T: Serialize>(message: &T) -> CodecError {
 }
 
 #[cold]
-fn cause(error: &IpcError) -> Failed {
+fn cause(error: &IpcError) -> SendFailure {
     match error {
         IpcError::SerializationError(error) => {
-            Failed::Unsendable(Unsendable::Encode(codec_error(error)))
+            SendFailure::Unsendable(Unsendable::Encode(codec_error(error)))
         }
-        IpcError::Disconnected => Failed::Disconnected,
+        IpcError::Disconnected => SendFailure::Disconnected,
         IpcError::Io(error) => match error.kind() {
             io::ErrorKind::BrokenPipe
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::NotConnected => Failed::Disconnected,
+            | io::ErrorKind::NotConnected => SendFailure::Disconnected,
             // No buffer for a piece, no descriptor for the socket that the other pieces take.
-            _ => Failed::Unsendable(Unsendable::OutOfMemory),
+            _ => SendFailure::Unsendable(Unsendable::OutOfMemory),
         },
     }
 }
 
 impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T> {
-    fn send_copy(&self, message: &T, deadline: Deadline) -> Option<Result<(), Failed>> {
+    fn send_copy(&self, message: &T, deadline: Deadline) -> Option<Result<(), SendFailure>> {
         Some(self.send_lent(message, deadline))
     }
 
     fn send(&self, message: T, deadline: Deadline) -> Result<(), SendTimeoutError<T>> {
-        self.send_lent(&message, deadline).map_err(|failed| failed.with(message))
+        self.send_lent(&message, deadline).map_err(|failure| failure.with(message))
     }
 }
 
