@@ -33,7 +33,7 @@ mutant receive-slot-relaxed ipc-shm/src/ring.rs 1 's/^( {20}let state = self.sta
 mutant send-slot-relaxed ipc-shm/src/ring.rs 1 's/(self.state\(q\).load\()Acquire(\) == slot::free\(q\) \{)$/\1Relaxed\2/' 'ring::messages'
 mutant send-tail-relaxed ipc-shm/src/ring.rs 3 's/(let mut t = self.tail\(\).load\()Acquire/\1Relaxed/; s/(let now = self.tail\(\).load\()Acquire/\1Relaxed/; s/(self.tail\(\).compare_exchange\(t, claim\(q, found, hand.me\), )AcqRel, Acquire/\1Release, Relaxed/' 'ring::an_old'
 mutant receive-head-relaxed ipc-shm/src/ring.rs 3 's/(let mut h = self.head\(\).load\()Acquire/\1Relaxed/; s/(let now = self.head\(\).load\()Acquire/\1Relaxed/; s/(self.head\(\).compare_exchange\(h, claim\(q, found, hand.me\), )AcqRel, Acquire/\1Release, Relaxed/' 'ring::an_old'
-mutant free-relaxed ipc-shm/src/ring.rs 1 's/(from.state.store\(freed, )Release(\); .. Release: E2. The)/\1Relaxed\2/' 'ring::messages'
+mutant free-relaxed ipc-shm/src/ring.rs 1 's/(from.state.store\(freed, )Release(\); .. Release: RING-E2. The)/\1Relaxed\2/' 'ring::messages'
 mutant block-slot-free-relaxed ipc-shm/src/ring.rs 1 '/kp!\("receive.lent"\)/,/kp!\("receive.block"\)/s/Release/Relaxed/' 'blocks::disconnected'
 mutant send-unsigned ipc-shm/src/ring.rs 1 's/^( {16})self.sign_writers\(t\);/\1();/' 'crashes::a_sender'
 mutant receive-unsigned ipc-shm/src/ring.rs 1 's/^( {16,20})self.sign_readers\(h\);/\1();/' 'crashes::a_receiver'

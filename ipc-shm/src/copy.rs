@@ -34,7 +34,7 @@ pub(crate) fn write_bytes(to: &[AtomicU64], bytes: &[u8]) {
     let (to, bytes) = write_vectors(to, bytes);
     let (whole, rest) = bytes.split_at(bytes.len() & !7);
     for (word, bytes) in to.iter().zip(whole.chunks_exact(8)) {
-        // Relaxed: the state word's Release publishes it (E1).
+        // Relaxed: the state word's Release publishes it (RING-E1).
         word.store(u64::from_ne_bytes(bytes.try_into().expect("eight bytes")), Relaxed);
     }
     if !rest.is_empty() {
@@ -57,7 +57,7 @@ pub(crate) fn read_bytes(from: &[AtomicU64], bytes: &mut [u8]) {
     let whole = bytes.len() & !7;
     let (whole, rest) = bytes.split_at_mut(whole);
     for (word, bytes) in from.iter().zip(whole.chunks_exact_mut(8)) {
-        // Relaxed: the state word's Acquire came before (E1).
+        // Relaxed: the state word's Acquire came before (RING-E1).
         bytes.copy_from_slice(&word.load(Relaxed).to_ne_bytes());
     }
     if !rest.is_empty() {

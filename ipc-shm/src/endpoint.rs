@@ -274,7 +274,7 @@ impl Endpoint {
     ) -> Result<(), SendFailure> {
         let attempt = || {
             self.memory.send(&self.hand, 1, |slot, pos| {
-                slot.payload[0].store(header, Ordering::Relaxed); // Relaxed: E1 publishes it.
+                slot.payload[0].store(header, Ordering::Relaxed); // Relaxed: RING-E1 publishes it.
                 self.memory.fly_block(block, pos);
             })
         };
@@ -505,5 +505,5 @@ pub(crate) fn never_in_block(_slot: Slot<'_>) -> Option<u64> {
 
 /// The block in a slot whose message always lies in one.
 pub(crate) fn always_in_block(slot: Slot<'_>) -> Option<u64> {
-    Some(slot.payload[0].load(Ordering::Relaxed)) // Relaxed: after the slot's Acquire, E1.
+    Some(slot.payload[0].load(Ordering::Relaxed)) // Relaxed: after the slot's Acquire, RING-E1.
 }

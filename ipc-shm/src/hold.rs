@@ -150,7 +150,7 @@ impl Sink for Borrower<'_> {
         let (words, place, after) = match self.spare(len) {
             Some((block, words)) => {
                 for (to, from) in words.iter().zip(&slot.payload[skip..]) {
-                    // Relaxed: E1 before, the block's state after.
+                    // Relaxed: RING-E1 before, the block's state after.
                     to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
                 }
                 memory.set_block_len(block, len);

@@ -570,7 +570,7 @@ fn agreed(from: &[AtomicU64]) -> u64 {
 }
 
 fn block_of(from: Slot<'_>) -> Option<u64> {
-    let word = from.payload[0].load(Relaxed); // Relaxed: after the slot's Acquire, E1.
+    let word = from.payload[0].load(Relaxed); // Relaxed: after the slot's Acquire, RING-E1.
     (word & BOXED != 0).then_some(word & !BOXED)
 }
 

@@ -18,7 +18,7 @@ use crate::sync::Ordering::Relaxed;
 pub(crate) const IN_BLOCK: u64 = 1 << 63;
 
 pub(crate) fn block_of(slot: Slot<'_>) -> Option<u64> {
-    let header = slot.payload[0].load(Relaxed); // Relaxed: after the slot's Acquire, E1.
+    let header = slot.payload[0].load(Relaxed); // Relaxed: after the slot's Acquire, RING-E1.
     (header & IN_BLOCK != 0).then_some(header & !IN_BLOCK)
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn room(bytes: &mut Vec<u8>, len: usize) -> &mut [u8] {
 /// Writes an encoded message into a slot.
 #[inline]
 fn write_inline(slot: Slot<'_>, bytes: &[u8]) {
-    slot.payload[0].store(bytes.len() as u64, Relaxed); // Relaxed: E1 publishes it.
+    slot.payload[0].store(bytes.len() as u64, Relaxed); // Relaxed: RING-E1 publishes it.
     copy::write_bytes(&slot.payload[1..], bytes);
 }
 

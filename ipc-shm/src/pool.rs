@@ -77,10 +77,10 @@ impl Memory {
     pub(crate) fn give_back(&self, index: usize) {
         let found = &self.blocks()[index].state;
         kp!("block.lose");
-        // Relaxed, and Release as E4: it is ours until then.
+        // Relaxed, and Release as RING-E4: it is ours until then.
         found.store(block::lost(pos(found.load(Relaxed))), Release);
         kp!("block.lost");
-        self.orphan_seq().fetch_add(1, AcqRel); // AcqRel: E6.
+        self.orphan_seq().fetch_add(1, AcqRel); // AcqRel: RING-E6.
         self.ring_all(Side::Receivers);
     }
 
@@ -93,7 +93,7 @@ impl Memory {
     #[inline]
     pub(crate) fn fly_block(&self, index: usize, pos: u64) {
         kp!("send.fly");
-        self.blocks()[index].state.store(block::in_flight(pos), Release); // Release: as E1.
+        self.blocks()[index].state.store(block::in_flight(pos), Release); // Release: as RING-E1.
         kp!("send.flown");
     }
 
@@ -101,7 +101,7 @@ impl Memory {
     pub(crate) fn lend_own_block(&self, index: usize, pos: u64, me: u64, deliveries: u64) {
         self.blocks()[index].deliveries.store(deliveries, Relaxed); // Relaxed: as in `set_block_len`.
         kp!("receive.lend_inline");
-        self.blocks()[index].state.store(block::lent(pos, me), Release); // Release: as E1.
+        self.blocks()[index].state.store(block::lent(pos, me), Release); // Release: as RING-E1.
         kp!("receive.lent_inline");
     }
 

@@ -48,7 +48,8 @@ impl Memory {
             let flags = self.settle_membership(true); // 2.
             self.clean(dead); // 3 to 6.
             kp!("recover.cleaned");
-            // 7. Always: a repairer that died may have made orphans and not said so. AcqRel: E6.
+            // 7. Always: a repairer that died may have made orphans without counting them here.
+            // AcqRel: RING-E6.
             self.orphan_seq().fetch_add(1, AcqRel);
             kp!("recover.orphans");
             self.ring_all(Side::Receivers);
@@ -178,7 +179,7 @@ impl Memory {
         let mut t = self.tail().load(Acquire);
         while t & CLOSED == 0 {
             kp!("membership.close");
-            // AcqRel: E3.
+            // AcqRel: RING-E3.
             match self.tail().compare_exchange(t, t | CLOSED, AcqRel, Acquire) {
                 Ok(_) => return,
                 Err(now) => t = now,
@@ -191,7 +192,7 @@ impl Memory {
         let g = &self.geometry;
         // 3.
         loop {
-            let t = self.tail().load(Acquire); // Acquire: E3.
+            let t = self.tail().load(Acquire); // Acquire: RING-E3.
             if owner(t) != o {
                 break;
             }
@@ -205,7 +206,7 @@ impl Memory {
             }
         }
         loop {
-            let h = self.head().load(Acquire); // Acquire: E3.
+            let h = self.head().load(Acquire); // Acquire: RING-E3.
             if owner(h) != o {
                 break;
             }
@@ -220,7 +221,7 @@ impl Memory {
         // 4. Before 5, after which nothing tells whose block in flight it is, nor which slot and
         //    block are one message.
         for found in self.blocks() {
-            let state = found.state.load(Acquire); // Acquire: as E4.
+            let state = found.state.load(Acquire); // Acquire: as RING-E4.
             let p = pos(state);
             if state == block::in_flight(p) && self.state(p).load(Acquire) == slot::writing(p, o) {
                 kp!("clean.in_flight");
@@ -228,23 +229,23 @@ impl Memory {
             } else if state == block::lent(p, o) {
                 if self.state(p).load(Acquire) == slot::reading(p, o) {
                     kp!("clean.lent_slot");
-                    self.state(p).store(slot::free(g.next_lap(p)), Release); // Release: E2.
+                    self.state(p).store(slot::free(g.next_lap(p)), Release); // Release: RING-E2.
                 }
                 kp!("clean.lost");
-                found.state.store(block::lost(p), Release); // Release: E4.
+                found.state.store(block::lost(p), Release); // Release: RING-E4.
             }
         }
         // 5.
         for index in 0..g.capacity as usize {
             let state = self.slot_at(index).state;
-            let was = state.load(Acquire); // Acquire: E4.
+            let was = state.load(Acquire); // Acquire: RING-E4.
             let p = pos(was);
             if was == slot::writing(p, o) {
                 kp!("clean.void");
                 state.store(slot::void(p), Release);
             } else if was == slot::reading(p, o) {
                 kp!("clean.orphan");
-                state.store(slot::orphan(p), Release); // Release: E4.
+                state.store(slot::orphan(p), Release); // Release: RING-E4.
             }
         }
         // 6.
@@ -264,7 +265,7 @@ impl Memory {
             let was = state.load(Acquire);
             if was == slot::reading(pos(was), me) {
                 kp!("leave.orphan");
-                state.store(slot::orphan(pos(was)), Release); // Release: E4.
+                state.store(slot::orphan(pos(was)), Release); // Release: RING-E4.
                 any = true;
             }
         }
@@ -272,13 +273,13 @@ impl Memory {
             let was = found.state.load(Acquire);
             if was == block::lent(pos(was), me) {
                 kp!("leave.lost");
-                found.state.store(block::lost(pos(was)), Release); // Release: E4.
+                found.state.store(block::lost(pos(was)), Release); // Release: RING-E4.
                 any = true;
             }
         }
         if any {
             kp!("leave.orphans");
-            self.orphan_seq().fetch_add(1, AcqRel); // AcqRel: E6.
+            self.orphan_seq().fetch_add(1, AcqRel); // AcqRel: RING-E6.
             self.ring_all(Side::Receivers);
         }
     }

@@ -25,12 +25,12 @@
 //!
 //! | edge | from | to | over | what it carries |
 //! |---|---|---|---|---|
-//! | E1 | publish: `Ready` Release | receive: slot load Acquire | `slot.state` | the payload |
-//! | E2 | free: `Free` Release | send: slot load Acquire | `slot.state` | the payload has been read |
-//! | E3 | claim: CAS AcqRel | load Acquire | `tail`, `head` | the signing of the claim before |
-//! | E4 | sign: CAS AcqRel | recovery, adoption: Acquire | `slot.state` | E1 goes on through the signature |
-//! | E5 | own publish (free): `last` Release | own claim: Acquire | `Hand::last` | another thread's claim through this handle is finished |
-//! | E6 | `orphan_seq` AcqRel | scan: Acquire | `orphan_seq` | the orphans made before |
+//! | RING-E1 | publish: `Ready` Release | receive: slot load Acquire | `slot.state` | the payload |
+//! | RING-E2 | free: `Free` Release | send: slot load Acquire | `slot.state` | the payload has been read |
+//! | RING-E3 | claim: CAS AcqRel | load Acquire | `tail`, `head` | the signing of the claim before |
+//! | RING-E4 | sign: CAS AcqRel | recovery, adoption: Acquire | `slot.state` | RING-E1 goes on through the signature |
+//! | RING-E5 | own publish (free): `last` Release | own claim: Acquire | `Hand::last` | another thread's claim through this handle is finished |
+//! | RING-E6 | `orphan_seq` AcqRel | scan: Acquire | `orphan_seq` | the orphans made before |
 //!
 //! # If a peer dies
 //!
@@ -129,8 +129,8 @@ impl Memory {
     ) -> Result<u64, NotYet> {
         let g = &self.geometry;
         let mut tries = 0;
-        // Acquire: E3, so that the slots are seen at least as the previous claimer saw them. With
-        // Relaxed a slot of one lap ago could be taken for "signed", and a claim be lost.
+        // Acquire: RING-E3, so that the slots are seen at least as the previous claimer saw them.
+        // With Relaxed a slot of one lap ago could be taken for "signed", and a claim be lost.
         let mut t = self.tail().load(Acquire);
         let (first, found) = loop {
             if t & CLOSED != 0 {
@@ -139,26 +139,27 @@ impl Memory {
             let p = pos(t);
             let mut found = 0;
             let mut q = p;
-            // Acquire: E2, its reader is done.
+            // Acquire: RING-E2, its reader is done.
             while found < k && self.state(q).load(Acquire) == slot::free(q) {
                 found += 1;
                 q = g.next(q);
             }
             tries += 1;
             if found == 0 {
-                let now = self.tail().load(Acquire); // Acquire: E3.
+                let now = self.tail().load(Acquire); // Acquire: RING-E3.
                 if now == t || tries > MOST_TRIES {
                     return Err(NotYet::Busy);
                 }
                 t = now;
                 continue;
             }
-            // Acquire: E5. What this handle itself claimed last, and is done with, needs no look.
+            // Acquire: RING-E5. What this handle itself claimed last and has finished needs no
+            // signature.
             if count(t) > 0 && hand.last.load(Acquire) != p {
                 self.sign_writers(t);
             }
             kp!("send.claim");
-            // AcqRel: E3. Release: who sees this claim sees the signing of the one before.
+            // AcqRel: RING-E3. Release: who sees this claim sees the signing of the one before.
             match self.tail().compare_exchange(t, claim(q, found, hand.me), AcqRel, Acquire) {
                 Ok(_) => break (p, found),
                 Err(now) if tries > MOST_TRIES => {
@@ -175,11 +176,11 @@ impl Memory {
             let to = self.slot(q);
             write(to, q);
             kp!("send.written");
-            to.state.store(slot::ready(q), Release); // Release: E1.
+            to.state.store(slot::ready(q), Release); // Release: RING-E1.
             kp!("send.published");
             q = g.next(q);
         }
-        // Release: E5, stored only now that all of the claim is published.
+        // Release: RING-E5, stored only now that all of the claim is published.
         hand.last.store(q, Release);
         Ok(found)
     }
@@ -198,13 +199,13 @@ impl Memory {
             return Ok(1);
         }
         'again: loop {
-            let mut h = self.head().load(Acquire); // Acquire: E3, as in `send`.
+            let mut h = self.head().load(Acquire); // Acquire: RING-E3, as in `send`.
             let (first, found, voids) = loop {
                 let p = pos(h);
                 let (mut found, mut voids) = (0, 0u64);
                 let mut q = p;
                 while found < k {
-                    let state = self.state(q).load(Acquire); // Acquire: E1.
+                    let state = self.state(q).load(Acquire); // Acquire: RING-E1.
                     if state == slot::void(q) {
                         voids |= 1 << found;
                     } else if state != slot::ready(q) {
@@ -215,19 +216,19 @@ impl Memory {
                 }
                 tries += 1;
                 if found == 0 {
-                    let now = self.head().load(Acquire); // Acquire: E3.
+                    let now = self.head().load(Acquire); // Acquire: RING-E3.
                     if now == h || tries > MOST_TRIES {
                         return Err(NotYet::Busy);
                     }
                     h = now;
                     continue;
                 }
-                // Acquire: E5, as in `send`.
+                // Acquire: RING-E5, as in `send`.
                 if count(h) > 0 && hand.last.load(Acquire) != p {
                     self.sign_readers(h);
                 }
                 kp!("receive.claim");
-                // AcqRel: E3, as in `send`.
+                // AcqRel: RING-E3, as in `send`.
                 match self.head().compare_exchange(h, claim(q, found, hand.me), AcqRel, Acquire) {
                     Ok(_) => break (p, found, voids),
                     Err(_) if tries > MOST_TRIES => return Err(NotYet::Busy),
@@ -242,7 +243,7 @@ impl Memory {
                 if voids >> i & 1 == 1 {
                     kp!("receive.void");
                     // A CAS, not a store: a signer may have freed it already, and it may be in use
-                    // again. Failure Relaxed: nothing is done with it. Release: E2.
+                    // again. Failure Relaxed: nothing is done with it. Release: RING-E2.
                     let freed = slot::free(g.next_lap(q));
                     let _ = self.state(q).compare_exchange(slot::void(q), freed, AcqRel, Relaxed);
                 } else {
@@ -252,7 +253,7 @@ impl Memory {
                 kp!("receive.freed");
                 q = g.next(q);
             }
-            // Release: E5, stored only now that all of the claim is given back.
+            // Release: RING-E5, stored only now that all of the claim is given back.
             hand.last.store(q, Release);
             if voids != 0 {
                 // Room for which the caller, who is told of messages only, wakes nobody.
@@ -278,7 +279,7 @@ impl Memory {
         // I4: Ready(q) or Reading(q, me): the payload stands still, and is ours to read.
         if sink.inline(from, q) == After::Free {
             kp!("receive.read");
-            from.state.store(freed, Release); // Release: E2. The message is received.
+            from.state.store(freed, Release); // Release: RING-E2. The message is received.
         }
     }
 
@@ -286,11 +287,11 @@ impl Memory {
     fn take_block(&self, hand: &Hand, from: Slot<'_>, q: u64, index: u64, sink: &mut impl Sink) {
         let freed = slot::free(self.geometry.next_lap(q));
         let index = usize::try_from(index).unwrap_or(usize::MAX);
-        // Acquire: as E1; the block was written before the slot was published.
+        // Acquire: as RING-E1; the block was written before the slot was published.
         let Some(found) =
             self.blocks().get(index).filter(|b| b.state.load(Acquire) == block::in_flight(q))
         else {
-            from.state.store(freed, Release); // Release: E2.
+            from.state.store(freed, Release); // Release: RING-E2.
             return sink.corrupt("a message's block is not the message's");
         };
         kp!("receive.lend");
@@ -302,7 +303,7 @@ impl Memory {
         kp!("receive.count");
         found.deliveries.store(deliveries, Relaxed);
         kp!("receive.lent");
-        from.state.store(freed, Release); // Release: E2.
+        from.state.store(freed, Release); // Release: RING-E2.
         kp!("receive.block");
         sink.block(index, q);
     }
@@ -310,7 +311,8 @@ impl Memory {
     /// Signs the slot of position `q`, claimed alone by us for reading, so that it can be kept.
     pub(crate) fn sign_own_reading(&self, q: u64, me: u64) {
         kp!("receive.sign");
-        // AcqRel: E4. Failure Relaxed: somebody signed for us, or it was adopted and is signed.
+        // AcqRel: RING-E4. Failure Relaxed: another process signed it for this one, or it was
+        // adopted and so is signed.
         let _ =
             self.state(q).compare_exchange(slot::ready(q), slot::reading(q, me), AcqRel, Relaxed);
     }
@@ -318,7 +320,7 @@ impl Memory {
     /// Gives a kept slot back: its message is received.
     pub(crate) fn free_slot(&self, q: u64) {
         kp!("guard.free_slot");
-        self.state(q).store(slot::free(self.geometry.next_lap(q)), Release); // Release: E2.
+        self.state(q).store(slot::free(self.geometry.next_lap(q)), Release); // Release: RING-E2.
         kp!("guard.freed_slot");
     }
 
@@ -326,8 +328,8 @@ impl Memory {
     #[inline]
     pub(crate) fn sign_writers(&self, t: u64) {
         let last = self.geometry.prev(pos(t));
-        // Acquire: E1, E4. If the last of the claim is not Free, all of it is signed or published,
-        // since both go upwards.
+        // Acquire: RING-E1, RING-E4. If the last of the claim is not Free, all of it is signed or
+        // published, since both go upwards.
         if self.state(last).load(Acquire) == slot::free(last) {
             self.sign_writers_slow(t);
         }
@@ -338,7 +340,7 @@ impl Memory {
         let mut q = self.geometry.back(pos(t), count(t).min(self.geometry.capacity));
         for _ in 0..count(t).min(self.geometry.capacity) {
             kp!("send.sign");
-            // AcqRel: E4. Failure Relaxed: its owner published it, or another signed it.
+            // AcqRel: RING-E4. Failure Relaxed: its owner published it, or another signed it.
             let _ = self.state(q).compare_exchange(
                 slot::free(q),
                 slot::writing(q, owner(t)),
@@ -353,7 +355,8 @@ impl Memory {
     #[inline]
     pub(crate) fn sign_readers(&self, h: u64) {
         let last = self.geometry.prev(pos(h));
-        let state = self.state(last).load(Acquire); // Acquire: E2, E4, as in `sign_writers`.
+        // Acquire: RING-E2, RING-E4, as in `sign_writers`.
+        let state = self.state(last).load(Acquire);
         if state == slot::ready(last) || state == slot::void(last) {
             self.sign_readers_slow(h);
         }
@@ -365,7 +368,7 @@ impl Memory {
         let mut q = g.back(pos(h), count(h).min(g.capacity));
         for _ in 0..count(h).min(g.capacity) {
             kp!("receive.sign_others");
-            let state = self.state(q).load(Acquire); // Acquire: E1.
+            let state = self.state(q).load(Acquire); // Acquire: RING-E1.
             let signed = match kind(state) {
                 slot::READY if state == slot::ready(q) => slot::reading(q, owner(h)),
                 slot::VOID if state == slot::void(q) => slot::free(g.next_lap(q)),
@@ -374,7 +377,7 @@ impl Memory {
                     continue;
                 }
             };
-            // AcqRel: E4. Failure Relaxed: its owner freed it, or another signed it.
+            // AcqRel: RING-E4. Failure Relaxed: its owner freed it, or another signed it.
             let _ = self.state(q).compare_exchange(state, signed, AcqRel, Relaxed);
             q = g.next(q);
         }
@@ -385,23 +388,23 @@ impl Memory {
     pub(crate) fn adopt(&self, hand: &Hand, sink: &mut impl Sink) -> bool {
         let g = &self.geometry;
         for _ in 0..MOST_TRIES {
-            let seq = self.orphan_seq().load(Acquire); // Acquire: E6.
+            let seq = self.orphan_seq().load(Acquire); // Acquire: RING-E6.
             let mut orphans = Vec::new();
             for index in 0..g.capacity as usize {
-                let state = self.slot_at(index).state.load(Acquire); // Acquire: E1, E4.
+                let state = self.slot_at(index).state.load(Acquire); // Acquire: RING-E1, RING-E4.
                 let p = pos(state);
                 if state == slot::orphan(p) && g.index(p) == index {
                     orphans.push((p, Found::Slot));
                 }
             }
             for (index, found) in self.blocks().iter().enumerate() {
-                let state = found.state.load(Acquire); // Acquire: as E4.
+                let state = found.state.load(Acquire); // Acquire: as RING-E4.
                 if state == block::lost(pos(state)) {
                     orphans.push((pos(state), Found::Block(index)));
                 }
             }
             // Loaded after the scan: all that was found lies behind it, so ages compare.
-            let head = pos(self.head().load(Acquire)); // Acquire: E3.
+            let head = pos(self.head().load(Acquire)); // Acquire: RING-E3.
             let oldest = orphans.into_iter().max_by_key(|(p, _)| g.distance(*p, head));
             let Some((p, found)) = oldest else {
                 // Relaxed: a hint of this handle.
@@ -412,7 +415,7 @@ impl Memory {
             match found {
                 Found::Slot => {
                     let (from, to) = (slot::orphan(p), slot::reading(p, hand.me));
-                    // AcqRel: E4. Failure: another adopted it; look again.
+                    // AcqRel: RING-E4. Failure: another adopted it; look again.
                     if self.state(p).compare_exchange(from, to, AcqRel, Relaxed).is_ok() {
                         kp!("adopt.adopted");
                         sink.redelivered();
@@ -423,7 +426,7 @@ impl Memory {
                 Found::Block(index) => {
                     let lost = &self.blocks()[index];
                     let (from, to) = (block::lost(p), block::lent(p, hand.me));
-                    // AcqRel: E4. Failure: another adopted it; look again.
+                    // AcqRel: RING-E4. Failure: another adopted it; look again.
                     if lost.state.compare_exchange(from, to, AcqRel, Relaxed).is_ok() {
                         kp!("adopt.adopted");
                         // Relaxed: as in `take_block`.
@@ -453,14 +456,14 @@ impl Memory {
     #[cfg(not(loom))]
     pub(crate) fn sender_in_the_way(&self) -> Option<InTheWay> {
         // In this order: `head` never passes `tail`. So if both are equal, the ring was empty when
-        // `tail` was loaded. Acquire: E3. What the claimers that `head` tells of had sent before is
-        // seen in `tail`.
+        // `tail` was loaded. Acquire: RING-E3, so `tail` shows what the claimers that `head` names
+        // had sent before.
         let head = pos(self.head().load(Acquire));
         let tail = self.tail().load(Acquire);
         if head == pos(tail) {
             return None;
         }
-        let state = self.state(head).load(Acquire); // Acquire: E4.
+        let state = self.state(head).load(Acquire); // Acquire: RING-E4.
         // A claim that is not signed is the last one.
         let peer = if kind(state) == slot::WRITING { owner(state) } else { owner(tail) };
         Some(InTheWay { position: head, peer })
@@ -472,14 +475,14 @@ impl Memory {
     pub(crate) fn receiver_in_the_way(&self) -> Option<InTheWay> {
         let g = &self.geometry;
         // In this order: `tail` is never further ahead than the capacity. So if it is as far ahead
-        // as that, the ring was full when `head` was loaded. Acquire: E3, as in
+        // as that, the ring was full when `head` was loaded. Acquire: RING-E3, as in
         // `sender_in_the_way`.
         let tail = pos(self.tail().load(Acquire));
         let head = self.head().load(Acquire);
         if g.distance(pos(head), tail) == g.capacity {
             return None;
         }
-        let state = self.state(tail).load(Acquire); // Acquire: E4.
+        let state = self.state(tail).load(Acquire); // Acquire: RING-E4.
         // A message of a dead reader waits for its next one, and keeps its place meanwhile.
         if state == slot::orphan(g.last_lap(tail)) {
             return None;
@@ -492,11 +495,11 @@ impl Memory {
     /// block. `None` also if each block holds a message that waits for a receiver.
     #[cfg(not(loom))]
     pub(crate) fn block_in_the_way(&self) -> Option<InTheWay> {
-        let ends = || (self.tail().load(Acquire), self.head().load(Acquire)); // Acquire: E3.
+        let ends = || (self.tail().load(Acquire), self.head().load(Acquire)); // Acquire: RING-E3.
         let before = ends();
         self.receiver_in_the_way()?;
         let waits = |state| matches!(kind(state), block::IN_FLIGHT | block::LOST);
-        // Acquire: as E4. With the ends as before, no block has changed hands meanwhile.
+        // Acquire: as RING-E4. With the ends as before, no block has changed hands meanwhile.
         let all = self.blocks().iter().all(|block| waits(block.state.load(Acquire)));
         // Apart from the positions of slots, which have 47 bits. It may be a loan or a guard, which
         // its owner keeps as long as it likes: no peer to wait for.
@@ -506,25 +509,25 @@ impl Memory {
 
     /// Whether nothing can be sent any more.
     pub(crate) fn closed(&self) -> bool {
-        self.tail().load(Acquire) & CLOSED != 0 // Acquire: E3.
+        self.tail().load(Acquire) & CLOSED != 0 // Acquire: RING-E3.
     }
 
     /// Whether every message of a closed ring was received or is certain never to come to `me`.
     pub(crate) fn finished(&self, me: u64) -> bool {
         let g = &self.geometry;
-        let t = self.tail().load(Acquire); // Acquire: E3.
+        let t = self.tail().load(Acquire); // Acquire: RING-E3.
         if t & CLOSED == 0 || pos(t) != pos(self.head().load(Acquire)) {
             return false;
         }
         // Slots first: a message goes from slot to block, never back.
         for index in 0..g.capacity as usize {
-            // Acquire: E2, so that the block, lent before the slot was freed, is seen.
+            // Acquire: RING-E2, so that the block, lent before the slot was freed, is seen.
             if kind(self.slot_at(index).state.load(Acquire)) != slot::FREE {
                 return false;
             }
         }
         self.blocks().iter().all(|block| {
-            let state = block.state.load(Acquire); // Acquire: as E4.
+            let state = block.state.load(Acquire); // Acquire: as RING-E4.
             match kind(state) {
                 block::LOST => false,
                 block::LENT => owner(state) == me,
@@ -542,7 +545,8 @@ impl Memory {
         let g = &self.geometry;
         let position = |p: u64| p & g.mask < g.capacity;
         for (end, what) in [(self.tail(), "tail"), (self.head(), "head")] {
-            let word = end.load(Acquire); // Acquire: E3, so the slot is seen at least as the claimer did.
+            // Acquire: RING-E3, so the slot is seen at least as the claimer saw it.
+            let word = end.load(Acquire);
             let p = pos(word);
             if !position(p) {
                 return Err(if what == "tail" {
@@ -564,9 +568,10 @@ impl Memory {
                 return Err("a slot's state is of no lap near its position");
             }
         }
-        let head = pos(self.head().load(Acquire)); // Acquire: E3; `head` first, it never passes `tail`.
-        let tail = pos(self.tail().load(Acquire)); // Acquire: E3.
-        let now = pos(self.head().load(Acquire)); // Acquire: E3.
+        // Acquire, all three: RING-E3. `head` first, because it never passes `tail`.
+        let head = pos(self.head().load(Acquire));
+        let tail = pos(self.tail().load(Acquire));
+        let now = pos(self.head().load(Acquire));
         if head == now && g.distance(head, tail) > g.capacity {
             return Err("head and tail are further apart than the capacity");
         }

@@ -19,11 +19,14 @@
 //!
 //! # Edges
 //!
-//! ```text
-//! E1  complete → read     seq            Release/Acquire   the bytes of the copy
-//! E2  overtaken → seen    fences         writer: seq = s+3, fence, bytes of s+4
-//!                                        reader: bytes, fence, seq: who has read a byte of s+4 sees s+3
-//! ```
+//! | edge | from → to | over | order | what it carries |
+//! |---|---|---|---|---|
+//! | SEQLOCK-E1 | complete → read | `seq` | Release / Acquire | the bytes of the copy |
+//! | SEQLOCK-E2 | overtaken → seen | `seq` | fences | that copy *s* + 3 is complete |
+//!
+//! SEQLOCK-E2: the writer stores `seq` = *s* + 3, executes a fence, and writes bytes of *s* + 4.
+//! The reader reads bytes, executes a fence, and loads `seq`. So a reader that has read a byte of
+//! *s* + 4 sees *s* + 3, and discards its copy.
 //!
 //! # If the writer dies
 //!
@@ -57,10 +60,10 @@ impl Copies<'_> {
     /// Reads the last complete value; false if it was overtaken meanwhile, and `to` is any mixture.
     #[inline(always)]
     pub(crate) fn read(&self, to: &mut [u8]) -> bool {
-        // Acquire: E1.
+        // Acquire: SEQLOCK-E1.
         let number = self.seq.load(Ordering::Acquire);
         copy::read_bytes(self.copy(number), to);
-        // Acquire: E2.
+        // Acquire: SEQLOCK-E2.
         fence(Ordering::Acquire);
         // Relaxed: ordered by the fence.
         let now = self.seq.load(Ordering::Relaxed);
@@ -77,12 +80,12 @@ impl Copies<'_> {
     #[inline(always)]
     pub(crate) fn write(&self, last: u64, bytes: &[u8]) -> u64 {
         let number = last.wrapping_add(1);
-        // Release: E2, `last` is published before any byte of what comes three later.
+        // Release: SEQLOCK-E2, `last` is published before any byte of what comes three later.
         fence(Ordering::Release);
         kp!("seq.fill");
         copy::write_bytes(self.copy(number), bytes);
         kp!("seq.filled");
-        // Release: E1.
+        // Release: SEQLOCK-E1.
         self.seq.store(number, Ordering::Release);
         kp!("seq.complete");
         number

@@ -330,8 +330,8 @@ impl<T: Checked + Send + Sync> OnceLock<T> {
             self.home.value(Self::value_at())
         };
         // SAFETY: the value lies there, mapped as long as `self.home`, aligned (`Tag::align`); its
-        // bytes are one: any are, or they were checked above. It is complete, E1: nobody writes it
-        // any more, as long as peers keep the protocol (at the type).
+        // bytes are one: any are, or they were checked above. It is complete (ONCE-E1), so no peer
+        // writes it any more, as long as peers keep the protocol (at the type).
         Some(unsafe { at.as_ref() })
     }
 

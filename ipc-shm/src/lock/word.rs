@@ -14,6 +14,15 @@
 //!   lock over is one CAS of the whole word, and nothing needs to be searched when a process dies.
 //! - *thread*: which thread of that process ([`thread`](super::thread)), or 0 if it has no number.
 //! - *flags*: what each lock says.
+//!
+//! # Edges
+//!
+//! | edge | from → to | over | order | what it carries |
+//! |---|---|---|---|---|
+//! | DEATH-E1 | last store of a process → `Life::Dead` of its owner | its lease | the kernel's lock | everything that the process has written |
+//!
+//! The kernel ends a lease after the last store of its process, under a lock that the query of the
+//! lease takes too.
 
 use std::time::Duration;
 
@@ -76,13 +85,12 @@ pub(crate) trait World {
     fn me(&self) -> u64;
     /// Whether an owner lives. In doubt it does: nobody alive is ever taken for dead.
     ///
-    /// What a dead process did is seen by whoever is told `Dead`: the kernel ends a lease after the
-    /// process' last store, under a lock that the answer takes as well. (D)
+    /// A caller that gets `Dead` sees every store of the dead process: DEATH-E1.
     fn life(&self, owner: u64) -> Life;
     /// How many have died, as far as anybody has looked: more at each look after a death.
     fn deaths(&self) -> u64;
-    /// The same, after looking who is dead, of some in turn; what a dead one did is seen by whoever
-    /// finds more of them. (D)
+    /// The same, after checking the leases of some participants in turn. A caller that gets a
+    /// higher count than before sees every store of the dead: DEATH-E1.
     fn look_for_deaths(&self, turn: usize) -> u64;
     /// The same, after looking at all of them, at most about once a millisecond.
     fn glance_for_deaths(&self) -> u64;

@@ -193,7 +193,7 @@ fn two_receivers_of_batches_share_the_messages() {
 }
 
 /// Two threads send through one handle, and one stops in its claim: what the other knows of "its
-/// own" last claim must not keep it from signing (E5).
+/// own" last claim must not keep it from signing (RING-E5).
 #[test]
 fn threads_of_one_handle_sign_each_others_claims() {
     model(3, || {
@@ -233,8 +233,8 @@ fn threads_of_one_handle_sign_each_others_claims_to_receive() {
 }
 
 /// Two receivers free two slots, and a sender that has seen only one of them free finds a claim on
-/// the other: it must not take an older state of that slot for a signature (E3: `tail` is loaded
-/// with Acquire).
+/// the other: it must not take an older state of that slot for a signature (RING-E3: `tail` is
+/// loaded with Acquire).
 #[test]
 fn an_old_state_of_a_slot_is_not_taken_for_a_signature() {
     model(3, || {

@@ -16,10 +16,11 @@
 //!
 //! # Edges
 //!
-//! ```text
-//!   E1  arrive → pass   state   AcqRel chain / Acquire   what each party did before it arrived
-//!   D   death → verdict kernel
-//! ```
+//! | edge | from → to | over | order | what it carries |
+//! |---|---|---|---|---|
+//! | BARRIER-E1 | arrive → pass | `state` | AcqRel chain / Acquire | what each party did before it arrived |
+//!
+//! Breaking comes after DEATH-E1 ([`word`](crate::lock::word)), which carries nothing here.
 //!
 //! # If a process dies
 //!
@@ -140,7 +141,7 @@ impl RawBarrier<'_> {
     ) -> Passed {
         let mut parking = Parking::new(world, deadline);
         let parties = self.parties.max(1);
-        let mut s = self.state.load(Acquire); // Acquire: E1.
+        let mut s = self.state.load(Acquire); // Acquire: BARRIER-E1.
         let mine = loop {
             if s & BROKEN != 0 {
                 return Passed::Broken;
@@ -164,14 +165,14 @@ impl RawBarrier<'_> {
                         }
                     }
                 }
-                s = self.state.load(Acquire); // Acquire: E1.
+                s = self.state.load(Acquire); // Acquire: BARRIER-E1.
                 continue;
             }
             let last = arrived(s) + 1 >= parties;
             let to =
                 if last && action.is_none() { next(s, false) } else { s + (1 << ARRIVED_SHIFT) };
             kp!("barrier.arrive");
-            // AcqRel: E1.
+            // AcqRel: BARRIER-E1.
             match self.state.compare_exchange(s, to, AcqRel, Acquire) {
                 Ok(_) if last => {
                     if let Some(action) = action.take() {
@@ -186,7 +187,7 @@ impl RawBarrier<'_> {
         };
         kp!("barrier.arrived");
         loop {
-            let s = self.state.load(Acquire); // Acquire: E1.
+            let s = self.state.load(Acquire); // Acquire: BARRIER-E1.
             if let Some(passed) = self.outcome(s, mine) {
                 return passed;
             }
@@ -229,7 +230,7 @@ impl RawBarrier<'_> {
         let unwinds = Unwinds(|| _ = self.break_up(world, Some(round(full))));
         action();
         std::mem::forget(unwinds);
-        // AcqRel: E1, with what the action did. It fails if the barrier was broken or reset
+        // AcqRel: BARRIER-E1, with what the action did. It fails if the barrier was broken or reset
         // meanwhile.
         if self.state.compare_exchange(full, next(full, false), AcqRel, Relaxed).is_err() {
             return Passed::Broken;
@@ -302,7 +303,7 @@ impl RawBarrier<'_> {
     }
 
     pub(crate) fn is_broken(&self) -> bool {
-        self.state.load(Acquire) & BROKEN != 0 // Acquire: E1.
+        self.state.load(Acquire) & BROKEN != 0 // Acquire: BARRIER-E1.
     }
 
     /// How many wait now.

@@ -23,12 +23,14 @@
 //!
 //! # Edges
 //!
-//! ```text
-//!   E1  arrive → notify    place    Release / Acquire   the ticket
-//!   E2  notify → wait      place    AcqRel / Acquire    what the notifier did, also without the mutex
-//!       wait before notify          the user's mutex    who notifies after it has had the mutex sees the place
-//!   D   death → verdict    kernel
-//! ```
+//! | edge | from → to | over | order | what it carries |
+//! |---|---|---|---|---|
+//! | CONDVAR-E1 | arrive → notify | `place` | Release / Acquire | the ticket |
+//! | CONDVAR-E2 | notify → wait | `place` | AcqRel / Acquire | what the notifier did, also without the mutex |
+//!
+//! A notifier that has held the user's mutex sees the place of every waiter that released the mutex
+//! before: the mutex orders *wait* before *notify*. Forgetting a dead waiter comes after DEATH-E1
+//! ([`word`](crate::lock::word)), which carries nothing here.
 //!
 //! # If a process dies
 //!
@@ -100,7 +102,7 @@ impl RawCondvar<'_> {
         }
         kp!("condvar.crowd");
         let mut w = self.crowd.load(Relaxed); // Relaxed: the CAS decides.
-        // AcqRel: E1.
+        // AcqRel: CONDVAR-E1.
         while let Err(now) = self.crowd.compare_exchange(w, w | ANYBODY, AcqRel, Relaxed) {
             w = now;
         }
@@ -121,7 +123,7 @@ impl RawCondvar<'_> {
         kp!("condvar.ticket");
         // Relaxed: only which is older.
         let ticket = self.tickets.fetch_add(1, Relaxed);
-        self.since[index].store(ticket, Relaxed); // Relaxed: E1.
+        self.since[index].store(ticket, Relaxed); // Relaxed: CONDVAR-E1.
         let mut used = self.used.load(Relaxed); // Relaxed: the CAS decides.
         while used < index as u64 + 1 {
             kp!("condvar.use");
@@ -132,7 +134,7 @@ impl RawCondvar<'_> {
             }
         }
         kp!("condvar.arrive");
-        self.places[index].store(me | WAITS, Release); // Release: E1.
+        self.places[index].store(me | WAITS, Release); // Release: CONDVAR-E1.
         kp!("condvar.arrived");
     }
 
@@ -166,7 +168,7 @@ impl RawCondvar<'_> {
         };
         let place = &self.places[index];
         loop {
-            let w = place.load(Acquire); // Acquire: E2.
+            let w = place.load(Acquire); // Acquire: CONDVAR-E2.
             if w == me | NOTIFIED {
                 return Ok(true);
             }
@@ -184,7 +186,7 @@ impl RawCondvar<'_> {
                 Parked::Changed | Parked::Elapsed => {}
                 Parked::TimedOut => {
                     kp!("condvar.leave");
-                    // Acquire on failure: E2.
+                    // Acquire on failure: CONDVAR-E2.
                     if place.compare_exchange(w, 0, AcqRel, Acquire).is_ok() {
                         kp!("condvar.left");
                         return Ok(false);
@@ -237,8 +239,8 @@ impl RawCondvar<'_> {
     pub(crate) fn notify_one(&self, world: &impl World) -> bool {
         for _ in 0..TRIES {
             let waiting = self.seen_places().filter_map(|(index, place)| {
-                let w = place.load(Acquire); // Acquire: E1.
-                // Relaxed: E1.
+                let w = place.load(Acquire); // Acquire: CONDVAR-E1.
+                // Relaxed: CONDVAR-E1.
                 (w & WAITS != 0).then(|| (self.since[index].load(Relaxed), place, w))
             });
             let Some((_, place, w)) = waiting.min_by_key(|(since, ..)| *since) else {
@@ -261,7 +263,7 @@ impl RawCondvar<'_> {
     pub(crate) fn notify_all(&self, world: &impl World) -> usize {
         let mut notified = 0;
         for (_, place) in self.seen_places() {
-            let w = place.load(Acquire); // Acquire: E1.
+            let w = place.load(Acquire); // Acquire: CONDVAR-E1.
             if w & WAITS != 0 {
                 // If it fails, its time is over, or another has notified it.
                 notified += usize::from(self.notify(world, place, w));
@@ -272,7 +274,7 @@ impl RawCondvar<'_> {
 
     fn notify(&self, world: &impl World, place: &AtomicU64, w: u64) -> bool {
         kp!("condvar.notify");
-        // AcqRel: E2.
+        // AcqRel: CONDVAR-E2.
         let notified = place.compare_exchange(w, holder(w) | NOTIFIED, AcqRel, Relaxed).is_ok();
         if notified {
             kp!("condvar.wake");

@@ -10,9 +10,9 @@
 //!
 //! # Edges
 //!
-//! ```text
-//!   E1  set → wait   state   Release / Acquire   what was done before the set
-//! ```
+//! | edge | from → to | over | order | what it carries |
+//! |---|---|---|---|---|
+//! | EVENT-E1 | set → wait | `state` | Release / Acquire | what was done before the set |
 //!
 //! # If a process dies
 //!
@@ -43,14 +43,14 @@ pub(crate) struct RawEvent<'a> {
 
 impl RawEvent<'_> {
     pub(crate) fn is_set(&self) -> bool {
-        self.state.load(Acquire) & SET != 0 // Acquire: E1.
+        self.state.load(Acquire) & SET != 0 // Acquire: EVENT-E1.
     }
 
     pub(crate) fn set(&self, world: &impl World) {
         let mut w = self.state.load(Relaxed); // Relaxed: the CAS decides.
         loop {
             kp!("event.set");
-            // AcqRel: E1, also for who waits after one that set it before us.
+            // AcqRel: EVENT-E1, also for who waits after one that set it before us.
             let to = (w | SET).wrapping_add(SEQ) & !WAITERS & ALL;
             match self.state.compare_exchange(w, to, AcqRel, Relaxed) {
                 Ok(_) => break,
@@ -79,14 +79,14 @@ impl RawEvent<'_> {
     /// Waits until it is set; takes it if it is an auto event. False if the time is over.
     pub(crate) fn wait(&self, world: &impl World, deadline: Deadline) -> bool {
         let mut parking = Parking::new(world, deadline);
-        let mut w = self.state.load(Acquire); // Acquire: E1.
+        let mut w = self.state.load(Acquire); // Acquire: EVENT-E1.
         let began = w & !(SET | WAITERS);
         loop {
             if self.auto && w & SET != 0 {
                 // Others may sleep too, if we have slept.
                 let to = w & !SET | if parking.slept { WAITERS } else { 0 };
                 kp!("event.take");
-                // AcqRel: E1, and for who waits after us.
+                // AcqRel: EVENT-E1, and for who waits after us.
                 match self.state.compare_exchange(w, to, AcqRel, Acquire) {
                     Ok(_) => return true,
                     Err(now) => w = now,
@@ -102,7 +102,7 @@ impl RawEvent<'_> {
             if !parking.spin() {
                 if w & WAITERS == 0 {
                     kp!("event.announce");
-                    // Acquire on failure: E1.
+                    // Acquire on failure: EVENT-E1.
                     if let Err(now) = self.state.compare_exchange(w, w | WAITERS, Acquire, Acquire)
                     {
                         w = now;
@@ -123,7 +123,7 @@ impl RawEvent<'_> {
                     continue;
                 }
             }
-            w = self.state.load(Acquire); // Acquire: E1.
+            w = self.state.load(Acquire); // Acquire: EVENT-E1.
         }
     }
 }

@@ -18,10 +18,12 @@
 //!
 //! # Edges
 //!
-//! ```text
-//!   E1  unlock → lock        state   Release / Acquire   what the mutex protects, and the mark
-//!   D   death → take over    kernel                      what the dead holder had written ([`World::life`])
-//! ```
+//! | edge | from → to | over | order | what it carries |
+//! |---|---|---|---|---|
+//! | MUTEX-E1 | unlock → lock | `state` | Release / Acquire | what the mutex protects, and the mark |
+//!
+//! Taking over uses DEATH-E1 ([`word`](crate::lock::word)): it carries what the dead holder had
+//! written.
 //!
 //! # If a process dies
 //!
@@ -60,7 +62,7 @@ impl RawMutex<'_> {
     #[inline(always)]
     pub(crate) fn try_now(&self, me: u64) -> bool {
         kp!("lock.claim");
-        // Acquire: E1. Relaxed on failure: nothing was learnt.
+        // Acquire: MUTEX-E1. Relaxed on failure: nothing was learnt.
         let taken = self.state.compare_exchange(0, me, Acquire, Relaxed).is_ok();
         kp!("lock.claimed");
         taken
@@ -80,7 +82,7 @@ impl RawMutex<'_> {
             if holder(w) == 0 {
                 let me = if parking.slept { me | CONTENDED } else { me };
                 kp!("lock.claim");
-                // Acquire: E1.
+                // Acquire: MUTEX-E1.
                 if self.state.compare_exchange(w, me, Acquire, Relaxed).is_ok() {
                     kp!("lock.claimed");
                     return Ok(());
@@ -102,7 +104,8 @@ impl RawMutex<'_> {
                     continue;
                 }
                 kp!("lock.contend");
-                // Relaxed: nothing rides on it; E1 is the unlocking one's and the taking CAS's.
+                // Relaxed: it publishes nothing. MUTEX-E1 is between the unlocking and the
+                // locking CAS.
                 if self.state.compare_exchange(w, w | CONTENDED, Relaxed, Relaxed).is_err() {
                     continue;
                 }
@@ -136,14 +139,14 @@ impl RawMutex<'_> {
         // does.
         let mine = if updating { me } else { holder(me) };
         kp!("lock.take_over");
-        // Acquire: E1, of the time before the dead one; D for what it did. The word names one owner
-        // for ever, so it is the same death that we were told of.
+        // Acquire: MUTEX-E1 for what holders before the dead one wrote, DEATH-E1 for what it wrote.
+        // The word names one owner for ever, so this is the death that `life` reported.
         if self.state.compare_exchange(w, mine | CONTENDED, Acquire, Relaxed).is_err() {
             return false;
         }
         kp!("lock.taken_over");
         if !updating {
-            // Relaxed: the lock is ours; E1 carries it.
+            // Relaxed: the lock is ours; MUTEX-E1 carries it.
             self.mark.store(mark::of(Cause::OwnerDied { pid }), Relaxed);
             kp!("lock.marked");
         }
@@ -153,13 +156,13 @@ impl RawMutex<'_> {
     /// Why it is poisoned, if it is. Exact for the holder; others may be told late.
     #[inline(always)]
     pub(crate) fn cause(&self) -> Option<Cause> {
-        mark::cause(self.mark.load(Relaxed)) // Relaxed: E1 carries it.
+        mark::cause(self.mark.load(Relaxed)) // Relaxed: MUTEX-E1 carries it.
     }
 
     /// Says that it is poisoned, or no more.
     pub(crate) fn set_cause(&self, cause: Option<Cause>) {
         kp!("lock.mark");
-        self.mark.store(cause.map_or(0, mark::of), Relaxed); // Relaxed: E1 carries it.
+        self.mark.store(cause.map_or(0, mark::of), Relaxed); // Relaxed: MUTEX-E1 carries it.
     }
 
     /// Whether `me` holds it.
@@ -179,7 +182,7 @@ impl RawMutex<'_> {
     #[inline(always)]
     pub(crate) fn unlock(&self, world: &impl World, me: u64) -> Result<(), Refused> {
         kp!("unlock.free");
-        // Release: E1. Relaxed on failure: looked at again.
+        // Release: MUTEX-E1. Relaxed on failure: looked at again.
         if self.state.compare_exchange(me, 0, Release, Relaxed).is_ok() {
             kp!("unlock.freed");
             return Ok(());
@@ -193,8 +196,8 @@ impl RawMutex<'_> {
             return Err(Refused::NotOwner);
         }
         kp!("unlock.swap");
-        // Release: E1. Since the look only *contended* can have been added: we live, so nobody took
-        // over.
+        // Release: MUTEX-E1. Since `state` was read, only *contended* can have been added: this
+        // process lives, so no other took the lock over.
         let w = self.state.swap(0, Release);
         kp!("unlock.swapped");
         if w & CONTENDED != 0 {

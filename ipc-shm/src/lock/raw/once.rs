@@ -9,10 +9,12 @@
 //!
 //! # Edges
 //!
-//! ```text
-//!   E1  end → begin, done   state   Release / Acquire   what the initialiser wrote
-//!   D   death → take over   kernel                      what the dead one had written
-//! ```
+//! | edge | from → to | over | order | what it carries |
+//! |---|---|---|---|---|
+//! | ONCE-E1 | end → begin, done | `state` | Release / Acquire | what the initialiser wrote |
+//!
+//! Taking over uses DEATH-E1 ([`word`](crate::lock::word)): it carries what the dead initialiser
+//! had written.
 //!
 //! # If a process dies
 //!
@@ -62,7 +64,7 @@ pub(crate) enum End {
 impl RawOnce<'_> {
     #[inline(always)]
     pub(crate) fn is_complete(&self) -> bool {
-        self.state.load(Acquire) & !CONTENDED == COMPLETE // Acquire: E1.
+        self.state.load(Acquire) & !CONTENDED == COMPLETE // Acquire: ONCE-E1.
     }
 
     /// Waits until it is done, or ours to do.
@@ -76,7 +78,7 @@ impl RawOnce<'_> {
     ) -> Result<Begin, Denied> {
         let mut parking = Parking::new(world, deadline);
         loop {
-            let w = self.state.load(Acquire); // Acquire: E1.
+            let w = self.state.load(Acquire); // Acquire: ONCE-E1.
             if holder(w) == 0 {
                 if w & COMPLETE != 0 {
                     return Ok(Begin::Complete);
@@ -86,7 +88,7 @@ impl RawOnce<'_> {
                     return Ok(Begin::Poisoned);
                 }
                 kp!("once.claim");
-                // Acquire: E1, of one who gave up.
+                // Acquire: ONCE-E1, of one who gave up.
                 let mine = holder(me) | w & CONTENDED;
                 if self.state.compare_exchange(w, mine, Acquire, Relaxed).is_ok() {
                     kp!("once.claimed");
@@ -118,7 +120,7 @@ impl RawOnce<'_> {
                 Life::Unknown => return Err(Refused::Corrupt(CORRUPT).into()),
                 Life::Dead => {
                     kp!("once.take_over");
-                    // Acquire: D. It may have been poisoned before: that was forced already.
+                    // Acquire: DEATH-E1. It may have been poisoned before: that was forced already.
                     let mine = holder(me) | CONTENDED;
                     if self.state.compare_exchange(w | CONTENDED, mine, Acquire, Relaxed).is_ok() {
                         kp!("once.taken_over");
@@ -134,7 +136,7 @@ impl RawOnce<'_> {
     pub(crate) fn wait(&self, world: &impl World, past_poison: bool) -> Result<bool, Refused> {
         let mut parking = Parking::new(world, Deadline::Never);
         loop {
-            let w = self.state.load(Acquire); // Acquire: E1.
+            let w = self.state.load(Acquire); // Acquire: ONCE-E1.
             if w & COMPLETE != 0 && holder(w) == 0 {
                 return Ok(true);
             }
@@ -165,7 +167,7 @@ impl RawOnce<'_> {
             End::Poisoned => POISONED,
         };
         kp!("once.end");
-        // Release: E1.
+        // Release: ONCE-E1.
         let w = self.state.swap(to, Release);
         kp!("once.ended");
         if w & CONTENDED != 0 {

@@ -29,19 +29,20 @@
 //!
 //! # Edges
 //!
-//! ```text
-//!   E1  write unlock → read, write   turn      Release / Acquire   what the lock protects, and the mark
-//!   E2  read unlock → write          readers   Release / Acquire   the reads are over
-//!   E3  highest, count, then turn |
-//!       turn, then highest, counts   SeqCst, all of them           one of the two sees the other
-//!   E4  read unlock → sleeping writer   drained   Release / Acquire   the count that was given back
-//!   D   death → verdict              kernel                        what the dead one had written
-//! ```
+//! | edge | from → to | over | order | what it carries |
+//! |---|---|---|---|---|
+//! | RWLOCK-E1 | write unlock → read, write | `turn` | Release / Acquire | what the lock protects, and the mark |
+//! | RWLOCK-E2 | read unlock → write | `readers` | Release / Acquire | the reads are over |
+//! | RWLOCK-E3 | reader: `highest`, its count, then `turn`; writer: `turn`, then `highest`, the counts | all of them | SeqCst | at least one of the two sees the other |
+//! | RWLOCK-E4 | read unlock → sleeping writer | `drained` | Release / Acquire | the count that was given back |
 //!
-//! E3: both in SeqCst's one order, the reader's count, then its look at `turn`; the writer's turn,
-//! then its look at the counts. If neither saw the other, each look would come before the other's
-//! write, and so before itself. The same holds of `highest`, which the reader has raised, or found
-//! high enough, before it counts.
+//! Taking over uses DEATH-E1 ([`word`](crate::lock::word)): it carries what the dead process had
+//! written.
+//!
+//! RWLOCK-E3: all four accesses are in the one order of SeqCst. The reader adds its count and then
+//! loads `turn`; the writer takes `turn` and then loads the counts. If neither saw the other, each
+//! load would come before the other's write, and so before itself. The same holds of `highest`,
+//! which the reader has raised, or found high enough, before it counts.
 //!
 //! # If a process dies
 //!
@@ -99,7 +100,7 @@ impl RawRwLock<'_> {
         let word = self.mine;
         let ours = generation(owner(me));
         let id = u64::from(id(owner(me)));
-        // SeqCst: E3, as the raising.
+        // SeqCst: RWLOCK-E3, as the raising.
         if self.highest.load(SeqCst) < id {
             self.raise_highest(id);
         }
@@ -111,14 +112,14 @@ impl RawRwLock<'_> {
                 return Err(Refused::TooMany);
             }
             kp!("read.count");
-            // SeqCst: E3.
+            // SeqCst: RWLOCK-E3.
             match word.compare_exchange(found, readers_of(ours, count + 1), SeqCst, Relaxed) {
                 Ok(_) => break,
                 Err(now) => found = now,
             }
         }
         kp!("read.counted");
-        model_fence(); // E3.
+        model_fence(); // RWLOCK-E3.
         Ok(())
     }
 
@@ -126,7 +127,7 @@ impl RawRwLock<'_> {
     #[cold]
     fn raise_highest(&self, id: u64) {
         kp!("read.highest");
-        self.highest.fetch_max(id, SeqCst); // SeqCst: E3.
+        self.highest.fetch_max(id, SeqCst); // SeqCst: RWLOCK-E3.
         kp!("read.raised");
     }
 
@@ -141,15 +142,15 @@ impl RawRwLock<'_> {
                 return Err(Refused::NotOwner);
             }
             kp!("read.uncount");
-            // SeqCst: E3, and its Release is E2.
+            // SeqCst: RWLOCK-E3, and its Release is RWLOCK-E2.
             match word.compare_exchange(found, found - 1, SeqCst, Relaxed) {
                 Ok(_) => break,
                 Err(now) => found = now,
             }
         }
         kp!("read.uncounted");
-        model_fence(); // E3.
-        // SeqCst: E3. A writer that is not seen here sees our count.
+        model_fence(); // RWLOCK-E3.
+        // SeqCst: RWLOCK-E3. A writer that is not seen here sees our count.
         if found & COUNT == 1 && !admits(self.turn.load(SeqCst)) {
             self.tell_drained(world);
         }
@@ -158,7 +159,7 @@ impl RawRwLock<'_> {
 
     #[cold]
     fn tell_drained(&self, world: &impl World) {
-        self.drained.fetch_add(1, Release); // Release: E4.
+        self.drained.fetch_add(1, Release); // Release: RWLOCK-E4.
         kp!("read.drained");
         world.wake(self.drained, 1);
         kp!("read.woken");
@@ -174,7 +175,7 @@ impl RawRwLock<'_> {
         deadline: Deadline,
     ) -> Result<(), Denied> {
         self.count_in(me)?;
-        // SeqCst: E3; its Acquire is E1.
+        // SeqCst: RWLOCK-E3; its Acquire is RWLOCK-E1.
         if again || admits(self.turn.load(SeqCst)) {
             return Ok(());
         }
@@ -205,7 +206,7 @@ impl RawRwLock<'_> {
                 }
             }
             self.count_in(me)?;
-            // SeqCst: E3; its Acquire is E1.
+            // SeqCst: RWLOCK-E3; its Acquire is RWLOCK-E1.
             if admits(self.turn.load(SeqCst)) {
                 return Ok(());
             }
@@ -254,12 +255,13 @@ impl RawRwLock<'_> {
         let wrote = w & MODE == ACTIVE;
         let mine = holder(me) | if wrote { ACTIVE } else { mode } | CONTENDED;
         kp!("turn.take_over");
-        // SeqCst: E3, as where it is taken from nobody; its Acquire is E1, of the time before; D.
+        // SeqCst: RWLOCK-E3, as where a free turn is taken. Its Acquire is RWLOCK-E1 for what
+        // writers before the dead one wrote, and DEATH-E1 for what it wrote.
         self.turn.compare_exchange(w, mine, SeqCst, Relaxed).ok()?;
         kp!("turn.taken_over");
-        model_fence(); // E3.
+        model_fence(); // RWLOCK-E3.
         if wrote {
-            // Relaxed: the lock is ours; E1 carries it.
+            // Relaxed: the lock is ours; RWLOCK-E1 carries it.
             self.mark.store(mark::of(Cause::OwnerDied { pid }), Relaxed);
             kp!("turn.marked");
         }
@@ -283,10 +285,10 @@ impl RawRwLock<'_> {
             if holder(w) == 0 {
                 let mine = holder(me) | mode | if parking.slept { CONTENDED } else { 0 };
                 kp!("turn.claim");
-                // SeqCst: E3; its Acquire is E1.
+                // SeqCst: RWLOCK-E3; its Acquire is RWLOCK-E1.
                 if self.turn.compare_exchange(w, mine, SeqCst, Relaxed).is_ok() {
                     kp!("turn.claimed");
-                    model_fence(); // E3.
+                    model_fence(); // RWLOCK-E3.
                     return Ok(mine);
                 }
                 continue;
@@ -393,7 +395,7 @@ impl RawRwLock<'_> {
             return Err(Refused::NotOwner);
         }
         kp!("turn.free");
-        // Release: E1. Since the look only *contended* can have been added.
+        // Release: RWLOCK-E1. Since the look only *contended* can have been added.
         let w = self.turn.swap(0, Release);
         kp!("turn.freed");
         self.wake_contended(world, w);
@@ -419,15 +421,15 @@ impl RawRwLock<'_> {
                 return Err(Refused::NotOwner);
             }
             kp!("turn.mode");
-            // SeqCst: E3, where it keeps readers out from now on; its Release is E1, where it lets
-            // them in.
+            // SeqCst: RWLOCK-E3, where the new mode keeps readers out. Its Release is RWLOCK-E1,
+            // where the new mode lets them in.
             match self.turn.compare_exchange(w, w & !MODE | mode, SeqCst, Relaxed) {
                 Ok(_) => break,
                 Err(now) => w = now,
             }
         }
         kp!("turn.changed");
-        model_fence(); // E3.
+        model_fence(); // RWLOCK-E3.
         if mode == UPGRADABLE {
             self.wake_contended(world, w);
         }
@@ -440,7 +442,7 @@ impl RawRwLock<'_> {
         let mut look = deadline == Deadline::Now;
         let mut parking = None;
         loop {
-            let seen = self.drained.load(Acquire); // Acquire: E4.
+            let seen = self.drained.load(Acquire); // Acquire: RWLOCK-E4.
             if !self.somebody_reads(world, look) {
                 break;
             }
@@ -459,11 +461,11 @@ impl RawRwLock<'_> {
     }
 
     fn somebody_reads(&self, world: &impl World, look: bool) -> bool {
-        // SeqCst: E3. Whatever a peer wrote there, there are no more than the participants.
+        // SeqCst: RWLOCK-E3. Whatever a peer wrote there, there are no more than the participants.
         let highest = self.highest.load(SeqCst).min(world.participants() as u64);
         for id in 1..=highest as u16 {
             let Some(word) = of_id(self.readers, id) else { return false };
-            let found = word.load(SeqCst); // SeqCst: E3; its Acquire is E2.
+            let found = word.load(SeqCst); // SeqCst: RWLOCK-E3; its Acquire is RWLOCK-E2.
             if found & COUNT == 0 {
                 continue;
             }
@@ -472,7 +474,8 @@ impl RawRwLock<'_> {
                 return true;
             }
             kp!("write.subtract");
-            // Acquire: D, and E2 of the time before. If it fails, the id has a new reader.
+            // Acquire: DEATH-E1, and RWLOCK-E2 of the time before. If it fails, the id has a new
+            // reader.
             if word.compare_exchange(found, 0, Acquire, Relaxed).is_err() {
                 return true;
             }
@@ -499,11 +502,11 @@ impl RawRwLock<'_> {
 
     /// Why it is poisoned, if it is.
     pub(crate) fn cause(&self) -> Option<Cause> {
-        mark::cause(self.mark.load(Relaxed)) // Relaxed: E1 carries it.
+        mark::cause(self.mark.load(Relaxed)) // Relaxed: RWLOCK-E1 carries it.
     }
 
     pub(crate) fn set_cause(&self, cause: Option<Cause>) {
         kp!("turn.mark");
-        self.mark.store(cause.map_or(0, mark::of), Relaxed); // Relaxed: E1 carries it.
+        self.mark.store(cause.map_or(0, mark::of), Relaxed); // Relaxed: RWLOCK-E1 carries it.
     }
 }

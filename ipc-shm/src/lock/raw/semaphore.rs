@@ -32,11 +32,13 @@
 //!
 //! # Edges
 //!
-//! ```text
-//!   E1  give, add → take     grant   AcqRel chain   what was done while the permit was held
-//!   E2  settle → settle      held    AcqRel         the next operation builds on the last
-//!   D   death → reclaim      kernel                 nothing: a permit protects no data of ours
-//! ```
+//! | edge | from → to | over | order | what it carries |
+//! |---|---|---|---|---|
+//! | SEMAPHORE-E1 | give, add → take | `grant` | AcqRel chain | what was done while the permit was held |
+//! | SEMAPHORE-E2 | settle → settle | `held` | AcqRel | the next operation builds on the last |
+//!
+//! Reclaiming comes after DEATH-E1 ([`word`](crate::lock::word)), which carries nothing here: a
+//! permit protects no data of the semaphore.
 //!
 //! # If a process dies
 //!
@@ -120,7 +122,7 @@ impl RawSemaphore<'_> {
             return Ok(());
         }
         let word = self.held_by(g >> ID_SHIFT)?;
-        let h = word.load(Acquire); // Acquire: E2.
+        let h = word.load(Acquire); // Acquire: SEMAPHORE-E2.
         if after(h) != operation(g) {
             return Ok(()); // It has been.
         }
@@ -131,7 +133,7 @@ impl RawSemaphore<'_> {
             _ => 0,
         };
         kp!("semaphore.settle");
-        // AcqRel: E2. If it fails, somebody else has.
+        // AcqRel: SEMAPHORE-E2. If it fails, somebody else has.
         let _ = word.compare_exchange(h, held(operation(g), permits), AcqRel, Relaxed);
         kp!("semaphore.settled");
         Ok(())
@@ -139,7 +141,7 @@ impl RawSemaphore<'_> {
 
     /// The word with the last operation settled.
     fn settled(&self) -> Result<u64, Refused> {
-        let g = self.grant.load(Acquire); // Acquire: E1, E2.
+        let g = self.grant.load(Acquire); // Acquire: SEMAPHORE-E1, SEMAPHORE-E2.
         self.settle(g)?;
         Ok(g)
     }
@@ -172,7 +174,7 @@ impl RawSemaphore<'_> {
             if self.generation_of(id)?.load(Acquire) != whose {
                 return Ok(false);
             }
-            let h = self.held_by(id)?.load(Acquire); // Acquire: E2.
+            let h = self.held_by(id)?.load(Acquire); // Acquire: SEMAPHORE-E2.
             let back = h & PERMITS;
             if back == 0 {
                 return Ok(false);
@@ -180,7 +182,7 @@ impl RawSemaphore<'_> {
             let permits = ((g & PERMITS) + back).min(u64::from(self.bound));
             let to = grant(permits, 0, RECLAIM, after(h), id);
             kp!("semaphore.reclaim");
-            // AcqRel: E1, E2.
+            // AcqRel: SEMAPHORE-E1, SEMAPHORE-E2.
             if self.grant.compare_exchange(g, to, AcqRel, Relaxed).is_ok() {
                 kp!("semaphore.reclaimed");
                 self.settle(to)?;
@@ -202,13 +204,13 @@ impl RawSemaphore<'_> {
             let g = self.settled()?;
             if g & PERMITS > 0 {
                 let id = self.enrol(world, me)?;
-                let h = self.held_by(id)?.load(Acquire); // Acquire: E2.
+                let h = self.held_by(id)?.load(Acquire); // Acquire: SEMAPHORE-E2.
                 let slept = parking.as_ref().is_some_and(|parking: &Parking| parking.slept);
                 // Others may sleep too, if we have slept.
                 let waiters = if slept { WAITERS } else { g & WAITERS };
                 let to = grant((g & PERMITS) - 1, waiters, TAKE, after(h), id);
                 kp!("semaphore.take");
-                // AcqRel: E1, E2.
+                // AcqRel: SEMAPHORE-E1, SEMAPHORE-E2.
                 if self.grant.compare_exchange(g, to, AcqRel, Relaxed).is_err() {
                     continue;
                 }
@@ -232,7 +234,7 @@ impl RawSemaphore<'_> {
                     continue;
                 }
                 kp!("semaphore.announce");
-                // Release: keeps the chain that E1 goes along; nothing of ours rides on it.
+                // Release: continues the chain of SEMAPHORE-E1; this CAS publishes nothing itself.
                 if self.grant.compare_exchange(g, g | WAITERS, AcqRel, Relaxed).is_err() {
                     continue;
                 }
@@ -270,7 +272,7 @@ impl RawSemaphore<'_> {
         let (id, ours) = (u64::from(id(owner(me))), u64::from(generation(owner(me))));
         loop {
             let g = self.settled()?;
-            let h = self.held_by(id)?.load(Acquire); // Acquire: E2.
+            let h = self.held_by(id)?.load(Acquire); // Acquire: SEMAPHORE-E2.
             if self.generation_of(id)?.load(Acquire) != ours || h & PERMITS == 0 {
                 return Err(Refused::NotOwner);
             }
@@ -281,7 +283,7 @@ impl RawSemaphore<'_> {
             };
             let to = grant(permits, waiters, LOSE, after(h), id);
             kp!("semaphore.give");
-            // AcqRel: E1, E2.
+            // AcqRel: SEMAPHORE-E1, SEMAPHORE-E2.
             if self.grant.compare_exchange(g, to, AcqRel, Relaxed).is_ok() {
                 kp!("semaphore.given");
                 self.settle(to)?;
@@ -300,12 +302,13 @@ impl RawSemaphore<'_> {
             // All that there are, left and held.
             let all = (1..=self.held.len() as u16)
                 .filter_map(|id| of_id(self.held, id))
-                .fold(g & PERMITS, |all, word| all + (word.load(Acquire) & PERMITS)); // Acquire: E2.
+                // Acquire: SEMAPHORE-E2.
+                .fold(g & PERMITS, |all, word| all + (word.load(Acquire) & PERMITS));
             if all + u64::from(n) > u64::from(self.bound) {
                 return Err(Refused::TooMany);
             }
             kp!("semaphore.add");
-            // AcqRel: E1. The operation stays named: it is settled, and stays so.
+            // AcqRel: SEMAPHORE-E1. The operation stays named: it is settled, and stays so.
             let to = g & !(PERMITS | WAITERS) | ((g & PERMITS) + u64::from(n)) & PERMITS;
             if self.grant.compare_exchange(g, to, AcqRel, Relaxed).is_ok() {
                 kp!("semaphore.added");
