@@ -302,7 +302,7 @@ impl<T: DeserializeOwned> Rx<T> {
         let inside = Inside::enter(line, wanted);
         let mut scratch = Scratch::take();
         let buffer = &mut scratch.0;
-        let letter = loop {
+        let received = loop {
             if line.any_parked() {
                 let mut taken = 0;
                 while let Some(message) = (taken < max).then(|| line.unpark()).flatten() {
@@ -321,7 +321,7 @@ impl<T: DeserializeOwned> Rx<T> {
                 Err(RecvTimeoutError::Timeout) if slices && deadline.left(SLICE).is_some() => {}
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected)
                     if line.any_parked() => {}
-                Ok(letter) => break letter,
+                Ok(received) => break received,
                 Err(error) => {
                     if let (RecvTimeoutError::Unreadable(_), Some(tally)) = (&error, &line.tally) {
                         tally.received(1);
@@ -331,16 +331,16 @@ impl<T: DeserializeOwned> Rx<T> {
             }
         };
         kp!("channel.count_received");
-        let Kind::Messages(count) = letter.kind else {
+        let Kind::Messages(count) = received.kind else {
             if let Some(tally) = &line.tally {
                 tally.received(1);
             }
             drop(inside);
-            take(message::decode(letter, buffer));
+            take(message::decode(received, buffer));
             return Ok(());
         };
         let mut messages =
-            Packed::new(count, letter.body(buffer)).map_err(RecvTimeoutError::Unreadable)?;
+            Packed::new(count, received.body(buffer)).map_err(RecvTimeoutError::Unreadable)?;
         if let Some(tally) = &line.tally {
             tally.received(usize::from(count));
         }

@@ -158,12 +158,12 @@ impl<A, B> Duplex<A, B> {
 
     fn bytes<R>(&self, use_them: impl FnOnce(&[u8]) -> R) -> Result<R, RecvError> {
         let mut scratch = Scratch::take();
-        let letter =
+        let received =
             message::recv(&self.socket, &mut scratch.0, Deadline::Never).map_err(received)?;
-        if letter.kind != Kind::Bytes {
+        if received.kind != Kind::Bytes {
             return Err(RecvError::Unreadable(Unreadable::Malformed("it is a message, not bytes")));
         }
-        Ok(use_them(letter.body(&scratch.0)))
+        Ok(use_them(received.body(&scratch.0)))
     }
 }
 

@@ -79,7 +79,7 @@ const STORED: u8 = 2;
 const KEPT: usize = 4 << 20;
 
 thread_local! {
-    /// Two: a letter from the store lies in one while its datagram lies in the other.
+    /// Two: a message from the store lies in one while its datagram lies in the other.
     static SCRATCH: [Cell<Vec<u8>>; 2] = const { [Cell::new(Vec::new()), Cell::new(Vec::new())] };
 }
 
@@ -265,7 +265,7 @@ fn send_first<T: Serialize + DeserializeOwned>(
 }
 
 /// A datagram that was received and checked.
-pub(crate) struct Letter {
+pub(crate) struct ReceivedMessage {
     pub(crate) kind: Kind,
     place: Place,
     /// What stands before the message.
@@ -291,7 +291,7 @@ impl Place {
     }
 }
 
-impl Letter {
+impl ReceivedMessage {
     /// The body, of which what is not enclosed lies in `buffer`.
     #[inline]
     pub(crate) fn body<'a>(&'a self, buffer: &'a [u8]) -> &'a [u8] {
@@ -305,7 +305,7 @@ pub(crate) fn recv(
     carrier: &Carrier,
     buffer: &mut Vec<u8>,
     deadline: Deadline,
-) -> Result<Letter, RecvTimeoutError> {
+) -> Result<ReceivedMessage, RecvTimeoutError> {
     if buffer.len() < HEADER + HERE_LIMIT {
         buffer.resize(HEADER + HERE_LIMIT, 0);
     }
@@ -314,14 +314,14 @@ pub(crate) fn recv(
     open(carrier, buffer, arrived, handles).map_err(RecvTimeoutError::Unreadable)
 }
 
-/// Checks a datagram. What does not become part of the letter is closed.
+/// Checks a datagram. Handles that do not become part of the message are closed.
 #[inline]
 fn open(
     carrier: &Carrier,
     buffer: &[u8],
     arrived: Arrived,
     mut handles: Vec<OsHandle>,
-) -> Result<Letter, Unreadable> {
+) -> Result<ReceivedMessage, Unreadable> {
     let malformed = |what| Err(Unreadable::Malformed(what));
     if arrived.lost {
         return Err(Unreadable::HandlesLost);
@@ -374,11 +374,11 @@ fn open(
         }
         _ => return malformed("its body is in an unknown place"),
     };
-    let mut letter = Letter { kind, place, skip: 0, handles };
+    let mut received = ReceivedMessage { kind, place, skip: 0, handles };
     if let Some(types) = carrier.types() {
         if kind == Kind::First {
-            match types.meet(letter.body(buffer)) {
-                Some(skip) => letter.skip = skip,
+            match types.meet(received.body(buffer)) {
+                Some(skip) => received.skip = skip,
                 None => return malformed("the type of its messages is cut off"),
             }
         }
@@ -388,16 +388,19 @@ fn open(
     } else if kind == Kind::First {
         return malformed("it says a type where none is to be said");
     }
-    Ok(letter)
+    Ok(received)
 }
 
-/// Decodes the one message of a letter.
+/// Decodes the only message of a datagram.
 #[inline]
-pub(crate) fn decode<T: DeserializeOwned>(letter: Letter, buffer: &[u8]) -> Result<T, Unreadable> {
-    if !matches!(letter.kind, Kind::Message | Kind::First) {
+pub(crate) fn decode<T: DeserializeOwned>(
+    received: ReceivedMessage,
+    buffer: &[u8],
+) -> Result<T, Unreadable> {
+    if !matches!(received.kind, Kind::Message | Kind::First) {
         return Err(Unreadable::Malformed("it is not a message, but bytes or a batch"));
     }
-    let Letter { place, skip, handles, .. } = letter;
+    let ReceivedMessage { place, skip, handles, .. } = received;
     codec::decode_carrying(&place.body(buffer)[skip..], handles).map_err(Unreadable::Decode)
 }
 
@@ -408,6 +411,6 @@ pub(crate) fn recv_one<T: DeserializeOwned>(
     deadline: Deadline,
 ) -> Result<T, RecvTimeoutError> {
     let mut scratch = Scratch::take();
-    let letter = recv(carrier, &mut scratch.0, deadline)?;
-    decode(letter, &scratch.0).map_err(RecvTimeoutError::Unreadable)
+    let received = recv(carrier, &mut scratch.0, deadline)?;
+    decode(received, &scratch.0).map_err(RecvTimeoutError::Unreadable)
 }
