@@ -81,14 +81,14 @@ impl<T: Serialize + DeserializeOwned> From<Tx<T>> for IpcSender<T> {
     }
 }
 
-/// A message where it lies: `ipc-channel` takes messages, and gives none back.
-struct Lent<'a, T> {
+/// A message of the caller: `ipc-channel` takes ownership and returns nothing on an error.
+struct BorrowedMessage<'a, T> {
     message: &'a T,
     /// Whether it was encoded: what panics later is not the message's own code.
     encoded: &'a Cell<bool>,
 }
 
-impl<T: Serialize> Serialize for Lent<'_, T> {
+impl<T: Serialize> Serialize for BorrowedMessage<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let encoded = self.message.serialize(serializer);
         self.encoded.set(true);
@@ -97,22 +97,23 @@ impl<T: Serialize> Serialize for Lent<'_, T> {
 }
 
 // A sender's type must have it; senders never decode.
-impl<'de, T> Deserialize<'de> for Lent<'_, T> {
+impl<'de, T> Deserialize<'de> for BorrowedMessage<'_, T> {
     fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-        Err(de::Error::custom("a message that is lent is not received"))
+        Err(de::Error::custom("a borrowed message is never received"))
     }
 }
 
 impl<T: Serialize> Tx<T> {
-    fn send_lent(&self, message: &T, deadline: Deadline) -> Result<(), SendFailure> {
+    fn send_borrowed(&self, message: &T, deadline: Deadline) -> Result<(), SendFailure> {
         if !self.room(deadline) {
             return Err(SendFailure::Timeout);
         }
         loop {
             let encoded = Cell::new(false);
-            let sender = self.sender.clone().to::<Lent<'_, T>>();
-            let lent = Lent { message, encoded: &encoded };
-            let (sent, refused) = inside(|| catch_unwind(AssertUnwindSafe(|| sender.send(lent))));
+            let sender = self.sender.clone().to::<BorrowedMessage<'_, T>>();
+            let borrowed = BorrowedMessage { message, encoded: &encoded };
+            let (sent, refused) =
+                inside(|| catch_unwind(AssertUnwindSafe(|| sender.send(borrowed))));
             return match sent {
                 Ok(Ok(())) => Ok(()),
                 // Nothing, or the first piece of a message whose rest never comes, and which is
@@ -174,11 +175,11 @@ fn cause(error: &IpcError) -> SendFailure {
 
 impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T> {
     fn send_copy(&self, message: &T, deadline: Deadline) -> Option<Result<(), SendFailure>> {
-        Some(self.send_lent(message, deadline))
+        Some(self.send_borrowed(message, deadline))
     }
 
     fn send(&self, message: T, deadline: Deadline) -> Result<(), SendTimeoutError<T>> {
-        self.send_lent(&message, deadline).map_err(|failure| failure.with(message))
+        self.send_borrowed(&message, deadline).map_err(|failure| failure.with(message))
     }
 }
 
