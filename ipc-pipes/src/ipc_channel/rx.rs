@@ -1,8 +1,8 @@
 //! The receiving end.
 //!
-//! There is one `IpcReceiver`, which one thread uses at a time. Who wants to receive takes it out,
-//! waits in it without holding a lock, and puts it back; the others wait for their turn, each as
-//! long as it likes.
+//! There is one `IpcReceiver`, which one thread uses at a time. A thread that receives takes it out
+//! of the shared state, waits in it without holding a lock, and puts it back. Other threads wait
+//! until it is back, each until its own deadline.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -30,8 +30,8 @@ pub struct Rx<T> {
 
 struct Shared<T> {
     state: Mutex<State<T>>,
-    /// The receiver was put back, or there is nothing to come any more.
-    turn: Condvar,
+    /// Notified when the receiver was put back, and when the channel has ended.
+    available: Condvar,
 }
 
 struct State<T> {
@@ -46,8 +46,8 @@ struct State<T> {
 /// How many messages are taken out to be counted: more than a socket's buffer holds at any moment.
 const MOST: usize = 1024;
 
-/// What came out of the receiver.
-enum Came<T> {
+/// What one attempt to receive returned.
+enum RecvStep<T> {
     Message(Result<T, Unreadable>),
     Nothing,
     /// The end; or the first piece of a message whose sender died before the last, which looks the
@@ -62,26 +62,26 @@ impl<T> Shared<T> {
     }
 }
 
-/// Puts the receiver back, whatever happens.
-struct Turn<'a, T> {
+/// The receiver, taken out of the shared state. Its drop puts it back, also on a panic.
+struct ReceiverGuard<'a, T> {
     shared: &'a Shared<T>,
     receiver: Option<IpcReceiver<T>>,
 }
 
-impl<T> Drop for Turn<'_, T> {
+impl<T> Drop for ReceiverGuard<'_, T> {
     fn drop(&mut self) {
         self.shared.lock().receiver = self.receiver.take();
-        self.shared.turn.notify_one();
+        self.shared.available.notify_one();
     }
 }
 
 /// The longest that the receiver is asked to wait at once; much longer ones it takes for ever.
 const SLICE: Duration = Duration::from_secs(3600);
 
-impl<T: Serialize + DeserializeOwned> Turn<'_, T> {
+impl<T: Serialize + DeserializeOwned> ReceiverGuard<'_, T> {
     /// Waits in the receiver.
-    fn wait(&self, deadline: Deadline) -> Came<T> {
-        let Some(receiver) = &self.receiver else { return Came::Nothing };
+    fn wait(&self, deadline: Deadline) -> RecvStep<T> {
+        let Some(receiver) = &self.receiver else { return RecvStep::Nothing };
         let (received, _) = inside(|| {
             catch_unwind(AssertUnwindSafe(|| match deadline {
                 Deadline::Never => receiver.recv().map_err(TryRecvError::IpcError),
@@ -94,41 +94,41 @@ impl<T: Serialize + DeserializeOwned> Turn<'_, T> {
             }))
         });
         match received {
-            Ok(Ok(message)) => Came::Message(Ok(message)),
-            Ok(Err(TryRecvError::Empty)) => Came::Nothing,
+            Ok(Ok(message)) => RecvStep::Message(Ok(message)),
+            Ok(Err(TryRecvError::Empty)) => RecvStep::Nothing,
             Ok(Err(TryRecvError::IpcError(error))) => match error {
-                IpcError::Disconnected => Came::End,
+                IpcError::Disconnected => RecvStep::End,
                 IpcError::SerializationError(error) => {
-                    Came::Message(Err(Unreadable::Decode(codec_error(&error))))
+                    RecvStep::Message(Err(Unreadable::Decode(codec_error(&error))))
                 }
                 IpcError::Io(error) => match error.kind() {
-                    io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock => Came::Nothing,
-                    io::ErrorKind::ConnectionReset => Came::End,
-                    io::ErrorKind::OutOfMemory => Came::Message(Err(Unreadable::OutOfMemory)),
-                    _ => Came::Message(Err(Unreadable::Malformed(
+                    io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock => RecvStep::Nothing,
+                    io::ErrorKind::ConnectionReset => RecvStep::End,
+                    io::ErrorKind::OutOfMemory => RecvStep::Message(Err(Unreadable::OutOfMemory)),
+                    _ => RecvStep::Message(Err(Unreadable::Malformed(
                         "ipc-channel could not receive it",
                     ))),
                 },
             },
             // It does where a message says of itself what is not true.
-            Err(_) => Came::Message(Err(Unreadable::Malformed("ipc-channel panicked over it"))),
+            Err(_) => RecvStep::Message(Err(Unreadable::Malformed("ipc-channel panicked over it"))),
         }
     }
 
-    /// As [`wait`](Turn::wait), but an end is one.
-    fn receive(&self, deadline: Deadline) -> Came<T> {
+    /// As [`wait`](ReceiverGuard::wait), but an end is one.
+    fn receive(&self, deadline: Deadline) -> RecvStep<T> {
         loop {
             match self.wait(deadline) {
                 // Once at its end it stays there.
-                Came::End => match self.wait(Deadline::Now) {
-                    Came::Nothing => {
+                RecvStep::End => match self.wait(Deadline::Now) {
+                    RecvStep::Nothing => {
                         if deadline == Deadline::Now {
-                            return Came::Nothing;
+                            return RecvStep::Nothing;
                         }
                     }
-                    came => return came,
+                    step => return step,
                 },
-                came => return came,
+                step => return step,
             }
         }
     }
@@ -153,19 +153,19 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T> {
             state = match state.receiver.take() {
                 Some(receiver) => {
                     drop(state);
-                    let turn = Turn { shared, receiver: Some(receiver) };
-                    let came = turn.receive(deadline);
-                    drop(turn);
+                    let guard = ReceiverGuard { shared, receiver: Some(receiver) };
+                    let step = guard.receive(deadline);
+                    drop(guard);
                     looked = true;
-                    match came {
-                        Came::Message(message) => {
+                    match step {
+                        RecvStep::Message(message) => {
                             return message.map_err(RecvTimeoutError::Unreadable);
                         }
-                        Came::Nothing => shared.lock(),
-                        Came::End => {
+                        RecvStep::Nothing => shared.lock(),
+                        RecvStep::End => {
                             let mut state = shared.lock();
                             state.ended = true;
-                            shared.turn.notify_all();
+                            shared.available.notify_all();
                             state
                         }
                     }
@@ -174,7 +174,7 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T> {
                 None => match deadline.left(SLICE) {
                     None => return Err(RecvTimeoutError::Timeout),
                     Some(left) => {
-                        let waited = shared.turn.wait_timeout(state, left);
+                        let waited = shared.available.wait_timeout(state, left);
                         waited.unwrap_or_else(PoisonError::into_inner).0
                     }
                 },
@@ -205,24 +205,24 @@ impl<T: Serialize + DeserializeOwned> Rx<T> {
         let Some(receiver) = state.receiver.take() else { return state };
         let mut kept = state.ahead.len();
         drop(state);
-        let turn = Turn { shared: &self.shared, receiver: Some(receiver) };
+        let guard = ReceiverGuard { shared: &self.shared, receiver: Some(receiver) };
         while kept < most {
-            let came = turn.receive(Deadline::Now);
+            let step = guard.receive(Deadline::Now);
             let mut state = self.shared.lock();
-            match came {
-                // Kept before the next one has its turn: it is the older one.
-                Came::Message(message) => state.ahead.push_back(message),
-                Came::Nothing => break,
-                Came::End => {
+            match step {
+                // Kept before the next message is received: it is the older one.
+                RecvStep::Message(message) => state.ahead.push_back(message),
+                RecvStep::Nothing => break,
+                RecvStep::End => {
                     state.ended = true;
                     break;
                 }
             }
             kept = state.ahead.len();
         }
-        drop(turn);
+        drop(guard);
         // There may be something for each of those who wait.
-        self.shared.turn.notify_all();
+        self.shared.available.notify_all();
         self.shared.lock()
     }
 }
@@ -276,7 +276,7 @@ impl<T: Serialize + DeserializeOwned> End for Rx<T> {
 impl<T> From<IpcReceiver<T>> for Rx<T> {
     fn from(receiver: IpcReceiver<T>) -> Self {
         let state = State { receiver: Some(receiver), ahead: VecDeque::new(), ended: false };
-        Rx { shared: Arc::new(Shared { state: Mutex::new(state), turn: Condvar::new() }) }
+        Rx { shared: Arc::new(Shared { state: Mutex::new(state), available: Condvar::new() }) }
     }
 }
 
