@@ -157,16 +157,16 @@ impl Carrier {
     }
 }
 
-/// A carrier that came in a message, and is still to be made.
-pub(crate) struct Came(Files);
+/// The files of a carrier in a message that is being decoded. The carrier is still to be made.
+pub(crate) struct ReceivedCarrier(Files);
 
-impl<'de> Deserialize<'de> for Came {
+impl<'de> Deserialize<'de> for ReceivedCarrier {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Files::deserialize(deserializer).map(Came)
+        Files::deserialize(deserializer).map(ReceivedCarrier)
     }
 }
 
-impl Came {
+impl ReceivedCarrier {
     /// Takes its files out of the message that is being decoded. They are closed if this process
     /// has the same open. `types` are those of a connection.
     pub(crate) fn carrier<E: de::Error>(

@@ -17,7 +17,7 @@ use ipc_core::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
 
-use crate::carrier::{Came, Carrier};
+use crate::carrier::{Carrier, ReceivedCarrier};
 use crate::channel::{self, Receiver, Sender};
 use crate::line::Leaves;
 use crate::message::{self, HEADER, Kind, Scratch};
@@ -311,7 +311,7 @@ impl<'de, A: DeserializeOwned, B: DeserializeOwned> Deserialize<'de> for Duplex<
             return Err(shape::end::<(A, B), D>("Duplex", deserializer));
         }
         let (sends, receives, known, came) =
-            <(Heard, Heard, bool, Came)>::deserialize(deserializer)?;
+            <(Heard, Heard, bool, ReceivedCarrier)>::deserialize(deserializer)?;
         let (sent, received) = (Shape::of::<A>(), Shape::of::<B>());
         sends.is(sent, "an end of a connection arrived, for what it sends")?;
         receives.is(received, "an end of a connection arrived, for what it receives")?;

@@ -12,7 +12,7 @@ use ipc_core::{Unreadable, Unsendable, handle};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use crate::batch::BATCH;
-use crate::carrier::{Came, Carrier};
+use crate::carrier::{Carrier, ReceivedCarrier};
 use crate::sys;
 use crate::tally::{Side, Tally};
 use crate::types::{Heard, Said};
@@ -139,7 +139,8 @@ impl Line {
         side: Side,
         shape: &'static Shape,
     ) -> Result<Line, D::Error> {
-        let (said, tally, carrier) = <(Heard, Option<u32>, Came)>::deserialize(deserializer)?;
+        let (said, tally, carrier) =
+            <(Heard, Option<u32>, ReceivedCarrier)>::deserialize(deserializer)?;
         said.is(shape, "an end of a channel arrived")?;
         let refused = |cause: &dyn fmt::Display| de::Error::custom(handle::because(cause));
         let tally = match tally {
