@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use crate::known::{self, Key};
 use crate::packets::Packets;
 use crate::socket::Socket;
-use crate::sys::{self, Arrived, Borrowed};
+use crate::sys::{self, Borrowed, ReceivedDatagram};
 use crate::tally::{Side, Tally};
 use crate::types::Types;
 
@@ -64,12 +64,12 @@ impl Carrier {
         into: &mut [u8],
         handles: &mut Vec<OsHandle>,
         deadline: Deadline,
-    ) -> Result<Arrived, RecvTimeoutError> {
+    ) -> Result<ReceivedDatagram, RecvTimeoutError> {
         match self {
             Carrier::Socket(socket) => socket.recv(into, handles, deadline),
             Carrier::Pipe(packets) => {
                 let len = packets.recv(into, deadline)?;
-                Ok(Arrived { len, cut: false, lost: false })
+                Ok(ReceivedDatagram { len, cut: false, lost: false })
             }
         }
     }

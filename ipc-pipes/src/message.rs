@@ -48,7 +48,7 @@ use crate::carrier::Carrier;
 use crate::killpoint::kp;
 use crate::packets::Packets;
 use crate::socket::Socket;
-use crate::sys::{self, Arrived, Enclosed, NotEnclosed};
+use crate::sys::{self, Enclosed, NotEnclosed, ReceivedDatagram};
 use crate::types::Types;
 
 const MAGIC: [u8; 2] = *b"mp";
@@ -310,8 +310,8 @@ pub(crate) fn recv(
         buffer.resize(HEADER + HERE_LIMIT, 0);
     }
     let mut handles = Vec::new();
-    let arrived = carrier.recv(buffer, &mut handles, deadline)?;
-    open(carrier, buffer, arrived, handles).map_err(RecvTimeoutError::Unreadable)
+    let datagram = carrier.recv(buffer, &mut handles, deadline)?;
+    open(carrier, buffer, datagram, handles).map_err(RecvTimeoutError::Unreadable)
 }
 
 /// Checks a datagram. Handles that do not become part of the message are closed.
@@ -319,17 +319,17 @@ pub(crate) fn recv(
 fn open(
     carrier: &Carrier,
     buffer: &[u8],
-    arrived: Arrived,
+    datagram: ReceivedDatagram,
     mut handles: Vec<OsHandle>,
 ) -> Result<ReceivedMessage, Unreadable> {
     let malformed = |what| Err(Unreadable::Malformed(what));
-    if arrived.lost {
+    if datagram.lost {
         return Err(Unreadable::HandlesLost);
     }
-    if arrived.cut {
+    if datagram.cut {
         return malformed("it is longer than any datagram of this crate");
     }
-    let Some((head, body)) = buffer[..arrived.len].split_first_chunk::<HEADER>() else {
+    let Some((head, body)) = buffer[..datagram.len].split_first_chunk::<HEADER>() else {
         return malformed("it is shorter than a header");
     };
     if head[..2] != MAGIC || head[5] != 0 {
@@ -347,7 +347,7 @@ fn open(
         return malformed("other handles came than its header says");
     }
     let place = match (head[3], carrier) {
-        (HERE, _) => Place::Here(arrived.len),
+        (HERE, _) => Place::Here(datagram.len),
         (STORED, Carrier::Pipe(packets)) => {
             let Some((len, place)) = body.split_first_chunk() else {
                 return malformed("the length of its body is missing");

@@ -17,7 +17,7 @@ use ipc_core::{Deadline, RecvTimeoutError, Unreadable, Unsendable};
 
 use crate::killpoint::kp;
 use crate::pace::Pace;
-use crate::sys::{self, Arrived, Borrowed, Interest, NotReceived, NotSent};
+use crate::sys::{self, Borrowed, Interest, NotReceived, NotSent, ReceivedDatagram};
 use crate::types::Types;
 
 /// One end of a connection.
@@ -125,7 +125,7 @@ impl Socket {
         into: &mut [u8],
         handles: &mut Vec<OsHandle>,
         deadline: Deadline,
-    ) -> Result<Arrived, RecvTimeoutError> {
+    ) -> Result<ReceivedDatagram, RecvTimeoutError> {
         if self.forked() {
             return Err(RecvTimeoutError::Unreadable(Unreadable::Forked));
         }

@@ -23,7 +23,7 @@ use rustix::net::{
 
 use rustix::pipe::PipeFlags;
 
-use super::{Arrived, Interest, NotEnclosed, NotReceived, NotSent, PACKET};
+use super::{Interest, NotEnclosed, NotReceived, NotSent, PACKET, ReceivedDatagram};
 
 /// A borrowed handle.
 pub(crate) type Borrowed<'a> = BorrowedFd<'a>;
@@ -99,7 +99,7 @@ pub(crate) fn receive(
     into: &mut [u8],
     handles: &mut Vec<OwnedFd>,
     wait: bool,
-) -> Result<Arrived, NotReceived> {
+) -> Result<ReceivedDatagram, NotReceived> {
     // Uninitialised: whoever gets no handles pays nothing for the space.
     let mut space = MaybeUninit::<[u64; CONTROL]>::uninit();
     let flags = libc::MSG_CMSG_CLOEXEC | if wait { 0 } else { libc::MSG_DONTWAIT };
@@ -132,7 +132,7 @@ pub(crate) fn receive(
         if len == 0 && ended(socket) {
             return Err(NotReceived::Gone);
         }
-        return Ok(Arrived {
+        return Ok(ReceivedDatagram {
             len,
             cut: message.msg_flags & libc::MSG_TRUNC != 0,
             lost: message.msg_flags & libc::MSG_CTRUNC != 0,

@@ -88,7 +88,7 @@ pub(crate) enum NotReceived {
 
 /// A datagram that was received.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Arrived {
+pub(crate) struct ReceivedDatagram {
     /// Bytes of it that are in the buffer.
     pub(crate) len: usize,
     /// Whether it was longer than the buffer.

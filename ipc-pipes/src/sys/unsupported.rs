@@ -6,7 +6,7 @@ use std::io::{self, IoSlice};
 use ipc_core::handle::OsHandle;
 use ipc_core::{Deadline, Unreadable};
 
-use super::{Arrived, Interest, NotEnclosed, NotReceived, NotSent};
+use super::{Interest, NotEnclosed, NotReceived, NotSent, ReceivedDatagram};
 
 #[cfg(unix)]
 pub(crate) type Borrowed<'a> = std::os::fd::BorrowedFd<'a>;
@@ -55,7 +55,7 @@ pub(crate) fn receive(
     _into: &mut [u8],
     _handles: &mut Vec<OsHandle>,
     _wait: bool,
-) -> Result<Arrived, NotReceived> {
+) -> Result<ReceivedDatagram, NotReceived> {
     Err(NotReceived::Gone)
 }
 pub(crate) fn enclose(_bytes: &[u8]) -> Result<OsHandle, NotEnclosed> {
