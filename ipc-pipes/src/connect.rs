@@ -140,17 +140,17 @@ impl Connector {
         match place {
             Place::Abstract(name) => sys::connect_abstract(name, deadline),
             Place::File(directory, file) => {
-                let Some(found) = sys::look(directory, file)? else {
+                let Some(entry) = sys::look(directory, file)? else {
                     return Err(io::Error::new(io::ErrorKind::NotFound, "there is no such name"));
                 };
-                if let Kind::Other(what) = found.kind {
+                if let Kind::Other(what) = entry.kind {
                     return Err(io::Error::new(
                         io::ErrorKind::InvalidInput,
                         format!("it is a {what}"),
                     ));
                 }
                 kp!("connect.found");
-                sys::connect(&found, deadline)
+                sys::connect(&entry, deadline)
             }
         }
     }

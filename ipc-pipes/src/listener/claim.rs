@@ -53,7 +53,7 @@ use ipc_core::handle::OsHandle;
 
 use crate::killpoint::kp;
 use crate::per_process::PerProcess;
-use crate::sys::names::{self as sys, Directory, Found, Identity, Kind, Lock};
+use crate::sys::names::{self as sys, Directory, Identity, Kind, Lock, NameEntry};
 
 /// A name that is this socket's.
 #[derive(Debug)]
@@ -287,25 +287,25 @@ fn remove_if_abandoned(directory: &Directory, file: &OsStr, private: bool) -> io
 }
 
 /// The dead socket at a name; `None` if there is nothing.
-fn dead(directory: &Directory, file: &OsStr) -> io::Result<Option<Found>> {
-    let Some(found) = sys::look(directory, file)? else { return Ok(None) };
-    check(&found, Path::new(file))?;
-    if sys::alive(&found)? {
+fn dead(directory: &Directory, file: &OsStr) -> io::Result<Option<NameEntry>> {
+    let Some(entry) = sys::look(directory, file)? else { return Ok(None) };
+    check(&entry, Path::new(file))?;
+    if sys::alive(&entry)? {
         let text = "a process that is alive listens there";
         return Err(io::Error::new(io::ErrorKind::AddrInUse, text));
     }
-    Ok(Some(found))
+    Ok(Some(entry))
 }
 
 /// Refuses what is not a socket of this user.
-fn check(found: &Found, name: &Path) -> io::Result<()> {
-    match found.kind {
+fn check(entry: &NameEntry, name: &Path) -> io::Result<()> {
+    match entry.kind {
         Kind::Other(what) => {
             let text = format!("{} is a {what}; it is left as it is", name.display());
             Err(io::Error::new(io::ErrorKind::AlreadyExists, text))
         }
-        Kind::Socket if found.owner != sys::user() => {
-            let text = format!("{} belongs to user {}", name.display(), found.owner);
+        Kind::Socket if entry.owner != sys::user() => {
+            let text = format!("{} belongs to user {}", name.display(), entry.owner);
             Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
         }
         Kind::Socket => Ok(()),

@@ -38,7 +38,7 @@
 mod os;
 
 pub(crate) use os::{
-    Directory, Exit, Found, Lock, Watch, accept, alive, at_exit, bind, bind_abstract, connect,
+    Directory, Exit, Lock, NameEntry, Watch, accept, alive, at_exit, bind, bind_abstract, connect,
     connect_abstract, credentials, directory, entries, exchange, is_at, listen, look, make_private,
     parent, private, process, publish, random, reaped_elsewhere, remove, try_lock, user, wait,
 };

@@ -101,9 +101,9 @@ pub(crate) fn directory(path: &Path) -> io::Result<Directory> {
     Ok(Directory(retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?))
 }
 
-/// What is at a name. The descriptor keeps its inode from being used again.
+/// The file at a name. The descriptor keeps its inode from being used again.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct NameEntry {
     fd: OwnedFd,
     pub(crate) kind: Kind,
     pub(crate) identity: Identity,
@@ -111,7 +111,7 @@ pub(crate) struct Found {
     mode: Mode,
 }
 
-pub(crate) fn look(directory: &Directory, name: &OsStr) -> io::Result<Option<Found>> {
+pub(crate) fn look(directory: &Directory, name: &OsStr) -> io::Result<Option<NameEntry>> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = match retry_on_intr(|| rustix::fs::openat(&directory.0, name, flags, Mode::empty())) {
         Ok(fd) => fd,
@@ -119,7 +119,7 @@ pub(crate) fn look(directory: &Directory, name: &OsStr) -> io::Result<Option<Fou
         Err(error) => return Err(error.into()),
     };
     let stat = rustix::fs::fstat(&fd)?;
-    Ok(Some(Found {
+    Ok(Some(NameEntry {
         fd,
         kind: kind(&stat),
         identity: identity(&stat),
@@ -133,11 +133,11 @@ pub(crate) fn is_at(directory: &Directory, name: &OsStr, wanted: Identity) -> bo
     stat.is_ok_and(|stat| identity(&stat) == wanted)
 }
 
-pub(crate) fn alive(found: &Found) -> io::Result<bool> {
+pub(crate) fn alive(entry: &NameEntry) -> io::Result<bool> {
     // To connect with a socket of another type is refused after the kernel has looked for the
     // socket that this name belongs to, and before that one hears of it.
     let probe = socket(SocketType::DGRAM)?;
-    let address = SocketAddrUnix::new(through(&found.fd))?;
+    let address = SocketAddrUnix::new(through(&entry.fd))?;
     match retry_on_intr(|| rustix::net::connect(&probe, &address)) {
         Ok(()) | Err(Errno::PROTOTYPE) => Ok(true),
         Err(Errno::CONNREFUSED) => Ok(false),
@@ -228,11 +228,11 @@ pub(crate) fn bind(
 
 fn set_mode(directory: &Directory, name: &OsStr, mode: Mode) -> io::Result<Identity> {
     match look(directory, name)? {
-        Some(found) if found.kind == Kind::Socket => {
-            if found.mode != mode {
-                rustix::fs::chmodat(CWD, through(&found.fd), mode, AtFlags::empty())?;
+        Some(entry) if entry.kind == Kind::Socket => {
+            if entry.mode != mode {
+                rustix::fs::chmodat(CWD, through(&entry.fd), mode, AtFlags::empty())?;
             }
-            Ok(found.identity)
+            Ok(entry.identity)
         }
         _ => Err(io::Error::new(io::ErrorKind::NotFound, "the new socket was taken away")),
     }
@@ -287,8 +287,8 @@ pub(crate) fn accept(socket: &OsHandle) -> io::Result<Option<OsHandle>> {
     }
 }
 
-pub(crate) fn connect(found: &Found, deadline: Deadline) -> io::Result<OsHandle> {
-    connect_to(&SocketAddrUnix::new(through(&found.fd))?, deadline).map_err(|error| {
+pub(crate) fn connect(entry: &NameEntry, deadline: Deadline) -> io::Result<OsHandle> {
+    connect_to(&SocketAddrUnix::new(through(&entry.fd))?, deadline).map_err(|error| {
         match error.kind() {
             // What is found is there, whatever its name is by now.
             io::ErrorKind::NotFound => {

@@ -23,7 +23,7 @@ fn unsupported<T>() -> io::Result<T> {
 #[derive(Debug)]
 pub(crate) struct Directory;
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct NameEntry {
     pub(crate) kind: Kind,
     pub(crate) identity: Identity,
     pub(crate) owner: u32,
@@ -53,13 +53,13 @@ pub(crate) fn make_private(_path: &Path) -> io::Result<()> {
 pub(crate) fn directory(_path: &Path) -> io::Result<Directory> {
     unsupported()
 }
-pub(crate) fn look(_directory: &Directory, _name: &OsStr) -> io::Result<Option<Found>> {
+pub(crate) fn look(_directory: &Directory, _name: &OsStr) -> io::Result<Option<NameEntry>> {
     unsupported()
 }
 pub(crate) fn is_at(_directory: &Directory, _name: &OsStr, _wanted: Identity) -> bool {
     false
 }
-pub(crate) fn alive(_found: &Found) -> io::Result<bool> {
+pub(crate) fn alive(_entry: &NameEntry) -> io::Result<bool> {
     unsupported()
 }
 pub(crate) fn try_lock<'a>(
@@ -97,7 +97,7 @@ pub(crate) fn remove(_directory: &Directory, _name: &OsStr) -> io::Result<()> {
 pub(crate) fn accept(_socket: &OsHandle) -> io::Result<Option<OsHandle>> {
     unsupported()
 }
-pub(crate) fn connect(_found: &Found, _deadline: Deadline) -> io::Result<OsHandle> {
+pub(crate) fn connect(_entry: &NameEntry, _deadline: Deadline) -> io::Result<OsHandle> {
     unsupported()
 }
 pub(crate) fn connect_abstract(_name: &[u8], _deadline: Deadline) -> io::Result<OsHandle> {
