@@ -248,11 +248,11 @@ macro_rules! end {
                 if shape::tracing() {
                     return Err(shape::end::<T, D>($what, deserializer));
                 }
-                deserializer.deserialize_tuple(2, Tagged(PhantomData::<Self>))
+                deserializer.deserialize_tuple(2, RouteTagVisitor(PhantomData::<Self>))
             }
         }
 
-        impl<'de, T: DeserializeOwned> Visitor<'de> for Tagged<$End<T>> {
+        impl<'de, T: DeserializeOwned> Visitor<'de> for RouteTagVisitor<$End<T>> {
             type Value = $End<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -273,8 +273,8 @@ macro_rules! end {
     };
 }
 
-/// Reads the end of a route that is named first.
-struct Tagged<E>(PhantomData<E>);
+/// Reads an end from a pair of a route tag and the end of that route.
+struct RouteTagVisitor<E>(PhantomData<E>);
 
 end!(AnyTx, "Sender");
 end!(AnyRx, "Receiver");
