@@ -349,12 +349,13 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for AnyRx<T> {
 /// If this process is killed while it holds the guard, a message of a channel through shared memory
 /// is delivered again, to another receiver. On the route pipe it was acknowledged when it was
 /// received: it is gone with this process.
-pub struct Ref<'a, T>(Lent<'a, T>);
+pub struct Ref<'a, T>(RefRepr<'a, T>);
 
-enum Lent<'a, T> {
+enum RefRepr<'a, T> {
     Shm(ipc_shm::Ref<'a, T>),
-    // Threads die together, and nobody keeps what was taken out of a socket: it is delivered once.
-    Ours(T),
+    // Threads die together, and a socket keeps no copy of a message that was received: these routes
+    // deliver a message once.
+    Owned(T),
 }
 
 impl<T> Ref<'_, T> {
@@ -363,8 +364,8 @@ impl<T> Ref<'_, T> {
     #[must_use]
     pub fn deliveries(&self) -> u64 {
         match &self.0 {
-            Lent::Shm(lent) => lent.deliveries(),
-            Lent::Ours(_) => 1,
+            RefRepr::Shm(lent) => lent.deliveries(),
+            RefRepr::Owned(_) => 1,
         }
     }
 
@@ -372,8 +373,8 @@ impl<T> Ref<'_, T> {
     #[must_use]
     pub fn into_inner(self) -> T {
         match self.0 {
-            Lent::Shm(lent) => lent.into_inner(),
-            Lent::Ours(message) => message,
+            RefRepr::Shm(lent) => lent.into_inner(),
+            RefRepr::Owned(message) => message,
         }
     }
 }
@@ -383,8 +384,8 @@ impl<T> Deref for Ref<'_, T> {
 
     fn deref(&self) -> &T {
         match &self.0 {
-            Lent::Shm(lent) => lent,
-            Lent::Ours(message) => message,
+            RefRepr::Shm(lent) => lent,
+            RefRepr::Owned(message) => message,
         }
     }
 }
@@ -403,9 +404,9 @@ impl<T: Serialize + DeserializeOwned> Borrow<T> for AnyRx<T> {
 
     fn recv_ref(&self, deadline: Deadline) -> Result<Ref<'_, T>, RecvTimeoutError> {
         match self {
-            AnyRx::Shm(rx) => rx.recv_ref(deadline).map(|lent| Ref(Lent::Shm(lent))),
-            AnyRx::Pipe(rx) => rx.recv(deadline).map(|message| Ref(Lent::Ours(message))),
-            AnyRx::Thread(rx) => rx.recv(deadline).map(|message| Ref(Lent::Ours(message))),
+            AnyRx::Shm(rx) => rx.recv_ref(deadline).map(|lent| Ref(RefRepr::Shm(lent))),
+            AnyRx::Pipe(rx) => rx.recv(deadline).map(|message| Ref(RefRepr::Owned(message))),
+            AnyRx::Thread(rx) => rx.recv(deadline).map(|message| Ref(RefRepr::Owned(message))),
         }
     }
 }
