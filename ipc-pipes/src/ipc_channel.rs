@@ -46,7 +46,7 @@
 //! It needs rustc 1.86, and on systems other than Linux `try_send` and timeouts answer `Full` and
 //! `Timeout` always.
 
-mod ferry;
+mod fd_extractor;
 mod rx;
 mod tx;
 

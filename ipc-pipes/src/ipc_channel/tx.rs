@@ -17,7 +17,7 @@ use ipc_core::{Deadline, Unsendable};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
-use super::{codec_error, ferry, inside, is_inside};
+use super::{codec_error, fd_extractor, inside, is_inside};
 use crate::sys::{self, Interest};
 
 /// The sending end of an `ipc-channel`: what [`Sender`](super::Sender) is made of.
@@ -41,7 +41,7 @@ impl<T> Tx<T> {
 
     fn descriptor(&self) -> io::Result<&OsHandle> {
         if self.shared.descriptor.get().is_none() {
-            let descriptor = ferry::descriptor(&self.sender)?;
+            let descriptor = fd_extractor::descriptor(&self.sender)?;
             // Another thread may have been first; then this copy is closed.
             let _ = self.shared.descriptor.set(descriptor);
         }
@@ -126,7 +126,7 @@ impl<T: Serialize> Tx<T> {
                         true => Unsendable::Handles(NotCarried::BytesOnly),
                         false => Unsendable::Encode(why(message)),
                     };
-                    ferry::clear();
+                    fd_extractor::clear();
                     Err(SendFailure::Unsendable(cause))
                 }
                 Ok(Err(error)) => Err(cause(&error)),
@@ -135,7 +135,7 @@ impl<T: Serialize> Tx<T> {
                     Err(SendFailure::Unsendable(Unsendable::Handles(NotCarried::TooMany)))
                 }
                 Err(panic) => {
-                    ferry::clear();
+                    fd_extractor::clear();
                     resume_unwind(panic)
                 }
             };
@@ -258,7 +258,7 @@ impl<'de, T> Deserialize<'de> for Tx<T> {
         let fd = fd.ok_or_else(|| {
             de::Error::custom(handle::because("the socket of a sender did not come with it"))
         })?;
-        let sender = ferry::sender(fd).map_err(|error| {
+        let sender = fd_extractor::sender(fd).map_err(|error| {
             de::Error::custom(handle::because(format!("making a sender of a socket: {error}")))
         })?;
         Ok(Tx::new(sender))

@@ -26,15 +26,15 @@ use crate::sys::{self, names};
 
 /// The sender of this process that leads to a socket of ours. A forked child makes its own: with
 /// the two ends of its parent it would take what the parent sent.
-struct Ferry {
+struct FdExtractor {
     sender: OpaqueIpcSender,
     socket: OsHandle,
 }
 
-static FERRY: PerProcess<Mutex<Option<Ferry>>> = PerProcess::new();
+static EXTRACTOR: PerProcess<Mutex<Option<FdExtractor>>> = PerProcess::new();
 
-impl Ferry {
-    fn new() -> io::Result<Ferry> {
+impl FdExtractor {
+    fn new() -> io::Result<FdExtractor> {
         // It connects to a file only; this one is gone at once, and only this user may look for it.
         let random = u128::from_ne_bytes(names::random()?);
         let name = Name::new(format!("ipc-channel-{random:032x}"))?;
@@ -48,12 +48,12 @@ impl Ferry {
             let socket =
                 listener.accept_socket(Deadline::after(Duration::from_secs(1)), &mut |_| Ok(()))?;
             if names::credentials(sys::borrow(&socket))?.pid == std::process::id() {
-                return Ok(Ferry { sender, socket });
+                return Ok(FdExtractor { sender, socket });
             }
         }
     }
 
-    fn carry(&self, sender: &OpaqueIpcSender) -> io::Result<(OsHandle, Vec<u8>)> {
+    fn extract(&self, sender: &OpaqueIpcSender) -> io::Result<(OsHandle, Vec<u8>)> {
         let across = self.sender.clone().to::<OpaqueIpcSender>();
         across.send(sender.clone()).map_err(failed)?;
         let (mut bytes, mut handles) = (vec![0; 4096], Vec::new());
@@ -75,12 +75,12 @@ fn failed(error: ::ipc_channel::IpcError) -> io::Error {
 
 /// A copy of a sender's descriptor, and the message that it came in.
 fn take_out(sender: &OpaqueIpcSender) -> io::Result<(OsHandle, Vec<u8>)> {
-    let mut ferry = FERRY.get().lock().unwrap_or_else(PoisonError::into_inner);
-    let ferry = match &mut *ferry {
-        Some(ferry) => ferry,
-        none => none.insert(Ferry::new()?),
+    let mut extractor = EXTRACTOR.get().lock().unwrap_or_else(PoisonError::into_inner);
+    let extractor = match &mut *extractor {
+        Some(extractor) => extractor,
+        none => none.insert(FdExtractor::new()?),
     };
-    ferry.carry(sender)
+    extractor.extract(sender)
 }
 
 /// A copy of a sender's descriptor.
