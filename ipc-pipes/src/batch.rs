@@ -2,8 +2,8 @@
 //!
 //! What a message costs in a socket or a pipe is the kernel's work for one datagram, so batches go
 //! as one. Whoever takes a datagram out takes all of it, so a batch is made only while there is one
-//! receiver, and that one takes batches: it says so in the tally when it calls `recv_many`, and
-//! takes it back when it calls `recv`. What of a batch it did not ask for yet is parked in its
+//! receiver, and that one takes batches: it says so in the shared counters when it calls
+//! `recv_many`, and takes it back when it calls `recv`. What of a batch it did not ask for yet is parked in its
 //! process, for it and its clones.
 //!
 //! | when | what |

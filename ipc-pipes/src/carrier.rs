@@ -9,9 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use crate::known::{self, Key};
 use crate::packets::Packets;
+use crate::shared_counters::{SharedCounters, Side};
 use crate::socket::Socket;
 use crate::sys::{self, Borrowed, ReceivedDatagram};
-use crate::tally::{Side, Tally};
 use crate::types::Types;
 
 pub(crate) enum Carrier {
@@ -125,7 +125,7 @@ impl Carrier {
     /// Gives copies of its files to the message that is being encoded, unless it has them already.
     pub(crate) fn serialize<S: Serializer>(
         self: &Arc<Self>,
-        tally: Option<&Arc<Tally>>,
+        counters: Option<&Arc<SharedCounters>>,
         side: Side,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
@@ -145,14 +145,14 @@ impl Carrier {
         let files = files.map_err(|error| ser::Error::custom(handle::because(error)))?;
         handle::note(Sent { carrier: self.clone(), files });
         // It may come back.
-        known::remember(self.key(tally, side), self);
+        known::remember(self.key(counters, side), self);
         files.serialize(serializer)
     }
 
-    fn key(&self, tally: Option<&Arc<Tally>>, side: Side) -> Option<Key> {
+    fn key(&self, counters: Option<&Arc<SharedCounters>>, side: Side) -> Option<Key> {
         match self {
-            Carrier::Socket(socket) => Key::of_socket(socket.fd(), tally, socket.types.as_ref()),
-            Carrier::Pipe(packets) => Key::of_pipe(packets.fd(), packets.store(), tally?, side),
+            Carrier::Socket(socket) => Key::of_socket(socket.fd(), counters, socket.types.as_ref()),
+            Carrier::Pipe(packets) => Key::of_pipe(packets.fd(), packets.store(), counters?, side),
         }
     }
 }
@@ -171,7 +171,7 @@ impl ReceivedCarrier {
     /// has the same open. `types` are those of a connection.
     pub(crate) fn carrier<E: de::Error>(
         self,
-        tally: Option<&Arc<Tally>>,
+        counters: Option<&Arc<SharedCounters>>,
         side: Side,
         types: Option<Types>,
     ) -> Result<Arc<Carrier>, E> {
@@ -204,15 +204,15 @@ impl ReceivedCarrier {
             Files::Pipe { pipe, store } => {
                 let (pipe, store) = (take(pipe)?, take(store)?);
                 let of_kind = sys::is_pipe(sys::borrow(&pipe), side == Side::Sender);
-                match tally {
-                    Some(tally) if of_kind && sys::is_store(sys::borrow(&store)) => {
-                        Carrier::Pipe(Packets::new(pipe, store, tally.clone()))
+                match counters {
+                    Some(counters) if of_kind && sys::is_store(sys::borrow(&store)) => {
+                        Carrier::Pipe(Packets::new(pipe, store, counters.clone()))
                     }
                     _ => return Err(refused("the pipe of an end is of another kind")),
                 }
             }
         };
-        let carrier = known::carrier(carrier.key(tally, side), carrier);
+        let carrier = known::carrier(carrier.key(counters, side), carrier);
         handle::note(Made { files: self.0, side, carrier: carrier.clone() });
         Ok(carrier)
     }

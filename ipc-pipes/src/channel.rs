@@ -1,7 +1,7 @@
 //! Channels over socket pairs.
 //!
 //! Each side of the channel is one socket, shared by all ends of that side; see `socket` for what
-//! the kernel does for us, and `tally` for what it does not say.
+//! the kernel does for us, and `shared_counters` for what it does not say.
 //!
 //! `line` is what the ends of a side share in a process, `batch` how several messages go as one.
 
@@ -25,9 +25,9 @@ use crate::carrier::Carrier;
 use crate::killpoint::kp;
 use crate::line::{Inside, Line};
 use crate::message::{self, HEADER, Kind, Scratch};
+use crate::shared_counters::{SharedCounters, Side};
 use crate::socket::Socket;
 use crate::sys;
-use crate::tally::{Side, Tally};
 
 /// The route over socket pairs.
 #[derive(Clone, Copy, Debug)]
@@ -70,18 +70,19 @@ impl<T: Serialize + DeserializeOwned> Route<T> for Local {
 /// The system's, if it has no more sockets or files for us; `Unsupported` where there are none.
 pub fn channel<T: Serialize + DeserializeOwned>() -> io::Result<(Sender<T>, Receiver<T>)> {
     let (tx, rx) = step("socket channel", "making a pair of sockets", sys::pair())?;
-    let tally = Arc::new(Tally::new("socket channel")?);
+    let counters = Arc::new(SharedCounters::new("socket channel")?);
     let carriers = (Carrier::Socket(Socket::new(tx)), Carrier::Socket(Socket::new(rx)));
-    Ok(ends(carriers, tally))
+    Ok(ends(carriers, counters))
 }
 
 /// The ends of a channel over these carriers.
 pub(crate) fn ends<T: Serialize + DeserializeOwned>(
     (tx, rx): (Carrier, Carrier),
-    tally: Arc<Tally>,
+    counters: Arc<SharedCounters>,
 ) -> (Sender<T>, Receiver<T>) {
     let shape = Shape::of::<T>();
-    let line = |carrier| Arc::new(Line::over(Arc::new(carrier), Some(tally.clone()), shape, None));
+    let line =
+        |carrier| Arc::new(Line::over(Arc::new(carrier), Some(counters.clone()), shape, None));
     (Sender::new(Tx::enter(line(tx))), Receiver::new(Rx::enter(line(rx))))
 }
 
@@ -107,8 +108,8 @@ macro_rules! end {
         impl<T> $End<T> {
             /// A further end.
             fn enter(line: Arc<Line>) -> Self {
-                if let Some(tally) = &line.tally {
-                    tally.enter($mine);
+                if let Some(counters) = &line.counters {
+                    counters.enter($mine);
                 }
                 $End { line, _messages: PhantomData }
             }
@@ -125,8 +126,8 @@ macro_rules! end {
 
         impl<T> Drop for $End<T> {
             fn drop(&mut self) {
-                if let (Some(tally), false) = (&self.line.tally, self.line.carrier.forked()) {
-                    tally.leave($mine);
+                if let (Some(counters), false) = (&self.line.counters, self.line.carrier.forked()) {
+                    counters.leave($mine);
                 }
             }
         }
@@ -186,8 +187,8 @@ macro_rules! end {
                 }
                 let line = Line::deserialize(deserializer, $mine, Shape::of::<T>())?;
                 let end = $End::enter(Arc::new(line));
-                if let (Some(tally), Side::Receiver) = (&end.line.tally, $mine) {
-                    tally.arrive(); // It is counted as an end now.
+                if let (Some(counters), Side::Receiver) = (&end.line.counters, $mine) {
+                    counters.arrive(); // It is counted as an end now.
                 }
                 Ok(end)
             }
@@ -248,8 +249,8 @@ impl<T: Serialize + DeserializeOwned> Tx<T> {
     fn send_one(&self, message: &T, deadline: Deadline) -> Result<(), SendFailure> {
         message::send_one(&self.line.carrier, message, deadline, &self.line.form)?;
         kp!("channel.count_sent");
-        if let Some(tally) = &self.line.tally {
-            tally.sent(1);
+        if let Some(counters) = &self.line.counters {
+            counters.sent(1);
         }
         Ok(())
     }
@@ -257,7 +258,8 @@ impl<T: Serialize + DeserializeOwned> Tx<T> {
     /// Sends some of the first messages of a batch, at least one; returns how many.
     fn send_some(&self, batch: &VecDeque<T>) -> Result<usize, SendFailure> {
         let carrier = &*self.line.carrier;
-        let most = self.line.tally.as_ref().map_or(0, |tally| tally.wanted()).min(batch.len());
+        let most =
+            self.line.counters.as_ref().map_or(0, |counters| counters.wanted()).min(batch.len());
         if most > 1 {
             let mut scratch = Scratch::take();
             let bytes = &mut scratch.0;
@@ -267,14 +269,14 @@ impl<T: Serialize + DeserializeOwned> Tx<T> {
                 HEADER + message::here_limit(carrier),
                 &self.line.form,
             );
-            if let (Some((count, end)), Some(tally)) = (packed, &self.line.tally) {
-                tally.pack();
+            if let (Some((count, end)), Some(counters)) = (packed, &self.line.counters) {
+                counters.pack();
                 // Again, now that it is counted: whoever has come meanwhile sees the count.
-                if tally.wanted() >= usize::from(count) {
+                if counters.wanted() >= usize::from(count) {
                     let kind = Kind::Messages(count);
                     message::send(carrier, kind, &mut bytes[..end], Vec::new(), Deadline::Never)?;
                     kp!("channel.count_batch");
-                    tally.sent(usize::from(count));
+                    counters.sent(usize::from(count));
                     return Ok(usize::from(count));
                 }
             }
@@ -314,7 +316,8 @@ impl<T: DeserializeOwned> Rx<T> {
                 }
             }
             // Another receiver of this process may park what it takes while we sleep.
-            let slices = wanted > 1 || line.tally.as_ref().is_some_and(|tally| tally.any_packed());
+            let slices =
+                wanted > 1 || line.counters.as_ref().is_some_and(|counters| counters.any_packed());
             let slice =
                 if slices { deadline.left(SLICE).map(Deadline::after) } else { Some(deadline) };
             match message::recv(&line.carrier, buffer, slice.unwrap_or(Deadline::Now)) {
@@ -323,8 +326,10 @@ impl<T: DeserializeOwned> Rx<T> {
                     if line.any_parked() => {}
                 Ok(received) => break received,
                 Err(error) => {
-                    if let (RecvTimeoutError::Unreadable(_), Some(tally)) = (&error, &line.tally) {
-                        tally.received(1);
+                    if let (RecvTimeoutError::Unreadable(_), Some(counters)) =
+                        (&error, &line.counters)
+                    {
+                        counters.received(1);
                     }
                     return Err(error);
                 }
@@ -332,8 +337,8 @@ impl<T: DeserializeOwned> Rx<T> {
         };
         kp!("channel.count_received");
         let Kind::Messages(count) = received.kind else {
-            if let Some(tally) = &line.tally {
-                tally.received(1);
+            if let Some(counters) = &line.counters {
+                counters.received(1);
             }
             drop(inside);
             take(message::decode(received, buffer));
@@ -341,8 +346,8 @@ impl<T: DeserializeOwned> Rx<T> {
         };
         let mut messages =
             Packed::new(count, received.body(buffer)).map_err(RecvTimeoutError::Unreadable)?;
-        if let Some(tally) = &line.tally {
-            tally.received(usize::from(count));
+        if let Some(counters) = &line.counters {
+            counters.received(usize::from(count));
         }
         // Parked first: decoding calls the user's code, which may panic.
         let rest = messages.bytes;

@@ -21,9 +21,9 @@ use crate::carrier::{Carrier, ReceivedCarrier};
 use crate::channel::{self, Receiver, Sender};
 use crate::line::Leaves;
 use crate::message::{self, HEADER, Kind, Scratch};
+use crate::shared_counters::Side;
 use crate::socket::Socket;
 use crate::sys::{self, Interest};
-use crate::tally::Side;
 use crate::types::{Heard, Said, Types};
 
 /// One end of a connection, which sends `A`s and receives `B`s.
@@ -90,7 +90,7 @@ impl<A, B> Duplex<A, B> {
     ///
     /// When the last sender (receiver) made from it is dropped, the other end is told
     /// `Disconnected` when it receives (sends); if a copy of it has gone to another process, then
-    /// not before both directions are gone. There is no tally on a connection: `len` of the halves
+    /// not before both directions are gone. A connection has no shared counters: `len` of the halves
     /// says 0, or 1 for any number of messages, and their counts of ends say 1, or 0 if the other
     /// end is gone.
     #[must_use]

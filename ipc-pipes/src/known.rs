@@ -1,10 +1,10 @@
 //! What this process has open already.
 //!
 //! An end that arrives brings descriptors of its own: of a socket or a pipe, of the store of a
-//! pipe, of the tally. A process that has the same socket or pipe, because another end came before
-//! or was sent away from here, keeps one set of descriptors for all of its ends, and closes those
-//! that came. So an end that is received a thousand times takes as many descriptors as one. Ends
-//! are counted as before: each is one in the tally.
+//! pipe, of the shared counters. A process that has the same socket or pipe, because another end
+//! came before or was sent away from here, keeps one set of descriptors for all of its ends, and
+//! closes those that came. So an end that is received a thousand times takes as many descriptors as
+//! one. Ends are counted as before: each is one in the shared counters.
 //!
 //! What is known is found by the numbers of its files, which the kernel gives to no other file
 //! while one of them is open here. In a process that was forked nothing is known yet
@@ -19,14 +19,14 @@ use ipc_core::handle::OsHandle;
 
 use crate::carrier::Carrier;
 use crate::per_process::PerProcess;
+use crate::shared_counters::{SharedCounters, Side};
 use crate::sys::{self, Borrowed, Identity};
-use crate::tally::{Side, Tally};
 use crate::types::Types;
 
 #[derive(Default)]
 struct Known {
     carriers: Table<Key, Carrier>,
-    tallies: Table<Identity, Tally>,
+    counters: Table<Identity, SharedCounters>,
 }
 
 static KNOWN: PerProcess<Mutex<Known>> = PerProcess::new();
@@ -41,7 +41,7 @@ fn known() -> MutexGuard<'static, Known> {
 pub(crate) struct Key {
     file: Identity,
     store: Option<Identity>,
-    tally: Option<Identity>,
+    counters: Option<Identity>,
     /// Of a pipe, whose two ends are one file.
     side: Option<Side>,
     /// Of a connection, which checks what arrives.
@@ -51,14 +51,14 @@ pub(crate) struct Key {
 impl Key {
     pub(crate) fn of_socket(
         socket: Borrowed<'_>,
-        tally: Option<&Arc<Tally>>,
+        counters: Option<&Arc<SharedCounters>>,
         types: Option<&Types>,
     ) -> Option<Key> {
         let file = sys::identity(socket)?;
         Some(Key {
             file,
             store: None,
-            tally: Self::tally(tally)?,
+            counters: Self::counters(counters)?,
             side: None,
             types: types.map(Types::key),
         })
@@ -67,16 +67,22 @@ impl Key {
     pub(crate) fn of_pipe(
         pipe: Borrowed<'_>,
         store: Borrowed<'_>,
-        tally: &Arc<Tally>,
+        counters: &Arc<SharedCounters>,
         side: Side,
     ) -> Option<Key> {
         let (file, store) = (sys::identity(pipe)?, Some(sys::identity(store)?));
-        Some(Key { file, store, tally: Self::tally(Some(tally))?, side: Some(side), types: None })
+        Some(Key {
+            file,
+            store,
+            counters: Self::counters(Some(counters))?,
+            side: Some(side),
+            types: None,
+        })
     }
 
-    /// `None` inside if there is no tally, outside if its file is not known.
-    fn tally(tally: Option<&Arc<Tally>>) -> Option<Option<Identity>> {
-        tally.map_or(Some(None), |tally| sys::identity(sys::borrow(&tally.fd)).map(Some))
+    /// `None` inside if there are no counters, outside if their file is not known.
+    fn counters(counters: Option<&Arc<SharedCounters>>) -> Option<Option<Identity>> {
+        counters.map_or(Some(None), |counters| sys::identity(sys::borrow(&counters.fd)).map(Some))
     }
 }
 
@@ -132,22 +138,25 @@ pub(crate) fn remember(key: Option<Key>, carrier: &Arc<Carrier>) {
     }
 }
 
-/// The tally of this file.
-pub(crate) fn tally(file: OsHandle) -> io::Result<Arc<Tally>> {
-    let Some(key) = sys::identity(sys::borrow(&file)) else { return Tally::of(file).map(Arc::new) };
+/// Returns the shared counters in this file.
+pub(crate) fn counters(file: OsHandle) -> io::Result<Arc<SharedCounters>> {
+    let Some(key) = sys::identity(sys::borrow(&file)) else {
+        return SharedCounters::of(file).map(Arc::new);
+    };
     let mut known = known();
-    let open = |tally: &Arc<Tally>| sys::identity(sys::borrow(&tally.fd)) == Some(key);
-    if let Some(here) = known.tallies.get(&key).filter(open) {
+    let open =
+        |counters: &Arc<SharedCounters>| sys::identity(sys::borrow(&counters.fd)) == Some(key);
+    if let Some(here) = known.counters.get(&key).filter(open) {
         return Ok(here);
     }
-    let tally = Arc::new(Tally::of(file)?);
-    known.tallies.insert(key, &tally);
-    Ok(tally)
+    let counters = Arc::new(SharedCounters::of(file)?);
+    known.counters.insert(key, &counters);
+    Ok(counters)
 }
 
-/// Has ends that arrive later find this tally.
-pub(crate) fn remember_tally(tally: &Arc<Tally>) {
-    if let Some(key) = sys::identity(sys::borrow(&tally.fd)) {
-        known().tallies.insert(key, tally);
+/// Makes these counters known to ends that arrive later.
+pub(crate) fn remember_counters(counters: &Arc<SharedCounters>) {
+    if let Some(key) = sys::identity(sys::borrow(&counters.fd)) {
+        known().counters.insert(key, counters);
     }
 }

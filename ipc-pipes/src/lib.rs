@@ -47,9 +47,9 @@ mod peer;
 #[doc(hidden)]
 pub mod per_process;
 pub mod pipe;
+mod shared_counters;
 mod socket;
 mod sys;
-mod tally;
 mod types;
 
 pub use channel::{Local, Receiver, Ref, Rx, Sender, Tx, channel};

@@ -13,15 +13,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use crate::batch::BATCH;
 use crate::carrier::{Carrier, ReceivedCarrier};
+use crate::shared_counters::{SharedCounters, Side};
 use crate::sys;
-use crate::tally::{Side, Tally};
 use crate::types::{Heard, Said};
 
 /// One side of a channel in one process.
 pub(crate) struct Line {
     pub(crate) carrier: Arc<Carrier>,
     /// None of a connection that was split.
-    pub(crate) tally: Option<Arc<Tally>>,
+    pub(crate) counters: Option<Arc<SharedCounters>>,
     /// Of the messages.
     shape: &'static Shape,
     /// How its messages are encoded.
@@ -44,13 +44,13 @@ pub(crate) struct Line {
 impl Line {
     pub(crate) fn over(
         carrier: Arc<Carrier>,
-        tally: Option<Arc<Tally>>,
+        counters: Option<Arc<SharedCounters>>,
         shape: &'static Shape,
         half: Option<Side>,
     ) -> Line {
         Line {
             carrier,
-            tally,
+            counters,
             shape,
             form: Form::new(),
             half,
@@ -73,8 +73,8 @@ impl Line {
         if self.carrier.forked() {
             return 0;
         }
-        match &self.tally {
-            Some(tally) => tally.len(empty),
+        match &self.counters {
+            Some(counters) => counters.len(empty),
             None => usize::from(!empty()),
         }
     }
@@ -88,8 +88,8 @@ impl Line {
             return None;
         }
         // Who drops an end is counted before the kernel closes it.
-        match &self.tally {
-            Some(tally) if tally.count(others) > 0 => Some(DisconnectCause::Died),
+        match &self.counters {
+            Some(counters) if counters.count(others) > 0 => Some(DisconnectCause::Died),
             _ => Some(DisconnectCause::Dropped),
         }
     }
@@ -101,7 +101,7 @@ impl Line {
         if side != mine && self.is_disconnected() {
             return 0;
         }
-        self.tally.as_ref().map_or(1, |tally| tally.count(side))
+        self.counters.as_ref().map_or(1, |counters| counters.count(side))
     }
 
     pub(crate) fn serialize<S: Serializer>(
@@ -115,22 +115,22 @@ impl Line {
         if self.carrier.forked() {
             return Err(refused(&Unsendable::Forked));
         }
-        let coming = self.tally.as_ref().filter(|_| side == Side::Receiver);
+        let coming = self.counters.as_ref().filter(|_| side == Side::Receiver);
         // Said first: a batch that is made in spite of it is seen below.
-        coming.inspect(|tally| tally.depart());
+        coming.inspect(|counters| counters.depart());
         if coming.is_some() && self.batches_under_way() {
-            coming.inspect(|tally| tally.arrive());
+            coming.inspect(|counters| counters.arrive());
             return Err(refused(
                 &"batches are on their way to this receiver: receive them before it goes to another process, \
                   or let it go before the first `recv_many`",
             ));
         }
         self.sent_away.store(true, Ordering::Relaxed); // Relaxed: read by whoever drops the last end.
-        let tally = match &self.tally {
-            Some(tally) => Some(tally.leave_with_message().map_err(|error| refused(&error))?),
+        let counters = match &self.counters {
+            Some(counters) => Some(counters.leave_with_message().map_err(|error| refused(&error))?),
             None => None,
         };
-        (Said(self.shape), tally, Leaves(&self.carrier, self.tally.as_ref(), side))
+        (Said(self.shape), counters, Leaves(&self.carrier, self.counters.as_ref(), side))
             .serialize(serializer)
     }
 
@@ -139,25 +139,25 @@ impl Line {
         side: Side,
         shape: &'static Shape,
     ) -> Result<Line, D::Error> {
-        let (said, tally, carrier) =
+        let (said, counters, carrier) =
             <(Heard, Option<u32>, ReceivedCarrier)>::deserialize(deserializer)?;
         said.is(shape, "an end of a channel arrived")?;
         let refused = |cause: &dyn fmt::Display| de::Error::custom(handle::because(cause));
-        let tally = match tally {
+        let counters = match counters {
             Some(index) => {
-                Some(Tally::arrive_with_message(index).map_err(|error| refused(&error))?)
+                Some(SharedCounters::arrive_with_message(index).map_err(|error| refused(&error))?)
             }
             None => None,
         };
-        let carrier = carrier.carrier(tally.as_ref(), side, None)?;
-        Ok(Line::over(carrier, tally, shape, None))
+        let carrier = carrier.carrier(counters.as_ref(), side, None)?;
+        Ok(Line::over(carrier, counters, shape, None))
     }
 
     /// Takes back the wish for batches, and says whether some are in the channel.
     pub(crate) fn batches_under_way(&self) -> bool {
-        let Some(tally) = &self.tally else { return false };
-        tally.want(0);
-        self.any_parked() || (tally.any_packed() && sys::unread(self.carrier.fd()) > 0)
+        let Some(counters) = &self.counters else { return false };
+        counters.want(0);
+        self.any_parked() || (counters.any_packed() && sys::unread(self.carrier.fd()) > 0)
     }
 
     #[inline]
@@ -172,8 +172,8 @@ impl Line {
         let message = parked.pop_front()?;
         self.any_parked.store(parked.len(), Ordering::Relaxed);
         drop(parked);
-        if let Some(tally) = &self.tally {
-            tally.unpark(1);
+        if let Some(counters) = &self.counters {
+            counters.unpark(1);
         }
         Some(message)
     }
@@ -183,8 +183,8 @@ impl Line {
         let before = parked.len();
         parked.extend(messages.map(<[u8]>::to_vec));
         self.any_parked.store(parked.len(), Ordering::Relaxed);
-        if let Some(tally) = &self.tally {
-            tally.park(parked.len() - before);
+        if let Some(counters) = &self.counters {
+            counters.park(parked.len() - before);
         }
     }
 
@@ -224,10 +224,10 @@ impl Drop for Line {
     }
 }
 
-/// The carrier of an end that leaves in a message, with the tally and the side of that end.
+/// The carrier of an end that leaves in a message, with the counters and the side of that end.
 pub(crate) struct Leaves<'a>(
     pub(crate) &'a Arc<Carrier>,
-    pub(crate) Option<&'a Arc<Tally>>,
+    pub(crate) Option<&'a Arc<SharedCounters>>,
     pub(crate) Side,
 );
 
@@ -246,8 +246,8 @@ impl<'a> Inside<'a> {
     pub(crate) fn enter(line: &'a Line, wanted: usize) -> Inside<'a> {
         // SeqCst: of two that enter together, one at least sees the other.
         let alone = line.inside.fetch_add(1, Ordering::SeqCst) == 0;
-        if let Some(tally) = &line.tally {
-            tally.want(if alone && wanted > 1 { wanted.min(BATCH) } else { 0 });
+        if let Some(counters) = &line.counters {
+            counters.want(if alone && wanted > 1 { wanted.min(BATCH) } else { 0 });
         }
         Inside(line)
     }

@@ -10,7 +10,7 @@
 //!
 //! To get memory and give it back costs more than to copy what is in it. So the beginning of the
 //! store, its *shelf*, keeps its memory from one message to the next, and who has which piece of it
-//! is a bit in the tally. What finds no room there has a place that is used once.
+//! is a bit in the shared counters. What finds no room there has a place that is used once.
 //!
 //! # What a death leaves behind
 //!
@@ -31,21 +31,21 @@ use ipc_core::{Deadline, RecvTimeoutError, Unreadable, Unsendable};
 
 use crate::killpoint::kp;
 use crate::pace::Pace;
+use crate::shared_counters::SharedCounters;
 use crate::sys::{self, Borrowed, Interest, NotEnclosed, NotReceived, NotSent};
-use crate::tally::Tally;
 
 /// One end of a pipe.
 pub(crate) struct Packets {
     fd: OsHandle,
     store: OsHandle,
-    tally: Arc<Tally>,
+    counters: Arc<SharedCounters>,
     fork: sys::ForkCheck,
     pace: Pace,
 }
 
 impl Packets {
-    pub(crate) fn new(fd: OsHandle, store: OsHandle, tally: Arc<Tally>) -> Packets {
-        Packets { fd, store, tally, fork: sys::ForkCheck::new(), pace: Pace::new() }
+    pub(crate) fn new(fd: OsHandle, store: OsHandle, counters: Arc<SharedCounters>) -> Packets {
+        Packets { fd, store, counters, fork: sys::ForkCheck::new(), pace: Pace::new() }
     }
 
     pub(crate) fn fd(&self) -> Borrowed<'_> {
@@ -131,11 +131,11 @@ impl Packets {
 
     /// Puts bytes into the store, and says where.
     pub(crate) fn put(&self, bytes: &[u8]) -> Result<u64, NotEnclosed> {
-        let place = self.tally.place(bytes.len());
+        let place = self.counters.place(bytes.len());
         kp!("packets.put");
         // It has given the memory back.
         sys::put(sys::borrow(&self.store), place, bytes)
-            .inspect_err(|_| _ = self.tally.unshelve(place, bytes.len() as u64))?;
+            .inspect_err(|_| _ = self.counters.unshelve(place, bytes.len() as u64))?;
         kp!("packets.stored");
         Ok(place)
     }
@@ -150,7 +150,7 @@ impl Packets {
 
     /// Gives a place back: to whoever needs one next, or its memory to the system.
     pub(crate) fn free(&self, place: u64, len: u64) {
-        if !self.tally.unshelve(place, len) {
+        if !self.counters.unshelve(place, len) {
             sys::free(sys::borrow(&self.store), place, len);
         }
     }

@@ -15,8 +15,8 @@ use serde::de::DeserializeOwned;
 use crate::carrier::Carrier;
 use crate::channel::{self, Receiver, Sender};
 use crate::packets::Packets;
+use crate::shared_counters::SharedCounters;
 use crate::sys;
-use crate::tally::Tally;
 
 /// Makes a channel over an anonymous pipe.
 ///
@@ -32,10 +32,10 @@ use crate::tally::Tally;
 pub fn channel<T: Serialize + DeserializeOwned>() -> io::Result<(Sender<T>, Receiver<T>)> {
     const WHAT: &str = "pipe channel";
     let (reader, writer) = step(WHAT, "making a pipe", sys::pipe())?;
-    let tally = Arc::new(Tally::new(WHAT)?);
+    let counters = Arc::new(SharedCounters::new(WHAT)?);
     let store = step(WHAT, "making the file in memory for what is large", sys::store())?;
     let copy = step(WHAT, "copying the descriptor of that file", store.try_clone())?;
-    let tx = Carrier::Pipe(Packets::new(writer, copy, tally.clone()));
-    let rx = Carrier::Pipe(Packets::new(reader, store, tally.clone()));
-    Ok(channel::ends((tx, rx), tally))
+    let tx = Carrier::Pipe(Packets::new(writer, copy, counters.clone()));
+    let rx = Carrier::Pipe(Packets::new(reader, store, counters.clone()));
+    Ok(channel::ends((tx, rx), counters))
 }

@@ -76,7 +76,7 @@ fn no_mapping_of_shared_memory_goes_into_a_dump() {
             assert!(kinds.values().all(|(all, left_out)| all == left_out), "{kinds:?}");
         });
         let kinds = mappings();
-        for kind in ["channel", "segment", "tally", "/dev/shm/"] {
+        for kind in ["channel", "segment", "counters", "/dev/shm/"] {
             assert!(kinds.keys().any(|known| known.contains(kind)), "{kind}: {kinds:?}");
         }
         assert!(kinds.values().all(|(all, left_out)| all == left_out), "{kinds:?}");

@@ -171,7 +171,7 @@ fn many_copies_in_one_message_take_the_descriptors_of_one() {
             drop((tx, rx));
             let before = descriptors();
             let (senders, receiver) = back.recv().unwrap();
-            // A pipe with its store, or a socket, of each side, and the tally.
+            // A pipe with its store, or a socket, of each side, and the counters.
             assert!(descriptors() - before <= 5);
             assert_eq!(
                 (senders.len(), receiver.sender_count(), receiver.receiver_count()),

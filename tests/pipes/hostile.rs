@@ -262,9 +262,9 @@ fn handles_of_the_wrong_number_or_kind_are_closed() {
         // indices of handles that did not come, or come twice.
         let (tx, rx) = ipc_pipes::channel::<Vec<ipc_pipes::Sender<u8>>>().unwrap();
         let null = || OwnedFd::from(File::open("/dev/null").unwrap());
-        // Each with its type, the index of its tally, and those of its files.
+        // Each with its type, the index of its counters, and those of its files.
         type End = ((u64, &'static str), Option<u32>, Files<u32>);
-        let end = |tally, files| -> End { (said::<u8>(), tally, files) };
+        let end = |counters, files| -> End { (said::<u8>(), counters, files) };
         let message = |ends: Vec<End>| ipc_core::codec::to_bytes(&ends).unwrap().0;
         let bodies = [
             message(vec![end(None, Files::Socket(0))]),
@@ -292,18 +292,18 @@ fn handles_of_the_wrong_number_or_kind_are_closed() {
     });
 }
 
-// A tally is memory that peers share: whatever they write there, nobody is hurt.
+// The counters are memory that peers share. Whatever a peer writes there, no other peer is harmed.
 #[test]
 fn a_tally_of_garbage_only_counts_wrong() {
     let _watchdog = watchdog();
     for garbage in [0u64, u64::MAX, 1 << 63, 7] {
         let (tx, rx) = ipc_pipes::channel::<u64>().unwrap();
-        // The tally travels as a handle; a peer that has it writes what it likes.
+        // The file of the counters travels as a handle; a peer that has it writes what it likes.
         let (_, handles) = ipc_core::codec::to_bytes(&tx).unwrap();
-        let tally = File::from(handles.into_iter().next().unwrap());
+        let counters = File::from(handles.into_iter().next().unwrap());
         let scribble = || {
             use std::os::unix::fs::FileExt;
-            tally.write_all_at(&garbage.to_le_bytes().repeat(128), 0).unwrap();
+            counters.write_all_at(&garbage.to_le_bytes().repeat(128), 0).unwrap();
         };
         for n in 0..50 {
             scribble();

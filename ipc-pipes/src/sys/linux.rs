@@ -525,8 +525,8 @@ pub(crate) fn identity(fd: BorrowedFd<'_>) -> Option<Identity> {
 
 const TALLY_SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
 
-pub(crate) fn tally() -> io::Result<OwnedFd> {
-    let fd = memory_file("multiprocess-tally")?;
+pub(crate) fn counters() -> io::Result<OwnedFd> {
+    let fd = memory_file("multiprocess-counters")?;
     retry_on_intr(|| rustix::fs::ftruncate(&fd, TALLY_LEN as u64))?;
     // Or touching it could be a SIGBUS, if there is no memory.
     let all = FallocateFlags::empty();
@@ -546,7 +546,10 @@ impl Words {
     pub(crate) fn map(fd: BorrowedFd<'_>) -> io::Result<Words> {
         let sealed = rustix::fs::fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(TALLY_SEALS));
         if !sealed || rustix::fs::fstat(fd)?.st_size != TALLY_LEN as _ {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "a tally that is none"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the file does not hold the counters of a channel",
+            ));
         }
         let mapping = MmapOptions::new().len(TALLY_LEN).map_raw(fd.as_raw_fd())?;
         // The processes that survive this one keep the file: a dump must not touch it.

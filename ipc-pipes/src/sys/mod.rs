@@ -20,7 +20,7 @@
 //! | `end_of_sending(fd)` | the other end receives what is there, and then the end | `shutdown(SHUT_WR)` |
 //! | `end_of_receiving(fd)` | the other end sends no more | `shutdown(SHUT_RD)` |
 //! | `identity(fd)` | what tells an open socket from others | `fstat` |
-//! | `tally()`, `Words` | a file in memory with some words, of a size that stays; those words, not in a core dump | `memfd_create`, `fallocate`, `mmap`, `madvise(MADV_DONTDUMP)` |
+//! | `counters()`, `Words` | a file in memory with some words, of a size that stays; those words, not in a core dump | `memfd_create`, `fallocate`, `mmap`, `madvise(MADV_DONTDUMP)` |
 //! | `enclose(bytes)` | a file in memory with these bytes, that nobody can ever change | `memfd_create`, `write`, `fcntl(F_ADD_SEALS)` |
 //! | `disclose(fd, len)` | the bytes of such a file, or why it is none; not in a core dump | `fcntl(F_GET_SEALS)`, `mmap`, `madvise(MADV_DONTDUMP)` |
 //! | `borrow` | a handle that is lent | |
@@ -48,7 +48,7 @@ pub use os::ForkCheck;
 /// The longest packet of a pipe: what POSIX calls PIPE_BUF.
 pub(crate) const PACKET: usize = 4096;
 
-/// Words in a tally.
+/// The number of shared counters of a channel.
 pub(crate) const WORDS: usize = 10;
 
 /// What to wait for.

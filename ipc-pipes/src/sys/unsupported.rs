@@ -131,7 +131,7 @@ pub(crate) type Identity = (u64, u64);
 pub(crate) fn identity(_fd: Borrowed<'_>) -> Option<Identity> {
     None
 }
-pub(crate) fn tally() -> io::Result<OsHandle> {
+pub(crate) fn counters() -> io::Result<OsHandle> {
     unsupported()
 }
 pub(crate) struct Words(std::convert::Infallible);

@@ -28,8 +28,8 @@
 //!
 //! # What a death leaves behind
 //!
-//! The kernel knows whether the socket is empty and whether the other side is gone; the tally is
-//! never asked for that. Killed between the socket and the count, a process leaves the count of
+//! The kernel knows whether the socket is empty and whether the other side is gone. The counters are
+//! never used for that. Killed between the socket and the count, a process leaves the count of
 //! messages one off; it is put right when the channel is next asked for it and found empty. Killed
 //! with an end, it leaves the count of ends one too high: that is how it is known afterwards that
 //! the last end was not dropped. Killed with a message on the shelf, it leaves its pieces taken:
@@ -75,53 +75,56 @@ pub(crate) enum Side {
     Receiver,
 }
 
-pub(crate) struct Tally {
+pub(crate) struct SharedCounters {
     words: Words,
     pub(crate) fd: OsHandle,
 }
 
-/// A note in a message that is being encoded: the index of a tally's file.
-struct Sent(Arc<Tally>, u32);
+/// A note in a message that is being encoded: the index of the file of its counters.
+struct SentCounters(Arc<SharedCounters>, u32);
 
-/// And in one that is being decoded: the tally that the file of an index is of.
-struct Arrived(u32, Arc<Tally>);
+/// And in one that is being decoded: the counters in the file with an index.
+struct ReceivedCounters(u32, Arc<SharedCounters>);
 
-impl Tally {
+impl SharedCounters {
     /// A new one, of `what`.
-    pub(crate) fn new(what: &str) -> io::Result<Tally> {
-        let file = step(what, "making the file in memory that counts its ends", sys::tally())?;
-        step(what, "mapping the file that counts its ends", Tally::of(file))
+    pub(crate) fn new(what: &str) -> io::Result<SharedCounters> {
+        let file = step(what, "making the file in memory that counts its ends", sys::counters())?;
+        step(what, "mapping the file that counts its ends", SharedCounters::of(file))
     }
 
-    pub(crate) fn of(fd: OsHandle) -> io::Result<Tally> {
-        Ok(Tally { words: Words::map(sys::borrow(&fd))?, fd })
+    pub(crate) fn of(fd: OsHandle) -> io::Result<SharedCounters> {
+        Ok(SharedCounters { words: Words::map(sys::borrow(&fd))?, fd })
     }
 
     /// Gives a copy of its file to the message that is being encoded, unless it has one already;
     /// returns its index.
     pub(crate) fn leave_with_message(self: &Arc<Self>) -> Result<u32, NotCarried> {
-        let sent = |sent: &Sent| Arc::ptr_eq(&sent.0, self).then_some(sent.1);
+        let sent = |sent: &SentCounters| Arc::ptr_eq(&sent.0, self).then_some(sent.1);
         if let Some(index) = handle::noted(sent) {
             return Ok(index);
         }
         let index = handle::attach_copy(&self.fd)?;
-        handle::note(Sent(self.clone(), index));
-        known::remember_tally(self);
+        handle::note(SentCounters(self.clone(), index));
+        known::remember_counters(self);
         Ok(index)
     }
 
-    /// The tally whose file has this index in the message that is being decoded.
-    pub(crate) fn arrive_with_message(index: u32) -> io::Result<Arc<Tally>> {
-        let arrived = |arrived: &Arrived| (arrived.0 == index).then(|| arrived.1.clone());
-        if let Some(tally) = handle::noted(arrived) {
-            return Ok(tally);
+    /// The shared counters whose file has this index in the message that is being decoded.
+    pub(crate) fn arrive_with_message(index: u32) -> io::Result<Arc<SharedCounters>> {
+        let arrived = |arrived: &ReceivedCounters| (arrived.0 == index).then(|| arrived.1.clone());
+        if let Some(counters) = handle::noted(arrived) {
+            return Ok(counters);
         }
         let missing = || {
-            io::Error::new(io::ErrorKind::InvalidData, "the tally of an end did not come with it")
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the counters of an end did not come with it",
+            )
         };
-        let tally = known::tally(handle::take(index).ok_or_else(missing)?)?;
-        handle::note(Arrived(index, tally.clone()));
-        Ok(tally)
+        let counters = known::counters(handle::take(index).ok_or_else(missing)?)?;
+        handle::note(ReceivedCounters(index, counters.clone()));
+        Ok(counters)
     }
 
     fn ends(&self, side: Side) -> &AtomicU64 {
@@ -286,38 +289,38 @@ mod tests {
 
     #[test]
     fn no_two_places_overlap_and_those_of_the_shelf_are_used_again() {
-        let tally = Tally::new("test").unwrap();
+        let counters = SharedCounters::new("test").unwrap();
         assert_eq!(
-            [1, LEN, LEN + 1, 1].map(|len| tally.place(len)),
+            [1, LEN, LEN + 1, 1].map(|len| counters.place(len)),
             [0, PIECE, 2 * PIECE, 4 * PIECE]
         );
         // A hole of two pieces, and one of one.
-        assert!(tally.unshelve(2 * PIECE, PIECE + 1) && tally.unshelve(0, 1));
-        assert_eq!(tally.place(2 * LEN), 2 * PIECE);
-        assert_eq!(tally.place(2 * LEN), 5 * PIECE);
-        assert_eq!(tally.place(1), 0);
+        assert!(counters.unshelve(2 * PIECE, PIECE + 1) && counters.unshelve(0, 1));
+        assert_eq!(counters.place(2 * LEN), 2 * PIECE);
+        assert_eq!(counters.place(2 * LEN), 5 * PIECE);
+        assert_eq!(counters.place(1), 0);
         // The rest of the shelf is too short for this one.
-        assert_eq!([58 * LEN, 1].map(|len| tally.place(len)), [SHELF, 7 * PIECE]);
-        assert_eq!(tally.place(1), 8 * PIECE);
-        assert!(!tally.unshelve(SHELF, 58 * PIECE));
-        assert_eq!(tally.place(57 * LEN), SHELF + 58 * PIECE);
+        assert_eq!([58 * LEN, 1].map(|len| counters.place(len)), [SHELF, 7 * PIECE]);
+        assert_eq!(counters.place(1), 8 * PIECE);
+        assert!(!counters.unshelve(SHELF, 58 * PIECE));
+        assert_eq!(counters.place(57 * LEN), SHELF + 58 * PIECE);
     }
 
     #[test]
     fn the_shelf_can_be_full() {
-        let tally = Tally::new("test").unwrap();
-        assert_eq!([64 * LEN, 1].map(|len| tally.place(len)), [0, SHELF]);
-        assert!(tally.unshelve(0, SHELF));
-        assert_eq!([64 * LEN + 1, 64 * LEN].map(|len| tally.place(len)), [SHELF + PIECE, 0]);
+        let counters = SharedCounters::new("test").unwrap();
+        assert_eq!([64 * LEN, 1].map(|len| counters.place(len)), [0, SHELF]);
+        assert!(counters.unshelve(0, SHELF));
+        assert_eq!([64 * LEN + 1, 64 * LEN].map(|len| counters.place(len)), [SHELF + PIECE, 0]);
     }
 
     #[test]
     fn what_a_peer_made_up_is_no_place_on_the_shelf() {
-        let tally = Tally::new("test").unwrap();
-        assert_eq!(tally.place(64 * LEN), 0);
+        let counters = SharedCounters::new("test").unwrap();
+        assert_eq!(counters.place(64 * LEN), 0);
         let made_up =
             [(0, 0), (1, PIECE), (PIECE, SHELF), (0, u64::MAX), (u64::MAX, 1), (SHELF, 1)];
-        assert!(made_up.iter().all(|(place, len)| !tally.unshelve(*place, *len)));
-        assert_eq!(tally.place(1), SHELF);
+        assert!(made_up.iter().all(|(place, len)| !counters.unshelve(*place, *len)));
+        assert_eq!(counters.place(1), SHELF);
     }
 }
