@@ -41,12 +41,12 @@ pub mod listener;
 mod message;
 mod name;
 mod one_shot;
-mod pace;
 mod packets;
 mod peer;
 #[doc(hidden)]
 pub mod per_process;
 pub mod pipe;
+mod poll_backoff;
 mod shared_counters;
 mod socket;
 mod sys;

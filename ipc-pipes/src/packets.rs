@@ -30,7 +30,7 @@ use ipc_core::route::SendFailure;
 use ipc_core::{Deadline, RecvTimeoutError, Unreadable, Unsendable};
 
 use crate::killpoint::kp;
-use crate::pace::Pace;
+use crate::poll_backoff::PollBackoff;
 use crate::shared_counters::SharedCounters;
 use crate::sys::{self, Borrowed, Interest, NotEnclosed, NotReceived, NotSent};
 
@@ -40,12 +40,12 @@ pub(crate) struct Packets {
     store: OsHandle,
     counters: Arc<SharedCounters>,
     fork: sys::ForkCheck,
-    pace: Pace,
+    backoff: PollBackoff,
 }
 
 impl Packets {
     pub(crate) fn new(fd: OsHandle, store: OsHandle, counters: Arc<SharedCounters>) -> Packets {
-        Packets { fd, store, counters, fork: sys::ForkCheck::new(), pace: Pace::new() }
+        Packets { fd, store, counters, fork: sys::ForkCheck::new(), backoff: PollBackoff::new() }
     }
 
     pub(crate) fn fd(&self) -> Borrowed<'_> {
@@ -97,7 +97,7 @@ impl Packets {
         if done.is_some() || deadline == Deadline::Now {
             return done;
         }
-        done = self.pace.look_again(&mut attempt);
+        done = self.backoff.look_again(&mut attempt);
         let mut over = false;
         while done.is_none() && !over {
             over = !sys::ready(self.fd(), interest, deadline);

@@ -16,7 +16,7 @@ use ipc_core::route::SendFailure;
 use ipc_core::{Deadline, RecvTimeoutError, Unreadable, Unsendable};
 
 use crate::killpoint::kp;
-use crate::pace::Pace;
+use crate::poll_backoff::PollBackoff;
 use crate::sys::{self, Borrowed, Interest, NotReceived, NotSent, ReceivedDatagram};
 use crate::types::Types;
 
@@ -24,14 +24,14 @@ use crate::types::Types;
 pub(crate) struct Socket {
     fd: OsHandle,
     fork: sys::ForkCheck,
-    pace: Pace,
+    backoff: PollBackoff,
     /// Of a connection.
     pub(crate) types: Option<Types>,
 }
 
 impl Socket {
     pub(crate) fn new(fd: OsHandle) -> Socket {
-        Socket { fd, fork: sys::ForkCheck::new(), pace: Pace::new(), types: None }
+        Socket { fd, fork: sys::ForkCheck::new(), backoff: PollBackoff::new(), types: None }
     }
 
     pub(crate) fn connection(fd: OsHandle, types: Types) -> Socket {
@@ -140,7 +140,7 @@ impl Socket {
         };
         let mut done = attempt(false);
         if done.is_none() && deadline != Deadline::Now {
-            done = self.pace.look_again(|| attempt(false));
+            done = self.backoff.look_again(|| attempt(false));
         }
         if done.is_none() && deadline == Deadline::Never {
             // Who may wait for ever waits inside the call.

@@ -16,12 +16,12 @@ const MOST: u32 = 32;
 const LEAST: u32 = 1;
 
 /// What an end has learnt. Relaxed throughout: a guess, which says nothing about other memory.
-pub(crate) struct Pace(AtomicU32);
+pub(crate) struct PollBackoff(AtomicU32);
 
-impl Pace {
-    pub(crate) fn new() -> Pace {
+impl PollBackoff {
+    pub(crate) fn new() -> PollBackoff {
         let one = thread::available_parallelism().is_ok_and(|processors| processors.get() == 1);
-        Pace(AtomicU32::new(if one { 0 } else { MOST / 2 }))
+        PollBackoff(AtomicU32::new(if one { 0 } else { MOST / 2 }))
     }
 
     /// Looks again, each time after about a microsecond in which the other side may get ahead;
