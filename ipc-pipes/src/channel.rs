@@ -3,7 +3,8 @@
 //! Each side of the channel is one socket, shared by all ends of that side; see `socket` for what
 //! the kernel does for us, and `shared_counters` for what it does not say.
 //!
-//! `line` is what the ends of a side share in a process, `batch` how several messages go as one.
+//! `shared_end` is what the ends of a side share in a process, and `batch` how several messages go as
+//! one.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -23,9 +24,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::batch::{BATCH, Packed, pack};
 use crate::carrier::Carrier;
 use crate::killpoint::kp;
-use crate::line::{Inside, Line};
 use crate::message::{self, HEADER, Kind, Scratch};
 use crate::shared_counters::{SharedCounters, Side};
+use crate::shared_end::{Inside, SharedEnd};
 use crate::socket::Socket;
 use crate::sys;
 
@@ -81,9 +82,9 @@ pub(crate) fn ends<T: Serialize + DeserializeOwned>(
     counters: Arc<SharedCounters>,
 ) -> (Sender<T>, Receiver<T>) {
     let shape = Shape::of::<T>();
-    let line =
-        |carrier| Arc::new(Line::over(Arc::new(carrier), Some(counters.clone()), shape, None));
-    (Sender::new(Tx::enter(line(tx))), Receiver::new(Rx::enter(line(rx))))
+    let shared =
+        |carrier| Arc::new(SharedEnd::new(Arc::new(carrier), Some(counters.clone()), shape, None));
+    (Sender::new(Tx::enter(shared(tx))), Receiver::new(Rx::enter(shared(rx))))
 }
 
 /// How often a receiver looks whether another one of its process has parked something, where there
@@ -93,13 +94,13 @@ const SLICE: Duration = Duration::from_millis(250);
 
 /// The sending end of a channel over a socket pair.
 pub struct Tx<T> {
-    line: Arc<Line>,
+    shared: Arc<SharedEnd>,
     _messages: PhantomData<fn(T)>,
 }
 
 /// The receiving end of a channel over a socket pair.
 pub struct Rx<T> {
-    line: Arc<Line>,
+    shared: Arc<SharedEnd>,
     _messages: PhantomData<fn() -> T>,
 }
 
@@ -107,26 +108,28 @@ macro_rules! end {
     ($End:ident, $what:literal, $mine:expr, $others:expr, $full:expr) => {
         impl<T> $End<T> {
             /// A further end.
-            fn enter(line: Arc<Line>) -> Self {
-                if let Some(counters) = &line.counters {
+            fn enter(shared: Arc<SharedEnd>) -> Self {
+                if let Some(counters) = &shared.counters {
                     counters.enter($mine);
                 }
-                $End { line, _messages: PhantomData }
+                $End { shared, _messages: PhantomData }
             }
         }
 
         impl<T> Clone for $End<T> {
             fn clone(&self) -> Self {
-                if self.line.carrier.forked() {
-                    return $End { line: self.line.clone(), _messages: PhantomData };
+                if self.shared.carrier.forked() {
+                    return $End { shared: self.shared.clone(), _messages: PhantomData };
                 }
-                $End::enter(self.line.clone())
+                $End::enter(self.shared.clone())
             }
         }
 
         impl<T> Drop for $End<T> {
             fn drop(&mut self) {
-                if let (Some(counters), false) = (&self.line.counters, self.line.carrier.forked()) {
+                if let (Some(counters), false) =
+                    (&self.shared.counters, self.shared.carrier.forked())
+                {
                     counters.leave($mine);
                 }
             }
@@ -137,7 +140,7 @@ macro_rules! end {
         #[cfg(unix)]
         impl<T> std::os::fd::AsFd for $End<T> {
             fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-                self.line.carrier.fd()
+                self.shared.carrier.fd()
             }
         }
 
@@ -149,34 +152,34 @@ macro_rules! end {
 
         impl<T> End for $End<T> {
             fn len(&self) -> usize {
-                self.line.len(|| self.line.carrier.is_empty($mine))
+                self.shared.len(|| self.shared.carrier.is_empty($mine))
             }
             fn capacity(&self) -> Option<usize> {
                 None
             }
             fn is_full(&self) -> bool {
-                $full(&self.line)
+                $full(&self.shared)
             }
             fn same_channel(&self, other: &Self) -> bool {
-                self.line.same(&other.line)
+                self.shared.same(&other.shared)
             }
             fn is_disconnected(&self) -> bool {
-                self.line.is_disconnected()
+                self.shared.is_disconnected()
             }
             fn disconnect_cause(&self) -> Option<DisconnectCause> {
-                self.line.disconnect_cause($others)
+                self.shared.disconnect_cause($others)
             }
             fn sender_count(&self) -> usize {
-                self.line.count(Side::Sender, $mine)
+                self.shared.count(Side::Sender, $mine)
             }
             fn receiver_count(&self) -> usize {
-                self.line.count(Side::Receiver, $mine)
+                self.shared.count(Side::Receiver, $mine)
             }
         }
 
         impl<T> Serialize for $End<T> {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                self.line.serialize($mine, serializer)
+                self.shared.serialize($mine, serializer)
             }
         }
 
@@ -185,9 +188,9 @@ macro_rules! end {
                 if shape::tracing() {
                     return Err(shape::end::<T, D>($what, deserializer));
                 }
-                let line = Line::deserialize(deserializer, $mine, Shape::of::<T>())?;
-                let end = $End::enter(Arc::new(line));
-                if let (Some(counters), Side::Receiver) = (&end.line.counters, $mine) {
+                let shared = SharedEnd::deserialize(deserializer, $mine, Shape::of::<T>())?;
+                let end = $End::enter(Arc::new(shared));
+                if let (Some(counters), Side::Receiver) = (&end.shared.counters, $mine) {
                     counters.arrive(); // It is counted as an end now.
                 }
                 Ok(end)
@@ -196,17 +199,20 @@ macro_rules! end {
     };
 }
 
-end!(Tx, "pipe::Sender", Side::Sender, Side::Receiver, |line: &Line| !line.carrier.forked()
-    && line.carrier.is_full());
-// How much the other side may send, it alone knows.
-end!(Rx, "pipe::Receiver", Side::Receiver, Side::Sender, |_: &Line| false);
+/// Whether a sending end can send nothing now.
+fn is_full(end: &SharedEnd) -> bool {
+    !end.carrier.forked() && end.carrier.is_full()
+}
+
+end!(Tx, "pipe::Sender", Side::Sender, Side::Receiver, is_full);
+end!(Rx, "pipe::Receiver", Side::Receiver, Side::Sender, |_: &SharedEnd| false);
 
 /// The two halves of a connection.
 pub(crate) fn split<A: DeserializeOwned, B: DeserializeOwned>(
     carrier: Arc<Carrier>,
 ) -> (Tx<A>, Rx<B>) {
-    let tx = Line::over(carrier.clone(), None, Shape::of::<A>(), Some(Side::Sender));
-    let rx = Line::over(carrier, None, Shape::of::<B>(), Some(Side::Receiver));
+    let tx = SharedEnd::new(carrier.clone(), None, Shape::of::<A>(), Some(Side::Sender));
+    let rx = SharedEnd::new(carrier, None, Shape::of::<B>(), Some(Side::Receiver));
     (Tx::enter(Arc::new(tx)), Rx::enter(Arc::new(rx)))
 }
 
@@ -247,9 +253,9 @@ impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T> {
 
 impl<T: Serialize + DeserializeOwned> Tx<T> {
     fn send_one(&self, message: &T, deadline: Deadline) -> Result<(), SendFailure> {
-        message::send_one(&self.line.carrier, message, deadline, &self.line.form)?;
+        message::send_one(&self.shared.carrier, message, deadline, &self.shared.form)?;
         kp!("channel.count_sent");
-        if let Some(counters) = &self.line.counters {
+        if let Some(counters) = &self.shared.counters {
             counters.sent(1);
         }
         Ok(())
@@ -257,9 +263,9 @@ impl<T: Serialize + DeserializeOwned> Tx<T> {
 
     /// Sends some of the first messages of a batch, at least one; returns how many.
     fn send_some(&self, batch: &VecDeque<T>) -> Result<usize, SendFailure> {
-        let carrier = &*self.line.carrier;
+        let carrier = &*self.shared.carrier;
         let most =
-            self.line.counters.as_ref().map_or(0, |counters| counters.wanted()).min(batch.len());
+            self.shared.counters.as_ref().map_or(0, |counters| counters.wanted()).min(batch.len());
         if most > 1 {
             let mut scratch = Scratch::take();
             let bytes = &mut scratch.0;
@@ -267,9 +273,9 @@ impl<T: Serialize + DeserializeOwned> Tx<T> {
                 batch.iter().take(most),
                 bytes,
                 HEADER + message::here_limit(carrier),
-                &self.line.form,
+                &self.shared.form,
             );
-            if let (Some((count, end)), Some(counters)) = (packed, &self.line.counters) {
+            if let (Some((count, end)), Some(counters)) = (packed, &self.shared.counters) {
                 counters.pack();
                 // Again, now that it is counted: whoever has come meanwhile sees the count.
                 if counters.wanted() >= usize::from(count) {
@@ -297,17 +303,17 @@ impl<T: DeserializeOwned> Rx<T> {
         deadline: Deadline,
         take: &mut dyn FnMut(Result<T, Unreadable>),
     ) -> Result<(), RecvTimeoutError> {
-        let line = &*self.line;
-        if line.carrier.forked() {
+        let shared = &*self.shared;
+        if shared.carrier.forked() {
             return Err(RecvTimeoutError::Unreadable(Unreadable::Forked));
         }
-        let inside = Inside::enter(line, wanted);
+        let inside = Inside::enter(shared, wanted);
         let mut scratch = Scratch::take();
         let buffer = &mut scratch.0;
         let received = loop {
-            if line.any_parked() {
+            if shared.any_parked() {
                 let mut taken = 0;
-                while let Some(message) = (taken < max).then(|| line.unpark()).flatten() {
+                while let Some(message) = (taken < max).then(|| shared.unpark()).flatten() {
                     take(codec::decode(&message).map_err(Unreadable::Decode));
                     taken += 1;
                 }
@@ -316,18 +322,18 @@ impl<T: DeserializeOwned> Rx<T> {
                 }
             }
             // Another receiver of this process may park what it takes while we sleep.
-            let slices =
-                wanted > 1 || line.counters.as_ref().is_some_and(|counters| counters.any_packed());
+            let slices = wanted > 1
+                || shared.counters.as_ref().is_some_and(|counters| counters.any_packed());
             let slice =
                 if slices { deadline.left(SLICE).map(Deadline::after) } else { Some(deadline) };
-            match message::recv(&line.carrier, buffer, slice.unwrap_or(Deadline::Now)) {
+            match message::recv(&shared.carrier, buffer, slice.unwrap_or(Deadline::Now)) {
                 Err(RecvTimeoutError::Timeout) if slices && deadline.left(SLICE).is_some() => {}
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected)
-                    if line.any_parked() => {}
+                    if shared.any_parked() => {}
                 Ok(received) => break received,
                 Err(error) => {
                     if let (RecvTimeoutError::Unreadable(_), Some(counters)) =
-                        (&error, &line.counters)
+                        (&error, &shared.counters)
                     {
                         counters.received(1);
                     }
@@ -337,7 +343,7 @@ impl<T: DeserializeOwned> Rx<T> {
         };
         kp!("channel.count_received");
         let Kind::Messages(count) = received.kind else {
-            if let Some(counters) = &line.counters {
+            if let Some(counters) = &shared.counters {
                 counters.received(1);
             }
             drop(inside);
@@ -346,14 +352,14 @@ impl<T: DeserializeOwned> Rx<T> {
         };
         let mut messages =
             Packed::new(count, received.body(buffer)).map_err(RecvTimeoutError::Unreadable)?;
-        if let Some(counters) = &line.counters {
+        if let Some(counters) = &shared.counters {
             counters.received(usize::from(count));
         }
         // Parked first: decoding calls the user's code, which may panic.
         let rest = messages.bytes;
         let mine = messages.by_ref().take(max).count() as u16;
         if messages.count > 0 {
-            line.park(messages);
+            shared.park(messages);
         }
         drop(inside);
         for message in (Packed { count: mine, bytes: rest }) {
@@ -365,7 +371,7 @@ impl<T: DeserializeOwned> Rx<T> {
 
 impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T> {
     fn recv(&self, deadline: Deadline) -> Result<T, RecvTimeoutError> {
-        self.line.check_unread()?;
+        self.shared.check_unread()?;
         let mut received = Err(RecvTimeoutError::Timeout);
         self.recv_some(1, 1, deadline, &mut |message| {
             received = message.map_err(RecvTimeoutError::Unreadable);
@@ -382,20 +388,20 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T> {
         if max == 0 {
             return Ok(0);
         }
-        self.line.check_unread()?;
+        self.shared.check_unread()?;
         let before = messages.len();
         let mut deadline = deadline;
         while messages.len() - before < max {
             let room = max - (messages.len() - before);
             let result = self.recv_some(room, max, deadline, &mut |message| match message {
                 Ok(message) => messages.push(message),
-                Err(cause) => self.line.unread(cause),
+                Err(cause) => self.shared.unread(cause),
             });
             let received = messages.len() - before;
             match result {
                 Ok(()) => deadline = Deadline::Now,
                 Err(RecvTimeoutError::Unreadable(cause)) if received > 0 => {
-                    self.line.unread(cause);
+                    self.shared.unread(cause);
                     break;
                 }
                 Err(_) if received > 0 => break,
@@ -404,7 +410,7 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T> {
             // What could not be read is told when there is nothing else to tell, else with the next
             // call.
             if received == 0 {
-                self.line.check_unread()?;
+                self.shared.check_unread()?;
             }
         }
         Ok(messages.len() - before)

@@ -19,9 +19,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
 
 use crate::carrier::{Carrier, ReceivedCarrier};
 use crate::channel::{self, Receiver, Sender};
-use crate::line::Leaves;
 use crate::message::{self, HEADER, Kind, Scratch};
 use crate::shared_counters::Side;
+use crate::shared_end::Leaves;
 use crate::socket::Socket;
 use crate::sys::{self, Interest};
 use crate::types::{Heard, Said, Types};

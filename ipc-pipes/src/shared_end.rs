@@ -18,7 +18,7 @@ use crate::sys;
 use crate::types::{Heard, Said};
 
 /// One side of a channel in one process.
-pub(crate) struct Line {
+pub(crate) struct SharedEnd {
     pub(crate) carrier: Arc<Carrier>,
     /// None of a connection that was split.
     pub(crate) counters: Option<Arc<SharedCounters>>,
@@ -41,14 +41,14 @@ pub(crate) struct Line {
     any_unread: AtomicBool,
 }
 
-impl Line {
-    pub(crate) fn over(
+impl SharedEnd {
+    pub(crate) fn new(
         carrier: Arc<Carrier>,
         counters: Option<Arc<SharedCounters>>,
         shape: &'static Shape,
         half: Option<Side>,
-    ) -> Line {
-        Line {
+    ) -> SharedEnd {
+        SharedEnd {
             carrier,
             counters,
             shape,
@@ -63,8 +63,8 @@ impl Line {
         }
     }
 
-    pub(crate) fn same(&self, other: &Line) -> bool {
-        let identity = |line: &Line| sys::identity(line.carrier.fd());
+    pub(crate) fn same(&self, other: &SharedEnd) -> bool {
+        let identity = |shared: &SharedEnd| sys::identity(shared.carrier.fd());
         Arc::ptr_eq(&self.carrier, &other.carrier)
             || identity(self).is_some_and(|this| Some(this) == identity(other))
     }
@@ -138,7 +138,7 @@ impl Line {
         deserializer: D,
         side: Side,
         shape: &'static Shape,
-    ) -> Result<Line, D::Error> {
+    ) -> Result<SharedEnd, D::Error> {
         let (said, counters, carrier) =
             <(Heard, Option<u32>, ReceivedCarrier)>::deserialize(deserializer)?;
         said.is(shape, "an end of a channel arrived")?;
@@ -150,7 +150,7 @@ impl Line {
             None => None,
         };
         let carrier = carrier.carrier(counters.as_ref(), side, None)?;
-        Ok(Line::over(carrier, counters, shape, None))
+        Ok(SharedEnd::new(carrier, counters, shape, None))
     }
 
     /// Takes back the wish for batches, and says whether some are in the channel.
@@ -210,7 +210,7 @@ impl Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for SharedEnd {
     fn drop(&mut self) {
         // Relaxed: whoever stored it had an end, whose drop came before.
         if self.carrier.forked() || self.sent_away.load(Ordering::Relaxed) {
@@ -238,18 +238,18 @@ impl Serialize for Leaves<'_> {
 }
 
 /// A thread that receives.
-pub(crate) struct Inside<'a>(&'a Line);
+pub(crate) struct Inside<'a>(&'a SharedEnd);
 
 impl<'a> Inside<'a> {
     /// Says whether batches are welcome: of up to `wanted` messages, if nobody else of this process
     /// receives.
-    pub(crate) fn enter(line: &'a Line, wanted: usize) -> Inside<'a> {
+    pub(crate) fn enter(shared: &'a SharedEnd, wanted: usize) -> Inside<'a> {
         // SeqCst: of two that enter together, one at least sees the other.
-        let alone = line.inside.fetch_add(1, Ordering::SeqCst) == 0;
-        if let Some(counters) = &line.counters {
+        let alone = shared.inside.fetch_add(1, Ordering::SeqCst) == 0;
+        if let Some(counters) = &shared.counters {
             counters.want(if alone && wanted > 1 { wanted.min(BATCH) } else { 0 });
         }
-        Inside(line)
+        Inside(shared)
     }
 }
 
