@@ -238,7 +238,7 @@ macro_rules! end {
                 match self {
                     $End::Shm(end) => (SHM, end).serialize(serializer),
                     $End::Pipe(end) => (PIPE, end).serialize(serializer),
-                    $End::Thread(_) => Err(ser::Error::custom(handle::because(STAYS))),
+                    $End::Thread(_) => Err(ser::Error::custom(handle::record_cause(STAYS))),
                 }
             }
         }
@@ -260,13 +260,13 @@ macro_rules! end {
             }
 
             fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<$End<T>, S::Error> {
-                let short = || de::Error::custom(handle::because("half the end of a channel"));
+                let short = || de::Error::custom(handle::record_cause("half the end of a channel"));
                 match seq.next_element()?.ok_or_else(short)? {
                     SHM => Ok($End::Shm(seq.next_element()?.ok_or_else(short)?)),
                     PIPE => Ok($End::Pipe(seq.next_element()?.ok_or_else(short)?)),
-                    _ => {
-                        Err(de::Error::custom(handle::because("a channel end of an unknown route")))
-                    }
+                    _ => Err(de::Error::custom(handle::record_cause(
+                        "a channel end of an unknown route",
+                    ))),
                 }
             }
         }

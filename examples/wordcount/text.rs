@@ -150,7 +150,7 @@ impl Chunks<'_> {
                 Some(open) => open,
                 None => {
                     let Some(path) = self.next_path() else { return Ok(false) };
-                    let file = File::open(path).map_err(|error| because(path, &error))?;
+                    let file = File::open(path).map_err(|error| with_path(path, &error))?;
                     self.file.insert((path, file))
                 }
             };
@@ -158,7 +158,7 @@ impl Chunks<'_> {
             let read = file
                 .take(room)
                 .read_to_end(&mut self.bytes)
-                .map_err(|error| because(path, &error))?;
+                .map_err(|error| with_path(path, &error))?;
             if (read as u64) < room {
                 self.file = None;
                 self.bytes.push(b'\n'); // No word goes on in the next file.
@@ -190,7 +190,7 @@ pub(crate) fn halves(text: &str) -> (&str, &str) {
     text.split_at(before.iter().rposition(is_break).map_or(0, |last| last + 1))
 }
 
-fn because(path: &Path, error: &io::Error) -> io::Error {
+fn with_path(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("reading {}: {error}", path.display()))
 }
 

@@ -109,7 +109,7 @@ pub fn run(data: &[u8]) {
     if kind & 1 == 0 {
         let end = postcard::to_stdvec(&(0u32, id)).expect("numbers");
         let arrived = handle::provide(vec![fd], || postcard::from_bytes::<Receiver<Vec<u8>>>(&end));
-        assert!(arrived.is_ok() || changed, "{:?}", arrived.map_err(handle::explain));
+        assert!(arrived.is_ok() || changed, "{:?}", arrived.map_err(handle::cause_text));
         if let Ok(rx) = arrived {
             receive(&rx, &mut input);
         }
@@ -117,7 +117,7 @@ pub fn run(data: &[u8]) {
         // Its index, its id, and that it has no name.
         let end = postcard::to_stdvec(&(0u32, id as u16, 0u32)).expect("numbers");
         let arrived = handle::provide(vec![fd], || postcard::from_bytes::<Segment>(&end));
-        assert!(arrived.is_ok() || changed, "{:?}", arrived.map_err(handle::explain));
+        assert!(arrived.is_ok() || changed, "{:?}", arrived.map_err(handle::cause_text));
         if let Ok(segment) = arrived {
             look_at(&segment, &mut input);
         }

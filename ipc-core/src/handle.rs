@@ -17,8 +17,8 @@
 //! What nobody takes is closed when its scope ends, so a message that fails to decode leaks
 //! nothing.
 //!
-//! Several values of one message may share a handle: the first leaves a [`note`] in the scope, for
-//! the others to find with [`noted`], on either side.
+//! Several values of one message may share a handle: the first one leaves a context in the scope
+//! ([`set_context`]), and the others read it ([`context`]), on either side.
 //!
 //! [`Handle`] is for messages what an owned handle is for programs: any file, socket or pipe, as a
 //! value of a serde type.
@@ -52,8 +52,8 @@ enum Kind {
 
 struct Scope {
     kind: Kind,
-    /// What values of this message have to tell each other.
-    notes: Vec<Box<dyn Any>>,
+    /// What values of this message leave for each other.
+    contexts: Vec<Box<dyn Any>>,
 }
 
 /// Which scope is the innermost. Most messages hold no handle, so the scopes that they pass are a
@@ -128,7 +128,7 @@ impl Drop for Entered {
 }
 
 fn push(kind: Kind) {
-    SCOPES.with_borrow_mut(|scopes| scopes.push(Scope { kind, notes: Vec::new() }));
+    SCOPES.with_borrow_mut(|scopes| scopes.push(Scope { kind, contexts: Vec::new() }));
 }
 
 #[cold]
@@ -196,7 +196,7 @@ pub fn refuse<R>(f: impl FnOnce() -> R) -> R {
 }
 
 /// Runs `f` beside the message that this thread is encoding or decoding, if it does: `f` is refused
-/// all handles, and what it says with [`because`] is forgotten.
+/// all handles, and what it says with [`record_cause`] is forgotten.
 pub(crate) fn aside<R>(f: impl FnOnce() -> R) -> R {
     struct Cause(Option<String>, bool);
 
@@ -332,44 +332,49 @@ pub fn take(index: u32) -> Option<OsHandle> {
     })
 }
 
-/// Leaves a note for other values of the message that this thread is encoding or decoding: which
-/// index their common handle has, say, or what has become of it. It is dropped with the scope. No
-/// message: no note.
-pub fn note<N: Any>(note: N) {
+/// Leaves `context` for other values of the message that this thread is encoding or decoding.
+///
+/// A context says, for example, which index a shared handle has in this message, or what was made
+/// of that handle. It is dropped with the scope. Outside a scope, this function does nothing.
+pub fn set_context<C: Any>(context: C) {
     if opened() {
         SCOPES.with_borrow_mut(|scopes| {
             if let Some(scope) = scopes.last_mut() {
-                scope.notes.push(Box::new(note));
+                scope.contexts.push(Box::new(context));
             }
         });
     }
 }
 
-/// What `read` makes of the first [`note`] of this type of which it makes something, in the message
-/// that this thread is encoding or decoding. `read` must not encode or decode anything itself.
+/// Reads the contexts of type `C` in the message that this thread is encoding or decoding.
+///
+/// Calls `read` with each of them, in the order of the calls of [`set_context`], and returns its
+/// first answer that is not `None`. `read` must not encode or decode anything itself.
 #[must_use]
-pub fn noted<N: Any, R>(read: impl FnMut(&N) -> Option<R>) -> Option<R> {
+pub fn context<C: Any, R>(read: impl FnMut(&C) -> Option<R>) -> Option<R> {
     if INNERMOST.get() != Innermost::Stacked {
         return None;
     }
     SCOPES.with_borrow(|scopes| {
-        scopes.last()?.notes.iter().filter_map(|note| note.downcast_ref()).find_map(read)
+        scopes.last()?.contexts.iter().filter_map(|context| context.downcast_ref()).find_map(read)
     })
 }
 
-/// Keeps why a handle's owner refuses to be encoded or decoded, and returns it as text.
+/// Records why a handle's owner refuses to be encoded or decoded, and returns that as text.
 ///
-/// Formats forget what an error said; whoever opened the scope asks for it again with [`explain`].
-pub fn because(cause: impl fmt::Display) -> String {
+/// Formats discard the text of an error. The code that opened the scope reads the recorded one with
+/// [`cause_text`].
+pub fn record_cause(cause: impl fmt::Display) -> String {
     let text = cause.to_string();
     CAUSE.set(Some(text.clone()));
     CAUSED.set(true);
     text
 }
 
-/// Says why a message could not be encoded or decoded in the scope that has just ended: what was
-/// kept with [`because`], else what the format's error says.
-pub fn explain(error: impl fmt::Display) -> String {
+/// Returns why a message could not be encoded or decoded in the scope that has just ended.
+///
+/// That is the text of [`record_cause`], or the format's own error if nothing was recorded.
+pub fn cause_text(error: impl fmt::Display) -> String {
     CAUSE.take().unwrap_or_else(|| error.to_string())
 }
 
@@ -503,23 +508,23 @@ mod tests {
 
     #[test]
     fn what_an_owner_said_is_told_once_and_not_of_another_message() {
-        let ((), _) = collect(|| assert_eq!(because("no room"), "no room"));
-        assert_eq!(explain("the format's"), "no room");
-        assert_eq!(explain("the format's"), "the format's");
-        let ((), _) = collect(|| drop(because("no room")));
+        let ((), _) = collect(|| assert_eq!(record_cause("no room"), "no room"));
+        assert_eq!(cause_text("the format's"), "no room");
+        assert_eq!(cause_text("the format's"), "the format's");
+        let ((), _) = collect(|| drop(record_cause("no room")));
         let ((), _) = collect(|| ());
-        assert_eq!(explain("the format's"), "the format's");
+        assert_eq!(cause_text("the format's"), "the format's");
     }
 
     #[test]
     fn notes_are_for_values_of_one_message() {
         let read =
-            |known: u32| noted(move |note: &(u32, &str)| (note.0 == known).then_some(note.1));
-        note((1u32, "outside")); // No message.
+            |known: u32| context(move |note: &(u32, &str)| (note.0 == known).then_some(note.1));
+        set_context((1u32, "outside")); // No message.
         let ((), _) = collect(|| {
-            note((1u32, "one"));
-            note(1u64);
-            note((2u32, "two"));
+            set_context((1u32, "one"));
+            set_context(1u64);
+            set_context((2u32, "two"));
             assert_eq!((read(1), read(2), read(3)), (Some("one"), Some("two"), None));
             refuse(|| assert_eq!(read(1), None));
             provide(Vec::new(), || assert_eq!(read(1), None));

@@ -107,7 +107,7 @@ enum Files {
     Pipe { pipe: u32, store: u32 },
 }
 
-/// A note in a message that is being encoded: its values of one carrier take one set of descriptors
+/// A context of a message that is being encoded: its values of one carrier take one set of descriptors
 /// with them.
 struct Sent {
     carrier: Arc<Carrier>,
@@ -130,10 +130,10 @@ impl Carrier {
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         if self.forked() {
-            return Err(ser::Error::custom(handle::because(Unsendable::Forked)));
+            return Err(ser::Error::custom(handle::record_cause(Unsendable::Forked)));
         }
         let sent = |sent: &Sent| Arc::ptr_eq(&sent.carrier, self).then_some(sent.files);
-        if let Some(files) = handle::noted(sent) {
+        if let Some(files) = handle::context(sent) {
             return files.serialize(serializer);
         }
         let files = match &**self {
@@ -142,8 +142,8 @@ impl Carrier {
                 packets.attach_copy().map(|(pipe, store)| Files::Pipe { pipe, store })
             }
         };
-        let files = files.map_err(|error| ser::Error::custom(handle::because(error)))?;
-        handle::note(Sent { carrier: self.clone(), files });
+        let files = files.map_err(|error| ser::Error::custom(handle::record_cause(error)))?;
+        handle::set_context(Sent { carrier: self.clone(), files });
         // It may come back.
         known::remember(self.key(counters, side), self);
         files.serialize(serializer)
@@ -183,10 +183,10 @@ impl ReceivedCarrier {
                 && made.carrier.types().map(Types::key) == types.as_ref().map(Types::key)
         };
         let made = |made: &Made| fits(made).then(|| made.carrier.clone());
-        if let Some(carrier) = handle::noted(made) {
+        if let Some(carrier) = handle::context(made) {
             return Ok(carrier);
         }
-        let refused = |cause: &str| E::custom(handle::because(cause));
+        let refused = |cause: &str| E::custom(handle::record_cause(cause));
         let take = |index| {
             handle::take(index).ok_or_else(|| refused("a file of an end did not come with it"))
         };
@@ -213,7 +213,7 @@ impl ReceivedCarrier {
             }
         };
         let carrier = known::carrier(carrier.key(counters, side), carrier);
-        handle::note(Made { files: self.0, side, carrier: carrier.clone() });
+        handle::set_context(Made { files: self.0, side, carrier: carrier.clone() });
         Ok(carrier)
     }
 }

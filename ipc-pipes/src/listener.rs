@@ -204,10 +204,10 @@ impl Listener {
             sys::wait(Some(self.socket()), None, None, timeout)?;
             Ok(())
         });
-        accepted.map(Duplex::introduced).map_err(|error| self.explain(&error))
+        accepted.map(Duplex::introduced).map_err(|error| self.accept_error(&error))
     }
 
-    pub(crate) fn explain(&self, error: &io::Error) -> io::Error {
+    pub(crate) fn accept_error(&self, error: &io::Error) -> io::Error {
         io::Error::new(error.kind(), format!("accepting a connection at {}: {error}", self.name))
     }
 

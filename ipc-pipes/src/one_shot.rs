@@ -155,7 +155,7 @@ impl OneShotServer {
             Err(error) if error.get_ref().is_some_and(|cause| cause.is::<ChildExited>()) => {
                 Err(error)
             }
-            Err(error) => Err(listener.explain(&error)),
+            Err(error) => Err(listener.accept_error(&error)),
         }
     }
 }

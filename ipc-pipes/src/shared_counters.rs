@@ -80,7 +80,7 @@ pub(crate) struct SharedCounters {
     pub(crate) fd: OsHandle,
 }
 
-/// A note in a message that is being encoded: the index of the file of its counters.
+/// A context of a message that is being encoded: the index of the file of its counters.
 struct SentCounters(Arc<SharedCounters>, u32);
 
 /// And in one that is being decoded: the counters in the file with an index.
@@ -101,11 +101,11 @@ impl SharedCounters {
     /// returns its index.
     pub(crate) fn leave_with_message(self: &Arc<Self>) -> Result<u32, NotCarried> {
         let sent = |sent: &SentCounters| Arc::ptr_eq(&sent.0, self).then_some(sent.1);
-        if let Some(index) = handle::noted(sent) {
+        if let Some(index) = handle::context(sent) {
             return Ok(index);
         }
         let index = handle::attach_copy(&self.fd)?;
-        handle::note(SentCounters(self.clone(), index));
+        handle::set_context(SentCounters(self.clone(), index));
         known::remember_counters(self);
         Ok(index)
     }
@@ -113,7 +113,7 @@ impl SharedCounters {
     /// The shared counters whose file has this index in the message that is being decoded.
     pub(crate) fn arrive_with_message(index: u32) -> io::Result<Arc<SharedCounters>> {
         let arrived = |arrived: &ReceivedCounters| (arrived.0 == index).then(|| arrived.1.clone());
-        if let Some(counters) = handle::noted(arrived) {
+        if let Some(counters) = handle::context(arrived) {
             return Ok(counters);
         }
         let missing = || {
@@ -123,7 +123,7 @@ impl SharedCounters {
             )
         };
         let counters = known::counters(handle::take(index).ok_or_else(missing)?)?;
-        handle::note(ReceivedCounters(index, counters.clone()));
+        handle::set_context(ReceivedCounters(index, counters.clone()));
         Ok(counters)
     }
 

@@ -109,7 +109,7 @@ impl SharedEnd {
         side: Side,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        let refused = |cause: &dyn fmt::Display| ser::Error::custom(handle::because(cause));
+        let refused = |cause: &dyn fmt::Display| ser::Error::custom(handle::record_cause(cause));
         // Asked first: what follows cannot be taken back.
         handle::carried().map_err(|error| refused(&error))?;
         if self.carrier.forked() {
@@ -142,7 +142,7 @@ impl SharedEnd {
         let (said, counters, carrier) =
             <(Heard, Option<u32>, ReceivedCarrier)>::deserialize(deserializer)?;
         said.is(shape, "an end of a channel arrived")?;
-        let refused = |cause: &dyn fmt::Display| de::Error::custom(handle::because(cause));
+        let refused = |cause: &dyn fmt::Display| de::Error::custom(handle::record_cause(cause));
         let counters = match counters {
             Some(index) => {
                 Some(SharedCounters::arrive_with_message(index).map_err(|error| refused(&error))?)

@@ -111,6 +111,6 @@ impl Heard {
             return Ok(());
         }
         let types = Mismatch::new(shape, self.text.as_bytes());
-        Err(E::custom(handle::because(format_args!("{what}: {types}"))))
+        Err(E::custom(handle::record_cause(format_args!("{what}: {types}"))))
     }
 }

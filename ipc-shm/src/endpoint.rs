@@ -395,13 +395,13 @@ impl Endpoint {
     pub(crate) fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // Asked first: issuing a participant for a message that cannot carry it would be for
         // nothing.
-        handle::carried().map_err(|error| ser::Error::custom(handle::because(error)))?;
+        handle::carried().map_err(|error| ser::Error::custom(handle::record_cause(error)))?;
         if self.forked() {
-            return Err(ser::Error::custom(handle::because(Unsendable::Forked)));
+            return Err(ser::Error::custom(handle::record_cause(Unsendable::Forked)));
         }
         let (lease, id) = self.attachment.issue(self.role).map_err(not_issued)?;
-        let index =
-            handle::attach(lease).map_err(|error| ser::Error::custom(handle::because(error)))?;
+        let index = handle::attach(lease)
+            .map_err(|error| ser::Error::custom(handle::record_cause(error)))?;
         (index, id).serialize(serializer)
     }
 
@@ -412,10 +412,12 @@ impl Endpoint {
     ) -> Result<Endpoint, D::Error> {
         let (index, id) = <(u32, u64)>::deserialize(deserializer)?;
         let lease = handle::take(index).ok_or_else(|| {
-            de::Error::custom(handle::because("the descriptor of a channel end did not arrive"))
+            de::Error::custom(handle::record_cause(
+                "the descriptor of a channel end did not arrive",
+            ))
         })?;
         let attachment = Attachment::adopt(lease, id, role, kind)
-            .map_err(|error| de::Error::custom(handle::because(error)))?;
+            .map_err(|error| de::Error::custom(handle::record_cause(error)))?;
         Ok(Endpoint::counted(attachment, role))
     }
 }

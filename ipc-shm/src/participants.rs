@@ -60,7 +60,7 @@ pub(crate) fn not_issued<E: ser::Error>(error: io::Error) -> E {
     if let Some(AllTaken { most, .. }) = error.get_ref().and_then(|cause| cause.downcast_ref()) {
         handle::decline(NotCarried::Participants { most: *most });
     }
-    E::custom(handle::because(error))
+    E::custom(handle::record_cause(error))
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -90,7 +90,7 @@ mod tests {
         // their way to the worker that starts.
         fn issue(object: &impl serde::Serialize) -> Vec<handle::OsHandle> {
             let (encoded, handles) = handle::collect(|| postcard::to_stdvec(object));
-            encoded.map_err(handle::explain).unwrap();
+            encoded.map_err(handle::cause_text).unwrap();
             handles
         }
         drop((0..514).map(|_| issue(&tx)).collect::<Vec<_>>());

@@ -385,16 +385,18 @@ impl fmt::Debug for Segment {
 
 impl Serialize for Segment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if let Some((index, id)) = handle::noted(|sent: &Sent| sent.of(&self.mapped)) {
+        if let Some((index, id)) = handle::context(|sent: &Sent| sent.of(&self.mapped)) {
             return (index, id, self.mapped.origin()).serialize(serializer);
         }
         // Asked first: taking an id for a message that cannot carry it would be for nothing.
-        handle::carried().map_err(|error| ser::Error::custom(handle::because(error)))?;
-        self.mapped.not_forked().map_err(|error| ser::Error::custom(handle::because(error)))?;
+        handle::carried().map_err(|error| ser::Error::custom(handle::record_cause(error)))?;
+        self.mapped
+            .not_forked()
+            .map_err(|error| ser::Error::custom(handle::record_cause(error)))?;
         let (lease, id) = self.mapped.issue().map_err(not_issued)?;
-        let index =
-            handle::attach(lease).map_err(|error| ser::Error::custom(handle::because(error)))?;
-        handle::note(Sent { segment: self.mapped.identity(), index, id });
+        let index = handle::attach(lease)
+            .map_err(|error| ser::Error::custom(handle::record_cause(error)))?;
+        handle::set_context(Sent { segment: self.mapped.identity(), index, id });
         (index, id, self.mapped.origin()).serialize(serializer)
     }
 }
@@ -426,15 +428,17 @@ impl<'de> Deserialize<'de> for Segment {
         let here = |arrived: &Arrived| {
             ((arrived.index, arrived.id) == (index, id)).then(|| Arc::clone(&arrived.mapped))
         };
-        if let Some(mapped) = handle::noted(here) {
+        if let Some(mapped) = handle::context(here) {
             return Ok(Segment { mapped });
         }
         let fd = handle::take(index).ok_or_else(|| {
-            de::Error::custom(handle::because(format!("{origin}: its descriptor did not arrive")))
+            de::Error::custom(handle::record_cause(format!(
+                "{origin}: its descriptor did not arrive"
+            )))
         })?;
-        let mapped =
-            arrive(fd, id, origin).map_err(|error| de::Error::custom(handle::because(error)))?;
-        handle::note(Arrived { index, id, mapped: Arc::clone(&mapped) });
+        let mapped = arrive(fd, id, origin)
+            .map_err(|error| de::Error::custom(handle::record_cause(error)))?;
+        handle::set_context(Arrived { index, id, mapped: Arc::clone(&mapped) });
         Ok(Segment { mapped })
     }
 }

@@ -316,7 +316,7 @@ impl<A: 'static, R: 'static> From<Func<A, R>> for fn(A) -> R {
 impl<A: 'static, R: 'static> Serialize for Func<A, R> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.place()
-            .map_err(|cause| ser::Error::custom(handle::because(cause)))?
+            .map_err(|cause| ser::Error::custom(handle::record_cause(cause)))?
             .serialize(serializer)
     }
 }
@@ -328,7 +328,7 @@ impl<'de, A: 'static, R: 'static> Deserialize<'de> for Func<A, R> {
         }
         let place = Place::deserialize(deserializer)?;
         Func::at(place).map_err(|cause| {
-            de::Error::custom(handle::because(format_args!("a function arrived: {cause}")))
+            de::Error::custom(handle::record_cause(format_args!("a function arrived: {cause}")))
         })
     }
 }

@@ -48,7 +48,7 @@ fn without_descriptors_nothing_is_made_and_nothing_lost() {
             filler.truncate(filler.len() - spare);
             let made = bounded::<u64>(1);
             let (encoded, handles) = handle::collect(|| postcard::to_stdvec(&tx));
-            let issued = encoded.map(|_| ()).map_err(handle::explain);
+            let issued = encoded.map(|_| ()).map_err(handle::cause_text);
             drop(handles);
             let clones = (tx.clone(), rx.clone());
             works(&tx, &rx);
@@ -85,7 +85,7 @@ fn an_end_that_finds_no_descriptor_is_refused() {
         }
         let arrived =
             handle::provide(handles, || postcard::from_bytes::<Receiver<Vec<u8>>>(&bytes));
-        let arrived = arrived.map(drop).map_err(handle::explain);
+        let arrived = arrived.map(drop).map_err(handle::cause_text);
         drop(filler);
         limit(Resource::Nofile, old);
         assert!(arrived.unwrap_err().contains("open"));

@@ -43,7 +43,7 @@ fn without_descriptors_nothing_is_made_and_nothing_lost() {
             let named =
                 Segment::open_or_create(&name, 100).map(drop).map_err(|error| error.to_string());
             let (encoded, issued) = ipc_core::handle::collect(|| postcard::to_stdvec(&there));
-            let sent = encoded.map(drop).map_err(ipc_core::handle::explain);
+            let sent = encoded.map(drop).map_err(ipc_core::handle::cause_text);
             drop(issued);
             let arrived = arrive::<Segment>(&bytes, handles).map(drop);
             assert_eq!(text(&there), "there");
@@ -233,7 +233,7 @@ fn a_process_that_closes_everything_stays_attached() {
         let files: Vec<_> = (0..20).map(|_| File::open("/dev/null").unwrap()).collect();
         let (encoded, _) = ipc_core::handle::collect(|| postcard::to_stdvec(&named));
         assert!(
-            ipc_core::handle::explain(encoded.unwrap_err())
+            ipc_core::handle::cause_text(encoded.unwrap_err())
                 .contains("closed the segment's descriptor")
         );
         assert_eq!(named.attached(), None);
@@ -279,7 +279,7 @@ fn a_forked_child_has_no_part_in_what_it_inherited_and_the_parent_keeps_all() {
                 })
             };
             let unsent = |encoded: Result<Vec<u8>, postcard::Error>| {
-                encoded.is_err_and(|error| ipc_core::handle::explain(error).contains("fork"))
+                encoded.is_err_and(|error| ipc_core::handle::cause_text(error).contains("fork"))
             };
             let all = refused(segment.write(0, &[1]))
                 && refused(segment.view().map(drop))

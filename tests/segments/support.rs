@@ -78,7 +78,7 @@ pub(crate) fn arrive<T: DeserializeOwned>(
     bytes: &[u8],
     handles: Vec<handle::OsHandle>,
 ) -> Result<T, String> {
-    handle::provide(handles, || postcard::from_bytes(bytes)).map_err(handle::explain)
+    handle::provide(handles, || postcard::from_bytes(bytes)).map_err(handle::cause_text)
 }
 
 /// Whether this is the superuser, who can make things that are others'.

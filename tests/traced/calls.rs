@@ -51,7 +51,7 @@ fn arrive<T: serde::de::DeserializeOwned + 'static>(
     (bytes, handles): Travelling,
 ) -> Result<Kept, String> {
     let arrived = handle::provide(handles, || postcard::from_bytes::<T>(&bytes));
-    arrived.map(|arrived| Box::new(|| drop(arrived)) as Kept).map_err(handle::explain)
+    arrived.map(|arrived| Box::new(|| drop(arrived)) as Kept).map_err(handle::cause_text)
 }
 
 type Travelling = (Vec<u8>, Vec<OsHandle>);

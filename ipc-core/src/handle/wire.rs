@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
-use super::{OsHandle, attach_copy, because, take};
+use super::{OsHandle, attach_copy, record_cause, take};
 use crate::shape;
 
 /// A handle of the operating system that travels in messages: a file, a socket, an end of a pipe.
@@ -99,7 +99,8 @@ from! {
 
 impl Serialize for Handle {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let index = attach_copy(&self.0).map_err(|error| ser::Error::custom(because(error)))?;
+        let index =
+            attach_copy(&self.0).map_err(|error| ser::Error::custom(record_cause(error)))?;
         index.serialize(serializer)
     }
 }
@@ -111,6 +112,6 @@ impl<'de> Deserialize<'de> for Handle {
         }
         let index = u32::deserialize(deserializer)?;
         let missing = "a handle that did not come with the message";
-        take(index).map(Handle).ok_or_else(|| de::Error::custom(because(missing)))
+        take(index).map(Handle).ok_or_else(|| de::Error::custom(record_cause(missing)))
     }
 }

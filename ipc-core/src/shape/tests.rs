@@ -311,11 +311,11 @@ fn texts_of_peers_are_cut_and_cleaned() {
 #[test]
 fn nothing_is_left_of_a_search() {
     let ((), handles) = handle::collect(|| {
-        handle::because("what was said before");
+        handle::record_cause("what was said before");
         print::<Behind<handle::Handle, u8>>();
         assert_eq!(handle::carried(), Ok(()));
         assert!(!tracing());
     });
     assert!(handles.is_empty());
-    assert_eq!(handle::explain("nothing"), "what was said before");
+    assert_eq!(handle::cause_text("nothing"), "what was said before");
 }

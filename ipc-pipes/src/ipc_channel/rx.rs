@@ -323,7 +323,7 @@ impl<T> Rx<T> {
 /// It travels in messages of `ipc-channel`, as `IpcReceiver` does: what stays here is disconnected.
 impl<T> Serialize for Rx<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let refused = |cause: &str| ser::Error::custom(handle::because(cause));
+        let refused = |cause: &str| ser::Error::custom(handle::record_cause(cause));
         if !is_inside() {
             handle::carried().map_err(|error| refused(&error.to_string()))?;
             return Err(refused("an ipc-channel receiver travels in messages of ipc-channel only"));
@@ -346,7 +346,7 @@ impl<'de, T> Deserialize<'de> for Rx<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if !is_inside() {
             let cause = "an ipc-channel receiver travels in messages of ipc-channel only";
-            return Err(serde::de::Error::custom(handle::because(cause)));
+            return Err(serde::de::Error::custom(handle::record_cause(cause)));
         }
         Ok(IpcReceiver::deserialize(deserializer)?.into())
     }

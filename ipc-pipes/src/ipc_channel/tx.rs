@@ -238,12 +238,12 @@ impl<T> Serialize for Tx<T> {
         if is_inside() {
             return self.sender.serialize(serializer);
         }
-        handle::carried().map_err(|error| ser::Error::custom(handle::because(error)))?;
+        handle::carried().map_err(|error| ser::Error::custom(handle::record_cause(error)))?;
         let attached = match self.descriptor() {
             Ok(fd) => handle::attach_copy(fd),
             Err(_) => Err(NotCarried::Exhausted),
         };
-        let index = attached.map_err(|error| ser::Error::custom(handle::because(error)))?;
+        let index = attached.map_err(|error| ser::Error::custom(handle::record_cause(error)))?;
         index.serialize(serializer)
     }
 }
@@ -256,10 +256,10 @@ impl<'de, T> Deserialize<'de> for Tx<T> {
         let index = u32::deserialize(deserializer)?;
         let fd = handle::take(index).filter(|fd| sys::is_socket(sys::borrow(fd)));
         let fd = fd.ok_or_else(|| {
-            de::Error::custom(handle::because("the socket of a sender did not come with it"))
+            de::Error::custom(handle::record_cause("the socket of a sender did not come with it"))
         })?;
         let sender = fd_extractor::sender(fd).map_err(|error| {
-            de::Error::custom(handle::because(format!("making a sender of a socket: {error}")))
+            de::Error::custom(handle::record_cause(format!("making a sender of a socket: {error}")))
         })?;
         Ok(Tx::new(sender))
     }

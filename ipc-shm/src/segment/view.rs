@@ -178,8 +178,8 @@ impl fmt::Debug for View {
 
 impl Serialize for View {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let failed = |error: io::Error| ser::Error::custom(handle::because(error));
-        handle::carried().map_err(|error| ser::Error::custom(handle::because(error)))?;
+        let failed = |error: io::Error| ser::Error::custom(handle::record_cause(error));
+        handle::carried().map_err(|error| ser::Error::custom(handle::record_cause(error)))?;
         let origin = &self.inner.origin;
         not_forked(self.inner.fork, origin).map_err(failed)?;
         let open = self.inner.descriptor.get().ok_or_else(|| {
@@ -189,7 +189,7 @@ impl Serialize for View {
         })?;
         let fd = step(origin, "opening it again", sys::reopen_read_only(open)).map_err(failed)?;
         let index =
-            handle::attach(fd).map_err(|error| ser::Error::custom(handle::because(error)))?;
+            handle::attach(fd).map_err(|error| ser::Error::custom(handle::record_cause(error)))?;
         (index, origin).serialize(serializer)
     }
 }
@@ -198,9 +198,11 @@ impl<'de> Deserialize<'de> for View {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (index, origin) = <(u32, Origin)>::deserialize(deserializer)?;
         let fd = handle::take(index).ok_or_else(|| {
-            de::Error::custom(handle::because(format!("{origin}: its descriptor did not arrive")))
+            de::Error::custom(handle::record_cause(format!(
+                "{origin}: its descriptor did not arrive"
+            )))
         })?;
         let arrived = super::arrived(&fd, &origin, false).and_then(|()| Self::map(fd, origin));
-        arrived.map_err(|error| de::Error::custom(handle::because(error)))
+        arrived.map_err(|error| de::Error::custom(handle::record_cause(error)))
     }
 }

@@ -21,7 +21,7 @@ fn in_transit() -> (Vec<u8>, OwnedFd) {
 }
 
 fn arrive(bytes: &[u8], fd: OwnedFd) -> Result<Receiver<u64>, String> {
-    handle::provide(vec![fd], || postcard::from_bytes(bytes)).map_err(handle::explain)
+    handle::provide(vec![fd], || postcard::from_bytes(bytes)).map_err(handle::cause_text)
 }
 
 fn mappings(fd: &OwnedFd) -> usize {
@@ -156,7 +156,7 @@ fn arrives<T: pod::Plain>(field: usize, value: u64) -> Result<(), String> {
     let arrived = handle::provide(vec![handles.remove(0)], || {
         postcard::from_bytes::<pod::Receiver<T>>(&bytes)
     });
-    arrived.map(drop).map_err(handle::explain)
+    arrived.map(drop).map_err(handle::cause_text)
 }
 
 // faults 41, 43: found by the fuzz target `segment_image`.

@@ -11,7 +11,7 @@ use crate::peer::{Peer, segment_of};
 
 fn issue(tx: &Sender<u64>) -> Result<OsHandle, String> {
     let (encoded, mut handles) = handle::collect(|| postcard::to_stdvec(tx));
-    encoded.map(|_| handles.remove(0)).map_err(handle::explain)
+    encoded.map(|_| handles.remove(0)).map_err(handle::cause_text)
 }
 
 fn works(tx: &Sender<u64>, rx: &Receiver<u64>) {
