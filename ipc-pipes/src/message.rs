@@ -16,23 +16,23 @@
 //! | place | |
 //! |---|---|
 //! | `HERE` | the body is in the datagram |
-//! | `ENCLOSED` | the body is in a sealed memory file, the first of the handles; in the datagram is its length, a word of 64 bits |
+//! | `SEALED` | the body is in a sealed memory file, the first of the handles; in the datagram is its length, a word of 64 bits |
 //! | `STORED` | the body is in the store of the pipe; in the datagram are its length and place there, two such words |
 //!
 //! All words are little-endian. `handles` says how many handles came with the datagram, the
-//! enclosure among them; `count` is 1 but for `MESSAGES`.
+//! sealed file among them; `count` is 1 but for `MESSAGES`.
 //!
-//! A body of more than [`HERE_LIMIT`] bytes is enclosed, one that is too long for a packet of a
-//! pipe is stored: whatever its size, a message fits in the carrier's buffer, so that the kernel
-//! takes it at once or not at all, and what is enclosed the receiver reads where the sender wrote
-//! it.
+//! A body of more than [`HERE_LIMIT`] bytes goes into a sealed memory file. A body that is too long
+//! for a packet of a pipe goes into the store of that pipe. So a datagram fits in the carrier's
+//! buffer, whatever the size of its message, and the kernel takes it at once or not at all. The
+//! receiver reads a sealed file where the sender wrote it.
 //!
 //! # If a peer lies
 //!
-//! A datagram that is not as above is taken out and told as `Unreadable`; the handles that came
-//! with it are closed. Its length is the kernel's, not the peer's word; an enclosure is read only
-//! if it is sealed, so that nobody can change or shorten it meanwhile, and as long as the datagram
-//! says. The next datagram is not concerned.
+//! A datagram that is not as above is removed and reported as `Unreadable`, and the handles that
+//! came with it are closed. The length of a datagram comes from the kernel, not from the peer. A
+//! memory file is read only if it is sealed, so that no process can change or shorten it meanwhile,
+//! and if it is as long as the datagram says. The next datagram is not affected.
 
 use std::cell::Cell;
 
@@ -48,14 +48,14 @@ use crate::carrier::Carrier;
 use crate::killpoint::kp;
 use crate::packets::Packets;
 use crate::socket::Socket;
-use crate::sys::{self, Enclosed, NotEnclosed, ReceivedDatagram};
+use crate::sys::{self, NotStored, ReceivedDatagram, SealedMapping};
 use crate::types::Types;
 
 const MAGIC: [u8; 2] = *b"mp";
 pub(crate) const HEADER: usize = 8;
 
 /// The longest body in a datagram: half of what a socket's buffer holds, so that there is room for
-/// the next one. It is copied twice, which takes less than to make and map an enclosure.
+/// the next one. It is copied twice, which takes less than to make and map a sealed file.
 pub(crate) const HERE_LIMIT: usize = 96 * 1024;
 
 /// The longest body.
@@ -72,7 +72,7 @@ pub(crate) enum Kind {
 }
 
 const HERE: u8 = 0;
-const ENCLOSED: u8 = 1;
+const SEALED: u8 = 1;
 const STORED: u8 = 2;
 
 /// The largest buffer that a thread keeps.
@@ -170,7 +170,7 @@ pub(crate) fn send(
     }
     match carrier {
         Carrier::Socket(socket) => {
-            send_enclosed(socket, kind, &datagram[HEADER..], handles, deadline)
+            send_sealed(socket, kind, &datagram[HEADER..], handles, deadline)
         }
         Carrier::Pipe(packets) if handles.is_empty() => {
             send_stored(packets, kind, &datagram[HEADER..], deadline)
@@ -181,17 +181,17 @@ pub(crate) fn send(
     }
 }
 
-fn not_enclosed(error: NotEnclosed, size: usize) -> SendFailure {
+fn not_stored(error: NotStored, size: usize) -> SendFailure {
     SendFailure::Unsendable(match error {
-        NotEnclosed::OutOfHandles => Unsendable::Handles(NotCarried::Exhausted),
-        NotEnclosed::OutOfMemory => Unsendable::OutOfMemory,
-        NotEnclosed::TooLarge(limit) => {
+        NotStored::OutOfHandles => Unsendable::Handles(NotCarried::Exhausted),
+        NotStored::OutOfMemory => Unsendable::OutOfMemory,
+        NotStored::TooLarge(limit) => {
             Unsendable::TooLarge { size, limit, set_by: SizeLimit::FileSize }
         }
     })
 }
 
-fn send_enclosed(
+fn send_sealed(
     socket: &Socket,
     kind: Kind,
     body: &[u8],
@@ -201,12 +201,12 @@ fn send_enclosed(
     if handles.len() == MAX_HANDLES {
         return Err(SendFailure::Unsendable(Unsendable::Handles(NotCarried::TooMany)));
     }
-    kp!("message.enclose");
-    let enclosure = sys::enclose(body).map_err(|error| not_enclosed(error, body.len()))?;
-    kp!("message.enclosed");
-    handles.insert(0, enclosure);
+    kp!("message.seal");
+    let memfd = sys::seal_to_memfd(body).map_err(|error| not_stored(error, body.len()))?;
+    kp!("message.sealed");
+    handles.insert(0, memfd);
     let mut small = [0; HEADER + 8];
-    small[..HEADER].copy_from_slice(&header(kind, ENCLOSED, handles.len()));
+    small[..HEADER].copy_from_slice(&header(kind, SEALED, handles.len()));
     small[HEADER..].copy_from_slice(&(body.len() as u64).to_le_bytes());
     socket.send(&small, &handles, deadline)
 }
@@ -218,7 +218,7 @@ fn send_stored(
     deadline: Deadline,
 ) -> Result<(), SendFailure> {
     let len = body.len() as u64;
-    let place = packets.put(body).map_err(|error| not_enclosed(error, body.len()))?;
+    let place = packets.put(body).map_err(|error| not_stored(error, body.len()))?;
     let mut small = [0; HEADER + 16];
     small[..HEADER].copy_from_slice(&header(kind, STORED, 0));
     small[HEADER..HEADER + 8].copy_from_slice(&len.to_le_bytes());
@@ -276,7 +276,7 @@ pub(crate) struct ReceivedMessage {
 enum Place {
     /// In the buffer it was received in, up to here.
     Here(usize),
-    Enclosed(Enclosed),
+    Sealed(SealedMapping),
     Stored(Scratch),
 }
 
@@ -285,14 +285,14 @@ impl Place {
     fn body<'a>(&'a self, buffer: &'a [u8]) -> &'a [u8] {
         match self {
             Place::Here(end) => &buffer[HEADER..*end],
-            Place::Enclosed(enclosed) => enclosed.bytes(),
+            Place::Sealed(mapping) => mapping.bytes(),
             Place::Stored(bytes) => &bytes.0,
         }
     }
 }
 
 impl ReceivedMessage {
-    /// The body, of which what is not enclosed lies in `buffer`.
+    /// The body, of which what is not in a sealed file lies in `buffer`.
     #[inline]
     pub(crate) fn body<'a>(&'a self, buffer: &'a [u8]) -> &'a [u8] {
         &self.place.body(buffer)[self.skip..]
@@ -359,16 +359,16 @@ fn open(
             packets.get(u64::from_le_bytes(place), u64::from_le_bytes(*len), &mut bytes.0)?;
             Place::Stored(bytes)
         }
-        (ENCLOSED, Carrier::Socket(_)) => {
+        (SEALED, Carrier::Socket(_)) => {
             let Ok(len) = <[u8; 8]>::try_from(body) else {
-                return malformed("the length of its enclosure is not one");
+                return malformed("the length of its sealed file is not one");
             };
             if handles.is_empty() {
-                return malformed("its enclosure is missing");
+                return malformed("its sealed file is missing");
             }
-            let enclosure = handles.remove(0);
-            match sys::disclose(sys::borrow(&enclosure), u64::from_le_bytes(len)) {
-                Ok(enclosed) => Place::Enclosed(enclosed),
+            let memfd = handles.remove(0);
+            match sys::map_sealed(sys::borrow(&memfd), u64::from_le_bytes(len)) {
+                Ok(mapping) => Place::Sealed(mapping),
                 Err(what) => return malformed(what),
             }
         }

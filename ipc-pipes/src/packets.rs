@@ -32,7 +32,7 @@ use ipc_core::{Deadline, RecvTimeoutError, Unreadable, Unsendable};
 use crate::killpoint::kp;
 use crate::poll_backoff::PollBackoff;
 use crate::shared_counters::SharedCounters;
-use crate::sys::{self, Borrowed, Interest, NotEnclosed, NotReceived, NotSent};
+use crate::sys::{self, Borrowed, Interest, NotReceived, NotSent, NotStored};
 
 /// One end of a pipe.
 pub(crate) struct Packets {
@@ -130,7 +130,7 @@ impl Packets {
     }
 
     /// Puts bytes into the store, and says where.
-    pub(crate) fn put(&self, bytes: &[u8]) -> Result<u64, NotEnclosed> {
+    pub(crate) fn put(&self, bytes: &[u8]) -> Result<u64, NotStored> {
         let place = self.counters.place(bytes.len());
         kp!("packets.put");
         // It has given the memory back.

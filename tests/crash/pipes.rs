@@ -274,7 +274,7 @@ fn kill_the_last_receiver(make: Make, death: Death<'_>) -> bool {
 #[cfg(killpoints)]
 const POINTS: &[(&str, &[&str])] = &[
     ("socket", &["socket.send", "socket.sent", "socket.recv", "socket.received"]),
-    ("socket", &["message.enclose", "message.enclosed"]),
+    ("socket", &["message.seal", "message.sealed"]),
     ("pipe", &["packets.send", "packets.sent", "packets.recv", "packets.received"]),
     ("pipe", &["packets.put", "packets.stored", "packets.got"]),
     ("socket", &["channel.count_sent", "channel.count_received", "channel.count_batch"]),

@@ -18,7 +18,7 @@ const MESSAGE: u8 = 0;
 const MESSAGES: u8 = 1;
 const FIRST: u8 = 3;
 const HERE: u8 = 0;
-const ENCLOSED: u8 = 1;
+const SEALED: u8 = 1;
 
 fn datagram(kind: u8, place: u8, handles: u8, count: u16, body: &[u8]) -> Vec<u8> {
     let mut bytes = vec![b'm', b'p', kind, place, handles, 0];
@@ -88,8 +88,8 @@ fn garbage_is_told_and_the_next_message_arrives() {
         &datagram(MESSAGE, HERE, 0, 2, &[0]),
         &datagram(MESSAGE, HERE, 1, 1, &[0]),
         &datagram(MESSAGE, HERE, 255, 1, &[0]),
-        &datagram(MESSAGE, ENCLOSED, 0, 1, &(1u64 << 63).to_le_bytes()),
-        &datagram(MESSAGE, ENCLOSED, 0, 1, &[0; 3]),
+        &datagram(MESSAGE, SEALED, 0, 1, &(1u64 << 63).to_le_bytes()),
+        &datagram(MESSAGE, SEALED, 0, 1, &[0; 3]),
         &datagram(MESSAGES, HERE, 0, 2, &[1, 0, 0, 0, 0]),
         &vec![b'x'; 150_000],
         &datagram(MESSAGE, HERE, 0, 1, &vec![0; 150_000]),
@@ -191,13 +191,13 @@ fn memory_file(bytes: &[u8], seals: SealFlags) -> OwnedFd {
 
 // fault 80
 #[test]
-fn an_enclosure_that_could_change_is_not_read() {
+fn a_memory_file_that_could_change_is_not_read() {
     multiprocess::init();
     let _watchdog = watchdog();
     alone(|()| {
         let all = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW;
-        let enclosed =
-            |len: u64, handles: u8| datagram(MESSAGE, ENCLOSED, handles, 1, &len.to_le_bytes());
+        let sealed =
+            |len: u64, handles: u8| datagram(MESSAGE, SEALED, handles, 1, &len.to_le_bytes());
         let before = descriptors();
         for seals in [
             SealFlags::empty(),
@@ -206,14 +206,14 @@ fn an_enclosure_that_could_change_is_not_read() {
             SealFlags::WRITE | SealFlags::GROW,
             SealFlags::WRITE | SealFlags::SHRINK,
         ] {
-            let cause = told(&enclosed(2, 1), &[memory_file(&[1, 5], seals)]);
+            let cause = told(&sealed(2, 1), &[memory_file(&[1, 5], seals)]);
             assert!(
                 matches!(cause, Unreadable::Malformed(what) if what.contains("sealed")),
                 "{cause}"
             );
         }
         for len in [0, 1, 3, 4096, u64::MAX, 1 << 63] {
-            let cause = told(&enclosed(len, 1), &[memory_file(&[1, 5], all)]);
+            let cause = told(&sealed(len, 1), &[memory_file(&[1, 5], all)]);
             assert!(matches!(cause, Unreadable::Malformed(_)), "{len}: {cause}");
         }
         // What is no memory file at all.
@@ -223,14 +223,11 @@ fn an_enclosure_that_could_change_is_not_read() {
             File::open("/proc/self/exe").unwrap().into(),
             mouth,
         ] {
-            assert!(matches!(told(&enclosed(2, 1), &[fd]), Unreadable::Malformed(_)));
+            assert!(matches!(told(&sealed(2, 1), &[fd]), Unreadable::Malformed(_)));
         }
         drop(ear);
         // And one that is as it should be, with bytes that are no message.
-        assert!(matches!(
-            told(&enclosed(2, 1), &[memory_file(&[9, 5], all)]),
-            Unreadable::Decode(_)
-        ));
+        assert!(matches!(told(&sealed(2, 1), &[memory_file(&[9, 5], all)]), Unreadable::Decode(_)));
         assert_eq!(descriptors(), before);
     });
 }

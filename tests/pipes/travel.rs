@@ -131,7 +131,7 @@ fn the_most_handles_travel_and_one_more_does_not() {
         let handles =
             |n| (0..n).map(|_| File::open("/dev/null").unwrap().into()).collect::<Vec<Handle>>();
         let before = descriptors();
-        // With a large message the enclosure is one of them.
+        // With a large message the sealed file is one of them.
         for (most, text) in [(MAX_HANDLES, 10), (MAX_HANDLES - 1, 1 << 20)] {
             tx.send((handles(most), "x".repeat(text))).unwrap();
             let (back, there) = rx.recv().unwrap();

@@ -23,7 +23,7 @@ use rustix::net::{
 
 use rustix::pipe::PipeFlags;
 
-use super::{Interest, NotEnclosed, NotReceived, NotSent, PACKET, ReceivedDatagram};
+use super::{Interest, NotReceived, NotSent, NotStored, PACKET, ReceivedDatagram};
 
 /// A borrowed handle.
 pub(crate) type Borrowed<'a> = BorrowedFd<'a>;
@@ -278,14 +278,14 @@ fn file_limit() -> Option<u64> {
     (known && limit.rlim_cur != libc::RLIM64_INFINITY).then_some(limit.rlim_cur)
 }
 
-pub(crate) fn put(store: BorrowedFd<'_>, offset: u64, bytes: &[u8]) -> Result<(), NotEnclosed> {
+pub(crate) fn put(store: BorrowedFd<'_>, offset: u64, bytes: &[u8]) -> Result<(), NotStored> {
     let limit = file_limit();
     if let Some(limit) = limit.filter(|limit| bytes.len() as u64 > *limit) {
-        return Err(NotEnclosed::TooLarge(usize::try_from(limit).unwrap_or(usize::MAX)));
+        return Err(NotStored::TooLarge(usize::try_from(limit).unwrap_or(usize::MAX)));
     }
     let end = offset.checked_add(bytes.len() as u64).filter(|end| i64::try_from(*end).is_ok());
     if end.is_none_or(|end| limit.is_some_and(|limit| end > limit)) {
-        return Err(NotEnclosed::OutOfMemory);
+        return Err(NotStored::OutOfMemory);
     }
     let (mut rest, mut at) = (bytes, offset);
     while !rest.is_empty() {
@@ -297,7 +297,7 @@ pub(crate) fn put(store: BorrowedFd<'_>, offset: u64, bytes: &[u8]) -> Result<()
             _ => {
                 // On the shelf, too: there is little memory.
                 free(store, offset, bytes.len() as u64);
-                return Err(NotEnclosed::OutOfMemory);
+                return Err(NotStored::OutOfMemory);
             }
         }
     }
@@ -447,14 +447,14 @@ fn memory_file(name: &str) -> Result<OwnedFd, Errno> {
 /// Files that are tried, one after the other, where the kernel refuses to seal.
 const FILES: usize = 8;
 
-pub(crate) fn enclose(bytes: &[u8]) -> Result<OwnedFd, NotEnclosed> {
+pub(crate) fn seal_to_memfd(bytes: &[u8]) -> Result<OwnedFd, NotStored> {
     let limit = file_limit();
     if limit.is_some_and(|limit| bytes.len() as u64 > limit) {
-        return Err(NotEnclosed::TooLarge(limit.map_or(0, |limit| limit as usize)));
+        return Err(NotStored::TooLarge(limit.map_or(0, |limit| limit as usize)));
     }
     let failed = |error| match error {
-        Errno::MFILE | Errno::NFILE => NotEnclosed::OutOfHandles,
-        _ => NotEnclosed::OutOfMemory,
+        Errno::MFILE | Errno::NFILE => NotStored::OutOfHandles,
+        _ => NotStored::OutOfMemory,
     };
     let mut tried = 1;
     loop {
@@ -462,7 +462,7 @@ pub(crate) fn enclose(bytes: &[u8]) -> Result<OwnedFd, NotEnclosed> {
         let mut rest = bytes;
         while !rest.is_empty() {
             match retry_on_intr(|| rustix::io::write(&fd, rest)).map_err(failed)? {
-                0 => return Err(NotEnclosed::OutOfMemory),
+                0 => return Err(NotStored::OutOfMemory),
                 written => rest = &rest[written..],
             }
         }
@@ -476,16 +476,16 @@ pub(crate) fn enclose(bytes: &[u8]) -> Result<OwnedFd, NotEnclosed> {
     }
 }
 
-/// The bytes of an enclosure, in memory.
-pub(crate) struct Enclosed(Mmap);
+/// The bytes of a sealed memory file, mapped.
+pub(crate) struct SealedMapping(Mmap);
 
-impl Enclosed {
+impl SealedMapping {
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }
 }
 
-pub(crate) fn disclose(fd: BorrowedFd<'_>, len: u64) -> Result<Enclosed, &'static str> {
+pub(crate) fn map_sealed(fd: BorrowedFd<'_>, len: u64) -> Result<SealedMapping, &'static str> {
     // Only memory files have seals, and what has these never changes again, whoever else holds it.
     if !rustix::fs::fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(SEALS)) {
         return Err("its bytes are in a file that is not sealed");
@@ -502,7 +502,7 @@ pub(crate) fn disclose(fd: BorrowedFd<'_>, len: u64) -> Result<Enclosed, &'stati
     let mapping = mapping.map_err(|_| "its bytes cannot be mapped")?;
     // If it fails, a core dump holds the message as it holds the rest of this process' memory.
     let _ = mapping.advise(Advice::DontDump);
-    Ok(Enclosed(mapping))
+    Ok(SealedMapping(mapping))
 }
 
 pub(crate) fn end_of_sending(socket: BorrowedFd<'_>) {

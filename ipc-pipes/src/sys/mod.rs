@@ -21,8 +21,8 @@
 //! | `end_of_receiving(fd)` | the other end sends no more | `shutdown(SHUT_RD)` |
 //! | `identity(fd)` | what tells an open socket from others | `fstat` |
 //! | `counters()`, `Words` | a file in memory with some words, of a size that stays; those words, not in a core dump | `memfd_create`, `fallocate`, `mmap`, `madvise(MADV_DONTDUMP)` |
-//! | `enclose(bytes)` | a file in memory with these bytes, that nobody can ever change | `memfd_create`, `write`, `fcntl(F_ADD_SEALS)` |
-//! | `disclose(fd, len)` | the bytes of such a file, or why it is none; not in a core dump | `fcntl(F_GET_SEALS)`, `mmap`, `madvise(MADV_DONTDUMP)` |
+//! | `seal_to_memfd(bytes)` | a file in memory with these bytes, that no process can ever change | `memfd_create`, `write`, `fcntl(F_ADD_SEALS)` |
+//! | `map_sealed(fd, len)` | the bytes of such a file, or why it is none; not in a core dump | `fcntl(F_GET_SEALS)`, `mmap`, `madvise(MADV_DONTDUMP)` |
 //! | `borrow` | a handle that is lent | |
 //! | `ForkCheck` | whether this process was forked from the one that made it: a load | a page with `MADV_WIPEONFORK` |
 //!
@@ -97,10 +97,10 @@ pub(crate) struct ReceivedDatagram {
     pub(crate) lost: bool,
 }
 
-/// Why bytes were not enclosed.
-#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nothing is enclosed there"))]
+/// Why bytes were not put into a file in memory.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nothing is stored there"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NotEnclosed {
+pub(crate) enum NotStored {
     OutOfHandles,
     OutOfMemory,
     /// Than a file of this process may be.

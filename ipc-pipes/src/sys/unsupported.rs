@@ -6,7 +6,7 @@ use std::io::{self, IoSlice};
 use ipc_core::handle::OsHandle;
 use ipc_core::{Deadline, Unreadable};
 
-use super::{Interest, NotEnclosed, NotReceived, NotSent, ReceivedDatagram};
+use super::{Interest, NotReceived, NotSent, NotStored, ReceivedDatagram};
 
 #[cfg(unix)]
 pub(crate) type Borrowed<'a> = std::os::fd::BorrowedFd<'a>;
@@ -58,17 +58,17 @@ pub(crate) fn receive(
 ) -> Result<ReceivedDatagram, NotReceived> {
     Err(NotReceived::Gone)
 }
-pub(crate) fn enclose(_bytes: &[u8]) -> Result<OsHandle, NotEnclosed> {
-    Err(NotEnclosed::OutOfMemory)
+pub(crate) fn seal_to_memfd(_bytes: &[u8]) -> Result<OsHandle, NotStored> {
+    Err(NotStored::OutOfMemory)
 }
-pub(crate) struct Enclosed(std::convert::Infallible);
-impl Enclosed {
+pub(crate) struct SealedMapping(std::convert::Infallible);
+impl SealedMapping {
     pub(crate) fn bytes(&self) -> &[u8] {
         match self.0 {}
     }
 }
-pub(crate) fn disclose(_fd: Borrowed<'_>, _len: u64) -> Result<Enclosed, &'static str> {
-    Err("enclosures are not there on this system yet")
+pub(crate) fn map_sealed(_fd: Borrowed<'_>, _len: u64) -> Result<SealedMapping, &'static str> {
+    Err("sealed memory files are not supported on this system yet")
 }
 pub(crate) fn pipe() -> io::Result<(OsHandle, OsHandle)> {
     unsupported()
@@ -88,8 +88,8 @@ pub(crate) fn store() -> io::Result<OsHandle> {
 pub(crate) fn is_store(_fd: Borrowed<'_>) -> bool {
     false
 }
-pub(crate) fn put(_store: Borrowed<'_>, _offset: u64, _bytes: &[u8]) -> Result<(), NotEnclosed> {
-    Err(NotEnclosed::OutOfMemory)
+pub(crate) fn put(_store: Borrowed<'_>, _offset: u64, _bytes: &[u8]) -> Result<(), NotStored> {
+    Err(NotStored::OutOfMemory)
 }
 pub(crate) fn get(
     _store: Borrowed<'_>,
