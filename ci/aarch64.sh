@@ -30,7 +30,7 @@ tests() { timeout --kill-after 10 "${AARCH64_SECONDS:-1800}" ci/build-std.sh tes
 if [[ $# -gt 0 ]]; then
     tests "$@"
 else
-    tests -p ipc-core -p ipc-shm -p ipc-pipes --lib
+    tests -p ipc-core -p ipc-sys -p ipc-shm -p ipc-pipes --lib
     tests --features ipc-channel --test conformance --test process --test across --test segments --test meet \
         --test pipes --test locks
     tests -p multiprocess-interop --test shared_memory

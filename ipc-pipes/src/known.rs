@@ -16,9 +16,9 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use ipc_core::handle::OsHandle;
+use ipc_sys::per_process::PerProcess;
 
 use crate::carrier::Carrier;
-use crate::per_process::PerProcess;
 use crate::shared_counters::{SharedCounters, Side};
 use crate::sys::{self, Borrowed, Identity};
 use crate::types::Types;

@@ -42,8 +42,6 @@ mod name;
 mod one_shot;
 mod packets;
 mod peer;
-#[doc(hidden)]
-pub mod per_process;
 pub mod pipe;
 mod poll_backoff;
 mod shared_counters;

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use ipc_core::handle::OsHandle;
 use ipc_core::shape::{Mismatch, Shape};
+use ipc_sys::per_process::PerProcess;
 use memmap2::MmapRaw;
 
 use crate::descriptor::Descriptor;
@@ -24,7 +25,6 @@ use crate::layout::{Geometry, Header, MAX_PARTICIPANTS, PAGE, entry, who};
 use crate::lease::{ByteLocks, Leases};
 use crate::memory::Memory;
 use crate::participants;
-use crate::per_process::PerProcess;
 use crate::places::Places;
 use crate::repair::BlockOf;
 use crate::ring::Hand;

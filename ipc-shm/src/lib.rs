@@ -91,7 +91,6 @@ mod object;
 mod pace;
 #[cfg(not(loom))]
 mod parcel;
-mod per_process;
 #[cfg(not(loom))]
 pub mod bytes {
     //! Channels of bytes: [`slice`](mod@crate::slice) for `u8`.

@@ -38,13 +38,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ipc_core::handle::OsHandle;
+use ipc_sys::per_process::PerProcess;
 
 use crate::attachment::Attachment;
 use crate::doorbell::Side;
 use crate::layout::{entry, who};
 use crate::lease::{ByteLocks, Leases};
 use crate::memory::Memory;
-use crate::per_process::PerProcess;
 use crate::sys;
 
 /// Who waits where threads or descriptors have run out does not try again with each slice.

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ipc_pipes::per_process::PerProcess;
+use ipc_sys::per_process::PerProcess;
 
 use super::sys::{End, WeakEnd};
 

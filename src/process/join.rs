@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use ipc_core::codec;
 use ipc_pipes::frame::Frame;
-use ipc_pipes::per_process::ForkCheck;
+use ipc_sys::fork::ForkCheck;
 use serde::de::DeserializeOwned;
 
 use super::JoinError;

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use ipc_core::handle::OsHandle;
 use ipc_pipes::frame::{Frame, FrameReader, Progress, send_frame};
-use ipc_pipes::per_process::{ForkCheck, PerProcess};
+use ipc_sys::fork::ForkCheck;
+use ipc_sys::per_process::PerProcess;
 
 use super::sys::{self, Activity, End, Interest, Process, Reap, Signal, Status};
 

@@ -34,7 +34,7 @@ fn files() -> Vec<PathBuf> {
         }
     }
     let mut files = Vec::new();
-    for directory in ["src", "tests", "ipc-core", "ipc-shm", "ipc-pipes", "fuzz", "ci"] {
+    for directory in ["src", "tests", "ipc-core", "ipc-sys", "ipc-shm", "ipc-pipes", "fuzz", "ci"] {
         below(&top().join(directory), &mut files);
     }
     files.retain(|file| !file.starts_with(top().join("tests/faults")));

@@ -18,10 +18,10 @@ use std::time::Duration;
 use ::ipc_channel::ipc::{self, OpaqueIpcSender};
 use ipc_core::Deadline;
 use ipc_core::handle::OsHandle;
+use ipc_sys::per_process::PerProcess;
 
 use crate::listener::Listener;
 use crate::name::Name;
-use crate::per_process::PerProcess;
 use crate::sys::{self, names};
 
 /// The sender of this process that leads to a socket of ours. A forked child makes its own: with

@@ -50,9 +50,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use ipc_core::handle::OsHandle;
+use ipc_sys::per_process::PerProcess;
 
 use crate::killpoint::kp;
-use crate::per_process::PerProcess;
 use crate::sys::names::{self as sys, Directory, Identity, Kind, Lock, NameEntry};
 
 /// A name that is this socket's.

@@ -24,7 +24,6 @@
 //! | `seal_to_memfd(bytes)` | a file in memory with these bytes, that no process can ever change | `memfd_create`, `write`, `fcntl(F_ADD_SEALS)` |
 //! | `map_sealed(fd, len)` | the bytes of such a file, or why it is none; not in a core dump | `fcntl(F_GET_SEALS)`, `mmap`, `madvise(MADV_DONTDUMP)` |
 //! | `borrow` | a handle that is lent | |
-//! | `ForkCheck` | whether this process was forked from the one that made it: a load | a page with `MADV_WIPEONFORK` |
 //!
 //! Interrupted calls are taken up again. Deadlines are points of the monotonic clock.
 
@@ -34,16 +33,11 @@ mod os;
 
 pub(crate) mod names;
 
+pub(crate) use ipc_sys::fork::ForkCheck;
 pub(crate) use os::*;
 
 #[cfg(target_os = "linux")]
 pub mod exit_info;
-#[cfg(target_os = "linux")]
-mod fork;
-#[cfg(target_os = "linux")]
-pub use fork::ForkCheck;
-#[cfg(not(target_os = "linux"))]
-pub use os::ForkCheck;
 
 /// The longest packet of a pipe: what POSIX calls PIPE_BUF.
 pub(crate) const PACKET: usize = 4096;

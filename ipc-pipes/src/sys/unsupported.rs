@@ -144,18 +144,6 @@ impl Words {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-pub struct ForkCheck;
-impl ForkCheck {
-    pub fn new() -> Self {
-        ForkCheck
-    }
-    #[inline]
-    pub fn forked(self) -> bool {
-        false
-    }
-}
-
 /// Kills this process.
 #[cfg(killpoints)]
 pub(crate) fn die() -> ! {

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use ipc_core::handle::OsHandle;
 use ipc_core::route::step;
+use ipc_sys::per_process::PerProcess;
 use memmap2::MmapRaw;
 
 use super::names;
@@ -25,7 +26,6 @@ use crate::killpoint::kp;
 use crate::lease::ByteLocks;
 use crate::member::{Members, Table};
 use crate::participants;
-use crate::per_process::PerProcess;
 use crate::sys::{self, Unforked};
 use crate::trailer::{Entry, FOOTER, Footer, Found, Lifetime, META, Trailer};
 

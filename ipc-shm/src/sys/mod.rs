@@ -19,7 +19,6 @@
 //! | `wake(word, n)` | wakes at most n, and says how many | `FUTEX_WAKE`, shared |
 //! | `register_barrier()` | from now on `barrier()` in any process is a full barrier in this one's threads; false if the system cannot | `membarrier(REGISTER_GLOBAL_EXPEDITED)` |
 //! | `barrier()` | a full barrier in all running threads of registered processes; false if the system cannot | `membarrier(GLOBAL_EXPEDITED)` |
-//! | `ForkCheck` | whether this process was forked from the one that made it | a page with `MADV_WIPEONFORK` |
 //! | `Unforked` | an open file that no forked child keeps, whatever locks are on it | `pthread_atfork`, `close` |
 //! | `pid_identity()` | this process' number and namespace, as in [`layout`](crate::layout) | `getpid`, `stat("/proc/self/ns/pid")` |
 //! | `can_run(pid)` | whether a thread of the process, other than this one, runs or is ready to; false if that cannot be told | `/proc/PID/task/*/stat` |
@@ -56,12 +55,9 @@
 #[cfg_attr(not(all(target_os = "linux", target_pointer_width = "64")), path = "unsupported.rs")]
 mod os;
 
+pub(crate) use ipc_sys::fork::ForkCheck;
 pub(crate) use os::*;
 
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-mod fork;
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-pub(crate) use fork::*;
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 mod unforked;
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]

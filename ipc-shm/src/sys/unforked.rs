@@ -24,8 +24,9 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 
+use ipc_sys::per_process::PerProcess;
+
 use super::{ForkCheck, Identity, identity};
-use crate::per_process::PerProcess;
 
 /// An open file that no forked child keeps.
 pub(crate) struct Unforked {

@@ -115,17 +115,6 @@ pub(crate) fn register_barrier() -> bool {
 pub(crate) fn barrier() -> bool {
     false
 }
-#[derive(Clone, Copy)]
-pub(crate) struct ForkCheck;
-impl ForkCheck {
-    pub(crate) fn new() -> Self {
-        ForkCheck
-    }
-    #[inline]
-    pub(crate) fn forked(self) -> bool {
-        false
-    }
-}
 #[cfg(not(loom))]
 pub(crate) fn can_run(_pid: u32) -> bool {
     false

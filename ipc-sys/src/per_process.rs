@@ -11,10 +11,10 @@
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use crate::sys::ForkCheck;
+use crate::fork::ForkCheck;
 
 /// A value of each process, made when the process asks for it first.
-pub(crate) struct PerProcess<T: 'static> {
+pub struct PerProcess<T: 'static> {
     current: AtomicPtr<Owned<T>>,
 }
 
@@ -23,14 +23,16 @@ struct Owned<T> {
     value: T,
 }
 
+#[allow(clippy::new_without_default, reason = "for statics only")]
 impl<T: Default + Send + Sync> PerProcess<T> {
-    pub(crate) const fn new() -> Self {
+    /// Makes a static that no process has asked for yet.
+    pub const fn new() -> Self {
         PerProcess { current: AtomicPtr::new(ptr::null_mut()) }
     }
 
-    /// This process' value. Blocks on nothing.
+    /// Returns this process' value. Never blocks.
     #[inline]
-    pub(crate) fn get(&'static self) -> &'static T {
+    pub fn get(&'static self) -> &'static T {
         // Acquire: with the exchange in `renew`, after which the value is complete.
         let current = self.current.load(Ordering::Acquire);
         // SAFETY: null, or stored by `renew`, which never frees what it has stored.

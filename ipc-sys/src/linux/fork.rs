@@ -1,4 +1,4 @@
-//! Forks on Linux: which process an object belongs to.
+//! Which process an object belongs to: a page that the kernel clears in each forked child.
 
 // The page that a fork wipes needs pointers.
 #![allow(unsafe_code)]
@@ -38,7 +38,7 @@ fn token() -> &'static AtomicU64 {
 
 /// A zeroed word on a page of its own, which is zero again in every forked child.
 fn wiped_page() -> Option<*mut AtomicU64> {
-    let len = crate::layout::PAGE;
+    let len = rustix::param::page_size();
     let access = ProtFlags::READ | ProtFlags::WRITE;
     // SAFETY: an anonymous mapping at a place of the kernel's choice overlaps nothing.
     let page =
@@ -56,14 +56,15 @@ fn wiped_page() -> Option<*mut AtomicU64> {
 /// it was forked from. An object keeps the number of its process and compares before each
 /// operation: a load of a word that is written once in a process.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ForkCheck {
+pub struct ForkCheck {
     token: &'static AtomicU64,
     process: u64,
 }
 
+#[allow(clippy::new_without_default, reason = "it is this process, not a value to start from")]
 impl ForkCheck {
-    /// This process.
-    pub(crate) fn new() -> Self {
+    /// Identifies this process.
+    pub fn new() -> Self {
         let token = token();
         // Relaxed, here and below: the number says nothing about other memory.
         let known = token.load(Ordering::Relaxed);
@@ -80,9 +81,9 @@ impl ForkCheck {
         ForkCheck { token, process }
     }
 
-    /// Whether this process was forked from the one that made the object.
+    /// Returns whether this process was forked from the one that made the object.
     #[inline]
-    pub(crate) fn forked(self) -> bool {
+    pub fn forked(self) -> bool {
         // Relaxed: see `new`.
         self.token.load(Ordering::Relaxed) != self.process
     }

@@ -1,0 +1,29 @@
+//! The system calls of [`multiprocess`](https://docs.rs/multiprocess): each is made here, once.
+//!
+//! This crate is an implementation detail of `ipc-shm`, `ipc-pipes` and `multiprocess`. Its
+//! interface may change with every version.
+//!
+//! # Contracts
+//!
+//! Each public module is a contract: it documents what the functions promise, on every system.
+//!
+//! | contract | what it holds |
+//! |---|---|
+//! | [`fork`] | whether this process was forked from the one that made an object |
+//! | [`per_process`] | statics that a forked child does not share with its parent |
+//!
+//! # Porting
+//!
+//! The code for a system is one folder: `linux/`, and `unsupported/` for all systems without a
+//! folder of their own, where everything compiles and every call fails. A port begins as a copy of
+//! `unsupported/`, and one line in this file selects it. The contracts name each function of the
+//! folder with its full signature, so the compiler reports what a port lacks.
+//!
+//! With `--cfg unsupported`, `unsupported/` is compiled in place of this system's own folder.
+
+#[cfg_attr(all(target_os = "linux", not(unsupported)), path = "linux/mod.rs")]
+#[cfg_attr(any(not(target_os = "linux"), unsupported), path = "unsupported/mod.rs")]
+mod os;
+
+pub mod fork;
+pub mod per_process;
