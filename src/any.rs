@@ -5,10 +5,11 @@ use std::io;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
+use ipc_core::__private::SendFailure;
+use ipc_core::__private::{handle, shape};
 use ipc_core::Deadline;
 use ipc_core::error::{DisconnectCause, RecvTimeoutError, SendManyError, SendTimeoutError};
-use ipc_core::route::{Borrow, End, Receive, SendFailure, Transmit};
-use ipc_core::{handle, shape};
+use ipc_core::route::{Borrow, End, Receive, Transmit};
 use serde::de::{self, DeserializeOwned, Deserializer, SeqAccess, Visitor};
 use serde::ser::{self, Serializer};
 use serde::{Deserialize, Serialize};
@@ -118,9 +119,9 @@ pub struct Any;
 #[allow(clippy::large_enum_variant, reason = "a box would cost each message a load")]
 pub enum AnyTx<T> {
     /// Through shared memory.
-    Shm(ipc_shm::Tx<T, ipc_shm::Typed>),
+    Shm(ipc_shm::__private::Tx<T, ipc_shm::Typed>),
     /// Through a socket.
-    Pipe(ipc_pipes::Tx<T>),
+    Pipe(ipc_pipes::__private::Tx<T>),
     /// Between threads.
     Thread(ThreadTx<T>),
 }
@@ -129,9 +130,9 @@ pub enum AnyTx<T> {
 #[allow(clippy::large_enum_variant, reason = "a box would cost each message a load")]
 pub enum AnyRx<T> {
     /// Through shared memory.
-    Shm(ipc_shm::Rx<T, ipc_shm::Typed>),
+    Shm(ipc_shm::__private::Rx<T, ipc_shm::Typed>),
     /// Through a socket.
-    Pipe(ipc_pipes::Rx<T>),
+    Pipe(ipc_pipes::__private::Rx<T>),
     /// Between threads.
     Thread(ThreadRx<T>),
 }

@@ -52,16 +52,21 @@ pub mod thread;
 #[doc = include_str!("../docs/which-route.md")]
 pub mod which_route {}
 
-pub use any::{Any, AnyRx, AnyTx, Ref, Route, UnknownRoute};
+pub use any::{Any, Ref, Route, UnknownRoute};
 pub use ipc_core::error::*;
-pub use ipc_core::shape::name_type;
+pub use ipc_core::name_type;
 pub use process::{JoinError, JoinHandle, init, spawn};
 pub use shm::bounded;
 
 /// The sending end of a channel, whatever its route.
-pub type Sender<T> = ipc_core::Sender<T, Any>;
+///
+/// `R` is the route: [`Any`], or a route that the program chose when it was compiled, such as
+/// [`shm::pod::Pod`].
+pub type Sender<T, R = Any> = ipc_core::Sender<T, R>;
 /// The receiving end of a channel, whatever its route.
-pub type Receiver<T> = ipc_core::Receiver<T, Any>;
+///
+/// `R` is the route, as in [`Sender`].
+pub type Receiver<T, R = Any> = ipc_core::Receiver<T, R>;
 
 /// Receives until the channel is disconnected and empty: what [`Receiver::iter`] returns.
 ///
@@ -76,13 +81,19 @@ pub type Receiver<T> = ipc_core::Receiver<T, Any>;
 /// assert_eq!(total(rx.iter()), 6);
 /// # Ok(()) }
 /// ```
-pub type Iter<'a, T> = ipc_core::iter::Iter<'a, T, Any>;
+pub type Iter<'a, T, R = Any> = ipc_core::iter::Iter<'a, T, R>;
 /// Receives what is there and never waits: what [`Receiver::try_iter`] returns.
-pub type TryIter<'a, T> = ipc_core::iter::TryIter<'a, T, Any>;
+pub type TryIter<'a, T, R = Any> = ipc_core::iter::TryIter<'a, T, R>;
 /// Receives until the channel is disconnected and empty, and owns its receiver.
-pub type IntoIter<T> = ipc_core::iter::IntoIter<T, Any>;
+pub type IntoIter<T, R = Any> = ipc_core::iter::IntoIter<T, R>;
 /// Takes what is there, in batches: what [`Receiver::drain`] returns.
-pub type Drain<'a, T> = ipc_core::iter::Drain<'a, T, Any>;
+pub type Drain<'a, T, R = Any> = ipc_core::iter::Drain<'a, T, R>;
+
+/// What the tests use. No part of the public API: any release may change it.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::any::{AnyRx, AnyTx};
+}
 
 // The README's program is compiled and run with the doctests.
 #[cfg(doctest)]

@@ -147,7 +147,7 @@ fn an_end_that_is_lost_on_its_way_is_noticed() {
     let blocked = block(rx);
     thread::sleep(Duration::from_millis(300));
     // Nobody is told of the end of this one; sleepers must look.
-    let (_, handles) = ipc_core::handle::collect(|| postcard::to_stdvec(&tx).unwrap());
+    let (_, handles) = ipc_core::__private::handle::collect(|| postcard::to_stdvec(&tx).unwrap());
     drop(tx);
     child.kill().unwrap();
     thread::sleep(Duration::from_millis(200));

@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use ipc_core::Unsendable;
-use ipc_core::codec::{
+use ipc_core::__private::codec::{
     CodecError, Form, MAX_DEPTH, decode, decode_carrying, encode, encode_carrying, to_bytes,
 };
+use ipc_core::Unsendable;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 

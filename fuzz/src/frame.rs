@@ -10,9 +10,9 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use ipc_core::handle::OsHandle;
-use ipc_core::shape::Shape;
-use ipc_pipes::frame::{FrameReader, Progress, send_frame};
+use ipc_core::__private::shape::Shape;
+use ipc_core::OsHandle;
+use ipc_pipes::__private::frame::{FrameReader, Progress, send_frame};
 use ipc_pipes::{Duplex, Handle};
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
@@ -200,8 +200,8 @@ fn end_of(socket: OwnedFd) -> Duplex<u8, Vec<u16>> {
     let types = [Shape::of::<u8>(), Shape::of::<Vec<u16>>()];
     let [sends, receives] = types.map(|shape| (shape.fingerprint(), shape.text()));
     let end = (sends, receives, true, Files::Socket(Handle::from(socket)));
-    let (bytes, handles) = ipc_core::codec::to_bytes(&end).expect("it is carried");
-    ipc_core::codec::decode_carrying(&bytes, handles).expect("it is an end")
+    let (bytes, handles) = ipc_core::__private::codec::to_bytes(&end).expect("it is carried");
+    ipc_core::__private::codec::decode_carrying(&bytes, handles).expect("it is an end")
 }
 
 fn datagrams(mut input: Input<'_>) {

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use ipc_core::handle;
+use ipc_core::__private::handle;
 use ipc_shm::{Builder, pod, slice};
 
 use super::input::Input;

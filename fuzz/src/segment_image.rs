@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use ipc_core::handle::{self, OsHandle};
+use ipc_core::__private::handle::{self, OsHandle};
 use ipc_shm::lock::Mutex;
 use ipc_shm::{Builder, Lifetime, Receiver, Segment, SegmentBuilder, SeqLock, Shared};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};

@@ -33,16 +33,19 @@ pub struct Receiver<T, R: Route<T>> {
 
 impl<T, R: Route<T>> Sender<T, R> {
     /// Wraps the sending end of a route.
+    #[doc(hidden)]
     pub fn new(tx: R::Tx) -> Self {
         Sender { tx }
     }
 
     /// The route's own end.
+    #[doc(hidden)]
     pub fn route(&self) -> &R::Tx {
         &self.tx
     }
 
     /// The route's own end.
+    #[doc(hidden)]
     pub fn into_route(self) -> R::Tx {
         self.tx
     }
@@ -70,11 +73,10 @@ impl<T, R: Route<T>> Sender<T, R> {
     ///
     /// Never waits for room. `Full` means that the channel is full: if a receiver is in the middle
     /// of taking a message out, the call looks again for a moment, as crossbeam-channel does.
-    /// Through shared memory that moment is bounded: a receiver that is stopped just then holds the
-    /// call up for about a millisecond ([`PEER_IN_THE_WAY`](crate::wait::PEER_IN_THE_WAY)), one
-    /// that waits for a processor for at most 100 ms
-    /// ([`RUNNABLE_PEER`](crate::wait::RUNNABLE_PEER)). Then the answer is `Full`, although `len`
-    /// may be less than the capacity. A receiver that was killed just then is recovered first.
+    /// Through shared memory that moment is bounded: a receiver that is stopped just then delays the
+    /// call for about a millisecond, and one that waits for a processor for at most 100 ms. Then the
+    /// answer is `Full`, although `len` may be less than the capacity. A receiver that was killed
+    /// just then is recovered first.
     ///
     /// # Errors
     ///
@@ -224,16 +226,19 @@ fn loaned<L>(result: Result<L, SendTimeoutError<()>>) -> Result<L, SendError<()>
 
 impl<T, R: Route<T>> Receiver<T, R> {
     /// Wraps the receiving end of a route.
+    #[doc(hidden)]
     pub fn new(rx: R::Rx) -> Self {
         Receiver { rx }
     }
 
     /// The route's own end.
+    #[doc(hidden)]
     pub fn route(&self) -> &R::Rx {
         &self.rx
     }
 
     /// The route's own end.
+    #[doc(hidden)]
     pub fn into_route(self) -> R::Rx {
         self.rx
     }
@@ -259,12 +264,10 @@ impl<T, R: Route<T>> Receiver<T, R> {
     ///
     /// Never waits for a message. `Empty` means that the channel is empty: if a sender is in the
     /// middle of sending the next message, the call looks again for a moment, as crossbeam-channel
-    /// does. Through shared memory that moment is bounded: a sender that is stopped just then holds
-    /// the call up for about a millisecond ([`PEER_IN_THE_WAY`](crate::wait::PEER_IN_THE_WAY)), one
-    /// that waits for a processor for at most 100 ms
-    /// ([`RUNNABLE_PEER`](crate::wait::RUNNABLE_PEER)). Then the answer is `Empty`, although there
-    /// may be messages behind the unfinished one. A sender that was killed just then is recovered
-    /// first.
+    /// does. Through shared memory that moment is bounded: a sender that is stopped just then delays
+    /// the call for about a millisecond, and one that waits for a processor for at most 100 ms. Then
+    /// the answer is `Empty`, although there may be messages behind the unfinished one. A sender
+    /// that was killed just then is recovered first.
     ///
     /// # Errors
     ///
@@ -504,16 +507,14 @@ impl<T, R: Route<T>> fmt::Debug for Receiver<T, R> {
     }
 }
 
-/// The endpoint travels as a handle of the message that it is in; see [`handle`](crate::handle).
-/// While it travels it counts as alive.
+/// The endpoint travels as a handle of the message that it is in. It counts as alive meanwhile.
 impl<T, R: Route<T, Tx: Serialize>> Serialize for Sender<T, R> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.tx.serialize(serializer)
     }
 }
 
-/// The endpoint travels as a handle of the message that it is in; see [`handle`](crate::handle).
-/// While it travels it counts as alive.
+/// The endpoint travels as a handle of the message that it is in. It counts as alive meanwhile.
 impl<T, R: Route<T, Rx: Serialize>> Serialize for Receiver<T, R> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.rx.serialize(serializer)

@@ -6,8 +6,8 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::codec::CodecError;
-use crate::handle::NotCarried;
+pub use crate::codec::CodecError;
+pub use crate::handle::NotCarried;
 pub use crate::shape::Mismatch;
 
 /// What may be in the way of memory for a message.
@@ -539,7 +539,7 @@ impl From<RecvError> for RecvTimeoutError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::route::SendFailure;
+    use crate::send_failure::SendFailure;
 
     #[test]
     fn results_stay_small() {

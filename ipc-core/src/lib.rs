@@ -7,34 +7,67 @@
 //! - [`Sender`] and [`Receiver`], with crossbeam-channel's methods and a few more; [`iter`] their
 //!   iterators.
 //! - [`error`]: every answer that is not a message. Messages come back inside.
-//! - [`route`]: what a route must provide; [`wait`]: the blocking loop for routes that sleep on a
-//!   word.
-//! - [`shape`]: what two programs must agree on to exchange messages of a type.
-//! - [`codec`]: messages as bytes; [`handle`]: how handles and endpoints travel inside messages.
-//! - [`Deadline`]: until when an operation may wait.
+//! - [`Handle`]: a file, socket or pipe in a message.
+//! - [`name_type`]: gives a type that two programs define differently one name for both.
+//! - [`route`]: the traits in the bounds of `Sender` and `Receiver`; [`Deadline`]: until when an
+//!   operation may wait.
 //!
 //! Most programs want the facade, `multiprocess`, or one of the routes, such as `ipc-shm`.
+//!
+//! The module `__private` is for the other crates of the workspace. Its contents may change in any
+//! release.
 
 #![forbid(unsafe_code)]
 
 mod channel;
-pub mod codec;
+mod codec;
 mod deadline;
 pub mod error;
-pub mod handle;
+mod handle;
 pub mod iter;
 #[cfg(killpoints)]
-#[doc(hidden)]
-pub mod killpoint;
+mod killpoint;
 pub mod route;
-pub mod shape;
+mod send_failure;
+mod shape;
 mod step;
-pub mod wait;
+mod wait;
 
 pub use channel::{Receiver, Sender};
 pub use deadline::Deadline;
 pub use error::{
-    DisconnectCause, Mismatch, RecvError, RecvTimeoutError, SendError, SendManyError,
-    SendTimeoutError, SizeLimit, TryRecvError, TrySendError, Unreadable, Unsendable,
+    CodecError, DisconnectCause, Mismatch, NotCarried, RecvError, RecvTimeoutError, SendError,
+    SendManyError, SendTimeoutError, SizeLimit, TryRecvError, TrySendError, Unreadable, Unsendable,
 };
+pub use handle::{Handle, MAX_HANDLES, OsHandle};
 pub use route::Route;
+pub use shape::name_type;
+
+/// What the routes and the facade use. No part of the public API: any release may change it.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::send_failure::SendFailure;
+    pub use crate::step::step;
+
+    /// Messages as bytes.
+    pub mod codec {
+        pub use crate::codec::*;
+    }
+    /// The rules by which OS handles travel inside messages.
+    pub mod handle {
+        pub use crate::handle::*;
+    }
+    /// Places at which tests kill a process.
+    #[cfg(killpoints)]
+    pub mod killpoint {
+        pub use crate::killpoint::*;
+    }
+    /// What two programs must agree on to exchange messages of a type.
+    pub mod shape {
+        pub use crate::shape::*;
+    }
+    /// The blocking loop.
+    pub mod wait {
+        pub use crate::wait::*;
+    }
+}

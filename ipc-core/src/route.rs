@@ -2,14 +2,14 @@
 //! work over it.
 //!
 //! A route is a pair of endpoint types. They are given a [`Deadline`] and answer with crossbeam's
-//! errors; the names, the iterators and the conversions are written once, above. A route that sleeps
-//! on a word of its own uses the loop in [`wait`](crate::wait).
+//! errors; the names, the iterators and the conversions are written once, above.
+//!
+//! These traits appear in the bounds of `Sender` and `Receiver`. The routes of this workspace
+//! implement them. Do not implement them elsewhere: any release may add required methods.
 
 use crate::deadline::Deadline;
-use crate::error::{
-    DisconnectCause, RecvTimeoutError, SendManyError, SendTimeoutError, Unsendable,
-};
-pub use crate::step::step;
+use crate::error::{DisconnectCause, RecvTimeoutError, SendManyError, SendTimeoutError};
+use crate::send_failure::SendFailure;
 
 /// A way for messages of type `T` to get from one end of a channel to the other.
 pub trait Route<T> {
@@ -53,30 +53,6 @@ pub trait End: Clone {
     }
 }
 
-/// Why a message was not sent. The caller still has the message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SendFailure {
-    /// There was no room as long as one was to wait.
-    Timeout,
-    /// No receiver is left, and none can come.
-    Disconnected,
-    /// This message can never be sent on this channel.
-    Unsendable(Unsendable),
-}
-
-impl SendFailure {
-    /// Makes the error that returns `message` to the caller.
-    #[cold]
-    pub fn with<T>(self, message: T) -> SendTimeoutError<T> {
-        match self {
-            SendFailure::Timeout => SendTimeoutError::Timeout(message),
-            SendFailure::Disconnected => SendTimeoutError::Disconnected(message),
-            SendFailure::Unsendable(cause) => SendTimeoutError::Unsendable(message, cause),
-        }
-    }
-}
-
 /// The sending end of a route.
 ///
 /// `Timeout` means that `deadline` has passed: at once for [`Deadline::Now`], and never for
@@ -84,6 +60,7 @@ impl SendFailure {
 pub trait Transmit<T>: End {
     /// Sends a copy of one message, from where it lies, if the route does not move messages; `None`
     /// if it does, and [`send`](Transmit::send) must be asked. It is encoded at most once.
+    #[doc(hidden)]
     #[inline(always)]
     fn send_copy(&self, message: &T, deadline: Deadline) -> Option<Result<(), SendFailure>> {
         let _ = (message, deadline);
@@ -146,34 +123,31 @@ pub trait Receive<T>: End {
         max: usize,
         deadline: Deadline,
     ) -> Result<usize, RecvTimeoutError> {
-        recv_each(self, messages, max, deadline)
+        self.recv_each(messages, max, deadline)
     }
-}
 
-/// What [`Receive::recv_many`] does where messages come one by one.
-///
-/// # Errors
-///
-/// As [`Receive::recv`].
-pub fn recv_each<T>(
-    rx: &impl Receive<T>,
-    messages: &mut Vec<T>,
-    max: usize,
-    deadline: Deadline,
-) -> Result<usize, RecvTimeoutError> {
-    if max == 0 {
-        return Ok(0);
-    }
-    messages.push(rx.recv(deadline)?);
-    let mut received = 1;
-    while received < max {
-        match rx.recv(Deadline::Now) {
-            Ok(message) => messages.push(message),
-            Err(_) => break,
+    /// Does what [`recv_many`](Receive::recv_many) does on a route where messages come one by one.
+    #[doc(hidden)]
+    fn recv_each(
+        &self,
+        messages: &mut Vec<T>,
+        max: usize,
+        deadline: Deadline,
+    ) -> Result<usize, RecvTimeoutError> {
+        if max == 0 {
+            return Ok(0);
         }
-        received += 1;
+        messages.push(self.recv(deadline)?);
+        let mut received = 1;
+        while received < max {
+            match self.recv(Deadline::Now) {
+                Ok(message) => messages.push(message),
+                Err(_) => break,
+            }
+            received += 1;
+        }
+        Ok(received)
     }
-    Ok(received)
 }
 
 /// A sending end that can lend the place where a message will lie.

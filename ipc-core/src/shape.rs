@@ -126,7 +126,7 @@ fn plain_hash(name: &str, what: &str, size: usize, align: usize) -> Hash {
 /// `#[serde(rename = "…")]` at the type is part of the shape.
 ///
 /// ```
-/// # use ipc_core::shape::name_type; // `multiprocess::name_type`
+/// # use ipc_core::name_type; // `multiprocess::name_type`
 /// #[derive(serde::Serialize, serde::Deserialize)]
 /// struct Length(f64);
 ///

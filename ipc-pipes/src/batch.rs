@@ -13,8 +13,8 @@
 //! | the receiver goes to another process while batches are under way | refused: what one process has parked, another cannot take |
 //! | a sender looked just before a receiver came, and sends just after | that batch goes to one of them as a whole; if it is killed, what it had not received of it is gone |
 
+use ipc_core::__private::codec::{self, Form};
 use ipc_core::Unreadable;
-use ipc_core::codec::{self, Form};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

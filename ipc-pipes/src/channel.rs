@@ -14,10 +14,12 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipc_core::__private::codec;
+use ipc_core::__private::shape::{self, Shape};
+use ipc_core::__private::{SendFailure, step};
 use ipc_core::error::{DisconnectCause, RecvTimeoutError, SendManyError, SendTimeoutError};
-use ipc_core::route::{Borrow, End, Receive, SendFailure, Transmit, step};
-use ipc_core::shape::{self, Shape};
-use ipc_core::{Deadline, Route, Unreadable, codec};
+use ipc_core::route::{Borrow, End, Receive, Transmit};
+use ipc_core::{Deadline, Route, Unreadable};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use ipc_core::Deadline;
-use ipc_core::handle::OsHandle;
+use ipc_core::OsHandle;
 use serde::de::DeserializeOwned;
 
 use crate::Duplex;

@@ -6,10 +6,10 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ipc_core::codec::Form;
-use ipc_core::handle::OsHandle;
-use ipc_core::route::{SendFailure, step};
-use ipc_core::shape::{self, Shape};
+use ipc_core::__private::codec::Form;
+use ipc_core::__private::shape::{self, Shape};
+use ipc_core::__private::{SendFailure, step};
+use ipc_core::OsHandle;
 use ipc_core::{
     Deadline, RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
     Unreadable,
@@ -291,9 +291,7 @@ impl<A, B> std::os::fd::AsFd for Duplex<A, B> {
     }
 }
 
-/// The end travels as a handle of the message that it is in; see
-/// [`handle`](ipc_core::handle). While it travels it counts
-/// as alive.
+/// The end travels as a handle of the message that it is in. It counts as alive meanwhile.
 impl<A, B> Serialize for Duplex<A, B> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Some(types) = self.socket.types() else {

@@ -23,7 +23,7 @@
 
 use std::io::{self, IoSlice};
 
-use ipc_core::handle::{MAX_HANDLES, OsHandle};
+use ipc_core::{MAX_HANDLES, OsHandle};
 
 use crate::sys;
 

@@ -1,7 +1,7 @@
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 
-use ipc_core::handle::{MAX_HANDLES, OsHandle};
+use ipc_core::{MAX_HANDLES, OsHandle};
 
 use super::*;
 

@@ -53,8 +53,8 @@ mod tx;
 use std::cell::Cell;
 use std::io;
 
-use ipc_core::codec::CodecError;
-use ipc_core::handle;
+use ipc_core::__private::handle;
+use ipc_core::CodecError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

@@ -10,7 +10,7 @@ pub(crate) use kp;
 
 #[cfg(killpoints)]
 pub(crate) fn reach(name: &str) {
-    if ipc_core::killpoint::is_armed(name) {
+    if ipc_core::__private::killpoint::is_armed(name) {
         crate::sys::die();
     }
 }

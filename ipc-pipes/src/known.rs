@@ -15,7 +15,7 @@ use std::hash::Hash;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use ipc_core::handle::OsHandle;
+use ipc_core::OsHandle;
 use ipc_sys::per_process::PerProcess;
 
 use crate::carrier::Carrier;

@@ -17,7 +17,6 @@
 //! - [`Listener`], [`connect()`]: processes that know a [`Name`] meet there. [`OneShotServer`]: for
 //!   a program that was started by this one, and calls back.
 //! - `ipc_channel`, with the feature `ipc-channel`: that crate's channels behind the same API.
-//! - [`frame`]: frames over a stream socket.
 //!
 //! # When a process dies
 //!
@@ -31,7 +30,7 @@ mod carrier;
 mod channel;
 mod connect;
 mod duplex;
-pub mod frame;
+mod frame;
 #[cfg(feature = "ipc-channel")]
 pub mod ipc_channel;
 mod killpoint;
@@ -50,18 +49,27 @@ mod socket;
 mod sys;
 mod types;
 
-pub use channel::{Local, Receiver, Ref, Rx, Sender, Tx, channel};
+pub use channel::{Local, Receiver, Ref, Sender, channel};
 pub use connect::{Connector, connect, connect_timeout};
 pub use duplex::{Duplex, RecvBytesError, duplex};
+pub use ipc_core::Handle;
 pub use ipc_core::error::*;
-pub use ipc_core::handle::Handle;
 pub use listener::Listener;
 pub use name::{Name, ToName};
 pub use one_shot::{ChildExited, OneShotClient, OneShotServer};
 pub use peer::Peer;
-#[cfg(target_os = "linux")]
+
+/// What the facade and the tests use. No part of the public API: any release may change it.
 #[doc(hidden)]
-pub use peer::peer_of;
-#[cfg(target_os = "linux")]
-#[doc(hidden)]
-pub use sys::exit_info;
+pub mod __private {
+    pub use crate::channel::{Rx, Tx};
+    #[cfg(target_os = "linux")]
+    pub use crate::peer::peer_of;
+    #[cfg(target_os = "linux")]
+    pub use crate::sys::exit_info;
+
+    /// Frames over a stream socket.
+    pub mod frame {
+        pub use crate::frame::*;
+    }
+}

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ipc_core::Deadline;
-use ipc_core::handle::OsHandle;
+use ipc_core::OsHandle;
 use serde::de::DeserializeOwned;
 
 use crate::Duplex;

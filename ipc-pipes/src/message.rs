@@ -36,11 +36,11 @@
 
 use std::cell::Cell;
 
-use ipc_core::codec::{self, Form};
+use ipc_core::__private::SendFailure;
+use ipc_core::__private::codec::{self, Form};
 use ipc_core::error::SizeLimit;
-use ipc_core::handle::{MAX_HANDLES, NotCarried, OsHandle};
-use ipc_core::route::SendFailure;
 use ipc_core::{Deadline, RecvTimeoutError, Unreadable, Unsendable};
+use ipc_core::{MAX_HANDLES, NotCarried, OsHandle};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

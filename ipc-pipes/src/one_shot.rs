@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
 use ipc_core::Deadline;
-use ipc_core::handle::OsHandle;
+use ipc_core::OsHandle;
 use serde::de::DeserializeOwned;
 
 use crate::listener::Listener;

@@ -25,8 +25,8 @@
 
 use std::sync::Arc;
 
-use ipc_core::handle::{self, NotCarried, OsHandle};
-use ipc_core::route::SendFailure;
+use ipc_core::__private::SendFailure;
+use ipc_core::__private::handle::{self, NotCarried, OsHandle};
 use ipc_core::{Deadline, RecvTimeoutError, Unreadable, Unsendable};
 
 use crate::killpoint::kp;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 
-use ipc_core::handle::OsHandle;
+use ipc_core::OsHandle;
 
 use crate::Duplex;
 use crate::sys::names as sys;

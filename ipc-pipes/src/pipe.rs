@@ -8,7 +8,7 @@
 use std::io;
 use std::sync::Arc;
 
-use ipc_core::route::step;
+use ipc_core::__private::step;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

@@ -45,8 +45,8 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::{io, thread};
 
-use ipc_core::handle::{self, NotCarried, OsHandle};
-use ipc_core::route::step;
+use ipc_core::__private::handle::{self, NotCarried, OsHandle};
+use ipc_core::__private::step;
 
 use crate::known;
 use crate::sys::{self, Words};

@@ -5,10 +5,11 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ipc_core::codec::Form;
+use ipc_core::__private::codec::Form;
+use ipc_core::__private::handle;
+use ipc_core::__private::shape::Shape;
 use ipc_core::error::{DisconnectCause, RecvTimeoutError};
-use ipc_core::shape::Shape;
-use ipc_core::{Unreadable, Unsendable, handle};
+use ipc_core::{Unreadable, Unsendable};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use crate::batch::BATCH;

@@ -10,9 +10,9 @@
 
 use std::time::Duration;
 
+use ipc_core::__private::SendFailure;
+use ipc_core::__private::handle::{self, NotCarried, OsHandle};
 use ipc_core::error::SizeLimit;
-use ipc_core::handle::{self, NotCarried, OsHandle};
-use ipc_core::route::SendFailure;
 use ipc_core::{Deadline, RecvTimeoutError, Unreadable, Unsendable};
 
 use crate::killpoint::kp;

@@ -14,8 +14,8 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ipc_core::handle;
-use ipc_core::shape::{Mismatch, Shape};
+use ipc_core::__private::handle;
+use ipc_core::__private::shape::{Mismatch, Shape};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// What is sent and received over a connection.

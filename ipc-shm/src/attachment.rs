@@ -13,8 +13,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use ipc_core::handle::OsHandle;
-use ipc_core::shape::{Mismatch, Shape};
+use ipc_core::__private::shape::{Mismatch, Shape};
+use ipc_core::OsHandle;
 use ipc_sys::per_process::PerProcess;
 use memmap2::MmapRaw;
 
@@ -122,7 +122,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Adds to an error what was being done.
 fn step<T>(what: &str, result: io::Result<T>) -> io::Result<T> {
-    ipc_core::route::step("shared-memory channel", what, result)
+    ipc_core::__private::step("shared-memory channel", what, result)
 }
 
 impl Attachment {

@@ -22,11 +22,11 @@
 //! Tokens, not a count of sleepers: a killed sleeper leaves one token, which costs one futile
 //! wake-up and is gone; in a count it would cost one with each message, for ever.
 //!
-//! Nothing here hangs for want of a wake-up: who sleeps, sleeps in slices ([`ipc_core::wait`]).
+//! Nothing here hangs for want of a wake-up: who sleeps, sleeps in slices (`ipc-core/src/wait.rs`).
 
 use std::time::Duration;
 
-use ipc_core::wait::Woken;
+use ipc_core::__private::wait::Woken;
 
 use crate::killpoint::kp;
 use crate::memory::Memory;

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ipc_core::codec::Form;
+use ipc_core::__private::SendFailure;
+use ipc_core::__private::codec::Form;
+use ipc_core::__private::handle;
+use ipc_core::__private::wait::{Doorbell, Ended, InTheWay, Woken, at_once, until};
 use ipc_core::error::DisconnectCause;
-use ipc_core::handle;
-use ipc_core::route::SendFailure;
-use ipc_core::wait::{Doorbell, Ended, InTheWay, Woken, at_once, until};
 use ipc_core::{Deadline, RecvTimeoutError, SizeLimit, Unreadable, Unsendable};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 

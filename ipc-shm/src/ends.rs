@@ -3,9 +3,9 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use ipc_core::__private::shape;
 use ipc_core::error::DisconnectCause;
 use ipc_core::route::End;
-use ipc_core::shape;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::attachment::{Kind, Role};

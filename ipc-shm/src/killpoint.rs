@@ -18,7 +18,7 @@ pub(crate) use kp;
 #[cfg(all(killpoints, not(any(loom, fuzzing, test))))]
 mod armed {
     pub(crate) fn reach(name: &str) {
-        if ipc_core::killpoint::is_armed(name) {
+        if ipc_core::__private::killpoint::is_armed(name) {
             let me = rustix::process::getpid();
             let _ = rustix::process::kill_process(me, rustix::process::Signal::KILL);
             // The signal is delivered before the call returns, or as soon as this thread is

@@ -35,7 +35,7 @@
 
 use std::io;
 
-use ipc_core::shape::{self, MAX_TEXT, Mismatch, Shape};
+use ipc_core::__private::shape::{self, MAX_TEXT, Mismatch, Shape};
 
 use crate::sync::{AtomicU64, Ordering};
 

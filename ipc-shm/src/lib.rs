@@ -9,7 +9,7 @@
 //! ```
 //!
 //! An end goes to another process in the arguments of `multiprocess::spawn`: it is `Serialize`, and
-//! its descriptor travels with the message ([`ipc_core::handle`]).
+//! its descriptor travels with the message.
 //!
 //! - [`bounded`]: messages of any serde type. [`pod`]: plain data, copied as it lies, or lent in
 //!   place.
@@ -155,7 +155,7 @@ pub use builder::Builder;
 #[cfg(not(loom))]
 pub use checked::{Checked, Stored};
 #[cfg(not(loom))]
-pub use ends::{Codec, Rx, Tx};
+pub use ends::Codec;
 pub use ipc_core::error::*;
 #[cfg(not(loom))]
 pub use segment::{Segment, SegmentBuilder, SegmentInfo, View};
@@ -171,3 +171,10 @@ pub use trailer::Lifetime;
 pub use typed::{Receiver, Ref, Sender, Typed, bounded};
 #[cfg(not(loom))]
 pub use word::{Integer, Word};
+
+/// What the facade uses. No part of the public API: any release may change it.
+#[cfg(not(loom))]
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::ends::{Rx, Tx};
+}

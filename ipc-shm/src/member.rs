@@ -336,7 +336,7 @@ impl Members {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use ipc_core::handle;
+    use ipc_core::__private::handle;
 
     use super::*;
     use crate::Segment;

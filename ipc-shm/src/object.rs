@@ -159,5 +159,5 @@ fn forked() -> ! {
 
 /// An error of a message, that is not forgotten on the way.
 pub(crate) fn refuse<E: de::Error>(what: impl std::fmt::Display) -> E {
-    E::custom(ipc_core::handle::record_cause(what))
+    E::custom(ipc_core::__private::handle::record_cause(what))
 }

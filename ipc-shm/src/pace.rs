@@ -9,7 +9,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use ipc_core::wait::Ended;
+use ipc_core::__private::wait::Ended;
 
 use crate::doorbell::Side;
 use crate::layout::pos;

@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use ipc_core::route::SendFailure;
+use ipc_core::__private::SendFailure;
 use ipc_core::{Deadline, Unreadable, Unsendable};
 
 use crate::copy;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use ipc_core::handle::{self, NotCarried};
+use ipc_core::__private::handle::{self, NotCarried};
 use serde::ser;
 
 use crate::layout::MAX_PARTICIPANTS;
@@ -65,7 +65,7 @@ pub(crate) fn not_issued<E: ser::Error>(error: io::Error) -> E {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use ipc_core::handle;
+    use ipc_core::__private::handle;
 
     use super::{by_default, for_processors};
     use crate::{Builder, SegmentBuilder};

@@ -20,9 +20,10 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
 use bytemuck::{AnyBitPattern, NoUninit};
+use ipc_core::__private::SendFailure;
+use ipc_core::__private::shape::{self, Shape};
 use ipc_core::error::{RecvTimeoutError, SendError, SendManyError, SendTimeoutError};
-use ipc_core::route::{Borrow, Loan as LoanRoute, Receive, SendFailure, Transmit, recv_each};
-use ipc_core::shape::{self, Shape};
+use ipc_core::route::{Borrow, Loan as LoanRoute, Receive, Transmit};
 use ipc_core::{Deadline, Route, Unreadable, Unsendable};
 use serde::Deserializer;
 
@@ -339,7 +340,7 @@ impl<T: Plain> Receive<T> for Rx<T, Pod> {
         deadline: Deadline,
     ) -> Result<usize, RecvTimeoutError> {
         if max == 0 || !inline::<T>() {
-            return recv_each(self, messages, max, deadline);
+            return self.recv_each(messages, max, deadline);
         }
         let most = self.end.memory.geometry.max_batch();
         let (mut received, mut deadline) = (0, deadline);

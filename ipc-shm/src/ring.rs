@@ -42,7 +42,7 @@
 //! | its freeing | nothing | a free slot | – |
 
 #[cfg(not(loom))]
-use ipc_core::wait::InTheWay;
+use ipc_core::__private::wait::InTheWay;
 
 use crate::doorbell::Side;
 use crate::killpoint::kp;

@@ -16,8 +16,8 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
-use ipc_core::handle;
-use ipc_core::route::step;
+use ipc_core::__private::handle;
+use ipc_core::__private::step;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 pub(crate) use self::builder::How;

@@ -23,10 +23,11 @@ use std::io;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
-use ipc_core::codec::CodecError;
+use ipc_core::__private::SendFailure;
+use ipc_core::__private::shape::{self, Shape};
+use ipc_core::CodecError;
 use ipc_core::error::{RecvTimeoutError, SendError, SendTimeoutError};
-use ipc_core::route::{Borrow, Loan as LoanRoute, Receive, SendFailure, Transmit};
-use ipc_core::shape::{self, Shape};
+use ipc_core::route::{Borrow, Loan as LoanRoute, Receive, Transmit};
 use ipc_core::{Deadline, Route, Unreadable};
 use serde::Deserializer;
 

@@ -7,10 +7,11 @@ use std::fmt;
 use std::io;
 use std::ops::{Deref, DerefMut};
 
-use ipc_core::codec;
+use ipc_core::__private::SendFailure;
+use ipc_core::__private::codec;
+use ipc_core::__private::shape::{self, Shape};
 use ipc_core::error::{RecvTimeoutError, SendManyError, SendTimeoutError};
-use ipc_core::route::{Borrow, Receive, SendFailure, Transmit};
-use ipc_core::shape::{self, Shape};
+use ipc_core::route::{Borrow, Receive, Transmit};
 use ipc_core::{Deadline, Route, Unreadable};
 use serde::de::DeserializeOwned;
 use serde::{Deserializer, Serialize};

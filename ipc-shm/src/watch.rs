@@ -37,7 +37,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ipc_core::handle::OsHandle;
+use ipc_core::OsHandle;
 use ipc_sys::per_process::PerProcess;
 
 use crate::attachment::Attachment;

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use ipc_core::__private::codec;
 use ipc_core::Unsendable;
-use ipc_core::codec;
-use ipc_core::handle::{NotCarried, OsHandle};
+use ipc_core::{NotCarried, OsHandle};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

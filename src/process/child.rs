@@ -7,9 +7,9 @@ use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ipc_core::codec;
-use ipc_core::handle::OsHandle;
-use ipc_pipes::frame::{Frame, FrameReader, Progress, send_frame};
+use ipc_core::__private::codec;
+use ipc_core::OsHandle;
+use ipc_pipes::__private::frame::{Frame, FrameReader, Progress, send_frame};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

@@ -23,7 +23,7 @@ use std::mem::offset_of;
 use std::ptr;
 use std::sync::OnceLock;
 
-use ipc_core::{handle, shape};
+use ipc_core::__private::{handle, shape};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use super::entry::{FNV_START, fingerprint, fnv};

@@ -15,7 +15,7 @@
 use std::process::exit;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use ipc_core::handle::OsHandle;
+use ipc_core::OsHandle;
 
 use super::protocol::{self, Start};
 use super::sys::{self, Inherited};

@@ -7,8 +7,8 @@ use std::process::{ChildStderr, ChildStdin, ChildStdout};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ipc_core::codec;
-use ipc_pipes::frame::Frame;
+use ipc_core::__private::codec;
+use ipc_pipes::__private::frame::Frame;
 use ipc_sys::fork::ForkCheck;
 use serde::de::DeserializeOwned;
 

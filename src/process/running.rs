@@ -4,8 +4,8 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ipc_core::handle::OsHandle;
-use ipc_pipes::frame::{Frame, FrameReader, Progress, send_frame};
+use ipc_core::OsHandle;
+use ipc_pipes::__private::frame::{Frame, FrameReader, Progress, send_frame};
 use ipc_sys::fork::ForkCheck;
 use ipc_sys::per_process::PerProcess;
 

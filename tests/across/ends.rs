@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ipc_core::handle::{self, NotCarried};
+use ipc_core::__private::handle::{self, NotCarried};
 use multiprocess::{
     Receiver, RecvTimeoutError, SendError, Sender, TryRecvError, Unsendable, bounded, spawn,
 };

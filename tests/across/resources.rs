@@ -1,7 +1,7 @@
 //! What channels take from a process and give back. Counted in a child of its own: other tests do
 //! not disturb.
 
-use ipc_core::handle::NotCarried;
+use ipc_core::NotCarried;
 use multiprocess::shm::{Segment, SegmentBuilder};
 use multiprocess::{Receiver, SendError, Sender, Unsendable, bounded, spawn};
 

@@ -2,8 +2,8 @@
 
 use std::error::Error;
 
-use ipc_core::codec::CodecError;
-use ipc_core::handle::NotCarried;
+use ipc_core::CodecError;
+use ipc_core::NotCarried;
 use multiprocess::{
     DisconnectCause, RecvError, RecvTimeoutError, SendError, SendManyError, SendTimeoutError,
     SizeLimit, TryRecvError, TrySendError, Unreadable, Unsendable,

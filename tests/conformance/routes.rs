@@ -6,7 +6,8 @@ use std::ops::Deref;
 
 use ipc_core::route::Borrow;
 use ipc_core::{Receiver, Sender, TryRecvError};
-use multiprocess::{Any, AnyRx, AnyTx};
+use multiprocess::__private::{AnyRx, AnyTx};
+use multiprocess::Any;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 

@@ -8,7 +8,7 @@ mod harness;
 use std::time::{Duration, Instant};
 
 use ipc_channel::ipc::{IpcReceiver, IpcSender};
-use ipc_core::handle::NotCarried;
+use ipc_core::NotCarried;
 use ipc_pipes::ipc_channel::{Receiver, Rx, Sender, Tx, channel};
 use multiprocess::process::Builder;
 use multiprocess::{JoinHandle, Unreadable, Unsendable, bounded, pipe};

@@ -390,7 +390,7 @@ fn a_fork_has_no_descriptor_and_no_mapping_of_shared_memory() {
         let (tx, _rx) = bounded::<u64>(4).unwrap();
         let segment = Segment::create(&name, 100).unwrap();
         let on_its_way =
-            ipc_core::handle::collect(|| postcard::to_stdvec(&(&tx, &segment)).unwrap());
+            ipc_core::__private::handle::collect(|| postcard::to_stdvec(&(&tx, &segment)).unwrap());
         assert_eq!(on_its_way.1.len(), 2);
         let here = shared_memory_here();
         assert!(here >= 6, "{here}");
@@ -403,7 +403,9 @@ fn a_fork_has_no_descriptor_and_no_mapping_of_shared_memory() {
                         let (tx, _rx) = bounded::<u64>(4).unwrap();
                         let segment = Segment::create(&format!("{name}-thread"), 100);
                         let ends = (&tx, segment.as_ref().ok());
-                        drop(ipc_core::handle::collect(|| postcard::to_stdvec(&ends).unwrap()));
+                        drop(ipc_core::__private::handle::collect(|| {
+                            postcard::to_stdvec(&ends).unwrap()
+                        }));
                     }
                 });
             }
@@ -428,7 +430,8 @@ fn an_end_that_never_arrives_is_gone_although_a_fork_lives() {
     let _watchdog = watchdog();
     let program = |()| {
         let (tx, rx) = bounded::<u64>(4).unwrap();
-        let (_, handles) = ipc_core::handle::collect(|| postcard::to_stdvec(&tx).unwrap());
+        let (_, handles) =
+            ipc_core::__private::handle::collect(|| postcard::to_stdvec(&tx).unwrap());
         let child = fork(|| {
             loop {
                 thread::park();
@@ -463,8 +466,9 @@ fn a_fork_with_a_copy_of_what_arrived_keeps_no_lease() {
             }
         });
         type Arriving = (Sender<u64>, Mutex<u64>);
-        let arrived: Arriving = ipc_core::handle::provide(handles, || postcard::from_bytes(&bytes))
-            .expect("it is there");
+        let arrived: Arriving =
+            ipc_core::__private::handle::provide(handles, || postcard::from_bytes(&bytes))
+                .expect("it is there");
         let guard = arrived.1.lock().unwrap();
         ready.send(child as u32).unwrap();
         std::mem::forget(guard);
@@ -475,7 +479,7 @@ fn a_fork_with_a_copy_of_what_arrived_keeps_no_lease() {
     let (tx, rx) = bounded::<u64>(4).unwrap();
     let mutex = Mutex::new(1u64).unwrap();
     let (bytes, handles) =
-        ipc_core::handle::collect(|| postcard::to_stdvec(&(&tx, &mutex)).unwrap());
+        ipc_core::__private::handle::collect(|| postcard::to_stdvec(&(&tx, &mutex)).unwrap());
     let (ready, is_ready) = bounded(1).unwrap();
     let handles = handles.into_iter().map(pipe::Handle::new).collect();
     let child =

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ipc_core::handle;
+use ipc_core::__private::handle;
 use multiprocess::shm::pod;
 use multiprocess::{
     Receiver, RecvError, RecvTimeoutError, SendError, Sender, TryRecvError, TrySendError,

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
-use ipc_core::handle;
+use ipc_core::__private::handle;
 use multiprocess::{
     Receiver, RecvTimeoutError, SendError, Sender, SizeLimit, TryRecvError, Unreadable, Unsendable,
     bounded, spawn,

@@ -94,10 +94,12 @@ fn a_storm_of_signals_changes_no_result_and_no_deadline() {
             for _ in 0..50 {
                 let (tx, rx) = bounded::<u64>(1).unwrap();
                 let (bytes, handles) =
-                    ipc_core::handle::collect(|| postcard::to_stdvec(&tx).unwrap());
+                    ipc_core::__private::handle::collect(|| postcard::to_stdvec(&tx).unwrap());
                 drop(tx);
                 let tx: multiprocess::Sender<u64> =
-                    ipc_core::handle::provide(handles, || postcard::from_bytes(&bytes).unwrap());
+                    ipc_core::__private::handle::provide(handles, || {
+                        postcard::from_bytes(&bytes).unwrap()
+                    });
                 tx.send(1).unwrap();
                 assert_eq!(rx.recv(), Ok(1));
             }

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 
-use ipc_core::codec::CodecError;
-use ipc_core::shape::{MAX_TEXT, Shape};
+use ipc_core::__private::shape::{MAX_TEXT, Shape};
+use ipc_core::CodecError;
 use ipc_pipes::{Duplex, Handle, duplex};
 use multiprocess::{RecvError, TryRecvError, Unreadable};
 use rustix::fs::{MemfdFlags, SealFlags};
@@ -63,8 +63,8 @@ fn said<T: DeserializeOwned>() -> (u64, &'static str) {
 /// files.
 fn adopt<A: DeserializeOwned, B: DeserializeOwned>(socket: OwnedFd) -> Duplex<A, B> {
     let end = (said::<A>(), said::<B>(), true, Files::Socket(Handle::from(socket)));
-    let (bytes, handles) = ipc_core::codec::to_bytes(&end).unwrap();
-    ipc_core::codec::decode_carrying(&bytes, handles).unwrap()
+    let (bytes, handles) = ipc_core::__private::codec::to_bytes(&end).unwrap();
+    ipc_core::__private::codec::decode_carrying(&bytes, handles).unwrap()
 }
 
 // fault 79
@@ -262,7 +262,7 @@ fn handles_of_the_wrong_number_or_kind_are_closed() {
         // Each with its type, the index of its counters, and those of its files.
         type End = ((u64, &'static str), Option<u32>, Files<u32>);
         let end = |counters, files| -> End { (said::<u8>(), counters, files) };
-        let message = |ends: Vec<End>| ipc_core::codec::to_bytes(&ends).unwrap().0;
+        let message = |ends: Vec<End>| ipc_core::__private::codec::to_bytes(&ends).unwrap().0;
         let bodies = [
             message(vec![end(None, Files::Socket(0))]),
             message(vec![end(Some(1), Files::Socket(1))]),
@@ -296,7 +296,7 @@ fn a_tally_of_garbage_only_counts_wrong() {
     for garbage in [0u64, u64::MAX, 1 << 63, 7] {
         let (tx, rx) = ipc_pipes::channel::<u64>().unwrap();
         // The file of the counters travels as a handle; a peer that has it writes what it likes.
-        let (_, handles) = ipc_core::codec::to_bytes(&tx).unwrap();
+        let (_, handles) = ipc_core::__private::codec::to_bytes(&tx).unwrap();
         let counters = File::from(handles.into_iter().next().unwrap());
         let scribble = || {
             use std::os::unix::fs::FileExt;

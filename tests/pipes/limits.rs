@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ipc_core::handle::NotCarried;
+use ipc_core::NotCarried;
 use ipc_pipes::{Duplex, duplex};
 use multiprocess::pipe::{self, Handle};
 use multiprocess::{
@@ -304,9 +304,9 @@ fn every_call_says_so(tx: &Sender<u64>, rx: &Receiver<u64>, both: &Duplex<u64, u
     assert_eq!((tx.disconnect_cause(), rx.disconnect_cause()), (None, None));
     let copy = (tx.clone(), rx.clone());
     assert!(copy.0.send(1).unwrap_err().is_unsendable());
-    assert!(ipc_core::codec::to_bytes(tx).is_err());
-    assert!(ipc_core::codec::to_bytes(rx).is_err());
-    assert!(ipc_core::codec::to_bytes(both).is_err());
+    assert!(ipc_core::__private::codec::to_bytes(tx).is_err());
+    assert!(ipc_core::__private::codec::to_bytes(rx).is_err());
+    assert!(ipc_core::__private::codec::to_bytes(both).is_err());
     assert_eq!(both.send(1), Err(SendError::Unsendable(1, Unsendable::Forked)));
     assert_eq!(both.recv(), Err(RecvError::Unreadable(Unreadable::Forked)));
     assert!(both.send_bytes(b"x").unwrap_err().is_unsendable());

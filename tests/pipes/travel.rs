@@ -5,7 +5,7 @@ use std::io::{Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
-use ipc_core::handle::{MAX_HANDLES, NotCarried};
+use ipc_core::{MAX_HANDLES, NotCarried};
 use ipc_pipes::{Duplex, Handle, duplex};
 use multiprocess::{Receiver, Sender, TryRecvError, Unsendable, bounded, pipe, spawn};
 use serde::{Deserialize, Serialize};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ipc_core::codec;
+use ipc_core::__private::codec;
 use multiprocess::process::Func;
 use multiprocess::{
     Receiver, SendTimeoutError, Sender, TryRecvError, TrySendError, bounded, func, pipe, spawn,

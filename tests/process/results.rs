@@ -110,7 +110,7 @@ fn a_result_carries_handles() {
 fn the_most_handles_that_fit_arrive_in_order() {
     multiprocess::init();
     let _watchdog = watchdog();
-    let lines: Vec<_> = (0..ipc_core::handle::MAX_HANDLES).map(|_| line()).collect();
+    let lines: Vec<_> = (0..ipc_core::MAX_HANDLES).map(|_| line()).collect();
     let (mut ours, theirs): (Vec<_>, Vec<Fd>) = lines.into_iter().unzip();
     let child = spawn(
         |fds: Vec<Fd>| {

@@ -105,7 +105,7 @@ fn a_peer_that_has_all_leases_leaves_no_room() {
     let name = Name::new("leases");
     let segment = SegmentBuilder::new(1).participants(64).create(&name).unwrap();
     let thief = lock_all(&segment);
-    let (encoded, handles) = ipc_core::handle::collect(|| postcard::to_stdvec(&segment));
+    let (encoded, handles) = ipc_core::__private::handle::collect(|| postcard::to_stdvec(&segment));
     assert!(encoded.is_err() && handles.is_empty());
     assert_eq!(segment.attached(), Some(64));
     drop(thief);

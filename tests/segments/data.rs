@@ -238,7 +238,7 @@ fn what_is_of_another_type_is_refused() {
 fn lie<M: Serialize + serde::de::DeserializeOwned>(
     value: &impl Serialize,
     change: impl Fn(&mut u64, &mut M),
-) -> (Vec<u8>, Vec<ipc_core::handle::OsHandle>) {
+) -> (Vec<u8>, Vec<ipc_core::OsHandle>) {
     let (bytes, handles) = send(value);
     let (mut head, rest) = postcard::take_from_bytes::<(u64, u64, M)>(&bytes).unwrap();
     change(&mut head.1, &mut head.2);

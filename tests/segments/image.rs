@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::ErrorKind::InvalidData;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 
-use ipc_core::handle::OsHandle;
+use ipc_core::OsHandle;
 use multiprocess::shm::{Lifetime, Segment, SegmentBuilder, SeqLock, Shared};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 
@@ -56,7 +56,7 @@ fn try_it(name: &Name) -> Result<Segment, String> {
     let _ = Shared::new_in(&segment, 1u32).map(|value| value.get());
     let _ = segment.attached();
     let _ = segment.view().unwrap();
-    let (bytes, handles) = ipc_core::handle::collect(|| postcard::to_stdvec(&segment));
+    let (bytes, handles) = ipc_core::__private::handle::collect(|| postcard::to_stdvec(&segment));
     if let Ok(bytes) = bytes {
         arrive::<Segment>(&bytes, handles).unwrap();
     }

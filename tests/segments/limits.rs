@@ -42,8 +42,9 @@ fn without_descriptors_nothing_is_made_and_nothing_lost() {
             let made = Segment::anonymous(100).map(drop).map_err(|error| error.to_string());
             let named =
                 Segment::open_or_create(&name, 100).map(drop).map_err(|error| error.to_string());
-            let (encoded, issued) = ipc_core::handle::collect(|| postcard::to_stdvec(&there));
-            let sent = encoded.map(drop).map_err(ipc_core::handle::cause_text);
+            let (encoded, issued) =
+                ipc_core::__private::handle::collect(|| postcard::to_stdvec(&there));
+            let sent = encoded.map(drop).map_err(ipc_core::__private::handle::cause_text);
             drop(issued);
             let arrived = arrive::<Segment>(&bytes, handles).map(drop);
             assert_eq!(text(&there), "there");
@@ -231,9 +232,9 @@ fn a_process_that_closes_everything_stays_attached() {
         while step.recv_timeout(Duration::from_millis(5)).is_err() {}
         // What it opens next gets the numbers; none of that is locked, or closed.
         let files: Vec<_> = (0..20).map(|_| File::open("/dev/null").unwrap()).collect();
-        let (encoded, _) = ipc_core::handle::collect(|| postcard::to_stdvec(&named));
+        let (encoded, _) = ipc_core::__private::handle::collect(|| postcard::to_stdvec(&named));
         assert!(
-            ipc_core::handle::cause_text(encoded.unwrap_err())
+            ipc_core::__private::handle::cause_text(encoded.unwrap_err())
                 .contains("closed the segment's descriptor")
         );
         assert_eq!(named.attached(), None);
@@ -279,7 +280,9 @@ fn a_forked_child_has_no_part_in_what_it_inherited_and_the_parent_keeps_all() {
                 })
             };
             let unsent = |encoded: Result<Vec<u8>, postcard::Error>| {
-                encoded.is_err_and(|error| ipc_core::handle::cause_text(error).contains("fork"))
+                encoded.is_err_and(|error| {
+                    ipc_core::__private::handle::cause_text(error).contains("fork")
+                })
             };
             let all = refused(segment.write(0, &[1]))
                 && refused(segment.view().map(drop))
@@ -289,8 +292,8 @@ fn a_forked_child_has_no_part_in_what_it_inherited_and_the_parent_keeps_all() {
                 && View::open(&name).is_ok_and(|view| view.size() == 100)
                 && Segment::open(&name).is_ok_and(|opened| opened.attached() == Some(2))
                 && refused(lock.writer().map(drop))
-                && unsent(ipc_core::handle::collect(|| postcard::to_stdvec(&segment)).0)
-                && unsent(ipc_core::handle::collect(|| postcard::to_stdvec(&view)).0);
+                && unsent(ipc_core::__private::handle::collect(|| postcard::to_stdvec(&segment)).0)
+                && unsent(ipc_core::__private::handle::collect(|| postcard::to_stdvec(&view)).0);
             drop((writer, lock, view, segment));
             // SAFETY: ends it at once.
             unsafe { libc::_exit(if all { 7 } else { 8 }) };

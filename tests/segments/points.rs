@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ipc_core::handle;
+use ipc_core::__private::handle;
 use multiprocess::process::Builder;
 use multiprocess::shm::{Condvar, Lifetime, Mutex, Segment, SegmentBuilder, SeqLock};
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use ipc_core::handle;
+use ipc_core::__private::handle;
 use multiprocess::shm::Segment;
 use serde::Serialize;
 use serde::de::DeserializeOwned;

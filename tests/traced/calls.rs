@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use ipc_core::handle::{self, OsHandle};
+use ipc_core::__private::handle::{self, OsHandle};
 use libc::{c_int, c_long};
 use multiprocess::pipe::{self, Handle, Listener};
 use multiprocess::shm::{Mutex, Segment};

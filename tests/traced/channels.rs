@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use ipc_core::handle;
+use ipc_core::__private::handle;
 use ipc_shm::RecvTimeoutError;
 use serde::{Deserialize, Serialize};
 

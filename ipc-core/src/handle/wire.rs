@@ -19,7 +19,7 @@ use crate::shape;
 /// ```
 /// # #[cfg(unix)] {
 /// use std::os::fd::OwnedFd;
-/// use ipc_core::handle::Handle;
+/// use ipc_core::Handle;
 ///
 /// #[derive(serde::Serialize, serde::Deserialize)]
 /// struct Job {

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use ::ipc_channel::ipc::{self, OpaqueIpcSender};
 use ipc_core::Deadline;
-use ipc_core::handle::OsHandle;
+use ipc_core::OsHandle;
 use ipc_sys::per_process::PerProcess;
 
 use crate::listener::Listener;

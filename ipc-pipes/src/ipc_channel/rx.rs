@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use ::ipc_channel::ipc::IpcReceiver;
 use ::ipc_channel::{IpcError, TryRecvError};
+use ipc_core::__private::handle;
 use ipc_core::error::{DisconnectCause, RecvTimeoutError};
-use ipc_core::handle;
 use ipc_core::route::{Borrow, End, Receive};
 use ipc_core::{Deadline, Unreadable};
 use serde::de::DeserializeOwned;

@@ -9,10 +9,11 @@ use std::sync::{Arc, OnceLock};
 
 use ::ipc_channel::IpcError;
 use ::ipc_channel::ipc::{IpcSender, OpaqueIpcSender};
-use ipc_core::codec::{self, CodecError};
+use ipc_core::__private::SendFailure;
+use ipc_core::__private::codec::{self, CodecError};
+use ipc_core::__private::handle::{self, NotCarried, OsHandle};
 use ipc_core::error::{DisconnectCause, SendTimeoutError};
-use ipc_core::handle::{self, NotCarried, OsHandle};
-use ipc_core::route::{End, SendFailure, Transmit};
+use ipc_core::route::{End, Transmit};
 use ipc_core::{Deadline, Unsendable};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};

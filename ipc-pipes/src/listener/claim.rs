@@ -49,7 +49,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use ipc_core::handle::OsHandle;
+use ipc_core::OsHandle;
 use ipc_sys::per_process::PerProcess;
 
 use crate::killpoint::kp;

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use ipc_core::handle::MAX_HANDLES;
+use ipc_core::MAX_HANDLES;
 use ipc_core::{Deadline, Unreadable};
 use memmap2::{Advice, Mmap, MmapOptions, MmapRaw};
 use rustix::event::{PollFd, PollFlags, Timespec};

@@ -13,7 +13,7 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use ipc_core::Deadline;
-use ipc_core::handle::OsHandle;
+use ipc_core::OsHandle;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{
     AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat, inotify,

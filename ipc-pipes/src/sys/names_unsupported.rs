@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ipc_core::Deadline;
-use ipc_core::handle::OsHandle;
+use ipc_core::OsHandle;
 
 use super::{Identity, Kind};
 use crate::peer::Peer;

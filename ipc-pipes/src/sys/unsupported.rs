@@ -3,7 +3,7 @@
 
 use std::io::{self, IoSlice};
 
-use ipc_core::handle::OsHandle;
+use ipc_core::OsHandle;
 use ipc_core::{Deadline, Unreadable};
 
 use super::{Interest, NotReceived, NotSent, NotStored, ReceivedDatagram};

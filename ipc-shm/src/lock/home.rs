@@ -256,7 +256,7 @@ impl Home {
         let (segment, offset) = <(Segment, u64)>::deserialize(deserializer)?;
         let offset = usize::try_from(offset).map_err(de::Error::custom)?;
         Home::find(&segment, offset, tag, count)
-            .map_err(|error| de::Error::custom(ipc_core::handle::record_cause(error)))
+            .map_err(|error| de::Error::custom(ipc_core::__private::handle::record_cause(error)))
     }
 }
 

@@ -3,12 +3,12 @@
 //!
 //! No wait is unbounded: who should wake us may have been killed just before, or a wake-up may have
 //! gone to somebody who was killed just after. A slice makes up for both. A deadline is kept to the
-//! instant; slices are those of the channels ([`ipc_core::wait::Slices`]).
+//! instant; slices are those of the channels ([`Slices`]).
 
 use std::time::Instant;
 
+use ipc_core::__private::wait::Slices;
 use ipc_core::Deadline;
-use ipc_core::wait::Slices;
 
 use super::word::World;
 use crate::killpoint::kp;

@@ -9,7 +9,7 @@ use super::mapped::Mapped;
 use super::names::{Plan, Sought};
 use super::origin::Origin;
 use super::{Segment, list};
-use ipc_core::route::step;
+use ipc_core::__private::step;
 
 use crate::layout::PAGE;
 use crate::participants;

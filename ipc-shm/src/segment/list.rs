@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 use super::builder::SegmentBuilder;
 use super::mapped::find;
 use super::origin::Origin;
-use ipc_core::route::step;
+use ipc_core::__private::step;
 
 use crate::sys;
 use crate::trailer::{Found, Lifetime};

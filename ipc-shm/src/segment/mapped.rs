@@ -13,8 +13,8 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use ipc_core::handle::OsHandle;
-use ipc_core::route::step;
+use ipc_core::__private::step;
+use ipc_core::OsHandle;
 use ipc_sys::per_process::PerProcess;
 use memmap2::MmapRaw;
 

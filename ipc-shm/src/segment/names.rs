@@ -26,8 +26,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ipc_core::handle::OsHandle;
-use ipc_core::route::step;
+use ipc_core::__private::step;
+use ipc_core::OsHandle;
 
 use super::Segment;
 use super::mapped::{Mapped, find};

@@ -6,8 +6,8 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use ipc_core::handle;
-use ipc_core::route::step;
+use ipc_core::__private::handle;
+use ipc_core::__private::step;
 use memmap2::MmapRaw;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use ipc_core::handle::OsHandle;
+use ipc_core::OsHandle;
 
 use super::FileStat;
 use super::os::Borrowed;

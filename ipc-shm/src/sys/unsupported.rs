@@ -5,7 +5,7 @@ use std::io;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use ipc_core::handle::OsHandle;
+use ipc_core::OsHandle;
 use memmap2::MmapRaw;
 
 #[cfg(unix)]

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
-use ipc_core::handle;
+use ipc_core::__private::handle;
 use ipc_shm::{Builder, Receiver, Sender, pod};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 

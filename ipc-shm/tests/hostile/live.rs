@@ -240,7 +240,7 @@ fn one_wrong_word_harms_nobody() {
 
 /// Asks for a further participant; in ruins it may be refused.
 fn segment_of_maybe(tx: &Sender<Vec<u8>>) -> bool {
-    ipc_core::handle::collect(|| postcard::to_stdvec(tx).is_ok()).0
+    ipc_core::__private::handle::collect(|| postcard::to_stdvec(tx).is_ok()).0
 }
 
 // fault 74: a receiver of a stream watches how far the sender has come, which may go backwards.

@@ -3,7 +3,7 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use ipc_core::handle::{self, OsHandle};
+use ipc_core::__private::handle::{self, OsHandle};
 use ipc_shm::{Builder, Receiver, Sender};
 
 use crate::harness::watchdog;

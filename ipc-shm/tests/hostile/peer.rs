@@ -3,7 +3,7 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use ipc_core::handle;
+use ipc_core::__private::handle;
 use memmap2::{MmapOptions, MmapRaw};
 use rustix::fs::{Mode, OFlags};
 use serde::Serialize;

@@ -20,8 +20,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipc_core::handle::OsHandle;
-use ipc_pipes::exit_info;
+use ipc_core::OsHandle;
+use ipc_pipes::__private::exit_info;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};

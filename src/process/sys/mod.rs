@@ -29,7 +29,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
 
-use ipc_core::handle::OsHandle;
+use ipc_core::OsHandle;
 
 use super::Resource;
 

@@ -15,7 +15,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use ipc_core::handle::OsHandle;
+use ipc_core::OsHandle;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, Signal};

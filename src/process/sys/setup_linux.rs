@@ -33,7 +33,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use ipc_core::handle::OsHandle;
+use ipc_core::OsHandle;
 use rustix::io::{Errno, FdFlags, retry_on_intr};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,

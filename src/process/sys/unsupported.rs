@@ -6,7 +6,7 @@ use std::io;
 use std::process::Command;
 use std::time::Duration;
 
-use ipc_core::handle::OsHandle;
+use ipc_core::OsHandle;
 
 use super::{Activity, CodeRange, Inherited, Interest, Ready, Reap, SetUp, Signal, Started};
 
