@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# The sources are as rustfmt leaves them, and as the scripts that change them expect them: who
-# changes a line that a mutant breaks changes the mutant.
+# Checks sources as text: rustfmt's layout, the words and citations of comments (words.sh), and
+# that every mutation still finds the line that it changes. A change of such a line changes the
+# mutation too. Runs on every change; some seconds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cargo fmt --all --check
+ci/words.sh
 ci/loom-mutants.sh --check
 ci/mutants.sh --check

@@ -8,7 +8,7 @@
 //! handle looks now and then how far the other side is away, and fetches ahead as long as that look
 //! is good for.
 
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use crate::sync::unmodelled::{AtomicI64, Ordering::Relaxed};
 
 use crate::doorbell::Side;
 use crate::layout::{Geometry, pos};

@@ -5,11 +5,11 @@
 //! it, to ask after leases and to allocate blocks ([`commit`](crate::commit)); the life lease needs
 //! none ([`lease`](crate::lease)).
 
+use crate::sync::Ordering;
 use std::collections::HashMap;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 

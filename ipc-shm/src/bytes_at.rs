@@ -7,8 +7,8 @@
 // Atomics over addresses, `asm!`.
 #![allow(unsafe_code)]
 
+use crate::sync::unmodelled::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// From this length on the processor's string move is faster.
 #[cfg(target_arch = "x86_64")]

@@ -95,7 +95,7 @@ impl Memory {
     pub(crate) fn ring(&self, side: Side, n: u64, barrier: Barrier) {
         match barrier {
             // K1: see the module's words; the compiler must keep the order too.
-            Barrier::Theirs => std::sync::atomic::compiler_fence(SeqCst),
+            Barrier::Theirs => crate::sync::unmodelled::compiler_fence(SeqCst),
             // K1: SeqCst, the other half is S1 and S2.
             Barrier::Ours => fence(SeqCst),
         }

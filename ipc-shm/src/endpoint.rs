@@ -1,9 +1,10 @@
 //! What all shared-memory endpoints have in common, whatever their messages look like.
 
+use crate::sync::unmodelled::AtomicBool;
+use crate::sync::{AtomicU64, Ordering};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! What keeps a lent message in place until its guard is dropped.
 
-use std::sync::atomic::Ordering;
+use crate::sync::Ordering;
 
 use ipc_core::Unreadable;
 

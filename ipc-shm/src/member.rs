@@ -32,11 +32,11 @@
 // Looks at entries in the mapping.
 #![allow(unsafe_code)]
 
+use crate::sync::{AtomicU64, Ordering};
 use std::io;
 use std::num::NonZeroU64;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::descriptor::Descriptor;
 use crate::killpoint::kp;

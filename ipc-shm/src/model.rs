@@ -213,32 +213,35 @@ impl Ring {
     }
 
     /// After all threads were joined: whoever is dead was recovered or nobody is left to, no claim
-    /// is left open, and nobody is named whose entry is free (I1, I2, I3).
+    /// is left open, and nobody is named whose entry is free (RING-I1, RING-I2, RING-I3).
     pub fn check(&self) {
         let memory = self.memory();
         let used =
             |id: u64| id == 0 || memory.entries()[id as usize].load(Acquire) & entry::USED != 0;
         let (tail, head) = (memory.tail().load(Acquire), memory.head().load(Acquire));
-        assert!(used(owner(tail)) && used(owner(head)), "I3: tail or head names a free id");
+        assert!(used(owner(tail)) && used(owner(head)), "RING-I3: tail or head names a free id");
         for index in 0..self.0.geometry.capacity as usize {
             let state = memory.slot_at(index).state.load(Acquire);
-            assert!(used(owner(state)), "I3: a slot names a free id");
+            assert!(used(owner(state)), "RING-I3: a slot names a free id");
             let p = pos(state);
             let g = &self.0.geometry;
             if kind(state) == slot::FREE && g.distance(p, pos(tail)).wrapping_sub(1) < g.capacity {
-                assert!(g.distance(p, pos(tail)) <= count(tail), "I1: a claim to send is unsigned");
+                assert!(
+                    g.distance(p, pos(tail)) <= count(tail),
+                    "RING-I1: a claim to send is unsigned"
+                );
             }
             if matches!(kind(state), slot::READY | slot::VOID)
                 && g.distance(p, pos(head)).wrapping_sub(1) < g.capacity
             {
                 assert!(
                     g.distance(p, pos(head)) <= count(head),
-                    "I2: a claim to receive is unsigned"
+                    "RING-I2: a claim to receive is unsigned"
                 );
             }
         }
         for found in memory.blocks() {
-            assert!(used(owner(found.state.load(Acquire))), "I3: a block names a free id");
+            assert!(used(owner(found.state.load(Acquire))), "RING-I3: a block names a free id");
         }
     }
 

@@ -6,7 +6,7 @@
 //! *gathers*: it stays away for a moment, as long as the other's position moves fast, and no longer
 //! than a few microseconds. A side that waits for a single message must not: it polls closely.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use crate::sync::unmodelled::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use ipc_core::__private::wait::Ended;

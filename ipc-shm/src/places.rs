@@ -50,9 +50,9 @@
 // Turns offsets into pointers.
 #![allow(unsafe_code)]
 
+use crate::sync::unmodelled::{AtomicPtr, AtomicU64, Ordering};
 use std::io;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use memmap2::MmapRaw;

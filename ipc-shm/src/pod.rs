@@ -408,7 +408,7 @@ impl<T: Plain> Deref for Ref<'_, T> {
         // SAFETY: initialised memory of at least this size lies there, aligned, checked above, for
         // as long as the hold; any bytes are a `T` (`AnyBitPattern`). It does not change while it
         // is lent: its state is Lent or Reading by us, and only the owner of a block or slot writes
-        // there (I4, I6). A peer that breaks this is out of the type's contract, said above.
+        // there (RING-I4, RING-I6). A peer that breaks this violates the type's contract, above.
         unsafe { &*message }
     }
 }
@@ -499,8 +499,8 @@ impl<T: Plain> Deref for Loan<'_, T> {
 
     fn deref(&self) -> &T {
         // SAFETY: checked in `place`: large enough, aligned to a page; mapped as long as the
-        // endpoint; any bytes are a `T`. The block is Held by us: nobody else reads or writes it
-        // (I4).
+        // endpoint; any bytes are a `T`. The block is Held by us, so no other process reads
+        // or writes it (RING-I6).
         unsafe { &*self.place() }
     }
 }

@@ -32,6 +32,22 @@
 //! | RING-E5 | own publish (free): `last` Release | own claim: Acquire | `Hand::last` | another thread's claim through this handle is finished |
 //! | RING-E6 | `orphan_seq` AcqRel | scan: Acquire | `orphan_seq` | the orphans made before |
 //!
+//! # Invariants
+//!
+//! They hold between any two steps of any processes that keep the protocol, also after any kills.
+//! `me` is the process at the step. SAFETY comments and the models cite them.
+//!
+//! | invariant | what holds |
+//! |---|---|
+//! | RING-I1 | A slot `Free(p)` whose `p` is claimed for writing lies in the last claim of `tail`. So a process that dies with a claim to send is named by a slot or by `tail`. |
+//! | RING-I2 | A slot `Ready(p)` or `Void(p)` whose `p` is claimed for reading lies in the last claim of `head`. So a process that dies with a claim to receive is named by a slot or by `head`. |
+//! | RING-I3 | Every owner that `tail`, `head`, `Writing`, `Reading`, `Held` or `Lent` names has a used entry. |
+//! | RING-I4 | While the payload of `p` is written, and when `Ready(p)` is stored, the slot is `Free(p)` or `Writing(p,me)`. While it is read, and when `Free(p + a lap)` is stored, the slot is `Ready(p)` or `Reading(p,me)`. In between, only the claimer accesses the payload. |
+//! | RING-I5 | The position in `slot.state` never decreases. At one position the state goes from `Free`, perhaps through `Writing`, to `Ready` or `Void`; from there through any number of `Reading` and `Orphan`, in turn, to `Free` of the next lap. |
+//! | RING-I6 | A block is `InFlight(p)` only while its slot is not past `p`. From `Lent` on, the block is the message, and its slot becomes `Free` of the next lap, never `Orphan`. Only the owner that `Held` or `Lent` names accesses the block's bytes. When all participants have ended, all blocks are `Free`. |
+//! | RING-I7 | When `recv` returns `Disconnected`, every completed send has been received. When `recv` or `send` does, no live participant that is attached has the other role. |
+//! | RING-I8 | A bell has at least as many tokens as there are sleepers in its futex that were not woken ([`doorbell`](crate::doorbell)). |
+//!
 //! # If a peer dies
 //!
 //! | after | it leaves | others see | mended to |
@@ -172,7 +188,7 @@ impl Memory {
         let mut q = first;
         for _ in 0..found {
             kp!("send.claimed");
-            // I4: the slot is Free(q) or Writing(q, me), and nobody but us touches its payload.
+            // RING-I4: the slot is Free(q) or Writing(q, me), and only we touch its payload.
             let to = self.slot(q);
             write(to, q);
             kp!("send.written");
@@ -276,7 +292,7 @@ impl Memory {
         if let Some(index) = sink.block_of(from) {
             return self.take_block(hand, from, q, index, sink);
         }
-        // I4: Ready(q) or Reading(q, me): the payload stands still, and is ours to read.
+        // RING-I4: Ready(q) or Reading(q, me): the payload stands still, and is ours to read.
         if sink.inline(from, q) == After::Free {
             kp!("receive.read");
             from.state.store(freed, Release); // Release: RING-E2. The message is received.
@@ -296,7 +312,7 @@ impl Memory {
         };
         kp!("receive.lend");
         // Before the slot is freed: from here on until it is acknowledged the message is the block
-        // (I6).
+        // (RING-I6).
         found.state.store(block::lent(q, hand.me), Release); // Release: a recoverer sees the message.
         // Relaxed: read by whoever the block is lent to, after the state's Acquire.
         let deliveries = found.deliveries.load(Relaxed).saturating_add(1);

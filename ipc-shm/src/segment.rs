@@ -9,12 +9,13 @@ mod origin;
 mod tests;
 mod view;
 
+use crate::sync::AtomicU64;
+use crate::sync::unmodelled::AtomicU32;
 use std::fmt;
 use std::io;
 use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use ipc_core::__private::handle;
 use ipc_core::__private::step;

@@ -3,10 +3,10 @@
 // Words at an address in a segment.
 #![allow(unsafe_code)]
 
+use crate::sync::{AtomicU64, Ordering};
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

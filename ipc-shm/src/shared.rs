@@ -3,10 +3,10 @@
 // Atomics and copies over an address in a segment.
 #![allow(unsafe_code)]
 
+use crate::sync::Ordering;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

@@ -176,7 +176,7 @@ impl<E: Plain> Deref for Ref<'_, E> {
         // SAFETY: so many bytes of initialised memory lie there, checked above, for as long as the
         // hold, and are aligned to eight, as `Fits` asks; any bytes are elements (`AnyBitPattern`).
         // They do not change while they are lent: only the owner of a block or slot writes there
-        // (I4, I6), and that is us. A peer that breaks this is out of the type's contract, said
+        // (RING-I4, RING-I6), and that is us. A peer that breaks this violates the type's contract,
         // above.
         unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), self.len) }
     }
@@ -260,8 +260,8 @@ impl<E: Plain> Deref for Loan<'_, E> {
 
     fn deref(&self) -> &[E] {
         // SAFETY: checked in `place`: long enough, and aligned to a page; mapped as long as the
-        // endpoint; any bytes are elements. The block is Held by us: nobody else reads or writes it
-        // (I4).
+        // endpoint; any bytes are elements. The block is Held by us, so no other process reads or
+        // writes it (RING-I6).
         unsafe { std::slice::from_raw_parts(self.place(), self.len) }
     }
 }

@@ -20,6 +20,12 @@ pub(crate) fn model_fence() {
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::{AtomicU64, Ordering, fence};
 
+/// The processor's own, also in a model: for words of one process, which no peer sees, and for the
+/// values that users put into shared memory, which no protocol reads.
+pub(crate) mod unmodelled {
+    pub(crate) use std::sync::atomic::*;
+}
+
 #[cfg(loom)]
 pub(crate) use scheduler::sync::atomic::{Ordering, fence};
 

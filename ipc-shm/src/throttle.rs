@@ -1,6 +1,6 @@
 //! How often a process looks who is dead, where it is asked more often than it need be.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::unmodelled::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 /// Microseconds between two looks.

@@ -22,7 +22,7 @@
 //! checked once, copied, and never read again. All words are `u64` in the machine's own byte order;
 //! the magic number tells another one.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 
 use crate::layout::{Fingerprint, MAX_PARTICIPANTS, PAGE};
 use crate::lease::{ByteLocks, Leases};

@@ -29,9 +29,9 @@
 //!
 //! Started when somebody has waited for long, ended when no attachment has a living peer watched.
 
+use crate::sync::Ordering;
 use std::collections::HashMap;
 use std::mem::ManuallyDrop;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;

@@ -1,6 +1,6 @@
 //! Numbers and truth values that the processor moves and changes at once.
 
-use std::sync::atomic::{
+use crate::sync::unmodelled::{
     AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering,
 };
 

@@ -261,9 +261,9 @@ pub const ERRS: &[&str] = &[
     "id reused while a word names it",
     "block leaked",
     "slot orphaned without being the dead reader's",
-    "I1: an older claim for writing is unsigned",
-    "I2: an older claim for reading is unsigned",
-    "I3: a word names an id whose entry is free",
+    "RING-I1: an older claim for writing is unsigned",
+    "RING-I2: an older claim for reading is unsigned",
+    "RING-I3: a word names an id whose entry is free",
     "rendezvous: Ok, but not received",
     "sent by a sender that came after the last receiver had gone",
     "a role that is handed over counts as gone",
@@ -797,7 +797,7 @@ impl Model for Cfg {
         }
         for x in &s.slot[..self.nslots()] {
             let st = x.st;
-            // I1, I2: claimed and unsigned are only positions of the last claim
+            // RING-I1, RING-I2: claimed and unsigned are only positions of the last claim
             if st.kind == FREE && st.pos < s.tail.pos && st.pos + s.tail.count < s.tail.pos {
                 return Some(ERRS[13]);
             }
@@ -807,7 +807,7 @@ impl Model for Cfg {
             {
                 return Some(ERRS[14]);
             }
-            // I3: who is named has an entry
+            // RING-I3: who is named has an entry
             if (matches!(st.kind, WRITING | READING) || self.rdv && st.kind == READY)
                 && s.entry[st.owner as usize].used == 0
             {

@@ -16,9 +16,9 @@
 //! thread's: a thread that locks twice waits for itself, as it does in `std`, and takes no lock for
 //! its own.
 
+use crate::sync::unmodelled::AtomicU64;
+use crate::sync::unmodelled::Ordering::{Acquire, Relaxed, Release};
 use std::cell::{Cell, RefCell};
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use super::word::THREADS;
 

@@ -6,11 +6,12 @@
 // Turns offsets into pointers and references to atomics.
 #![allow(unsafe_code)]
 
+use crate::sync::unmodelled::{AtomicBool, AtomicU32};
+use crate::sync::{AtomicU64, Ordering};
 use std::collections::HashMap;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use ipc_core::__private::step;

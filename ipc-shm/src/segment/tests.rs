@@ -1,4 +1,4 @@
-use std::sync::atomic::Ordering::Relaxed;
+use crate::sync::Ordering::Relaxed;
 
 use super::*;
 use crate::trailer::{Lifetime, Trailer};
