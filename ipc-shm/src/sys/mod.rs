@@ -51,23 +51,33 @@
 //!
 //! Interrupted calls are taken up again, but for `wait`, whose caller looks around anyway.
 
-#[cfg_attr(all(target_os = "linux", target_pointer_width = "64"), path = "linux.rs")]
-#[cfg_attr(not(all(target_os = "linux", target_pointer_width = "64")), path = "unsupported.rs")]
+#[cfg_attr(
+    all(target_os = "linux", target_pointer_width = "64"),
+    path = "../../../ipc-sys/src/linux/memory.rs"
+)]
+#[cfg_attr(
+    not(all(target_os = "linux", target_pointer_width = "64")),
+    path = "../../../ipc-sys/src/unsupported/memory.rs"
+)]
 mod os;
 
 pub(crate) use ipc_sys::fork::ForkCheck;
 pub(crate) use os::*;
 
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[path = "../../../ipc-sys/src/linux/unforked.rs"]
 mod unforked;
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 pub(crate) use unforked::Unforked;
 
 #[cfg(not(loom))]
-#[cfg_attr(all(target_os = "linux", target_pointer_width = "64"), path = "files_linux.rs")]
+#[cfg_attr(
+    all(target_os = "linux", target_pointer_width = "64"),
+    path = "../../../ipc-sys/src/linux/file.rs"
+)]
 #[cfg_attr(
     not(all(target_os = "linux", target_pointer_width = "64")),
-    path = "files_unsupported.rs"
+    path = "../../../ipc-sys/src/unsupported/file.rs"
 )]
 mod files;
 
@@ -89,6 +99,7 @@ pub(crate) struct FileStat {
 }
 
 #[cfg(loom)]
+#[path = "../model_futex.rs"]
 mod bed;
 #[cfg(loom)]
 pub(crate) use bed::Bed;
