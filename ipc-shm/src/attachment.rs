@@ -15,8 +15,10 @@ use std::time::{Duration, Instant};
 
 use ipc_core::__private::shape::{Mismatch, Shape};
 use ipc_core::OsHandle;
+use ipc_sys as sys;
+use ipc_sys::lease::Unforked;
+use ipc_sys::memory::MmapRaw;
 use ipc_sys::per_process::PerProcess;
-use memmap2::MmapRaw;
 
 use crate::descriptor::Descriptor;
 use crate::doorbell::{Barrier, Side};
@@ -28,7 +30,6 @@ use crate::participants;
 use crate::places::Places;
 use crate::repair::BlockOf;
 use crate::ring::Hand;
-use crate::sys::{self, Unforked};
 use crate::throttle::Throttle;
 use crate::watch;
 
@@ -84,7 +85,7 @@ pub(crate) struct Attachment {
     pub(crate) memory: Memory,
     pub(crate) me: u64,
     pub(crate) barrier: Barrier,
-    pub(crate) fork: sys::ForkCheck,
+    pub(crate) fork: sys::fork::ForkCheck,
     /// What our word among the `whos` says.
     pub(crate) who: u64,
     kind: Kind,
@@ -128,16 +129,18 @@ fn step<T>(what: &str, result: io::Result<T>) -> io::Result<T> {
 impl Attachment {
     /// Makes a channel, with one sender and one receiver here.
     pub(crate) fn create(geometry: Geometry, kind: Kind) -> io::Result<Arc<Attachment>> {
-        let fd =
-            step("creating its segment", Unforked::open(|| sys::create("multiprocess-channel")))?;
+        let fd = step(
+            "creating its segment",
+            Unforked::open(|| sys::memory::create("multiprocess-channel")),
+        )?;
         kp!("create.fd");
         let open = fd.fd();
         // All that is touched without asking is paid for now: memory that runs out later is SIGBUS.
         let len = geometry.data_offset();
-        step("sizing its segment", sys::set_len(open, len))?;
-        step("allocating its segment", sys::allocate(open, 0, len))?;
-        step("sealing its segment", sys::seal_against_shrinking(open))?;
-        let lease = Unforked::open(|| sys::reopen(open));
+        step("sizing its segment", sys::memory::set_len(open, len))?;
+        step("allocating its segment", sys::memory::allocate(open, 0, len))?;
+        step("sealing its segment", sys::memory::seal_against_shrinking(open))?;
+        let lease = Unforked::open(|| sys::descriptor::reopen(open));
         let lease = step("opening its segment again (is /proc mounted?)", lease)?;
         let taken = step("taking a lease", ByteLocks(lease.fd()).take_life(1))?;
         if !taken {
@@ -146,13 +149,13 @@ impl Attachment {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
         }
         kp!("create.leased");
-        let mapping = step("mapping its segment", sys::map(lease.fd(), len))?;
+        let mapping = step("mapping its segment", sys::memory::map(lease.fd(), len))?;
         let memory = view(&mapping, geometry);
         memory.initialise(0);
         let roles = Roles { senders: 1, receivers: 1 };
         // Relaxed: nobody else has the segment.
         memory.entries()[1].store(roles.word(), Ordering::Relaxed);
-        memory.whos()[1].store(sys::pid_identity(), Ordering::Relaxed);
+        memory.whos()[1].store(participants::pid_identity(), Ordering::Relaxed);
         memory.header().describe(&geometry, kind.shape);
         kp!("create.done");
         let descriptor = step("looking at its segment", Descriptor::new(fd))?;
@@ -173,8 +176,8 @@ impl Attachment {
             memory,
             me,
             barrier: Barrier::register(),
-            fork: sys::ForkCheck::new(),
-            who: sys::pid_identity(),
+            fork: sys::fork::ForkCheck::new(),
+            who: participants::pid_identity(),
             kind,
             roles: Mutex::new(roles),
             repairing: Mutex::new(Hand::new(me)),
@@ -195,7 +198,8 @@ impl Attachment {
         let fd = self
             .descriptor()
             .ok_or_else(|| io::Error::other(format!("shared-memory channel: {CLOSED}")))?;
-        let lease = step("opening its segment again", Unforked::open(|| sys::reopen(fd)))?;
+        let lease =
+            step("opening its segment again", Unforked::open(|| sys::descriptor::reopen(fd)))?;
         let new = ByteLocks(lease.fd());
         let hand = lock(&self.repairing);
         let leases = ByteLocks(fd);
@@ -266,13 +270,13 @@ impl Attachment {
         let refuse = |what: &str| {
             io::Error::new(io::ErrorKind::InvalidData, format!("shared-memory channel: {what}"))
         };
-        if !sys::sealed_against_shrinking(open)
-            || !step("looking at its segment", sys::mappable(open))?
+        if !sys::memory::sealed_against_shrinking(open)
+            || !step("looking at its segment", sys::memory::mappable(open))?
         {
             return Err(refuse("what arrived is not a sealed segment"));
         }
-        let identity = step("looking at its segment", sys::identity(open))?;
-        let len = step("looking at its segment", sys::len(open))?;
+        let identity = step("looking at its segment", sys::descriptor::identity(open))?;
+        let len = step("looking at its segment", sys::memory::len(open))?;
         // Held throughout: two endpoints of one channel that arrive at once make one attachment.
         let mut table = lock(TABLE.get());
         if let Some(here) = table.get(&identity).and_then(Weak::upgrade) {
@@ -292,7 +296,8 @@ impl Attachment {
         if len < PAGE {
             return Err(refuse("its segment is shorter than a header"));
         }
-        let lease = step("opening its segment again", Unforked::open(|| sys::reopen(open)))?;
+        let lease =
+            step("opening its segment again", Unforked::open(|| sys::descriptor::reopen(open)))?;
         if id == 0 || id > MAX_PARTICIPANTS as u64 {
             return Err(refuse("its participant is not there"));
         }
@@ -317,13 +322,13 @@ impl Attachment {
             }
         }
         let from = if moves { lease.fd() } else { open };
-        let first = step("mapping its header", sys::map(from, PAGE))?;
+        let first = step("mapping its header", sys::memory::map(from, PAGE))?;
         let geometry = step("attaching", header(&first).check(len, kind.shape))?;
         drop(first);
         if !kind.fits(&geometry) {
             return Err(refuse("its slots or blocks are smaller than its messages"));
         }
-        let mapping = step("mapping its segment", sys::map(from, geometry.data_offset()))?;
+        let mapping = step("mapping its segment", sys::memory::map(from, geometry.data_offset()))?;
         kp!("adopt.mapped");
         let memory = view(&mapping, geometry);
         let mut roles = Roles::default();
@@ -334,7 +339,10 @@ impl Attachment {
             return Err(refuse("its participant is not there"));
         }
         drop(fd);
-        let own = step("opening its segment again", Unforked::open(|| sys::reopen(lease.fd())))?;
+        let own = step(
+            "opening its segment again",
+            Unforked::open(|| sys::descriptor::reopen(lease.fd())),
+        )?;
         kp!("adopt.own");
         let descriptor = step("looking at its segment", Descriptor::new(own))?;
         let attached = Self::new(memory, id, kind, roles, descriptor, mapping);

@@ -7,13 +7,14 @@
 
 use std::io;
 
+use ipc_sys as sys;
+
 use crate::attachment::{Attachment, CLOSED};
 use crate::killpoint::kp;
 use crate::layout::{BlockMeta, PAGE, block};
 use crate::places::{self, Place, Unreached};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Relaxed};
-use crate::sys;
 
 /// What each block keeps, whatever the others do.
 const KEPT: u64 = 1 << 20;
@@ -62,7 +63,7 @@ impl Attachment {
         } else {
             let room = places::room_for(len, self.memory.geometry.block_size) as u64;
             place = places::take(self.memory.end(), room, |place| {
-                sys::may_reach(fd, data + place.at as usize + allocated(len, room))?;
+                sys::memory::may_reach(fd, data + place.at as usize + allocated(len, room))?;
                 self.places.map(fd, place)
             })?;
             kp!("block.place");
@@ -74,7 +75,7 @@ impl Attachment {
         }
         let want = allocated(len, place.room);
         kp!("block.commit");
-        sys::allocate_growing(fd, data + place.at as usize, want)?;
+        sys::memory::allocate_growing(fd, data + place.at as usize, want)?;
         kp!("block.committed");
         meta.committed.store(want as u64, Relaxed);
         self.places.reached(place.at + want as u64);
@@ -169,7 +170,7 @@ impl Attachment {
         let Some(fd) = self.descriptor() else { return };
         kp!("block.trim");
         // If it fails, the memory is kept, and was paid for.
-        let _ = sys::release(
+        let _ = sys::memory::release(
             fd,
             self.memory.geometry.data_offset() + place.at as usize,
             place.room as usize,

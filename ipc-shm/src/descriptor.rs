@@ -3,7 +3,8 @@
 use std::io;
 use std::mem::ManuallyDrop;
 
-use crate::sys::{self, Unforked};
+use ipc_sys as sys;
+use ipc_sys::lease::Unforked;
 
 /// An open file that a program which closes all that it does not know may have closed behind our
 /// back; the next file that it opens then has the number. To lock, allocate or close there would be
@@ -11,13 +12,13 @@ use crate::sys::{self, Unforked};
 pub(crate) struct Descriptor {
     fd: ManuallyDrop<Unforked>,
     identity: sys::Identity,
-    fork: sys::ForkCheck,
+    fork: sys::fork::ForkCheck,
 }
 
 impl Descriptor {
     pub(crate) fn new(fd: Unforked) -> io::Result<Descriptor> {
-        let identity = sys::identity(fd.fd())?;
-        Ok(Descriptor { fd: ManuallyDrop::new(fd), identity, fork: sys::ForkCheck::new() })
+        let identity = sys::descriptor::identity(fd.fd())?;
+        Ok(Descriptor { fd: ManuallyDrop::new(fd), identity, fork: sys::fork::ForkCheck::new() })
     }
 
     /// The descriptor, if it is still ours. Not in a forked child, where its number may be another
@@ -27,7 +28,7 @@ impl Descriptor {
             return None;
         }
         let fd = self.fd.fd();
-        sys::identity(fd).is_ok_and(|identity| identity == self.identity).then_some(fd)
+        sys::descriptor::identity(fd).is_ok_and(|identity| identity == self.identity).then_some(fd)
     }
 
     /// What tells its object from others.

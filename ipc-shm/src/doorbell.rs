@@ -27,12 +27,12 @@
 use std::time::Duration;
 
 use ipc_core::__private::wait::Woken;
+use ipc_sys as sys;
 
 use crate::killpoint::kp;
 use crate::memory::Memory;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use crate::sync::{AtomicU64, fence};
-use crate::sys;
 
 const TOKEN: u64 = 1 << 32;
 
@@ -77,7 +77,7 @@ pub(crate) enum Barrier {
 impl Barrier {
     /// Registers this process, if the system can.
     pub(crate) fn register() -> Barrier {
-        if !cfg!(loom) && sys::register_barrier() { Barrier::Theirs } else { Barrier::Ours }
+        if !cfg!(loom) && sys::barrier::register() { Barrier::Theirs } else { Barrier::Ours }
     }
 }
 
@@ -177,7 +177,7 @@ impl Memory {
         let w = self.bell(side).fetch_add(TOKEN, SeqCst); // S1.
         kp!("sleep.announced");
         fence(SeqCst); // S2, against processes that make their own fence.
-        let sound = cfg!(loom) || sys::barrier();
+        let sound = cfg!(loom) || sys::barrier::issue();
         kp!("sleep.barrier");
         Ticket { seq: seq(w), sound }
     }
@@ -212,12 +212,12 @@ impl Memory {
 
     #[cfg(not(loom))]
     fn bed_wait(&self, side: Side, seq: u32, timeout: Duration) {
-        sys::wait(self.bell(side), seq, timeout);
+        sys::futex::wait(self.bell(side), seq, timeout);
     }
 
     #[cfg(not(loom))]
     fn wake(&self, side: Side, n: u32) -> usize {
-        sys::wake(self.bell(side), n)
+        sys::futex::wake(self.bell(side), n)
     }
 
     #[cfg(loom)]

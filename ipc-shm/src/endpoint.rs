@@ -14,6 +14,7 @@ use ipc_core::__private::handle;
 use ipc_core::__private::wait::{Doorbell, Ended, InTheWay, Woken, at_once, until};
 use ipc_core::error::DisconnectCause;
 use ipc_core::{Deadline, RecvTimeoutError, SizeLimit, Unreadable, Unsendable};
+use ipc_sys as sys;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use crate::ahead::Ahead;
@@ -25,7 +26,6 @@ use crate::pace::{self, Pace};
 use crate::participants::not_issued;
 use crate::places::Unreached;
 use crate::ring::{Hand, NOWHERE, NotYet, Sink};
-use crate::sys;
 
 const NO_PLACE: &str = "a message lies where no message can";
 
@@ -35,7 +35,7 @@ pub(crate) struct Endpoint {
     pub(crate) memory: Memory,
     pub(crate) hand: Hand,
     pub(crate) barrier: Barrier,
-    fork: sys::ForkCheck,
+    fork: sys::fork::ForkCheck,
     /// How messages of a serde type are encoded.
     pub(crate) form: Form,
     role: Role,
@@ -222,7 +222,7 @@ impl Endpoint {
             Unreached::System(error) if error.kind() == io::ErrorKind::FileTooLarge => {
                 // What the limit is worth in messages depends on those that are queued: said is the
                 // file's.
-                let limit = sys::file_limit().unwrap_or(u64::MAX) as usize;
+                let limit = sys::memory::file_limit().unwrap_or(u64::MAX) as usize;
                 Unsendable::TooLarge { size, limit, set_by: SizeLimit::FileSize }
             }
             Unreached::System(_) => Unsendable::OutOfMemory,
@@ -477,7 +477,7 @@ impl Doorbell for Endpoint {
     }
 
     fn can_run(&self, peer: u64) -> bool {
-        self.attachment.pid(peer).is_some_and(sys::can_run)
+        self.attachment.pid(peer).is_some_and(sys::process::can_run)
     }
 
     fn pass_on(&self) {

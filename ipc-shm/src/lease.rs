@@ -15,7 +15,7 @@
 
 use std::io;
 
-use crate::sys;
+use ipc_sys as sys;
 
 /// What the protocol asks of the kernel.
 pub(crate) trait Leases {
@@ -45,27 +45,27 @@ pub(crate) struct ByteLocks<'a>(pub(crate) sys::Borrowed<'a>);
 impl ByteLocks<'_> {
     /// Takes the life lease of `id` on this description, if nobody has it.
     pub(crate) fn take_life(&self, id: u64) -> io::Result<bool> {
-        sys::try_lock(self.0, life(id))
+        sys::lease::try_lock(self.0, life(id))
     }
 
     /// Gives a life lease back that was taken on this description.
     pub(crate) fn end_life(&self, id: u64) {
         // If it fails, the lease goes when the description is closed, right after.
-        let _ = sys::unlock(self.0, life(id));
+        let _ = sys::lease::unlock(self.0, life(id));
     }
 }
 
 impl Leases for ByteLocks<'_> {
     fn alive(&self, id: u64) -> bool {
-        sys::locked(self.0, life(id)).unwrap_or(true)
+        sys::lease::locked(self.0, life(id)).unwrap_or(true)
     }
 
     fn try_repair(&self, id: u64) -> bool {
-        sys::try_lock(self.0, repair(id)).unwrap_or(false)
+        sys::lease::try_lock(self.0, repair(id)).unwrap_or(false)
     }
 
     fn end_repair(&self, id: u64) {
         // Fails on no open description; were it to, the lease would go with this process.
-        let _ = sys::unlock(self.0, repair(id));
+        let _ = sys::lease::unlock(self.0, repair(id));
     }
 }

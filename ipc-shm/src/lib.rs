@@ -85,6 +85,8 @@ mod memory;
 #[cfg(any(loom, fuzzing, test))]
 #[doc(hidden)]
 pub mod model;
+#[cfg(loom)]
+mod model_futex;
 #[cfg(not(loom))]
 mod object;
 #[cfg(not(loom))]
@@ -138,7 +140,6 @@ mod shared_slice;
 #[cfg(not(loom))]
 pub mod slice;
 mod sync;
-mod sys;
 #[cfg(not(loom))]
 mod throttle;
 #[cfg(not(loom))]

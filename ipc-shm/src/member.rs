@@ -32,6 +32,8 @@
 // Looks at entries in the mapping.
 #![allow(unsafe_code)]
 
+use ipc_sys as sys;
+
 use crate::sync::{AtomicU64, Ordering};
 use std::io;
 use std::num::NonZeroU64;
@@ -42,7 +44,6 @@ use crate::descriptor::Descriptor;
 use crate::killpoint::kp;
 use crate::layout::who;
 use crate::lease::{ByteLocks, Leases};
-use crate::sys;
 use crate::throttle::Throttle;
 use crate::trailer::{Entry, life};
 
@@ -89,7 +90,7 @@ pub(crate) struct Members {
     me: Owner,
     /// Tells this mapping from every other one that this process has or had.
     mapping: u64,
-    fork: sys::ForkCheck,
+    fork: sys::fork::ForkCheck,
     descriptor: Arc<Descriptor>,
     /// When all were last looked at.
     looked: Throttle,
@@ -184,7 +185,7 @@ impl Members {
             table,
             me,
             mapping,
-            fork: sys::ForkCheck::new(),
+            fork: sys::fork::ForkCheck::new(),
             descriptor,
             looked: Throttle::new(),
         }
@@ -260,8 +261,8 @@ impl Members {
         let entry = self.table.get(owner.id())?;
         let word = entry.who.load(Ordering::Relaxed); // Relaxed: a hint.
         // In another namespace the number is another process'.
-        let known =
-            word != who::NOBODY && who::namespace(word) == who::namespace(sys::pid_identity());
+        let known = word != who::NOBODY
+            && who::namespace(word) == who::namespace(crate::participants::pid_identity());
         // After a new owner's `who` comes its generation: the same generation, the same owner's,
         // most likely.
         (known && self.generation(owner.id()) == owner.generation()).then_some(who::pid(word))

@@ -20,12 +20,12 @@ use crate::layout::{BlockMeta, Geometry, Header, Hints, Line, Meta, Seqs};
 use crate::layout::{block, count, entry, kind, members, owner, pos, slot};
 use crate::lease::Leases;
 use crate::memory::{Memory, Slot};
+#[cfg(loom)]
+use crate::model_futex::Bed;
 use crate::ring::{self, After, Hand, Sink};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::sync::models::UnsafeCell;
-#[cfg(loom)]
-use crate::sys::Bed;
 
 /// One endpoint, of either role or both.
 pub const SENDER: u64 = entry::used(1, 0);

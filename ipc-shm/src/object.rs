@@ -3,10 +3,10 @@
 use std::io;
 use std::ptr::NonNull;
 
+use ipc_sys::fork::ForkCheck;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::segment::{How, Segment, SegmentBuilder};
-use crate::sys::ForkCheck;
 
 /// What is to lie there.
 #[derive(Clone, Copy, Debug)]

@@ -10,12 +10,12 @@ use crate::sync::unmodelled::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use ipc_core::__private::wait::Ended;
+use ipc_sys as sys;
 
 use crate::doorbell::Side;
 use crate::layout::pos;
 use crate::memory::Memory;
 use crate::ring::{Hand, NOWHERE};
-use crate::sys;
 
 /// Nanoseconds between two polls of a slot that is waited for.
 pub(crate) const POLL: u64 = 50;
@@ -167,7 +167,7 @@ impl Known {
 /// Whether there is one processor only.
 fn alone() -> bool {
     static CPUS: Known = Known::new();
-    CPUS.get(|| sys::cpus() as u64) < 2
+    CPUS.get(|| sys::process::cpus() as u64) < 2
 }
 
 /// Whether the other side last waited on the processor that we are on. Says where we are.
@@ -177,7 +177,7 @@ fn same_cpu(memory: &Memory, side: Side) -> bool {
         Side::Senders => (&hints.senders_cpu, &hints.receivers_cpu),
         Side::Receivers => (&hints.receivers_cpu, &hints.senders_cpu),
     };
-    let here = sys::cpu() as u64 + 1;
+    let here = sys::process::cpu() as u64 + 1;
     // Looked at first: a line that nobody writes costs nothing.
     if mine.load(crate::sync::Ordering::Relaxed) != here {
         mine.store(here, crate::sync::Ordering::Relaxed);

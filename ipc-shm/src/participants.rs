@@ -2,13 +2,29 @@
 
 use std::fmt;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ipc_core::__private::handle::{self, NotCarried};
+use ipc_sys as sys;
 use serde::ser;
 
-use crate::layout::MAX_PARTICIPANTS;
+use crate::layout::{MAX_PARTICIPANTS, who};
 use crate::pace::Known;
-use crate::sys;
+
+/// Returns this process' number and namespace as a word of the layout.
+pub(crate) fn pid_identity() -> u64 {
+    static KNOWN: AtomicU64 = AtomicU64::new(who::NOBODY);
+    let pid = std::process::id();
+    let known = KNOWN.load(Ordering::Relaxed); // Relaxed: a word that says all by itself.
+    if who::pid(known) == pid {
+        return known;
+    }
+    // Of a process that has forked since, or of none yet.
+    let Some(namespace) = sys::process::pid_namespace() else { return who::NOBODY };
+    let word = who::word(pid, namespace);
+    KNOWN.store(word, Ordering::Relaxed); // Relaxed: as above.
+    word
+}
 
 /// The default on small machines. A participant takes 16 bytes of memory.
 const LEAST: usize = 127;
@@ -17,7 +33,7 @@ const LEAST: usize = 127;
 /// each processor of this machine, and as many processes besides.
 pub(crate) fn by_default() -> usize {
     static DEFAULT: Known = Known::new();
-    DEFAULT.get(|| for_processors(sys::cpus()) as u64) as usize
+    DEFAULT.get(|| for_processors(sys::process::cpus()) as u64) as usize
 }
 
 const fn for_processors(processors: usize) -> usize {

@@ -50,16 +50,16 @@
 // Turns offsets into pointers.
 #![allow(unsafe_code)]
 
+use ipc_sys as sys;
+use ipc_sys::memory::MmapRaw;
+
 use crate::sync::unmodelled::{AtomicPtr, AtomicU64, Ordering};
 use std::io;
 use std::ptr::{self, NonNull};
 use std::sync::{Mutex, PoisonError};
 
-use memmap2::MmapRaw;
-
 use crate::layout::{BlockMeta, PAGE};
 use crate::sync::AtomicU64 as SharedU64;
-use crate::sys;
 
 /// The first window. Larger than what most channels ever use.
 const FIRST: u64 = 1 << FIRST_BITS;
@@ -275,7 +275,7 @@ impl Places {
         // Relaxed: stored under the lock.
         if to.load(Ordering::Relaxed).is_null() {
             let (offset, size) = (self.data as u64 + window.start, window.size as usize);
-            let mapping = sys::map_at(fd, offset, size)?;
+            let mapping = sys::memory::map_at(fd, offset, size)?;
             // Release: with `get`.
             to.store(mapping.as_mut_ptr(), Ordering::Release);
             mapped.push(mapping);
@@ -301,7 +301,7 @@ impl Places {
         len: usize,
     ) -> Result<&[SharedU64], Unreached> {
         self.map(fd, place)?;
-        let in_file = sys::len(fd)?.saturating_sub(self.data);
+        let in_file = sys::memory::len(fd)?.saturating_sub(self.data);
         self.reached(in_file as u64);
         self.get(place, len).ok_or(Unreached::Corrupt)
     }

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use ipc_core::__private::handle;
 use ipc_core::__private::step;
+use ipc_sys as sys;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 pub(crate) use self::builder::How;
@@ -30,7 +31,6 @@ pub use self::view::View;
 use crate::layout::PAGE;
 use crate::member::Members;
 use crate::participants::not_issued;
-use crate::sys;
 
 /// Memory that processes share: a handle, cloned and sent freely.
 ///
@@ -330,7 +330,7 @@ impl Segment {
     }
 
     /// The process that has it mapped.
-    pub(crate) fn process(&self) -> sys::ForkCheck {
+    pub(crate) fn process(&self) -> sys::fork::ForkCheck {
         self.mapped.process()
     }
 
@@ -454,15 +454,15 @@ fn arrive(fd: handle::OsHandle, id: u16, origin: Origin) -> io::Result<Arc<Mappe
 fn arrived(fd: &handle::OsHandle, origin: &Origin, write: bool) -> io::Result<()> {
     origin.check()?;
     let open = sys::borrow(fd);
-    let stat = step(origin, "looking at it", sys::stat_file(open))?;
-    if !stat.regular || (write && !step(origin, "looking at it", sys::mappable(open))?) {
+    let stat = step(origin, "looking at it", sys::file::stat_file(open))?;
+    if !stat.regular || (write && !step(origin, "looking at it", sys::memory::mappable(open))?) {
         return Err(mapped::refused(origin, "what arrived is no file to read and write"));
     }
     if *origin == Origin::Anonymous {
-        if !sys::sealed(open) {
+        if !sys::memory::sealed(open) {
             return Err(mapped::refused(origin, "what arrived is not sealed"));
         }
-    } else if stat.owner != sys::user() {
+    } else if stat.owner != sys::process::user() {
         let what = "it belongs to another user: open it by its name, with `any_owner`";
         return Err(mapped::refused(origin, what));
     }

@@ -22,11 +22,12 @@
 //! checked once, copied, and never read again. All words are `u64` in the machine's own byte order;
 //! the magic number tells another one.
 
+use ipc_sys as sys;
+
 use crate::sync::{AtomicU64, Ordering};
 
 use crate::layout::{Fingerprint, MAX_PARTICIPANTS, PAGE};
 use crate::lease::{ByteLocks, Leases};
-use crate::sys;
 
 /// What the kernel is asked about an attached process: see [`member`](crate::member).
 #[repr(C)]

@@ -38,6 +38,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ipc_core::OsHandle;
+use ipc_sys as sys;
 use ipc_sys::per_process::PerProcess;
 
 use crate::attachment::Attachment;
@@ -45,7 +46,6 @@ use crate::doorbell::Side;
 use crate::layout::{entry, who};
 use crate::lease::{ByteLocks, Leases};
 use crate::memory::Memory;
-use crate::sys;
 
 /// Who waits where threads or descriptors have run out does not try again with each slice.
 const RETRY: Duration = Duration::from_secs(1);
@@ -111,19 +111,21 @@ impl Watcher {
     /// The line, if it is still ours: see `Attachment::descriptor`.
     fn line(&self) -> Option<sys::Borrowed<'_>> {
         let line = sys::borrow(&self.line);
-        sys::identity(line).is_ok_and(|identity| identity == self.identity).then_some(line)
+        sys::descriptor::identity(line)
+            .is_ok_and(|identity| identity == self.identity)
+            .then_some(line)
     }
 
     /// Has the thread look at `peers`. False if it cannot be reached.
     fn say(&self) -> bool {
-        self.line().is_some_and(sys::say)
+        self.line().is_some_and(sys::wake_pair::wake)
     }
 
     /// Ends the thread.
     fn stop(mut self) {
         let Some(line) = self.line() else { return };
         // Not only closed: a forked child may have the line too.
-        sys::hang_up(line);
+        sys::wake_pair::shut_down(line);
         close(&mut self.line);
     }
 }
@@ -146,15 +148,18 @@ impl State {
     }
 
     fn start(&mut self) -> Option<Watcher> {
-        let (line, theirs) = sys::line().ok()?;
-        let identity = sys::identity(sys::borrow(&line)).ok()?;
+        let (line, theirs) = sys::wake_pair::new().ok()?;
+        let identity = sys::descriptor::identity(sys::borrow(&line)).ok()?;
         self.started += 1;
-        let (number, fd) = (self.started, sys::number(&theirs));
+        let (number, fd) = (self.started, sys::descriptor::number(&theirs));
         let (ready, is_ready) = sync_channel(1);
         let run = move || {
             // The numbers are the program's until then: nothing here may close them.
-            let line = sys::own_table(fd)
-                .and_then(|line| sys::pidfd_open(std::process::id()).map(|_| line));
+            // SAFETY: `theirs` is open until this thread has reported. Of descriptors this thread
+            // uses that one, and those that it opens from now on: `run` gets no other.
+            #[allow(unsafe_code)]
+            let line = unsafe { sys::descriptor::own_table(fd) }
+                .and_then(|line| sys::process::pidfd_open(std::process::id()).map(|_| line));
             // The other end waits.
             let _ = ready.send(line.is_ok());
             if let Ok(line) = line {
@@ -164,7 +169,7 @@ impl State {
         // No handler of the program's runs in a thread that has none of its descriptors.
         let builder =
             thread::Builder::new().name("channel-watcher".to_owned()).stack_size(128 << 10);
-        sys::without_signals(|| builder.spawn(run)).ok()?;
+        sys::process::without_signals(|| builder.spawn(run)).ok()?;
         // Until then the thread uses our table.
         if !is_ready.recv().unwrap_or(false) {
             self.unable = true;
@@ -289,8 +294,8 @@ fn run(number: u64, line: &OsHandle) {
             .chain(words.iter().map(|word| &pidfds[word]))
             .map(sys::borrow)
             .collect();
-        let readable = sys::poll(&fds, true).unwrap_or_default();
-        if readable.first().is_none_or(|said| *said && !sys::heard(sys::borrow(line))) {
+        let readable = sys::wake_pair::readable(&fds, true).unwrap_or_default();
+        if readable.first().is_none_or(|said| *said && !sys::wake_pair::drain(sys::borrow(line))) {
             let mut state = state();
             if state.number(number).is_some() {
                 state.abandon();
@@ -317,8 +322,11 @@ fn renew(watcher: &mut Watcher, pidfds: &mut HashMap<u64, OsHandle>) {
     watcher.peers.retain(|word, peer| {
         if !peer.open {
             // Gone already, or no room: who asks again is told that it is not watched.
-            let Ok(pidfd) = sys::pidfd_open(who::pid(*word)) else { return false };
-            if !matches!(sys::poll(&[sys::borrow(&pidfd)], false).as_deref(), Ok([false])) {
+            let Ok(pidfd) = sys::process::pidfd_open(who::pid(*word)) else { return false };
+            if !matches!(
+                sys::wake_pair::readable(&[sys::borrow(&pidfd)], false).as_deref(),
+                Ok([false])
+            ) {
                 return false;
             }
             peer.open = true;

@@ -9,6 +9,14 @@
 //!
 //! | contract | what it holds |
 //! |---|---|
+//! | [`memory`] | files in memory, their seals, and mappings of them |
+//! | [`file`] | names of shared memory |
+//! | [`descriptor`] | open files, and the table of them |
+//! | [`lease`] | locks that end with their holder |
+//! | [`futex`] | sleeping on a word of shared memory |
+//! | [`barrier`] | barriers in the threads of other processes |
+//! | [`process`] | this process and others |
+//! | [`wake_pair`] | wake-ups from one thread to another that waits for descriptors, too |
 //! | [`fork`] | whether this process was forked from the one that made an object |
 //! | [`per_process`] | statics that a forked child does not share with its parent |
 //!
@@ -25,5 +33,15 @@
 #[cfg_attr(any(not(target_os = "linux"), unsupported), path = "unsupported/mod.rs")]
 mod os;
 
+pub mod barrier;
+pub mod descriptor;
+pub mod file;
 pub mod fork;
+pub mod futex;
+pub mod lease;
+pub mod memory;
 pub mod per_process;
+pub mod process;
+pub mod wake_pair;
+
+pub use descriptor::{Borrowed, Identity, borrow};

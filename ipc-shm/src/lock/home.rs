@@ -14,6 +14,7 @@ use std::io;
 use std::ptr::NonNull;
 use std::time::Duration;
 
+use ipc_sys as sys;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::poison::Refused;
@@ -27,7 +28,6 @@ use crate::pace::Known;
 use crate::participants;
 use crate::segment::{How, Segment, SegmentBuilder};
 use crate::sync::{AtomicU64, Ordering};
-use crate::sys;
 
 /// Words before the lock's own.
 pub(crate) const HEAD: usize = 2;
@@ -43,7 +43,7 @@ pub(crate) struct Home {
     pub(crate) me: u64,
     /// The number of the mapping ([`Members::mapping`]).
     mapping: u64,
-    fork: sys::ForkCheck,
+    fork: sys::fork::ForkCheck,
     offset: usize,
     segment: Segment,
 }
@@ -185,7 +185,7 @@ impl Home {
             len,
             me: held(members.me().bits(), 0),
             mapping: members.mapping(),
-            fork: sys::ForkCheck::new(),
+            fork: sys::fork::ForkCheck::new(),
             offset,
             segment: segment.clone(),
         })
@@ -311,16 +311,16 @@ impl World for Home {
     }
 
     fn sleep(&self, word: &AtomicU64, seen: u64, timeout: Duration) {
-        sys::wait(word, seen as u32, timeout);
+        sys::futex::wait(word, seen as u32, timeout);
     }
 
     fn wake(&self, word: &AtomicU64, n: u32) -> usize {
-        sys::wake(word, n)
+        sys::futex::wake(word, n)
     }
 
     fn spins(&self) -> u32 {
         static CPUS: Known = Known::new();
-        if CPUS.get(|| sys::cpus() as u64) > 1 { SPINS } else { 0 }
+        if CPUS.get(|| sys::process::cpus() as u64) > 1 { SPINS } else { 0 }
     }
 }
 

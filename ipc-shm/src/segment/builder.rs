@@ -10,10 +10,11 @@ use super::names::{Plan, Sought};
 use super::origin::Origin;
 use super::{Segment, list};
 use ipc_core::__private::step;
+use ipc_sys as sys;
+use ipc_sys::lease::Unforked;
 
 use crate::layout::PAGE;
 use crate::participants;
-use crate::sys::{self, Unforked};
 use crate::trailer::{Lifetime, Trailer};
 
 /// How long `create` may take to remove what killed processes left.
@@ -174,21 +175,25 @@ impl SegmentBuilder {
             step(
                 &origin,
                 "creating it of huge pages",
-                Unforked::open(|| sys::create_huge("multiprocess-segment")),
+                Unforked::open(|| sys::memory::create_huge("multiprocess-segment")),
             )?
         } else {
-            step(&origin, "creating it", Unforked::open(|| sys::create("multiprocess-segment")))?
+            step(
+                &origin,
+                "creating it",
+                Unforked::open(|| sys::memory::create("multiprocess-segment")),
+            )?
         };
         let open = fd.fd();
         let granule = if self.huge_pages {
-            step(&origin, "looking at it", sys::granule(open))?
+            step(&origin, "looking at it", sys::memory::granule(open))?
         } else {
             PAGE
         };
         let trailer = self.trailer(&origin, granule)?;
-        step(&origin, "sizing it", sys::set_len(open, trailer.len))?;
-        step(&origin, "allocating it", sys::allocate(open, 0, trailer.len))?;
-        step(&origin, "sealing it", sys::seal(open))?;
+        step(&origin, "sizing it", sys::memory::set_len(open, trailer.len))?;
+        step(&origin, "allocating it", sys::memory::allocate(open, 0, trailer.len))?;
+        step(&origin, "sealing it", sys::memory::seal(open))?;
         let mapped = Mapped::create(fd, trailer, origin)?;
         mapped.describe();
         self.comforts(&mapped)?;

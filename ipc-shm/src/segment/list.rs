@@ -7,8 +7,8 @@ use super::builder::SegmentBuilder;
 use super::mapped::find;
 use super::origin::Origin;
 use ipc_core::__private::step;
+use ipc_sys as sys;
 
-use crate::sys;
 use crate::trailer::{Found, Lifetime};
 
 /// A named segment, as [`Segment::list`](super::Segment::list) found it.
@@ -41,7 +41,7 @@ pub(super) fn list() -> io::Result<Vec<SegmentInfo>> {
 
 /// All names in the directory of shared memory, of segments and other files.
 fn names() -> io::Result<impl Iterator<Item = String>> {
-    let directory = sys::directory();
+    let directory = sys::file::directory();
     let entries = step(
         format_args!("segments in {directory:?}"),
         "reading it",
@@ -89,7 +89,7 @@ fn look(name: String) -> Option<SegmentInfo> {
     let sought = terms.sought(Origin::Name(name.clone())).ok()?;
     let fd = sought.open_read_only().ok()?;
     let open = sys::borrow(&fd);
-    let len = sys::len(open).ok()?;
+    let len = sys::memory::len(open).ok()?;
     let Ok(Found::Ours(trailer)) = find(open, len) else { return None };
     Some(SegmentInfo {
         name,

@@ -16,8 +16,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use ipc_core::__private::step;
 use ipc_core::OsHandle;
+use ipc_sys as sys;
+use ipc_sys::lease::Unforked;
+use ipc_sys::memory::MmapRaw;
 use ipc_sys::per_process::PerProcess;
-use memmap2::MmapRaw;
 
 use super::names;
 use super::origin::Origin;
@@ -27,7 +29,6 @@ use crate::killpoint::kp;
 use crate::lease::ByteLocks;
 use crate::member::{Members, Table};
 use crate::participants;
-use crate::sys::{self, Unforked};
 use crate::trailer::{Entry, FOOTER, Footer, Found, Lifetime, META, Trailer};
 
 type Attached = HashMap<sys::Identity, Weak<Mapped>>;
@@ -45,7 +46,7 @@ fn remove_names_at_exit() {
     if !ASKED.load(Ordering::Relaxed) {
         // Before the flag is set: a child that is forked in between has it run twice, and not
         // never.
-        sys::at_exit(at_exit);
+        sys::process::at_exit(at_exit);
         ASKED.store(true, Ordering::Relaxed);
     }
 }
@@ -68,7 +69,7 @@ pub(crate) struct Mapped {
     mapping: ManuallyDrop<MmapRaw>,
     /// Bytes of user data.
     size: usize,
-    fork: sys::ForkCheck,
+    fork: sys::fork::ForkCheck,
     membership: Membership,
 }
 
@@ -90,7 +91,7 @@ struct Ours {
 
 /// That this process has the mapping: that it was not forked from the one that `process` is.
 #[inline]
-pub(crate) fn not_forked(process: sys::ForkCheck, origin: &Origin) -> io::Result<()> {
+pub(crate) fn not_forked(process: sys::fork::ForkCheck, origin: &Origin) -> io::Result<()> {
     if process.forked() { Err(forked(origin)) } else { Ok(()) }
 }
 
@@ -136,14 +137,14 @@ impl Mapped {
         trailer: Trailer,
         origin: Origin,
     ) -> io::Result<Arc<Mapped>> {
-        let lease = Unforked::open(|| sys::reopen(fd.fd()));
+        let lease = Unforked::open(|| sys::descriptor::reopen(fd.fd()));
         let lease = step(&origin, "opening it again (is /proc mounted?)", lease)?;
-        let mapping = step(&origin, "mapping it", sys::map(lease.fd(), trailer.len))?;
+        let mapping = step(&origin, "mapping it", sys::memory::map(lease.fd(), trailer.len))?;
         let entries = entries(&mapping, &trailer);
         let id = step(&origin, "taking a lease", entries.issue(lease.fd()))?
             .ok_or_else(|| full(&origin, &trailer))?;
         kp!("segment.leased");
-        let me = entries.enter(id, sys::pid_identity()).expect("an id of this table");
+        let me = entries.enter(id, participants::pid_identity()).expect("an id of this table");
         drop(lease); // The mapping keeps the lock.
         Ok(Arc::new(Self::new(mapping, fd, Some((trailer, entries, me)), origin)?))
     }
@@ -175,7 +176,7 @@ impl Mapped {
         Ok(Mapped {
             mapping: ManuallyDrop::new(mapping),
             size,
-            fork: sys::ForkCheck::new(),
+            fork: sys::fork::ForkCheck::new(),
             membership: Membership { ours, descriptor, origin, known: AtomicBool::new(false) },
         })
     }
@@ -199,7 +200,7 @@ impl Mapped {
     ) -> io::Result<Arc<Mapped>> {
         let open = sys::borrow(&fd);
         let refuse = |what: &str| refused(&origin, what);
-        let identity = step(&origin, "looking at it", sys::identity(open))?;
+        let identity = step(&origin, "looking at it", sys::descriptor::identity(open))?;
         // Held throughout: two handles of one segment that arrive at once make one mapping.
         let mut table = table();
         if let Some(here) = table.get(&identity).and_then(Weak::upgrade) {
@@ -210,7 +211,7 @@ impl Mapped {
             }
             return Ok(here);
         }
-        let len = step(&origin, "looking at it", sys::len(open))?;
+        let len = step(&origin, "looking at it", sys::memory::len(open))?;
         let found = find(open, len).map_err(|error| match error {
             Ok(what) => refuse(what),
             Err(error) => {
@@ -224,14 +225,14 @@ impl Mapped {
             Found::Ours(trailer) => holds_what(&origin, Some(trailer), holds)?,
         }
         // The one from which it is mapped is closed, and holds the life lease; another is kept.
-        let lease = Unforked::open(|| sys::reopen(open));
+        let lease = Unforked::open(|| sys::descriptor::reopen(open));
         let lease = step(&origin, "opening it again (is /proc mounted?)", lease)?;
         let on = lease.fd();
-        let mapping = step(&origin, "mapping it", sys::map(on, len))?;
+        let mapping = step(&origin, "mapping it", sys::memory::map(on, len))?;
         kp!("segment.mapped");
         // What shrank since cannot be touched without SIGBUS. Who shrinks it later is to blame
         // himself.
-        if step(&origin, "looking at it", sys::len(on))? != len {
+        if step(&origin, "looking at it", sys::memory::len(on))? != len {
             return Err(refuse("its length changes"));
         }
         let ours = match found {
@@ -263,13 +264,18 @@ impl Mapped {
                     None => step(&origin, "taking a lease", entries.issue(on))?
                         .ok_or_else(|| full(&origin, &trailer))?,
                 };
-                let me =
-                    entries.enter(id, sys::pid_identity()).ok_or_else(|| refuse("no such id"))?;
+                let me = entries
+                    .enter(id, participants::pid_identity())
+                    .ok_or_else(|| refuse("no such id"))?;
                 Some((trailer, entries, me))
             }
         };
         drop(fd);
-        let own = step(&origin, "opening it again", Unforked::open(|| sys::reopen(lease.fd())))?;
+        let own = step(
+            &origin,
+            "opening it again",
+            Unforked::open(|| sys::descriptor::reopen(lease.fd())),
+        )?;
         drop(lease); // The mapping keeps the lock.
         let mapped = Arc::new(Self::new(mapping, own, ours, origin)?);
         mapped.membership.known.store(true, Ordering::Relaxed); // Relaxed: as in `known`.
@@ -286,8 +292,11 @@ impl Mapped {
     /// a foreign segment).
     pub(crate) fn issue(&self) -> io::Result<(OsHandle, u16)> {
         let fd = self.open_descriptor()?;
-        let lease =
-            step(&self.membership.origin, "opening it again", Unforked::open(|| sys::reopen(fd)))?;
+        let lease = step(
+            &self.membership.origin,
+            "opening it again",
+            Unforked::open(|| sys::descriptor::reopen(fd)),
+        )?;
         let Some(ours) = &self.membership.ours else { return Ok((lease.send(), 0)) };
         let table = ours.members.table();
         let id = step(&self.membership.origin, "taking a lease", table.issue(lease.fd()))?
@@ -321,7 +330,7 @@ impl Mapped {
     }
 
     /// The process that has the mapping.
-    pub(crate) fn process(&self) -> sys::ForkCheck {
+    pub(crate) fn process(&self) -> sys::fork::ForkCheck {
         self.fork
     }
 
@@ -352,7 +361,7 @@ impl Mapped {
 
     /// Has all pages mapped now, rather than when they are touched first.
     pub(crate) fn populate(&self) -> io::Result<()> {
-        step(&self.membership.origin, "mapping its pages", sys::populate(&self.mapping))
+        step(&self.membership.origin, "mapping its pages", sys::memory::populate(&self.mapping))
     }
 
     /// Keeps it in memory, as long as this process has it.
@@ -360,7 +369,7 @@ impl Mapped {
         step(
             &self.membership.origin,
             "locking it in memory (see RLIMIT_MEMLOCK)",
-            sys::pin(&self.mapping),
+            sys::memory::pin(&self.mapping),
         )
     }
 
@@ -449,7 +458,7 @@ pub(crate) fn find(
         return Ok(Found::Foreign);
     }
     let mut meta = [0; META];
-    sys::read_at(open, &mut meta, (len - FOOTER) as u64).map_err(Err)?;
+    sys::memory::read_at(open, &mut meta, (len - FOOTER) as u64).map_err(Err)?;
     Trailer::read(len, &meta).map_err(Ok)
 }
 

@@ -28,13 +28,14 @@ use std::time::{Duration, Instant};
 
 use ipc_core::__private::step;
 use ipc_core::OsHandle;
+use ipc_sys as sys;
+use ipc_sys::lease::Unforked;
 
 use super::Segment;
 use super::mapped::{Mapped, find};
 use super::origin::Origin;
 use crate::descriptor::Descriptor;
 use crate::killpoint::kp;
-use crate::sys::{self, Unforked};
 use crate::trailer::{Found, Lifetime, Trailer};
 
 /// How long to wait for others at the same name: they need microseconds, and are stopped if they
@@ -57,7 +58,7 @@ impl<'a> Turn<'a> {
     /// Waits for it until then; `None` if it was not to be had.
     fn take(open: sys::Borrowed<'a>, until: Instant) -> io::Result<Option<Turn<'a>>> {
         loop {
-            if sys::try_lock(open, TURN)? {
+            if sys::lease::try_lock(open, TURN)? {
                 kp!("name.turn");
                 return Ok(Some(Turn(open)));
             }
@@ -78,7 +79,7 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         // Not left to closing: a child that was forked meanwhile would keep the lock until it
         // execs.
-        let _ = sys::unlock(self.0, TURN);
+        let _ = sys::lease::unlock(self.0, TURN);
     }
 }
 
@@ -121,14 +122,14 @@ impl Sought {
     }
 
     /// Whether what is there may be used.
-    fn trust(&self, stat: &sys::FileStat) -> io::Result<()> {
+    fn trust(&self, stat: &sys::file::FileStat) -> io::Result<()> {
         let refuse = |what: &str| {
             Err(self.error(io::ErrorKind::PermissionDenied, &format!("not trusted: {what}")))
         };
         if !stat.regular {
             return refuse("it is no regular file, but a link, a pipe, a directory or a device");
         }
-        if stat.owner != sys::user() && !self.any_owner {
+        if stat.owner != sys::process::user() && !self.any_owner {
             return refuse(&format!("it belongs to user {} (`any_owner` allows that)", stat.owner));
         }
         if stat.mode & !self.mode != 0 {
@@ -145,7 +146,7 @@ impl Sought {
 
     /// An open file of what the name leads to, and may be trusted, to take the turn at.
     fn open_door(&self) -> io::Result<Unforked> {
-        self.open_file(|path| Unforked::open(|| sys::open_file(path, true)), Unforked::fd)
+        self.open_file(|path| Unforked::open(|| sys::file::open_file(path, true)), Unforked::fd)
     }
 
     fn open_file<F>(
@@ -154,10 +155,10 @@ impl Sought {
         borrow: fn(&F) -> sys::Borrowed<'_>,
     ) -> io::Result<F> {
         // Looked at first: opening some devices does things.
-        let seen = self.step("looking for it", sys::stat_path(&self.path))?;
+        let seen = self.step("looking for it", sys::file::stat_path(&self.path))?;
         self.trust(&seen)?;
         let open = self.step("opening it", open(&self.path))?;
-        let stat = self.step("looking at it", sys::stat_file(borrow(&open)))?;
+        let stat = self.step("looking at it", sys::file::stat_file(borrow(&open)))?;
         self.trust(&stat)?;
         Ok(open)
     }
@@ -170,7 +171,7 @@ impl Sought {
                 "another process is at it, and does not end; is it stopped?",
             )
         })?;
-        let here = self.step("looking at it", sys::stat_file(open))?;
+        let here = self.step("looking at it", sys::file::stat_file(open))?;
         Ok(leads_to(&self.path, here.identity).then_some(turn))
     }
 
@@ -181,16 +182,17 @@ impl Sought {
         kp!("name.opened");
         let Some(turn) = self.turn(open, until)? else { return Ok(Seen::Moved) };
         // Again, as it is now.
-        let stat = self.step("looking at it", sys::stat_file(open))?;
+        let stat = self.step("looking at it", sys::file::stat_file(open))?;
         self.trust(&stat)?;
         if stat.len == 0 || matches!(find(open, stat.len), Ok(Found::Unfinished)) {
             if clear == Some(stat.identity) {
-                self.step("removing what its dead maker left", sys::remove(&self.path))?;
+                self.step("removing what its dead maker left", sys::file::remove(&self.path))?;
                 kp!("name.cleared");
             }
             return Ok(Seen::Unfinished(stat.identity));
         }
-        let own = self.step("opening it again (is /proc mounted?)", sys::reopen(open))?;
+        let own =
+            self.step("opening it again (is /proc mounted?)", sys::descriptor::reopen(open))?;
         let mapped = Mapped::attach(own, None, Some(self.holds), self.origin.clone())?;
         kp!("name.attached");
         drop(turn);
@@ -247,15 +249,16 @@ impl Sought {
     fn create_until(&self, until: Instant, plan: &mut Plan<'_>) -> io::Result<Arc<Mapped>> {
         let parent = self.path.parent().unwrap_or(Path::new("/"));
         let Some(fd) =
-            self.step("creating it", Unforked::open_if(|| sys::create_unnamed(parent)))?
+            self.step("creating it", Unforked::open_if(|| sys::file::create_unnamed(parent)))?
         else {
             return self.create_in_place(until, plan);
         };
         let mapped = self.make(fd, (plan.trailer)()?, plan)?;
         kp!("name.link");
-        while !self
-            .step("giving it its name", sys::name_file(mapped.open_descriptor()?, &self.path))?
-        {
+        while !self.step(
+            "giving it its name",
+            sys::file::name_file(mapped.open_descriptor()?, &self.path),
+        )? {
             self.evict(until)?;
             self.in_time(until)?;
         }
@@ -271,8 +274,8 @@ impl Sought {
     ) -> io::Result<Arc<Mapped>> {
         let trailer = (plan.trailer)()?;
         loop {
-            let Some(fd) =
-                self.step("creating it", Unforked::open_if(|| sys::create_named(&self.path)))?
+            let Some(fd) = self
+                .step("creating it", Unforked::open_if(|| sys::file::create_named(&self.path)))?
             else {
                 self.evict(until)?;
                 self.in_time(until)?;
@@ -282,17 +285,19 @@ impl Sought {
             let open = fd.fd();
             // Somebody may have found it empty, and have taken it away.
             let Some(turn) = self.turn(open, until)? else { continue };
-            let own = self
-                .step("opening it again (is /proc mounted?)", Unforked::open(|| sys::reopen(open)));
+            let own = self.step(
+                "opening it again (is /proc mounted?)",
+                Unforked::open(|| sys::descriptor::reopen(open)),
+            );
             let made = own.and_then(|own| {
                 // From here on it is not empty, and does not look like another program's.
                 let (mark, at) = trailer.unfinished();
-                self.step("writing to it", sys::write_at(open, &mark, at as u64))?;
+                self.step("writing to it", sys::memory::write_at(open, &mark, at as u64))?;
                 kp!("name.marked");
                 self.make(own, trailer, plan)
             });
             if made.is_err() {
-                self.step("removing it", sys::remove(&self.path))?;
+                self.step("removing it", sys::file::remove(&self.path))?;
             }
             drop(turn);
             return made.map(Mapped::known);
@@ -302,9 +307,9 @@ impl Sought {
     /// Makes an object of an empty file: all but its name.
     fn make(&self, fd: Unforked, trailer: Trailer, plan: &mut Plan<'_>) -> io::Result<Arc<Mapped>> {
         let open = fd.fd();
-        self.step("setting its mode", sys::set_mode(open, self.mode))?;
-        self.step("sizing it", sys::set_len(open, trailer.len))?;
-        self.step("allocating it", sys::allocate(open, 0, trailer.len))?;
+        self.step("setting its mode", sys::file::set_mode(open, self.mode))?;
+        self.step("sizing it", sys::memory::set_len(open, trailer.len))?;
+        self.step("allocating it", sys::memory::allocate(open, 0, trailer.len))?;
         kp!("name.allocated");
         let segment = Segment::of(Mapped::create(fd, trailer, self.origin.clone())?);
         (plan.fill)(&segment)?;
@@ -325,7 +330,7 @@ impl Sought {
         let patient = Instant::now() + UNFINISHED;
         loop {
             let Some(turn) = self.turn(open, until)? else { return Ok(()) };
-            let stat = self.step("looking at it", sys::stat_file(open))?;
+            let stat = self.step("looking at it", sys::file::stat_file(open))?;
             let found = if stat.len == 0 { Ok(Found::Unfinished) } else { find(open, stat.len) };
             match found {
                 Ok(Found::Unfinished) if Instant::now() < patient => {
@@ -346,7 +351,7 @@ impl Sought {
                 Err(Err(error)) => return self.step("reading its description", Err(error)),
             }
             kp!("name.evict");
-            self.step("removing what the dead left", sys::remove(&self.path))?;
+            self.step("removing what the dead left", sys::file::remove(&self.path))?;
             kp!("name.evicted");
             return Ok(());
         }
@@ -373,7 +378,7 @@ impl Sought {
 
     /// An open file to be read only, and what lies in it: bytes, or a value.
     pub(crate) fn open_read_only(&self) -> io::Result<OsHandle> {
-        self.open_file(|path| sys::open_file(path, false), sys::borrow)
+        self.open_file(|path| sys::file::open_file(path, false), sys::borrow)
     }
 
     /// Removes the name if every process that had the object was killed, and the last one was to
@@ -390,19 +395,19 @@ impl Sought {
         // A process that attaches holds the lock, so the answer does not change while this one has
         // it.
         if turn.is_none()
-            || !leads_to(&self.path, sys::identity(open)?)
+            || !leads_to(&self.path, sys::descriptor::identity(open)?)
             || !self.is_abandoned(open)?
         {
             return Ok(false);
         }
         kp!("name.abandoned");
-        self.step("removing what killed processes left", sys::remove(&self.path))?;
+        self.step("removing what killed processes left", sys::file::remove(&self.path))?;
         Ok(true)
     }
 
     /// Whether no process has the object, and it was to go with the last one that had it.
     fn is_abandoned(&self, open: sys::Borrowed<'_>) -> io::Result<bool> {
-        let stat = self.step("looking at it", sys::stat_file(open))?;
+        let stat = self.step("looking at it", sys::file::stat_file(open))?;
         self.trust(&stat)?;
         Ok(match find(open, stat.len) {
             Ok(Found::Ours(trailer)) => {
@@ -418,21 +423,21 @@ impl Sought {
     pub(crate) fn unlink(&self) -> io::Result<()> {
         let until = Instant::now() + PATIENCE;
         loop {
-            let seen = self.step("looking for it", sys::stat_path(&self.path))?;
+            let seen = self.step("looking for it", sys::file::stat_path(&self.path))?;
             if !seen.regular {
                 return self.trust(&seen);
             }
-            let door = match Unforked::open(|| sys::open_file(&self.path, true)) {
+            let door = match Unforked::open(|| sys::file::open_file(&self.path, true)) {
                 // Nobody can open it, so nobody is at it.
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    return self.step("removing it", sys::remove(&self.path));
+                    return self.step("removing it", sys::file::remove(&self.path));
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 door => self.step("opening it", door)?,
             };
             if let Some(_turn) = self.turn(door.fd(), until)? {
                 kp!("name.unlink");
-                return self.step("removing it", sys::remove(&self.path));
+                return self.step("removing it", sys::file::remove(&self.path));
             }
             self.in_time(until)?;
         }
@@ -441,7 +446,7 @@ impl Sought {
 
 /// Whether a name leads to this object.
 fn leads_to(path: &Path, identity: sys::Identity) -> bool {
-    sys::stat_path(path).is_ok_and(|stat| stat.identity == identity)
+    sys::file::stat_path(path).is_ok_and(|stat| stat.identity == identity)
 }
 
 /// The way of who lets a segment go to its name.
@@ -460,8 +465,8 @@ impl<'a> Door<'a> {
         if let Some(open) = descriptor.get() {
             return Some(Door::Kept(open));
         }
-        let open = Unforked::open(|| sys::open_file(path, true)).ok()?;
-        let identity = sys::identity(open.fd()).ok()?;
+        let open = Unforked::open(|| sys::file::open_file(path, true)).ok()?;
+        let identity = sys::descriptor::identity(open.fd()).ok()?;
         (identity == descriptor.identity()).then_some(Door::Opened(open))
     }
 
@@ -480,7 +485,7 @@ pub(crate) fn remove(path: &Path, identity: sys::Identity) {
     if leads_to(path, identity) {
         kp!("name.remove");
         // What it cannot remove it leaves, as if it had been killed.
-        let _ = sys::remove(path);
+        let _ = sys::file::remove(path);
         kp!("name.removed");
     }
 }

@@ -4,9 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use ipc_sys as sys;
 use serde::{Deserialize, Serialize};
-
-use crate::sys;
 
 /// Where a segment is to be found, and how it is called in errors.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +21,7 @@ impl Origin {
     pub(crate) fn path(&self) -> Option<PathBuf> {
         match self {
             Origin::Anonymous => None,
-            Origin::Name(name) => Some(sys::directory().join(name)),
+            Origin::Name(name) => Some(sys::file::directory().join(name)),
             Origin::File(path) => Some(path.clone()),
         }
     }

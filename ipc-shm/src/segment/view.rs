@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use ipc_core::__private::handle;
 use ipc_core::__private::step;
-use memmap2::MmapRaw;
+use ipc_sys as sys;
+use ipc_sys::lease::Unforked;
+use ipc_sys::memory::MmapRaw;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use super::Segment;
@@ -18,7 +20,6 @@ use super::origin::Origin;
 use crate::bytes_at;
 use crate::checked::{Copied, Stored};
 use crate::descriptor::Descriptor;
-use crate::sys::{self, Unforked};
 use crate::trailer::Found;
 
 /// A segment to be read only: its mapping cannot write, nor can the descriptor that goes with it to
@@ -36,7 +37,7 @@ pub struct View {
 struct Inner {
     mapping: ManuallyDrop<MmapRaw>,
     size: usize,
-    fork: sys::ForkCheck,
+    fork: sys::fork::ForkCheck,
     descriptor: Descriptor,
     origin: Origin,
 }
@@ -58,14 +59,14 @@ impl View {
         let fd = step(
             mapped.origin(),
             "opening it to read",
-            sys::reopen_read_only(mapped.open_descriptor()?),
+            sys::descriptor::reopen_read_only(mapped.open_descriptor()?),
         )?;
         Self::map(fd, mapped.origin().clone())
     }
 
     fn map(fd: handle::OsHandle, origin: Origin) -> io::Result<View> {
         let open = sys::borrow(&fd);
-        let len = step(&origin, "looking at it", sys::len(open))?;
+        let len = step(&origin, "looking at it", sys::memory::len(open))?;
         let found = find(open, len).map_err(|error| match error {
             Ok(what) => refused(&origin, what),
             Err(error) => {
@@ -79,8 +80,8 @@ impl View {
                 return Err(refused(&origin, "whoever makes it is not done, or died"));
             }
         };
-        let mapping = step(&origin, "mapping it", sys::map_read_only(open, len))?;
-        if step(&origin, "looking at it", sys::len(open))? != len {
+        let mapping = step(&origin, "mapping it", sys::memory::map_read_only(open, len))?;
+        if step(&origin, "looking at it", sys::memory::len(open))? != len {
             return Err(refused(&origin, "its length changes"));
         }
         let descriptor =
@@ -88,7 +89,7 @@ impl View {
         let inner = Inner {
             mapping: ManuallyDrop::new(mapping),
             size,
-            fork: sys::ForkCheck::new(),
+            fork: sys::fork::ForkCheck::new(),
             descriptor,
             origin,
         };
@@ -187,7 +188,8 @@ impl Serialize for View {
                 "{origin}: this program has closed the segment's descriptor"
             )))
         })?;
-        let fd = step(origin, "opening it again", sys::reopen_read_only(open)).map_err(failed)?;
+        let fd = step(origin, "opening it again", sys::descriptor::reopen_read_only(open))
+            .map_err(failed)?;
         let index =
             handle::attach(fd).map_err(|error| ser::Error::custom(handle::record_cause(error)))?;
         (index, origin).serialize(serializer)

@@ -1,16 +1,13 @@
-//! Files on Linux.
-
-// `atexit` is in no safe crate.
-#![allow(unsafe_code)]
+//! Files by their names.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, FileType, MemfdFlags, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::FileStat;
+use crate::file::FileStat;
 
 pub(crate) fn directory() -> &'static Path {
     Path::new("/dev/shm")
@@ -71,54 +68,10 @@ pub(crate) fn create_named(path: &Path) -> io::Result<Option<OwnedFd>> {
     }
 }
 
-pub(crate) fn write_at(fd: BorrowedFd<'_>, bytes: &[u8], offset: u64) -> io::Result<()> {
-    super::os::within_limit(
-        usize::try_from(offset).unwrap_or(usize::MAX).saturating_add(bytes.len()),
-    )?;
-    let mut done = 0;
-    while done < bytes.len() {
-        match retry_on_intr(|| rustix::io::pwrite(fd, &bytes[done..], offset + done as u64))? {
-            0 => return Err(io::ErrorKind::WriteZero.into()),
-            n => done += n,
-        }
-    }
-    Ok(())
-}
-
 pub(crate) fn set_mode(fd: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
     Ok(rustix::fs::fchmod(fd, Mode::from_raw_mode(mode))?)
 }
 
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     Ok(rustix::fs::unlinkat(CWD, path, AtFlags::empty())?)
-}
-
-pub(crate) fn user() -> u32 {
-    rustix::process::geteuid().as_raw()
-}
-
-pub(crate) fn reopen_read_only(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-    Ok(retry_on_intr(|| {
-        rustix::fs::open(path.as_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-    })?)
-}
-
-pub(crate) fn create_huge(name: &str) -> io::Result<OwnedFd> {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING | MemfdFlags::HUGETLB;
-    match rustix::fs::memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
-        Err(Errno::INVAL) => Ok(rustix::fs::memfd_create(name, flags)?),
-        made => Ok(made?),
-    }
-}
-
-pub(crate) fn granule(fd: BorrowedFd<'_>) -> io::Result<usize> {
-    // Of a file in hugetlbfs, the size of a page.
-    Ok(usize::try_from(rustix::fs::fstatfs(fd)?.f_bsize).unwrap_or(0))
-}
-
-pub(crate) fn at_exit(run: extern "C" fn()) {
-    // SAFETY: a function of this program, that takes nothing and unwinds nowhere. If there is no
-    // room for one more, names are left as if this process had been killed.
-    unsafe { libc::atexit(run) };
 }

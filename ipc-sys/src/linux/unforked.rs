@@ -24,12 +24,14 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 
-use ipc_sys::per_process::PerProcess;
-
-use super::{ForkCheck, Identity, identity};
+use super::descriptor::identity;
+use crate::descriptor::Identity;
+use crate::fork::ForkCheck;
+use crate::per_process::PerProcess;
 
 /// An open file that no forked child keeps.
-pub(crate) struct Unforked {
+#[derive(Debug)]
+pub struct Unforked {
     fd: ManuallyDrop<OwnedFd>,
     process: ForkCheck,
 }
@@ -73,13 +75,13 @@ pub(super) fn without_fork<T>(work: impl FnOnce() -> T) -> T {
 
 impl Unforked {
     /// Notes what `open` opens. It must be short, and must not ask for another one.
-    pub(crate) fn open(open: impl FnOnce() -> io::Result<OwnedFd>) -> io::Result<Unforked> {
+    pub fn open(open: impl FnOnce() -> io::Result<OwnedFd>) -> io::Result<Unforked> {
         Self::open_if(|| open().map(Some))
             .map(|open| open.expect("it was opened, or there was an error"))
     }
 
     /// As [`open`](Unforked::open), if it opens anything.
-    pub(crate) fn open_if(
+    pub fn open_if(
         open: impl FnOnce() -> io::Result<Option<OwnedFd>>,
     ) -> io::Result<Option<Unforked>> {
         let mut files = open_files();
@@ -89,13 +91,14 @@ impl Unforked {
         Ok(Some(Unforked { fd: ManuallyDrop::new(fd), process: ForkCheck::new() }))
     }
 
-    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+    /// Borrows it.
+    pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 
     /// Gives it away, to travel in a message. As long as it is open and a lease is on it, forks
     /// close it all the same.
-    pub(crate) fn send(self) -> OwnedFd {
+    pub fn send(self) -> OwnedFd {
         let mut this = ManuallyDrop::new(self);
         if let Some(file) = open_files().files.get_mut(&this.fd.as_raw_fd()) {
             file.sent = true;
@@ -105,7 +108,7 @@ impl Unforked {
     }
 
     /// Leaves its number to another file: the program has closed this one.
-    pub(crate) fn forget(self) {
+    pub fn forget(self) {
         open_files().files.remove(&self.fd.as_raw_fd());
         std::mem::forget(self);
     }

@@ -1,3 +1,19 @@
 //! A system without an implementation: everything compiles, and every call fails.
 
+use std::io;
+
+pub(crate) mod barrier;
+pub(crate) mod descriptor;
+pub(crate) mod file;
 pub(crate) mod fork;
+pub(crate) mod futex;
+pub(crate) mod lease;
+pub(crate) mod memory;
+pub(crate) mod process;
+pub(crate) mod unforked;
+pub(crate) mod wake_pair;
+
+fn unsupported<T>() -> io::Result<T> {
+    let text = "this is not implemented for this operating system yet";
+    Err(io::Error::new(io::ErrorKind::Unsupported, text))
+}

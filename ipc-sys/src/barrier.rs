@@ -1,0 +1,19 @@
+//! Full barriers in the threads of other processes.
+
+use crate::os::barrier as os;
+
+/// Registers this process: from now on [`issue`] in any process is a full barrier in its threads.
+///
+/// Returns false if the system cannot. (`membarrier(REGISTER_GLOBAL_EXPEDITED)`)
+#[inline]
+pub fn register() -> bool {
+    os::register()
+}
+
+/// Issues a full barrier in all running threads of registered processes.
+///
+/// Returns false if the system cannot. (`membarrier(GLOBAL_EXPEDITED)`)
+#[inline]
+pub fn issue() -> bool {
+    os::issue()
+}

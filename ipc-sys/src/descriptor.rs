@@ -1,0 +1,82 @@
+//! Descriptors: identity, another open file of the same object, and the table of a thread.
+//!
+//! An owned descriptor is an [`OsHandle`](ipc_core::__private::handle::OsHandle). All descriptors of this
+//! crate are closed by `exec`.
+
+use std::io;
+
+use ipc_core::__private::handle::OsHandle;
+
+use crate::os::descriptor as os;
+pub use crate::os::descriptor::Number;
+
+/// A borrowed descriptor.
+#[cfg(unix)]
+pub type Borrowed<'a> = std::os::fd::BorrowedFd<'a>;
+/// A borrowed handle.
+#[cfg(windows)]
+pub type Borrowed<'a> = std::os::windows::io::BorrowedHandle<'a>;
+/// A borrowed handle: there are none.
+#[cfg(not(any(unix, windows)))]
+pub type Borrowed<'a> = &'a OsHandle;
+
+/// Device and inode.
+pub type Identity = (u64, u64);
+
+/// Borrows a handle.
+#[cfg(unix)]
+#[inline]
+pub fn borrow(handle: &OsHandle) -> Borrowed<'_> {
+    std::os::fd::AsFd::as_fd(handle)
+}
+/// Borrows a handle.
+#[cfg(windows)]
+#[inline]
+pub fn borrow(handle: &OsHandle) -> Borrowed<'_> {
+    std::os::windows::io::AsHandle::as_handle(handle)
+}
+/// Borrows a handle.
+#[cfg(not(any(unix, windows)))]
+#[inline]
+pub fn borrow(handle: &OsHandle) -> Borrowed<'_> {
+    handle
+}
+
+/// Returns what tells an open object from all others, for as long as it is open. (`fstat`)
+#[inline]
+pub fn identity(fd: Borrowed<'_>) -> io::Result<Identity> {
+    os::identity(fd)
+}
+
+/// Opens the object again: a new open file, whose locks conflict with those of the first.
+/// (`open("/proc/self/fd/N")`)
+#[inline]
+pub fn reopen(fd: Borrowed<'_>) -> io::Result<OsHandle> {
+    os::reopen(fd)
+}
+
+/// Opens the object again, to be read only. (`open("/proc/self/fd/N", O_RDONLY)`)
+#[inline]
+pub fn reopen_read_only(fd: Borrowed<'_>) -> io::Result<OsHandle> {
+    os::reopen_read_only(fd)
+}
+
+/// Returns the number of a descriptor, for [`own_table`].
+#[inline]
+pub fn number(fd: &OsHandle) -> Number {
+    os::number(fd)
+}
+
+/// Gives this thread a table of descriptors of its own, in which there is `keep` and nothing else.
+/// (`close_range(CLOSE_RANGE_UNSHARE)`)
+///
+/// # Safety
+///
+/// `keep` is open. From now on this thread uses no descriptor that was opened before, except the
+/// one returned.
+#[allow(unsafe_code, reason = "the caller promises what the function needs")]
+#[inline]
+pub unsafe fn own_table(keep: Number) -> io::Result<OsHandle> {
+    // SAFETY: the caller promises the same.
+    unsafe { os::own_table(keep) }
+}

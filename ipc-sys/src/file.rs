@@ -1,0 +1,82 @@
+//! Files by their names, for named shared memory. Symbolic links are not followed.
+
+use std::io;
+use std::path::Path;
+
+use ipc_core::__private::handle::OsHandle;
+
+use crate::descriptor::{Borrowed, Identity};
+use crate::os::file as os;
+
+/// What a file is, and whose.
+#[derive(Clone, Copy, Debug)]
+pub struct FileStat {
+    /// Whether it is a regular file.
+    pub regular: bool,
+    /// The user that owns it.
+    pub owner: u32,
+    /// The rights, with the bits above them.
+    pub mode: u32,
+    /// Whether it has more than one name.
+    pub second_name: bool,
+    /// What tells it from other files.
+    pub identity: Identity,
+    /// Its size.
+    pub len: usize,
+}
+
+/// Returns the directory with the names of shared memory: `/dev/shm`.
+#[inline]
+pub fn directory() -> &'static Path {
+    os::directory()
+}
+
+/// Returns what an open file is, and whose. (`fstat`)
+#[inline]
+pub fn stat_file(fd: Borrowed<'_>) -> io::Result<FileStat> {
+    os::stat_file(fd)
+}
+
+/// Returns what is at a path, and whose. (`fstatat`)
+#[inline]
+pub fn stat_path(path: &Path) -> io::Result<FileStat> {
+    os::stat_path(path)
+}
+
+/// Opens the file at a path. Never blocks, whatever is there. (`open(O_NOFOLLOW)`)
+#[inline]
+pub fn open_file(path: &Path, write: bool) -> io::Result<OsHandle> {
+    os::open_file(path, write)
+}
+
+/// Makes a private file without a name, which goes with its last descriptor.
+///
+/// `None` if the file system cannot. (`open(O_TMPFILE)`)
+#[inline]
+pub fn create_unnamed(directory: &Path) -> io::Result<Option<OsHandle>> {
+    os::create_unnamed(directory)
+}
+
+/// Gives a file a name; false if that name is taken. (`linkat`)
+#[inline]
+pub fn name_file(fd: Borrowed<'_>, path: &Path) -> io::Result<bool> {
+    os::name_file(fd, path)
+}
+
+/// Makes a private file at a path; `None` if there is one. (`open(O_EXCL)`)
+#[inline]
+pub fn create_named(path: &Path) -> io::Result<Option<OsHandle>> {
+    os::create_named(path)
+}
+
+/// Sets the mode of a file, whatever the umask. (`fchmod`)
+#[inline]
+pub fn set_mode(fd: Borrowed<'_>, mode: u32) -> io::Result<()> {
+    os::set_mode(fd, mode)
+}
+
+/// Removes a name. (`unlink`)
+#[inline]
+pub fn remove(path: &Path) -> io::Result<()> {
+    os::remove(path)
+}

@@ -1,0 +1,22 @@
+//! Sleeping on a word of shared memory.
+//!
+//! The word is the low half of 64 bits. Sleepers and wakers are different processes.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use crate::os::futex as os;
+
+/// Sleeps while the low half of `word` is `seq`, at most as long as `timeout`.
+///
+/// May return early: the caller looks at the word again. (`FUTEX_WAIT`)
+#[inline]
+pub fn wait(word: &AtomicU64, seq: u32, timeout: Duration) {
+    os::wait(word, seq, timeout)
+}
+
+/// Wakes at most `n` sleepers of `word`, and returns how many. (`FUTEX_WAKE`)
+#[inline]
+pub fn wake(word: &AtomicU64, n: u32) -> usize {
+    os::wake(word, n)
+}

@@ -1,0 +1,36 @@
+//! Shared futexes.
+
+// The half of a word, as the kernel wants it, needs a pointer.
+#![allow(unsafe_code)]
+
+use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::time::Duration;
+
+use rustix::thread::futex;
+
+/// The futex: the low half of the word.
+fn low_half(word: &AtomicU64) -> &AtomicU32 {
+    let low = std::ptr::from_ref(word).cast::<AtomicU32>();
+    let low = if cfg!(target_endian = "big") { low.wrapping_add(1) } else { low };
+    // SAFETY: the pointer stays within the eight bytes of `word`, is aligned for four, and lives as
+    // long; nobody but the kernel, which only compares it, accesses the half through this
+    // reference.
+    unsafe { &*low }
+}
+
+// Shared: the sleeper and the waker are different processes. With FUTEX_PRIVATE_FLAG neither would
+// ever find the other.
+const SHARED: futex::Flags = futex::Flags::empty();
+
+pub(crate) fn wait(word: &AtomicU64, seq: u32, timeout: Duration) {
+    let timeout = rustix::fs::Timespec {
+        tv_sec: timeout.as_secs() as _,
+        tv_nsec: timeout.subsec_nanos().into(),
+    };
+    // Woken, changed before (EAGAIN), a signal, the timeout: the caller looks at the word again.
+    let _ = futex::wait(low_half(word), SHARED, seq, Some(&timeout));
+}
+
+pub(crate) fn wake(word: &AtomicU64, n: u32) -> usize {
+    futex::wake(low_half(word), SHARED, n.min(i32::MAX as u32)).unwrap_or(0)
+}
