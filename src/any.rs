@@ -1,7 +1,9 @@
-//! The route-erased ends: one pair of types, whatever the route.
+//! The ends of a channel over any route: one pair of types, whatever the route.
+//!
+//! A route is one of a closed list, which is here: a variant of [`AnyTx`] and [`AnyRx`], an arm of
+//! `each!`, and a tag if its ends travel.
 
 use std::fmt;
-use std::io;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
@@ -14,104 +16,10 @@ use serde::de::{self, DeserializeOwned, Deserializer, SeqAccess, Visitor};
 use serde::ser::{self, Serializer};
 use serde::{Deserialize, Serialize};
 
-use crate::thread::{STAYS, ThreadRx, ThreadTx};
-use crate::{Receiver, Sender};
+use crate::thread_ends::{STAYS, ThreadRx, ThreadTx};
 
-/// Which way messages go; to choose at run time.
-///
-/// ```
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let route: multiprocess::Route = "thread".parse()?;
-/// let (tx, rx) = route.bounded::<String>(8)?;
-/// tx.send("hello".to_owned())?;
-/// assert_eq!(rx.recv()?, "hello");
-/// # Ok(()) }
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Route {
-    /// Through shared memory, between any processes.
-    Shm,
-    /// Through sockets, between any processes; handles travel in messages.
-    Pipe,
-    /// Between the threads of one process.
-    Thread,
-}
-
-impl Route {
-    /// Makes a channel on this route with room for `capacity` messages.
-    ///
-    /// # Errors
-    ///
-    /// As [`shm::bounded`](crate::shm::bounded) and [`thread::bounded`](crate::thread::bounded);
-    /// `InvalidInput` for [`Route::Pipe`], where the kernel keeps no count and a sender would not
-    /// wait where it should: see [`channel`](Route::channel).
-    pub fn bounded<T: Serialize + DeserializeOwned>(
-        self,
-        capacity: usize,
-    ) -> io::Result<(Sender<T>, Receiver<T>)> {
-        match self {
-            Route::Shm => crate::shm::bounded(capacity),
-            Route::Pipe => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "a channel on the route pipe has no capacity that one can choose; make it with `Route::channel`",
-            )),
-            Route::Thread => crate::thread::bounded(capacity),
-        }
-    }
-
-    /// Makes a channel on this route with what room the route gives it: 1024 messages in shared
-    /// memory, the kernel's buffer (some hundred small messages) on the route pipe, and all memory
-    /// between threads.
-    ///
-    /// # Errors
-    ///
-    /// As [`shm::bounded`](crate::shm::bounded) and [`pipe::channel`](crate::pipe::channel).
-    pub fn channel<T: Serialize + DeserializeOwned>(self) -> io::Result<(Sender<T>, Receiver<T>)> {
-        match self {
-            Route::Shm => crate::shm::bounded(1024),
-            Route::Pipe => crate::pipe::channel(),
-            Route::Thread => crate::thread::unbounded(),
-        }
-    }
-}
-
-impl fmt::Display for Route {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Route::Shm => "shm",
-            Route::Pipe => "pipe",
-            Route::Thread => "thread",
-        })
-    }
-}
-
-impl std::str::FromStr for Route {
-    type Err = UnknownRoute;
-
-    fn from_str(name: &str) -> Result<Route, UnknownRoute> {
-        match name {
-            "shm" => Ok(Route::Shm),
-            "pipe" => Ok(Route::Pipe),
-            "thread" => Ok(Route::Thread),
-            _ => Err(UnknownRoute(name.to_owned())),
-        }
-    }
-}
-
-/// There is no route of this name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownRoute(String);
-
-impl fmt::Display for UnknownRoute {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no route is called {:?}: there are shm, pipe and thread", self.0)
-    }
-}
-
-impl std::error::Error for UnknownRoute {}
-
-/// Any route: the type parameter of [`Sender`] and [`Receiver`].
+/// Any route: the type parameter of [`Sender`](crate::Sender) and
+/// [`Receiver`](crate::Receiver).
 #[derive(Clone, Copy, Debug)]
 pub struct Any;
 
@@ -142,6 +50,17 @@ impl<T: Serialize + DeserializeOwned> ipc_core::Route<T> for Any {
     type Rx = AnyRx<T>;
 }
 
+/// Evaluates an expression with the end, whichever its route is.
+macro_rules! each {
+    ($End:ident, $any:expr, $end:ident => $with:expr) => {
+        match $any {
+            $End::Shm($end) => $with,
+            $End::Pipe($end) => $with,
+            $End::Thread($end) => $with,
+        }
+    };
+}
+
 macro_rules! end {
     ($End:ident, $what:literal) => {
         impl<T> Clone for $End<T> {
@@ -156,11 +75,7 @@ macro_rules! end {
 
         impl<T> fmt::Debug for $End<T> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match self {
-                    $End::Shm(end) => end.fmt(f),
-                    $End::Pipe(end) => end.fmt(f),
-                    $End::Thread(end) => end.fmt(f),
-                }
+                each!($End, self, end => end.fmt(f))
             }
         }
 
@@ -169,32 +84,16 @@ macro_rules! end {
             T: Serialize + DeserializeOwned,
         {
             fn len(&self) -> usize {
-                match self {
-                    $End::Shm(end) => end.len(),
-                    $End::Pipe(end) => end.len(),
-                    $End::Thread(end) => end.len(),
-                }
+                each!($End, self, end => end.len())
             }
             fn capacity(&self) -> Option<usize> {
-                match self {
-                    $End::Shm(end) => end.capacity(),
-                    $End::Pipe(end) => end.capacity(),
-                    $End::Thread(end) => end.capacity(),
-                }
+                each!($End, self, end => end.capacity())
             }
             fn is_empty(&self) -> bool {
-                match self {
-                    $End::Shm(end) => end.is_empty(),
-                    $End::Pipe(end) => end.is_empty(),
-                    $End::Thread(end) => end.is_empty(),
-                }
+                each!($End, self, end => end.is_empty())
             }
             fn is_full(&self) -> bool {
-                match self {
-                    $End::Shm(end) => end.is_full(),
-                    $End::Pipe(end) => end.is_full(),
-                    $End::Thread(end) => end.is_full(),
-                }
+                each!($End, self, end => end.is_full())
             }
             fn same_channel(&self, other: &Self) -> bool {
                 match (self, other) {
@@ -205,32 +104,16 @@ macro_rules! end {
                 }
             }
             fn is_disconnected(&self) -> bool {
-                match self {
-                    $End::Shm(end) => end.is_disconnected(),
-                    $End::Pipe(end) => end.is_disconnected(),
-                    $End::Thread(end) => end.is_disconnected(),
-                }
+                each!($End, self, end => end.is_disconnected())
             }
             fn disconnect_cause(&self) -> Option<DisconnectCause> {
-                match self {
-                    $End::Shm(end) => end.disconnect_cause(),
-                    $End::Pipe(end) => end.disconnect_cause(),
-                    $End::Thread(end) => end.disconnect_cause(),
-                }
+                each!($End, self, end => end.disconnect_cause())
             }
             fn sender_count(&self) -> usize {
-                match self {
-                    $End::Shm(end) => end.sender_count(),
-                    $End::Pipe(end) => end.sender_count(),
-                    $End::Thread(end) => end.sender_count(),
-                }
+                each!($End, self, end => end.sender_count())
             }
             fn receiver_count(&self) -> usize {
-                match self {
-                    $End::Shm(end) => end.receiver_count(),
-                    $End::Pipe(end) => end.receiver_count(),
-                    $End::Thread(end) => end.receiver_count(),
-                }
+                each!($End, self, end => end.receiver_count())
             }
         }
 
@@ -287,48 +170,28 @@ const PIPE: u8 = 2;
 impl<T: Serialize + DeserializeOwned> Transmit<T> for AnyTx<T> {
     #[inline]
     fn send_copy(&self, message: &T, deadline: Deadline) -> Option<Result<(), SendFailure>> {
-        match self {
-            AnyTx::Shm(tx) => tx.send_copy(message, deadline),
-            AnyTx::Pipe(tx) => tx.send_copy(message, deadline),
-            AnyTx::Thread(tx) => tx.send_copy(message, deadline),
-        }
+        each!(AnyTx, self, tx => tx.send_copy(message, deadline))
     }
 
     #[inline]
     fn send(&self, message: T, deadline: Deadline) -> Result<(), SendTimeoutError<T>> {
-        match self {
-            AnyTx::Shm(tx) => tx.send(message, deadline),
-            AnyTx::Pipe(tx) => tx.send(message, deadline),
-            AnyTx::Thread(tx) => tx.send(message, deadline),
-        }
+        each!(AnyTx, self, tx => tx.send(message, deadline))
     }
 
     fn send_many<I: Iterator<Item = T>>(&self, messages: I) -> Result<usize, SendManyError<T>> {
-        match self {
-            AnyTx::Shm(tx) => tx.send_many(messages),
-            AnyTx::Pipe(tx) => tx.send_many(messages),
-            AnyTx::Thread(tx) => tx.send_many(messages),
-        }
+        each!(AnyTx, self, tx => tx.send_many(messages))
     }
 }
 
 impl<T: Serialize + DeserializeOwned> Receive<T> for AnyRx<T> {
     #[inline]
     fn recv_now(&self) -> Option<T> {
-        match self {
-            AnyRx::Shm(rx) => rx.recv_now(),
-            AnyRx::Pipe(rx) => rx.recv_now(),
-            AnyRx::Thread(rx) => rx.recv_now(),
-        }
+        each!(AnyRx, self, rx => rx.recv_now())
     }
 
     #[inline]
     fn recv(&self, deadline: Deadline) -> Result<T, RecvTimeoutError> {
-        match self {
-            AnyRx::Shm(rx) => rx.recv(deadline),
-            AnyRx::Pipe(rx) => rx.recv(deadline),
-            AnyRx::Thread(rx) => rx.recv(deadline),
-        }
+        each!(AnyRx, self, rx => rx.recv(deadline))
     }
 
     fn recv_many(
@@ -337,11 +200,7 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for AnyRx<T> {
         max: usize,
         deadline: Deadline,
     ) -> Result<usize, RecvTimeoutError> {
-        match self {
-            AnyRx::Shm(rx) => rx.recv_many(messages, max, deadline),
-            AnyRx::Pipe(rx) => rx.recv_many(messages, max, deadline),
-            AnyRx::Thread(rx) => rx.recv_many(messages, max, deadline),
-        }
+        each!(AnyRx, self, rx => rx.recv_many(messages, max, deadline))
     }
 }
 

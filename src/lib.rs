@@ -47,15 +47,18 @@
 mod any;
 pub mod pipe;
 pub mod process;
+mod route;
 pub mod shm;
 pub mod thread;
+mod thread_ends;
 #[doc = include_str!("../docs/which-route.md")]
 pub mod which_route {}
 
-pub use any::{Any, Ref, Route, UnknownRoute};
+pub use any::{Any, Ref};
 pub use ipc_core::error::*;
 pub use ipc_core::name_type;
 pub use process::{JoinError, JoinHandle, init, spawn};
+pub use route::{Route, UnknownRoute};
 pub use shm::bounded;
 
 /// The sending end of a channel, whatever its route.
@@ -93,6 +96,7 @@ pub type Drain<'a, T, R = Any> = ipc_core::iter::Drain<'a, T, R>;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::any::{AnyRx, AnyTx};
+    pub use crate::thread_ends::{ThreadRx, ThreadTx};
 }
 
 // The README's program is compiled and run with the doctests.

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# The public API of the crates that users name is what the listings in ci/api say. API=write writes them anew: for a
+# change that is meant, and then belongs into the changelog.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# With the flags of docs.sh, whose build of the dependencies is used again. The pages of private items are no API.
+export RUSTDOCFLAGS="-D warnings"
+pages="${CARGO_TARGET_DIR:-target}/doc"
+crates=(multiprocess ipc_core ipc_shm ipc_pipes)
+rm -rf "${crates[@]/#/$pages/}"
+cargo doc --workspace --no-deps --features ipc-channel
+
+changed=0
+for crate in "${crates[@]}"; do
+    listing="ci/api/${crate//_/-}.txt"
+    if [[ ${API-} == write ]]; then
+        perl ci/api/listing.pl "$pages" "$crate" >"$listing"
+    else
+        diff -u "$listing" <(perl ci/api/listing.pl "$pages" "$crate") || changed=1
+    fi
+done
+if ((changed)); then
+    echo "The public API has changed. If that is meant: API=write ci/api.sh, and say so in CHANGELOG.md." >&2
+fi
+exit $changed
