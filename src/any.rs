@@ -109,10 +109,10 @@ macro_rules! end {
             fn disconnect_cause(&self) -> Option<DisconnectCause> {
                 each!($End, self, end => end.disconnect_cause())
             }
-            fn sender_count(&self) -> usize {
+            fn sender_count(&self) -> Option<usize> {
                 each!($End, self, end => end.sender_count())
             }
-            fn receiver_count(&self) -> usize {
+            fn receiver_count(&self) -> Option<usize> {
                 each!($End, self, end => end.receiver_count())
             }
         }

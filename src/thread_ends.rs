@@ -78,11 +78,11 @@ macro_rules! end {
             fn disconnect_cause(&self) -> Option<DisconnectCause> {
                 self.is_disconnected().then_some(DisconnectCause::Dropped)
             }
-            fn sender_count(&self) -> usize {
-                self.count.senders.load(Ordering::Relaxed) // Relaxed: as above.
+            fn sender_count(&self) -> Option<usize> {
+                Some(self.count.senders.load(Ordering::Relaxed)) // Relaxed: as above.
             }
-            fn receiver_count(&self) -> usize {
-                self.count.receivers.load(Ordering::Relaxed) // Relaxed: as above.
+            fn receiver_count(&self) -> Option<usize> {
+                Some(self.count.receivers.load(Ordering::Relaxed)) // Relaxed: as above.
             }
         }
     };

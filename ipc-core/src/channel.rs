@@ -191,13 +191,19 @@ impl<T, R: Route<T>> Sender<T, R> {
         self.tx.disconnect_cause()
     }
 
-    /// Senders of this channel, in all processes. The dead are counted until somebody notices.
-    pub fn sender_count(&self) -> usize {
+    /// Returns the number of senders of this channel in all processes.
+    ///
+    /// An endpoint of a process that was killed counts until its death is noticed. `None` if the
+    /// route does not know the number: a connection that was split, or a channel of `ipc-channel`.
+    pub fn sender_count(&self) -> Option<usize> {
         self.tx.sender_count()
     }
 
-    /// Receivers of this channel, in all processes. The dead are counted until somebody notices.
-    pub fn receiver_count(&self) -> usize {
+    /// Returns the number of receivers of this channel in all processes.
+    ///
+    /// An endpoint of a process that was killed counts until its death is noticed. `None` if the
+    /// route does not know the number: a connection that was split, or a channel of `ipc-channel`.
+    pub fn receiver_count(&self) -> Option<usize> {
         self.tx.receiver_count()
     }
 }
@@ -452,13 +458,19 @@ impl<T, R: Route<T>> Receiver<T, R> {
         self.rx.disconnect_cause()
     }
 
-    /// Senders of this channel, in all processes. The dead are counted until somebody notices.
-    pub fn sender_count(&self) -> usize {
+    /// Returns the number of senders of this channel in all processes.
+    ///
+    /// An endpoint of a process that was killed counts until its death is noticed. `None` if the
+    /// route does not know the number: a connection that was split, or a channel of `ipc-channel`.
+    pub fn sender_count(&self) -> Option<usize> {
         self.rx.sender_count()
     }
 
-    /// Receivers of this channel, in all processes. The dead are counted until somebody notices.
-    pub fn receiver_count(&self) -> usize {
+    /// Returns the number of receivers of this channel in all processes.
+    ///
+    /// An endpoint of a process that was killed counts until its death is noticed. `None` if the
+    /// route does not know the number: a connection that was split, or a channel of `ipc-channel`.
+    pub fn receiver_count(&self) -> Option<usize> {
         self.rx.receiver_count()
     }
 }

@@ -36,11 +36,13 @@ pub trait End: Clone {
     /// Why the other side is gone, if it is.
     fn disconnect_cause(&self) -> Option<DisconnectCause>;
 
-    /// Sending endpoints, in all processes.
-    fn sender_count(&self) -> usize;
+    /// Returns the number of sending endpoints in all processes, or `None` if the route does not
+    /// know it.
+    fn sender_count(&self) -> Option<usize>;
 
-    /// Receiving endpoints, in all processes.
-    fn receiver_count(&self) -> usize;
+    /// Returns the number of receiving endpoints in all processes, or `None` if the route does not
+    /// know it.
+    fn receiver_count(&self) -> Option<usize>;
 
     /// Whether there is no message in the channel.
     fn is_empty(&self) -> bool {

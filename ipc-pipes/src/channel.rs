@@ -171,10 +171,10 @@ macro_rules! end {
             fn disconnect_cause(&self) -> Option<DisconnectCause> {
                 self.shared.disconnect_cause($others)
             }
-            fn sender_count(&self) -> usize {
+            fn sender_count(&self) -> Option<usize> {
                 self.shared.count(Side::Sender, $mine)
             }
-            fn receiver_count(&self) -> usize {
+            fn receiver_count(&self) -> Option<usize> {
                 self.shared.count(Side::Receiver, $mine)
             }
         }

@@ -91,8 +91,8 @@ impl<A, B> Duplex<A, B> {
     /// When the last sender (receiver) made from it is dropped, the other end is told
     /// `Disconnected` when it receives (sends); if a copy of it has gone to another process, then
     /// not before both directions are gone. A connection has no shared counters: `len` of the halves
-    /// says 0, or 1 for any number of messages, and their counts of ends say 1, or 0 if the other
-    /// end is gone.
+    /// says 0, or 1 for any number of messages, and `sender_count` and `receiver_count` are `None`,
+    /// or 0 for the other side if that is gone.
     #[must_use]
     pub fn split(self) -> (Sender<A>, Receiver<B>)
     where

@@ -28,7 +28,8 @@
 //! | `len`, `is_empty` of a sender | 0 if nothing is unread, 1 for any number: so much a socket tells |
 //! | `len`, `is_empty`, `is_disconnected` of a receiver | what comes out is counted, up to 1,024 messages, and kept for the next `recv`. If this process is killed, they are gone with it |
 //! | `disconnect_cause` | `Dropped`, also for the dead: the channel does not tell |
-//! | `sender_count`, `receiver_count` | the clones in this process; of the other side 1, or 0 if it is gone |
+//! | `sender_count` | `None`, or 0 if all senders are gone |
+//! | `receiver_count` | of a receiver its clones, all of which are in its process; of a sender 1, or 0 if the receiver is gone |
 //! | clones of a receiver | share the one receiver of this process; each message goes to one of them |
 //!
 //! A sender that is killed in the middle of a large message has sent nothing: its pieces are

@@ -95,14 +95,13 @@ impl SharedEnd {
         }
     }
 
-    pub(crate) fn count(&self, side: Side, mine: Side) -> usize {
-        if self.carrier.forked() {
-            return 0;
+    /// Returns the number of ends of `side`, or `None` if this is half of a connection, which has
+    /// no counters.
+    pub(crate) fn count(&self, side: Side, mine: Side) -> Option<usize> {
+        if self.carrier.forked() || (side != mine && self.is_disconnected()) {
+            return Some(0);
         }
-        if side != mine && self.is_disconnected() {
-            return 0;
-        }
-        self.counters.as_ref().map_or(1, |counters| counters.count(side))
+        self.counters.as_ref().map(|counters| counters.count(side))
     }
 
     pub(crate) fn serialize<S: Serializer>(

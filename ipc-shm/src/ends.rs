@@ -71,11 +71,11 @@ macro_rules! end {
             fn disconnect_cause(&self) -> Option<DisconnectCause> {
                 self.end.disconnect_cause()
             }
-            fn sender_count(&self) -> usize {
-                self.end.count(Role::Sender)
+            fn sender_count(&self) -> Option<usize> {
+                Some(self.end.count(Role::Sender))
             }
-            fn receiver_count(&self) -> usize {
-                self.end.count(Role::Receiver)
+            fn receiver_count(&self) -> Option<usize> {
+                Some(self.end.count(Role::Receiver))
             }
         }
 

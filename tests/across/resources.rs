@@ -19,7 +19,7 @@ fn participants_are_used_again() {
         assert_eq!(rx.recv(), Ok(n));
         child.join().unwrap();
     }
-    assert_eq!(rx.sender_count(), 1);
+    assert_eq!(rx.sender_count(), Some(1));
 }
 
 #[test]

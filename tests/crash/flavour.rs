@@ -153,7 +153,7 @@ macro_rules! flavour {
                 rx.len()
             }
             fn counts(tx: &Self::Tx) -> (usize, usize) {
-                (tx.sender_count(), tx.receiver_count())
+                (tx.sender_count().unwrap(), tx.receiver_count().unwrap())
             }
         }
     };

@@ -163,7 +163,9 @@ fn polling_receivers_get_what_a_dead_process_was_lent_on_a_busy_machine() {
             ((tx.clone(), rx), tx)
         },
         stay,
-        |(_, rx), limit| rx.recv_timeout(limit).unwrap_err().is_timeout() && rx.sender_count() == 1,
+        |(_, rx), limit| {
+            rx.recv_timeout(limit).unwrap_err().is_timeout() && rx.sender_count() == Some(1)
+        },
     );
 }
 

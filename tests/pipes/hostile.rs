@@ -291,7 +291,7 @@ fn handles_of_the_wrong_number_or_kind_are_closed() {
 
 // The counters are memory that peers share. Whatever a peer writes there, no other peer is harmed.
 #[test]
-fn a_tally_of_garbage_only_counts_wrong() {
+fn counters_of_garbage_only_count_wrong() {
     let _watchdog = watchdog();
     for garbage in [0u64, u64::MAX, 1 << 63, 7] {
         let (tx, rx) = ipc_pipes::channel::<u64>().unwrap();

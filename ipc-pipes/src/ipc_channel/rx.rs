@@ -264,12 +264,13 @@ impl<T: Serialize + DeserializeOwned> End for Rx<T> {
         self.is_disconnected().then_some(DisconnectCause::Dropped)
     }
 
-    fn sender_count(&self) -> usize {
-        usize::from(!self.is_disconnected())
+    fn sender_count(&self) -> Option<usize> {
+        // How many clones a sender has, and in how many processes, nothing tells.
+        self.is_disconnected().then_some(0)
     }
 
-    fn receiver_count(&self) -> usize {
-        Arc::strong_count(&self.shared)
+    fn receiver_count(&self) -> Option<usize> {
+        Some(Arc::strong_count(&self.shared))
     }
 }
 
