@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use ipc_core::__private::handle::{self, NotCarried};
 use ipc_sys as sys;
@@ -10,6 +9,8 @@ use serde::ser;
 
 use crate::layout::{MAX_PARTICIPANTS, who};
 use crate::pace::Known;
+use crate::sync::Ordering;
+use crate::sync::unmodelled::AtomicU64;
 
 /// Returns this process' number and namespace as a word of the layout.
 pub(crate) fn pid_identity() -> u64 {

@@ -1,12 +1,10 @@
 //! Descriptors: identity, another open file of the same object, and the table of a thread.
 //!
-//! An owned descriptor is an [`OsHandle`](ipc_core::__private::handle::OsHandle). All descriptors of this
-//! crate are closed by `exec`.
+//! An owned descriptor is an [`OsHandle`]. Each one that this crate opens is closed by `exec`.
 
 use std::io;
 
-use ipc_core::__private::handle::OsHandle;
-
+use crate::OsHandle;
 use crate::os::descriptor as os;
 pub use crate::os::descriptor::Number;
 

@@ -3,8 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use ipc_core::__private::handle::OsHandle;
-
+use crate::OsHandle;
 use crate::descriptor::{Borrowed, Identity};
 use crate::os::file as os;
 

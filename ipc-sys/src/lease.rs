@@ -13,8 +13,7 @@
 
 use std::io;
 
-use ipc_core::__private::handle::OsHandle;
-
+use crate::OsHandle;
 use crate::descriptor::Borrowed;
 use crate::os::lease as os;
 pub use crate::os::unforked::Unforked;

@@ -45,3 +45,4 @@ pub mod process;
 pub mod wake_pair;
 
 pub use descriptor::{Borrowed, Identity, borrow};
+pub use ipc_core::OsHandle;

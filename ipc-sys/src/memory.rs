@@ -2,9 +2,9 @@
 
 use std::io;
 
-use ipc_core::__private::handle::OsHandle;
 pub use memmap2::MmapRaw;
 
+use crate::OsHandle;
 use crate::descriptor::Borrowed;
 use crate::os::memory as os;
 

@@ -2,8 +2,7 @@
 
 use std::io;
 
-use ipc_core::__private::handle::OsHandle;
-
+use crate::OsHandle;
 use crate::os::process as os;
 
 /// Returns the user that this process acts for. (`geteuid`)

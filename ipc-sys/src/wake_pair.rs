@@ -5,8 +5,7 @@
 
 use std::io;
 
-use ipc_core::__private::handle::OsHandle;
-
+use crate::OsHandle;
 use crate::descriptor::Borrowed;
 use crate::os::wake_pair as os;
 

@@ -51,7 +51,7 @@ pub(crate) unsafe fn own_table(keep: Number) -> io::Result<OwnedFd> {
     if number > 0 {
         close(0, number - 1, 0)?;
     }
-    // SAFETY: open in this thread's table, in which nobody else owns it.
+    // SAFETY: open in this thread's table, in which nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(keep.0) })
 }
 

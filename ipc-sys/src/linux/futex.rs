@@ -13,8 +13,7 @@ fn low_half(word: &AtomicU64) -> &AtomicU32 {
     let low = std::ptr::from_ref(word).cast::<AtomicU32>();
     let low = if cfg!(target_endian = "big") { low.wrapping_add(1) } else { low };
     // SAFETY: the pointer stays within the eight bytes of `word`, is aligned for four, and lives as
-    // long; nobody but the kernel, which only compares it, accesses the half through this
-    // reference.
+    // long. Only the kernel accesses the half through this reference, and only compares it.
     unsafe { &*low }
 }
 

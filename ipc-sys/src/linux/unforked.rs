@@ -47,8 +47,8 @@ struct Open {
 #[derive(Clone, Copy)]
 struct File {
     identity: Identity,
-    /// It travels in a message, and whoever closes it does not say so: its number may be another
-    /// file's by now.
+    /// It travels in a message, and its later owner closes it without a note here. So its number
+    /// may be another file's by now.
     sent: bool,
 }
 

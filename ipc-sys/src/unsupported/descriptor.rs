@@ -5,9 +5,8 @@
 
 use std::io;
 
-use ipc_core::__private::handle::OsHandle;
-
 use super::unsupported;
+use crate::OsHandle;
 use crate::descriptor::{Borrowed, Identity};
 
 pub(crate) fn reopen(_fd: Borrowed<'_>) -> io::Result<OsHandle> {

@@ -3,9 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use ipc_core::OsHandle;
-
 use super::unsupported;
+use crate::OsHandle;
 use crate::descriptor::Borrowed;
 use crate::file::FileStat;
 

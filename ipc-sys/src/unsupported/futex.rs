@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-// Nobody gets here without a segment, and nobody gets a segment.
+// Not reached without a segment, and there is none.
 pub(crate) fn wait(_word: &AtomicU64, _seq: u32, _timeout: Duration) {
     std::thread::yield_now();
 }

@@ -2,10 +2,10 @@
 
 use std::io;
 
-use ipc_core::OsHandle;
 use memmap2::MmapRaw;
 
 use super::unsupported;
+use crate::OsHandle;
 use crate::descriptor::Borrowed;
 
 pub(crate) fn create(_name: &str) -> io::Result<OsHandle> {

@@ -2,9 +2,8 @@
 
 use std::io;
 
-use ipc_core::__private::handle::OsHandle;
-
 use super::unsupported;
+use crate::OsHandle;
 
 pub(crate) fn can_run(_pid: u32) -> bool {
     false

@@ -4,8 +4,7 @@
 
 use std::io;
 
-use ipc_core::__private::handle::OsHandle;
-
+use crate::OsHandle;
 use crate::descriptor::{Borrowed, borrow};
 
 #[derive(Debug)]

@@ -2,9 +2,8 @@
 
 use std::io;
 
-use ipc_core::__private::handle::OsHandle;
-
 use super::unsupported;
+use crate::OsHandle;
 use crate::descriptor::Borrowed;
 
 pub(crate) fn new() -> io::Result<(OsHandle, OsHandle)> {
