@@ -27,8 +27,8 @@
 //!
 //! Interrupted calls are taken up again. Deadlines are points of the monotonic clock.
 
-#[cfg_attr(target_os = "linux", path = "linux.rs")]
-#[cfg_attr(not(target_os = "linux"), path = "unsupported.rs")]
+#[cfg_attr(target_os = "linux", path = "../../../ipc-sys/src/linux/socket.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "../../../ipc-sys/src/unsupported/socket.rs")]
 mod os;
 
 pub(crate) mod names;
@@ -37,6 +37,7 @@ pub(crate) use ipc_sys::fork::ForkCheck;
 pub(crate) use os::*;
 
 #[cfg(target_os = "linux")]
+#[path = "../../../ipc-sys/src/linux/exit_info.rs"]
 pub mod exit_info;
 
 /// The longest packet of a pipe: what POSIX calls PIPE_BUF.

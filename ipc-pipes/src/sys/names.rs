@@ -33,8 +33,8 @@
 //! | [`reaped_elsewhere`] | whether something else reaped a child, and what | `sigaction` |
 //! | [`wait`] | sleeps until one of these, or a connection, is there, or the time is over; may return early | `ppoll` |
 
-#[cfg_attr(target_os = "linux", path = "names_linux.rs")]
-#[cfg_attr(not(target_os = "linux"), path = "names_unsupported.rs")]
+#[cfg_attr(target_os = "linux", path = "../../../ipc-sys/src/linux/name.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "../../../ipc-sys/src/unsupported/name.rs")]
 mod os;
 
 pub(crate) use os::{
