@@ -262,6 +262,16 @@ mod tests {
     }
 
     #[test]
+    fn a_block_that_outgrows_its_place_leaves_no_memory_there() {
+        let (attachment, end) = channel();
+        let (block, _) = end.loan(KEPT as usize / 4, Deadline::Now).unwrap();
+        end.return_block(block);
+        assert_eq!(taken(&attachment), KEPT / 4);
+        let (again, _) = end.loan(KEPT as usize, Deadline::Now).unwrap();
+        assert_eq!((again, taken(&attachment)), (block, KEPT));
+    }
+
+    #[test]
     fn no_more_than_an_eighth_is_allocated_beyond_what_a_message_needs() {
         for len in (0..70 * PAGE).step_by(511).chain([1 << 20, (1 << 20) + 3, 1 << 30]) {
             let all = rounded(len);

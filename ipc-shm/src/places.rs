@@ -424,6 +424,21 @@ mod tests {
     }
 
     #[test]
+    fn two_that_take_at_once_get_places_of_their_own() {
+        let end = SharedU64::new(0);
+        let mut other = None;
+        let place = super::take(&end, 2 * PAGE, |_| {
+            // Another process takes one after the end was read.
+            other.get_or_insert_with(|| take(&end, PAGE as usize).unwrap());
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(other, Some(Place { at: 0, room: PAGE }));
+        assert_eq!(place, Place { at: PAGE, room: 2 * PAGE });
+        assert_eq!(take(&end, PAGE as usize).unwrap().at, 3 * PAGE);
+    }
+
+    #[test]
     fn an_end_that_a_peer_made_up_gives_no_place() {
         for end in [1, MOST, MOST - 4096, u64::MAX, u64::MAX - 4095] {
             assert!(
