@@ -9,15 +9,21 @@ cd "$(dirname "$0")/.."
 export CARGO_TARGET_DIR="${MUTANTS_TARGET_DIR:-$scratch/target}"
 export RUSTFLAGS="--cfg killpoints" CRASH_KILLS=200
 
-# judge SUITE TESTS
+# Compiled often, and run shortly.
+quick=(--config profile.release.opt-level=0 --config profile.release.debug=false
+    --config profile.release.incremental=true)
+
+# judge [PACKAGE:]SUITE TESTS
 judge() {
-    local test=(cargo test --quiet --release --test "$1")
+    local test=(cargo test --quiet --release "${quick[@]}") suite=${1#*:}
+    if [[ $1 == *:* ]]; then test+=(--package "${1%%:*}"); fi
+    if [[ $suite == lib ]]; then test+=(--lib); else test+=(--test "$suite"); fi
     if ! (cd "$tree" && "${test[@]}" --no-run) >"$log" 2>&1; then
         echo "$name: DOES NOT BUILD"
         cat "$log"
         return 1
     elif (cd "$tree" && timeout 300 "${test[@]}" "$2") >"$log" 2>&1; then
-        echo "$name: MISSED by $(grep -c '^running [1-9]' "$log" || true) of $2"
+        echo "$name: MISSED by $2 ($(sed -n 's/^running //p' "$log"))"
         return 1
     fi
     echo "$name: caught by $2: $(grep -A1 -m1 "panicked at" "$log" | tail -1)"
@@ -46,5 +52,54 @@ mutant members-not-scanned $in_repair 1 's/let flags = self.settle_membership\(t
 mutant death-uncounted $in_members 1 's/self.table.count_death\(\);//' 'locks deaths::one_that_is_killed_before_it_notifies'
 mutant death-uncounted-by-successor $in_members 1 's/self.count_death\(\);//' 'locks deaths::who_is_killed_and_replaced'
 mutant exit-taken-for-leaving $in_members 1 's/self.depart\(life::USED \| life::ENDING\);/self.depart(0);/' 'locks deaths::who_ends_without'
+
+# Deaths that are looked for before a time limit is reported.
+in_locks=ipc-shm/src/lock/raw
+mutant timeout-unlooked ipc-core/src/wait.rs 1 's/^ *bell.glance\(\);$//' 'limits polling::polling_senders'
+mutant empty-unlooked ipc-shm/src/endpoint.rs 1 '/fn is_final/,/^    \}/s/&& !self.attachment.glance\(\)//' 'conformance promptly::'
+mutant peer-in-the-way-unlooked ipc-core/src/wait.rs 1 's/\} else if bell.inspect\(\) \{/} else if false {/' 'across promptly::'
+mutant lock-timeout-unlooked $in_locks/mutex.rs 1 's/if parked == Parked::Changed \{/if parked == Parked::TimedOut { return Err(Denied::Busy); } &/' 'limits polling::polling_for_locks'
+mutant turn-timeout-unlooked $in_locks/rwlock.rs 2 's/match world.life\(owner\(w\)\) \{/if parked == Parked::TimedOut { return Err(Denied::Busy); } &/' 'limits polling::polling_for_locks'
+mutant drain-timeout-unlooked $in_locks/rwlock.rs 1 's/Parked::TimedOut => look = true,/Parked::TimedOut => return Err(Denied::Busy),/' 'limits polling::polling_for_locks'
+mutant permit-timeout-unlooked $in_locks/semaphore.rs 1 's/if !self.reclaim_from_the_dead\(world\)\? && (parked == Parked::TimedOut)/if \1 || { self.reclaim_from_the_dead(world)?; false }/' 'limits polling::polling_for_conditions'
+mutant condition-timeout-unlooked $in_locks/condvar.rs 2 's/Parked::TimedOut if world.glance_for_deaths\(\) != deaths/Parked::TimedOut if world.deaths() != deaths/' 'limits polling::polling_for_conditions'
+mutant barrier-timeout-unlooked $in_locks/barrier.rs 2 's/let died = self.somebody_died\(world\);/let died = false;/' 'limits polling::polling_for_conditions'
+
+# Places of blocks in a file that grows.
+in_places=ipc-shm/src/places.rs in_commit=ipc-shm/src/commit.rs
+mutant place-beyond-the-file $in_places 1 's/self.reached\(in_file as u64\);/self.reached(MOST.max(in_file as u64));/' 'ipc-shm:hostile live::a_place'
+mutant places-overlap $in_places 1 's/(end.compare_exchange_weak\(now, place.at \+ room)/\1 \/ 2/' 'crash points::killed_with_large_messages'
+mutant place-taken-by-store $in_places 1 's/match end.compare_exchange_weak\(now, (place.at \+ room).*$/match { end.store(\1, Ordering::Relaxed); Ok::<u64, u64>(now) }/' 'ipc-shm:lib places::'
+mutant place-taken-unusable $in_places 2 's/^( *)usable\(place\)\?;/\1let unusable = usable(place);/; s/Ok\(_\) => return Ok\(place\),/Ok(_) => return unusable.map(|()| place),/' 'ipc-shm:lib places::'
+mutant room-before-place $in_commit 2 '/meta.place.store/{s/meta.place.store.*$/meta.room.store(room, Relaxed);/;b}; s/meta.room.store.*$/meta.place.store(place.at, Relaxed);/' 'crash points::killed_with_large_messages'
+mutant old-place-kept $in_commit 1 '/kp!\("block.place"\)/,/meta.place/s/self.trim\(meta\);//' 'ipc-shm:lib commit::'
+
+# Leases that no fork keeps.
+in_unforked=ipc-shm/src/sys/unforked.rs
+mutant fork-keeps-leases $in_unforked 1 's/if is\(\*fd, file.identity\) && .*$/if false \&\& is(*fd, file.identity) \&\& has_lease(*fd) {/' 'limits after_fork::a_fork_has_no'
+mutant fork-keeps-what-is-sent $in_unforked 1 's/\(!file.sent \|\| has_lease\(\*fd\)\)/!file.sent/' 'limits after_fork::'
+mutant fork-closes-by-number $in_unforked 1 's/^    identity\(fd\).is_ok_and\(.*$/    identity(fd).is_ok_and(|_| wanted == wanted)/' 'limits after_fork::'
+mutant opened-before-noted $in_unforked 2 '/fn open_if/,/^    \}/{s/let mut files = open_files\(\);//; s/^( *)files.note/\1open_files().note/}' 'limits after_fork::a_fork_has_no'
+mutant lease-stays-on-what-arrived ipc-shm/src/attachment.rs 1 's/let moves = leases.try_repair\(id\);/let moves = false;/' 'limits after_fork::a_fork_with_a_copy'
+
+# Names of killed processes.
+in_names=ipc-shm/src/segment/names.rs in_claims=ipc-pipes/src/listener/claim.rs
+mutant in-use-is-abandoned $in_names 1 's/(trailer.lifetime == Lifetime::LastHandle) && trailer.living\(open\) == 0/\1/' 'segments abandoned::'
+mutant persistent-is-abandoned $in_names 1 's/trailer.lifetime == Lifetime::LastHandle && (trailer.living\(open\) == 0)/\1/' 'segments abandoned::'
+mutant foreign-is-abandoned $in_names 1 '/fn is_abandoned/,/^    \}/s/(Ok\(Found::Foreign\) \| Err\(_\) => )false/\1true/' 'segments abandoned::'
+mutant next-at-the-name-is-removed $in_names 1 '/fn remove_if_abandoned/,/^    \}/s/\|\| !leads_to\(&self.path, sys::identity\(open\)\?\)//' 'segments abandoned::a_name_in_use'
+mutant abandoned-asked-once $in_names 1 '/fn remove_if_abandoned/,/^    \}/s/\|\| !self.is_abandoned\(open\)\?//' 'segments abandoned::a_name_in_use'
+mutant listened-at-is-abandoned $in_claims 1 '/^fn dead/,/^\}/s/if sys::alive\(&entry\)\? \{/if false {/' 'meet takeover::names_of_killed'
+mutant half-bound-is-kept $in_claims 1 '/^fn remove_if_abandoned/,/^\}/s/clear\(directory, &lock\)\?;//' 'meet takeover::plain_names_of_killed'
+
+# Numbers of threads and mappings, which must not mean another one later.
+mutant number-comes-again ipc-shm/src/lock/thread.rs 1 's/if HELD.get\(\) == 0 \{/if true {/' 'locks forgotten::'
+mutant mapping-comes-again $in_members 1 's/NEXT.fetch_add\(1, Ordering::Relaxed\)/NEXT.fetch_add(0, Ordering::Relaxed)/' 'locks forgotten::'
+
+# Children that end with their parent.
+in_watch=src/process/sys/parent_watch_linux.rs
+mutant parents-end-unheard $in_watch 1 's/while !has_ended\(&parent\) \{\}/while !has_ended(\&parent) || true {}/' 'process parent::children_end'
+mutant killed-with-the-thread $in_watch 1 's/Some\(Signal::CONT\)/Some(Signal::KILL)/' 'process parent::children_end'
+mutant stopped-child-stays $in_watch 1 's/Some\(Signal::CONT\)/Some(Signal::URG)/' 'process parent::a_stopped_child'
 
 finish
