@@ -19,7 +19,7 @@ trap 'rm -rf "$scratch"' EXIT
 tree=$scratch/tree log=$scratch/log
 mkdir "$tree"
 # With new times: the compiler's files of an earlier run may be newer than the sources.
-tar --create --exclude ./target --exclude ./fuzz --exclude ./.git . |
+tar --create --exclude ./target --exclude ./fuzz/target --exclude ./.git . |
     tar --extract --touch --directory "$tree"
 mutants=0 failed=0
 
