@@ -22,11 +22,19 @@ judge() {
         echo "$name: DOES NOT BUILD"
         cat "$log"
         return 1
-    elif (cd "$tree" && timeout 300 "${test[@]}" "$2") >"$log" 2>&1; then
+    fi
+    # A group of processes of its own, which `timeout` makes: what a mutant leaves running ends, too.
+    timeout 300 env --chdir "$tree" "${test[@]}" "$2" >"$log" 2>&1 &
+    local group=$! passed=true
+    wait $group || passed=false
+    kill -KILL -- -$group 2>"$scratch/none_left" || true
+    if $passed; then
         echo "$name: MISSED by $2 ($(sed -n 's/^running //p' "$log"))"
         return 1
     fi
-    echo "$name: caught by $2: $(grep -A1 -m1 "panicked at" "$log" | tail -1)"
+    local said
+    said=$(grep -A1 -m1 "panicked at" "$log" || grep -m1 "signal: \|^watchdog" "$log" || true)
+    echo "$name: caught by $2: ${said##*$'\n'}"
 }
 
 in_ring=ipc-shm/src/ring.rs in_repair=ipc-shm/src/repair.rs in_members=ipc-shm/src/member.rs
@@ -75,7 +83,7 @@ mutant room-before-place $in_commit 2 '/meta.place.store/{s/meta.place.store.*$/
 mutant old-place-kept $in_commit 1 '/kp!\("block.place"\)/,/meta.place/s/self.trim\(meta\);//' 'ipc-shm:lib commit::'
 
 # Leases that no fork keeps.
-in_unforked=ipc-shm/src/sys/unforked.rs
+in_unforked=ipc-sys/src/linux/unforked.rs
 mutant fork-keeps-leases $in_unforked 1 's/if is\(\*fd, file.identity\) && .*$/if false \&\& is(*fd, file.identity) \&\& has_lease(*fd) {/' 'limits after_fork::a_fork_has_no'
 mutant fork-keeps-what-is-sent $in_unforked 1 's/\(!file.sent \|\| has_lease\(\*fd\)\)/!file.sent/' 'limits after_fork::'
 mutant fork-closes-by-number $in_unforked 1 's/^    identity\(fd\).is_ok_and\(.*$/    identity(fd).is_ok_and(|_| wanted == wanted)/' 'limits after_fork::'
@@ -87,10 +95,10 @@ in_names=ipc-shm/src/segment/names.rs in_claims=ipc-pipes/src/listener/claim.rs
 mutant in-use-is-abandoned $in_names 1 's/(trailer.lifetime == Lifetime::LastHandle) && trailer.living\(open\) == 0/\1/' 'segments abandoned::'
 mutant persistent-is-abandoned $in_names 1 's/trailer.lifetime == Lifetime::LastHandle && (trailer.living\(open\) == 0)/\1/' 'segments abandoned::'
 mutant foreign-is-abandoned $in_names 1 '/fn is_abandoned/,/^    \}/s/(Ok\(Found::Foreign\) \| Err\(_\) => )false/\1true/' 'segments abandoned::'
-mutant next-at-the-name-is-removed $in_names 1 '/fn remove_if_abandoned/,/^    \}/s/\|\| !leads_to\(&self.path, sys::identity\(open\)\?\)//' 'segments abandoned::a_name_in_use'
-mutant abandoned-asked-once $in_names 1 '/fn remove_if_abandoned/,/^    \}/s/\|\| !self.is_abandoned\(open\)\?//' 'segments abandoned::a_name_in_use'
+mutant next-at-the-name-is-removed $in_names 1 '/fn remove_if_abandoned/,/^    \}/s/\|\| !leads_to\(&self.path, .*$//' 'segments points::what_is_opened'
+mutant abandoned-asked-once $in_names 1 '/fn remove_if_abandoned/,/^    \}/s/\|\| !self.is_abandoned\(open\)\?//' 'segments points::what_is_opened'
 mutant listened-at-is-abandoned $in_claims 1 '/^fn dead/,/^\}/s/if sys::alive\(&entry\)\? \{/if false {/' 'meet takeover::names_of_killed'
-mutant half-bound-is-kept $in_claims 1 '/^fn remove_if_abandoned/,/^\}/s/clear\(directory, &lock\)\?;//' 'meet takeover::plain_names_of_killed'
+mutant half-bound-is-kept $in_claims 1 '/^fn remove_if_abandoned/,/^\}/s/clear\(directory, &lock\)\?;//' 'meet points::what_a_death'
 
 # Numbers of threads and mappings, which must not mean another one later.
 mutant number-comes-again ipc-shm/src/lock/thread.rs 1 's/if HELD.get\(\) == 0 \{/if true {/' 'locks forgotten::'
