@@ -124,3 +124,32 @@ fn killed_at_any_point_the_next_one_gets_the_name_and_nothing_is_left() {
     let never: Vec<_> = deaths.iter().filter(|(_, deaths)| **deaths == 0).collect();
     assert!(never.is_empty(), "nobody comes to {never:?}");
 }
+
+// fault 126: except for an empty lock file, which may be another program's.
+#[test]
+fn what_a_death_at_any_point_leaves_is_removed_as_abandoned() {
+    multiprocess::init();
+    let _watchdog = watchdog_of(Duration::from_secs(60));
+    let mut left = BTreeSet::new();
+    for scene in [Scene::Free, Scene::Dead] {
+        for point in named() {
+            let directory = Directory::new();
+            let name = directory.name("orders");
+            if let Scene::Dead = scene {
+                drop(std::os::unix::net::UnixListener::bind(&name).unwrap());
+            }
+            if !dies(host, &name, &point, 1) {
+                continue;
+            }
+            left.extend(directory.entries());
+            Listener::remove_abandoned(&name).unwrap();
+            let entries = directory.entries();
+            assert!(
+                entries.iter().all(|entry| entry == ".orders.lock"),
+                "{scene:?}, killed at {point}: {entries:?}"
+            );
+        }
+    }
+    let kinds = ["orders", ".orders.lock"].map(|entry| left.remove(entry));
+    assert!(kinds == [true; 2] && !left.is_empty(), "and new sockets: {left:?}");
+}

@@ -240,6 +240,38 @@ fn after_a_death_at_any_point_the_name_is_whole_or_free() {
     assert!(left.is_empty(), "nobody comes to {left:?}");
 }
 
+/// Pauses a process that removes abandoned names where it has looked at `name` and not locked it,
+/// and calls `meanwhile`. Returns the names that it removed.
+fn removed_with(name: &Name, meanwhile: impl FnOnce()) -> Vec<String> {
+    let pause = Name::new("pause");
+    let remove = |name: String| Segment::remove_abandoned(&name).unwrap();
+    let remover = Builder::new()
+        .kill_on_drop(true)
+        .env("KILLPOINT", "name.unlocked:1")
+        .env("KILLPOINT_PAUSE", pause.path())
+        .spawn(remove, name.0.clone())
+        .unwrap();
+    until("it has looked at the name", || pause.is_there());
+    meanwhile();
+    fs::remove_file(pause.path()).unwrap();
+    remover.join().unwrap()
+}
+
+// fault 126
+#[test]
+fn what_is_opened_or_replaced_before_its_removal_keeps_its_name() {
+    multiprocess::init();
+    let _watchdog = watchdog_of(Duration::from_secs(30));
+    for attach in [Segment::open, |name: &str| Segment::create(name, 64)] {
+        let name = Name::new("opened-late");
+        abandoned(&name);
+        let mut segment = None;
+        let removed = removed_with(&name, || segment = Some(attach(&name).unwrap()));
+        assert_eq!(removed, [""; 0]);
+        assert!(Segment::open(&name).unwrap().same_segment(&segment.unwrap()));
+    }
+}
+
 /// Writes some values, each of them eight times the same number, larger each time.
 fn write(lock: SeqLock<[u64; 8]>) {
     let mut writer = lock.writer().unwrap();

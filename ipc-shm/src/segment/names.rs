@@ -391,6 +391,7 @@ impl Sought {
         if !self.is_abandoned(open)? {
             return Ok(false);
         }
+        kp!("name.unlocked");
         let turn = self.step("locking it", Turn::take(open, Instant::now()))?;
         // A process that attaches holds the lock, so the answer does not change while this one has
         // it.
