@@ -1,19 +1,21 @@
 #!/usr/bin/env bash
-# The tests on aarch64 Linux, under qemu's user emulation: sizes, layouts, system calls and the width of atomics.
-# On an x86 machine qemu keeps x86's order, so a missing barrier is never found here: that is loom's work.
+# The tests on aarch64 Linux, under qemu's user emulation: sizes, layouts, system calls and the
+# width of atomics. On an x86 machine qemu keeps x86's memory order, so this never finds a missing
+# barrier; the loom models do. Runs every night; at most 2 hours.
 #
-#   ci/aarch64.sh                         libraries and the suites that need no signals at an exact place
+#   ci/aarch64.sh                         libraries, and suites that need no signal at an exact place
 #   ci/aarch64.sh --test crash [filter]   arguments of cargo test
 #
-# Needs Debian's qemu-user, gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, and what ci/build-std.sh needs.
+# Needs Debian's qemu-user, gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, and what build-std.sh
+# needs. AARCH64_SECONDS is the time limit of one call.
 #
 # fault 101
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 target=aarch64-unknown-linux-gnu
-# What a test starts, its own binary, is to be emulated too, so the kernel is told how; in namespaces of our own,
-# so that nobody else is concerned.
+# A test starts its own binary, which must be emulated too. So the kernel is configured to run
+# aarch64 binaries with qemu, in namespaces of this script, which no other process sees.
 runner=$(mktemp)
 trap 'rm -f "$runner"' EXIT
 cat >"$runner" <<'RUN'

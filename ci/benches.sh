@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Every bench runs once, briefly: it works, and what it measures is right.
+# Runs every bench once, briefly: each works, and what it measures is right. Runs on every change;
+# at most 7 minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

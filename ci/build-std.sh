@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Cargo with a standard library that is built from source, for what changes code everywhere: another processor, a
-# sanitizer. Arguments as cargo's; `-Z build-std` comes after the subcommand.
+# Cargo with a standard library that is built from source, for options that change all code:
+# another processor, a sanitizer. Takes cargo's arguments; `-Z build-std` comes after the subcommand.
+# No check by itself: aarch64.sh and tsan.sh call it.
 #
-# A nightly toolchain with rust-src, or else Debian's rustc-web and rust-web-src, of one version.
+# Needs a nightly toolchain with rust-src, or else Debian's rustc-web and rust-web-src of one
+# version.
 set -euo pipefail
 
 if rustup component list --toolchain nightly --installed 2>/dev/null | grep -q '^rust-src'; then

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# No warnings, from the compiler or clippy; also in the build with places to die at (see crash.sh), of what has some.
+# No warning from the compiler or clippy; also in the build with kill points (see crash.sh), for the
+# packages that have some. Runs on every change; at most 7 minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Processes are killed at every step of the protocols: nobody hangs, nothing is lost. An argument is a part of the
-# tests' names, if not all of these are meant. Kills at random need no build of their own: they run with all tests.
+# Kills processes at every step of the protocols: no process hangs, and nothing is lost. Kills at
+# random need no build of their own, and run with all tests. Runs on every change; at most 10 minutes.
+#
+#   ci/crash.sh [part of a test's name]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,7 +20,7 @@ for suite in "${suites[@]}"; do
 done >"$logs/tests"
 [[ -s $logs/tests ]] || { echo "no test has \"$1\" in its name" && exit 1; }
 
-# A process for each, several at once: they wait for the dying most of the time.
+# One process for each test, several at once: they mostly wait for processes to die.
 # shellcheck disable=SC2016 # the inner shell's
 xargs --arg-file "$logs/tests" --max-lines=1 --max-procs=4 bash -c '
     if "$@" >"$0/$3" 2>&1; then echo "ok      $3, $(sed -n "s/.*; finished in/in/p" "$0/$3")"; exit; fi

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# What is depended on has licences that ask for a notice only, no two versions of a crate, one source: deny.toml.
-# Advisories need the network, and are not part of this: `cargo deny check advisories`.
+# Dependencies have licences that ask for no more than a notice, one source, and one version of each
+# crate: deny.toml. Advisories need the network, and are not part of this: `cargo deny check
+# advisories`. Runs on every change; at most 3 minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Every example is built and run once; counter and wordcount also with a killed process, wordcount also with threads.
+# Builds and runs every example once; counter and wordcount also with a killed process, wordcount
+# also with threads. Runs on every change; at most 5 minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

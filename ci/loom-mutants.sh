@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Weakens the protocol in one place at a time, in a scratch copy, and expects the loom models to
-# notice: what no model fails for, no model checks. Takes some minutes. Arguments: see mutate.sh.
+# notice: what no model fails for, no model checks. Runs every night; at most 2 hours. Arguments:
+# see mutate.sh.
 #
 # fault 100
 set -euo pipefail

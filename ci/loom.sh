@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs the loom models of ipc-shm: a minute and a half of processor time.
+# The loom models of ipc-shm: all interleavings of two or three threads, under weak memory. Runs on
+# every change; a minute and a half of processor time.
 #
 #   ci/loom.sh [filter...]
 #

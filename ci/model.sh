@@ -1,8 +1,9 @@
 #!/bin/sh
 # Searches the states of the shared-memory protocol: ci/ring-model/README.md.
 #
-#   ci/model.sh          one of each kind, and some mutations, which must be caught: under a minute
-#   ci/model.sh --all    everything: half an hour, up to 8 GiB
+#   ci/model.sh          one configuration of each kind, and some mutations, which must be caught.
+#                        Runs on every change; less than a minute
+#   ci/model.sh --all    all of them. Runs every week; half an hour, up to 8 GiB
 #
 # fault 100
 set -eu

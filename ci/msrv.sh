@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The libraries build with the oldest compiler that Cargo.toml promises.
+# The libraries compile with the oldest compiler that Cargo.toml promises. Runs on every change; at
+# most 3 minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

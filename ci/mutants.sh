@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Breaks one delicate line after another, in a copy, and expects the crash tests to notice.
-# Arguments: see mutate.sh. MUTANTS_TARGET_DIR keeps what was compiled for the next time.
+# Breaks one delicate line after another, in a copy, and expects the crash tests to notice. Runs
+# every night; at most 3 hours. Arguments: see mutate.sh. MUTANTS_TARGET_DIR keeps what was compiled
+# for the next time.
 #
 # fault 100
 set -euo pipefail

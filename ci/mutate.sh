@@ -2,7 +2,8 @@
 #
 #     SCRIPT                all mutants
 #     SCRIPT NAME...        those whose names begin with one of these
-#     SCRIPT --check        builds and runs nothing: every pattern applies, in as many places as it says
+#     SCRIPT --check        builds and runs nothing: every pattern applies, in as many places as it
+#                           says
 #
 # The script calls `mutant` for each mutant, then `finish`. It defines `judge`, which tests the
 # source tree in `$tree`, writes to `$log`, and prints what came of it after `$name: `. It fails if

@@ -1,4 +1,4 @@
 #!/bin/sh
-# The compiler, with places to die at. For the crates of this workspace only (RUSTC_WORKSPACE_WRAPPER), so that
-# what they depend on is built once for both.
+# The compiler with `--cfg killpoints`. crash.sh sets it as RUSTC_WORKSPACE_WRAPPER, so it is used
+# for the crates of this workspace only, and dependencies are built once for both. No check by itself.
 exec "$@" --cfg killpoints

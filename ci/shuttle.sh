@@ -1,10 +1,10 @@
 #!/bin/sh
-# Runs the protocol of ipc-shm under random schedules, with random deaths: some seconds for three thousand schedules
-# of each story.
+# Runs the protocol of ipc-shm under random schedules with random deaths. Runs on every change; some
+# seconds for three thousand schedules of each test.
 #
 #   ci/shuttle.sh [filter...]
 #
-# SHUTTLE_SCHEDULES=n runs n of each; SHUTTLE_RANDOM_SEED=n is a seed that was printed before.
+# SHUTTLE_SCHEDULES=n runs n of each. SHUTTLE_RANDOM_SEED=n repeats a seed that was printed before.
 #
 # fault 95
 set -eu

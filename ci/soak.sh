@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Processes are killed at random and others take their place, for so many minutes, or ten: channels of plain data, of
-# bytes and of any type, over sockets and pipes; every lock; segments that race for a name. Each test reconciles what
-# was sent, received, locked and named, counts what its process has open, and throws other dice each time.
+# Kills processes at random and starts others in their place, for some minutes: channels of plain
+# data, of bytes and of any type, over shared memory, sockets and pipes; every lock; segments that
+# race for a name. Each test reconciles what was sent, received, locked and named, counts what its
+# process has open, and uses another seed each time. Runs every night, for an hour.
 #
-# Before that, all tests run three times in a row with eight busy loops beside them: a death must be
-# noticed, and a deadline kept, however loaded the machine is. BUSY=0 leaves that out.
+# Before that, all tests run three times in a row beside eight busy loops: a death must be noticed,
+# and a deadline kept, however loaded the machine is. BUSY=0 skips this.
 #
-#   ci/soak.sh [minutes]
-#   SEED=n ci/soak.sh            each test once, with the dice of one that failed, as it printed them
+#   ci/soak.sh [minutes]         10, if not given
+#   SEED=n ci/soak.sh            each test once, with the seed that a failed one printed
 #
 # CRASH_KILLS and LOCK_KILLS are the kills of one round, JOBS how many tests run at once.
 set -euo pipefail
@@ -32,7 +33,7 @@ if [[ ${SEED:-} == "" && ${BUSY:-8} != 0 ]]; then
     kill "${loops[@]}"
     wait "${loops[@]}" 2>/dev/null || true
     loops=()
-    # They do not count.
+    # The time for these runs does not count.
     end=$((SECONDS + 60 * ${1:-10}))
 fi
 
@@ -47,16 +48,17 @@ done >"$logs/tests"
 grep -v ' race::' "$logs/tests" >"$logs/channels"
 grep ' race::' "$logs/tests" >"$logs/segments"
 
-# Names in shared memory and in the directories of sockets; of an unfinished test before, too.
+# Names in shared memory and in the directories of sockets, also those that an earlier, unfinished
+# test left.
 names() {
     find /dev/shm "${XDG_RUNTIME_DIR:-/tmp}/" -maxdepth 1 -name '*multiprocess*' -exec find {} ! -type d \; \
         2>/dev/null | sort
 }
 names >"$logs/names"
 
-# All of a kind, in any order.
+# Runs all tests of a kind, in random order.
 play() {
-    # Who fails says so with 255, and xargs starts no more.
+    # A test that fails exits with 255, and xargs starts no more.
     # shellcheck disable=SC2016 # the inner shell's
     xargs --arg-file <(shuf "$logs/$1") --max-lines=1 --max-procs="${JOBS:-$(nproc)}" bash -c '
         log=$0/$4.$$
@@ -69,7 +71,7 @@ play() {
 
 while ((rounds == 0)) || [[ ${SEED:-} == "" && $SECONDS -lt $end ]]; do
     : $((rounds += 1))
-    # Channels count names, and segments make some.
+    # Not at once: the tests of channels count names, and the tests of segments create some.
     play channels
     play segments
 done

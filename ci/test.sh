@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# All tests, with those in the documentation; then, if cargo-nextest is installed, those again that are not long,
-# each in a process of its own and within a minute.
+# All tests, with those in the documentation. Then, if cargo-nextest is installed, the short ones
+# again, each in a process of its own and within a minute. Runs on every change; at most 10 minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -5,7 +5,7 @@
 #   ci/words.sh --list     prints every offence, also those that are allowed
 #   ci/words.sh --lower    writes ci/words.allowed anew, if no total in it grows
 #
-# Four rules:
+# Six rules:
 #
 # columns  A line with a comment in a .rs or .sh file has at most 100 columns. Exempt are rows of
 #          Markdown tables, and lines that hold a link and nothing else.
@@ -17,6 +17,8 @@
 #          cited at both of its ends, so at least twice. Production code cites no bare E1 or I1.
 # atomics  ipc-shm takes its atomics from `crate::sync`, so that loom can replace them; words that
 #          no model has, from `crate::sync::unmodelled`. Exempt are system calls (sys/).
+# paths    Each file or folder that a guide names, such as `ci/words.sh`, exists.
+# runs     Each script in ci/ is called by a workflow, or by another script.
 #
 # Offences of the first two rules that exist already are counted per file in ci/words.allowed.
 # The counts may only go down. Run --lower after removing some, or after moving a file.
@@ -120,6 +122,30 @@ for my $name (sort keys %defined) {
     push @problems, "$at[1]: edges: $name is defined at $at[0] too" if @at > 1;
     push @problems, "$at[0]: edges: $name is not cited at both ends"
         if $name =~ /-E/ && @{ $cited{$name} // [] } < 2;
+}
+
+sub text {
+    my ($file) = @_;
+    open my $in, '<', $file or die "$file: $!";
+    local $/;
+    return scalar <$in>;
+}
+for my $guide (grep { !m{^docs/faults} } glob('*.md docs/*.md')) {
+    my $text = text($guide);
+    while ($text =~ m{`((?:\.?[\w-]+/)+[\w.-]*)`}g) {
+        my ($path, $top) = ($1, $1 =~ m{^([^/]+)});
+        # Names of other things have slashes too; what a build makes is not there always.
+        next if !-e $top || $top eq 'target' || -e $path;
+        push @problems, "$guide: paths: there is no $path";
+    }
+}
+my $workflows = join '', map { text($_) } glob('.github/workflows/*.yml');
+my @scripts = glob('ci/*.sh');
+for my $script (@scripts) {
+    my ($name) = $script =~ m{([^/]+)\.sh$};
+    my $called = $workflows =~ /script: \Q$name\E\b(?!-)|\bci\/\Q$name\E\.sh/
+        || grep { $_ ne $script && text($_) =~ /^[^#]*\bci\/\Q$name\E\.sh/m } @scripts;
+    push @problems, "$script: runs: no workflow and no other script calls it" if !$called;
 }
 
 my $allowed = 'ci/words.allowed';
