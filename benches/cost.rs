@@ -1,11 +1,11 @@
-//! What channels and processes cost beside messages: `cargo bench --bench cost`; with `-- make` a
-//! part of it.
+//! What channels and processes cost apart from messages: `cargo bench --bench cost`; with `-- make`
+//! a part of it.
 //!
-//! `make`: making and dropping a channel of 64 slots. `hand-over`: starting a process, with the end
-//! of a channel in its arguments, until its first message is here (of crossbeam-channel: a thread).
-//! `wait`: the processor time of a process that waits in `recv`, and of one that waits in `send`.
-//! `memory`, `filled`, `descriptors`: what a channel takes when it is made, and while 64 messages
-//! lie in it.
+//! `make`: creating and dropping a channel of 64 slots. `hand-over`: starting a process (a thread
+//! for crossbeam-channel) with the end of a channel in its arguments, until its first message
+//! arrives. `wait`: the processor time of a process that waits in `recv`, and of one that waits in
+//! `send`. `memory`, `filled`, `descriptors`: what a channel takes when it is created, and while it
+//! contains 64 messages.
 
 mod support;
 
@@ -228,7 +228,7 @@ fn send_one(tx: multiprocess::Sender<Order>) -> Duration {
     taken(|| tx.send(Order::new(ROOM as u64)).expect("the parent receives"))
 }
 
-/// Of each some, and all at once: who waits leaves the processors to the others.
+/// Measures several of each at once, because a waiter leaves the processors to the others.
 fn waits(recv: bool, send: bool) -> Vec<Record> {
     type Start = fn() -> Waiter;
     let in_recv: [(&str, Start); 9] = [

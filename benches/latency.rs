@@ -1,9 +1,9 @@
 //! Round trips of 8 bytes: `cargo bench --bench latency`; with `-- hot` a part of it.
 //!
-//! Blocking `send` and `recv` as a user writes them, one message under way, two processes (of
-//! crossbeam-channel, std and `thread`: two threads), pinned as `BENCH_PIN=two|one|none` says.
-//! `hot`: one trip after the other. `rested`: each after a millisecond in which neither side does
-//! anything. `…-one-core`: both peers on one processor.
+//! Blocking `send` and `recv` as in ordinary programs, with one message under way between two
+//! processes (two threads for crossbeam-channel, std and `thread`), pinned as
+//! `BENCH_PIN=two|one|none` says. `hot`: one round trip after the other. `rested`: each after a
+//! millisecond in which neither side does anything. `…-one-core`: both peers on one processor.
 
 mod support;
 

@@ -1,9 +1,9 @@
 //! Locks: `cargo bench --bench lock`; with `-- alone` a part of it.
 //!
-//! `alone`: locking, adding one and unlocking in one process that has the lock to itself, and other
-//! uncontended steps. `two`: two at once, without a pause, each on its processor: processes, and
-//! threads where it says so. `event`: there and back by two automatic events. What happens when a
-//! holder is killed: `recovery`.
+//! `alone`: locking, adding one and unlocking, and other uncontended steps, in one process. `two`:
+//! two processes (threads where a row says so) at once, without a pause, each on its processor.
+//! `event`: round trips over two automatic events. The bench `recovery` measures what follows the
+//! kill of a holder.
 
 #[cfg(target_os = "linux")]
 #[path = "support/rivals.rs"]
@@ -51,7 +51,7 @@ mod linux {
         nanos: fn(u64) -> f64,
     ) -> Row {
         let about = match workload {
-            "alone" => "locking, adding one and unlocking, and other steps, with nobody else there",
+            "alone" => "locking, adding one and unlocking, and other steps, uncontended",
             "two" => "two that add one under a lock, without a pause",
             "two-read" => "two that look under a lock, without a pause",
             _ => "there and back by two automatic events",
@@ -228,7 +228,7 @@ mod linux {
     ) -> f64 {
         let mut team = Team::new(Route::Shm, Place::Apart);
         team.process(Side::Second, answer, ends.clone());
-        // The team's task is told first; then it waits for the first event. A thread of its own:
+        // The team gets its task first; then it waits for the first event. A thread of its own:
         // who is started later inherits this one's processors.
         let nanos = std::thread::scope(|scope| {
             scope.spawn(|| team.work([task(n)]));
@@ -267,7 +267,7 @@ mod linux {
         let ends = [(); 2].map(|()| Room::new());
         let attach = |room: &Room, first: bool| {
             let made = if first {
-                // SAFETY: it lies in the room, which lives longer, and nobody else has it yet.
+                // SAFETY: it lies in the room, which lives longer, and no other process has it yet.
                 unsafe { raw_sync::events::Event::new(room.memory(), true) }
             } else {
                 // SAFETY: it lies in the room, which lives longer; the first one has made it.

@@ -1,8 +1,9 @@
 //! Channels over sockets and pipes against their own kind: `cargo bench --bench pipes`; with `--
 //! 64B` a part of it.
 //!
-//! Blocking `send` and `recv` as a user writes them, every peer a process, pinned as
-//! `BENCH_PIN=two|one|none` says. The reference of each workload is its first row: the system calls
+//! Blocking `send` and `recv` as in ordinary programs. Every peer is a process, pinned as
+//! `BENCH_PIN=two|one|none` says. The reference of each workload is its first row: bare system
+//! calls
 //! on the same kind of socket or pipe, or ipc-channel.
 
 mod support;
@@ -26,7 +27,7 @@ type Trip = fn(Duration, Place) -> Box<dyn Job>;
 const MIB: usize = 1 << 20;
 const ONE: Shape = Shape { senders: 1, receivers: 1 };
 
-/// What the others of a workload are compared with: its first row.
+/// The reference of a workload: its first row.
 fn rows() -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     let mut workload = |workload, bytes, about, routes: &[(&'static str, Open)]| {

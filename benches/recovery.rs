@@ -1,12 +1,16 @@
-//! After `kill -9`: how long until the living go on. `cargo bench --bench recovery`; with `-- recv`
-//! a part of it.
+//! The time from `kill -9` until the survivors go on: `cargo bench --bench recovery`; with `--
+//! recv` a part of it.
 //!
-//! Many wait at once, each for a process of its own, in threads that sleep; the processes are
-//! killed one after the other. `recv`: until a receiver knows that its last sender is dead; `send`:
-//! a sender in a full channel, its last receiver. `again`: until a message whose receiver was
-//! killed with it is delivered to another one. `mutex`, `rwlock`, `semaphore`: until a waiter has
-//! what a killed process held. `condition`: until one that waits for a change wakes up and looks.
-//! In milliseconds; not a ratio, since of most others one waits for ever.
+//! Many waiters wait at once, each for a process of its own, in threads that sleep. The processes
+//! are killed one after the other. Each row measures until:
+//!
+//! - `recv`: a receiver notices that its last sender is dead;
+//! - `send`: a sender in a full channel notices that its last receiver is dead;
+//! - `again`: a message is delivered again whose receiver was killed with it;
+//! - `mutex`, `rwlock`, `semaphore`: a waiter gets what a killed process held;
+//! - `condition`: a waiter for a change wakes up and checks.
+//!
+//! In milliseconds; not as a ratio, because with most other libraries the waiter waits for ever.
 
 mod support;
 

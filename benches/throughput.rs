@@ -1,11 +1,13 @@
 //! Messages per second, one way: `cargo bench --bench throughput`; with `-- 64B` a part of it.
 //!
-//! Blocking `send` and `recv` as a user writes them, room for 1024 messages (16 of those above 1
-//! KiB) where a room can be chosen, every peer a process (of crossbeam-channel, std and `thread`: a
-//! thread), pinned as `BENCH_PIN=two|one|none` says: senders on one processor, receivers on
-//! another. `…-touched`: the sender writes every word, the receiver reads every word; else the
-//! number of the message only, and whether bytes are copied is up to the route. `…-one-core`: all
-//! peers on one processor.
+//! Blocking `send` and `recv` as in ordinary programs. Where a route lets one choose, there is room
+//! for 1024 messages (16 of those above 1 KiB). Every peer is a process (a thread for
+//! crossbeam-channel, std and `thread`), pinned as `BENCH_PIN=two|one|none` says: senders on one
+//! processor, receivers on another.
+//!
+//! `…-touched`: the sender writes every word, and the receiver reads every word. Otherwise both
+//! access only the number of the message, and the route decides whether bytes are copied.
+//! `…-one-core`: all peers on one processor.
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! Processes count together, under a lock in shared memory. With `--kill` one of them is killed
-//! while it holds the lock, and the next one is told.
+//! while it holds the lock, and the next one gets an error that says so.
 //!
 //!     cargo run --example counter
 //!     cargo run --example counter -- --kill
@@ -7,7 +7,7 @@
 use multiprocess::shm::lock::{LockError, Mutex};
 use multiprocess::{Sender, spawn};
 
-/// What is counted, and the same once more: whoever looks can tell whether both were written.
+/// The count, twice: a reader can tell whether both were written.
 type Count = [u64; 2];
 
 fn count((counter, times): (Mutex<Count>, u64)) {
@@ -53,8 +53,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             Ok(_) => return Err("a holder was killed, and nobody was told".into()),
             Err(error) => return Err(error.to_string().into()),
         }
-        // What must never be found half done is changed by an update: a death inside leaves the old
-        // value.
+        // `update` never leaves a value half changed: a process that dies in it leaves the old one.
         counter.update(|[one, other]| {
             *one += 1;
             *other += 1;

@@ -1,10 +1,10 @@
-//! Multiplies two matrices that lie in shared memory, by as many processes as there are processors:
-//! each takes the next rows that nobody has, until there are none.
+//! Multiplies two matrices in shared memory, with one process for each processor. Each process
+//! takes the next free rows until none are left.
 //!
 //!     cargo run --release --example matmul -- --size 1024 --workers 4
 //!
-//! Beside it the same by one thread, which also says whether the result is right, and by as many
-//! threads. What is timed begins before the first process is started, and ends when the last has
+//! To compare, one thread does the same, which also checks the result, and then as many threads.
+//! The measured time begins before the first process is started, and ends when the last one has
 //! ended.
 
 use std::io;
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use multiprocess::shm::{Segment, Shared, SharedSlice};
 use serde::{Deserialize, Serialize};
 
-/// What a worker needs: handles, which go to a process as they go to a thread.
+/// What a worker needs: handles, which travel to a process as to a thread.
 #[derive(Clone, Serialize, Deserialize)]
 struct Job {
     size: usize,
@@ -25,18 +25,18 @@ struct Job {
     b: SharedSlice<f64>,
     /// The product.
     c: SharedSlice<f64>,
-    /// The first row that nobody has taken.
+    /// The first row that no worker has taken.
     next: Shared<u64>,
 }
 
-/// Rows that are taken at once, and computed together: each row of `b` is then loaded once for all
-/// of them.
+/// Rows that a worker takes at once and computes together, so that each row of `b` is loaded once
+/// for all of them.
 const ROWS: usize = 4;
-/// Columns that are computed together: so many numbers of each row stay in the first-level cache.
+/// Columns that are computed together: this many numbers of each row fit the first-level cache.
 const COLUMNS: usize = 512;
 
 impl Job {
-    /// Two matrices of small whole numbers, whose product is exact.
+    /// Makes two matrices of small whole numbers, whose product is exact.
     fn new(size: usize) -> io::Result<Job> {
         let bytes = 3 * size * size * size_of::<f64>() + 64;
         let segment = Segment::anonymous(bytes)?;
@@ -57,24 +57,24 @@ impl Job {
         Ok(job)
     }
 
-    /// As if nothing had been computed.
+    /// Forgets the result, so that it can be computed again.
     fn reset(&self) {
         self.c.fill(f64::NAN);
-        self.next.store(0, Relaxed); // Relaxed: whoever starts the workers orders it before them.
+        self.next.store(0, Relaxed); // Relaxed: starting the workers comes after it.
     }
 }
 
-/// Computes rows until there are none left, and says how many it were.
+/// Computes rows until none are left, and returns how many.
 fn work(job: Job) -> usize {
     let size = job.size;
-    // SAFETY: nobody writes the factors while there are workers. (`to_vec` would copy them, and ask
-    // for no promise.)
+    // SAFETY: no process writes the factors while there are workers. (`to_vec` would copy them, and
+    // needs no such promise.)
     let a = unsafe { job.a.as_slice() };
     // SAFETY: as above.
     let b = unsafe { job.b.as_slice() };
     let mut done = 0;
     loop {
-        // Relaxed: each number is given out once; the rows themselves are handed over when the
+        // Relaxed: each number is given out once. The rows become visible to the parent when the
         // worker has ended.
         let first = job.next.fetch_add(ROWS as u64, Relaxed) as usize;
         if first >= size {
@@ -82,15 +82,14 @@ fn work(job: Job) -> usize {
         }
         let rows = ROWS.min(size - first);
         let mine = job.c.slice(first * size..(first + rows) * size);
-        // SAFETY: these rows were given to this worker only, and nobody reads them before it has
-        // ended.
+        // SAFETY: only this worker got these rows, and no process reads them before it has ended.
         let c = unsafe { mine.as_mut_slice() };
         multiply(size, &a[first * size..(first + rows) * size], b, c);
         done += rows;
     }
 }
 
-/// Some rows of the product.
+/// Computes some rows of the product.
 fn multiply(size: usize, a: &[f64], b: &[f64], c: &mut [f64]) {
     c.fill(0.0);
     for from in (0..size).step_by(COLUMNS) {
@@ -107,7 +106,7 @@ fn multiply(size: usize, a: &[f64], b: &[f64], c: &mut [f64]) {
     }
 }
 
-/// By processes: how long it took, and how many rows each did.
+/// Multiplies with processes. Returns how long it took, and how many rows each did.
 fn by_processes(job: &Job, workers: usize) -> io::Result<(Duration, Vec<usize>)> {
     job.reset();
     let start = Instant::now();
@@ -118,7 +117,7 @@ fn by_processes(job: &Job, workers: usize) -> io::Result<(Duration, Vec<usize>)>
     Ok((start.elapsed(), rows.map_err(io::Error::other)?))
 }
 
-/// By threads.
+/// Multiplies with threads.
 fn by_threads(job: &Job, workers: usize) -> (Duration, Vec<usize>) {
     job.reset();
     let start = Instant::now();
@@ -135,7 +134,7 @@ fn by_threads(job: &Job, workers: usize) -> (Duration, Vec<usize>) {
     (start.elapsed(), rows)
 }
 
-/// The better of two runs: the first finds pages and caches as whoever came before left them.
+/// Returns the better of two runs: the first finds pages and caches as an earlier run left them.
 fn better(
     mut run: impl FnMut() -> io::Result<(Duration, Vec<usize>)>,
 ) -> io::Result<(Duration, Vec<usize>)> {

@@ -3,7 +3,7 @@
 //! ```text
 //! cargo run --example meet                     a server, and a client that it starts
 //! cargo run --example meet -- serve            a server alone; kill -9 it, and start it again
-//! cargo run --example meet -- ask some words   a client; it waits for a server to come
+//! cargo run --example meet -- ask some words   a client; it waits until there is a server
 //! ```
 
 use std::time::Duration;
@@ -14,9 +14,9 @@ type Anyway = Result<(), Box<dyn std::error::Error>>;
 
 const NAME: &str = "word-count";
 
-/// Tells each client how many words it sent.
+/// Answers each client with the number of words that it sent.
 fn serve(clients: usize) -> Anyway {
-    let listener = Listener::bind(NAME)?; // A name that a killed server has left is taken over.
+    let listener = Listener::bind(NAME)?; // Takes over the name of a killed server.
     println!("server {} is at {}", std::process::id(), listener.name());
     for client in listener.incoming::<usize, String>().take(clients) {
         let client = client?;

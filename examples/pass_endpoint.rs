@@ -1,4 +1,4 @@
-//! A parent hands each of two children a channel end inside a message of another channel, and the
+//! A parent sends each of two children a channel end, in a message of another channel. Then the
 //! children talk directly.
 //!
 //!     cargo run --example pass_endpoint
@@ -6,7 +6,7 @@
 use multiprocess::{Receiver, Sender, pipe};
 use serde::{Deserialize, Serialize};
 
-/// What a child is told to do, with the end of a channel that it is told to do it with.
+/// A job for a child, with the channel end that it uses for it.
 #[derive(Serialize, Deserialize)]
 enum Job {
     Count { up_to: u64, tell: Sender<u64> },
@@ -34,12 +34,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (to_adder, jobs) = pipe::channel()?;
     let adder = multiprocess::spawn(work, jobs)?;
 
-    // Both children run already. Ends of any route travel, that of shared memory, too.
+    // Both children run already. Ends of any route travel, also those of shared memory.
     for (tell, what) in [pipe::channel()?, multiprocess::bounded(64)?] {
         to_adder.send(Job::Add { what })?;
         to_counter.send(Job::Count { up_to: 1000, tell })?;
     }
-    drop((to_counter, to_adder)); // Their loops end when they have done what was sent.
+    drop((to_counter, to_adder)); // The children's loops end after the jobs that were sent.
 
     println!("process {} counted {} numbers", counter.id(), counter.join()?);
     println!("process {} added them up to {}", adder.id(), adder.join()?);

@@ -1,6 +1,6 @@
 //! Channels of bytes: how each route takes a message of a known length from its sender, and gives
-//! it to its receiver. What lends memory is written and read in place; others copy as their own
-//! users would.
+//! it to its receiver. A route that lends memory writes and reads in place. The others copy as
+//! their own users would.
 
 use std::io::IoSliceMut;
 use std::marker::PhantomData;

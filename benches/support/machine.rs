@@ -1,4 +1,4 @@
-//! Where it runs: what the figures were taken on, which processor each peer is on, and a clock that
+//! The environment of a measurement: the machine, the processor of each peer, and a clock that
 //! processes share.
 
 use std::process::Command;

@@ -1,5 +1,5 @@
 //! Rows that are measured alike: by criterion, one after the other, for its statistics and
-//! baselines; and by us, in rounds, for the table and the page.
+//! baselines; and in rounds, for the table and the page.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! What is sent. Every byte follows from the message's number, so a receiver can tell whether it is
+//! The messages. Every byte follows from the message's number, so a receiver can tell whether it is
 //! intact.
 
 use serde::{Deserialize, Serialize};

@@ -59,8 +59,8 @@ impl Queue {
         let at = |offset: usize| memory.as_ptr().wrapping_add(offset);
         let event = |offset: usize| {
             let made = if first {
-                // SAFETY: there is room for it in memory that is kept beside it, and nobody else
-                // has it yet.
+                // SAFETY: there is room for it in memory that is kept beside it, and no other
+                // process has it yet.
                 unsafe { Event::new(at(offset), true) }
             } else {
                 // SAFETY: as above; the first one has made it.
@@ -69,8 +69,8 @@ impl Queue {
             made.expect("an event").0
         };
         let lock = if first {
-            // SAFETY: there is room for it in memory that is kept beside it, and nobody else has it
-            // yet.
+            // SAFETY: there is room for it in memory that is kept beside it, and no other
+            // process has it yet.
             unsafe { Mutex::new(at(0), at(COUNTS)) }
         } else {
             // SAFETY: as above; the first one has made it.

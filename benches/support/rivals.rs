@@ -133,7 +133,7 @@ pub struct RawSync {
 impl RawSync {
     pub fn new(room: &Room, first: bool) -> RawSync {
         let made = if first {
-            // SAFETY: both lie in the room, which is kept, and nobody else has it yet.
+            // SAFETY: both lie in the room, which is kept, and no other process has it yet.
             unsafe { raw_sync::locks::Mutex::new(room.memory(), room.number()) }
         } else {
             // SAFETY: both lie in the room, which is kept; the first one has made it.
@@ -174,7 +174,7 @@ impl Robust {
             unsafe { libc::pthread_mutexattr_setpshared(&mut attr, libc::PTHREAD_PROCESS_SHARED) };
             // SAFETY: as above.
             unsafe { libc::pthread_mutexattr_setrobust(&mut attr, libc::PTHREAD_MUTEX_ROBUST) };
-            // SAFETY: there is room for it, and nobody else has it yet.
+            // SAFETY: there is room for it, and no other process has it yet.
             assert_eq!(unsafe { libc::pthread_mutex_init(robust.mutex(), &attr) }, 0);
         }
         robust

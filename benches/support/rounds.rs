@@ -1,8 +1,8 @@
 //! Figures that can be compared: the rivals in turn, round by round, each right after the
 //! reference.
 //!
-//! A machine is not the same from one minute to the next, and criterion measures one bench after
-//! the other. Here a ratio has both its halves from within a fraction of a second, and is the
+//! A machine changes from one minute to the next, and criterion measures one bench after the other.
+//! Here both halves of a ratio come from the same fraction of a second, and the result is the
 //! median over the rounds.
 
 use std::cell::RefCell;

@@ -47,7 +47,7 @@ pub const ROUTES: &[Route] = {
         r("pod", Memory, Us, "ipc_shm::pod: plain data", &["naive"]),
         r("pod-by-32", Memory, Us, "the same, send_many and recv_many of 32", &["naive"]),
         r("typed", Memory, Us, "ipc_shm::bounded: any serde type", &["naive"]),
-        r("erased", Memory, Us, "multiprocess::bounded: the route told at run time", &["naive"]),
+        r("erased", Memory, Us, "multiprocess::bounded: the route chosen at run time", &["naive"]),
         r("bytes", Memory, Us, "ipc_shm::bytes: send and recv, copied", &["naive"]),
         r(
             "bytes-lent",
@@ -71,7 +71,7 @@ pub const ROUTES: &[Route] = {
             "socket-erased",
             Kernel,
             Us,
-            "multiprocess::pipe::channel: the route told at run time",
+            "multiprocess::pipe::channel: the route chosen at run time",
             SOCKETS,
         ),
         r("duplex", Kernel, Us, "pipe::duplex, split: any serde type", SOCKETS),

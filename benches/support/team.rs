@@ -1,9 +1,8 @@
 //! Peers that wait for tasks: threads, or processes of this executable.
 //!
-//! A peer is started once, says that it is ready, and then answers task after task, so that
-//! starting it is in no figure. Tasks and answers go over channels of the facade, apart from those
-//! that are measured; nobody polls them while something is timed, and who waits for an answer
-//! sleeps.
+//! A peer is started once, reports that it is ready, and then answers task after task, so no figure
+//! includes its start. Tasks and answers travel over channels of the facade, apart from the
+//! measured ones. No peer polls them during a measurement: it sleeps until an answer comes.
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
-//! The page of all figures: `target/ipc-report/index.html`, from what the last runs of the other
-//! benches gave.
+//! Writes the page of all figures, `target/ipc-report/index.html`, from the results of the last
+//! runs of the other benches.
 //!
 //! `cargo bench` ends with it; `cargo bench --bench write-up` draws it again. With `BENCH_README=1`
-//! it also writes the chart in the README, `docs/figures.svg`; with `BENCH_AGAINST=directory` it
-//! compares them with those of an earlier run, a copy of `target/ipc-report`.
+//! it also writes the chart in the README, `docs/figures.svg`. With `BENCH_AGAINST=directory` it
+//! compares the figures with those of an earlier run, a copy of `target/ipc-report`.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -78,8 +78,8 @@ fn in_short(all: &All) -> String {
             );
         }
     }
-    let text = "Our best route across processes beside crossbeam-channel between threads, in the same rounds: above 1, \
-                the processes are ahead.";
+    let text = "The best route across processes, compared with crossbeam-channel between threads in the same rounds. \
+                Above 1, the processes are ahead.";
     section(
         "In short",
         text,
@@ -192,10 +192,10 @@ fn by_size(all: &All) -> String {
             lines(&Lines { title: &title, places: &places, series: series.collect(), write: short })
         })
     });
-    let text = "One sender, one receiver, on two cores. <em>Moved</em>: both sides look at the number of a message only, \
-                and the rest goes as the route moves it; between threads and where memory is lent, no byte is copied. \
-                <em>Touched</em>: the sender writes every word, the receiver reads every word. The grey line is \
-                crossbeam-channel between threads. Upright strokes are the spread.";
+    let text = "One sender and one receiver, on two cores. <em>Moved</em>: both sides access only the number of a \
+                message, and the route moves the rest; between threads, and where memory is lent, no byte is copied. \
+                <em>Touched</em>: the sender writes every word, and the receiver reads every word. The grey line is \
+                crossbeam-channel between threads. Vertical strokes are the spread.";
     section("Throughput by size", text, &figures(charts))
 }
 
@@ -221,8 +221,8 @@ fn latencies(all: &All) -> String {
             lines(&Lines { title: &title, places: &places, series: series.collect(), write: time })
         })
     });
-    let text = "Eight bytes there and back, all round trips of all rounds: what part of them took at most how long. A \
-                part is shown where at least one trip in the sample lies beyond it.";
+    let text = "Eight bytes there and back: the distribution of all round trips of all rounds. A percentile is shown \
+                if at least one round trip in the sample took longer.";
     section("Latency", text, &figures(charts))
 }
 
@@ -239,7 +239,7 @@ fn by_number(all: &All) -> String {
         let title = format!("{group}: messages of 64 bytes per second, all together");
         lines(&Lines { title: &title, places: &places, series: series.collect(), write: short })
     });
-    let text = "Senders share one core, receivers another: what more peers cost, when there are no more processors for them.";
+    let text = "All senders share one core, and all receivers another: the cost of more peers without more processors.";
     section("Cost by number of processes", text, &figures(charts))
 }
 
@@ -252,8 +252,8 @@ fn processor_time(all: &All) -> String {
         ),
         charts::processor_time(all, "sockets and pipes", &[Family::Kernel]),
     ];
-    let text = "Of all peers, for one message of 64 bytes in a full stream, with what they wait and spin. How the program \
-                and the kernel share it is the kernel's estimate.";
+    let text = "The processor time of all peers for one message of 64 bytes in a full stream, including waiting and \
+                spinning. The kernel estimates how much of it is the program's and how much its own.";
     section("Processor time for a message", text, &figures(charts.into_iter()))
 }
 
@@ -313,9 +313,9 @@ fn heat(all: &All) -> String {
             let _ = write!(rows, "<tr class=\"{class}\"><th>{}</th>{cells}</tr>", route.name);
         }
     }
-    let text = "How many times as fast as crossbeam-channel between threads, in the same rounds: messages per second, or \
-                the inverse of the time that a round trip or a step takes. Above 1, the route is ahead. Ours are in bold. \
-                A cell tells its figures and their spread when the pointer rests on it; the tables below have all of them.";
+    let text = "The speed relative to crossbeam-channel between threads, in the same rounds: of messages per second, or of \
+                the inverse of the time for a round trip or a step. Above 1, the route is ahead. Routes of this project \
+                are in bold. Hover over a cell for its figures and their spread; the tables below have all of them.";
     section(
         "Ratio to crossbeam, every cell",
         text,
@@ -366,9 +366,9 @@ fn costs(all: &All) -> String {
     if rows.is_empty() {
         return rows;
     }
-    let text = "A channel is made with 64 slots; its memory is that of one with 1024 slots of 64 bytes, as the resident \
-                pages of the process that made it grow. What the kernel takes for sockets and pipes is not in it. Waiting \
-                is in percent of one processor.";
+    let text = "The time is for a channel with 64 slots. The memory is for a channel with 1024 slots of 64 bytes: the \
+                growth of the resident pages of the process that creates it, without the kernel's memory for sockets and \
+                pipes. Waiting is in percent of one processor.";
     section(
         "What a channel costs",
         text,
@@ -392,18 +392,22 @@ fn locks(all: &All) -> String {
             all.records("lock").filter(|record| record.workload == workload),
         ));
     }
-    section("Locks", "Time for one operation; processes, and threads where it says so.", &body)
+    section(
+        "Locks",
+        "The time for one operation, between processes unless a row says threads.",
+        &body,
+    )
 }
 
 /// After a kill.
 fn recovery(all: &All) -> String {
     let titles = [
-        ("recv", "a receiver knows that its last sender is dead"),
-        ("send", "a sender that waits for room knows that its last receiver is dead"),
-        ("again", "a message whose receiver was killed with it is delivered again"),
-        ("mutex", "a waiter has the mutex"),
-        ("rwlock", "a writer has the lock that a reader held"),
-        ("semaphore", "a waiter has the permit"),
+        ("recv", "a receiver notices that its last sender is dead"),
+        ("send", "a sender that waits for room notices that its last receiver is dead"),
+        ("again", "a message is delivered again after its receiver was killed"),
+        ("mutex", "a waiter gets the mutex"),
+        ("rwlock", "a writer gets the lock that a reader held"),
+        ("semaphore", "a waiter gets the permit"),
     ];
     let mut body = String::new();
     for (workload, title) in titles {
@@ -415,7 +419,7 @@ fn recovery(all: &All) -> String {
     if body.is_empty() {
         return body;
     }
-    section("After a kill", "From kill -9 of a process until those that wait for it go on.", &body)
+    section("After a kill", "The time from kill -9 of a process until its waiters go on.", &body)
 }
 
 /// One workload's figures.
@@ -517,7 +521,7 @@ fn behind(all: &All) -> String {
             );
     section(
         "Where we are behind",
-        "By more than the noise: the spreads of the ratios do not meet. The guide <code>docs/which-route.md</code> says why.",
+        "A row is behind by more than the noise if the spreads of the ratios do not meet. The guide <code>docs/which-route.md</code> says why.",
         &body,
     )
 }
@@ -544,13 +548,13 @@ fn routes() -> String {
 
 fn method() -> String {
     let items = [
-        "Every peer of a route between processes is a process of its own; peers of the rows of crossbeam, std and <code>thread</code> are threads.",
-        "Calls block, as a user writes them. There is room for 1024 messages, 16 of those above 1 KiB, where a route lets one choose.",
-        "Before anything is timed, every byte of some messages is looked at. While it is timed, their number, their order and the sum of their numbers are.",
-        "Rivals are measured in turn, round by round, each right after the reference: ratios are of two figures from the same fraction of a second. A figure of a round is the median of its pieces. Shown are the median of the rounds and its spread: in it is the median of ever more rounds, 98 times of 100 (of seven rounds it is from the lowest to the highest). Two runs on a quiet machine agree if their spreads meet, or their medians are within 5 %, by which a machine’s clocks change; <code>BENCH_AGAINST=directory cargo bench --bench write-up</code> looks whether those of an earlier <code>target/ipc-report</code> do.",
-        "Peers are pinned: senders and callers to one core, receivers and those that answer to another; in rows “one core”, all to the same. The clock is one that processes share, and each peer reads it itself.",
-        "What others took of the processors while a round was measured is what the system says was busy, less what the benches' own processes took.",
-        "Criterion measures each row once more, by itself, and keeps its statistics and baselines under <code>target/criterion</code>.",
+        "Each peer of a route between processes is a process of its own. The peers of crossbeam, std and <code>thread</code> are threads.",
+        "Calls block, as in ordinary programs. Where a route lets one choose, there is room for 1024 messages, or for 16 messages above 1 KiB.",
+        "Before a measurement, every byte of some messages is checked. During it, the count, the order and the sum of the messages' numbers are checked.",
+        "Rivals are measured in turn, round by round, each right after the reference. So both figures of a ratio come from the same fraction of a second. The figure of a round is the median of its pieces. The page shows the median of the rounds and its spread: 98 times of 100, the spread contains the median of infinitely many rounds. (With seven rounds, it goes from the lowest to the highest.) Two runs on a quiet machine agree if their spreads meet, or if their medians differ by less than 5 %, by which a machine’s clocks change. <code>BENCH_AGAINST=directory cargo bench --bench write-up</code> checks this against an earlier <code>target/ipc-report</code>.",
+        "Peers are pinned: senders and callers to one core, receivers and responders to another; in rows “one core”, all to the same. Each peer reads the clock itself, and all processes share one clock.",
+        "The share of other programs during a round is the busy time of the system, less that of the benches’ own processes.",
+        "Criterion measures each row once more, separately, and keeps its statistics and baselines under <code>target/criterion</code>.",
     ];
     let items: String = items.iter().map(|item| format!("<li>{item}</li>")).collect();
     section("How it was measured", "", &format!("<ul>{items}</ul>"))

@@ -26,10 +26,10 @@ Options:
                      another in its place; the counts must be right all the same
   -h, --help         this text";
 
-/// A channel through shared memory has places for 127 processes, if nothing else is asked for.
+/// A channel through shared memory has places for at least 127 processes by default.
 const MOST_PROCESSES: usize = 119;
 
-/// What is to be done.
+/// The parsed options.
 pub(crate) enum Command {
     Help,
     Count(Options),
@@ -40,7 +40,7 @@ pub(crate) struct Options {
     pub(crate) workers: usize,
     pub(crate) route: Route,
     pub(crate) kill: bool,
-    /// How many times each file is counted; `None`: as often as it takes to have enough text.
+    /// How many times each file is counted. `None`: until there is enough text.
     pub(crate) times: Option<u64>,
 }
 

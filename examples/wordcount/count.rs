@@ -1,4 +1,4 @@
-//! Words, and how often each was seen.
+//! Counts words.
 //!
 //! A word is a maximal run of alphanumeric characters, in lower case.
 
@@ -8,17 +8,17 @@ use std::mem;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use serde::{Deserialize, Serialize};
 
-/// Counts as they travel: small, and written without a step per word.
+/// Counts in the form in which they travel: small, and encoded without a step for each word.
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Counts {
     /// The words, each with a line break behind it.
     words: String,
-    /// How often each was seen, in the same order.
+    /// The count of each word, in the same order.
     seen: Vec<u64>,
 }
 
 impl Counts {
-    /// Every word once, with how often it was seen.
+    /// Returns every word once, with its count.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
         self.words.lines().zip(self.seen.iter().copied())
     }
@@ -35,7 +35,7 @@ pub(crate) struct Counter {
     lower: String,
 }
 
-/// A word, by where it lies among the words, and how often it was seen.
+/// A word, as its place among the words, and its count.
 struct Entry {
     begin: u32,
     end: u32,
@@ -70,7 +70,7 @@ impl Counter {
         }
     }
 
-    /// Counts the word that begins at `begin`, of whatever letters, and returns where it ends.
+    /// Counts the word that begins at `begin`, with any letters, and returns where it ends.
     fn count_other(&mut self, text: &str, begin: usize) -> usize {
         let mut lower = mem::take(&mut self.lower);
         lower.clear();
@@ -115,7 +115,7 @@ impl Counter {
         });
     }
 
-    /// Takes what was counted so far, and begins anew.
+    /// Takes the counts so far, and begins anew.
     pub(crate) fn take(&mut self) -> Counts {
         let mut entries: Vec<Entry> = self.table.drain().collect();
         entries.sort_unstable_by_key(|entry| entry.begin);
@@ -125,17 +125,17 @@ impl Counter {
         Counts { words: mem::replace(&mut self.words, next), seen }
     }
 
-    /// How many different words there are.
+    /// Returns the number of different words.
     pub(crate) fn different(&self) -> usize {
         self.table.len()
     }
 
-    /// How many words there are.
+    /// Returns the number of words.
     pub(crate) fn total(&self) -> u64 {
         self.table.iter().map(|entry| entry.seen).sum()
     }
 
-    /// All words: the most frequent first, and those seen equally often by the alphabet.
+    /// Returns all words, the most frequent first; words of one count in alphabetical order.
     pub(crate) fn sorted(&self) -> Vec<(&str, u64)> {
         let mut all: Vec<_> =
             self.table.iter().map(|entry| (entry.word(&self.words), entry.seen)).collect();
@@ -151,7 +151,7 @@ const BREAK: u8 = 1;
 /// A capital, or part of a character that is not ASCII.
 const OTHER: u8 = 2;
 
-/// What each byte of a text can be.
+/// The class of each byte of a text.
 static CLASS: [u8; 256] = {
     let mut class = [BREAK; 256];
     let mut byte = 0;

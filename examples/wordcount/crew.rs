@@ -17,21 +17,21 @@ pub(crate) struct Chunk {
     pub(crate) text: String,
 }
 
-/// What a worker found in some chunks.
+/// A worker's result for some chunks.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Counted {
-    /// Each chunk, with how often it was delivered until it was counted.
+    /// Each chunk, and how often it was delivered until it was counted.
     pub(crate) chunks: Vec<(usize, u64)>,
     pub(crate) bytes: u64,
     pub(crate) counts: Counts,
 }
 
-/// What a worker gets: chunks to count, where to send the results, and, if it is going to be
-/// killed, where to say that it is in the middle of a chunk.
+/// The ends that a worker gets: for chunks, for results, and, if it is going to be killed, for the
+/// report that it is in the middle of a chunk.
 pub(crate) type Share = (Receiver<Chunk>, Sender<Counted>, Option<Sender<usize>>);
 
-/// The most chunks in one result. Many chunks have few more different words than one, so that there
-/// is less to add up.
+/// The most chunks in one result. Many chunks have few more different words than one, so the
+/// collector has less to add up.
 const BATCH: usize = 16;
 
 /// Counts chunks until there are no more.
@@ -55,7 +55,7 @@ fn work((chunks, results, victim): Share) {
         }
         counter.count(second);
 
-        // With another chunk, if there is one now, and both may be in one result.
+        // Goes on with another chunk, if there is one now and both may be in one result.
         let full = held.len() + 1 == BATCH || alone(&chunk);
         held.push(chunk);
         if !full {
@@ -70,20 +70,20 @@ fn work((chunks, results, victim): Share) {
             counts: counter.take(),
         };
         if results.send(result).is_err() {
-            return; // Nobody wants to know any more.
+            return; // The collector is gone.
         }
-        held.clear(); // Acknowledged. Killed just before: counted twice, which the parent notices.
+        held.clear(); // Acknowledges. After a kill just before, the parent drops the second count.
     }
 }
 
-/// Whether this chunk needs a result of its own: it may have been counted before, and the parent
-/// can only leave out a whole result. Of small messages that is not always known.
+/// Returns whether this chunk needs a result of its own: it may have been counted before, and the
+/// parent can only drop a whole result. The delivery count of small messages is not always known.
 fn alone(chunk: &Ref<'_, Chunk>) -> bool {
     chunk.deliveries() > 1 || chunk.text.len() < 1024
 }
 
-/// Says that this worker is in the middle of a chunk, and waits to be killed, as long as somebody
-/// is there to do it.
+/// Reports that this worker is in the middle of a chunk, and waits to be killed, as long as the
+/// parent is there to do it.
 fn await_death(victim: &Sender<usize>, chunk: usize) {
     if victim.send(chunk).is_ok() {
         while !victim.is_disconnected() {

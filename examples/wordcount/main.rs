@@ -1,16 +1,18 @@
 //! Counts the words of real text with worker processes, and with one thread to compare.
 //!
-//!     cargo run --release --example wordcount [-- [--workers N] [--route shm|thread] [--times N] [--kill] PATH…]
+//!     cargo run --release --example wordcount [-- OPTION… PATH…]
+//!
+//! Options: `--workers N`, `--route shm|thread`, `--times N`, `--kill`.
 //!
 //! ```text
 //!           chunks (bounded)             results (bounded)
 //!   feeder ════════════════▶ worker 1, 2, … ═══════════════▶ collector
 //! ```
 //!
-//! The feeder, a thread, reads the files and sends their text; the workers borrow chunks, count
+//! The feeder, a thread, reads the files and sends their text. The workers borrow chunks, count
 //! them, send the result, and only then acknowledge the chunks. So a worker can be killed at any
-//! time: what it had not acknowledged is delivered again. What it had counted, but not
-//! acknowledged, is counted twice, and the collector takes only the first result for each chunk.
+//! time: chunks that it had not acknowledged are delivered again. A chunk that it had counted but
+//! not acknowledged is counted twice, and the collector takes only the first result for each chunk.
 
 mod args;
 mod count;
@@ -102,7 +104,7 @@ fn run(options: &Options) -> Result<()> {
     Ok(writeln!(io::stdout(), "The counts are equal{death}.")?)
 }
 
-/// What the workers found.
+/// The workers' results.
 struct Many {
     counter: Counter,
     /// How one of them was killed.
@@ -113,7 +115,8 @@ fn count_with_workers(files: &Arc<Files>, options: &Options) -> Result<Many> {
     let Options { workers, route, kill, .. } = *options;
     let (chunks, work) = route.bounded::<Chunk>(64)?;
     let (results, counted) = route.bounded::<Counted>(64)?;
-    // A thread of its own: with both channels full, who sends and receives in turn waits for ever.
+    // In a thread of its own: with both channels full, one thread that sends and receives in turn
+    // would wait for ever.
     let feeder = thread::spawn({
         let files = files.clone();
         move || feed(&files, workers, &chunks)
@@ -136,19 +139,19 @@ fn count_with_workers(files: &Arc<Files>, options: &Options) -> Result<Many> {
     if let Some((Worker::Process(child), chunk, told)) = victim {
         let id = child.id();
         child.kill()?;
-        drop(told); // Not before: the victim waits as long as we have it.
+        drop(told); // Not before: the victim waits as long as this end exists.
         match child.join() {
             Err(JoinError::Killed(signal)) => death = Some((id, signal, chunk)),
             other => return Err(format!("the worker that was killed ended with {other:?}").into()),
         }
-        // Another one in its place.
+        // Starts another worker in its place.
         crew.push(Worker::start(route, (work.clone(), results.clone(), None))?);
     }
-    drop((work, results)); // The workers have the last ones: when all are gone, both sides know.
+    drop((work, results)); // The workers have the last ends, so both sides notice when all are gone.
 
     let collected = collect(&counted, files.bytes)?;
     for worker in crew {
-        // Not the end: the others have done its work.
+        // No failure: the other workers have done its work.
         worker.join().unwrap_or_else(|error| eprintln!("wordcount: a worker failed: {error}"));
     }
     let fed = feeder.join().map_err(|_| "the feeder panicked")??;
@@ -181,7 +184,7 @@ fn feed(files: &Files, workers: usize, chunks: &Sender<Chunk>) -> Result<usize> 
     Ok(fed)
 }
 
-/// What came from the workers.
+/// The total of the workers' results.
 #[derive(Default)]
 struct Collected {
     counter: Counter,

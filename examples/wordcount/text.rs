@@ -8,33 +8,33 @@ use std::slice;
 
 /// The most bytes of a chunk: with what is written around it, it fills 512 KiB of shared memory.
 const MOST: usize = 511 << 10;
-/// The least, unless there is no more text.
+/// The fewest bytes of a chunk, except of the last one.
 const LEAST: usize = 16 << 10;
-/// Chunks for each worker, so that all of them are done at about the same time.
+/// Chunks for each worker, so that all workers finish at about the same time.
 const FOR_EACH: usize = 8;
 
-/// How much text there is at least, if no path was named: enough that the start of the workers does
-/// not matter.
+/// The least amount of text if no path was named: so much that the start of the workers does not
+/// matter.
 const ENOUGH: u64 = 400_000_000;
 
-/// What is looked at to tell text from other data.
+/// How many bytes decide whether a file is text.
 const HEAD: usize = 8 << 10;
 
 /// The text files under some paths.
 #[derive(Default)]
 pub(crate) struct Files {
     pub(crate) paths: Vec<PathBuf>,
-    /// The length of all text: of each file as often as it is counted.
+    /// The length of all text; each file is added as often as it is counted.
     pub(crate) bytes: u64,
     /// How many times each file is counted.
     pub(crate) times: u64,
 }
 
 impl Files {
-    /// Finds all text files under `paths`, and reads each of them once, so that whoever is measured
-    /// first has no slower disk than whoever is measured next.
+    /// Finds all text files under `paths`, and reads each of them once, so that no run is measured
+    /// with a slower disk than the next.
     ///
-    /// Says on stderr which files cannot be read, and leaves them out.
+    /// Reports on stderr which files cannot be read, and skips them.
     pub(crate) fn find(paths: &[PathBuf]) -> io::Result<Files> {
         let mut files = Files { times: 1, ..Files::default() };
         for path in paths {
@@ -46,7 +46,7 @@ impl Files {
         Ok(files)
     }
 
-    /// Counts the files so many times, or as many times as it takes to have enough text.
+    /// Sets how many times the files are counted; without a number, until there is enough text.
     pub(crate) fn repeat(&mut self, times: Option<u64>) {
         self.times = times.unwrap_or_else(|| ENOUGH.div_ceil(self.bytes.max(1)));
         self.bytes = self.bytes.saturating_mul(self.times);
@@ -64,7 +64,7 @@ impl Files {
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
             let (name, kind) = (entry.file_name(), entry.file_type()?);
-            // A link is not followed: what it leads to is elsewhere, or counted already.
+            // Links are not followed: their target is elsewhere, or counted already.
             if kind.is_file() || (kind.is_dir() && name != "target" && name != ".git") {
                 self.walk(&entry.path(), kind.is_dir());
             }
@@ -84,7 +84,7 @@ impl Files {
         Ok(())
     }
 
-    /// The text of all files in chunks of whole words, for so many workers.
+    /// Returns the text of all files in chunks of whole words, for this many workers.
     pub(crate) fn chunks(&self, workers: usize) -> Chunks<'_> {
         let share = usize::try_from(self.bytes).unwrap_or(usize::MAX) / (FOR_EACH * workers);
         Chunks {
@@ -98,11 +98,11 @@ impl Files {
     }
 }
 
-/// Whether a file that begins like this is text: UTF-8, as far as can be seen, and without a NUL.
+/// Returns whether a file that begins like this is text: UTF-8 as far as it goes, without a NUL.
 fn is_text(head: &[u8]) -> bool {
     let utf8 = match std::str::from_utf8(head) {
         Ok(_) => true,
-        // Its last character goes on behind what we look at.
+        // The last character continues behind these bytes.
         Err(error) => error.error_len().is_none() && head.len() == HEAD,
     };
     utf8 && !head.contains(&0)
@@ -111,8 +111,7 @@ fn is_text(head: &[u8]) -> bool {
 /// The text of some files in chunks of about the same size, each of whole words.
 pub(crate) struct Chunks<'a> {
     files: &'a Files,
-    /// What is left of the files this time, and how many times they are still to be counted, with
-    /// this one.
+    /// The remaining files of this pass, and the remaining passes with this one.
     paths: slice::Iter<'a, PathBuf>,
     times: u64,
     size: usize,
@@ -140,8 +139,8 @@ impl Iterator for Chunks<'_> {
 }
 
 impl Chunks<'_> {
-    /// Reads until there is enough for a chunk, or for one more, if all there is is one word; or
-    /// until there are no more files. Whether there may be more.
+    /// Reads until there is enough for a chunk (for one more, if all of it is one word) or there
+    /// are no more files. Returns whether there may be more.
     fn fill(&mut self) -> io::Result<bool> {
         let whole = (self.bytes.len() / self.size + 1) * self.size;
         self.bytes.reserve_exact(whole - self.bytes.len());
@@ -161,7 +160,7 @@ impl Chunks<'_> {
                 .map_err(|error| with_path(path, &error))?;
             if (read as u64) < room {
                 self.file = None;
-                self.bytes.push(b'\n'); // No word goes on in the next file.
+                self.bytes.push(b'\n'); // No word continues in the next file.
             }
         }
         Ok(true)
@@ -169,7 +168,7 @@ impl Chunks<'_> {
 }
 
 impl<'a> Chunks<'a> {
-    /// The next file; after the last one the first again, if the files are to be counted again.
+    /// Returns the next file; after the last one the first, if there is another pass.
     fn next_path(&mut self) -> Option<&'a Path> {
         if self.paths.len() == 0 && self.times > 1 {
             self.times -= 1;
@@ -179,12 +178,12 @@ impl<'a> Chunks<'a> {
     }
 }
 
-/// Whether this byte is a whole character that is in no word: behind it neither is cut.
+/// Returns whether this byte is a whole character outside words: a cut behind it cuts neither.
 fn is_break(byte: &u8) -> bool {
     byte.is_ascii() && !byte.is_ascii_alphanumeric()
 }
 
-/// Cuts a text in two, in the middle if there is a place between two words.
+/// Cuts a text in two, in the middle if there is a gap between words.
 pub(crate) fn halves(text: &str) -> (&str, &str) {
     let before = &text.as_bytes()[..text.len() / 2];
     text.split_at(before.iter().rposition(is_break).map_or(0, |last| last + 1))
@@ -194,7 +193,7 @@ fn with_path(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("reading {}: {error}", path.display()))
 }
 
-/// Bytes as text; what is not UTF-8 counts as a character that is in no word.
+/// Returns bytes as text. A byte that is not UTF-8 counts as a character outside words.
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes)
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())

@@ -1,6 +1,6 @@
-//! What is encoded decodes to the same, in every way to encode and in both forms, and takes exactly
-//! as much as it says; any bytes are decoded or refused, and what they mean is encoded again;
-//! nothing nests deeper than the limit.
+//! Messages as bytes. An encoded value decodes to the same value, in every way to encode and in
+//! both forms, and takes exactly as many bytes as announced. Any bytes are decoded or refused, and
+//! a decoded value encodes again. Nothing nests deeper than the limit.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -283,7 +283,7 @@ where
     }
 }
 
-/// Bytes of somebody else's, in either form.
+/// Decodes foreign bytes, in either form.
 fn garbage<T: Serialize + DeserializeOwned + Debug>(bytes: &[u8]) {
     for form in [COMPACT, DESCRIBED] {
         let bytes = [bytes, &[form]].concat();

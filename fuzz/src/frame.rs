@@ -1,9 +1,9 @@
-//! Frames over a stream socket, cut into pieces, with garbage and with handles at the wrong places:
-//! a reader finds the same frames as one that has all bytes at once, and after the first lie
-//! nothing.
+//! Frames over a stream socket, cut into pieces, with garbage, and with handles at wrong places. A
+//! reader finds the same frames as a reader that has all bytes at once, and nothing after the first
+//! invalid one.
 //!
-//! And datagrams of anything, in a channel: each is a message or an error, and those after it are
-//! not concerned.
+//! Also datagrams of any content in a channel: each is a message or an error, and does not affect
+//! those after it.
 
 use std::io::{IoSlice, Write};
 use std::mem::MaybeUninit;

@@ -1,4 +1,4 @@
-//! An input, taken byte by byte.
+//! An input, consumed byte by byte.
 
 /// What is left of an input.
 pub struct Input<'a>(pub &'a [u8]);

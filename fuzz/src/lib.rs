@@ -1,7 +1,7 @@
 //! What each fuzz target does with an input, and what must hold.
 //!
-//! The models are in the libraries only where `cfg(fuzzing)` or `cfg(test)` is set, so this builds
-//! by `cargo fuzz`.
+//! The libraries contain the models only where `cfg(fuzzing)` or `cfg(test)` is set, so `cargo
+//! fuzz` builds this crate.
 
 pub mod codec;
 pub mod frame;

@@ -1,8 +1,9 @@
-//! Processes that use one lock in turns, and are killed between any two steps, against what such a
-//! lock is for.
+//! Processes that use one lock in turns, and are killed between any two steps. Their results are
+//! compared with what such a lock promises.
 //!
-//! Nobody runs beside them, so who would have to wait would wait for ever: it is killed asleep.
-//! Whoever need not wait must get what it asks for, also from the dead, and be told of them.
+//! The processes run one at a time. So a process that would have to wait would wait for ever; it is
+//! killed in its sleep. A process that need not wait must get what it asks for, also from a dead
+//! holder, and must get the error that says so.
 
 use ipc_shm::lock::model::{Entered, Peer, with};
 
@@ -56,7 +57,7 @@ trait Lock {
     fn operate(&mut self, who: usize, operation: u8, more: u8, kill: u32);
     /// The process is dead: it died in this operation, if it was in one.
     fn died(&mut self, who: usize);
-    /// In the end, when nobody is in the middle of anything.
+    /// Checks the end, when no process is in the middle of an operation.
     fn end(&mut self, survivor: usize);
 }
 
@@ -175,7 +176,7 @@ impl Lock for Mutex {
             return self.lock(who, operation % 3, kill);
         }
         if operation % 4 == 0 {
-            // Who holds it is told so.
+            // The holder gets an error that says so.
             assert!(!self.processes[who].peer.try_lock());
             return;
         }
@@ -209,7 +210,7 @@ struct RwLock {
     processes: [Process; MOST],
     /// Who has the turn, whether it lives, and how it has it.
     turn: Option<(usize, bool, Turn)>,
-    /// Whether somebody died who wrote.
+    /// Whether a writer died.
     wrote: Known,
 }
 
@@ -231,7 +232,7 @@ impl RwLock {
         self.turn.filter(|(holder, lives, _)| *holder == who && *lives).map(|(_, _, turn)| turn)
     }
 
-    /// Checks what the one who has got it is told.
+    /// Checks what the new holder is told of its predecessor.
     fn told(&self, who: usize) {
         let told = self.processes[who].peer.wrote().is_some();
         match self.wrote {
@@ -318,7 +319,7 @@ impl Lock for RwLock {
             _ => return,
         };
         if done {
-            // Nothing is taken from the living, and from the dead only what they had.
+            // Nothing is taken from a live process, and from a dead one only what it had.
             assert!(free, "it is not to be had");
             if self.turn_of(who).is_some() || self.processes[who].count > 0 {
                 self.told(who);
@@ -603,9 +604,9 @@ impl Lock for Barrier {
 
 struct Condvar {
     processes: [Process; MOST],
-    /// Whether somebody died: then a notification may have gone to nobody.
+    /// Whether a process died: then a notification may be lost with it.
     dead: bool,
-    /// Notifications that nobody has returned with.
+    /// Notifications with which no waiter has returned.
     notified: usize,
 }
 
@@ -634,7 +635,7 @@ impl Lock for Condvar {
             }
             (0..=1, Some(entered)) => {
                 let done = peer.killed_after(kill, || peer.wait_as(entered)).0.is_some();
-                // As many return as were notified; which ones, if somebody died, is another matter.
+                // As many return as were notified; which ones, if a process died, is open.
                 let all = self.notified >= waiting;
                 assert!(done || kill != FOR_EVER || !all || self.dead, "it was notified");
                 assert!(!done || self.notified > 0 || self.dead, "by nobody");
@@ -672,7 +673,7 @@ impl Lock for Condvar {
     }
 
     fn end(&mut self, survivor: usize) {
-        // Whatever the dead have left, after this everybody returns.
+        // Whatever dead processes have left, every waiter returns after this.
         self.operate(survivor, 5, 0, FOR_EVER);
         self.dead = false;
         self.notified = self.waiting();

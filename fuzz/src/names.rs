@@ -1,5 +1,5 @@
-//! Any text as a name: it is refused before anything is touched, or found again by what it is shown
-//! as.
+//! Any text as a name. It is refused before anything is touched, or it is found again under the
+//! name that is shown for it.
 
 use std::ffi::OsStr;
 use std::io::ErrorKind::{InvalidInput, NotFound};

@@ -1,8 +1,7 @@
-//! One process that uses a channel while a peer writes into its words between any two calls.
+//! One process that uses a channel, while a peer writes into its words between any two calls.
 //!
-//! - As long as nobody has scribbled, a queue says what each call answers.
-//! - From then on each call ends, with whatever answer; nothing panics, and no byte outside is
-//!   touched.
+//! - Until the peer writes, a queue predicts the result of each call.
+//! - From then on each call ends, with any result. Nothing panics, and no byte outside is touched.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -24,7 +23,7 @@ macro_rules! play {
     ($tx:ident, $rx:ident, $input:ident, $capacity:ident, $make:expr, $tag:expr, $look:expr) => {{
         let (make, tag_of) = ($make, $tag);
         let peer = Scribbler::new(Peer::of(&$tx));
-        // What the calls must answer, until somebody scribbles.
+        // What the calls must return, until the peer writes.
         let mut truth = Some(VecDeque::new());
         let mut lent = VecDeque::new();
         let mut tag = 0;
@@ -230,8 +229,7 @@ impl Scribbler {
         }
     }
 
-    /// Writes a word: any of them, those that say how large everything is too, which nobody reads
-    /// again.
+    /// Writes any word, also those that say how large everything is, which no process reads again.
     fn scribble(&self, input: &mut Input<'_>) {
         let peer = &self.peer;
         let index = input.below(16);

@@ -1,8 +1,9 @@
-//! Processes that use one ring in turns, and are killed between any two steps, against a queue.
+//! Processes that use one ring in turns, and are killed between any two steps. A queue predicts the
+//! results.
 //!
-//! - What is received for the first time comes in the order in which it was sent.
-//! - Nothing comes that was not sent, and nothing twice, unless a receiver died with it.
-//! - In the end a survivor gets everything that was sent and not received, and nobody leaves
+//! - Messages that are received for the first time come in the order in which they were sent.
+//! - No message comes that was not sent, and none comes twice, unless a receiver died with it.
+//! - In the end a survivor gets every message that was sent and not received, and no process leaves
 //!   anything behind.
 
 use std::collections::VecDeque;
@@ -40,7 +41,7 @@ struct World {
     capacity: u64,
     processes: [Process; MOST],
     next: u64,
-    /// Sent, and received by nobody yet.
+    /// Sent, and not received yet.
     queued: VecDeque<u64>,
     /// Their receiver died. If it died while it claimed, it may not have got them: then they are
     /// still in line.
@@ -151,7 +152,7 @@ impl World {
         let free = process.life == Life::Gone;
         let (done, reached) = process.peer.killed_after(kill, || process.peer.attach(roles));
         match done {
-            // Nobody is alive who could have repaired what had the id, or nobody has.
+            // No live process could recover the owner of the id, or none has.
             Some(None) => assert!(!free, "a free id cannot be had"),
             Some(Some(true)) => {
                 process.life = Life::Alive;
@@ -243,7 +244,7 @@ impl World {
         }
     }
 
-    /// Somebody got this: it was there to be had.
+    /// Records that a process got this message, which must have been available.
     fn got(&mut self, value: u64) {
         if let Some(at) = self.limbo.iter().position(|other| *other == value) {
             self.limbo.remove(at);
@@ -429,7 +430,7 @@ impl World {
         self.ring.check();
         if self.ring.receivers_gone() {
             assert!(self.living(RECEIVER).is_none(), "a living receiver is taken for gone");
-            // Nobody will ever get it.
+            // No process will ever get it.
             self.queued.clear();
             self.limbo.clear();
             self.voids = true;

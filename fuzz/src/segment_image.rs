@@ -1,7 +1,8 @@
 //! Any bytes as a segment: it is refused, or safe to use.
 //!
-//! What arrives is an object of any length: bytes of the input where the descriptions are, or what
-//! a real one has with some words changed, perhaps so that its numbers agree with each other again.
+//! The segment is an object of any length. It has bytes of the input in place of the descriptions,
+//! or the descriptions of a real segment with some words changed, perhaps so that its numbers agree
+//! with each other again.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
