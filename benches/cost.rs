@@ -28,7 +28,7 @@ use support::routes::REFERENCE;
 use support::wire::{Anonymous, Crossbeam, Duplex, Erased, IpcChannel, Local, Pod, Typed, Wire};
 use support::{Mode, machine, mode};
 
-/// Slots of the channels made here.
+/// Slots of the channels that are created here.
 const ROOM: usize = 64;
 
 type Plain = [u64; 8];
@@ -123,14 +123,14 @@ fn main() {
     matrix::run("cost", &rows(), OMITTED, Some(&Rest));
 }
 
-/// What is measured once, and not in rounds: waiting, and what a channel takes.
+/// Measured once, and not in rounds: waiting, and the resources of a channel.
 struct Rest;
 
 const WAIT: [&str; 2] = ["recv", "send"];
 const TAKES: usize = WAIT.len();
 
 impl More for Rest {
-    /// The processor time of a millisecond of waiting; memory has no time.
+    /// The processor time of a millisecond of waiting. For memory, no time.
     fn report(&self, criterion: &mut Criterion) -> Vec<usize> {
         let wanted = Wanted::default();
         for (i, name) in WAIT.into_iter().enumerate() {
@@ -172,14 +172,14 @@ impl More for Rest {
     }
 }
 
-/// A process that waits, and how it is woken.
+/// A process that waits, and the way to wake it.
 struct Waiter {
     child: JoinHandle<Duration>,
     wake: Box<dyn FnOnce()>,
 }
 
 impl Waiter {
-    /// Wakes it; the processor time that it took.
+    /// Wakes it. Returns the processor time that it used.
     fn end(self) -> Duration {
         (self.wake)();
         self.child.join().expect("a child that ends well")
@@ -268,17 +268,17 @@ fn waits(recv: bool, send: bool) -> Vec<Record> {
     records
 }
 
-/// What a channel takes of this process, as the system tells.
+/// The resources that a channel takes of this process, according to the system.
 struct Takes {
     route: &'static str,
     made: f64,
-    /// With messages in it; of sockets and pipes the kernel does not tell.
+    /// With messages in it. For sockets and pipes the kernel does not say.
     filled: Option<f64>,
     descriptors: f64,
 }
 
 impl Takes {
-    /// So many of them, so that what else changes counts little.
+    /// How many channels are created, so that other changes matter little.
     fn of<W: Wire>(route: &'static str, fill: bool) -> Option<Takes> {
         let many = 64;
         let (memory, open) = (resident()?, descriptors()?);
@@ -297,14 +297,14 @@ impl Takes {
     }
 }
 
-/// KiB of memory in which this process has pages.
+/// Returns the KiB of memory in which this process has pages.
 fn resident() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix(" kB")?.trim().parse().ok()
 }
 
-/// How many are open.
+/// Returns how many descriptors are open.
 fn descriptors() -> Option<f64> {
     Some(std::fs::read_dir("/proc/self/fd").ok()?.count() as f64)
 }

@@ -42,7 +42,7 @@ mod linux {
     use super::support::record::Unit;
     use super::support::team::{Answer, Post, Task, Team};
 
-    /// `nanos` does it so often, and says how many nanoseconds that took.
+    /// Times an operation: `nanos` repeats it, and returns the nanoseconds that this took.
     fn row(
         workload: &'static str,
         route: &'static str,
@@ -146,7 +146,7 @@ mod linux {
         Task { first: 0, count, prove: false, rest: Duration::ZERO }
     }
 
-    /// Works, and says when.
+    /// Does its work, and reports when.
     fn serve(post: Post, mut once: impl FnMut() -> u64) {
         post.take_place();
         post.serve(|task| {
@@ -159,7 +159,7 @@ mod linux {
         });
     }
 
-    /// Both at once, half of it each: nanoseconds from the first beginning to the last end.
+    /// Runs both at once, half of the work each. Returns the nanoseconds from start to end.
     fn together(team: Team, n: u64) -> f64 {
         let half = (n / 2).max(1);
         team.work([task(half / 10 + 1), task(half / 10 + 1)]);
@@ -219,7 +219,7 @@ mod linux {
         together(team, n)
     }
 
-    /// There and back so often, with another process.
+    /// Makes this many round trips with another process.
     fn trips<E: Clone + Serialize + DeserializeOwned>(
         n: u64,
         ends: &E,

@@ -32,18 +32,18 @@ use support::record::{Record, Unit};
 use support::rounds::{Summary, Wanted, figure, rounds};
 use support::{Mode, mode};
 
-/// So many wait at once.
+/// How many waiters wait at once.
 const TOGETHER: usize = 16;
 
 type Channel = fn(usize) -> io::Result<(Sender<Order>, Receiver<Order>)>;
 
-/// A process that is going to be killed, and what is waited for until it is.
+/// A process that will be killed, and the wait that ends then.
 struct Scene {
     victim: multiprocess::JoinHandle<()>,
     wait: Box<dyn FnOnce() + Send>,
 }
 
-/// Starts a process that does `f`, says so, and then stays as it is.
+/// Starts a process that runs `f`, reports it, and then does nothing more.
 fn victim<A: Serialize + DeserializeOwned>(
     f: fn((A, Event)),
     args: A,
@@ -61,7 +61,7 @@ fn stay(here: &Event) -> ! {
     }
 }
 
-/// Has an end, or a permit.
+/// Keeps an end, or a permit.
 fn have<A>((_ours, here): (A, Event)) {
     stay(&here)
 }
@@ -155,13 +155,13 @@ fn condition() -> Scene {
 struct Case {
     workload: &'static str,
     route: &'static str,
-    /// How long they have waited, at least, when the first process is killed.
+    /// How long the waiters have waited, at least, when the first process is killed.
     waited: Duration,
     scene: fn() -> Scene,
 }
 
 const SHORT: Duration = Duration::from_millis(30);
-/// A second after they began, waiters are watched by the kernel, and look less often themselves.
+/// A second after they began, the kernel notifies waiters, and they check less often themselves.
 const LONG: Duration = Duration::from_millis(1500);
 
 const CASES: [Case; 12] = [
@@ -194,7 +194,7 @@ const fn case(
     Case { workload, route, waited, scene }
 }
 
-/// Nanoseconds from each of so many kills until the one that waited goes on.
+/// Returns the nanoseconds from each kill until its waiter goes on.
 fn kill(case: &Case, many: usize) -> Vec<f64> {
     let scenes = (0..many).map(|_| (case.scene)());
     let waiting: Vec<_> = scenes
@@ -208,7 +208,7 @@ fn kill(case: &Case, many: usize) -> Vec<f64> {
         .collect();
     std::thread::sleep(case.waited);
     let times = waiting.into_iter().map(|(victim, waiter)| {
-        // Anywhere in the intervals in which they look around.
+        // At any point of the interval between two checks.
         std::thread::sleep(Duration::from_micros(machine::now() % 5_000));
         assert!(!waiter.is_finished(), "nobody died yet");
         let killed = Instant::now();

@@ -25,7 +25,7 @@ use support::wire;
 
 type Open = fn(Shape, Place) -> Box<dyn Job>;
 
-/// Workloads: name, bytes, and what it says.
+/// Workloads: name, bytes, and description.
 const EIGHT: (&str, u64, &str) = ("8B", 8, "a number");
 const SMALL: (&str, u64, &str) = ("64B", 64, "eight words, or a struct of ten fields");
 const ONE_CORE: (&str, u64, &str) = ("64B-one-core", 64, "the same, all peers on one core");
@@ -40,7 +40,7 @@ const TOUCHED: [(&str, u64, &str); 3] = [
     ("1MiB-touched", 1 << 20, "every word written and read"),
 ];
 
-/// What is left out, and why.
+/// The rows that are left out, and why.
 const OMITTED: &[(&str, &str)] = &[
     (
         "pod above 1 KiB",

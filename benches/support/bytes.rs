@@ -41,7 +41,7 @@ pub trait Take {
 pub trait Content {
     fn write(&self, into: &mut [u8]);
 
-    /// The same as words that a box owns.
+    /// Returns the same as words in a box.
     fn boxed(&self, len: usize) -> Box<[u64]> {
         let mut words = vec![0; len / 8].into_boxed_slice();
         self.write(bytemuck::cast_slice_mut(&mut words));
@@ -49,7 +49,7 @@ pub trait Content {
     }
 }
 
-/// Writes a message: each word of it, or its first one, the number.
+/// Writes a message: each word of it, or only the first one, its number.
 #[derive(Clone, Copy)]
 pub struct Pen {
     pub id: u64,
@@ -120,7 +120,7 @@ impl<B: Bytes, const N: usize> Wire for Words<B, N> {
     }
 }
 
-/// Gives boxes of words away.
+/// A channel that moves boxes of words.
 struct GiveWords<F>(F, usize);
 
 impl<F: FnMut(Box<[u64]>)> Give for GiveWords<F> {
@@ -137,7 +137,7 @@ impl<F: FnMut() -> O, O: AsRef<[u64]>> Take for TakeWords<F> {
     }
 }
 
-/// Gives vectors of bytes away.
+/// A channel that moves vectors of bytes.
 struct GiveBytes<F>(F, usize);
 
 impl<F: FnMut(Vec<u8>)> Give for GiveBytes<F> {
@@ -156,7 +156,7 @@ impl<F: FnMut() -> Vec<u8>> Take for TakeBytes<F> {
     }
 }
 
-/// Sends from a buffer, and receives into one, that stay.
+/// A channel that sends from a buffer and receives into a buffer; both are reused.
 struct Buffered<F>(F, Vec<u8>);
 
 impl<F> Buffered<F> {
@@ -181,7 +181,7 @@ impl<F: FnMut(&mut [u8]) -> usize> Take for Into<F> {
     }
 }
 
-/// crossbeam-channel between threads: a box changes hands.
+/// crossbeam-channel between threads: a box is moved.
 pub struct Crossbeam;
 
 impl Bytes for Crossbeam {
@@ -236,7 +236,7 @@ impl Bytes for Thread {
     }
 }
 
-/// Ours whose messages are `Vec<u8>`.
+/// Channels of this project whose messages are `Vec<u8>`.
 macro_rules! vectors {
     ($(#[$doc:meta])* $Name:ident, $Tx:ty, $Rx:ty, |$room:pat_param| $make:expr) => {
         $(#[$doc])*
@@ -280,12 +280,12 @@ vectors!(
     Anonymous, ipc_pipes::Sender<Vec<u8>>, ipc_pipes::Receiver<Vec<u8>>, |_| ipc_pipes::pipe::channel()
 );
 vectors!(
-    /// A serde type over one connection, whose other direction rests.
+    /// A serde type over one connection, whose other direction is idle.
     Duplex, ipc_pipes::Sender<Vec<u8>>, ipc_pipes::Receiver<Vec<u8>>,
     |_| ipc_pipes::duplex::<Vec<u8>, Vec<u8>>().map(|(here, there)| (here.split().0, there.split().1))
 );
 
-/// Bytes through shared memory, written where they lie and read where they lie.
+/// Bytes through shared memory, written and read in place.
 pub struct Lent;
 
 struct GiveLoan(ipc_shm::bytes::Sender, usize);
@@ -385,7 +385,7 @@ impl Bytes for Interprocess {
             std::io::Write::write_all(stream, bytes).expect("receivers stay");
         })
     }
-    /// It listens from the start; the sender comes with its first message.
+    /// Listens from the start. The sender connects with its first message.
     fn receiver(name: String, len: usize) -> impl Take {
         let name = name.to_ns_name::<GenericNamespaced>().expect("a name");
         let listener = ListenerOptions::new().name(name).create_sync().expect("a listener");
@@ -432,7 +432,7 @@ fn whole(sent: Io<usize>, bytes: &[u8]) -> Io<()> {
 }
 
 bare!(
-    /// `send` and `recv` on a socket that keeps the boundaries of messages, as C would call them.
+    /// `send` and `recv`, as called from C, on a socket that keeps the boundaries of messages.
     BareSocket,
     rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None),
     |fd: BorrowedFd<'_>, bytes| whole(rustix::net::send(fd, bytes, SendFlags::NOSIGNAL), bytes),

@@ -8,15 +8,15 @@ use super::bytes::{Bytes, Give, Pen, Take};
 use super::message::Message;
 use super::wire::Wire;
 
-/// What a receiver saw.
+/// A receiver's check of the messages.
 #[derive(Default)]
 pub struct Seen {
     pub count: u64,
-    /// Of the numbers.
+    /// The sum of the numbers.
     pub sum: u64,
     /// Messages that were not the next one in order.
     pub disordered: u64,
-    /// Messages with a wrong content.
+    /// Messages with wrong content.
     pub damaged: u64,
     next: u64,
 }
@@ -31,13 +31,13 @@ impl Seen {
     }
 }
 
-/// What a peer is to send, or to take.
+/// The messages that a peer must send or receive.
 #[derive(Clone, Copy)]
 pub struct Share {
     pub count: u64,
     /// The number of the first message: of a receiver, if there is one sender and one receiver.
     pub first: u64,
-    /// Whether to look at every byte, or at the number only.
+    /// Whether to check every byte, or only the number.
     pub prove: bool,
 }
 
@@ -87,7 +87,7 @@ impl<W: Wire> Flow for Single<W> {
     }
 }
 
-/// As many at once.
+/// The size of a batch.
 const BATCH: usize = 32;
 
 /// Plain data in batches of 32.
@@ -174,7 +174,7 @@ where
 /// the receiver; else both look at the number only.
 pub struct Bulk<B, const LEN: usize, const TOUCH: bool>(PhantomData<B>);
 
-/// Room in channels: fewer of what is large.
+/// The capacity of channels: less for large messages.
 const fn room(len: usize) -> usize {
     if len > 1024 { super::FEW } else { CAPACITY }
 }

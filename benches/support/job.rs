@@ -6,22 +6,22 @@ use hdrhistogram::Histogram;
 
 use super::machine::Spent;
 
-/// Some messages, round trips or steps, timed.
+/// The time for some messages, round trips or steps.
 pub struct Timed {
-    /// All of them.
+    /// The nanoseconds for all of them.
     pub nanos: f64,
-    /// By all peers; nothing where it is not known.
+    /// The processor time of all peers, if it is known.
     pub spent: Spent,
-    /// Each round trip.
+    /// The time of each round trip.
     pub trips: Option<Histogram<u64>>,
 }
 
 pub trait Job {
-    /// Looks at every byte of some messages, at most so many. The first thing to do with a job.
+    /// Checks every byte of some messages, at most this many. Must be called first.
     fn prove(&mut self, most: u64);
     /// Times so many; what they are, [`round`](Job::round) says.
     fn time(&mut self, count: u64) -> Timed;
-    /// The next number that all peers can share.
+    /// The next number that divides evenly among the peers.
     fn round(&self, count: u64) -> u64 {
         count.max(1)
     }
@@ -45,7 +45,7 @@ impl<T, F: FnMut() -> T> Job for Steps<F> {
     fn finish(self: Box<Self>) {}
 }
 
-/// Something that times itself: so often, in so many nanoseconds.
+/// An operation that times itself: repetitions in, nanoseconds out.
 pub struct TimesItself(pub fn(u64) -> f64);
 
 impl Job for TimesItself {

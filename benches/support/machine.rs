@@ -8,24 +8,24 @@ use serde::{Deserialize, Serialize};
 /// Where peers run: `BENCH_PIN=two|one|none`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pin {
-    /// Those that send (or call) on CPU 0, those that receive (or answer) on CPU 1.
+    /// Senders and callers on CPU 0, receivers and responders on CPU 1.
     Two,
     /// All on CPU 0.
     One,
-    /// Where the system puts them.
+    /// Where the system schedules them.
     None,
 }
 
-/// How the peers of a row lie to each other.
+/// How the peers of a row are placed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// As `BENCH_PIN` says: the two sides on two processors, if there are two.
     Apart,
-    /// All on CPU 0, which they must give to each other.
+    /// All on CPU 0, so each must yield to the others.
     Together,
 }
 
-/// Who of two sides a peer is.
+/// The side of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     First,
@@ -56,7 +56,7 @@ pub fn cpus() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// What a reader must know before the figures.
+/// The conditions that a reader must know before the figures.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Conditions {
     pub machine: String,
@@ -66,7 +66,7 @@ pub struct Conditions {
     pub date: String,
     /// `BENCH_PIN`
     pub pin: String,
-    /// The load averages when it began.
+    /// The load averages at the start.
     pub load: String,
 }
 
@@ -139,12 +139,12 @@ impl std::ops::AddAssign for Spent {
     }
 }
 
-/// Whose processor time.
+/// Whose processor time is meant.
 #[derive(Clone, Copy, Debug)]
 pub enum Whose {
     Thread,
     Process,
-    /// Of the children that were waited for, and of theirs.
+    /// That of the reaped children and their children.
     Children,
 }
 
@@ -167,7 +167,7 @@ mod sys {
         time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
     }
 
-    /// Nanoseconds since some moment that is the same for all processes.
+    /// Returns the nanoseconds since a moment that is the same for all processes.
     pub fn now() -> u64 {
         nanos(ClockId::Monotonic)
     }

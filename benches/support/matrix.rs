@@ -17,16 +17,16 @@ use super::{Mode, criterion, mode};
 
 pub struct Row {
     pub workload: &'static str,
-    /// What it is, for the heading of a table.
+    /// Its description, for the heading of a table.
     pub about: &'static str,
     pub route: &'static str,
     /// `1-1`: a sender, a receiver; empty where it does not apply.
     pub shape: String,
-    /// The route that it is compared with, in the same workload and shape; itself, if with none.
+    /// The route that it is compared with, in the same workload and shape; itself if none.
     pub reference: &'static str,
     pub unit: Unit,
     pub bytes: u64,
-    /// How many at once, where that is not to be found out.
+    /// The number of operations in a piece, where it is fixed.
     pub count: Option<u64>,
     pub open: Box<dyn Fn() -> Box<dyn Job>>,
 }
@@ -42,7 +42,7 @@ impl Row {
     }
 }
 
-/// Messages that are looked at byte by byte, of small ones and of large ones.
+/// How many small and large messages are checked byte by byte.
 const PROOF: (u64, u64) = (4096, 64);
 
 fn open(row: &Row) -> Box<dyn Job> {
@@ -83,11 +83,11 @@ pub fn run(bench: &str, rows: &[Row], omitted: &[(&str, &str)], more: Option<&dy
     record::save(bench, run, records, omitted);
 }
 
-/// What is measured beside rows.
+/// Measurements that are not rows.
 pub trait More {
-    /// Criterion's report; which of them were wanted.
+    /// Runs criterion's part. Returns which of them were selected.
     fn report(&self, criterion: &mut Criterion) -> Vec<usize>;
-    /// Measures and prints those.
+    /// Measures and prints the selected ones.
     fn measure(&self, wanted: &[usize]) -> Vec<Record>;
 }
 
@@ -125,10 +125,10 @@ fn report(criterion: &mut Criterion, rows: &[Row]) -> Vec<usize> {
     wanted.rows()
 }
 
-/// What the rounds gave for a row.
+/// The results of the rounds for a row.
 struct Measured {
     values: Vec<f64>,
-    /// To the reference in the same round; empty for the reference itself.
+    /// Ratios to the reference in the same round; empty for the reference itself.
     ratios: Vec<f64>,
     trips: Histogram<u64>,
     spent: Spent,
@@ -173,7 +173,7 @@ impl Measured {
     }
 }
 
-/// A row that is ready, and how many it does in a piece.
+/// A row that is ready, and the number of operations in a piece.
 struct Ready {
     job: Box<dyn Job>,
     pieces: usize,
@@ -243,7 +243,7 @@ fn progress(steps: usize) -> ProgressBar {
         .with_style(ProgressStyle::with_template(style).expect("a template"))
 }
 
-/// Measures the wanted rows in turn, each with its reference right before it, round by round.
+/// Measures the selected rows in turn, round by round, each right after its reference.
 fn interleave(rows: &[Row], wanted: &[usize]) -> (BTreeMap<usize, Measured>, Vec<f64>) {
     let mut measured: BTreeMap<usize, Measured> = BTreeMap::new();
     let mut outside = Vec::new();

@@ -24,7 +24,7 @@ impl<const N: usize> Message for [u64; N] {
     }
 }
 
-/// A message as programs send them: 64 bytes in memory, about 45 encoded.
+/// A typical message: 64 bytes in memory, about 45 encoded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Order {
     id: u64,
@@ -84,7 +84,7 @@ impl Message for Number {
     }
 }
 
-/// A number, and so many bytes, as programs send them.
+/// A number and bytes, as a typical message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Blob<const N: usize> {
     id: u64,
@@ -103,7 +103,7 @@ impl<const N: usize> Message for Blob<N> {
     }
 }
 
-/// A number, and a text of so many bytes, which is encoded as it lies.
+/// A number and a text, which is encoded byte by byte.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Text<const N: usize> {
     id: u64,

@@ -20,12 +20,12 @@ pub mod team;
 pub mod trips;
 pub mod wire;
 
-/// Room in every channel, if a row does not say otherwise.
+/// The capacity of every channel, if a row does not say otherwise.
 pub const CAPACITY: usize = 1024;
-/// Room in a channel of large messages.
+/// The capacity of a channel of large messages.
 pub const FEW: usize = 16;
 
-/// What the arguments ask for; criterion reads the same ones.
+/// The mode that the arguments select. Criterion reads the same arguments.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// `cargo bench`

@@ -16,7 +16,7 @@ use super::bytes::{Bytes, Content, Give, Take};
 
 pub struct Naive;
 
-/// An end on its way: the name of the memory.
+/// An end in transit: the name of the memory.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Named {
     os_id: String,

@@ -10,20 +10,20 @@ use super::machine::Conditions;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Unit {
-    /// Of messages; more is better.
+    /// Messages per second; more is better.
     PerSecond,
     /// The median round trip, in nanoseconds.
     Trip,
-    /// Nanoseconds of a step.
+    /// The nanoseconds of a step.
     Step,
-    /// Of a processor.
+    /// The share of a processor.
     Percent,
     KiB,
     Descriptors,
     Millis,
 }
 
-/// What was measured of one cell.
+/// The measurements of one cell.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
     pub workload: String,
@@ -31,11 +31,11 @@ pub struct Record {
     /// `1-1`: a sender, a receiver; empty where it does not apply.
     pub shape: String,
     pub unit: Unit,
-    /// Of a message, if it is one.
+    /// The bytes of a message, if the cell is about messages.
     pub bytes: u64,
-    /// With what the ratios are.
+    /// The reference of the ratios.
     pub reference: String,
-    /// One of each round.
+    /// One figure for each round.
     pub values: Vec<f64>,
     pub ratios: Vec<f64>,
     /// Parts of all round trips, as far as there were enough to tell, and the nanoseconds within
@@ -44,12 +44,12 @@ pub struct Record {
     /// Of processor time for a message, by all peers: nanoseconds in the program, and in the
     /// kernel.
     pub spent: Option<(f64, f64)>,
-    /// Which of the runs.
+    /// The run that it comes from.
     pub run: String,
 }
 
 impl Record {
-    /// One that is compared with none.
+    /// Makes one that is compared with nothing.
     pub fn of(workload: &str, route: &str, unit: Unit, values: Vec<f64>) -> Record {
         Record {
             workload: workload.to_owned(),
@@ -77,16 +77,16 @@ pub struct Run {
     pub conditions: Conditions,
     pub quick: bool,
     pub rounds: usize,
-    /// Which part of all processors others took in each round.
+    /// The share of all processors that other programs used in each round.
     pub outside: Vec<f64>,
 }
 
-/// All that the last runs of a bench gave.
+/// The results of the last runs of a bench.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Figures {
     pub runs: BTreeMap<String, Run>,
     pub records: Vec<Record>,
-    /// What is not measured, and why.
+    /// The rows that are not measured, and why.
     pub omitted: Vec<(String, String)>,
 }
 
@@ -103,13 +103,13 @@ pub fn directory() -> PathBuf {
     target().join("ipc-report")
 }
 
-/// What a bench had, if it is there and can still be read.
+/// Reads the stored results of a bench, if they exist and can still be read.
 pub fn load_from(directory: &Path, bench: &str) -> Option<Figures> {
     let text = std::fs::read_to_string(directory.join(bench).with_extension("json")).ok()?;
     serde_json::from_str(&text).ok()
 }
 
-/// Keeps what a run gave, in place of what earlier ones gave for the same cells.
+/// Stores the results of a run, and replaces earlier results for the same cells.
 pub fn save(bench: &str, run: Run, mut records: Vec<Record>, omitted: &[(&str, &str)]) {
     let id = format!("{} {}", run.conditions.date, run.conditions.commit);
     records.iter_mut().for_each(|record| record.run.clone_from(&id));

@@ -15,16 +15,16 @@ use serde::{Deserialize, Serialize};
 pub trait Counter {
     /// Adds one, under the lock.
     fn add(&self);
-    /// Looks at it, under the lock, or as a reader.
+    /// Reads it, under the lock, or as a reader.
     fn get(&self) -> u64;
 }
 
-/// One that several processes use.
+/// A mutex that several processes use.
 pub trait Shared: Counter + Sized {
-    /// What travels.
+    /// The form in which it travels.
     type Ends: Clone + Serialize + DeserializeOwned;
     fn ends() -> Self::Ends;
-    /// The first one makes it, in memory that is new.
+    /// Makes it, in new memory.
     fn attach(ends: &Self::Ends, first: bool) -> Self;
 }
 

@@ -36,7 +36,7 @@ impl Summary {
         Summary { median: at(0.5), low: sorted[beyond], high: sorted[sorted.len() - 1 - beyond] }
     }
 
-    /// Whether the spreads of two have something in common.
+    /// Returns whether the two spreads overlap.
     pub fn meets(&self, other: &Summary) -> bool {
         self.low <= other.high && other.low <= self.high
     }
@@ -59,7 +59,7 @@ fn beyond(values: usize) -> usize {
     0
 }
 
-/// How many rounds.
+/// The number of rounds.
 pub fn rounds() -> usize {
     match mode() {
         Mode::Full => 7,
@@ -68,7 +68,7 @@ pub fn rounds() -> usize {
     }
 }
 
-/// What others do on this machine while something is measured.
+/// The processor time that other programs use during a measurement.
 pub struct Outside {
     ours: Spent,
     all: Option<(f64, f64)>,
@@ -90,7 +90,7 @@ impl Outside {
     }
 }
 
-/// In a second, of what `/proc/stat` tells.
+/// Ticks in a second, in the unit of `/proc/stat`.
 const TICKS: f64 = 100.0;
 
 fn ours() -> Spent {
@@ -99,7 +99,7 @@ fn ours() -> Spent {
     sum
 }
 
-/// Of all processors: how many ticks were busy, and all.
+/// Returns the busy ticks and all ticks of all processors.
 fn ticks() -> Option<(f64, f64)> {
     // user nice system idle iowait irq softirq steal …
     let stat = std::fs::read_to_string("/proc/stat").ok()?;
@@ -109,7 +109,7 @@ fn ticks() -> Option<(f64, f64)> {
     Some((all - ticks.get(3)? - ticks.get(4)?, all))
 }
 
-/// Which rows criterion ran: its filter is ours.
+/// Returns which rows criterion ran: its filter applies to the rounds too.
 #[derive(Default)]
 pub struct Wanted(RefCell<Vec<usize>>);
 
@@ -126,7 +126,7 @@ impl Wanted {
     }
 }
 
-/// Three digits that count.
+/// Formats a number with three significant digits.
 pub fn figure(value: f64) -> String {
     let digits = match value.abs() {
         v if v >= 100.0 => 0,
@@ -137,7 +137,7 @@ pub fn figure(value: f64) -> String {
     format!("{value:.digits$}")
 }
 
-/// Three digits that count, and a letter for what they are multiplied by: k, M, G.
+/// Formats a number with three significant digits and a unit prefix: k, M, G.
 pub fn short(value: f64) -> String {
     match value.abs() {
         v if v >= 999.5e6 => figure(value * 1e-9) + " G",
@@ -147,7 +147,7 @@ pub fn short(value: f64) -> String {
     }
 }
 
-/// `median (low..high)`
+/// Formats as `median (low..high)`.
 pub fn spread(values: &[f64], write: fn(f64) -> String) -> String {
     if values.is_empty() {
         return String::new();
@@ -156,7 +156,7 @@ pub fn spread(values: &[f64], write: fn(f64) -> String) -> String {
     format!("{} ({}..{})", write(median), write(low), write(high))
 }
 
-/// Nanoseconds as a reader likes them.
+/// Formats nanoseconds with a suitable unit.
 pub fn time(nanos: f64) -> String {
     match nanos.abs() {
         v if v >= 999.5e6 => figure(nanos * 1e-9) + " s",

@@ -39,7 +39,7 @@ pub struct Stream {
     next: u64,
 }
 
-/// More than a channel holds.
+/// More messages than a channel holds.
 const PROOF: u64 = 4096;
 
 impl Stream {
@@ -102,7 +102,7 @@ impl Stream {
 }
 
 impl Job for Stream {
-    /// Sends, and looks at every byte of what arrives.
+    /// Sends messages, and checks every byte that arrives.
     fn prove(&mut self, most: u64) {
         self.go(self.round(PROOF.min(most)), true);
     }

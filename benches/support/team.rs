@@ -12,18 +12,18 @@ use serde::{Deserialize, Serialize};
 
 use super::machine::{self, Place, Side, Spent, Whose};
 
-/// What a peer is to do; what of it depends on the bench.
+/// A task for a peer. The bench decides which fields matter.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Task {
     pub first: u64,
     pub count: u64,
-    /// Look at every byte that arrives.
+    /// Check every byte that arrives.
     pub prove: bool,
-    /// Sleep so long before each message.
+    /// Sleep this long before each message.
     pub rest: Duration,
 }
 
-/// What a peer has done, and seen.
+/// A peer's answer.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Answer {
     /// On the clock that all processes share.
@@ -35,7 +35,7 @@ pub struct Answer {
     pub damaged: u64,
     /// Processor time.
     pub spent: Spent,
-    /// Nanoseconds, and how many round trips took so long.
+    /// Nanoseconds, and how many round trips took that long.
     pub trips: Vec<(u64, u64)>,
 }
 
@@ -50,14 +50,14 @@ pub struct Post {
 }
 
 impl Post {
-    /// Goes to the peer's processor.
+    /// Moves to the peer's processor.
     pub fn take_place(&self) {
         if let Some(cpu) = self.cpu {
             machine::pin_to(cpu);
         }
     }
 
-    /// Says that the peer is ready, and works until there are no more tasks.
+    /// Reports that the peer is ready, and works until there are no more tasks.
     pub fn serve(self, mut work: impl FnMut(Task) -> Answer) {
         self.answers.send((self.member, Answer::default())).expect("somebody asks");
         let whose = if self.thread { Whose::Thread } else { Whose::Process };
@@ -75,7 +75,7 @@ enum Member {
     Thread(std::thread::JoinHandle<()>),
 }
 
-/// The peers of one row, in the order in which they are told to go.
+/// The peers of one row, in the order in which they get their tasks.
 pub struct Team {
     route: Route,
     place: Place,
@@ -145,7 +145,7 @@ impl Team {
         answers
     }
 
-    /// Ends the members, and looks how they ended.
+    /// Ends the members, and checks how they ended.
     pub fn finish(self) {
         drop(self.tasks);
         for member in self.members {

@@ -16,18 +16,18 @@ use super::message::Message;
 use super::team::{Answer, Post, Task, Team};
 use super::wire::Wire;
 
-/// The caller and the one that answers.
+/// The caller and the responder.
 pub struct Trips {
     team: Team,
     rest: Duration,
     next: u64,
 }
 
-/// Trips in which every byte is looked at, at the start.
+/// Round trips at the start in which every byte is checked.
 const PROOF: u64 = 3000;
 
 impl Trips {
-    /// Between threads, each trip after so long a rest.
+    /// Between threads, with a rest of this length before each round trip.
     pub fn threads<W: Wire<Tx: Send, Rx: Send>>(rest: Duration, place: Place) -> Box<dyn Job> {
         let (here, there) = W::both();
         let mut team = Team::new(Route::Thread, place);
@@ -66,7 +66,7 @@ impl Trips {
 }
 
 impl Job for Trips {
-    /// Looks at every byte that comes back.
+    /// Checks every byte that comes back.
     fn prove(&mut self, most: u64) {
         self.go(PROOF.min(most), Duration::ZERO, true);
     }

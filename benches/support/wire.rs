@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 use super::CAPACITY;
 use super::message::Message;
 
-/// A channel, and what its ends do with one message. Both block.
+/// A channel, and how its ends send and receive one message. Both block.
 pub trait Wire: 'static {
     type Message: Message;
-    /// The ends as they go to the peers.
+    /// The ends in the form in which they travel to the peers.
     type Tx: Clone;
     type Rx: Clone;
 
@@ -34,7 +34,7 @@ pub trait Wire: 'static {
     }
 }
 
-/// What one side has of two directions.
+/// The two ends of one side, for both directions.
 pub type Ends<W> = (<W as Wire>::Tx, <W as Wire>::Rx);
 
 /// crossbeam-channel between threads: the reference.
@@ -59,7 +59,7 @@ impl<M: Message> Wire for Crossbeam<M> {
 /// The standard library's channel between threads, with the same bound.
 pub struct Std<M>(PhantomData<M>);
 
-/// Its receiver is one thread's, which takes it out.
+/// Its receiver belongs to one thread, which takes it out.
 pub type Only<M> = Arc<Mutex<Option<mpsc::Receiver<M>>>>;
 
 pub fn std_channel<M>(capacity: usize) -> (mpsc::SyncSender<M>, Only<M>) {
@@ -124,7 +124,7 @@ ours!(
     Typed, ipc_shm::Sender<M>, ipc_shm::Receiver<M>, ipc_shm::bounded, Serialize + DeserializeOwned
 );
 ours!(
-    /// The facade, whose ends do not tell the route.
+    /// The facade, whose type does not name the route.
     Erased, multiprocess::Sender<M>, multiprocess::Receiver<M>, multiprocess::bounded, Serialize + DeserializeOwned
 );
 

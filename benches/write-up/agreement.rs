@@ -10,16 +10,16 @@ const SAME: f64 = 1.05;
 
 type Of = fn(&Record) -> &[f64];
 
-/// A cell of two runs.
+/// A cell that two runs have.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Compared {
     pub(crate) cell: String,
-    /// How many times as much the later run says.
+    /// The later run's figure, as a multiple of the earlier one's.
     pub(crate) times: f64,
     pub(crate) agree: bool,
 }
 
-/// All cells that both have, by their figures or by their ratios.
+/// Compares all cells that both runs have, by their figures or by their ratios.
 pub(crate) fn compare(earlier: &All, later: &All, of: Of) -> Vec<Compared> {
     let mut compared = Vec::new();
     for bench in BENCHES {

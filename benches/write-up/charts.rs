@@ -45,7 +45,7 @@ fn paint(name: &str) -> RGBColor {
 
 const LINES: (u32, u32) = (430, 300);
 
-/// Lines over places, on a logarithmic scale; with its legend. Nothing, if there are no figures.
+/// Draws lines on a logarithmic scale, with a legend. Draws nothing if there are no figures.
 pub(crate) fn lines(lines: &Lines<'_>) -> Option<String> {
     let series: Vec<&Series> =
         lines.series.iter().filter(|series| series.values.iter().any(Option::is_some)).collect();
@@ -120,7 +120,7 @@ fn line(
     Ok(())
 }
 
-/// A value of each route on a logarithmic scale, with its spread.
+/// Draws a value of each route on a logarithmic scale, with its spread.
 pub(crate) struct Dots<'a> {
     pub(crate) title: &'a str,
     pub(crate) rows: Vec<(&'a Record, Summary)>,
@@ -267,7 +267,7 @@ fn short_compiler(version: &str) -> &str {
     version.split(" (").next().unwrap_or(version)
 }
 
-/// Bars of processor time, program and kernel, of the routes of a family.
+/// Draws bars of processor time, program and kernel, for the routes of a family.
 pub(crate) fn processor_time(all: &All, title: &str, families: &[Family]) -> Option<String> {
     let of = |record: &&Record| {
         route(&record.route).is_some_and(|route| families.contains(&route.family))
@@ -307,7 +307,7 @@ pub(crate) fn processor_time(all: &All, title: &str, families: &[Family]) -> Opt
     ))
 }
 
-/// How a unit's values are written.
+/// Formats the values of a unit.
 pub(crate) fn writer(unit: Unit) -> fn(f64) -> String {
     match unit {
         Unit::PerSecond => short,

@@ -49,7 +49,7 @@ fn section(title: &str, text: &str, body: &str) -> String {
     format!("<section>\n<h2>{title}</h2>\n{text}{body}\n</section>\n")
 }
 
-/// The cells that most would ask for first.
+/// The cells of most interest.
 fn in_short(all: &All) -> String {
     let asked = [
         ("64B 1-1", "64 bytes, one sender, one receiver"),
@@ -325,7 +325,7 @@ fn heat(all: &All) -> String {
     )
 }
 
-/// Two digits that count, short enough for a cell.
+/// Formats a number with two significant digits, short enough for a cell.
 fn brief(value: f64) -> String {
     match value {
         v if v >= 9.95 => format!("{v:.0}"),
@@ -399,7 +399,7 @@ fn locks(all: &All) -> String {
     )
 }
 
-/// After a kill.
+/// Writes the section about deaths.
 fn recovery(all: &All) -> String {
     let titles = [
         ("recv", "a receiver notices that its last sender is dead"),
@@ -422,7 +422,7 @@ fn recovery(all: &All) -> String {
     section("After a kill", "The time from kill -9 of a process until its waiters go on.", &body)
 }
 
-/// One workload's figures.
+/// Writes the figures of one workload.
 fn table<'a>(title: &str, records: impl Iterator<Item = &'a Record>) -> String {
     let mut rows = String::new();
     for record in records.filter(|record| !record.values.is_empty()) {

@@ -3,12 +3,12 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-/// Text and marks, lines in the background, and what is not in front.
+/// Colours of text and marks, of background lines, and of what is not in front.
 pub(crate) const INK: RGBColor = RGBColor(1, 0, 0);
 pub(crate) const GRID: RGBColor = RGBColor(2, 0, 0);
 pub(crate) const MUTED: RGBColor = RGBColor(3, 0, 0);
 const STAND_INS: [(RGBColor, &str); 3] = [(INK, "ink"), (GRID, "grid"), (MUTED, "muted")];
-/// Of series.
+/// The number of colours of series.
 pub(crate) const COLOURS: usize = 8;
 
 pub(crate) const fn colour(i: usize) -> RGBColor {
@@ -20,7 +20,7 @@ pub(crate) type Size = (u32, u32);
 pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
-/// Draws, and puts classes in place of the stand-ins for colours.
+/// Draws, and replaces the placeholder colours by classes.
 pub(crate) fn draw(size: Size, label: &str, f: impl FnOnce(&Area<'_>) -> Drawn) -> String {
     let mut svg = String::new();
     {
@@ -81,7 +81,7 @@ impl Axis {
         self.low..self.high
     }
 
-    /// The decades: not more than there is room for.
+    /// Returns the decades, at most as many as there is room for.
     pub(crate) fn ticks(&self) -> impl Iterator<Item = f64> {
         let (low, high) = (self.low as i32, self.high as i32);
         let step = 1 + (high - low) / 8;

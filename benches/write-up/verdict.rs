@@ -5,13 +5,13 @@ use super::support::record::{Record, Unit};
 use super::support::rounds::{Summary, figure};
 use super::support::routes::{By, Family, REFERENCE, route};
 
-/// A cell in which something is ahead of ours.
+/// A cell in which a rival is ahead.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Behind {
     pub(crate) cell: String,
     pub(crate) ours: String,
     pub(crate) rival: String,
-    /// How many times as good the rival is: messages, or time that a step takes.
+    /// How many times as good the rival is: in messages per second, or in time for a step.
     pub(crate) times: f64,
 }
 
@@ -29,7 +29,7 @@ fn cell(record: &Record) -> String {
     format!("{}{shape}", record.workload)
 }
 
-/// The spreads do not meet.
+/// Returns whether the spreads do not meet.
 fn ahead(rival: Summary, ours: Summary) -> bool {
     rival.low > ours.high
 }
@@ -67,7 +67,7 @@ pub(crate) fn behind_rivals(all: &All) -> Vec<Behind> {
     found
 }
 
-/// Rows of others in the bench of locks; all the rest are ours.
+/// Rows of other crates in the bench of locks. All others are of this project.
 const OTHER_LOCKS: [&str; 6] =
     ["parking_lot", "std", "pthread-robust", "raw_sync", "std-threads", "parking_lot-threads"];
 
@@ -89,7 +89,7 @@ fn against_references<'a>(all: &'a All, bench: &'a str) -> impl Iterator<Item = 
     })
 }
 
-/// Each cell, with our best route across processes beside crossbeam between threads.
+/// Each cell: the best route across processes beside crossbeam between threads.
 pub(crate) fn against_crossbeam(all: &All) -> Vec<(Behind, Summary)> {
     let mut best: Vec<(Behind, Summary)> = Vec::new();
     for bench in ["throughput", "latency", "cost"] {
