@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# The public API of the crates that users name is what the listings in ci/api say. API=write writes them anew: for a
-# change that is meant, and then belongs into the changelog.
+# The public API of the crates that users name is as the listings in ci/api say. API=write writes
+# them anew, for an intended change, which then belongs into the changelog. Runs on every change; at
+# most 5 minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# With the flags of docs.sh, whose build of the dependencies is used again. The pages of private items are no API.
+# With the flags of docs.sh, whose build of the dependencies is reused. The pages of private items
+# are no API.
 export RUSTDOCFLAGS="-D warnings"
 pages="${CARGO_TARGET_DIR:-target}/doc"
 crates=(multiprocess ipc_core ipc_shm ipc_pipes)
