@@ -9,9 +9,9 @@
 #
 # columns  A line with a comment in a .rs or .sh file has at most 100 columns. Exempt are rows of
 #          Markdown tables, and lines that hold a link and nothing else.
-# words    Production code (src/ of the root and of each library) names its subjects. Its comments
-#          do not say "whoever", "somebody", "nobody", "is told", or "the dead" as a noun, and no
-#          sentence but a question begins with "Who".
+# words    The guides and production code (src/ of the root and the libraries) name their subjects.
+#          They do not say "whoever", "somebody", "nobody", "is told", or "the dead" as a noun, and
+#          no sentence but a question begins with "Who".
 # edges    A memory-ordering edge (RING-E1) or invariant (RING-I1) that is cited is defined exactly
 #          once, as the first cell of a table row in a `//!` comment. An edge that is defined is
 #          cited at both of its ends, so at least twice. Production code cites no bare E1 or I1.
@@ -132,6 +132,15 @@ sub text {
 }
 for my $guide (grep { !m{^docs/faults} } glob('*.md docs/*.md')) {
     my $text = text($guide);
+    # Words in code, and the names of tests in links, are no prose.
+    (my $prose = $text) =~ s/^```.*?^```$//gms;
+    $prose =~ s/`[^`]*`/`…`/g;
+    $prose =~ s/\s+/ /g;
+    for my $word (@words) {
+        my ($name, $pattern) = @$word;
+        offence($name, $guide, 1, '… ' . substr($prose, $-[0] > 30 ? $-[0] - 30 : 0, 80) . ' …')
+            while $prose =~ /$pattern/g;
+    }
     while ($text =~ m{`((?:\.?[\w-]+/)+[\w.-]*)`}g) {
         my ($path, $top) = ($1, $1 =~ m{^([^/]+)});
         # Names of other things have slashes too; what a build makes is not there always.
