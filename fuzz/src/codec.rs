@@ -16,7 +16,7 @@ use super::input::Input;
 
 const LIMIT: usize = 1 << 20;
 
-/// Of everything something.
+/// A value with a field of every kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum Message {
     Nothing,
@@ -49,7 +49,7 @@ pub fn run(data: &[u8]) {
         6 => garbage::<Vec<(u16, String)>>(input.0),
         7 => garbage::<(bool, Option<char>, Vec<Vec<u64>>)>(input.0),
         8 => garbage::<BTreeMap<String, f64>>(input.0),
-        // As many as one likes take no bytes.
+        // Any number of them takes no bytes.
         9 => garbage::<(Vec<()>, Message)>(input.0),
         10 => garbage::<Described>(input.0),
         _ => nested(1 + usize::from(input.byte())),
@@ -100,7 +100,7 @@ fn message(input: &mut Input<'_>, depth: usize) -> Message {
     }
 }
 
-/// Of the types that need a description something.
+/// A value of the types that need a description.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum Described {
     Plain(Message),
@@ -217,7 +217,7 @@ fn described(input: &mut Input<'_>, depth: usize) -> Described {
 #[derive(Debug, Serialize, Deserialize)]
 struct List(u8, Option<Box<List>>);
 
-/// As deep as one likes: it arrives, or is refused on either side, whatever the form.
+/// Any depth: the value arrives, or is refused on either side, in either form.
 fn nested(depth: usize) {
     let list = (1..depth).fold(List(0, None), |list, _| List(0, Some(Box::new(list))));
     let fits = depth <= MAX_DEPTH;
@@ -235,7 +235,7 @@ fn nested(depth: usize) {
     assert_eq!(decode::<List>(&hostile).is_ok(), fits);
 }
 
-/// The last byte of a message: its form.
+/// Returns the last byte of a message: its form.
 const COMPACT: u8 = 0;
 const DESCRIBED: u8 = 1;
 
@@ -250,7 +250,7 @@ where
     assert_eq!(decode::<T>(&encoded).as_ref(), Ok(message));
     let (described, _) = to_bytes(message).expect("it is not so large");
     assert_eq!(decode::<T>(&described).as_ref(), Ok(message));
-    // Neither less nor more.
+    // Exactly this many bytes.
     let (last, body) = encoded.split_last().expect("its form");
     for short in [body.len().saturating_sub(1), body.len() / 2] {
         if short < body.len() {

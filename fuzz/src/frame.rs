@@ -33,20 +33,20 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// Bytes as they come, each with the handles that come with it.
+/// Bytes in their order, each with the handles that arrive with it.
 #[derive(Default)]
 struct Truth {
     bytes: Vec<u8>,
     handles: Vec<(usize, usize)>,
-    /// Where the frame begins that comes next.
+    /// Where the next frame begins.
     at: usize,
 }
 
-/// What a reader that has all bytes finds next.
+/// What a reader with all bytes finds next.
 #[derive(Debug, PartialEq)]
 enum Next<'a> {
     Frame(u32, &'a [u8], usize),
-    /// Not all of it is there.
+    /// The frame is incomplete.
     More,
     Lie,
 }
@@ -93,13 +93,13 @@ fn stream(mut input: Input<'_>) {
         let piece = usize::from(operation >> 2).min(input.0.len());
         let (bytes, rest) = input.0.split_at(piece);
         match operation & 3 {
-            // As it is.
+            // Unchanged.
             0 => {
                 input.0 = rest;
                 writer.write_all(bytes).expect("the socket takes so much");
                 truth.bytes.extend(bytes);
             }
-            // A header that is nearly right.
+            // A header that is nearly valid.
             1 => {
                 let mut header = [0; HEADER];
                 header[..4].copy_from_slice(b"mpf1");
@@ -109,7 +109,7 @@ fn stream(mut input: Input<'_>) {
                 writer.write_all(&header).expect("the socket takes so much");
                 truth.bytes.extend(header);
             }
-            // A true frame.
+            // A valid frame.
             2 => {
                 input.0 = rest;
                 let handles: Vec<OsHandle> = (0..operation >> 6).map(|_| handle()).collect();
@@ -125,7 +125,7 @@ fn stream(mut input: Input<'_>) {
                 truth.bytes.extend((bytes.len() as u64).to_le_bytes());
                 truth.bytes.extend(bytes);
             }
-            // Bytes with handles, and no word of them.
+            // Bytes with handles that no header mentions.
             _ if piece > 0 => {
                 input.0 = rest;
                 send_raw(&sender, bytes, 1 + usize::from(operation >> 6));
@@ -149,7 +149,7 @@ fn note(truth: &mut Truth, handles: usize) {
     truth.handles.push((truth.bytes.len(), handles));
 }
 
-/// Reads what is there; false after a lie.
+/// Reads what has arrived. Returns false after an invalid frame.
 fn read(frames: &mut FrameReader, socket: &OsHandle, truth: &mut Truth) -> bool {
     loop {
         let (next, len) = truth.next();
@@ -176,7 +176,7 @@ fn handle() -> OsHandle {
     std::io::stderr().as_fd().try_clone_to_owned().expect("a descriptor is free")
 }
 
-/// Bytes in one piece, with so many handles.
+/// Sends bytes in one piece, with this many handles.
 fn send_raw(socket: &OsHandle, bytes: &[u8], handles: usize) {
     let stderr = std::io::stderr();
     let fds = vec![stderr.as_fd(); handles];
@@ -188,7 +188,7 @@ fn send_raw(socket: &OsHandle, bytes: &[u8], handles: usize) {
     assert_eq!(sent.expect("the socket takes so much"), bytes.len());
 }
 
-/// The files of an end, as they travel.
+/// Returns the files of an end, as they travel.
 #[derive(serde::Serialize)]
 enum Files {
     Socket(Handle),
@@ -220,7 +220,7 @@ fn datagrams(mut input: Input<'_>) {
         input.0 = rest;
         let mut datagram = Vec::new();
         if how & 1 == 0 {
-            // Nearly right: the magic, a kind, a place, how many handles and messages.
+            // Nearly valid: the magic, a kind, a place, the numbers of handles and messages.
             datagram.extend(b"mp");
             datagram.extend([
                 input.byte() % 4,
@@ -241,7 +241,7 @@ fn datagrams(mut input: Input<'_>) {
             assert!(message.len() <= datagram.len());
         }
     }
-    // One that is true: an empty list.
+    // A valid one: an empty list.
     send_raw(&here, &[b'm', b'p', 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0], 0);
     let last = loop {
         match end.try_recv() {

@@ -38,12 +38,12 @@ pub fn run(data: &[u8]) {
 struct Process {
     peer: Peer,
     lives: bool,
-    /// How often it holds what others may hold too.
+    /// How many shared holds it has.
     count: u32,
     entered: Option<Entered>,
 }
 
-/// What is known of something that a process may have done before it died.
+/// Whether a process did something before it died.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Known {
     No,
@@ -53,7 +53,7 @@ enum Known {
 
 trait Lock {
     fn processes(&mut self) -> &mut [Process; MOST];
-    /// One operation of a process that lives.
+    /// Runs one operation of a live process.
     fn operate(&mut self, who: usize, operation: u8, more: u8, kill: u32);
     /// The process is dead: it died in this operation, if it was in one.
     fn died(&mut self, who: usize);
@@ -135,7 +135,7 @@ impl Mutex {
             Some(got) => {
                 assert_eq!(got, free, "it is free if nobody alive has it");
                 if got {
-                    // Who takes over from one who did more than to update holds as any other.
+                    // After taking over from one that did more than update, it holds like others.
                     let updating = updating && before.is_none_or(|dead| dead.updating);
                     if let Some(dead) = before.filter(|dead| !dead.updating) {
                         self.died = Some(Self::pid(dead.who));
@@ -208,7 +208,7 @@ impl Lock for Mutex {
 
 struct RwLock {
     processes: [Process; MOST],
-    /// Who has the turn, whether it lives, and how it has it.
+    /// The owner of the turn, whether it lives, and the mode.
     turn: Option<(usize, bool, Turn)>,
     /// Whether a writer died.
     wrote: Known,
@@ -218,12 +218,12 @@ struct RwLock {
 enum Turn {
     Upgradable,
     Active,
-    /// The one, or the other, or none: it died meanwhile.
+    /// The one, the other, or none: the process died meanwhile.
     Some,
 }
 
 impl RwLock {
-    /// Whether others read.
+    /// Returns whether others read.
     fn read_by_others(&self, who: usize) -> bool {
         self.processes.iter().enumerate().any(|(other, process)| other != who && process.count > 0)
     }
@@ -256,7 +256,7 @@ impl Lock for RwLock {
         let run = |work: fn(&Peer)| peer.killed_after(kill, || work(peer)).0.is_some();
         let (done, free) = match (operation % 8, mine) {
             (0..=1, None) => {
-                // One that reads already comes in at any time.
+                // A process that reads already gets in at any time.
                 let free = taken.is_none_or(|(_, _, turn)| turn == Turn::Upgradable);
                 let done = run(Peer::read);
                 self.processes[who].count += u32::from(done);
@@ -329,7 +329,7 @@ impl Lock for RwLock {
             if mine == Some(Turn::Active) {
                 self.turn = Some((who, true, Turn::Some));
             } else if !matches!(operation % 8, 0..=2 if mine.is_none()) {
-                // Whom it found there may be forgotten, or not.
+                // The holder that it found may be forgotten, or not.
                 if matches!(self.turn, Some((_, false, Turn::Active | Turn::Some))) {
                     self.wrote = known(self.wrote);
                 }
@@ -371,14 +371,14 @@ impl Lock for RwLock {
     }
 }
 
-/// Something that was perhaps done once more.
+/// An operation that was perhaps done once more.
 fn known(before: Known) -> Known {
     if before == Known::Yes { Known::Yes } else { Known::Perhaps }
 }
 
 struct Semaphore {
     processes: [Process; MOST],
-    /// How many permits there are, held ones included.
+    /// The number of permits, including held ones.
     least: i64,
     most: i64,
 }
@@ -424,7 +424,7 @@ impl Lock for Semaphore {
                 None => false,
             },
             4..=5 if process.count > 0 => {
-                // Given back, or its dead owner's: it is there again.
+                // The permit was given back, or its owner died: it is available again.
                 process.count -= 1;
                 peer.killed_after(kill, || peer.give()).0.is_some()
             }
@@ -644,7 +644,7 @@ impl Lock for Condvar {
             }
             (2, Some(entered)) => {
                 let done = peer.killed_after(kill, || peer.give_up(entered)).0.is_some();
-                // Its notification goes to another one, if there is any.
+                // Its notification goes to another waiter, if there is one.
                 self.notified = self.notified.min(waiting - 1);
                 done
             }

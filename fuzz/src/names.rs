@@ -23,7 +23,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// Whether this can be the name of a file in some directory, for everybody.
+/// Returns whether this can be the name of a file in a directory, on every system.
 fn printable(text: &str) -> bool {
     !text.is_empty() && !text.chars().any(|letter| letter == '/' || letter.is_control())
 }
@@ -34,7 +34,7 @@ fn meeting(text: &str) {
     same(Name::new(text), plain, text);
     let name = same(Name::abstract_name(text), hidden, text);
     assert!(name.is_none_or(|name| name.to_string() == format!("@{text}")));
-    // As text, each kind is what it is written as.
+    // As text, each kind is shown as it is written.
     let whole = text.parse::<Name>();
     match (text.strip_prefix('@'), &whole) {
         (Some(rest), Ok(name)) => assert_eq!(*name, Name::abstract_name(rest).expect("the same")),
@@ -50,7 +50,7 @@ fn meeting(text: &str) {
     }
 }
 
-/// Whether it is a name; what it is shown as is text, whatever it is.
+/// Returns whether it is a name. It is always shown as text.
 fn same(name: std::io::Result<Name>, valid: bool, text: &str) -> Option<Name> {
     match name {
         Ok(name) => {
@@ -86,7 +86,7 @@ fn path(bytes: &[u8]) {
     }
 }
 
-/// Names of this process only.
+/// Names that only this process uses.
 static OURS: LazyLock<String> = LazyLock::new(|| format!("fuzz-names-{}-", std::process::id()));
 
 fn segment(text: &str) {
@@ -105,7 +105,7 @@ fn segment(text: &str) {
         }
         return;
     }
-    // What is there under other names is none of our business.
+    // Objects under other names do not belong to this process.
     let name = format!("{}{text}", *OURS);
     if name.len() > 255 {
         assert_eq!(Segment::create(&name, 1).map(drop).expect_err("too long").kind(), InvalidInput);

@@ -7,7 +7,7 @@ use super::input::Input;
 /// Runs a target over its corpus, over each input's beginnings, and over inputs made of nothing but
 /// numbers.
 pub fn corpus(target: &str, run: fn(&[u8])) {
-    // Of the workspace, or of a crate in it.
+    // The root of the workspace, or of a crate in it.
     let root =
         ["", ".."].map(|up| Path::new(env!("CARGO_MANIFEST_DIR")).join(up).join("fuzz/corpus"));
     let root = root.iter().find(|root| root.exists()).expect("the targets are in this repository");
@@ -19,7 +19,7 @@ pub fn corpus(target: &str, run: fn(&[u8])) {
     inputs.sort();
     assert!(!inputs.is_empty(), "no corpus in {}", folder.display());
     for path in inputs {
-        // Said if it fails.
+        // Printed if it fails.
         println!("{}", path.display());
         let data = std::fs::read(&path).expect("a file can be read");
         run(&data);

@@ -13,7 +13,7 @@ use super::input::Input;
 use super::peer::{Peer, at};
 
 const OPERATIONS: usize = 48;
-/// How long a call may wait, where it may.
+/// How long a call may wait.
 const SHORT: Duration = Duration::from_micros(20);
 const LENGTHS: [usize; 8] = [0, 1, 5, 230, 240, 300, 4096, 8000];
 
@@ -91,12 +91,12 @@ macro_rules! play {
                     assert!(truth.as_ref().is_none_or(|truth| truth.len() == $tx.len()));
                 }
                 10 => {
-                    // On its way to a process that dies at once.
+                    // An end in transit to a process that dies at once.
                     let (issued, handles) = handle::collect(|| postcard::to_stdvec(&$tx).is_ok());
                     assert!(issued || truth.is_none());
                     drop(handles);
                 }
-                // What it says does not matter any more.
+                // The result does not matter any more.
                 11 => lent.iter().for_each(|lent| _ = (lent.deliveries(), ($look)(lent))),
                 _ => {
                     peer.scribble(&mut $input);
@@ -104,7 +104,7 @@ macro_rules! play {
                 }
             }
         }
-        // Leaving over the ruins ends too.
+        // Dropping the ends of the damaged channel ends too.
         drop(lent);
         if $input.byte() & 1 == 0 { drop(($tx, $rx)) } else { drop(($rx, $tx)) }
     }};
@@ -170,18 +170,18 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// A message that says by each byte what it is.
+/// Makes a message whose every byte is its tag.
 fn bytes(tag: u8, len: usize) -> Vec<u8> {
     vec![tag; len.max(1)]
 }
 
-/// What it says, if all of it says the same.
+/// Returns the tag, if all bytes agree.
 fn tag(message: &[u8]) -> u8 {
     let first = message.first().copied().unwrap_or_default();
     if message.iter().all(|byte| *byte == first) { first } else { u8::MAX }
 }
 
-/// Checks what a call to send has answered.
+/// Checks the result of a call to send.
 fn told(
     truth: &mut Option<VecDeque<u8>>,
     lent: usize,
@@ -192,13 +192,13 @@ fn told(
     let Some(truth) = truth else { return };
     match sent {
         Ok(()) => truth.push_back(tag),
-        // What is lent may lie in its slot.
+        // A lent message may lie in its slot.
         Err(full) => assert!(full && truth.len() + lent >= capacity, "{truth:?}"),
     }
     assert!(truth.len() <= capacity);
 }
 
-/// Checks what was received; an error says whether there was nothing.
+/// Checks what was received; an error says whether the channel was empty.
 fn found(truth: &mut Option<VecDeque<u8>>, got: Result<Vec<u8>, bool>) {
     let Some(truth) = truth else { return };
     match got {
@@ -207,7 +207,7 @@ fn found(truth: &mut Option<VecDeque<u8>>, got: Result<Vec<u8>, bool>) {
     }
 }
 
-/// The peer, and where things lie: read before it scribbles over that too.
+/// The peer, and the places of the words, read before the peer overwrites them.
 struct Scribbler {
     peer: Peer,
     capacity: usize,
@@ -250,7 +250,7 @@ impl Scribbler {
             12 => slot + 16 + usize::from(place >> 4) % 4 * 8,
             13 => block + 8 * (usize::from(place >> 4) % 6),
             14 => block,
-            // Who they are.
+            // The entries of participants.
             _ => peer.entry(5 + index % 5),
         };
         let word = word.min(self.end);

@@ -14,13 +14,13 @@ use super::input::Input;
 
 /// Processes at once.
 const MOST: usize = 4;
-/// Longer inputs say nothing that shorter ones cannot.
+/// Longer inputs find nothing that shorter ones cannot.
 const OPERATIONS: usize = 200;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Life {
     Alive,
-    /// And perhaps not repaired.
+    /// Dead, and perhaps not recovered.
     Dead,
     /// Its id is free.
     Gone,
@@ -35,7 +35,7 @@ struct Process {
     asleep: Vec<(Side, Announced)>,
 }
 
-/// What ought to be.
+/// The expected state.
 struct World {
     ring: Ring,
     capacity: u64,
@@ -79,7 +79,7 @@ pub fn run(data: &[u8]) {
         let Some(operation) = input.next() else { break };
         let who = usize::from(operation >> 6);
         let more = input.byte();
-        // Most live.
+        // Most processes are alive.
         let kill = input.byte();
         let kill = if kill < 128 { u32::MAX } else { u32::from(kill - 128) };
         world.operate(who, operation & 63, more, kill);
@@ -133,7 +133,7 @@ impl World {
                 self.died(who);
             }
             12 if more % 4 == 0 => {
-                // What is held then was forgotten.
+                // A message that is held then was forgotten.
                 match process.peer.killed_after(kill, || process.peer.leave()).0 {
                     Some(()) => self.left(who, Life::Gone),
                     None => self.died(who),
@@ -164,7 +164,7 @@ impl World {
                 assert!(gone, "refused, though nobody has left for good");
             }
             None => {
-                // The successor never was, unless it got as far as its entry.
+                // The successor never existed, unless it wrote its entry.
                 if passed(&reached, "join.members") || !free {
                     process.life = Life::Dead;
                     process.roles = roles;
@@ -203,7 +203,7 @@ impl World {
         self.queued.extend(&values[..published]);
     }
 
-    /// Whether every slot is either free or queued.
+    /// Returns whether every slot is free or queued.
     fn undisturbed(&self) -> bool {
         let held = self.processes.iter().any(|process| !process.held.is_empty());
         !held && !self.voids && self.limbo.is_empty() && !self.pending()
@@ -253,7 +253,7 @@ impl World {
         }
     }
 
-    /// A receiver found nothing.
+    /// Records that a receiver found nothing.
     fn nothing(&mut self) {
         if !self.pending() {
             assert_eq!((self.queued.len(), self.limbo.len()), (0, 0), "there is something");
@@ -369,7 +369,7 @@ impl World {
             let done = peer.killed_after(kill, || peer.leave_role(left)).0;
             process.roles = left;
             if left == SENDER {
-                // What it held was forgotten.
+                // The message that it held was forgotten.
                 self.limbo.extend(process.held.drain(..).map(|held| held.value));
             }
             done
@@ -425,7 +425,7 @@ impl World {
         self.limbo.extend(process.held.drain(..).map(|held| held.value));
     }
 
-    /// What must hold after each operation.
+    /// Checks what must hold after each operation.
     fn check(&mut self) {
         self.ring.check();
         if self.ring.receivers_gone() {
@@ -440,7 +440,7 @@ impl World {
         }
     }
 
-    /// Everybody who is left leaves, after everything was received.
+    /// All remaining processes leave, after every message was received.
     fn end(mut self) {
         let Some(survivor) = self.living(SENDER).or(self.living(RECEIVER)) else { return };
         self.processes[survivor].peer.recover_all();

@@ -19,17 +19,17 @@ use super::input::Input;
 
 const PAGE: usize = 4096;
 const SHORT: Duration = Duration::from_micros(20);
-/// Behind any data: `lease.rs`.
+/// Offset of the leases, behind any data: `lease.rs`.
 const LEASES: i64 = 1 << 60;
 
-/// A real segment's bytes, and who arrives in it.
+/// The bytes of a real segment, and the object that arrives in it.
 struct Real {
     bytes: Vec<u8>,
-    /// Bytes that are worth changing, from here to there.
+    /// The range of bytes that are worth changing.
     words: (usize, usize),
     id: u64,
     len: usize,
-    /// Where nine words describe it, the last of which is a sum of those before it.
+    /// The place of the nine words of its description; the last is a checksum of the others.
     description: usize,
 }
 
@@ -41,7 +41,7 @@ fn contents(fd: &OsHandle, most: usize) -> (Vec<u8>, usize) {
     (bytes, len)
 }
 
-/// A channel with some messages, and an end of it that arrives.
+/// Makes a channel with some messages, and an end of it that arrives.
 static CHANNEL: LazyLock<Real> = LazyLock::new(|| {
     let (tx, rx) =
         Builder::new(5).max_message(8192).participants(9).typed::<Vec<u8>>().expect("memory");
@@ -49,13 +49,13 @@ static CHANNEL: LazyLock<Real> = LazyLock::new(|| {
     tx.send(vec![2; 5000]).expect("room");
     let (encoded, handles) = handle::collect(|| postcard::to_stdvec(&rx).expect("it is carried"));
     let (_, id): (u32, u64) = postcard::from_bytes(&encoded).expect("an index and an id");
-    // As after a death of the others.
+    // As after the death of the other processes.
     drop((tx, rx));
     let (bytes, len) = contents(&handles[0], 8 * PAGE);
     Real { bytes, words: (0, 3 * PAGE), id, len, description: 0 }
 });
 
-/// A segment with a value, a mutex and a sequence lock, that arrives.
+/// Makes a segment with a value, a mutex and a sequence lock, that arrives.
 static SEGMENT: LazyLock<Real> = LazyLock::new(|| {
     let segment = SegmentBuilder::new(2000)
         .participants(3)
@@ -95,7 +95,7 @@ pub fn run(data: &[u8]) {
         }
         (bytes, real.len, changed)
     } else {
-        // Anything, at the beginning or at the end.
+        // Any bytes, at the beginning or at the end.
         let len = usize::from(input.byte()) * 64 + usize::from(kind >> 3) * 8;
         let mut bytes = vec![0; len];
         let some = input.0.len().min(len);
@@ -129,7 +129,7 @@ fn changed_words(kind: u8) -> bool {
     kind & 8 == 0
 }
 
-/// Changes one word; true if it was the last to be changed.
+/// Changes one word. Returns whether it was the last change.
 fn change(bytes: &mut [u8], real: &Real, input: &mut Input<'_>) -> bool {
     let how = input.byte();
     let any = usize::from(input.byte()) << 8 | usize::from(input.byte());
