@@ -83,6 +83,15 @@ struct Flat {
     rest: BTreeMap<String, Value>,
 }
 
+/// As `Skips`, for messages of which the first ones skip nothing. A process remembers what a type
+/// needs, so this is a type of its own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct SkipsLate {
+    id: u8,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    name: Option<String>,
+}
+
 /// Plain, until the last message.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum Late {
@@ -102,6 +111,8 @@ fn types_that_need_a_description_arrive_in_another_process() {
     let _watchdog = watchdog();
     arrive(&[0, 1, 2, 3, 4].map(skips));
     arrive(&[4, 3, 2, 1, 0].map(skips));
+    let late = |name: Option<&str>| SkipsLate { id: 7, name: name.map(str::to_owned) };
+    arrive(&[late(Some("a")), late(Some("b")), late(None), late(Some("c")), late(None)]);
     arrive(&[
         Tagged::Nothing,
         Tagged::Skips(skips(1)),

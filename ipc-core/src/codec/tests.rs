@@ -343,6 +343,13 @@ struct Skips {
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct SkipsLate {
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    name: Option<String>,
+    count: u32,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind")]
 enum Tagged {
     Nothing,
@@ -387,7 +394,12 @@ fn skips(name: Option<&str>, rest: Option<u8>) -> Skips {
 #[test]
 fn types_that_need_a_description_arrive() {
     let address = IpAddr::from([127, 0, 0, 1]);
-    // In either order: the first message shows nothing of what is skipped.
+    // In either order: if the first message skips nothing, the type is taken for a plain one until
+    // a later message skips a field. It is another type, since what a type needs is remembered.
+    let late = |name: Option<&str>| SkipsLate { name: name.map(str::to_owned), count: 7 };
+    assert_eq!(arrive(&[late(Some("a")), late(Some("b"))]), COMPACT);
+    assert_eq!(arrive(&[late(Some("a")), late(None)]), DESCRIBED);
+    assert_eq!(arrive(&[late(Some("a")), late(None)]), DESCRIBED);
     arrive(&[skips(None, None), skips(Some("a"), Some(1)), skips(None, Some(2))]);
     arrive(&[skips(Some("a"), Some(1)), skips(None, Some(2)), skips(Some("b"), None)]);
     let described = [
@@ -618,9 +630,13 @@ impl Drop for List {
     }
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 struct Onion(Option<Box<Onion>>);
+
+fn onion(skins: usize) -> Onion {
+    (0..skins).fold(Onion(None), |inner, _| Onion(Some(Box::new(inner))))
+}
 
 // fault 111: deeper than the limit, from a sender that means no harm and from one that does.
 #[test]
@@ -651,6 +667,11 @@ fn values_nest_up_to_the_limit_and_no_deeper() {
         let hostile = [&vec![1; len][..], &[0, COMPACT]].concat();
         assert_eq!(decode::<Onion>(&hostile).is_ok(), fits);
     }
+    assert_eq!(arrive(&[onion(1), onion(2 * MAX_DEPTH)]), COMPACT);
+    let too_deep = onion(2 * MAX_DEPTH + 1);
+    let expected = Unsendable::Encode(CodecError::TooDeep);
+    assert_eq!(encode(&too_deep, &mut Vec::new(), LIMIT, &Form::new()), Err(expected.clone()));
+    assert_eq!(to_bytes(&too_deep).unwrap_err(), expected);
     use described::Tag;
     for (inner, end) in
         [(&[Tag::SOME.0][..], Tag::NONE.0), (&[Tag::SEQUENCE.0, 1, 0, 0, 0], Tag::UNIT.0)]
