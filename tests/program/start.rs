@@ -26,6 +26,7 @@ tests![
     what_main_does_before_init_happens_in_a_child_again,
     a_program_that_a_child_starts_or_becomes_is_no_child,
     a_program_that_outlives_the_child_that_started_it_is_no_child,
+    a_variable_without_its_socket_makes_no_child_and_no_second_main,
 ];
 
 /// What a test does before `init` in processes that are told so.
@@ -276,4 +277,26 @@ fn a_program_that_outlives_the_child_that_started_it_is_no_child() {
     let mut text = String::new();
     stdout.read_to_string(&mut text).unwrap();
     assert!(text.contains("spawned 5"), "{text}");
+}
+
+// faults 114, 115: the socket that the variable names is not there.
+fn a_variable_without_its_socket_makes_no_child_and_no_second_main() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    if std::env::var_os(ORDINARY).is_some() {
+        return be_ordinary();
+    }
+    let start = |spawner: u32| {
+        let variable = format!("1000 1 {spawner} main");
+        this_program().env(ORDINARY, "1").env("MULTIPROCESS_CHILD", variable).output().unwrap()
+    };
+    // Inherited by accident: the process that it was meant for had another parent.
+    let output = start(std::os::unix::process::parent_id());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && text.contains("spawned 5"), "{text}");
+    // Meant for this child, which must not run `main` in place of its function.
+    let output = start(std::process::id());
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("the socket to its parent is closed; it exits"), "{text}");
+    assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(112), true));
 }
