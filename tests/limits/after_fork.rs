@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use multiprocess::pipe::{self, Duplex, Listener};
-use multiprocess::process::Builder;
+use multiprocess::process::{Builder, active_children, current};
 use multiprocess::shm::{
     self, Condvar, Event, Mutex, RwLock, Segment, SeqLock, Shared, SharedSlice, pod,
 };
@@ -269,10 +269,16 @@ fn the_children_of_a_process_are_not_those_of_its_fork() {
         let (stop, stopped) = bounded::<()>(1).unwrap();
         let wait = |stopped: Receiver<()>| assert!(stopped.recv().is_err());
         let child = Builder::new().kill_on_drop(true).spawn(wait, stopped).unwrap();
+        let id = child.id();
         // Detached, and ended some time.
         drop(spawn(|()| (), ()).unwrap());
         let child = std::cell::Cell::new(Some(child));
+        assert!(active_children().iter().any(|active| active.id() == id));
+        let parent = current().parent_id();
         let status = forked(|| {
+            assert_eq!(active_children(), []);
+            let this = current();
+            assert!(!this.is_child() && this.parent_id() != parent, "{this:?}");
             let inherited = child.take().unwrap();
             assert!(
                 inherited.is_finished()
