@@ -218,6 +218,13 @@ fn a_child_runs_as_the_user_and_groups_that_were_asked_for() {
         assert_eq!(run(other).unwrap(), [four(65534), four(65533), "7 65533".to_owned()]);
         let bare = run(Builder::new().uid(65534)).unwrap();
         assert_eq!(bare, [four(65534), four(gid), String::new()]);
+        // Also where the parent has groups to give up.
+        let parent = |()| {
+            let child = Builder::new().uid(65534).spawn(|()| status("Groups"), ()).unwrap();
+            (status("Groups"), child.join().unwrap())
+        };
+        let groups = Builder::new().groups([7]).spawn(parent, ()).unwrap().join().unwrap();
+        assert_eq!(groups, ("7".to_owned(), String::new()));
     } else {
         let error = run(other).unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
