@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::process::Command;
 
+use multiprocess::pipe::{self, Listener};
 use multiprocess::shm::{Mutex, Segment};
 use multiprocess::{bounded, spawn};
 
@@ -51,5 +52,18 @@ fn without_proc_errors_ask_whether_it_is_mounted() {
     ];
     for error in errors {
         assert!(error.contains("is /proc mounted?"), "{error}");
+    }
+    let name = format!("/tmp/multiprocess-test-{}-bare", std::process::id());
+    // A dead socket is at this name, and then nothing.
+    drop(std::os::unix::net::UnixListener::bind(&name).unwrap());
+    let errors = [
+        pipe::connect::<u8, u8>(&name).unwrap_err().to_string(),
+        Listener::bind(&name).unwrap_err().to_string(),
+        Listener::remove_abandoned(&name).unwrap_err().to_string(),
+    ];
+    std::fs::remove_file(&name).unwrap();
+    let nothing = Listener::bind(&name).unwrap_err().to_string();
+    for error in errors.into_iter().chain([nothing]) {
+        assert!(error.contains("/proc is not mounted"), "{error}");
     }
 }

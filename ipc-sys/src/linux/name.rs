@@ -96,6 +96,17 @@ fn through(fd: &OwnedFd) -> String {
     format!("/proc/self/fd/{}", fd.as_raw_fd())
 }
 
+/// Explains the error of a call whose path is [`through`] an open descriptor. What is open exists,
+/// whatever its name is by now, so `NotFound` means that the path does not work.
+fn explain(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            io::Error::new(io::ErrorKind::Unsupported, "/proc is not mounted")
+        }
+        _ => error,
+    }
+}
+
 pub(crate) fn directory(path: &Path) -> io::Result<Directory> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(Directory(retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?))
@@ -141,7 +152,7 @@ pub(crate) fn alive(entry: &NameEntry) -> io::Result<bool> {
     match retry_on_intr(|| rustix::net::connect(&probe, &address)) {
         Ok(()) | Err(Errno::PROTOTYPE) => Ok(true),
         Err(Errno::CONNREFUSED) => Ok(false),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(explain(error.into())),
     }
 }
 
@@ -216,7 +227,13 @@ pub(crate) fn bind(
     let mode = Mode::from_bits_truncate(mode);
     let socket = listener()?;
     // Until it listens nobody can connect, whatever mode the umask makes of it.
-    rustix::net::bind(&socket, &directory.address(name)?)?;
+    rustix::net::bind(&socket, &directory.address(name)?).map_err(|error| {
+        // If the directory itself was removed, the path through its descriptor still works.
+        match rustix::fs::stat(through(&directory.0)) {
+            Err(Errno::NOENT) => explain(error.into()),
+            _ => error.into(),
+        }
+    })?;
     match set_mode(directory, name, mode) {
         Ok(identity) => Ok((socket, identity)),
         Err(error) => {
@@ -270,7 +287,7 @@ pub(crate) fn at_exit(run: extern "C" fn()) {
 }
 
 pub(crate) fn entries(directory: &Directory) -> io::Result<Vec<String>> {
-    let entries = std::fs::read_dir(through(&directory.0))?;
+    let entries = std::fs::read_dir(through(&directory.0)).map_err(explain)?;
     Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
 }
 
@@ -288,15 +305,7 @@ pub(crate) fn accept(socket: &OsHandle) -> io::Result<Option<OsHandle>> {
 }
 
 pub(crate) fn connect(entry: &NameEntry, deadline: Deadline) -> io::Result<OsHandle> {
-    connect_to(&SocketAddrUnix::new(through(&entry.fd))?, deadline).map_err(|error| {
-        match error.kind() {
-            // What is found is there, whatever its name is by now.
-            io::ErrorKind::NotFound => {
-                io::Error::new(io::ErrorKind::Unsupported, "/proc is not mounted")
-            }
-            _ => error,
-        }
-    })
+    connect_to(&SocketAddrUnix::new(through(&entry.fd))?, deadline).map_err(explain)
 }
 
 pub(crate) fn connect_abstract(name: &[u8], deadline: Deadline) -> io::Result<OsHandle> {
