@@ -276,8 +276,13 @@ impl Builder {
         self.command
             .args(std::env::args_os().skip(1))
             .env(protocol::VARIABLE, start.variable(&marker));
-        let started = sys::start(self.command, &ours, theirs, self.set_up)
-            .map_err(context("starting this executable again (is /proc mounted?)"))?;
+        let started = sys::start(self.command, &ours, theirs, self.set_up).map_err(|error| {
+            // A step before `exec` says what it was. Without a word, it was `exec` itself.
+            let exec = error.raw_os_error().is_some() && error.kind() == io::ErrorKind::NotFound;
+            let hint = if exec { " (is /proc mounted?)" } else { "" };
+            let text = format!("starting this executable again{hint}: {error}");
+            io::Error::new(error.kind(), text)
+        })?;
         let mut running = Running::new(started.process, ours);
         let call = Call { entry, end_with_parent: this_process.is_some(), name: self.name };
         let call = (&call, Vec::from_iter(this_process));
