@@ -24,7 +24,7 @@ judge() {
         cat "$log"
         return 1
     fi
-    # A group of processes of its own, which `timeout` makes: what a mutant leaves running ends, too.
+    # In a process group of its own, which `timeout` makes: what a mutant leaves running ends too.
     timeout 300 env --chdir "$tree" "${test[@]}" "$2" >"$log" 2>&1 &
     local group=$! passed=true
     wait $group || passed=false
