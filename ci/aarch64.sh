@@ -3,7 +3,7 @@
 # width of atomics. On an x86 machine qemu keeps x86's memory order, so this never finds a missing
 # barrier; the loom models do. Runs every night; at most 2 hours.
 #
-#   ci/aarch64.sh                         libraries, and suites that need no signal at an exact place
+#   ci/aarch64.sh                         libraries, and suites without signals at exact places
 #   ci/aarch64.sh --test crash [filter]   arguments of cargo test
 #
 # Needs Debian's qemu-user, gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, and what build-std.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Cargo with a standard library that is built from source, for options that change all code:
-# another processor, a sanitizer. Takes cargo's arguments; `-Z build-std` comes after the subcommand.
+# another processor, a sanitizer. Takes cargo's arguments, with `-Z build-std` after the subcommand.
 # No check by itself: aarch64.sh and tsan.sh call it.
 #
 # Needs a nightly toolchain with rust-src, or else Debian's rustc-web and rust-web-src of one

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Kills processes at every step of the protocols: no process hangs, and nothing is lost. Kills at
-# random need no build of their own, and run with all tests. Runs on every change; at most 10 minutes.
+# random need no build of their own, and run with all tests. Runs on every change; at most 10
+# minutes.
 #
 #   ci/crash.sh [part of a test's name]
 set -euo pipefail

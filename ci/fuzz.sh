@@ -5,7 +5,7 @@
 #   ci/fuzz.sh                                each target briefly, from the committed corpus
 #   FUZZ_SECONDS=3600 ci/fuzz.sh ring_model   one target for an hour; keeps what is new in
 #                                             fuzz/target/corpus
-#   FUZZ_SANITIZER=none ci/fuzz.sh            without AddressSanitizer: two to six times as many runs
+#   FUZZ_SANITIZER=none ci/fuzz.sh            without AddressSanitizer: two to six times the runs
 #   JOBS=1 ci/fuzz.sh                         one target after the other, not one per processor
 #
 # Inputs that fail are in fuzz/artifacts. FUZZ_OPTIONS are libFuzzer's, for example `-jobs=8` or

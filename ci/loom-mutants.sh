@@ -63,14 +63,16 @@ mutant seq-no-look-back ipc-shm/src/seq.rs 1 's/now.wrapping_sub\(number\) < COP
 mutant seq-looks-too-late ipc-shm/src/seq.rs 1 's/(now.wrapping_sub\(number\) < COPIES) - 1/\1/' latch::a_reading
 mutant seq-writes-the-last ipc-shm/src/seq.rs 1 's/(copy::write_bytes\(self.copy\()number/\1last/' latch::a_killed
 
-# Blocks. Not the Release of `InFlight`: the slot's Ready comes after it, and carries it to every reader.
+# Blocks. Not the Release of `InFlight`: the store of `Ready` comes after it, and carries it to every
+# reader.
 mutant block-free-relaxed ipc-shm/src/pool.rs 1 's/(store\(block::FREE, )Release/\1Relaxed/' 'blocks::a_block'
 mutant loan-relaxed ipc-shm/src/pool.rs 1 's/(block::held\(hand.me\), )AcqRel/\1Relaxed/' 'blocks::a_block'
 
 # Sleeping and waking.
 mutant ring-no-fence ipc-shm/src/doorbell.rs 1 's/Barrier::Ours => fence\(SeqCst\),/Barrier::Ours => (),/' 'bells::a_sleeping'
 mutant announce-no-fence ipc-shm/src/doorbell.rs 1 's/fence\(SeqCst\); (.. S2)/\1/' 'bells::a_sleeping'
-# Not the fence in `ring_all`: it always changes the word, and so is ordered with every announcement as it is.
+# Not the fence in `ring_all`: `ring_all` always changes the word, so it is ordered with every
+# registration anyway.
 mutant withdraw-any-seq ipc-shm/src/doorbell.rs 1 's/while seq\(w\) == ticket.seq \&\& tokens/while tokens/' bells::who
 mutant ring-keeps-seq ipc-shm/src/doorbell.rs 1 's/(let rung = wait_word\(tokens\(w\) - k, seq\(w\))\.wrapping_add\(1\)/\1/' 'bells::a_sleeping'
 mutant ring-drops-tokens ipc-shm/src/doorbell.rs 1 's/self.wake\(side, k\) == 0/{ self.wake(side, k); true }/' 'bells::two_messages'

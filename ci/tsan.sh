@@ -19,8 +19,8 @@ if ! rustup component list --toolchain nightly --installed 2>/dev/null | grep -q
         [[ -e $there/${runtime##*/} ]] || cp "$runtime" "$there/"
     done
 fi
-# ThreadSanitizer ignores fences. Here they order only the words of sleepers and of membership, which
-# the loom models check. No plain data depends on them.
+# ThreadSanitizer ignores fences. Here they order only the words of sleepers and of membership,
+# which the loom models check. No plain data depends on them.
 export RUSTFLAGS="-Zsanitizer=thread ${RUSTFLAGS:-}" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/tsan"
 export TSAN_OPTIONS="exitcode=66 ${TSAN_OPTIONS:-}"
 tests() { ci/build-std.sh test -Z build-std --release --target "$target" "$@"; }

@@ -147,7 +147,8 @@ fn count_with_workers(files: &Arc<Files>, options: &Options) -> Result<Many> {
         // Starts another worker in its place.
         crew.push(Worker::start(route, (work.clone(), results.clone(), None))?);
     }
-    drop((work, results)); // The workers have the last ends, so both sides notice when all are gone.
+    // The workers have the last ends, so both sides notice when all workers are gone.
+    drop((work, results));
 
     let collected = collect(&counted, files.bytes)?;
     for worker in crew {

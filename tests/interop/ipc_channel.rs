@@ -264,7 +264,8 @@ fn who_waits_in_a_clone_does_not_keep_others_from_looking() {
         let rx = rx.clone();
         std::thread::spawn(move || rx.recv())
     };
-    std::thread::sleep(Duration::from_millis(20)); // Not a synchronization: early, the test shows less.
+    // Not a synchronization: if it ends early, the test shows less.
+    std::thread::sleep(Duration::from_millis(20));
     let began = Instant::now();
     assert!(rx.try_recv().unwrap_err().is_empty());
     assert!(rx.is_empty());

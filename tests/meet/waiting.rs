@@ -164,7 +164,8 @@ fn a_full_queue_makes_connecting_wait_and_a_deadline_holds() {
             }
         })
     };
-    thread::sleep(Duration::from_millis(30)); // Not a synchronization: killed early, the test shows less.
+    // Not a synchronization: if the process is killed early, the test shows less.
+    thread::sleep(Duration::from_millis(30));
     child.kill().unwrap();
     assert_eq!(waiting.join().unwrap(), ErrorKind::ConnectionRefused);
 }

@@ -121,9 +121,10 @@ pub struct St {
     pub mflags: u8, // S: senders gone, R: receivers gone
     pub p: [Proc; MP],
     // ghosts
-    pub done: [u8; MM + 1],       // completed sends
-    pub got: [u8; MM + 1],        // completed receives
-    pub last: [[u8; MP]; MP + 1], // per receiver (last row: all), per sender: number of its last message
+    pub done: [u8; MM + 1], // completed sends
+    pub got: [u8; MM + 1],  // completed receives
+    // Per receiver (last row: all) and per sender: the number of the sender's last message.
+    pub last: [[u8; MP]; MP + 1],
     pub crashes: u8,
     pub err: u8,
 }
