@@ -103,6 +103,10 @@ fn an_interrupt_of_the_group_reaches_those_that_do_not_keep_out_of_reach() {
     let _watchdog = watchdog();
     // Ctrl-C is SIGINT to each process of a group. The group must not be that of the tests.
     let parent = |(control, lines): (Fd, Vec<Fd>)| {
+        // A shell without job control starts what runs in the background with SIGINT ignored, and
+        // children inherit that.
+        // SAFETY: the default action installs no code.
+        assert_ne!(unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) }, libc::SIG_ERR);
         let configured = [
             Builder::new(),
             Builder::new().new_process_group(true),
