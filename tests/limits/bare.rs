@@ -12,7 +12,13 @@ use crate::namespaces::inside;
 
 /// Hides what is below a directory. False, and a word about it, where that is not permitted.
 fn cover(directory: &str) -> bool {
-    let output = Command::new("mount").args(["-t", "tmpfs", "none", directory]).output().unwrap();
+    cover_by(directory, "mode=1777")
+}
+
+/// As [`cover`], by a file system in memory with these options.
+fn cover_by(directory: &str, options: &str) -> bool {
+    let arguments = ["-t", "tmpfs", "-o", options, "none", directory];
+    let output = Command::new("mount").args(arguments).output().unwrap();
     if !output.status.success() {
         println!("{directory} cannot be covered here ({output:?}): NOT TESTED");
     }
@@ -66,4 +72,19 @@ fn without_proc_errors_ask_whether_it_is_mounted() {
     for error in errors.into_iter().chain([nothing]) {
         assert!(error.contains("/proc is not mounted"), "{error}");
     }
+}
+
+// fault 110: of memory, where names are.
+#[test]
+fn a_segment_for_which_there_is_no_memory_says_what_takes_less() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    if !inside("--mount") || !cover_by("/dev/shm", "size=64k") {
+        return;
+    }
+    let name = format!("multiprocess-test-{}-full", std::process::id());
+    let error = Segment::create(&name, 1 << 20).unwrap_err().to_string();
+    assert!(error.contains("there is no memory for") && error.contains("takes less"), "{error}");
+    // Nothing is left in its way.
+    Segment::create(&name, 1 << 10).unwrap();
 }
