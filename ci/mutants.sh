@@ -65,8 +65,8 @@ mutant exit-taken-for-leaving $in_members 1 's/self.depart\(life::USED \| life::
 # Deaths that are looked for before a time limit is reported.
 in_locks=ipc-shm/src/lock/raw
 mutant timeout-unlooked ipc-core/src/wait.rs 1 's/^ *bell.glance\(\);$//' 'limits polling::polling_senders'
-mutant empty-unlooked ipc-shm/src/endpoint.rs 1 '/fn is_final/,/^    \}/s/&& !self.attachment.glance\(\)//' 'conformance promptly::'
-mutant peer-in-the-way-unlooked ipc-core/src/wait.rs 1 's/\} else if bell.inspect\(\) \{/} else if false {/' 'across promptly::'
+mutant empty-unlooked ipc-shm/src/endpoint.rs 1 '/fn is_final/,/^    \}/s/&& !self.attachment.glance\(\)//' 'limits polling::trying_again'
+mutant peer-in-the-way-unlooked ipc-core/src/wait.rs 1 's/\} else if bell.inspect\(\) \{/} else if false {/' 'ipc-core:lib wait::'
 mutant lock-timeout-unlooked $in_locks/mutex.rs 1 's/if parked == Parked::Changed \{/if parked == Parked::TimedOut { return Err(Denied::Busy); } &/' 'limits polling::polling_for_locks'
 mutant turn-timeout-unlooked $in_locks/rwlock.rs 2 's/match world.life\(owner\(w\)\) \{/if parked == Parked::TimedOut { return Err(Denied::Busy); } &/' 'limits polling::polling_for_locks'
 mutant drain-timeout-unlooked $in_locks/rwlock.rs 1 's/Parked::TimedOut => look = true,/Parked::TimedOut => return Err(Denied::Busy),/' 'limits polling::polling_for_locks'
@@ -87,7 +87,7 @@ mutant old-place-kept $in_commit 1 '/kp!\("block.place"\)/,/meta.place/s/self.tr
 in_unforked=ipc-sys/src/linux/unforked.rs
 mutant fork-keeps-leases $in_unforked 1 's/if is\(\*fd, file.identity\) && .*$/if false \&\& is(*fd, file.identity) \&\& has_lease(*fd) {/' 'limits after_fork::a_fork_has_no'
 mutant fork-keeps-what-is-sent $in_unforked 1 's/\(!file.sent \|\| has_lease\(\*fd\)\)/!file.sent/' 'limits after_fork::'
-mutant fork-closes-by-number $in_unforked 1 's/^    identity\(fd\).is_ok_and\(.*$/    identity(fd).is_ok_and(|_| wanted == wanted)/' 'limits after_fork::'
+mutant fork-closes-by-number $in_unforked 1 's/^    identity\(fd\).is_ok_and\(.*$/    identity(fd).is_ok_and(|_| wanted == wanted)/' 'limits after_fork::a_fork_keeps'
 mutant opened-before-noted $in_unforked 2 '/fn open_if/,/^    \}/{s/let mut files = open_files\(\);//; s/^( *)files.note/\1open_files().note/}' 'limits after_fork::a_fork_has_no'
 mutant lease-stays-on-what-arrived ipc-shm/src/attachment.rs 1 's/let moves = leases.try_repair\(id\);/let moves = false;/' 'limits after_fork::a_fork_with_a_copy'
 

@@ -347,3 +347,68 @@ impl Default for Slices {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// A bell of a peer that is dead, which a look at the leases shows.
+    #[derive(Default)]
+    struct DeadPeer {
+        /// Whether a throttled look is due.
+        due: Cell<bool>,
+        recovered: Cell<bool>,
+    }
+
+    impl Doorbell for DeadPeer {
+        type Ticket = ();
+
+        fn announce(&self) {}
+
+        fn withdraw(&self, (): ()) {}
+
+        fn sleep(&self, (): &(), _timeout: Duration) -> Woken {
+            Woken::Elapsed
+        }
+
+        fn inspect(&self) -> bool {
+            !self.recovered.replace(true)
+        }
+
+        fn glance(&self) -> bool {
+            self.due.take() && self.inspect()
+        }
+
+        fn pass_on(&self) {}
+
+        fn spins(&self) -> u32 {
+            0
+        }
+
+        fn waited(&self, _ended: Ended) {}
+    }
+
+    // fault 108
+    #[test]
+    fn a_dead_peer_in_the_way_is_recovered_whether_or_not_a_look_is_due() {
+        for due in [false, true] {
+            let bell = DeadPeer { due: Cell::new(due), ..DeadPeer::default() };
+            let given_up = AtomicU64::new(u64::MAX);
+            let in_the_way = || Some(InTheWay { position: 3, peer: 1 });
+            let done = at_once(&bell, &given_up, in_the_way, || bell.recovered.get().then_some(7));
+            assert_eq!(done, Some(7), "{due}");
+        }
+    }
+
+    // fault 103
+    #[test]
+    fn a_dead_peer_is_recovered_before_a_time_limit_is_reported() {
+        for deadline in [Deadline::Now, Deadline::At(Instant::now())] {
+            let bell = DeadPeer { due: Cell::new(true), ..DeadPeer::default() };
+            let done = until(&bell, deadline, || bell.recovered.get().then_some(7));
+            assert_eq!(done, Some(7), "{deadline:?}");
+        }
+    }
+}

@@ -2,7 +2,9 @@
 //! errors.
 
 use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -427,6 +429,39 @@ fn a_fork_has_no_descriptor_and_no_mapping_of_shared_memory() {
         drop(on_its_way);
     };
     spawn(program, name("none")).unwrap().join().unwrap();
+}
+
+// faults 59, 116: a program that closes all it does not know.
+#[test]
+fn a_fork_keeps_the_file_that_took_the_number_of_a_closed_descriptor() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let program = |()| {
+        let _channel = bounded::<u64>(4).unwrap();
+        let _segment = Segment::anonymous(100).unwrap();
+        let (file, _other_end) = UnixStream::pair().unwrap();
+        let links = std::fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().path());
+        let ours = links.filter(|link| {
+            let file = std::fs::read_link(link).unwrap_or_default();
+            let file = file.to_string_lossy();
+            file.starts_with("/memfd:multiprocess") || file.starts_with("/dev/shm/")
+        });
+        let number = |link: PathBuf| link.file_name()?.to_str()?.parse::<i32>().ok();
+        let numbers: Vec<_> = ours.filter_map(number).collect();
+        assert!(numbers.len() >= 2, "{numbers:?}");
+        for number in &numbers {
+            // SAFETY: closes a descriptor of this process that the library expects to lose.
+            assert_eq!(unsafe { libc::dup2(file.as_raw_fd(), *number) }, *number);
+        }
+        let status = forked(|| {
+            for number in &numbers {
+                let link = std::fs::read_link(format!("/proc/self/fd/{number}")).unwrap();
+                assert!(link.to_string_lossy().starts_with("socket:"), "{link:?}");
+            }
+        });
+        assert_eq!(status, 0, "see what the fork said");
+    };
+    spawn(program, ()).unwrap().join().unwrap();
 }
 
 // faults 21, 116

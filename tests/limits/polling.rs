@@ -137,6 +137,29 @@ fn polling_receivers_notice_a_death_on_a_busy_machine() {
     });
 }
 
+// faults 103, 108: calls without a limit that do not wait.
+#[test]
+fn trying_again_and_again_notices_a_death_on_a_busy_machine() {
+    multiprocess::init();
+    let _watchdog = watchdog_of(Duration::from_secs(55));
+    let _busy = Busy::new();
+    let empty = || {
+        let (tx, rx) = bounded::<String>(2).unwrap();
+        (rx, tx)
+    };
+    noticed("try_recv", empty, stay::<Sender<String>>, |rx, _| {
+        rx.try_recv().unwrap_err().is_disconnected()
+    });
+    let full = || {
+        let (tx, rx) = pod::bounded::<u64>(1).unwrap();
+        tx.send(0).unwrap();
+        (tx, rx)
+    };
+    noticed("pod try_send", full, stay::<pod::Receiver<u64>>, |tx, _| {
+        tx.try_send(1).unwrap_err().is_disconnected()
+    });
+}
+
 // fault 103: also what the dead process had lent to it, or was in the middle of sending, comes to
 // those that poll.
 #[test]
