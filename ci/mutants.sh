@@ -80,7 +80,7 @@ mutant place-beyond-the-file $in_places 1 's/self.reached\(in_file as u64\);/sel
 mutant places-overlap $in_places 1 's/(end.compare_exchange_weak\(now, place.at \+ room)/\1 \/ 2/' 'crash points::killed_with_large_messages'
 mutant place-taken-by-store $in_places 1 's/match end.compare_exchange_weak\(now, (place.at \+ room).*$/match { end.store(\1, Ordering::Relaxed); Ok::<u64, u64>(now) }/' 'ipc-shm:lib places::'
 mutant place-taken-unusable $in_places 2 's/^( *)usable\(place\)\?;/\1let unusable = usable(place);/; s/Ok\(_\) => return Ok\(place\),/Ok(_) => return unusable.map(|()| place),/' 'ipc-shm:lib places::'
-mutant room-before-place $in_commit 2 '/meta.place.store/{s/meta.place.store.*$/meta.room.store(room, Relaxed);/;b}; s/meta.room.store.*$/meta.place.store(place.at, Relaxed);/' 'crash points::killed_with_large_messages'
+mutant room-before-place $in_commit 2 '/meta.place.store/{s/meta.place.store.*$/meta.room.store(room, Relaxed);/;b}; s/meta.room.store.*$/meta.place.store(place.at, Relaxed);/' 'ipc-shm:lib commit::'
 mutant old-place-kept $in_commit 1 '/kp!\("block.place"\)/,/meta.place/s/self.trim\(meta\);//' 'ipc-shm:lib commit::'
 
 # Leases that no fork keeps.

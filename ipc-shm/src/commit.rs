@@ -201,6 +201,7 @@ mod tests {
     use crate::attachment::{Attachment, Role};
     use crate::endpoint::Endpoint;
     use crate::ends::Codec;
+    use crate::killpoint::killed_at;
     use crate::layout::Geometry;
     use crate::typed::Typed;
 
@@ -269,6 +270,22 @@ mod tests {
         assert_eq!(taken(&attachment), KEPT / 4);
         let (again, _) = end.loan(KEPT as usize, Deadline::Now).unwrap();
         assert_eq!((again, taken(&attachment)), (block, KEPT));
+    }
+
+    #[test]
+    fn a_place_that_a_killed_process_has_half_given_overlaps_no_other() {
+        let (_attachment, end) = channel();
+        let loan = |len| end.loan(len, Deadline::Now).unwrap();
+        let (first, _) = loan(PAGE);
+        let (_second, theirs) = loan(PAGE);
+        end.return_block(first);
+        let killed = killed_at("block.placed", 0, || loan(8 * PAGE).0);
+        assert_eq!(killed, None);
+        // As a recovery does.
+        end.return_block(first);
+        let (again, ours) = loan(8 * PAGE);
+        assert_eq!(again, first);
+        assert!(!ours.as_ptr_range().contains(&theirs.as_ptr()));
     }
 
     #[test]
