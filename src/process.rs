@@ -23,11 +23,13 @@
 //! | the executable has set-user-ID or file capabilities | [`spawn`] refuses: the child would have more rights than its parent, and could not trust it. A child that finds this out itself exits |
 //! | its exit status | 0 with a result; 101 after a panic; 112 if it could not start its function or send its result; 113 if its parent died before |
 //! | this process forks without exec | the fork may spawn children of its own; a handle that it inherited answers errors, and dropping it does nothing |
-//! | nobody waits | a child waits with a result larger than the socket's buffer (some 200 kB) until someone joins it or the handle is dropped |
+//! | how large arguments and results may be | 1 TiB each, encoded. More is [`Unsendable::TooLarge`](crate::Unsendable::TooLarge) with both sizes. More than 96 KiB lie in a memory file meanwhile, which counts as memory of the process that encoded them |
+//! | no process waits for the result | the child ends all the same. Where it can make no memory file, it waits with a result larger than the socket's buffer (some 200 kB) until someone joins it or the handle is dropped |
 
 mod active;
 mod before_main;
 mod builder;
+mod causes;
 mod child;
 mod current;
 mod entry;
@@ -69,6 +71,8 @@ pub use self::options::Resource;
 ///
 /// - `InvalidInput`: [`init`] was not called in this process and this is its main thread, or the
 ///   arguments do not encode.
+/// - `FileTooLarge`: the arguments, encoded, are larger than 1 TiB.
+/// - `OutOfMemory`: there is no memory for the encoded arguments.
 /// - `QuotaExceeded`: as many processes as can be are attached to a channel, segment or lock among
 ///   the arguments; make it with more [`participants`](crate::shm::Builder::participants).
 /// - `Unsupported`: `f` is not part of the executable itself (but of a plug-in, say), or the
@@ -79,7 +83,11 @@ pub use self::options::Resource;
 /// - `InvalidData`: the child could not decode its arguments.
 /// - Others: a system call failed; the text says in which step.
 ///
-/// In each case no process is left behind.
+/// In each case no process is left behind. The error's
+/// [`source`](std::error::Error::source) is the cause, where that has a type: an
+/// [`Unsendable`](crate::Unsendable) of arguments that are not sent, an
+/// [`Unreadable`](crate::Unreadable) of arguments that the child does not read, the
+/// [`io::Error`] of a system call.
 ///
 /// # When a process dies
 ///

@@ -41,6 +41,7 @@ mod probe;
 
 pub use error::CodecError;
 pub use form::Form;
+pub use output::Sink;
 
 use error::{Cause, Error};
 use output::{Buffer, Count, Output};
@@ -102,12 +103,17 @@ fn too_large<T: Serialize>(message: &T, limit: usize, form: &Form) -> Unsendable
         let mut count = Count(1);
         compact::encode(message, &mut count).map(|()| count.0)
     } else {
-        let mut bytes = Vec::new();
-        described(message, &mut bytes, usize::MAX).map(|()| bytes.len())
+        counted(message)
     };
     let least = limit.saturating_add(1);
     let size = size.map_or(least, |size| size.max(least));
     Unsendable::TooLarge { size, limit, set_by: SizeLimit::MaxMessage }
+}
+
+/// Counts the bytes of the described form.
+fn counted<T: Serialize>(message: &T) -> Result<usize, Error> {
+    let mut count = Count(0);
+    described::encode_into(message, DESCRIBED, &mut count, usize::MAX).map(|()| count.0)
 }
 
 /// Why a message does not encode; `None` if it is too large.
@@ -116,6 +122,7 @@ fn too_large<T: Serialize>(message: &T, limit: usize, form: &Form) -> Unsendable
 fn not_encoded(error: Error) -> Option<Unsendable> {
     match error.cause() {
         Cause::TooLarge => None,
+        Cause::Unsendable(cause) => Some(cause),
         cause => Some(Unsendable::Encode(Error::from(cause).into())),
     }
 }
@@ -286,19 +293,49 @@ fn described_behind<T: Serialize>(
     }
 }
 
-/// As [`encode_carrying`], into bytes of their own, always in the described form: for one message,
-/// of any length.
+/// As [`encode_carrying`], into a sink, always in the described form: for one message that is large
+/// or the only one of its type. Returns its handles.
+///
+/// A sequence of numbers is copied as a whole, through a buffer that stays in the processor's
+/// cache; texts and bytes go straight to the sink.
 ///
 /// # Errors
 ///
-/// As [`encode_carrying`].
+/// As [`encode_carrying`], and what the sink answers. If the message has more than `limit` bytes,
+/// [`Unsendable::TooLarge`] with `set_by`.
+pub fn encode_into<T: Serialize>(
+    message: &T,
+    sink: &mut dyn Sink,
+    limit: usize,
+    set_by: SizeLimit,
+) -> Result<Vec<handle::OsHandle>, Unsendable> {
+    let ((result, refused), handles) = handle::collect(|| {
+        let result = described::encode_into(message, DESCRIBED, sink, limit);
+        (result, handle::not_collected())
+    });
+    match (result, refused) {
+        (Ok(()), _) => Ok(handles),
+        (Err(_), Some(cause)) => Err(Unsendable::Handles(cause)),
+        (Err(error), None) => Err(not_encoded(error).unwrap_or_else(|| {
+            // The handles that this attempt collects are closed here.
+            let (size, _) = handle::collect(|| counted(message));
+            let least = limit.saturating_add(1);
+            let size = size.map_or(least, |size| size.max(least));
+            Unsendable::TooLarge { size, limit, set_by }
+        })),
+    }
+}
+
+/// As [`encode_into`], into bytes of their own, of any length.
+///
+/// # Errors
+///
+/// As [`encode_into`].
 pub fn to_bytes<T: Serialize>(message: &T) -> Result<(Vec<u8>, Vec<handle::OsHandle>), Unsendable> {
     let mut bytes = Vec::new();
     let limit = isize::MAX as usize;
-    match described_behind(message, &mut bytes, 0, limit) {
-        Ok((_, handles)) => Ok((bytes, handles)),
-        Err(cause) => Err(cause.unwrap_or(Unsendable::OutOfMemory)),
-    }
+    let handles = encode_into(message, &mut bytes, limit, SizeLimit::MaxMessage)?;
+    Ok((bytes, handles))
 }
 
 /// Decodes a message from exactly these bytes.

@@ -44,6 +44,10 @@ impl fmt::Display for Unsendable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Unsendable::Encode(cause) => write!(f, "the message does not encode: {cause}"),
+            Unsendable::TooLarge { size, limit, set_by: set_by @ SizeLimit::Spawn } => write!(
+                f,
+                "{size} bytes, encoded, and a process takes and returns at most {limit} bytes; {set_by}"
+            ),
             Unsendable::TooLarge { size, limit, set_by } => write!(
                 f,
                 "the message has {size} bytes, encoded, and this channel takes at most {limit} bytes; {set_by}"
@@ -70,6 +74,8 @@ pub enum SizeLimit {
     FileSize,
     /// The send buffer of the socket.
     SocketBuffer,
+    /// What a process takes as arguments, or returns.
+    Spawn,
 }
 
 impl fmt::Display for SizeLimit {
@@ -77,6 +83,7 @@ impl fmt::Display for SizeLimit {
         f.write_str(match self {
             SizeLimit::MaxMessage => "make the channel with a larger `max_message`",
             SizeLimit::FileSize => "raise the limit on the size of files (RLIMIT_FSIZE)",
+            SizeLimit::Spawn => "send it in parts over a channel, or share it in a `Segment`",
             SizeLimit::SocketBuffer => "give the socket a larger send buffer (SO_SNDBUF)",
         })
     }

@@ -5,30 +5,48 @@
 //! [`Duplex`](crate::Duplex).
 //!
 //! ```text
-//! offset 0       4      8         12         16       24
-//!        ┌───────┬──────┬─────────┬──────────┬────────┬──────────────┐
-//!        │ magic │ kind │ handles │ 0        │ length │ body         │
-//!        └───────┴──────┴─────────┴──────────┴────────┴──────────────┘
+//! offset 0       4      8         12      16       24
+//!        ┌───────┬──────┬─────────┬───────┬────────┬──────────────┐
+//!        │ magic │ kind │ handles │ place │ length │ body         │
+//!        └───────┴──────┴─────────┴───────┴────────┴──────────────┘
 //! ```
 //!
 //! All words are little-endian; `handles` says how many OS handles travel with the header, `length`
 //! how many bytes the body has. Nothing here blocks but through the `wait` that the caller hands
 //! in, so that the caller decides what else to look at meanwhile.
 //!
+//! | place | the body is |
+//! |---|---|
+//! | 0 | behind the header |
+//! | 1 | in a sealed memory file, the first of the handles; nothing is behind the header |
+//!
+//! A body of more than 96 KiB is encoded into a memory file ([`Payload`]) and read where it lies,
+//! so it is copied once on each side and never waits for room in the socket. If this process can
+//! make no such file, or may send no further handle, the body goes through the socket.
+//!
 //! # If the peer dies or lies
 //!
 //! A frame that is not complete is never seen. Memory for a body grows with the bytes that have
-//! come, not with the length that was claimed; handles that do not fit what the header says are
-//! closed.
+//! come, not with the length that was claimed. A memory file is read only if it is sealed, so that
+//! no process can change or shorten it, and if it is as long as the header says. Handles that do
+//! not fit what the header says are closed.
 
+use std::cmp::Ordering;
+use std::fmt;
 use std::io::{self, IoSlice};
+use std::ops::Deref;
 
-use ipc_core::{MAX_HANDLES, OsHandle};
+use ipc_core::__private::codec::Sink;
+use ipc_core::{MAX_HANDLES, OsHandle, Unreadable, Unsendable};
 
-use crate::sys;
+use crate::message::HERE_LIMIT;
+use crate::sys::{self, SealedMapping};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"mpf1");
 const HEADER: usize = 24;
+
+const HERE: u32 = 0;
+const SEALED: u32 = 1;
 
 /// The longest body; a longer one is refused before anything is allocated for it.
 pub const MAX_BODY: u64 = 1 << 40;
@@ -46,9 +64,133 @@ pub struct Frame {
     /// What its sender said that it is.
     pub kind: u32,
     /// Its bytes.
-    pub body: Vec<u8>,
+    pub body: Body,
     /// Its handles.
     pub handles: Vec<OsHandle>,
+}
+
+/// The bytes of a frame that came.
+pub struct Body(Received);
+
+enum Received {
+    Here(Vec<u8>),
+    Sealed(SealedMapping),
+}
+
+impl Deref for Body {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Received::Here(bytes) => bytes,
+            Received::Sealed(file) => file.bytes(),
+        }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body").field("len", &self.len()).finish()
+    }
+}
+
+/// A body to be sent, while it is written: `codec::encode_into`
+/// writes a message into it.
+///
+/// It moves to a memory file as soon as it has more than 96 KiB.
+pub struct Payload(Written);
+
+enum Written {
+    Here {
+        bytes: Vec<u8>,
+        /// Whether this process may put them into a file: it has not failed to.
+        may_move: bool,
+    },
+    File {
+        file: OsHandle,
+        len: usize,
+    },
+}
+
+impl Default for Payload {
+    fn default() -> Self {
+        Payload::new()
+    }
+}
+
+impl Payload {
+    /// An empty body.
+    #[must_use]
+    pub const fn new() -> Self {
+        Payload(Written::Here { bytes: Vec::new(), may_move: true })
+    }
+
+    fn add(&mut self, bytes: &[u8]) -> Result<(), Unsendable> {
+        if let Written::Here { bytes: have, may_move } = &mut self.0 {
+            if have.len() + bytes.len() <= HERE_LIMIT || !*may_move {
+                return have.write(bytes);
+            }
+            match file_of(have) {
+                Some(file) => self.0 = Written::File { file, len: have.len() },
+                None => {
+                    *may_move = false;
+                    return have.write(bytes);
+                }
+            }
+        }
+        if let Written::File { file, len } = &mut self.0 {
+            if sys::put(sys::borrow(file), *len as u64, bytes).is_ok() {
+                *len += bytes.len();
+                return Ok(());
+            }
+            // The file may grow no more; memory of this process' own may.
+            let mut have = taken_back(file, *len)?;
+            have.write(bytes)?;
+            self.0 = Written::Here { bytes: have, may_move: false };
+        }
+        Ok(())
+    }
+}
+
+impl Sink for Payload {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Unsendable> {
+        self.add(bytes)
+    }
+
+    fn overwrite(&mut self, at: usize, bytes: &[u8]) -> Result<(), Unsendable> {
+        match &mut self.0 {
+            Written::Here { bytes: have, .. } => have.overwrite(at, bytes),
+            Written::File { file, .. } => {
+                sys::put(sys::borrow(file), at as u64, bytes).map_err(|_| Unsendable::OutOfMemory)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let len = match &self.0 {
+            Written::Here { bytes, .. } => bytes.len(),
+            Written::File { len, .. } => *len,
+        };
+        f.debug_struct("Payload").field("len", &len).finish()
+    }
+}
+
+/// A file with these bytes, to which more can be added; `None` if this process can make none.
+fn file_of(bytes: &[u8]) -> Option<OsHandle> {
+    let file = sys::message_memfd().ok()?;
+    sys::put(sys::borrow(&file), 0, bytes).ok()?;
+    Some(file)
+}
+
+/// The bytes of such a file.
+fn taken_back(file: &OsHandle, len: usize) -> Result<Vec<u8>, Unsendable> {
+    let mut bytes = Vec::new();
+    match sys::get(sys::borrow(file), 0, len as u64, &mut bytes) {
+        Ok(()) => Ok(bytes),
+        Err(_) => Err(Unsendable::OutOfMemory),
+    }
 }
 
 /// How far [`FrameReader::advance`] came.
@@ -64,7 +206,8 @@ pub enum Progress {
     Closed,
 }
 
-/// Sends one frame whole, calling `wait` whenever the socket takes no more for the moment.
+/// Sends one frame whole, with its body behind the header, calling `wait` whenever the socket takes
+/// no more for the moment.
 ///
 /// # Errors
 ///
@@ -86,12 +229,59 @@ pub fn send_frame(
         );
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
+    send_whole(socket, header(kind, HERE, handles.len(), body.len()), body, handles, wait)
+}
+
+/// Sends one frame whole, as [`send_frame`]; a large body as a memory file.
+///
+/// # Errors
+///
+/// As [`send_frame`]; `OutOfMemory` before anything was sent if the body can go neither way.
+pub fn send_payload(
+    socket: &OsHandle,
+    kind: u32,
+    payload: Payload,
+    mut handles: Vec<OsHandle>,
+    wait: &mut dyn FnMut() -> io::Result<()>,
+) -> io::Result<()> {
+    let (file, len) = match payload.0 {
+        Written::Here { bytes, .. } => return send_frame(socket, kind, &bytes, &handles, wait),
+        Written::File { file, len } => (file, len),
+    };
+    let file = if handles.len() < MAX_HANDLES && sys::seal(sys::borrow(&file)) {
+        handles.insert(0, file);
+        let header = header(kind, SEALED, handles.len(), len);
+        match send_whole(socket, header, &[], &handles, wait) {
+            // Nothing was sent: too many handles of this user's processes are on their way.
+            Err(error) if sys::too_many_in_flight(&error) => handles.remove(0),
+            sent => return sent,
+        }
+    } else {
+        file
+    };
+    let bytes = taken_back(&file, len)
+        .map_err(|cause| io::Error::new(io::ErrorKind::OutOfMemory, cause))?;
+    drop(file);
+    send_frame(socket, kind, &bytes, &handles, wait)
+}
+
+fn header(kind: u32, place: u32, handles: usize, len: usize) -> [u8; HEADER] {
     let mut header = [0; HEADER];
     header[0..4].copy_from_slice(&MAGIC.to_le_bytes());
     header[4..8].copy_from_slice(&kind.to_le_bytes());
-    header[8..12].copy_from_slice(&(handles.len() as u32).to_le_bytes());
-    header[16..24].copy_from_slice(&(body.len() as u64).to_le_bytes());
+    header[8..12].copy_from_slice(&(handles as u32).to_le_bytes());
+    header[12..16].copy_from_slice(&place.to_le_bytes());
+    header[16..24].copy_from_slice(&(len as u64).to_le_bytes());
+    header
+}
 
+fn send_whole(
+    socket: &OsHandle,
+    header: [u8; HEADER],
+    body: &[u8],
+    handles: &[OsHandle],
+    wait: &mut dyn FnMut() -> io::Result<()>,
+) -> io::Result<()> {
     let mut sent = 0;
     while sent < HEADER + body.len() {
         let rest = [
@@ -113,6 +303,7 @@ pub fn send_frame(
 #[derive(Clone, Copy, Debug)]
 struct Head {
     kind: u32,
+    place: u32,
     length: u64,
 }
 
@@ -150,9 +341,10 @@ impl FrameReader {
     ///
     /// # Errors
     ///
-    /// `InvalidData` if this is no frame of ours, claims too much, or came with other handles than
-    /// it says; `OutOfMemory` if there is no memory for it; what the socket answered. After an
-    /// error the stream is out of step and must not be read on.
+    /// An error that holds an [`Unreadable`]: of kind `InvalidData` if this is no frame of ours,
+    /// claims too much, or came with other handles than it says; of kind `OutOfMemory` if there is
+    /// no memory for it. And what the socket answered. After an error the stream is out of step and
+    /// must not be read on.
     pub fn advance(&mut self, socket: &OsHandle) -> io::Result<Progress> {
         for _ in 0..PIECES {
             let step = match self.head {
@@ -167,18 +359,32 @@ impl FrameReader {
                 }
                 Err(error) => return Err(error),
             }
-            if let Some(head) = self.head {
-                if self.body.len() as u64 == head.length {
-                    let whole = std::mem::take(self);
-                    return Ok(Progress::Frame(Frame {
-                        kind: head.kind,
-                        body: whole.body,
-                        handles: whole.handles,
-                    }));
-                }
+            let Some(head) = self.head else { continue };
+            if head.place == SEALED {
+                return self.open(head).map(Progress::Frame);
+            }
+            if self.body.len() as u64 == head.length {
+                let whole = std::mem::take(self);
+                return Ok(Progress::Frame(Frame {
+                    kind: head.kind,
+                    body: Body(Received::Here(whole.body)),
+                    handles: whole.handles,
+                }));
             }
         }
         Ok(Progress::Some)
+    }
+
+    /// The frame whose body is in the first of the handles.
+    fn open(&mut self, head: Head) -> io::Result<Frame> {
+        let mut whole = std::mem::take(self);
+        if whole.handles.is_empty() {
+            return Err(malformed("the file with its body is missing"));
+        }
+        let file = whole.handles.remove(0);
+        let mapping = sys::map_sealed(sys::borrow(&file), head.length).map_err(unreadable)?;
+        let body = Body(Received::Sealed(mapping));
+        Ok(Frame { kind: head.kind, body, handles: whole.handles })
     }
 
     fn read_header(&mut self, socket: &OsHandle) -> io::Result<usize> {
@@ -197,21 +403,17 @@ impl FrameReader {
             u32::from_le_bytes(bytes)
         };
         let length = u64::from(word(16)) | u64::from(word(20)) << 32;
-        if word(0) != MAGIC || word(12) != 0 {
-            return Err(invalid("these bytes are no frame of this crate".into()));
+        if word(0) != MAGIC || !matches!(word(12), HERE | SEALED) {
+            return Err(malformed("these bytes are no frame of this crate"));
         }
         if length > MAX_BODY || usize::try_from(length).is_err() {
-            return Err(invalid(format!("a body of {length} bytes is refused")));
+            return Err(malformed("its body is longer than any of this crate (1 TiB)"));
         }
-        if word(8) as usize != self.handles.len() {
-            let text = format!(
-                "{} of {} handles arrived; is the limit on open files reached?",
-                self.handles.len(),
-                word(8)
-            );
-            return Err(invalid(text));
+        match (word(8) as usize).cmp(&self.handles.len()) {
+            Ordering::Equal => Ok(Head { kind: word(4), place: word(12), length }),
+            Ordering::Greater => Err(unreadable(Unreadable::HandlesLost)),
+            Ordering::Less => Err(malformed("more handles came than its header says")),
         }
-        Ok(Head { kind: word(4), length })
     }
 
     fn read_body(&mut self, socket: &OsHandle, head: Head) -> io::Result<usize> {
@@ -219,22 +421,29 @@ impl FrameReader {
         let missing = usize::try_from(head.length - have as u64).unwrap_or(usize::MAX);
         let piece = missing.min(PIECE);
         if self.body.try_reserve(piece).is_err() {
-            let text = format!("no memory for a body of {} bytes", head.length);
-            return Err(io::Error::new(io::ErrorKind::OutOfMemory, text));
+            return Err(unreadable(Unreadable::OutOfMemory));
         }
         self.body.resize(have + piece, 0);
         let mut unexpected = Vec::new();
         let received = sys::receive_part(socket, &mut self.body[have..], &mut unexpected);
         self.body.truncate(have + received.as_ref().map_or(0, |count| *count));
         if !unexpected.is_empty() {
-            return Err(invalid("handles arrived in the middle of a body".into()));
+            return Err(malformed("handles arrived in the middle of its body"));
         }
         received
     }
 }
 
-fn invalid(text: String) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, text)
+fn unreadable(cause: Unreadable) -> io::Error {
+    let kind = match cause {
+        Unreadable::OutOfMemory => io::ErrorKind::OutOfMemory,
+        _ => io::ErrorKind::InvalidData,
+    };
+    io::Error::new(kind, cause)
+}
+
+fn malformed(what: &'static str) -> io::Error {
+    unreadable(Unreadable::Malformed(what))
 }
 
 #[cfg(all(test, target_os = "linux"))]

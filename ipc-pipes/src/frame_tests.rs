@@ -58,7 +58,7 @@ fn a_frame_that_comes_byte_by_byte_is_put_together() {
     }
     writer.write_all(b"o").unwrap();
     assert!(
-        matches!(frames.advance(&reader), Ok(Progress::Frame(frame)) if frame.body == b"hello")
+        matches!(frames.advance(&reader), Ok(Progress::Frame(frame)) if *frame.body == *b"hello")
     );
 }
 
@@ -154,5 +154,98 @@ fn a_body_larger_than_the_socket_goes_through_in_turns() {
             last = Some(frame);
         }
     }
-    assert!(last.is_some_and(|frame| frame.body == body));
+    assert!(last.is_some_and(|frame| *frame.body == *body));
+}
+
+/// A large body, written piece by piece, with a length that was not known at first.
+fn payload(body: &[u8]) -> Payload {
+    let mut payload = Payload::new();
+    payload.write(&[0; 8]).unwrap();
+    for piece in body[8..].chunks(50_000) {
+        payload.write(piece).unwrap();
+    }
+    payload.overwrite(0, &body[..8]).unwrap();
+    payload
+}
+
+fn large() -> Vec<u8> {
+    (0..5_000_000u32).map(|i| (i / 7) as u8 | 1).collect()
+}
+
+#[test]
+fn a_large_payload_goes_at_once_beside_other_handles() {
+    let (writer, reader) = stream();
+    let writer = OsHandle::from(writer);
+    let body = large();
+    let (mut line, inside) = UnixStream::pair().unwrap();
+    send_payload(&writer, 7, payload(&body), vec![inside.into()], &mut never).unwrap();
+    send_payload(&writer, 8, payload(&body[..96 * 1024]), Vec::new(), &mut never).unwrap();
+    let mut frames = FrameReader::new();
+    let Ok(Progress::Frame(frame)) = frames.advance(&reader) else {
+        panic!("a frame");
+    };
+    assert_eq!((frame.kind, frame.handles.len()), (7, 1));
+    assert!(*frame.body == *body && matches!(frame.body.0, Received::Sealed(_)));
+    drop(frame.handles);
+    assert_eq!(line.read(&mut [0]).unwrap(), 0, "its handle is closed with it");
+    let Ok(Progress::Frame(frame)) = frames.advance(&reader) else {
+        panic!("a frame");
+    };
+    assert!(*frame.body == body[..96 * 1024] && matches!(frame.body.0, Received::Here(_)));
+}
+
+#[test]
+fn a_large_payload_goes_through_the_socket_if_it_has_no_handle_to_spare() {
+    let (writer, reader) = stream();
+    let writer = OsHandle::from(writer);
+    let body = large();
+    let handles: Vec<OsHandle> =
+        (0..MAX_HANDLES).map(|_| UnixStream::pair().unwrap().0.into()).collect();
+    let mut frames = FrameReader::new();
+    let mut last = None;
+    let mut drain = || {
+        if let Progress::Frame(frame) = frames.advance(&reader)? {
+            last = Some(frame);
+        }
+        Ok(())
+    };
+    send_payload(&writer, 7, payload(&body), handles, &mut drain).unwrap();
+    while last.is_none() {
+        if let Ok(Progress::Frame(frame)) = frames.advance(&reader) {
+            last = Some(frame);
+        }
+    }
+    let frame = last.unwrap();
+    assert!(*frame.body == *body && frame.handles.len() == MAX_HANDLES);
+}
+
+#[test]
+fn files_that_are_not_sealed_or_of_another_length_are_refused_and_closed() {
+    let sealed = || sys::seal_to_memfd(b"twelve bytes").unwrap();
+    let open = || {
+        let file = sys::message_memfd().unwrap();
+        sys::put(sys::borrow(&file), 0, b"twelve bytes").unwrap();
+        file
+    };
+    let lies: [(Vec<OsHandle>, u32, u64); 6] = [
+        (vec![sealed()], SEALED, 11),
+        (vec![sealed()], SEALED, 13),
+        (vec![sealed()], SEALED + 1, 12),
+        (vec![open()], SEALED, 12),
+        (vec![UnixStream::pair().unwrap().0.into()], SEALED, 12),
+        (vec![], SEALED, 12),
+    ];
+    for (handles, place, length) in lies {
+        let (writer, reader) = stream();
+        let bytes = header(MAGIC, handles.len() as u32, place, length);
+        sys::send_part(&writer.into(), &[IoSlice::new(&bytes)], &handles).unwrap();
+        let error = FrameReader::new().advance(&reader).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert!(matches!(error.downcast(), Ok(Unreadable::Malformed(_))));
+    }
+    let (writer, reader) = stream();
+    let bytes = header(MAGIC, 1, SEALED, 12);
+    sys::send_part(&writer.into(), &[IoSlice::new(&bytes)], &[sealed()]).unwrap();
+    let answer = FrameReader::new().advance(&reader);
+    assert!(matches!(answer, Ok(Progress::Frame(frame)) if *frame.body == *b"twelve bytes"));
 }

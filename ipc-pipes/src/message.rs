@@ -367,10 +367,7 @@ fn open(
                 return malformed("its sealed file is missing");
             }
             let memfd = handles.remove(0);
-            match sys::map_sealed(sys::borrow(&memfd), u64::from_le_bytes(len)) {
-                Ok(mapping) => Place::Sealed(mapping),
-                Err(what) => return malformed(what),
-            }
+            Place::Sealed(sys::map_sealed(sys::borrow(&memfd), u64::from_le_bytes(len))?)
         }
         _ => return malformed("its body is in an unknown place"),
     };

@@ -7,14 +7,16 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ipc_core::__private::codec;
-use ipc_core::Unsendable;
-use ipc_core::{NotCarried, OsHandle};
+use ipc_core::{CodecError, NotCarried, OsHandle, SizeLimit, Unreadable, Unsendable};
+use ipc_pipes::__private::frame::Payload;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::JoinHandle;
+use super::causes::{Refusal, text_of_unsendable};
 use super::child;
 use super::entry::Entry;
+use super::error::{caused, context};
 use super::protocol::{self, Call, Start};
 use super::running::{self, Event, Running};
 use super::sys::{self, SetUp, Status, Streams};
@@ -239,24 +241,16 @@ impl Builder {
             sys::check_executable()?;
             running::reap_detached();
             let entry = Entry::new(f)?;
-            let encoded = codec::to_bytes(&args);
+            let mut payload = Payload::new();
+            let (most, set_by) = (protocol::MAX_MESSAGE, SizeLimit::Spawn);
+            let encoded = codec::encode_into(&args, &mut payload, most, set_by);
             // Now, not when the child already runs: what it sees of its channels does not depend on
             // how soon this process goes on.
             drop(args);
-            let (bytes, handles) = encoded.map_err(|cause| {
-                let (kind, what) = match &cause {
-                    Unsendable::Handles(NotCarried::Participants { .. }) => (
-                        io::ErrorKind::QuotaExceeded,
-                        "an end among the arguments finds no participant",
-                    ),
-                    _ => (io::ErrorKind::InvalidInput, "the arguments do not encode"),
-                };
-                io::Error::new(kind, format!("{what}: {}", protocol::not_encoded(cause)))
-            })?;
-            self.start(start, entry, &bytes, handles)
+            let handles = encoded.map_err(not_encoded)?;
+            self.start(start, entry, (payload, handles))
         };
-        let (running, streams) =
-            start().map_err(|error| io::Error::new(error.kind(), format!("{label}: {error}")))?;
+        let (running, streams) = start().map_err(|error| context(&label, error))?;
         Ok(JoinHandle::new(running, name, kill_on_drop, streams))
     }
 
@@ -264,12 +258,9 @@ impl Builder {
         mut self,
         start: Start,
         entry: Entry,
-        args: &[u8],
-        handles: Vec<OsHandle>,
+        args: (Payload, Vec<OsHandle>),
     ) -> io::Result<(Running, Streams)> {
-        let context = |what: &'static str| {
-            move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"))
-        };
+        let context = |what: &'static str| move |error: io::Error| context(what, error);
         let this_process = self.kill_with_parent.then(sys::own_process).transpose()?;
         let (ours, theirs) = sys::stream_pair().map_err(context("making a socket pair"))?;
         let marker = sys::marker(&theirs).map_err(context("looking at the socket"))?;
@@ -286,7 +277,7 @@ impl Builder {
         let mut running = Running::new(started.process, ours);
         let call = Call { entry, end_with_parent: this_process.is_some(), name: self.name };
         let call = (&call, Vec::from_iter(this_process));
-        match hand_over(&mut running, call, args, handles, self.startup_timeout) {
+        match hand_over(&mut running, call, args, self.startup_timeout) {
             Ok(()) => Ok((running, started.streams)),
             Err(error) => {
                 running.kill_and_reap();
@@ -294,6 +285,19 @@ impl Builder {
             }
         }
     }
+}
+
+/// Why there is nothing to be sent to a child.
+fn not_encoded(cause: Unsendable) -> io::Error {
+    let (kind, what) = match &cause {
+        Unsendable::Handles(NotCarried::Participants { .. }) => {
+            (io::ErrorKind::QuotaExceeded, "an end among the arguments finds no participant")
+        }
+        Unsendable::TooLarge { .. } => (io::ErrorKind::FileTooLarge, "the arguments are too large"),
+        Unsendable::OutOfMemory => (io::ErrorKind::OutOfMemory, "encoding the arguments"),
+        _ => (io::ErrorKind::InvalidInput, "the arguments do not encode"),
+    };
+    caused(kind, format!("{what}: {}", text_of_unsendable(&cause)), cause)
 }
 
 /// What a child was doing when it failed.
@@ -307,17 +311,16 @@ enum Step {
 fn hand_over(
     running: &mut Running,
     (call, call_handles): (&Call, Vec<OsHandle>),
-    args: &[u8],
-    handles: Vec<OsHandle>,
+    (payload, handles): (Payload, Vec<OsHandle>),
     patience: Duration,
 ) -> io::Result<()> {
     let call = postcard::to_stdvec(call).map_err(io::Error::other)?;
     expect(running, protocol::HELLO, Step::Init, patience)?;
     let sent = running
         .send(protocol::CALL, &call, &call_handles, patience)
-        .and_then(|()| running.send(protocol::ARGUMENTS, args, &handles, patience));
-    // On their way, or with the child: they count as its own.
-    drop((handles, call_handles));
+        // The handles are then on their way, or with the child: they count as its own.
+        .and_then(|()| running.send_payload(protocol::ARGUMENTS, payload, handles, patience));
+    drop(call_handles);
     match sent {
         Ok(()) => expect(running, protocol::READY, Step::Arguments, patience),
         // A child that stopped listening may have said why.
@@ -327,7 +330,7 @@ fn hand_over(
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
             Err(timed_out(Step::Arguments, patience))
         }
-        Err(error) => Err(io::Error::new(error.kind(), format!("sending the arguments: {error}"))),
+        Err(error) => Err(context("sending the arguments", error)),
     }
 }
 
@@ -353,7 +356,15 @@ fn expect(running: &mut Running, kind: u32, step: Step, patience: Duration) -> i
     match event {
         Event::Frame(frame) if frame.kind == kind => Ok(()),
         Event::Frame(frame) if frame.kind == protocol::REFUSED => {
-            invalid(format!("the child refused: {}", String::from_utf8_lossy(&frame.body)))
+            match postcard::from_bytes::<Refusal>(&frame.body) {
+                Ok(Refusal::Arguments(error)) => {
+                    let cause = CodecError::from(error);
+                    let text = format!("the child refused: the arguments do not decode: {cause}");
+                    Err(caused(io::ErrorKind::InvalidData, text, Unreadable::Decode(cause)))
+                }
+                Ok(Refusal::Other(why)) => invalid(format!("the child refused: {why}")),
+                Err(_) => invalid("the child refused, and why does not decode".to_owned()),
+            }
         }
         Event::Frame(frame) => invalid(format!(
             "the child sent a message of kind {} where {kind} was expected",

@@ -8,12 +8,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ipc_core::__private::codec;
-use ipc_core::OsHandle;
-use ipc_pipes::__private::frame::{Frame, FrameReader, Progress, send_frame};
+use ipc_core::{CodecError, OsHandle, SizeLimit};
+use ipc_pipes::__private::frame::{
+    Frame, FrameReader, Payload, Progress, send_frame, send_payload,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::before_main;
+use super::causes::{NotSent, Refusal};
 use super::current;
 use super::identity::{self, Child};
 use super::protocol::{self, Call, Start};
@@ -138,10 +141,26 @@ impl Link {
 
     /// Sends a frame. If the system refuses to, there is no way left to tell the parent: says so on
     /// stderr, and exits. What went out of a frame is worth nothing without the rest.
-    fn send(&mut self, kind: u32, body: &[u8], handles: &[OsHandle]) -> Result<(), Gone> {
+    fn send(&mut self, kind: u32, body: &[u8]) -> Result<(), Gone> {
         let (socket, parent) = (&self.socket, self.parent);
         let mut wait = || Link::wait(socket, parent, Interest::Write);
-        match send_frame(socket, kind, body, handles, &mut wait) {
+        Link::sent(send_frame(socket, kind, body, &[], &mut wait))
+    }
+
+    /// As [`send`](Self::send).
+    fn send_payload(
+        &mut self,
+        kind: u32,
+        payload: Payload,
+        handles: Vec<OsHandle>,
+    ) -> Result<(), Gone> {
+        let (socket, parent) = (&self.socket, self.parent);
+        let mut wait = || Link::wait(socket, parent, Interest::Write);
+        Link::sent(send_payload(socket, kind, payload, handles, &mut wait))
+    }
+
+    fn sent(sent: io::Result<()>) -> Result<(), Gone> {
+        match sent {
             Ok(()) => Ok(()),
             Err(error) if is_gone(&error) => Err(Gone),
             Err(error) => {
@@ -173,12 +192,18 @@ impl Link {
     }
 
     /// Tells the parent why there will be no function, and exits.
-    fn refuse(&mut self, why: &str) -> ! {
-        match self.send(protocol::REFUSED, why.as_bytes(), &[]) {
+    fn refuse(&mut self, why: &Refusal) -> ! {
+        match self.send(protocol::REFUSED, &encoded(why)) {
             Ok(()) => exit(protocol::EXIT_REFUSED),
             Err(Gone) => exit(protocol::EXIT_ORPHANED),
         }
     }
+}
+
+/// A message of the protocol itself.
+fn encoded(message: &impl Serialize) -> Vec<u8> {
+    // Memory is all that it can lack.
+    postcard::to_stdvec(message).unwrap_or_default()
 }
 
 fn is_gone(error: &io::Error) -> bool {
@@ -187,20 +212,20 @@ fn is_gone(error: &io::Error) -> bool {
 
 fn become_child(socket: OsHandle) -> ! {
     let mut link = Link::new(socket);
-    if link.send(protocol::HELLO, &[], &[]).is_err() {
+    if link.send(protocol::HELLO, &[]).is_err() {
         exit(protocol::EXIT_ORPHANED);
     }
     let call = match link.expect(protocol::CALL) {
         Err(Gone) => exit(protocol::EXIT_ORPHANED),
-        Ok(Err(why)) => link.refuse(&why),
+        Ok(Err(why)) => link.refuse(&Refusal::Other(why)),
         Ok(Ok(frame)) => frame,
     };
     let why = match postcard::from_bytes::<Call>(&call.body) {
         Ok(mut decoded) => match prepare(&mut decoded, call.handles, link.parent) {
             Ok(()) => decoded.entry.run(&mut link),
-            Err(error) => format!("preparing the process: {error}"),
+            Err(error) => Refusal::Other(format!("preparing the process: {error}")),
         },
-        Err(error) => format!("which function to run does not decode: {error}"),
+        Err(error) => Refusal::Other(format!("which function to run does not decode: {error}")),
     };
     link.refuse(&why)
 }
@@ -220,49 +245,62 @@ fn prepare(call: &mut Call, handles: Vec<OsHandle>, parent: u32) -> io::Result<(
 
 /// Decodes the arguments, runs `f`, sends its result and exits. Returns only to say why `f` cannot
 /// start.
-pub(super) fn execute<A, R>(f: fn(A) -> R, link: &mut Link) -> String
+pub(super) fn execute<A, R>(f: fn(A) -> R, link: &mut Link) -> Refusal
 where
     A: DeserializeOwned,
     R: Serialize,
 {
     let frame = match link.expect(protocol::ARGUMENTS) {
         Err(Gone) => exit(protocol::EXIT_ORPHANED),
-        Ok(Err(why)) => return why,
+        Ok(Err(why)) => return Refusal::Other(why),
         Ok(Ok(frame)) => frame,
     };
     let decode = || codec::decode_carrying::<A>(&frame.body, frame.handles);
     let args = match catch_unwind(AssertUnwindSafe(decode)) {
         Ok(Ok(args)) => args,
-        Ok(Err(error)) => return format!("the arguments do not decode: {error}"),
-        Err(payload) => return format!("decoding the arguments panicked: {}", message(payload)),
+        Ok(Err(error)) => return Refusal::Arguments(error.into()),
+        Err(payload) => {
+            let text = format!("decoding the arguments panicked: {}", message(payload));
+            return Refusal::Other(text);
+        }
     };
     drop(frame.body);
-    if link.send(protocol::READY, &[], &[]).is_err() {
+    if link.send(protocol::READY, &[]).is_err() {
         exit(protocol::EXIT_ORPHANED);
     }
 
     let result = match catch_unwind(AssertUnwindSafe(|| f(args))) {
         Ok(result) => result,
-        Err(payload) => finish(link, protocol::PANICKED, message(payload).as_bytes(), &[]),
-    };
-    let (kind, body, handles) = match catch_unwind(AssertUnwindSafe(|| codec::to_bytes(&result))) {
-        Ok(Ok((body, handles))) => (protocol::RETURNED, body, handles),
-        Ok(Err(cause)) => {
-            (protocol::UNSENDABLE, protocol::not_encoded(cause).into_bytes(), Vec::new())
+        Err(payload) => {
+            finish(protocol::EXIT_PANICKED, || {
+                link.send(protocol::PANICKED, message(payload).as_bytes())
+            });
         }
-        Err(payload) => (protocol::UNSENDABLE, message(payload).into_bytes(), Vec::new()),
+    };
+    let mut payload = Payload::new();
+    let encode =
+        || codec::encode_into(&result, &mut payload, protocol::MAX_MESSAGE, SizeLimit::Spawn);
+    let encoded_result = match catch_unwind(AssertUnwindSafe(encode)) {
+        Ok(encoded) => encoded.map_err(NotSent::from),
+        Err(payload) => Err(NotSent::Encode(CodecError::Refused(message(payload).into()).into())),
     };
     // What the result owned is released in order, not by death.
     let _ = catch_unwind(AssertUnwindSafe(|| drop(result)));
-    finish(link, kind, &body, &handles)
+    match encoded_result {
+        Ok(handles) => finish(0, || link.send_payload(protocol::RETURNED, payload, handles)),
+        Err(cause) => {
+            drop(payload);
+            finish(protocol::EXIT_PANICKED, || link.send(protocol::UNSENDABLE, &encoded(&cause)))
+        }
+    }
 }
 
 /// Sends the last frame and exits. A parent that is gone or does not care is not told.
-fn finish(link: &mut Link, kind: u32, body: &[u8], handles: &[OsHandle]) -> ! {
+fn finish(status: i32, send: impl FnOnce() -> Result<(), Gone>) -> ! {
     // Who sees the result sees the output as well.
     let _ = io::stdout().flush();
-    let _ = link.send(kind, body, handles);
-    exit(if kind == protocol::RETURNED { 0 } else { protocol::EXIT_PANICKED })
+    let _ = send();
+    exit(status)
 }
 
 /// What a panic said.

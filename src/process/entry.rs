@@ -14,6 +14,7 @@ use std::ptr;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::causes::Refusal;
 use super::child::{self, Link};
 use super::sys::{self, CodeRange};
 
@@ -32,7 +33,7 @@ pub(super) struct Entry {
 
 /// Where the trampoline goes on: `f`, the [`types`] that the parent sent, and the way to the
 /// parent.
-type Trampoline = unsafe fn(f: *const (), types: u64, link: &mut Link) -> String;
+type Trampoline = unsafe fn(f: *const (), types: u64, link: &mut Link) -> Refusal;
 
 impl Entry {
     /// Describes `f` for another process of this executable.
@@ -66,17 +67,19 @@ impl Entry {
     }
 
     /// In the child: runs the function and ends the process. Returns only to say why it did not.
-    pub(super) fn run(&self, link: &mut Link) -> String {
+    pub(super) fn run(&self, link: &mut Link) -> Refusal {
         let ranges = match sys::code_ranges() {
             Ok(ranges) => ranges,
-            Err(error) => return format!("cannot look up the function: {error}"),
+            Err(error) => {
+                return Refusal::Other(format!("cannot look up the function: {error}"));
+            }
         };
         let addresses = (address_of(&ranges, self.trampoline), address_of(&ranges, self.function));
         let (Some(trampoline), Some(function)) = addresses else {
-            return "the function does not lie in this executable's code".into();
+            return Refusal::Other("the function does not lie in this executable's code".into());
         };
         if self.code != fingerprint(&ranges) {
-            return "this is not the executable that the parent runs".into();
+            return Refusal::Other("this is not the executable that the parent runs".into());
         }
         let trampoline = ptr::with_exposed_provenance::<()>(trampoline as usize);
         let function = ptr::with_exposed_provenance::<()>(function as usize);
@@ -111,13 +114,13 @@ impl Entry {
 /// # Safety
 ///
 /// If `types` is that of `A` and `R`, then `f` must be a `fn(A) -> R` of this process.
-unsafe fn trampoline<A, R>(f: *const (), expected: u64, link: &mut Link) -> String
+unsafe fn trampoline<A, R>(f: *const (), expected: u64, link: &mut Link) -> Refusal
 where
     A: DeserializeOwned,
     R: Serialize,
 {
     if expected != types::<A, R>() {
-        return "the function has other types than the parent said".into();
+        return Refusal::Other("the function has other types than the parent said".into());
     }
     // SAFETY: the caller promises that this is a `fn(A) -> R`, see above; function pointers have
     // the size of a pointer on every system that starts processes.

@@ -1,7 +1,49 @@
-//! Why a child gave no result.
+//! Why a child was not started, or gave no result.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
+
+use ipc_core::{Unreadable, Unsendable};
+
+use super::causes::{text_of_unreadable, text_of_unsendable};
+
+/// What an error of [`spawn`](super::spawn) holds: its text, and its cause.
+#[derive(Debug)]
+struct NotStarted {
+    text: String,
+    cause: Box<dyn Error + Send + Sync>,
+}
+
+impl fmt::Display for NotStarted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Error for NotStarted {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.cause)
+    }
+}
+
+/// An error with this text, whose source is its cause.
+pub(super) fn caused(
+    kind: io::ErrorKind,
+    text: String,
+    cause: impl Into<Box<dyn Error + Send + Sync>>,
+) -> io::Error {
+    io::Error::new(kind, NotStarted { text, cause: cause.into() })
+}
+
+/// Says what was being done when the error occurred. Its kind and its cause stay.
+pub(super) fn context(what: &str, error: io::Error) -> io::Error {
+    let (kind, text) = (error.kind(), format!("{what}: {error}"));
+    match error.downcast::<NotStarted>() {
+        Ok(inner) => caused(kind, text, inner.cause),
+        Err(error) => caused(kind, text, error),
+    }
+}
 
 /// Why [`JoinHandle::join`](super::JoinHandle::join) has no result: how the child ended instead.
 #[derive(Debug)]
@@ -17,10 +59,13 @@ pub enum JoinError {
     Exited(i32),
     /// The process was killed by this signal (9 is SIGKILL) before it had sent a result.
     Killed(i32),
-    /// The function returned, but the child could not encode what it returned, for this reason.
-    Unsendable(String),
-    /// A result came, but it does not decode, for this reason.
-    Unreadable(String),
+    /// The function returned, but the child could not encode or send what it returned, for this
+    /// reason. A result of more than 1 TiB, encoded, is
+    /// [`TooLarge`](Unsendable::TooLarge). A panic in the result's `Serialize` is
+    /// [`Refused`](ipc_core::CodecError::Refused) with its message.
+    Unsendable(Unsendable),
+    /// A result came, but it cannot be read, for this reason.
+    Unreadable(Unreadable),
     /// The child gave no result, and the operating system does not tell how it ended; the text says
     /// why.
     ///
@@ -41,9 +86,11 @@ impl fmt::Display for JoinError {
                 write!(f, "the child process was killed by signal {signal}")
             }
             JoinError::Unsendable(cause) => {
+                let cause = text_of_unsendable(cause);
                 write!(f, "the result of the child process does not encode: {cause}")
             }
             JoinError::Unreadable(cause) => {
+                let cause = text_of_unreadable(cause);
                 write!(f, "the result of the child process does not decode: {cause}")
             }
             JoinError::Unknown(error) => {
@@ -53,9 +100,11 @@ impl fmt::Display for JoinError {
     }
 }
 
-impl std::error::Error for JoinError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+impl Error for JoinError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
+            JoinError::Unsendable(cause) => Some(cause),
+            JoinError::Unreadable(cause) => Some(cause),
             JoinError::Unknown(error) => Some(error),
             _ => None,
         }

@@ -8,12 +8,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ipc_core::__private::codec;
-use ipc_pipes::__private::frame::Frame;
+use ipc_core::{Unreadable, Unsendable};
+use ipc_pipes::__private::frame::{Body, Frame};
 use ipc_sys::fork::ForkCheck;
 use serde::de::DeserializeOwned;
 
 use super::JoinError;
 use super::active;
+use super::causes::NotSent;
 use super::protocol;
 use super::running::{Event, Running};
 use super::sys::{End, Signal, Status, Streams};
@@ -64,7 +66,7 @@ struct Child {
 struct State {
     running: Running,
     /// What the child sent as its last frame, or why that cannot be read.
-    last: Option<Result<Frame, String>>,
+    last: Option<Result<Frame, JoinError>>,
     /// How it ended, once it has been reaped.
     ended: Option<Result<Status, io::Error>>,
 }
@@ -88,7 +90,10 @@ impl State {
                 // Broken data ends the conversation, and the socket with it; the next round sees
                 // the end.
                 Err(error) if self.last.is_none() => {
-                    self.last = Some(Err(error.to_string()));
+                    self.last = Some(Err(match error.downcast() {
+                        Ok(cause) => JoinError::Unreadable(cause),
+                        Err(error) => JoinError::Unknown(error),
+                    }));
                     self.running.close_socket();
                 }
                 Err(error) => self.ended = Some(Err(error)),
@@ -128,7 +133,8 @@ impl<R> JoinHandle<R> {
 
     /// Whether the child has ended, so that [`join`](Self::join) would not block. Never blocks.
     ///
-    /// A child with a large result cannot end before someone takes it; this call does, bit by bit.
+    /// Where a large result goes through the socket, see [the module](super), the child cannot end
+    /// before it is taken; this call does that, piece by piece.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.state().map_or(true, |mut state| state.wait(Some(Instant::now())))
@@ -260,19 +266,22 @@ impl<R: DeserializeOwned> JoinHandle<R> {
 /// What the last frame and the end of the process make together. A result that has come is a
 /// result, however the process ended after it.
 fn outcome<R: DeserializeOwned>(
-    last: Option<Result<Frame, String>>,
+    last: Option<Result<Frame, JoinError>>,
     ended: Option<io::Result<Status>>,
 ) -> Result<R, JoinError> {
-    let text = |body: Vec<u8>| String::from_utf8_lossy(&body).into_owned();
+    let text = |body: Body| String::from_utf8_lossy(&body).into_owned();
     match last {
         Some(Ok(frame)) => match frame.kind {
             protocol::RETURNED => codec::decode_carrying(&frame.body, frame.handles)
-                .map_err(|error| JoinError::Unreadable(error.to_string())),
+                .map_err(|error| JoinError::Unreadable(Unreadable::Decode(error))),
             protocol::PANICKED => Err(JoinError::Panicked(text(frame.body))),
-            protocol::UNSENDABLE => Err(JoinError::Unsendable(text(frame.body))),
-            kind => Err(JoinError::Unreadable(format!("a message of unknown kind {kind}"))),
+            protocol::UNSENDABLE => Err(match postcard::from_bytes::<NotSent>(&frame.body) {
+                Ok(cause) => JoinError::Unsendable(Unsendable::from(cause)),
+                Err(_) => malformed("why there is no result does not decode"),
+            }),
+            _ => Err(malformed("it is of an unknown kind")),
         },
-        Some(Err(cause)) => Err(JoinError::Unreadable(cause)),
+        Some(Err(error)) => Err(error),
         None => Err(match ended {
             Some(Ok(Status::Exited(code))) => JoinError::Exited(code),
             Some(Ok(Status::Killed(signal))) => JoinError::Killed(signal),
@@ -280,6 +289,10 @@ fn outcome<R: DeserializeOwned>(
             None => JoinError::Unknown(io::Error::other("it was not waited for")),
         }),
     }
+}
+
+fn malformed(what: &'static str) -> JoinError {
+    JoinError::Unreadable(Unreadable::Malformed(what))
 }
 
 impl Drop for Child {
@@ -295,9 +308,9 @@ impl Drop for Child {
 ///
 /// It is for `poll`, `epoll` and event loops that wait for descriptors: wait until it is readable,
 /// then call [`try_join`](JoinHandle::try_join). It is never readable before the child's end,
-/// although the child may have sent its result: a child whose result is large cannot end before a
-/// call of [`is_finished`](JoinHandle::is_finished) or [`join`](JoinHandle::join) takes it. Nothing
-/// can be read from it. A stopped child has not ended.
+/// although the child may have sent its result. A child that can make no memory file for a large
+/// result cannot end before a call of [`is_finished`](JoinHandle::is_finished) or
+/// [`join`](JoinHandle::join) takes it. Nothing can be read from it. A stopped child has not ended.
 ///
 /// On Linux only.
 ///

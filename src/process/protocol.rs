@@ -13,7 +13,7 @@
 //! or an answer of `join`. A child whose parent dies before READY exits with [`EXIT_ORPHANED`];
 //! later it goes on to the end of its function, and its result goes nowhere.
 
-use ipc_core::Unsendable;
+use ipc_pipes::__private::frame::MAX_BODY;
 use serde::{Deserialize, Serialize};
 
 use super::entry::Entry;
@@ -24,14 +24,18 @@ pub(super) const CALL: u32 = 2;
 /// The body is the encoded `A`.
 pub(super) const ARGUMENTS: u32 = 3;
 pub(super) const READY: u32 = 4;
-/// The body says why, as text.
+/// The body is a [`Refusal`](super::causes::Refusal).
 pub(super) const REFUSED: u32 = 5;
 /// The body is the encoded `R`.
 pub(super) const RETURNED: u32 = 6;
 /// The body is the panic's message.
 pub(super) const PANICKED: u32 = 7;
-/// The body says why the result could not be encoded.
+/// The body is a [`NotSent`](super::causes::NotSent): why the result could not be sent.
 pub(super) const UNSENDABLE: u32 = 8;
+
+/// The most bytes of arguments or a result, encoded.
+pub(super) const MAX_MESSAGE: usize =
+    if MAX_BODY > isize::MAX as u64 { isize::MAX as usize } else { MAX_BODY as usize };
 
 /// Tells a child that it is one; its value is [`super::sys::marker`] of the socket, and a
 /// [`Start`].
@@ -81,12 +85,4 @@ pub(super) struct Call {
     pub(super) end_with_parent: bool,
     /// The child's name, if it has one of its own.
     pub(super) name: Option<String>,
-}
-
-/// Why arguments, or a result, do not encode.
-pub(super) fn not_encoded(cause: Unsendable) -> String {
-    match cause {
-        Unsendable::Encode(cause) => cause.to_string(),
-        cause => cause.to_string(),
-    }
 }

@@ -5,7 +5,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ipc_core::OsHandle;
-use ipc_pipes::__private::frame::{Frame, FrameReader, Progress, send_frame};
+use ipc_pipes::__private::frame::{
+    Frame, FrameReader, Payload, Progress, send_frame, send_payload,
+};
 use ipc_sys::fork::ForkCheck;
 use ipc_sys::per_process::PerProcess;
 
@@ -135,6 +137,25 @@ impl Running {
         handles: &[OsHandle],
         patience: Duration,
     ) -> io::Result<()> {
+        self.send_by(patience, |socket, wait| send_frame(socket, kind, body, handles, wait))
+    }
+
+    /// As [`send`](Self::send), a body that was written as it is to be sent.
+    pub(super) fn send_payload(
+        &mut self,
+        kind: u32,
+        payload: Payload,
+        handles: Vec<OsHandle>,
+        patience: Duration,
+    ) -> io::Result<()> {
+        self.send_by(patience, |socket, wait| send_payload(socket, kind, payload, handles, wait))
+    }
+
+    fn send_by(
+        &mut self,
+        patience: Duration,
+        send: impl FnOnce(&OsHandle, &mut dyn FnMut() -> io::Result<()>) -> io::Result<()>,
+    ) -> io::Result<()> {
         let (Some(socket), process) = (&self.socket, self.process.as_ref()) else {
             return Err(io::ErrorKind::BrokenPipe.into());
         };
@@ -154,7 +175,7 @@ impl Running {
                 }
             }
         };
-        send_frame(socket, kind, body, handles, &mut wait).map_err(|error| match error.kind() {
+        send(socket, &mut wait).map_err(|error| match error.kind() {
             // The same, if the child died with something of ours unread.
             io::ErrorKind::ConnectionReset => io::ErrorKind::BrokenPipe.into(),
             _ => error,

@@ -1,9 +1,14 @@
 //! What goes in and what comes out.
 
-use std::io::{Read, Seek, Write};
+use std::error::Error;
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
-use multiprocess::{JoinError, JoinHandle, spawn};
+use ipc_core::{CodecError, SizeLimit};
+use multiprocess::process::{Builder, Resource};
+use multiprocess::{JoinError, JoinHandle, Unreadable, Unsendable, spawn};
+use rustix::event::{PollFd, PollFlags, poll};
 use serde::{Deserialize, Serialize};
 
 use crate::harness::watchdog;
@@ -197,6 +202,18 @@ fn arguments_that_do_not_travel_are_an_error_of_spawn() {
         let error = spawn(|_: Awkward| (), Awkward(kind as u8)).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
     }
+    // Each cause with its type.
+    let error = spawn(|_: Awkward| (), Awkward(0)).unwrap_err();
+    let refused = |text: &str| CodecError::Refused(text.into());
+    let cause = error.source().and_then(|cause| cause.downcast_ref());
+    assert_eq!(cause, Some(&Unsendable::Encode(refused("awkward to encode"))));
+    let error = spawn(|_: Awkward| (), Awkward(1)).unwrap_err();
+    let cause = error.source().and_then(|cause| cause.downcast_ref());
+    assert_eq!(cause, Some(&Unreadable::Decode(refused("awkward to decode"))));
+    let nowhere = Builder::new().current_dir("/no/such/directory").spawn(|()| (), ());
+    let error = nowhere.unwrap_err();
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    assert_eq!(cause.map(io::Error::kind), Some(io::ErrorKind::NotFound), "{error}");
 }
 
 // fault 105: of results.
@@ -205,8 +222,14 @@ fn a_result_that_does_not_travel_says_so() {
     multiprocess::init();
     let _watchdog = watchdog();
     let result = |kind: u8| spawn(Awkward, kind).unwrap().join();
-    assert!(matches!(result(0), Err(JoinError::Unsendable(text)) if text == "awkward to encode"));
-    assert!(matches!(result(1), Err(JoinError::Unreadable(text)) if text == "awkward to decode"));
+    let Err(JoinError::Unsendable(Unsendable::Encode(cause))) = result(0) else { panic!("sent") };
+    assert_eq!(cause, CodecError::Refused("awkward to encode".into()));
+    let Err(JoinError::Unreadable(Unreadable::Decode(cause))) = result(1) else { panic!("read") };
+    assert_eq!(cause, CodecError::Refused("awkward to decode".into()));
+    let text = result(0).unwrap_err().to_string();
+    assert_eq!(text, "the result of the child process does not encode: awkward to encode");
+    let text = result(1).unwrap_err().to_string();
+    assert_eq!(text, "the result of the child process does not decode: awkward to decode");
     assert!(matches!(result(4), Ok(Awkward(4))));
 }
 
@@ -254,4 +277,104 @@ fn a_large_result_is_taken_by_looking_whether_it_is_there() {
         }
     };
     assert_eq!(bytes.len(), 4 << 20);
+}
+
+/// Bytes that tell their places apart.
+fn bytes(len: usize) -> Vec<u8> {
+    (0..len).map(|i| (i ^ (i >> 8) ^ (i >> 16)) as u8).collect()
+}
+
+#[test]
+fn bytes_of_each_size_go_in_and_come_out_beside_handles() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let echo = |(bytes, fd): (Vec<u8>, Fd)| (bytes, fd);
+    for len in [0, 1, 90_000, 96 << 10, (96 << 10) + 1, 128 << 10, 300_000, 5 << 20] {
+        let (mut ours, theirs) = line();
+        let child = spawn(echo, (bytes(len), theirs)).unwrap();
+        let (back, fd) = child.join().unwrap();
+        assert!(back == bytes(len), "{len} bytes");
+        say(&mut fd.stream(), b'x');
+        assert_eq!(hear(&mut ours), Some(b'x'));
+        assert_eq!(hear(&mut ours), None, "no process holds the other end any more");
+    }
+}
+
+#[test]
+fn a_large_message_with_the_most_handles_arrives() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let (mut ours, theirs): (Vec<_>, Vec<Fd>) = (0..ipc_core::MAX_HANDLES).map(|_| line()).unzip();
+    let back = spawn(|all: (Vec<u8>, Vec<Fd>)| all, (bytes(3 << 20), theirs)).unwrap();
+    let (large, fds) = back.join().unwrap();
+    assert!(large == bytes(3 << 20));
+    for (fd, line) in fds.into_iter().zip(&mut ours) {
+        say(&mut fd.stream(), b'x');
+        assert_eq!(hear(line), Some(b'x'));
+    }
+}
+
+#[test]
+fn a_child_with_a_large_result_ends_although_no_process_waits_for_it() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let child = spawn(bytes, 5 << 20).unwrap();
+    poll(&mut [PollFd::from_borrowed_fd(child.as_fd(), PollFlags::IN)], None).unwrap();
+    assert!(child.try_join().expect("it has ended").unwrap() == bytes(5 << 20));
+}
+
+#[test]
+fn a_child_that_may_write_no_large_file_returns_a_large_result() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    for limit in [0, 1 << 20] {
+        let limited = Builder::new().rlimit(Resource::FileSize, limit, limit);
+        let child = limited.spawn(bytes, 5 << 20).unwrap();
+        assert!(child.join().unwrap() == bytes(5 << 20));
+    }
+}
+
+/// As many zeros as no process takes, in no memory.
+struct Endless(memmap2::MmapMut);
+
+impl Endless {
+    fn new() -> Self {
+        let len = (1 << 40) + 1;
+        Endless(memmap2::MmapOptions::new().len(len).no_reserve_swap().map_anon().unwrap())
+    }
+}
+
+impl Serialize for Endless {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Endless {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(serde::de::Error::custom("it was sent"))
+    }
+}
+
+#[test]
+fn what_is_larger_than_a_process_takes_or_returns_says_how_large_it_may_be() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    // A tag and a length stand before the bytes, and the form behind them.
+    let (size, limit) = ((1usize << 40) + 1 + 10, 1usize << 40);
+    let expected = Unsendable::TooLarge { size, limit, set_by: SizeLimit::Spawn };
+    let error = spawn(|_: Endless| (), Endless::new()).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+    assert_eq!(error.source().and_then(|cause| cause.downcast_ref()), Some(&expected));
+    assert_eq!(
+        error.to_string(),
+        "spawning a process: the arguments are too large: 1099511627787 bytes, encoded, and a process \
+         takes and returns at most 1099511627776 bytes; send it in parts over a channel, or share it in \
+         a `Segment`"
+    );
+    match spawn(|()| Endless::new(), ()).unwrap().join() {
+        Err(JoinError::Unsendable(cause)) => assert_eq!(cause, expected),
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("it was sent"),
+    }
 }

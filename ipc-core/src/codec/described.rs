@@ -24,7 +24,7 @@ mod de;
 mod ser;
 
 pub(super) use de::{Decoder, Trial, decode};
-pub(super) use ser::encode;
+pub(super) use ser::{encode, encode_into};
 
 /// What a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

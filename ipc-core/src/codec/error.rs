@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{de, ser};
 
 use super::MAX_DEPTH;
+use crate::error::Unsendable;
 
 /// What went wrong between a message and its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub(super) enum Cause {
     TooLarge,
     /// The compact form cannot hold this value; the described form can.
     NotCompact,
+    /// The sink takes no more.
+    Unsendable(Unsendable),
     /// The type's code is not to run any further, because what was to be found out is known.
     Known,
     Codec(CodecError),
@@ -87,7 +90,9 @@ impl From<Error> for CodecError {
         match error.cause() {
             Cause::Codec(error) => error,
             // Those that cannot come from where they are not seen to.
-            Cause::TooLarge | Cause::NotCompact | Cause::Known => CodecError::Invalid,
+            Cause::TooLarge | Cause::NotCompact | Cause::Known | Cause::Unsendable(_) => {
+                CodecError::Invalid
+            }
         }
     }
 }
@@ -97,6 +102,7 @@ impl fmt::Display for Error {
         match &*self.0 {
             Cause::TooLarge => f.write_str("the message is too large"),
             Cause::NotCompact => f.write_str("the compact form cannot hold the value"),
+            Cause::Unsendable(cause) => cause.fmt(f),
             Cause::Known => f.write_str("nothing more is to be found out"),
             Cause::Codec(error) => error.fmt(f),
         }

@@ -3,6 +3,37 @@
 use std::mem;
 
 use super::error::{Cause, Result};
+use crate::error::Unsendable;
+
+/// Takes an encoded message piece by piece, so that a large one need not lie in memory as a whole.
+pub trait Sink {
+    /// Takes the bytes that follow those before.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot. The message is then not encoded any further.
+    fn write(&mut self, bytes: &[u8]) -> std::result::Result<(), Unsendable>;
+
+    /// Replaces bytes that it has taken, from the offset `at` on: a length that was not known.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    fn overwrite(&mut self, at: usize, bytes: &[u8]) -> std::result::Result<(), Unsendable>;
+}
+
+impl Sink for Vec<u8> {
+    fn write(&mut self, bytes: &[u8]) -> std::result::Result<(), Unsendable> {
+        self.try_reserve(bytes.len()).map_err(|_| Unsendable::OutOfMemory)?;
+        self.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn overwrite(&mut self, at: usize, bytes: &[u8]) -> std::result::Result<(), Unsendable> {
+        self[at..at + bytes.len()].copy_from_slice(bytes);
+        Ok(())
+    }
+}
 
 /// Takes the bytes of a message, in order.
 pub(super) trait Output {
@@ -129,6 +160,17 @@ impl Output for Buffer<'_> {
 
 /// Counts bytes and keeps none.
 pub(super) struct Count(pub(super) usize);
+
+impl Sink for Count {
+    fn write(&mut self, bytes: &[u8]) -> std::result::Result<(), Unsendable> {
+        self.0 = self.0.saturating_add(bytes.len());
+        Ok(())
+    }
+
+    fn overwrite(&mut self, _: usize, _: &[u8]) -> std::result::Result<(), Unsendable> {
+        Ok(())
+    }
+}
 
 impl Count {
     fn add(&mut self, bytes: usize) -> Result<()> {

@@ -182,6 +182,67 @@ fn the_limit_is_exact() {
     assert_eq!(refused.unwrap_err(), too_large(len, len - 1));
 }
 
+/// Takes what it is given up to `most` bytes, and remembers in how many pieces.
+#[derive(Default)]
+struct Pieces {
+    bytes: Vec<u8>,
+    pieces: usize,
+    overwritten: usize,
+    most: Option<usize>,
+}
+
+impl Sink for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Unsendable> {
+        if self.most.is_some_and(|most| self.bytes.len() + bytes.len() > most) {
+            return Err(Unsendable::OutOfMemory);
+        }
+        self.pieces += 1;
+        self.bytes.write(bytes)
+    }
+
+    fn overwrite(&mut self, at: usize, bytes: &[u8]) -> Result<(), Unsendable> {
+        self.overwritten += 1;
+        self.bytes.overwrite(at, bytes)
+    }
+}
+
+/// Encodes into a sink what the described form makes of a message; how often it was overwritten.
+fn in_pieces<T: Serialize>(message: &T) -> usize {
+    let mut whole = Vec::new();
+    described(message, &mut whole, usize::MAX).unwrap();
+    let (len, set_by) = (whole.len(), SizeLimit::FileSize);
+    let mut sink = Pieces::default();
+    encode_into(message, &mut sink, len, set_by).unwrap();
+    assert!(sink.bytes == whole);
+    // A buffer may be full with a few bytes to spare, in front of a large number.
+    assert!(len <= 1 << 17 || sink.pieces > 1, "{} pieces of {len} bytes", sink.pieces);
+    assert!(len > 100_000 || sink.pieces == 1, "{} pieces of {len} bytes", sink.pieces);
+    let refused = encode_into(message, &mut Pieces::default(), len - 1, set_by);
+    assert_eq!(refused.unwrap_err(), Unsendable::TooLarge { size: len, limit: len - 1, set_by });
+    let mut full = Pieces { most: Some(len - 1), ..Pieces::default() };
+    let refused = encode_into(message, &mut full, len, set_by);
+    assert_eq!(refused.unwrap_err(), Unsendable::OutOfMemory);
+    sink.overwritten
+}
+
+#[test]
+fn large_messages_go_into_a_sink_piece_by_piece() {
+    assert_eq!(in_pieces(&all(100)), 0);
+    let numbers: Vec<u128> = (0..70_000).map(|n| n << 70).collect();
+    // Its length; and that of the tuple.
+    assert_eq!(in_pieces(&(7u8, numbers)), 2);
+    let texts: Vec<String> = (0..20_000).map(|n| format!("text {n}")).collect();
+    assert_eq!(in_pieces(&texts), 1);
+    // Texts larger than the buffer, in front of and behind others.
+    let long = "long".repeat(100_000);
+    assert!(in_pieces(&(1u8, &long, 2u8, &long, vec![0.5; 3])) > 0);
+    for len in (1 << 17) - 40..(1 << 17) + 8 {
+        in_pieces(&vec![7u8; len]);
+        in_pieces(&(1u8, vec![7u16; len / 2]));
+        in_pieces(&"x".repeat(len));
+    }
+}
+
 #[test]
 fn bytes_are_written_as_a_whole_up_to_the_limit() {
     for room in [0, 600, 2000] {

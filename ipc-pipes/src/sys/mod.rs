@@ -12,6 +12,7 @@
 //! | `put`, `get`, `free` | bytes into it, out of it; their memory given back | `pwrite`, `pread`, `fallocate(PUNCH_HOLE)` |
 //! | `writable(fd)` | whether a packet can be written now | `poll` |
 //! | `send_part(stream, bytes, handles)` | some bytes of a stream, and all handles with the first; never blocks (`WouldBlock`), no SIGPIPE | `sendmsg` |
+//! | `too_many_in_flight(error)` | whether `send_part` refused because too many handles of this user are on their way | `ETOOMANYREFS` |
 //! | `receive_part(stream, into, handles)` | some bytes of a stream and any handles that came with them; never blocks; 0 at the end | `recvmsg` |
 //! | `ready(fd, interest, deadline)` | sleeps until something can be sent or received, the other end is gone, or the deadline has passed (false) | `ppoll` |
 //! | `gone(fd)` | whether the other end is closed | `poll` |
@@ -22,6 +23,7 @@
 //! | `identity(fd)` | what tells an open socket from others | `fstat` |
 //! | `counters()`, `Words` | a file in memory with some words, of a size that stays; those words, not in a core dump | `memfd_create`, `fallocate`, `mmap`, `madvise(MADV_DONTDUMP)` |
 //! | `seal_to_memfd(bytes)` | a file in memory with these bytes, that no process can ever change | `memfd_create`, `write`, `fcntl(F_ADD_SEALS)` |
+//! | `message_memfd()`, `seal(fd)` | a file in memory that `put` fills; from `seal` on it is as one of `seal_to_memfd`, unless the kernel refuses (false) | `memfd_create`; `fcntl(F_ADD_SEALS)` |
 //! | `map_sealed(fd, len)` | the bytes of such a file, or why it is none; not in a core dump | `fcntl(F_GET_SEALS)`, `mmap`, `madvise(MADV_DONTDUMP)` |
 //! | `borrow` | a handle that is lent | |
 //!

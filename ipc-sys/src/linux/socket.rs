@@ -359,6 +359,10 @@ pub(crate) fn send_part(
     Ok(retry_on_intr(|| rustix::net::sendmsg(socket, bytes, &mut control, flags))?)
 }
 
+pub(crate) fn too_many_in_flight(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::TOOMANYREFS)
+}
+
 pub(crate) fn receive_part(
     socket: &OwnedFd,
     into: &mut [u8],
@@ -377,8 +381,7 @@ pub(crate) fn receive_part(
     }
     if received.flags.contains(ReturnFlags::CTRUNC) || handles.len() > MAX_HANDLES {
         handles.clear();
-        let text = "some of the handles did not arrive; is the limit on open files reached?";
-        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, Unreadable::HandlesLost));
     }
     Ok(received.bytes)
 }
@@ -476,6 +479,14 @@ pub(crate) fn seal_to_memfd(bytes: &[u8]) -> Result<OwnedFd, NotStored> {
     }
 }
 
+pub(crate) fn message_memfd() -> io::Result<OwnedFd> {
+    Ok(memory_file("multiprocess-message")?)
+}
+
+pub(crate) fn seal(memfd: BorrowedFd<'_>) -> bool {
+    rustix::fs::fcntl_add_seals(memfd, SEALS).is_ok()
+}
+
 /// The bytes of a sealed memory file, mapped.
 pub(crate) struct SealedMapping(Mmap);
 
@@ -485,21 +496,24 @@ impl SealedMapping {
     }
 }
 
-pub(crate) fn map_sealed(fd: BorrowedFd<'_>, len: u64) -> Result<SealedMapping, &'static str> {
+pub(crate) fn map_sealed(fd: BorrowedFd<'_>, len: u64) -> Result<SealedMapping, Unreadable> {
     // Only memory files have seals, and what has these never changes again, whoever else holds it.
     if !rustix::fs::fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(SEALS)) {
-        return Err("its bytes are in a file that is not sealed");
+        return Err(Unreadable::Malformed("its bytes are in a file that is not sealed"));
     }
-    let stat = rustix::fs::fstat(fd).map_err(|_| "its bytes are in no file")?;
-    let len = usize::try_from(len).map_err(|_| "it is longer than the address space")?;
+    let malformed = Unreadable::Malformed;
+    let stat = rustix::fs::fstat(fd).map_err(|_| malformed("its bytes are in no file"))?;
+    let too_long = |_| malformed("it is longer than the address space");
+    let len = usize::try_from(len).map_err(too_long)?;
     if len == 0 || u64::try_from(stat.st_size).ok() != Some(len as u64) {
-        return Err("its bytes are in a file of another length");
+        return Err(malformed("its bytes are in a file of another length"));
     }
     // SAFETY: nobody can change the file's bytes or its length, now or later: it is sealed against
     // that, and the seals cannot be taken off. The kernel seals only what nobody can write any
     // more.
     let mapping = unsafe { MmapOptions::new().len(len).populate().map(fd.as_raw_fd()) };
-    let mapping = mapping.map_err(|_| "its bytes cannot be mapped")?;
+    // A file of that length and kind can be mapped, unless limits forbid it.
+    let mapping = mapping.map_err(|_| Unreadable::OutOfMemory)?;
     // If it fails, a core dump holds the message as it holds the rest of this process' memory.
     let _ = mapping.advise(Advice::DontDump);
     Ok(SealedMapping(mapping))

@@ -67,8 +67,14 @@ impl SealedMapping {
         match self.0 {}
     }
 }
-pub(crate) fn map_sealed(_fd: Borrowed<'_>, _len: u64) -> Result<SealedMapping, &'static str> {
-    Err("sealed memory files are not supported on this system yet")
+pub(crate) fn map_sealed(_fd: Borrowed<'_>, _len: u64) -> Result<SealedMapping, Unreadable> {
+    Err(Unreadable::Malformed("sealed memory files are not supported on this system yet"))
+}
+pub(crate) fn message_memfd() -> io::Result<OsHandle> {
+    unsupported()
+}
+pub(crate) fn seal(_memfd: Borrowed<'_>) -> bool {
+    false
 }
 pub(crate) fn pipe() -> io::Result<(OsHandle, OsHandle)> {
     unsupported()
@@ -105,6 +111,9 @@ pub(crate) fn writable(_fd: Borrowed<'_>) -> bool {
 }
 pub(crate) fn send_part(_: &OsHandle, _: &[IoSlice<'_>], _: &[OsHandle]) -> io::Result<usize> {
     unsupported()
+}
+pub(crate) fn too_many_in_flight(_: &io::Error) -> bool {
+    false
 }
 pub(crate) fn receive_part(_: &OsHandle, _: &mut [u8], _: &mut Vec<OsHandle>) -> io::Result<usize> {
     unsupported()

@@ -10,6 +10,7 @@ use serde::ser::{
 use super::super::depth::Depth;
 use super::super::error::{Cause, CodecError, Error, Result};
 use super::super::number::{bytes_of, is_ref, numbers};
+use super::super::output::Sink;
 use super::{LONG_NAME, Number, Tag};
 
 /// Writes a message behind what is in `bytes`, which may grow to `limit` bytes.
@@ -22,21 +23,99 @@ pub(in super::super) fn encode<T: Serialize>(
     limit: usize,
     readable: bool,
 ) -> Result<()> {
-    message.serialize(Encoder { out: &mut Out { bytes, limit, readable }, depth: Depth::TOP })
+    let mut out = Out { bytes, room: limit, readable, drain: None };
+    message.serialize(Encoder { out: &mut out, depth: Depth::TOP })
 }
+
+/// Writes a message and the byte `last` into `sink`, piece by piece; at most `limit` bytes.
+pub(in super::super) fn encode_into<T: Serialize>(
+    message: &T,
+    last: u8,
+    sink: &mut dyn Sink,
+    limit: usize,
+) -> Result<()> {
+    let drain = Some(Drain { sink, taken: 0, limit });
+    let mut out = Out { bytes: &mut Vec::new(), room: BUFFER, readable: true, drain };
+    message.serialize(Encoder { out: &mut out, depth: Depth::TOP })?;
+    out.put(&[last])?;
+    out.flush()
+}
+
+/// Bytes that are collected before a sink gets them: they fit in a processor's second cache.
+const BUFFER: usize = 128 * 1024;
 
 pub(in super::super) struct Out<'a> {
     bytes: &'a mut Vec<u8>,
-    limit: usize,
+    /// The most bytes that `bytes` may hold.
+    room: usize,
     readable: bool,
+    /// Where `bytes` goes when it is full.
+    drain: Option<Drain<'a>>,
+}
+
+struct Drain<'a> {
+    sink: &'a mut dyn Sink,
+    /// Bytes that the sink has.
+    taken: usize,
+    limit: usize,
+}
+
+impl Drain<'_> {
+    fn take(&mut self, bytes: &[u8]) -> Result<()> {
+        if bytes.len() > self.limit - self.taken {
+            return Err(Cause::TooLarge.into());
+        }
+        self.sink.write(bytes).map_err(Cause::Unsendable)?;
+        self.taken += bytes.len();
+        Ok(())
+    }
 }
 
 impl Out<'_> {
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        if bytes.len() > self.limit.saturating_sub(self.bytes.len()) {
-            return Err(Cause::TooLarge.into());
+        if bytes.len() > self.room.saturating_sub(self.bytes.len()) {
+            return self.overflow(bytes);
         }
         self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Writes what has no room in `bytes`.
+    #[cold]
+    fn overflow(&mut self, bytes: &[u8]) -> Result<()> {
+        self.flush()?;
+        match &mut self.drain {
+            Some(drain) if bytes.len() > self.room => drain.take(bytes),
+            _ => {
+                self.bytes.extend_from_slice(bytes);
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes room, if there is a sink.
+    fn flush(&mut self) -> Result<()> {
+        let drain = self.drain.as_mut().ok_or(Cause::TooLarge)?;
+        drain.take(self.bytes)?;
+        self.bytes.clear();
+        Ok(())
+    }
+
+    /// How many bytes have been written.
+    fn position(&self) -> usize {
+        self.drain.as_ref().map_or(0, |drain| drain.taken) + self.bytes.len()
+    }
+
+    /// Overwrites bytes that one call of [`put`](Self::put) has written at this position.
+    fn overwrite(&mut self, at: usize, bytes: &[u8]) -> Result<()> {
+        let taken = self.drain.as_ref().map_or(0, |drain| drain.taken);
+        match (at.checked_sub(taken), &mut self.drain) {
+            (None, Some(drain)) => drain.sink.overwrite(at, bytes).map_err(Cause::Unsendable)?,
+            (from, _) => {
+                let from = from.unwrap_or(0);
+                self.bytes[from..from + bytes.len()].copy_from_slice(bytes);
+            }
+        }
         Ok(())
     }
 
@@ -63,14 +142,14 @@ impl Out<'_> {
         mut numbers: impl Iterator<Item = [u8; N]>,
     ) -> Result<()> {
         self.put(&[Tag::NUMBERS.0, tag.0])?;
-        let at = self.bytes.len();
+        let at = self.position();
         self.put(&[0; 8])?;
-        let begin = self.bytes.len();
+        let begin = self.position();
         loop {
             // Piece by piece: how many there are is the iterator's word.
             let piece = numbers.size_hint().0.clamp(256, 1 << 16);
             let from = self.bytes.len();
-            let room = self.limit.saturating_sub(from).min(piece * N) / N * N;
+            let room = self.room.saturating_sub(from).min(piece * N) / N * N;
             self.bytes.resize(from + room, 0);
             let mut copied = 0;
             for (to, number) in self.bytes[from..].chunks_exact_mut(N).zip(numbers.by_ref()) {
@@ -78,16 +157,19 @@ impl Out<'_> {
                 copied += N;
             }
             self.bytes.truncate(from + copied);
-            if copied < room || room == 0 {
+            if copied < room {
                 break;
             }
+            if self.room.saturating_sub(self.bytes.len()) < N {
+                match &self.drain {
+                    Some(_) => self.flush()?,
+                    None if numbers.next().is_some() => return Err(Cause::TooLarge.into()),
+                    None => break,
+                }
+            }
         }
-        if self.limit.saturating_sub(self.bytes.len()) < N && numbers.next().is_some() {
-            return Err(Cause::TooLarge.into());
-        }
-        let len = (self.bytes.len() - begin) as u64;
-        self.bytes[at..begin].copy_from_slice(&len.to_le_bytes());
-        Ok(())
+        let len = (self.position() - begin) as u64;
+        self.overwrite(at, &len.to_le_bytes())
     }
 }
 
@@ -105,7 +187,7 @@ impl<'a, 'o> Encoder<'a, 'o> {
     }
 
     fn fields(self) -> Result<Values<'a, 'o>> {
-        let at = self.out.bytes.len();
+        let at = self.out.position();
         self.out.put(&[0; 4])?;
         Ok(Values { depth: self.depth.inside()?, out: self.out, at, count: 0 })
     }
@@ -318,8 +400,7 @@ impl Values<'_, '_> {
         let too_many =
             |_| CodecError::Refused("more than 4,294,967,295 values in one sequence".into());
         let count = u32::try_from(self.count).map_err(too_many)?;
-        self.out.bytes[self.at..self.at + 4].copy_from_slice(&count.to_le_bytes());
-        Ok(())
+        self.out.overwrite(self.at, &count.to_le_bytes())
     }
 }
 
