@@ -5,13 +5,15 @@ use std::sync::Arc;
 use ipc_core::__private::SendFailure;
 use ipc_core::__private::handle::{self, NotCarried, OsHandle};
 use ipc_core::{Deadline, RecvTimeoutError, Unsendable};
+use ipc_sys as sys;
+use ipc_sys::Borrowed;
+use ipc_sys::socket::ReceivedDatagram;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use crate::known::{self, Key};
 use crate::packets::Packets;
 use crate::shared_counters::{SharedCounters, Side};
 use crate::socket::Socket;
-use crate::sys::{self, Borrowed, ReceivedDatagram};
 use crate::types::Types;
 
 pub(crate) enum Carrier {
@@ -86,16 +88,18 @@ impl Carrier {
     /// Whether the sending side can send nothing now.
     pub(crate) fn is_full(&self) -> bool {
         match self {
-            Carrier::Socket(socket) => sys::unsent(socket.fd()) >= sys::room(socket.fd()),
-            Carrier::Pipe(packets) => !sys::writable(packets.fd()),
+            Carrier::Socket(socket) => {
+                sys::socket::unsent(socket.fd()) >= sys::socket::room(socket.fd())
+            }
+            Carrier::Pipe(packets) => !sys::pipe::writable(packets.fd()),
         }
     }
 
     /// Whether there is nothing in it that was sent and not received, as this side sees it.
     pub(crate) fn is_empty(&self, side: Side) -> bool {
         match (self, side) {
-            (Carrier::Socket(socket), Side::Sender) => sys::unsent(socket.fd()) == 0,
-            _ => sys::unread(self.fd()) == 0,
+            (Carrier::Socket(socket), Side::Sender) => sys::socket::unsent(socket.fd()) == 0,
+            _ => sys::socket::unread(self.fd()) == 0,
         }
     }
 }
@@ -193,7 +197,7 @@ impl ReceivedCarrier {
         let carrier = match self.0 {
             Files::Socket(index) => {
                 let socket = take(index)?;
-                if !sys::is_socket(sys::borrow(&socket)) {
+                if !sys::socket::is_socket(sys::borrow(&socket)) {
                     return Err(refused("the socket of an end is of another kind"));
                 }
                 Carrier::Socket(match types {
@@ -203,9 +207,9 @@ impl ReceivedCarrier {
             }
             Files::Pipe { pipe, store } => {
                 let (pipe, store) = (take(pipe)?, take(store)?);
-                let of_kind = sys::is_pipe(sys::borrow(&pipe), side == Side::Sender);
+                let of_kind = sys::pipe::is_pipe(sys::borrow(&pipe), side == Side::Sender);
                 match counters {
-                    Some(counters) if of_kind && sys::is_store(sys::borrow(&store)) => {
+                    Some(counters) if of_kind && sys::store::is_store(sys::borrow(&store)) => {
                         Carrier::Pipe(Packets::new(pipe, store, counters.clone()))
                     }
                     _ => return Err(refused("the pipe of an end is of another kind")),

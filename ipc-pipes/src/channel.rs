@@ -20,6 +20,7 @@ use ipc_core::__private::{SendFailure, step};
 use ipc_core::error::{DisconnectCause, RecvTimeoutError, SendManyError, SendTimeoutError};
 use ipc_core::route::{Borrow, End, Receive, Transmit};
 use ipc_core::{Deadline, Route, Unreadable};
+use ipc_sys as sys;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -30,7 +31,6 @@ use crate::message::{self, HEADER, Kind, Scratch};
 use crate::shared_counters::{SharedCounters, Side};
 use crate::shared_end::{Inside, SharedEnd};
 use crate::socket::Socket;
-use crate::sys;
 
 /// The route over socket pairs.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +72,7 @@ impl<T: Serialize + DeserializeOwned> Route<T> for Local {
 ///
 /// The system's, if it has no more sockets or files for us; `Unsupported` where there are none.
 pub fn channel<T: Serialize + DeserializeOwned>() -> io::Result<(Sender<T>, Receiver<T>)> {
-    let (tx, rx) = step("socket channel", "making a pair of sockets", sys::pair())?;
+    let (tx, rx) = step("socket channel", "making a pair of sockets", sys::socket::pair())?;
     let counters = Arc::new(SharedCounters::new("socket channel")?);
     let carriers = (Carrier::Socket(Socket::new(tx)), Carrier::Socket(Socket::new(rx)));
     Ok(ends(carriers, counters))

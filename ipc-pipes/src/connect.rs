@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use ipc_core::Deadline;
 use ipc_core::OsHandle;
+use ipc_sys as sys;
+use ipc_sys::borrow;
+use ipc_sys::name::{Kind, Watch};
 use serde::de::DeserializeOwned;
 
 use crate::Duplex;
 use crate::killpoint::kp;
 use crate::name::{Name, Place, ToName};
-use crate::peer::Users;
-use crate::sys::borrow;
-use crate::sys::names::{self as sys, Kind, Watch};
+use crate::peer::{Peer, Users};
 
 /// Connects to the [`Listener`](crate::Listener) at a name; fails at once if nobody listens there.
 /// `A` is sent on the connection, `B` received.
@@ -117,7 +118,7 @@ impl Connector {
         connected: io::Result<OsHandle>,
     ) -> io::Result<Duplex<A, B>> {
         let checked = connected.and_then(|socket| {
-            let peer = sys::credentials(borrow(&socket))?;
+            let peer = Peer::from(sys::socket::credentials(borrow(&socket))?);
             if !self.users.admit(peer.uid) {
                 let text = format!("{peer} listens there, which is not allowed");
                 return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
@@ -138,9 +139,9 @@ impl Connector {
     fn attempt(&self, place: &Place, deadline: Deadline) -> io::Result<OsHandle> {
         kp!("connect.look");
         match place {
-            Place::Abstract(name) => sys::connect_abstract(name, deadline),
+            Place::Abstract(name) => sys::name::connect_abstract(name, deadline),
             Place::File(directory, file) => {
-                let Some(entry) = sys::look(directory, file)? else {
+                let Some(entry) = sys::name::look(directory, file)? else {
                     return Err(io::Error::new(io::ErrorKind::NotFound, "there is no such name"));
                 };
                 if let Kind::Other(what) = entry.kind {
@@ -150,7 +151,7 @@ impl Connector {
                     ));
                 }
                 kp!("connect.found");
-                sys::connect(&entry, deadline)
+                sys::name::connect(&entry, deadline)
             }
         }
     }
@@ -189,7 +190,7 @@ impl Connector {
                         None => pause,
                     };
                     let Some(slice) = deadline.left(slice) else { return Err(error) };
-                    sys::wait(None, watch.as_ref(), None, Some(slice))?;
+                    sys::name::wait(None, watch.as_ref(), None, Some(slice))?;
                     match &watch {
                         Some(watch) if watch.clear()? => {}
                         _ => {

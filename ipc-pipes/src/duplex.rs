@@ -14,6 +14,8 @@ use ipc_core::{
     Deadline, RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
     Unreadable,
 };
+use ipc_sys as sys;
+use ipc_sys::socket::Interest;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
 
@@ -23,7 +25,6 @@ use crate::message::{self, HEADER, Kind, Scratch};
 use crate::shared_counters::Side;
 use crate::shared_end::Leaves;
 use crate::socket::Socket;
-use crate::sys::{self, Interest};
 use crate::types::{Heard, Said, Types};
 
 /// One end of a connection, which sends `A`s and receives `B`s.
@@ -63,7 +64,7 @@ where
     A: Serialize + DeserializeOwned,
     B: Serialize + DeserializeOwned,
 {
-    let (here, there) = step("duplex connection", "making a pair of sockets", sys::pair())?;
+    let (here, there) = step("duplex connection", "making a pair of sockets", sys::socket::pair())?;
     Ok((Duplex::over(here, true), Duplex::over(there, true)))
 }
 
@@ -107,12 +108,12 @@ impl<A, B> Duplex<A, B> {
     /// gone, which [`recv`](Duplex::recv) then tells.
     pub fn poll(&self, timeout: Duration) -> bool {
         !self.socket.forked()
-            && sys::ready(self.socket.fd(), Interest::Receive, Deadline::after(timeout))
+            && sys::socket::ready(self.socket.fd(), Interest::Receive, Deadline::after(timeout))
     }
 
     /// Whether the other end is gone. Messages of it may still be there to be received.
     pub fn is_disconnected(&self) -> bool {
-        !self.socket.forked() && sys::gone(self.socket.fd())
+        !self.socket.forked() && sys::socket::gone(self.socket.fd())
     }
 
     /// Sends bytes as they are, as one message, waiting for room as long as it takes.

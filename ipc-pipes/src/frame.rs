@@ -38,9 +38,10 @@ use std::ops::Deref;
 
 use ipc_core::__private::codec::Sink;
 use ipc_core::{MAX_HANDLES, OsHandle, Unreadable, Unsendable};
+use ipc_sys as sys;
+use ipc_sys::store::SealedMapping;
 
 use crate::message::HERE_LIMIT;
-use crate::sys::{self, SealedMapping};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"mpf1");
 const HEADER: usize = 24;
@@ -139,7 +140,7 @@ impl Payload {
             }
         }
         if let Written::File { file, len } = &mut self.0 {
-            if sys::put(sys::borrow(file), *len as u64, bytes).is_ok() {
+            if sys::store::put(sys::borrow(file), *len as u64, bytes).is_ok() {
                 *len += bytes.len();
                 return Ok(());
             }
@@ -160,9 +161,8 @@ impl Sink for Payload {
     fn overwrite(&mut self, at: usize, bytes: &[u8]) -> Result<(), Unsendable> {
         match &mut self.0 {
             Written::Here { bytes: have, .. } => have.overwrite(at, bytes),
-            Written::File { file, .. } => {
-                sys::put(sys::borrow(file), at as u64, bytes).map_err(|_| Unsendable::OutOfMemory)
-            }
+            Written::File { file, .. } => sys::store::put(sys::borrow(file), at as u64, bytes)
+                .map_err(|_| Unsendable::OutOfMemory),
         }
     }
 }
@@ -179,15 +179,15 @@ impl fmt::Debug for Payload {
 
 /// A file with these bytes, to which more can be added; `None` if this process can make none.
 fn file_of(bytes: &[u8]) -> Option<OsHandle> {
-    let file = sys::message_memfd().ok()?;
-    sys::put(sys::borrow(&file), 0, bytes).ok()?;
+    let file = sys::store::message_memfd().ok()?;
+    sys::store::put(sys::borrow(&file), 0, bytes).ok()?;
     Some(file)
 }
 
 /// The bytes of such a file.
 fn taken_back(file: &OsHandle, len: usize) -> Result<Vec<u8>, Unsendable> {
     let mut bytes = Vec::new();
-    match sys::get(sys::borrow(file), 0, len as u64, &mut bytes) {
+    match sys::store::get(sys::borrow(file), 0, len as u64, &mut bytes) {
         Ok(()) => Ok(bytes),
         Err(_) => Err(Unsendable::OutOfMemory),
     }
@@ -248,12 +248,12 @@ pub fn send_payload(
         Written::Here { bytes, .. } => return send_frame(socket, kind, &bytes, &handles, wait),
         Written::File { file, len } => (file, len),
     };
-    let file = if handles.len() < MAX_HANDLES && sys::seal(sys::borrow(&file)) {
+    let file = if handles.len() < MAX_HANDLES && sys::store::seal_message(sys::borrow(&file)) {
         handles.insert(0, file);
         let header = header(kind, SEALED, handles.len(), len);
         match send_whole(socket, header, &[], &handles, wait) {
             // Nothing was sent: too many handles of this user's processes are on their way.
-            Err(error) if sys::too_many_in_flight(&error) => handles.remove(0),
+            Err(error) if sys::socket::too_many_in_flight(&error) => handles.remove(0),
             sent => return sent,
         }
     } else {
@@ -290,7 +290,7 @@ fn send_whole(
         ];
         // The handles travel with the first byte, so they go once.
         let with = if sent == 0 { handles } else { &[] };
-        match sys::send_part(socket, &rest, with) {
+        match sys::socket::send_part(socket, &rest, with) {
             Ok(count) => sent += count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait()?,
             Err(error) => return Err(error),
@@ -382,13 +382,15 @@ impl FrameReader {
             return Err(malformed("the file with its body is missing"));
         }
         let file = whole.handles.remove(0);
-        let mapping = sys::map_sealed(sys::borrow(&file), head.length).map_err(unreadable)?;
+        let mapping =
+            sys::store::map_sealed(sys::borrow(&file), head.length).map_err(unreadable)?;
         let body = Body(Received::Sealed(mapping));
         Ok(Frame { kind: head.kind, body, handles: whole.handles })
     }
 
     fn read_header(&mut self, socket: &OsHandle) -> io::Result<usize> {
-        let count = sys::receive_part(socket, &mut self.header[self.filled..], &mut self.handles)?;
+        let count =
+            sys::socket::receive_part(socket, &mut self.header[self.filled..], &mut self.handles)?;
         self.filled += count;
         if self.filled == HEADER {
             self.head = Some(self.check_header()?);
@@ -425,7 +427,7 @@ impl FrameReader {
         }
         self.body.resize(have + piece, 0);
         let mut unexpected = Vec::new();
-        let received = sys::receive_part(socket, &mut self.body[have..], &mut unexpected);
+        let received = sys::socket::receive_part(socket, &mut self.body[have..], &mut unexpected);
         self.body.truncate(have + received.as_ref().map_or(0, |count| *count));
         if !unexpected.is_empty() {
             return Err(malformed("handles arrived in the middle of its body"));

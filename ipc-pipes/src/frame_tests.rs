@@ -108,7 +108,7 @@ fn handles_that_were_not_announced_are_refused_and_closed() {
         let (mut line, inside) = UnixStream::pair().unwrap();
         let bytes = if with.is_empty() { b"x".to_vec() } else { with };
         let fds = [inside.into()];
-        sys::send_part(&writer.into(), &[IoSlice::new(&bytes)], &fds).unwrap();
+        sys::socket::send_part(&writer.into(), &[IoSlice::new(&bytes)], &fds).unwrap();
         drop(fds);
         let error = FrameReader::new().advance(&reader).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
@@ -221,10 +221,10 @@ fn a_large_payload_goes_through_the_socket_if_it_has_no_handle_to_spare() {
 
 #[test]
 fn files_that_are_not_sealed_or_of_another_length_are_refused_and_closed() {
-    let sealed = || sys::seal_to_memfd(b"twelve bytes").unwrap();
+    let sealed = || sys::store::seal_to_memfd(b"twelve bytes").unwrap();
     let open = || {
-        let file = sys::message_memfd().unwrap();
-        sys::put(sys::borrow(&file), 0, b"twelve bytes").unwrap();
+        let file = sys::store::message_memfd().unwrap();
+        sys::store::put(sys::borrow(&file), 0, b"twelve bytes").unwrap();
         file
     };
     let lies: [(Vec<OsHandle>, u32, u64); 6] = [
@@ -238,14 +238,14 @@ fn files_that_are_not_sealed_or_of_another_length_are_refused_and_closed() {
     for (handles, place, length) in lies {
         let (writer, reader) = stream();
         let bytes = header(MAGIC, handles.len() as u32, place, length);
-        sys::send_part(&writer.into(), &[IoSlice::new(&bytes)], &handles).unwrap();
+        sys::socket::send_part(&writer.into(), &[IoSlice::new(&bytes)], &handles).unwrap();
         let error = FrameReader::new().advance(&reader).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         assert!(matches!(error.downcast(), Ok(Unreadable::Malformed(_))));
     }
     let (writer, reader) = stream();
     let bytes = header(MAGIC, 1, SEALED, 12);
-    sys::send_part(&writer.into(), &[IoSlice::new(&bytes)], &[sealed()]).unwrap();
+    sys::socket::send_part(&writer.into(), &[IoSlice::new(&bytes)], &[sealed()]).unwrap();
     let answer = FrameReader::new().advance(&reader);
     assert!(matches!(answer, Ok(Progress::Frame(frame)) if *frame.body == *b"twelve bytes"));
 }

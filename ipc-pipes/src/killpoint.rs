@@ -11,6 +11,6 @@ pub(crate) use kp;
 #[cfg(killpoints)]
 pub(crate) fn reach(name: &str) {
     if ipc_core::__private::killpoint::is_armed(name) {
-        crate::sys::die();
+        ipc_sys::process::kill_this_process();
     }
 }

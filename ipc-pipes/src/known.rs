@@ -16,12 +16,17 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use ipc_core::OsHandle;
+use ipc_sys as sys;
 use ipc_sys::per_process::PerProcess;
+use ipc_sys::{Borrowed, Identity};
 
 use crate::carrier::Carrier;
 use crate::shared_counters::{SharedCounters, Side};
-use crate::sys::{self, Borrowed, Identity};
 use crate::types::Types;
+
+fn identity(fd: Borrowed<'_>) -> Option<Identity> {
+    sys::descriptor::identity(fd).ok()
+}
 
 #[derive(Default)]
 struct Known {
@@ -54,7 +59,7 @@ impl Key {
         counters: Option<&Arc<SharedCounters>>,
         types: Option<&Types>,
     ) -> Option<Key> {
-        let file = sys::identity(socket)?;
+        let file = identity(socket)?;
         Some(Key {
             file,
             store: None,
@@ -70,7 +75,7 @@ impl Key {
         counters: &Arc<SharedCounters>,
         side: Side,
     ) -> Option<Key> {
-        let (file, store) = (sys::identity(pipe)?, Some(sys::identity(store)?));
+        let (file, store) = (identity(pipe)?, Some(identity(store)?));
         Some(Key {
             file,
             store,
@@ -82,7 +87,7 @@ impl Key {
 
     /// `None` inside if there are no counters, outside if their file is not known.
     fn counters(counters: Option<&Arc<SharedCounters>>) -> Option<Option<Identity>> {
-        counters.map_or(Some(None), |counters| sys::identity(sys::borrow(&counters.fd)).map(Some))
+        counters.map_or(Some(None), |counters| identity(sys::borrow(&counters.fd)).map(Some))
     }
 }
 
@@ -120,7 +125,7 @@ pub(crate) fn carrier(key: Option<Key>, made: Carrier) -> Arc<Carrier> {
     let Some(key) = key else { return made };
     let mut known = known();
     // Not one whose descriptor the program has closed: its number is another file's by now.
-    let open = |carrier: &Arc<Carrier>| sys::identity(carrier.fd()) == Some(key.file);
+    let open = |carrier: &Arc<Carrier>| identity(carrier.fd()) == Some(key.file);
     if let Some(here) = known.carriers.get(&key).filter(open) {
         if let (Some(here), Some(made)) = (here.types(), made.types()) {
             here.merge(made);
@@ -140,12 +145,11 @@ pub(crate) fn remember(key: Option<Key>, carrier: &Arc<Carrier>) {
 
 /// Returns the shared counters in this file.
 pub(crate) fn counters(file: OsHandle) -> io::Result<Arc<SharedCounters>> {
-    let Some(key) = sys::identity(sys::borrow(&file)) else {
+    let Some(key) = identity(sys::borrow(&file)) else {
         return SharedCounters::of(file).map(Arc::new);
     };
     let mut known = known();
-    let open =
-        |counters: &Arc<SharedCounters>| sys::identity(sys::borrow(&counters.fd)) == Some(key);
+    let open = |counters: &Arc<SharedCounters>| identity(sys::borrow(&counters.fd)) == Some(key);
     if let Some(here) = known.counters.get(&key).filter(open) {
         return Ok(here);
     }
@@ -156,7 +160,7 @@ pub(crate) fn counters(file: OsHandle) -> io::Result<Arc<SharedCounters>> {
 
 /// Makes these counters known to ends that arrive later.
 pub(crate) fn remember_counters(counters: &Arc<SharedCounters>) {
-    if let Some(key) = sys::identity(sys::borrow(&counters.fd)) {
+    if let Some(key) = identity(sys::borrow(&counters.fd)) {
         known().counters.insert(key, counters);
     }
 }

@@ -46,7 +46,6 @@ mod poll_backoff;
 mod shared_counters;
 mod shared_end;
 mod socket;
-mod sys;
 mod types;
 
 pub use channel::{Local, Receiver, Ref, Sender, channel};
@@ -63,10 +62,6 @@ pub use peer::Peer;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::channel::{Rx, Tx};
-    #[cfg(target_os = "linux")]
-    pub use crate::peer::peer_of;
-    #[cfg(target_os = "linux")]
-    pub use crate::sys::exit_info;
 
     /// Frames over a stream socket.
     pub mod frame {

@@ -18,14 +18,14 @@ use std::time::{Duration, Instant};
 
 use ipc_core::Deadline;
 use ipc_core::OsHandle;
+use ipc_sys as sys;
+use ipc_sys::borrow;
 use serde::de::DeserializeOwned;
 
 use crate::Duplex;
 use crate::killpoint::kp;
 use crate::name::{Name, Place, ToName};
 use crate::peer::Users;
-use crate::sys::borrow;
-use crate::sys::names as sys;
 use claim::Claim;
 
 /// A name that other processes [`connect`](crate::connect()) to.
@@ -201,7 +201,7 @@ impl Listener {
         deadline: Deadline,
     ) -> io::Result<Duplex<A, B>> {
         let accepted = self.accept_socket(deadline, &mut |timeout| {
-            sys::wait(Some(self.socket()), None, None, timeout)?;
+            sys::name::wait(Some(self.socket()), None, None, timeout)?;
             Ok(())
         });
         accepted.map(Duplex::introduced).map_err(|error| self.accept_error(&error))
@@ -220,10 +220,10 @@ impl Listener {
     ) -> io::Result<OsHandle> {
         loop {
             kp!("listener.accept");
-            match sys::accept(self.socket())? {
+            match sys::socket::accept(self.socket())? {
                 Some(socket) => {
                     kp!("listener.accepted");
-                    if self.users.admit(sys::credentials(borrow(&socket))?.uid) {
+                    if self.users.admit(sys::socket::credentials(borrow(&socket))?.uid) {
                         return Ok(socket);
                     }
                     self.refused.fetch_add(1, Ordering::Relaxed); // Relaxed: as where it is read.
@@ -246,10 +246,10 @@ impl Listener {
     /// early.
     pub(crate) fn wait_with(
         &self,
-        exit: Option<&sys::Exit>,
+        exit: Option<&sys::process::Exit>,
         timeout: Option<Duration>,
     ) -> io::Result<()> {
-        sys::wait(Some(self.socket()), None, exit, timeout)
+        sys::name::wait(Some(self.socket()), None, exit, timeout)
     }
 }
 
@@ -418,13 +418,13 @@ impl Builder {
     }
 
     fn bind_abstract(&self, name: &[u8]) -> io::Result<Held> {
-        let socket = sys::bind_abstract(name).map_err(|error| match error.kind() {
+        let socket = sys::name::bind_abstract(name).map_err(|error| match error.kind() {
             io::ErrorKind::AddrInUse => {
                 io::Error::new(io::ErrorKind::AddrInUse, "a process that is alive has it")
             }
             _ => error,
         })?;
-        sys::listen(&socket, self.backlog)?;
+        sys::name::listen(&socket, self.backlog)?;
         Ok(Held::Abstract(socket))
     }
 }

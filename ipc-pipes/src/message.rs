@@ -41,6 +41,9 @@ use ipc_core::__private::codec::{self, Form};
 use ipc_core::error::SizeLimit;
 use ipc_core::{Deadline, RecvTimeoutError, Unreadable, Unsendable};
 use ipc_core::{MAX_HANDLES, NotCarried, OsHandle};
+use ipc_sys as sys;
+use ipc_sys::socket::ReceivedDatagram;
+use ipc_sys::store::{NotStored, SealedMapping};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -48,7 +51,6 @@ use crate::carrier::Carrier;
 use crate::killpoint::kp;
 use crate::packets::Packets;
 use crate::socket::Socket;
-use crate::sys::{self, NotStored, ReceivedDatagram, SealedMapping};
 use crate::types::Types;
 
 const MAGIC: [u8; 2] = *b"mp";
@@ -140,7 +142,7 @@ pub(crate) fn encode<T: Serialize + DeserializeOwned>(
 pub(crate) fn here_limit(carrier: &Carrier) -> usize {
     match carrier {
         Carrier::Socket(_) => HERE_LIMIT,
-        Carrier::Pipe(_) => sys::PACKET - HEADER,
+        Carrier::Pipe(_) => sys::pipe::PACKET - HEADER,
     }
 }
 
@@ -165,7 +167,7 @@ pub(crate) fn send(
         return Err(SendFailure::Unsendable(Unsendable::Forked));
     }
     // Before all the work.
-    if deadline == Deadline::Now && carrier.is_full() && !sys::gone(carrier.fd()) {
+    if deadline == Deadline::Now && carrier.is_full() && !sys::socket::gone(carrier.fd()) {
         return Err(SendFailure::Timeout);
     }
     match carrier {
@@ -202,7 +204,7 @@ fn send_sealed(
         return Err(SendFailure::Unsendable(Unsendable::Handles(NotCarried::TooMany)));
     }
     kp!("message.seal");
-    let memfd = sys::seal_to_memfd(body).map_err(|error| not_stored(error, body.len()))?;
+    let memfd = sys::store::seal_to_memfd(body).map_err(|error| not_stored(error, body.len()))?;
     kp!("message.sealed");
     handles.insert(0, memfd);
     let mut small = [0; HEADER + 8];
@@ -367,7 +369,7 @@ fn open(
                 return malformed("its sealed file is missing");
             }
             let memfd = handles.remove(0);
-            Place::Sealed(sys::map_sealed(sys::borrow(&memfd), u64::from_le_bytes(len))?)
+            Place::Sealed(sys::store::map_sealed(sys::borrow(&memfd), u64::from_le_bytes(len))?)
         }
         _ => return malformed("its body is in an unknown place"),
     };

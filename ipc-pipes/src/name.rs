@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
-use crate::sys::names as sys;
+use ipc_sys as sys;
 
 /// Where processes meet: what a [`Listener`](crate::Listener) is bound to, and
 /// [`connect`](crate::connect()) looks for.
@@ -42,7 +42,7 @@ enum Kind {
 #[derive(Debug)]
 pub(crate) enum Place {
     /// A file name in a directory.
-    File(sys::Directory, OsString),
+    File(sys::name::Directory, OsString),
     Abstract(Vec<u8>),
 }
 
@@ -145,7 +145,7 @@ impl Name {
     ///
     /// What the system answers if it has no random numbers.
     pub fn random() -> io::Result<Name> {
-        let random = u128::from_ne_bytes(sys::random()?);
+        let random = u128::from_ne_bytes(sys::process::random()?);
         Ok(Name(Kind::Abstract(format!("multiprocess-{random:032x}"))))
     }
 
@@ -179,7 +179,8 @@ impl Name {
         match &self.0 {
             Kind::Plain(name) => {
                 let path = private_directory(std::env::var_os("XDG_RUNTIME_DIR"));
-                let directory = sys::make_private(&path).and_then(|()| sys::directory(&path));
+                let directory =
+                    sys::name::make_private(&path).and_then(|()| sys::name::directory(&path));
                 let directory = directory.map_err(|error| {
                     io::Error::new(
                         error.kind(),
@@ -193,7 +194,7 @@ impl Name {
                     Some(parent) if !parent.as_os_str().is_empty() => parent,
                     _ => Path::new("."),
                 };
-                let directory = sys::directory(parent).map_err(|error| {
+                let directory = sys::name::directory(parent).map_err(|error| {
                     io::Error::new(
                         error.kind(),
                         format!("its directory {}: {error}", parent.display()),
@@ -209,10 +210,10 @@ impl Name {
 /// Where plain names are.
 fn private_directory(runtime: Option<OsString>) -> PathBuf {
     match runtime.map(PathBuf::from) {
-        Some(runtime) if runtime.is_absolute() && sys::private(&runtime) => {
+        Some(runtime) if runtime.is_absolute() && sys::name::private(&runtime) => {
             runtime.join("multiprocess")
         }
-        _ => PathBuf::from(format!("/tmp/multiprocess-{}", sys::user())),
+        _ => PathBuf::from(format!("/tmp/multiprocess-{}", sys::process::user())),
     }
 }
 
@@ -363,7 +364,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn a_runtime_directory_that_others_may_enter_is_not_used() {
-        let fallback = PathBuf::from(format!("/tmp/multiprocess-{}", sys::user()));
+        let fallback = PathBuf::from(format!("/tmp/multiprocess-{}", sys::process::user()));
         assert_eq!(private_directory(None), fallback);
         assert_eq!(private_directory(Some("relative".into())), fallback);
         assert_eq!(private_directory(Some("/no/such/directory".into())), fallback);

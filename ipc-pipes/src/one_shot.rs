@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use ipc_core::Deadline;
 use ipc_core::OsHandle;
+use ipc_sys as sys;
+use ipc_sys::borrow;
+use ipc_sys::process::Exit;
 use serde::de::DeserializeOwned;
 
 use crate::listener::Listener;
 use crate::name::{Name, ToName};
-use crate::sys::borrow;
-use crate::sys::names::{self as sys, Exit};
 use crate::{Connector, Duplex};
 
 /// The variable that a child finds its parent's name in.
@@ -172,7 +173,7 @@ fn accept_of(listener: &Listener, child: &mut Child, deadline: Deadline) -> io::
         };
         match listener.accept_socket(Deadline::Now, &mut |_| Ok(())) {
             // A number is the child's own as long as it has not been waited for.
-            Ok(socket) if is_family(sys::credentials(borrow(&socket))?.pid, child.id()) => {
+            Ok(socket) if is_family(sys::socket::credentials(borrow(&socket))?.pid, child.id()) => {
                 return Ok(socket);
             }
             Ok(_) => continue,
@@ -181,7 +182,7 @@ fn accept_of(listener: &Listener, child: &mut Child, deadline: Deadline) -> io::
         }
         if ended {
             let status = child.wait().or_else(|error| {
-                let elsewhere = sys::reaped_elsewhere(&error).ok_or(error)?;
+                let elsewhere = sys::process::cause_if_reaped(&error).ok_or(error)?;
                 exit.as_ref().and_then(Exit::status_elsewhere).ok_or_else(|| {
                     let text = format!(
                         "the child ended before it connected; how is not known: {elsewhere}"
@@ -209,7 +210,7 @@ fn is_family(mut pid: u32, child: u32) -> bool {
         if pid == child {
             return true;
         }
-        match sys::parent(pid) {
+        match sys::process::parent(pid) {
             Some(parent) if parent > 1 => pid = parent,
             _ => return false,
         }

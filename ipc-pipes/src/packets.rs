@@ -28,24 +28,33 @@ use std::sync::Arc;
 use ipc_core::__private::SendFailure;
 use ipc_core::__private::handle::{self, NotCarried, OsHandle};
 use ipc_core::{Deadline, RecvTimeoutError, Unreadable, Unsendable};
+use ipc_sys as sys;
+use ipc_sys::Borrowed;
+use ipc_sys::socket::{Interest, NotReceived, NotSent};
+use ipc_sys::store::NotStored;
 
 use crate::killpoint::kp;
 use crate::poll_backoff::PollBackoff;
 use crate::shared_counters::SharedCounters;
-use crate::sys::{self, Borrowed, Interest, NotReceived, NotSent, NotStored};
 
 /// One end of a pipe.
 pub(crate) struct Packets {
     fd: OsHandle,
     store: OsHandle,
     counters: Arc<SharedCounters>,
-    fork: sys::ForkCheck,
+    fork: sys::fork::ForkCheck,
     backoff: PollBackoff,
 }
 
 impl Packets {
     pub(crate) fn new(fd: OsHandle, store: OsHandle, counters: Arc<SharedCounters>) -> Packets {
-        Packets { fd, store, counters, fork: sys::ForkCheck::new(), backoff: PollBackoff::new() }
+        Packets {
+            fd,
+            store,
+            counters,
+            fork: sys::fork::ForkCheck::new(),
+            backoff: PollBackoff::new(),
+        }
     }
 
     pub(crate) fn fd(&self) -> Borrowed<'_> {
@@ -72,15 +81,16 @@ impl Packets {
             return Err(SendFailure::Unsendable(Unsendable::Forked));
         }
         kp!("packets.send");
-        let sent =
-            self.wait(Interest::Send, deadline, || match sys::write_packet(self.fd(), bytes) {
+        let sent = self.wait(Interest::Send, deadline, || {
+            match sys::pipe::write_packet(self.fd(), bytes) {
                 Ok(()) => Some(Ok(())),
                 Err(NotSent::Full) => None,
                 Err(NotSent::OutOfMemory) => {
                     Some(Err(SendFailure::Unsendable(Unsendable::OutOfMemory)))
                 }
                 Err(_) => Some(Err(SendFailure::Disconnected)),
-            });
+            }
+        });
         kp!("packets.sent");
         sent.unwrap_or(Err(SendFailure::Timeout))
     }
@@ -100,7 +110,7 @@ impl Packets {
         done = self.backoff.look_again(&mut attempt);
         let mut over = false;
         while done.is_none() && !over {
-            over = !sys::ready(self.fd(), interest, deadline);
+            over = !sys::socket::ready(self.fd(), interest, deadline);
             done = attempt();
         }
         done
@@ -116,15 +126,16 @@ impl Packets {
             return Err(RecvTimeoutError::Unreadable(Unreadable::Forked));
         }
         kp!("packets.recv");
-        let received =
-            self.wait(Interest::Receive, deadline, || match sys::read_packet(self.fd(), into) {
+        let received = self.wait(Interest::Receive, deadline, || {
+            match sys::pipe::read_packet(self.fd(), into) {
                 Ok(len) => Some(Ok(len)),
                 Err(NotReceived::Gone) => Some(Err(RecvTimeoutError::Disconnected)),
                 Err(NotReceived::OutOfMemory) => {
                     Some(Err(RecvTimeoutError::Unreadable(Unreadable::OutOfMemory)))
                 }
                 Err(NotReceived::Empty) => None,
-            });
+            }
+        });
         kp!("packets.received");
         received.unwrap_or(Err(RecvTimeoutError::Timeout))
     }
@@ -134,7 +145,7 @@ impl Packets {
         let place = self.counters.place(bytes.len());
         kp!("packets.put");
         // It has given the memory back.
-        sys::put(sys::borrow(&self.store), place, bytes)
+        sys::store::put(sys::borrow(&self.store), place, bytes)
             .inspect_err(|_| _ = self.counters.unshelve(place, bytes.len() as u64))?;
         kp!("packets.stored");
         Ok(place)
@@ -142,7 +153,7 @@ impl Packets {
 
     /// Takes bytes out of the store.
     pub(crate) fn get(&self, place: u64, len: u64, bytes: &mut Vec<u8>) -> Result<(), Unreadable> {
-        sys::get(sys::borrow(&self.store), place, len, bytes)?;
+        sys::store::get(sys::borrow(&self.store), place, len, bytes)?;
         kp!("packets.got");
         self.free(place, len);
         Ok(())
@@ -151,7 +162,7 @@ impl Packets {
     /// Gives a place back: to whoever needs one next, or its memory to the system.
     pub(crate) fn free(&self, place: u64, len: u64) {
         if !self.counters.unshelve(place, len) {
-            sys::free(sys::borrow(&self.store), place, len);
+            sys::store::free(sys::borrow(&self.store), place, len);
         }
     }
 }

@@ -5,9 +5,10 @@ use std::fmt;
 use std::io;
 
 use ipc_core::OsHandle;
+use ipc_sys as sys;
+use ipc_sys::socket::Credentials;
 
 use crate::Duplex;
-use crate::sys::names as sys;
 
 /// The process at the other end of a connection, as the kernel noted it: for whoever accepted, the
 /// process that connected, then; for whoever connected, the process that listens, as it was when it
@@ -27,6 +28,12 @@ pub struct Peer {
     pub gid: u32,
 }
 
+impl From<Credentials> for Peer {
+    fn from(credentials: Credentials) -> Peer {
+        Peer { pid: credentials.pid, uid: credentials.uid, gid: credentials.gid }
+    }
+}
+
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "process {} of user {}", self.pid, self.uid)
@@ -42,7 +49,7 @@ impl<A, B> Duplex<A, B> {
     /// `Unsupported` on systems that this crate does not know yet.
     #[doc(alias = "SO_PEERCRED")]
     pub fn peer(&self) -> io::Result<Peer> {
-        sys::credentials(self.fd())
+        sys::socket::credentials(self.fd()).map(Peer::from)
     }
 
     /// A handle for the process at the other end, the one that [`peer`](Duplex::peer) names: it
@@ -54,19 +61,8 @@ impl<A, B> Duplex<A, B> {
     /// is gone for good, or there is no descriptor left.
     #[doc(alias = "SO_PEERPIDFD")]
     pub fn peer_process(&self) -> io::Result<OsHandle> {
-        sys::process(self.fd())
+        sys::socket::peer_pidfd(self.fd())
     }
-}
-
-/// Who is at the other end of any local socket: [`Duplex::peer`] for those of others.
-///
-/// # Errors
-///
-/// What the system answers, if it is none.
-#[cfg(target_os = "linux")]
-#[doc(hidden)]
-pub fn peer_of(socket: std::os::fd::BorrowedFd<'_>) -> io::Result<Peer> {
-    sys::credentials(socket)
 }
 
 /// Whose processes may be at the other end.
@@ -91,8 +87,8 @@ impl Users {
 
     pub(crate) fn admit(&self, uid: u32) -> bool {
         match self {
-            Users::Own => uid == sys::user(),
-            Users::And(allowed) => uid == sys::user() || allowed.contains(&uid),
+            Users::Own => uid == sys::process::user(),
+            Users::And(allowed) => uid == sys::process::user() || allowed.contains(&uid),
             Users::Any => true,
         }
     }
@@ -109,7 +105,7 @@ mod tests {
     // fault 81
     #[test]
     fn other_users_are_admitted_only_when_allowed() {
-        let (own, other) = (sys::user(), sys::user() + 1);
+        let (own, other) = (sys::process::user(), sys::process::user() + 1);
         let mut users = Users::default();
         assert!(users.admit(own) && !users.admit(other));
         users.allow([other]);

@@ -9,6 +9,7 @@ use std::io;
 use std::sync::Arc;
 
 use ipc_core::__private::step;
+use ipc_sys as sys;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -16,7 +17,6 @@ use crate::carrier::Carrier;
 use crate::channel::{self, Receiver, Sender};
 use crate::packets::Packets;
 use crate::shared_counters::SharedCounters;
-use crate::sys;
 
 /// Makes a channel over an anonymous pipe.
 ///
@@ -31,9 +31,9 @@ use crate::sys;
 /// The system's, if it has no more pipes or files for us; `Unsupported` where there are none.
 pub fn channel<T: Serialize + DeserializeOwned>() -> io::Result<(Sender<T>, Receiver<T>)> {
     const WHAT: &str = "pipe channel";
-    let (reader, writer) = step(WHAT, "making a pipe", sys::pipe())?;
+    let (reader, writer) = step(WHAT, "making a pipe", sys::pipe::pipe())?;
     let counters = Arc::new(SharedCounters::new(WHAT)?);
-    let store = step(WHAT, "making the file in memory for what is large", sys::store())?;
+    let store = step(WHAT, "making the file in memory for what is large", sys::store::store())?;
     let copy = step(WHAT, "copying the descriptor of that file", store.try_clone())?;
     let tx = Carrier::Pipe(Packets::new(writer, copy, counters.clone()));
     let rx = Carrier::Pipe(Packets::new(reader, store, counters.clone()));

@@ -47,9 +47,10 @@ use std::{io, thread};
 
 use ipc_core::__private::handle::{self, NotCarried, OsHandle};
 use ipc_core::__private::step;
+use ipc_sys as sys;
+use ipc_sys::store::Words;
 
 use crate::known;
-use crate::sys::{self, Words};
 
 const SENDERS: usize = 0;
 const RECEIVERS: usize = 1;
@@ -89,7 +90,8 @@ struct ReceivedCounters(u32, Arc<SharedCounters>);
 impl SharedCounters {
     /// A new one, of `what`.
     pub(crate) fn new(what: &str) -> io::Result<SharedCounters> {
-        let file = step(what, "making the file in memory that counts its ends", sys::counters())?;
+        let file =
+            step(what, "making the file in memory that counts its ends", sys::store::counters())?;
         step(what, "mapping the file that counts its ends", SharedCounters::of(file))
     }
 

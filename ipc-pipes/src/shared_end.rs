@@ -10,12 +10,12 @@ use ipc_core::__private::handle;
 use ipc_core::__private::shape::Shape;
 use ipc_core::error::{DisconnectCause, RecvTimeoutError};
 use ipc_core::{Unreadable, Unsendable};
+use ipc_sys as sys;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use crate::batch::BATCH;
 use crate::carrier::{Carrier, ReceivedCarrier};
 use crate::shared_counters::{SharedCounters, Side};
-use crate::sys;
 use crate::types::{Heard, Said};
 
 /// One side of a channel in one process.
@@ -65,7 +65,7 @@ impl SharedEnd {
     }
 
     pub(crate) fn same(&self, other: &SharedEnd) -> bool {
-        let identity = |shared: &SharedEnd| sys::identity(shared.carrier.fd());
+        let identity = |shared: &SharedEnd| sys::descriptor::identity(shared.carrier.fd()).ok();
         Arc::ptr_eq(&self.carrier, &other.carrier)
             || identity(self).is_some_and(|this| Some(this) == identity(other))
     }
@@ -81,7 +81,7 @@ impl SharedEnd {
     }
 
     pub(crate) fn is_disconnected(&self) -> bool {
-        !self.carrier.forked() && sys::gone(self.carrier.fd())
+        !self.carrier.forked() && sys::socket::gone(self.carrier.fd())
     }
 
     pub(crate) fn disconnect_cause(&self, others: Side) -> Option<DisconnectCause> {
@@ -157,7 +157,7 @@ impl SharedEnd {
     pub(crate) fn batches_under_way(&self) -> bool {
         let Some(counters) = &self.counters else { return false };
         counters.want(0);
-        self.any_parked() || (counters.any_packed() && sys::unread(self.carrier.fd()) > 0)
+        self.any_parked() || (counters.any_packed() && sys::socket::unread(self.carrier.fd()) > 0)
     }
 
     #[inline]
@@ -217,8 +217,8 @@ impl Drop for SharedEnd {
             return;
         }
         match self.half {
-            Some(Side::Sender) => sys::end_of_sending(self.carrier.fd()),
-            Some(Side::Receiver) => sys::end_of_receiving(self.carrier.fd()),
+            Some(Side::Sender) => sys::socket::end_of_sending(self.carrier.fd()),
+            Some(Side::Receiver) => sys::socket::end_of_receiving(self.carrier.fd()),
             None => {}
         }
     }

@@ -14,16 +14,18 @@ use ipc_core::__private::SendFailure;
 use ipc_core::__private::handle::{self, NotCarried, OsHandle};
 use ipc_core::error::SizeLimit;
 use ipc_core::{Deadline, RecvTimeoutError, Unreadable, Unsendable};
+use ipc_sys as sys;
+use ipc_sys::Borrowed;
+use ipc_sys::socket::{Interest, NotReceived, NotSent, ReceivedDatagram};
 
 use crate::killpoint::kp;
 use crate::poll_backoff::PollBackoff;
-use crate::sys::{self, Borrowed, Interest, NotReceived, NotSent, ReceivedDatagram};
 use crate::types::Types;
 
 /// One end of a connection.
 pub(crate) struct Socket {
     fd: OsHandle,
-    fork: sys::ForkCheck,
+    fork: sys::fork::ForkCheck,
     backoff: PollBackoff,
     /// Of a connection.
     pub(crate) types: Option<Types>,
@@ -31,7 +33,7 @@ pub(crate) struct Socket {
 
 impl Socket {
     pub(crate) fn new(fd: OsHandle) -> Socket {
-        Socket { fd, fork: sys::ForkCheck::new(), backoff: PollBackoff::new(), types: None }
+        Socket { fd, fork: sys::fork::ForkCheck::new(), backoff: PollBackoff::new(), types: None }
     }
 
     pub(crate) fn connection(fd: OsHandle, types: Types) -> Socket {
@@ -65,7 +67,7 @@ impl Socket {
         }
         kp!("socket.send");
         // Who may wait for ever waits inside the call.
-        let sent = match sys::send(self.fd(), bytes, handles, deadline == Deadline::Never) {
+        let sent = match sys::socket::send(self.fd(), bytes, handles, deadline == Deadline::Never) {
             Ok(()) => Ok(()),
             Err(refused) => self.send_slow(bytes, handles, deadline, refused),
         };
@@ -91,7 +93,7 @@ impl Socket {
                 }
                 NotSent::Gone => return Err(SendFailure::Disconnected),
                 NotSent::TooLarge => {
-                    let (size, limit) = (bytes.len(), sys::room(self.fd()));
+                    let (size, limit) = (bytes.len(), sys::socket::room(self.fd()));
                     let set_by = SizeLimit::SocketBuffer;
                     return Err(SendFailure::Unsendable(Unsendable::TooLarge {
                         size,
@@ -106,10 +108,11 @@ impl Socket {
             let over = match until {
                 Some(Deadline::Now) | None => return Err(SendFailure::Timeout),
                 Some(until) => {
-                    !sys::ready(self.fd(), interest, until) && deadline.left(SLICE).is_none()
+                    !sys::socket::ready(self.fd(), interest, until)
+                        && deadline.left(SLICE).is_none()
                 }
             };
-            refused = match sys::send(self.fd(), bytes, handles, false) {
+            refused = match sys::socket::send(self.fd(), bytes, handles, false) {
                 Ok(()) => return Ok(()),
                 Err(NotSent::Full | NotSent::TooManyInFlight) if over => {
                     return Err(SendFailure::Timeout);
@@ -130,7 +133,7 @@ impl Socket {
             return Err(RecvTimeoutError::Unreadable(Unreadable::Forked));
         }
         kp!("socket.recv");
-        let mut attempt = |wait| match sys::receive(self.fd(), into, handles, wait) {
+        let mut attempt = |wait| match sys::socket::receive(self.fd(), into, handles, wait) {
             Ok(arrived) => Some(Ok(arrived)),
             Err(NotReceived::Gone) => Some(Err(RecvTimeoutError::Disconnected)),
             Err(NotReceived::OutOfMemory) => {
@@ -151,7 +154,7 @@ impl Socket {
             match done {
                 Some(done) => break done,
                 None if over => break Err(RecvTimeoutError::Timeout),
-                None => over = !sys::ready(self.fd(), Interest::Receive, deadline),
+                None => over = !sys::socket::ready(self.fd(), Interest::Receive, deadline),
             }
             done = attempt(false);
         };

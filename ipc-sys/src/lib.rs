@@ -16,6 +16,10 @@
 //! | [`futex`] | sleeping on a word of shared memory |
 //! | [`barrier`] | barriers in the threads of other processes |
 //! | [`process`] | this process and others |
+//! | [`socket`] | local sockets, and handles in messages |
+//! | [`pipe`] | pipes that keep the boundaries of packets |
+//! | [`store`] | files in memory for messages, and shared counters |
+//! | [`name`] | names that processes meet at |
 //! | [`wake_pair`] | wake-ups from one thread to another that waits for descriptors, too |
 //! | [`fork`] | whether this process was forked from the one that made an object |
 //! | [`per_process`] | statics that a forked child does not share with its parent |
@@ -40,8 +44,12 @@ pub mod fork;
 pub mod futex;
 pub mod lease;
 pub mod memory;
+pub mod name;
 pub mod per_process;
+pub mod pipe;
 pub mod process;
+pub mod socket;
+pub mod store;
 pub mod wake_pair;
 
 pub use descriptor::{Borrowed, Identity, borrow};

@@ -1,9 +1,18 @@
-//! This process and others: who they are, whether they live, and processors.
+//! This process and others: who they are, whether they live, how they ended, and processors.
+//!
+//! | item | what it promises | on Linux |
+//! |---|---|---|
+//! | [`Exit::of`] | wakes up when a child ends; none if there is no child of that number | `pidfd_open` |
+//! | [`Exit::is_over`] | whether it has ended; it is not waited for | `waitid(WNOWAIT)` |
+//! | [`Exit::status_elsewhere`] | how it ended, if something else has reaped it | `PIDFD_GET_INFO` |
 
 use std::io;
+use std::process::ExitStatus;
 
 use crate::OsHandle;
-use crate::os::process as os;
+use crate::descriptor::Borrowed;
+pub use crate::os::exit_info::Exit;
+use crate::os::{exit_info, process as os};
 
 /// Returns the user that this process acts for. (`geteuid`)
 #[inline]
@@ -58,6 +67,39 @@ pub fn kill_this_process() -> ! {
     os::kill_this_process()
 }
 
+/// Returns the parent of a process. (`/proc/PID/stat`)
+#[inline]
+pub fn parent(pid: u32) -> Option<u32> {
+    os::parent(pid)
+}
+
+/// Returns 16 bytes that no other process can guess. (`getrandom`)
+#[inline]
+pub fn random() -> io::Result<[u8; 16]> {
+    os::random()
+}
+
+/// Returns how the process ended, if it has been reaped.
+///
+/// An error if the kernel does not know: it is older than Linux 6.15. (`PIDFD_GET_INFO`)
+#[inline]
+pub fn exit_status(pidfd: Borrowed<'_>) -> io::Result<Option<ExitStatus>> {
+    exit_info::exit_status(pidfd)
+}
+
+/// Returns why the status of a child that was reaped elsewhere is lost, and what to do about it.
+/// (`sigaction`)
+#[inline]
+pub fn reaped_elsewhere() -> &'static str {
+    exit_info::reaped_elsewhere()
+}
+
+/// Returns [`reaped_elsewhere`] if waiting for a child failed because something else reaped it.
+#[inline]
+pub fn cause_if_reaped(error: &io::Error) -> Option<&'static str> {
+    exit_info::cause_if_reaped(error)
+}
+
 /// Runs `work` while no signal handler runs in this thread, nor ever in a thread that it starts.
 ///
 /// `work` must not unwind. (`pthread_sigmask`)
@@ -65,3 +107,7 @@ pub fn kill_this_process() -> ! {
 pub fn without_signals<T>(work: impl FnOnce() -> T) -> T {
     os::without_signals(work)
 }
+
+const _: fn(u32) -> io::Result<Option<Exit>> = Exit::of;
+const _: fn(&Exit) -> io::Result<bool> = Exit::is_over;
+const _: fn(&Exit) -> Option<ExitStatus> = Exit::status_elsewhere;

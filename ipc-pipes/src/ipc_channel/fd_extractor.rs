@@ -18,11 +18,11 @@ use std::time::Duration;
 use ::ipc_channel::ipc::{self, OpaqueIpcSender};
 use ipc_core::Deadline;
 use ipc_core::OsHandle;
+use ipc_sys as sys;
 use ipc_sys::per_process::PerProcess;
 
 use crate::listener::Listener;
 use crate::name::Name;
-use crate::sys::{self, names};
 
 /// The sender of this process that leads to a socket of ours. A forked child makes its own: with
 /// the two ends of its parent it would take what the parent sent.
@@ -36,7 +36,7 @@ static EXTRACTOR: PerProcess<Mutex<Option<FdExtractor>>> = PerProcess::new();
 impl FdExtractor {
     fn new() -> io::Result<FdExtractor> {
         // It connects to a file only; this one is gone at once, and only this user may look for it.
-        let random = u128::from_ne_bytes(names::random()?);
+        let random = u128::from_ne_bytes(sys::process::random()?);
         let name = Name::new(format!("ipc-channel-{random:032x}"))?;
         let listener = Listener::bind(&name)?;
         let path = name.file()?.into_os_string().into_string().map_err(|_| {
@@ -47,7 +47,7 @@ impl FdExtractor {
             // It is there already.
             let socket =
                 listener.accept_socket(Deadline::after(Duration::from_secs(1)), &mut |_| Ok(()))?;
-            if names::credentials(sys::borrow(&socket))?.pid == std::process::id() {
+            if sys::socket::credentials(sys::borrow(&socket))?.pid == std::process::id() {
                 return Ok(FdExtractor { sender, socket });
             }
         }
@@ -57,7 +57,8 @@ impl FdExtractor {
         let across = self.sender.clone().to::<OpaqueIpcSender>();
         across.send(sender.clone()).map_err(failed)?;
         let (mut bytes, mut handles) = (vec![0; 4096], Vec::new());
-        let arrived = sys::receive(sys::borrow(&self.socket), &mut bytes, &mut handles, false);
+        let arrived =
+            sys::socket::receive(sys::borrow(&self.socket), &mut bytes, &mut handles, false);
         let arrived = arrived.map_err(|error| io::Error::other(format!("{error:?}")))?;
         match (handles.pop(), arrived.lost || arrived.cut) {
             (Some(handle), false) => {
@@ -92,7 +93,7 @@ pub(super) fn descriptor(sender: &OpaqueIpcSender) -> io::Result<OsHandle> {
 pub(super) fn sender(descriptor: OsHandle) -> io::Result<OpaqueIpcSender> {
     let (tx, rx) = ipc::channel::<OpaqueIpcSender>()?;
     let (socket, bytes) = take_out(&tx.to_opaque())?;
-    let sent = sys::send(sys::borrow(&socket), &bytes, &[descriptor], false);
+    let sent = sys::socket::send(sys::borrow(&socket), &bytes, &[descriptor], false);
     sent.map_err(|error| io::Error::other(format!("{error:?}")))?;
     rx.recv().map_err(failed)
 }

@@ -15,11 +15,12 @@ use ipc_core::__private::handle::{self, NotCarried, OsHandle};
 use ipc_core::error::{DisconnectCause, SendTimeoutError};
 use ipc_core::route::{End, Transmit};
 use ipc_core::{Deadline, Unsendable};
+use ipc_sys as sys;
+use ipc_sys::socket::Interest;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use super::{codec_error, fd_extractor, inside, is_inside};
-use crate::sys::{self, Interest};
 
 /// The sending end of an `ipc-channel`: what [`Sender`](super::Sender) is made of.
 pub struct Tx<T> {
@@ -53,14 +54,16 @@ impl<T> Tx<T> {
     fn has_room(fd: &OsHandle) -> bool {
         let fd = sys::borrow(fd);
         // The kernel takes any message while what is unread is less than the whole buffer.
-        let room = sys::room(fd);
-        sys::unsent(fd) < room - SPARE.min(room / 2) || sys::gone(fd)
+        let room = sys::socket::room(fd);
+        sys::socket::unsent(fd) < room - SPARE.min(room / 2) || sys::socket::gone(fd)
     }
 
     /// Waits until there is room, or the receiver is gone.
     fn room(&self, deadline: Deadline) -> bool {
         match self.descriptor() {
-            Ok(fd) => Self::has_room(fd) || sys::ready(sys::borrow(fd), Interest::Send, deadline),
+            Ok(fd) => {
+                Self::has_room(fd) || sys::socket::ready(sys::borrow(fd), Interest::Send, deadline)
+            }
             // Nobody can say. Who may wait for ever waits in the call.
             Err(_) => deadline == Deadline::Never,
         }
@@ -198,7 +201,7 @@ impl<T> fmt::Debug for Tx<T> {
 
 impl<T> End for Tx<T> {
     fn len(&self) -> usize {
-        usize::from(self.descriptor().is_ok_and(|fd| sys::unsent(sys::borrow(fd)) > 0))
+        usize::from(self.descriptor().is_ok_and(|fd| sys::socket::unsent(sys::borrow(fd)) > 0))
     }
 
     fn capacity(&self) -> Option<usize> {
@@ -210,14 +213,15 @@ impl<T> End for Tx<T> {
     }
 
     fn same_channel(&self, other: &Self) -> bool {
-        let identity =
-            |tx: &Self| tx.descriptor().ok().and_then(|fd| sys::identity(sys::borrow(fd)));
+        let identity = |tx: &Self| {
+            tx.descriptor().ok().and_then(|fd| sys::descriptor::identity(sys::borrow(fd)).ok())
+        };
         Arc::ptr_eq(&self.shared, &other.shared)
             || identity(self).is_some_and(|this| Some(this) == identity(other))
     }
 
     fn is_disconnected(&self) -> bool {
-        self.descriptor().is_ok_and(|fd| sys::gone(sys::borrow(fd)))
+        self.descriptor().is_ok_and(|fd| sys::socket::gone(sys::borrow(fd)))
     }
 
     fn disconnect_cause(&self) -> Option<DisconnectCause> {
@@ -256,7 +260,7 @@ impl<'de, T> Deserialize<'de> for Tx<T> {
             return Ok(Tx::new(OpaqueIpcSender::deserialize(deserializer)?));
         }
         let index = u32::deserialize(deserializer)?;
-        let fd = handle::take(index).filter(|fd| sys::is_socket(sys::borrow(fd)));
+        let fd = handle::take(index).filter(|fd| sys::socket::is_socket(sys::borrow(fd)));
         let fd = fd.ok_or_else(|| {
             de::Error::custom(handle::record_cause("the socket of a sender did not come with it"))
         })?;

@@ -50,10 +50,12 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use ipc_core::OsHandle;
+use ipc_sys as sys;
+use ipc_sys::Identity;
+use ipc_sys::name::{Directory, Kind, Lock, NameEntry};
 use ipc_sys::per_process::PerProcess;
 
 use crate::killpoint::kp;
-use crate::sys::names::{self as sys, Directory, Identity, Kind, Lock, NameEntry};
 
 /// A name that is this socket's.
 #[derive(Debug)]
@@ -104,7 +106,7 @@ fn remove_at_exit(claim: &Arc<Claim>) {
     if !ASKED.load(Ordering::Relaxed) {
         // Before the flag is set: a child that is forked in between has it run twice, and not
         // never.
-        sys::at_exit(at_exit);
+        sys::process::at_exit(at_exit);
         ASKED.store(true, Ordering::Relaxed);
     }
 }
@@ -141,7 +143,7 @@ fn lock<'a>(directory: &'a Directory, name: &'a OsStr) -> io::Result<Lock<'a>> {
             let text = format!("the lock file {}: {error}", Path::new(name).display());
             io::Error::new(error.kind(), text)
         };
-        if let Some(lock) = sys::try_lock(directory, name).map_err(step)? {
+        if let Some(lock) = sys::name::try_lock(directory, name).map_err(step)? {
             return Ok(lock);
         }
         if Instant::now() >= deadline {
@@ -164,7 +166,7 @@ struct Temporary<'a> {
 impl Drop for Temporary<'_> {
     fn drop(&mut self) {
         if !self.keep {
-            let _ = sys::remove(self.directory, self.name);
+            let _ = sys::name::remove(self.directory, self.name);
         }
     }
 }
@@ -184,13 +186,13 @@ fn take(
 
     kp!("claim.bind");
     let (socket, identity) =
-        sys::bind(directory, &new, mode).map_err(step("binding the socket"))?;
+        sys::name::bind(directory, &new, mode).map_err(step("binding the socket"))?;
     let mut temporary = Temporary { directory, name: &new, keep: false };
     kp!("claim.bound");
-    sys::listen(&socket, backlog).map_err(step("listening"))?;
+    sys::name::listen(&socket, backlog).map_err(step("listening"))?;
     kp!("claim.publish");
     let taken_over = match dead {
-        Some(dead) => match sys::exchange(directory, &new, file) {
+        Some(dead) => match sys::name::exchange(directory, &new, file) {
             Ok(()) => Some(dead),
             // It was about to let go of its name when it was found, and has closed its socket
             // since.
@@ -201,16 +203,17 @@ fn take(
     };
     match taken_over {
         None => {
-            sys::publish(directory, &new, file).map_err(step("giving the socket its name"))?;
+            sys::name::publish(directory, &new, file)
+                .map_err(step("giving the socket its name"))?;
             temporary.keep = true;
             kp!("claim.published");
         }
         Some(dead) => {
             kp!("claim.exchanged");
-            if !sys::is_at(directory, &new, dead.identity) {
+            if !sys::name::is_at(directory, &new, dead.identity) {
                 // Somebody who does not keep these rules has put something else there meanwhile. It
                 // is theirs.
-                sys::exchange(directory, &new, file).map_err(step("giving the name back"))?;
+                sys::name::exchange(directory, &new, file).map_err(step("giving the name back"))?;
                 let text = "something else was put at this name while it was being bound";
                 return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
             }
@@ -228,14 +231,14 @@ fn clear(directory: &Directory, lock: &Lock<'_>) -> io::Result<OsString> {
         move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"))
     };
     let new = new_of(lock.number);
-    if let Some(left) = sys::look(directory, &new)? {
+    if let Some(left) = sys::name::look(directory, &new)? {
         check(&left, Path::new(&new))?;
-        if sys::alive(&left).map_err(step("looking whether it is alive"))? {
+        if sys::name::alive(&left).map_err(step("looking whether it is alive"))? {
             let text = format!("{} is in use", Path::new(&new).display());
             return Err(io::Error::new(io::ErrorKind::AddrInUse, text));
         }
         kp!("claim.clear");
-        sys::remove(directory, &new).map_err(step("removing what a killed process left"))?;
+        sys::name::remove(directory, &new).map_err(step("removing what a killed process left"))?;
     }
     Ok(new)
 }
@@ -255,8 +258,10 @@ pub(super) fn remove_abandoned(
 ) -> io::Result<Vec<String>> {
     // Of a name that was never published only the lock file is there, and perhaps the new socket.
     let locked = |entry: &str| Some(entry.strip_prefix('.')?.strip_suffix(".lock")?.to_owned());
-    let names: BTreeSet<_> =
-        sys::entries(directory)?.into_iter().map(|entry| locked(&entry).unwrap_or(entry)).collect();
+    let names: BTreeSet<_> = sys::name::entries(directory)?
+        .into_iter()
+        .map(|entry| locked(&entry).unwrap_or(entry))
+        .collect();
     let mut removed = Vec::new();
     for name in names.into_iter().filter(|name| name.starts_with(prefix) && !name.starts_with('.'))
     {
@@ -271,26 +276,26 @@ fn remove_if_abandoned(directory: &Directory, file: &OsStr, private: bool) -> io
     let lock_name = lock_of(file);
     // First without the lock, whose file would be made for a name that is in use.
     if dead(directory, file)?.is_none() {
-        let Some(left) = sys::look(directory, &lock_name)? else { return Ok(false) };
-        if !private && sys::look(directory, &new_of(left.identity.1))?.is_none() {
+        let Some(left) = sys::name::look(directory, &lock_name)? else { return Ok(false) };
+        if !private && sys::name::look(directory, &new_of(left.identity.1))?.is_none() {
             return Ok(false);
         }
     }
-    let Some(lock) = sys::try_lock(directory, &lock_name)? else { return Ok(false) };
+    let Some(lock) = sys::name::try_lock(directory, &lock_name)? else { return Ok(false) };
     clear(directory, &lock)?;
     let Some(dead) = dead(directory, file)? else { return Ok(false) };
-    if !sys::is_at(directory, file, dead.identity) {
+    if !sys::name::is_at(directory, file, dead.identity) {
         return Ok(false);
     }
-    sys::remove(directory, file)?;
+    sys::name::remove(directory, file)?;
     Ok(true)
 }
 
 /// The dead socket at a name; `None` if there is nothing.
 fn dead(directory: &Directory, file: &OsStr) -> io::Result<Option<NameEntry>> {
-    let Some(entry) = sys::look(directory, file)? else { return Ok(None) };
+    let Some(entry) = sys::name::look(directory, file)? else { return Ok(None) };
     check(&entry, Path::new(file))?;
-    if sys::alive(&entry)? {
+    if sys::name::alive(&entry)? {
         let text = "a process that is alive listens there";
         return Err(io::Error::new(io::ErrorKind::AddrInUse, text));
     }
@@ -304,7 +309,7 @@ fn check(entry: &NameEntry, name: &Path) -> io::Result<()> {
             let text = format!("{} is a {what}; it is left as it is", name.display());
             Err(io::Error::new(io::ErrorKind::AlreadyExists, text))
         }
-        Kind::Socket if entry.owner != sys::user() => {
+        Kind::Socket if entry.owner != sys::process::user() => {
             let text = format!("{} belongs to user {}", name.display(), entry.owner);
             Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
         }
@@ -317,9 +322,9 @@ impl Claim {
     pub(super) fn release(&self) {
         kp!("release.look");
         // The socket is open, so nobody who keeps the rules has taken its name.
-        if sys::is_at(&self.directory, &self.file, self.identity) {
+        if sys::name::is_at(&self.directory, &self.file, self.identity) {
             kp!("release.remove");
-            let _ = sys::remove(&self.directory, &self.file);
+            let _ = sys::name::remove(&self.directory, &self.file);
         }
         kp!("release.removed");
     }

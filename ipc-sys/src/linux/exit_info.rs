@@ -1,4 +1,4 @@
-//! Linux: how a process ended that another part of the program has reaped. Its pidfd tells, since
+//! How a process ended that another part of the program has reaped. Its pidfd tells, since
 //! Linux 6.15.
 //!
 //! The kernel itself reaps children of a process that ignores SIGCHLD. A thread that calls
@@ -10,11 +10,14 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::time::{Duration, Instant};
 
+use rustix::io::{Errno, retry_on_intr};
 use rustix::ioctl::{Opcode, opcode};
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
 
 /// `PIDFD_GET_INFO`: `_IOWR(0xFF, 11, struct pidfd_info)`, with the first version of that struct.
 const PIDFD_GET_INFO: Opcode = opcode::read_write::<PidfdInfo>(0xFF, 11);
@@ -37,12 +40,7 @@ struct PidfdInfo {
     exit_code: i32,
 }
 
-/// How the process ended, if it has been reaped.
-///
-/// # Errors
-///
-/// What the kernel says if it does not know: it is older than Linux 6.15.
-pub fn exit_status(pidfd: BorrowedFd<'_>) -> io::Result<Option<ExitStatus>> {
+pub(crate) fn exit_status(pidfd: BorrowedFd<'_>) -> io::Result<Option<ExitStatus>> {
     match ask(pidfd) {
         // Reaped between the kernel's look at the exit code and its look at the process: it is
         // known now.
@@ -63,9 +61,7 @@ fn ask(pidfd: BorrowedFd<'_>) -> io::Result<Option<ExitStatus>> {
     Ok((info.mask & PIDFD_INFO_EXIT != 0).then(|| ExitStatus::from_raw(info.exit_code)))
 }
 
-/// Why the status of a child that was reaped elsewhere is lost, and what to do about it.
-#[must_use]
-pub fn reaped_elsewhere() -> &'static str {
+pub(crate) fn reaped_elsewhere() -> &'static str {
     // SAFETY: a `sigaction` is valid as zeros.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     // SAFETY: `action` is valid during the call; nothing is changed.
@@ -78,6 +74,61 @@ pub fn reaped_elsewhere() -> &'static str {
         "another part of this program reaped it, for example by waitpid(-1), and its status is lost before \
          Linux 6.15; wait only for the children that were started there"
     }
+}
+
+/// Wakes up when a child process ends.
+#[derive(Debug)]
+pub struct Exit(pub(super) OwnedFd);
+
+impl Exit {
+    /// Watches a child; `None` if there is no child of that number: it was waited for.
+    pub fn of(pid: u32) -> io::Result<Option<Exit>> {
+        let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
+        let exit = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(fd) => Exit(fd),
+            Err(Errno::SRCH) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        match exit.has_ended() {
+            Ok(_) => Ok(Some(exit)),
+            // The number belongs to a stranger by now.
+            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether it has ended. It is not waited for. ECHILD if something else has reaped it.
+    fn has_ended(&self) -> io::Result<bool> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let status =
+            retry_on_intr(|| rustix::process::waitid(WaitId::PidFd(self.0.as_fd()), options))?;
+        Ok(status.is_some())
+    }
+
+    /// Whether it has ended. It is not waited for.
+    pub fn is_over(&self) -> io::Result<bool> {
+        match self.has_ended() {
+            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => Ok(true),
+            answer => answer,
+        }
+    }
+
+    /// How it ended, if something else has reaped it and the system still knows.
+    pub fn status_elsewhere(&self) -> Option<ExitStatus> {
+        let limit = Instant::now() + Duration::from_secs(5);
+        loop {
+            match exit_status(self.0.as_fd()) {
+                Ok(Some(status)) => return Some(status),
+                // It is being reaped at this moment.
+                Ok(None) if Instant::now() < limit => std::thread::sleep(Duration::from_millis(1)),
+                Ok(None) | Err(_) => return None,
+            }
+        }
+    }
+}
+
+pub(crate) fn cause_if_reaped(error: &io::Error) -> Option<&'static str> {
+    (error.raw_os_error() == Some(libc::ECHILD)).then(reaped_elsewhere)
 }
 
 #[cfg(test)]

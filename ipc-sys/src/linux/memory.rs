@@ -13,7 +13,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::unforked::without_fork;
 
-fn memory_file(name: &str, more: MemfdFlags) -> Result<OwnedFd, Errno> {
+pub(super) fn memory_file(name: &str, more: MemfdFlags) -> Result<OwnedFd, Errno> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING | more;
     match rustix::fs::memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
         // Before Linux 6.3.

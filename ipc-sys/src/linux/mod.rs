@@ -5,13 +5,18 @@
 
 pub(crate) mod barrier;
 pub(crate) mod descriptor;
-#[cfg_attr(not(target_pointer_width = "64"), path = "../unsupported/file.rs")]
+pub(crate) mod exit_info;
 pub(crate) mod file;
 pub(crate) mod fork;
 pub(crate) mod futex;
+// Leases lie beyond the offsets of 32 bits. Without them there is no shared memory.
+#[cfg_attr(not(target_pointer_width = "64"), path = "../unsupported/lease.rs")]
 pub(crate) mod lease;
-#[cfg_attr(not(target_pointer_width = "64"), path = "../unsupported/memory.rs")]
 pub(crate) mod memory;
+pub(crate) mod name;
+pub(crate) mod pipe;
 pub(crate) mod process;
+pub(crate) mod socket;
+pub(crate) mod store;
 pub(crate) mod unforked;
 pub(crate) mod wake_pair;

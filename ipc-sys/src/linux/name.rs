@@ -1,19 +1,13 @@
-//! Linux. Needs `/proc`, through which a descriptor stands for a path of any length.
-
-// `atexit` is in no safe crate. `getsockopt` for credentials: the types of the safe crates cannot
-// hold the process number 0, which the kernel answers for a process that this one cannot see.
-#![allow(unsafe_code)]
+//! Names that processes meet at. Needs `/proc`, through which a descriptor stands for a path of any
+//! length.
 
 use std::ffi::OsStr;
 use std::io;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
-use std::process::ExitStatus;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use ipc_core::Deadline;
-use ipc_core::OsHandle;
+use ipc_core::{Deadline, OsHandle};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{
     AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat, inotify,
@@ -21,25 +15,12 @@ use rustix::fs::{
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
-use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
 
-use super::super::exit_info;
-use super::{Identity, Kind};
-use crate::peer::Peer;
-
-pub(crate) fn user() -> u32 {
-    rustix::process::geteuid().as_raw()
-}
-
-pub(crate) fn random() -> io::Result<[u8; 16]> {
-    let mut bytes = [0; 16];
-    let mut filled = 0;
-    while filled < bytes.len() {
-        let flags = rustix::rand::GetRandomFlags::empty();
-        filled += retry_on_intr(|| rustix::rand::getrandom(&mut bytes[filled..], flags))?;
-    }
-    Ok(bytes)
-}
+use super::descriptor::above_stdio;
+use super::exit_info::Exit;
+use super::process::user;
+use crate::descriptor::Identity;
+use crate::name::Kind;
 
 fn kind(stat: &Stat) -> Kind {
     match FileType::from_raw_mode(stat.st_mode) {
@@ -53,7 +34,7 @@ fn kind(stat: &Stat) -> Kind {
 }
 
 fn identity(stat: &Stat) -> Identity {
-    Identity(stat.st_dev, stat.st_ino)
+    (stat.st_dev, stat.st_ino)
 }
 
 pub(crate) fn private(path: &Path) -> bool {
@@ -80,7 +61,7 @@ pub(crate) fn make_private(path: &Path) -> io::Result<()> {
 
 /// A directory to look names up in.
 #[derive(Debug)]
-pub(crate) struct Directory(OwnedFd);
+pub struct Directory(OwnedFd);
 
 impl Directory {
     fn address(&self, name: &OsStr) -> io::Result<SocketAddrUnix> {
@@ -114,11 +95,14 @@ pub(crate) fn directory(path: &Path) -> io::Result<Directory> {
 
 /// The file at a name. The descriptor keeps its inode from being used again.
 #[derive(Debug)]
-pub(crate) struct NameEntry {
+pub struct NameEntry {
     fd: OwnedFd,
-    pub(crate) kind: Kind,
-    pub(crate) identity: Identity,
-    pub(crate) owner: u32,
+    /// What it is.
+    pub kind: Kind,
+    /// What tells it from all others.
+    pub identity: Identity,
+    /// The user that owns it.
+    pub owner: u32,
     mode: Mode,
 }
 
@@ -158,12 +142,12 @@ pub(crate) fn alive(entry: &NameEntry) -> io::Result<bool> {
 
 /// An empty file, locked: gone when this is dropped, and free when this process dies.
 #[derive(Debug)]
-pub(crate) struct Lock<'a> {
+pub struct Lock<'a> {
     directory: &'a Directory,
     name: &'a OsStr,
     file: OwnedFd,
     /// The number of the file in its directory.
-    pub(crate) number: u64,
+    pub number: u64,
 }
 
 pub(crate) fn try_lock<'a>(
@@ -185,7 +169,7 @@ pub(crate) fn try_lock<'a>(
         Err(Errno::WOULDBLOCK) => return Ok(None),
         Err(error) => return Err(error.into()),
     }
-    // The one who held it has taken the file away: a lock on what has no name keeps nobody out.
+    // The one who held it has taken the file away: a lock on what has no name excludes no one.
     match rustix::fs::statat(&directory.0, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(named) if identity(&named) == identity(&stat) => {
             Ok(Some(Lock { directory, name, file, number: stat.st_ino }))
@@ -197,7 +181,7 @@ pub(crate) fn try_lock<'a>(
 
 impl Drop for Lock<'_> {
     fn drop(&mut self) {
-        // While it is still locked: whoever locks this file from now on sees that it has no name.
+        // While it is still locked: the next holder of the lock sees that the file has no name.
         let _ = remove(self.directory, self.name);
         let _ = &self.file;
     }
@@ -205,11 +189,7 @@ impl Drop for Lock<'_> {
 
 fn socket(kind: SocketType) -> io::Result<OwnedFd> {
     let fd = rustix::net::socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
-    if fd.as_raw_fd() > 2 {
-        return Ok(fd);
-    }
-    // A program may have closed its standard streams; a socket in their place would be written to.
-    Ok(rustix::io::fcntl_dupfd_cloexec(&fd, 3)?)
+    Ok(above_stdio(fd)?)
 }
 
 /// A socket whose calls do not wait.
@@ -226,7 +206,7 @@ pub(crate) fn bind(
 ) -> io::Result<(OsHandle, Identity)> {
     let mode = Mode::from_bits_truncate(mode);
     let socket = listener()?;
-    // Until it listens nobody can connect, whatever mode the umask makes of it.
+    // Until it listens no process can connect, whatever mode the umask makes of it.
     rustix::net::bind(&socket, &directory.address(name)?).map_err(|error| {
         // If the directory itself was removed, the path through its descriptor still works.
         match rustix::fs::stat(through(&directory.0)) {
@@ -280,12 +260,6 @@ pub(crate) fn exchange(directory: &Directory, one: &OsStr, other: &OsStr) -> io:
     Ok(rustix::fs::renameat_with(&directory.0, one, &directory.0, other, RenameFlags::EXCHANGE)?)
 }
 
-pub(crate) fn at_exit(run: extern "C" fn()) {
-    // SAFETY: a function of this program, that takes nothing and unwinds nowhere. If there is no
-    // room for one more, names are left as if this process had been killed.
-    unsafe { libc::atexit(run) };
-}
-
 pub(crate) fn entries(directory: &Directory) -> io::Result<Vec<String>> {
     let entries = std::fs::read_dir(through(&directory.0)).map_err(explain)?;
     Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
@@ -293,15 +267,6 @@ pub(crate) fn entries(directory: &Directory) -> io::Result<Vec<String>> {
 
 pub(crate) fn remove(directory: &Directory, name: &OsStr) -> io::Result<()> {
     Ok(rustix::fs::unlinkat(&directory.0, name, AtFlags::empty())?)
-}
-
-pub(crate) fn accept(socket: &OsHandle) -> io::Result<Option<OsHandle>> {
-    match retry_on_intr(|| rustix::net::accept_with(socket, SocketFlags::CLOEXEC)) {
-        Ok(fd) if fd.as_raw_fd() > 2 => Ok(Some(fd)),
-        Ok(fd) => Ok(Some(rustix::io::fcntl_dupfd_cloexec(&fd, 3)?)),
-        Err(Errno::AGAIN) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
 }
 
 pub(crate) fn connect(entry: &NameEntry, deadline: Deadline) -> io::Result<OsHandle> {
@@ -343,69 +308,13 @@ fn connect_to(address: &SocketAddrUnix, deadline: Deadline) -> io::Result<OsHand
     Ok(socket)
 }
 
-/// One plain value that the kernel keeps for a socket.
-///
-/// # Safety
-///
-/// Any bytes must be a valid `T`, and the kernel must write no more than a `T` for `option`.
-unsafe fn socket_option<T: Copy>(socket: BorrowedFd<'_>, option: libc::c_int) -> io::Result<T> {
-    let mut value = MaybeUninit::<T>::zeroed();
-    let mut len = size_of::<T>() as libc::socklen_t;
-    // SAFETY: the descriptor is open, and `value` has room for `len` bytes.
-    let result = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            option,
-            value.as_mut_ptr().cast(),
-            &mut len,
-        )
-    };
-    if result == -1 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: it was all zeros before the kernel wrote to it, and any bytes are a `T`, says the
-    // caller.
-    Ok(unsafe { value.assume_init() })
-}
-
-pub(crate) fn credentials(socket: BorrowedFd<'_>) -> io::Result<Peer> {
-    // SAFETY: three integers, which is what the kernel writes for SO_PEERCRED.
-    let raw: libc::ucred = unsafe { socket_option(socket, libc::SO_PEERCRED) }?;
-    Ok(Peer { pid: raw.pid as u32, uid: raw.uid, gid: raw.gid })
-}
-
-/// Linux 6.5; the same number on each architecture that Rust has std for, but on SPARC.
-const SO_PEERPIDFD: libc::c_int =
-    if cfg!(any(target_arch = "sparc", target_arch = "sparc64")) { 0x56 } else { 77 };
-
-pub(crate) fn process(socket: BorrowedFd<'_>) -> io::Result<OsHandle> {
-    // SAFETY: an integer, which is what the kernel writes for SO_PEERPIDFD.
-    let fd: libc::c_int = match unsafe { socket_option(socket, SO_PEERPIDFD) } {
-        Ok(fd) => fd,
-        Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => {
-            let text = "SO_PEERPIDFD needs Linux 6.5";
-            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
-        }
-        Err(error) => return Err(error),
-    };
-    // SAFETY: the kernel has just opened this descriptor, for us; close-on-exec as all pidfds.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-pub(crate) fn parent(pid: u32) -> Option<u32> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name of the program, in brackets, may hold anything, brackets too.
-    let (_, fields) = stat.rsplit_once(')')?;
-    fields.split_ascii_whitespace().nth(1)?.parse().ok()
-}
-
 /// Wakes up when a name appears in a directory.
 #[derive(Debug)]
-pub(crate) struct Watch(OwnedFd);
+pub struct Watch(OwnedFd);
 
 impl Watch {
-    pub(crate) fn new(directory: &Directory) -> io::Result<Watch> {
+    /// Watches a directory.
+    pub fn new(directory: &Directory) -> io::Result<Watch> {
         let fd = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
         let events = inotify::WatchFlags::CREATE
             | inotify::WatchFlags::MOVED_TO
@@ -415,7 +324,7 @@ impl Watch {
     }
 
     /// Forgets what has been seen; false if nothing was.
-    pub(crate) fn clear(&self) -> io::Result<bool> {
+    pub fn clear(&self) -> io::Result<bool> {
         let mut events = [0; 4096];
         let mut seen = false;
         loop {
@@ -424,63 +333,6 @@ impl Watch {
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return Ok(seen),
                 Err(error) => return Err(error.into()),
-            }
-        }
-    }
-}
-
-/// Wakes up when a child process ends.
-#[derive(Debug)]
-pub(crate) struct Exit(OwnedFd);
-
-/// Whether waiting for a child failed because something else has reaped it; then the text says
-/// what.
-pub(crate) fn reaped_elsewhere(error: &io::Error) -> Option<&'static str> {
-    (error.raw_os_error() == Some(libc::ECHILD)).then(exit_info::reaped_elsewhere)
-}
-
-impl Exit {
-    /// `None` if there is no child of that number: it was waited for.
-    pub(crate) fn of(pid: u32) -> io::Result<Option<Exit>> {
-        let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
-        let exit = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
-            Ok(fd) => Exit(fd),
-            Err(Errno::SRCH) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        match exit.has_ended() {
-            Ok(_) => Ok(Some(exit)),
-            // The number belongs to a stranger by now.
-            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Whether it has ended. It is not waited for. ECHILD if something else has reaped it.
-    fn has_ended(&self) -> io::Result<bool> {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        let status =
-            retry_on_intr(|| rustix::process::waitid(WaitId::PidFd(self.0.as_fd()), options))?;
-        Ok(status.is_some())
-    }
-
-    /// Whether it has ended. It is not waited for.
-    pub(crate) fn is_over(&self) -> io::Result<bool> {
-        match self.has_ended() {
-            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => Ok(true),
-            answer => answer,
-        }
-    }
-
-    /// How it ended, if something else has reaped it and the system still knows.
-    pub(crate) fn status_elsewhere(&self) -> Option<ExitStatus> {
-        let limit = Instant::now() + Duration::from_secs(5);
-        loop {
-            match exit_info::exit_status(self.0.as_fd()) {
-                Ok(Some(status)) => return Some(status),
-                // It is being reaped at this moment.
-                Ok(None) if Instant::now() < limit => std::thread::sleep(Duration::from_millis(1)),
-                Ok(None) | Err(_) => return None,
             }
         }
     }

@@ -4,12 +4,17 @@ use std::io;
 
 pub(crate) mod barrier;
 pub(crate) mod descriptor;
+pub(crate) mod exit_info;
 pub(crate) mod file;
 pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod lease;
 pub(crate) mod memory;
+pub(crate) mod name;
+pub(crate) mod pipe;
 pub(crate) mod process;
+pub(crate) mod socket;
+pub(crate) mod store;
 pub(crate) mod unforked;
 pub(crate) mod wake_pair;
 

@@ -1,5 +1,6 @@
-//! A system for which nobody has written this yet: everything compiles, and every call answers
-//! `Unsupported`.
+//! Names that processes meet at: there are none.
+
+#![allow(missing_docs, reason = "the contract has the documentation")]
 
 use std::ffi::OsStr;
 use std::io;
@@ -7,43 +8,28 @@ use std::path::Path;
 use std::time::Duration;
 
 use ipc_core::Deadline;
-use ipc_core::OsHandle;
 
-use super::{Identity, Kind};
-use crate::peer::Peer;
-use crate::sys::Borrowed;
-
-fn unsupported<T>() -> io::Result<T> {
-    Err(io::Error::new(
-        io::ErrorKind::Unsupported,
-        "meeting by name is not there on this system yet",
-    ))
-}
+use super::exit_info::Exit;
+use super::unsupported;
+use crate::OsHandle;
+use crate::descriptor::Identity;
+use crate::name::Kind;
 
 #[derive(Debug)]
-pub(crate) struct Directory;
+pub struct Directory;
 #[derive(Debug)]
-pub(crate) struct NameEntry {
-    pub(crate) kind: Kind,
-    pub(crate) identity: Identity,
-    pub(crate) owner: u32,
+pub struct NameEntry {
+    pub kind: Kind,
+    pub identity: Identity,
+    pub owner: u32,
 }
 #[derive(Debug)]
-pub(crate) struct Lock<'a> {
-    pub(crate) number: u64,
+pub struct Lock<'a> {
+    pub number: u64,
     directory: std::marker::PhantomData<&'a Directory>,
 }
 #[derive(Debug)]
-pub(crate) struct Watch;
-#[derive(Debug)]
-pub(crate) struct Exit;
-
-pub(crate) fn user() -> u32 {
-    0
-}
-pub(crate) fn random() -> io::Result<[u8; 16]> {
-    unsupported()
-}
+pub struct Watch;
 pub(crate) fn private(_path: &Path) -> bool {
     false
 }
@@ -87,14 +73,10 @@ pub(crate) fn publish(_directory: &Directory, _from: &OsStr, _to: &OsStr) -> io:
 pub(crate) fn exchange(_directory: &Directory, _one: &OsStr, _other: &OsStr) -> io::Result<()> {
     unsupported()
 }
-pub(crate) fn at_exit(_run: extern "C" fn()) {}
 pub(crate) fn entries(_directory: &Directory) -> io::Result<Vec<String>> {
     unsupported()
 }
 pub(crate) fn remove(_directory: &Directory, _name: &OsStr) -> io::Result<()> {
-    unsupported()
-}
-pub(crate) fn accept(_socket: &OsHandle) -> io::Result<Option<OsHandle>> {
     unsupported()
 }
 pub(crate) fn connect(_entry: &NameEntry, _deadline: Deadline) -> io::Result<OsHandle> {
@@ -103,34 +85,11 @@ pub(crate) fn connect(_entry: &NameEntry, _deadline: Deadline) -> io::Result<OsH
 pub(crate) fn connect_abstract(_name: &[u8], _deadline: Deadline) -> io::Result<OsHandle> {
     unsupported()
 }
-pub(crate) fn credentials(_socket: Borrowed<'_>) -> io::Result<Peer> {
-    unsupported()
-}
-pub(crate) fn process(_socket: Borrowed<'_>) -> io::Result<OsHandle> {
-    unsupported()
-}
-pub(crate) fn parent(_pid: u32) -> Option<u32> {
-    None
-}
 impl Watch {
-    pub(crate) fn new(_directory: &Directory) -> io::Result<Watch> {
+    pub fn new(_directory: &Directory) -> io::Result<Watch> {
         unsupported()
     }
-    pub(crate) fn clear(&self) -> io::Result<bool> {
-        unsupported()
-    }
-}
-pub(crate) fn reaped_elsewhere(_error: &io::Error) -> Option<&'static str> {
-    None
-}
-impl Exit {
-    pub(crate) fn status_elsewhere(&self) -> Option<std::process::ExitStatus> {
-        None
-    }
-    pub(crate) fn of(_pid: u32) -> io::Result<Option<Exit>> {
-        unsupported()
-    }
-    pub(crate) fn is_over(&self) -> io::Result<bool> {
+    pub fn clear(&self) -> io::Result<bool> {
         unsupported()
     }
 }

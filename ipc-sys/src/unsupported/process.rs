@@ -37,3 +37,9 @@ pub(crate) fn at_exit(_run: extern "C" fn()) {}
 pub(crate) fn kill_this_process() -> ! {
     std::process::abort()
 }
+pub(crate) fn parent(_pid: u32) -> Option<u32> {
+    None
+}
+pub(crate) fn random() -> io::Result<[u8; 16]> {
+    unsupported()
+}

@@ -1,39 +1,13 @@
-//! A system for which nobody has written this yet: everything compiles, and making a channel
-//! answers `Unsupported`.
+//! Local sockets: there are none.
 
 use std::io::{self, IoSlice};
 
-use ipc_core::OsHandle;
-use ipc_core::{Deadline, Unreadable};
+use ipc_core::Deadline;
 
-use super::{Interest, NotReceived, NotSent, NotStored, ReceivedDatagram};
-
-#[cfg(unix)]
-pub(crate) type Borrowed<'a> = std::os::fd::BorrowedFd<'a>;
-#[cfg(windows)]
-pub(crate) type Borrowed<'a> = std::os::windows::io::BorrowedHandle<'a>;
-#[cfg(not(any(unix, windows)))]
-pub(crate) type Borrowed<'a> = &'a OsHandle;
-
-#[cfg(unix)]
-pub(crate) fn borrow(fd: &OsHandle) -> Borrowed<'_> {
-    std::os::fd::AsFd::as_fd(fd)
-}
-#[cfg(windows)]
-pub(crate) fn borrow(fd: &OsHandle) -> Borrowed<'_> {
-    std::os::windows::io::AsHandle::as_handle(fd)
-}
-#[cfg(not(any(unix, windows)))]
-pub(crate) fn borrow(fd: &OsHandle) -> Borrowed<'_> {
-    fd
-}
-
-fn unsupported<T>() -> io::Result<T> {
-    Err(io::Error::new(
-        io::ErrorKind::Unsupported,
-        "channels over sockets are not there on this system yet",
-    ))
-}
+use super::unsupported;
+use crate::OsHandle;
+use crate::descriptor::Borrowed;
+use crate::socket::{Credentials, Interest, NotReceived, NotSent, ReceivedDatagram};
 
 pub(crate) fn pair() -> io::Result<(OsHandle, OsHandle)> {
     unsupported()
@@ -41,7 +15,7 @@ pub(crate) fn pair() -> io::Result<(OsHandle, OsHandle)> {
 pub(crate) fn is_socket(_fd: Borrowed<'_>) -> bool {
     false
 }
-// Nobody gets here without a socket, and nobody gets a socket.
+// Not reached without a socket, and there is none.
 pub(crate) fn send(
     _fd: Borrowed<'_>,
     _bytes: &[u8],
@@ -57,57 +31,6 @@ pub(crate) fn receive(
     _wait: bool,
 ) -> Result<ReceivedDatagram, NotReceived> {
     Err(NotReceived::Gone)
-}
-pub(crate) fn seal_to_memfd(_bytes: &[u8]) -> Result<OsHandle, NotStored> {
-    Err(NotStored::OutOfMemory)
-}
-pub(crate) struct SealedMapping(std::convert::Infallible);
-impl SealedMapping {
-    pub(crate) fn bytes(&self) -> &[u8] {
-        match self.0 {}
-    }
-}
-pub(crate) fn map_sealed(_fd: Borrowed<'_>, _len: u64) -> Result<SealedMapping, Unreadable> {
-    Err(Unreadable::Malformed("sealed memory files are not supported on this system yet"))
-}
-pub(crate) fn message_memfd() -> io::Result<OsHandle> {
-    unsupported()
-}
-pub(crate) fn seal(_memfd: Borrowed<'_>) -> bool {
-    false
-}
-pub(crate) fn pipe() -> io::Result<(OsHandle, OsHandle)> {
-    unsupported()
-}
-pub(crate) fn is_pipe(_fd: Borrowed<'_>, _writes: bool) -> bool {
-    false
-}
-pub(crate) fn write_packet(_fd: Borrowed<'_>, _bytes: &[u8]) -> Result<(), NotSent> {
-    Err(NotSent::Gone)
-}
-pub(crate) fn read_packet(_fd: Borrowed<'_>, _into: &mut [u8]) -> Result<usize, NotReceived> {
-    Err(NotReceived::Gone)
-}
-pub(crate) fn store() -> io::Result<OsHandle> {
-    unsupported()
-}
-pub(crate) fn is_store(_fd: Borrowed<'_>) -> bool {
-    false
-}
-pub(crate) fn put(_store: Borrowed<'_>, _offset: u64, _bytes: &[u8]) -> Result<(), NotStored> {
-    Err(NotStored::OutOfMemory)
-}
-pub(crate) fn get(
-    _store: Borrowed<'_>,
-    _offset: u64,
-    _len: u64,
-    _bytes: &mut Vec<u8>,
-) -> Result<(), Unreadable> {
-    Err(Unreadable::OutOfMemory)
-}
-pub(crate) fn free(_store: Borrowed<'_>, _offset: u64, _len: u64) {}
-pub(crate) fn writable(_fd: Borrowed<'_>) -> bool {
-    false
 }
 pub(crate) fn send_part(_: &OsHandle, _: &[IoSlice<'_>], _: &[OsHandle]) -> io::Result<usize> {
     unsupported()
@@ -134,27 +57,13 @@ pub(crate) fn room(_fd: Borrowed<'_>) -> usize {
     0
 }
 pub(crate) fn end_of_sending(_fd: Borrowed<'_>) {}
-
 pub(crate) fn end_of_receiving(_fd: Borrowed<'_>) {}
-pub(crate) type Identity = (u64, u64);
-pub(crate) fn identity(_fd: Borrowed<'_>) -> Option<Identity> {
-    None
-}
-pub(crate) fn counters() -> io::Result<OsHandle> {
+pub(crate) fn accept(_socket: &OsHandle) -> io::Result<Option<OsHandle>> {
     unsupported()
 }
-pub(crate) struct Words(std::convert::Infallible);
-impl Words {
-    pub(crate) fn map(_fd: Borrowed<'_>) -> io::Result<Words> {
-        unsupported()
-    }
-    pub(crate) fn get(&self, _index: usize) -> &std::sync::atomic::AtomicU64 {
-        match self.0 {}
-    }
+pub(crate) fn credentials(_socket: Borrowed<'_>) -> io::Result<Credentials> {
+    unsupported()
 }
-
-/// Kills this process.
-#[cfg(killpoints)]
-pub(crate) fn die() -> ! {
-    std::process::abort()
+pub(crate) fn peer_pidfd(_socket: Borrowed<'_>) -> io::Result<OsHandle> {
+    unsupported()
 }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipc_core::OsHandle;
-use ipc_pipes::__private::exit_info;
+use ipc_sys::process as sys_process;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
@@ -135,13 +135,13 @@ impl Process {
                 Some(signal) => Status::Killed(signal),
                 None => Status::Exited(status.exit_status().unwrap_or(-1)),
             })),
-            Err(Errno::CHILD) => Ok(match exit_info::exit_status(self.pidfd.as_fd()) {
+            Err(Errno::CHILD) => Ok(match sys_process::exit_status(self.pidfd.as_fd()) {
                 Ok(Some(status)) => Reap::Ended(match status.signal() {
                     Some(signal) => Status::Killed(signal),
                     None => Status::Exited(status.code().unwrap_or(-1)),
                 }),
                 Ok(None) => Reap::Elsewhere,
-                Err(_) => Reap::Lost(exit_info::reaped_elsewhere()),
+                Err(_) => Reap::Lost(sys_process::reaped_elsewhere()),
             }),
             Err(error) => Err(error.into()),
         }

@@ -47,7 +47,7 @@ pub(crate) fn inherited(marker: &str) -> io::Result<Inherited> {
     }
     // Not rustix's: its number of a process cannot be 0, which is that of a parent in another PID
     // namespace.
-    let peer = ipc_pipes::__private::peer_of(socket)?;
+    let peer = ipc_sys::socket::credentials(socket)?;
     // The superuser may start children that run as others.
     if peer.uid != rustix::process::geteuid().as_raw() && peer.uid != 0 {
         return Ok(Inherited::Refused(

@@ -1,0 +1,144 @@
+//! Names that processes meet at: sockets in directories, and names that are no files.
+//!
+//! | item | what it promises | on Linux |
+//! |---|---|---|
+//! | [`Directory`] | a directory that stays the same one, whatever is renamed | `open(O_PATH)` |
+//! | [`NameEntry`] | what is at a name; it stays what it is | `openat(O_PATH)` |
+//! | [`Lock`] | an empty file beside the name, locked until it is dropped, or until death | `flock` |
+//! | [`Watch::new`] | wakes up when a name appears in a directory | `inotify` |
+//! | [`Watch::clear`] | forgets what has been seen; false if nothing was | `read` |
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use ipc_core::Deadline;
+
+use crate::OsHandle;
+use crate::descriptor::Identity;
+use crate::os::name as os;
+pub use crate::os::name::{Directory, Lock, NameEntry, Watch};
+use crate::process::Exit;
+
+/// What is at a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A socket.
+    Socket,
+    /// Anything else: what to call it.
+    Other(&'static str),
+}
+
+/// Returns whether this is a directory of this user that no other user may enter. (`lstat`)
+#[inline]
+pub fn private(path: &Path) -> bool {
+    os::private(path)
+}
+
+/// Makes such a directory, if it is not there; an error if it is anything else. (`mkdir`)
+#[inline]
+pub fn make_private(path: &Path) -> io::Result<()> {
+    os::make_private(path)
+}
+
+/// Opens a directory to look names up in. (`open`)
+#[inline]
+pub fn directory(path: &Path) -> io::Result<Directory> {
+    os::directory(path)
+}
+
+/// Returns what is at a name; symbolic links are not followed. (`openat`, `fstat`)
+#[inline]
+pub fn look(directory: &Directory, name: &OsStr) -> io::Result<Option<NameEntry>> {
+    os::look(directory, name)
+}
+
+/// Returns whether this is what is at a name; opens nothing. (`fstatat`)
+#[inline]
+pub fn is_at(directory: &Directory, name: &OsStr, wanted: Identity) -> bool {
+    os::is_at(directory, name, wanted)
+}
+
+/// Returns whether the socket at a name is still open in some process, which does not notice.
+/// (`connect`)
+#[inline]
+pub fn alive(entry: &NameEntry) -> io::Result<bool> {
+    os::alive(entry)
+}
+
+/// Locks a name; `None` if it is locked. (`openat`, `flock`)
+#[inline]
+pub fn try_lock<'a>(directory: &'a Directory, name: &'a OsStr) -> io::Result<Option<Lock<'a>>> {
+    os::try_lock(directory, name)
+}
+
+/// Binds a socket to a new name, of exactly this mode, that does not listen yet. (`bind`, `chmod`)
+#[inline]
+pub fn bind(directory: &Directory, name: &OsStr, mode: u32) -> io::Result<(OsHandle, Identity)> {
+    os::bind(directory, name, mode)
+}
+
+/// Binds a socket to a name that is no file, and goes with the socket. (`bind`)
+#[inline]
+pub fn bind_abstract(name: &[u8]) -> io::Result<OsHandle> {
+    os::bind_abstract(name)
+}
+
+/// Queues connections from now on. (`listen`)
+#[inline]
+pub fn listen(socket: &OsHandle, backlog: u32) -> io::Result<()> {
+    os::listen(socket, backlog)
+}
+
+/// Renames, if there is nothing at the new name. (`renameat2`, else `linkat`)
+#[inline]
+pub fn publish(directory: &Directory, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    os::publish(directory, from, to)
+}
+
+/// Exchanges two names, at one instant. (`renameat2`)
+#[inline]
+pub fn exchange(directory: &Directory, one: &OsStr, other: &OsStr) -> io::Result<()> {
+    os::exchange(directory, one, other)
+}
+
+/// Returns the names in a directory, without those of no text. (`getdents`)
+#[inline]
+pub fn entries(directory: &Directory) -> io::Result<Vec<String>> {
+    os::entries(directory)
+}
+
+/// Removes a name. (`unlinkat`)
+#[inline]
+pub fn remove(directory: &Directory, name: &OsStr) -> io::Result<()> {
+    os::remove(directory, name)
+}
+
+/// Connects to what was found. (`connect`)
+#[inline]
+pub fn connect(entry: &NameEntry, deadline: Deadline) -> io::Result<OsHandle> {
+    os::connect(entry, deadline)
+}
+
+/// Connects to a name that is no file. (`connect`)
+#[inline]
+pub fn connect_abstract(name: &[u8], deadline: Deadline) -> io::Result<OsHandle> {
+    os::connect_abstract(name, deadline)
+}
+
+/// Sleeps until a connection, a new name or the end of the child is there, or the time is over.
+///
+/// May return early. (`ppoll`)
+#[inline]
+pub fn wait(
+    listener: Option<&OsHandle>,
+    watch: Option<&Watch>,
+    exit: Option<&Exit>,
+    timeout: Option<Duration>,
+) -> io::Result<()> {
+    os::wait(listener, watch, exit, timeout)
+}
+
+const _: fn(&Directory) -> io::Result<Watch> = Watch::new;
+const _: fn(&Watch) -> io::Result<bool> = Watch::clear;

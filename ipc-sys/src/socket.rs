@@ -1,0 +1,198 @@
+//! Local sockets: datagrams and streams that carry handles.
+//!
+//! No call raises SIGPIPE. Deadlines are points of the monotonic clock.
+
+use std::io::{self, IoSlice};
+
+use ipc_core::Deadline;
+
+use crate::OsHandle;
+use crate::descriptor::Borrowed;
+use crate::os::socket as os;
+
+/// What to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interest {
+    /// Something to receive.
+    Receive,
+    /// Room to send.
+    Send,
+    /// Nothing but the other end's going.
+    End,
+}
+
+/// Why a datagram was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotSent {
+    /// There is no room now.
+    Full,
+    /// There are too many handles on their way now; nothing tells when there are less.
+    TooManyInFlight,
+    /// The other end is closed.
+    Gone,
+    /// It is larger than the socket's buffer.
+    TooLarge,
+    /// There is no memory for it.
+    OutOfMemory,
+}
+
+/// Why no datagram was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotReceived {
+    /// There is none now.
+    Empty,
+    /// There is none, and the other end is closed.
+    Gone,
+    /// There is no memory for it.
+    OutOfMemory,
+}
+
+/// A datagram that was received.
+#[derive(Clone, Copy, Debug)]
+pub struct ReceivedDatagram {
+    /// Bytes of it that are in the buffer.
+    pub len: usize,
+    /// Whether it was longer than the buffer.
+    pub cut: bool,
+    /// Whether handles of it are lost.
+    pub lost: bool,
+}
+
+/// The process at the other end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Credentials {
+    /// Its number; 0 if this process cannot see into its namespace.
+    pub pid: u32,
+    /// Its effective user.
+    pub uid: u32,
+    /// Its effective group.
+    pub gid: u32,
+}
+
+/// Makes two connected sockets that keep the boundaries of datagrams, and carry handles.
+/// (`socketpair(SOCK_SEQPACKET)`)
+#[inline]
+pub fn pair() -> io::Result<(OsHandle, OsHandle)> {
+    os::pair()
+}
+
+/// Returns whether it is a socket of [`pair`]'s kind. (`getsockopt(SO_DOMAIN, SO_TYPE)`)
+#[inline]
+pub fn is_socket(fd: Borrowed<'_>) -> bool {
+    os::is_socket(fd)
+}
+
+/// Sends one datagram with its handles, whole or not at all; sleeps for room if `wait`. (`send`,
+/// `sendmsg`)
+#[inline]
+pub fn send(
+    socket: Borrowed<'_>,
+    bytes: &[u8],
+    handles: &[OsHandle],
+    wait: bool,
+) -> Result<(), NotSent> {
+    os::send(socket, bytes, handles, wait)
+}
+
+/// Receives one datagram with its handles, and says what was cut off or lost; sleeps for one if
+/// `wait`. (`recvmsg`)
+#[inline]
+pub fn receive(
+    socket: Borrowed<'_>,
+    into: &mut [u8],
+    handles: &mut Vec<OsHandle>,
+    wait: bool,
+) -> Result<ReceivedDatagram, NotReceived> {
+    os::receive(socket, into, handles, wait)
+}
+
+/// Sends some bytes of a stream, and all handles with the first. Never blocks (`WouldBlock`).
+/// (`sendmsg`)
+#[inline]
+pub fn send_part(
+    socket: &OsHandle,
+    bytes: &[IoSlice<'_>],
+    handles: &[OsHandle],
+) -> io::Result<usize> {
+    os::send_part(socket, bytes, handles)
+}
+
+/// Returns whether [`send_part`] refused because too many handles of this user are on their way.
+/// (`ETOOMANYREFS`)
+#[inline]
+pub fn too_many_in_flight(error: &io::Error) -> bool {
+    os::too_many_in_flight(error)
+}
+
+/// Receives some bytes of a stream, and any handles that came with them; 0 at the end. Never
+/// blocks. (`recvmsg`)
+#[inline]
+pub fn receive_part(
+    socket: &OsHandle,
+    into: &mut [u8],
+    handles: &mut Vec<OsHandle>,
+) -> io::Result<usize> {
+    os::receive_part(socket, into, handles)
+}
+
+/// Returns whether the other end is closed. (`poll`)
+#[inline]
+pub fn gone(socket: Borrowed<'_>) -> bool {
+    os::gone(socket)
+}
+
+/// Sleeps until something can be sent or received, or the other end is gone; false at the deadline.
+/// (`ppoll`)
+#[inline]
+pub fn ready(socket: Borrowed<'_>, interest: Interest, deadline: Deadline) -> bool {
+    os::ready(socket, interest, deadline)
+}
+
+/// Returns how many bytes wait to be received. (`ioctl(SIOCINQ)`)
+#[inline]
+pub fn unread(socket: Borrowed<'_>) -> usize {
+    os::unread(socket)
+}
+
+/// Returns how many bytes of ours, with the kernel's own, were not received yet.
+/// (`ioctl(SIOCOUTQ)`)
+#[inline]
+pub fn unsent(socket: Borrowed<'_>) -> usize {
+    os::unsent(socket)
+}
+
+/// Returns what [`unsent`] may be at most for [`send`] to send. (`getsockopt(SO_SNDBUF)`)
+#[inline]
+pub fn room(socket: Borrowed<'_>) -> usize {
+    os::room(socket)
+}
+
+/// Ends sending: the other end receives what is there, and then the end. (`shutdown(SHUT_WR)`)
+#[inline]
+pub fn end_of_sending(socket: Borrowed<'_>) {
+    os::end_of_sending(socket)
+}
+
+/// Ends receiving: the other end sends no more. (`shutdown(SHUT_RD)`)
+#[inline]
+pub fn end_of_receiving(socket: Borrowed<'_>) {
+    os::end_of_receiving(socket)
+}
+
+/// Accepts the next connection, if there is one. (`accept4`)
+#[inline]
+pub fn accept(socket: &OsHandle) -> io::Result<Option<OsHandle>> {
+    os::accept(socket)
+}
+
+/// Returns who connected, or who listens, as the kernel noted it then. (`SO_PEERCRED`)
+#[inline]
+pub fn credentials(socket: Borrowed<'_>) -> io::Result<Credentials> {
+    os::credentials(socket)
+}
+
+/// Returns a handle for that process, whatever happens to its number. (`SO_PEERPIDFD`)
+#[inline]
+pub fn peer_pidfd(socket: Borrowed<'_>) -> io::Result<OsHandle> {
+    os::peer_pidfd(socket)
+}

@@ -1,0 +1,102 @@
+//! Files in memory for messages, and the counters that the processes of a channel share.
+//!
+//! | item | what it promises | on Linux |
+//! |---|---|---|
+//! | [`SealedMapping::bytes`] | bytes that never change; they are in no core dump | `madvise(MADV_DONTDUMP)` |
+//! | [`Words::map`] | the words of a file of [`counters`]; they are in no core dump | `mmap`, `madvise(MADV_DONTDUMP)` |
+//! | [`Words::get`] | one word, which other processes may change at any time | |
+
+use std::io;
+use std::sync::atomic::AtomicU64;
+
+use ipc_core::Unreadable;
+
+use crate::OsHandle;
+use crate::descriptor::Borrowed;
+use crate::os::store as os;
+pub use crate::os::store::{SealedMapping, Words};
+
+/// The number of shared counters of a channel.
+pub const WORDS: usize = 10;
+
+/// Why bytes were not put into a file in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotStored {
+    /// There is no descriptor left.
+    OutOfHandles,
+    /// There is no memory for them.
+    OutOfMemory,
+    /// They are longer than this, which a file of this process may be at most.
+    TooLarge(usize),
+}
+
+/// Makes a file in memory that grows and never shrinks. (`memfd_create`)
+#[inline]
+pub fn store() -> io::Result<OsHandle> {
+    os::store()
+}
+
+/// Returns whether it is a file of [`store`]. (`fcntl(F_GET_SEALS)`)
+#[inline]
+pub fn is_store(fd: Borrowed<'_>) -> bool {
+    os::is_store(fd)
+}
+
+/// Writes bytes to a store, all or none. (`pwrite`)
+#[inline]
+pub fn put(store: Borrowed<'_>, offset: u64, bytes: &[u8]) -> Result<(), NotStored> {
+    os::put(store, offset, bytes)
+}
+
+/// Reads bytes from a store. (`pread`)
+#[inline]
+pub fn get(
+    store: Borrowed<'_>,
+    offset: u64,
+    len: u64,
+    bytes: &mut Vec<u8>,
+) -> Result<(), Unreadable> {
+    os::get(store, offset, len, bytes)
+}
+
+/// Gives the memory of some bytes back. (`fallocate(FALLOC_FL_PUNCH_HOLE)`)
+#[inline]
+pub fn free(store: Borrowed<'_>, offset: u64, len: u64) {
+    os::free(store, offset, len)
+}
+
+/// Makes a file in memory with these bytes, which can never be changed. (`memfd_create`,
+/// `fcntl(F_ADD_SEALS)`)
+#[inline]
+pub fn seal_to_memfd(bytes: &[u8]) -> Result<OsHandle, NotStored> {
+    os::seal_to_memfd(bytes)
+}
+
+/// Maps a file of [`seal_to_memfd`], or says why it is none. (`fcntl(F_GET_SEALS)`, `mmap`)
+#[inline]
+pub fn map_sealed(fd: Borrowed<'_>, len: u64) -> Result<SealedMapping, Unreadable> {
+    os::map_sealed(fd, len)
+}
+
+/// Makes a file in memory that [`put`] fills, until it is sealed. (`memfd_create`)
+#[inline]
+pub fn message_memfd() -> io::Result<OsHandle> {
+    os::message_memfd()
+}
+
+/// Makes it a file as one of [`seal_to_memfd`]; false if the kernel refuses.
+/// (`fcntl(F_ADD_SEALS)`)
+#[inline]
+pub fn seal_message(memfd: Borrowed<'_>) -> bool {
+    os::seal_message(memfd)
+}
+
+/// Makes a file in memory with [`WORDS`] words, whose size stays. (`memfd_create`, `fallocate`)
+#[inline]
+pub fn counters() -> io::Result<OsHandle> {
+    os::counters()
+}
+
+const _: for<'a> fn(&'a SealedMapping) -> &'a [u8] = SealedMapping::bytes;
+const _: fn(Borrowed<'_>) -> io::Result<Words> = Words::map;
+const _: for<'a> fn(&'a Words, usize) -> &'a AtomicU64 = Words::get;
