@@ -40,6 +40,7 @@ mod join;
 mod options;
 mod protocol;
 mod running;
+#[path = "../ipc-sys/src/spawn.rs"]
 mod sys;
 
 use std::io;

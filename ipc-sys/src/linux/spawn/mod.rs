@@ -1,16 +1,10 @@
 //! Linux: pidfds, local sockets and `/proc/self`. Needs Linux 5.4.
 
-#[path = "end_linux.rs"]
 mod end;
-#[path = "linux_exec.rs"]
 mod exec;
-#[path = "linux_inherit.rs"]
 mod inherit;
-#[path = "linux_maps.rs"]
 mod maps;
-#[path = "parent_watch_linux.rs"]
 mod parent_watch;
-#[path = "setup_linux.rs"]
 mod setup;
 
 use std::ffi::CString;

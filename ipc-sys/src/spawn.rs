@@ -33,8 +33,8 @@ use ipc_core::OsHandle;
 
 use super::Resource;
 
-#[cfg_attr(target_os = "linux", path = "linux.rs")]
-#[cfg_attr(not(target_os = "linux"), path = "unsupported.rs")]
+#[cfg_attr(target_os = "linux", path = "linux/spawn/mod.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "unsupported/spawn.rs")]
 mod os;
 
 pub(crate) use os::{
