@@ -40,8 +40,6 @@ mod join;
 mod options;
 mod protocol;
 mod running;
-#[path = "../ipc-sys/src/spawn.rs"]
-mod sys;
 
 use std::io;
 
@@ -55,7 +53,8 @@ pub use self::current::{Current, current};
 pub use self::error::JoinError;
 pub use self::func::{Func, Target};
 pub use self::join::JoinHandle;
-pub use self::options::Resource;
+#[doc(inline)]
+pub use ipc_sys::spawn::Resource;
 
 /// Starts a process that runs `f` with `args`, like [`std::thread::spawn`] starts a thread.
 ///

@@ -32,13 +32,13 @@
 // Looks at entries in the mapping.
 #![allow(unsafe_code)]
 
-use ipc_sys as sys;
-
 use crate::sync::{AtomicU64, Ordering};
 use std::io;
 use std::num::NonZeroU64;
 use std::ptr::NonNull;
 use std::sync::Arc;
+
+use ipc_sys as sys;
 
 use crate::descriptor::Descriptor;
 use crate::killpoint::kp;

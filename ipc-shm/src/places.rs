@@ -50,13 +50,13 @@
 // Turns offsets into pointers.
 #![allow(unsafe_code)]
 
-use ipc_sys as sys;
-use ipc_sys::memory::MmapRaw;
-
 use crate::sync::unmodelled::{AtomicPtr, AtomicU64, Ordering};
 use std::io;
 use std::ptr::{self, NonNull};
 use std::sync::{Mutex, PoisonError};
+
+use ipc_sys as sys;
+use ipc_sys::memory::MmapRaw;
 
 use crate::layout::{BlockMeta, PAGE};
 use crate::sync::AtomicU64 as SharedU64;

@@ -20,6 +20,7 @@
 //! | [`pipe`] | pipes that keep the boundaries of packets |
 //! | [`store`] | files in memory for messages, and shared counters |
 //! | [`name`] | names that processes meet at |
+//! | [`spawn`] | children of this executable |
 //! | [`wake_pair`] | wake-ups from one thread to another that waits for descriptors, too |
 //! | [`fork`] | whether this process was forked from the one that made an object |
 //! | [`per_process`] | statics that a forked child does not share with its parent |
@@ -49,6 +50,7 @@ pub mod per_process;
 pub mod pipe;
 pub mod process;
 pub mod socket;
+pub mod spawn;
 pub mod store;
 pub mod wake_pair;
 

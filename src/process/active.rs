@@ -3,8 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ipc_sys::per_process::PerProcess;
-
-use super::sys::{End, WeakEnd};
+use ipc_sys::spawn::{End, WeakEnd};
 
 /// The children that this process has started, until they are found to have ended.
 static CHILDREN: PerProcess<Mutex<Vec<(ActiveChild, WeakEnd)>>> = PerProcess::new();

@@ -6,7 +6,7 @@
 //! which would print, and run a test.
 //!
 //! Such a child runs before what `main` does: the standard library has not yet named the main
-//! thread nor ignored SIGPIPE ([`sys::as_before_main`](super::sys::as_before_main) does), and
+//! thread nor ignored SIGPIPE ([`sys::as_before_main`](ipc_sys::spawn::as_before_main) does), and
 //! constructors that the linker put behind this one have not run.
 //!
 //! This file opts in to `unsafe`, because only a section of the executable says what runs before

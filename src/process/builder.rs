@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use ipc_core::__private::codec;
 use ipc_core::{CodecError, NotCarried, OsHandle, SizeLimit, Unreadable, Unsendable};
 use ipc_pipes::__private::frame::Payload;
+use ipc_sys::spawn::{self as sys, SetUp, Status, Streams};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -19,7 +20,6 @@ use super::entry::Entry;
 use super::error::{caused, context};
 use super::protocol::{self, Call, Start};
 use super::running::{self, Event, Running};
-use super::sys::{self, SetUp, Status, Streams};
 
 /// How long a child may take for one step of its start.
 const STARTUP_TIMEOUT: Duration = Duration::from_secs(30);

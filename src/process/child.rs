@@ -12,6 +12,7 @@ use ipc_core::{CodecError, OsHandle, SizeLimit};
 use ipc_pipes::__private::frame::{
     Frame, FrameReader, Payload, Progress, send_frame, send_payload,
 };
+use ipc_sys::spawn::{self as sys, Interest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -20,7 +21,6 @@ use super::causes::{NotSent, Refusal};
 use super::current;
 use super::identity::{self, Child};
 use super::protocol::{self, Call, Start};
-use super::sys::{self, Interest};
 
 /// [`init`] was called. Relaxed: it guards no other memory.
 static CALLED: AtomicBool = AtomicBool::new(false);
@@ -235,7 +235,8 @@ fn become_child(socket: OsHandle) -> ! {
 fn prepare(call: &mut Call, handles: Vec<OsHandle>, parent: u32) -> io::Result<()> {
     if call.end_with_parent {
         let handle = handles.into_iter().next();
-        sys::end_with(handle.ok_or_else(|| io::Error::other("a handle is missing"))?)?;
+        let parent = handle.ok_or_else(|| io::Error::other("a handle is missing"))?;
+        sys::end_with(parent, protocol::EXIT_ORPHANED)?;
     }
     // After that thread was started: the threads that are started from here on have the name as
     // well.

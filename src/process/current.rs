@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::OnceLock;
 
-use super::sys;
+use ipc_sys::spawn as sys;
 
 /// What a child was told at its start. Never set in other processes.
 static CHILD: OnceLock<Current> = OnceLock::new();

@@ -11,12 +11,12 @@
 use std::io;
 use std::ptr;
 
+use ipc_sys::spawn::{self as sys, CodeRange};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::causes::Refusal;
 use super::child::{self, Link};
-use super::sys::{self, CodeRange};
 
 /// A function and its types, in a form that means the same in every process of this executable.
 #[derive(Clone, Debug, Serialize, Deserialize)]

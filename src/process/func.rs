@@ -24,10 +24,10 @@ use std::ptr;
 use std::sync::OnceLock;
 
 use ipc_core::__private::{handle, shape};
+use ipc_sys::spawn::{self as sys, CodeRange};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use super::entry::{FNV_START, fingerprint, fnv};
-use super::sys::{self, CodeRange};
 
 /// A function as a value: it can be sent to other processes of this executable and called there.
 ///

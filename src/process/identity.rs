@@ -16,9 +16,9 @@ use std::process::exit;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ipc_core::OsHandle;
+use ipc_sys::spawn::{self as sys, Inherited};
 
 use super::protocol::{self, Start};
-use super::sys::{self, Inherited};
 
 static CHILD: OnceLock<Option<Child>> = OnceLock::new();
 
@@ -44,7 +44,14 @@ fn recognise() -> Option<Child> {
         return None;
     }
     let inherited = match value.to_str().and_then(Start::of_variable) {
-        Some((marker, start)) => sys::inherited(marker).map(|inherited| (inherited, start)),
+        Some((marker, start)) => {
+            // SAFETY: the parent set this variable for this process alone. `child` calls this
+            // function once in a process, and a forked child has no variable: it is removed below,
+            // or the same result is known to it already.
+            #[allow(unsafe_code)]
+            let inherited = unsafe { sys::inherited(marker) };
+            inherited.map(|inherited| (inherited, start))
+        }
         None => Ok((Inherited::Nothing, Start::InMain)),
     };
     sys::forget(protocol::VARIABLE);

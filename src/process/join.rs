@@ -11,6 +11,7 @@ use ipc_core::__private::codec;
 use ipc_core::{Unreadable, Unsendable};
 use ipc_pipes::__private::frame::{Body, Frame};
 use ipc_sys::fork::ForkCheck;
+use ipc_sys::spawn::{End, Signal, Status, Streams};
 use serde::de::DeserializeOwned;
 
 use super::JoinError;
@@ -18,7 +19,6 @@ use super::active;
 use super::causes::NotSent;
 use super::protocol;
 use super::running::{Event, Running};
-use super::sys::{End, Signal, Status, Streams};
 
 /// Owns a child process that [`spawn`](super::spawn) started: waits for its result, or kills it.
 ///

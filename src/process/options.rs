@@ -1,49 +1,6 @@
 //! [`Builder`]'s options that the system applies before the child runs the executable.
 
-use super::Builder;
-
-/// What [`Builder::rlimit`] limits; the documentation of each says the unit.
-///
-/// # Examples
-///
-/// ```
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use multiprocess::process::{Builder, Resource};
-///
-/// multiprocess::init();
-/// // A child that eats memory fails by itself, and takes nothing from the others.
-/// let child = Builder::new()
-///     .rlimit(Resource::AddressSpace, 64 << 30, 64 << 30)
-///     .rlimit(Resource::CoreSize, 0, 0)
-///     .spawn(|n: u64| n + 1, 4)?;
-/// assert_eq!(child.join()?, 5);
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Resource {
-    /// The size of the address space, in bytes (`RLIMIT_AS`). Channels need address space too.
-    AddressSpace,
-    /// The size of a core dump, in bytes (`RLIMIT_CORE`). With 0 there is none.
-    CoreSize,
-    /// Processor time, in seconds (`RLIMIT_CPU`): SIGXCPU at the soft limit, SIGKILL at the hard
-    /// one.
-    CpuTime,
-    /// Private writable memory, in bytes (`RLIMIT_DATA`).
-    DataSize,
-    /// The size of a file that the child writes, in bytes (`RLIMIT_FSIZE`); shared memory counts
-    /// too.
-    FileSize,
-    /// Memory locked against paging, in bytes (`RLIMIT_MEMLOCK`).
-    LockedMemory,
-    /// The highest number of a descriptor, plus 1 (`RLIMIT_NOFILE`).
-    OpenFiles,
-    /// Processes and threads of the child's user, over all of its processes (`RLIMIT_NPROC`).
-    Processes,
-    /// The stack of the main thread, in bytes (`RLIMIT_STACK`).
-    StackSize,
-}
+use super::{Builder, Resource};
 
 /// Process groups, priorities, limits and users. If the system refuses one of them, `spawn` fails,
 /// says which, and leaves no process behind. Whatever else a child is to be, its function can do
@@ -100,6 +57,23 @@ impl Builder {
     /// The child may raise the soft limit up to the hard one. To raise the hard limit above that of
     /// this process needs rights (`CAP_SYS_RESOURCE`). A later call for the same resource replaces
     /// an earlier one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use multiprocess::process::{Builder, Resource};
+    ///
+    /// multiprocess::init();
+    /// // A child that eats memory fails by itself, and takes nothing from the others.
+    /// let child = Builder::new()
+    ///     .rlimit(Resource::AddressSpace, 64 << 30, 64 << 30)
+    ///     .rlimit(Resource::CoreSize, 0, 0)
+    ///     .spawn(|n: u64| n + 1, 4)?;
+    /// assert_eq!(child.join()?, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "setrlimit")]
     pub fn rlimit(
         mut self,

@@ -37,7 +37,7 @@ pub(super) const UNSENDABLE: u32 = 8;
 pub(super) const MAX_MESSAGE: usize =
     if MAX_BODY > isize::MAX as u64 { isize::MAX as usize } else { MAX_BODY as usize };
 
-/// Tells a child that it is one; its value is [`super::sys::marker`] of the socket, and a
+/// Tells a child that it is one; its value is [`ipc_sys::spawn::marker`] of the socket, and a
 /// [`Start`].
 pub(super) const VARIABLE: &str = "MULTIPROCESS_CHILD";
 

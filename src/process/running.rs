@@ -10,8 +10,7 @@ use ipc_pipes::__private::frame::{
 };
 use ipc_sys::fork::ForkCheck;
 use ipc_sys::per_process::PerProcess;
-
-use super::sys::{self, Activity, End, Interest, Process, Reap, Signal, Status};
+use ipc_sys::spawn::{self as sys, Activity, End, Interest, Process, Reap, Signal, Status};
 
 /// Children that nobody waits for any more, until they are reaped.
 static DETACHED: PerProcess<Mutex<Vec<Process>>> = PerProcess::new();

@@ -14,6 +14,7 @@ pub(crate) mod name;
 pub(crate) mod pipe;
 pub(crate) mod process;
 pub(crate) mod socket;
+pub(crate) mod spawn;
 pub(crate) mod store;
 pub(crate) mod unforked;
 pub(crate) mod wake_pair;

@@ -1,21 +1,16 @@
-//! A system that this module has not been written for: it compiles, and starting a process is
-//! `Unsupported`.
+//! Child processes: there are none.
+
+#![allow(missing_docs, reason = "the contract has the documentation")]
+#![allow(unsafe_code, reason = "the contract has an unsafe function")]
 
 use std::convert::Infallible;
 use std::io;
 use std::process::Command;
 use std::time::Duration;
 
-use ipc_core::OsHandle;
-
-use super::{Activity, CodeRange, Inherited, Interest, Ready, Reap, SetUp, Signal, Started};
-
-fn unsupported<T>() -> io::Result<T> {
-    Err(io::Error::new(
-        io::ErrorKind::Unsupported,
-        "starting processes is not implemented for this operating system yet",
-    ))
-}
+use super::unsupported;
+use crate::OsHandle;
+use crate::spawn::{Activity, CodeRange, Inherited, Interest, Ready, Reap, SetUp, Signal, Started};
 
 pub(crate) fn stream_pair() -> io::Result<(OsHandle, OsHandle)> {
     unsupported()
@@ -47,46 +42,46 @@ pub(crate) fn start(_: Command, _: &OsHandle, _: OsHandle, _: SetUp) -> io::Resu
 
 /// A child process: there is none.
 #[derive(Debug)]
-pub(crate) struct Process(Infallible);
+pub struct Process(Infallible);
 
 impl Process {
-    pub(crate) fn id(&self) -> u32 {
+    pub fn id(&self) -> u32 {
         match self.0 {}
     }
 
-    pub(crate) fn end(&self) -> End {
+    pub fn end(&self) -> End {
         match self.0 {}
     }
 
-    pub(crate) fn activity(&self) -> Activity {
+    pub fn activity(&self) -> Activity {
         match self.0 {}
     }
 
-    pub(crate) fn signal(&self, _: Signal) -> io::Result<()> {
+    pub fn signal(&self, _: Signal) -> io::Result<()> {
         match self.0 {}
     }
 
-    pub(crate) fn try_reap(&self) -> io::Result<Reap> {
+    pub fn try_reap(&self) -> io::Result<Reap> {
         match self.0 {}
     }
 }
 
 /// The end of a child process: there is none.
 #[derive(Clone, Debug)]
-pub(crate) struct End(Infallible);
+pub struct End(Infallible);
 
 impl End {
-    pub(crate) fn downgrade(&self) -> WeakEnd {
+    pub fn downgrade(&self) -> WeakEnd {
         match self.0 {}
     }
 }
 
 /// As [`End`].
 #[derive(Debug)]
-pub(crate) struct WeakEnd(Infallible);
+pub struct WeakEnd(Infallible);
 
 impl WeakEnd {
-    pub(crate) fn is_to_come(&self) -> bool {
+    pub fn is_to_come(&self) -> bool {
         match self.0 {}
     }
 }
@@ -95,7 +90,10 @@ pub(crate) fn in_executable() -> bool {
     true
 }
 
-pub(crate) fn inherited(_: &str) -> io::Result<Inherited> {
+/// # Safety
+///
+/// None: there is nothing.
+pub(crate) unsafe fn inherited(_: &str) -> io::Result<Inherited> {
     Ok(Inherited::Nothing)
 }
 
@@ -109,7 +107,7 @@ pub(crate) fn own_process() -> io::Result<OsHandle> {
     unsupported()
 }
 
-pub(crate) fn end_with(_: OsHandle) -> io::Result<()> {
+pub(crate) fn end_with(_: OsHandle, _: i32) -> io::Result<()> {
     unsupported()
 }
 pub(crate) fn forget(_: &str) {}

@@ -8,14 +8,15 @@ use rustix::io::retry_on_intr;
 
 /// The pidfd, as long as this or the [`Process`](super::Process) is there.
 #[derive(Clone, Debug)]
-pub(crate) struct End(pub(super) Arc<OwnedFd>);
+pub struct End(pub(super) Arc<OwnedFd>);
 
 /// The pidfd, as long as others keep it.
 #[derive(Debug)]
-pub(crate) struct WeakEnd(Weak<OwnedFd>);
+pub struct WeakEnd(Weak<OwnedFd>);
 
 impl End {
-    pub(crate) fn downgrade(&self) -> WeakEnd {
+    /// Returns the end without keeping the pidfd.
+    pub fn downgrade(&self) -> WeakEnd {
         WeakEnd(Arc::downgrade(&self.0))
     }
 }
@@ -28,7 +29,7 @@ impl AsFd for End {
 
 impl WeakEnd {
     /// Whether the child has not ended. Without a pidfd it has: the child was reaped.
-    pub(crate) fn is_to_come(&self) -> bool {
+    pub fn is_to_come(&self) -> bool {
         self.0.upgrade().is_some_and(|pidfd| {
             let mut fds = [PollFd::new(&*pidfd, PollFlags::IN)];
             let now = Timespec { tv_sec: 0, tv_nsec: 0 };

@@ -6,22 +6,23 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-use ipc_core::OsHandle;
 use rustix::fs::FileType;
 use rustix::io::FdFlags;
 
-use super::super::Inherited;
 use super::{maps, parent_id};
+use crate::OsHandle;
+use crate::spawn::Inherited;
 
-/// Whether the code of this function is part of the executable. If that cannot be found out, it is
-/// taken to be.
 pub(crate) fn in_executable() -> bool {
     let here = in_executable as fn() -> bool as usize as u64;
     maps::code_ranges()
         .map_or(true, |ranges| ranges.iter().any(|r| (r.start..r.end).contains(&here)))
 }
 
-pub(crate) fn inherited(marker: &str) -> io::Result<Inherited> {
+/// # Safety
+///
+/// As [`inherited`](crate::spawn::inherited).
+pub(crate) unsafe fn inherited(marker: &str) -> io::Result<Inherited> {
     let mut numbers = marker.split(' ').map(|number| number.parse::<u64>().ok());
     let (Some(Some(number)), Some(Some(inode)), Some(Some(spawner)), None) =
         (numbers.next(), numbers.next(), numbers.next(), numbers.next())
@@ -47,7 +48,7 @@ pub(crate) fn inherited(marker: &str) -> io::Result<Inherited> {
     }
     // Not rustix's: its number of a process cannot be 0, which is that of a parent in another PID
     // namespace.
-    let peer = ipc_sys::socket::credentials(socket)?;
+    let peer = super::super::socket::credentials(socket)?;
     // The superuser may start children that run as others.
     if peer.uid != rustix::process::geteuid().as_raw() && peer.uid != 0 {
         return Ok(Inherited::Refused(
@@ -55,10 +56,10 @@ pub(crate) fn inherited(marker: &str) -> io::Result<Inherited> {
         ));
     }
     rustix::io::fcntl_setfd(socket, FdFlags::CLOEXEC)?;
-    // SAFETY: the parent made this descriptor for this process alone, and told its number to nobody
-    // else: it was open when this program started, and no code but this owns it. A parent that
-    // lies, which may execute whatever it likes in our place anyway, names a socket that other code
-    // uses.
+    // SAFETY: the parent made this descriptor for this process alone, and told its number to no
+    // other. It was open when this program started, and no code but this owns it: the caller says
+    // that this is the first call. A parent that lies, which may execute whatever it likes in our
+    // place anyway, names a socket that other code uses.
     Ok(Inherited::Socket(unsafe { OwnedFd::from_raw_fd(number) }))
 }
 
@@ -82,6 +83,6 @@ pub(crate) fn forget(variable: &str) {
 
 pub(crate) fn as_before_main() {
     // SAFETY: ignoring a signal runs no code. `main` would find it ignored too: a child that writes
-    // where nobody reads gets an error and no signal.
+    // where no process reads gets an error and no signal.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
 }

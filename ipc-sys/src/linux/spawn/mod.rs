@@ -1,4 +1,4 @@
-//! Linux: pidfds, local sockets and `/proc/self`. Needs Linux 5.4.
+//! Child processes: pidfds, local sockets and `/proc/self`. Needs Linux 5.4.
 
 mod end;
 mod exec;
@@ -14,20 +14,21 @@ use std::os::unix::process::ExitStatusExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipc_core::OsHandle;
-use ipc_sys::process as sys_process;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{WaitId, WaitIdOptions};
 
-pub(crate) use self::end::{End, WeakEnd};
+pub use self::end::{End, WeakEnd};
 pub(crate) use self::exec::{check_executable, command};
 pub(crate) use self::inherit::{as_before_main, forget, in_executable, inherited, is_socket};
 pub(crate) use self::maps::{code_ranges, constant_ranges};
 pub(crate) use self::parent_watch::{end_with, own_process};
 pub(crate) use self::setup::start;
-use super::{Activity, Interest, Ready, Reap, Signal, Status};
+use super::descriptor::above_stdio;
+use super::exit_info;
+use crate::OsHandle;
+use crate::spawn::{Activity, Interest, Ready, Reap, Signal, Status};
 
 pub(crate) fn stream_pair() -> io::Result<(OsHandle, OsHandle)> {
     let (ours, theirs) = rustix::net::socketpair(
@@ -37,15 +38,6 @@ pub(crate) fn stream_pair() -> io::Result<(OsHandle, OsHandle)> {
         None,
     )?;
     Ok((above_stdio(ours)?, above_stdio(theirs)?))
-}
-
-/// A program may have closed its standard streams; a socket in their place would be inherited by
-/// accident. Async-signal-safe.
-fn above_stdio(fd: OwnedFd) -> Result<OwnedFd, Errno> {
-    if fd.as_raw_fd() > 2 {
-        return Ok(fd);
-    }
-    rustix::io::fcntl_dupfd_cloexec(&fd, 3)
 }
 
 pub(crate) fn wait(
@@ -85,29 +77,30 @@ pub(crate) fn marker(socket: &OsHandle) -> io::Result<String> {
 
 /// A child process.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub struct Process {
     pidfd: Arc<OwnedFd>,
     pid: u32,
 }
 
 impl Process {
-    pub(crate) fn id(&self) -> u32 {
+    /// Returns its number.
+    pub fn id(&self) -> u32 {
         self.pid
     }
 
     /// The end of the process, also when this has gone.
-    pub(crate) fn end(&self) -> End {
+    pub fn end(&self) -> End {
         End(Arc::clone(&self.pidfd))
     }
 
     /// What the process is doing, as far as the system tells.
-    pub(crate) fn activity(&self) -> Activity {
+    pub fn activity(&self) -> Activity {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
         activity(&stat).unwrap_or_default()
     }
 
     /// Sends a signal; nothing happens if the process has ended.
-    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
         let signal = match signal {
             Signal::Kill => rustix::process::Signal::KILL,
             Signal::Terminate => rustix::process::Signal::TERM,
@@ -120,7 +113,7 @@ impl Process {
 
     /// Reaps the process if it has ended; never blocks. Finds [`Reap::Ended`] only once, unless
     /// another part of the program has reaped it.
-    pub(crate) fn try_reap(&self) -> io::Result<Reap> {
+    pub fn try_reap(&self) -> io::Result<Reap> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
         match retry_on_intr(|| rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), options))
         {
@@ -129,13 +122,13 @@ impl Process {
                 Some(signal) => Status::Killed(signal),
                 None => Status::Exited(status.exit_status().unwrap_or(-1)),
             })),
-            Err(Errno::CHILD) => Ok(match sys_process::exit_status(self.pidfd.as_fd()) {
+            Err(Errno::CHILD) => Ok(match exit_info::exit_status(self.pidfd.as_fd()) {
                 Ok(Some(status)) => Reap::Ended(match status.signal() {
                     Some(signal) => Status::Killed(signal),
                     None => Status::Exited(status.code().unwrap_or(-1)),
                 }),
                 Ok(None) => Reap::Elsewhere,
-                Err(_) => Reap::Lost(sys_process::reaped_elsewhere()),
+                Err(_) => Reap::Lost(exit_info::reaped_elsewhere()),
             }),
             Err(error) => Err(error.into()),
         }

@@ -15,23 +15,20 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use ipc_core::OsHandle;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, Signal};
 
-use super::super::super::protocol::EXIT_ORPHANED;
 use super::setup::BlockedSignals;
+use crate::OsHandle;
 
-/// A pidfd of this process, for its children.
 pub(crate) fn own_process() -> io::Result<OsHandle> {
     rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty()).map_err(|error| {
         io::Error::new(io::Error::from(error).kind(), format!("pidfd_open: {error}"))
     })
 }
 
-/// From now on, this process is killed when `parent` has ended.
-pub(crate) fn end_with(parent: OsHandle) -> io::Result<()> {
+pub(crate) fn end_with(parent: OsHandle, status: i32) -> io::Result<()> {
     // No handler of the user's runs on this thread: it starts with the mask of the one that makes
     // it.
     let _blocked = BlockedSignals::new();
@@ -45,7 +42,7 @@ pub(crate) fn end_with(parent: OsHandle) -> io::Result<()> {
             let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
             // The first process of a PID namespace cannot kill itself.
             // SAFETY: ends the process, and runs nothing of it.
-            unsafe { libc::_exit(EXIT_ORPHANED) }
+            unsafe { libc::_exit(status) }
         },
     )?;
     // On a busy machine the thread may not have run yet when this process is stopped.

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! parent: blocks all signals, forks
-//! child:  opens a pidfd of itself │ takes each step of the list │ marks each descriptor close-on-exec but
-//!         what it inherits │ reports over the socket: the step that failed, or none; with the pidfd │ exec, or _exit
+//! child:  opens a pidfd of itself │ takes each step of the list │ marks each descriptor
+//!         close-on-exec but what it inherits │ reports over the socket: the step that failed, or
+//!         none; with the pidfd │ exec, or _exit
 //! parent: restores its signals, reads the report
 //! ```
 //!
@@ -33,7 +34,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use ipc_core::OsHandle;
 use rustix::io::{Errno, FdFlags, retry_on_intr};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -41,10 +41,11 @@ use rustix::net::{
 };
 use rustix::process::{Gid, PidfdFlags, Rlimit, Uid, WaitId, WaitIdOptions};
 
-use super::super::super::Resource;
-use super::super::{SetUp, Started, Streams};
+use super::super::descriptor::above_stdio;
+use super::Process;
 use super::exec::{close_on_exec, empty_input};
-use super::{Process, above_stdio};
+use crate::OsHandle;
+use crate::spawn::{Resource, SetUp, Started, Streams};
 
 /// In a report: no step failed.
 const NONE: u32 = u32::MAX;
@@ -126,7 +127,7 @@ impl Step {
         for (resource, current, maximum) in set_up.limits {
             steps.push(Step::Limit(resource, Rlimit { current, maximum }));
         }
-        // Whoever gives up the superuser's rights gives up its groups, as with `std::process`.
+        // A child that gives up the superuser's rights gives up its groups, as with `std::process`.
         let give_up = (set_up.uid.is_some() && rustix::process::geteuid().is_root()).then(Vec::new);
         if let Some(groups) = set_up.groups.or(give_up) {
             let groups = groups.into_iter().map(|group| Ok(Gid::from_raw(valid(group)?)));
