@@ -34,6 +34,8 @@
 //!
 //! # How it works
 //!
+//! `ipc_sys` makes the system calls: above it, no module knows an operating system.
+//!
 //! `layout` says what every byte is; `memory` where it lies; `ring` is the queue, `pool` its large
 //! messages, `doorbell` sleeping and waking, `lease` how the kernel tells who is alive, `repair`
 //! what is done for the dead. On top, `attachment` is a process' part, `endpoint` a handle's, and
