@@ -85,11 +85,8 @@ pub trait Transmit<T>: End {
         let mut sent = 0;
         for message in messages {
             if let Err(error) = self.send(message, Deadline::Never) {
-                let unsendable = match &error {
-                    SendTimeoutError::Unsendable(_, cause) => Some(cause.clone()),
-                    _ => None,
-                };
-                return Err(SendManyError { sent, unsent: vec![error.into_inner()], unsendable });
+                let (failure, message) = SendFailure::of(error);
+                return Err(failure.with_many(sent, vec![message]));
             }
             sent += 1;
         }

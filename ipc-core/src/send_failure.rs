@@ -1,6 +1,6 @@
 //! Why a route did not send a message that the caller still has.
 
-use crate::error::{SendTimeoutError, Unsendable};
+use crate::error::{SendManyError, SendTimeoutError, Unsendable};
 
 /// Why a message was not sent. The caller still has the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,27 @@ impl SendFailure {
             SendFailure::Timeout => SendTimeoutError::Timeout(message),
             SendFailure::Disconnected => SendTimeoutError::Disconnected(message),
             SendFailure::Unsendable(cause) => SendTimeoutError::Unsendable(message, cause),
+        }
+    }
+
+    /// Makes the error that returns `unsent`, the rest of many messages, to the caller.
+    #[cold]
+    pub fn with_many<T>(self, sent: usize, unsent: Vec<T>) -> SendManyError<T> {
+        let unsendable = match self {
+            SendFailure::Unsendable(cause) => Some(cause),
+            SendFailure::Timeout | SendFailure::Disconnected => None,
+        };
+        SendManyError { sent, unsent, unsendable }
+    }
+
+    /// Takes an error of [`with`](SendFailure::with) apart.
+    pub fn of<T>(error: SendTimeoutError<T>) -> (SendFailure, T) {
+        match error {
+            SendTimeoutError::Timeout(message) => (SendFailure::Timeout, message),
+            SendTimeoutError::Disconnected(message) => (SendFailure::Disconnected, message),
+            SendTimeoutError::Unsendable(message, cause) => {
+                (SendFailure::Unsendable(cause), message)
+            }
         }
     }
 }

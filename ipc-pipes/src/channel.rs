@@ -241,13 +241,7 @@ impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T> {
                     batch.drain(..some);
                     sent += some;
                 }
-                Err(failure) => {
-                    let unsendable = match failure {
-                        SendFailure::Unsendable(cause) => Some(cause),
-                        _ => None,
-                    };
-                    return Err(SendManyError { sent, unsent: batch.into(), unsendable });
-                }
+                Err(failure) => return Err(failure.with_many(sent, batch.into())),
             }
         }
     }

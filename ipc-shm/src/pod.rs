@@ -124,13 +124,7 @@ impl<T: Plain> Transmit<T> for Tx<T, Pod> {
                         sent += n;
                         batch.done(n);
                     }
-                    Err(failure) => {
-                        let unsendable = match failure {
-                            SendFailure::Unsendable(cause) => Some(cause),
-                            _ => None,
-                        };
-                        return Err(SendManyError { sent, unsent: left.to_vec(), unsendable });
-                    }
+                    Err(failure) => return Err(failure.with_many(sent, left.to_vec())),
                 }
             }
         }

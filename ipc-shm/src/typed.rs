@@ -91,11 +91,7 @@ impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T, Typed> {
             sent += done;
             batch.drain(..done);
             if let Err(failure) = result {
-                let unsendable = match failure {
-                    SendFailure::Unsendable(cause) => Some(cause),
-                    _ => None,
-                };
-                return Err(SendManyError { sent, unsent: batch, unsendable });
+                return Err(failure.with_many(sent, batch));
             }
         }
     }
