@@ -98,7 +98,7 @@ mutant persistent-is-abandoned $in_names 1 's/trailer.lifetime == Lifetime::Last
 mutant foreign-is-abandoned $in_names 1 '/fn is_abandoned/,/^    \}/s/(Ok\(Found::Foreign\) \| Err\(_\) => )false/\1true/' 'segments abandoned::'
 mutant next-at-the-name-is-removed $in_names 1 '/fn remove_if_abandoned/,/^    \}/s/\|\| !leads_to\(&self.path, .*$//' 'segments points::what_is_opened'
 mutant abandoned-asked-once $in_names 1 '/fn remove_if_abandoned/,/^    \}/s/\|\| !self.is_abandoned\(open\)\?//' 'segments points::what_is_opened'
-mutant listened-at-is-abandoned $in_claims 1 '/^fn dead/,/^\}/s/if sys::alive\(&entry\)\? \{/if false {/' 'meet takeover::names_of_killed'
+mutant listened-at-is-abandoned $in_claims 1 '/^fn dead/,/^\}/s/if sys::name::alive\(&entry\)\? \{/if false {/' 'meet takeover::names_of_killed'
 mutant half-bound-is-kept $in_claims 1 '/^fn remove_if_abandoned/,/^\}/s/clear\(directory, &lock\)\?;//' 'meet points::what_a_death'
 
 # Numbers of threads and mappings, which must not mean another one later.
@@ -106,7 +106,7 @@ mutant number-comes-again ipc-shm/src/lock/thread.rs 1 's/if HELD.get\(\) == 0 \
 mutant mapping-comes-again $in_members 1 's/NEXT.fetch_add\(1, Ordering::Relaxed\)/NEXT.fetch_add(0, Ordering::Relaxed)/' 'locks forgotten::'
 
 # Children that end with their parent.
-in_watch=src/process/sys/parent_watch_linux.rs
+in_watch=ipc-sys/src/linux/spawn/parent_watch.rs
 mutant parents-end-unheard $in_watch 1 's/while !has_ended\(&parent\) \{\}/while !has_ended(\&parent) || true {}/' 'process parent::children_end'
 mutant killed-with-the-thread $in_watch 1 's/Some\(Signal::CONT\)/Some(Signal::KILL)/' 'process parent::children_end'
 mutant stopped-child-stays $in_watch 1 's/Some\(Signal::CONT\)/Some(Signal::URG)/' 'process parent::a_stopped_child'
