@@ -55,7 +55,7 @@ sub offence {
     push @{ $count{"$rule\t$file"}{at} }, "$file:$line: $rule: $text";
 }
 
-my (%defined, %cited);
+my (%defined, %cited, %cited_in_guides);
 for my $file (@files) {
     my $rust = $file =~ /\.rs$/;
     my $production = $rust && $file =~ m{^(?:src|ipc-\w+/src)/};
@@ -113,17 +113,6 @@ for my $file (@files) {
     $flush->();
 }
 
-for my $name (sort keys %cited) {
-    next if $defined{$name};
-    push @problems, "$_: edges: $name is defined nowhere" for @{ $cited{$name} };
-}
-for my $name (sort keys %defined) {
-    my @at = @{ $defined{$name} };
-    push @problems, "$at[1]: edges: $name is defined at $at[0] too" if @at > 1;
-    push @problems, "$at[0]: edges: $name is not cited at both ends"
-        if $name =~ /-E/ && @{ $cited{$name} // [] } < 2;
-}
-
 sub text {
     my ($file) = @_;
     open my $in, '<', $file or die "$file: $!";
@@ -132,6 +121,7 @@ sub text {
 }
 for my $guide (grep { !m{^docs/faults} } glob('*.md docs/*.md')) {
     my $text = text($guide);
+    push @{ $cited_in_guides{$1} }, $guide while $text =~ /\b([A-Z]{3,}-[EI]\d+)\b/g;
     # Words in code, and the names of tests in links, are no prose.
     (my $prose = $text) =~ s/^```.*?^```$//gms;
     $prose =~ s/`[^`]*`/`…`/g;
@@ -142,12 +132,28 @@ for my $guide (grep { !m{^docs/faults} } glob('*.md docs/*.md')) {
             while $prose =~ /$pattern/g;
     }
     while ($text =~ m{`((?:\.?[\w-]+/)+[\w.-]*)`}g) {
-        my ($path, $top) = ($1, $1 =~ m{^([^/]+)});
+        my $path = $1;
+        my ($top) = $path =~ m{^([^/]+)};
         # Names of other things have slashes too; what a build makes is not there always.
         next if !-e $top || $top eq 'target' || -e $path;
         push @problems, "$guide: paths: there is no $path";
     }
 }
+
+for my $name (sort keys %cited) {
+    next if $defined{$name};
+    push @problems, "$_: edges: $name is defined nowhere" for @{ $cited{$name} };
+}
+for my $name (sort keys %defined) {
+    my @at = @{ $defined{$name} };
+    push @problems, "$at[1]: edges: $name is defined at $at[0] too" if @at > 1;
+    push @problems, "$at[0]: edges: $name is not cited at both ends"
+        if $name =~ /-E/ && @{ $cited{$name} // [] } < 2;
+}
+for my $name (grep { !$defined{$_} } sort keys %cited_in_guides) {
+    push @problems, "$_: edges: $name is defined nowhere" for @{ $cited_in_guides{$name} };
+}
+
 my $workflows = join '', map { text($_) } glob('.github/workflows/*.yml');
 my @scripts = glob('ci/*.sh');
 for my $script (@scripts) {
