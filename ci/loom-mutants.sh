@@ -35,19 +35,19 @@ mutant send-slot-relaxed ipc-shm/src/ring.rs 1 's/(self.state\(q\).load\()Acquir
 mutant send-tail-relaxed ipc-shm/src/ring.rs 3 's/(let mut t = self.tail\(\).load\()Acquire/\1Relaxed/; s/(let now = self.tail\(\).load\()Acquire/\1Relaxed/; s/(self.tail\(\).compare_exchange\(t, claim\(q, found, hand.me\), )AcqRel, Acquire/\1Release, Relaxed/' 'ring::an_old'
 mutant receive-head-relaxed ipc-shm/src/ring.rs 3 's/(let mut h = self.head\(\).load\()Acquire/\1Relaxed/; s/(let now = self.head\(\).load\()Acquire/\1Relaxed/; s/(self.head\(\).compare_exchange\(h, claim\(q, found, hand.me\), )AcqRel, Acquire/\1Release, Relaxed/' 'ring::an_old'
 mutant free-relaxed ipc-shm/src/ring.rs 1 's/(from.state.store\(freed, )Release(\); .. Release: RING-E2. The)/\1Relaxed\2/' 'ring::messages'
-mutant block-slot-free-relaxed ipc-shm/src/ring.rs 1 '/kp!\("receive.lent"\)/,/kp!\("receive.block"\)/s/Release/Relaxed/' 'blocks::disconnected'
+mutant block-slot-free-relaxed ipc-shm/src/ring.rs 1 '/kill_point!\("receive.lent"\)/,/kill_point!\("receive.block"\)/s/Release/Relaxed/' 'blocks::disconnected'
 mutant send-unsigned ipc-shm/src/ring.rs 1 's/^( {16})self.sign_writers\(t\);/\1();/' 'crashes::a_sender'
 mutant receive-unsigned ipc-shm/src/ring.rs 1 's/^( {16,20})self.sign_readers\(h\);/\1();/' 'crashes::a_receiver'
-mutant ready-before-written ipc-shm/src/ring.rs 1 '/kp!\("send.claimed"\)/,/kp!\("send.written"\)/s/write\(to, q\);/to.state.store(slot::ready(q), Release); write(to, q);/' 'ring::messages'
+mutant ready-before-written ipc-shm/src/ring.rs 1 '/kill_point!\("send.claimed"\)/,/kill_point!\("send.written"\)/s/write\(to, q\);/to.state.store(slot::ready(q), Release); write(to, q);/' 'ring::messages'
 mutant publishes-downwards ipc-shm/src/ring.rs 2 '/^        let mut q = first;$/,/hand.last.store/{s/let mut q = first;/let mut q = (1..found).fold(first, |q, _| g.next(q));/; s/q = g.next\(q\);/q = g.prev(q);/}' 'ring::a_batch crashes::a_sender_that_dies_in'
 mutant signs-downwards ipc-shm/src/ring.rs 2 '/fn sign_writers_slow/,/^    }/{s/let mut q = .*$/let mut q = self.geometry.prev(pos(t));/; s/q = self.geometry.next\(q\);/q = self.geometry.prev(q);/}' 'crashes::a_signer'
 mutant void-not-signed ipc-shm/src/ring.rs 1 's/slot::VOID if state == slot::void\(q\) =>/slot::VOID if state == 1 =>/' 'crashes::a_void'
 mutant lost-not-looked-for ipc-shm/src/ring.rs 1 's/if state == block::lost\(pos\(state\)\)/if state == u64::MAX/' 'blocks::a_dead_receivers'
 mutant reminder-ignored ipc-shm/src/ring.rs 1 's/if self.orphan_seq\(\).load\(Relaxed\) != hand.orphans_seen.load\(Relaxed\)$/if false/' 'crashes::an_orphan'
-mutant last-before-publish ipc-shm/src/ring.rs 1 's/kp!\("send.claimed"\);/hand.last.store(g.next(q), Release);/' ring::threads
-mutant last-before-free ipc-shm/src/ring.rs 1 's/kp!\("receive.claimed"\);/hand.last.store(g.next(q), Release);/' ring::threads
+mutant last-before-publish ipc-shm/src/ring.rs 1 's/kill_point!\("send.claimed"\);/hand.last.store(g.next(q), Release);/' ring::threads
+mutant last-before-free ipc-shm/src/ring.rs 1 's/kill_point!\("receive.claimed"\);/hand.last.store(g.next(q), Release);/' ring::threads
 mutant void-freed-by-store ipc-shm/src/ring.rs 1 's/let _ = self.state\(q\).compare_exchange\(slot::void\(q\), freed, AcqRel, Relaxed\);/self.state(q).store(freed, Release);/' 'ring::a_late'
-mutant slot-freed-before-lent ipc-shm/src/ring.rs 1 's/kp!\("receive.lend"\);/from.state.store(freed, Release); &/' 'blocks::disconnected blocks::a_dead_receivers blocks::a_message'
+mutant slot-freed-before-lent ipc-shm/src/ring.rs 1 's/kill_point!\("receive.lend"\);/from.state.store(freed, Release); &/' 'blocks::disconnected blocks::a_dead_receivers blocks::a_message'
 mutant orphan-adopted-by-store ipc-shm/src/ring.rs 1 's/self.state\(p\).compare_exchange\(from, to, AcqRel, Relaxed\).is_ok\(\)/{ let _ = from; self.state(p).store(to, Release); true }/' 'crashes::of_two_adopters'
 mutant lost-adopted-by-store ipc-shm/src/ring.rs 1 's/lost.state.compare_exchange\(from, to, AcqRel, Relaxed\).is_ok\(\)/{ let _ = from; lost.state.store(to, Release); true }/' 'blocks::of_two_adopters'
 mutant scan-before-orphan-seq ipc-shm/src/ring.rs 1 's/hand.orphans_seen.store\(seq, Relaxed\);/let _ = seq; hand.orphans_seen.store(self.orphan_seq().load(Acquire), Relaxed);/' 'crashes::an_orphan_made'
@@ -81,19 +81,19 @@ mutant ring-drops-tokens ipc-shm/src/doorbell.rs 1 's/self.wake\(side, k\) == 0/
 mutant settle-no-fence ipc-shm/src/repair.rs 1 's/^        fence\(SeqCst\);$//' 'members::of_the_last_two_senders'
 mutant settle-by-store ipc-shm/src/repair.rs 1 's/self.members\(\).compare_exchange\(m, flags, AcqRel, Relaxed\).is_err\(\)/{ self.members().store(flags, Release); false }/' 'members::who'
 mutant join-without-cas ipc-shm/src/repair.rs 1 's/match self.members\(\).compare_exchange\(m, m.wrapping_add\(members::SEQ\), AcqRel, Acquire\)/match Ok::<u64, u64>(m)/' 'members::who'
-mutant join-without-close ipc-shm/src/repair.rs 1 '/kp!\("join.joined"\)/,/self.close/s/self.close\(\);/();/' 'members::a_sender_that'
-mutant leave-without-discard ipc-shm/src/repair.rs 1 '/pub\(crate\) fn leave\(/,/kp!\("leave.free"\)/s/self.discard\(me, block_of\);/();/' 'members::a_message'
-mutant forgotten-kept ipc-shm/src/repair.rs 1 '/pub\(crate\) fn leave\(/,/kp!/s/self.give_back_forgotten\(me.me\);/();/' 'blocks::a_forgotten'
+mutant join-without-close ipc-shm/src/repair.rs 1 '/kill_point!\("join.joined"\)/,/self.close/s/self.close\(\);/();/' 'members::a_sender_that'
+mutant leave-without-discard ipc-shm/src/repair.rs 1 '/pub\(crate\) fn leave\(/,/kill_point!\("leave.free"\)/s/self.discard\(me, block_of\);/();/' 'members::a_message'
+mutant forgotten-kept ipc-shm/src/repair.rs 1 '/pub\(crate\) fn leave\(/,/kill_point!/s/self.give_back_forgotten\(me.me\);/();/' 'blocks::a_forgotten'
 mutant repair-without-lease ipc-shm/src/repair.rs 1 's/if !leases.try_repair\(dead\)/if !leases.try_repair(dead) \&\& false/' 'crashes::of_two_recoverers members::an_id'
 mutant repair-does-not-sign ipc-shm/src/repair.rs 1 's/^ {16}self.sign_writers\(t\);/();/' 'crashes::a_dead'
 mutant owner-kept ipc-shm/src/repair.rs 1 's/let cleared = claim\(pos\(t\), 0, 0\)/let cleared = claim(pos(t), 0, o)/' crashes::of_two_recoverers
-mutant no-orphan-seq ipc-shm/src/repair.rs 1 '/7. Always/,/kp!/s/self.orphan_seq\(\).fetch_add\(1, AcqRel\);/();/' 'crashes::an_orphan'
-mutant repair-is-silent ipc-shm/src/repair.rs 1 '/kp!\("recover.orphans"\)/,/kp!\("recover.free"\)/s/self.ring_all\(Side::Receivers\);/();/' 'bells::a_repair'
-mutant in-flight-kept ipc-shm/src/repair.rs 1 '/kp!\("clean.in_flight"\)/,/\}/s/found.state.store\(block::FREE, Release\);/();/' 'blocks::a_dead_senders'
-mutant lent-slot-kept ipc-shm/src/repair.rs 1 '/kp!\("clean.lent_slot"\)/,/\}/s/self.state\(p\).store\(.*\);/();/' 'blocks::a_dead'
+mutant no-orphan-seq ipc-shm/src/repair.rs 1 '/7. Always/,/kill_point!/s/self.orphan_seq\(\).fetch_add\(1, AcqRel\);/();/' 'crashes::an_orphan'
+mutant repair-is-silent ipc-shm/src/repair.rs 1 '/kill_point!\("recover.orphans"\)/,/kill_point!\("recover.free"\)/s/self.ring_all\(Side::Receivers\);/();/' 'bells::a_repair'
+mutant in-flight-kept ipc-shm/src/repair.rs 1 '/kill_point!\("clean.in_flight"\)/,/\}/s/found.state.store\(block::FREE, Release\);/();/' 'blocks::a_dead_senders'
+mutant lent-slot-kept ipc-shm/src/repair.rs 1 '/kill_point!\("clean.lent_slot"\)/,/\}/s/self.state\(p\).store\(.*\);/();/' 'blocks::a_dead'
 mutant lent-freed ipc-shm/src/repair.rs 1 's/found.state.store\(block::lost\(p\), Release\);/found.state.store(block::FREE, Release);/' 'blocks::a_dead_receivers'
-mutant forgotten-after-discard ipc-shm/src/repair.rs 2 '/pub\(crate\) fn leave\(/,/kp!\("leave.freed"\)/{s/^        self.give_back_forgotten\(me.me\);$//; s/^        kp!\("leave.clean"\);/        self.give_back_forgotten(me.me);/}' 'blocks::what_the_last'
-mutant held-kept ipc-shm/src/repair.rs 1 '/kp!\("clean.held"\)/,/\}/s/found.state.store\(block::FREE, Release\);/();/' 'blocks::a_dead_senders'
+mutant forgotten-after-discard ipc-shm/src/repair.rs 2 '/pub\(crate\) fn leave\(/,/kill_point!\("leave.freed"\)/{s/^        self.give_back_forgotten\(me.me\);$//; s/^        kill_point!\("leave.clean"\);/        self.give_back_forgotten(me.me);/}' 'blocks::what_the_last'
+mutant held-kept ipc-shm/src/repair.rs 1 '/kill_point!\("clean.held"\)/,/\}/s/found.state.store\(block::FREE, Release\);/();/' 'blocks::a_dead_senders'
 
 # Locks.
 mutant lock-relaxed ipc-shm/src/lock/raw/mutex.rs 2 's/(compare_exchange\((0|w), me, )Acquire/\1Relaxed/' locks::a_mutex
@@ -104,32 +104,32 @@ mutant taken-over-by-store ipc-shm/src/lock/raw/mutex.rs 1 's/if self.state.comp
 mutant taken-over-as-updating ipc-shm/src/lock/raw/mutex.rs 1 's/let mine = if updating \{ me \} else \{ holder\(me\) \};/let mine = me;/' locks::a_death_while
 mutant update-marks ipc-shm/src/lock/raw/mutex.rs 1 's/^        if !updating \{/        if true {/' locks::a_death_in_an_update
 mutant death-unmarked ipc-shm/src/lock/raw/mutex.rs 1 's/^            self.mark.store\(.*$//' locks::a_dead_holders_mutex
-mutant count-relaxed ipc-shm/src/lock/raw/rwlock.rs 1 '/^        kp!\("read.counted"\);/,/^        Ok/s/model_fence\(\);//' locks::a_writer
-mutant turn-unordered ipc-shm/src/lock/raw/rwlock.rs 1 '/kp!\("turn.claimed"\);/,/return/s/model_fence\(\);//' locks::a_writer
+mutant count-relaxed ipc-shm/src/lock/raw/rwlock.rs 1 '/^        kill_point!\("read.counted"\);/,/^        Ok/s/model_fence\(\);//' locks::a_writer
+mutant turn-unordered ipc-shm/src/lock/raw/rwlock.rs 1 '/kill_point!\("turn.claimed"\);/,/return/s/model_fence\(\);//' locks::a_writer
 mutant count-first ipc-shm/src/lock/raw/rwlock.rs 1 's/if again \|\| admits\(self.turn.load\(SeqCst\)\)/if true/' locks::a_writer
-mutant uncount-relaxed ipc-shm/src/lock/raw/rwlock.rs 2 's/compare_exchange\(found, found - 1, SeqCst, Relaxed\)/compare_exchange(found, found - 1, Relaxed, Relaxed)/; /kp!\("read.uncounted"\);/,/Ok/s/model_fence\(\);//' locks::a_writer
+mutant uncount-relaxed ipc-shm/src/lock/raw/rwlock.rs 2 's/compare_exchange\(found, found - 1, SeqCst, Relaxed\)/compare_exchange(found, found - 1, Relaxed, Relaxed)/; /kill_point!\("read.uncounted"\);/,/Ok/s/model_fence\(\);//' locks::a_writer
 mutant highest-unraised ipc-shm/src/lock/raw/rwlock.rs 1 's/^        self.highest.fetch_max\(id, SeqCst\);.*$//' locks::a_writer
 mutant highest-late ipc-shm/src/lock/raw/rwlock.rs 2 's/self.raise_highest\(id\);/let _ = id;/; s/^        if again \|\| admits\(self.turn.load\(SeqCst\)\) \{/& self.raise_highest(u64::from(id(owner(me))));/' locks::a_writer
 mutant drained-untold ipc-shm/src/lock/raw/rwlock.rs 1 's/^            self.tell_drained\(world\);//' locks::a_writer
 mutant turn-relaxed ipc-shm/src/lock/raw/rwlock.rs 1 's/(let w = self.turn.swap\(0, )Release/\1Relaxed/' 'locks::a_writer locks::two_writers'
 mutant readers-kept ipc-shm/src/lock/raw/rwlock.rs 1 's/if !look \|\| world.life\(owner\) != Life::Dead \{/if true {/' locks::a_dead_reader
 mutant pending-poisons ipc-shm/src/lock/raw/rwlock.rs 1 's/let wrote = w \& MODE == ACTIVE;/let wrote = true;/' locks::a_dead_writer
-mutant writer-unmarked ipc-shm/src/lock/raw/rwlock.rs 1 '/kp!\("turn.taken_over"\)/,/kp!\("turn.marked"\)/s/self.mark.store.*$//' locks::a_dead_writer
+mutant writer-unmarked ipc-shm/src/lock/raw/rwlock.rs 1 '/kill_point!\("turn.taken_over"\)/,/kill_point!\("turn.marked"\)/s/self.mark.store.*$//' locks::a_dead_writer
 mutant deaths-not-heard-of ipc-shm/src/lock/raw/condvar.rs 1 's/Parked::Elapsed if somebody_died\(\) => \{/Parked::Elapsed if deaths == u64::MAX => {/' 'locks::a_dead_ones locks::who_dies locks::a_death_wakes'
 mutant deaths-counted-late ipc-shm/src/lock/raw/condvar.rs 1 's/^( +)let mut slices = 0\.\.;/\1let deaths = world.deaths().max(deaths);\n\1let mut slices = 0..;/' locks::who_dies
 mutant gives-up-silently ipc-shm/src/lock/raw/condvar.rs 1 '/fn give_up/,/^    \}/s/self.notify_one\(world\);//' locks::who_gives
-mutant notify-silent ipc-shm/src/lock/raw/condvar.rs 1 '/kp!\("condvar.wake"\)/,/kp!/s/world.wake\(place, 1\);//' locks::one_that
+mutant notify-silent ipc-shm/src/lock/raw/condvar.rs 1 '/kill_point!\("condvar.wake"\)/,/kill_point!/s/world.wake\(place, 1\);//' locks::one_that
 mutant unsettled ipc-shm/src/lock/raw/semaphore.rs 1 '/fn settled/,/^    \}/s/self.settle\(g\)\?;//' locks::a_dead_holders_permit
 mutant settled-twice ipc-shm/src/lock/raw/semaphore.rs 1 's/if after\(h\) != operation\(g\) \{/if false {/' 'locks::a_permit locks::a_dead_holders_permit'
 mutant reclaimed-by-whom ipc-shm/src/lock/raw/semaphore.rs 1 's/if self.generation_of\(id\)\?.load\(Acquire\) != whose \{/if false {/' locks::a_dead_holders_permit_is_not
 mutant permit-relaxed ipc-shm/src/lock/raw/semaphore.rs 5 's/(compare_exchange\(g, to, )AcqRel/\1Relaxed/; s/(let g = self.grant.load\()Acquire/\1Relaxed/' locks::a_permit
 mutant second-permit-unheard ipc-shm/src/lock/raw/semaphore.rs 2 's/if slept \&\& to \& PERMITS > 0 \{/if false {/; s/let waiters = if slept \{ WAITERS \} else \{ g \& WAITERS \};/let waiters = g \& WAITERS;/' locks::two_permits
 mutant once-relaxed ipc-shm/src/lock/raw/once.rs 1 's/let w = self.state.swap\(to, Release\)/let w = self.state.swap(to, Relaxed)/' locks::once
-mutant once-silent ipc-shm/src/lock/raw/once.rs 1 '/kp!\("once.ended"\)/,/kp!\("once.woken"\)/s/world.wake\(self.state, u32::MAX\);//' locks::once
-mutant initialiser-not-followed ipc-shm/src/lock/raw/once.rs 1 '/kp!\("once.take_over"\)/,/kp!/s/self.state.compare_exchange.*is_ok\(\)/mine == 0/' locks::a_dead_initialiser
+mutant once-silent ipc-shm/src/lock/raw/once.rs 1 '/kill_point!\("once.ended"\)/,/kill_point!\("once.woken"\)/s/world.wake\(self.state, u32::MAX\);//' locks::once
+mutant initialiser-not-followed ipc-shm/src/lock/raw/once.rs 1 '/kill_point!\("once.take_over"\)/,/kill_point!/s/self.state.compare_exchange.*is_ok\(\)/mine == 0/' locks::a_dead_initialiser
 mutant event-relaxed ipc-shm/src/lock/raw/event.rs 1 's/(compare_exchange\(w, to, )AcqRel, Relaxed/\1Relaxed, Relaxed/' locks::an_event
 mutant event-silent ipc-shm/src/lock/raw/event.rs 1 's/^            world.wake\(self.state, if self.auto .*$//' locks::an_event
-mutant barrier-silent ipc-shm/src/lock/raw/barrier.rs 1 '/kp!\("barrier.pass"\)/,/kp!/s/world.wake\(self.state, u32::MAX\);//' locks::a_barrier
+mutant barrier-silent ipc-shm/src/lock/raw/barrier.rs 1 '/kill_point!\("barrier.pass"\)/,/kill_point!/s/world.wake\(self.state, u32::MAX\);//' locks::a_barrier
 mutant dead-party-ignored ipc-shm/src/lock/raw/barrier.rs 2 's/if self.somebody_died\(world\) \{/if false {/' locks::a_dead_party
 
 finish

@@ -48,10 +48,10 @@ mutant repair-readers-unsigned $in_repair 1 's/^ *self.sign_readers\(h\);//' 'cr
 mutant block-in-flight-forgotten $in_repair 1 's/(state == block::in_flight\(p\) .* == )slot::writing\(p, o\)/\1slot::void(p)/' 'crash points::killed_while_repairing'
 mutant lent-freed-like-held $in_repair 1 's/found.state.store\(block::lost\(p\), Release\);/found.state.store(block::FREE, Release);/' 'crash points::killed_while_repairing'
 mutant slot-of-lent-kept $in_repair 1 's/if self.state\(p\).load\(Acquire\) == slot::reading\(p, o\)/if false/' 'crash points::killed_while_repairing'
-mutant orphans-untold $in_repair 1 '/kp!\("recover.cleaned"\)/,/kp!\("recover.orphans"\)/s/self.orphan_seq\(\).fetch_add\(1, AcqRel\);//' 'crash points::killed_while_repairing'
-mutant entry-freed-first $in_repair 1 's/kp!\("recover.roles"\);/kp!("recover.roles"); entry.store(0, Release);/' 'crash points::killed_while_repairing'
+mutant orphans-untold $in_repair 1 '/kill_point!\("recover.cleaned"\)/,/kill_point!\("recover.orphans"\)/s/self.orphan_seq\(\).fetch_add\(1, AcqRel\);//' 'crash points::killed_while_repairing'
+mutant entry-freed-first $in_repair 1 's/kill_point!\("recover.roles"\);/kill_point!("recover.roles"); entry.store(0, Release);/' 'crash points::killed_while_repairing'
 mutant held-forgotten $in_repair 1 's/== block::held\(o\)/== block::lost(o)/' 'crash points::killed_while_repairing'
-mutant forgotten-untold $in_repair 1 '/kp!\("leave.orphans"\)/,/\}/s/self.orphan_seq\(\).fetch_add\(1, AcqRel\);//' 'crash points::killed_while_attaching'
+mutant forgotten-untold $in_repair 1 '/kill_point!\("leave.orphans"\)/,/\}/s/self.orphan_seq\(\).fetch_add\(1, AcqRel\);//' 'crash points::killed_while_attaching'
 mutant lent-is-no-message $in_ring 1 's/block::LENT => owner\(state\) == me,/block::LENT => true,/' 'crash stops::a_lent_message_holds_up'
 mutant trim-before-acknowledging ipc-shm/src/pool.rs 1 's/self.blocks\(\)\[index\].state.store\(block::held\(me\), Release\);/let _ = me;/' 'crash points::killed_with_large_messages'
 mutant slot-guards-uncounted ipc-shm/src/hold.rs 1 's/self.deliveries = 2;//' 'crash points::killed_while_receiving_plain_data'
@@ -81,7 +81,7 @@ mutant places-overlap $in_places 1 's/(end.compare_exchange_weak\(now, place.at 
 mutant place-taken-by-store $in_places 1 's/match end.compare_exchange_weak\(now, (place.at \+ room).*$/match { end.store(\1, Ordering::Relaxed); Ok::<u64, u64>(now) }/' 'ipc-shm:lib places::'
 mutant place-taken-unusable $in_places 2 's/^( *)usable\(place\)\?;/\1let unusable = usable(place);/; s/Ok\(_\) => return Ok\(place\),/Ok(_) => return unusable.map(|()| place),/' 'ipc-shm:lib places::'
 mutant room-before-place $in_commit 2 '/meta.place.store/{s/meta.place.store.*$/meta.room.store(room, Relaxed);/;b}; s/meta.room.store.*$/meta.place.store(place.at, Relaxed);/' 'ipc-shm:lib commit::'
-mutant old-place-kept $in_commit 1 '/kp!\("block.place"\)/,/meta.place/s/self.trim\(meta\);//' 'ipc-shm:lib commit::'
+mutant old-place-kept $in_commit 1 '/kill_point!\("block.place"\)/,/meta.place/s/self.trim\(meta\);//' 'ipc-shm:lib commit::'
 
 # Leases that no fork keeps.
 in_unforked=ipc-sys/src/linux/unforked.rs

@@ -26,7 +26,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::batch::{BATCH, Packed, pack};
 use crate::carrier::Carrier;
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::message::{self, HEADER, Kind, Scratch};
 use crate::shared_counters::{SharedCounters, Side};
 use crate::shared_end::{Inside, SharedEnd};
@@ -250,7 +250,7 @@ impl<T: Serialize + DeserializeOwned> Transmit<T> for Tx<T> {
 impl<T: Serialize + DeserializeOwned> Tx<T> {
     fn send_one(&self, message: &T, deadline: Deadline) -> Result<(), SendFailure> {
         message::send_one(&self.shared.carrier, message, deadline, &self.shared.form)?;
-        kp!("channel.count_sent");
+        kill_point!("channel.count_sent");
         if let Some(counters) = &self.shared.counters {
             counters.sent(1);
         }
@@ -277,7 +277,7 @@ impl<T: Serialize + DeserializeOwned> Tx<T> {
                 if counters.wanted() >= usize::from(count) {
                     let kind = Kind::Messages(count);
                     message::send(carrier, kind, &mut bytes[..end], Vec::new(), Deadline::Never)?;
-                    kp!("channel.count_batch");
+                    kill_point!("channel.count_batch");
                     counters.sent(usize::from(count));
                     return Ok(usize::from(count));
                 }
@@ -337,7 +337,7 @@ impl<T: DeserializeOwned> Rx<T> {
                 }
             }
         };
-        kp!("channel.count_received");
+        kill_point!("channel.count_received");
         let Kind::Messages(count) = received.kind else {
             if let Some(counters) = &shared.counters {
                 counters.received(1);

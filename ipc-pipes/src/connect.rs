@@ -11,7 +11,7 @@ use ipc_sys::name::{Kind, Watch};
 use serde::de::DeserializeOwned;
 
 use crate::Duplex;
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::name::{Name, Place, ToName};
 use crate::peer::{Peer, Users};
 
@@ -137,7 +137,7 @@ impl Connector {
 
     /// Connects to who is there now.
     fn attempt(&self, place: &Place, deadline: Deadline) -> io::Result<OsHandle> {
-        kp!("connect.look");
+        kill_point!("connect.look");
         match place {
             Place::Abstract(name) => sys::name::connect_abstract(name, deadline),
             Place::File(directory, file) => {
@@ -150,7 +150,7 @@ impl Connector {
                         format!("it is a {what}"),
                     ));
                 }
-                kp!("connect.found");
+                kill_point!("connect.found");
                 sys::name::connect(&entry, deadline)
             }
         }

@@ -1,12 +1,12 @@
 //! Places to die at, for the crash tests: nothing at all without `--cfg killpoints`.
 
-macro_rules! kp {
+macro_rules! kill_point {
     ($name:literal) => {
         #[cfg(killpoints)]
         $crate::killpoint::reach($name);
     };
 }
-pub(crate) use kp;
+pub(crate) use kill_point;
 
 #[cfg(killpoints)]
 pub(crate) fn reach(name: &str) {

@@ -23,7 +23,7 @@ use ipc_sys::borrow;
 use serde::de::DeserializeOwned;
 
 use crate::Duplex;
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::name::{Name, Place, ToName};
 use crate::peer::Users;
 use claim::Claim;
@@ -219,10 +219,10 @@ impl Listener {
         wait: &mut dyn FnMut(Option<Duration>) -> io::Result<()>,
     ) -> io::Result<OsHandle> {
         loop {
-            kp!("listener.accept");
+            kill_point!("listener.accept");
             match sys::socket::accept(self.socket())? {
                 Some(socket) => {
-                    kp!("listener.accepted");
+                    kill_point!("listener.accepted");
                     if self.users.admit(sys::socket::credentials(borrow(&socket))?.uid) {
                         return Ok(socket);
                     }

@@ -48,7 +48,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::carrier::Carrier;
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::packets::Packets;
 use crate::socket::Socket;
 use crate::types::Types;
@@ -203,9 +203,9 @@ fn send_sealed(
     if handles.len() == MAX_HANDLES {
         return Err(SendFailure::Unsendable(Unsendable::Handles(NotCarried::TooMany)));
     }
-    kp!("message.seal");
+    kill_point!("message.seal");
     let memfd = sys::store::seal_to_memfd(body).map_err(|error| not_stored(error, body.len()))?;
-    kp!("message.sealed");
+    kill_point!("message.sealed");
     handles.insert(0, memfd);
     let mut small = [0; HEADER + 8];
     small[..HEADER].copy_from_slice(&header(kind, SEALED, handles.len()));

@@ -33,7 +33,7 @@ use ipc_sys::Borrowed;
 use ipc_sys::socket::{Interest, NotReceived, NotSent};
 use ipc_sys::store::NotStored;
 
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::poll_backoff::PollBackoff;
 use crate::shared_counters::SharedCounters;
 
@@ -80,7 +80,7 @@ impl Packets {
         if self.forked() {
             return Err(SendFailure::Unsendable(Unsendable::Forked));
         }
-        kp!("packets.send");
+        kill_point!("packets.send");
         let sent = self.wait(Interest::Send, deadline, || {
             match sys::pipe::write_packet(self.fd(), bytes) {
                 Ok(()) => Some(Ok(())),
@@ -91,7 +91,7 @@ impl Packets {
                 Err(_) => Some(Err(SendFailure::Disconnected)),
             }
         });
-        kp!("packets.sent");
+        kill_point!("packets.sent");
         sent.unwrap_or(Err(SendFailure::Timeout))
     }
 
@@ -125,7 +125,7 @@ impl Packets {
         if self.forked() {
             return Err(RecvTimeoutError::Unreadable(Unreadable::Forked));
         }
-        kp!("packets.recv");
+        kill_point!("packets.recv");
         let received = self.wait(Interest::Receive, deadline, || {
             match sys::pipe::read_packet(self.fd(), into) {
                 Ok(len) => Some(Ok(len)),
@@ -136,25 +136,25 @@ impl Packets {
                 Err(NotReceived::Empty) => None,
             }
         });
-        kp!("packets.received");
+        kill_point!("packets.received");
         received.unwrap_or(Err(RecvTimeoutError::Timeout))
     }
 
     /// Puts bytes into the store, and says where.
     pub(crate) fn put(&self, bytes: &[u8]) -> Result<u64, NotStored> {
         let place = self.counters.place(bytes.len());
-        kp!("packets.put");
+        kill_point!("packets.put");
         // It has given the memory back.
         sys::store::put(sys::borrow(&self.store), place, bytes)
             .inspect_err(|_| _ = self.counters.unshelve(place, bytes.len() as u64))?;
-        kp!("packets.stored");
+        kill_point!("packets.stored");
         Ok(place)
     }
 
     /// Takes bytes out of the store.
     pub(crate) fn get(&self, place: u64, len: u64, bytes: &mut Vec<u8>) -> Result<(), Unreadable> {
         sys::store::get(sys::borrow(&self.store), place, len, bytes)?;
-        kp!("packets.got");
+        kill_point!("packets.got");
         self.free(place, len);
         Ok(())
     }

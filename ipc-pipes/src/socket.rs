@@ -18,7 +18,7 @@ use ipc_sys as sys;
 use ipc_sys::Borrowed;
 use ipc_sys::socket::{Interest, NotReceived, NotSent, ReceivedDatagram};
 
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::poll_backoff::PollBackoff;
 use crate::types::Types;
 
@@ -65,13 +65,13 @@ impl Socket {
         if self.forked() {
             return Err(SendFailure::Unsendable(Unsendable::Forked));
         }
-        kp!("socket.send");
+        kill_point!("socket.send");
         // Who may wait for ever waits inside the call.
         let sent = match sys::socket::send(self.fd(), bytes, handles, deadline == Deadline::Never) {
             Ok(()) => Ok(()),
             Err(refused) => self.send_slow(bytes, handles, deadline, refused),
         };
-        kp!("socket.sent");
+        kill_point!("socket.sent");
         sent
     }
 
@@ -132,7 +132,7 @@ impl Socket {
         if self.forked() {
             return Err(RecvTimeoutError::Unreadable(Unreadable::Forked));
         }
-        kp!("socket.recv");
+        kill_point!("socket.recv");
         let mut attempt = |wait| match sys::socket::receive(self.fd(), into, handles, wait) {
             Ok(arrived) => Some(Ok(arrived)),
             Err(NotReceived::Gone) => Some(Err(RecvTimeoutError::Disconnected)),
@@ -158,7 +158,7 @@ impl Socket {
             }
             done = attempt(false);
         };
-        kp!("socket.received");
+        kill_point!("socket.received");
         done
     }
 }

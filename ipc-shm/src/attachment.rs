@@ -22,7 +22,7 @@ use ipc_sys::per_process::PerProcess;
 
 use crate::descriptor::Descriptor;
 use crate::doorbell::{Barrier, Side};
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::layout::{Geometry, Header, MAX_PARTICIPANTS, PAGE, entry, who};
 use crate::lease::{ByteLocks, Leases};
 use crate::memory::Memory;
@@ -133,7 +133,7 @@ impl Attachment {
             "creating its segment",
             Unforked::open(|| sys::memory::create("multiprocess-channel")),
         )?;
-        kp!("create.fd");
+        kill_point!("create.fd");
         let open = fd.fd();
         // All that is touched without asking is paid for now: memory that runs out later is SIGBUS.
         let len = geometry.data_offset();
@@ -148,7 +148,7 @@ impl Attachment {
             let text = "shared-memory channel: taking a lease: a lock on a new file is refused";
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
         }
-        kp!("create.leased");
+        kill_point!("create.leased");
         let mapping = step("mapping its segment", sys::memory::map(lease.fd(), len))?;
         let memory = view(&mapping, geometry);
         memory.initialise(0);
@@ -157,7 +157,7 @@ impl Attachment {
         memory.entries()[1].store(roles.word(), Ordering::Relaxed);
         memory.whos()[1].store(participants::pid_identity(), Ordering::Relaxed);
         memory.header().describe(&geometry, kind.shape);
-        kp!("create.done");
+        kill_point!("create.done");
         let descriptor = step("looking at its segment", Descriptor::new(fd))?;
         let made = Self::new(memory, 1, kind, roles, descriptor, mapping);
         lock(TABLE.get()).insert(made.descriptor.identity(), Arc::downgrade(&made));
@@ -203,7 +203,7 @@ impl Attachment {
         let new = ByteLocks(lease.fd());
         let hand = lock(&self.repairing);
         let leases = ByteLocks(fd);
-        kp!("attach.begin");
+        kill_point!("attach.begin");
         self.after_the_dead(&hand, &leases);
         for id in 1..self.memory.entries().len() as u64 {
             let entry = &self.memory.entries()[id as usize];
@@ -211,9 +211,9 @@ impl Attachment {
             if entry.load(Ordering::Relaxed) != 0 || !leases.try_repair(id) {
                 continue;
             }
-            kp!("attach.repair");
+            kill_point!("attach.repair");
             let won = new.take_life(id).unwrap_or(false);
-            kp!("attach.life");
+            kill_point!("attach.life");
             // Acquire: after whoever freed it.
             if !won || entry.load(Ordering::Acquire) != 0 {
                 if won {
@@ -224,13 +224,13 @@ impl Attachment {
             }
             let mut roles = Roles::default();
             *roles.count(role) = 1;
-            kp!("attach.who");
+            kill_point!("attach.who");
             // Relaxed: a hint; whoever sees the entry that `join` stores sees this too.
             self.memory.whos()[id as usize].store(who::NOBODY, Ordering::Relaxed);
             let joined = self.memory.join(id, roles.word());
-            kp!("attach.joined");
+            kill_point!("attach.joined");
             leases.end_repair(id);
-            kp!("attach.issued");
+            kill_point!("attach.issued");
             if joined {
                 // Nobody is told of the death of who is on its way: sleepers must look often again.
                 self.memory.ring_sleepers();
@@ -311,11 +311,11 @@ impl Attachment {
         // this id for another's, and then the lease stays where it is.
         let moves = leases.try_repair(id);
         if moves {
-            kp!("adopt.repair");
+            kill_point!("adopt.repair");
             ByteLocks(open).end_life(id);
-            kp!("adopt.moving");
+            kill_point!("adopt.moving");
             let moved = leases.take_life(id);
-            kp!("adopt.moved");
+            kill_point!("adopt.moved");
             leases.end_repair(id);
             if !step("moving its lease", moved)? {
                 return Err(refuse("its lease is another's"));
@@ -329,7 +329,7 @@ impl Attachment {
             return Err(refuse("its slots or blocks are smaller than its messages"));
         }
         let mapping = step("mapping its segment", sys::memory::map(from, geometry.data_offset()))?;
-        kp!("adopt.mapped");
+        kill_point!("adopt.mapped");
         let memory = view(&mapping, geometry);
         let mut roles = Roles::default();
         *roles.count(role) = 1;
@@ -343,13 +343,13 @@ impl Attachment {
             "opening its segment again",
             Unforked::open(|| sys::descriptor::reopen(lease.fd())),
         )?;
-        kp!("adopt.own");
+        kill_point!("adopt.own");
         let descriptor = step("looking at its segment", Descriptor::new(own))?;
         let attached = Self::new(memory, id, kind, roles, descriptor, mapping);
         table.insert(identity, Arc::downgrade(&attached));
         drop(lease); // The mapping keeps the lease.
         drop(table);
-        kp!("adopt.who");
+        kill_point!("adopt.who");
         // Relaxed: a hint. Those who sleep can watch this process from now on.
         attached.memory.whos()[id as usize].store(attached.who, Ordering::Relaxed);
         attached.memory.ring_sleepers();
@@ -360,7 +360,7 @@ impl Attachment {
                 attached.after_the_dead(&lock(&attached.repairing), &ByteLocks(fd));
             }
         }
-        kp!("adopt.done");
+        kill_point!("adopt.done");
         Ok(attached)
     }
 
@@ -372,12 +372,12 @@ impl Attachment {
                 "shared-memory channel: no such participant",
             ));
         }
-        kp!("merge.add");
+        kill_point!("merge.add");
         self.add(role)?;
-        kp!("merge.added");
+        kill_point!("merge.added");
         let _alone = lock(&self.repairing);
         self.memory.leave(&Hand::new(id), self.kind.block_of);
-        kp!("merge.left");
+        kill_point!("merge.left");
         Ok(())
     }
 
@@ -392,7 +392,7 @@ impl Attachment {
         }
         *roles.count(role) += 1;
         if *roles.count(role) > 1 {
-            kp!("endpoint.add");
+            kill_point!("endpoint.add");
             // Release: a count that others read.
             self.memory.entries()[self.me as usize].store(roles.word(), Ordering::Release);
         } else if !self.memory.join(self.me, roles.word()) {
@@ -413,7 +413,7 @@ impl Attachment {
         *roles.count(role) -= 1;
         let word = roles.word();
         if *roles.count(role) > 0 {
-            kp!("endpoint.remove");
+            kill_point!("endpoint.remove");
             self.memory.entries()[self.me as usize].store(word, Ordering::Release); // Release: as in `add`.
         } else {
             let hand = lock(&self.repairing);
@@ -495,9 +495,9 @@ impl Drop for Attachment {
         watch::forget(self);
         let hand = Hand::new(self.me);
         self.memory.leave(&hand, self.kind.block_of);
-        kp!("leave.unmap");
+        kill_point!("leave.unmap");
         unmap(&mut self.places, &mut self.mapping);
-        kp!("leave.unmapped");
+        kill_point!("leave.unmapped");
         let mut table = lock(TABLE.get());
         let identity = self.descriptor.identity();
         if table.get(&identity).is_some_and(|weak| weak.strong_count() == 0) {

@@ -10,7 +10,7 @@ use std::io;
 use ipc_sys as sys;
 
 use crate::attachment::{Attachment, CLOSED};
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::layout::{BlockMeta, PAGE, block};
 use crate::places::{self, Place, Unreached};
 use crate::sync::AtomicU64;
@@ -66,17 +66,17 @@ impl Attachment {
                 sys::memory::may_reach(fd, data + place.at as usize + allocated(len, room))?;
                 self.places.map(fd, place)
             })?;
-            kp!("block.place");
+            kill_point!("block.place");
             // First: when the block has another place, nothing names the memory of the old one.
             self.trim(meta);
             meta.place.store(place.at, Relaxed);
-            kp!("block.placed");
+            kill_point!("block.placed");
             meta.room.store(room, Relaxed);
         }
         let want = allocated(len, place.room);
-        kp!("block.commit");
+        kill_point!("block.commit");
         sys::memory::allocate_growing(fd, data + place.at as usize, want)?;
-        kp!("block.committed");
+        kill_point!("block.committed");
         meta.committed.store(want as u64, Relaxed);
         self.places.reached(place.at + want as u64);
         self.places.get(place, len).ok_or(Unreached::Corrupt)
@@ -100,7 +100,7 @@ impl Attachment {
     #[cold]
     fn lent_slow(&self, place: Place, len: usize) -> Result<&[AtomicU64], Unreached> {
         let fd = self.descriptor().ok_or_else(|| io::Error::other(CLOSED))?;
-        kp!("block.reach");
+        kill_point!("block.reach");
         self.places.reach(fd, place, len)
     }
 
@@ -168,14 +168,14 @@ impl Attachment {
             return;
         }
         let Some(fd) = self.descriptor() else { return };
-        kp!("block.trim");
+        kill_point!("block.trim");
         // If it fails, the memory is kept, and was paid for.
         let _ = sys::memory::release(
             fd,
             self.memory.geometry.data_offset() + place.at as usize,
             place.room as usize,
         );
-        kp!("block.trimmed");
+        kill_point!("block.trimmed");
     }
 }
 

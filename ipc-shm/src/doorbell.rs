@@ -29,7 +29,7 @@ use std::time::Duration;
 use ipc_core::__private::wait::Woken;
 use ipc_sys as sys;
 
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::memory::Memory;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use crate::sync::{AtomicU64, fence};
@@ -115,14 +115,14 @@ impl Memory {
                 return;
             }
             let rung = wait_word(tokens(w) - k, seq(w).wrapping_add(1));
-            kp!("ring.token");
+            kill_point!("ring.token");
             // K3. AcqRel: the woken, who load it, are after what was published.
             match bell.compare_exchange(w, rung, AcqRel, Relaxed) {
                 Ok(_) => {
-                    kp!("ring.wake");
+                    kill_point!("ring.wake");
                     // K4.
                     if self.wake(side, k) == 0 {
-                        kp!("ring.surplus");
+                        kill_point!("ring.surplus");
                         // All older tokens are surplus: their owners are dead, or will see the new
                         // seq. Relaxed on failure: somebody else rang or came.
                         let _ =
@@ -143,15 +143,15 @@ impl Memory {
         fence(SeqCst);
         let mut w = bell.load(Relaxed);
         loop {
-            kp!("ring_all.tokens");
+            kill_point!("ring_all.tokens");
             match bell.compare_exchange(w, wait_word(0, seq(w).wrapping_add(1)), AcqRel, Relaxed) {
                 Ok(_) => break,
                 Err(now) => w = now,
             }
         }
-        kp!("ring_all.wake");
+        kill_point!("ring_all.wake");
         self.wake(side, u32::MAX);
-        kp!("ring_all.woken");
+        kill_point!("ring_all.woken");
     }
 
     /// Has everybody who sleeps, on either side, look who the participants are, after they have
@@ -173,12 +173,12 @@ impl Memory {
 
     /// Says that somebody is about to sleep on this side: S1 and S2.
     pub(crate) fn announce(&self, side: Side) -> Ticket {
-        kp!("sleep.announce");
+        kill_point!("sleep.announce");
         let w = self.bell(side).fetch_add(TOKEN, SeqCst); // S1.
-        kp!("sleep.announced");
+        kill_point!("sleep.announced");
         fence(SeqCst); // S2, against processes that make their own fence.
         let sound = cfg!(loom) || sys::barrier::issue();
-        kp!("sleep.barrier");
+        kill_point!("sleep.barrier");
         Ticket { seq: seq(w), sound }
     }
 
@@ -188,7 +188,7 @@ impl Memory {
         let mut w = bell.load(Relaxed); // Relaxed: the CAS decides.
         // Another seq: the token is used, or will be dropped.
         while seq(w) == ticket.seq && tokens(w) > 0 {
-            kp!("sleep.withdraw");
+            kill_point!("sleep.withdraw");
             match bell.compare_exchange(w, w - TOKEN, AcqRel, Relaxed) {
                 Ok(_) => return,
                 Err(now) => w = now,
@@ -200,9 +200,9 @@ impl Memory {
     /// stands: whatever is published after S2 finds its token, also between two sleeps.
     pub(crate) fn sleep(&self, side: Side, ticket: &Ticket, timeout: Duration) -> Woken {
         let timeout = if ticket.sound { timeout } else { timeout.min(UNSOUND_SLICE) };
-        kp!("sleep.wait");
+        kill_point!("sleep.wait");
         self.bed_wait(side, ticket.seq, timeout);
-        kp!("sleep.woken");
+        kill_point!("sleep.woken");
         // Acquire: K3, what was published before the ring.
         if seq(self.bell(side).load(Acquire)) != ticket.seq {
             return Woken::Rung;

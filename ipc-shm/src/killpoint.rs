@@ -7,13 +7,13 @@
 //! In a model (`--cfg loom`, fuzzing, unit tests) the same points end a simulated process: see
 //! `killed_at` and `killed_after`.
 
-macro_rules! kp {
+macro_rules! kill_point {
     ($name:literal) => {
         #[cfg(any(killpoints, loom, fuzzing, test))]
         $crate::killpoint::reach($name);
     };
 }
-pub(crate) use kp;
+pub(crate) use kill_point;
 
 #[cfg(all(killpoints, not(any(loom, fuzzing, test))))]
 mod armed {

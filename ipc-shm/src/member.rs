@@ -41,7 +41,7 @@ use std::sync::Arc;
 use ipc_sys as sys;
 
 use crate::descriptor::Descriptor;
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::layout::who;
 use crate::lease::{ByteLocks, Leases};
 use crate::throttle::Throttle;
@@ -132,7 +132,7 @@ impl Table {
     /// taken.
     pub(crate) fn issue(&self, lease: sys::Borrowed<'_>) -> io::Result<Option<u16>> {
         for (id, entry) in (1..).zip(&self.entries()[1..]) {
-            kp!("member.take");
+            kill_point!("member.take");
             if ByteLocks(lease).take_life(u64::from(id))? {
                 // Acquire: after whoever had the id before.
                 if entry.life.load(Ordering::Acquire) & life::USED != 0 {
@@ -151,11 +151,11 @@ impl Table {
     }
 
     fn count_death(&self) {
-        kp!("member.count");
+        kill_point!("member.count");
         // Release: whoever hears of it sees what the dead one did, as he who found it dead;
         // Acquire: of all of them.
         self.deaths().fetch_add(1, Ordering::AcqRel);
-        kp!("member.counted");
+        kill_point!("member.counted");
     }
 
     /// Makes a new owner of an id whose life byte is held by the caller.
@@ -168,9 +168,9 @@ impl Table {
             // id.
             generation = 1;
         }
-        kp!("member.who");
+        kill_point!("member.who");
         entry.who.store(who, Ordering::Relaxed); // Relaxed: a hint.
-        kp!("member.enter");
+        kill_point!("member.enter");
         // Release: whoever finds an owner of this generation finds no older one's words under it.
         entry.life.store(life::word(generation, life::USED), Ordering::Release);
         Owner::new(generation, id)
@@ -300,7 +300,7 @@ impl Members {
                 Ordering::Relaxed,
                 Ordering::Relaxed,
             );
-            kp!("member.buried");
+            kill_point!("member.buried");
         }
         self.deaths()
     }
@@ -328,7 +328,7 @@ impl Members {
 
     fn depart(&self, flags: u64) {
         let Some(entry) = self.table.get(self.me.id()) else { return };
-        kp!("member.leave");
+        kill_point!("member.leave");
         // Release: flags that others read. The generation stays: it is past when it is given out
         // anew.
         entry.life.store(life::word(self.me.generation(), flags), Ordering::Release);

@@ -18,7 +18,7 @@
 //! is lost to nobody: see [`repair`](crate::repair).
 
 use crate::doorbell::Side;
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::layout::{block, pos};
 use crate::memory::Memory;
 use crate::ring::Hand;
@@ -46,10 +46,10 @@ impl Memory {
             if state.load(Relaxed) != block::FREE {
                 continue;
             }
-            kp!("loan.cas");
+            kill_point!("loan.cas");
             // AcqRel: Acquire what its last reader did with it, before it freed it.
             if state.compare_exchange(block::FREE, block::held(hand.me), AcqRel, Relaxed).is_ok() {
-                kp!("loan.held");
+                kill_point!("loan.held");
                 // Relaxed: ours alone until it is published.
                 blocks[index].deliveries.store(0, Relaxed);
                 hand.next_block.store(index as u64 + 1, Relaxed);
@@ -76,10 +76,10 @@ impl Memory {
     #[cfg_attr(loom, allow(dead_code, reason = "in a model every place can be reached"))]
     pub(crate) fn give_back(&self, index: usize) {
         let found = &self.blocks()[index].state;
-        kp!("block.lose");
+        kill_point!("block.lose");
         // Relaxed, and Release as RING-E4: it is ours until then.
         found.store(block::lost(pos(found.load(Relaxed))), Release);
-        kp!("block.lost");
+        kill_point!("block.lost");
         self.orphan_seq().fetch_add(1, AcqRel); // AcqRel: RING-E6.
         self.ring_all(Side::Receivers);
     }
@@ -92,31 +92,31 @@ impl Memory {
     /// Publishes a block of ours as message `pos`, right before its slot is published.
     #[inline]
     pub(crate) fn fly_block(&self, index: usize, pos: u64) {
-        kp!("send.fly");
+        kill_point!("send.fly");
         self.blocks()[index].state.store(block::in_flight(pos), Release); // Release: as RING-E1.
-        kp!("send.flown");
+        kill_point!("send.flown");
     }
 
     /// Lends a block of ours to ourselves, as the message `pos` of a slot that we have claimed.
     pub(crate) fn lend_own_block(&self, index: usize, pos: u64, me: u64, deliveries: u64) {
         self.blocks()[index].deliveries.store(deliveries, Relaxed); // Relaxed: as in `set_block_len`.
-        kp!("receive.lend_inline");
+        kill_point!("receive.lend_inline");
         self.blocks()[index].state.store(block::lent(pos, me), Release); // Release: as RING-E1.
-        kp!("receive.lent_inline");
+        kill_point!("receive.lent_inline");
     }
 
     /// Keeps a block of ours, Held or Lent before. If it was lent, this acknowledges its message.
     pub(crate) fn keep_block(&self, index: usize, me: u64) {
-        kp!("block.keep");
+        kill_point!("block.keep");
         self.blocks()[index].state.store(block::held(me), Release); // Release: nothing rides on it.
-        kp!("block.kept");
+        kill_point!("block.kept");
     }
 
     /// Gives a block of ours back: Held or Lent before. If it was lent, this acknowledges its
     /// message.
     pub(crate) fn free_block(&self, index: usize) {
-        kp!("block.free");
+        kill_point!("block.free");
         self.blocks()[index].state.store(block::FREE, Release); // Release: our reads are over.
-        kp!("block.freed");
+        kill_point!("block.freed");
     }
 }

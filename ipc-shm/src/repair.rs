@@ -12,7 +12,7 @@
 //!    8. with no receiver left, what is queued is discarded; 9. the entry is free.
 
 use crate::doorbell::Side;
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::layout::{CLOSED, block, claim, count, entry, kind, members, owner, pos, slot};
 use crate::lease::Leases;
 use crate::memory::{Memory, Slot};
@@ -33,34 +33,34 @@ impl Memory {
         block_of: BlockOf,
     ) -> bool {
         let Some(entry) = self.entries().get(dead as usize) else { return false };
-        kp!("recover.lease");
+        kill_point!("recover.lease");
         if !leases.try_repair(dead) {
             return false;
         }
-        kp!("recover.leased");
+        kill_point!("recover.leased");
         // In this order: holding the repair lease nobody can attach under this id, and a leaver
         // frees its entry before its life. Acquire: the entry as its owner left it.
         let gone = !leases.alive(dead) && entry.load(Acquire) & entry::USED != 0;
         if gone {
-            kp!("recover.entry");
+            kill_point!("recover.entry");
             entry.store(entry::used(0, 0), Release); // 1. Release: nothing rides on it but the roles.
-            kp!("recover.roles");
+            kill_point!("recover.roles");
             let flags = self.settle_membership(true); // 2.
             self.clean(dead); // 3 to 6.
-            kp!("recover.cleaned");
+            kill_point!("recover.cleaned");
             // 7. Always: a repairer that died may have made orphans without counting them here.
             // AcqRel: RING-E6.
             self.orphan_seq().fetch_add(1, AcqRel);
-            kp!("recover.orphans");
+            kill_point!("recover.orphans");
             self.ring_all(Side::Receivers);
             self.ring_all(Side::Senders);
-            kp!("recover.rung");
+            kill_point!("recover.rung");
             if flags & members::RECEIVERS_GONE != 0 {
                 self.discard(me, block_of); // 8.
             }
-            kp!("recover.free");
+            kill_point!("recover.free");
             entry.store(0, Release); // 9. Release: the id is another's to use, with nothing naming it.
-            kp!("recover.freed");
+            kill_point!("recover.freed");
         }
         leases.end_repair(dead);
         gone
@@ -71,9 +71,9 @@ impl Memory {
     pub(crate) fn leave(&self, me: &Hand, block_of: BlockOf) {
         self.give_back_forgotten(me.me);
         let Some(entry) = self.entries().get(me.me as usize) else { return };
-        kp!("leave.roles");
+        kill_point!("leave.roles");
         entry.store(entry::used(0, 0), Release); // 1.
-        kp!("leave.membership");
+        kill_point!("leave.membership");
         if self.settle_membership(false) & members::GONE != 0 {
             self.ring_all(Side::Receivers);
             self.ring_all(Side::Senders);
@@ -81,11 +81,11 @@ impl Memory {
         if self.members().load(Acquire) & members::RECEIVERS_GONE != 0 {
             self.discard(me, block_of);
         }
-        kp!("leave.clean");
+        kill_point!("leave.clean");
         self.clean(me.me);
-        kp!("leave.free");
+        kill_point!("leave.free");
         entry.store(0, Release); // 9., as in `recover`.
-        kp!("leave.freed");
+        kill_point!("leave.freed");
     }
 
     /// The last endpoint of one role is gone from this process, which stays with the other role.
@@ -94,9 +94,9 @@ impl Memory {
             self.give_back_forgotten(me.me);
         }
         let Some(entry) = self.entries().get(me.me as usize) else { return };
-        kp!("leave_role.entry");
+        kill_point!("leave_role.entry");
         entry.store(roles, Release); // 1.
-        kp!("leave_role.membership");
+        kill_point!("leave_role.membership");
         if self.settle_membership(false) & members::GONE != 0 {
             self.ring_all(Side::Receivers);
             self.ring_all(Side::Senders);
@@ -104,7 +104,7 @@ impl Memory {
                 self.discard(me, block_of);
             }
         }
-        kp!("leave_role.done");
+        kill_point!("leave_role.done");
     }
 
     /// Joins under id `me`, whose entry and leases are ours: `entry` says the roles.
@@ -112,10 +112,10 @@ impl Memory {
     /// False if the side of that role is gone for good; the caller leaves again.
     pub(crate) fn join(&self, me: u64, roles: u64) -> bool {
         let Some(entry) = self.entries().get(me as usize) else { return false };
-        kp!("join.entry");
+        kill_point!("join.entry");
         // Release: before the CAS below. A scan that began before sees the CAS and starts over.
         entry.store(roles, Release);
-        kp!("join.members");
+        kill_point!("join.members");
         let mut m = self.members().load(Acquire);
         loop {
             let mine = match (entry::senders(roles) > 0, entry::receivers(roles) > 0) {
@@ -132,7 +132,7 @@ impl Memory {
                 Err(now) => m = now,
             }
         }
-        kp!("join.joined");
+        kill_point!("join.joined");
         if m & members::GONE != 0 {
             // A sender may come after the receivers have gone: it is told so with its first
             // message.
@@ -162,7 +162,7 @@ impl Memory {
             if !receivers && m & members::RECEIVERS_GONE == 0 {
                 flags |= members::RECEIVERS_GONE | if died { members::RECEIVERS_DIED } else { 0 };
             }
-            kp!("membership.cas");
+            kill_point!("membership.cas");
             // AcqRel: nobody attached during the scan if `members` has not moved.
             if flags != m && self.members().compare_exchange(m, flags, AcqRel, Relaxed).is_err() {
                 continue;
@@ -178,7 +178,7 @@ impl Memory {
     fn close(&self) {
         let mut t = self.tail().load(Acquire);
         while t & CLOSED == 0 {
-            kp!("membership.close");
+            kill_point!("membership.close");
             // AcqRel: RING-E3.
             match self.tail().compare_exchange(t, t | CLOSED, AcqRel, Acquire) {
                 Ok(_) => return,
@@ -199,7 +199,7 @@ impl Memory {
             if count(t) > 0 {
                 self.sign_writers(t);
             }
-            kp!("clean.tail");
+            kill_point!("clean.tail");
             let cleared = claim(pos(t), 0, 0) | (t & CLOSED);
             if self.tail().compare_exchange(t, cleared, AcqRel, Relaxed).is_ok() {
                 break;
@@ -213,7 +213,7 @@ impl Memory {
             if count(h) > 0 {
                 self.sign_readers(h);
             }
-            kp!("clean.head");
+            kill_point!("clean.head");
             if self.head().compare_exchange(h, claim(pos(h), 0, 0), AcqRel, Relaxed).is_ok() {
                 break;
             }
@@ -224,14 +224,14 @@ impl Memory {
             let state = found.state.load(Acquire); // Acquire: as RING-E4.
             let p = pos(state);
             if state == block::in_flight(p) && self.state(p).load(Acquire) == slot::writing(p, o) {
-                kp!("clean.in_flight");
+                kill_point!("clean.in_flight");
                 found.state.store(block::FREE, Release);
             } else if state == block::lent(p, o) {
                 if self.state(p).load(Acquire) == slot::reading(p, o) {
-                    kp!("clean.lent_slot");
+                    kill_point!("clean.lent_slot");
                     self.state(p).store(slot::free(g.next_lap(p)), Release); // Release: RING-E2.
                 }
-                kp!("clean.lost");
+                kill_point!("clean.lost");
                 found.state.store(block::lost(p), Release); // Release: RING-E4.
             }
         }
@@ -241,17 +241,17 @@ impl Memory {
             let was = state.load(Acquire); // Acquire: RING-E4.
             let p = pos(was);
             if was == slot::writing(p, o) {
-                kp!("clean.void");
+                kill_point!("clean.void");
                 state.store(slot::void(p), Release);
             } else if was == slot::reading(p, o) {
-                kp!("clean.orphan");
+                kill_point!("clean.orphan");
                 state.store(slot::orphan(p), Release); // Release: RING-E4.
             }
         }
         // 6.
         for found in self.blocks() {
             if found.state.load(Acquire) == block::held(o) {
-                kp!("clean.held");
+                kill_point!("clean.held");
                 found.state.store(block::FREE, Release);
             }
         }
@@ -264,7 +264,7 @@ impl Memory {
             let state = self.slot_at(index).state;
             let was = state.load(Acquire);
             if was == slot::reading(pos(was), me) {
-                kp!("leave.orphan");
+                kill_point!("leave.orphan");
                 state.store(slot::orphan(pos(was)), Release); // Release: RING-E4.
                 any = true;
             }
@@ -272,13 +272,13 @@ impl Memory {
         for found in self.blocks() {
             let was = found.state.load(Acquire);
             if was == block::lent(pos(was), me) {
-                kp!("leave.lost");
+                kill_point!("leave.lost");
                 found.state.store(block::lost(pos(was)), Release); // Release: RING-E4.
                 any = true;
             }
         }
         if any {
-            kp!("leave.orphans");
+            kill_point!("leave.orphans");
             self.orphan_seq().fetch_add(1, AcqRel); // AcqRel: RING-E6.
             self.ring_all(Side::Receivers);
         }
@@ -290,7 +290,7 @@ impl Memory {
         // Each message once; a peer that scribbles cannot keep us here.
         let most = 2 * self.geometry.capacity + 2 * self.geometry.blocks as u64;
         for _ in 0..most {
-            kp!("discard.next");
+            kill_point!("discard.next");
             if self.receive(me, 1, &mut nowhere).is_err() {
                 break;
             }

@@ -61,7 +61,7 @@
 use ipc_core::__private::wait::InTheWay;
 
 use crate::doorbell::Side;
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::layout::{CLOSED, MAX_BATCH, block, claim, count, kind, owner, pos, slot};
 use crate::memory::{Memory, Slot};
 use crate::sync::AtomicU64;
@@ -174,7 +174,7 @@ impl Memory {
             if count(t) > 0 && hand.last.load(Acquire) != p {
                 self.sign_writers(t);
             }
-            kp!("send.claim");
+            kill_point!("send.claim");
             // AcqRel: RING-E3. Release: who sees this claim sees the signing of the one before.
             match self.tail().compare_exchange(t, claim(q, found, hand.me), AcqRel, Acquire) {
                 Ok(_) => break (p, found),
@@ -187,13 +187,13 @@ impl Memory {
         };
         let mut q = first;
         for _ in 0..found {
-            kp!("send.claimed");
+            kill_point!("send.claimed");
             // RING-I4: the slot is Free(q) or Writing(q, me), and only we touch its payload.
             let to = self.slot(q);
             write(to, q);
-            kp!("send.written");
+            kill_point!("send.written");
             to.state.store(slot::ready(q), Release); // Release: RING-E1.
-            kp!("send.published");
+            kill_point!("send.published");
             q = g.next(q);
         }
         // Release: RING-E5, stored only now that all of the claim is published.
@@ -243,7 +243,7 @@ impl Memory {
                 if count(h) > 0 && hand.last.load(Acquire) != p {
                     self.sign_readers(h);
                 }
-                kp!("receive.claim");
+                kill_point!("receive.claim");
                 // AcqRel: RING-E3, as in `send`.
                 match self.head().compare_exchange(h, claim(q, found, hand.me), AcqRel, Acquire) {
                     Ok(_) => break (p, found, voids),
@@ -255,9 +255,9 @@ impl Memory {
             let mut received = 0;
             let mut q = first;
             for i in 0..found {
-                kp!("receive.claimed");
+                kill_point!("receive.claimed");
                 if voids >> i & 1 == 1 {
-                    kp!("receive.void");
+                    kill_point!("receive.void");
                     // A CAS, not a store: a signer may have freed it already, and it may be in use
                     // again. Failure Relaxed: nothing is done with it. Release: RING-E2.
                     let freed = slot::free(g.next_lap(q));
@@ -266,7 +266,7 @@ impl Memory {
                     self.take(hand, self.slot(q), q, sink);
                     received += 1;
                 }
-                kp!("receive.freed");
+                kill_point!("receive.freed");
                 q = g.next(q);
             }
             // Release: RING-E5, stored only now that all of the claim is given back.
@@ -294,7 +294,7 @@ impl Memory {
         }
         // RING-I4: Ready(q) or Reading(q, me): the payload stands still, and is ours to read.
         if sink.inline(from, q) == After::Free {
-            kp!("receive.read");
+            kill_point!("receive.read");
             from.state.store(freed, Release); // Release: RING-E2. The message is received.
         }
     }
@@ -310,23 +310,23 @@ impl Memory {
             from.state.store(freed, Release); // Release: RING-E2.
             return sink.corrupt("a message's block is not the message's");
         };
-        kp!("receive.lend");
+        kill_point!("receive.lend");
         // Before the slot is freed: from here on until it is acknowledged the message is the block
         // (RING-I6).
         found.state.store(block::lent(q, hand.me), Release); // Release: a recoverer sees the message.
         // Relaxed: read by whoever the block is lent to, after the state's Acquire.
         let deliveries = found.deliveries.load(Relaxed).saturating_add(1);
-        kp!("receive.count");
+        kill_point!("receive.count");
         found.deliveries.store(deliveries, Relaxed);
-        kp!("receive.lent");
+        kill_point!("receive.lent");
         from.state.store(freed, Release); // Release: RING-E2.
-        kp!("receive.block");
+        kill_point!("receive.block");
         sink.block(index, q);
     }
 
     /// Signs the slot of position `q`, claimed alone by us for reading, so that it can be kept.
     pub(crate) fn sign_own_reading(&self, q: u64, me: u64) {
-        kp!("receive.sign");
+        kill_point!("receive.sign");
         // AcqRel: RING-E4. Failure Relaxed: another process signed it for this one, or it was
         // adopted and so is signed.
         let _ =
@@ -335,9 +335,9 @@ impl Memory {
 
     /// Gives a kept slot back: its message is received.
     pub(crate) fn free_slot(&self, q: u64) {
-        kp!("guard.free_slot");
+        kill_point!("guard.free_slot");
         self.state(q).store(slot::free(self.geometry.next_lap(q)), Release); // Release: RING-E2.
-        kp!("guard.freed_slot");
+        kill_point!("guard.freed_slot");
     }
 
     /// Signs the last claim to send, if it is not finished.
@@ -355,7 +355,7 @@ impl Memory {
     fn sign_writers_slow(&self, t: u64) {
         let mut q = self.geometry.back(pos(t), count(t).min(self.geometry.capacity));
         for _ in 0..count(t).min(self.geometry.capacity) {
-            kp!("send.sign");
+            kill_point!("send.sign");
             // AcqRel: RING-E4. Failure Relaxed: its owner published it, or another signed it.
             let _ = self.state(q).compare_exchange(
                 slot::free(q),
@@ -383,7 +383,7 @@ impl Memory {
         let g = &self.geometry;
         let mut q = g.back(pos(h), count(h).min(g.capacity));
         for _ in 0..count(h).min(g.capacity) {
-            kp!("receive.sign_others");
+            kill_point!("receive.sign_others");
             let state = self.state(q).load(Acquire); // Acquire: RING-E1.
             let signed = match kind(state) {
                 slot::READY if state == slot::ready(q) => slot::reading(q, owner(h)),
@@ -427,13 +427,13 @@ impl Memory {
                 hand.orphans_seen.store(seq, Relaxed);
                 return false;
             };
-            kp!("adopt.cas");
+            kill_point!("adopt.cas");
             match found {
                 Found::Slot => {
                     let (from, to) = (slot::orphan(p), slot::reading(p, hand.me));
                     // AcqRel: RING-E4. Failure: another adopted it; look again.
                     if self.state(p).compare_exchange(from, to, AcqRel, Relaxed).is_ok() {
-                        kp!("adopt.adopted");
+                        kill_point!("adopt.adopted");
                         sink.redelivered();
                         self.take(hand, self.slot(p), p, sink);
                         return true;
@@ -444,11 +444,11 @@ impl Memory {
                     let (from, to) = (block::lost(p), block::lent(p, hand.me));
                     // AcqRel: RING-E4. Failure: another adopted it; look again.
                     if lost.state.compare_exchange(from, to, AcqRel, Relaxed).is_ok() {
-                        kp!("adopt.adopted");
+                        kill_point!("adopt.adopted");
                         // Relaxed: as in `take_block`.
                         let deliveries = lost.deliveries.load(Relaxed).saturating_add(1);
                         lost.deliveries.store(deliveries, Relaxed);
-                        kp!("adopt.counted");
+                        kill_point!("adopt.counted");
                         sink.block(index, p);
                         return true;
                     }

@@ -34,7 +34,7 @@
 //! before, or the new one. Readers do not notice. The next writer fills the same copy again.
 
 use crate::copy;
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::sync::{AtomicU64, Ordering, fence};
 
 /// How many values lie there.
@@ -82,12 +82,12 @@ impl Copies<'_> {
         let number = last.wrapping_add(1);
         // Release: SEQLOCK-E2, `last` is published before any byte of what comes three later.
         fence(Ordering::Release);
-        kp!("seq.fill");
+        kill_point!("seq.fill");
         copy::write_bytes(self.copy(number), bytes);
-        kp!("seq.filled");
+        kill_point!("seq.filled");
         // Release: SEQLOCK-E1.
         self.seq.store(number, Ordering::Release);
-        kp!("seq.complete");
+        kill_point!("seq.complete");
         number
     }
 }

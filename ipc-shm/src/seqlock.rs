@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::checked::{Copied, Stored};
 use crate::copy::words;
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::layout::{Fingerprint, LINE};
 use crate::member::{Members, Owner};
 use crate::object::{Object, Placed, Shape, refuse};
@@ -213,14 +213,14 @@ impl<T: Stored> SeqLock<T> {
                 let text = format!("SeqLock: {who} is its writer");
                 return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
             }
-            kp!("seqlock.own");
+            kill_point!("seqlock.own");
             // Acquire: after the writer before, who is gone or dead.
             match word.compare_exchange(now, me.bits(), Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => break,
                 Err(other) => now = other,
             }
         }
-        kp!("seqlock.owned");
+        kill_point!("seqlock.owned");
         Ok(SeqWriter { last: self.copies().last(), lock: self.clone() })
     }
 
@@ -274,7 +274,7 @@ impl<T: Stored> Drop for SeqWriter<T> {
         if members.forked() {
             return; // It is the parent's.
         }
-        kp!("seqlock.leave");
+        kill_point!("seqlock.leave");
         // Release: what was written comes before the next writer. If it is not ours any more, a
         // peer has scribbled.
         let me = members.me().bits();

@@ -326,7 +326,9 @@ fn killed_at_each_point_of_sockets_and_pipes() {
     for file in std::fs::read_dir(sources).unwrap().flatten() {
         let Ok(text) = std::fs::read_to_string(file.path()) else { continue };
         in_sources.extend(
-            text.split("kp!(\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()),
+            text.split("kill_point!(\"")
+                .skip(1)
+                .map(|rest| rest.split('"').next().unwrap().to_owned()),
         );
     }
     // Meeting by name has its own (tests/meet/points.rs).

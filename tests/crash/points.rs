@@ -156,7 +156,7 @@ fn named() -> BTreeSet<String> {
     let mut named = BTreeSet::new();
     for file in fs::read_dir(sources).unwrap().flatten() {
         let Ok(text) = fs::read_to_string(file.path()) else { continue };
-        for rest in text.split("kp!(\"").skip(1) {
+        for rest in text.split("kill_point!(\"").skip(1) {
             let name = rest.split('"').next().unwrap();
             if !SEGMENTS.iter().any(|prefix| name.starts_with(prefix)) {
                 named.insert(name.to_owned());

@@ -347,7 +347,7 @@ fn named() -> BTreeSet<String> {
     for directory in [sources.clone(), sources.join("raw")] {
         for file in fs::read_dir(directory).unwrap().flatten() {
             let Ok(text) = fs::read_to_string(file.path()) else { continue };
-            for rest in text.split("kp!(\"").skip(1) {
+            for rest in text.split("kill_point!(\"").skip(1) {
                 named.insert(rest.split('"').next().unwrap().to_owned());
             }
         }

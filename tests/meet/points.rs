@@ -95,7 +95,7 @@ fn named() -> BTreeSet<String> {
     let mut named = BTreeSet::new();
     for file in ["listener.rs", "listener/claim.rs", "connect.rs"] {
         let text = fs::read_to_string(sources.join(file)).unwrap();
-        for rest in text.split("kp!(\"").skip(1) {
+        for rest in text.split("kill_point!(\"").skip(1) {
             named.insert(rest.split('"').next().unwrap().to_owned());
         }
     }

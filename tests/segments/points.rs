@@ -178,8 +178,10 @@ fn named() -> BTreeSet<String> {
     let texts = files.iter().map(|file| fs::read_to_string(file).unwrap());
     let named: BTreeSet<String> = texts
         .flat_map(|text| {
-            let points =
-                text.split("kp!(\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+            let points = text
+                .split("kill_point!(\"")
+                .skip(1)
+                .map(|rest| rest.split('"').next().unwrap().to_owned());
             points.collect::<Vec<_>>()
         })
         .collect();

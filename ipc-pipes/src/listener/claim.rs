@@ -55,7 +55,7 @@ use ipc_sys::Identity;
 use ipc_sys::name::{Directory, Kind, Lock, NameEntry};
 use ipc_sys::per_process::PerProcess;
 
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 
 /// A name that is this socket's.
 #[derive(Debug)]
@@ -81,9 +81,9 @@ pub(super) fn claim(
 ) -> io::Result<Arc<Claim>> {
     let (socket, identity) = {
         let name = lock_of(&file);
-        kp!("claim.lock");
+        kill_point!("claim.lock");
         let lock = lock(&directory, &name)?;
-        kp!("claim.locked");
+        kill_point!("claim.locked");
         take(&directory, &file, &lock, mode, backlog)?
     };
     let claim = Arc::new(Claim { socket, directory, file, identity });
@@ -184,13 +184,13 @@ fn take(
     let new = clear(directory, lock)?;
     let dead = dead(directory, file)?;
 
-    kp!("claim.bind");
+    kill_point!("claim.bind");
     let (socket, identity) =
         sys::name::bind(directory, &new, mode).map_err(step("binding the socket"))?;
     let mut temporary = Temporary { directory, name: &new, keep: false };
-    kp!("claim.bound");
+    kill_point!("claim.bound");
     sys::name::listen(&socket, backlog).map_err(step("listening"))?;
-    kp!("claim.publish");
+    kill_point!("claim.publish");
     let taken_over = match dead {
         Some(dead) => match sys::name::exchange(directory, &new, file) {
             Ok(()) => Some(dead),
@@ -206,10 +206,10 @@ fn take(
             sys::name::publish(directory, &new, file)
                 .map_err(step("giving the socket its name"))?;
             temporary.keep = true;
-            kp!("claim.published");
+            kill_point!("claim.published");
         }
         Some(dead) => {
-            kp!("claim.exchanged");
+            kill_point!("claim.exchanged");
             if !sys::name::is_at(directory, &new, dead.identity) {
                 // Somebody who does not keep these rules has put something else there meanwhile. It
                 // is theirs.
@@ -218,7 +218,7 @@ fn take(
                 return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
             }
             drop(temporary);
-            kp!("claim.tidied");
+            kill_point!("claim.tidied");
         }
     }
     Ok((socket, identity))
@@ -237,7 +237,7 @@ fn clear(directory: &Directory, lock: &Lock<'_>) -> io::Result<OsString> {
             let text = format!("{} is in use", Path::new(&new).display());
             return Err(io::Error::new(io::ErrorKind::AddrInUse, text));
         }
-        kp!("claim.clear");
+        kill_point!("claim.clear");
         sys::name::remove(directory, &new).map_err(step("removing what a killed process left"))?;
     }
     Ok(new)
@@ -320,12 +320,12 @@ fn check(entry: &NameEntry, name: &Path) -> io::Result<()> {
 impl Claim {
     /// Takes the name away, if it is still this socket's.
     pub(super) fn release(&self) {
-        kp!("release.look");
+        kill_point!("release.look");
         // The socket is open, so nobody who keeps the rules has taken its name.
         if sys::name::is_at(&self.directory, &self.file, self.identity) {
-            kp!("release.remove");
+            kill_point!("release.remove");
             let _ = sys::name::remove(&self.directory, &self.file);
         }
-        kp!("release.removed");
+        kill_point!("release.removed");
     }
 }

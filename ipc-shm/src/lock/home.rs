@@ -21,7 +21,7 @@ use super::poison::Refused;
 use super::thread;
 use super::value::Kept;
 use super::word::{Life, World, held, id};
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::layout::{Fingerprint, LINE};
 use crate::member::{Members, Owner};
 use crate::pace::Known;
@@ -136,10 +136,10 @@ impl Home {
         let bytes = Self::bytes(count).ok_or_else(|| too_large(tag))?;
         let offset = segment.place(bytes, tag.align())?;
         let home = Self::at(segment, offset, count, len)?;
-        kp!("lock.place");
+        kill_point!("lock.place");
         home.all()[1].store(len as u64, Ordering::Relaxed); // Relaxed: the tag's Release.
         fill(&home)?;
-        kp!("lock.tag");
+        kill_point!("lock.tag");
         home.all()[0].store(tag.fingerprint, Ordering::Release); // Release: whoever sees it sees the rest.
         Ok(home)
     }

@@ -22,7 +22,7 @@ use super::thread;
 use super::value::{self, NO_VALUE, Value};
 use super::word::{CONTENDED, FLAGS, World};
 use crate::checked::Checked;
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::segment::{How, Segment};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Relaxed, Release};
@@ -361,13 +361,13 @@ impl<T: Value + ?Sized> Mutex<T> {
     /// Makes a copy of this the value, by one flip. It is locked to update.
     fn flip(&self, value: &T) {
         let (_, next) = self.places();
-        kp!("update.write");
+        kill_point!("update.write");
         value::write(&self.home.words()[next..], value);
-        kp!("update.flip");
+        kill_point!("update.flip");
         let turn = self.turn().load(Relaxed); // Relaxed: the lock orders it.
         // Release: whoever sees the flip of a dead process sees the copy that it made before.
         self.turn().store(!turn & 1, Release);
-        kp!("update.flipped");
+        kill_point!("update.flipped");
     }
 
     fn copied(&self) -> LockResult<T::Own, ()> {

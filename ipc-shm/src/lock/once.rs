@@ -20,7 +20,7 @@ use super::value::{self, Kept};
 use super::word::World;
 use crate::checked::Checked;
 use crate::copy;
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::segment::{How, Segment};
 
 /// Something that is done once, by one of all processes: [`std::sync::Once`] in shared memory.
@@ -211,7 +211,7 @@ impl Once {
     /// panics.
     pub fn call_once(&self, f: impl FnOnce()) -> Result<(), OnceError> {
         if let Some((running, _)) = begin(&self.home, false, End::Poisoned)? {
-            kp!("once.run");
+            kill_point!("once.run");
             f();
             running.done();
         }
@@ -398,7 +398,7 @@ impl<T: Checked + Send + Sync> OnceLock<T> {
                 Ok(value) => value,
                 Err(error) => return Ok(Err(error)),
             };
-            kp!("once.write");
+            kill_point!("once.write");
             copy::write_value(&self.home.words()[Self::value_at()..], &value);
             running.done();
         }

@@ -11,7 +11,7 @@ use ipc_core::__private::wait::Slices;
 use ipc_core::Deadline;
 
 use super::word::World;
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::Relaxed;
 
@@ -63,9 +63,9 @@ impl Parking {
         };
         self.slept = true;
         let began = now();
-        kp!("park.sleep");
+        kill_point!("park.sleep");
         world.sleep(word, seen, timeout);
-        kp!("park.woken");
+        kill_point!("park.woken");
         // Relaxed: the caller looks again, with the ordering that it needs.
         if word.load(Relaxed) as u32 != seen as u32 {
             self.spins = self.most_spins;

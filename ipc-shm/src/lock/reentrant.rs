@@ -18,7 +18,7 @@ use super::value;
 use super::word::World;
 use crate::checked::{Copied, Stored};
 use crate::copy;
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::segment::{How, Segment};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::Relaxed;
@@ -164,13 +164,13 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
             if depth >= u64::from(u32::MAX) {
                 return Err(Refused::TooMany.into());
             }
-            kp!("reentrant.again");
+            kill_point!("reentrant.again");
             self.depth().store(depth + 1, Relaxed);
         } else {
             if !raw.try_now(me) {
                 raw.lock(&self.home, me, deadline)?;
             }
-            kp!("reentrant.first");
+            kill_point!("reentrant.first");
             // Relaxed, and whatever a dead holder left there is overwritten.
             self.depth().store(1, Relaxed);
         }
@@ -250,7 +250,7 @@ impl<T: Stored + Send + Sync> ReentrantMutexGuard<'_, T> {
 
     /// Replaces the value. A process that is killed meanwhile poisons it.
     pub fn set(&self, value: T) {
-        kp!("reentrant.set");
+        kill_point!("reentrant.set");
         copy::write_value(&self.mutex.home.words()[ReentrantMutex::<T>::value_at()..], &value);
     }
 
@@ -275,7 +275,7 @@ impl<T: Stored + Send + Sync> ReentrantMutexGuard<'_, T> {
         }
         let depth = mutex.depth().load(Relaxed); // Relaxed: only its holder writes it.
         if depth > 1 {
-            kp!("reentrant.less");
+            kill_point!("reentrant.less");
             mutex.depth().store(depth - 1, Relaxed);
         } else {
             raw.unlock(&mutex.home, self.me)?;

@@ -25,7 +25,7 @@ use super::names;
 use super::origin::Origin;
 use crate::bytes_at;
 use crate::descriptor::Descriptor;
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::lease::ByteLocks;
 use crate::member::{Members, Table};
 use crate::participants;
@@ -143,7 +143,7 @@ impl Mapped {
         let entries = entries(&mapping, &trailer);
         let id = step(&origin, "taking a lease", entries.issue(lease.fd()))?
             .ok_or_else(|| full(&origin, &trailer))?;
-        kp!("segment.leased");
+        kill_point!("segment.leased");
         let me = entries.enter(id, participants::pid_identity()).expect("an id of this table");
         drop(lease); // The mapping keeps the lock.
         Ok(Arc::new(Self::new(mapping, fd, Some((trailer, entries, me)), origin)?))
@@ -152,9 +152,9 @@ impl Mapped {
     /// Publishes what a new segment is.
     pub(crate) fn describe(&self) {
         if let Some(ours) = &self.membership.ours {
-            kp!("segment.describe");
+            kill_point!("segment.describe");
             ours.trailer.write(footer(&self.mapping));
-            kp!("segment.described");
+            kill_point!("segment.described");
         }
     }
 
@@ -229,7 +229,7 @@ impl Mapped {
         let lease = step(&origin, "opening it again (is /proc mounted?)", lease)?;
         let on = lease.fd();
         let mapping = step(&origin, "mapping it", sys::memory::map(on, len))?;
-        kp!("segment.mapped");
+        kill_point!("segment.mapped");
         // What shrank since cannot be touched without SIGBUS. Who shrinks it later is to blame
         // himself.
         if step(&origin, "looking at it", sys::memory::len(on))? != len {
@@ -252,7 +252,7 @@ impl Mapped {
                         // came, and keep the lease on it. So the lease moves to an open file that
                         // no child has.
                         arrived.end_life(id);
-                        kp!("segment.moving");
+                        kill_point!("segment.moving");
                         step(&origin, "moving its lease", ByteLocks(on).take_life(id))?
                             .then_some(id as u16)
                     }
@@ -301,7 +301,7 @@ impl Mapped {
         let table = ours.members.table();
         let id = step(&self.membership.origin, "taking a lease", table.issue(lease.fd()))?
             .ok_or_else(|| full(&self.membership.origin, &ours.trailer))?;
-        kp!("segment.issue");
+        kill_point!("segment.issue");
         table.enter(id, crate::layout::who::NOBODY);
         Ok((lease.send(), id))
     }
@@ -492,10 +492,10 @@ impl Drop for Mapped {
         let Mapped { mapping, membership, .. } = self;
         membership.leave(|members| {
             members.into_iter().for_each(Members::leave);
-            kp!("segment.unmap");
+            kill_point!("segment.unmap");
             // SAFETY: once, here; whoever uses the mapping holds this.
             unsafe { ManuallyDrop::drop(mapping) };
-            kp!("segment.unmapped");
+            kill_point!("segment.unmapped");
         });
         let mut table = table();
         let identity = self.membership.descriptor.identity();

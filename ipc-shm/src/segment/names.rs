@@ -35,7 +35,7 @@ use super::Segment;
 use super::mapped::{Mapped, find};
 use super::origin::Origin;
 use crate::descriptor::Descriptor;
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::trailer::{Found, Lifetime, Trailer};
 
 /// How long to wait for others at the same name: they need microseconds, and are stopped if they
@@ -59,7 +59,7 @@ impl<'a> Turn<'a> {
     fn take(open: sys::Borrowed<'a>, until: Instant) -> io::Result<Option<Turn<'a>>> {
         loop {
             if sys::lease::try_lock(open, TURN)? {
-                kp!("name.turn");
+                kill_point!("name.turn");
                 return Ok(Some(Turn(open)));
             }
             if Instant::now() >= until {
@@ -179,7 +179,7 @@ impl Sought {
     fn enter(&self, until: Instant, clear: Option<sys::Identity>) -> io::Result<Seen> {
         let door = self.open_door()?;
         let open = door.fd();
-        kp!("name.opened");
+        kill_point!("name.opened");
         let Some(turn) = self.turn(open, until)? else { return Ok(Seen::Moved) };
         // Again, as it is now.
         let stat = self.step("looking at it", sys::file::stat_file(open))?;
@@ -187,14 +187,14 @@ impl Sought {
         if stat.len == 0 || matches!(find(open, stat.len), Ok(Found::Unfinished)) {
             if clear == Some(stat.identity) {
                 self.step("removing what its dead maker left", sys::file::remove(&self.path))?;
-                kp!("name.cleared");
+                kill_point!("name.cleared");
             }
             return Ok(Seen::Unfinished(stat.identity));
         }
         let own =
             self.step("opening it again (is /proc mounted?)", sys::descriptor::reopen(open))?;
         let mapped = Mapped::attach(own, None, Some(self.holds), self.origin.clone())?;
-        kp!("name.attached");
+        kill_point!("name.attached");
         drop(turn);
         Ok(Seen::Attached(mapped))
     }
@@ -254,7 +254,7 @@ impl Sought {
             return self.create_in_place(until, plan);
         };
         let mapped = self.make(fd, (plan.trailer)()?, plan)?;
-        kp!("name.link");
+        kill_point!("name.link");
         while !self.step(
             "giving it its name",
             sys::file::name_file(mapped.open_descriptor()?, &self.path),
@@ -262,7 +262,7 @@ impl Sought {
             self.evict(until)?;
             self.in_time(until)?;
         }
-        kp!("name.linked");
+        kill_point!("name.linked");
         Ok(mapped.known())
     }
 
@@ -281,7 +281,7 @@ impl Sought {
                 self.in_time(until)?;
                 continue;
             };
-            kp!("name.created");
+            kill_point!("name.created");
             let open = fd.fd();
             // Somebody may have found it empty, and have taken it away.
             let Some(turn) = self.turn(open, until)? else { continue };
@@ -293,7 +293,7 @@ impl Sought {
                 // From here on it is not empty, and does not look like another program's.
                 let (mark, at) = trailer.unfinished();
                 self.step("writing to it", sys::memory::write_at(open, &mark, at as u64))?;
-                kp!("name.marked");
+                kill_point!("name.marked");
                 self.make(own, trailer, plan)
             });
             if made.is_err() {
@@ -310,7 +310,7 @@ impl Sought {
         self.step("setting its mode", sys::file::set_mode(open, self.mode))?;
         self.step("sizing it", sys::memory::set_len(open, trailer.len))?;
         self.step("allocating it", sys::memory::allocate(open, 0, trailer.len))?;
-        kp!("name.allocated");
+        kill_point!("name.allocated");
         let segment = Segment::of(Mapped::create(fd, trailer, self.origin.clone())?);
         (plan.fill)(&segment)?;
         segment.mapped.describe();
@@ -350,9 +350,9 @@ impl Sought {
                 Err(Ok(what)) => return exists(&format!("{what}; `unlink` removes it")),
                 Err(Err(error)) => return self.step("reading its description", Err(error)),
             }
-            kp!("name.evict");
+            kill_point!("name.evict");
             self.step("removing what the dead left", sys::file::remove(&self.path))?;
-            kp!("name.evicted");
+            kill_point!("name.evicted");
             return Ok(());
         }
     }
@@ -391,7 +391,7 @@ impl Sought {
         if !self.is_abandoned(open)? {
             return Ok(false);
         }
-        kp!("name.unlocked");
+        kill_point!("name.unlocked");
         let turn = self.step("locking it", Turn::take(open, Instant::now()))?;
         // A process that attaches holds the lock, so the answer does not change while this one has
         // it.
@@ -401,7 +401,7 @@ impl Sought {
         {
             return Ok(false);
         }
-        kp!("name.abandoned");
+        kill_point!("name.abandoned");
         self.step("removing what killed processes left", sys::file::remove(&self.path))?;
         Ok(true)
     }
@@ -437,7 +437,7 @@ impl Sought {
                 door => self.step("opening it", door)?,
             };
             if let Some(_turn) = self.turn(door.fd(), until)? {
-                kp!("name.unlink");
+                kill_point!("name.unlink");
                 return self.step("removing it", sys::file::remove(&self.path));
             }
             self.in_time(until)?;
@@ -484,9 +484,9 @@ impl<'a> Door<'a> {
 /// Removes a name that leads to this object; to be called in turn.
 pub(crate) fn remove(path: &Path, identity: sys::Identity) {
     if leads_to(path, identity) {
-        kp!("name.remove");
+        kill_point!("name.remove");
         // What it cannot remove it leaves, as if it had been killed.
         let _ = sys::file::remove(path);
-        kp!("name.removed");
+        kill_point!("name.removed");
     }
 }

@@ -32,7 +32,7 @@
 
 use ipc_core::Deadline;
 
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::lock::parking::{Parked, Parking};
 use crate::lock::poison::Refused;
 use crate::lock::raw::of_id;
@@ -104,7 +104,7 @@ impl RawBarrier<'_> {
             if count == HANDLES {
                 return Err(Refused::TooMany);
             }
-            kp!("barrier.join");
+            kill_point!("barrier.join");
             // AcqRel: a count, and after the breaking.
             match word.compare_exchange(found, ours | (count + 1), AcqRel, Relaxed) {
                 Ok(_) => return Ok(()),
@@ -118,7 +118,7 @@ impl RawBarrier<'_> {
         let (word, ours) = (self.mine(me), u64::from(generation(owner(me))) << 32);
         let mut found = word.load(Relaxed); // Relaxed: the CAS decides.
         while found & !HANDLES == ours && found & HANDLES > 0 {
-            kp!("barrier.leave");
+            kill_point!("barrier.leave");
             match word.compare_exchange(found, found - 1, AcqRel, Relaxed) {
                 Ok(_) => break,
                 Err(now) => found = now,
@@ -171,7 +171,7 @@ impl RawBarrier<'_> {
             let last = arrived(s) + 1 >= parties;
             let to =
                 if last && action.is_none() { next(s, false) } else { s + (1 << ARRIVED_SHIFT) };
-            kp!("barrier.arrive");
+            kill_point!("barrier.arrive");
             // AcqRel: BARRIER-E1.
             match self.state.compare_exchange(s, to, AcqRel, Acquire) {
                 Ok(_) if last => {
@@ -185,7 +185,7 @@ impl RawBarrier<'_> {
                 Err(now) => s = now,
             }
         };
-        kp!("barrier.arrived");
+        kill_point!("barrier.arrived");
         loop {
             let s = self.state.load(Acquire); // Acquire: BARRIER-E1.
             if let Some(passed) = self.outcome(s, mine) {
@@ -213,9 +213,9 @@ impl RawBarrier<'_> {
     }
 
     fn pass(&self, world: &impl World) {
-        kp!("barrier.pass");
+        kill_point!("barrier.pass");
         world.wake(self.state, u32::MAX);
-        kp!("barrier.woken");
+        kill_point!("barrier.woken");
     }
 
     /// Runs the action of the last party, while the state is `full`, and ends the round. A panic
@@ -265,13 +265,13 @@ impl RawBarrier<'_> {
             if s & BROKEN != 0 || in_round.is_some_and(|mine| mine != round(s)) {
                 return false;
             }
-            kp!("barrier.break");
+            kill_point!("barrier.break");
             match self.state.compare_exchange(s, s | BROKEN, AcqRel, Relaxed) {
                 Ok(_) => break,
                 Err(now) => s = now,
             }
         }
-        kp!("barrier.broken");
+        kill_point!("barrier.broken");
         world.wake(self.state, u32::MAX);
         true
     }
@@ -282,7 +282,7 @@ impl RawBarrier<'_> {
             let Some(word) = of_id(self.handles, id) else { break };
             let found = word.load(Acquire); // Acquire: as in `somebody_died`.
             if found & HANDLES > 0 && world.life(found >> 32 << 16 | u64::from(id)) == Life::Dead {
-                kp!("barrier.forget");
+                kill_point!("barrier.forget");
                 // If it fails, somebody new has the id.
                 let _ = word.compare_exchange(found, 0, AcqRel, Relaxed);
             }
@@ -292,13 +292,13 @@ impl RawBarrier<'_> {
             if s & BROKEN == 0 && arrived(s) == 0 {
                 return; // It is as new.
             }
-            kp!("barrier.reset");
+            kill_point!("barrier.reset");
             match self.state.compare_exchange(s, next(s, true), AcqRel, Relaxed) {
                 Ok(_) => break,
                 Err(now) => s = now,
             }
         }
-        kp!("barrier.renewed");
+        kill_point!("barrier.renewed");
         world.wake(self.state, u32::MAX);
     }
 

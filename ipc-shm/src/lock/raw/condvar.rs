@@ -43,7 +43,7 @@
 
 use ipc_core::Deadline;
 
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::lock::parking::{Parked, Parking};
 use crate::lock::poison::Refused;
 use crate::lock::word::{Life, World, holder, owner};
@@ -91,7 +91,7 @@ impl RawCondvar<'_> {
         for look in [false, true] {
             for (index, place) in self.places.iter().enumerate() {
                 if self.is_free(world, place, look) {
-                    kp!("condvar.enter");
+                    kill_point!("condvar.enter");
                     // Acquire: after who had it before.
                     if place.compare_exchange(0, me, Acquire, Relaxed).is_ok() {
                         self.arrive(index, me);
@@ -100,7 +100,7 @@ impl RawCondvar<'_> {
                 }
             }
         }
-        kp!("condvar.crowd");
+        kill_point!("condvar.crowd");
         let mut w = self.crowd.load(Relaxed); // Relaxed: the CAS decides.
         // AcqRel: CONDVAR-E1.
         while let Err(now) = self.crowd.compare_exchange(w, w | ANYBODY, AcqRel, Relaxed) {
@@ -115,27 +115,27 @@ impl RawCondvar<'_> {
         if w == 0 || !look || world.life(owner(w)) == Life::Alive {
             return w == 0;
         }
-        kp!("condvar.free");
+        kill_point!("condvar.free");
         place.compare_exchange(w, 0, AcqRel, Relaxed).is_ok() // AcqRel: as the owner would have.
     }
 
     fn arrive(&self, index: usize, me: u64) {
-        kp!("condvar.ticket");
+        kill_point!("condvar.ticket");
         // Relaxed: only which is older.
         let ticket = self.tickets.fetch_add(1, Relaxed);
         self.since[index].store(ticket, Relaxed); // Relaxed: CONDVAR-E1.
         let mut used = self.used.load(Relaxed); // Relaxed: the CAS decides.
         while used < index as u64 + 1 {
-            kp!("condvar.use");
+            kill_point!("condvar.use");
             // AcqRel: seen by whoever has the mutex after us.
             match self.used.compare_exchange(used, index as u64 + 1, AcqRel, Relaxed) {
                 Ok(_) => break,
                 Err(now) => used = now,
             }
         }
-        kp!("condvar.arrive");
+        kill_point!("condvar.arrive");
         self.places[index].store(me | WAITS, Release); // Release: CONDVAR-E1.
-        kp!("condvar.arrived");
+        kill_point!("condvar.arrived");
     }
 
     /// Waits until notified: then [`leave`](RawCondvar::leave) or [`give_up`](RawCondvar::give_up)
@@ -185,10 +185,10 @@ impl RawCondvar<'_> {
                 }
                 Parked::Changed | Parked::Elapsed => {}
                 Parked::TimedOut => {
-                    kp!("condvar.leave");
+                    kill_point!("condvar.leave");
                     // Acquire on failure: CONDVAR-E2.
                     if place.compare_exchange(w, 0, AcqRel, Acquire).is_ok() {
-                        kp!("condvar.left");
+                        kill_point!("condvar.left");
                         return Ok(false);
                     }
                 }
@@ -198,10 +198,10 @@ impl RawCondvar<'_> {
 
     /// Notifies a waiter of a death, in its own name.
     fn alarm(place: &AtomicU64, w: u64, me: u64) {
-        kp!("condvar.alarm");
+        kill_point!("condvar.alarm");
         // Relaxed: a mutex is locked next. If it fails, it is notified already.
         let _ = place.compare_exchange(w, me | NOTIFIED, Relaxed, Relaxed);
-        kp!("condvar.alarmed");
+        kill_point!("condvar.alarmed");
     }
 
     /// Was notified, and has the mutex: what the notification says is in the caller's hands.
@@ -222,10 +222,10 @@ impl RawCondvar<'_> {
     }
 
     fn free(&self, place: &AtomicU64, w: u64) {
-        kp!("condvar.return");
+        kill_point!("condvar.return");
         // AcqRel: the place is the next one's. It fails only if somebody scribbles.
         let _ = place.compare_exchange(w, 0, AcqRel, Relaxed);
-        kp!("condvar.returned");
+        kill_point!("condvar.returned");
     }
 
     /// The places that were ever used.
@@ -247,7 +247,7 @@ impl RawCondvar<'_> {
                 return self.notify_crowd(world, 1) > 0;
             };
             if world.life(owner(w)) != Life::Alive {
-                kp!("condvar.skip");
+                kill_point!("condvar.skip");
                 let _ = place.compare_exchange(w, 0, AcqRel, Relaxed); // AcqRel: as the owner would have.
                 continue;
             }
@@ -273,13 +273,13 @@ impl RawCondvar<'_> {
     }
 
     fn notify(&self, world: &impl World, place: &AtomicU64, w: u64) -> bool {
-        kp!("condvar.notify");
+        kill_point!("condvar.notify");
         // AcqRel: CONDVAR-E2.
         let notified = place.compare_exchange(w, holder(w) | NOTIFIED, AcqRel, Relaxed).is_ok();
         if notified {
-            kp!("condvar.wake");
+            kill_point!("condvar.wake");
             world.wake(place, 1);
-            kp!("condvar.woken");
+            kill_point!("condvar.woken");
         }
         notified
     }
@@ -291,11 +291,11 @@ impl RawCondvar<'_> {
             // Who is woken for nothing comes again, and says so again.
             let anybody = if n == 1 { ANYBODY } else { 0 };
             let to = anybody | u64::from((w as u32).wrapping_add(1));
-            kp!("condvar.ring");
+            kill_point!("condvar.ring");
             match self.crowd.compare_exchange(w, to, AcqRel, Acquire) {
                 Ok(_) => {
                     let woken = world.wake(self.crowd, n);
-                    kp!("condvar.rung");
+                    kill_point!("condvar.rung");
                     return woken;
                 }
                 Err(now) => w = now,

@@ -22,7 +22,7 @@
 
 use ipc_core::Deadline;
 
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::lock::parking::{Parked, Parking};
 use crate::lock::word::World;
 use crate::sync::AtomicU64;
@@ -49,7 +49,7 @@ impl RawEvent<'_> {
     pub(crate) fn set(&self, world: &impl World) {
         let mut w = self.state.load(Relaxed); // Relaxed: the CAS decides.
         loop {
-            kp!("event.set");
+            kill_point!("event.set");
             // AcqRel: EVENT-E1, also for who waits after one that set it before us.
             let to = (w | SET).wrapping_add(SEQ) & !WAITERS & ALL;
             match self.state.compare_exchange(w, to, AcqRel, Relaxed) {
@@ -57,17 +57,17 @@ impl RawEvent<'_> {
                 Err(now) => w = now,
             }
         }
-        kp!("event.wake");
+        kill_point!("event.wake");
         if w & WAITERS != 0 {
             world.wake(self.state, if self.auto { 1 } else { u32::MAX });
-            kp!("event.woken");
+            kill_point!("event.woken");
         }
     }
 
     pub(crate) fn clear(&self) {
         let mut w = self.state.load(Relaxed); // Relaxed: the CAS decides.
         while w & SET != 0 {
-            kp!("event.clear");
+            kill_point!("event.clear");
             // AcqRel: between those who set it before, and those who do after.
             match self.state.compare_exchange(w, w & !SET, AcqRel, Relaxed) {
                 Ok(_) => break,
@@ -85,7 +85,7 @@ impl RawEvent<'_> {
             if self.auto && w & SET != 0 {
                 // Others may sleep too, if we have slept.
                 let to = w & !SET | if parking.slept { WAITERS } else { 0 };
-                kp!("event.take");
+                kill_point!("event.take");
                 // AcqRel: EVENT-E1, and for who waits after us.
                 match self.state.compare_exchange(w, to, AcqRel, Acquire) {
                     Ok(_) => return true,
@@ -101,14 +101,14 @@ impl RawEvent<'_> {
             }
             if !parking.spin() {
                 if w & WAITERS == 0 {
-                    kp!("event.announce");
+                    kill_point!("event.announce");
                     // Acquire on failure: EVENT-E1.
                     if let Err(now) = self.state.compare_exchange(w, w | WAITERS, Acquire, Acquire)
                     {
                         w = now;
                         continue;
                     }
-                    kp!("event.announced");
+                    kill_point!("event.announced");
                 }
                 if parking.park(world, self.state, w | WAITERS) == Parked::TimedOut {
                     // One more look: a wake-up that came meanwhile is not ours to lose.

@@ -38,7 +38,7 @@
 
 use ipc_core::Deadline;
 
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::lock::parking::{Parked, Parking};
 use crate::lock::poison::{Cause, Denied, Refused, mark};
 use crate::lock::word::{CONTENDED, Life, World, holder, names_a_thread, owner};
@@ -61,10 +61,10 @@ impl RawMutex<'_> {
     /// Takes the lock for `me`, a holder with its flags, if it is free: one CAS.
     #[inline(always)]
     pub(crate) fn try_now(&self, me: u64) -> bool {
-        kp!("lock.claim");
+        kill_point!("lock.claim");
         // Acquire: MUTEX-E1. Relaxed on failure: nothing was learnt.
         let taken = self.state.compare_exchange(0, me, Acquire, Relaxed).is_ok();
-        kp!("lock.claimed");
+        kill_point!("lock.claimed");
         taken
     }
 
@@ -81,10 +81,10 @@ impl RawMutex<'_> {
             let w = self.state.load(Relaxed); // Relaxed: the CAS decides.
             if holder(w) == 0 {
                 let me = if parking.slept { me | CONTENDED } else { me };
-                kp!("lock.claim");
+                kill_point!("lock.claim");
                 // Acquire: MUTEX-E1.
                 if self.state.compare_exchange(w, me, Acquire, Relaxed).is_ok() {
-                    kp!("lock.claimed");
+                    kill_point!("lock.claimed");
                     return Ok(());
                 }
                 continue;
@@ -103,13 +103,13 @@ impl RawMutex<'_> {
                 if parking.spin() {
                     continue;
                 }
-                kp!("lock.contend");
+                kill_point!("lock.contend");
                 // Relaxed: it publishes nothing. MUTEX-E1 is between the unlocking and the
                 // locking CAS.
                 if self.state.compare_exchange(w, w | CONTENDED, Relaxed, Relaxed).is_err() {
                     continue;
                 }
-                kp!("lock.contended");
+                kill_point!("lock.contended");
             }
             let parked = parking.park(world, self.state, w | CONTENDED);
             if parked == Parked::Changed {
@@ -138,17 +138,17 @@ impl RawMutex<'_> {
         // Not as updating, where there is something to mark: if we die before we have, the next one
         // does.
         let mine = if updating { me } else { holder(me) };
-        kp!("lock.take_over");
+        kill_point!("lock.take_over");
         // Acquire: MUTEX-E1 for what holders before the dead one wrote, DEATH-E1 for what it wrote.
         // The word names one owner for ever, so this is the death that `life` reported.
         if self.state.compare_exchange(w, mine | CONTENDED, Acquire, Relaxed).is_err() {
             return false;
         }
-        kp!("lock.taken_over");
+        kill_point!("lock.taken_over");
         if !updating {
             // Relaxed: the lock is ours; MUTEX-E1 carries it.
             self.mark.store(mark::of(Cause::OwnerDied { pid }), Relaxed);
-            kp!("lock.marked");
+            kill_point!("lock.marked");
         }
         true
     }
@@ -161,7 +161,7 @@ impl RawMutex<'_> {
 
     /// Says that it is poisoned, or no more.
     pub(crate) fn set_cause(&self, cause: Option<Cause>) {
-        kp!("lock.mark");
+        kill_point!("lock.mark");
         self.mark.store(cause.map_or(0, mark::of), Relaxed); // Relaxed: MUTEX-E1 carries it.
     }
 
@@ -181,10 +181,10 @@ impl RawMutex<'_> {
     /// Gives it back, and wakes one waiter if there may be one.
     #[inline(always)]
     pub(crate) fn unlock(&self, world: &impl World, me: u64) -> Result<(), Refused> {
-        kp!("unlock.free");
+        kill_point!("unlock.free");
         // Release: MUTEX-E1. Relaxed on failure: looked at again.
         if self.state.compare_exchange(me, 0, Release, Relaxed).is_ok() {
-            kp!("unlock.freed");
+            kill_point!("unlock.freed");
             return Ok(());
         }
         self.unlock_contended(world, me)
@@ -195,11 +195,11 @@ impl RawMutex<'_> {
         if !self.is_held_by(me) {
             return Err(Refused::NotOwner);
         }
-        kp!("unlock.swap");
+        kill_point!("unlock.swap");
         // Release: MUTEX-E1. Since `state` was read, only *contended* can have been added: this
         // process lives, so no other took the lock over.
         let w = self.state.swap(0, Release);
-        kp!("unlock.swapped");
+        kill_point!("unlock.swapped");
         if w & CONTENDED != 0 {
             self.wake(world);
         }
@@ -209,7 +209,7 @@ impl RawMutex<'_> {
     #[cold]
     fn wake(&self, world: &impl World) {
         world.wake(self.state, 1);
-        kp!("unlock.woken");
+        kill_point!("unlock.woken");
     }
 }
 

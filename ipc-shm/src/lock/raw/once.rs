@@ -24,7 +24,7 @@
 
 use ipc_core::Deadline;
 
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::lock::parking::{Parked, Parking};
 use crate::lock::poison::{Denied, Refused};
 use crate::lock::raw::mutex::CORRUPT;
@@ -87,11 +87,11 @@ impl RawOnce<'_> {
                 if poisoned && !force {
                     return Ok(Begin::Poisoned);
                 }
-                kp!("once.claim");
+                kill_point!("once.claim");
                 // Acquire: ONCE-E1, of one who gave up.
                 let mine = holder(me) | w & CONTENDED;
                 if self.state.compare_exchange(w, mine, Acquire, Relaxed).is_ok() {
-                    kp!("once.claimed");
+                    kill_point!("once.claimed");
                     return Ok(Begin::Ours { poisoned });
                 }
                 continue;
@@ -103,12 +103,12 @@ impl RawOnce<'_> {
                 if parking.spin() {
                     continue;
                 }
-                kp!("once.contend");
+                kill_point!("once.contend");
                 // Relaxed: nothing rides on it.
                 if self.state.compare_exchange(w, w | CONTENDED, Relaxed, Relaxed).is_err() {
                     continue;
                 }
-                kp!("once.contended");
+                kill_point!("once.contended");
             }
             let parked = parking.park(world, self.state, w | CONTENDED);
             if parked == Parked::Changed {
@@ -119,11 +119,11 @@ impl RawOnce<'_> {
                 Life::Alive => {}
                 Life::Unknown => return Err(Refused::Corrupt(CORRUPT).into()),
                 Life::Dead => {
-                    kp!("once.take_over");
+                    kill_point!("once.take_over");
                     // Acquire: DEATH-E1. It may have been poisoned before: that was forced already.
                     let mine = holder(me) | CONTENDED;
                     if self.state.compare_exchange(w | CONTENDED, mine, Acquire, Relaxed).is_ok() {
-                        kp!("once.taken_over");
+                        kill_point!("once.taken_over");
                         return Ok(Begin::Ours { poisoned: false });
                     }
                 }
@@ -144,7 +144,7 @@ impl RawOnce<'_> {
                 return Ok(false);
             }
             if w & CONTENDED == 0 {
-                kp!("once.contend");
+                kill_point!("once.contend");
                 // Relaxed: nothing rides on it.
                 if self.state.compare_exchange(w, w | CONTENDED, Relaxed, Relaxed).is_err() {
                     continue;
@@ -166,13 +166,13 @@ impl RawOnce<'_> {
             End::Incomplete => 0,
             End::Poisoned => POISONED,
         };
-        kp!("once.end");
+        kill_point!("once.end");
         // Release: ONCE-E1.
         let w = self.state.swap(to, Release);
-        kp!("once.ended");
+        kill_point!("once.ended");
         if w & CONTENDED != 0 {
             world.wake(self.state, u32::MAX);
-            kp!("once.woken");
+            kill_point!("once.woken");
         }
         Ok(())
     }

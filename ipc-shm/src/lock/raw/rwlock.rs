@@ -55,7 +55,7 @@
 
 use ipc_core::Deadline;
 
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::lock::parking::{Parked, Parking};
 use crate::lock::poison::{Cause, Denied, Refused, mark};
 use crate::lock::raw::mutex::CORRUPT;
@@ -111,14 +111,14 @@ impl RawRwLock<'_> {
             if count == COUNT {
                 return Err(Refused::TooMany);
             }
-            kp!("read.count");
+            kill_point!("read.count");
             // SeqCst: RWLOCK-E3.
             match word.compare_exchange(found, readers_of(ours, count + 1), SeqCst, Relaxed) {
                 Ok(_) => break,
                 Err(now) => found = now,
             }
         }
-        kp!("read.counted");
+        kill_point!("read.counted");
         model_fence(); // RWLOCK-E3.
         Ok(())
     }
@@ -126,9 +126,9 @@ impl RawRwLock<'_> {
     /// The first time that this participant reads.
     #[cold]
     fn raise_highest(&self, id: u64) {
-        kp!("read.highest");
+        kill_point!("read.highest");
         self.highest.fetch_max(id, SeqCst); // SeqCst: RWLOCK-E3.
-        kp!("read.raised");
+        kill_point!("read.raised");
     }
 
     /// Counts the caller out.
@@ -141,14 +141,14 @@ impl RawRwLock<'_> {
             if (found >> 32) as u32 != ours || found & COUNT == 0 {
                 return Err(Refused::NotOwner);
             }
-            kp!("read.uncount");
+            kill_point!("read.uncount");
             // SeqCst: RWLOCK-E3, and its Release is RWLOCK-E2.
             match word.compare_exchange(found, found - 1, SeqCst, Relaxed) {
                 Ok(_) => break,
                 Err(now) => found = now,
             }
         }
-        kp!("read.uncounted");
+        kill_point!("read.uncounted");
         model_fence(); // RWLOCK-E3.
         // SeqCst: RWLOCK-E3. A writer that is not seen here sees our count.
         if found & COUNT == 1 && !admits(self.turn.load(SeqCst)) {
@@ -160,9 +160,9 @@ impl RawRwLock<'_> {
     #[cold]
     fn tell_drained(&self, world: &impl World) {
         self.drained.fetch_add(1, Release); // Release: RWLOCK-E4.
-        kp!("read.drained");
+        kill_point!("read.drained");
         world.wake(self.drained, 1);
-        kp!("read.woken");
+        kill_point!("read.woken");
     }
 
     /// Comes in to read; `again` if the calling thread reads already.
@@ -226,12 +226,12 @@ impl RawRwLock<'_> {
             return None;
         }
         if w & CONTENDED == 0 {
-            kp!("turn.contend");
+            kill_point!("turn.contend");
             // Relaxed: nothing rides on it.
             if self.turn.compare_exchange(w, w | CONTENDED, Relaxed, Relaxed).is_err() {
                 return None;
             }
-            kp!("turn.contended");
+            kill_point!("turn.contended");
         }
         match parking.park(world, self.turn, w | CONTENDED) {
             Parked::Changed => None,
@@ -254,16 +254,16 @@ impl RawRwLock<'_> {
         let pid = world.pid(owner(w));
         let wrote = w & MODE == ACTIVE;
         let mine = holder(me) | if wrote { ACTIVE } else { mode } | CONTENDED;
-        kp!("turn.take_over");
+        kill_point!("turn.take_over");
         // SeqCst: RWLOCK-E3, as where a free turn is taken. Its Acquire is RWLOCK-E1 for what
         // writers before the dead one wrote, and DEATH-E1 for what it wrote.
         self.turn.compare_exchange(w, mine, SeqCst, Relaxed).ok()?;
-        kp!("turn.taken_over");
+        kill_point!("turn.taken_over");
         model_fence(); // RWLOCK-E3.
         if wrote {
             // Relaxed: the lock is ours; RWLOCK-E1 carries it.
             self.mark.store(mark::of(Cause::OwnerDied { pid }), Relaxed);
-            kp!("turn.marked");
+            kill_point!("turn.marked");
         }
         Some(mine)
     }
@@ -284,10 +284,10 @@ impl RawRwLock<'_> {
             let w = self.turn.load(Relaxed); // Relaxed: the CAS decides.
             if holder(w) == 0 {
                 let mine = holder(me) | mode | if parking.slept { CONTENDED } else { 0 };
-                kp!("turn.claim");
+                kill_point!("turn.claim");
                 // SeqCst: RWLOCK-E3; its Acquire is RWLOCK-E1.
                 if self.turn.compare_exchange(w, mine, SeqCst, Relaxed).is_ok() {
-                    kp!("turn.claimed");
+                    kill_point!("turn.claimed");
                     model_fence(); // RWLOCK-E3.
                     return Ok(mine);
                 }
@@ -394,10 +394,10 @@ impl RawRwLock<'_> {
         if !self.has_turn(me) {
             return Err(Refused::NotOwner);
         }
-        kp!("turn.free");
+        kill_point!("turn.free");
         // Release: RWLOCK-E1. Since the look only *contended* can have been added.
         let w = self.turn.swap(0, Release);
-        kp!("turn.freed");
+        kill_point!("turn.freed");
         self.wake_contended(world, w);
         Ok(())
     }
@@ -409,7 +409,7 @@ impl RawRwLock<'_> {
     fn wake_contended(&self, world: &impl World, w: u64) {
         if w & CONTENDED != 0 {
             world.wake(self.turn, u32::MAX);
-            kp!("turn.woken");
+            kill_point!("turn.woken");
         }
     }
 
@@ -420,7 +420,7 @@ impl RawRwLock<'_> {
             if holder(w) != holder(me) {
                 return Err(Refused::NotOwner);
             }
-            kp!("turn.mode");
+            kill_point!("turn.mode");
             // SeqCst: RWLOCK-E3, where the new mode keeps readers out. Its Release is RWLOCK-E1,
             // where the new mode lets them in.
             match self.turn.compare_exchange(w, w & !MODE | mode, SeqCst, Relaxed) {
@@ -428,7 +428,7 @@ impl RawRwLock<'_> {
                 Err(now) => w = now,
             }
         }
-        kp!("turn.changed");
+        kill_point!("turn.changed");
         model_fence(); // RWLOCK-E3.
         if mode == UPGRADABLE {
             self.wake_contended(world, w);
@@ -473,13 +473,13 @@ impl RawRwLock<'_> {
             if !look || world.life(owner) != Life::Dead {
                 return true;
             }
-            kp!("write.subtract");
+            kill_point!("write.subtract");
             // Acquire: DEATH-E1, and RWLOCK-E2 of the time before. If it fails, the id has a new
             // reader.
             if word.compare_exchange(found, 0, Acquire, Relaxed).is_err() {
                 return true;
             }
-            kp!("write.subtracted");
+            kill_point!("write.subtracted");
         }
         false
     }
@@ -506,7 +506,7 @@ impl RawRwLock<'_> {
     }
 
     pub(crate) fn set_cause(&self, cause: Option<Cause>) {
-        kp!("turn.mark");
+        kill_point!("turn.mark");
         self.mark.store(cause.map_or(0, mark::of), Relaxed); // Relaxed: RWLOCK-E1 carries it.
     }
 }

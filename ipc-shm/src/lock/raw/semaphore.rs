@@ -51,7 +51,7 @@
 
 use ipc_core::Deadline;
 
-use crate::killpoint::kp;
+use crate::killpoint::kill_point;
 use crate::lock::parking::{Parked, Parking};
 use crate::lock::poison::{Denied, Refused};
 use crate::lock::raw::of_id;
@@ -132,10 +132,10 @@ impl RawSemaphore<'_> {
             LOSE => permits.saturating_sub(1),
             _ => 0,
         };
-        kp!("semaphore.settle");
+        kill_point!("semaphore.settle");
         // AcqRel: SEMAPHORE-E2. If it fails, somebody else has.
         let _ = word.compare_exchange(h, held(operation(g), permits), AcqRel, Relaxed);
-        kp!("semaphore.settled");
+        kill_point!("semaphore.settled");
         Ok(())
     }
 
@@ -158,10 +158,10 @@ impl RawSemaphore<'_> {
                 return Ok(id);
             }
             self.reclaim(world, id, found)?;
-            kp!("semaphore.enrol");
+            kill_point!("semaphore.enrol");
             // AcqRel: before our operations, after the reclaiming.
             let _ = word.compare_exchange(found, ours, AcqRel, Relaxed);
-            kp!("semaphore.enrolled");
+            kill_point!("semaphore.enrolled");
         }
     }
 
@@ -181,10 +181,10 @@ impl RawSemaphore<'_> {
             }
             let permits = ((g & PERMITS) + back).min(u64::from(self.bound));
             let to = grant(permits, 0, RECLAIM, after(h), id);
-            kp!("semaphore.reclaim");
+            kill_point!("semaphore.reclaim");
             // AcqRel: SEMAPHORE-E1, SEMAPHORE-E2.
             if self.grant.compare_exchange(g, to, AcqRel, Relaxed).is_ok() {
-                kp!("semaphore.reclaimed");
+                kill_point!("semaphore.reclaimed");
                 self.settle(to)?;
                 self.wake(world, g, back);
                 return Ok(true);
@@ -209,12 +209,12 @@ impl RawSemaphore<'_> {
                 // Others may sleep too, if we have slept.
                 let waiters = if slept { WAITERS } else { g & WAITERS };
                 let to = grant((g & PERMITS) - 1, waiters, TAKE, after(h), id);
-                kp!("semaphore.take");
+                kill_point!("semaphore.take");
                 // AcqRel: SEMAPHORE-E1, SEMAPHORE-E2.
                 if self.grant.compare_exchange(g, to, AcqRel, Relaxed).is_err() {
                     continue;
                 }
-                kp!("semaphore.taken");
+                kill_point!("semaphore.taken");
                 self.settle(to)?;
                 if slept && to & PERMITS > 0 {
                     // A wake-up for the next permit may have met us.
@@ -233,12 +233,12 @@ impl RawSemaphore<'_> {
                 if parking.spin() {
                     continue;
                 }
-                kp!("semaphore.announce");
+                kill_point!("semaphore.announce");
                 // Release: continues the chain of SEMAPHORE-E1; this CAS publishes nothing itself.
                 if self.grant.compare_exchange(g, g | WAITERS, AcqRel, Relaxed).is_err() {
                     continue;
                 }
-                kp!("semaphore.announced");
+                kill_point!("semaphore.announced");
             }
             let parked = parking.park(world, self.grant, g | WAITERS);
             if parked == Parked::Changed {
@@ -282,10 +282,10 @@ impl RawSemaphore<'_> {
                 (g & PERMITS, g & WAITERS)
             };
             let to = grant(permits, waiters, LOSE, after(h), id);
-            kp!("semaphore.give");
+            kill_point!("semaphore.give");
             // AcqRel: SEMAPHORE-E1, SEMAPHORE-E2.
             if self.grant.compare_exchange(g, to, AcqRel, Relaxed).is_ok() {
-                kp!("semaphore.given");
+                kill_point!("semaphore.given");
                 self.settle(to)?;
                 if back {
                     self.wake(world, g, 1);
@@ -307,11 +307,11 @@ impl RawSemaphore<'_> {
             if all + u64::from(n) > u64::from(self.bound) {
                 return Err(Refused::TooMany);
             }
-            kp!("semaphore.add");
+            kill_point!("semaphore.add");
             // AcqRel: SEMAPHORE-E1. The operation stays named: it is settled, and stays so.
             let to = g & !(PERMITS | WAITERS) | ((g & PERMITS) + u64::from(n)) & PERMITS;
             if self.grant.compare_exchange(g, to, AcqRel, Relaxed).is_ok() {
-                kp!("semaphore.added");
+                kill_point!("semaphore.added");
                 self.wake(world, g, u64::from(n));
                 return Ok(());
             }
@@ -326,7 +326,7 @@ impl RawSemaphore<'_> {
     fn wake(&self, world: &impl World, g: u64, n: u64) {
         if g & WAITERS != 0 {
             world.wake(self.grant, n.min(u64::from(u32::MAX)) as u32);
-            kp!("semaphore.woken");
+            kill_point!("semaphore.woken");
         }
     }
 
