@@ -29,7 +29,7 @@ use crate::memory::Memory;
 use crate::participants;
 use crate::places::Places;
 use crate::repair::BlockOf;
-use crate::ring::Hand;
+use crate::ring::Participant;
 use crate::throttle::Throttle;
 use crate::watch;
 
@@ -92,7 +92,7 @@ pub(crate) struct Attachment {
     roles: Mutex<Roles>,
     /// Held while this process repairs, attaches for another or leaves: locks on bytes keep
     /// processes apart, not the threads of one.
-    repairing: Mutex<Hand>,
+    repairing: Mutex<Participant>,
     /// When a thread of this process last looked for dead peers.
     looked: Throttle,
     corrupt: OnceLock<&'static str>,
@@ -180,7 +180,7 @@ impl Attachment {
             who: participants::pid_identity(),
             kind,
             roles: Mutex::new(roles),
-            repairing: Mutex::new(Hand::new(me)),
+            repairing: Mutex::new(Participant::new(me)),
             looked: Throttle::new(),
             corrupt: OnceLock::new(),
             descriptor,
@@ -201,10 +201,10 @@ impl Attachment {
         let lease =
             step("opening its segment again", Unforked::open(|| sys::descriptor::reopen(fd)))?;
         let new = ByteLocks(lease.fd());
-        let hand = lock(&self.repairing);
+        let participant = lock(&self.repairing);
         let leases = ByteLocks(fd);
         kill_point!("attach.begin");
-        self.after_the_dead(&hand, &leases);
+        self.after_the_dead(&participant, &leases);
         for id in 1..self.memory.entries().len() as u64 {
             let entry = &self.memory.entries()[id as usize];
             // Relaxed: looked at again under both leases.
@@ -236,7 +236,7 @@ impl Attachment {
                 self.memory.ring_sleepers();
                 return Ok((lease.send(), id));
             }
-            self.memory.leave(&Hand::new(id), self.kind.block_of);
+            self.memory.leave(&Participant::new(id), self.kind.block_of);
             return Err(io::Error::new(
                 io::ErrorKind::BrokenPipe,
                 "shared-memory channel: disconnected",
@@ -247,15 +247,15 @@ impl Attachment {
 
     /// Repairs what the dead left, and waits while others do: their ids are to be had, and who
     /// comes after them must find their orphans before younger messages.
-    fn after_the_dead(&self, hand: &Hand, leases: &ByteLocks<'_>) {
+    fn after_the_dead(&self, participant: &Participant, leases: &ByteLocks<'_>) {
         let patience = Instant::now() + OTHERS_REPAIR;
-        self.memory.recover_all(hand, leases, self.kind.block_of);
+        self.memory.recover_all(participant, leases, self.kind.block_of);
         while self.memory.any_dead(self.me, leases) && Instant::now() < patience {
             // Whoever repairs ends with ringing everybody.
             let ticket = self.memory.announce(Side::Receivers);
             self.memory.sleep(Side::Receivers, &ticket, Duration::from_millis(1));
             self.memory.withdraw(Side::Receivers, &ticket);
-            self.memory.recover_all(hand, leases, self.kind.block_of);
+            self.memory.recover_all(participant, leases, self.kind.block_of);
         }
     }
 
@@ -376,7 +376,7 @@ impl Attachment {
         self.add(role)?;
         kill_point!("merge.added");
         let _alone = lock(&self.repairing);
-        self.memory.leave(&Hand::new(id), self.kind.block_of);
+        self.memory.leave(&Participant::new(id), self.kind.block_of);
         kill_point!("merge.left");
         Ok(())
     }
@@ -416,8 +416,8 @@ impl Attachment {
             kill_point!("endpoint.remove");
             self.memory.entries()[self.me as usize].store(word, Ordering::Release); // Release: as in `add`.
         } else {
-            let hand = lock(&self.repairing);
-            self.memory.leave_role(&hand, word, role == Role::Receiver, self.kind.block_of);
+            let participant = lock(&self.repairing);
+            self.memory.leave_role(&participant, word, role == Role::Receiver, self.kind.block_of);
         }
     }
 
@@ -443,7 +443,9 @@ impl Attachment {
         };
         // Another thread at it will wake us.
         match self.repairing.try_lock() {
-            Ok(hand) => self.memory.recover_all(&hand, &ByteLocks(fd), self.kind.block_of),
+            Ok(participant) => {
+                self.memory.recover_all(&participant, &ByteLocks(fd), self.kind.block_of)
+            }
             Err(_) => false,
         }
     }
@@ -493,8 +495,8 @@ impl Drop for Attachment {
         }
         // It uses our mapping.
         watch::forget(self);
-        let hand = Hand::new(self.me);
-        self.memory.leave(&hand, self.kind.block_of);
+        let participant = Participant::new(self.me);
+        self.memory.leave(&participant, self.kind.block_of);
         kill_point!("leave.unmap");
         unmap(&mut self.places, &mut self.mapping);
         kill_point!("leave.unmapped");

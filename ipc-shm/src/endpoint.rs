@@ -25,7 +25,7 @@ use crate::memory::{Memory, Slot};
 use crate::pace::{self, Pace};
 use crate::participants::not_issued;
 use crate::places::Unreached;
-use crate::ring::{Hand, NOWHERE, NotYet, Sink};
+use crate::ring::{NOWHERE, NotYet, Participant, Sink};
 
 const NO_PLACE: &str = "a message lies where no message can";
 
@@ -33,7 +33,7 @@ const NO_PLACE: &str = "a message lies where no message can";
 pub(crate) struct Endpoint {
     /// A copy of the attachment's: one step less on the hot path.
     pub(crate) memory: Memory,
-    pub(crate) hand: Hand,
+    pub(crate) participant: Participant,
     pub(crate) barrier: Barrier,
     fork: sys::fork::ForkCheck,
     /// How messages of a serde type are encoded.
@@ -54,7 +54,7 @@ impl Endpoint {
     pub(crate) fn counted(attachment: Arc<Attachment>, role: Role) -> Endpoint {
         Endpoint {
             memory: attachment.memory,
-            hand: Hand::new(attachment.me),
+            participant: Participant::new(attachment.me),
             barrier: attachment.barrier,
             fork: attachment.fork,
             form: Form::new(),
@@ -194,7 +194,7 @@ impl Endpoint {
             if self.memory.closed() {
                 return Err(NotYet::Closed);
             }
-            self.memory.loan_block(&self.hand).map(|block| block as u64).ok_or(NotYet::Busy)
+            self.memory.loan_block(&self.participant).map(|block| block as u64).ok_or(NotYet::Busy)
         };
         let block = match attempt() {
             Ok(block) => block,
@@ -260,7 +260,7 @@ impl Endpoint {
 
     /// Gives a block of ours back, and tells senders.
     pub(crate) fn return_block(&self, block: usize) {
-        let others = self.attachment.economize(block, self.hand.me);
+        let others = self.attachment.economize(block, self.participant.id);
         self.memory.free_block(block);
         self.told_senders(1 + others);
     }
@@ -274,7 +274,7 @@ impl Endpoint {
         deadline: Deadline,
     ) -> Result<(), SendFailure> {
         let attempt = || {
-            self.memory.send(&self.hand, 1, |slot, pos| {
+            self.memory.send(&self.participant, 1, |slot, pos| {
                 slot.payload[0].store(header, Ordering::Relaxed); // Relaxed: RING-E1 publishes it.
                 self.memory.fly_block(block, pos);
             })
@@ -302,7 +302,7 @@ impl Endpoint {
         if self.forked() {
             return Err(RecvTimeoutError::Unreadable(Unreadable::Forked));
         }
-        match self.memory.receive(&self.hand, k, sink) {
+        match self.memory.receive(&self.participant, k, sink) {
             Ok(received) => Ok(received),
             Err(_) => self.receive_slow(k, deadline, sink),
         }
@@ -315,9 +315,9 @@ impl Endpoint {
         deadline: Deadline,
         sink: &mut impl Sink,
     ) -> Result<u64, RecvTimeoutError> {
-        let attempt = || match self.memory.receive(&self.hand, k, sink) {
+        let attempt = || match self.memory.receive(&self.participant, k, sink) {
             Ok(received) => Some(Ok(received)),
-            Err(_) if self.memory.closed() && self.memory.finished(self.hand.me) => {
+            Err(_) if self.memory.closed() && self.memory.finished(self.participant.id) => {
                 // Others that sleep must come to the same conclusion.
                 self.memory.ring_all(Side::Receivers);
                 Some(Err(RecvTimeoutError::Disconnected))
@@ -445,7 +445,10 @@ impl Drop for Endpoint {
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Endpoint").field("role", &self.role).field("me", &self.hand.me).finish()
+        f.debug_struct("Endpoint")
+            .field("role", &self.role)
+            .field("me", &self.participant.id)
+            .finish()
     }
 }
 
@@ -485,7 +488,7 @@ impl Doorbell for Endpoint {
     }
 
     fn gather(&self) -> bool {
-        self.pace.gather(&self.memory, &self.hand, self.side())
+        self.pace.gather(&self.memory, &self.participant, self.side())
     }
 
     fn spins(&self) -> u32 {

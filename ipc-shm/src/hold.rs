@@ -130,7 +130,7 @@ impl<'a> Borrower<'a> {
 
     /// A block to move an inline message into, and its bytes.
     fn spare(&self, len: usize) -> Option<(usize, &'a [AtomicU64])> {
-        let block = self.end.memory.loan_block(&self.end.hand)?;
+        let block = self.end.memory.loan_block(&self.end.participant)?;
         if let Ok(words) = self.end.attachment.commit(block, len) {
             return Some((block, words));
         }
@@ -145,7 +145,7 @@ impl Sink for Borrower<'_> {
     }
 
     fn inline(&mut self, slot: Slot<'_>, pos: u64) -> After {
-        let (memory, me) = (&self.end.memory, self.end.hand.me);
+        let (memory, me) = (&self.end.memory, self.end.participant.id);
         let (skip, len) = (self.part)(slot);
         let (words, place, after) = match self.spare(len) {
             Some((block, words)) => {

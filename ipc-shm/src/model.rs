@@ -22,7 +22,7 @@ use crate::lease::Leases;
 use crate::memory::{Memory, Slot};
 #[cfg(loom)]
 use crate::model_futex::Bed;
-use crate::ring::{self, After, Hand, Sink};
+use crate::ring::{self, After, Participant, Sink};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::sync::models::UnsafeCell;
@@ -94,9 +94,9 @@ pub struct Ring(Arc<Parts>);
 pub struct Peer {
     ring: Ring,
     /// It sends.
-    hand: Hand,
+    participant: Participant,
     /// It receives.
-    taking: Hand,
+    taking: Participant,
 }
 
 /// A message that is lent to its receiver.
@@ -193,7 +193,7 @@ impl Ring {
     }
 
     fn peer(&self, id: u64) -> Peer {
-        Peer { ring: self.clone(), hand: Hand::new(id), taking: Hand::new(id) }
+        Peer { ring: self.clone(), participant: Participant::new(id), taking: Participant::new(id) }
     }
 
     fn memory(&self) -> Memory {
@@ -297,7 +297,7 @@ impl Leases for Peer {
 
 impl Peer {
     pub fn id(&self) -> u64 {
-        self.hand.me
+        self.participant.id
     }
 
     fn memory(&self) -> Memory {
@@ -307,7 +307,7 @@ impl Peer {
     /// Sends these as one batch; `Ok` with how many.
     pub fn send_all(&self, values: &[u64]) -> Result<u64, NotYet> {
         let mut next = values.iter();
-        let sent = self.memory().send(&self.hand, values.len() as u64, |to, pos| {
+        let sent = self.memory().send(&self.participant, values.len() as u64, |to, pos| {
             self.write_slot(to, pos, *next.next().expect("no more are claimed"));
         });
         Ok(sent?)
@@ -364,14 +364,14 @@ impl Peer {
 
     /// Loans a block, and writes a message into it.
     pub fn loan(&self, value: u64) -> Option<usize> {
-        let block = self.memory().loan_block(&self.hand)?;
+        let block = self.memory().loan_block(&self.participant)?;
         self.write_block(block, value);
         Some(block)
     }
 
     pub fn send_block(&self, block: usize) -> Result<(), NotYet> {
         let memory = self.memory();
-        let sent = memory.send(&self.hand, 1, |to, pos| {
+        let sent = memory.send(&self.participant, 1, |to, pos| {
             self.write_index(to, pos, block);
             memory.fly_block(block, pos);
         });
@@ -611,16 +611,16 @@ impl Sink for Lender<'_> {
         block_of(slot)
     }
     fn inline(&mut self, slot: Slot<'_>, pos: u64) -> After {
-        let (memory, hand) = (self.peer.memory(), &self.peer.taking);
+        let (memory, participant) = (self.peer.memory(), &self.peer.taking);
         let value = self.peer.read_slot(slot, pos);
-        let (place, after) = match memory.loan_block(hand) {
+        let (place, after) = match memory.loan_block(participant) {
             Some(block) => {
                 self.peer.write_block(block, value);
-                memory.lend_own_block(block, pos, hand.me, 1);
+                memory.lend_own_block(block, pos, participant.id, 1);
                 (Place::Block(block), After::Free)
             }
             None => {
-                memory.sign_own_reading(pos, hand.me);
+                memory.sign_own_reading(pos, participant.id);
                 (Place::Slot(pos), After::Keep)
             }
         };

@@ -15,7 +15,7 @@ use ipc_sys as sys;
 use crate::doorbell::Side;
 use crate::layout::pos;
 use crate::memory::Memory;
-use crate::ring::{Hand, NOWHERE};
+use crate::ring::{NOWHERE, Participant};
 
 /// Nanoseconds between two polls of a slot that is waited for.
 pub(crate) const POLL: u64 = 50;
@@ -72,9 +72,9 @@ impl Pace {
     }
 
     /// Lets the other side get ahead, if messages stream. True if it did.
-    pub(crate) fn gather(&self, memory: &Memory, hand: &Hand, side: Side) -> bool {
+    pub(crate) fn gather(&self, memory: &Memory, participant: &Participant, side: Side) -> bool {
         let g = &memory.geometry;
-        let last = hand.last.load(Relaxed);
+        let last = participant.last.load(Relaxed);
         let since = self.since.load(Relaxed);
         let waits = self.waits.load(Relaxed) + 1;
         self.waits.store(waits, Relaxed);

@@ -95,7 +95,7 @@ pub(crate) fn send_bytes(
         return Err(SendFailure::Unsendable(Unsendable::Forked));
     }
     let attempt = || {
-        end.memory.send(&end.hand, 1, |slot, pos| {
+        end.memory.send(&end.participant, 1, |slot, pos| {
             end.ahead(pos, 16 + bytes.len());
             write_inline(slot, bytes);
         })
@@ -132,7 +132,7 @@ pub(crate) fn send_run(
     while sent < ends.len() {
         let attempt = || {
             let mut i = sent;
-            end.memory.send(&end.hand, (ends.len() - sent) as u64, |slot, pos| {
+            end.memory.send(&end.participant, (ends.len() - sent) as u64, |slot, pos| {
                 let begin = if i == 0 { 0 } else { ends[i - 1] };
                 end.ahead(pos, 16 + ends[i] - begin);
                 write_inline(slot, &bytes[begin..ends[i]]);

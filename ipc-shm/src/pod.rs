@@ -102,7 +102,7 @@ impl<T: Plain> Transmit<T> for Tx<T, Pod> {
         let end = &self.end;
         if !inline::<T>()
             || end.forked()
-            || end.memory.send(&end.hand, 1, write(end, message)).is_err()
+            || end.memory.send(&end.participant, 1, write(end, message)).is_err()
         {
             return Some(send_slow(end, message, deadline));
         }
@@ -150,7 +150,7 @@ fn send_slow<T: Plain>(end: &Endpoint, message: &T, deadline: Deadline) -> Resul
     if end.forked() {
         return Err(SendFailure::Unsendable(Unsendable::Forked));
     }
-    let attempt = || end.memory.send(&end.hand, 1, write(end, message));
+    let attempt = || end.memory.send(&end.participant, 1, write(end, message));
     match attempt() {
         Ok(_) => {}
         Err(NotYet::Closed) => return Err(SendFailure::Disconnected),
@@ -185,7 +185,7 @@ fn send_batch<T: Plain>(end: &Endpoint, messages: &[T]) -> Result<usize, SendFai
     let k = messages.len() as u64;
     let attempt = || {
         let mut next = messages.iter();
-        end.memory.send(&end.hand, k, |slot, pos| {
+        end.memory.send(&end.participant, k, |slot, pos| {
             end.ahead(pos, 8 + size_of::<T>());
             if let Some(message) = next.next() {
                 copy::write_value(slot.payload, message);
@@ -305,7 +305,9 @@ impl<T: Plain> Receive<T> for Rx<T, Pod> {
         }
         let mut value = T::zeroed();
         let mut read = Read::<T, _>::new(&self.end, &mut value);
-        if self.end.memory.receive(&self.end.hand, 1, &mut read).is_err() || read.unread.is_some() {
+        if self.end.memory.receive(&self.end.participant, 1, &mut read).is_err()
+            || read.unread.is_some()
+        {
             // `recv`, which is asked next, finds the same.
             return None;
         }

@@ -21,7 +21,7 @@ use crate::doorbell::Side;
 use crate::killpoint::kill_point;
 use crate::layout::{block, pos};
 use crate::memory::Memory;
-use crate::ring::Hand;
+use crate::ring::Participant;
 use crate::sync::Ordering::{AcqRel, Relaxed, Release};
 
 /// Blocks near a participant's own place that are tried first: few blocks in turn stay in the
@@ -30,14 +30,14 @@ const NEAR: usize = 8;
 
 impl Memory {
     /// Takes a free block: Held by us.
-    pub(crate) fn loan_block(&self, hand: &Hand) -> Option<usize> {
+    pub(crate) fn loan_block(&self, me: &Participant) -> Option<usize> {
         let blocks = self.blocks();
         if blocks.is_empty() {
             return None;
         }
-        let home = (hand.me as usize - 1) * NEAR % blocks.len();
+        let home = (me.id as usize - 1) * NEAR % blocks.len();
         // Relaxed: a hint, bounded below.
-        let next = hand.next_block.load(Relaxed) as usize % blocks.len();
+        let next = me.next_block.load(Relaxed) as usize % blocks.len();
         let near = (0..NEAR.min(blocks.len())).map(|i| (home + i) % blocks.len());
         let all = (0..blocks.len()).map(|i| (next + i) % blocks.len());
         for index in near.chain(all) {
@@ -48,11 +48,11 @@ impl Memory {
             }
             kill_point!("loan.cas");
             // AcqRel: Acquire what its last reader did with it, before it freed it.
-            if state.compare_exchange(block::FREE, block::held(hand.me), AcqRel, Relaxed).is_ok() {
+            if state.compare_exchange(block::FREE, block::held(me.id), AcqRel, Relaxed).is_ok() {
                 kill_point!("loan.held");
                 // Relaxed: ours alone until it is published.
                 blocks[index].deliveries.store(0, Relaxed);
-                hand.next_block.store(index as u64 + 1, Relaxed);
+                me.next_block.store(index as u64 + 1, Relaxed);
                 return Some(index);
             }
         }

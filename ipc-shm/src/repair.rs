@@ -16,7 +16,7 @@ use crate::killpoint::kill_point;
 use crate::layout::{CLOSED, block, claim, count, entry, kind, members, owner, pos, slot};
 use crate::lease::Leases;
 use crate::memory::{Memory, Slot};
-use crate::ring::{After, Hand, Sink};
+use crate::ring::{After, Participant, Sink};
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use crate::sync::fence;
 
@@ -28,7 +28,7 @@ impl Memory {
     pub(crate) fn recover(
         &self,
         dead: u64,
-        me: &Hand,
+        me: &Participant,
         leases: &impl Leases,
         block_of: BlockOf,
     ) -> bool {
@@ -68,9 +68,9 @@ impl Memory {
 
     /// Leaves: the last endpoint of this process is gone. The caller holds its own life lease until
     /// this returns, and uses the id no more.
-    pub(crate) fn leave(&self, me: &Hand, block_of: BlockOf) {
-        self.give_back_forgotten(me.me);
-        let Some(entry) = self.entries().get(me.me as usize) else { return };
+    pub(crate) fn leave(&self, me: &Participant, block_of: BlockOf) {
+        self.give_back_forgotten(me.id);
+        let Some(entry) = self.entries().get(me.id as usize) else { return };
         kill_point!("leave.roles");
         entry.store(entry::used(0, 0), Release); // 1.
         kill_point!("leave.membership");
@@ -82,18 +82,24 @@ impl Memory {
             self.discard(me, block_of);
         }
         kill_point!("leave.clean");
-        self.clean(me.me);
+        self.clean(me.id);
         kill_point!("leave.free");
         entry.store(0, Release); // 9., as in `recover`.
         kill_point!("leave.freed");
     }
 
     /// The last endpoint of one role is gone from this process, which stays with the other role.
-    pub(crate) fn leave_role(&self, me: &Hand, roles: u64, receivers: bool, block_of: BlockOf) {
+    pub(crate) fn leave_role(
+        &self,
+        me: &Participant,
+        roles: u64,
+        receivers: bool,
+        block_of: BlockOf,
+    ) {
         if receivers {
-            self.give_back_forgotten(me.me);
+            self.give_back_forgotten(me.id);
         }
-        let Some(entry) = self.entries().get(me.me as usize) else { return };
+        let Some(entry) = self.entries().get(me.id as usize) else { return };
         kill_point!("leave_role.entry");
         entry.store(roles, Release); // 1.
         kill_point!("leave_role.membership");
@@ -285,7 +291,7 @@ impl Memory {
     }
 
     /// With no receiver left: receives everything that is ready, orphaned or lost, and drops it.
-    fn discard(&self, me: &Hand, block_of: BlockOf) {
+    fn discard(&self, me: &Participant, block_of: BlockOf) {
         let mut nowhere = Discard { memory: *self, block_of };
         // Each message once; a peer that scribbles cannot keep us here.
         let most = 2 * self.geometry.capacity + 2 * self.geometry.blocks as u64;
@@ -299,9 +305,14 @@ impl Memory {
 
     /// Looks at every participant once, and repairs what the dead left. True if anything was
     /// repaired.
-    pub(crate) fn recover_all(&self, me: &Hand, leases: &impl Leases, block_of: BlockOf) -> bool {
+    pub(crate) fn recover_all(
+        &self,
+        me: &Participant,
+        leases: &impl Leases,
+        block_of: BlockOf,
+    ) -> bool {
         let mut any = false;
-        for id in self.dead(me.me, leases) {
+        for id in self.dead(me.id, leases) {
             any |= self.recover(id, me, leases, block_of);
         }
         any

@@ -29,7 +29,7 @@
 //! | RING-E2 | free: `Free` Release | send: slot load Acquire | `slot.state` | the payload has been read |
 //! | RING-E3 | claim: CAS AcqRel | load Acquire | `tail`, `head` | the signing of the claim before |
 //! | RING-E4 | sign: CAS AcqRel | recovery, adoption: Acquire | `slot.state` | RING-E1 goes on through the signature |
-//! | RING-E5 | own publish (free): `last` Release | own claim: Acquire | `Hand::last` | another thread's claim through this handle is finished |
+//! | RING-E5 | own publish (free): `last` Release | own claim: Acquire | `Participant::last` | another thread's claim through this handle is finished |
 //! | RING-E6 | `orphan_seq` AcqRel | scan: Acquire | `orphan_seq` | the orphans made before |
 //!
 //! # Invariants
@@ -73,13 +73,15 @@ pub(crate) const NOWHERE: u64 = u64::MAX;
 /// for now.
 const MOST_TRIES: u32 = 1 << 10;
 
-/// What one handle knows. Threads may share it: each word is a hint that stays true.
+/// A participant, as one of its handles knows it.
+///
+/// Threads may share a handle: each word is a hint that stays true.
 ///
 /// A handle sends or receives, never both: `last` is a position of one end of the ring, and the
 /// same one at the other end would be taken for a claim of ours.
-pub(crate) struct Hand {
-    /// The participant.
-    pub(crate) me: u64,
+pub(crate) struct Participant {
+    /// Its id.
+    pub(crate) id: u64,
     /// Where this handle's last claim ended. Stored once that claim is finished.
     pub(crate) last: AtomicU64,
     /// The `orphan_seq` up to which no orphan is left.
@@ -88,10 +90,10 @@ pub(crate) struct Hand {
     pub(crate) next_block: AtomicU64,
 }
 
-impl Hand {
-    pub(crate) fn new(me: u64) -> Hand {
-        Hand {
-            me,
+impl Participant {
+    pub(crate) fn new(id: u64) -> Participant {
+        Participant {
+            id,
             last: AtomicU64::new(NOWHERE),
             orphans_seen: AtomicU64::new(0),
             next_block: AtomicU64::new(0),
@@ -139,7 +141,7 @@ impl Memory {
     #[inline(always)]
     pub(crate) fn send(
         &self,
-        hand: &Hand,
+        me: &Participant,
         k: u64,
         mut write: impl FnMut(Slot<'_>, u64),
     ) -> Result<u64, NotYet> {
@@ -171,12 +173,12 @@ impl Memory {
             }
             // Acquire: RING-E5. What this handle itself claimed last and has finished needs no
             // signature.
-            if count(t) > 0 && hand.last.load(Acquire) != p {
+            if count(t) > 0 && me.last.load(Acquire) != p {
                 self.sign_writers(t);
             }
             kill_point!("send.claim");
             // AcqRel: RING-E3. Release: who sees this claim sees the signing of the one before.
-            match self.tail().compare_exchange(t, claim(q, found, hand.me), AcqRel, Acquire) {
+            match self.tail().compare_exchange(t, claim(q, found, me.id), AcqRel, Acquire) {
                 Ok(_) => break (p, found),
                 Err(now) if tries > MOST_TRIES => {
                     return Err(if now & CLOSED == 0 { NotYet::Busy } else { NotYet::Closed });
@@ -197,7 +199,7 @@ impl Memory {
             q = g.next(q);
         }
         // Release: RING-E5, stored only now that all of the claim is published.
-        hand.last.store(q, Release);
+        me.last.store(q, Release);
         Ok(found)
     }
 
@@ -205,12 +207,16 @@ impl Memory {
     ///
     /// With `k > 1` the sink must answer [`After::Free`].
     #[inline(always)]
-    pub(crate) fn receive(&self, hand: &Hand, k: u64, sink: &mut impl Sink) -> Result<u64, NotYet> {
+    pub(crate) fn receive(
+        &self,
+        me: &Participant,
+        k: u64,
+        sink: &mut impl Sink,
+    ) -> Result<u64, NotYet> {
         let g = &self.geometry;
         let mut tries = 0;
         // Relaxed: a reminder; `adopt` loads it again with Acquire before it scans.
-        if self.orphan_seq().load(Relaxed) != hand.orphans_seen.load(Relaxed)
-            && self.adopt(hand, sink)
+        if self.orphan_seq().load(Relaxed) != me.orphans_seen.load(Relaxed) && self.adopt(me, sink)
         {
             return Ok(1);
         }
@@ -240,12 +246,12 @@ impl Memory {
                     continue;
                 }
                 // Acquire: RING-E5, as in `send`.
-                if count(h) > 0 && hand.last.load(Acquire) != p {
+                if count(h) > 0 && me.last.load(Acquire) != p {
                     self.sign_readers(h);
                 }
                 kill_point!("receive.claim");
                 // AcqRel: RING-E3, as in `send`.
-                match self.head().compare_exchange(h, claim(q, found, hand.me), AcqRel, Acquire) {
+                match self.head().compare_exchange(h, claim(q, found, me.id), AcqRel, Acquire) {
                     Ok(_) => break (p, found, voids),
                     Err(_) if tries > MOST_TRIES => return Err(NotYet::Busy),
                     Err(now) => h = now,
@@ -263,14 +269,14 @@ impl Memory {
                     let freed = slot::free(g.next_lap(q));
                     let _ = self.state(q).compare_exchange(slot::void(q), freed, AcqRel, Relaxed);
                 } else {
-                    self.take(hand, self.slot(q), q, sink);
+                    self.take(me, self.slot(q), q, sink);
                     received += 1;
                 }
                 kill_point!("receive.freed");
                 q = g.next(q);
             }
             // Release: RING-E5, stored only now that all of the claim is given back.
-            hand.last.store(q, Release);
+            me.last.store(q, Release);
             if voids != 0 {
                 // Room for which the caller, who is told of messages only, wakes nobody.
                 self.ring_all(Side::Senders);
@@ -287,10 +293,10 @@ impl Memory {
 
     /// Takes the message of slot `q`, which is claimed by us, and gives the slot back.
     #[inline(always)]
-    fn take(&self, hand: &Hand, from: Slot<'_>, q: u64, sink: &mut impl Sink) {
+    fn take(&self, me: &Participant, from: Slot<'_>, q: u64, sink: &mut impl Sink) {
         let freed = slot::free(self.geometry.next_lap(q));
         if let Some(index) = sink.block_of(from) {
-            return self.take_block(hand, from, q, index, sink);
+            return self.take_block(me, from, q, index, sink);
         }
         // RING-I4: Ready(q) or Reading(q, me): the payload stands still, and is ours to read.
         if sink.inline(from, q) == After::Free {
@@ -300,7 +306,14 @@ impl Memory {
     }
 
     /// As [`take`](Memory::take), for a message in a block.
-    fn take_block(&self, hand: &Hand, from: Slot<'_>, q: u64, index: u64, sink: &mut impl Sink) {
+    fn take_block(
+        &self,
+        me: &Participant,
+        from: Slot<'_>,
+        q: u64,
+        index: u64,
+        sink: &mut impl Sink,
+    ) {
         let freed = slot::free(self.geometry.next_lap(q));
         let index = usize::try_from(index).unwrap_or(usize::MAX);
         // Acquire: as RING-E1; the block was written before the slot was published.
@@ -313,7 +326,7 @@ impl Memory {
         kill_point!("receive.lend");
         // Before the slot is freed: from here on until it is acknowledged the message is the block
         // (RING-I6).
-        found.state.store(block::lent(q, hand.me), Release); // Release: a recoverer sees the message.
+        found.state.store(block::lent(q, me.id), Release); // Release: a recoverer sees the message.
         // Relaxed: read by whoever the block is lent to, after the state's Acquire.
         let deliveries = found.deliveries.load(Relaxed).saturating_add(1);
         kill_point!("receive.count");
@@ -401,7 +414,7 @@ impl Memory {
 
     /// Takes over the oldest message that a dead receiver left, if there is one.
     #[cold]
-    pub(crate) fn adopt(&self, hand: &Hand, sink: &mut impl Sink) -> bool {
+    pub(crate) fn adopt(&self, me: &Participant, sink: &mut impl Sink) -> bool {
         let g = &self.geometry;
         for _ in 0..MOST_TRIES {
             let seq = self.orphan_seq().load(Acquire); // Acquire: RING-E6.
@@ -424,24 +437,24 @@ impl Memory {
             let oldest = orphans.into_iter().max_by_key(|(p, _)| g.distance(*p, head));
             let Some((p, found)) = oldest else {
                 // Relaxed: a hint of this handle.
-                hand.orphans_seen.store(seq, Relaxed);
+                me.orphans_seen.store(seq, Relaxed);
                 return false;
             };
             kill_point!("adopt.cas");
             match found {
                 Found::Slot => {
-                    let (from, to) = (slot::orphan(p), slot::reading(p, hand.me));
+                    let (from, to) = (slot::orphan(p), slot::reading(p, me.id));
                     // AcqRel: RING-E4. Failure: another adopted it; look again.
                     if self.state(p).compare_exchange(from, to, AcqRel, Relaxed).is_ok() {
                         kill_point!("adopt.adopted");
                         sink.redelivered();
-                        self.take(hand, self.slot(p), p, sink);
+                        self.take(me, self.slot(p), p, sink);
                         return true;
                     }
                 }
                 Found::Block(index) => {
                     let lost = &self.blocks()[index];
-                    let (from, to) = (block::lost(p), block::lent(p, hand.me));
+                    let (from, to) = (block::lost(p), block::lent(p, me.id));
                     // AcqRel: RING-E4. Failure: another adopted it; look again.
                     if lost.state.compare_exchange(from, to, AcqRel, Relaxed).is_ok() {
                         kill_point!("adopt.adopted");
