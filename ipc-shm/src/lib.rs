@@ -75,11 +75,11 @@ mod endpoint;
 mod ends;
 #[cfg(all(test, not(loom), target_os = "linux"))]
 mod fuzz;
-#[cfg(not(loom))]
-mod hold;
 mod killpoint;
 mod layout;
 mod lease;
+#[cfg(not(loom))]
+mod lend;
 pub mod lock;
 #[cfg(not(loom))]
 mod member;

@@ -32,7 +32,7 @@ use crate::builder::Builder;
 use crate::copy;
 use crate::endpoint::{Endpoint, always_in_block, never_in_block};
 use crate::ends::{Codec, Rx, Tx};
-use crate::hold::{Borrower, Hold};
+use crate::lend::{Borrower, LentMessage};
 use crate::memory::Slot;
 use crate::repair::BlockOf;
 use crate::ring::{After, NotYet, Sink};
@@ -371,7 +371,7 @@ impl<T: Plain> Receive<T> for Rx<T, Pod> {
 /// can change it under the reference; where you cannot trust the peers, use [`copied`](Ref::copied)
 /// only, or `recv`.
 pub struct Ref<'a, T> {
-    hold: Hold<'a>,
+    lent: LentMessage<'a>,
     _message: PhantomData<&'a T>,
 }
 
@@ -380,13 +380,13 @@ impl<T: Plain> Ref<'_, T> {
     /// with it, and may have acted on it.
     #[must_use]
     pub fn deliveries(&self) -> u64 {
-        self.hold.deliveries()
+        self.lent.deliveries()
     }
 
     /// A copy of the message, made without a reference to shared memory; acknowledges it.
     #[must_use]
     pub fn copied(self) -> T {
-        copy::read_value(self.hold.words())
+        copy::read_value(self.lent.words())
     }
 }
 
@@ -394,7 +394,7 @@ impl<T: Plain> Deref for Ref<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        let words = self.hold.words();
+        let words = self.lent.words();
         assert!(size_of_val(words) >= size_of::<T>(), "a message fits where it lies");
         let message = words.as_ptr().cast::<T>();
         assert!(
@@ -427,7 +427,7 @@ impl<T: Plain> Borrow<T> for Rx<T, Pod> {
         self.end.receive(1, deadline, &mut borrower)?;
         self.end.told_senders(1);
         match borrower.held.take() {
-            Some(hold) => Ok(Ref { hold, _message: PhantomData }),
+            Some(lent) => Ok(Ref { lent, _message: PhantomData }),
             None => Err(RecvTimeoutError::Unreadable(borrower.unreadable())),
         }
     }

@@ -36,7 +36,7 @@ use crate::builder::Builder;
 use crate::copy;
 use crate::endpoint::Endpoint;
 use crate::ends::{Codec, Rx, Tx};
-use crate::hold::{Borrower, Hold};
+use crate::lend::{Borrower, LentMessage};
 use crate::parcel::{
     IN_BLOCK, One, Scratch, block_of, encoded, inline_limit, part, room, send_bytes,
 };
@@ -112,8 +112,8 @@ impl<E: Plain> Receive<Vec<E>> for Rx<Vec<E>, Slices> {
         let mut one = One::new(end, room(&mut scratch.0, inline_limit(end)));
         end.receive(1, deadline, &mut one)?;
         if let Some(block) = one.block() {
-            let hold = Hold::of_block(end, block, end.memory.block_len(block));
-            let message = Ref::<E>::new(hold.map_err(RecvTimeoutError::Unreadable)?)?;
+            let lent = LentMessage::of_block(end, block, end.memory.block_len(block));
+            let message = Ref::<E>::new(lent.map_err(RecvTimeoutError::Unreadable)?)?;
             return Ok(message.to_vec_copied());
         }
         let taken = one.taken();
@@ -138,32 +138,32 @@ impl<E: Plain> Receive<Vec<E>> for Rx<Vec<E>, Slices> {
 /// [`to_vec_copied`](Ref::to_vec_copied) only, or `recv`. A forked child must not touch it: the
 /// memory is not there.
 pub struct Ref<'a, E> {
-    hold: Hold<'a>,
+    lent: LentMessage<'a>,
     len: usize,
     _elements: PhantomData<&'a [E]>,
 }
 
 impl<'a, E: Plain> Ref<'a, E> {
-    fn new(hold: Hold<'a>) -> Result<Self, RecvTimeoutError> {
+    fn new(lent: LentMessage<'a>) -> Result<Self, RecvTimeoutError> {
         // Read once: a peer may change it.
-        let bytes = hold.len();
+        let bytes = lent.len();
         if bytes % size_of::<E>() != 0 {
             return Err(RAGGED);
         }
-        Ok(Ref { hold, len: bytes / size_of::<E>(), _elements: PhantomData })
+        Ok(Ref { lent, len: bytes / size_of::<E>(), _elements: PhantomData })
     }
 
     /// How often the message was delivered, this time included. Above 1: an earlier receiver died
     /// with it, and may have acted on it.
     #[must_use]
     pub fn deliveries(&self) -> u64 {
-        self.hold.deliveries()
+        self.lent.deliveries()
     }
 
     /// A copy of the message, made without a reference to shared memory.
     #[must_use]
     pub fn to_vec_copied(&self) -> Vec<E> {
-        copy::read_vec(self.hold.words(), self.len)
+        copy::read_vec(self.lent.words(), self.len)
     }
 }
 
@@ -171,7 +171,7 @@ impl<E: Plain> Deref for Ref<'_, E> {
     type Target = [E];
 
     fn deref(&self) -> &[E] {
-        let words = self.hold.words();
+        let words = self.lent.words();
         assert!(size_of_val(words) >= self.len * size_of::<E>(), "a message fits where it lies");
         // SAFETY: so many bytes of initialised memory lie there, checked above, for as long as the
         // hold, and are aligned to eight, as `Fits` asks; any bytes are elements (`AnyBitPattern`).
@@ -199,7 +199,7 @@ impl<E: Plain> Borrow<Vec<E>> for Rx<Vec<E>, Slices> {
         self.end.receive(1, deadline, &mut borrower)?;
         self.end.told_senders(1);
         match borrower.held.take() {
-            Some(hold) => Ref::new(hold),
+            Some(lent) => Ref::new(lent),
             None => Err(RecvTimeoutError::Unreadable(borrower.unreadable())),
         }
     }

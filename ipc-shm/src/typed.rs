@@ -21,7 +21,7 @@ use crate::builder::Builder;
 use crate::copy;
 use crate::endpoint::Endpoint;
 use crate::ends::{Codec, Rx, Tx};
-use crate::hold::{Borrower, Hold};
+use crate::lend::{Borrower, LentMessage};
 use crate::parcel::{
     One, Piece, Pieces, Rest, Scratch, block_of, encoded, inline_limit, part, room, send_boxed,
     send_bytes, send_run, take_block,
@@ -267,7 +267,7 @@ fn decode_all<T: DeserializeOwned>(
 /// receiver. The value is this process' own: whatever is done to it stays here.
 pub struct Ref<'a, T> {
     value: T,
-    hold: Hold<'a>,
+    lent: LentMessage<'a>,
 }
 
 impl<T> Ref<'_, T> {
@@ -275,7 +275,7 @@ impl<T> Ref<'_, T> {
     /// with it, and may have acted on it.
     #[must_use]
     pub fn deliveries(&self) -> u64 {
-        self.hold.deliveries()
+        self.lent.deliveries()
     }
 
     /// The message; this acknowledges it.
@@ -316,15 +316,15 @@ impl<T: Serialize + DeserializeOwned> Borrow<T> for Rx<T, Typed> {
         let mut borrower = Borrower::new(&self.end, block_of, part, None);
         self.end.receive(1, deadline, &mut borrower)?;
         self.end.told_senders(1);
-        let Some(hold) = borrower.held.take() else {
+        let Some(lent) = borrower.held.take() else {
             return Err(RecvTimeoutError::Unreadable(borrower.unreadable()));
         };
         let mut scratch = Scratch::take();
-        let hold = hold.with_memory(&mut scratch.0).map_err(RecvTimeoutError::Unreadable)?;
-        let message = room(&mut scratch.0, hold.len());
-        copy::read_bytes(hold.words(), message);
+        let lent = lent.with_memory(&mut scratch.0).map_err(RecvTimeoutError::Unreadable)?;
+        let message = room(&mut scratch.0, lent.len());
+        copy::read_bytes(lent.words(), message);
         let value = codec::decode(message);
         // A message that does not decode is acknowledged: it would not for anybody else.
-        value.map(|value| Ref { value, hold }).map_err(undecodable)
+        value.map(|value| Ref { value, lent }).map_err(undecodable)
     }
 }

@@ -12,7 +12,7 @@ use crate::ring::{After, Sink};
 use crate::sync::AtomicU64;
 
 /// A message that is lent to us: in a block, or, if no block was free, in its slot.
-pub(crate) struct Hold<'a> {
+pub(crate) struct LentMessage<'a> {
     end: &'a Endpoint,
     /// Bytes of it, and where they lie. Looked up once: a peer may write another place.
     len: usize,
@@ -26,7 +26,7 @@ enum Place {
     Slot { pos: u64, deliveries: u64 },
 }
 
-impl<'a> Hold<'a> {
+impl<'a> LentMessage<'a> {
     /// A block that is lent to us with a message of `len` bytes, and is about to be read.
     ///
     /// # Errors
@@ -36,10 +36,10 @@ impl<'a> Hold<'a> {
         end: &'a Endpoint,
         block: usize,
         len: usize,
-    ) -> Result<Hold<'a>, Unreadable> {
+    ) -> Result<LentMessage<'a>, Unreadable> {
         let words = end.lent(block, len)?;
         own_lines(words);
-        Ok(Hold { end, len, words, place: Place::Block(block) })
+        Ok(LentMessage { end, len, words, place: Place::Block(block) })
     }
 
     /// Reserves memory for a copy of the message in `bytes`.
@@ -48,7 +48,7 @@ impl<'a> Hold<'a> {
     ///
     /// Without memory for a message in a block, that message goes to another receiver, if it is
     /// one.
-    pub(crate) fn with_memory(self, bytes: &mut Vec<u8>) -> Result<Hold<'a>, Unreadable> {
+    pub(crate) fn with_memory(self, bytes: &mut Vec<u8>) -> Result<LentMessage<'a>, Unreadable> {
         match self.place {
             Place::Block(block)
                 if bytes.try_reserve(self.len.saturating_sub(bytes.len())).is_err() =>
@@ -81,7 +81,7 @@ impl<'a> Hold<'a> {
     }
 }
 
-impl Drop for Hold<'_> {
+impl Drop for LentMessage<'_> {
     /// Acknowledges the message.
     fn drop(&mut self) {
         if self.end.forked() {
@@ -104,7 +104,7 @@ pub(crate) struct Borrower<'a> {
     part: Part,
     /// Bytes of each message, if they are all the same.
     size: Option<usize>,
-    pub(crate) held: Option<Hold<'a>>,
+    pub(crate) held: Option<LentMessage<'a>>,
     /// Of an inline message. A slot has no room to count: 2 stands for all but the first.
     deliveries: u64,
     unreadable: Option<Unreadable>,
@@ -163,14 +163,14 @@ impl Sink for Borrower<'_> {
                 (words, Place::Slot { pos, deliveries: self.deliveries }, After::Keep)
             }
         };
-        self.held = Some(Hold { end: self.end, len, words, place });
+        self.held = Some(LentMessage { end: self.end, len, words, place });
         after
     }
 
     fn block(&mut self, block: usize, _pos: u64) {
         let len = self.size.unwrap_or_else(|| self.end.memory.block_len(block));
-        match Hold::of_block(self.end, block, len) {
-            Ok(hold) => self.held = Some(hold),
+        match LentMessage::of_block(self.end, block, len) {
+            Ok(lent) => self.held = Some(lent),
             Err(cause) => self.unreadable = Some(cause),
         }
     }
