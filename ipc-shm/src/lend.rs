@@ -98,7 +98,7 @@ impl Drop for LentMessage<'_> {
 }
 
 /// Receives one message so that it stays lent.
-pub(crate) struct Borrower<'a> {
+pub(crate) struct BorrowSink<'a> {
     end: &'a Endpoint,
     block_of: BlockOf,
     part: Part,
@@ -113,14 +113,14 @@ pub(crate) struct Borrower<'a> {
 /// Which part of a slot's payload is the message: words to skip, and bytes. Within the payload.
 pub(crate) type Part = fn(Slot<'_>) -> (usize, usize);
 
-impl<'a> Borrower<'a> {
+impl<'a> BorrowSink<'a> {
     pub(crate) fn new(
         end: &'a Endpoint,
         block_of: BlockOf,
         part: Part,
         size: Option<usize>,
     ) -> Self {
-        Borrower { end, block_of, part, size, held: None, deliveries: 1, unreadable: None }
+        BorrowSink { end, block_of, part, size, held: None, deliveries: 1, unreadable: None }
     }
 
     /// Why nothing is held, though a message was received.
@@ -139,7 +139,7 @@ impl<'a> Borrower<'a> {
     }
 }
 
-impl Sink for Borrower<'_> {
+impl Sink for BorrowSink<'_> {
     fn block_of(&self, slot: Slot<'_>) -> Option<u64> {
         (self.block_of)(slot)
     }

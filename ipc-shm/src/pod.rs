@@ -32,7 +32,7 @@ use crate::builder::Builder;
 use crate::copy;
 use crate::endpoint::{Endpoint, always_in_block, never_in_block};
 use crate::ends::{Codec, Rx, Tx};
-use crate::lend::{Borrower, LentMessage};
+use crate::lend::{BorrowSink, LentMessage};
 use crate::memory::Slot;
 use crate::repair::BlockOf;
 use crate::ring::{After, NotYet, Sink};
@@ -422,13 +422,12 @@ impl<T: Plain> Borrow<T> for Rx<T, Pod> {
         T: 'a;
 
     fn recv_ref(&self, deadline: Deadline) -> Result<Ref<'_, T>, RecvTimeoutError> {
-        let mut borrower =
-            Borrower::new(&self.end, block_of::<T>(), part::<T>, Some(size_of::<T>()));
-        self.end.receive(1, deadline, &mut borrower)?;
+        let mut sink = BorrowSink::new(&self.end, block_of::<T>(), part::<T>, Some(size_of::<T>()));
+        self.end.receive(1, deadline, &mut sink)?;
         self.end.told_senders(1);
-        match borrower.held.take() {
+        match sink.held.take() {
             Some(lent) => Ok(Ref { lent, _message: PhantomData }),
-            None => Err(RecvTimeoutError::Unreadable(borrower.unreadable())),
+            None => Err(RecvTimeoutError::Unreadable(sink.unreadable())),
         }
     }
 }

@@ -36,7 +36,7 @@ use crate::builder::Builder;
 use crate::copy;
 use crate::endpoint::Endpoint;
 use crate::ends::{Codec, Rx, Tx};
-use crate::lend::{Borrower, LentMessage};
+use crate::lend::{BorrowSink, LentMessage};
 use crate::parcel::{
     IN_BLOCK, One, Scratch, block_of, encoded, inline_limit, part, room, send_bytes,
 };
@@ -195,12 +195,12 @@ impl<E: Plain> Borrow<Vec<E>> for Rx<Vec<E>, Slices> {
         E: 'a;
 
     fn recv_ref(&self, deadline: Deadline) -> Result<Ref<'_, E>, RecvTimeoutError> {
-        let mut borrower = Borrower::new(&self.end, block_of, part, None);
-        self.end.receive(1, deadline, &mut borrower)?;
+        let mut sink = BorrowSink::new(&self.end, block_of, part, None);
+        self.end.receive(1, deadline, &mut sink)?;
         self.end.told_senders(1);
-        match borrower.held.take() {
+        match sink.held.take() {
             Some(lent) => Ref::new(lent),
-            None => Err(RecvTimeoutError::Unreadable(borrower.unreadable())),
+            None => Err(RecvTimeoutError::Unreadable(sink.unreadable())),
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::builder::Builder;
 use crate::copy;
 use crate::endpoint::Endpoint;
 use crate::ends::{Codec, Rx, Tx};
-use crate::lend::{Borrower, LentMessage};
+use crate::lend::{BorrowSink, LentMessage};
 use crate::parcel::{
     One, Piece, Pieces, Rest, Scratch, block_of, encoded, inline_limit, part, room, send_boxed,
     send_bytes, send_run, take_block,
@@ -313,11 +313,11 @@ impl<T: Serialize + DeserializeOwned> Borrow<T> for Rx<T, Typed> {
 
     fn recv_ref(&self, deadline: Deadline) -> Result<Ref<'_, T>, RecvTimeoutError> {
         self.end.check_unread()?;
-        let mut borrower = Borrower::new(&self.end, block_of, part, None);
-        self.end.receive(1, deadline, &mut borrower)?;
+        let mut sink = BorrowSink::new(&self.end, block_of, part, None);
+        self.end.receive(1, deadline, &mut sink)?;
         self.end.told_senders(1);
-        let Some(lent) = borrower.held.take() else {
-            return Err(RecvTimeoutError::Unreadable(borrower.unreadable()));
+        let Some(lent) = sink.held.take() else {
+            return Err(RecvTimeoutError::Unreadable(sink.unreadable()));
         };
         let mut scratch = Scratch::take();
         let lent = lent.with_memory(&mut scratch.0).map_err(RecvTimeoutError::Unreadable)?;
