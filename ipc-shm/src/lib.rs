@@ -94,7 +94,7 @@ mod object;
 #[cfg(not(loom))]
 mod pace;
 #[cfg(not(loom))]
-mod parcel;
+mod wire;
 #[cfg(not(loom))]
 pub mod bytes {
     //! Channels of bytes: [`slice`](mod@crate::slice) for `u8`.

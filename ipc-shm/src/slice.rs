@@ -37,11 +37,11 @@ use crate::copy;
 use crate::endpoint::Endpoint;
 use crate::ends::{Codec, Rx, Tx};
 use crate::lend::{BorrowSink, LentMessage};
-use crate::parcel::{
-    IN_BLOCK, One, Scratch, block_of, encoded, inline_limit, part, room, send_bytes,
-};
 use crate::pod::Plain;
 use crate::sync::AtomicU64;
+use crate::wire::{
+    IN_BLOCK, One, Scratch, block_of, encoded, inline_limit, part, room, send_bytes,
+};
 
 /// The route of slices through shared memory.
 #[derive(Clone, Copy, Debug)]

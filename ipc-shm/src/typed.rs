@@ -22,7 +22,7 @@ use crate::copy;
 use crate::endpoint::Endpoint;
 use crate::ends::{Codec, Rx, Tx};
 use crate::lend::{BorrowSink, LentMessage};
-use crate::parcel::{
+use crate::wire::{
     One, Piece, Pieces, Rest, Scratch, block_of, encoded, inline_limit, part, room, send_boxed,
     send_bytes, send_run, take_block,
 };
