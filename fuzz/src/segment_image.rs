@@ -161,7 +161,7 @@ fn change(bytes: &mut [u8], real: &Real, input: &mut Input<'_>) -> bool {
 }
 
 /// FNV-1a over the eight words before it, as a peer that lies well would: `layout.rs`,
-/// `trailer.rs`.
+/// `footer.rs`.
 fn sum(description: &mut [u8]) {
     let Some((words, rest)) = description.split_at_mut_checked(64) else { return };
     let sum = words.iter().fold(0xcbf2_9ce4_8422_2325, |sum: u64, byte| {

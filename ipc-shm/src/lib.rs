@@ -41,7 +41,7 @@
 //! what is done for the dead. On top, `attachment` is a process' part, `endpoint` a handle's, and
 //! `typed`, `pod` and `slice` say how messages lie.
 //!
-//! Of segments, `trailer` says what lies in them beside the user's data; `member` who is attached;
+//! Of segments, `footer` says what lies in them beside the user's data; `member` who is attached;
 //! `segment` has a process' mappings, and `segment/names` what becomes of names; `object` is what
 //! lies at an offset, whatever it is; `bytes_at` moves bytes, `seq` is the sequence lock.
 
@@ -134,6 +134,8 @@ mod seq;
 #[doc(hidden)]
 pub use seq::model as latch;
 #[cfg(not(loom))]
+mod footer;
+#[cfg(not(loom))]
 mod seqlock;
 #[cfg(not(loom))]
 mod shared;
@@ -144,8 +146,6 @@ pub mod slice;
 mod sync;
 #[cfg(not(loom))]
 mod throttle;
-#[cfg(not(loom))]
-mod trailer;
 #[cfg(not(loom))]
 mod typed;
 #[cfg(not(loom))]
@@ -159,6 +159,8 @@ pub use builder::Builder;
 pub use checked::{Checked, Stored};
 #[cfg(not(loom))]
 pub use ends::Codec;
+#[cfg(not(loom))]
+pub use footer::Lifetime;
 pub use ipc_core::error::*;
 #[cfg(not(loom))]
 pub use segment::{Segment, SegmentBuilder, SegmentInfo, View};
@@ -168,8 +170,6 @@ pub use seqlock::{SeqLock, SeqWriter};
 pub use shared::Shared;
 #[cfg(not(loom))]
 pub use shared_slice::SharedSlice;
-#[cfg(not(loom))]
-pub use trailer::Lifetime;
 #[cfg(not(loom))]
 pub use typed::{Receiver, Ref, Sender, Typed, bounded};
 #[cfg(not(loom))]

@@ -41,11 +41,11 @@ use std::sync::Arc;
 use ipc_sys as sys;
 
 use crate::descriptor::Descriptor;
+use crate::footer::{Entry, life};
 use crate::killpoint::kill_point;
 use crate::layout::who;
 use crate::lease::{ByteLocks, Leases};
 use crate::throttle::Throttle;
-use crate::trailer::{Entry, life};
 
 /// A participant, for good: `{ generation: 32, id: 16 }` in 48 bits, never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -230,9 +230,9 @@ impl Segment {
     /// segment that another program made.
     #[must_use]
     pub fn attached(&self) -> Option<usize> {
-        let trailer = self.mapped.trailer()?;
+        let footer = self.mapped.footer()?;
         let open = self.mapped.open_descriptor().ok()?;
-        Some(trailer.living(open))
+        Some(footer.living(open))
     }
 
     /// Where its bytes begin, as long as a handle of the segment lives in this process.

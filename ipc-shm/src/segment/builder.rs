@@ -13,9 +13,9 @@ use ipc_core::__private::step;
 use ipc_sys as sys;
 use ipc_sys::lease::Unforked;
 
+use crate::footer::{Footer, Lifetime};
 use crate::layout::PAGE;
 use crate::participants;
-use crate::trailer::{Lifetime, Trailer};
 
 /// How long `create` may take to remove what killed processes left.
 const CLEANING: Duration = Duration::from_millis(10);
@@ -190,11 +190,11 @@ impl SegmentBuilder {
         } else {
             PAGE
         };
-        let trailer = self.trailer(&origin, granule)?;
-        step(&origin, "sizing it", sys::memory::set_len(open, trailer.len))?;
-        step(&origin, "allocating it", sys::memory::allocate(open, 0, trailer.len))?;
+        let footer = self.footer(&origin, granule)?;
+        step(&origin, "sizing it", sys::memory::set_len(open, footer.len))?;
+        step(&origin, "allocating it", sys::memory::allocate(open, 0, footer.len))?;
         step(&origin, "sealing it", sys::memory::seal(open))?;
-        let mapped = Mapped::create(fd, trailer, origin)?;
+        let mapped = Mapped::create(fd, footer, origin)?;
         mapped.describe();
         self.comforts(&mapped)?;
         Ok(Segment::of(mapped.known()))
@@ -272,8 +272,7 @@ impl SegmentBuilder {
                 let text = format!("{}: huge pages are for anonymous segments only", sought.origin);
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
             }
-            let mut plan =
-                Plan { trailer: &|| self.trailer(&sought.origin, PAGE), fill: &mut fill };
+            let mut plan = Plan { footer: &|| self.footer(&sought.origin, PAGE), fill: &mut fill };
             match how {
                 How::Create => sought.create(&mut plan)?,
                 _ => sought.open_or_create(&mut plan)?,
@@ -307,9 +306,9 @@ impl SegmentBuilder {
         })
     }
 
-    fn trailer(&self, origin: &Origin, granule: usize) -> io::Result<Trailer> {
+    fn footer(&self, origin: &Origin, granule: usize) -> io::Result<Footer> {
         let lifetime = self.lifetime.unwrap_or_default();
-        Trailer::new(self.size, self.participants, lifetime, self.fingerprint, granule).map_err(
+        Footer::new(self.size, self.participants, lifetime, self.fingerprint, granule).map_err(
             |what| io::Error::new(io::ErrorKind::InvalidInput, format!("{origin}: {what}")),
         )
     }

@@ -9,7 +9,7 @@ use super::origin::Origin;
 use ipc_core::__private::step;
 use ipc_sys as sys;
 
-use crate::trailer::{Found, Lifetime};
+use crate::footer::{Found, Lifetime};
 
 /// A named segment, as [`Segment::list`](super::Segment::list) found it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,11 +90,11 @@ fn look(name: String) -> Option<SegmentInfo> {
     let fd = sought.open_read_only().ok()?;
     let open = sys::borrow(&fd);
     let len = sys::memory::len(open).ok()?;
-    let Ok(Found::Ours(trailer)) = find(open, len) else { return None };
+    let Ok(Found::Ours(footer)) = find(open, len) else { return None };
     Some(SegmentInfo {
         name,
-        size: trailer.size,
-        attached: trailer.living(open),
-        lifetime: trailer.lifetime,
+        size: footer.size,
+        attached: footer.living(open),
+        lifetime: footer.lifetime,
     })
 }

@@ -25,11 +25,11 @@ use super::names;
 use super::origin::Origin;
 use crate::bytes_at;
 use crate::descriptor::Descriptor;
+use crate::footer::{END_WORDS, EndWords, Entry, Footer, Found, Lifetime, META};
 use crate::killpoint::kill_point;
 use crate::lease::ByteLocks;
 use crate::member::{Members, Table};
 use crate::participants;
-use crate::trailer::{Entry, FOOTER, Footer, Found, Lifetime, META, Trailer};
 
 type Attached = HashMap<sys::Identity, Weak<Mapped>>;
 static TABLE: PerProcess<Mutex<Attached>> = PerProcess::new();
@@ -85,7 +85,7 @@ struct Membership {
 
 /// What only segments of this crate have.
 struct Ours {
-    trailer: Trailer,
+    footer: Footer,
     members: Members,
 }
 
@@ -108,7 +108,7 @@ impl Membership {
     /// Removes the name if nobody else has the segment, and leaves: `depart`.
     fn leave(&self, depart: impl FnOnce(Option<&Members>)) {
         let ours = self.ours.as_ref();
-        let last_removes = ours.is_some_and(|ours| ours.trailer.lifetime == Lifetime::LastHandle);
+        let last_removes = ours.is_some_and(|ours| ours.footer.lifetime == Lifetime::LastHandle);
         let known = self.known.load(Ordering::Relaxed); // Relaxed: as where it is stored.
         let path = self.origin.path().filter(|_| last_removes && known);
         let door = path.as_ref().and_then(|path| names::Door::of(&self.descriptor, path));
@@ -125,35 +125,31 @@ impl Membership {
 }
 
 /// All participants are alive.
-fn full(origin: &Origin, trailer: &Trailer) -> io::Error {
-    participants::all_taken(origin, trailer.participants)
+fn full(origin: &Origin, footer: &Footer) -> io::Error {
+    participants::all_taken(origin, footer.participants)
 }
 
 impl Mapped {
     /// Makes this process the first participant of a new object, whose memory is paid for and all
     /// zero. It says nothing of itself until [`describe`](Mapped::describe) is called.
-    pub(crate) fn create(
-        fd: Unforked,
-        trailer: Trailer,
-        origin: Origin,
-    ) -> io::Result<Arc<Mapped>> {
+    pub(crate) fn create(fd: Unforked, footer: Footer, origin: Origin) -> io::Result<Arc<Mapped>> {
         let lease = Unforked::open(|| sys::descriptor::reopen(fd.fd()));
         let lease = step(&origin, "opening it again (is /proc mounted?)", lease)?;
-        let mapping = step(&origin, "mapping it", sys::memory::map(lease.fd(), trailer.len))?;
-        let entries = entries(&mapping, &trailer);
+        let mapping = step(&origin, "mapping it", sys::memory::map(lease.fd(), footer.len))?;
+        let entries = entries(&mapping, &footer);
         let id = step(&origin, "taking a lease", entries.issue(lease.fd()))?
-            .ok_or_else(|| full(&origin, &trailer))?;
+            .ok_or_else(|| full(&origin, &footer))?;
         kill_point!("segment.leased");
         let me = entries.enter(id, participants::pid_identity()).expect("an id of this table");
         drop(lease); // The mapping keeps the lock.
-        Ok(Arc::new(Self::new(mapping, fd, Some((trailer, entries, me)), origin)?))
+        Ok(Arc::new(Self::new(mapping, fd, Some((footer, entries, me)), origin)?))
     }
 
     /// Publishes what a new segment is.
     pub(crate) fn describe(&self) {
         if let Some(ours) = &self.membership.ours {
             kill_point!("segment.describe");
-            ours.trailer.write(footer(&self.mapping));
+            ours.footer.write(end_words(&self.mapping));
             kill_point!("segment.described");
         }
     }
@@ -161,16 +157,16 @@ impl Mapped {
     fn new(
         mapping: MmapRaw,
         fd: Unforked,
-        ours: Option<(Trailer, Table, crate::member::Owner)>,
+        ours: Option<(Footer, Table, crate::member::Owner)>,
         origin: Origin,
     ) -> io::Result<Mapped> {
         if origin != Origin::Anonymous {
             remove_names_at_exit();
         }
         let descriptor = Arc::new(step(&origin, "looking at it", Descriptor::new(fd))?);
-        let size = ours.as_ref().map_or(mapping.len(), |(trailer, ..)| trailer.size);
-        let ours = ours.map(|(trailer, table, me)| Ours {
-            trailer,
+        let size = ours.as_ref().map_or(mapping.len(), |(footer, ..)| footer.size);
+        let ours = ours.map(|(footer, table, me)| Ours {
+            footer,
             members: Members::new(table, me, Arc::clone(&descriptor)),
         });
         Ok(Mapped {
@@ -222,7 +218,7 @@ impl Mapped {
             Found::Unfinished => return Err(refuse("whoever made it died before it was done")),
             Found::Foreign => holds_what(&origin, None, holds)?,
             // Before it is attached to: whoever leaves may be the last.
-            Found::Ours(trailer) => holds_what(&origin, Some(trailer), holds)?,
+            Found::Ours(footer) => holds_what(&origin, Some(footer), holds)?,
         }
         // The one from which it is mapped is closed, and holds the life lease; another is kept.
         let lease = Unforked::open(|| sys::descriptor::reopen(open));
@@ -237,14 +233,14 @@ impl Mapped {
         }
         let ours = match found {
             Found::Foreign | Found::Unfinished => None,
-            Found::Ours(trailer) => {
-                let entries = entries(&mapping, &trailer);
+            Found::Ours(footer) => {
+                let entries = entries(&mapping, &footer);
                 let id = match issued {
                     // On the very open file that holds it, taking it again succeeds: nobody else
                     // can have it.
                     Some(id) => {
                         let (arrived, id) = (ByteLocks(open), u64::from(id));
-                        let known = id < trailer.entries() as u64 && id != 0;
+                        let known = id < footer.entries() as u64 && id != 0;
                         if !known || !step(&origin, "taking its lease", arrived.take_life(id))? {
                             return Err(refuse("its participant is not there"));
                         }
@@ -262,12 +258,12 @@ impl Mapped {
                 let id = match id {
                     Some(id) => id,
                     None => step(&origin, "taking a lease", entries.issue(on))?
-                        .ok_or_else(|| full(&origin, &trailer))?,
+                        .ok_or_else(|| full(&origin, &footer))?,
                 };
                 let me = entries
                     .enter(id, participants::pid_identity())
                     .ok_or_else(|| refuse("no such id"))?;
-                Some((trailer, entries, me))
+                Some((footer, entries, me))
             }
         };
         drop(fd);
@@ -285,7 +281,7 @@ impl Mapped {
 
     /// That what lies in it has this fingerprint.
     pub(crate) fn must_hold(&self, fingerprint: u64) -> io::Result<()> {
-        holds_what(&self.membership.origin, self.trailer(), Some(fingerprint))
+        holds_what(&self.membership.origin, self.footer(), Some(fingerprint))
     }
 
     /// Makes a handle for another process: a descriptor, and the id whose life lease it holds (0 of
@@ -300,7 +296,7 @@ impl Mapped {
         let Some(ours) = &self.membership.ours else { return Ok((lease.send(), 0)) };
         let table = ours.members.table();
         let id = step(&self.membership.origin, "taking a lease", table.issue(lease.fd()))?
-            .ok_or_else(|| full(&self.membership.origin, &ours.trailer))?;
+            .ok_or_else(|| full(&self.membership.origin, &ours.footer))?;
         kill_point!("segment.issue");
         table.enter(id, crate::layout::who::NOBODY);
         Ok((lease.send(), id))
@@ -346,8 +342,8 @@ impl Mapped {
         self.size
     }
 
-    pub(crate) fn trailer(&self) -> Option<&Trailer> {
-        self.membership.ours.as_ref().map(|ours| &ours.trailer)
+    pub(crate) fn footer(&self) -> Option<&Footer> {
+        self.membership.ours.as_ref().map(|ours| &ours.footer)
     }
 
     pub(crate) fn members(&self) -> Option<&Members> {
@@ -356,7 +352,7 @@ impl Mapped {
 
     /// The allocation cursor.
     pub(crate) fn cursor(&self) -> Option<&AtomicU64> {
-        self.membership.ours.as_ref().map(|_| &footer(&self.mapping).cursor.0)
+        self.membership.ours.as_ref().map(|_| &end_words(&self.mapping).cursor.0)
     }
 
     /// Has all pages mapped now, rather than when they are touched first.
@@ -436,8 +432,8 @@ pub(crate) fn refused(origin: &Origin, what: &str) -> io::Error {
 }
 
 /// Whether what lies in a segment is what is wanted, if it is known what that is.
-fn holds_what(origin: &Origin, trailer: Option<&Trailer>, want: Option<u64>) -> io::Result<()> {
-    match (trailer.map_or(0, |trailer| trailer.fingerprint), want) {
+fn holds_what(origin: &Origin, footer: Option<&Footer>, want: Option<u64>) -> io::Result<()> {
+    match (footer.map_or(0, |footer| footer.fingerprint), want) {
         (_, None) => Ok(()),
         (have, Some(want)) if have == want => Ok(()),
         (0, Some(_)) => Err(refused(origin, "it holds bytes, not a value of this type")),
@@ -458,29 +454,29 @@ pub(crate) fn find(
         return Ok(Found::Foreign);
     }
     let mut meta = [0; META];
-    sys::memory::read_at(open, &mut meta, (len - FOOTER) as u64).map_err(Err)?;
-    Trailer::read(len, &meta).map_err(Ok)
+    sys::memory::read_at(open, &mut meta, (len - END_WORDS) as u64).map_err(Err)?;
+    Footer::read(len, &meta).map_err(Ok)
 }
 
-/// The entries in a mapping that is as long as the trailer says.
-fn entries(mapping: &MmapRaw, trailer: &Trailer) -> Table {
-    assert!(mapping.len() == trailer.len && trailer.entries_offset() < trailer.len);
+/// The entries in a mapping that is as long as the footer says.
+fn entries(mapping: &MmapRaw, footer: &Footer) -> Table {
+    assert!(mapping.len() == footer.len && footer.entries_offset() < footer.len);
     let base = NonNull::new(mapping.as_mut_ptr()).expect("a mapping is somewhere");
     // SAFETY: within the mapping, asserted above.
-    let first = unsafe { base.add(trailer.entries_offset()) };
-    // SAFETY: so many entries lie before the footer (`trailer_len`), at whole pages; only this
+    let first = unsafe { base.add(footer.entries_offset()) };
+    // SAFETY: so many entries lie before the last words (`footer_len`), at whole pages; only this
     // crate's atomics access them; the mapping outlives the table, which is dropped with the
     // `Mapped`, or before.
-    unsafe { Table::new(first.cast::<Entry>(), trailer.entries()) }
+    unsafe { Table::new(first.cast::<Entry>(), footer.entries()) }
 }
 
-/// The footer of a mapping of at least a page, and of whole pages.
-fn footer(mapping: &MmapRaw) -> &Footer {
-    assert!(mapping.len() >= FOOTER && mapping.len() % FOOTER == 0);
-    let footer = mapping.as_mut_ptr().wrapping_add(mapping.len() - FOOTER);
+/// The last words of a mapping of at least a page, and of whole pages.
+fn end_words(mapping: &MmapRaw) -> &EndWords {
+    assert!(mapping.len() >= END_WORDS && mapping.len() % END_WORDS == 0);
+    let end_words = mapping.as_mut_ptr().wrapping_add(mapping.len() - END_WORDS);
     // SAFETY: the last bytes of the mapping, aligned to their length as it begins at a page;
     // atomics only.
-    unsafe { &*footer.cast::<Footer>() }
+    unsafe { &*end_words.cast::<EndWords>() }
 }
 
 impl Drop for Mapped {

@@ -35,8 +35,8 @@ use super::Segment;
 use super::mapped::{Mapped, find};
 use super::origin::Origin;
 use crate::descriptor::Descriptor;
+use crate::footer::{Footer, Found, Lifetime};
 use crate::killpoint::kill_point;
-use crate::trailer::{Found, Lifetime, Trailer};
 
 /// How long to wait for others at the same name: they need microseconds, and are stopped if they
 /// take longer.
@@ -98,7 +98,7 @@ pub(crate) struct Sought {
 /// How a new one is made.
 pub(crate) struct Plan<'a> {
     /// What it is to be; asked for only if it is made.
-    pub(crate) trailer: &'a dyn Fn() -> io::Result<Trailer>,
+    pub(crate) footer: &'a dyn Fn() -> io::Result<Footer>,
     /// Fills it, before anybody else sees it. Called once for each object that is made.
     pub(crate) fill: &'a mut dyn FnMut(&Segment) -> io::Result<()>,
 }
@@ -253,7 +253,7 @@ impl Sought {
         else {
             return self.create_in_place(until, plan);
         };
-        let mapped = self.make(fd, (plan.trailer)()?, plan)?;
+        let mapped = self.make(fd, (plan.footer)()?, plan)?;
         kill_point!("name.link");
         while !self.step(
             "giving it its name",
@@ -272,7 +272,7 @@ impl Sought {
         until: Instant,
         plan: &mut Plan<'_>,
     ) -> io::Result<Arc<Mapped>> {
-        let trailer = (plan.trailer)()?;
+        let footer = (plan.footer)()?;
         loop {
             let Some(fd) = self
                 .step("creating it", Unforked::open_if(|| sys::file::create_named(&self.path)))?
@@ -291,10 +291,10 @@ impl Sought {
             );
             let made = own.and_then(|own| {
                 // From here on it is not empty, and does not look like another program's.
-                let (mark, at) = trailer.unfinished();
+                let (mark, at) = footer.unfinished();
                 self.step("writing to it", sys::memory::write_at(open, &mark, at as u64))?;
                 kill_point!("name.marked");
-                self.make(own, trailer, plan)
+                self.make(own, footer, plan)
             });
             if made.is_err() {
                 self.step("removing it", sys::file::remove(&self.path))?;
@@ -305,13 +305,13 @@ impl Sought {
     }
 
     /// Makes an object of an empty file: all but its name.
-    fn make(&self, fd: Unforked, trailer: Trailer, plan: &mut Plan<'_>) -> io::Result<Arc<Mapped>> {
+    fn make(&self, fd: Unforked, footer: Footer, plan: &mut Plan<'_>) -> io::Result<Arc<Mapped>> {
         let open = fd.fd();
         self.step("setting its mode", sys::file::set_mode(open, self.mode))?;
-        self.step("sizing it", sys::memory::set_len(open, trailer.len))?;
-        self.step("allocating it", sys::memory::allocate(open, 0, trailer.len))?;
+        self.step("sizing it", sys::memory::set_len(open, footer.len))?;
+        self.step("allocating it", sys::memory::allocate(open, 0, footer.len))?;
         kill_point!("name.allocated");
-        let segment = Segment::of(Mapped::create(fd, trailer, self.origin.clone())?);
+        let segment = Segment::of(Mapped::create(fd, footer, self.origin.clone())?);
         (plan.fill)(&segment)?;
         segment.mapped.describe();
         Ok(segment.mapped)
@@ -340,10 +340,10 @@ impl Sought {
                 }
                 Ok(Found::Unfinished) => {}
                 Ok(Found::Foreign) => return exists("made by another program"),
-                Ok(Found::Ours(trailer)) if trailer.living(open) > 0 => {
+                Ok(Found::Ours(footer)) if footer.living(open) > 0 => {
                     return exists("a process has it");
                 }
-                Ok(Found::Ours(trailer)) if trailer.lifetime == Lifetime::Persistent => {
+                Ok(Found::Ours(footer)) if footer.lifetime == Lifetime::Persistent => {
                     return exists("persistent; `unlink` removes it, `open` opens it");
                 }
                 Ok(Found::Ours(_)) => {}
@@ -411,8 +411,8 @@ impl Sought {
         let stat = self.step("looking at it", sys::file::stat_file(open))?;
         self.trust(&stat)?;
         Ok(match find(open, stat.len) {
-            Ok(Found::Ours(trailer)) => {
-                trailer.lifetime == Lifetime::LastHandle && trailer.living(open) == 0
+            Ok(Found::Ours(footer)) => {
+                footer.lifetime == Lifetime::LastHandle && footer.living(open) == 0
             }
             // Its maker marks it while it holds the lock, and holds the lock until it is done.
             Ok(Found::Unfinished) => true,

@@ -1,7 +1,7 @@
 use crate::sync::Ordering::Relaxed;
 
 use super::*;
-use crate::trailer::{Lifetime, Trailer};
+use crate::footer::{Footer, Lifetime};
 
 #[test]
 fn what_is_placed_does_not_overlap_and_ends_with_the_segment() {
@@ -112,8 +112,8 @@ fn a_name_goes_with_the_last_handle() {
     assert_eq!(Segment::open(&name).unwrap_err().kind(), io::ErrorKind::NotFound);
 }
 
-fn trailer() -> io::Result<Trailer> {
-    Ok(Trailer::new(100, 3, Lifetime::LastHandle, 0, PAGE).unwrap())
+fn footer() -> io::Result<Footer> {
+    Ok(Footer::new(100, 3, Lifetime::LastHandle, 0, PAGE).unwrap())
 }
 
 // Where the file system has no objects without names.
@@ -122,7 +122,7 @@ fn what_is_made_under_its_name_is_made_as_well() {
     let name = name("in-place");
     let sought = SegmentBuilder::new(0).sought(Origin::Name(name.clone())).unwrap();
     let mut fill = |segment: &Segment| segment.write(0, b"filled");
-    let mut plan = names::Plan { trailer: &trailer, fill: &mut fill };
+    let mut plan = names::Plan { footer: &footer, fill: &mut fill };
     let until = || std::time::Instant::now() + std::time::Duration::from_secs(1);
     let made = Segment::of(sought.create_in_place(until(), &mut plan).unwrap());
     let open = Segment::open(&name).unwrap();
@@ -131,7 +131,7 @@ fn what_is_made_under_its_name_is_made_as_well() {
     assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
     drop((made, open));
     let mut fails = |_: &Segment| Err(io::Error::other("no"));
-    let mut plan = names::Plan { trailer: &trailer, fill: &mut fails };
+    let mut plan = names::Plan { footer: &footer, fill: &mut fails };
     let before = std::time::Instant::now();
     assert_eq!(sought.create_in_place(until(), &mut plan).unwrap_err().to_string(), "no");
     assert!(before.elapsed() < std::time::Duration::from_secs(1), "waits for itself");

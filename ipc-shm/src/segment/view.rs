@@ -20,7 +20,7 @@ use super::origin::Origin;
 use crate::bytes_at;
 use crate::checked::{Copied, Stored};
 use crate::descriptor::Descriptor;
-use crate::trailer::Found;
+use crate::footer::Found;
 
 /// A segment to be read only: its mapping cannot write, nor can the descriptor that goes with it to
 /// another process.
@@ -74,7 +74,7 @@ impl View {
             }
         })?;
         let size = match found {
-            Found::Ours(trailer) => trailer.size,
+            Found::Ours(footer) => footer.size,
             Found::Foreign => len,
             Found::Unfinished => {
                 return Err(refused(&origin, "whoever makes it is not done, or died"));

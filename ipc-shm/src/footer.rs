@@ -5,11 +5,11 @@
 //!        ┌───────────┬───────┬─────────┬─────────┬─ … ┬─ … ───────┬────────────┬────────────┐
 //!        │ user data │       │ entry 0 │ entry 1 │    │           │ meta       │ cursor     │
 //!        └───────────┴───────┴─────────┴─────────┴─ … ┴─ … ───────┴────────────┴────────────┘
-//!                            └── trailer: whole pages ──────────────────────────────────────┘
+//!                            └── footer: whole pages ───────────────────────────────────────┘
 //! ```
 //!
 //! User data begins at offset 0, so a program that knows nothing of this crate, and maps the
-//! object, finds it there. The length of the object says where the trailer is. An object without
+//! object, finds it there. The length of the object says where the footer is. An object without
 //! one is *foreign*: bytes, and nobody knows who is attached.
 //!
 //! | word | bits |
@@ -63,7 +63,7 @@ const WORDS: usize = 8;
 
 /// The last 256 bytes of a segment.
 #[repr(C)]
-pub(crate) struct Footer {
+pub(crate) struct EndWords {
     meta: Meta,
     /// Written by whoever places something; everything else here stands still.
     pub(crate) cursor: Cursor,
@@ -73,16 +73,16 @@ pub(crate) struct Footer {
 #[repr(C, align(128))]
 pub(crate) struct Cursor(pub(crate) AtomicU64);
 
-/// Bytes of a footer.
-pub(crate) const FOOTER: usize = 256;
-/// Bytes of what [`Trailer::read`] looks at: the beginning of the footer.
+/// Bytes of [`EndWords`].
+pub(crate) const END_WORDS: usize = 256;
+/// Bytes of what [`Footer::read`] looks at: the beginning of [`EndWords`].
 pub(crate) const META: usize = 8 * (1 + WORDS);
 const ENTRY: usize = 16;
 
 const _: () = {
-    assert!(size_of::<Footer>() == FOOTER);
+    assert!(size_of::<EndWords>() == END_WORDS);
     assert!(size_of::<Entry>() == ENTRY);
-    assert!(std::mem::offset_of!(Footer, cursor) == 128);
+    assert!(std::mem::offset_of!(EndWords, cursor) == 128);
     assert!(std::mem::offset_of!(Meta, rest) == 8);
 };
 
@@ -110,7 +110,7 @@ pub enum Lifetime {
 
 /// The sizes and places of a segment, checked, in this process' own memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Trailer {
+pub(crate) struct Footer {
     /// Bytes of the whole object.
     pub(crate) len: usize,
     /// Bytes of user data.
@@ -125,15 +125,15 @@ pub(crate) struct Trailer {
 /// What the last bytes of an object turned out to be.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    Ours(Trailer),
+    Ours(Footer),
     /// Whoever made it died before it was done, or is not done yet.
     Unfinished,
     /// Its last bytes are something else's.
     Foreign,
 }
 
-impl Trailer {
-    /// The trailer of a new segment, whose object is a multiple of `granule` bytes long (a power of
+impl Footer {
+    /// The footer of a new segment, whose object is a multiple of `granule` bytes long (a power of
     /// two, at least a page).
     pub(crate) fn new(
         size: usize,
@@ -141,7 +141,7 @@ impl Trailer {
         lifetime: Lifetime,
         fingerprint: u64,
         granule: usize,
-    ) -> Result<Trailer, &'static str> {
+    ) -> Result<Footer, &'static str> {
         if size == 0 {
             return Err("a size of 0");
         }
@@ -153,13 +153,13 @@ impl Trailer {
         }
         debug_assert!(granule.is_power_of_two() && granule % PAGE == 0);
         let len =
-            (size.next_multiple_of(PAGE) + trailer_len(participants)).next_multiple_of(granule);
-        Ok(Trailer { len, size, participants, lifetime, fingerprint })
+            (size.next_multiple_of(PAGE) + footer_len(participants)).next_multiple_of(granule);
+        Ok(Footer { len, size, participants, lifetime, fingerprint })
     }
 
     /// Where the entries begin.
     pub(crate) fn entries_offset(&self) -> usize {
-        self.len - trailer_len(self.participants)
+        self.len - footer_len(self.participants)
     }
 
     /// Entries, the unused one of id 0 included.
@@ -193,25 +193,25 @@ impl Trailer {
     }
 
     /// Writes the description of a new segment, the magic number last.
-    pub(crate) fn write(&self, footer: &Footer) {
+    pub(crate) fn write(&self, end_words: &EndWords) {
         // Relaxed: nobody else has the segment; the magic number's Release publishes to whoever
         // opens it.
-        for (to, word) in footer.meta.rest.iter().zip(self.words()) {
+        for (to, word) in end_words.meta.rest.iter().zip(self.words()) {
             to.store(word, Ordering::Relaxed);
         }
-        footer.meta.magic.store(MAGIC, Ordering::Release);
+        end_words.meta.magic.store(MAGIC, Ordering::Release);
     }
 
-    /// The footer of one that is not done, and where in the object it is. As it ends with it, an
-    /// object that was empty has its length, and its mark, at once.
-    pub(crate) fn unfinished(&self) -> ([u8; FOOTER], usize) {
-        let mut footer = [0; FOOTER];
-        footer[..8].copy_from_slice(&MAKING.to_ne_bytes());
-        (footer, self.len - FOOTER)
+    /// The last words of one that is not done, and where in the object they are. As it ends with
+    /// them, an object that was empty has its length, and its mark, at once.
+    pub(crate) fn unfinished(&self) -> ([u8; END_WORDS], usize) {
+        let mut end_words = [0; END_WORDS];
+        end_words[..8].copy_from_slice(&MAKING.to_ne_bytes());
+        (end_words, self.len - END_WORDS)
     }
 
-    /// Checks the description at the end of an object of `len` bytes: the first bytes of its
-    /// footer, copied.
+    /// Checks the description at the end of an object of `len` bytes: the first ones of its
+    /// last words, copied.
     ///
     /// # Errors
     ///
@@ -243,21 +243,21 @@ impl Trailer {
             1 => Lifetime::Persistent,
             _ => return Err("its description is damaged (lifetime)"),
         };
-        let made = Trailer::new(small(size), small(participants), lifetime, fingerprint, PAGE)
+        let made = Footer::new(small(size), small(participants), lifetime, fingerprint, PAGE)
             .map_err(|_| "its description is damaged (size or participants)")?;
         // Where pages are huge, the object is longer than it had to be.
-        let trailer = Trailer { len, ..made };
+        let footer = Footer { len, ..made };
         if small(said) != len || made.len > len || len > MAX_LEN {
             return Err("it is not as long as it says");
         }
-        if trailer.words() != words[1..] {
+        if footer.words() != words[1..] {
             return Err("its description is damaged (checksum)");
         }
-        Ok(Found::Ours(trailer))
+        Ok(Found::Ours(footer))
     }
 }
 
-/// Bytes of a trailer.
-fn trailer_len(participants: usize) -> usize {
-    ((participants + 1) * ENTRY + FOOTER).next_multiple_of(PAGE)
+/// Bytes of a footer.
+fn footer_len(participants: usize) -> usize {
+    ((participants + 1) * ENTRY + END_WORDS).next_multiple_of(PAGE)
 }
