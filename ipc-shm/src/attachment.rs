@@ -26,7 +26,7 @@ use crate::killpoint::kill_point;
 use crate::layout::{Geometry, Header, MAX_PARTICIPANTS, PAGE, entry, who};
 use crate::lease::{ByteLocks, Leases};
 use crate::memory::Memory;
-use crate::participants;
+use crate::participant_limit;
 use crate::places::Places;
 use crate::repair::BlockOf;
 use crate::ring::Participant;
@@ -155,7 +155,7 @@ impl Attachment {
         let roles = Roles { senders: 1, receivers: 1 };
         // Relaxed: nobody else has the segment.
         memory.entries()[1].store(roles.word(), Ordering::Relaxed);
-        memory.whos()[1].store(participants::pid_identity(), Ordering::Relaxed);
+        memory.whos()[1].store(participant_limit::pid_identity(), Ordering::Relaxed);
         memory.header().describe(&geometry, kind.shape);
         kill_point!("create.done");
         let descriptor = step("looking at its segment", Descriptor::new(fd))?;
@@ -177,7 +177,7 @@ impl Attachment {
             me,
             barrier: Barrier::register(),
             fork: sys::fork::ForkCheck::new(),
-            who: participants::pid_identity(),
+            who: participant_limit::pid_identity(),
             kind,
             roles: Mutex::new(roles),
             repairing: Mutex::new(Participant::new(me)),
@@ -242,7 +242,7 @@ impl Attachment {
                 "shared-memory channel: disconnected",
             ));
         }
-        Err(participants::all_taken("shared-memory channel", self.memory.entries().len() - 1))
+        Err(participant_limit::all_taken("shared-memory channel", self.memory.entries().len() - 1))
     }
 
     /// Repairs what the dead left, and waits while others do: their ids are to be had, and who

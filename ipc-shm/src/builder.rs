@@ -10,7 +10,7 @@ use crate::attachment::{Attachment, Role};
 use crate::endpoint::Endpoint;
 use crate::ends::{Codec, Rx, Tx};
 use crate::layout::{Geometry, LINE, MAX_PARTICIPANTS};
-use crate::participants;
+use crate::participant_limit;
 use crate::pod::{self, Plain, Pod};
 use crate::slice;
 use crate::typed::Typed;
@@ -54,7 +54,7 @@ impl Builder {
             capacity,
             inline: INLINE,
             max_message: None,
-            participants: participants::by_default(),
+            participants: participant_limit::by_default(),
         }
     }
 

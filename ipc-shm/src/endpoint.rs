@@ -23,7 +23,7 @@ use crate::doorbell::{Barrier, Side, Ticket};
 use crate::layout::{entry, members};
 use crate::memory::{Memory, Slot};
 use crate::pace::{self, Pace};
-use crate::participants::not_issued;
+use crate::participant_limit::not_issued;
 use crate::places::Unreached;
 use crate::ring::{NOWHERE, NotYet, Participant, Sink};
 

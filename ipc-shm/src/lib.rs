@@ -118,7 +118,7 @@ pub mod bytes {
     }
 }
 #[cfg(not(loom))]
-mod participants;
+mod participant_limit;
 #[cfg(not(loom))]
 mod places;
 #[cfg(not(loom))]

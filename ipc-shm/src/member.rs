@@ -262,7 +262,7 @@ impl Members {
         let word = entry.who.load(Ordering::Relaxed); // Relaxed: a hint.
         // In another namespace the number is another process'.
         let known = word != who::NOBODY
-            && who::namespace(word) == who::namespace(crate::participants::pid_identity());
+            && who::namespace(word) == who::namespace(crate::participant_limit::pid_identity());
         // After a new owner's `who` comes its generation: the same generation, the same owner's,
         // most likely.
         (known && self.generation(owner.id()) == owner.generation()).then_some(who::pid(word))

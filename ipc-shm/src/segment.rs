@@ -30,7 +30,7 @@ use self::origin::Origin;
 pub use self::view::View;
 use crate::layout::PAGE;
 use crate::member::Members;
-use crate::participants::not_issued;
+use crate::participant_limit::not_issued;
 
 /// Memory that processes share: a handle, cloned and sent freely.
 ///

@@ -15,7 +15,7 @@ mod header;
 #[path = "hostile/live.rs"]
 mod live;
 #[path = "hostile/participants.rs"]
-mod participants;
+mod participant_limit;
 #[path = "hostile/peer.rs"]
 mod peer;
 #[path = "hostile/wrap.rs"]

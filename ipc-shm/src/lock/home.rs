@@ -25,7 +25,7 @@ use crate::killpoint::kill_point;
 use crate::layout::{Fingerprint, LINE};
 use crate::member::{Members, Owner};
 use crate::pace::Known;
-use crate::participants;
+use crate::participant_limit;
 use crate::segment::{How, Segment, SegmentBuilder};
 use crate::sync::{AtomicU64, Ordering};
 
@@ -103,7 +103,7 @@ impl Home {
         if let Place::In(segment) = place {
             return Self::within(segment, tag, len, count, fill);
         }
-        let words = count(len, participants::by_default()).ok_or_else(|| too_large(tag))?;
+        let words = count(len, participant_limit::by_default()).ok_or_else(|| too_large(tag))?;
         let terms = SegmentBuilder::new(Self::bytes(words).ok_or_else(|| too_large(tag))?);
         match place {
             Place::Named(How::Open, name) => Self::open(name, tag, count),

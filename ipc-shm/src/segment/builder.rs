@@ -15,7 +15,7 @@ use ipc_sys::lease::Unforked;
 
 use crate::footer::{Footer, Lifetime};
 use crate::layout::PAGE;
-use crate::participants;
+use crate::participant_limit;
 
 /// How long `create` may take to remove what killed processes left.
 const CLEANING: Duration = Duration::from_millis(10);
@@ -66,7 +66,7 @@ impl SegmentBuilder {
             size,
             least: size,
             mode: MODE,
-            participants: participants::by_default(),
+            participants: participant_limit::by_default(),
             lifetime: None,
             any_owner: false,
             huge_pages: false,

@@ -29,7 +29,7 @@ use crate::footer::{END_WORDS, EndWords, Entry, Footer, Found, Lifetime, META};
 use crate::killpoint::kill_point;
 use crate::lease::ByteLocks;
 use crate::member::{Members, Table};
-use crate::participants;
+use crate::participant_limit;
 
 type Attached = HashMap<sys::Identity, Weak<Mapped>>;
 static TABLE: PerProcess<Mutex<Attached>> = PerProcess::new();
@@ -126,7 +126,7 @@ impl Membership {
 
 /// All participants are alive.
 fn full(origin: &Origin, footer: &Footer) -> io::Error {
-    participants::all_taken(origin, footer.participants)
+    participant_limit::all_taken(origin, footer.participants)
 }
 
 impl Mapped {
@@ -140,7 +140,7 @@ impl Mapped {
         let id = step(&origin, "taking a lease", entries.issue(lease.fd()))?
             .ok_or_else(|| full(&origin, &footer))?;
         kill_point!("segment.leased");
-        let me = entries.enter(id, participants::pid_identity()).expect("an id of this table");
+        let me = entries.enter(id, participant_limit::pid_identity()).expect("an id of this table");
         drop(lease); // The mapping keeps the lock.
         Ok(Arc::new(Self::new(mapping, fd, Some((footer, entries, me)), origin)?))
     }
@@ -261,7 +261,7 @@ impl Mapped {
                         .ok_or_else(|| full(&origin, &footer))?,
                 };
                 let me = entries
-                    .enter(id, participants::pid_identity())
+                    .enter(id, participant_limit::pid_identity())
                     .ok_or_else(|| refuse("no such id"))?;
                 Some((footer, entries, me))
             }
