@@ -38,7 +38,7 @@ judge() {
     echo "$name: caught by $2: ${said##*$'\n'}"
 }
 
-in_ring=ipc-shm/src/ring.rs in_repair=ipc-shm/src/repair.rs in_members=ipc-shm/src/member.rs
+in_ring=ipc-shm/src/ring.rs in_repair=ipc-shm/src/repair.rs in_participants=ipc-shm/src/participants.rs
 
 # Signing, and the repair of a channel.
 mutant send-unsigned $in_ring 1 's/^ *self.sign_writers\(t\);//' 'crash points::killed_while_sending'
@@ -58,9 +58,9 @@ mutant slot-guards-uncounted ipc-shm/src/lend.rs 1 's/self.deliveries = 2;//' 'c
 mutant members-not-scanned $in_repair 1 's/let flags = self.settle_membership\(true\);/let flags = 0;/' 'crash points::killed_as_the_last'
 
 # Deaths, as the locks hear of them.
-mutant death-uncounted $in_members 1 's/self.table.count_death\(\);//' 'locks deaths::one_that_is_killed_before_it_notifies'
-mutant death-uncounted-by-successor $in_members 1 's/self.count_death\(\);//' 'locks deaths::who_is_killed_and_replaced'
-mutant exit-taken-for-leaving $in_members 1 's/self.depart\(life::USED \| life::ENDING\);/self.depart(0);/' 'locks deaths::who_ends_without'
+mutant death-uncounted $in_participants 1 's/self.table.count_death\(\);//' 'locks deaths::one_that_is_killed_before_it_notifies'
+mutant death-uncounted-by-successor $in_participants 1 's/self.count_death\(\);//' 'locks deaths::who_is_killed_and_replaced'
+mutant exit-taken-for-leaving $in_participants 1 's/self.depart\(life::USED \| life::ENDING\);/self.depart(0);/' 'locks deaths::who_ends_without'
 
 # Deaths that are looked for before a time limit is reported.
 in_locks=ipc-shm/src/lock/raw
@@ -103,7 +103,7 @@ mutant half-bound-is-kept $in_claims 1 '/^fn remove_if_abandoned/,/^\}/s/clear\(
 
 # Numbers of threads and mappings, which must not mean another one later.
 mutant number-comes-again ipc-shm/src/lock/thread.rs 1 's/if HELD.get\(\) == 0 \{/if true {/' 'locks forgotten::'
-mutant mapping-comes-again $in_members 1 's/NEXT.fetch_add\(1, Ordering::Relaxed\)/NEXT.fetch_add(0, Ordering::Relaxed)/' 'locks forgotten::'
+mutant mapping-comes-again $in_participants 1 's/NEXT.fetch_add\(1, Ordering::Relaxed\)/NEXT.fetch_add(0, Ordering::Relaxed)/' 'locks forgotten::'
 
 # Children that end with their parent.
 in_watch=ipc-sys/src/linux/spawn/parent_watch.rs

@@ -29,7 +29,7 @@ use crate::sync::{AtomicU64, Ordering};
 use crate::layout::{Fingerprint, MAX_PARTICIPANTS, PAGE};
 use crate::lease::{ByteLocks, Leases};
 
-/// What the kernel is asked about an attached process: see [`member`](crate::member).
+/// What the kernel is asked about an attached process: see [`participants`](crate::participants).
 #[repr(C)]
 pub(crate) struct Entry {
     /// `{ generation, ending, used }`. Of the entry that nobody has, the number of deaths.

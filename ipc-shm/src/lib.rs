@@ -41,9 +41,9 @@
 //! what is done for the dead. On top, `attachment` is a process' part, `endpoint` a handle's, and
 //! `typed`, `pod` and `slice` say how messages lie.
 //!
-//! Of segments, `footer` says what lies in them beside the user's data; `member` who is attached;
-//! `segment` has a process' mappings, and `segment/names` what becomes of names; `object` is what
-//! lies at an offset, whatever it is; `bytes_at` moves bytes, `seq` is the sequence lock.
+//! Of segments, `footer` says what lies in them beside the user's data; `participants` who is
+//! attached; `segment` has a process' mappings, and `segment/names` what becomes of names; `object`
+//! is what lies at an offset, whatever it is; `bytes_at` moves bytes, `seq` is the sequence lock.
 
 #![cfg_attr(loom, allow(dead_code))] // A model uses a part.
 
@@ -81,8 +81,6 @@ mod lease;
 #[cfg(not(loom))]
 mod lend;
 pub mod lock;
-#[cfg(not(loom))]
-mod member;
 mod memory;
 #[cfg(any(loom, fuzzing, test))]
 #[doc(hidden)]
@@ -93,6 +91,8 @@ mod model_futex;
 mod object;
 #[cfg(not(loom))]
 mod pace;
+#[cfg(not(loom))]
+mod participants;
 #[cfg(not(loom))]
 mod wire;
 #[cfg(not(loom))]

@@ -29,8 +29,8 @@ use self::mapped::{CURSOR, Mapped};
 use self::origin::Origin;
 pub use self::view::View;
 use crate::layout::PAGE;
-use crate::member::Members;
 use crate::participant_limit::not_issued;
+use crate::participants::Participants;
 
 /// Memory that processes share: a handle, cloned and sent freely.
 ///
@@ -278,8 +278,8 @@ impl Segment {
     /// # Errors
     ///
     /// `Unsupported` of a foreign segment: nobody knows.
-    pub(crate) fn members(&self) -> io::Result<&Members> {
-        self.mapped.members().ok_or_else(|| {
+    pub(crate) fn participants(&self) -> io::Result<&Participants> {
+        self.mapped.participants().ok_or_else(|| {
             io::Error::new(
                 io::ErrorKind::Unsupported,
                 format!(
@@ -305,8 +305,8 @@ impl Segment {
     /// `StorageFull` if there is no room; `InvalidInput` if `align` is no power of two or more than
     /// a page; `Unsupported` of a foreign segment.
     pub(crate) fn place(&self, bytes: usize, align: usize) -> io::Result<usize> {
-        self.members()?;
-        let Some(cursor) = self.mapped.cursor() else { unreachable!("it has members") };
+        self.participants()?;
+        let Some(cursor) = self.mapped.cursor() else { unreachable!("it has participants") };
         if !align.is_power_of_two() || align > PAGE {
             return Err(
                 self.error(io::ErrorKind::InvalidInput, "cannot place data with such an alignment")

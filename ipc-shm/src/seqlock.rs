@@ -14,8 +14,8 @@ use crate::checked::{Copied, Stored};
 use crate::copy::words;
 use crate::killpoint::kill_point;
 use crate::layout::{Fingerprint, LINE};
-use crate::member::{Members, Owner};
 use crate::object::{Object, Placed, Shape, refuse};
+use crate::participants::{Owner, Participants};
 use crate::segment::{How, Segment};
 use crate::seq::{COPIES, Copies};
 
@@ -74,7 +74,7 @@ impl<T: Stored> SeqLock<T> {
     fn of(object: Object) -> io::Result<SeqLock<T>> {
         let words = object.pointer(Self::shape())?.cast();
         // Said now rather than when somebody wants to write.
-        object.segment.members()?;
+        object.segment.participants()?;
         Ok(SeqLock { object, words, _value: PhantomData })
     }
 
@@ -194,20 +194,21 @@ impl<T: Stored> SeqLock<T> {
     /// `ResourceBusy` if there is a living writer, in this process or another; `Unsupported` in a
     /// process that was forked without exec.
     pub fn writer(&self) -> io::Result<SeqWriter<T>> {
-        let members = self.members()?;
-        if members.forked() {
+        let participants = self.participants()?;
+        if participants.forked() {
             let text = "SeqLock: this process was forked without exec from the one that attached";
             return Err(io::Error::new(io::ErrorKind::Unsupported, text));
         }
-        let me = members.me();
+        let me = participants.me();
         let word = self.owner();
         let mut now = word.load(Ordering::Relaxed); // Relaxed: the CAS decides.
         loop {
             // What is no owner was scribbled there.
-            let busy = Owner::from_bits(now)
-                .filter(|owner| owner.bits() == now && (*owner == me || members.alive(*owner)));
+            let busy = Owner::from_bits(now).filter(|owner| {
+                owner.bits() == now && (*owner == me || participants.alive(*owner))
+            });
             if let Some(owner) = busy {
-                let who = members
+                let who = participants
                     .pid(owner)
                     .map_or("a process".to_owned(), |pid| format!("process {pid}"));
                 let text = format!("SeqLock: {who} is its writer");
@@ -224,8 +225,8 @@ impl<T: Stored> SeqLock<T> {
         Ok(SeqWriter { last: self.copies().last(), lock: self.clone() })
     }
 
-    fn members(&self) -> io::Result<&Members> {
-        self.object.segment.members()
+    fn participants(&self) -> io::Result<&Participants> {
+        self.object.segment.participants()
     }
 
     /// The segment that it lies in.
@@ -270,14 +271,14 @@ impl<T: Stored> SeqWriter<T> {
 
 impl<T: Stored> Drop for SeqWriter<T> {
     fn drop(&mut self) {
-        let Ok(members) = self.lock.members() else { return };
-        if members.forked() {
+        let Ok(participants) = self.lock.participants() else { return };
+        if participants.forked() {
             return; // It is the parent's.
         }
         kill_point!("seqlock.leave");
         // Release: what was written comes before the next writer. If it is not ours any more, a
         // peer has scribbled.
-        let me = members.me().bits();
+        let me = participants.me().bits();
         let _ = self.lock.owner().compare_exchange(me, 0, Ordering::Release, Ordering::Relaxed);
     }
 }

@@ -173,8 +173,9 @@ fn named() -> BTreeSet<String> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("ipc-shm/src");
     let mut files: Vec<_> =
         fs::read_dir(sources.join("segment")).unwrap().map(|file| file.unwrap().path()).collect();
-    files
-        .extend(["member.rs", "segment.rs", "seq.rs", "seqlock.rs"].map(|file| sources.join(file)));
+    files.extend(
+        ["participants.rs", "segment.rs", "seq.rs", "seqlock.rs"].map(|file| sources.join(file)),
+    );
     let texts = files.iter().map(|file| fs::read_to_string(file).unwrap());
     let named: BTreeSet<String> = texts
         .flat_map(|text| {

@@ -145,7 +145,7 @@ impl Barrier {
 
     fn raw(&self) -> RawBarrier<'_> {
         let words = self.home.words();
-        let handles = &words[HANDLES..HANDLES + words_for(self.home.participants())];
+        let handles = &words[HANDLES..HANDLES + words_for(self.home.max_participants())];
         RawBarrier { state: &words[STATE], handles, parties: self.parties }
     }
 

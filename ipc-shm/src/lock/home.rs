@@ -23,9 +23,9 @@ use super::value::Kept;
 use super::word::{Life, World, held, id};
 use crate::killpoint::kill_point;
 use crate::layout::{Fingerprint, LINE};
-use crate::member::{Members, Owner};
 use crate::pace::Known;
 use crate::participant_limit;
+use crate::participants::{Owner, Participants};
 use crate::segment::{How, Segment, SegmentBuilder};
 use crate::sync::{AtomicU64, Ordering};
 
@@ -41,7 +41,7 @@ pub(crate) struct Home {
     pub(crate) len: usize,
     /// This process as a holder.
     pub(crate) me: u64,
-    /// The number of the mapping ([`Members::mapping`]).
+    /// The number of the mapping ([`Participants::mapping`]).
     mapping: u64,
     fork: sys::fork::ForkCheck,
     offset: usize,
@@ -132,7 +132,7 @@ impl Home {
         count: Count,
         fill: &dyn Fn(&Home) -> io::Result<()>,
     ) -> io::Result<Home> {
-        let count = count(len, segment.members()?.participants()).ok_or_else(|| too_large(tag))?;
+        let count = count(len, segment.participants()?.capacity()).ok_or_else(|| too_large(tag))?;
         let bytes = Self::bytes(count).ok_or_else(|| too_large(tag))?;
         let offset = segment.place(bytes, tag.align())?;
         let home = Self::at(segment, offset, count, len)?;
@@ -166,7 +166,7 @@ impl Home {
         // Read once, checked, and never again. Relaxed: the tag's Acquire.
         let len = usize::try_from(head[1].load(Ordering::Relaxed))
             .map_err(|_| refuse("has no such length"))?;
-        let count = count(len, segment.members()?.participants())
+        let count = count(len, segment.participants()?.capacity())
             .ok_or_else(|| refuse("has a length that it cannot have"))?;
         Self::at(segment, offset, count, len)
     }
@@ -177,14 +177,14 @@ impl Home {
 
     fn at(segment: &Segment, offset: usize, count: usize, len: usize) -> io::Result<Home> {
         let count = HEAD + count;
-        let members = segment.members()?;
+        let participants = segment.participants()?;
         let words = segment.words64(offset, count)?;
         Ok(Home {
             words: NonNull::from(&words[0]),
             count,
             len,
-            me: held(members.me().bits(), 0),
-            mapping: members.mapping(),
+            me: held(participants.me().bits(), 0),
+            mapping: participants.mapping(),
             fork: sys::fork::ForkCheck::new(),
             offset,
             segment: segment.clone(),
@@ -214,8 +214,8 @@ impl Home {
         NonNull::new(T::view(at.as_ptr(), self.len)).expect("made from a pointer that is not null")
     }
 
-    fn members(&self) -> &Members {
-        self.segment.members().expect("it had members when the lock was found")
+    fn participants(&self) -> &Participants {
+        self.segment.participants().expect("it had participants when the lock was found")
     }
 
     /// Whether this process was forked from the one that attached. Its mapping is not there:
@@ -281,33 +281,37 @@ impl World for Home {
     }
 
     fn life(&self, owner: u64) -> Life {
-        let members = self.members();
+        let participants = self.participants();
         match Owner::from_bits(owner) {
-            Some(owner) if usize::from(id(owner.bits())) <= members.participants() => {
-                if members.alive(owner) { Life::Alive } else { Life::Dead }
+            Some(owner) if usize::from(id(owner.bits())) <= participants.capacity() => {
+                if participants.alive(owner) {
+                    Life::Alive
+                } else {
+                    Life::Dead
+                }
             }
             _ => Life::Unknown,
         }
     }
 
     fn deaths(&self) -> u64 {
-        self.members().deaths()
+        self.participants().deaths()
     }
 
     fn look_for_deaths(&self, turn: usize) -> u64 {
-        self.members().look_for_deaths(turn)
+        self.participants().look_for_deaths(turn)
     }
 
     fn glance_for_deaths(&self) -> u64 {
-        self.members().glance_for_deaths()
+        self.participants().glance_for_deaths()
     }
 
     fn pid(&self, owner: u64) -> u32 {
-        Owner::from_bits(owner).and_then(|owner| self.members().pid(owner)).unwrap_or(0)
+        Owner::from_bits(owner).and_then(|owner| self.participants().pid(owner)).unwrap_or(0)
     }
 
-    fn participants(&self) -> usize {
-        self.members().participants()
+    fn max_participants(&self) -> usize {
+        self.participants().capacity()
     }
 
     fn sleep(&self, word: &AtomicU64, seen: u64, timeout: Duration) {

@@ -156,7 +156,7 @@ impl World for Peer {
     fn pid(&self, owner: u64) -> u32 {
         u32::from(id(owner))
     }
-    fn participants(&self) -> usize {
+    fn max_participants(&self) -> usize {
         MOST
     }
     #[cfg(not(loom))]

@@ -189,15 +189,17 @@ impl<T: Value + ?Sized> RwLock<T> {
     }
 
     fn of_home(home: Home) -> io::Result<Self> {
-        let (value_at, _) = parts::<T>(home.len, home.participants()).expect("it has been placed");
-        let readers = words_for(home.participants());
+        let (value_at, _) =
+            parts::<T>(home.len, home.max_participants()).expect("it has been placed");
+        let readers = words_for(home.max_participants());
         let mine = READERS + index_of(readers, id(owner(home.me)));
         Ok(RwLock { home, readers, mine, value_at, _value: PhantomData })
     }
 
     fn make(place: Place<'_>, value: &T) -> io::Result<Self> {
         let fill = |home: &Home| {
-            let (at, _) = parts::<T>(home.len, home.participants()).expect("it has been placed");
+            let (at, _) =
+                parts::<T>(home.len, home.max_participants()).expect("it has been placed");
             value::write(&home.words()[at..], value);
             Ok(())
         };

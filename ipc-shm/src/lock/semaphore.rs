@@ -195,7 +195,7 @@ impl Semaphore {
 
 /// Ids are kept in 12 bits.
 fn fits(home: &Home) -> io::Result<()> {
-    if home.participants() > MAX_PARTICIPANTS {
+    if home.max_participants() > MAX_PARTICIPANTS {
         let text =
             format!("Semaphore: not in a segment for more than {MAX_PARTICIPANTS} participants");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
@@ -204,7 +204,7 @@ fn fits(home: &Home) -> io::Result<()> {
 }
 
 fn raw(home: &Home, bound: u32) -> RawSemaphore<'_> {
-    let (words, each) = (home.words(), words_for(home.participants()));
+    let (words, each) = (home.words(), words_for(home.max_participants()));
     RawSemaphore {
         grant: &words[GRANT],
         held: &words[HELD..HELD + each],

@@ -110,8 +110,8 @@ pub(crate) fn returned() {
 }
 
 /// A lock that is held for reading: its address, and the number of the mapping that it lies in
-/// ([`Members::mapping`](crate::member::Members::mapping)), because another lock may lie at this
-/// address one day.
+/// ([`Participants::mapping`](crate::participants::Participants::mapping)), because another lock
+/// may lie at this address one day.
 pub(crate) type Read = (usize, u64);
 
 /// Notes that the calling thread holds `read`.

@@ -79,7 +79,7 @@ pub(crate) enum Life {
     Unknown,
 }
 
-/// What the protocols ask of the members of a segment and of the kernel.
+/// What the protocols ask of the participants of a segment and of the kernel.
 pub(crate) trait World {
     /// The calling thread as a holder.
     fn me(&self) -> u64;
@@ -97,7 +97,7 @@ pub(crate) trait World {
     /// The pid of an owner, 0 if it is not known any more.
     fn pid(&self, owner: u64) -> u32;
     /// How many ids there can be, and so how many words a lock has that keeps one for each.
-    fn participants(&self) -> usize;
+    fn max_participants(&self) -> usize;
     /// Sleeps while the word's low half is that of `seen`, or less long.
     fn sleep(&self, word: &AtomicU64, seen: u64, timeout: Duration);
     /// Wakes at most `n` that sleep on the word, and returns how many.

@@ -28,8 +28,8 @@ use crate::descriptor::Descriptor;
 use crate::footer::{END_WORDS, EndWords, Entry, Footer, Found, Lifetime, META};
 use crate::killpoint::kill_point;
 use crate::lease::ByteLocks;
-use crate::member::{Members, Table};
 use crate::participant_limit;
+use crate::participants::{Owner, Participants, Table};
 
 type Attached = HashMap<sys::Identity, Weak<Mapped>>;
 static TABLE: PerProcess<Mutex<Attached>> = PerProcess::new();
@@ -59,7 +59,9 @@ extern "C" fn at_exit() {
     drop(table);
     for mapped in left {
         // Not unmapped: other threads may be at it still.
-        mapped.membership.leave(|members| members.into_iter().for_each(Members::end));
+        mapped
+            .membership
+            .leave(|participants| participants.into_iter().for_each(Participants::end));
     }
 }
 
@@ -86,7 +88,7 @@ struct Membership {
 /// What only segments of this crate have.
 struct Ours {
     footer: Footer,
-    members: Members,
+    participants: Participants,
 }
 
 /// That this process has the mapping: that it was not forked from the one that `process` is.
@@ -106,7 +108,7 @@ fn forked(origin: &Origin) -> io::Error {
 
 impl Membership {
     /// Removes the name if nobody else has the segment, and leaves: `depart`.
-    fn leave(&self, depart: impl FnOnce(Option<&Members>)) {
+    fn leave(&self, depart: impl FnOnce(Option<&Participants>)) {
         let ours = self.ours.as_ref();
         let last_removes = ours.is_some_and(|ours| ours.footer.lifetime == Lifetime::LastHandle);
         let known = self.known.load(Ordering::Relaxed); // Relaxed: as where it is stored.
@@ -116,11 +118,11 @@ impl Membership {
         // there is no turn to be had, the name stays, as if this process had been killed.
         let turn = door.as_ref().and_then(names::Door::turn);
         if let (Some(ours), Some(path), Some(turn)) = (ours, &path, &turn) {
-            if !ours.members.others(turn.on()) {
+            if !ours.participants.others(turn.on()) {
                 names::remove(path, self.descriptor.identity());
             }
         }
-        depart(ours.map(|ours| &ours.members));
+        depart(ours.map(|ours| &ours.participants));
     }
 }
 
@@ -157,7 +159,7 @@ impl Mapped {
     fn new(
         mapping: MmapRaw,
         fd: Unforked,
-        ours: Option<(Footer, Table, crate::member::Owner)>,
+        ours: Option<(Footer, Table, Owner)>,
         origin: Origin,
     ) -> io::Result<Mapped> {
         if origin != Origin::Anonymous {
@@ -167,7 +169,7 @@ impl Mapped {
         let size = ours.as_ref().map_or(mapping.len(), |(footer, ..)| footer.size);
         let ours = ours.map(|(footer, table, me)| Ours {
             footer,
-            members: Members::new(table, me, Arc::clone(&descriptor)),
+            participants: Participants::new(table, me, Arc::clone(&descriptor)),
         });
         Ok(Mapped {
             mapping: ManuallyDrop::new(mapping),
@@ -294,7 +296,7 @@ impl Mapped {
             Unforked::open(|| sys::descriptor::reopen(fd)),
         )?;
         let Some(ours) = &self.membership.ours else { return Ok((lease.send(), 0)) };
-        let table = ours.members.table();
+        let table = ours.participants.table();
         let id = step(&self.membership.origin, "taking a lease", table.issue(lease.fd()))?
             .ok_or_else(|| full(&self.membership.origin, &ours.footer))?;
         kill_point!("segment.issue");
@@ -346,8 +348,8 @@ impl Mapped {
         self.membership.ours.as_ref().map(|ours| &ours.footer)
     }
 
-    pub(crate) fn members(&self) -> Option<&Members> {
-        self.membership.ours.as_ref().map(|ours| &ours.members)
+    pub(crate) fn participants(&self) -> Option<&Participants> {
+        self.membership.ours.as_ref().map(|ours| &ours.participants)
     }
 
     /// The allocation cursor.
@@ -486,8 +488,8 @@ impl Drop for Mapped {
             return;
         }
         let Mapped { mapping, membership, .. } = self;
-        membership.leave(|members| {
-            members.into_iter().for_each(Members::leave);
+        membership.leave(|participants| {
+            participants.into_iter().for_each(Participants::leave);
             kill_point!("segment.unmap");
             // SAFETY: once, here; whoever uses the mapping holds this.
             unsafe { ManuallyDrop::drop(mapping) };

@@ -81,13 +81,15 @@ fn values_of_one_segment_share_a_handle_in_a_message() {
 fn a_handle_that_arrives_after_its_sender_has_gone_is_attached() {
     let segment = Segment::anonymous(100).unwrap();
     segment.words64(8, 1).unwrap()[0].store(7, Relaxed);
-    let me = segment.members().unwrap().me();
+    let me = segment.participants().unwrap().me();
     let (bytes, handles) = handle::collect(|| postcard::to_stdvec(&segment).unwrap());
     drop(segment);
     let back: Segment = handle::provide(handles, || postcard::from_bytes(&bytes).unwrap());
     assert_eq!(back.words64(8, 1).unwrap()[0].load(Relaxed), 7);
-    let members = back.members().unwrap();
-    assert!(members.me() != me && !members.alive(me) && members.alive(members.me()));
+    let participants = back.participants().unwrap();
+    assert!(
+        participants.me() != me && !participants.alive(me) && participants.alive(participants.me())
+    );
 }
 
 fn name(what: &str) -> String {

@@ -250,7 +250,7 @@ impl RawBarrier<'_> {
     }
 
     fn somebody_died(&self, world: &impl World) -> bool {
-        (1..=world.participants() as u16).any(|id| {
+        (1..=world.max_participants() as u16).any(|id| {
             // Acquire: a death, and what came before it.
             let word = of_id(self.handles, id).map_or(0, |word| word.load(Acquire));
             word & HANDLES > 0 && world.life(word >> 32 << 16 | u64::from(id)) == Life::Dead
@@ -278,7 +278,7 @@ impl RawBarrier<'_> {
 
     /// Begins a new round. Who waits is told that his was broken; the dead are forgotten.
     pub(crate) fn reset(&self, world: &impl World) {
-        for id in 1..=world.participants() as u16 {
+        for id in 1..=world.max_participants() as u16 {
             let Some(word) = of_id(self.handles, id) else { break };
             let found = word.load(Acquire); // Acquire: as in `somebody_died`.
             if found & HANDLES > 0 && world.life(found >> 32 << 16 | u64::from(id)) == Life::Dead {

@@ -462,7 +462,7 @@ impl RawRwLock<'_> {
 
     fn somebody_reads(&self, world: &impl World, look: bool) -> bool {
         // SeqCst: RWLOCK-E3. Whatever a peer wrote there, there are no more than the participants.
-        let highest = self.highest.load(SeqCst).min(world.participants() as u64);
+        let highest = self.highest.load(SeqCst).min(world.max_participants() as u64);
         for id in 1..=highest as u16 {
             let Some(word) = of_id(self.readers, id) else { return false };
             let found = word.load(SeqCst); // SeqCst: RWLOCK-E3; its Acquire is RWLOCK-E2.
@@ -492,7 +492,7 @@ impl RawRwLock<'_> {
             return true;
         }
         // Relaxed: as above. Whatever a peer wrote there, there are no more than the participants.
-        let highest = self.highest.load(Relaxed).min(world.participants() as u64);
+        let highest = self.highest.load(Relaxed).min(world.max_participants() as u64);
         shared
             && (1..=highest as u16).any(|id| {
                 let found = of_id(self.readers, id).map_or(0, |word| word.load(Relaxed)); // Relaxed: as above.

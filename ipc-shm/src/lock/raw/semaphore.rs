@@ -254,7 +254,7 @@ impl RawSemaphore<'_> {
     fn reclaim_from_the_dead(&self, world: &impl World) -> Result<bool, Refused> {
         self.settled()?;
         let mut any = false;
-        for id in 1..=world.participants().min(MAX_PARTICIPANTS) as u64 {
+        for id in 1..=world.max_participants().min(MAX_PARTICIPANTS) as u64 {
             let Some(word) = of_id(self.held, id as u16) else { break };
             if word.load(Relaxed) & PERMITS == 0 {
                 continue; // Relaxed: a hint.

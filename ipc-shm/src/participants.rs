@@ -85,7 +85,7 @@ impl Owner {
 const AT_ONCE: usize = 64;
 
 /// A process' part in a segment, and its view of the others'.
-pub(crate) struct Members {
+pub(crate) struct Participants {
     table: Table,
     me: Owner,
     /// Tells this mapping from every other one that this process has or had.
@@ -177,11 +177,11 @@ impl Table {
     }
 }
 
-impl Members {
-    pub(crate) fn new(table: Table, me: Owner, descriptor: Arc<Descriptor>) -> Members {
+impl Participants {
+    pub(crate) fn new(table: Table, me: Owner, descriptor: Arc<Descriptor>) -> Participants {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let mapping = NEXT.fetch_add(1, Ordering::Relaxed); // Relaxed: only that each is another one.
-        Members {
+        Participants {
             table,
             me,
             mapping,
@@ -208,7 +208,7 @@ impl Members {
 
     /// How many participants there can be: their ids are 1 to this.
     #[inline]
-    pub(crate) fn participants(&self) -> usize {
+    pub(crate) fn capacity(&self) -> usize {
         self.table.len - 1
     }
 
@@ -308,7 +308,7 @@ impl Members {
     /// The same, after a look at all, at most about once a millisecond.
     pub(crate) fn glance_for_deaths(&self) -> u64 {
         if self.looked.due() {
-            for turn in 0..self.participants().div_ceil(AT_ONCE) {
+            for turn in 0..self.capacity().div_ceil(AT_ONCE) {
                 self.look_for_deaths(turn);
             }
         }
@@ -346,8 +346,8 @@ mod tests {
     fn in_transit(segment: &Segment) -> (Owner, Vec<handle::OsHandle>) {
         let (bytes, handles) = handle::collect(|| postcard::to_stdvec(segment).unwrap());
         let (_, id): (u32, u16) = postcard::take_from_bytes(&bytes).unwrap().0;
-        let members = segment.members().unwrap();
-        (Owner::new(members.generation(id), id).unwrap(), handles)
+        let participants = segment.participants().unwrap();
+        (Owner::new(participants.generation(id), id).unwrap(), handles)
     }
 
     #[test]
@@ -365,71 +365,73 @@ mod tests {
     #[test]
     fn the_dead_are_told_from_whoever_gets_their_id_next() {
         let segment = Segment::anonymous(100).unwrap();
-        let members = segment.members().unwrap();
-        assert!(members.alive(members.me()));
-        assert_eq!(members.pid(members.me()), Some(std::process::id()));
+        let participants = segment.participants().unwrap();
+        assert!(participants.alive(participants.me()));
+        assert_eq!(participants.pid(participants.me()), Some(std::process::id()));
         let (first, handles) = in_transit(&segment);
-        assert!(members.alive(first) && first.id() != members.me().id());
+        assert!(participants.alive(first) && first.id() != participants.me().id());
         drop(handles);
-        assert!(!members.alive(first));
+        assert!(!participants.alive(first));
         let (second, _handles) = in_transit(&segment);
         assert_eq!(second.id(), first.id());
-        assert!(members.alive(second) && !members.alive(first));
-        assert_eq!(members.pid(second), None, "on its way");
+        assert!(participants.alive(second) && !participants.alive(first));
+        assert_eq!(participants.pid(second), None, "on its way");
     }
 
     #[test]
     fn each_death_is_counted_by_whoever_looks_or_comes_after() {
         let segment = Segment::anonymous(100).unwrap();
-        let members = segment.members().unwrap();
+        let participants = segment.participants().unwrap();
         let (first, handles) = in_transit(&segment);
-        assert_eq!(members.look_for_deaths(0), 0);
+        assert_eq!(participants.look_for_deaths(0), 0);
         drop(handles);
-        assert_eq!(members.deaths(), 0);
-        assert_eq!([0, 1].map(|turn| members.look_for_deaths(turn)), [1, 1]);
+        assert_eq!(participants.deaths(), 0);
+        assert_eq!([0, 1].map(|turn| participants.look_for_deaths(turn)), [1, 1]);
         // Who comes after one that was looked at does not count it again.
         let (second, handles) = in_transit(&segment);
-        assert_eq!((second.id(), members.deaths()), (first.id(), 1));
+        assert_eq!((second.id(), participants.deaths()), (first.id(), 1));
         drop(handles);
         let (third, _handles) = in_transit(&segment);
-        assert_eq!((third.id(), members.deaths()), (first.id(), 2));
-        assert_eq!(members.look_for_deaths(0), 2);
+        assert_eq!((third.id(), participants.deaths()), (first.id(), 2));
+        assert_eq!(participants.look_for_deaths(0), 2);
     }
 
     #[test]
     fn who_leaves_has_not_died_and_who_ends_has() {
         let segment = Segment::anonymous(100).unwrap();
-        let members = segment.members().unwrap();
-        let other = |owner| Members::new(*members.table(), owner, Arc::clone(&members.descriptor));
-        let others = || members.others(members.descriptor.get().unwrap());
+        let participants = segment.participants().unwrap();
+        let other = |owner| {
+            Participants::new(*participants.table(), owner, Arc::clone(&participants.descriptor))
+        };
+        let others = || participants.others(participants.descriptor.get().unwrap());
         let (owner, handles) = in_transit(&segment);
         assert!(others());
         other(owner).leave();
         assert!(!others());
         drop(handles);
-        assert_eq!(members.look_for_deaths(0), 0);
+        assert_eq!(participants.look_for_deaths(0), 0);
         let (owner, handles) = in_transit(&segment);
         other(owner).end();
         assert!(!others(), "it is about to end");
-        assert_eq!(members.look_for_deaths(0), 0, "it is not yet dead");
+        assert_eq!(participants.look_for_deaths(0), 0, "it is not yet dead");
         drop(handles);
-        assert_eq!(members.look_for_deaths(0), 1);
+        assert_eq!(participants.look_for_deaths(0), 1);
     }
 
     #[test]
     fn of_many_some_are_looked_at_each_time() {
         let segment = crate::SegmentBuilder::new(100).participants(1023).anonymous().unwrap();
-        let members = segment.members().unwrap();
+        let participants = segment.participants().unwrap();
         let mut all: Vec<_> = (0..2 * AT_ONCE).map(|_| in_transit(&segment)).collect();
         let (last, handles) = all.pop().unwrap();
         // This process is the first one, and not among them.
         assert_eq!(usize::from(last.id()), 2 * AT_ONCE + 1);
         drop(handles);
-        assert_eq!([2, 4, 5, 6].map(|turn| members.look_for_deaths(turn)), [0, 0, 1, 1]);
+        assert_eq!([2, 4, 5, 6].map(|turn| participants.look_for_deaths(turn)), [0, 0, 1, 1]);
         // Each of these looks at all of them.
         let (_, handles) = all.pop().unwrap();
         drop(handles);
-        while members.glance_for_deaths() == 1 {
+        while participants.glance_for_deaths() == 1 {
             std::thread::yield_now();
         }
     }
@@ -438,11 +440,11 @@ mod tests {
     #[test]
     fn who_cannot_be_is_dead() {
         let segment = Segment::anonymous(100).unwrap();
-        let members = segment.members().unwrap();
-        for id in [members.participants() as u16 + 1, u16::MAX] {
+        let participants = segment.participants().unwrap();
+        for id in [participants.capacity() as u16 + 1, u16::MAX] {
             let owner = Owner::new(1, id).unwrap();
-            assert!(!members.alive(owner));
-            assert_eq!((members.generation(id), members.pid(owner)), (0, None));
+            assert!(!participants.alive(owner));
+            assert_eq!((participants.generation(id), participants.pid(owner)), (0, None));
         }
     }
 }
