@@ -70,11 +70,11 @@ mutant loan-relaxed ipc-shm/src/pool.rs 1 's/(block::held\(me.id\), )AcqRel/\1Re
 
 # Sleeping and waking.
 mutant ring-no-fence ipc-shm/src/doorbell.rs 1 's/Barrier::Ours => fence\(SeqCst\),/Barrier::Ours => (),/' 'bells::a_sleeping'
-mutant announce-no-fence ipc-shm/src/doorbell.rs 1 's/fence\(SeqCst\); (.. S2)/\1/' 'bells::a_sleeping'
+mutant register-no-fence ipc-shm/src/doorbell.rs 1 's/fence\(SeqCst\); (.. S2)/\1/' 'bells::a_sleeping'
 # Not the fence in `ring_all`: `ring_all` always changes the word, so it is ordered with every
 # registration anyway.
-mutant withdraw-any-seq ipc-shm/src/doorbell.rs 1 's/while seq\(w\) == ticket.seq \&\& tokens/while tokens/' bells::who
-mutant ring-keeps-seq ipc-shm/src/doorbell.rs 1 's/(let rung = wait_word\(tokens\(w\) - k, seq\(w\))\.wrapping_add\(1\)/\1/' 'bells::a_sleeping'
+mutant unregister-any-seq ipc-shm/src/doorbell.rs 1 's/while seq\(w\) == ticket.seq \&\& tokens/while tokens/' bells::who
+mutant ring-keeps-seq ipc-shm/src/doorbell.rs 1 's/(let notified = wait_word\(tokens\(w\) - k, seq\(w\))\.wrapping_add\(1\)/\1/' 'bells::a_sleeping'
 mutant ring-drops-tokens ipc-shm/src/doorbell.rs 1 's/self.wake\(side, k\) == 0/{ self.wake(side, k); true }/' 'bells::two_messages'
 
 # Membership, leaving, repair.

@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use ipc_shm::model::{Announced, BOTH, Held, NotYet, Peer, RECEIVER, Ring, SENDER, Side};
+use ipc_shm::model::{BOTH, Held, NotYet, Peer, RECEIVER, Registered, Ring, SENDER, Side};
 
 use super::input::Input;
 
@@ -32,7 +32,7 @@ struct Process {
     roles: u64,
     held: Vec<Held>,
     loans: Vec<(usize, u64)>,
-    asleep: Vec<(Side, Announced)>,
+    asleep: Vec<(Side, Registered)>,
 }
 
 /// The expected state.
@@ -398,12 +398,12 @@ impl World {
         let side = if more & 1 == 0 { Side::Receivers } else { Side::Senders };
         let done = match more >> 1 & 3 {
             0 => {
-                let done = process.peer.killed_after(kill, || process.peer.announce(side)).0;
-                done.map(|announced| process.asleep.push((side, announced)))
+                let done = process.peer.killed_after(kill, || process.peer.register(side)).0;
+                done.map(|registered| process.asleep.push((side, registered)))
             }
             1 => {
-                let Some((side, announced)) = process.asleep.pop() else { return };
-                process.peer.killed_after(kill, || process.peer.withdraw(side, announced)).0
+                let Some((side, registered)) = process.asleep.pop() else { return };
+                process.peer.killed_after(kill, || process.peer.unregister(side, registered)).0
             }
             2 => process.peer.killed_after(kill, || process.peer.ring(side, 1)).0,
             _ => process.peer.killed_after(kill, || process.peer.ring_all(side)).0,

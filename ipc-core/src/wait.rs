@@ -1,4 +1,4 @@
-//! The blocking loop: try, spin, look for the dead, announce, try again, sleep, deadline.
+//! The blocking loop: try, spin, look for the dead, register, try again, sleep, deadline.
 //!
 //! [`until`] is the loop of calls that wait, [`at_once`] that of calls that do not.
 
@@ -10,26 +10,27 @@ use crate::deadline::Deadline;
 /// A place to sleep until there may be something to do, and what keeps the sleeper honest.
 ///
 /// The contract that makes the loop below lose no wake-up: whatever is published after
-/// [`announce`](Doorbell::announce) returned rings the bell for this ticket, so one more attempt
-/// between announcing and sleeping sees all that was published before.
+/// [`register`](Doorbell::register) returned rings the bell for this ticket, so one more attempt
+/// between registering and sleeping sees all that was published before.
 pub trait Doorbell {
     /// A place in the queue of sleepers.
     type Ticket;
 
-    /// Says that somebody is about to sleep.
-    fn announce(&self) -> Self::Ticket;
+    /// Registers the caller as a waiter that is about to sleep.
+    fn register(&self) -> Self::Ticket;
 
-    /// Takes an announcement back.
-    fn withdraw(&self, ticket: Self::Ticket);
+    /// Takes a registration back.
+    fn unregister(&self, ticket: Self::Ticket);
 
-    /// Sleeps until rung, at most `timeout`. Rung, the ticket is used up; elapsed, it stands.
+    /// Sleeps until notified, at most `timeout`. Notified, the ticket is used up; elapsed, it
+    /// stands.
     fn sleep(&self, ticket: &Self::Ticket, timeout: Duration) -> Woken;
 
     /// Looks who is dead and repairs what they left; true if anything changed.
     fn inspect(&self) -> bool;
 
-    /// Whether this waiter will be rung for the death of any peer that is there now, and for any
-    /// peer that comes, so that looking itself is hardly needed. Asked under an announcement, when
+    /// Whether this waiter will be notified of the death of any peer that is there now, and for any
+    /// peer that comes, so that looking itself is hardly needed. Asked while registered, when
     /// a wait has become long, and again before each further sleep.
     fn watch(&self) -> bool {
         false
@@ -46,8 +47,8 @@ pub trait Doorbell {
         false
     }
 
-    /// Passes a wake-up on that this waiter was given and does not use.
-    fn pass_on(&self);
+    /// Forwards a wake-up that this waiter was given and does not use.
+    fn forward_wake(&self);
 
     /// Gives the other side a moment to get ahead, if messages stream: whoever works right at the
     /// other's heels shares each cache line with it. True if it did get ahead, and another try is
@@ -88,7 +89,7 @@ const YIELDS: u32 = 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Woken {
     /// Somebody rang.
-    Rung,
+    Notified,
     /// The time was over, or a signal came.
     Elapsed,
 }
@@ -134,51 +135,51 @@ pub fn until<D: Doorbell, R>(
     }
     bell.waited(Ended::Sleeping);
     let mut slices = Slices::new();
-    let mut rung = false;
-    let mut announced = None;
+    let mut notified = false;
+    let mut registered = None;
     loop {
         let Some(timeout) = deadline.left(slices.current) else {
             bell.glance();
             let done = attempt();
-            if let Some(ticket) = announced {
-                bell.withdraw(ticket);
+            if let Some(ticket) = registered {
+                bell.unregister(ticket);
             }
-            if rung && done.is_none() {
-                bell.pass_on();
+            if notified && done.is_none() {
+                bell.forward_wake();
             }
             return done;
         };
-        let ticket = match announced.take() {
+        let ticket = match registered.take() {
             Some(ticket) => ticket,
             None => {
-                let ticket = bell.announce();
+                let ticket = bell.register();
                 if let Some(done) = attempt() {
-                    bell.withdraw(ticket);
+                    bell.unregister(ticket);
                     return Some(done);
                 }
                 ticket
             }
         };
-        // After the announcement: whatever makes the answer untrue from here on rings for this
+        // After registering: whatever makes the answer untrue from here on rings for this
         // ticket.
         let told = slices.slept >= Slices::BEFORE_WATCHING && bell.watch();
         let timeout = if told { deadline.left(Slices::TOLD).unwrap_or(timeout) } else { timeout };
         let woken = bell.sleep(&ticket, timeout);
         if woken == Woken::Elapsed {
-            // The announcement stands: who publishes from now on still rings for it.
-            announced = Some(ticket);
+            // The registration stands: who publishes from now on still rings for it.
+            registered = Some(ticket);
         }
         if let Some(done) = attempt() {
-            if let Some(ticket) = announced {
-                bell.withdraw(ticket);
+            if let Some(ticket) = registered {
+                bell.unregister(ticket);
             }
             return Some(done);
         }
-        // Repairing is what ends the wait when the one we wait for is dead. Rung for what others
+        // Repairing is what ends the wait when the one we wait for is dead. Notified of what others
         // took is no reason to look each time.
         let repaired = match woken {
-            Woken::Rung => {
-                rung = true;
+            Woken::Notified => {
+                notified = true;
                 bell.glance()
             }
             Woken::Elapsed => {
@@ -188,8 +189,8 @@ pub fn until<D: Doorbell, R>(
         };
         if repaired {
             if let Some(done) = attempt() {
-                if let Some(ticket) = announced {
-                    bell.withdraw(ticket);
+                if let Some(ticket) = registered {
+                    bell.unregister(ticket);
                 }
                 return Some(done);
             }
@@ -365,9 +366,9 @@ mod tests {
     impl Doorbell for DeadPeer {
         type Ticket = ();
 
-        fn announce(&self) {}
+        fn register(&self) {}
 
-        fn withdraw(&self, (): ()) {}
+        fn unregister(&self, (): ()) {}
 
         fn sleep(&self, (): &(), _timeout: Duration) -> Woken {
             Woken::Elapsed
@@ -381,7 +382,7 @@ mod tests {
             self.due.take() && self.inspect()
         }
 
-        fn pass_on(&self) {}
+        fn forward_wake(&self) {}
 
         fn spins(&self) -> u32 {
             0

@@ -252,9 +252,9 @@ impl Attachment {
         self.memory.recover_all(participant, leases, self.kind.block_of);
         while self.memory.any_dead(self.me, leases) && Instant::now() < patience {
             // Whoever repairs ends with ringing everybody.
-            let ticket = self.memory.announce(Side::Receivers);
+            let ticket = self.memory.register(Side::Receivers);
             self.memory.sleep(Side::Receivers, &ticket, Duration::from_millis(1));
-            self.memory.withdraw(Side::Receivers, &ticket);
+            self.memory.unregister(Side::Receivers, &ticket);
             self.memory.recover_all(participant, leases, self.kind.block_of);
         }
     }
@@ -450,7 +450,7 @@ impl Attachment {
         }
     }
 
-    /// Whether sleepers of this process will be rung for every other participant's death.
+    /// Whether sleepers of this process will be notified of every other participant's death.
     pub(crate) fn watch(&self) -> bool {
         watch::watch(self)
     }

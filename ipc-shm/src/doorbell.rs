@@ -55,7 +55,7 @@ pub(crate) enum Side {
     Senders,
 }
 
-/// An announcement: the `seq` it was made under.
+/// A registration: the `seq` it was made under.
 pub(crate) struct Ticket {
     seq: u32,
     /// Whether the barrier was made for both sides. If not, sleep in short slices only.
@@ -114,10 +114,10 @@ impl Memory {
             if k == 0 {
                 return;
             }
-            let rung = wait_word(tokens(w) - k, seq(w).wrapping_add(1));
+            let notified = wait_word(tokens(w) - k, seq(w).wrapping_add(1));
             kill_point!("ring.token");
             // K3. AcqRel: the woken, who load it, are after what was published.
-            match bell.compare_exchange(w, rung, AcqRel, Relaxed) {
+            match bell.compare_exchange(w, notified, AcqRel, Relaxed) {
                 Ok(_) => {
                     kill_point!("ring.wake");
                     // K4.
@@ -125,8 +125,12 @@ impl Memory {
                         kill_point!("ring.surplus");
                         // All older tokens are surplus: their owners are dead, or will see the new
                         // seq. Relaxed on failure: somebody else rang or came.
-                        let _ =
-                            bell.compare_exchange(rung, wait_word(0, seq(rung)), AcqRel, Relaxed);
+                        let _ = bell.compare_exchange(
+                            notified,
+                            wait_word(0, seq(notified)),
+                            AcqRel,
+                            Relaxed,
+                        );
                     }
                     return;
                 }
@@ -171,8 +175,8 @@ impl Memory {
         }
     }
 
-    /// Says that somebody is about to sleep on this side: S1 and S2.
-    pub(crate) fn announce(&self, side: Side) -> Ticket {
+    /// Registers the caller as a waiter that is about to sleep on this side: S1 and S2.
+    pub(crate) fn register(&self, side: Side) -> Ticket {
         kill_point!("sleep.announce");
         let w = self.bell(side).fetch_add(TOKEN, SeqCst); // S1.
         kill_point!("sleep.announced");
@@ -182,8 +186,8 @@ impl Memory {
         Ticket { seq: seq(w), sound }
     }
 
-    /// Takes an announcement back: S4.
-    pub(crate) fn withdraw(&self, side: Side, ticket: &Ticket) {
+    /// Takes a registration back: S4.
+    pub(crate) fn unregister(&self, side: Side, ticket: &Ticket) {
         let bell = self.bell(side);
         let mut w = bell.load(Relaxed); // Relaxed: the CAS decides.
         // Another seq: the token is used, or will be dropped.
@@ -196,7 +200,7 @@ impl Memory {
         }
     }
 
-    /// Sleeps until rung, at most `timeout`: S5 and S6. If the time elapses the announcement
+    /// Sleeps until notified, at most `timeout`: S5 and S6. If the time elapses the registration
     /// stands: whatever is published after S2 finds its token, also between two sleeps.
     pub(crate) fn sleep(&self, side: Side, ticket: &Ticket, timeout: Duration) -> Woken {
         let timeout = if ticket.sound { timeout } else { timeout.min(UNSOUND_SLICE) };
@@ -205,7 +209,7 @@ impl Memory {
         kill_point!("sleep.woken");
         // Acquire: K3, what was published before the ring.
         if seq(self.bell(side).load(Acquire)) != ticket.seq {
-            return Woken::Rung;
+            return Woken::Notified;
         }
         Woken::Elapsed
     }

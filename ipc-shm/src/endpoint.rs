@@ -455,12 +455,12 @@ impl fmt::Debug for Endpoint {
 impl Doorbell for Endpoint {
     type Ticket = Ticket;
 
-    fn announce(&self) -> Ticket {
-        self.memory.announce(self.side())
+    fn register(&self) -> Ticket {
+        self.memory.register(self.side())
     }
 
-    fn withdraw(&self, ticket: Ticket) {
-        self.memory.withdraw(self.side(), &ticket);
+    fn unregister(&self, ticket: Ticket) {
+        self.memory.unregister(self.side(), &ticket);
     }
 
     fn sleep(&self, ticket: &Ticket, timeout: Duration) -> Woken {
@@ -483,7 +483,7 @@ impl Doorbell for Endpoint {
         self.attachment.pid(peer).is_some_and(sys::process::can_run)
     }
 
-    fn pass_on(&self) {
+    fn forward_wake(&self) {
         self.memory.ring(self.side(), 1, self.barrier);
     }
 

@@ -505,30 +505,30 @@ impl Peer {
             if let Some(done) = attempt() {
                 return done;
             }
-            let ticket = self.announce(side);
+            let ticket = self.register(side);
             if let Some(done) = attempt() {
-                self.withdraw(side, ticket);
+                self.unregister(side, ticket);
                 return done;
             }
             self.sleep(side, ticket);
         }
     }
 
-    pub fn announce(&self, side: Side) -> Announced {
-        Announced(self.memory().announce(side.into()))
+    pub fn register(&self, side: Side) -> Registered {
+        Registered(self.memory().register(side.into()))
     }
 
-    pub fn withdraw(&self, side: Side, ticket: Announced) {
-        self.memory().withdraw(side.into(), &ticket.0);
+    pub fn unregister(&self, side: Side, ticket: Registered) {
+        self.memory().unregister(side.into(), &ticket.0);
     }
 
-    pub fn sleep(&self, side: Side, ticket: Announced) {
+    pub fn sleep(&self, side: Side, ticket: Registered) {
         self.memory().sleep(side.into(), &ticket.0, Duration::MAX);
     }
 }
 
-/// An announcement to sleep.
-pub struct Announced(Ticket);
+/// A registration to sleep.
+pub struct Registered(Ticket);
 
 /// The payloads: words, and the plain bytes that they stand for. All Relaxed: the state words order
 /// them.

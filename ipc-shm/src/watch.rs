@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   sleeper                                   this module                         watcher thread
-//!   announces (a token, or seq has moved)
+//!   registers (a token, or seq has moved)
 //!   asks `watch`: are all of them told of?    asks for those who are not: false   opens a pidfd for each
 //!   sleeps a short slice, asks again          open now, and the lease still held: true
 //!   sleeps for long                                                               one is readable: ring_all
@@ -15,8 +15,8 @@
 //!
 //! - A pid is used again by the system. A lease that is held after the pidfd was opened was held
 //!   when it was, and so the pidfd is its holder's. One that is readable at once is no use.
-//! - What dies between the answer and the sleep rings for the announcement before it.
-//! - A dead process whose lease lives on for a moment is not repaired by who is rung. He asks
+//! - What dies between the answer and the sleep rings for the registration before it.
+//! - A dead process whose lease lives on for a moment is not repaired by who is notified. He asks
 //!   again, gets no pidfd for it, and looks often.
 //! - Who comes rings the sleepers ([`Memory::ring_sleepers`]), so they ask again.
 //!
@@ -183,7 +183,7 @@ impl State {
 /// Whether every participant but this process is watched from now on. If not, those who can be will
 /// be soon.
 ///
-/// To be asked under an announcement.
+/// To be asked while registered as a waiter.
 pub(crate) fn watch(attachment: &Attachment) -> bool {
     if attachment.forked() || attachment.who == who::NOBODY {
         return false;

@@ -68,7 +68,7 @@ pub(crate) const PARTS: &[Part] = &[
                 "of the sleeper that was woken",
                 "another sleeper gets the message when a slice is over",
             ),
-            (14, "of a sleeper", "its announcement goes; nobody is woken in vain for ever"),
+            (14, "of a sleeper", "its registration goes; nobody is woken in vain for ever"),
             (
                 15,
                 "in a claim to send, at the head of a full queue",

@@ -110,7 +110,7 @@ fn a_batch_wakes_as_many_sleepers() {
 fn a_wake_up_that_is_not_used_is_passed_on() {
     model(2, || {
         let (_ring, [a, impatient, c]) = Ring::new(1, 0, [SENDER, RECEIVER, RECEIVER]);
-        let ticket = impatient.announce(Side::Receivers);
+        let ticket = impatient.register(Side::Receivers);
         let impatient = loom::thread::spawn(move || {
             impatient.sleep(Side::Receivers, ticket);
             impatient.ring(Side::Receivers, 1);
@@ -119,21 +119,21 @@ fn a_wake_up_that_is_not_used_is_passed_on() {
         a.send(1).expect("there is room");
         a.ring(Side::Receivers, 1);
         assert_eq!(c.join().expect("woken"), 1);
-        // If it still sleeps it was not rung, and may.
+        // If it still sleeps it was not notified, and may.
         a.send(2).expect("there is room");
         a.ring(Side::Receivers, 1);
         impatient.join().expect("woken");
     });
 }
 
-/// One of two withdraws while the bell is rung: the other is woken.
+/// One of two unregisters while the bell is rung: the other is woken.
 #[test]
 fn a_ring_is_not_lost_to_one_who_withdraws() {
     model(2, || {
         let (ring, [a, hasty, c]) = Ring::new(1, 0, [SENDER, RECEIVER, RECEIVER]);
         let hasty = loom::thread::spawn(move || {
-            let ticket = hasty.announce(Side::Receivers);
-            hasty.withdraw(Side::Receivers, ticket);
+            let ticket = hasty.register(Side::Receivers);
+            hasty.unregister(Side::Receivers, ticket);
         });
         let c = loom::thread::spawn(move || c.waiting(Side::Receivers, || c.receive().ok()));
         a.send(1).expect("there is room");
@@ -147,19 +147,19 @@ fn a_ring_is_not_lost_to_one_who_withdraws() {
     });
 }
 
-/// Whose token was used withdraws late, when another has announced itself: that one's token stays.
+/// Whose token was used unregisters late, when another has registered: that one's token stays.
 #[test]
 fn who_withdraws_takes_no_other_sleepers_token() {
     model(3, || {
         let (_ring, [a, hasty, c]) = Ring::new(2, 0, [SENDER, RECEIVER, RECEIVER]);
-        let ticket = hasty.announce(Side::Receivers);
+        let ticket = hasty.register(Side::Receivers);
         a.send(1).expect("there is room");
         a.ring(Side::Receivers, 1);
         both(
             move || c.waiting(Side::Receivers, || c.receive().ok()),
             || {
                 let _ = hasty.receive();
-                hasty.withdraw(Side::Receivers, ticket);
+                hasty.unregister(Side::Receivers, ticket);
                 a.send(2).expect("there is room");
                 a.ring(Side::Receivers, 1);
             },
