@@ -26,8 +26,8 @@ pub trait Doorbell {
     /// stands.
     fn sleep(&self, ticket: &Self::Ticket, timeout: Duration) -> Woken;
 
-    /// Looks who is dead and repairs what they left; true if anything changed.
-    fn inspect(&self) -> bool;
+    /// Recovers the state of every peer that is dead. Returns whether anything changed.
+    fn recover_dead(&self) -> bool;
 
     /// Whether this waiter will be notified of the death of any peer that is there now, and for any
     /// peer that comes, so that looking itself is hardly needed. Asked while registered, when
@@ -36,9 +36,9 @@ pub trait Doorbell {
         false
     }
 
-    /// As [`inspect`](Doorbell::inspect), for those who do not wait: at most about once a
+    /// As [`recover_dead`](Doorbell::recover_dead), for those who do not wait: at most about once a
     /// millisecond, however often it is called.
-    fn glance(&self) -> bool;
+    fn recover_dead_throttled(&self) -> bool;
 
     /// Whether a peer that is in the middle of an operation has a thread that runs or is ready to.
     /// False also if that cannot be told.
@@ -107,7 +107,7 @@ pub fn until<D: Doorbell, R>(
     mut attempt: impl FnMut() -> Option<R>,
 ) -> Option<R> {
     if deadline == Deadline::Now {
-        return if bell.glance() { attempt() } else { None };
+        return if bell.recover_dead_throttled() { attempt() } else { None };
     }
     if bell.gather() {
         if let Some(done) = attempt() {
@@ -139,7 +139,7 @@ pub fn until<D: Doorbell, R>(
     let mut registered = None;
     loop {
         let Some(timeout) = deadline.left(slices.current) else {
-            bell.glance();
+            bell.recover_dead_throttled();
             let done = attempt();
             if let Some(ticket) = registered {
                 bell.unregister(ticket);
@@ -180,11 +180,11 @@ pub fn until<D: Doorbell, R>(
         let repaired = match woken {
             Woken::Notified => {
                 notified = true;
-                bell.glance()
+                bell.recover_dead_throttled()
             }
             Woken::Elapsed => {
                 slices.elapsed(timeout);
-                bell.inspect()
+                bell.recover_dead()
             }
         };
         if repaired {
@@ -250,7 +250,7 @@ pub fn at_once<D: Doorbell, R>(
             return Some(done);
         }
         let Some(InTheWay { position, peer }) = in_the_way() else {
-            if bell.glance() {
+            if bell.recover_dead_throttled() {
                 continue;
             }
             return None;
@@ -269,7 +269,7 @@ pub fn at_once<D: Doorbell, R>(
         }
         // Relaxed: a hint.
         if given_up.load(Relaxed) == position {
-            if bell.glance() {
+            if bell.recover_dead_throttled() {
                 continue;
             }
             return None;
@@ -278,7 +278,7 @@ pub fn at_once<D: Doorbell, R>(
             Some(began) => Instant::elapsed(&began),
             None => {
                 began = Some(Instant::now());
-                if bell.glance() {
+                if bell.recover_dead_throttled() {
                     continue;
                 }
                 Duration::ZERO
@@ -286,7 +286,7 @@ pub fn at_once<D: Doorbell, R>(
         };
         if passed < PEER_IN_THE_WAY {
             std::thread::yield_now();
-        } else if bell.inspect() {
+        } else if bell.recover_dead() {
             // One was dead. Maybe this one.
         } else if passed < RUNNABLE_PEER && bell.can_run(peer) {
             // Asleep, not yielding: a processor with nothing to do takes over what waits for
@@ -374,12 +374,12 @@ mod tests {
             Woken::Elapsed
         }
 
-        fn inspect(&self) -> bool {
+        fn recover_dead(&self) -> bool {
             !self.recovered.replace(true)
         }
 
-        fn glance(&self) -> bool {
-            self.due.take() && self.inspect()
+        fn recover_dead_throttled(&self) -> bool {
+            self.due.take() && self.recover_dead()
         }
 
         fn forward_wake(&self) {}

@@ -426,8 +426,9 @@ impl Attachment {
         self.descriptor.get()
     }
 
-    /// Looks who is dead, and whether a peer has scribbled; repairs. True if anything changed.
-    pub(crate) fn inspect(&self) -> bool {
+    /// Recovers the state of every peer that is dead, and checks whether a peer has scribbled.
+    /// Returns whether anything changed.
+    pub(crate) fn recover_dead(&self) -> bool {
         self.looked.begin();
         self.look()
     }
@@ -455,8 +456,8 @@ impl Attachment {
         watch::watch(self)
     }
 
-    /// As [`inspect`](Attachment::inspect), at most once a millisecond.
-    pub(crate) fn glance(&self) -> bool {
+    /// As [`recover_dead`](Attachment::recover_dead), at most once a millisecond.
+    pub(crate) fn recover_dead_throttled(&self) -> bool {
         self.looked.due() && self.look()
     }
 

@@ -143,7 +143,7 @@ impl Endpoint {
         !self.memory.closed()
             && in_the_way().is_none()
             && self.attachment.corrupt().is_none()
-            && !self.attachment.glance()
+            && !self.attachment.recover_dead_throttled()
     }
 
     /// As [`send_slow`](Endpoint::send_slow), where `in_the_way` says which peer keeps us from it.
@@ -357,7 +357,7 @@ impl Endpoint {
             Role::Receiver => members::SENDERS_GONE,
         };
         if self.flags() & gone == 0 && !self.forked() {
-            self.attachment.glance();
+            self.attachment.recover_dead_throttled();
         }
         self.flags() & gone != 0
     }
@@ -467,16 +467,16 @@ impl Doorbell for Endpoint {
         self.memory.sleep(self.side(), ticket, timeout)
     }
 
-    fn inspect(&self) -> bool {
-        self.attachment.inspect()
+    fn recover_dead(&self) -> bool {
+        self.attachment.recover_dead()
     }
 
     fn watch(&self) -> bool {
         self.attachment.watch()
     }
 
-    fn glance(&self) -> bool {
-        self.attachment.glance()
+    fn recover_dead_throttled(&self) -> bool {
+        self.attachment.recover_dead_throttled()
     }
 
     fn can_run(&self, peer: u64) -> bool {

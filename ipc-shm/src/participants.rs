@@ -306,7 +306,7 @@ impl Participants {
     }
 
     /// The same, after a look at all, at most about once a millisecond.
-    pub(crate) fn glance_for_deaths(&self) -> u64 {
+    pub(crate) fn look_for_deaths_throttled(&self) -> u64 {
         if self.looked.due() {
             for turn in 0..self.capacity().div_ceil(AT_ONCE) {
                 self.look_for_deaths(turn);
@@ -431,7 +431,7 @@ mod tests {
         // Each of these looks at all of them.
         let (_, handles) = all.pop().unwrap();
         drop(handles);
-        while participants.glance_for_deaths() == 1 {
+        while participants.look_for_deaths_throttled() == 1 {
             std::thread::yield_now();
         }
     }

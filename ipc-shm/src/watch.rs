@@ -2,7 +2,8 @@
 //! ended.
 //!
 //! It is a hint, and makes waiting cheap: whoever is told of every death need not get up to look.
-//! The verdict stays the lease's ([`Attachment::inspect`]); whoever cannot be told, looks often.
+//! The verdict stays the lease's ([`Attachment::recover_dead`]); whoever cannot be told, looks
+//! often.
 //!
 //! ```text
 //!   sleeper                                   this module                         watcher thread
@@ -10,7 +11,7 @@
 //!   asks `watch`: are all of them told of?    asks for those who are not: false   opens a pidfd for each
 //!   sleeps a short slice, asks again          open now, and the lease still held: true
 //!   sleeps for long                                                               one is readable: ring_all
-//!   inspects, repairs, rings everybody
+//!   recovers the dead, rings everybody
 //! ```
 //!
 //! - A pid is used again by the system. A lease that is held after the pidfd was opened was held

@@ -302,8 +302,8 @@ impl World for Home {
         self.participants().look_for_deaths(turn)
     }
 
-    fn glance_for_deaths(&self) -> u64 {
-        self.participants().glance_for_deaths()
+    fn look_for_deaths_throttled(&self) -> u64 {
+        self.participants().look_for_deaths_throttled()
     }
 
     fn pid(&self, owner: u64) -> u32 {

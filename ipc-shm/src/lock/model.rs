@@ -150,7 +150,7 @@ impl World for Peer {
     fn look_for_deaths(&self, _turn: usize) -> u64 {
         self.deaths()
     }
-    fn glance_for_deaths(&self) -> u64 {
+    fn look_for_deaths_throttled(&self) -> u64 {
         self.deaths()
     }
     fn pid(&self, owner: u64) -> u32 {

@@ -93,7 +93,7 @@ pub(crate) trait World {
     /// higher count than before sees every store of the dead: DEATH-E1.
     fn look_for_deaths(&self, turn: usize) -> u64;
     /// The same, after looking at all of them, at most about once a millisecond.
-    fn glance_for_deaths(&self) -> u64;
+    fn look_for_deaths_throttled(&self) -> u64;
     /// The pid of an owner, 0 if it is not known any more.
     fn pid(&self, owner: u64) -> u32;
     /// How many ids there can be, and so how many words a lock has that keeps one for each.

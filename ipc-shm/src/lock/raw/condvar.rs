@@ -160,7 +160,9 @@ impl RawCondvar<'_> {
                 }
                 match parking.park(world, self.crowd, seen) {
                     Parked::Elapsed if somebody_died() => return Ok(true),
-                    Parked::TimedOut if world.glance_for_deaths() != deaths => return Ok(true),
+                    Parked::TimedOut if world.look_for_deaths_throttled() != deaths => {
+                        return Ok(true);
+                    }
                     Parked::Changed | Parked::Elapsed => {}
                     Parked::TimedOut => return Ok(false),
                 }
@@ -180,7 +182,7 @@ impl RawCondvar<'_> {
                     Self::alarm(place, w, me);
                 }
                 // On a busy machine a short wait may end before its first slice does.
-                Parked::TimedOut if world.glance_for_deaths() != deaths => {
+                Parked::TimedOut if world.look_for_deaths_throttled() != deaths => {
                     Self::alarm(place, w, me);
                 }
                 Parked::Changed | Parked::Elapsed => {}
