@@ -115,15 +115,15 @@ impl Endpoint {
         }
     }
 
-    /// Tells receivers of `n` messages.
+    /// Wakes receivers for `n` messages.
     #[inline(always)]
-    pub(crate) fn told_receivers(&self, n: u64) {
+    pub(crate) fn wake_receivers(&self, n: u64) {
         self.memory.ring(Side::Receivers, n, self.barrier);
     }
 
-    /// Tells senders of room for `n` messages.
+    /// Wakes senders for room for `n` messages.
     #[inline(always)]
-    pub(crate) fn told_senders(&self, n: u64) {
+    pub(crate) fn wake_senders(&self, n: u64) {
         self.memory.ring(Side::Senders, n, self.barrier);
     }
 
@@ -258,11 +258,11 @@ impl Endpoint {
         Unreadable::OutOfMemory
     }
 
-    /// Gives a block of ours back, and tells senders.
+    /// Gives a block of ours back, and wakes senders.
     pub(crate) fn return_block(&self, block: usize) {
         let others = self.attachment.economize(block, self.participant.id);
         self.memory.free_block(block);
-        self.told_senders(1 + others);
+        self.wake_senders(1 + others);
     }
 
     /// Publishes a block of ours as the next message; waits for room. The block is still ours if it
@@ -286,7 +286,7 @@ impl Endpoint {
                 self.send_slow(deadline, attempt)?;
             }
         }
-        self.told_receivers(1);
+        self.wake_receivers(1);
         Ok(())
     }
 

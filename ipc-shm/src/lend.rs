@@ -91,7 +91,7 @@ impl Drop for LentMessage<'_> {
             Place::Block(block) => self.end.return_block(block),
             Place::Slot { pos, .. } => {
                 self.end.memory.free_slot(pos);
-                self.end.told_senders(1);
+                self.end.wake_senders(1);
             }
         }
     }

@@ -106,7 +106,7 @@ impl<T: Plain> Transmit<T> for Tx<T, Pod> {
         {
             return Some(send_slow(end, message, deadline));
         }
-        end.told_receivers(1);
+        end.wake_receivers(1);
         Some(Ok(()))
     }
 
@@ -158,7 +158,7 @@ fn send_slow<T: Plain>(end: &Endpoint, message: &T, deadline: Deadline) -> Resul
             end.send_slow(deadline, attempt)?;
         }
     }
-    end.told_receivers(1);
+    end.wake_receivers(1);
     Ok(())
 }
 
@@ -196,7 +196,7 @@ fn send_batch<T: Plain>(end: &Endpoint, messages: &[T]) -> Result<usize, SendFai
         Ok(sent) => sent,
         Err(_) => end.send_slow(Deadline::Never, attempt)?,
     };
-    end.told_receivers(sent);
+    end.wake_receivers(sent);
     Ok(sent as usize)
 }
 
@@ -311,7 +311,7 @@ impl<T: Plain> Receive<T> for Rx<T, Pod> {
             // `recv`, which is asked next, finds the same.
             return None;
         }
-        self.end.told_senders(1);
+        self.end.wake_senders(1);
         Some(value)
     }
 
@@ -325,7 +325,7 @@ impl<T: Plain> Receive<T> for Rx<T, Pod> {
         if let Some(cause) = read.unread {
             return Err(RecvTimeoutError::Unreadable(cause));
         }
-        self.end.told_senders(1);
+        self.end.wake_senders(1);
         Ok(value)
     }
 
@@ -348,7 +348,7 @@ impl<T: Plain> Receive<T> for Rx<T, Pod> {
             let unread = read.unread.take();
             match unread.map_or(result, |cause| Err(RecvTimeoutError::Unreadable(cause))) {
                 Ok(n) => {
-                    self.end.told_senders(n);
+                    self.end.wake_senders(n);
                     received += n as usize;
                 }
                 Err(_) if received > 0 => break,
@@ -424,7 +424,7 @@ impl<T: Plain> Borrow<T> for Rx<T, Pod> {
     fn recv_ref(&self, deadline: Deadline) -> Result<Ref<'_, T>, RecvTimeoutError> {
         let mut sink = BorrowSink::new(&self.end, block_of::<T>(), part::<T>, Some(size_of::<T>()));
         self.end.receive(1, deadline, &mut sink)?;
-        self.end.told_senders(1);
+        self.end.wake_senders(1);
         match sink.held.take() {
             Some(lent) => Ok(Ref { lent, _message: PhantomData }),
             None => Err(RecvTimeoutError::Unreadable(sink.unreadable())),

@@ -197,7 +197,7 @@ impl<E: Plain> Borrow<Vec<E>> for Rx<Vec<E>, Slices> {
     fn recv_ref(&self, deadline: Deadline) -> Result<Ref<'_, E>, RecvTimeoutError> {
         let mut sink = BorrowSink::new(&self.end, block_of, part, None);
         self.end.receive(1, deadline, &mut sink)?;
-        self.end.told_senders(1);
+        self.end.wake_senders(1);
         match sink.held.take() {
             Some(lent) => Ref::new(lent),
             None => Err(RecvTimeoutError::Unreadable(sink.unreadable())),

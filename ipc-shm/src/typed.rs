@@ -218,7 +218,7 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T, Typed> {
                 self.end.unread(Unreadable::Corrupt(what));
             }
             let result = result.map(|n| {
-                self.end.told_senders(n);
+                self.end.wake_senders(n);
                 received += decode_all(&self.end, &scratch.0, &pieces, messages);
             });
             match result {
@@ -315,7 +315,7 @@ impl<T: Serialize + DeserializeOwned> Borrow<T> for Rx<T, Typed> {
         self.end.check_unread()?;
         let mut sink = BorrowSink::new(&self.end, block_of, part, None);
         self.end.receive(1, deadline, &mut sink)?;
-        self.end.told_senders(1);
+        self.end.wake_senders(1);
         let Some(lent) = sink.held.take() else {
             return Err(RecvTimeoutError::Unreadable(sink.unreadable()));
         };

@@ -103,7 +103,7 @@ pub(crate) fn send_bytes(
     if attempt().is_err() {
         end.send_slow(deadline, attempt)?;
     }
-    end.told_receivers(1);
+    end.wake_receivers(1);
     Ok(())
 }
 
@@ -143,7 +143,7 @@ pub(crate) fn send_run(
             Ok(n) => n,
             Err(_) => end.send_slow(Deadline::Never, attempt)?,
         };
-        end.told_receivers(n);
+        end.wake_receivers(n);
         sent += n as usize;
         *done += n as usize;
     }
@@ -283,12 +283,12 @@ pub(crate) fn encoded<'a>(
 ) -> Result<&'a [u8], Unreadable> {
     match taken {
         Taken::Inline(len) => {
-            end.told_senders(1);
+            end.wake_senders(1);
             Ok(&bytes[..len])
         }
         Taken::Block(block) => take_block(end, block, bytes),
         Taken::Corrupt(what) => {
-            end.told_senders(1);
+            end.wake_senders(1);
             Err(Unreadable::Corrupt(what))
         }
     }
