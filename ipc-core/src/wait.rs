@@ -32,7 +32,7 @@ pub trait Doorbell {
     /// Whether this waiter will be notified of the death of any peer that is there now, and for any
     /// peer that comes, so that looking itself is hardly needed. Asked while registered, when
     /// a wait has become long, and again before each further sleep.
-    fn watch(&self) -> bool {
+    fn monitors_deaths(&self) -> bool {
         false
     }
 
@@ -162,7 +162,7 @@ pub fn until<D: Doorbell, R>(
         };
         // After registering: whatever makes the answer untrue from here on rings for this
         // ticket.
-        let told = slices.slept >= Slices::BEFORE_WATCHING && bell.watch();
+        let told = slices.slept >= Slices::BEFORE_MONITORING && bell.monitors_deaths();
         let timeout = if told { deadline.left(Slices::TOLD).unwrap_or(timeout) } else { timeout };
         let woken = bell.sleep(&ticket, timeout);
         if woken == Woken::Elapsed {
@@ -317,7 +317,7 @@ impl Slices {
     const LONG: Duration = Duration::from_millis(48);
 
     /// A wait that has lasted so long is worth asking to be told.
-    const BEFORE_WATCHING: Duration = Duration::from_millis(30);
+    const BEFORE_MONITORING: Duration = Duration::from_millis(30);
     /// How long to sleep while told: the bell is rung for each death, and for who comes. This is
     /// for what nobody tells of, a peer that is stopped just when it should wake us, or that gives
     /// its part up by starting another program.

@@ -27,11 +27,11 @@ use crate::layout::{Geometry, Header, MAX_PARTICIPANTS, PAGE, entry, who};
 use crate::lease::{ByteLocks, Leases};
 use crate::memory::Memory;
 use crate::participant_limit;
+use crate::peer_monitor;
 use crate::places::Places;
 use crate::repair::BlockOf;
 use crate::ring::Participant;
 use crate::throttle::Throttle;
-use crate::watch;
 
 /// Which end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -452,8 +452,8 @@ impl Attachment {
     }
 
     /// Whether sleepers of this process will be notified of every other participant's death.
-    pub(crate) fn watch(&self) -> bool {
-        watch::watch(self)
+    pub(crate) fn monitors_deaths(&self) -> bool {
+        peer_monitor::monitors_deaths(self)
     }
 
     /// As [`recover_dead`](Attachment::recover_dead), at most once a millisecond.
@@ -495,7 +495,7 @@ impl Drop for Attachment {
             return;
         }
         // It uses our mapping.
-        watch::forget(self);
+        peer_monitor::forget(self);
         let participant = Participant::new(self.me);
         self.memory.leave(&participant, self.kind.block_of);
         kill_point!("leave.unmap");

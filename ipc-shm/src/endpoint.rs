@@ -471,8 +471,8 @@ impl Doorbell for Endpoint {
         self.attachment.recover_dead()
     }
 
-    fn watch(&self) -> bool {
-        self.attachment.watch()
+    fn monitors_deaths(&self) -> bool {
+        self.attachment.monitors_deaths()
     }
 
     fn recover_dead_throttled(&self) -> bool {

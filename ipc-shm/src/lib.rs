@@ -136,6 +136,8 @@ pub use seq::model as latch;
 #[cfg(not(loom))]
 mod footer;
 #[cfg(not(loom))]
+mod peer_monitor;
+#[cfg(not(loom))]
 mod seqlock;
 #[cfg(not(loom))]
 mod shared;
@@ -148,8 +150,6 @@ mod sync;
 mod throttle;
 #[cfg(not(loom))]
 mod typed;
-#[cfg(not(loom))]
-mod watch;
 #[cfg(not(loom))]
 mod word;
 

@@ -6,9 +6,9 @@
 //! often.
 //!
 //! ```text
-//!   sleeper                                   this module                         watcher thread
+//!   sleeper                                   this module                         monitor thread
 //!   registers (a token, or seq has moved)
-//!   asks `watch`: are all of them told of?    asks for those who are not: false   opens a pidfd for each
+//!   asks `monitors_deaths`: all of them?      asks for those who are not: false   opens a pidfd for each
 //!   sleeps a short slice, asks again          open now, and the lease still held: true
 //!   sleeps for long                                                               one is readable: ring_all
 //!   recovers the dead, rings everybody
@@ -28,7 +28,7 @@
 //! hold an attachment, whose drop needs them: it knows views of the mappings, which [`forget`]
 //! takes from it before they end.
 //!
-//! Started when somebody has waited for long, ended when no attachment has a living peer watched.
+//! Started when somebody has waited for long, ended when no attachment has a living peer monitored.
 
 use crate::sync::Ordering;
 use std::collections::HashMap;
@@ -53,7 +53,7 @@ const RETRY: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 struct State {
-    watcher: Option<Watcher>,
+    monitor: Option<Monitor>,
     /// How many were started.
     started: u64,
     not_before: Option<Instant>,
@@ -64,7 +64,7 @@ struct State {
 static STATE: PerProcess<Mutex<State>> = PerProcess::new();
 
 /// A running thread, as the others see it.
-struct Watcher {
+struct Monitor {
     number: u64,
     /// Belongs to the program's table: the thread must not drop it.
     line: ManuallyDrop<OsHandle>,
@@ -108,7 +108,7 @@ fn still(memory: &Memory, id: u64, word: u64) -> bool {
         && memory.whos()[id as usize].load(Ordering::Relaxed) == word // Relaxed: a hint.
 }
 
-impl Watcher {
+impl Monitor {
     /// The line, if it is still ours: see `Attachment::descriptor`.
     fn line(&self) -> Option<sys::Borrowed<'_>> {
         let line = sys::borrow(&self.line);
@@ -132,23 +132,23 @@ impl Watcher {
 }
 
 impl State {
-    fn number(&mut self, number: u64) -> Option<&mut Watcher> {
-        self.watcher.as_mut().filter(|watcher| watcher.number == number)
+    fn number(&mut self, number: u64) -> Option<&mut Monitor> {
+        self.monitor.as_mut().filter(|monitor| monitor.number == number)
     }
 
     /// The running thread, or a new one.
-    fn running(&mut self) -> Option<&mut Watcher> {
-        if self.watcher.is_none() {
+    fn running(&mut self) -> Option<&mut Monitor> {
+        if self.monitor.is_none() {
             if self.unable || self.not_before.is_some_and(|time| Instant::now() < time) {
                 return None;
             }
-            self.watcher = self.start();
-            self.not_before = self.watcher.is_none().then(|| Instant::now() + RETRY);
+            self.monitor = self.start();
+            self.not_before = self.monitor.is_none().then(|| Instant::now() + RETRY);
         }
-        self.watcher.as_mut()
+        self.monitor.as_mut()
     }
 
-    fn start(&mut self) -> Option<Watcher> {
+    fn start(&mut self) -> Option<Monitor> {
         let (line, theirs) = sys::wake_pair::new().ok()?;
         let identity = sys::descriptor::identity(sys::borrow(&line)).ok()?;
         self.started += 1;
@@ -177,15 +177,15 @@ impl State {
             return None;
         }
         drop(theirs);
-        Some(Watcher { number, line: ManuallyDrop::new(line), identity, peers: HashMap::new() })
+        Some(Monitor { number, line: ManuallyDrop::new(line), identity, peers: HashMap::new() })
     }
 }
 
-/// Whether every participant but this process is watched from now on. If not, those who can be will
-/// be soon.
+/// Whether the death of every participant but this process is monitored from now on. If not, those
+/// that can be will be soon.
 ///
 /// To be asked while registered as a waiter.
-pub(crate) fn watch(attachment: &Attachment) -> bool {
+pub(crate) fn monitors_deaths(attachment: &Attachment) -> bool {
     if attachment.forked() || attachment.who == who::NOBODY {
         return false;
     }
@@ -213,10 +213,10 @@ pub(crate) fn watch(attachment: &Attachment) -> bool {
         state.settle(dropped);
         return all;
     }
-    let Some(watcher) = state.running() else { return false };
+    let Some(monitor) = state.running() else { return false };
     let mut news = dropped;
     for (id, word) in wanted {
-        let peer = watcher.peers.entry(word).or_insert_with(|| {
+        let peer = monitor.peers.entry(word).or_insert_with(|| {
             news = true;
             Peer::default()
         });
@@ -230,7 +230,7 @@ pub(crate) fn watch(attachment: &Attachment) -> bool {
         part.sure = part.sure || peer.open && ByteLocks(fd).alive(id) && still(&memory, id, word);
         all &= part.sure;
     }
-    if news && !watcher.say() {
+    if news && !monitor.say() {
         state.abandon();
         return false;
     }
@@ -247,9 +247,9 @@ pub(crate) fn forget(attachment: &Attachment) {
 impl State {
     /// Drops the parts of this attachment that are `gone`. True if there was one.
     fn drop_parts(&mut self, attachment: usize, gone: impl Fn(u64, u64) -> bool) -> bool {
-        let Some(watcher) = &mut self.watcher else { return false };
+        let Some(monitor) = &mut self.monitor else { return false };
         let mut any = false;
-        watcher.peers.retain(|word, peer| {
+        monitor.peers.retain(|word, peer| {
             peer.parts.retain(|part| {
                 let goes = part.attachment == attachment && gone(part.id, *word);
                 any |= goes;
@@ -262,19 +262,19 @@ impl State {
 
     /// Ends the thread if it has nothing to do, or else tells it of `news`.
     fn settle(&mut self, news: bool) {
-        let Some(watcher) = &self.watcher else { return };
-        if watcher.peers.is_empty() {
-            self.watcher.take().into_iter().for_each(Watcher::stop);
-        } else if news && !watcher.say() {
+        let Some(monitor) = &self.monitor else { return };
+        if monitor.peers.is_empty() {
+            self.monitor.take().into_iter().for_each(Monitor::stop);
+        } else if news && !monitor.say() {
             self.abandon();
         }
     }
 
-    /// The line is closed: nothing is watched any more, everybody must look for himself. It is not
-    /// dropped: its number is another file's by now, or of another table than this thread's.
+    /// The line is closed: nothing is monitored any more, everybody must look for himself. It is
+    /// not dropped: its number is another file's by now, or of another table than this thread's.
     fn abandon(&mut self) {
-        let Some(watcher) = self.watcher.take() else { return };
-        for part in watcher.peers.values().flat_map(|peer| &peer.parts) {
+        let Some(monitor) = self.monitor.take() else { return };
+        for part in monitor.peers.values().flat_map(|peer| &peer.parts) {
             ring(&part.memory);
         }
     }
@@ -287,7 +287,7 @@ fn run(number: u64, line: &OsHandle) {
     loop {
         // Those who wait for the thread to have started hold the lock.
         match state().number(number) {
-            Some(watcher) => renew(watcher, &mut pidfds),
+            Some(monitor) => renew(monitor, &mut pidfds),
             None => return,
         }
         let words: Vec<u64> = pidfds.keys().copied().collect();
@@ -307,7 +307,7 @@ fn run(number: u64, line: &OsHandle) {
             pidfds.remove(word);
             let mut state = state();
             // One whose pidfd is asked for anew may be another process.
-            let dead = state.number(number).and_then(|watcher| watcher.peers.remove(word));
+            let dead = state.number(number).and_then(|monitor| monitor.peers.remove(word));
             for part in dead.iter().flat_map(|peer| &peer.parts) {
                 if still(&part.memory, part.id, *word) {
                     ring(&part.memory);
@@ -318,11 +318,11 @@ fn run(number: u64, line: &OsHandle) {
 }
 
 /// Opens and closes as asked.
-fn renew(watcher: &mut Watcher, pidfds: &mut HashMap<u64, OsHandle>) {
-    pidfds.retain(|word, _| watcher.peers.contains_key(word));
-    watcher.peers.retain(|word, peer| {
+fn renew(monitor: &mut Monitor, pidfds: &mut HashMap<u64, OsHandle>) {
+    pidfds.retain(|word, _| monitor.peers.contains_key(word));
+    monitor.peers.retain(|word, peer| {
         if !peer.open {
-            // Gone already, or no room: who asks again is told that it is not watched.
+            // Gone already, or no room: who asks again is told that it is not monitored.
             let Ok(pidfd) = sys::process::pidfd_open(who::pid(*word)) else { return false };
             if !matches!(
                 sys::wake_pair::readable(&[sys::borrow(&pidfd)], false).as_deref(),
@@ -346,6 +346,6 @@ fn ring(memory: &Memory) {
 /// The one line that ends the line.
 #[allow(unsafe_code)]
 fn close(line: &mut ManuallyDrop<OsHandle>) {
-    // SAFETY: called once, by `Watcher::stop`, which consumes what it belongs to.
+    // SAFETY: called once, by `Monitor::stop`, which consumes what it belongs to.
     unsafe { ManuallyDrop::drop(line) }
 }
