@@ -22,10 +22,10 @@ use crate::attachment::{Attachment, Kind, Role};
 use crate::doorbell::{Barrier, Side, Ticket};
 use crate::layout::{entry, members};
 use crate::memory::{Memory, Slot};
-use crate::pace::{self, Pace};
 use crate::participant_limit::not_issued;
 use crate::places::Unreached;
 use crate::ring::{NOWHERE, NotYet, Participant, Sink};
+use crate::spin_policy::{self, SpinPolicy};
 
 const NO_PLACE: &str = "a message lies where no message can";
 
@@ -39,7 +39,7 @@ pub(crate) struct Endpoint {
     /// How messages of a serde type are encoded.
     pub(crate) form: Form,
     role: Role,
-    pace: Pace,
+    spin_policy: SpinPolicy,
     ahead: Ahead,
     /// Messages that could not be read and are still to be told of.
     unread: Mutex<VecDeque<Unreadable>>,
@@ -59,7 +59,7 @@ impl Endpoint {
             fork: attachment.fork,
             form: Form::new(),
             role,
-            pace: Pace::new(),
+            spin_policy: SpinPolicy::new(),
             ahead: Ahead::new(&attachment.memory.geometry),
             unread: Mutex::default(),
             any_unread: AtomicBool::new(false),
@@ -488,19 +488,19 @@ impl Doorbell for Endpoint {
     }
 
     fn gather(&self) -> bool {
-        self.pace.gather(&self.memory, &self.participant, self.side())
+        self.spin_policy.gather(&self.memory, &self.participant, self.side())
     }
 
     fn spins(&self) -> u32 {
-        self.pace.spins(&self.memory, self.side())
+        self.spin_policy.spins(&self.memory, self.side())
     }
 
     fn pause(&self) {
-        pace::pause(pace::POLL);
+        spin_policy::pause(spin_policy::POLL);
     }
 
     fn waited(&self, ended: Ended) {
-        self.pace.waited(ended);
+        self.spin_policy.waited(ended);
     }
 }
 

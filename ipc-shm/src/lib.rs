@@ -90,9 +90,9 @@ mod model_futex;
 #[cfg(not(loom))]
 mod object;
 #[cfg(not(loom))]
-mod pace;
-#[cfg(not(loom))]
 mod participants;
+#[cfg(not(loom))]
+mod spin_policy;
 #[cfg(not(loom))]
 mod wire;
 #[cfg(not(loom))]

@@ -8,7 +8,7 @@ use ipc_sys as sys;
 use serde::ser;
 
 use crate::layout::{MAX_PARTICIPANTS, who};
-use crate::pace::Known;
+use crate::spin_policy::Known;
 use crate::sync::Ordering;
 use crate::sync::unmodelled::AtomicU64;
 

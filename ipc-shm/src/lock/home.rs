@@ -23,10 +23,10 @@ use super::value::Kept;
 use super::word::{Life, World, held, id};
 use crate::killpoint::kill_point;
 use crate::layout::{Fingerprint, LINE};
-use crate::pace::Known;
 use crate::participant_limit;
 use crate::participants::{Owner, Participants};
 use crate::segment::{How, Segment, SegmentBuilder};
+use crate::spin_policy::Known;
 use crate::sync::{AtomicU64, Ordering};
 
 /// Words before the lock's own.

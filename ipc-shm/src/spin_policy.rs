@@ -33,7 +33,7 @@ const PACED: u64 = 430;
 const SWITCH: Duration = Duration::from_micros(1);
 
 /// What a handle has learned. All words are hints.
-pub(crate) struct Pace {
+pub(crate) struct SpinPolicy {
     /// Polls worth making.
     limit: AtomicU32,
     /// The position since which messages may stream.
@@ -42,9 +42,9 @@ pub(crate) struct Pace {
     waits: AtomicU32,
 }
 
-impl Pace {
-    pub(crate) fn new() -> Pace {
-        Pace {
+impl SpinPolicy {
+    pub(crate) fn new() -> SpinPolicy {
+        SpinPolicy {
             limit: AtomicU32::new(MOST_SPINS),
             since: AtomicU64::new(NOWHERE),
             waits: AtomicU32::new(0),
