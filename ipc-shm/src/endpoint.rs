@@ -17,13 +17,13 @@ use ipc_core::{Deadline, RecvTimeoutError, SizeLimit, Unreadable, Unsendable};
 use ipc_sys as sys;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
-use crate::ahead::Ahead;
 use crate::attachment::{Attachment, Kind, Role};
 use crate::doorbell::{Barrier, Side, Ticket};
 use crate::layout::{entry, members};
 use crate::memory::{Memory, Slot};
 use crate::participant_limit::not_issued;
 use crate::places::Unreached;
+use crate::prefetch::Prefetcher;
 use crate::ring::{NOWHERE, NotYet, Participant, Sink};
 use crate::spin_policy::{self, SpinPolicy};
 
@@ -40,7 +40,7 @@ pub(crate) struct Endpoint {
     pub(crate) form: Form,
     role: Role,
     spin_policy: SpinPolicy,
-    ahead: Ahead,
+    prefetcher: Prefetcher,
     /// Messages that could not be read and are still to be told of.
     unread: Mutex<VecDeque<Unreadable>>,
     any_unread: AtomicBool,
@@ -60,7 +60,7 @@ impl Endpoint {
             form: Form::new(),
             role,
             spin_policy: SpinPolicy::new(),
-            ahead: Ahead::new(&attachment.memory.geometry),
+            prefetcher: Prefetcher::new(&attachment.memory.geometry),
             unread: Mutex::default(),
             any_unread: AtomicBool::new(false),
             given_up: AtomicU64::new(NOWHERE),
@@ -103,8 +103,8 @@ impl Endpoint {
 
     /// Has the first `len` bytes of a slot ahead of `pos`, which we are working on, fetched.
     #[inline(always)]
-    pub(crate) fn ahead(&self, pos: u64, len: usize) {
-        self.ahead.fetch(&self.memory, self.side(), pos, len);
+    pub(crate) fn prefetch(&self, pos: u64, len: usize) {
+        self.prefetcher.fetch(&self.memory, self.side(), pos, len);
     }
 
     /// Our own bell, and the other side's.

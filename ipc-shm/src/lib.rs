@@ -54,8 +54,6 @@ extern crate self as ipc_shm;
 // Everything above the protocol needs a kernel, which loom has not: its models run on `model`
 // instead.
 #[cfg(not(loom))]
-mod ahead;
-#[cfg(not(loom))]
 mod attachment;
 #[cfg(not(loom))]
 mod builder;
@@ -91,6 +89,8 @@ mod model_futex;
 mod object;
 #[cfg(not(loom))]
 mod participants;
+#[cfg(not(loom))]
+mod prefetch;
 #[cfg(not(loom))]
 mod spin_policy;
 #[cfg(not(loom))]

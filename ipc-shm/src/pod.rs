@@ -136,7 +136,7 @@ impl<T: Plain> Transmit<T> for Tx<T, Pod> {
 #[inline(always)]
 fn write<T: Plain>(end: &Endpoint, message: &T) -> impl FnMut(Slot<'_>, u64) {
     move |slot, pos| {
-        end.ahead(pos, size_of::<u64>() + size_of::<T>());
+        end.prefetch(pos, size_of::<u64>() + size_of::<T>());
         copy::write_value(slot.payload, message);
     }
 }
@@ -186,7 +186,7 @@ fn send_batch<T: Plain>(end: &Endpoint, messages: &[T]) -> Result<usize, SendFai
     let attempt = || {
         let mut next = messages.iter();
         end.memory.send(&end.participant, k, |slot, pos| {
-            end.ahead(pos, 8 + size_of::<T>());
+            end.prefetch(pos, 8 + size_of::<T>());
             if let Some(message) = next.next() {
                 copy::write_value(slot.payload, message);
             }
@@ -273,7 +273,7 @@ impl<T: Plain, V: Put<T>> Sink for Read<'_, T, V> {
     }
     #[inline(always)]
     fn inline(&mut self, slot: Slot<'_>, pos: u64) -> After {
-        self.end.ahead(pos, 8 + size_of::<T>());
+        self.end.prefetch(pos, 8 + size_of::<T>());
         self.values.put(copy::take_value(slot.payload));
         After::Free
     }

@@ -96,7 +96,7 @@ pub(crate) fn send_bytes(
     }
     let attempt = || {
         end.memory.send(&end.participant, 1, |slot, pos| {
-            end.ahead(pos, 16 + bytes.len());
+            end.prefetch(pos, 16 + bytes.len());
             write_inline(slot, bytes);
         })
     };
@@ -134,7 +134,7 @@ pub(crate) fn send_run(
             let mut i = sent;
             end.memory.send(&end.participant, (ends.len() - sent) as u64, |slot, pos| {
                 let begin = if i == 0 { 0 } else { ends[i - 1] };
-                end.ahead(pos, 16 + ends[i] - begin);
+                end.prefetch(pos, 16 + ends[i] - begin);
                 write_inline(slot, &bytes[begin..ends[i]]);
                 i += 1;
             })
@@ -173,7 +173,7 @@ impl Sink for Pieces<'_> {
     }
     fn inline(&mut self, slot: Slot<'_>, pos: u64) -> After {
         let len = read_inline(slot, &mut self.bytes[self.used..]);
-        self.end.ahead(pos, 16 + len);
+        self.end.prefetch(pos, 16 + len);
         self.used += len;
         self.pieces.push(Piece::Inline(self.used));
         After::Free
@@ -262,7 +262,7 @@ impl Sink for One<'_> {
     #[inline(always)]
     fn inline(&mut self, slot: Slot<'_>, pos: u64) -> After {
         let len = read_inline(slot, self.bytes);
-        self.end.ahead(pos, 16 + len);
+        self.end.prefetch(pos, 16 + len);
         self.taken = Taken::Inline(len);
         After::Free
     }

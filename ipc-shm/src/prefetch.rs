@@ -28,7 +28,7 @@ const PAUSE: i64 = 16;
 const LONGEST: i64 = 16;
 
 /// What a handle has seen of the other side. A hint: threads that share the handle may mix it up.
-pub(crate) struct Ahead {
+pub(crate) struct Prefetcher {
     /// Above 0: slots to fetch ahead before the next look. Else: as many below 0 to pass before it.
     credit: AtomicI64,
     /// How many times [`PAUSE`] the next pause is.
@@ -37,10 +37,10 @@ pub(crate) struct Ahead {
     lead: u64,
 }
 
-impl Ahead {
-    pub(crate) fn new(g: &Geometry) -> Ahead {
+impl Prefetcher {
+    pub(crate) fn new(g: &Geometry) -> Prefetcher {
         let lead = (LEAD / g.stride as u64).min(g.capacity / 16).max(1);
-        Ahead { credit: AtomicI64::new(0), pauses: AtomicI64::new(1), lead }
+        Prefetcher { credit: AtomicI64::new(0), pauses: AtomicI64::new(1), lead }
     }
 
     /// Has the first `len` bytes of a slot ahead of `at` fetched, which `side` claimed and is
@@ -109,40 +109,40 @@ mod tests {
     #[test]
     fn only_slots_far_from_the_other_side_are_fetched() {
         let (_pages, memory) = ring(1024);
-        let ahead = Ahead::new(&memory.geometry);
-        assert_eq!(ahead.lead, 64);
+        let prefetcher = Prefetcher::new(&memory.geometry);
+        assert_eq!(prefetcher.lead, 64);
         // An empty ring: nothing for a receiver, much room for a sender.
-        ahead.fetch(&memory, Side::Receivers, 0, 16);
-        assert_eq!(ahead.credit.load(Relaxed), -PAUSE);
-        let sender = Ahead::new(&memory.geometry);
+        prefetcher.fetch(&memory, Side::Receivers, 0, 16);
+        assert_eq!(prefetcher.credit.load(Relaxed), -PAUSE);
+        let sender = Prefetcher::new(&memory.geometry);
         sender.fetch(&memory, Side::Senders, 0, 16);
         assert_eq!(sender.credit.load(Relaxed), 1024 - 64 - MARGIN);
         // The receiver looks again only after a while.
         go(memory.tail(), 500);
         for at in 0..PAUSE as u64 {
-            ahead.fetch(&memory, Side::Receivers, at, 16);
+            prefetcher.fetch(&memory, Side::Receivers, at, 16);
         }
-        assert_eq!(ahead.credit.load(Relaxed), 0);
-        ahead.fetch(&memory, Side::Receivers, 100, 16);
-        assert_eq!(ahead.credit.load(Relaxed), 400 - 64 - MARGIN);
+        assert_eq!(prefetcher.credit.load(Relaxed), 0);
+        prefetcher.fetch(&memory, Side::Receivers, 100, 16);
+        assert_eq!(prefetcher.credit.load(Relaxed), 400 - 64 - MARGIN);
     }
 
     #[test]
     fn small_rings_are_left_alone_and_no_position_is_out_of_bounds() {
         for capacity in [1, 2, 3, 15, 16, 17, 100, 1000] {
             let (_pages, memory) = ring(capacity);
-            let ahead = Ahead::new(&memory.geometry);
-            assert!(ahead.lead >= 1);
+            let prefetcher = Prefetcher::new(&memory.geometry);
+            assert!(prefetcher.lead >= 1);
             // Whatever a peer writes: some slot is fetched, or none.
             for other in [0, 1, capacity, u64::MAX >> 20, u64::MAX >> 17] {
                 go(memory.head(), other);
                 go(memory.tail(), other);
                 for at in [0, 1, capacity - 1, u64::MAX >> 18, (1 << 47) - 1] {
                     for side in [Side::Senders, Side::Receivers] {
-                        ahead.look(&memory, side, at);
-                        assert!(ahead.credit.load(Relaxed) <= capacity as i64);
-                        ahead.credit.store(1, Relaxed);
-                        ahead.fetch(&memory, side, at, 1 << 20);
+                        prefetcher.look(&memory, side, at);
+                        assert!(prefetcher.credit.load(Relaxed) <= capacity as i64);
+                        prefetcher.credit.store(1, Relaxed);
+                        prefetcher.fetch(&memory, side, at, 1 << 20);
                     }
                 }
             }
