@@ -205,7 +205,7 @@ impl Memory {
     pub(crate) fn sleep(&self, side: Side, ticket: &Ticket, timeout: Duration) -> Woken {
         let timeout = if ticket.sound { timeout } else { timeout.min(UNSOUND_SLICE) };
         kill_point!("sleep.wait");
-        self.bed_wait(side, ticket.seq, timeout);
+        self.futex_wait(side, ticket.seq, timeout);
         kill_point!("sleep.woken");
         // Acquire: K3, what was published before the ring.
         if seq(self.bell(side).load(Acquire)) != ticket.seq {
@@ -215,7 +215,7 @@ impl Memory {
     }
 
     #[cfg(not(loom))]
-    fn bed_wait(&self, side: Side, seq: u32, timeout: Duration) {
+    fn futex_wait(&self, side: Side, seq: u32, timeout: Duration) {
         sys::futex::wait(self.bell(side), seq, timeout);
     }
 
@@ -225,12 +225,12 @@ impl Memory {
     }
 
     #[cfg(loom)]
-    fn bed_wait(&self, side: Side, seq: u32, _timeout: Duration) {
-        self.header().beds[side as usize].wait(self.bell(side), seq);
+    fn futex_wait(&self, side: Side, seq: u32, _timeout: Duration) {
+        self.header().futexes[side as usize].wait(self.bell(side), seq);
     }
 
     #[cfg(loom)]
     fn wake(&self, side: Side, n: u32) -> usize {
-        self.header().beds[side as usize].wake(n)
+        self.header().futexes[side as usize].wake(n)
     }
 }

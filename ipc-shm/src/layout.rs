@@ -253,7 +253,7 @@ pub(crate) struct Header {
     /// before *meta*.
     pub(crate) text: [AtomicU64; MAX_TEXT / 8],
     #[cfg(loom)]
-    pub(crate) beds: [crate::model_futex::Bed; 2],
+    pub(crate) futexes: [crate::model_futex::ModelFutex; 2],
 }
 
 /// What is known of a block; its bytes lie elsewhere, on pages of their own. In a cache line of its

@@ -21,7 +21,7 @@ use crate::layout::{block, count, entry, kind, members, owner, pos, slot};
 use crate::lease::Leases;
 use crate::memory::{Memory, Slot};
 #[cfg(loom)]
-use crate::model_futex::Bed;
+use crate::model_futex::ModelFutex;
 use crate::ring::{self, After, Participant, Sink};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -153,7 +153,7 @@ impl Ring {
             hints: Hints { senders_cpu: word(), receivers_cpu: word() },
             text: std::array::from_fn(|_| word()),
             #[cfg(loom)]
-            beds: [Bed::new(), Bed::new()],
+            futexes: [ModelFutex::new(), ModelFutex::new()],
         };
         let meta = |_| BlockMeta {
             state: word(),

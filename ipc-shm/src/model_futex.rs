@@ -3,16 +3,16 @@
 use crate::sync::models::{Condvar, Mutex};
 use crate::sync::{AtomicU64, Ordering};
 
-/// Where the sleepers of a word lie, first come, first woken.
-pub(crate) struct Bed {
+/// The sleepers of a word: first come, first woken.
+pub(crate) struct ModelFutex {
     /// How many have come, and how many of them, the first ones, were woken.
     state: Mutex<(usize, usize)>,
     woken: Condvar,
 }
 
-impl Bed {
-    pub(crate) fn new() -> Bed {
-        Bed { state: Mutex::new((0, 0)), woken: Condvar::new() }
+impl ModelFutex {
+    pub(crate) fn new() -> ModelFutex {
+        ModelFutex { state: Mutex::new((0, 0)), woken: Condvar::new() }
     }
 
     /// Sleeps while the low half of the word is `seq`. Never elapses: a lost wake-up is a deadlock

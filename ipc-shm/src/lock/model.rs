@@ -40,12 +40,12 @@ const SLICES: usize = 8;
 struct Kernel {
     /// Per id, the generation that lives, or 0.
     life: Vec<AtomicU64>,
-    beds: Mutex<Beds>,
+    futexes: Mutex<Futexes>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Beds {
+struct Futexes {
     /// Who sleeps on which word, in the order in which they came.
     sleepers: Vec<(usize, usize)>,
     #[cfg(loom)]
@@ -119,7 +119,7 @@ pub fn with<const N: usize>(parties: u32, auto: bool) -> [Peer; N] {
         life.store(id as u64, Release);
     }
     let shared = Arc::new(Shared {
-        kernel: Kernel { life, beds: Mutex::new(Beds::default()), changed: Condvar::new() },
+        kernel: Kernel { life, futexes: Mutex::new(Futexes::default()), changed: Condvar::new() },
         words: words(3 + 2 * MOST),
         each,
         value: Protected(UnsafeCell::new(0)),
@@ -145,7 +145,7 @@ impl World for Peer {
         }
     }
     fn deaths(&self) -> u64 {
-        self.shared.kernel.beds.lock().expect("no panic while it is held").deaths as u64
+        self.shared.kernel.futexes.lock().expect("no panic while it is held").deaths as u64
     }
     fn look_for_deaths(&self, _turn: usize) -> u64 {
         self.deaths()
@@ -172,39 +172,41 @@ impl World for Peer {
     #[cfg(loom)]
     fn sleep(&self, word: &AtomicU64, seen: u64, _timeout: Duration) {
         let kernel = &self.shared.kernel;
-        let mut beds = kernel.beds.lock().expect("no panic while it is held");
+        let mut futexes = kernel.futexes.lock().expect("no panic while it is held");
         // As the kernel does: compared under the lock that wakers take. SeqCst: for loom it is
         // Acquire.
         if word.load(SeqCst) as u32 != seen as u32 {
             return;
         }
-        let place = beds.came;
-        beds.came += 1;
-        let bed = std::ptr::from_ref(word).addr();
-        beds.sleepers.push((bed, place));
-        let seen_here = if self.slept_on.get() == (bed, seen) { self.seen.get() } else { 0 };
-        while beds.sleepers.iter().any(|(_, other)| *other == place) && beds.deaths == seen_here {
-            beds = kernel.changed.wait(beds).expect("no panic while it is held");
+        let place = futexes.came;
+        futexes.came += 1;
+        let address = std::ptr::from_ref(word).addr();
+        futexes.sleepers.push((address, place));
+        let seen_here = if self.slept_on.get() == (address, seen) { self.seen.get() } else { 0 };
+        while futexes.sleepers.iter().any(|(_, other)| *other == place)
+            && futexes.deaths == seen_here
+        {
+            futexes = kernel.changed.wait(futexes).expect("no panic while it is held");
         }
-        let elapsed = beds.sleepers.iter().any(|(_, other)| *other == place);
-        beds.sleepers.retain(|(_, other)| *other != place);
+        let elapsed = futexes.sleepers.iter().any(|(_, other)| *other == place);
+        futexes.sleepers.retain(|(_, other)| *other != place);
         // Who is woken, or finds the word changed, does not look who is dead: his slice is still to
         // come.
         if elapsed && word.load(SeqCst) as u32 == seen as u32 {
-            self.seen.set(beds.deaths);
-            self.slept_on.set((bed, seen));
+            self.seen.set(futexes.deaths);
+            self.slept_on.set((address, seen));
         }
     }
     fn wake(&self, word: &AtomicU64, n: u32) -> usize {
         let kernel = &self.shared.kernel;
-        let mut beds = kernel.beds.lock().expect("no panic while it is held");
+        let mut futexes = kernel.futexes.lock().expect("no panic while it is held");
         let mut left = n;
-        beds.sleepers.retain(|(at, _)| {
+        futexes.sleepers.retain(|(at, _)| {
             let woken = *at == std::ptr::from_ref(word).addr() && left > 0;
             left -= u32::from(woken);
             !woken
         });
-        drop(beds);
+        drop(futexes);
         kernel.changed.notify_all();
         (n - left) as usize
     }
@@ -255,9 +257,9 @@ impl Peer {
     pub fn die(&self) {
         let kernel = &self.shared.kernel;
         kernel.life[usize::from(id(self.owner))].store(0, Release);
-        let mut beds = kernel.beds.lock().expect("no panic while it is held");
-        beds.deaths += 1;
-        drop(beds);
+        let mut futexes = kernel.futexes.lock().expect("no panic while it is held");
+        futexes.deaths += 1;
+        drop(futexes);
         kernel.changed.notify_all();
     }
 
