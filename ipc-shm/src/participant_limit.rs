@@ -8,7 +8,7 @@ use ipc_sys as sys;
 use serde::ser;
 
 use crate::layout::{MAX_PARTICIPANTS, who};
-use crate::spin_policy::Known;
+use crate::spin_policy::CachedNumber;
 use crate::sync::Ordering;
 use crate::sync::unmodelled::AtomicU64;
 
@@ -33,7 +33,7 @@ const LEAST: usize = 127;
 /// Returns how many participants an object has if its maker does not say: enough for a worker on
 /// each processor of this machine, and as many processes besides.
 pub(crate) fn by_default() -> usize {
-    static DEFAULT: Known = Known::new();
+    static DEFAULT: CachedNumber = CachedNumber::new();
     DEFAULT.get(|| for_processors(sys::process::cpus()) as u64) as usize
 }
 

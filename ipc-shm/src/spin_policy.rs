@@ -140,11 +140,11 @@ fn look_ahead(memory: &Memory, last: u64, side: Side) -> bool {
 /// A number of this machine, never 0, that is found out when it is first asked for.
 ///
 /// Not a lock: another thread may be in here when a process forks, and the child would wait for it.
-pub(crate) struct Known(AtomicU64);
+pub(crate) struct CachedNumber(AtomicU64);
 
-impl Known {
-    pub(crate) const fn new() -> Known {
-        Known(AtomicU64::new(0))
+impl CachedNumber {
+    pub(crate) const fn new() -> CachedNumber {
+        CachedNumber(AtomicU64::new(0))
     }
 
     /// The number. Threads that ask at the same time find it out at the same time.
@@ -166,7 +166,7 @@ impl Known {
 
 /// Whether there is one processor only.
 fn alone() -> bool {
-    static CPUS: Known = Known::new();
+    static CPUS: CachedNumber = CachedNumber::new();
     CPUS.get(|| sys::process::cpus() as u64) < 2
 }
 
@@ -187,7 +187,7 @@ fn same_cpu(memory: &Memory, side: Side) -> bool {
 
 /// Pauses for about so many nanoseconds, without asking for the time.
 pub(crate) fn pause(nanos: u64) {
-    static PICOS: Known = Known::new();
+    static PICOS: CachedNumber = CachedNumber::new();
     let picos = PICOS.get(|| {
         // The shortest of a few: whatever interrupts makes one longer.
         let measure = || {

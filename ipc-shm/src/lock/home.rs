@@ -26,7 +26,7 @@ use crate::layout::{Fingerprint, LINE};
 use crate::participant_limit;
 use crate::participants::{Owner, Participants};
 use crate::segment::{How, Segment, SegmentBuilder};
-use crate::spin_policy::Known;
+use crate::spin_policy::CachedNumber;
 use crate::sync::{AtomicU64, Ordering};
 
 /// Words before the lock's own.
@@ -323,7 +323,7 @@ impl World for Home {
     }
 
     fn spins(&self) -> u32 {
-        static CPUS: Known = Known::new();
+        static CPUS: CachedNumber = CachedNumber::new();
         if CPUS.get(|| sys::process::cpus() as u64) > 1 { SPINS } else { 0 }
     }
 }
