@@ -4,7 +4,7 @@ mod builder;
 mod list;
 mod mapped;
 mod names;
-mod origin;
+mod path;
 #[cfg(all(test, target_os = "linux"))]
 mod tests;
 mod view;
@@ -26,7 +26,7 @@ pub(crate) use self::builder::How;
 pub use self::builder::SegmentBuilder;
 pub use self::list::SegmentInfo;
 use self::mapped::{CURSOR, Mapped};
-use self::origin::Origin;
+use self::path::SegmentPath;
 pub use self::view::View;
 use crate::layout::PAGE;
 use crate::participant_limit::not_issued;
@@ -156,7 +156,7 @@ impl Segment {
     /// removed; `TimedOut` if a process is stopped in the midst of opening or leaving it.
     #[doc(alias = "shm_unlink")]
     pub fn unlink(name: &str) -> io::Result<()> {
-        SegmentBuilder::new(0).sought(Origin::Name(name.to_owned()))?.unlink()
+        SegmentBuilder::new(0).sought(SegmentPath::Name(name.to_owned()))?.unlink()
     }
 
     /// Removes the names, beginning with `prefix`, of segments whose every user was killed; returns
@@ -220,8 +220,8 @@ impl Segment {
     /// Its name, if it has one.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
-        match self.mapped.origin() {
-            Origin::Name(name) => Some(name),
+        match self.mapped.segment_path() {
+            SegmentPath::Name(name) => Some(name),
             _ => None,
         }
     }
@@ -285,7 +285,7 @@ impl Segment {
                 format!(
                     "{}: it was not made by this library, so nobody knows who is attached: \
                      no locks in it, and nothing can be placed",
-                    self.mapped.origin()
+                    self.mapped.segment_path()
                 ),
             )
         })
@@ -335,7 +335,7 @@ impl Segment {
     }
 
     fn error(&self, kind: io::ErrorKind, what: &str) -> io::Error {
-        io::Error::new(kind, format!("{}: {what}", self.mapped.origin()))
+        io::Error::new(kind, format!("{}: {what}", self.mapped.segment_path()))
     }
 
     fn outside(&self, offset: usize, bytes: usize, align: usize) -> io::Error {
@@ -378,7 +378,7 @@ impl Segment {
 impl fmt::Debug for Segment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Segment")
-            .field("origin", &format_args!("{}", self.mapped.origin()))
+            .field("path", &format_args!("{}", self.mapped.segment_path()))
             .field("size", &self.size())
             .finish()
     }
@@ -387,7 +387,7 @@ impl fmt::Debug for Segment {
 impl Serialize for Segment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if let Some((index, id)) = handle::context(|sent: &Sent| sent.of(&self.mapped)) {
-            return (index, id, self.mapped.origin()).serialize(serializer);
+            return (index, id, self.mapped.segment_path()).serialize(serializer);
         }
         // Asked first: taking an id for a message that cannot carry it would be for nothing.
         handle::carried().map_err(|error| ser::Error::custom(handle::record_cause(error)))?;
@@ -398,7 +398,7 @@ impl Serialize for Segment {
         let index = handle::attach(lease)
             .map_err(|error| ser::Error::custom(handle::record_cause(error)))?;
         handle::set_context(Sent { segment: self.mapped.identity(), index, id });
-        (index, id, self.mapped.origin()).serialize(serializer)
+        (index, id, self.mapped.segment_path()).serialize(serializer)
     }
 }
 
@@ -425,7 +425,7 @@ struct Arrived {
 
 impl<'de> Deserialize<'de> for Segment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (index, id, origin) = <(u32, u16, Origin)>::deserialize(deserializer)?;
+        let (index, id, segment_path) = <(u32, u16, SegmentPath)>::deserialize(deserializer)?;
         let here = |arrived: &Arrived| {
             ((arrived.index, arrived.id) == (index, id)).then(|| Arc::clone(&arrived.mapped))
         };
@@ -434,10 +434,10 @@ impl<'de> Deserialize<'de> for Segment {
         }
         let fd = handle::take(index).ok_or_else(|| {
             de::Error::custom(handle::record_cause(format!(
-                "{origin}: its descriptor did not arrive"
+                "{segment_path}: its descriptor did not arrive"
             )))
         })?;
-        let mapped = arrive(fd, id, origin)
+        let mapped = arrive(fd, id, segment_path)
             .map_err(|error| de::Error::custom(handle::record_cause(error)))?;
         handle::set_context(Arrived { index, id, mapped: Arc::clone(&mapped) });
         Ok(Segment { mapped })
@@ -445,26 +445,28 @@ impl<'de> Deserialize<'de> for Segment {
 }
 
 /// What came in a message: nothing of it is believed.
-fn arrive(fd: handle::OsHandle, id: u16, origin: Origin) -> io::Result<Arc<Mapped>> {
-    arrived(&fd, &origin, true)?;
-    Mapped::attach(fd, (id != 0).then_some(id), None, origin)
+fn arrive(fd: handle::OsHandle, id: u16, segment_path: SegmentPath) -> io::Result<Arc<Mapped>> {
+    arrived(&fd, &segment_path, true)?;
+    Mapped::attach(fd, (id != 0).then_some(id), None, segment_path)
 }
 
 /// Whether what arrived can be a segment.
-fn arrived(fd: &handle::OsHandle, origin: &Origin, write: bool) -> io::Result<()> {
-    origin.check()?;
+fn arrived(fd: &handle::OsHandle, segment_path: &SegmentPath, write: bool) -> io::Result<()> {
+    segment_path.check()?;
     let open = sys::borrow(fd);
-    let stat = step(origin, "looking at it", sys::file::stat_file(open))?;
-    if !stat.regular || (write && !step(origin, "looking at it", sys::memory::mappable(open))?) {
-        return Err(mapped::refused(origin, "what arrived is no file to read and write"));
+    let stat = step(segment_path, "looking at it", sys::file::stat_file(open))?;
+    if !stat.regular
+        || (write && !step(segment_path, "looking at it", sys::memory::mappable(open))?)
+    {
+        return Err(mapped::refused(segment_path, "what arrived is no file to read and write"));
     }
-    if *origin == Origin::Anonymous {
+    if *segment_path == SegmentPath::Anonymous {
         if !sys::memory::sealed(open) {
-            return Err(mapped::refused(origin, "what arrived is not sealed"));
+            return Err(mapped::refused(segment_path, "what arrived is not sealed"));
         }
     } else if stat.owner != sys::process::user() {
         let what = "it belongs to another user: open it by its name, with `any_owner`";
-        return Err(mapped::refused(origin, what));
+        return Err(mapped::refused(segment_path, what));
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::mapped::Mapped;
 use super::names::{Plan, Sought};
-use super::origin::Origin;
+use super::path::SegmentPath;
 use super::{Segment, list};
 use ipc_core::__private::step;
 use ipc_sys as sys;
@@ -170,31 +170,31 @@ impl SegmentBuilder {
     ///
     /// As there.
     pub fn anonymous(&self) -> io::Result<Segment> {
-        let origin = Origin::Anonymous;
+        let segment_path = SegmentPath::Anonymous;
         let fd = if self.huge_pages {
             step(
-                &origin,
+                &segment_path,
                 "creating it of huge pages",
                 Unforked::open(|| sys::memory::create_huge("multiprocess-segment")),
             )?
         } else {
             step(
-                &origin,
+                &segment_path,
                 "creating it",
                 Unforked::open(|| sys::memory::create("multiprocess-segment")),
             )?
         };
         let open = fd.fd();
         let granule = if self.huge_pages {
-            step(&origin, "looking at it", sys::memory::granule(open))?
+            step(&segment_path, "looking at it", sys::memory::granule(open))?
         } else {
             PAGE
         };
-        let footer = self.footer(&origin, granule)?;
-        step(&origin, "sizing it", sys::memory::set_len(open, footer.len))?;
-        step(&origin, "allocating it", sys::memory::allocate(open, 0, footer.len))?;
-        step(&origin, "sealing it", sys::memory::seal(open))?;
-        let mapped = Mapped::create(fd, footer, origin)?;
+        let footer = self.footer(&segment_path, granule)?;
+        step(&segment_path, "sizing it", sys::memory::set_len(open, footer.len))?;
+        step(&segment_path, "allocating it", sys::memory::allocate(open, 0, footer.len))?;
+        step(&segment_path, "sealing it", sys::memory::seal(open))?;
+        let mapped = Mapped::create(fd, footer, segment_path)?;
         mapped.describe();
         self.comforts(&mapped)?;
         Ok(Segment::of(mapped.known()))
@@ -238,7 +238,7 @@ impl SegmentBuilder {
             step(format_args!("segment file {path:?}"), "finding it", std::path::absolute(path))?;
         let mut terms = self.clone();
         terms.lifetime = Some(self.lifetime.unwrap_or(Lifetime::Persistent));
-        terms.at(How::OpenOrCreate, Origin::File(absolute), &mut |_| Ok(()))
+        terms.at(How::OpenOrCreate, SegmentPath::File(absolute), &mut |_| Ok(()))
     }
 
     /// Under a name; `fill` writes into a new one before anybody else sees it.
@@ -248,16 +248,16 @@ impl SegmentBuilder {
         name: &str,
         fill: &mut dyn FnMut(&Segment) -> io::Result<()>,
     ) -> io::Result<Segment> {
-        self.at(how, Origin::Name(name.to_owned()), fill)
+        self.at(how, SegmentPath::Name(name.to_owned()), fill)
     }
 
     fn at(
         &self,
         how: How,
-        origin: Origin,
+        segment_path: SegmentPath,
         fill: &mut dyn FnMut(&Segment) -> io::Result<()>,
     ) -> io::Result<Segment> {
-        let sought = self.sought(origin)?;
+        let sought = self.sought(segment_path)?;
         let mut fill = |segment: &Segment| {
             self.comforts(&segment.mapped)?;
             fill(segment)
@@ -265,14 +265,17 @@ impl SegmentBuilder {
         let mapped = if how == How::Open {
             sought.open()?
         } else {
-            if let (Some(prefix), Origin::Name(name)) = (&self.abandoned, &sought.origin) {
+            if let (Some(prefix), SegmentPath::Name(name)) = (&self.abandoned, &sought.segment_path)
+            {
                 list::remove_some_abandoned(prefix, name, Instant::now() + CLEANING);
             }
             if self.huge_pages {
-                let text = format!("{}: huge pages are for anonymous segments only", sought.origin);
+                let text =
+                    format!("{}: huge pages are for anonymous segments only", sought.segment_path);
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
             }
-            let mut plan = Plan { footer: &|| self.footer(&sought.origin, PAGE), fill: &mut fill };
+            let mut plan =
+                Plan { footer: &|| self.footer(&sought.segment_path, PAGE), fill: &mut fill };
             match how {
                 How::Create => sought.create(&mut plan)?,
                 _ => sought.open_or_create(&mut plan)?,
@@ -287,29 +290,29 @@ impl SegmentBuilder {
         Ok(segment)
     }
 
-    pub(super) fn sought(&self, origin: Origin) -> io::Result<Sought> {
-        origin.check()?;
+    pub(super) fn sought(&self, segment_path: SegmentPath) -> io::Result<Sought> {
+        segment_path.check()?;
         if self.mode & 0o600 != 0o600 || self.mode & !0o666 != 0 {
             let text = format!(
-                "{origin}: mode {:04o}: its owner must be able to read and write it, and nobody to execute it",
+                "{segment_path}: mode {:04o}: its owner must be able to read and write it, and nobody to execute it",
                 self.mode
             );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        let Some(path) = origin.path() else { unreachable!("it is not anonymous") };
+        let Some(path) = segment_path.path() else { unreachable!("it is not anonymous") };
         Ok(Sought {
             path,
-            origin,
+            segment_path,
             mode: self.mode,
             any_owner: self.any_owner,
             holds: self.fingerprint,
         })
     }
 
-    fn footer(&self, origin: &Origin, granule: usize) -> io::Result<Footer> {
+    fn footer(&self, segment_path: &SegmentPath, granule: usize) -> io::Result<Footer> {
         let lifetime = self.lifetime.unwrap_or_default();
         Footer::new(self.size, self.participants, lifetime, self.fingerprint, granule).map_err(
-            |what| io::Error::new(io::ErrorKind::InvalidInput, format!("{origin}: {what}")),
+            |what| io::Error::new(io::ErrorKind::InvalidInput, format!("{segment_path}: {what}")),
         )
     }
 

@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime};
 
 use super::builder::SegmentBuilder;
 use super::mapped::find;
-use super::origin::Origin;
+use super::path::SegmentPath;
 use ipc_core::__private::step;
 use ipc_sys as sys;
 
@@ -78,7 +78,7 @@ pub(super) fn remove_some_abandoned(prefix: &str, except: &str, until: Instant) 
 fn remove_if_abandoned(name: &str) -> bool {
     // Its mode does not matter, since nothing is mapped.
     let terms = SegmentBuilder::new(0).mode(0o666);
-    let sought = terms.sought(Origin::Name(name.to_owned()));
+    let sought = terms.sought(SegmentPath::Name(name.to_owned()));
     sought.and_then(|sought| sought.remove_if_abandoned()).unwrap_or(false)
 }
 
@@ -86,7 +86,7 @@ fn remove_if_abandoned(name: &str) -> bool {
 fn look(name: String) -> Option<SegmentInfo> {
     // Whose it is does not matter: nothing is mapped.
     let terms = SegmentBuilder::new(0).any_owner(true).mode(0o666);
-    let sought = terms.sought(Origin::Name(name.clone())).ok()?;
+    let sought = terms.sought(SegmentPath::Name(name.clone())).ok()?;
     let fd = sought.open_read_only().ok()?;
     let open = sys::borrow(&fd);
     let len = sys::memory::len(open).ok()?;

@@ -22,7 +22,7 @@ use ipc_sys::memory::MmapRaw;
 use ipc_sys::per_process::PerProcess;
 
 use super::names;
-use super::origin::Origin;
+use super::path::SegmentPath;
 use crate::bytes_at;
 use crate::descriptor::Descriptor;
 use crate::footer::{END_WORDS, EndWords, Entry, Footer, Found, Lifetime, META};
@@ -80,7 +80,7 @@ struct Membership {
     /// `None` of a foreign segment.
     ours: Option<Ours>,
     descriptor: Arc<Descriptor>,
-    origin: Origin,
+    segment_path: SegmentPath,
     /// Others can find it: it is not one that could not be finished.
     known: AtomicBool,
 }
@@ -93,14 +93,17 @@ struct Ours {
 
 /// That this process has the mapping: that it was not forked from the one that `process` is.
 #[inline]
-pub(crate) fn not_forked(process: sys::fork::ForkCheck, origin: &Origin) -> io::Result<()> {
-    if process.forked() { Err(forked(origin)) } else { Ok(()) }
+pub(crate) fn not_forked(
+    process: sys::fork::ForkCheck,
+    segment_path: &SegmentPath,
+) -> io::Result<()> {
+    if process.forked() { Err(forked(segment_path)) } else { Ok(()) }
 }
 
 #[cold]
-fn forked(origin: &Origin) -> io::Error {
+fn forked(segment_path: &SegmentPath) -> io::Error {
     let text = format!(
-        "{origin}: this process was forked, without exec, from the one that attached to it, and has no \
+        "{segment_path}: this process was forked, without exec, from the one that attached to it, and has no \
          part in it; open it or receive it here"
     );
     io::Error::new(io::ErrorKind::Unsupported, text)
@@ -112,7 +115,7 @@ impl Membership {
         let ours = self.ours.as_ref();
         let last_removes = ours.is_some_and(|ours| ours.footer.lifetime == Lifetime::LastHandle);
         let known = self.known.load(Ordering::Relaxed); // Relaxed: as where it is stored.
-        let path = self.origin.path().filter(|_| last_removes && known);
+        let path = self.segment_path.path().filter(|_| last_removes && known);
         let door = path.as_ref().and_then(|path| names::Door::of(&self.descriptor, path));
         // Held until we have left: of two who leave at once, the second finds itself alone. If
         // there is no turn to be had, the name stays, as if this process had been killed.
@@ -127,24 +130,28 @@ impl Membership {
 }
 
 /// All participants are alive.
-fn full(origin: &Origin, footer: &Footer) -> io::Error {
-    participant_limit::all_taken(origin, footer.participants)
+fn full(segment_path: &SegmentPath, footer: &Footer) -> io::Error {
+    participant_limit::all_taken(segment_path, footer.participants)
 }
 
 impl Mapped {
     /// Makes this process the first participant of a new object, whose memory is paid for and all
     /// zero. It says nothing of itself until [`describe`](Mapped::describe) is called.
-    pub(crate) fn create(fd: Unforked, footer: Footer, origin: Origin) -> io::Result<Arc<Mapped>> {
+    pub(crate) fn create(
+        fd: Unforked,
+        footer: Footer,
+        segment_path: SegmentPath,
+    ) -> io::Result<Arc<Mapped>> {
         let lease = Unforked::open(|| sys::descriptor::reopen(fd.fd()));
-        let lease = step(&origin, "opening it again (is /proc mounted?)", lease)?;
-        let mapping = step(&origin, "mapping it", sys::memory::map(lease.fd(), footer.len))?;
+        let lease = step(&segment_path, "opening it again (is /proc mounted?)", lease)?;
+        let mapping = step(&segment_path, "mapping it", sys::memory::map(lease.fd(), footer.len))?;
         let entries = entries(&mapping, &footer);
-        let id = step(&origin, "taking a lease", entries.issue(lease.fd()))?
-            .ok_or_else(|| full(&origin, &footer))?;
+        let id = step(&segment_path, "taking a lease", entries.issue(lease.fd()))?
+            .ok_or_else(|| full(&segment_path, &footer))?;
         kill_point!("segment.leased");
         let me = entries.enter(id, participant_limit::pid_identity()).expect("an id of this table");
         drop(lease); // The mapping keeps the lock.
-        Ok(Arc::new(Self::new(mapping, fd, Some((footer, entries, me)), origin)?))
+        Ok(Arc::new(Self::new(mapping, fd, Some((footer, entries, me)), segment_path)?))
     }
 
     /// Publishes what a new segment is.
@@ -160,12 +167,12 @@ impl Mapped {
         mapping: MmapRaw,
         fd: Unforked,
         ours: Option<(Footer, Table, Owner)>,
-        origin: Origin,
+        segment_path: SegmentPath,
     ) -> io::Result<Mapped> {
-        if origin != Origin::Anonymous {
+        if segment_path != SegmentPath::Anonymous {
             remove_names_at_exit();
         }
-        let descriptor = Arc::new(step(&origin, "looking at it", Descriptor::new(fd))?);
+        let descriptor = Arc::new(step(&segment_path, "looking at it", Descriptor::new(fd))?);
         let size = ours.as_ref().map_or(mapping.len(), |(footer, ..)| footer.size);
         let ours = ours.map(|(footer, table, me)| Ours {
             footer,
@@ -175,7 +182,12 @@ impl Mapped {
             mapping: ManuallyDrop::new(mapping),
             size,
             fork: sys::fork::ForkCheck::new(),
-            membership: Membership { ours, descriptor, origin, known: AtomicBool::new(false) },
+            membership: Membership {
+                ours,
+                descriptor,
+                segment_path,
+                known: AtomicBool::new(false),
+            },
         })
     }
 
@@ -194,11 +206,11 @@ impl Mapped {
         fd: OsHandle,
         issued: Option<u16>,
         holds: Option<u64>,
-        origin: Origin,
+        segment_path: SegmentPath,
     ) -> io::Result<Arc<Mapped>> {
         let open = sys::borrow(&fd);
-        let refuse = |what: &str| refused(&origin, what);
-        let identity = step(&origin, "looking at it", sys::descriptor::identity(open))?;
+        let refuse = |what: &str| refused(&segment_path, what);
+        let identity = step(&segment_path, "looking at it", sys::descriptor::identity(open))?;
         // Held throughout: two handles of one segment that arrive at once make one mapping.
         let mut table = table();
         if let Some(here) = table.get(&identity).and_then(Weak::upgrade) {
@@ -209,28 +221,29 @@ impl Mapped {
             }
             return Ok(here);
         }
-        let len = step(&origin, "looking at it", sys::memory::len(open))?;
+        let len = step(&segment_path, "looking at it", sys::memory::len(open))?;
         let found = find(open, len).map_err(|error| match error {
             Ok(what) => refuse(what),
-            Err(error) => {
-                io::Error::new(error.kind(), format!("{origin}: reading its description: {error}"))
-            }
+            Err(error) => io::Error::new(
+                error.kind(),
+                format!("{segment_path}: reading its description: {error}"),
+            ),
         })?;
         match &found {
             Found::Unfinished => return Err(refuse("whoever made it died before it was done")),
-            Found::Foreign => holds_what(&origin, None, holds)?,
+            Found::Foreign => holds_what(&segment_path, None, holds)?,
             // Before it is attached to: whoever leaves may be the last.
-            Found::Ours(footer) => holds_what(&origin, Some(footer), holds)?,
+            Found::Ours(footer) => holds_what(&segment_path, Some(footer), holds)?,
         }
         // The one from which it is mapped is closed, and holds the life lease; another is kept.
         let lease = Unforked::open(|| sys::descriptor::reopen(open));
-        let lease = step(&origin, "opening it again (is /proc mounted?)", lease)?;
+        let lease = step(&segment_path, "opening it again (is /proc mounted?)", lease)?;
         let on = lease.fd();
-        let mapping = step(&origin, "mapping it", sys::memory::map(on, len))?;
+        let mapping = step(&segment_path, "mapping it", sys::memory::map(on, len))?;
         kill_point!("segment.mapped");
         // What shrank since cannot be touched without SIGBUS. Who shrinks it later is to blame
         // himself.
-        if step(&origin, "looking at it", sys::memory::len(on))? != len {
+        if step(&segment_path, "looking at it", sys::memory::len(on))? != len {
             return Err(refuse("its length changes"));
         }
         let ours = match found {
@@ -243,7 +256,9 @@ impl Mapped {
                     Some(id) => {
                         let (arrived, id) = (ByteLocks(open), u64::from(id));
                         let known = id < footer.entries() as u64 && id != 0;
-                        if !known || !step(&origin, "taking its lease", arrived.take_life(id))? {
+                        if !known
+                            || !step(&segment_path, "taking its lease", arrived.take_life(id))?
+                        {
                             return Err(refuse("its participant is not there"));
                         }
                         // A child that was forked when the message came may have a copy of what
@@ -251,7 +266,7 @@ impl Mapped {
                         // no child has.
                         arrived.end_life(id);
                         kill_point!("segment.moving");
-                        step(&origin, "moving its lease", ByteLocks(on).take_life(id))?
+                        step(&segment_path, "moving its lease", ByteLocks(on).take_life(id))?
                             .then_some(id as u16)
                     }
                     None => None,
@@ -259,8 +274,8 @@ impl Mapped {
                 // Or any: the one that came may have been given out in between.
                 let id = match id {
                     Some(id) => id,
-                    None => step(&origin, "taking a lease", entries.issue(on))?
-                        .ok_or_else(|| full(&origin, &footer))?,
+                    None => step(&segment_path, "taking a lease", entries.issue(on))?
+                        .ok_or_else(|| full(&segment_path, &footer))?,
                 };
                 let me = entries
                     .enter(id, participant_limit::pid_identity())
@@ -270,12 +285,12 @@ impl Mapped {
         };
         drop(fd);
         let own = step(
-            &origin,
+            &segment_path,
             "opening it again",
             Unforked::open(|| sys::descriptor::reopen(lease.fd())),
         )?;
         drop(lease); // The mapping keeps the lock.
-        let mapped = Arc::new(Self::new(mapping, own, ours, origin)?);
+        let mapped = Arc::new(Self::new(mapping, own, ours, segment_path)?);
         mapped.membership.known.store(true, Ordering::Relaxed); // Relaxed: as in `known`.
         table.insert(identity, Arc::downgrade(&mapped));
         Ok(mapped)
@@ -283,7 +298,7 @@ impl Mapped {
 
     /// That what lies in it has this fingerprint.
     pub(crate) fn must_hold(&self, fingerprint: u64) -> io::Result<()> {
-        holds_what(&self.membership.origin, self.footer(), Some(fingerprint))
+        holds_what(&self.membership.segment_path, self.footer(), Some(fingerprint))
     }
 
     /// Makes a handle for another process: a descriptor, and the id whose life lease it holds (0 of
@@ -291,14 +306,14 @@ impl Mapped {
     pub(crate) fn issue(&self) -> io::Result<(OsHandle, u16)> {
         let fd = self.open_descriptor()?;
         let lease = step(
-            &self.membership.origin,
+            &self.membership.segment_path,
             "opening it again",
             Unforked::open(|| sys::descriptor::reopen(fd)),
         )?;
         let Some(ours) = &self.membership.ours else { return Ok((lease.send(), 0)) };
         let table = ours.participants.table();
-        let id = step(&self.membership.origin, "taking a lease", table.issue(lease.fd()))?
-            .ok_or_else(|| full(&self.membership.origin, &ours.footer))?;
+        let id = step(&self.membership.segment_path, "taking a lease", table.issue(lease.fd()))?
+            .ok_or_else(|| full(&self.membership.segment_path, &ours.footer))?;
         kill_point!("segment.issue");
         table.enter(id, crate::layout::who::NOBODY);
         Ok((lease.send(), id))
@@ -309,13 +324,13 @@ impl Mapped {
         self.membership.descriptor.get().ok_or_else(|| {
             io::Error::other(format!(
                 "{}: this program has closed the segment's descriptor",
-                self.membership.origin
+                self.membership.segment_path
             ))
         })
     }
 
-    pub(crate) fn origin(&self) -> &Origin {
-        &self.membership.origin
+    pub(crate) fn segment_path(&self) -> &SegmentPath {
+        &self.membership.segment_path
     }
 
     pub(crate) fn identity(&self) -> sys::Identity {
@@ -335,7 +350,7 @@ impl Mapped {
     /// That this is that process.
     #[inline]
     pub(crate) fn not_forked(&self) -> io::Result<()> {
-        not_forked(self.fork, &self.membership.origin)
+        not_forked(self.fork, &self.membership.segment_path)
     }
 
     /// Bytes of user data.
@@ -359,13 +374,17 @@ impl Mapped {
 
     /// Has all pages mapped now, rather than when they are touched first.
     pub(crate) fn populate(&self) -> io::Result<()> {
-        step(&self.membership.origin, "mapping its pages", sys::memory::populate(&self.mapping))
+        step(
+            &self.membership.segment_path,
+            "mapping its pages",
+            sys::memory::populate(&self.mapping),
+        )
     }
 
     /// Keeps it in memory, as long as this process has it.
     pub(crate) fn pin(&self) -> io::Result<()> {
         step(
-            &self.membership.origin,
+            &self.membership.segment_path,
             "locking it in memory (see RLIMIT_MEMLOCK)",
             sys::memory::pin(&self.mapping),
         )
@@ -429,18 +448,22 @@ impl Mapped {
     }
 }
 
-pub(crate) fn refused(origin: &Origin, what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("{origin}: refused: {what}"))
+pub(crate) fn refused(segment_path: &SegmentPath, what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("{segment_path}: refused: {what}"))
 }
 
 /// Whether what lies in a segment is what is wanted, if it is known what that is.
-fn holds_what(origin: &Origin, footer: Option<&Footer>, want: Option<u64>) -> io::Result<()> {
+fn holds_what(
+    segment_path: &SegmentPath,
+    footer: Option<&Footer>,
+    want: Option<u64>,
+) -> io::Result<()> {
     match (footer.map_or(0, |footer| footer.fingerprint), want) {
         (_, None) => Ok(()),
         (have, Some(want)) if have == want => Ok(()),
-        (0, Some(_)) => Err(refused(origin, "it holds bytes, not a value of this type")),
-        (_, Some(0)) => Err(refused(origin, "it holds a value of some type, not bytes")),
-        _ => Err(refused(origin, "it holds a value of another type")),
+        (0, Some(_)) => Err(refused(segment_path, "it holds bytes, not a value of this type")),
+        (_, Some(0)) => Err(refused(segment_path, "it holds a value of some type, not bytes")),
+        _ => Err(refused(segment_path, "it holds a value of another type")),
     }
 }
 
@@ -506,7 +529,7 @@ impl Drop for Mapped {
 impl std::fmt::Debug for Mapped {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Mapped")
-            .field("origin", &self.membership.origin)
+            .field("path", &self.membership.segment_path)
             .field("size", &self.size)
             .finish()
     }

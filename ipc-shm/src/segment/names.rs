@@ -33,7 +33,7 @@ use ipc_sys::lease::Unforked;
 
 use super::Segment;
 use super::mapped::{Mapped, find};
-use super::origin::Origin;
+use super::path::SegmentPath;
 use crate::descriptor::Descriptor;
 use crate::footer::{Footer, Found, Lifetime};
 use crate::killpoint::kill_point;
@@ -85,7 +85,7 @@ impl Drop for Turn<'_> {
 
 /// What is looked for, and on which terms.
 pub(crate) struct Sought {
-    pub(crate) origin: Origin,
+    pub(crate) segment_path: SegmentPath,
     pub(crate) path: PathBuf,
     /// The rights that it may give.
     pub(crate) mode: u32,
@@ -114,11 +114,11 @@ enum Seen {
 
 impl Sought {
     fn error(&self, kind: io::ErrorKind, what: &str) -> io::Error {
-        io::Error::new(kind, format!("{}: {what}", self.origin))
+        io::Error::new(kind, format!("{}: {what}", self.segment_path))
     }
 
     fn step<T>(&self, what: &str, result: io::Result<T>) -> io::Result<T> {
-        step(&self.origin, what, result)
+        step(&self.segment_path, what, result)
     }
 
     /// Whether what is there may be used.
@@ -193,7 +193,7 @@ impl Sought {
         }
         let own =
             self.step("opening it again (is /proc mounted?)", sys::descriptor::reopen(open))?;
-        let mapped = Mapped::attach(own, None, Some(self.holds), self.origin.clone())?;
+        let mapped = Mapped::attach(own, None, Some(self.holds), self.segment_path.clone())?;
         kill_point!("name.attached");
         drop(turn);
         Ok(Seen::Attached(mapped))
@@ -311,7 +311,7 @@ impl Sought {
         self.step("sizing it", sys::memory::set_len(open, footer.len))?;
         self.step("allocating it", sys::memory::allocate(open, 0, footer.len))?;
         kill_point!("name.allocated");
-        let segment = Segment::of(Mapped::create(fd, footer, self.origin.clone())?);
+        let segment = Segment::of(Mapped::create(fd, footer, self.segment_path.clone())?);
         (plan.fill)(&segment)?;
         segment.mapped.describe();
         Ok(segment.mapped)

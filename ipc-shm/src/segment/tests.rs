@@ -122,7 +122,7 @@ fn footer() -> io::Result<Footer> {
 #[test]
 fn what_is_made_under_its_name_is_made_as_well() {
     let name = name("in-place");
-    let sought = SegmentBuilder::new(0).sought(Origin::Name(name.clone())).unwrap();
+    let sought = SegmentBuilder::new(0).sought(SegmentPath::Name(name.clone())).unwrap();
     let mut fill = |segment: &Segment| segment.write(0, b"filled");
     let mut plan = names::Plan { footer: &footer, fill: &mut fill };
     let until = || std::time::Instant::now() + std::time::Duration::from_secs(1);

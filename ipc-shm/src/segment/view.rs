@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use super::Segment;
 use super::builder::SegmentBuilder;
 use super::mapped::{find, not_forked, refused};
-use super::origin::Origin;
+use super::path::SegmentPath;
 use crate::bytes_at;
 use crate::checked::{Copied, Stored};
 use crate::descriptor::Descriptor;
@@ -39,7 +39,7 @@ struct Inner {
     size: usize,
     fork: sys::fork::ForkCheck,
     descriptor: Descriptor,
-    origin: Origin,
+    segment_path: SegmentPath,
 }
 
 impl View {
@@ -49,49 +49,53 @@ impl View {
     ///
     /// As [`Segment::open`].
     pub fn open(name: &str) -> io::Result<View> {
-        let sought = SegmentBuilder::new(0).sought(Origin::Name(name.to_owned()))?;
-        Self::map(sought.open_read_only()?, sought.origin)
+        let sought = SegmentBuilder::new(0).sought(SegmentPath::Name(name.to_owned()))?;
+        Self::map(sought.open_read_only()?, sought.segment_path)
     }
 
     pub(super) fn of(segment: &Segment) -> io::Result<View> {
         let mapped = &segment.mapped;
         mapped.not_forked()?;
         let fd = step(
-            mapped.origin(),
+            mapped.segment_path(),
             "opening it to read",
             sys::descriptor::reopen_read_only(mapped.open_descriptor()?),
         )?;
-        Self::map(fd, mapped.origin().clone())
+        Self::map(fd, mapped.segment_path().clone())
     }
 
-    fn map(fd: handle::OsHandle, origin: Origin) -> io::Result<View> {
+    fn map(fd: handle::OsHandle, segment_path: SegmentPath) -> io::Result<View> {
         let open = sys::borrow(&fd);
-        let len = step(&origin, "looking at it", sys::memory::len(open))?;
+        let len = step(&segment_path, "looking at it", sys::memory::len(open))?;
         let found = find(open, len).map_err(|error| match error {
-            Ok(what) => refused(&origin, what),
-            Err(error) => {
-                io::Error::new(error.kind(), format!("{origin}: reading its description: {error}"))
-            }
+            Ok(what) => refused(&segment_path, what),
+            Err(error) => io::Error::new(
+                error.kind(),
+                format!("{segment_path}: reading its description: {error}"),
+            ),
         })?;
         let size = match found {
             Found::Ours(footer) => footer.size,
             Found::Foreign => len,
             Found::Unfinished => {
-                return Err(refused(&origin, "whoever makes it is not done, or died"));
+                return Err(refused(&segment_path, "whoever makes it is not done, or died"));
             }
         };
-        let mapping = step(&origin, "mapping it", sys::memory::map_read_only(open, len))?;
-        if step(&origin, "looking at it", sys::memory::len(open))? != len {
-            return Err(refused(&origin, "its length changes"));
+        let mapping = step(&segment_path, "mapping it", sys::memory::map_read_only(open, len))?;
+        if step(&segment_path, "looking at it", sys::memory::len(open))? != len {
+            return Err(refused(&segment_path, "its length changes"));
         }
-        let descriptor =
-            step(&origin, "looking at it", Unforked::open(|| Ok(fd)).and_then(Descriptor::new))?;
+        let descriptor = step(
+            &segment_path,
+            "looking at it",
+            Unforked::open(|| Ok(fd)).and_then(Descriptor::new),
+        )?;
         let inner = Inner {
             mapping: ManuallyDrop::new(mapping),
             size,
             fork: sys::fork::ForkCheck::new(),
             descriptor,
-            origin,
+            segment_path,
         };
         Ok(View { inner: Arc::new(inner) })
     }
@@ -118,12 +122,12 @@ impl View {
     /// `InvalidInput` if they are not all in the segment; `Unsupported` in a process that was
     /// forked since.
     pub fn read(&self, offset: usize, to: &mut [u8]) -> io::Result<()> {
-        not_forked(self.inner.fork, &self.inner.origin)?;
+        not_forked(self.inner.fork, &self.inner.segment_path)?;
         let end = offset.checked_add(to.len()).filter(|end| *end <= self.size());
         if end.is_none() {
             let text = format!(
                 "{}: {} bytes at {offset} are not in its {}",
-                self.inner.origin,
+                self.inner.segment_path,
                 to.len(),
                 self.size()
             );
@@ -171,7 +175,7 @@ fn unmap(mapping: &mut ManuallyDrop<MmapRaw>) {
 impl fmt::Debug for View {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("View")
-            .field("origin", &format_args!("{}", self.inner.origin))
+            .field("path", &format_args!("{}", self.inner.segment_path))
             .field("size", &self.size())
             .finish()
     }
@@ -181,30 +185,31 @@ impl Serialize for View {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let failed = |error: io::Error| ser::Error::custom(handle::record_cause(error));
         handle::carried().map_err(|error| ser::Error::custom(handle::record_cause(error)))?;
-        let origin = &self.inner.origin;
-        not_forked(self.inner.fork, origin).map_err(failed)?;
+        let segment_path = &self.inner.segment_path;
+        not_forked(self.inner.fork, segment_path).map_err(failed)?;
         let open = self.inner.descriptor.get().ok_or_else(|| {
             failed(io::Error::other(format!(
-                "{origin}: this program has closed the segment's descriptor"
+                "{segment_path}: this program has closed the segment's descriptor"
             )))
         })?;
-        let fd = step(origin, "opening it again", sys::descriptor::reopen_read_only(open))
+        let fd = step(segment_path, "opening it again", sys::descriptor::reopen_read_only(open))
             .map_err(failed)?;
         let index =
             handle::attach(fd).map_err(|error| ser::Error::custom(handle::record_cause(error)))?;
-        (index, origin).serialize(serializer)
+        (index, segment_path).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for View {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (index, origin) = <(u32, Origin)>::deserialize(deserializer)?;
+        let (index, segment_path) = <(u32, SegmentPath)>::deserialize(deserializer)?;
         let fd = handle::take(index).ok_or_else(|| {
             de::Error::custom(handle::record_cause(format!(
-                "{origin}: its descriptor did not arrive"
+                "{segment_path}: its descriptor did not arrive"
             )))
         })?;
-        let arrived = super::arrived(&fd, &origin, false).and_then(|()| Self::map(fd, origin));
+        let arrived =
+            super::arrived(&fd, &segment_path, false).and_then(|()| Self::map(fd, segment_path));
         arrived.map_err(|error| de::Error::custom(handle::record_cause(error)))
     }
 }

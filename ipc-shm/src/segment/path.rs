@@ -9,30 +9,30 @@ use serde::{Deserialize, Serialize};
 
 /// Where a segment is to be found, and how it is called in errors.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Origin {
+pub(crate) enum SegmentPath {
     Anonymous,
     /// In the shared-memory file system.
     Name(String),
     File(PathBuf),
 }
 
-impl Origin {
+impl SegmentPath {
     /// Its path, if it has one.
     pub(crate) fn path(&self) -> Option<PathBuf> {
         match self {
-            Origin::Anonymous => None,
-            Origin::Name(name) => Some(sys::file::directory().join(name)),
-            Origin::File(path) => Some(path.clone()),
+            SegmentPath::Anonymous => None,
+            SegmentPath::Name(name) => Some(sys::file::directory().join(name)),
+            SegmentPath::File(path) => Some(path.clone()),
         }
     }
 
     /// Whether it can be one: a name, or a path, that comes in a message is another process' word.
     pub(crate) fn check(&self) -> io::Result<()> {
         match self {
-            Origin::Anonymous => Ok(()),
-            Origin::Name(name) => check_name(name),
-            Origin::File(path) if path.is_absolute() && path.file_name().is_some() => Ok(()),
-            Origin::File(path) => Err(io::Error::new(
+            SegmentPath::Anonymous => Ok(()),
+            SegmentPath::Name(name) => check_name(name),
+            SegmentPath::File(path) if path.is_absolute() && path.file_name().is_some() => Ok(()),
+            SegmentPath::File(path) => Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 format!("segment file {path:?}: not the absolute path of a file"),
             )),
@@ -62,12 +62,12 @@ fn check_name(name: &str) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, format!("segment name {name:?}: {what}")))
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for SegmentPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Origin::Anonymous => f.write_str("anonymous segment"),
-            Origin::Name(name) => write!(f, "segment {name:?}"),
-            Origin::File(path) => write!(f, "segment file {path:?}"),
+            SegmentPath::Anonymous => f.write_str("anonymous segment"),
+            SegmentPath::Name(name) => write!(f, "segment {name:?}"),
+            SegmentPath::File(path) => write!(f, "segment file {path:?}"),
         }
     }
 }
