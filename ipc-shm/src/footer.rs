@@ -124,7 +124,7 @@ pub(crate) struct Footer {
 
 /// What the last bytes of an object turned out to be.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum FooterState {
     Ours(Footer),
     /// Whoever made it died before it was done, or is not done yet.
     Unfinished,
@@ -216,7 +216,7 @@ impl Footer {
     /// # Errors
     ///
     /// What is wrong with what is, or was, a segment of this crate.
-    pub(crate) fn read(len: usize, meta: &[u8; META]) -> Result<Found, &'static str> {
+    pub(crate) fn read(len: usize, meta: &[u8; META]) -> Result<FooterState, &'static str> {
         let mut words = [0; 1 + WORDS];
         for (word, bytes) in words.iter_mut().zip(meta.chunks_exact(8)) {
             *word = u64::from_ne_bytes(bytes.try_into().expect("eight bytes"));
@@ -226,10 +226,10 @@ impl Footer {
             return Err("made on a machine of the other byte order");
         }
         if magic == MAKING {
-            return Ok(Found::Unfinished);
+            return Ok(FooterState::Unfinished);
         }
         if magic != MAGIC {
-            return Ok(Found::Foreign);
+            return Ok(FooterState::Foreign);
         }
         if version != VERSION {
             return Err("made by another version of this library");
@@ -253,7 +253,7 @@ impl Footer {
         if footer.words() != words[1..] {
             return Err("its description is damaged (checksum)");
         }
-        Ok(Found::Ours(footer))
+        Ok(FooterState::Ours(footer))
     }
 }
 

@@ -423,13 +423,13 @@ impl Memory {
                 let state = self.slot_at(index).state.load(Acquire); // Acquire: RING-E1, RING-E4.
                 let p = pos(state);
                 if state == slot::orphan(p) && g.index(p) == index {
-                    orphans.push((p, Found::Slot));
+                    orphans.push((p, OrphanIn::Slot));
                 }
             }
             for (index, found) in self.blocks().iter().enumerate() {
                 let state = found.state.load(Acquire); // Acquire: as RING-E4.
                 if state == block::lost(pos(state)) {
-                    orphans.push((pos(state), Found::Block(index)));
+                    orphans.push((pos(state), OrphanIn::Block(index)));
                 }
             }
             // Loaded after the scan: all that was found lies behind it, so ages compare.
@@ -442,7 +442,7 @@ impl Memory {
             };
             kill_point!("adopt.cas");
             match found {
-                Found::Slot => {
+                OrphanIn::Slot => {
                     let (from, to) = (slot::orphan(p), slot::reading(p, me.id));
                     // AcqRel: RING-E4. Failure: another adopted it; look again.
                     if self.state(p).compare_exchange(from, to, AcqRel, Relaxed).is_ok() {
@@ -452,7 +452,7 @@ impl Memory {
                         return true;
                     }
                 }
-                Found::Block(index) => {
+                OrphanIn::Block(index) => {
                     let lost = &self.blocks()[index];
                     let (from, to) = (block::lost(p), block::lent(p, me.id));
                     // AcqRel: RING-E4. Failure: another adopted it; look again.
@@ -608,8 +608,8 @@ impl Memory {
     }
 }
 
-/// What an adopter found.
-enum Found {
+/// Where the message of a dead receiver lies.
+enum OrphanIn {
     Slot,
     Block(usize),
 }

@@ -416,8 +416,8 @@ impl Sent {
     }
 }
 
-/// And in one that is being decoded: what became of the descriptor.
-struct Arrived {
+/// And in one that is being decoded: the descriptor and id that a mapping was attached from.
+struct AttachedFrom {
     index: u32,
     id: u16,
     mapped: Arc<Mapped>,
@@ -426,7 +426,7 @@ struct Arrived {
 impl<'de> Deserialize<'de> for Segment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (index, id, segment_path) = <(u32, u16, SegmentPath)>::deserialize(deserializer)?;
-        let here = |arrived: &Arrived| {
+        let here = |arrived: &AttachedFrom| {
             ((arrived.index, arrived.id) == (index, id)).then(|| Arc::clone(&arrived.mapped))
         };
         if let Some(mapped) = handle::context(here) {
@@ -439,7 +439,7 @@ impl<'de> Deserialize<'de> for Segment {
         })?;
         let mapped = arrive(fd, id, segment_path)
             .map_err(|error| de::Error::custom(handle::record_cause(error)))?;
-        handle::set_context(Arrived { index, id, mapped: Arc::clone(&mapped) });
+        handle::set_context(AttachedFrom { index, id, mapped: Arc::clone(&mapped) });
         Ok(Segment { mapped })
     }
 }

@@ -9,7 +9,7 @@ use super::path::SegmentPath;
 use ipc_core::__private::step;
 use ipc_sys as sys;
 
-use crate::footer::{Found, Lifetime};
+use crate::footer::{FooterState, Lifetime};
 
 /// A named segment, as [`Segment::list`](super::Segment::list) found it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +90,7 @@ fn look(name: String) -> Option<SegmentInfo> {
     let fd = sought.open_read_only().ok()?;
     let open = sys::borrow(&fd);
     let len = sys::memory::len(open).ok()?;
-    let Ok(Found::Ours(footer)) = find(open, len) else { return None };
+    let Ok(FooterState::Ours(footer)) = find(open, len) else { return None };
     Some(SegmentInfo {
         name,
         size: footer.size,

@@ -25,7 +25,7 @@ use super::names;
 use super::path::SegmentPath;
 use crate::bytes_at;
 use crate::descriptor::Descriptor;
-use crate::footer::{END_WORDS, EndWords, Entry, Footer, Found, Lifetime, META};
+use crate::footer::{END_WORDS, EndWords, Entry, Footer, FooterState, Lifetime, META};
 use crate::killpoint::kill_point;
 use crate::lease::ByteLocks;
 use crate::participant_limit;
@@ -230,10 +230,12 @@ impl Mapped {
             ),
         })?;
         match &found {
-            Found::Unfinished => return Err(refuse("whoever made it died before it was done")),
-            Found::Foreign => holds_what(&segment_path, None, holds)?,
+            FooterState::Unfinished => {
+                return Err(refuse("whoever made it died before it was done"));
+            }
+            FooterState::Foreign => holds_what(&segment_path, None, holds)?,
             // Before it is attached to: whoever leaves may be the last.
-            Found::Ours(footer) => holds_what(&segment_path, Some(footer), holds)?,
+            FooterState::Ours(footer) => holds_what(&segment_path, Some(footer), holds)?,
         }
         // The one from which it is mapped is closed, and holds the life lease; another is kept.
         let lease = Unforked::open(|| sys::descriptor::reopen(open));
@@ -247,8 +249,8 @@ impl Mapped {
             return Err(refuse("its length changes"));
         }
         let ours = match found {
-            Found::Foreign | Found::Unfinished => None,
-            Found::Ours(footer) => {
+            FooterState::Foreign | FooterState::Unfinished => None,
+            FooterState::Ours(footer) => {
                 let entries = entries(&mapping, &footer);
                 let id = match issued {
                     // On the very open file that holds it, taking it again succeeds: nobody else
@@ -471,12 +473,12 @@ fn holds_what(
 pub(crate) fn find(
     open: sys::Borrowed<'_>,
     len: usize,
-) -> Result<Found, Result<&'static str, io::Error>> {
+) -> Result<FooterState, Result<&'static str, io::Error>> {
     if len == 0 {
         return Err(Ok("it is empty"));
     }
     if len % crate::layout::PAGE != 0 {
-        return Ok(Found::Foreign);
+        return Ok(FooterState::Foreign);
     }
     let mut meta = [0; META];
     sys::memory::read_at(open, &mut meta, (len - END_WORDS) as u64).map_err(Err)?;

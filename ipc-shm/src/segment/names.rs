@@ -35,7 +35,7 @@ use super::Segment;
 use super::mapped::{Mapped, find};
 use super::path::SegmentPath;
 use crate::descriptor::Descriptor;
-use crate::footer::{Footer, Found, Lifetime};
+use crate::footer::{Footer, FooterState, Lifetime};
 use crate::killpoint::kill_point;
 
 /// How long to wait for others at the same name: they need microseconds, and are stopped if they
@@ -103,8 +103,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) fill: &'a mut dyn FnMut(&Segment) -> io::Result<()>,
 }
 
-/// What was found under a name.
-enum Seen {
+/// What came of opening what a name leads to.
+enum OpenAttempt {
     Attached(Arc<Mapped>),
     /// The name led elsewhere when it was our turn.
     Moved,
@@ -176,27 +176,27 @@ impl Sought {
     }
 
     /// Looks what is there, and attaches to it; or removes it, if it is this one and not finished.
-    fn enter(&self, until: Instant, clear: Option<sys::Identity>) -> io::Result<Seen> {
+    fn enter(&self, until: Instant, clear: Option<sys::Identity>) -> io::Result<OpenAttempt> {
         let door = self.open_door()?;
         let open = door.fd();
         kill_point!("name.opened");
-        let Some(turn) = self.turn(open, until)? else { return Ok(Seen::Moved) };
+        let Some(turn) = self.turn(open, until)? else { return Ok(OpenAttempt::Moved) };
         // Again, as it is now.
         let stat = self.step("looking at it", sys::file::stat_file(open))?;
         self.trust(&stat)?;
-        if stat.len == 0 || matches!(find(open, stat.len), Ok(Found::Unfinished)) {
+        if stat.len == 0 || matches!(find(open, stat.len), Ok(FooterState::Unfinished)) {
             if clear == Some(stat.identity) {
                 self.step("removing what its dead maker left", sys::file::remove(&self.path))?;
                 kill_point!("name.cleared");
             }
-            return Ok(Seen::Unfinished(stat.identity));
+            return Ok(OpenAttempt::Unfinished(stat.identity));
         }
         let own =
             self.step("opening it again (is /proc mounted?)", sys::descriptor::reopen(open))?;
         let mapped = Mapped::attach(own, None, Some(self.holds), self.segment_path.clone())?;
         kill_point!("name.attached");
         drop(turn);
-        Ok(Seen::Attached(mapped))
+        Ok(OpenAttempt::Attached(mapped))
     }
 
     /// Opens what the name leads to.
@@ -216,14 +216,14 @@ impl Sought {
             let old = unfinished.filter(|(_, since): &(_, Instant)| since.elapsed() >= patience);
             let old = old.map(|(which, _)| which);
             match self.enter(until, old.filter(|_| clear))? {
-                Seen::Attached(mapped) => {
+                OpenAttempt::Attached(mapped) => {
                     // Not in turn: dropped here, it may be the last handle, whose turn it is then.
                     mapped.must_hold(self.holds)?;
                     return Ok(Some(mapped));
                 }
-                Seen::Moved => unfinished = None,
-                Seen::Unfinished(seen) if old == Some(seen) => return Ok(None),
-                Seen::Unfinished(seen) => {
+                OpenAttempt::Moved => unfinished = None,
+                OpenAttempt::Unfinished(seen) if old == Some(seen) => return Ok(None),
+                OpenAttempt::Unfinished(seen) => {
                     if unfinished.is_none_or(|(which, _)| which != seen) {
                         unfinished = Some((seen, Instant::now()));
                     }
@@ -331,22 +331,23 @@ impl Sought {
         loop {
             let Some(turn) = self.turn(open, until)? else { return Ok(()) };
             let stat = self.step("looking at it", sys::file::stat_file(open))?;
-            let found = if stat.len == 0 { Ok(Found::Unfinished) } else { find(open, stat.len) };
+            let found =
+                if stat.len == 0 { Ok(FooterState::Unfinished) } else { find(open, stat.len) };
             match found {
-                Ok(Found::Unfinished) if Instant::now() < patient => {
+                Ok(FooterState::Unfinished) if Instant::now() < patient => {
                     drop(turn);
                     thread::sleep(NAP);
                     continue;
                 }
-                Ok(Found::Unfinished) => {}
-                Ok(Found::Foreign) => return exists("made by another program"),
-                Ok(Found::Ours(footer)) if footer.living(open) > 0 => {
+                Ok(FooterState::Unfinished) => {}
+                Ok(FooterState::Foreign) => return exists("made by another program"),
+                Ok(FooterState::Ours(footer)) if footer.living(open) > 0 => {
                     return exists("a process has it");
                 }
-                Ok(Found::Ours(footer)) if footer.lifetime == Lifetime::Persistent => {
+                Ok(FooterState::Ours(footer)) if footer.lifetime == Lifetime::Persistent => {
                     return exists("persistent; `unlink` removes it, `open` opens it");
                 }
-                Ok(Found::Ours(_)) => {}
+                Ok(FooterState::Ours(_)) => {}
                 Err(Ok(what)) => return exists(&format!("{what}; `unlink` removes it")),
                 Err(Err(error)) => return self.step("reading its description", Err(error)),
             }
@@ -411,12 +412,12 @@ impl Sought {
         let stat = self.step("looking at it", sys::file::stat_file(open))?;
         self.trust(&stat)?;
         Ok(match find(open, stat.len) {
-            Ok(Found::Ours(footer)) => {
+            Ok(FooterState::Ours(footer)) => {
                 footer.lifetime == Lifetime::LastHandle && footer.living(open) == 0
             }
             // Its maker marks it while it holds the lock, and holds the lock until it is done.
-            Ok(Found::Unfinished) => true,
-            Ok(Found::Foreign) | Err(_) => false,
+            Ok(FooterState::Unfinished) => true,
+            Ok(FooterState::Foreign) | Err(_) => false,
         })
     }
 

@@ -20,7 +20,7 @@ use super::path::SegmentPath;
 use crate::bytes_at;
 use crate::checked::{Copied, Stored};
 use crate::descriptor::Descriptor;
-use crate::footer::Found;
+use crate::footer::FooterState;
 
 /// A segment to be read only: its mapping cannot write, nor can the descriptor that goes with it to
 /// another process.
@@ -75,9 +75,9 @@ impl View {
             ),
         })?;
         let size = match found {
-            Found::Ours(footer) => footer.size,
-            Found::Foreign => len,
-            Found::Unfinished => {
+            FooterState::Ours(footer) => footer.size,
+            FooterState::Foreign => len,
+            FooterState::Unfinished => {
                 return Err(refused(&segment_path, "whoever makes it is not done, or died"));
             }
         };
