@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 use ipc_sys::fork::ForkCheck;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::segment::{How, Segment, SegmentBuilder};
+use crate::segment::{OpenMode, Segment, SegmentBuilder};
 
 /// What is to lie there.
 #[derive(Clone, Copy, Debug)]
@@ -39,13 +39,13 @@ impl Object {
     /// In a segment of its own, by this name; `fill` makes it what it is, before anybody else sees
     /// it.
     pub(crate) fn named(
-        how: How,
+        open_mode: OpenMode,
         name: &str,
         shape: Shape,
         mut fill: impl FnMut(&Object) -> io::Result<()>,
     ) -> io::Result<Object> {
         let mut fill = |segment: &Segment| fill(&Self::whole(segment.clone(), shape)?);
-        let segment = Self::terms(shape).named(how, name, &mut fill)?;
+        let segment = Self::terms(shape).named(open_mode, name, &mut fill)?;
         Ok(Object { segment, offset: 0 })
     }
 

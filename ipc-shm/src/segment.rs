@@ -22,7 +22,7 @@ use ipc_core::__private::step;
 use ipc_sys as sys;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
-pub(crate) use self::builder::How;
+pub(crate) use self::builder::OpenMode;
 pub use self::builder::SegmentBuilder;
 pub use self::list::SegmentInfo;
 use self::mapped::{CURSOR, Mapped};
@@ -156,7 +156,7 @@ impl Segment {
     /// removed; `TimedOut` if a process is stopped in the midst of opening or leaving it.
     #[doc(alias = "shm_unlink")]
     pub fn unlink(name: &str) -> io::Result<()> {
-        SegmentBuilder::new(0).sought(SegmentPath::Name(name.to_owned()))?.unlink()
+        SegmentBuilder::new(0).lookup(SegmentPath::Name(name.to_owned()))?.unlink()
     }
 
     /// Removes the names, beginning with `prefix`, of segments whose every user was killed; returns

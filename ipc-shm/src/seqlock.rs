@@ -16,7 +16,7 @@ use crate::killpoint::kill_point;
 use crate::layout::{Fingerprint, LINE};
 use crate::object::{Object, Placed, Shape, refuse};
 use crate::participants::{Owner, Participants};
-use crate::segment::{How, Segment};
+use crate::segment::{OpenMode, Segment};
 use crate::seq::{COPIES, Copies};
 
 /// One value ([`Stored`]) with one writer at a time, and any number of readers that never block it:
@@ -110,7 +110,7 @@ impl<T: Stored> SeqLock<T> {
     ///
     /// As [`Segment::create`].
     pub fn create(name: &str, value: T) -> io::Result<SeqLock<T>> {
-        Self::named(How::Create, name, value)
+        Self::named(OpenMode::Create, name, value)
     }
 
     /// Opens a value by its name.
@@ -119,7 +119,7 @@ impl<T: Stored> SeqLock<T> {
     ///
     /// As [`Segment::open`]; `InvalidData` if it is of another type.
     pub fn open(name: &str) -> io::Result<SeqLock<T>> {
-        Self::named(How::Open, name, Copied::new().value())
+        Self::named(OpenMode::Open, name, Copied::new().value())
     }
 
     /// Opens the value of this name if there is one, and makes it `value` if there is none.
@@ -128,12 +128,12 @@ impl<T: Stored> SeqLock<T> {
     ///
     /// As [`create`](SeqLock::create) and [`open`](SeqLock::open).
     pub fn open_or_create(name: &str, value: T) -> io::Result<SeqLock<T>> {
-        Self::named(How::OpenOrCreate, name, value)
+        Self::named(OpenMode::OpenOrCreate, name, value)
     }
 
-    fn named(how: How, name: &str, value: T) -> io::Result<SeqLock<T>> {
+    fn named(open_mode: OpenMode, name: &str, value: T) -> io::Result<SeqLock<T>> {
         let fill = |object: &Object| Self::filled(object.clone(), value).map(drop);
-        Self::of(Object::named(how, name, Self::shape(), fill)?)
+        Self::of(Object::named(open_mode, name, Self::shape(), fill)?)
     }
 
     #[inline(always)]

@@ -14,7 +14,7 @@ use crate::bytes_at;
 use crate::checked::{Copied, Stored};
 use crate::layout::Fingerprint;
 use crate::object::{Object, Placed, Shape, refuse};
-use crate::segment::{How, Segment};
+use crate::segment::{OpenMode, Segment};
 use crate::word::{Integer, Word};
 
 /// One value in shared memory ([`Stored`]: plain data, `bool`, `char`): a handle, cloned and sent
@@ -109,7 +109,7 @@ impl<T: Stored> Shared<T> {
     ///
     /// As [`Segment::create`].
     pub fn create(name: &str, value: T) -> io::Result<Shared<T>> {
-        Self::named(How::Create, name, value)
+        Self::named(OpenMode::Create, name, value)
     }
 
     /// Opens a value by its name.
@@ -118,7 +118,7 @@ impl<T: Stored> Shared<T> {
     ///
     /// As [`Segment::open`]; `InvalidData` if it is of another type.
     pub fn open(name: &str) -> io::Result<Shared<T>> {
-        Self::named(How::Open, name, Copied::new().value())
+        Self::named(OpenMode::Open, name, Copied::new().value())
     }
 
     /// Opens the value of this name if there is one, and makes it `value` if there is none.
@@ -127,15 +127,15 @@ impl<T: Stored> Shared<T> {
     ///
     /// As [`create`](Shared::create) and [`open`](Shared::open).
     pub fn open_or_create(name: &str, value: T) -> io::Result<Shared<T>> {
-        Self::named(How::OpenOrCreate, name, value)
+        Self::named(OpenMode::OpenOrCreate, name, value)
     }
 
-    fn named(how: How, name: &str, value: T) -> io::Result<Shared<T>> {
+    fn named(open_mode: OpenMode, name: &str, value: T) -> io::Result<Shared<T>> {
         let fill = |object: &Object| {
             Self::of(object.clone())?.set(value);
             Ok(())
         };
-        Self::of(Object::named(how, name, Self::shape(), fill)?)
+        Self::of(Object::named(open_mode, name, Self::shape(), fill)?)
     }
 
     /// A copy of the value. If it is larger than a word, and another process writes it meanwhile, a

@@ -15,7 +15,7 @@ use crate::bytes_at;
 use crate::checked::{Copied, Stored, has_invalid_bits};
 use crate::layout::Fingerprint;
 use crate::object::{Object, Placed, Shape, refuse};
-use crate::segment::{How, Segment};
+use crate::segment::{OpenMode, Segment};
 use crate::shared::Shared;
 use crate::word::Word;
 
@@ -131,7 +131,7 @@ impl<T: Stored> SharedSlice<T> {
     ///
     /// As [`Segment::create`].
     pub fn create(name: &str, len: usize) -> io::Result<SharedSlice<T>> {
-        Self::of(Object::named(How::Create, name, Self::shape(len)?, |_| Ok(()))?, len)
+        Self::of(Object::named(OpenMode::Create, name, Self::shape(len)?, |_| Ok(()))?, len)
     }
 
     /// Opens an array by its name: all of it.
@@ -140,7 +140,7 @@ impl<T: Stored> SharedSlice<T> {
     ///
     /// As [`Segment::open`]; `InvalidData` if its elements are of another type.
     pub fn open(name: &str) -> io::Result<SharedSlice<T>> {
-        let object = Object::named(How::Open, name, Self::shape(0)?, |_| Ok(()))?;
+        let object = Object::named(OpenMode::Open, name, Self::shape(0)?, |_| Ok(()))?;
         let len = object.segment.size() / size_of::<T>();
         Self::of(object, len)
     }
@@ -152,7 +152,7 @@ impl<T: Stored> SharedSlice<T> {
     ///
     /// As [`create`](SharedSlice::create) and [`open`](SharedSlice::open).
     pub fn open_or_create(name: &str, len: usize) -> io::Result<SharedSlice<T>> {
-        let object = Object::named(How::OpenOrCreate, name, Self::shape(len)?, |_| Ok(()))?;
+        let object = Object::named(OpenMode::OpenOrCreate, name, Self::shape(len)?, |_| Ok(()))?;
         let len = object.segment.size() / size_of::<T>();
         Self::of(object, len)
     }

@@ -13,7 +13,7 @@ use super::poison::Refused;
 use super::raw::barrier::{MAX_PARTIES, Passed, RawBarrier};
 use super::raw::words_for;
 use super::word::World;
-use crate::segment::{How, Segment};
+use crate::segment::{OpenMode, Segment};
 use crate::sync::Ordering::Relaxed;
 
 /// A place where so many parties wait for each other, again and again: [`std::sync::Barrier`] in

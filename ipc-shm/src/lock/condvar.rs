@@ -13,7 +13,7 @@ use super::poison::{Failure, LockError, LockResult, PoisonError, Refused};
 use super::raw::condvar::{PLACES, RawCondvar};
 use super::value::Value;
 use super::word::World;
-use crate::segment::{How, Segment};
+use crate::segment::{OpenMode, Segment};
 
 /// Waiting until something that a [`Mutex`] protects has changed: [`std::sync::Condvar`] in shared
 /// memory, and Python's `Condition`.

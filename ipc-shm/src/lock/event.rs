@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::home::{Home, Place, Tag, found, places};
 use super::poison::Refused;
 use super::raw::event::RawEvent;
-use crate::segment::{How, Segment};
+use crate::segment::{OpenMode, Segment};
 
 /// A flag that processes wait for: Python's `Event`, and raw_sync's.
 ///
@@ -104,7 +104,7 @@ impl Event {
     ///
     /// As [`create`](Event::create).
     pub fn create_auto(name: &str) -> io::Result<Event> {
-        Self::make(Place::Named(How::Create, name), true)
+        Self::make(Place::Named(OpenMode::Create, name), true)
     }
 
     places!(=> false);

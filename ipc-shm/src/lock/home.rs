@@ -25,7 +25,7 @@ use crate::killpoint::kill_point;
 use crate::layout::{Fingerprint, LINE};
 use crate::participant_limit;
 use crate::participants::{Owner, Participants};
-use crate::segment::{How, Segment, SegmentBuilder};
+use crate::segment::{OpenMode, Segment, SegmentBuilder};
 use crate::spin_policy::CachedNumber;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -66,7 +66,7 @@ pub(crate) enum Place<'a> {
     /// In a segment, next to what is there.
     In(&'a Segment),
     /// In a segment of its own, by this name.
-    Named(How, &'a str),
+    Named(OpenMode, &'a str),
 }
 
 /// A kind of lock.
@@ -106,13 +106,13 @@ impl Home {
         let words = count(len, participant_limit::by_default()).ok_or_else(|| too_large(tag))?;
         let terms = SegmentBuilder::new(Self::bytes(words).ok_or_else(|| too_large(tag))?);
         match place {
-            Place::Named(How::Open, name) => Self::open(name, tag, count),
-            Place::Named(how, name) => {
+            Place::Named(OpenMode::Open, name) => Self::open(name, tag, count),
+            Place::Named(open_mode, name) => {
                 let mut fill =
                     |segment: &Segment| Self::within(segment, tag, len, count, fill).map(drop);
                 // One that is there may be made for fewer participants: `find` checks its size.
                 let terms = terms.of_any_size().fingerprint(tag.fingerprint);
-                let segment = terms.named(how, name, &mut fill)?;
+                let segment = terms.named(open_mode, name, &mut fill)?;
                 Self::find(&segment, 0, tag, count)
             }
             _ => Self::within(&terms.anonymous()?, tag, len, count, fill),
@@ -122,7 +122,7 @@ impl Home {
     /// The lock of this name.
     pub(crate) fn open(name: &str, tag: Tag, count: Count) -> io::Result<Home> {
         let terms = SegmentBuilder::new(0).fingerprint(tag.fingerprint);
-        Self::find(&terms.named(How::Open, name, &mut |_| Ok(()))?, 0, tag, count)
+        Self::find(&terms.named(OpenMode::Open, name, &mut |_| Ok(()))?, 0, tag, count)
     }
 
     fn within(
@@ -339,7 +339,7 @@ macro_rules! places {
         ///
         /// As [`new`](Self::new) and [`Segment::create`].
         pub fn create(name: &str $(, $arg: $Arg)?) -> io::Result<Self> {
-            Self::make(Place::Named(How::Create, name) $(, $pass)?)
+            Self::make(Place::Named(OpenMode::Create, name) $(, $pass)?)
         }
 
         /// Opens the one of this name if there is one, and makes it as [`create`](Self::create)
@@ -350,7 +350,7 @@ macro_rules! places {
         /// As [`create`](Self::create) and [`open`](Self::open), but for `AlreadyExists` and
         /// `NotFound`.
         pub fn open_or_create(name: &str $(, $arg: $Arg)?) -> io::Result<Self> {
-            Self::make(Place::Named(How::OpenOrCreate, name) $(, $pass)?)
+            Self::make(Place::Named(OpenMode::OpenOrCreate, name) $(, $pass)?)
         }
     };
 }

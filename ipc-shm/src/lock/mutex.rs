@@ -23,7 +23,7 @@ use super::value::{self, NO_VALUE, Value};
 use super::word::{CONTENDED, FLAGS, World};
 use crate::checked::Checked;
 use crate::killpoint::kill_point;
-use crate::segment::{How, Segment};
+use crate::segment::{OpenMode, Segment};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Relaxed, Release};
 
@@ -185,7 +185,7 @@ impl<T: Checked + Send + Sync> Mutex<[T]> {
     ///
     /// As [`Mutex::create`].
     pub fn create_from_slice(name: &str, values: &[T]) -> io::Result<Mutex<[T]>> {
-        Self::make(Place::Named(How::Create, name), values)
+        Self::make(Place::Named(OpenMode::Create, name), values)
     }
 
     /// A copy of the values. Waits as [`lock`](Mutex::lock).

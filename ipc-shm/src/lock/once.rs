@@ -21,7 +21,7 @@ use super::word::World;
 use crate::checked::Checked;
 use crate::copy;
 use crate::killpoint::kill_point;
-use crate::segment::{How, Segment};
+use crate::segment::{OpenMode, Segment};
 
 /// Something that is done once, by one of all processes: [`std::sync::Once`] in shared memory.
 ///

@@ -19,7 +19,7 @@ use super::word::World;
 use crate::checked::{Copied, Stored};
 use crate::copy;
 use crate::killpoint::kill_point;
-use crate::segment::{How, Segment};
+use crate::segment::{OpenMode, Segment};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::Relaxed;
 

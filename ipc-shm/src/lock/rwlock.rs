@@ -25,7 +25,7 @@ use super::thread;
 use super::value::{self, Kept, NO_VALUE, Value};
 use super::word::{World, id, owner};
 use crate::checked::Checked;
-use crate::segment::{How, Segment};
+use crate::segment::{OpenMode, Segment};
 
 /// Many readers or one writer: [`std::sync::RwLock`] in shared memory.
 ///
@@ -158,7 +158,7 @@ impl<T: Checked + Send + Sync> RwLock<[T]> {
     ///
     /// As [`RwLock::create`].
     pub fn create_from_slice(name: &str, values: &[T]) -> io::Result<RwLock<[T]>> {
-        Self::make(Place::Named(How::Create, name), values)
+        Self::make(Place::Named(OpenMode::Create, name), values)
     }
 
     /// A copy of the values. Waits as [`read`](RwLock::read).

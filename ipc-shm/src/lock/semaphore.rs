@@ -13,7 +13,7 @@ use super::poison::{Denied, Refused};
 use super::raw::semaphore::{MAX_PARTICIPANTS, MAX_PERMITS, RawSemaphore};
 use super::raw::words_for;
 use super::word::World;
-use crate::segment::{How, Segment};
+use crate::segment::{OpenMode, Segment};
 use crate::sync::Ordering::Relaxed;
 
 /// Counted permits, which come back when their holder dies: Python's `Semaphore`.

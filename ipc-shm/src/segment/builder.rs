@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::mapped::Mapped;
-use super::names::{Plan, Sought};
+use super::names::{NameLookup, Plan};
 use super::path::SegmentPath;
 use super::{Segment, list};
 use ipc_core::__private::step;
@@ -50,9 +50,9 @@ pub struct SegmentBuilder {
     abandoned: Option<String>,
 }
 
-/// What to do about a name.
+/// Whether a named segment is made or opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum How {
+pub(crate) enum OpenMode {
     Create,
     Open,
     OpenOrCreate,
@@ -206,7 +206,7 @@ impl SegmentBuilder {
     ///
     /// As there.
     pub fn create(&self, name: &str) -> io::Result<Segment> {
-        self.named(How::Create, name, &mut |_| Ok(()))
+        self.named(OpenMode::Create, name, &mut |_| Ok(()))
     }
 
     /// As [`Segment::open`].
@@ -215,7 +215,7 @@ impl SegmentBuilder {
     ///
     /// As there; and `InvalidData` if it is smaller than asked for.
     pub fn open(&self, name: &str) -> io::Result<Segment> {
-        self.named(How::Open, name, &mut |_| Ok(()))
+        self.named(OpenMode::Open, name, &mut |_| Ok(()))
     }
 
     /// As [`Segment::open_or_create`].
@@ -224,7 +224,7 @@ impl SegmentBuilder {
     ///
     /// As there.
     pub fn open_or_create(&self, name: &str) -> io::Result<Segment> {
-        self.named(How::OpenOrCreate, name, &mut |_| Ok(()))
+        self.named(OpenMode::OpenOrCreate, name, &mut |_| Ok(()))
     }
 
     /// As [`Segment::file`].
@@ -238,47 +238,47 @@ impl SegmentBuilder {
             step(format_args!("segment file {path:?}"), "finding it", std::path::absolute(path))?;
         let mut terms = self.clone();
         terms.lifetime = Some(self.lifetime.unwrap_or(Lifetime::Persistent));
-        terms.at(How::OpenOrCreate, SegmentPath::File(absolute), &mut |_| Ok(()))
+        terms.at(OpenMode::OpenOrCreate, SegmentPath::File(absolute), &mut |_| Ok(()))
     }
 
     /// Under a name; `fill` writes into a new one before anybody else sees it.
     pub(crate) fn named(
         &self,
-        how: How,
+        open_mode: OpenMode,
         name: &str,
         fill: &mut dyn FnMut(&Segment) -> io::Result<()>,
     ) -> io::Result<Segment> {
-        self.at(how, SegmentPath::Name(name.to_owned()), fill)
+        self.at(open_mode, SegmentPath::Name(name.to_owned()), fill)
     }
 
     fn at(
         &self,
-        how: How,
+        open_mode: OpenMode,
         segment_path: SegmentPath,
         fill: &mut dyn FnMut(&Segment) -> io::Result<()>,
     ) -> io::Result<Segment> {
-        let sought = self.sought(segment_path)?;
+        let lookup = self.lookup(segment_path)?;
         let mut fill = |segment: &Segment| {
             self.comforts(&segment.mapped)?;
             fill(segment)
         };
-        let mapped = if how == How::Open {
-            sought.open()?
+        let mapped = if open_mode == OpenMode::Open {
+            lookup.open()?
         } else {
-            if let (Some(prefix), SegmentPath::Name(name)) = (&self.abandoned, &sought.segment_path)
+            if let (Some(prefix), SegmentPath::Name(name)) = (&self.abandoned, &lookup.segment_path)
             {
                 list::remove_some_abandoned(prefix, name, Instant::now() + CLEANING);
             }
             if self.huge_pages {
                 let text =
-                    format!("{}: huge pages are for anonymous segments only", sought.segment_path);
+                    format!("{}: huge pages are for anonymous segments only", lookup.segment_path);
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
             }
             let mut plan =
-                Plan { footer: &|| self.footer(&sought.segment_path, PAGE), fill: &mut fill };
-            match how {
-                How::Create => sought.create(&mut plan)?,
-                _ => sought.open_or_create(&mut plan)?,
+                Plan { footer: &|| self.footer(&lookup.segment_path, PAGE), fill: &mut fill };
+            match open_mode {
+                OpenMode::Create => lookup.create(&mut plan)?,
+                _ => lookup.open_or_create(&mut plan)?,
             }
         };
         let segment = Segment::of(mapped);
@@ -290,7 +290,7 @@ impl SegmentBuilder {
         Ok(segment)
     }
 
-    pub(super) fn sought(&self, segment_path: SegmentPath) -> io::Result<Sought> {
+    pub(super) fn lookup(&self, segment_path: SegmentPath) -> io::Result<NameLookup> {
         segment_path.check()?;
         if self.mode & 0o600 != 0o600 || self.mode & !0o666 != 0 {
             let text = format!(
@@ -300,7 +300,7 @@ impl SegmentBuilder {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         let Some(path) = segment_path.path() else { unreachable!("it is not anonymous") };
-        Ok(Sought {
+        Ok(NameLookup {
             path,
             segment_path,
             mode: self.mode,

@@ -78,16 +78,16 @@ pub(super) fn remove_some_abandoned(prefix: &str, except: &str, until: Instant) 
 fn remove_if_abandoned(name: &str) -> bool {
     // Its mode does not matter, since nothing is mapped.
     let terms = SegmentBuilder::new(0).mode(0o666);
-    let sought = terms.sought(SegmentPath::Name(name.to_owned()));
-    sought.and_then(|sought| sought.remove_if_abandoned()).unwrap_or(false)
+    let lookup = terms.lookup(SegmentPath::Name(name.to_owned()));
+    lookup.and_then(|lookup| lookup.remove_if_abandoned()).unwrap_or(false)
 }
 
 /// `None` of what is no segment, has gone meanwhile, or is not ours to read.
 fn look(name: String) -> Option<SegmentInfo> {
     // Whose it is does not matter: nothing is mapped.
     let terms = SegmentBuilder::new(0).any_owner(true).mode(0o666);
-    let sought = terms.sought(SegmentPath::Name(name.clone())).ok()?;
-    let fd = sought.open_read_only().ok()?;
+    let lookup = terms.lookup(SegmentPath::Name(name.clone())).ok()?;
+    let fd = lookup.open_read_only().ok()?;
     let open = sys::borrow(&fd);
     let len = sys::memory::len(open).ok()?;
     let Ok(FooterState::Ours(footer)) = find(open, len) else { return None };

@@ -84,7 +84,7 @@ impl Drop for Turn<'_> {
 }
 
 /// What is looked for, and on which terms.
-pub(crate) struct Sought {
+pub(crate) struct NameLookup {
     pub(crate) segment_path: SegmentPath,
     pub(crate) path: PathBuf,
     /// The rights that it may give.
@@ -112,7 +112,7 @@ enum OpenAttempt {
     Unfinished(sys::Identity),
 }
 
-impl Sought {
+impl NameLookup {
     fn error(&self, kind: io::ErrorKind, what: &str) -> io::Error {
         io::Error::new(kind, format!("{}: {what}", self.segment_path))
     }

@@ -49,8 +49,8 @@ impl View {
     ///
     /// As [`Segment::open`].
     pub fn open(name: &str) -> io::Result<View> {
-        let sought = SegmentBuilder::new(0).sought(SegmentPath::Name(name.to_owned()))?;
-        Self::map(sought.open_read_only()?, sought.segment_path)
+        let lookup = SegmentBuilder::new(0).lookup(SegmentPath::Name(name.to_owned()))?;
+        Self::map(lookup.open_read_only()?, lookup.segment_path)
     }
 
     pub(super) fn of(segment: &Segment) -> io::Result<View> {
