@@ -244,8 +244,8 @@ impl Participants {
     }
 
     /// Whether anybody else is attached, or on its way, and not about to end. In doubt, yes. Asked
-    /// in turn ([`names`](crate::segment)), while nobody can come but by a handle of somebody who
-    /// is there.
+    /// under the name's lock ([`names`](crate::segment)), while nobody can come but by a handle of
+    /// somebody who is there.
     pub(crate) fn others(&self, open: sys::Borrowed<'_>) -> bool {
         let staying = |life: u64| life & life::USED != 0 && life & life::ENDING == 0;
         let here = |entry: &Entry| staying(entry.life.load(Ordering::Acquire)); // Acquire: `enter`.

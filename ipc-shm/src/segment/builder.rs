@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::mapped::Mapped;
-use super::names::{NameLookup, Plan};
+use super::names::{CreateArgs, NameLookup};
 use super::path::SegmentPath;
 use super::{Segment, list};
 use ipc_core::__private::step;
@@ -274,11 +274,11 @@ impl SegmentBuilder {
                     format!("{}: huge pages are for anonymous segments only", lookup.segment_path);
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
             }
-            let mut plan =
-                Plan { footer: &|| self.footer(&lookup.segment_path, PAGE), fill: &mut fill };
+            let mut args =
+                CreateArgs { footer: &|| self.footer(&lookup.segment_path, PAGE), fill: &mut fill };
             match open_mode {
-                OpenMode::Create => lookup.create(&mut plan)?,
-                _ => lookup.open_or_create(&mut plan)?,
+                OpenMode::Create => lookup.create(&mut args)?,
+                _ => lookup.open_or_create(&mut args)?,
             }
         };
         let segment = Segment::of(mapped);

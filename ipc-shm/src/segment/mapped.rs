@@ -116,12 +116,12 @@ impl Membership {
         let last_removes = ours.is_some_and(|ours| ours.footer.lifetime == Lifetime::LastHandle);
         let known = self.known.load(Ordering::Relaxed); // Relaxed: as where it is stored.
         let path = self.segment_path.path().filter(|_| last_removes && known);
-        let door = path.as_ref().and_then(|path| names::Door::of(&self.descriptor, path));
+        let lock = path.as_ref().and_then(|path| names::NameLock::of(&self.descriptor, path));
         // Held until we have left: of two who leave at once, the second finds itself alone. If
-        // there is no turn to be had, the name stays, as if this process had been killed.
-        let turn = door.as_ref().and_then(names::Door::turn);
-        if let (Some(ours), Some(path), Some(turn)) = (ours, &path, &turn) {
-            if !ours.participants.others(turn.on()) {
+        // it cannot be locked, the name stays, as if this process had been killed.
+        let guard = lock.as_ref().and_then(names::NameLock::lock);
+        if let (Some(ours), Some(path), Some(guard)) = (ours, &path, &guard) {
+            if !ours.participants.others(guard.on()) {
                 names::remove(path, self.descriptor.identity());
             }
         }

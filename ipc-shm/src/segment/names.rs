@@ -48,19 +48,19 @@ const UNFINISHED: Duration = Duration::from_millis(100);
 const UNFINISHED_TO_OPEN: Duration = Duration::from_secs(1);
 const NAP: Duration = Duration::from_micros(100);
 
-/// The first byte: everybody's turn at an object.
-const TURN: u64 = 0;
+/// The first byte, whose lock is the object's name lock.
+const LOCK_BYTE: u64 = 0;
 
-/// The lock on an object's first byte, until dropped.
-pub(crate) struct Turn<'a>(sys::Borrowed<'a>);
+/// The lock on an object's first byte, held until dropped.
+pub(crate) struct NameLockGuard<'a>(sys::Borrowed<'a>);
 
-impl<'a> Turn<'a> {
+impl<'a> NameLockGuard<'a> {
     /// Waits for it until then; `None` if it was not to be had.
-    fn take(open: sys::Borrowed<'a>, until: Instant) -> io::Result<Option<Turn<'a>>> {
+    fn take(open: sys::Borrowed<'a>, until: Instant) -> io::Result<Option<NameLockGuard<'a>>> {
         loop {
-            if sys::lease::try_lock(open, TURN)? {
+            if sys::lease::try_lock(open, LOCK_BYTE)? {
                 kill_point!("name.turn");
-                return Ok(Some(Turn(open)));
+                return Ok(Some(NameLockGuard(open)));
             }
             if Instant::now() >= until {
                 return Ok(None);
@@ -75,11 +75,11 @@ impl<'a> Turn<'a> {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for NameLockGuard<'_> {
     fn drop(&mut self) {
         // Not left to closing: a child that was forked meanwhile would keep the lock until it
         // execs.
-        let _ = sys::lease::unlock(self.0, TURN);
+        let _ = sys::lease::unlock(self.0, LOCK_BYTE);
     }
 }
 
@@ -95,8 +95,8 @@ pub(crate) struct NameLookup {
     pub(crate) holds: u64,
 }
 
-/// How a new one is made.
-pub(crate) struct Plan<'a> {
+/// What a new segment is made of.
+pub(crate) struct CreateArgs<'a> {
     /// What it is to be; asked for only if it is made.
     pub(crate) footer: &'a dyn Fn() -> io::Result<Footer>,
     /// Fills it, before anybody else sees it. Called once for each object that is made.
@@ -106,7 +106,7 @@ pub(crate) struct Plan<'a> {
 /// What came of opening what a name leads to.
 enum OpenAttempt {
     Attached(Arc<Mapped>),
-    /// The name led elsewhere when it was our turn.
+    /// The name led elsewhere when it was locked.
     Moved,
     /// Nobody is at it, and it is not done. Removed, if that was asked for.
     Unfinished(sys::Identity),
@@ -144,8 +144,8 @@ impl NameLookup {
         Ok(())
     }
 
-    /// An open file of what the name leads to, and may be trusted, to take the turn at.
-    fn open_door(&self) -> io::Result<Unforked> {
+    /// An open file of what the name leads to, and may be trusted, to lock its first byte.
+    fn open_to_lock(&self) -> io::Result<Unforked> {
         self.open_file(|path| Unforked::open(|| sys::file::open_file(path, true)), Unforked::fd)
     }
 
@@ -163,24 +163,29 @@ impl NameLookup {
         Ok(open)
     }
 
-    /// Takes the turn at an open file. `None` if the name does not lead there.
-    fn turn<'a>(&self, open: sys::Borrowed<'a>, until: Instant) -> io::Result<Option<Turn<'a>>> {
-        let turn = self.step("locking it", Turn::take(open, until))?.ok_or_else(|| {
-            self.error(
-                io::ErrorKind::TimedOut,
-                "another process is at it, and does not end; is it stopped?",
-            )
-        })?;
+    /// Locks the first byte of an open file. `None` if the name does not lead there.
+    fn lock<'a>(
+        &self,
+        open: sys::Borrowed<'a>,
+        until: Instant,
+    ) -> io::Result<Option<NameLockGuard<'a>>> {
+        let guard =
+            self.step("locking it", NameLockGuard::take(open, until))?.ok_or_else(|| {
+                self.error(
+                    io::ErrorKind::TimedOut,
+                    "another process is at it, and does not end; is it stopped?",
+                )
+            })?;
         let here = self.step("looking at it", sys::file::stat_file(open))?;
-        Ok(leads_to(&self.path, here.identity).then_some(turn))
+        Ok(leads_to(&self.path, here.identity).then_some(guard))
     }
 
     /// Looks what is there, and attaches to it; or removes it, if it is this one and not finished.
     fn enter(&self, until: Instant, clear: Option<sys::Identity>) -> io::Result<OpenAttempt> {
-        let door = self.open_door()?;
-        let open = door.fd();
+        let file = self.open_to_lock()?;
+        let open = file.fd();
         kill_point!("name.opened");
-        let Some(turn) = self.turn(open, until)? else { return Ok(OpenAttempt::Moved) };
+        let Some(guard) = self.lock(open, until)? else { return Ok(OpenAttempt::Moved) };
         // Again, as it is now.
         let stat = self.step("looking at it", sys::file::stat_file(open))?;
         self.trust(&stat)?;
@@ -195,7 +200,7 @@ impl NameLookup {
             self.step("opening it again (is /proc mounted?)", sys::descriptor::reopen(open))?;
         let mapped = Mapped::attach(own, None, Some(self.holds), self.segment_path.clone())?;
         kill_point!("name.attached");
-        drop(turn);
+        drop(guard);
         Ok(OpenAttempt::Attached(mapped))
     }
 
@@ -217,7 +222,8 @@ impl NameLookup {
             let old = old.map(|(which, _)| which);
             match self.enter(until, old.filter(|_| clear))? {
                 OpenAttempt::Attached(mapped) => {
-                    // Not in turn: dropped here, it may be the last handle, whose turn it is then.
+                    // Not under the lock: dropped here, it may be the last handle, which takes
+                    // the lock.
                     mapped.must_hold(self.holds)?;
                     return Ok(Some(mapped));
                 }
@@ -242,18 +248,18 @@ impl NameLookup {
     }
 
     /// Makes it; `AlreadyExists` if somebody uses what is there, or it is there to stay.
-    pub(crate) fn create(&self, plan: &mut Plan<'_>) -> io::Result<Arc<Mapped>> {
-        self.create_until(Instant::now() + PATIENCE, plan)
+    pub(crate) fn create(&self, args: &mut CreateArgs<'_>) -> io::Result<Arc<Mapped>> {
+        self.create_until(Instant::now() + PATIENCE, args)
     }
 
-    fn create_until(&self, until: Instant, plan: &mut Plan<'_>) -> io::Result<Arc<Mapped>> {
+    fn create_until(&self, until: Instant, args: &mut CreateArgs<'_>) -> io::Result<Arc<Mapped>> {
         let parent = self.path.parent().unwrap_or(Path::new("/"));
         let Some(fd) =
             self.step("creating it", Unforked::open_if(|| sys::file::create_unnamed(parent)))?
         else {
-            return self.create_in_place(until, plan);
+            return self.create_in_place(until, args);
         };
-        let mapped = self.make(fd, (plan.footer)()?, plan)?;
+        let mapped = self.make(fd, (args.footer)()?, args)?;
         kill_point!("name.link");
         while !self.step(
             "giving it its name",
@@ -270,9 +276,9 @@ impl NameLookup {
     pub(crate) fn create_in_place(
         &self,
         until: Instant,
-        plan: &mut Plan<'_>,
+        args: &mut CreateArgs<'_>,
     ) -> io::Result<Arc<Mapped>> {
-        let footer = (plan.footer)()?;
+        let footer = (args.footer)()?;
         loop {
             let Some(fd) = self
                 .step("creating it", Unforked::open_if(|| sys::file::create_named(&self.path)))?
@@ -284,7 +290,7 @@ impl NameLookup {
             kill_point!("name.created");
             let open = fd.fd();
             // Somebody may have found it empty, and have taken it away.
-            let Some(turn) = self.turn(open, until)? else { continue };
+            let Some(guard) = self.lock(open, until)? else { continue };
             let own = self.step(
                 "opening it again (is /proc mounted?)",
                 Unforked::open(|| sys::descriptor::reopen(open)),
@@ -294,25 +300,30 @@ impl NameLookup {
                 let (mark, at) = footer.unfinished();
                 self.step("writing to it", sys::memory::write_at(open, &mark, at as u64))?;
                 kill_point!("name.marked");
-                self.make(own, footer, plan)
+                self.make(own, footer, args)
             });
             if made.is_err() {
                 self.step("removing it", sys::file::remove(&self.path))?;
             }
-            drop(turn);
+            drop(guard);
             return made.map(Mapped::known);
         }
     }
 
     /// Makes an object of an empty file: all but its name.
-    fn make(&self, fd: Unforked, footer: Footer, plan: &mut Plan<'_>) -> io::Result<Arc<Mapped>> {
+    fn make(
+        &self,
+        fd: Unforked,
+        footer: Footer,
+        args: &mut CreateArgs<'_>,
+    ) -> io::Result<Arc<Mapped>> {
         let open = fd.fd();
         self.step("setting its mode", sys::file::set_mode(open, self.mode))?;
         self.step("sizing it", sys::memory::set_len(open, footer.len))?;
         self.step("allocating it", sys::memory::allocate(open, 0, footer.len))?;
         kill_point!("name.allocated");
         let segment = Segment::of(Mapped::create(fd, footer, self.segment_path.clone())?);
-        (plan.fill)(&segment)?;
+        (args.fill)(&segment)?;
         segment.mapped.describe();
         Ok(segment.mapped)
     }
@@ -322,20 +333,20 @@ impl NameLookup {
         let exists = |what: &str| {
             Err(self.error(io::ErrorKind::AlreadyExists, &format!("it is there already: {what}")))
         };
-        let door = match self.open_door() {
+        let file = match self.open_to_lock() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            door => door?,
+            file => file?,
         };
-        let open = door.fd();
+        let open = file.fd();
         let patient = Instant::now() + UNFINISHED;
         loop {
-            let Some(turn) = self.turn(open, until)? else { return Ok(()) };
+            let Some(guard) = self.lock(open, until)? else { return Ok(()) };
             let stat = self.step("looking at it", sys::file::stat_file(open))?;
             let found =
                 if stat.len == 0 { Ok(FooterState::Unfinished) } else { find(open, stat.len) };
             match found {
                 Ok(FooterState::Unfinished) if Instant::now() < patient => {
-                    drop(turn);
+                    drop(guard);
                     thread::sleep(NAP);
                     continue;
                 }
@@ -359,7 +370,7 @@ impl NameLookup {
     }
 
     /// Opens it, or makes it.
-    pub(crate) fn open_or_create(&self, plan: &mut Plan<'_>) -> io::Result<Arc<Mapped>> {
+    pub(crate) fn open_or_create(&self, args: &mut CreateArgs<'_>) -> io::Result<Arc<Mapped>> {
         let until = Instant::now() + PATIENCE;
         loop {
             match self.open_until(until, true) {
@@ -368,7 +379,7 @@ impl NameLookup {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
-            match self.create_until(until, plan) {
+            match self.create_until(until, args) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     self.in_time(until)?
                 }
@@ -386,17 +397,17 @@ impl NameLookup {
     /// remove it, or if its maker was killed before it was done. Returns whether it did. Waits for
     /// nothing: an object that another process is at is in use.
     pub(crate) fn remove_if_abandoned(&self) -> io::Result<bool> {
-        let door = self.open_door()?;
-        let open = door.fd();
+        let file = self.open_to_lock()?;
+        let open = file.fd();
         // First without the lock, which others at the name would have to wait for.
         if !self.is_abandoned(open)? {
             return Ok(false);
         }
         kill_point!("name.unlocked");
-        let turn = self.step("locking it", Turn::take(open, Instant::now()))?;
+        let guard = self.step("locking it", NameLockGuard::take(open, Instant::now()))?;
         // A process that attaches holds the lock, so the answer does not change while this one has
         // it.
-        if turn.is_none()
+        if guard.is_none()
             || !leads_to(&self.path, sys::descriptor::identity(open)?)
             || !self.is_abandoned(open)?
         {
@@ -429,15 +440,15 @@ impl NameLookup {
             if !seen.regular {
                 return self.trust(&seen);
             }
-            let door = match Unforked::open(|| sys::file::open_file(&self.path, true)) {
+            let file = match Unforked::open(|| sys::file::open_file(&self.path, true)) {
                 // Nobody can open it, so nobody is at it.
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                     return self.step("removing it", sys::file::remove(&self.path));
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                door => self.step("opening it", door)?,
+                file => self.step("opening it", file)?,
             };
-            if let Some(_turn) = self.turn(door.fd(), until)? {
+            if let Some(_turn) = self.lock(file.fd(), until)? {
                 kill_point!("name.unlink");
                 return self.step("removing it", sys::file::remove(&self.path));
             }
@@ -451,38 +462,38 @@ fn leads_to(path: &Path, identity: sys::Identity) -> bool {
     sys::file::stat_path(path).is_ok_and(|stat| stat.identity == identity)
 }
 
-/// The way of who lets a segment go to its name.
-pub(crate) enum Door<'a> {
+/// The open file by which a process that lets a segment go locks its name.
+pub(crate) enum NameLock<'a> {
     Kept(sys::Borrowed<'a>),
     /// The program has closed the one that was kept.
     Opened(Unforked),
 }
 
-impl<'a> Door<'a> {
+impl<'a> NameLock<'a> {
     /// `None` if the name does not lead to the segment.
-    pub(crate) fn of(descriptor: &'a Descriptor, path: &Path) -> Option<Door<'a>> {
+    pub(crate) fn of(descriptor: &'a Descriptor, path: &Path) -> Option<NameLock<'a>> {
         if !leads_to(path, descriptor.identity()) {
             return None;
         }
         if let Some(open) = descriptor.get() {
-            return Some(Door::Kept(open));
+            return Some(NameLock::Kept(open));
         }
         let open = Unforked::open(|| sys::file::open_file(path, true)).ok()?;
         let identity = sys::descriptor::identity(open.fd()).ok()?;
-        (identity == descriptor.identity()).then_some(Door::Opened(open))
+        (identity == descriptor.identity()).then_some(NameLock::Opened(open))
     }
 
     /// `None` if it is not to be had.
-    pub(crate) fn turn(&self) -> Option<Turn<'_>> {
+    pub(crate) fn lock(&self) -> Option<NameLockGuard<'_>> {
         let open = match self {
-            Door::Kept(open) => *open,
-            Door::Opened(open) => open.fd(),
+            NameLock::Kept(open) => *open,
+            NameLock::Opened(open) => open.fd(),
         };
-        Turn::take(open, Instant::now() + PATIENCE).ok().flatten()
+        NameLockGuard::take(open, Instant::now() + PATIENCE).ok().flatten()
     }
 }
 
-/// Removes a name that leads to this object; to be called in turn.
+/// Removes a name that leads to this object; to be called under its lock.
 pub(crate) fn remove(path: &Path, identity: sys::Identity) {
     if leads_to(path, identity) {
         kill_point!("name.remove");

@@ -124,18 +124,18 @@ fn what_is_made_under_its_name_is_made_as_well() {
     let name = name("in-place");
     let lookup = SegmentBuilder::new(0).lookup(SegmentPath::Name(name.clone())).unwrap();
     let mut fill = |segment: &Segment| segment.write(0, b"filled");
-    let mut plan = names::Plan { footer: &footer, fill: &mut fill };
+    let mut args = names::CreateArgs { footer: &footer, fill: &mut fill };
     let until = || std::time::Instant::now() + std::time::Duration::from_secs(1);
-    let made = Segment::of(lookup.create_in_place(until(), &mut plan).unwrap());
+    let made = Segment::of(lookup.create_in_place(until(), &mut args).unwrap());
     let open = Segment::open(&name).unwrap();
     assert!(open.same_segment(&made));
-    let error = lookup.create_in_place(until(), &mut plan).unwrap_err();
+    let error = lookup.create_in_place(until(), &mut args).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
     drop((made, open));
     let mut fails = |_: &Segment| Err(io::Error::other("no"));
-    let mut plan = names::Plan { footer: &footer, fill: &mut fails };
+    let mut args = names::CreateArgs { footer: &footer, fill: &mut fails };
     let before = std::time::Instant::now();
-    assert_eq!(lookup.create_in_place(until(), &mut plan).unwrap_err().to_string(), "no");
+    assert_eq!(lookup.create_in_place(until(), &mut args).unwrap_err().to_string(), "no");
     assert!(before.elapsed() < std::time::Duration::from_secs(1), "waits for itself");
     assert_eq!(Segment::open(&name).unwrap_err().kind(), io::ErrorKind::NotFound);
 }
