@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use ipc_core::Deadline;
 
-use super::poison::{Cause, Denied};
+use super::poison::{Cause, LockAttemptError};
 use super::raw::barrier::{Passed, RawBarrier};
 use super::raw::condvar::{RawCondvar, Waiter};
 use super::raw::event::RawEvent;
@@ -292,8 +292,8 @@ impl Peer {
     pub fn try_lock(&self) -> bool {
         match self.mutex().lock(self, self.me(), Deadline::Now) {
             Ok(()) => true,
-            Err(Denied::Busy) => false,
-            Err(denied) => panic!("{denied:?}"),
+            Err(LockAttemptError::Busy) => false,
+            Err(error) => panic!("{error:?}"),
         }
     }
 

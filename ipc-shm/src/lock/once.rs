@@ -14,7 +14,7 @@ use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::home::{HEAD, Home, Place, Tag, found, places};
-use super::poison::{Denied, Refused};
+use super::poison::{LockAttemptError, Refused};
 use super::raw::once::{Begin, End, RawOnce};
 use super::value::{self, Kept};
 use super::word::World;
@@ -159,8 +159,8 @@ fn begin(
         Ok(Begin::Complete) => Ok(None),
         Ok(Begin::Ours { poisoned }) => Ok(Some((Running { home, me, otherwise }, poisoned))),
         Ok(Begin::Poisoned) => Err(OnceError::Poisoned),
-        Err(Denied::Refused(why)) => Err(why.into()),
-        Err(Denied::Busy) => unreachable!("who has no deadline is not told of it"),
+        Err(LockAttemptError::Refused(why)) => Err(why.into()),
+        Err(LockAttemptError::Busy) => unreachable!("who has no deadline is not told of it"),
     }
 }
 

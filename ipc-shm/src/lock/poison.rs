@@ -149,11 +149,11 @@ impl<G> Failure<G> {
     }
 }
 
-impl<G> From<Denied> for Failure<G> {
-    fn from(denied: Denied) -> Self {
-        match denied {
-            Denied::Busy => Failure::Busy,
-            Denied::Refused(why) => Failure::Refused(why),
+impl<G> From<LockAttemptError> for Failure<G> {
+    fn from(error: LockAttemptError) -> Self {
+        match error {
+            LockAttemptError::Busy => Failure::Busy,
+            LockAttemptError::Refused(why) => Failure::Refused(why),
         }
     }
 }
@@ -332,14 +332,14 @@ impl<G> Error for LockTimeoutError<G> {}
 
 /// A call for which the time was over, or that was refused: of what hands over no guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Denied {
+pub(crate) enum LockAttemptError {
     Busy,
     Refused(Refused),
 }
 
-impl From<Refused> for Denied {
+impl From<Refused> for LockAttemptError {
     fn from(why: Refused) -> Self {
-        Denied::Refused(why)
+        LockAttemptError::Refused(why)
     }
 }
 

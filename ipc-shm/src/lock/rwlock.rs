@@ -16,8 +16,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::home::{HEAD, Home, Place, Tag, found, places};
 use super::poison::{
-    Cause, Denied, Failure, LockError, LockResult, LockTimeoutResult, PoisonError, Refused,
-    TryLockResult,
+    Cause, Failure, LockAttemptError, LockError, LockResult, LockTimeoutResult, PoisonError,
+    Refused, TryLockResult,
 };
 use super::raw::rwlock::RawRwLock;
 use super::raw::{index_of, words_for};
@@ -566,7 +566,7 @@ impl<'a, T: Value + ?Sized> RwLockUpgradableGuard<'a, T> {
         let result = lock.not_reading(deadline).and_then(|()| {
             lock.raw()
                 .upgrade(&lock.home, me, deadline)
-                .map_err(|denied: Denied| Failure::from(denied))
+                .map_err(|error: LockAttemptError| Failure::from(error))
         });
         match result {
             Ok(()) => {

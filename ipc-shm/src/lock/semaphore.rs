@@ -9,7 +9,7 @@ use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::home::{HEAD, Home, Place, Tag, found, places};
-use super::poison::{Denied, Refused};
+use super::poison::{LockAttemptError, Refused};
 use super::raw::semaphore::{MAX_PARTICIPANTS, MAX_PERMITS, RawSemaphore};
 use super::raw::words_for;
 use super::word::World;
@@ -169,8 +169,8 @@ impl Semaphore {
         let me = self.home.me();
         match raw(&self.home, self.bound).take(&self.home, me, deadline) {
             Ok(()) => Ok(Some(Permit { semaphore: self, me })),
-            Err(Denied::Busy) => Ok(None),
-            Err(Denied::Refused(why)) => Err(why),
+            Err(LockAttemptError::Busy) => Ok(None),
+            Err(LockAttemptError::Refused(why)) => Err(why),
         }
     }
 

@@ -40,7 +40,7 @@ use ipc_core::Deadline;
 
 use crate::killpoint::kill_point;
 use crate::lock::parking::{Parked, Parking};
-use crate::lock::poison::{Cause, Denied, Refused, mark};
+use crate::lock::poison::{Cause, LockAttemptError, Refused, mark};
 use crate::lock::word::{CONTENDED, Life, World, holder, names_a_thread, owner};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
@@ -75,7 +75,7 @@ impl RawMutex<'_> {
         world: &impl World,
         me: u64,
         deadline: Deadline,
-    ) -> Result<(), Denied> {
+    ) -> Result<(), LockAttemptError> {
         let mut parking = Parking::new(world, deadline);
         loop {
             let w = self.state.load(Relaxed); // Relaxed: the CAS decides.
@@ -92,7 +92,7 @@ impl RawMutex<'_> {
             if deadline == Deadline::Now {
                 match self.look(world, w, me)? {
                     Look::Ours => return Ok(()),
-                    Look::Lives => return Err(Denied::Busy),
+                    Look::Lives => return Err(LockAttemptError::Busy),
                     Look::Again => continue,
                 }
             }
@@ -117,7 +117,7 @@ impl RawMutex<'_> {
             }
             match self.look(world, w | CONTENDED, me)? {
                 Look::Ours => return Ok(()),
-                Look::Lives if parked == Parked::TimedOut => return Err(Denied::Busy),
+                Look::Lives if parked == Parked::TimedOut => return Err(LockAttemptError::Busy),
                 Look::Lives | Look::Again => {}
             }
         }

@@ -26,7 +26,7 @@ use ipc_core::Deadline;
 
 use crate::killpoint::kill_point;
 use crate::lock::parking::{Parked, Parking};
-use crate::lock::poison::{Denied, Refused};
+use crate::lock::poison::{LockAttemptError, Refused};
 use crate::lock::raw::mutex::CORRUPT;
 use crate::lock::word::{CONTENDED, Life, World, holder, names_a_thread, owner};
 use crate::sync::AtomicU64;
@@ -75,7 +75,7 @@ impl RawOnce<'_> {
         me: u64,
         force: bool,
         deadline: Deadline,
-    ) -> Result<Begin, Denied> {
+    ) -> Result<Begin, LockAttemptError> {
         let mut parking = Parking::new(world, deadline);
         loop {
             let w = self.state.load(Acquire); // Acquire: ONCE-E1.
@@ -115,7 +115,7 @@ impl RawOnce<'_> {
                 continue;
             }
             match world.life(owner(w)) {
-                Life::Alive if parked == Parked::TimedOut => return Err(Denied::Busy),
+                Life::Alive if parked == Parked::TimedOut => return Err(LockAttemptError::Busy),
                 Life::Alive => {}
                 Life::Unknown => return Err(Refused::Corrupt(CORRUPT).into()),
                 Life::Dead => {

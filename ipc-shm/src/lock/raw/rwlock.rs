@@ -57,7 +57,7 @@ use ipc_core::Deadline;
 
 use crate::killpoint::kill_point;
 use crate::lock::parking::{Parked, Parking};
-use crate::lock::poison::{Cause, Denied, Refused, mark};
+use crate::lock::poison::{Cause, LockAttemptError, Refused, mark};
 use crate::lock::raw::mutex::CORRUPT;
 use crate::lock::raw::of_id;
 use crate::lock::word::{CONTENDED, Life, World, generation, holder, id, names_a_thread, owner};
@@ -173,7 +173,7 @@ impl RawRwLock<'_> {
         me: u64,
         again: bool,
         deadline: Deadline,
-    ) -> Result<(), Denied> {
+    ) -> Result<(), LockAttemptError> {
         self.count_in(me)?;
         // SeqCst: RWLOCK-E3; its Acquire is RWLOCK-E1.
         if again || admits(self.turn.load(SeqCst)) {
@@ -183,7 +183,12 @@ impl RawRwLock<'_> {
     }
 
     #[cold]
-    fn read_slow(&self, world: &impl World, me: u64, deadline: Deadline) -> Result<(), Denied> {
+    fn read_slow(
+        &self,
+        world: &impl World,
+        me: u64,
+        deadline: Deadline,
+    ) -> Result<(), LockAttemptError> {
         let mut parking = Parking::new(world, deadline);
         loop {
             self.count_out(world, me)?;
@@ -199,7 +204,9 @@ impl RawRwLock<'_> {
                     continue;
                 };
                 match world.life(owner(w)) {
-                    Life::Alive if parked == Parked::TimedOut => return Err(Denied::Busy),
+                    Life::Alive if parked == Parked::TimedOut => {
+                        return Err(LockAttemptError::Busy);
+                    }
                     Life::Alive => {}
                     Life::Unknown => return Err(Refused::Corrupt(CORRUPT).into()),
                     Life::Dead => self.bury(world, w | CONTENDED, me),
@@ -278,7 +285,7 @@ impl RawRwLock<'_> {
         mode: u64,
         reading: bool,
         deadline: Deadline,
-    ) -> Result<u64, Denied> {
+    ) -> Result<u64, LockAttemptError> {
         let mut parking = Parking::new(world, deadline);
         loop {
             let w = self.turn.load(Relaxed); // Relaxed: the CAS decides.
@@ -303,7 +310,7 @@ impl RawRwLock<'_> {
                 Life::Alive if reading && w & MODE == PENDING && deadline != Deadline::Now => {
                     return Err(Refused::WouldDeadlock.into());
                 }
-                Life::Alive if parked == Parked::TimedOut => return Err(Denied::Busy),
+                Life::Alive if parked == Parked::TimedOut => return Err(LockAttemptError::Busy),
                 Life::Alive => {}
                 Life::Unknown => return Err(Refused::Corrupt(CORRUPT).into()),
                 Life::Dead => {
@@ -322,7 +329,7 @@ impl RawRwLock<'_> {
         world: &impl World,
         me: u64,
         deadline: Deadline,
-    ) -> Result<(), Denied> {
+    ) -> Result<(), LockAttemptError> {
         let turn = self.take_turn(world, me, PENDING, false, deadline)?;
         if turn & MODE == ACTIVE {
             return Ok(());
@@ -343,7 +350,7 @@ impl RawRwLock<'_> {
         me: u64,
         reading: bool,
         deadline: Deadline,
-    ) -> Result<(), Denied> {
+    ) -> Result<(), LockAttemptError> {
         let turn = self.take_turn(world, me, UPGRADABLE, reading, deadline)?;
         if turn & MODE == ACTIVE {
             self.set_mode(world, me, UPGRADABLE)?;
@@ -358,7 +365,7 @@ impl RawRwLock<'_> {
         world: &impl World,
         me: u64,
         deadline: Deadline,
-    ) -> Result<(), Denied> {
+    ) -> Result<(), LockAttemptError> {
         self.set_mode(world, me, PENDING)?;
         let drained = self.drain(world, me, deadline);
         if drained.is_err() {
@@ -437,7 +444,12 @@ impl RawRwLock<'_> {
     }
 
     /// Waits until nobody reads, and becomes active.
-    fn drain(&self, world: &impl World, me: u64, deadline: Deadline) -> Result<(), Denied> {
+    fn drain(
+        &self,
+        world: &impl World,
+        me: u64,
+        deadline: Deadline,
+    ) -> Result<(), LockAttemptError> {
         // Without waiting, the dead are looked for at once.
         let mut look = deadline == Deadline::Now;
         let mut parking = None;
@@ -453,7 +465,7 @@ impl RawRwLock<'_> {
             match parking.park(world, self.drained, seen) {
                 Parked::Changed => {}
                 Parked::Elapsed => look = true,
-                Parked::TimedOut if look => return Err(Denied::Busy),
+                Parked::TimedOut if look => return Err(LockAttemptError::Busy),
                 Parked::TimedOut => look = true,
             }
         }

@@ -53,7 +53,7 @@ use ipc_core::Deadline;
 
 use crate::killpoint::kill_point;
 use crate::lock::parking::{Parked, Parking};
-use crate::lock::poison::{Denied, Refused};
+use crate::lock::poison::{LockAttemptError, Refused};
 use crate::lock::raw::of_id;
 use crate::lock::word::{Life, World, generation, id, owner};
 use crate::sync::AtomicU64;
@@ -198,7 +198,7 @@ impl RawSemaphore<'_> {
         world: &impl World,
         me: u64,
         deadline: Deadline,
-    ) -> Result<(), Denied> {
+    ) -> Result<(), LockAttemptError> {
         let mut parking = None;
         loop {
             let g = self.settled()?;
@@ -226,7 +226,7 @@ impl RawSemaphore<'_> {
                 if self.reclaim_from_the_dead(world)? {
                     continue;
                 }
-                return Err(Denied::Busy);
+                return Err(LockAttemptError::Busy);
             }
             let parking = parking.get_or_insert_with(|| Parking::new(world, deadline));
             if g & WAITERS == 0 {
@@ -245,7 +245,7 @@ impl RawSemaphore<'_> {
                 continue;
             }
             if !self.reclaim_from_the_dead(world)? && parked == Parked::TimedOut {
-                return Err(Denied::Busy);
+                return Err(LockAttemptError::Busy);
             }
         }
     }
