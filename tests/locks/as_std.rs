@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use multiprocess::shm::lock::{
-    BarrierError, Cause, LockError, MutexGuard, OnceError, Permit, ReentrantMutexGuard, Refused,
-    RwLockWriteGuard, TryLockError,
+    BarrierError, LockError, MutexGuard, OnceError, Permit, PoisonedBy, ReentrantMutexGuard,
+    Refused, RwLockWriteGuard, TryLockError,
 };
 use multiprocess::shm::{
     Barrier, BoundedSemaphore, Condvar, Event, LazyLock, Mutex, Once, OnceLock, ReentrantMutex,
@@ -75,13 +75,13 @@ fn a_panic_poisons_a_mutex_until_it_is_cleared() {
         Err(LockError::Poisoned(poisoned)) => poisoned,
         other => panic!("{other:?}"),
     };
-    assert_eq!((poisoned.cause(), **poisoned.get_ref()), (Cause::Panicked, 2));
+    assert_eq!((poisoned.cause(), **poisoned.get_ref()), (PoisonedBy::Panicked, 2));
     assert!(mutex.try_lock().unwrap_err().is_would_block(), "the error holds the guard");
     drop(poisoned);
-    assert_eq!(mutex.try_lock().unwrap_err().cause(), Some(Cause::Panicked));
-    assert_eq!(mutex.lock_timeout(SHORT).unwrap_err().cause(), Some(Cause::Panicked));
-    assert_eq!(mutex.get().unwrap_err().cause(), Some(Cause::Panicked));
-    assert_eq!(mutex.set(3).unwrap_err().cause(), Some(Cause::Panicked));
+    assert_eq!(mutex.try_lock().unwrap_err().cause(), Some(PoisonedBy::Panicked));
+    assert_eq!(mutex.lock_timeout(SHORT).unwrap_err().cause(), Some(PoisonedBy::Panicked));
+    assert_eq!(mutex.get().unwrap_err().cause(), Some(PoisonedBy::Panicked));
+    assert_eq!(mutex.set(3).unwrap_err().cause(), Some(PoisonedBy::Panicked));
     let mut guard = mutex.lock().unwrap_err().into_guard().unwrap();
     *guard = 1;
     mutex.clear_poison();
@@ -192,7 +192,7 @@ fn a_reentrant_mutex_counts_its_guards() {
         let _guard = mutex.lock().unwrap();
         panic!("on purpose");
     });
-    assert_eq!(mutex.lock().unwrap_err().cause(), Some(Cause::Panicked));
+    assert_eq!(mutex.lock().unwrap_err().cause(), Some(PoisonedBy::Panicked));
     mutex.clear_poison();
     assert!(!mutex.is_poisoned());
 }
@@ -292,8 +292,8 @@ fn a_writers_panic_poisons_and_a_readers_does_not() {
         let _guard = lock.write().unwrap();
         panic!("on purpose");
     });
-    assert_eq!(lock.read().unwrap_err().cause(), Some(Cause::Panicked));
-    assert_eq!(lock.try_write().unwrap_err().cause(), Some(Cause::Panicked));
+    assert_eq!(lock.read().unwrap_err().cause(), Some(PoisonedBy::Panicked));
+    assert_eq!(lock.try_write().unwrap_err().cause(), Some(PoisonedBy::Panicked));
     lock.clear_poison();
     drop(lock.read().unwrap());
 }
@@ -409,7 +409,7 @@ fn a_wait_with_a_deadline_says_whether_it_was_over() {
     });
     let guard = mutex.lock().unwrap_err().into_guard().unwrap();
     let failed = condvar.wait_timeout(guard, SHORT).unwrap_err();
-    assert_eq!(failed.cause(), Some(Cause::Panicked));
+    assert_eq!(failed.cause(), Some(PoisonedBy::Panicked));
     assert!(failed.into_guard().unwrap().1.timed_out());
 }
 

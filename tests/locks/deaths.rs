@@ -4,7 +4,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use multiprocess::shm::lock::{BarrierError, Cause};
+use multiprocess::shm::lock::{BarrierError, PoisonedBy};
 use multiprocess::shm::{
     Barrier, Condvar, Event, LazyLock, Mutex, Once, OnceLock, ReentrantMutex, RwLock, Segment,
     Semaphore,
@@ -47,7 +47,7 @@ fn a_killed_owners_waiter_is_told_and_repairs() {
         let killed = Instant::now();
         let pid = kill(child);
         took.push(is_got.recv().unwrap() - killed);
-        assert_eq!(waiter.join().unwrap(), Some(Cause::OwnerDied { pid }));
+        assert_eq!(waiter.join().unwrap(), Some(PoisonedBy::OwnerDied { pid }));
     }
     assert_eq!(mutex.get().unwrap(), [1, 1]);
     took.sort();
@@ -103,8 +103,8 @@ fn a_killed_owner_is_told_to_everybody_until_it_is_cleared() {
     assert!(mutex.try_lock().unwrap_err().is_would_block());
     assert!(mutex.lock_timeout(Duration::from_millis(20)).unwrap_err().is_timeout());
     let pid = kill(child);
-    assert_eq!(mutex.try_lock().unwrap_err().cause(), Some(Cause::OwnerDied { pid }));
-    assert_eq!(mutex.lock().unwrap_err().cause(), Some(Cause::OwnerDied { pid }));
+    assert_eq!(mutex.try_lock().unwrap_err().cause(), Some(PoisonedBy::OwnerDied { pid }));
+    assert_eq!(mutex.lock().unwrap_err().cause(), Some(PoisonedBy::OwnerDied { pid }));
     let other =
         in_child(|mutex: Mutex<u32>| format!("{}", mutex.lock().unwrap_err()), mutex.clone());
     assert_eq!(other, format!("poisoned lock: process {pid} died while it held it"));
@@ -154,7 +154,7 @@ fn three_thousand_mutexes_of_one_killed_process_all_come_back() {
     let pid = kill(child);
     for (i, mutex) in mutexes.iter().enumerate() {
         let guard = mutex.lock().unwrap_err();
-        assert_eq!(guard.cause(), Some(Cause::OwnerDied { pid }));
+        assert_eq!(guard.cause(), Some(PoisonedBy::OwnerDied { pid }));
         assert_eq!(*guard.into_guard().unwrap(), i as u64);
     }
 }
@@ -176,7 +176,7 @@ fn a_stopped_owner_is_robbed_of_nothing() {
     assert!(mutex.try_lock().unwrap_err().is_would_block());
     // Killed while it is stopped, it is dead.
     child.kill().unwrap();
-    assert!(matches!(mutex.lock().unwrap_err().cause(), Some(Cause::OwnerDied { .. })));
+    assert!(matches!(mutex.lock().unwrap_err().cause(), Some(PoisonedBy::OwnerDied { .. })));
 }
 
 // faults 25, 26, 28: whoever is stopped while others wait for the same, or take over, holds up
@@ -229,7 +229,7 @@ fn what_is_forgotten_comes_back_at_the_end_of_the_process() {
     .unwrap()
     .join()
     .unwrap();
-    assert!(matches!(mutex.lock().unwrap_err().cause(), Some(Cause::OwnerDied { .. })));
+    assert!(matches!(mutex.lock().unwrap_err().cause(), Some(PoisonedBy::OwnerDied { .. })));
     drop(lock.write().unwrap());
     drop(semaphore.acquire().unwrap());
 }
@@ -245,7 +245,7 @@ fn a_killed_holder_of_a_reentrant_mutex_is_told() {
     });
     let pid = kill(child);
     let guard = mutex.lock().unwrap_err();
-    assert_eq!(guard.cause(), Some(Cause::OwnerDied { pid }));
+    assert_eq!(guard.cause(), Some(PoisonedBy::OwnerDied { pid }));
     drop(guard);
     let theirs = mutex.clone();
     thread::spawn(move || assert!(theirs.try_lock().unwrap_err().cause().is_some()))
@@ -293,8 +293,8 @@ fn a_killed_writer_is_told_to_readers_and_one_that_waited_is_not() {
     let theirs = lock.clone();
     let reader = sleeper(move || theirs.read().unwrap_err().cause());
     let pid = kill(child);
-    assert_eq!(reader.join().unwrap(), Some(Cause::OwnerDied { pid }));
-    assert_eq!(lock.try_write().unwrap_err().cause(), Some(Cause::OwnerDied { pid }));
+    assert_eq!(reader.join().unwrap(), Some(PoisonedBy::OwnerDied { pid }));
+    assert_eq!(lock.try_write().unwrap_err().cause(), Some(PoisonedBy::OwnerDied { pid }));
     lock.clear_poison();
     // One that waits for readers, and one that may upgrade.
     let reading = lock.read().unwrap();
@@ -399,11 +399,14 @@ fn one_that_is_killed_with_the_mutex_is_told_to_one_that_waits() {
         stay(&here)
     });
     let pid = kill(child);
-    assert_eq!(waiter.join().unwrap(), Some(Cause::OwnerDied { pid }));
+    assert_eq!(waiter.join().unwrap(), Some(PoisonedBy::OwnerDied { pid }));
 }
 
 /// A thread that waits for the condition; why it was told that the mutex is poisoned.
-fn one_that_waits_here(mutex: &Mutex<u32>, condvar: &Condvar) -> thread::JoinHandle<Option<Cause>> {
+fn one_that_waits_here(
+    mutex: &Mutex<u32>,
+    condvar: &Condvar,
+) -> thread::JoinHandle<Option<PoisonedBy>> {
     let theirs = (mutex.clone(), condvar.clone());
     let (send, has_it) = channel();
     let waiter = thread::spawn(move || {

@@ -5,7 +5,7 @@ use std::mem::forget;
 use std::thread;
 use std::time::Duration;
 
-use multiprocess::shm::lock::{Cause, LockTimeoutError, TryLockError};
+use multiprocess::shm::lock::{LockTimeoutError, PoisonedBy, TryLockError};
 use multiprocess::shm::{Event, Mutex, ReentrantMutex, RwLock};
 
 use crate::harness::watchdog;
@@ -75,7 +75,7 @@ fn what_a_thread_of_another_process_has_forgotten_stays_locked_until_that_proces
     are_held(&locks);
     let pid = kill(child);
     let (mutex, reentrant, written, upgradable) = &locks;
-    let cause = Some(Cause::OwnerDied { pid });
+    let cause = Some(PoisonedBy::OwnerDied { pid });
     assert_eq!(mutex.lock().unwrap_err().cause(), cause);
     assert_eq!(reentrant.lock().unwrap_err().cause(), cause);
     assert_eq!(written.write().unwrap_err().cause(), cause);

@@ -1,6 +1,6 @@
 //! Locks that processes find by name.
 
-use multiprocess::shm::lock::Cause;
+use multiprocess::shm::lock::PoisonedBy;
 use multiprocess::shm::{
     Barrier, BoundedSemaphore, Condvar, Event, Mutex, Once, OnceLock, ReentrantMutex, RwLock,
     Segment, Semaphore,
@@ -59,7 +59,7 @@ fn a_name_that_all_left_by_dying_is_usable_at_once() {
     let mutex = Mutex::open_or_create(&name, [9u64, 9]).unwrap();
     let guard = mutex.lock().unwrap_err();
     // Its pid only if this process did not get its id.
-    assert!(matches!(guard.cause(), Some(Cause::OwnerDied { .. })));
+    assert!(matches!(guard.cause(), Some(PoisonedBy::OwnerDied { .. })));
     assert_eq!(*guard.into_guard().unwrap(), [2, 1]);
 }
 

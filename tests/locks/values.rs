@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use bytemuck::{CheckedBitPattern, NoUninit};
-use multiprocess::shm::lock::{Cause, LockError, Refused};
+use multiprocess::shm::lock::{LockError, PoisonedBy, Refused};
 use multiprocess::shm::{
     Condvar, Event, Mutex, OnceLock, ReentrantMutex, RwLock, Segment, SeqLock, Shared, SharedSlice,
 };
@@ -210,11 +210,11 @@ fn a_truth_value_that_a_dead_process_spoilt_can_be_repaired() {
     });
     let pid = kill(child);
     let guard = mutex.lock().unwrap_err();
-    assert_eq!(guard.cause(), Some(Cause::OwnerDied { pid }));
+    assert_eq!(guard.cause(), Some(PoisonedBy::OwnerDied { pid }));
     assert!(*guard.into_guard().unwrap(), "what it had written");
     scribble(&segment, mutex.offset() + 40, 2);
     assert!(is_corrupt(mutex.lock()), "poisoned, and no value");
-    assert_eq!(mutex.set(true).unwrap_err().cause(), Some(Cause::OwnerDied { pid }));
+    assert_eq!(mutex.set(true).unwrap_err().cause(), Some(PoisonedBy::OwnerDied { pid }));
     mutex.clear_poison();
     mutex.set(false).unwrap();
     assert!(!*mutex.lock().unwrap());

@@ -5,7 +5,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use multiprocess::shm::lock::{Cause, LockTimeoutError};
+use multiprocess::shm::lock::{LockTimeoutError, PoisonedBy};
 use multiprocess::shm::{Condvar, Mutex, RwLock, Segment, Semaphore};
 use serde::{Deserialize, Serialize};
 
@@ -60,8 +60,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Nobody has any of it, what is half done says so, and all of it works.
 fn look(locks: &Locks, act: Act, after: u64) {
-    let died = |cause: Option<Cause>| {
-        assert!(matches!(cause, Some(Cause::OwnerDied { .. })), "{act:?}, {after}")
+    let died = |cause: Option<PoisonedBy>| {
+        assert!(matches!(cause, Some(PoisonedBy::OwnerDied { .. })), "{act:?}, {after}")
     };
     match locks.mutex.lock_timeout(PATIENCE) {
         Ok(words) => assert_eq!(words[0], words[1], "{act:?}: half of it, after {after}"),

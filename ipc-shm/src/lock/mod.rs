@@ -43,7 +43,7 @@
 //! | `std::sync` | here | what differs | `multiprocessing` |
 //! |---|---|---|---|
 //! | `Mutex` | [`Mutex`] | data that can be checked ([`Value`]) or a slice of it; `get`, `set`, `update` copy; no `get_mut`, `into_inner`: there are others | `Lock`, `Value(…)`, `Array(…)` |
-//! | `PoisonError` | [`PoisonError`], in [`LockError::Poisoned`] | says why: [`Cause`] | – (a killed owner hangs the others) |
+//! | `PoisonError` | [`PoisonError`], in [`LockError::Poisoned`] | says why: [`PoisonedBy`] | – (a killed owner hangs the others) |
 //! | a thread that locks twice | [`Refused::WouldDeadlock`] | `std` waits for ever, or panics | waits for ever |
 //! | `TryLockError::WouldBlock` | the same | takes over from a dead holder | `acquire(False)` is `False` |
 //! | `ReentrantLock` | [`ReentrantMutex`] | guards copy | `RLock` |
@@ -62,7 +62,7 @@
 //!
 //! | it held | the next one |
 //! |---|---|
-//! | a mutex, or a lock to write | gets it, poisoned: [`Cause::OwnerDied`] |
+//! | a mutex, or a lock to write | gets it, poisoned: [`PoisonedBy::OwnerDied`] |
 //! | a mutex inside [`update`](Mutex::update) | gets it with the old value, or the new one, and no poison |
 //! | a lock to read, upgradable, or waited for one | gets it |
 //! | a notification, or owed one | wakes up and looks, as all that wait do |
@@ -136,7 +136,7 @@ pub use mutex::{Mutex, MutexGuard};
 #[cfg(not(loom))]
 pub use once::{Once, OnceError, OnceLock, OnceState};
 pub use poison::{
-    Cause, LockError, LockResult, LockTimeoutError, LockTimeoutResult, PoisonError, Refused,
+    LockError, LockResult, LockTimeoutError, LockTimeoutResult, PoisonError, PoisonedBy, Refused,
     TryLockError, TryLockResult,
 };
 #[cfg(not(loom))]

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use ipc_core::Deadline;
 
-use super::poison::{Cause, LockAttemptError};
+use super::poison::{LockAttemptError, PoisonedBy};
 use super::raw::barrier::{Passed, RawBarrier};
 use super::raw::condvar::{RawCondvar, Waiter};
 use super::raw::event::RawEvent;
@@ -312,8 +312,8 @@ impl Peer {
     /// The pid of the one that died while it held it.
     pub fn died(&self) -> Option<u32> {
         self.mutex().cause().map(|cause| match cause {
-            Cause::OwnerDied { pid } => pid,
-            Cause::Panicked => panic!("nobody panicked"),
+            PoisonedBy::OwnerDied { pid } => pid,
+            PoisonedBy::Panicked => panic!("nobody panicked"),
         })
     }
 }
@@ -351,7 +351,7 @@ impl Peer {
     pub fn leave(&self) {
         assert_eq!(self.rwlock().leave(self, self.me()), Ok(()));
     }
-    pub fn wrote(&self) -> Option<Cause> {
+    pub fn wrote(&self) -> Option<PoisonedBy> {
         self.rwlock().cause()
     }
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::home::{HEAD, Home, Place, Tag, found, places};
 use super::poison::{
-    Cause, Failure, LockResult, LockTimeoutResult, PoisonError, Refused, TryLockResult,
+    Failure, LockResult, LockTimeoutResult, PoisonError, PoisonedBy, Refused, TryLockResult,
 };
 use super::raw::mutex::{RawMutex, UPDATING};
 use super::thread;
@@ -49,9 +49,10 @@ use crate::sync::Ordering::{Relaxed, Release};
 ///
 /// # When a process dies
 ///
-/// With the guard in its hands: the next one to lock is told [`OwnerDied`](Cause::OwnerDied) with
-/// the guard ([`PoisonError`]), within 50 ms if it waits, most within some. Inside `update`: the
-/// old value stays, and nobody is told. Stopped (SIGSTOP), it is alive: nothing is taken from it.
+/// With the guard in its hands: the next one to lock is told [`OwnerDied`](PoisonedBy::OwnerDied)
+/// with the guard ([`PoisonError`]), within 50 ms if it waits, most within some. Inside `update`:
+/// the old value stays, and nobody is told. Stopped (SIGSTOP), it is alive: nothing is taken from
+/// it.
 ///
 /// # Peers
 ///
@@ -512,7 +513,7 @@ impl<'a, T: Value + ?Sized> MutexGuard<'a, T> {
         let mutex = self.mutex;
         mutex.home.check()?;
         if std::thread::panicking() && self.me & PANICKING == 0 {
-            mutex.raw().set_cause(Some(Cause::Panicked));
+            mutex.raw().set_cause(Some(PoisonedBy::Panicked));
         }
         mutex.raw().unlock(&mutex.home, self.me & !PANICKING)?;
         thread::returned();

@@ -5,7 +5,7 @@ use std::fmt;
 
 /// Why a lock is poisoned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub enum PoisonedBy {
     /// A thread panicked while it held the lock.
     Panicked,
     /// A process died while it held the lock: was killed, or exited without giving it back.
@@ -15,12 +15,12 @@ pub enum Cause {
     },
 }
 
-impl fmt::Display for Cause {
+impl fmt::Display for PoisonedBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Cause::Panicked => f.write_str("a thread panicked while it held it"),
-            Cause::OwnerDied { pid: 0 } => f.write_str("a process died while it held it"),
-            Cause::OwnerDied { pid } => write!(f, "process {pid} died while it held it"),
+            PoisonedBy::Panicked => f.write_str("a thread panicked while it held it"),
+            PoisonedBy::OwnerDied { pid: 0 } => f.write_str("a process died while it held it"),
+            PoisonedBy::OwnerDied { pid } => write!(f, "process {pid} died while it held it"),
         }
     }
 }
@@ -32,16 +32,16 @@ impl fmt::Display for Cause {
 /// lock is not held.
 pub struct PoisonError<G> {
     guard: G,
-    cause: Cause,
+    cause: PoisonedBy,
 }
 
 impl<G> PoisonError<G> {
-    pub(crate) fn new(guard: G, cause: Cause) -> Self {
+    pub(crate) fn new(guard: G, cause: PoisonedBy) -> Self {
         PoisonError { guard, cause }
     }
 
     /// Why.
-    pub fn cause(&self) -> Cause {
+    pub fn cause(&self) -> PoisonedBy {
         self.cause
     }
 
@@ -196,7 +196,7 @@ impl<G> From<Failure<G>> for LockTimeoutError<G> {
 
 impl<G> LockError<G> {
     /// Why it is poisoned, if it is.
-    pub fn cause(&self) -> Option<Cause> {
+    pub fn cause(&self) -> Option<PoisonedBy> {
         match self {
             LockError::Poisoned(poisoned) => Some(poisoned.cause()),
             LockError::Refused(_) => None,
@@ -224,7 +224,7 @@ impl<G> LockError<G> {
 
 impl<G> TryLockError<G> {
     /// Why it is poisoned, if it is.
-    pub fn cause(&self) -> Option<Cause> {
+    pub fn cause(&self) -> Option<PoisonedBy> {
         match self {
             TryLockError::Poisoned(poisoned) => Some(poisoned.cause()),
             TryLockError::WouldBlock | TryLockError::Refused(_) => None,
@@ -239,7 +239,7 @@ impl<G> TryLockError<G> {
 
 impl<G> LockTimeoutError<G> {
     /// Why it is poisoned, if it is.
-    pub fn cause(&self) -> Option<Cause> {
+    pub fn cause(&self) -> Option<PoisonedBy> {
         match self {
             LockTimeoutError::Poisoned(poisoned) => Some(poisoned.cause()),
             LockTimeoutError::Timeout | LockTimeoutError::Refused(_) => None,
@@ -345,24 +345,24 @@ impl From<Refused> for LockAttemptError {
 
 /// `{ pid, kind }`, kept beside the lock word; 0 while the lock is sound.
 pub(crate) mod mark {
-    use super::Cause;
+    use super::PoisonedBy;
 
     const PANICKED: u64 = 1;
     const OWNER_DIED: u64 = 2;
 
-    pub(crate) const fn of(cause: Cause) -> u64 {
+    pub(crate) const fn of(cause: PoisonedBy) -> u64 {
         match cause {
-            Cause::Panicked => PANICKED,
-            Cause::OwnerDied { pid } => (pid as u64) << 32 | OWNER_DIED,
+            PoisonedBy::Panicked => PANICKED,
+            PoisonedBy::OwnerDied { pid } => (pid as u64) << 32 | OWNER_DIED,
         }
     }
 
     /// `None` if it is sound. Whatever a peer makes up is one of the two.
-    pub(crate) const fn cause(mark: u64) -> Option<Cause> {
+    pub(crate) const fn cause(mark: u64) -> Option<PoisonedBy> {
         match mark {
             0 => None,
-            PANICKED => Some(Cause::Panicked),
-            _ => Some(Cause::OwnerDied { pid: (mark >> 32) as u32 }),
+            PANICKED => Some(PoisonedBy::Panicked),
+            _ => Some(PoisonedBy::OwnerDied { pid: (mark >> 32) as u32 }),
         }
     }
 }

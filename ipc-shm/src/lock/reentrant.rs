@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::home::{HEAD, Home, Place, Tag, found, places};
 use super::poison::{
-    Cause, Failure, LockResult, LockTimeoutResult, PoisonError, Refused, TryLockResult,
+    Failure, LockResult, LockTimeoutResult, PoisonError, PoisonedBy, Refused, TryLockResult,
 };
 use super::raw::mutex::RawMutex;
 use super::thread;
@@ -271,7 +271,7 @@ impl<T: Stored + Send + Sync> ReentrantMutexGuard<'_, T> {
             return Err(Refused::NotOwner);
         }
         if !self.panicking && std::thread::panicking() {
-            raw.set_cause(Some(Cause::Panicked));
+            raw.set_cause(Some(PoisonedBy::Panicked));
         }
         let depth = mutex.depth().load(Relaxed); // Relaxed: only its holder writes it.
         if depth > 1 {

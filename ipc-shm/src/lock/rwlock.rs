@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::home::{HEAD, Home, Place, Tag, found, places};
 use super::poison::{
-    Cause, Failure, LockAttemptError, LockError, LockResult, LockTimeoutResult, PoisonError,
+    Failure, LockAttemptError, LockError, LockResult, LockTimeoutResult, PoisonError, PoisonedBy,
     Refused, TryLockResult,
 };
 use super::raw::rwlock::RawRwLock;
@@ -54,7 +54,8 @@ use crate::segment::{OpenMode, Segment};
 /// # When a process dies
 ///
 /// Reading: it is subtracted. Writing: the next one, reader or writer, is told
-/// [`OwnerDied`](Cause::OwnerDied) with the guard. Waiting, or with an upgradable guard: nothing.
+/// [`OwnerDied`](PoisonedBy::OwnerDied) with the guard. Waiting, or with an upgradable guard:
+/// nothing.
 ///
 /// # Peers
 ///
@@ -519,7 +520,7 @@ impl<'a, T: Value + ?Sized> RwLockWriteGuard<'a, T> {
         let lock = self.lock;
         lock.home.check()?;
         if !self.panicking && std::thread::panicking() {
-            lock.raw().set_cause(Some(Cause::Panicked));
+            lock.raw().set_cause(Some(PoisonedBy::Panicked));
         }
         lock.raw().leave(&lock.home, self.me)?;
         thread::returned();

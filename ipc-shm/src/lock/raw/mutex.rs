@@ -40,7 +40,7 @@ use ipc_core::Deadline;
 
 use crate::killpoint::kill_point;
 use crate::lock::parking::{Parked, Parking};
-use crate::lock::poison::{Cause, LockAttemptError, Refused, mark};
+use crate::lock::poison::{LockAttemptError, PoisonedBy, Refused, mark};
 use crate::lock::word::{CONTENDED, Life, World, holder, names_a_thread, owner};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
@@ -147,7 +147,7 @@ impl RawMutex<'_> {
         kill_point!("lock.taken_over");
         if !updating {
             // Relaxed: the lock is ours; MUTEX-E1 carries it.
-            self.mark.store(mark::of(Cause::OwnerDied { pid }), Relaxed);
+            self.mark.store(mark::of(PoisonedBy::OwnerDied { pid }), Relaxed);
             kill_point!("lock.marked");
         }
         true
@@ -155,12 +155,12 @@ impl RawMutex<'_> {
 
     /// Why it is poisoned, if it is. Exact for the holder; others may be told late.
     #[inline(always)]
-    pub(crate) fn cause(&self) -> Option<Cause> {
+    pub(crate) fn cause(&self) -> Option<PoisonedBy> {
         mark::cause(self.mark.load(Relaxed)) // Relaxed: MUTEX-E1 carries it.
     }
 
     /// Says that it is poisoned, or no more.
-    pub(crate) fn set_cause(&self, cause: Option<Cause>) {
+    pub(crate) fn set_cause(&self, cause: Option<PoisonedBy>) {
         kill_point!("lock.mark");
         self.mark.store(cause.map_or(0, mark::of), Relaxed); // Relaxed: MUTEX-E1 carries it.
     }

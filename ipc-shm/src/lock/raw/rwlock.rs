@@ -57,7 +57,7 @@ use ipc_core::Deadline;
 
 use crate::killpoint::kill_point;
 use crate::lock::parking::{Parked, Parking};
-use crate::lock::poison::{Cause, LockAttemptError, Refused, mark};
+use crate::lock::poison::{LockAttemptError, PoisonedBy, Refused, mark};
 use crate::lock::raw::mutex::CORRUPT;
 use crate::lock::raw::of_id;
 use crate::lock::word::{CONTENDED, Life, World, generation, holder, id, names_a_thread, owner};
@@ -269,7 +269,7 @@ impl RawRwLock<'_> {
         model_fence(); // RWLOCK-E3.
         if wrote {
             // Relaxed: the lock is ours; RWLOCK-E1 carries it.
-            self.mark.store(mark::of(Cause::OwnerDied { pid }), Relaxed);
+            self.mark.store(mark::of(PoisonedBy::OwnerDied { pid }), Relaxed);
             kill_point!("turn.marked");
         }
         Some(mine)
@@ -513,11 +513,11 @@ impl RawRwLock<'_> {
     }
 
     /// Why it is poisoned, if it is.
-    pub(crate) fn cause(&self) -> Option<Cause> {
+    pub(crate) fn cause(&self) -> Option<PoisonedBy> {
         mark::cause(self.mark.load(Relaxed)) // Relaxed: RWLOCK-E1 carries it.
     }
 
-    pub(crate) fn set_cause(&self, cause: Option<Cause>) {
+    pub(crate) fn set_cause(&self, cause: Option<PoisonedBy>) {
         kill_point!("turn.mark");
         self.mark.store(cause.map_or(0, mark::of), Relaxed); // Relaxed: RWLOCK-E1 carries it.
     }
