@@ -12,7 +12,7 @@ use super::home::{HEAD, Home, Place, Tag, found, places};
 use super::poison::Refused;
 use super::raw::barrier::{MAX_PARTIES, Passed, RawBarrier};
 use super::raw::words_for;
-use super::word::World;
+use super::word::LockEnv;
 use crate::segment::{OpenMode, Segment};
 use crate::sync::Ordering::Relaxed;
 

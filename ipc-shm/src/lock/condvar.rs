@@ -12,7 +12,7 @@ use super::mutex::{Mutex, MutexGuard};
 use super::poison::{Failure, LockError, LockResult, PoisonError, Refused};
 use super::raw::condvar::{PLACES, RawCondvar};
 use super::value::Value;
-use super::word::World;
+use super::word::LockEnv;
 use crate::segment::{OpenMode, Segment};
 
 /// Waiting until something that a [`Mutex`] protects has changed: [`std::sync::Condvar`] in shared

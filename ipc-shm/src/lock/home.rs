@@ -20,7 +20,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::poison::Refused;
 use super::thread;
 use super::value::Kept;
-use super::word::{Life, World, held, id};
+use super::word::{Life, LockEnv, held, id};
 use crate::killpoint::kill_point;
 use crate::layout::{Fingerprint, LINE};
 use crate::participant_limit;
@@ -274,7 +274,7 @@ impl fmt::Debug for Home {
 /// meanwhile.
 const SPINS: u32 = 100;
 
-impl World for Home {
+impl LockEnv for Home {
     #[inline(always)]
     fn me(&self) -> u64 {
         self.me | held(0, thread::number())

@@ -24,7 +24,7 @@ use super::raw::once::{Begin, End, RawOnce};
 use super::raw::rwlock::RawRwLock;
 use super::raw::semaphore::RawSemaphore;
 use super::raw::{of_id, words_for};
-use super::word::{Life, World, generation, held, id};
+use super::word::{Life, LockEnv, generation, held, id};
 use crate::killpoint;
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Acquire, Release, SeqCst};
@@ -133,7 +133,7 @@ pub fn with<const N: usize>(parties: u32, auto: bool) -> [Peer; N] {
     })
 }
 
-impl World for Peer {
+impl LockEnv for Peer {
     fn me(&self) -> u64 {
         held(self.owner, self.thread)
     }

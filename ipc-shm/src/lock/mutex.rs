@@ -20,7 +20,7 @@ use super::poison::{
 use super::raw::mutex::{RawMutex, UPDATING};
 use super::thread;
 use super::value::{self, NO_VALUE, Value};
-use super::word::{CONTENDED, FLAGS, World};
+use super::word::{CONTENDED, FLAGS, LockEnv};
 use crate::checked::Checked;
 use crate::killpoint::kill_point;
 use crate::segment::{OpenMode, Segment};

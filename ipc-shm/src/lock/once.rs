@@ -17,7 +17,7 @@ use super::home::{HEAD, Home, Place, Tag, found, places};
 use super::poison::{LockAttemptError, Refused};
 use super::raw::once::{Begin, End, RawOnce};
 use super::value::{self, Kept};
-use super::word::World;
+use super::word::LockEnv;
 use crate::checked::Checked;
 use crate::copy;
 use crate::killpoint::kill_point;

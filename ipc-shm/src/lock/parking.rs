@@ -10,7 +10,7 @@ use std::time::Instant;
 use ipc_core::__private::wait::Slices;
 use ipc_core::Deadline;
 
-use super::word::World;
+use super::word::LockEnv;
 use crate::killpoint::kill_point;
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::Relaxed;
@@ -39,8 +39,8 @@ pub(crate) struct Parking {
 }
 
 impl Parking {
-    pub(crate) fn new(world: &impl World, deadline: Deadline) -> Parking {
-        let spins = world.spins();
+    pub(crate) fn new(env: &impl LockEnv, deadline: Deadline) -> Parking {
+        let spins = env.spins();
         Parking { deadline, slices: Slices::new(), spins, most_spins: spins, slept: false }
     }
 
@@ -57,14 +57,14 @@ impl Parking {
 
     /// Sleeps until the low half of `word` is no longer that of `seen`, for a slice at most.
     #[cold]
-    pub(crate) fn park(&mut self, world: &impl World, word: &AtomicU64, seen: u64) -> Parked {
+    pub(crate) fn park(&mut self, env: &impl LockEnv, word: &AtomicU64, seen: u64) -> Parked {
         let Some(timeout) = self.deadline.left(self.slices.current()) else {
             return Parked::TimedOut;
         };
         self.slept = true;
         let began = now();
         kill_point!("park.sleep");
-        world.sleep(word, seen, timeout);
+        env.sleep(word, seen, timeout);
         kill_point!("park.woken");
         // Relaxed: the caller looks again, with the ordering that it needs.
         if word.load(Relaxed) as u32 != seen as u32 {

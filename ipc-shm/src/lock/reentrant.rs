@@ -15,7 +15,7 @@ use super::poison::{
 use super::raw::mutex::RawMutex;
 use super::thread;
 use super::value;
-use super::word::World;
+use super::word::LockEnv;
 use crate::checked::{Copied, Stored};
 use crate::copy;
 use crate::killpoint::kill_point;

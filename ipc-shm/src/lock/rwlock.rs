@@ -23,7 +23,7 @@ use super::raw::rwlock::RawRwLock;
 use super::raw::{index_of, words_for};
 use super::thread;
 use super::value::{self, Kept, NO_VALUE, Value};
-use super::word::{World, id, owner};
+use super::word::{LockEnv, id, owner};
 use crate::checked::Checked;
 use crate::segment::{OpenMode, Segment};
 

@@ -12,7 +12,7 @@ use super::home::{HEAD, Home, Place, Tag, found, places};
 use super::poison::{LockAttemptError, Refused};
 use super::raw::semaphore::{MAX_PARTICIPANTS, MAX_PERMITS, RawSemaphore};
 use super::raw::words_for;
-use super::word::World;
+use super::word::LockEnv;
 use crate::segment::{OpenMode, Segment};
 use crate::sync::Ordering::Relaxed;
 

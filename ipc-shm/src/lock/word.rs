@@ -1,5 +1,5 @@
 //! The lock word, `{ generation, id, thread, flags }`, and what a protocol of this module asks of
-//! the world.
+//! its environment.
 //!
 //! ```text
 //!   63        32 31      16 15       3 2     0
@@ -80,7 +80,7 @@ pub(crate) enum Life {
 }
 
 /// What the protocols ask of the participants of a segment and of the kernel.
-pub(crate) trait World {
+pub(crate) trait LockEnv {
     /// The calling thread as a holder.
     fn me(&self) -> u64;
     /// Whether an owner lives. In doubt it does: nobody alive is ever taken for dead.

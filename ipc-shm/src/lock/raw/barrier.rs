@@ -36,7 +36,7 @@ use crate::killpoint::kill_point;
 use crate::lock::parking::{Parked, Parking};
 use crate::lock::poison::Refused;
 use crate::lock::raw::of_id;
-use crate::lock::word::{Life, World, generation, id, owner};
+use crate::lock::word::{Life, LockEnv, generation, id, owner};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed};
 
@@ -89,7 +89,7 @@ impl RawBarrier<'_> {
     }
 
     /// Counts a handle of this process.
-    pub(crate) fn join(&self, world: &impl World, me: u64) -> Result<(), Refused> {
+    pub(crate) fn join(&self, env: &impl LockEnv, me: u64) -> Result<(), Refused> {
         let (word, ours) = (self.mine(me), u64::from(generation(owner(me))) << 32);
         let mut found = word.load(Relaxed); // Relaxed: the CAS decides.
         loop {
@@ -97,7 +97,7 @@ impl RawBarrier<'_> {
             if found & !HANDLES != ours {
                 if count > 0 {
                     // Who had the id before died with it, and nobody has seen that yet.
-                    self.break_up(world, None);
+                    self.break_up(env, None);
                 }
                 count = 0;
             }
@@ -127,19 +127,19 @@ impl RawBarrier<'_> {
     }
 
     /// Arrives, and waits until all have.
-    pub(crate) fn wait(&self, world: &impl World, deadline: Deadline) -> Passed {
-        self.wait_then(world, deadline, None::<fn()>)
+    pub(crate) fn wait(&self, env: &impl LockEnv, deadline: Deadline) -> Passed {
+        self.wait_then(env, deadline, None::<fn()>)
     }
 
     /// Arrives, and waits until all have; the last one runs its action, if it has one, before it
     /// lets the others pass. Meanwhile all parties have arrived, and the round has not ended.
     pub(crate) fn wait_then(
         &self,
-        world: &impl World,
+        env: &impl LockEnv,
         deadline: Deadline,
         mut action: Option<impl FnOnce()>,
     ) -> Passed {
-        let mut parking = Parking::new(world, deadline);
+        let mut parking = Parking::new(env, deadline);
         let parties = self.parties.max(1);
         let mut s = self.state.load(Acquire); // Acquire: BARRIER-E1.
         let mine = loop {
@@ -150,16 +150,16 @@ impl RawBarrier<'_> {
                 // The last party of this round runs its action; the caller comes for the next
                 // round.
                 if !parking.spin() {
-                    match parking.park(world, self.state, s) {
+                    match parking.park(env, self.state, s) {
                         Parked::Changed => {}
                         Parked::Elapsed => {
-                            if self.somebody_died(world) {
-                                self.break_up(world, Some(round(s)));
+                            if self.somebody_died(env) {
+                                self.break_up(env, Some(round(s)));
                             }
                         }
                         Parked::TimedOut => {
-                            let died = self.somebody_died(world);
-                            if self.break_up(world, Some(round(s))) && !died {
+                            let died = self.somebody_died(env);
+                            if self.break_up(env, Some(round(s))) && !died {
                                 return Passed::TimedOut;
                             }
                         }
@@ -176,9 +176,9 @@ impl RawBarrier<'_> {
             match self.state.compare_exchange(s, to, AcqRel, Acquire) {
                 Ok(_) if last => {
                     if let Some(action) = action.take() {
-                        return self.act(world, to, action);
+                        return self.act(env, to, action);
                     }
-                    self.pass(world);
+                    self.pass(env);
                     return Passed::Leader;
                 }
                 Ok(_) => break round(s),
@@ -194,17 +194,17 @@ impl RawBarrier<'_> {
             if parking.spin() {
                 continue;
             }
-            match parking.park(world, self.state, s) {
+            match parking.park(env, self.state, s) {
                 Parked::Changed => {}
                 Parked::Elapsed => {
-                    if self.somebody_died(world) {
-                        self.break_up(world, Some(mine));
+                    if self.somebody_died(env) {
+                        self.break_up(env, Some(mine));
                     }
                 }
                 Parked::TimedOut => {
                     // On a busy machine a short wait may end before its first slice does.
-                    let died = self.somebody_died(world);
-                    if self.break_up(world, Some(mine)) && !died {
+                    let died = self.somebody_died(env);
+                    if self.break_up(env, Some(mine)) && !died {
                         return Passed::TimedOut;
                     }
                 }
@@ -212,22 +212,22 @@ impl RawBarrier<'_> {
         }
     }
 
-    fn pass(&self, world: &impl World) {
+    fn pass(&self, env: &impl LockEnv) {
         kill_point!("barrier.pass");
-        world.wake(self.state, u32::MAX);
+        env.wake(self.state, u32::MAX);
         kill_point!("barrier.woken");
     }
 
     /// Runs the action of the last party, while the state is `full`, and ends the round. A panic
     /// breaks the barrier.
-    fn act(&self, world: &impl World, full: u64, action: impl FnOnce()) -> Passed {
+    fn act(&self, env: &impl LockEnv, full: u64, action: impl FnOnce()) -> Passed {
         struct Unwinds<F: FnMut()>(F);
         impl<F: FnMut()> Drop for Unwinds<F> {
             fn drop(&mut self) {
                 (self.0)();
             }
         }
-        let unwinds = Unwinds(|| _ = self.break_up(world, Some(round(full))));
+        let unwinds = Unwinds(|| _ = self.break_up(env, Some(round(full))));
         action();
         std::mem::forget(unwinds);
         // AcqRel: BARRIER-E1, with what the action did. It fails if the barrier was broken or reset
@@ -235,7 +235,7 @@ impl RawBarrier<'_> {
         if self.state.compare_exchange(full, next(full, false), AcqRel, Relaxed).is_err() {
             return Passed::Broken;
         }
-        self.pass(world);
+        self.pass(env);
         Passed::Leader
     }
 
@@ -249,17 +249,17 @@ impl RawBarrier<'_> {
         Some(if broken { Passed::Broken } else { Passed::Follower })
     }
 
-    fn somebody_died(&self, world: &impl World) -> bool {
-        (1..=world.max_participants() as u16).any(|id| {
+    fn somebody_died(&self, env: &impl LockEnv) -> bool {
+        (1..=env.max_participants() as u16).any(|id| {
             // Acquire: a death, and what came before it.
             let word = of_id(self.handles, id).map_or(0, |word| word.load(Acquire));
-            word & HANDLES > 0 && world.life(word >> 32 << 16 | u64::from(id)) == Life::Dead
+            word & HANDLES > 0 && env.life(word >> 32 << 16 | u64::from(id)) == Life::Dead
         })
     }
 
     /// Breaks the barrier, if it is in this round still; in any, if none is named. False if it was
     /// not broken by this call.
-    pub(crate) fn break_up(&self, world: &impl World, in_round: Option<u32>) -> bool {
+    pub(crate) fn break_up(&self, env: &impl LockEnv, in_round: Option<u32>) -> bool {
         let mut s = self.state.load(Relaxed); // Relaxed: the CAS decides.
         loop {
             if s & BROKEN != 0 || in_round.is_some_and(|mine| mine != round(s)) {
@@ -272,16 +272,16 @@ impl RawBarrier<'_> {
             }
         }
         kill_point!("barrier.broken");
-        world.wake(self.state, u32::MAX);
+        env.wake(self.state, u32::MAX);
         true
     }
 
     /// Begins a new round. Who waits is told that his was broken; the dead are forgotten.
-    pub(crate) fn reset(&self, world: &impl World) {
-        for id in 1..=world.max_participants() as u16 {
+    pub(crate) fn reset(&self, env: &impl LockEnv) {
+        for id in 1..=env.max_participants() as u16 {
             let Some(word) = of_id(self.handles, id) else { break };
             let found = word.load(Acquire); // Acquire: as in `somebody_died`.
-            if found & HANDLES > 0 && world.life(found >> 32 << 16 | u64::from(id)) == Life::Dead {
+            if found & HANDLES > 0 && env.life(found >> 32 << 16 | u64::from(id)) == Life::Dead {
                 kill_point!("barrier.forget");
                 // If it fails, somebody new has the id.
                 let _ = word.compare_exchange(found, 0, AcqRel, Relaxed);
@@ -299,7 +299,7 @@ impl RawBarrier<'_> {
             }
         }
         kill_point!("barrier.renewed");
-        world.wake(self.state, u32::MAX);
+        env.wake(self.state, u32::MAX);
     }
 
     pub(crate) fn is_broken(&self) -> bool {

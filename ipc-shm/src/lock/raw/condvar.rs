@@ -46,7 +46,7 @@ use ipc_core::Deadline;
 use crate::killpoint::kill_point;
 use crate::lock::parking::{Parked, Parking};
 use crate::lock::poison::Refused;
-use crate::lock::word::{Life, World, holder, owner};
+use crate::lock::word::{Life, LockEnv, holder, owner};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
@@ -83,14 +83,14 @@ const TRIES: usize = 1000;
 
 impl RawCondvar<'_> {
     /// Says that the caller waits from now on. It still has the mutex.
-    pub(crate) fn enter(&self, world: &impl World, me: u64) -> Waiter {
+    pub(crate) fn enter(&self, env: &impl LockEnv, me: u64) -> Waiter {
         let me = holder(me);
         // Before the mutex is given back: what was done by those who are dead by now, the caller
         // has seen.
-        let deaths = world.deaths();
+        let deaths = env.deaths();
         for look in [false, true] {
             for (index, place) in self.places.iter().enumerate() {
-                if self.is_free(world, place, look) {
+                if self.is_free(env, place, look) {
                     kill_point!("condvar.enter");
                     // Acquire: after who had it before.
                     if place.compare_exchange(0, me, Acquire, Relaxed).is_ok() {
@@ -110,9 +110,9 @@ impl RawCondvar<'_> {
     }
 
     /// Whether a place is free; with `look` also one whose owner is dead, once it was freed.
-    fn is_free(&self, world: &impl World, place: &AtomicU64, look: bool) -> bool {
+    fn is_free(&self, env: &impl LockEnv, place: &AtomicU64, look: bool) -> bool {
         let w = place.load(Relaxed); // Relaxed: a CAS follows.
-        if w == 0 || !look || world.life(owner(w)) == Life::Alive {
+        if w == 0 || !look || env.life(owner(w)) == Life::Alive {
             return w == 0;
         }
         kill_point!("condvar.free");
@@ -142,15 +142,15 @@ impl RawCondvar<'_> {
     /// is next. False if the time is over.
     pub(crate) fn wait(
         &self,
-        world: &impl World,
+        env: &impl LockEnv,
         waiter: Waiter,
         deadline: Deadline,
     ) -> Result<bool, Refused> {
-        let mut parking = Parking::new(world, deadline);
+        let mut parking = Parking::new(env, deadline);
         let (Waiter::Place { deaths, .. } | Waiter::Crowd { deaths, .. }) = waiter;
         let mut slices = 0..;
         let mut somebody_died =
-            || slices.next().is_some_and(|turn| world.look_for_deaths(turn) != deaths);
+            || slices.next().is_some_and(|turn| env.look_for_deaths(turn) != deaths);
         let (index, me) = match waiter {
             Waiter::Place { index, me, .. } => (index, me),
             Waiter::Crowd { seen, .. } => loop {
@@ -158,9 +158,9 @@ impl RawCondvar<'_> {
                 if self.crowd.load(Relaxed) as u32 != seen as u32 {
                     return Ok(true);
                 }
-                match parking.park(world, self.crowd, seen) {
+                match parking.park(env, self.crowd, seen) {
                     Parked::Elapsed if somebody_died() => return Ok(true),
-                    Parked::TimedOut if world.look_for_deaths_throttled() != deaths => {
+                    Parked::TimedOut if env.look_for_deaths_throttled() != deaths => {
                         return Ok(true);
                     }
                     Parked::Changed | Parked::Elapsed => {}
@@ -177,12 +177,12 @@ impl RawCondvar<'_> {
             if w != me | WAITS {
                 return Err(Refused::Corrupt("a place of a condition is another's"));
             }
-            match parking.park(world, place, w) {
+            match parking.park(env, place, w) {
                 Parked::Elapsed if somebody_died() => {
                     Self::alarm(place, w, me);
                 }
                 // On a busy machine a short wait may end before its first slice does.
-                Parked::TimedOut if world.look_for_deaths_throttled() != deaths => {
+                Parked::TimedOut if env.look_for_deaths_throttled() != deaths => {
                     Self::alarm(place, w, me);
                 }
                 Parked::Changed | Parked::Elapsed => {}
@@ -213,13 +213,13 @@ impl RawCondvar<'_> {
     }
 
     /// Does not wait after all. A notification that has come already goes to another.
-    pub(crate) fn give_up(&self, world: &impl World, waiter: Waiter) {
+    pub(crate) fn give_up(&self, env: &impl LockEnv, waiter: Waiter) {
         let Waiter::Place { index, me, .. } = waiter else { return };
         let place = &self.places[index];
         // AcqRel: as where the time is over.
         if place.compare_exchange(me | WAITS, 0, AcqRel, Relaxed).is_err() {
             self.free(place, me | NOTIFIED);
-            self.notify_one(world);
+            self.notify_one(env);
         }
     }
 
@@ -238,7 +238,7 @@ impl RawCondvar<'_> {
     }
 
     /// Notifies the one that has waited longest. Returns whether one was notified.
-    pub(crate) fn notify_one(&self, world: &impl World) -> bool {
+    pub(crate) fn notify_one(&self, env: &impl LockEnv) -> bool {
         for _ in 0..TRIES {
             let waiting = self.seen_places().filter_map(|(index, place)| {
                 let w = place.load(Acquire); // Acquire: CONDVAR-E1.
@@ -246,14 +246,14 @@ impl RawCondvar<'_> {
                 (w & WAITS != 0).then(|| (self.since[index].load(Relaxed), place, w))
             });
             let Some((_, place, w)) = waiting.min_by_key(|(since, ..)| *since) else {
-                return self.notify_crowd(world, 1) > 0;
+                return self.notify_crowd(env, 1) > 0;
             };
-            if world.life(owner(w)) != Life::Alive {
+            if env.life(owner(w)) != Life::Alive {
                 kill_point!("condvar.skip");
                 let _ = place.compare_exchange(w, 0, AcqRel, Relaxed); // AcqRel: as the owner would have.
                 continue;
             }
-            if self.notify(world, place, w) {
+            if self.notify(env, place, w) {
                 return true;
             }
         }
@@ -262,32 +262,32 @@ impl RawCondvar<'_> {
 
     /// Notifies all that wait, and returns how many: each that has a place, and those of the crowd
     /// that sleep.
-    pub(crate) fn notify_all(&self, world: &impl World) -> usize {
+    pub(crate) fn notify_all(&self, env: &impl LockEnv) -> usize {
         let mut notified = 0;
         for (_, place) in self.seen_places() {
             let w = place.load(Acquire); // Acquire: CONDVAR-E1.
             if w & WAITS != 0 {
                 // If it fails, its time is over, or another has notified it.
-                notified += usize::from(self.notify(world, place, w));
+                notified += usize::from(self.notify(env, place, w));
             }
         }
-        notified + self.notify_crowd(world, u32::MAX)
+        notified + self.notify_crowd(env, u32::MAX)
     }
 
-    fn notify(&self, world: &impl World, place: &AtomicU64, w: u64) -> bool {
+    fn notify(&self, env: &impl LockEnv, place: &AtomicU64, w: u64) -> bool {
         kill_point!("condvar.notify");
         // AcqRel: CONDVAR-E2.
         let notified = place.compare_exchange(w, holder(w) | NOTIFIED, AcqRel, Relaxed).is_ok();
         if notified {
             kill_point!("condvar.wake");
-            world.wake(place, 1);
+            env.wake(place, 1);
             kill_point!("condvar.woken");
         }
         notified
     }
 
     /// Wakes at most `n` of the crowd, and returns how many.
-    fn notify_crowd(&self, world: &impl World, n: u32) -> usize {
+    fn notify_crowd(&self, env: &impl LockEnv, n: u32) -> usize {
         let mut w = self.crowd.load(Acquire); // Acquire: after who came.
         while w & ANYBODY != 0 {
             // Who is woken for nothing comes again, and says so again.
@@ -296,7 +296,7 @@ impl RawCondvar<'_> {
             kill_point!("condvar.ring");
             match self.crowd.compare_exchange(w, to, AcqRel, Acquire) {
                 Ok(_) => {
-                    let woken = world.wake(self.crowd, n);
+                    let woken = env.wake(self.crowd, n);
                     kill_point!("condvar.rung");
                     return woken;
                 }

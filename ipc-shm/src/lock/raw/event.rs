@@ -24,7 +24,7 @@ use ipc_core::Deadline;
 
 use crate::killpoint::kill_point;
 use crate::lock::parking::{Parked, Parking};
-use crate::lock::word::World;
+use crate::lock::word::LockEnv;
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed};
 
@@ -46,7 +46,7 @@ impl RawEvent<'_> {
         self.state.load(Acquire) & SET != 0 // Acquire: EVENT-E1.
     }
 
-    pub(crate) fn set(&self, world: &impl World) {
+    pub(crate) fn set(&self, env: &impl LockEnv) {
         let mut w = self.state.load(Relaxed); // Relaxed: the CAS decides.
         loop {
             kill_point!("event.set");
@@ -59,7 +59,7 @@ impl RawEvent<'_> {
         }
         kill_point!("event.wake");
         if w & WAITERS != 0 {
-            world.wake(self.state, if self.auto { 1 } else { u32::MAX });
+            env.wake(self.state, if self.auto { 1 } else { u32::MAX });
             kill_point!("event.woken");
         }
     }
@@ -77,8 +77,8 @@ impl RawEvent<'_> {
     }
 
     /// Waits until it is set; takes it if it is an auto event. False if the time is over.
-    pub(crate) fn wait(&self, world: &impl World, deadline: Deadline) -> bool {
-        let mut parking = Parking::new(world, deadline);
+    pub(crate) fn wait(&self, env: &impl LockEnv, deadline: Deadline) -> bool {
+        let mut parking = Parking::new(env, deadline);
         let mut w = self.state.load(Acquire); // Acquire: EVENT-E1.
         let began = w & !(SET | WAITERS);
         loop {
@@ -110,7 +110,7 @@ impl RawEvent<'_> {
                     }
                     kill_point!("event.announced");
                 }
-                if parking.park(world, self.state, w | WAITERS) == Parked::TimedOut {
+                if parking.park(env, self.state, w | WAITERS) == Parked::TimedOut {
                     // One more look: a wake-up that came meanwhile is not ours to lose.
                     let now = self.state.load(Acquire);
                     if now == w | WAITERS {

@@ -41,7 +41,7 @@ use ipc_core::Deadline;
 use crate::killpoint::kill_point;
 use crate::lock::parking::{Parked, Parking};
 use crate::lock::poison::{LockAttemptError, PoisonedBy, Refused, mark};
-use crate::lock::word::{CONTENDED, Life, World, holder, names_a_thread, owner};
+use crate::lock::word::{CONTENDED, Life, LockEnv, holder, names_a_thread, owner};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 
@@ -72,11 +72,11 @@ impl RawMutex<'_> {
     #[cold]
     pub(crate) fn lock(
         &self,
-        world: &impl World,
+        env: &impl LockEnv,
         me: u64,
         deadline: Deadline,
     ) -> Result<(), LockAttemptError> {
-        let mut parking = Parking::new(world, deadline);
+        let mut parking = Parking::new(env, deadline);
         loop {
             let w = self.state.load(Relaxed); // Relaxed: the CAS decides.
             if holder(w) == 0 {
@@ -90,7 +90,7 @@ impl RawMutex<'_> {
                 continue;
             }
             if deadline == Deadline::Now {
-                match self.look(world, w, me)? {
+                match self.look(env, w, me)? {
                     Look::Ours => return Ok(()),
                     Look::Lives => return Err(LockAttemptError::Busy),
                     Look::Again => continue,
@@ -111,11 +111,11 @@ impl RawMutex<'_> {
                 }
                 kill_point!("lock.contended");
             }
-            let parked = parking.park(world, self.state, w | CONTENDED);
+            let parked = parking.park(env, self.state, w | CONTENDED);
             if parked == Parked::Changed {
                 continue;
             }
-            match self.look(world, w | CONTENDED, me)? {
+            match self.look(env, w | CONTENDED, me)? {
                 Look::Ours => return Ok(()),
                 Look::Lives if parked == Parked::TimedOut => return Err(LockAttemptError::Busy),
                 Look::Lives | Look::Again => {}
@@ -124,16 +124,16 @@ impl RawMutex<'_> {
     }
 
     /// Looks whether the holder in `w` is dead, and takes over if so.
-    fn look(&self, world: &impl World, w: u64, me: u64) -> Result<Look, Refused> {
-        match world.life(owner(w)) {
+    fn look(&self, env: &impl LockEnv, w: u64, me: u64) -> Result<Look, Refused> {
+        match env.life(owner(w)) {
             Life::Alive => Ok(Look::Lives),
             Life::Unknown => Err(Refused::Corrupt(CORRUPT)),
-            Life::Dead => Ok(if self.take_over(world, w, me) { Look::Ours } else { Look::Again }),
+            Life::Dead => Ok(if self.take_over(env, w, me) { Look::Ours } else { Look::Again }),
         }
     }
 
-    fn take_over(&self, world: &impl World, w: u64, me: u64) -> bool {
-        let pid = world.pid(owner(w));
+    fn take_over(&self, env: &impl LockEnv, w: u64, me: u64) -> bool {
+        let pid = env.pid(owner(w));
         let updating = w & UPDATING != 0;
         // Not as updating, where there is something to mark: if we die before we have, the next one
         // does.
@@ -173,25 +173,25 @@ impl RawMutex<'_> {
     }
 
     /// Whether a process that is not dead holds it.
-    pub(crate) fn is_locked(&self, world: &impl World) -> bool {
+    pub(crate) fn is_locked(&self, env: &impl LockEnv) -> bool {
         let w = self.state.load(Relaxed); // Relaxed: the answer may be old when it is returned.
-        holder(w) != 0 && world.life(owner(w)) == Life::Alive
+        holder(w) != 0 && env.life(owner(w)) == Life::Alive
     }
 
     /// Gives it back, and wakes one waiter if there may be one.
     #[inline(always)]
-    pub(crate) fn unlock(&self, world: &impl World, me: u64) -> Result<(), Refused> {
+    pub(crate) fn unlock(&self, env: &impl LockEnv, me: u64) -> Result<(), Refused> {
         kill_point!("unlock.free");
         // Release: MUTEX-E1. Relaxed on failure: looked at again.
         if self.state.compare_exchange(me, 0, Release, Relaxed).is_ok() {
             kill_point!("unlock.freed");
             return Ok(());
         }
-        self.unlock_contended(world, me)
+        self.unlock_contended(env, me)
     }
 
     #[cold]
-    fn unlock_contended(&self, world: &impl World, me: u64) -> Result<(), Refused> {
+    fn unlock_contended(&self, env: &impl LockEnv, me: u64) -> Result<(), Refused> {
         if !self.is_held_by(me) {
             return Err(Refused::NotOwner);
         }
@@ -201,14 +201,14 @@ impl RawMutex<'_> {
         let w = self.state.swap(0, Release);
         kill_point!("unlock.swapped");
         if w & CONTENDED != 0 {
-            self.wake(world);
+            self.wake(env);
         }
         Ok(())
     }
 
     #[cold]
-    fn wake(&self, world: &impl World) {
-        world.wake(self.state, 1);
+    fn wake(&self, env: &impl LockEnv) {
+        env.wake(self.state, 1);
         kill_point!("unlock.woken");
     }
 }

@@ -28,7 +28,7 @@ use crate::killpoint::kill_point;
 use crate::lock::parking::{Parked, Parking};
 use crate::lock::poison::{LockAttemptError, Refused};
 use crate::lock::raw::mutex::CORRUPT;
-use crate::lock::word::{CONTENDED, Life, World, holder, names_a_thread, owner};
+use crate::lock::word::{CONTENDED, Life, LockEnv, holder, names_a_thread, owner};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 
@@ -71,12 +71,12 @@ impl RawOnce<'_> {
     #[cold]
     pub(crate) fn begin(
         &self,
-        world: &impl World,
+        env: &impl LockEnv,
         me: u64,
         force: bool,
         deadline: Deadline,
     ) -> Result<Begin, LockAttemptError> {
-        let mut parking = Parking::new(world, deadline);
+        let mut parking = Parking::new(env, deadline);
         loop {
             let w = self.state.load(Acquire); // Acquire: ONCE-E1.
             if holder(w) == 0 {
@@ -110,11 +110,11 @@ impl RawOnce<'_> {
                 }
                 kill_point!("once.contended");
             }
-            let parked = parking.park(world, self.state, w | CONTENDED);
+            let parked = parking.park(env, self.state, w | CONTENDED);
             if parked == Parked::Changed {
                 continue;
             }
-            match world.life(owner(w)) {
+            match env.life(owner(w)) {
                 Life::Alive if parked == Parked::TimedOut => return Err(LockAttemptError::Busy),
                 Life::Alive => {}
                 Life::Unknown => return Err(Refused::Corrupt(CORRUPT).into()),
@@ -133,8 +133,8 @@ impl RawOnce<'_> {
 
     /// Waits until somebody has done it, or, unless that is to be gone over, has panicked: false
     /// then.
-    pub(crate) fn wait(&self, world: &impl World, past_poison: bool) -> Result<bool, Refused> {
-        let mut parking = Parking::new(world, Deadline::Never);
+    pub(crate) fn wait(&self, env: &impl LockEnv, past_poison: bool) -> Result<bool, Refused> {
+        let mut parking = Parking::new(env, Deadline::Never);
         loop {
             let w = self.state.load(Acquire); // Acquire: ONCE-E1.
             if w & COMPLETE != 0 && holder(w) == 0 {
@@ -151,12 +151,12 @@ impl RawOnce<'_> {
                 }
             }
             // A dead initialiser is for the next one that runs: we wait for that.
-            parking.park(world, self.state, w | CONTENDED);
+            parking.park(env, self.state, w | CONTENDED);
         }
     }
 
     /// Ends what [`begin`](RawOnce::begin) gave us, and wakes all who wait.
-    pub(crate) fn end(&self, world: &impl World, me: u64, how: End) -> Result<(), Refused> {
+    pub(crate) fn end(&self, env: &impl LockEnv, me: u64, how: End) -> Result<(), Refused> {
         // Relaxed: our own name was written by this thread.
         if holder(self.state.load(Relaxed)) != holder(me) {
             return Err(Refused::NotOwner);
@@ -171,7 +171,7 @@ impl RawOnce<'_> {
         let w = self.state.swap(to, Release);
         kill_point!("once.ended");
         if w & CONTENDED != 0 {
-            world.wake(self.state, u32::MAX);
+            env.wake(self.state, u32::MAX);
             kill_point!("once.woken");
         }
         Ok(())

@@ -60,7 +60,7 @@ use crate::lock::parking::{Parked, Parking};
 use crate::lock::poison::{LockAttemptError, PoisonedBy, Refused, mark};
 use crate::lock::raw::mutex::CORRUPT;
 use crate::lock::raw::of_id;
-use crate::lock::word::{CONTENDED, Life, World, generation, holder, id, names_a_thread, owner};
+use crate::lock::word::{CONTENDED, Life, LockEnv, generation, holder, id, names_a_thread, owner};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sync::model_fence;
@@ -133,7 +133,7 @@ impl RawRwLock<'_> {
 
     /// Counts the caller out.
     #[inline(always)]
-    fn count_out(&self, world: &impl World, me: u64) -> Result<(), Refused> {
+    fn count_out(&self, env: &impl LockEnv, me: u64) -> Result<(), Refused> {
         let word = self.mine;
         let ours = generation(owner(me));
         let mut found = word.load(Relaxed); // Relaxed: the CAS decides.
@@ -152,16 +152,16 @@ impl RawRwLock<'_> {
         model_fence(); // RWLOCK-E3.
         // SeqCst: RWLOCK-E3. A writer that is not seen here sees our count.
         if found & COUNT == 1 && !admits(self.turn.load(SeqCst)) {
-            self.tell_drained(world);
+            self.tell_drained(env);
         }
         Ok(())
     }
 
     #[cold]
-    fn tell_drained(&self, world: &impl World) {
+    fn tell_drained(&self, env: &impl LockEnv) {
         self.drained.fetch_add(1, Release); // Release: RWLOCK-E4.
         kill_point!("read.drained");
-        world.wake(self.drained, 1);
+        env.wake(self.drained, 1);
         kill_point!("read.woken");
     }
 
@@ -169,7 +169,7 @@ impl RawRwLock<'_> {
     #[inline(always)]
     pub(crate) fn read(
         &self,
-        world: &impl World,
+        env: &impl LockEnv,
         me: u64,
         again: bool,
         deadline: Deadline,
@@ -179,19 +179,19 @@ impl RawRwLock<'_> {
         if again || admits(self.turn.load(SeqCst)) {
             return Ok(());
         }
-        self.read_slow(world, me, deadline)
+        self.read_slow(env, me, deadline)
     }
 
     #[cold]
     fn read_slow(
         &self,
-        world: &impl World,
+        env: &impl LockEnv,
         me: u64,
         deadline: Deadline,
     ) -> Result<(), LockAttemptError> {
-        let mut parking = Parking::new(world, deadline);
+        let mut parking = Parking::new(env, deadline);
         loop {
-            self.count_out(world, me)?;
+            self.count_out(env, me)?;
             loop {
                 let w = self.turn.load(Relaxed); // Relaxed: looked at again once we are counted.
                 if admits(w) {
@@ -200,16 +200,16 @@ impl RawRwLock<'_> {
                 if deadline != Deadline::Now && holder(w) == holder(me) && names_a_thread(me) {
                     return Err(Refused::WouldDeadlock.into());
                 }
-                let Some(parked) = self.wait_for_turn(world, &mut parking, w, deadline) else {
+                let Some(parked) = self.wait_for_turn(env, &mut parking, w, deadline) else {
                     continue;
                 };
-                match world.life(owner(w)) {
+                match env.life(owner(w)) {
                     Life::Alive if parked == Parked::TimedOut => {
                         return Err(LockAttemptError::Busy);
                     }
                     Life::Alive => {}
                     Life::Unknown => return Err(Refused::Corrupt(CORRUPT).into()),
-                    Life::Dead => self.bury(world, w | CONTENDED, me),
+                    Life::Dead => self.bury(env, w | CONTENDED, me),
                 }
             }
             self.count_in(me)?;
@@ -224,7 +224,7 @@ impl RawRwLock<'_> {
     /// again; else it is time to look who is dead.
     fn wait_for_turn(
         &self,
-        world: &impl World,
+        env: &impl LockEnv,
         parking: &mut Parking,
         w: u64,
         deadline: Deadline,
@@ -240,25 +240,25 @@ impl RawRwLock<'_> {
             }
             kill_point!("turn.contended");
         }
-        match parking.park(world, self.turn, w | CONTENDED) {
+        match parking.park(env, self.turn, w | CONTENDED) {
             Parked::Changed => None,
             parked => Some(parked),
         }
     }
 
     /// Frees the turn of a dead process, for one who only wants to read.
-    fn bury(&self, world: &impl World, w: u64, me: u64) {
-        if let Some(w) = self.inherit(world, w, me, PENDING) {
+    fn bury(&self, env: &impl LockEnv, w: u64, me: u64) {
+        if let Some(w) = self.inherit(env, w, me, PENDING) {
             debug_assert_eq!(holder(w), holder(me));
             // It cannot fail: it is ours now.
-            let _ = self.leave(world, me);
+            let _ = self.leave(env, me);
         }
     }
 
     /// Takes the turn of a dead process; what the word is then. An *active* one stays so, until it
     /// is marked: if we die before, the next one marks.
-    fn inherit(&self, world: &impl World, w: u64, me: u64, mode: u64) -> Option<u64> {
-        let pid = world.pid(owner(w));
+    fn inherit(&self, env: &impl LockEnv, w: u64, me: u64, mode: u64) -> Option<u64> {
+        let pid = env.pid(owner(w));
         let wrote = w & MODE == ACTIVE;
         let mine = holder(me) | if wrote { ACTIVE } else { mode } | CONTENDED;
         kill_point!("turn.take_over");
@@ -280,13 +280,13 @@ impl RawRwLock<'_> {
     /// waited for.
     fn take_turn(
         &self,
-        world: &impl World,
+        env: &impl LockEnv,
         me: u64,
         mode: u64,
         reading: bool,
         deadline: Deadline,
     ) -> Result<u64, LockAttemptError> {
-        let mut parking = Parking::new(world, deadline);
+        let mut parking = Parking::new(env, deadline);
         loop {
             let w = self.turn.load(Relaxed); // Relaxed: the CAS decides.
             if holder(w) == 0 {
@@ -303,10 +303,10 @@ impl RawRwLock<'_> {
             if deadline != Deadline::Now && holder(w) == holder(me) && names_a_thread(me) {
                 return Err(Refused::WouldDeadlock.into());
             }
-            let Some(parked) = self.wait_for_turn(world, &mut parking, w, deadline) else {
+            let Some(parked) = self.wait_for_turn(env, &mut parking, w, deadline) else {
                 continue;
             };
-            match world.life(owner(w)) {
+            match env.life(owner(w)) {
                 Life::Alive if reading && w & MODE == PENDING && deadline != Deadline::Now => {
                     return Err(Refused::WouldDeadlock.into());
                 }
@@ -314,7 +314,7 @@ impl RawRwLock<'_> {
                 Life::Alive => {}
                 Life::Unknown => return Err(Refused::Corrupt(CORRUPT).into()),
                 Life::Dead => {
-                    if let Some(mine) = self.inherit(world, w | CONTENDED, me, mode) {
+                    if let Some(mine) = self.inherit(env, w | CONTENDED, me, mode) {
                         return Ok(mine);
                     }
                 }
@@ -326,18 +326,18 @@ impl RawRwLock<'_> {
     #[inline]
     pub(crate) fn write(
         &self,
-        world: &impl World,
+        env: &impl LockEnv,
         me: u64,
         deadline: Deadline,
     ) -> Result<(), LockAttemptError> {
-        let turn = self.take_turn(world, me, PENDING, false, deadline)?;
+        let turn = self.take_turn(env, me, PENDING, false, deadline)?;
         if turn & MODE == ACTIVE {
             return Ok(());
         }
-        let drained = self.drain(world, me, deadline);
+        let drained = self.drain(env, me, deadline);
         if drained.is_err() {
             // It cannot fail: it is ours.
-            let _ = self.leave(world, me);
+            let _ = self.leave(env, me);
         }
         drained
     }
@@ -346,14 +346,14 @@ impl RawRwLock<'_> {
     /// already.
     pub(crate) fn upgradable(
         &self,
-        world: &impl World,
+        env: &impl LockEnv,
         me: u64,
         reading: bool,
         deadline: Deadline,
     ) -> Result<(), LockAttemptError> {
-        let turn = self.take_turn(world, me, UPGRADABLE, reading, deadline)?;
+        let turn = self.take_turn(env, me, UPGRADABLE, reading, deadline)?;
         if turn & MODE == ACTIVE {
-            self.set_mode(world, me, UPGRADABLE)?;
+            self.set_mode(env, me, UPGRADABLE)?;
         }
         Ok(())
     }
@@ -362,14 +362,14 @@ impl RawRwLock<'_> {
     /// was.
     pub(crate) fn upgrade(
         &self,
-        world: &impl World,
+        env: &impl LockEnv,
         me: u64,
         deadline: Deadline,
     ) -> Result<(), LockAttemptError> {
-        self.set_mode(world, me, PENDING)?;
-        let drained = self.drain(world, me, deadline);
+        self.set_mode(env, me, PENDING)?;
+        let drained = self.drain(env, me, deadline);
         if drained.is_err() {
-            self.set_mode(world, me, UPGRADABLE)?;
+            self.set_mode(env, me, UPGRADABLE)?;
         }
         drained
     }
@@ -377,27 +377,27 @@ impl RawRwLock<'_> {
     /// The writer becomes the upgradable reader.
     pub(crate) fn downgrade_to_upgradable(
         &self,
-        world: &impl World,
+        env: &impl LockEnv,
         me: u64,
     ) -> Result<(), Refused> {
-        self.set_mode(world, me, UPGRADABLE)
+        self.set_mode(env, me, UPGRADABLE)
     }
 
     /// The writer, or the upgradable reader, becomes a reader among others.
-    pub(crate) fn downgrade(&self, world: &impl World, me: u64) -> Result<(), Refused> {
+    pub(crate) fn downgrade(&self, env: &impl LockEnv, me: u64) -> Result<(), Refused> {
         self.count_in(me)?;
-        self.leave(world, me)
+        self.leave(env, me)
     }
 
     /// Counts the reader out.
     #[inline(always)]
-    pub(crate) fn unlock_read(&self, world: &impl World, me: u64) -> Result<(), Refused> {
-        self.count_out(world, me)
+    pub(crate) fn unlock_read(&self, env: &impl LockEnv, me: u64) -> Result<(), Refused> {
+        self.count_out(env, me)
     }
 
     /// Gives the turn back, and wakes all who wait for it.
     #[inline]
-    pub(crate) fn leave(&self, world: &impl World, me: u64) -> Result<(), Refused> {
+    pub(crate) fn leave(&self, env: &impl LockEnv, me: u64) -> Result<(), Refused> {
         if !self.has_turn(me) {
             return Err(Refused::NotOwner);
         }
@@ -405,7 +405,7 @@ impl RawRwLock<'_> {
         // Release: RWLOCK-E1. Since the look only *contended* can have been added.
         let w = self.turn.swap(0, Release);
         kill_point!("turn.freed");
-        self.wake_contended(world, w);
+        self.wake_contended(env, w);
         Ok(())
     }
 
@@ -413,15 +413,15 @@ impl RawRwLock<'_> {
         holder(self.turn.load(Relaxed)) == holder(me) // Relaxed: our own name was written by this thread.
     }
 
-    fn wake_contended(&self, world: &impl World, w: u64) {
+    fn wake_contended(&self, env: &impl LockEnv, w: u64) {
         if w & CONTENDED != 0 {
-            world.wake(self.turn, u32::MAX);
+            env.wake(self.turn, u32::MAX);
             kill_point!("turn.woken");
         }
     }
 
     /// Changes the mode of our turn. Where readers may come in from now on, they are woken.
-    fn set_mode(&self, world: &impl World, me: u64, mode: u64) -> Result<(), Refused> {
+    fn set_mode(&self, env: &impl LockEnv, me: u64, mode: u64) -> Result<(), Refused> {
         let mut w = self.turn.load(Relaxed); // Relaxed: the CAS decides.
         loop {
             if holder(w) != holder(me) {
@@ -438,7 +438,7 @@ impl RawRwLock<'_> {
         kill_point!("turn.changed");
         model_fence(); // RWLOCK-E3.
         if mode == UPGRADABLE {
-            self.wake_contended(world, w);
+            self.wake_contended(env, w);
         }
         Ok(())
     }
@@ -446,7 +446,7 @@ impl RawRwLock<'_> {
     /// Waits until nobody reads, and becomes active.
     fn drain(
         &self,
-        world: &impl World,
+        env: &impl LockEnv,
         me: u64,
         deadline: Deadline,
     ) -> Result<(), LockAttemptError> {
@@ -455,26 +455,26 @@ impl RawRwLock<'_> {
         let mut parking = None;
         loop {
             let seen = self.drained.load(Acquire); // Acquire: RWLOCK-E4.
-            if !self.somebody_reads(world, look) {
+            if !self.somebody_reads(env, look) {
                 break;
             }
-            let parking = parking.get_or_insert_with(|| Parking::new(world, deadline));
+            let parking = parking.get_or_insert_with(|| Parking::new(env, deadline));
             if parking.spin() && deadline != Deadline::Now {
                 continue;
             }
-            match parking.park(world, self.drained, seen) {
+            match parking.park(env, self.drained, seen) {
                 Parked::Changed => {}
                 Parked::Elapsed => look = true,
                 Parked::TimedOut if look => return Err(LockAttemptError::Busy),
                 Parked::TimedOut => look = true,
             }
         }
-        Ok(self.set_mode(world, me, ACTIVE)?)
+        Ok(self.set_mode(env, me, ACTIVE)?)
     }
 
-    fn somebody_reads(&self, world: &impl World, look: bool) -> bool {
+    fn somebody_reads(&self, env: &impl LockEnv, look: bool) -> bool {
         // SeqCst: RWLOCK-E3. Whatever a peer wrote there, there are no more than the participants.
-        let highest = self.highest.load(SeqCst).min(world.max_participants() as u64);
+        let highest = self.highest.load(SeqCst).min(env.max_participants() as u64);
         for id in 1..=highest as u16 {
             let Some(word) = of_id(self.readers, id) else { return false };
             let found = word.load(SeqCst); // SeqCst: RWLOCK-E3; its Acquire is RWLOCK-E2.
@@ -482,7 +482,7 @@ impl RawRwLock<'_> {
                 continue;
             }
             let owner = found >> 32 << 16 | u64::from(id);
-            if !look || world.life(owner) != Life::Dead {
+            if !look || env.life(owner) != Life::Dead {
                 return true;
             }
             kill_point!("write.subtract");
@@ -497,18 +497,18 @@ impl RawRwLock<'_> {
     }
 
     /// Whether a process that is not dead writes; with `shared` also whether one reads.
-    pub(crate) fn is_locked(&self, world: &impl World, shared: bool) -> bool {
+    pub(crate) fn is_locked(&self, env: &impl LockEnv, shared: bool) -> bool {
         let w = self.turn.load(Relaxed); // Relaxed: the answer may be old when it is returned.
         let wanted = w & MODE == ACTIVE || shared && w & MODE == UPGRADABLE;
-        if wanted && holder(w) != 0 && world.life(owner(w)) == Life::Alive {
+        if wanted && holder(w) != 0 && env.life(owner(w)) == Life::Alive {
             return true;
         }
         // Relaxed: as above. Whatever a peer wrote there, there are no more than the participants.
-        let highest = self.highest.load(Relaxed).min(world.max_participants() as u64);
+        let highest = self.highest.load(Relaxed).min(env.max_participants() as u64);
         shared
             && (1..=highest as u16).any(|id| {
                 let found = of_id(self.readers, id).map_or(0, |word| word.load(Relaxed)); // Relaxed: as above.
-                found & COUNT != 0 && world.life(found >> 32 << 16 | u64::from(id)) == Life::Alive
+                found & COUNT != 0 && env.life(found >> 32 << 16 | u64::from(id)) == Life::Alive
             })
     }
 

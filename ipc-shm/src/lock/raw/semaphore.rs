@@ -55,7 +55,7 @@ use crate::killpoint::kill_point;
 use crate::lock::parking::{Parked, Parking};
 use crate::lock::poison::{LockAttemptError, Refused};
 use crate::lock::raw::of_id;
-use crate::lock::word::{Life, World, generation, id, owner};
+use crate::lock::word::{Life, LockEnv, generation, id, owner};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
@@ -148,7 +148,7 @@ impl RawSemaphore<'_> {
 
     /// Makes the words of this participant ours: permits of the one that had the id before come
     /// back.
-    fn enrol(&self, world: &impl World, me: u64) -> Result<u64, Refused> {
+    fn enrol(&self, env: &impl LockEnv, me: u64) -> Result<u64, Refused> {
         let id = u64::from(id(owner(me)));
         let ours = u64::from(generation(owner(me)));
         let word = self.generation_of(id)?;
@@ -157,7 +157,7 @@ impl RawSemaphore<'_> {
             if found == ours {
                 return Ok(id);
             }
-            self.reclaim(world, id, found)?;
+            self.reclaim(env, id, found)?;
             kill_point!("semaphore.enrol");
             // AcqRel: before our operations, after the reclaiming.
             let _ = word.compare_exchange(found, ours, AcqRel, Relaxed);
@@ -166,7 +166,7 @@ impl RawSemaphore<'_> {
     }
 
     /// Gives the permits of a dead participant back. True if it had any.
-    fn reclaim(&self, world: &impl World, id: u64, whose: u64) -> Result<bool, Refused> {
+    fn reclaim(&self, env: &impl LockEnv, id: u64, whose: u64) -> Result<bool, Refused> {
         loop {
             let g = self.settled()?;
             // After the load of `grant`: if these are another's by now, it has come before the CAS
@@ -186,7 +186,7 @@ impl RawSemaphore<'_> {
             if self.grant.compare_exchange(g, to, AcqRel, Relaxed).is_ok() {
                 kill_point!("semaphore.reclaimed");
                 self.settle(to)?;
-                self.wake(world, g, back);
+                self.wake(env, g, back);
                 return Ok(true);
             }
         }
@@ -195,7 +195,7 @@ impl RawSemaphore<'_> {
     /// Takes a permit.
     pub(crate) fn take(
         &self,
-        world: &impl World,
+        env: &impl LockEnv,
         me: u64,
         deadline: Deadline,
     ) -> Result<(), LockAttemptError> {
@@ -203,7 +203,7 @@ impl RawSemaphore<'_> {
         loop {
             let g = self.settled()?;
             if g & PERMITS > 0 {
-                let id = self.enrol(world, me)?;
+                let id = self.enrol(env, me)?;
                 let h = self.held_by(id)?.load(Acquire); // Acquire: SEMAPHORE-E2.
                 let slept = parking.as_ref().is_some_and(|parking: &Parking| parking.slept);
                 // Others may sleep too, if we have slept.
@@ -218,17 +218,17 @@ impl RawSemaphore<'_> {
                 self.settle(to)?;
                 if slept && to & PERMITS > 0 {
                     // A wake-up for the next permit may have met us.
-                    self.wake(world, to, 1);
+                    self.wake(env, to, 1);
                 }
                 return Ok(());
             }
             if deadline == Deadline::Now {
-                if self.reclaim_from_the_dead(world)? {
+                if self.reclaim_from_the_dead(env)? {
                     continue;
                 }
                 return Err(LockAttemptError::Busy);
             }
-            let parking = parking.get_or_insert_with(|| Parking::new(world, deadline));
+            let parking = parking.get_or_insert_with(|| Parking::new(env, deadline));
             if g & WAITERS == 0 {
                 if parking.spin() {
                     continue;
@@ -240,35 +240,35 @@ impl RawSemaphore<'_> {
                 }
                 kill_point!("semaphore.announced");
             }
-            let parked = parking.park(world, self.grant, g | WAITERS);
+            let parked = parking.park(env, self.grant, g | WAITERS);
             if parked == Parked::Changed {
                 continue;
             }
-            if !self.reclaim_from_the_dead(world)? && parked == Parked::TimedOut {
+            if !self.reclaim_from_the_dead(env)? && parked == Parked::TimedOut {
                 return Err(LockAttemptError::Busy);
             }
         }
     }
 
     /// Looks who is dead, and gives its permits back. True if there were any.
-    fn reclaim_from_the_dead(&self, world: &impl World) -> Result<bool, Refused> {
+    fn reclaim_from_the_dead(&self, env: &impl LockEnv) -> Result<bool, Refused> {
         self.settled()?;
         let mut any = false;
-        for id in 1..=world.max_participants().min(MAX_PARTICIPANTS) as u64 {
+        for id in 1..=env.max_participants().min(MAX_PARTICIPANTS) as u64 {
             let Some(word) = of_id(self.held, id as u16) else { break };
             if word.load(Relaxed) & PERMITS == 0 {
                 continue; // Relaxed: a hint.
             }
             let whose = self.generation_of(id)?.load(Acquire); // Acquire: as in `enrol`.
-            if world.life(whose << 16 | id) == Life::Dead {
-                any |= self.reclaim(world, id, whose)?;
+            if env.life(whose << 16 | id) == Life::Dead {
+                any |= self.reclaim(env, id, whose)?;
             }
         }
         Ok(any)
     }
 
     /// A permit of ours comes back, or is gone for good.
-    pub(crate) fn give(&self, world: &impl World, me: u64, back: bool) -> Result<(), Refused> {
+    pub(crate) fn give(&self, env: &impl LockEnv, me: u64, back: bool) -> Result<(), Refused> {
         let (id, ours) = (u64::from(id(owner(me))), u64::from(generation(owner(me))));
         loop {
             let g = self.settled()?;
@@ -288,7 +288,7 @@ impl RawSemaphore<'_> {
                 kill_point!("semaphore.given");
                 self.settle(to)?;
                 if back {
-                    self.wake(world, g, 1);
+                    self.wake(env, g, 1);
                 }
                 return Ok(());
             }
@@ -296,7 +296,7 @@ impl RawSemaphore<'_> {
     }
 
     /// Adds permits that nobody holds.
-    pub(crate) fn add(&self, world: &impl World, n: u32) -> Result<(), Refused> {
+    pub(crate) fn add(&self, env: &impl LockEnv, n: u32) -> Result<(), Refused> {
         loop {
             let g = self.settled()?;
             // All that there are, left and held.
@@ -312,7 +312,7 @@ impl RawSemaphore<'_> {
             let to = g & !(PERMITS | WAITERS) | ((g & PERMITS) + u64::from(n)) & PERMITS;
             if self.grant.compare_exchange(g, to, AcqRel, Relaxed).is_ok() {
                 kill_point!("semaphore.added");
-                self.wake(world, g, u64::from(n));
+                self.wake(env, g, u64::from(n));
                 return Ok(());
             }
         }
@@ -323,9 +323,9 @@ impl RawSemaphore<'_> {
         (self.grant.load(Relaxed) & PERMITS) as u32 // Relaxed: a number, old when it is told.
     }
 
-    fn wake(&self, world: &impl World, g: u64, n: u64) {
+    fn wake(&self, env: &impl LockEnv, g: u64, n: u64) {
         if g & WAITERS != 0 {
-            world.wake(self.grant, n.min(u64::from(u32::MAX)) as u32);
+            env.wake(self.grant, n.min(u64::from(u32::MAX)) as u32);
             kill_point!("semaphore.woken");
         }
     }
