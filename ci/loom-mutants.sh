@@ -112,7 +112,7 @@ mutant highest-unraised ipc-shm/src/lock/raw/rwlock.rs 1 's/^        self.highes
 mutant highest-late ipc-shm/src/lock/raw/rwlock.rs 2 's/self.raise_highest\(id\);/let _ = id;/; s/^        if again \|\| admits\(self.turn.load\(SeqCst\)\) \{/& self.raise_highest(u64::from(id(owner(me))));/' locks::a_writer
 mutant drained-untold ipc-shm/src/lock/raw/rwlock.rs 1 's/^            self.tell_drained\(env\);//' locks::a_writer
 mutant turn-relaxed ipc-shm/src/lock/raw/rwlock.rs 1 's/(let w = self.turn.swap\(0, )Release/\1Relaxed/' 'locks::a_writer locks::two_writers'
-mutant readers-kept ipc-shm/src/lock/raw/rwlock.rs 1 's/if !look \|\| env.life\(owner\) != Life::Dead \{/if true {/' locks::a_dead_reader
+mutant readers-kept ipc-shm/src/lock/raw/rwlock.rs 1 's/if !look \|\| env.liveness\(owner\) != Liveness::Dead \{/if true {/' locks::a_dead_reader
 mutant pending-poisons ipc-shm/src/lock/raw/rwlock.rs 1 's/let wrote = w \& MODE == ACTIVE;/let wrote = true;/' locks::a_dead_writer
 mutant writer-unmarked ipc-shm/src/lock/raw/rwlock.rs 1 '/kill_point!\("turn.taken_over"\)/,/kill_point!\("turn.marked"\)/s/self.mark.store.*$//' locks::a_dead_writer
 mutant deaths-not-heard-of ipc-shm/src/lock/raw/condvar.rs 1 's/Parked::Elapsed if somebody_died\(\) => \{/Parked::Elapsed if deaths == u64::MAX => {/' 'locks::a_dead_ones locks::who_dies locks::a_death_wakes'

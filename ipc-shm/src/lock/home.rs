@@ -20,7 +20,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::poison::Refused;
 use super::thread;
 use super::value::Kept;
-use super::word::{Life, LockEnv, held, id};
+use super::word::{Liveness, LockEnv, held, id};
 use crate::killpoint::kill_point;
 use crate::layout::{Fingerprint, LINE};
 use crate::participant_limit;
@@ -280,17 +280,17 @@ impl LockEnv for Home {
         self.me | held(0, thread::number())
     }
 
-    fn life(&self, owner: u64) -> Life {
+    fn liveness(&self, owner: u64) -> Liveness {
         let participants = self.participants();
         match Owner::from_bits(owner) {
             Some(owner) if usize::from(id(owner.bits())) <= participants.capacity() => {
                 if participants.alive(owner) {
-                    Life::Alive
+                    Liveness::Alive
                 } else {
-                    Life::Dead
+                    Liveness::Dead
                 }
             }
-            _ => Life::Unknown,
+            _ => Liveness::Unknown,
         }
     }
 

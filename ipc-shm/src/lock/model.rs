@@ -24,7 +24,7 @@ use super::raw::once::{Begin, End, RawOnce};
 use super::raw::rwlock::RawRwLock;
 use super::raw::semaphore::RawSemaphore;
 use super::raw::{of_id, words_for};
-use super::word::{Life, LockEnv, generation, held, id};
+use super::word::{Liveness, LockEnv, generation, held, id};
 use crate::killpoint;
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Acquire, Release, SeqCst};
@@ -137,11 +137,11 @@ impl LockEnv for Peer {
     fn me(&self) -> u64 {
         held(self.owner, self.thread)
     }
-    fn life(&self, owner: u64) -> Life {
+    fn liveness(&self, owner: u64) -> Liveness {
         match self.shared.kernel.life.get(usize::from(id(owner))) {
-            Some(life) if life.load(Acquire) == u64::from(generation(owner)) => Life::Alive,
-            Some(_) => Life::Dead,
-            None => Life::Unknown,
+            Some(life) if life.load(Acquire) == u64::from(generation(owner)) => Liveness::Alive,
+            Some(_) => Liveness::Dead,
+            None => Liveness::Unknown,
         }
     }
     fn deaths(&self) -> u64 {

@@ -19,7 +19,7 @@
 //!
 //! | edge | from → to | over | order | what it carries |
 //! |---|---|---|---|---|
-//! | DEATH-E1 | last store of a process → `Life::Dead` of its owner | its lease | the kernel's lock | everything that the process has written |
+//! | DEATH-E1 | last store of a process → `Liveness::Dead` of its owner | its lease | the kernel's lock | everything that the process has written |
 //!
 //! The kernel ends a lease after the last store of its process, under a lock that the query of the
 //! lease takes too.
@@ -70,7 +70,7 @@ pub(crate) const fn names_a_thread(word: u64) -> bool {
 
 /// What is known of an owner that a word names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Life {
+pub(crate) enum Liveness {
     /// Its lease is held, or that cannot be told.
     Alive,
     /// The kernel says that its lease is free, or the id has a new owner.
@@ -86,7 +86,7 @@ pub(crate) trait LockEnv {
     /// Whether an owner lives. In doubt it does: nobody alive is ever taken for dead.
     ///
     /// A caller that gets `Dead` sees every store of the dead process: DEATH-E1.
-    fn life(&self, owner: u64) -> Life;
+    fn liveness(&self, owner: u64) -> Liveness;
     /// How many have died, as far as anybody has looked: more at each look after a death.
     fn deaths(&self) -> u64;
     /// The same, after checking the leases of some participants in turn. A caller that gets a

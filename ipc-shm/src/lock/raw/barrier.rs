@@ -36,7 +36,7 @@ use crate::killpoint::kill_point;
 use crate::lock::parking::{Parked, Parking};
 use crate::lock::poison::Refused;
 use crate::lock::raw::of_id;
-use crate::lock::word::{Life, LockEnv, generation, id, owner};
+use crate::lock::word::{Liveness, LockEnv, generation, id, owner};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed};
 
@@ -253,7 +253,7 @@ impl RawBarrier<'_> {
         (1..=env.max_participants() as u16).any(|id| {
             // Acquire: a death, and what came before it.
             let word = of_id(self.handles, id).map_or(0, |word| word.load(Acquire));
-            word & HANDLES > 0 && env.life(word >> 32 << 16 | u64::from(id)) == Life::Dead
+            word & HANDLES > 0 && env.liveness(word >> 32 << 16 | u64::from(id)) == Liveness::Dead
         })
     }
 
@@ -281,7 +281,9 @@ impl RawBarrier<'_> {
         for id in 1..=env.max_participants() as u16 {
             let Some(word) = of_id(self.handles, id) else { break };
             let found = word.load(Acquire); // Acquire: as in `somebody_died`.
-            if found & HANDLES > 0 && env.life(found >> 32 << 16 | u64::from(id)) == Life::Dead {
+            if found & HANDLES > 0
+                && env.liveness(found >> 32 << 16 | u64::from(id)) == Liveness::Dead
+            {
                 kill_point!("barrier.forget");
                 // If it fails, somebody new has the id.
                 let _ = word.compare_exchange(found, 0, AcqRel, Relaxed);

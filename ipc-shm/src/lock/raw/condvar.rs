@@ -46,7 +46,7 @@ use ipc_core::Deadline;
 use crate::killpoint::kill_point;
 use crate::lock::parking::{Parked, Parking};
 use crate::lock::poison::Refused;
-use crate::lock::word::{Life, LockEnv, holder, owner};
+use crate::lock::word::{Liveness, LockEnv, holder, owner};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
@@ -112,7 +112,7 @@ impl RawCondvar<'_> {
     /// Whether a place is free; with `look` also one whose owner is dead, once it was freed.
     fn is_free(&self, env: &impl LockEnv, place: &AtomicU64, look: bool) -> bool {
         let w = place.load(Relaxed); // Relaxed: a CAS follows.
-        if w == 0 || !look || env.life(owner(w)) == Life::Alive {
+        if w == 0 || !look || env.liveness(owner(w)) == Liveness::Alive {
             return w == 0;
         }
         kill_point!("condvar.free");
@@ -248,7 +248,7 @@ impl RawCondvar<'_> {
             let Some((_, place, w)) = waiting.min_by_key(|(since, ..)| *since) else {
                 return self.notify_crowd(env, 1) > 0;
             };
-            if env.life(owner(w)) != Life::Alive {
+            if env.liveness(owner(w)) != Liveness::Alive {
                 kill_point!("condvar.skip");
                 let _ = place.compare_exchange(w, 0, AcqRel, Relaxed); // AcqRel: as the owner would have.
                 continue;

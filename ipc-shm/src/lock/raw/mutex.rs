@@ -41,7 +41,7 @@ use ipc_core::Deadline;
 use crate::killpoint::kill_point;
 use crate::lock::parking::{Parked, Parking};
 use crate::lock::poison::{LockAttemptError, PoisonedBy, Refused, mark};
-use crate::lock::word::{CONTENDED, Life, LockEnv, holder, names_a_thread, owner};
+use crate::lock::word::{CONTENDED, Liveness, LockEnv, holder, names_a_thread, owner};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 
@@ -125,10 +125,10 @@ impl RawMutex<'_> {
 
     /// Looks whether the holder in `w` is dead, and takes over if so.
     fn look(&self, env: &impl LockEnv, w: u64, me: u64) -> Result<Look, Refused> {
-        match env.life(owner(w)) {
-            Life::Alive => Ok(Look::Lives),
-            Life::Unknown => Err(Refused::Corrupt(CORRUPT)),
-            Life::Dead => Ok(if self.take_over(env, w, me) { Look::Ours } else { Look::Again }),
+        match env.liveness(owner(w)) {
+            Liveness::Alive => Ok(Look::Lives),
+            Liveness::Unknown => Err(Refused::Corrupt(CORRUPT)),
+            Liveness::Dead => Ok(if self.take_over(env, w, me) { Look::Ours } else { Look::Again }),
         }
     }
 
@@ -175,7 +175,7 @@ impl RawMutex<'_> {
     /// Whether a process that is not dead holds it.
     pub(crate) fn is_locked(&self, env: &impl LockEnv) -> bool {
         let w = self.state.load(Relaxed); // Relaxed: the answer may be old when it is returned.
-        holder(w) != 0 && env.life(owner(w)) == Life::Alive
+        holder(w) != 0 && env.liveness(owner(w)) == Liveness::Alive
     }
 
     /// Gives it back, and wakes one waiter if there may be one.

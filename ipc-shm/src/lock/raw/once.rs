@@ -28,7 +28,7 @@ use crate::killpoint::kill_point;
 use crate::lock::parking::{Parked, Parking};
 use crate::lock::poison::{LockAttemptError, Refused};
 use crate::lock::raw::mutex::CORRUPT;
-use crate::lock::word::{CONTENDED, Life, LockEnv, holder, names_a_thread, owner};
+use crate::lock::word::{CONTENDED, Liveness, LockEnv, holder, names_a_thread, owner};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 
@@ -114,11 +114,13 @@ impl RawOnce<'_> {
             if parked == Parked::Changed {
                 continue;
             }
-            match env.life(owner(w)) {
-                Life::Alive if parked == Parked::TimedOut => return Err(LockAttemptError::Busy),
-                Life::Alive => {}
-                Life::Unknown => return Err(Refused::Corrupt(CORRUPT).into()),
-                Life::Dead => {
+            match env.liveness(owner(w)) {
+                Liveness::Alive if parked == Parked::TimedOut => {
+                    return Err(LockAttemptError::Busy);
+                }
+                Liveness::Alive => {}
+                Liveness::Unknown => return Err(Refused::Corrupt(CORRUPT).into()),
+                Liveness::Dead => {
                     kill_point!("once.take_over");
                     // Acquire: DEATH-E1. It may have been poisoned before: that was forced already.
                     let mine = holder(me) | CONTENDED;

@@ -60,7 +60,9 @@ use crate::lock::parking::{Parked, Parking};
 use crate::lock::poison::{LockAttemptError, PoisonedBy, Refused, mark};
 use crate::lock::raw::mutex::CORRUPT;
 use crate::lock::raw::of_id;
-use crate::lock::word::{CONTENDED, Life, LockEnv, generation, holder, id, names_a_thread, owner};
+use crate::lock::word::{
+    CONTENDED, Liveness, LockEnv, generation, holder, id, names_a_thread, owner,
+};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sync::model_fence;
@@ -203,13 +205,13 @@ impl RawRwLock<'_> {
                 let Some(parked) = self.wait_for_turn(env, &mut parking, w, deadline) else {
                     continue;
                 };
-                match env.life(owner(w)) {
-                    Life::Alive if parked == Parked::TimedOut => {
+                match env.liveness(owner(w)) {
+                    Liveness::Alive if parked == Parked::TimedOut => {
                         return Err(LockAttemptError::Busy);
                     }
-                    Life::Alive => {}
-                    Life::Unknown => return Err(Refused::Corrupt(CORRUPT).into()),
-                    Life::Dead => self.bury(env, w | CONTENDED, me),
+                    Liveness::Alive => {}
+                    Liveness::Unknown => return Err(Refused::Corrupt(CORRUPT).into()),
+                    Liveness::Dead => self.bury(env, w | CONTENDED, me),
                 }
             }
             self.count_in(me)?;
@@ -306,14 +308,16 @@ impl RawRwLock<'_> {
             let Some(parked) = self.wait_for_turn(env, &mut parking, w, deadline) else {
                 continue;
             };
-            match env.life(owner(w)) {
-                Life::Alive if reading && w & MODE == PENDING && deadline != Deadline::Now => {
+            match env.liveness(owner(w)) {
+                Liveness::Alive if reading && w & MODE == PENDING && deadline != Deadline::Now => {
                     return Err(Refused::WouldDeadlock.into());
                 }
-                Life::Alive if parked == Parked::TimedOut => return Err(LockAttemptError::Busy),
-                Life::Alive => {}
-                Life::Unknown => return Err(Refused::Corrupt(CORRUPT).into()),
-                Life::Dead => {
+                Liveness::Alive if parked == Parked::TimedOut => {
+                    return Err(LockAttemptError::Busy);
+                }
+                Liveness::Alive => {}
+                Liveness::Unknown => return Err(Refused::Corrupt(CORRUPT).into()),
+                Liveness::Dead => {
                     if let Some(mine) = self.inherit(env, w | CONTENDED, me, mode) {
                         return Ok(mine);
                     }
@@ -482,7 +486,7 @@ impl RawRwLock<'_> {
                 continue;
             }
             let owner = found >> 32 << 16 | u64::from(id);
-            if !look || env.life(owner) != Life::Dead {
+            if !look || env.liveness(owner) != Liveness::Dead {
                 return true;
             }
             kill_point!("write.subtract");
@@ -500,7 +504,7 @@ impl RawRwLock<'_> {
     pub(crate) fn is_locked(&self, env: &impl LockEnv, shared: bool) -> bool {
         let w = self.turn.load(Relaxed); // Relaxed: the answer may be old when it is returned.
         let wanted = w & MODE == ACTIVE || shared && w & MODE == UPGRADABLE;
-        if wanted && holder(w) != 0 && env.life(owner(w)) == Life::Alive {
+        if wanted && holder(w) != 0 && env.liveness(owner(w)) == Liveness::Alive {
             return true;
         }
         // Relaxed: as above. Whatever a peer wrote there, there are no more than the participants.
@@ -508,7 +512,8 @@ impl RawRwLock<'_> {
         shared
             && (1..=highest as u16).any(|id| {
                 let found = of_id(self.readers, id).map_or(0, |word| word.load(Relaxed)); // Relaxed: as above.
-                found & COUNT != 0 && env.life(found >> 32 << 16 | u64::from(id)) == Life::Alive
+                found & COUNT != 0
+                    && env.liveness(found >> 32 << 16 | u64::from(id)) == Liveness::Alive
             })
     }
 

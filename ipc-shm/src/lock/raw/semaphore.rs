@@ -55,7 +55,7 @@ use crate::killpoint::kill_point;
 use crate::lock::parking::{Parked, Parking};
 use crate::lock::poison::{LockAttemptError, Refused};
 use crate::lock::raw::of_id;
-use crate::lock::word::{Life, LockEnv, generation, id, owner};
+use crate::lock::word::{Liveness, LockEnv, generation, id, owner};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
@@ -260,7 +260,7 @@ impl RawSemaphore<'_> {
                 continue; // Relaxed: a hint.
             }
             let whose = self.generation_of(id)?.load(Acquire); // Acquire: as in `enrol`.
-            if env.life(whose << 16 | id) == Life::Dead {
+            if env.liveness(whose << 16 | id) == Liveness::Dead {
                 any |= self.reclaim(env, id, whose)?;
             }
         }
