@@ -19,7 +19,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::poison::Refused;
 use super::thread;
-use super::value::Kept;
+use super::value::ValueLayout;
 use super::word::{Liveness, LockEnv, held, id};
 use crate::killpoint::kill_point;
 use crate::layout::{Fingerprint, LINE};
@@ -207,7 +207,7 @@ impl Home {
     /// Where the value that begins at one of the lock's own words lies: so many words from there on
     /// are its own, of a value that is not several one at least (`value::words`, asked by `find`).
     #[inline(always)]
-    pub(crate) fn value<T: Kept + ?Sized>(&self, word: usize) -> NonNull<T> {
+    pub(crate) fn value<T: ValueLayout + ?Sized>(&self, word: usize) -> NonNull<T> {
         let empty = size_of::<T::Item>() == 0 || self.len == 0;
         let at =
             if empty { NonNull::dangling() } else { NonNull::from(&self.words()[word]).cast() };

@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::home::{HEAD, Home, Place, Tag, found, places};
 use super::poison::{LockAttemptError, Refused};
 use super::raw::once::{Begin, End, RawOnce};
-use super::value::{self, Kept};
+use super::value::{self, ValueLayout};
 use super::word::LockEnv;
 use crate::checked::Checked;
 use crate::copy;

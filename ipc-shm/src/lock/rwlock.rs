@@ -22,7 +22,7 @@ use super::poison::{
 use super::raw::rwlock::RawRwLock;
 use super::raw::{index_of, words_for};
 use super::thread;
-use super::value::{self, Kept, NO_VALUE, Value};
+use super::value::{self, NO_VALUE, Value, ValueLayout};
 use super::word::{LockEnv, id, owner};
 use crate::checked::Checked;
 use crate::segment::{OpenMode, Segment};

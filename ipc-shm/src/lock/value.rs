@@ -17,7 +17,7 @@ use crate::sync::AtomicU64;
 ///
 /// Of plain data any bytes are a value. Of other types, such as `bool`, the bytes are checked each
 /// time that the lock is taken, in a slice those of each item.
-pub trait Value: Kept + Send + Sync {}
+pub trait Value: ValueLayout + Send + Sync {}
 
 impl<T: Checked + Send + Sync> Value for T {}
 impl<T: Checked + Send + Sync> Value for [T] {}
@@ -28,7 +28,7 @@ pub(crate) const NO_VALUE: Refused = Refused::Corrupt(
 );
 
 /// How a value lies in words. For this crate only: it is in no public path.
-pub trait Kept {
+pub trait ValueLayout {
     /// A copy in this process' own memory.
     type Own;
     #[doc(hidden)]
@@ -49,7 +49,7 @@ pub trait Kept {
     fn view(at: *mut Self::Item, len: usize) -> *mut Self;
 }
 
-impl<T: Checked> Kept for T {
+impl<T: Checked> ValueLayout for T {
     type Own = T;
     type Item = T;
     const MANY: bool = false;
@@ -71,7 +71,7 @@ impl<T: Checked> Kept for T {
     }
 }
 
-impl<T: Checked> Kept for [T] {
+impl<T: Checked> ValueLayout for [T] {
     type Own = Box<[T]>;
     type Item = T;
     const MANY: bool = true;
@@ -113,7 +113,7 @@ impl<T: Checked> Kept for [T] {
 
 /// Whether the items that begin at one of the lock's own words are values. Of plain data, they are.
 #[inline(always)]
-pub(crate) fn is_valid<T: Kept + ?Sized>(home: &Home, at: usize) -> bool {
+pub(crate) fn is_valid<T: ValueLayout + ?Sized>(home: &Home, at: usize) -> bool {
     !has_invalid_bits::<T::Item>() || are_valid::<T::Item>(&home.words()[at..], home.len)
 }
 
@@ -134,13 +134,13 @@ fn are_valid<T: Checked>(words: &[AtomicU64], len: usize) -> bool {
 
 /// Copies a value to the beginning of `words`.
 #[inline]
-pub(crate) fn write<T: Kept + ?Sized>(words: &[AtomicU64], value: &T) {
+pub(crate) fn write<T: ValueLayout + ?Sized>(words: &[AtomicU64], value: &T) {
     copy::write_bytes(words, bytemuck::cast_slice(value.items()));
 }
 
 /// Words that so many items take; `None` if no memory is so large, or one value is said to be none
 /// or several.
-pub(crate) fn words<T: Kept + ?Sized>(len: usize) -> Option<usize> {
+pub(crate) fn words<T: ValueLayout + ?Sized>(len: usize) -> Option<usize> {
     if !T::MANY && len != 1 {
         return None;
     }
@@ -148,7 +148,7 @@ pub(crate) fn words<T: Kept + ?Sized>(len: usize) -> Option<usize> {
 }
 
 /// Words at which a value may begin: multiples of these.
-pub(crate) const fn align<T: Kept + ?Sized>() -> usize {
+pub(crate) const fn align<T: ValueLayout + ?Sized>() -> usize {
     let align = align_of::<T::Item>().div_ceil(8);
     if align == 0 { 1 } else { align }
 }
