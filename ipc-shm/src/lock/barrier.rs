@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::home::{HEAD, Home, Place, Tag, found, places};
+use super::home::{HEAD, Home, LockKind, Place, found, places};
 use super::poison::Refused;
 use super::raw::barrier::{MAX_PARTIES, Passed, RawBarrier};
 use super::raw::words_for;
@@ -89,8 +89,8 @@ const TIMEOUT: usize = 2;
 const HANDLES: usize = 8 - HEAD;
 
 impl Barrier {
-    fn tag() -> Tag {
-        Tag::of::<()>("Barrier", 1)
+    fn kind() -> LockKind {
+        LockKind::of::<()>("Barrier", 1)
     }
 
     fn count(_len: usize, participants: usize) -> Option<usize> {
@@ -131,7 +131,7 @@ impl Barrier {
             home.words()[PARTIES].store(u64::from(parties), Relaxed); // Relaxed: the tag's Release.
             Ok(())
         };
-        Self::of_home(Home::make(place, Self::tag(), 0, Self::count, &fill)?)
+        Self::of_home(Home::make(place, Self::kind(), 0, Self::count, &fill)?)
     }
 
     /// Counts the handle.
@@ -315,7 +315,7 @@ impl Serialize for Barrier {
 
 impl<'de> Deserialize<'de> for Barrier {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let home = Home::deserialize(deserializer, Self::tag(), Self::count)?;
+        let home = Home::deserialize(deserializer, Self::kind(), Self::count)?;
         Barrier::of_home(home).map_err(serde::de::Error::custom)
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::home::{HEAD, Home, Place, Tag, found, places};
+use super::home::{HEAD, Home, LockKind, Place, found, places};
 use super::mutex::{Mutex, MutexGuard};
 use super::poison::{Failure, LockError, LockResult, PoisonError, Refused};
 use super::raw::condvar::{PLACES, RawCondvar};
@@ -69,8 +69,8 @@ const PLACE: usize = 8 - HEAD;
 const SINCE: usize = PLACE + PLACES;
 
 impl Condvar {
-    fn tag() -> Tag {
-        Tag::of::<()>("Condvar", 1)
+    fn kind() -> LockKind {
+        LockKind::of::<()>("Condvar", 1)
     }
 
     fn count(_len: usize, _participants: usize) -> Option<usize> {
@@ -82,7 +82,7 @@ impl Condvar {
     }
 
     fn make(place: Place<'_>) -> io::Result<Condvar> {
-        Self::of_home(Home::make(place, Self::tag(), 0, Self::count, &|_| Ok(()))?)
+        Self::of_home(Home::make(place, Self::kind(), 0, Self::count, &|_| Ok(()))?)
     }
 
     /// Makes a condition in an anonymous segment of its own.
@@ -272,7 +272,7 @@ impl Serialize for Condvar {
 
 impl<'de> Deserialize<'de> for Condvar {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Condvar { home: Home::deserialize(deserializer, Self::tag(), Self::count)? })
+        Ok(Condvar { home: Home::deserialize(deserializer, Self::kind(), Self::count)? })
     }
 }
 

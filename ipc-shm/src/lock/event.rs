@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::home::{Home, Place, Tag, found, places};
+use super::home::{Home, LockKind, Place, found, places};
 use super::poison::Refused;
 use super::raw::event::RawEvent;
 use crate::segment::{OpenMode, Segment};
@@ -44,8 +44,8 @@ pub struct Event {
 const STATE: usize = 0;
 
 impl Event {
-    fn tag() -> Tag {
-        Tag::of::<()>("Event", 1)
+    fn kind() -> LockKind {
+        LockKind::of::<()>("Event", 1)
     }
 
     fn count(_len: usize, _participants: usize) -> Option<usize> {
@@ -59,7 +59,7 @@ impl Event {
     }
 
     fn make(place: Place<'_>, auto: bool) -> io::Result<Event> {
-        Self::of_home(Home::make(place, Self::tag(), usize::from(auto), Self::count, &|_| Ok(()))?)
+        Self::of_home(Home::make(place, Self::kind(), usize::from(auto), Self::count, &|_| Ok(()))?)
     }
 
     /// Makes a manual event that is clear, in an anonymous segment of its own.
@@ -192,7 +192,7 @@ impl Serialize for Event {
 
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let home = Home::deserialize(deserializer, Self::tag(), Self::count)?;
+        let home = Home::deserialize(deserializer, Self::kind(), Self::count)?;
         Event::of_home(home).map_err(serde::de::Error::custom)
     }
 }

@@ -71,18 +71,18 @@ pub(crate) enum Place<'a> {
 
 /// A kind of lock.
 #[derive(Clone, Copy)]
-pub(crate) struct Tag {
+pub(crate) struct LockKind {
     pub(crate) name: &'static str,
     pub(crate) fingerprint: u64,
     /// In words: where it may begin.
     pub(crate) align: usize,
 }
 
-impl Tag {
+impl LockKind {
     /// The lock of this name, over values of type `T`.
-    pub(crate) fn of<T>(name: &'static str, align: usize) -> Tag {
+    pub(crate) fn of<T>(name: &'static str, align: usize) -> LockKind {
         // Never 0: that is what unused memory says.
-        Tag { name, fingerprint: Fingerprint::of::<T>(name) | 1, align }
+        LockKind { name, fingerprint: Fingerprint::of::<T>(name) | 1, align }
     }
 
     fn align(self) -> usize {
@@ -95,52 +95,53 @@ impl Home {
     /// is not 0.
     pub(crate) fn make(
         place: Place<'_>,
-        tag: Tag,
+        kind: LockKind,
         len: usize,
         count: Count,
         fill: &dyn Fn(&Home) -> io::Result<()>,
     ) -> io::Result<Home> {
         if let Place::In(segment) = place {
-            return Self::within(segment, tag, len, count, fill);
+            return Self::within(segment, kind, len, count, fill);
         }
-        let words = count(len, participant_limit::by_default()).ok_or_else(|| too_large(tag))?;
-        let terms = SegmentBuilder::new(Self::bytes(words).ok_or_else(|| too_large(tag))?);
+        let words = count(len, participant_limit::by_default()).ok_or_else(|| too_large(kind))?;
+        let terms = SegmentBuilder::new(Self::bytes(words).ok_or_else(|| too_large(kind))?);
         match place {
-            Place::Named(OpenMode::Open, name) => Self::open(name, tag, count),
+            Place::Named(OpenMode::Open, name) => Self::open(name, kind, count),
             Place::Named(open_mode, name) => {
                 let mut fill =
-                    |segment: &Segment| Self::within(segment, tag, len, count, fill).map(drop);
+                    |segment: &Segment| Self::within(segment, kind, len, count, fill).map(drop);
                 // One that is there may be made for fewer participants: `find` checks its size.
-                let terms = terms.of_any_size().fingerprint(tag.fingerprint);
+                let terms = terms.of_any_size().fingerprint(kind.fingerprint);
                 let segment = terms.named(open_mode, name, &mut fill)?;
-                Self::find(&segment, 0, tag, count)
+                Self::find(&segment, 0, kind, count)
             }
-            _ => Self::within(&terms.anonymous()?, tag, len, count, fill),
+            _ => Self::within(&terms.anonymous()?, kind, len, count, fill),
         }
     }
 
     /// The lock of this name.
-    pub(crate) fn open(name: &str, tag: Tag, count: Count) -> io::Result<Home> {
-        let terms = SegmentBuilder::new(0).fingerprint(tag.fingerprint);
-        Self::find(&terms.named(OpenMode::Open, name, &mut |_| Ok(()))?, 0, tag, count)
+    pub(crate) fn open(name: &str, kind: LockKind, count: Count) -> io::Result<Home> {
+        let terms = SegmentBuilder::new(0).fingerprint(kind.fingerprint);
+        Self::find(&terms.named(OpenMode::Open, name, &mut |_| Ok(()))?, 0, kind, count)
     }
 
     fn within(
         segment: &Segment,
-        tag: Tag,
+        kind: LockKind,
         len: usize,
         count: Count,
         fill: &dyn Fn(&Home) -> io::Result<()>,
     ) -> io::Result<Home> {
-        let count = count(len, segment.participants()?.capacity()).ok_or_else(|| too_large(tag))?;
-        let bytes = Self::bytes(count).ok_or_else(|| too_large(tag))?;
-        let offset = segment.place(bytes, tag.align())?;
+        let count =
+            count(len, segment.participants()?.capacity()).ok_or_else(|| too_large(kind))?;
+        let bytes = Self::bytes(count).ok_or_else(|| too_large(kind))?;
+        let offset = segment.place(bytes, kind.align())?;
         let home = Self::at(segment, offset, count, len)?;
         kill_point!("lock.place");
         home.all()[1].store(len as u64, Ordering::Relaxed); // Relaxed: the tag's Release.
         fill(&home)?;
         kill_point!("lock.tag");
-        home.all()[0].store(tag.fingerprint, Ordering::Release); // Release: whoever sees it sees the rest.
+        home.all()[0].store(kind.fingerprint, Ordering::Release); // Release: whoever sees it sees the rest.
         Ok(home)
     }
 
@@ -148,19 +149,19 @@ impl Home {
     pub(crate) fn find(
         segment: &Segment,
         offset: usize,
-        tag: Tag,
+        kind: LockKind,
         count: Count,
     ) -> io::Result<Home> {
         let refuse = |what: &str| {
-            let text = format!("{}: what lies at offset {offset} of {segment:?} {what}", tag.name);
+            let text = format!("{}: what lies at offset {offset} of {segment:?} {what}", kind.name);
             io::Error::new(io::ErrorKind::InvalidData, text)
         };
         let head = segment.words64(offset, HEAD)?;
         // Acquire: after whoever placed it.
-        if head[0].load(Ordering::Acquire) != tag.fingerprint {
+        if head[0].load(Ordering::Acquire) != kind.fingerprint {
             return Err(refuse("is no such lock, or protects another type"));
         }
-        if offset % tag.align() != 0 {
+        if offset % kind.align() != 0 {
             return Err(refuse("is not aligned"));
         }
         // Read once, checked, and never again. Relaxed: the tag's Acquire.
@@ -250,18 +251,18 @@ impl Home {
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
-        tag: Tag,
+        kind: LockKind,
         count: Count,
     ) -> Result<Home, D::Error> {
         let (segment, offset) = <(Segment, u64)>::deserialize(deserializer)?;
         let offset = usize::try_from(offset).map_err(de::Error::custom)?;
-        Home::find(&segment, offset, tag, count)
+        Home::find(&segment, offset, kind, count)
             .map_err(|error| de::Error::custom(ipc_core::__private::handle::record_cause(error)))
     }
 }
 
-fn too_large(tag: Tag) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, format!("{}: no memory is so large", tag.name))
+fn too_large(kind: LockKind) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, format!("{}: no memory is so large", kind.name))
 }
 
 impl fmt::Debug for Home {
@@ -363,7 +364,7 @@ macro_rules! found {
         ///
         /// As [`Segment::open`]; `InvalidData` if it is of another kind or type.
         pub fn open(name: &str) -> io::Result<Self> {
-            Self::of_home(Home::open(name, Self::tag(), Self::count)?)
+            Self::of_home(Home::open(name, Self::kind(), Self::count)?)
         }
 
         /// The one that was made in a segment at this [offset](Self::offset).
@@ -373,7 +374,7 @@ macro_rules! found {
         /// `InvalidInput` if nothing can lie there, `InvalidData` if what lies there is of another
         /// kind or type.
         pub fn at(segment: &Segment, offset: usize) -> io::Result<Self> {
-            Self::of_home(Home::find(segment, offset, Self::tag(), Self::count)?)
+            Self::of_home(Home::find(segment, offset, Self::kind(), Self::count)?)
         }
 
         /// Where in its segment it lies.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::home::{HEAD, Home, Place, Tag, found, places};
+use super::home::{HEAD, Home, LockKind, Place, found, places};
 use super::poison::{
     Failure, LockResult, LockTimeoutResult, PoisonError, PoisonedBy, Refused, TryLockResult,
 };
@@ -90,8 +90,11 @@ fn copies<T: Value + ?Sized>(len: usize) -> Option<([usize; 2], usize)> {
 
 /// Finds mutexes, of one value or of many.
 impl<T: Value + ?Sized> Mutex<T> {
-    fn tag() -> Tag {
-        Tag::of::<T::Item>(if T::MANY { "Mutex of a slice" } else { "Mutex" }, value::align::<T>())
+    fn kind() -> LockKind {
+        LockKind::of::<T::Item>(
+            if T::MANY { "Mutex of a slice" } else { "Mutex" },
+            value::align::<T>(),
+        )
     }
 
     fn count(len: usize, _participants: usize) -> Option<usize> {
@@ -109,7 +112,7 @@ impl<T: Value + ?Sized> Mutex<T> {
             value::write(&home.words()[first..], value);
             Ok(())
         };
-        Self::of_home(Home::make(place, Self::tag(), value.items().len(), Self::count, &fill)?)
+        Self::of_home(Home::make(place, Self::kind(), value.items().len(), Self::count, &fill)?)
     }
 
     found!();
@@ -527,7 +530,7 @@ impl<T: Value + ?Sized> Deref for MutexGuard<'_, T> {
     #[inline(always)]
     fn deref(&self) -> &T {
         // SAFETY: the copy that is the value lies there, mapped as long as the mutex's home lives
-        // (`places`, `copies`, checked by `Home::find`), aligned (`Tag::align`). Its bytes are a
+        // (`places`, `copies`, checked by `Home::find`), aligned (`LockKind::align`). Its bytes are a
         // value: any are, or they were checked (`is_valid`). The lock is held, by this thread:
         // nobody writes meanwhile, as long as peers keep the protocol (at the type). What a dead
         // holder left half written was checked as well.
@@ -566,7 +569,7 @@ impl<T: Value + ?Sized> Serialize for Mutex<T> {
 
 impl<'de, T: Value + ?Sized> Deserialize<'de> for Mutex<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let home = Home::deserialize(deserializer, Self::tag(), Self::count)?;
+        let home = Home::deserialize(deserializer, Self::kind(), Self::count)?;
         Self::of_home(home).map_err(serde::de::Error::custom)
     }
 }

@@ -13,7 +13,7 @@ use std::ptr::NonNull;
 use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::home::{HEAD, Home, Place, Tag, found, places};
+use super::home::{HEAD, Home, LockKind, Place, found, places};
 use super::poison::{LockAttemptError, Refused};
 use super::raw::once::{Begin, End, RawOnce};
 use super::value::{self, ValueLayout};
@@ -165,8 +165,8 @@ fn begin(
 }
 
 impl Once {
-    fn tag() -> Tag {
-        Tag::of::<()>("Once", 1)
+    fn kind() -> LockKind {
+        LockKind::of::<()>("Once", 1)
     }
 
     fn count(_len: usize, _participants: usize) -> Option<usize> {
@@ -199,7 +199,7 @@ impl Once {
     }
 
     fn make(place: Place<'_>) -> io::Result<Once> {
-        Self::of_home(Home::make(place, Self::tag(), 0, Self::count, &|_| Ok(()))?)
+        Self::of_home(Home::make(place, Self::kind(), 0, Self::count, &|_| Ok(()))?)
     }
 
     /// Runs `f` if nobody has run one yet; waits if somebody does. What it has done is seen when
@@ -274,8 +274,8 @@ impl Once {
 }
 
 impl<T: Checked + Send + Sync> OnceLock<T> {
-    fn tag() -> Tag {
-        Tag::of::<T>("OnceLock", value::align::<T>())
+    fn kind() -> LockKind {
+        LockKind::of::<T>("OnceLock", value::align::<T>())
     }
 
     fn value_at() -> usize {
@@ -312,7 +312,7 @@ impl<T: Checked + Send + Sync> OnceLock<T> {
     found!();
 
     fn make(place: Place<'_>) -> io::Result<Self> {
-        Self::of_home(Home::make(place, Self::tag(), 1, Self::count, &|_| Ok(()))?)
+        Self::of_home(Home::make(place, Self::kind(), 1, Self::count, &|_| Ok(()))?)
     }
 
     /// The value, if there is one. `None` in a forked process.
@@ -329,7 +329,7 @@ impl<T: Checked + Send + Sync> OnceLock<T> {
         } else {
             self.home.value(Self::value_at())
         };
-        // SAFETY: the value lies there, mapped as long as `self.home`, aligned (`Tag::align`); its
+        // SAFETY: the value lies there, mapped as long as `self.home`, aligned (`LockKind::align`); its
         // bytes are one: any are, or they were checked above. It is complete (ONCE-E1), so no peer
         // writes it any more, as long as peers keep the protocol (at the type).
         Some(unsafe { at.as_ref() })
@@ -426,7 +426,7 @@ impl Serialize for Once {
 
 impl<'de> Deserialize<'de> for Once {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Once { home: Home::deserialize(deserializer, Self::tag(), Self::count)? })
+        Ok(Once { home: Home::deserialize(deserializer, Self::kind(), Self::count)? })
     }
 }
 
@@ -453,7 +453,7 @@ impl<T: Checked + Send + Sync> Serialize for OnceLock<T> {
 
 impl<'de, T: Checked + Send + Sync> Deserialize<'de> for OnceLock<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let home = Home::deserialize(deserializer, Self::tag(), Self::count)?;
+        let home = Home::deserialize(deserializer, Self::kind(), Self::count)?;
         Ok(OnceLock { home, _value: PhantomData })
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::home::{HEAD, Home, Place, Tag, found, places};
+use super::home::{HEAD, Home, LockKind, Place, found, places};
 use super::poison::{
     Failure, LockResult, LockTimeoutResult, PoisonError, PoisonedBy, Refused, TryLockResult,
 };
@@ -59,8 +59,8 @@ const DEPTH: usize = 2;
 const REST: usize = 3;
 
 impl<T: Stored + Send + Sync> ReentrantMutex<T> {
-    fn tag() -> Tag {
-        Tag::of::<T>("ReentrantMutex", value::align::<T>())
+    fn kind() -> LockKind {
+        LockKind::of::<T>("ReentrantMutex", value::align::<T>())
     }
 
     fn value_at() -> usize {
@@ -80,7 +80,7 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
             copy::write_value(&home.words()[Self::value_at()..], value);
             Ok(())
         };
-        Self::of_home(Home::make(place, Self::tag(), 1, Self::count, &fill)?)
+        Self::of_home(Home::make(place, Self::kind(), 1, Self::count, &fill)?)
     }
 
     /// Makes a mutex in an anonymous segment of its own.
@@ -306,7 +306,7 @@ impl<T: Stored + Send + Sync> Serialize for ReentrantMutex<T> {
 
 impl<'de, T: Stored + Send + Sync> Deserialize<'de> for ReentrantMutex<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let home = Home::deserialize(deserializer, Self::tag(), Self::count)?;
+        let home = Home::deserialize(deserializer, Self::kind(), Self::count)?;
         Ok(ReentrantMutex { home, _value: PhantomData })
     }
 }

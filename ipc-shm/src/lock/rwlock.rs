@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::home::{HEAD, Home, Place, Tag, found, places};
+use super::home::{HEAD, Home, LockKind, Place, found, places};
 use super::poison::{
     Failure, LockAttemptError, LockError, LockResult, LockTimeoutResult, PoisonError, PoisonedBy,
     Refused, TryLockResult,
@@ -178,8 +178,8 @@ impl<T: Checked + Send + Sync> RwLock<[T]> {
 type Got<G> = Result<G, Failure<G>>;
 
 impl<T: Value + ?Sized> RwLock<T> {
-    fn tag() -> Tag {
-        Tag::of::<T::Item>(
+    fn kind() -> LockKind {
+        LockKind::of::<T::Item>(
             if T::MANY { "RwLock of a slice" } else { "RwLock" },
             value::align::<T>(),
         )
@@ -204,7 +204,7 @@ impl<T: Value + ?Sized> RwLock<T> {
             value::write(&home.words()[at..], value);
             Ok(())
         };
-        Self::of_home(Home::make(place, Self::tag(), value.items().len(), Self::count, &fill)?)
+        Self::of_home(Home::make(place, Self::kind(), value.items().len(), Self::count, &fill)?)
     }
 
     found!();
@@ -611,7 +611,7 @@ macro_rules! guard {
             #[inline(always)]
             fn deref(&self) -> &T {
                 // SAFETY: the value lies there, mapped as long as the lock's home lives (`parts`,
-                // checked by `Home::find`), aligned (`Tag::align`). Its bytes are a value: any are,
+                // checked by `Home::find`), aligned (`LockKind::align`). Its bytes are a value: any are,
                 // or `taken` has checked them before the guard was handed out. The lock is held, so
                 // nobody writes meanwhile, as long as peers keep the protocol (at the type), or the
                 // holder borrows its guard mutably.
@@ -660,7 +660,7 @@ impl<T: Value + ?Sized> Serialize for RwLock<T> {
 
 impl<'de, T: Value + ?Sized> Deserialize<'de> for RwLock<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let home = Home::deserialize(deserializer, Self::tag(), Self::count)?;
+        let home = Home::deserialize(deserializer, Self::kind(), Self::count)?;
         Self::of_home(home).map_err(serde::de::Error::custom)
     }
 }

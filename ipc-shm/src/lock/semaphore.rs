@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::home::{HEAD, Home, Place, Tag, found, places};
+use super::home::{HEAD, Home, LockKind, Place, found, places};
 use super::poison::{LockAttemptError, Refused};
 use super::raw::semaphore::{MAX_PARTICIPANTS, MAX_PERMITS, RawSemaphore};
 use super::raw::words_for;
@@ -62,9 +62,9 @@ fn count(_len: usize, participants: usize) -> Option<usize> {
     Some(HELD + 2 * words_for(participants))
 }
 
-fn make(place: Place<'_>, tag: Tag, permits: u32, bound: u32) -> io::Result<Semaphore> {
+fn make(place: Place<'_>, kind: LockKind, permits: u32, bound: u32) -> io::Result<Semaphore> {
     if permits > MAX_PERMITS {
-        let text = format!("{}: {permits} permits are more than {MAX_PERMITS}", tag.name);
+        let text = format!("{}: {permits} permits are more than {MAX_PERMITS}", kind.name);
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
     let fill = |home: &Home| {
@@ -73,7 +73,7 @@ fn make(place: Place<'_>, tag: Tag, permits: u32, bound: u32) -> io::Result<Sema
         raw(home, bound).initialise(permits);
         Ok(())
     };
-    of_home(Home::make(place, tag, 0, count, &fill)?)
+    of_home(Home::make(place, kind, 0, count, &fill)?)
 }
 
 fn of_home(home: Home) -> io::Result<Semaphore> {
@@ -111,8 +111,8 @@ impl Semaphore {
     places!(permits: u32 => permits);
     found!();
 
-    fn tag() -> Tag {
-        Tag::of::<()>("Semaphore", 1)
+    fn kind() -> LockKind {
+        LockKind::of::<()>("Semaphore", 1)
     }
 
     fn count(len: usize, participants: usize) -> Option<usize> {
@@ -124,7 +124,7 @@ impl Semaphore {
     }
 
     fn make(place: Place<'_>, permits: u32) -> io::Result<Semaphore> {
-        make(place, Self::tag(), permits, MAX_PERMITS)
+        make(place, Self::kind(), permits, MAX_PERMITS)
     }
 
     /// Waits for a permit, and takes it.
@@ -274,7 +274,7 @@ impl BoundedSemaphore {
     ///
     /// As [`Semaphore::open`].
     pub fn open(name: &str) -> io::Result<BoundedSemaphore> {
-        Self::of_home(Home::open(name, Self::tag(), count)?)
+        Self::of_home(Home::open(name, Self::kind(), count)?)
     }
 
     /// The one that was made in a segment at this [offset](Semaphore::offset).
@@ -283,11 +283,11 @@ impl BoundedSemaphore {
     ///
     /// As [`Semaphore::at`].
     pub fn at(segment: &Segment, offset: usize) -> io::Result<BoundedSemaphore> {
-        Self::of_home(Home::find(segment, offset, Self::tag(), count)?)
+        Self::of_home(Home::find(segment, offset, Self::kind(), count)?)
     }
 
-    fn tag() -> Tag {
-        Tag::of::<()>("BoundedSemaphore", 1)
+    fn kind() -> LockKind {
+        LockKind::of::<()>("BoundedSemaphore", 1)
     }
 
     fn of_home(home: Home) -> io::Result<BoundedSemaphore> {
@@ -295,7 +295,7 @@ impl BoundedSemaphore {
     }
 
     fn make(place: Place<'_>, permits: u32) -> io::Result<BoundedSemaphore> {
-        make(place, Self::tag(), permits, permits).map(BoundedSemaphore)
+        make(place, Self::kind(), permits, permits).map(BoundedSemaphore)
     }
 }
 
@@ -332,7 +332,7 @@ impl Serialize for Semaphore {
 
 impl<'de> Deserialize<'de> for Semaphore {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let home = Home::deserialize(deserializer, Self::tag(), count)?;
+        let home = Home::deserialize(deserializer, Self::kind(), count)?;
         Self::of_home(home).map_err(serde::de::Error::custom)
     }
 }
@@ -345,7 +345,7 @@ impl Serialize for BoundedSemaphore {
 
 impl<'de> Deserialize<'de> for BoundedSemaphore {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let home = Home::deserialize(deserializer, Self::tag(), count)?;
+        let home = Home::deserialize(deserializer, Self::kind(), count)?;
         Self::of_home(home).map_err(serde::de::Error::custom)
     }
 }
