@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::home::{HEAD, Home, LockKind, Place, found, places};
+use super::location::{HEAD, LockKind, LockLocation, Place, found, places};
 use super::poison::Refused;
 use super::raw::barrier::{MAX_PARTIES, Passed, RawBarrier};
 use super::raw::words_for;
@@ -34,7 +34,7 @@ use crate::sync::Ordering::Relaxed;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Barrier {
-    home: Home,
+    location: LockLocation,
     parties: u32,
 }
 
@@ -127,25 +127,26 @@ impl Barrier {
                 let text = format!("Barrier: {parties} parties are more than {MAX_PARTIES}");
                 io::Error::new(io::ErrorKind::InvalidInput, text)
             })?;
-        let fill = |home: &Home| {
-            home.words()[PARTIES].store(u64::from(parties), Relaxed); // Relaxed: the tag's Release.
+        let fill = |location: &LockLocation| {
+            // Relaxed: the tag's Release.
+            location.words()[PARTIES].store(u64::from(parties), Relaxed);
             Ok(())
         };
-        Self::of_home(Home::make(place, Self::kind(), 0, Self::count, &fill)?)
+        Self::at_location(LockLocation::make(place, Self::kind(), 0, Self::count, &fill)?)
     }
 
     /// Counts the handle.
-    fn of_home(home: Home) -> io::Result<Barrier> {
+    fn at_location(location: LockLocation) -> io::Result<Barrier> {
         // Read once. Relaxed: the tag's Acquire.
-        let parties = home.words()[PARTIES].load(Relaxed).min(u64::from(MAX_PARTIES)) as u32;
-        let barrier = Barrier { home, parties };
-        barrier.raw().join(&barrier.home, barrier.home.me).map_err(io::Error::other)?;
+        let parties = location.words()[PARTIES].load(Relaxed).min(u64::from(MAX_PARTIES)) as u32;
+        let barrier = Barrier { location, parties };
+        barrier.raw().join(&barrier.location, barrier.location.me).map_err(io::Error::other)?;
         Ok(barrier)
     }
 
     fn raw(&self) -> RawBarrier<'_> {
-        let words = self.home.words();
-        let handles = &words[HANDLES..HANDLES + words_for(self.home.max_participants())];
+        let words = self.location.words();
+        let handles = &words[HANDLES..HANDLES + words_for(self.location.max_participants())];
         RawBarrier { state: &words[STATE], handles, parties: self.parties }
     }
 
@@ -159,7 +160,7 @@ impl Barrier {
     /// [`Broken`](BarrierError::Broken), at once or within 50 ms of a party's death;
     /// [`Timeout`](BarrierError::Timeout) after the default timeout, which breaks the barrier.
     pub fn wait(&self) -> Result<BarrierWaitResult, BarrierError> {
-        self.home.check()?;
+        self.location.check()?;
         self.wait_with(self.default_deadline())
     }
 
@@ -184,8 +185,8 @@ impl Barrier {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn wait_then(&self, action: impl FnOnce()) -> Result<BarrierWaitResult, BarrierError> {
-        self.home.check()?;
-        Self::passed(self.raw().wait_then(&self.home, self.default_deadline(), Some(action)))
+        self.location.check()?;
+        Self::passed(self.raw().wait_then(&self.location, self.default_deadline(), Some(action)))
     }
 
     /// Sets how long [`wait`](Barrier::wait) waits at most, in all processes; `None` is for ever,
@@ -198,15 +199,16 @@ impl Barrier {
     ///
     /// [`Forked`](Refused::Forked) in a forked process.
     pub fn set_default_timeout(&self, timeout: Option<Duration>) -> Result<(), Refused> {
-        self.home.check()?;
+        self.location.check()?;
         let nanos = timeout
             .map_or(0, |timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX).max(1));
-        self.home.words()[TIMEOUT].store(nanos, Relaxed); // Relaxed: a number, nothing rides on it.
+        // Relaxed: a number, nothing rides on it.
+        self.location.words()[TIMEOUT].store(nanos, Relaxed);
         Ok(())
     }
 
     fn default_deadline(&self) -> Deadline {
-        match self.home.words()[TIMEOUT].load(Relaxed) {
+        match self.location.words()[TIMEOUT].load(Relaxed) {
             0 => Deadline::Never,
             nanos => Deadline::after(Duration::from_nanos(nanos)), // Relaxed: as where it is set.
         }
@@ -232,8 +234,8 @@ impl Barrier {
     }
 
     fn wait_with(&self, deadline: Deadline) -> Result<BarrierWaitResult, BarrierError> {
-        self.home.check()?;
-        Self::passed(self.raw().wait(&self.home, deadline))
+        self.location.check()?;
+        Self::passed(self.raw().wait(&self.location, deadline))
     }
 
     fn passed(passed: Passed) -> Result<BarrierWaitResult, BarrierError> {
@@ -251,8 +253,8 @@ impl Barrier {
     ///
     /// [`Forked`](Refused::Forked) in a forked process.
     pub fn abort(&self) -> Result<(), Refused> {
-        self.home.check()?;
-        self.raw().break_up(&self.home, None);
+        self.location.check()?;
+        self.raw().break_up(&self.location, None);
         Ok(())
     }
 
@@ -262,15 +264,15 @@ impl Barrier {
     ///
     /// As [`abort`](Barrier::abort).
     pub fn reset(&self) -> Result<(), Refused> {
-        self.home.check()?;
-        self.raw().reset(&self.home);
+        self.location.check()?;
+        self.raw().reset(&self.location);
         Ok(())
     }
 
     /// Whether it is broken. False in a forked process.
     #[must_use]
     pub fn is_broken(&self) -> bool {
-        !self.home.forked() && self.raw().is_broken()
+        !self.location.forked() && self.raw().is_broken()
     }
 
     /// How many parties it takes to pass.
@@ -282,7 +284,7 @@ impl Barrier {
     /// How many wait now: Python's `n_waiting`. 0 in a forked process.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        if self.home.forked() { 0 } else { self.raw().waiting() as usize }
+        if self.location.forked() { 0 } else { self.raw().waiting() as usize }
     }
 }
 
@@ -291,39 +293,39 @@ impl Clone for Barrier {
     ///
     /// With 2^32 handles in one process.
     fn clone(&self) -> Self {
-        if self.home.forked() {
+        if self.location.forked() {
             // It is no party, and its handles answer so.
-            return Barrier { home: self.home.clone(), parties: self.parties };
+            return Barrier { location: self.location.clone(), parties: self.parties };
         }
-        Self::of_home(self.home.clone()).expect("fewer handles than 2^32")
+        Self::at_location(self.location.clone()).expect("fewer handles than 2^32")
     }
 }
 
 impl Drop for Barrier {
     fn drop(&mut self) {
-        if !self.home.forked() {
-            self.raw().leave(self.home.me);
+        if !self.location.forked() {
+            self.raw().leave(self.location.me);
         }
     }
 }
 
 impl Serialize for Barrier {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.home.serialize(serializer)
+        self.location.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Barrier {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let home = Home::deserialize(deserializer, Self::kind(), Self::count)?;
-        Barrier::of_home(home).map_err(serde::de::Error::custom)
+        let location = LockLocation::deserialize(deserializer, Self::kind(), Self::count)?;
+        Barrier::at_location(location).map_err(serde::de::Error::custom)
     }
 }
 
 impl fmt::Debug for Barrier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Barrier")
-            .field("home", &self.home)
+            .field("location", &self.location)
             .field("parties", &self.parties)
             .field("waiting", &self.waiting())
             .field("broken", &self.is_broken())

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::home::{HEAD, Home, LockKind, Place, found, places};
+use super::location::{HEAD, LockKind, LockLocation, Place, found, places};
 use super::mutex::{Mutex, MutexGuard};
 use super::poison::{Failure, LockError, LockResult, PoisonError, Refused};
 use super::raw::condvar::{PLACES, RawCondvar};
@@ -47,7 +47,7 @@ use crate::segment::{OpenMode, Segment};
 /// processes that end, by whatever, without dropping their handles of the condition.
 #[derive(Clone)]
 pub struct Condvar {
-    home: Home,
+    location: LockLocation,
 }
 
 /// Whether a wait with a deadline ended with it: as [`std::sync::WaitTimeoutResult`].
@@ -77,12 +77,12 @@ impl Condvar {
         Some(SINCE + PLACES)
     }
 
-    fn of_home(home: Home) -> io::Result<Condvar> {
-        Ok(Condvar { home })
+    fn at_location(location: LockLocation) -> io::Result<Condvar> {
+        Ok(Condvar { location })
     }
 
     fn make(place: Place<'_>) -> io::Result<Condvar> {
-        Self::of_home(Home::make(place, Self::kind(), 0, Self::count, &|_| Ok(()))?)
+        Self::at_location(LockLocation::make(place, Self::kind(), 0, Self::count, &|_| Ok(()))?)
     }
 
     /// Makes a condition in an anonymous segment of its own.
@@ -107,7 +107,7 @@ impl Condvar {
     found!();
 
     fn raw(&self) -> RawCondvar<'_> {
-        let words = self.home.words();
+        let words = self.location.words();
         RawCondvar {
             used: &words[USED],
             tickets: &words[TICKETS],
@@ -208,15 +208,15 @@ impl Condvar {
         (MutexGuard<'a, T>, WaitTimeoutResult),
         Failure<(MutexGuard<'a, T>, WaitTimeoutResult)>,
     > {
-        self.home.check()?;
+        self.location.check()?;
         let raw = self.raw();
-        let waiter = raw.enter(&self.home, self.home.me());
+        let waiter = raw.enter(&self.location, self.location.me());
         let mutex = MutexGuard::mutex(&guard);
         let unlocked = MutexGuard::unlock(guard);
         let notified = match unlocked {
-            Ok(()) => raw.wait(&self.home, waiter, deadline)?,
+            Ok(()) => raw.wait(&self.location, waiter, deadline)?,
             Err(why) => {
-                raw.give_up(&self.home, waiter);
+                raw.give_up(&self.location, waiter);
                 return Err(why.into());
             }
         };
@@ -224,7 +224,7 @@ impl Condvar {
         let locked = Mutex::lock(mutex);
         match &locked {
             _ if !notified => {}
-            Err(LockError::Refused(_)) => raw.give_up(&self.home, waiter),
+            Err(LockError::Refused(_)) => raw.give_up(&self.location, waiter),
             _ => raw.leave(waiter),
         }
         match locked {
@@ -246,8 +246,8 @@ impl Condvar {
     ///
     /// [`Forked`](Refused::Forked) in a forked process.
     pub fn notify_one(&self) -> Result<bool, Refused> {
-        self.home.check()?;
-        Ok(self.raw().notify_one(&self.home))
+        self.location.check()?;
+        Ok(self.raw().notify_one(&self.location))
     }
 
     /// Wakes all threads that wait, and returns how many were notified.
@@ -259,25 +259,27 @@ impl Condvar {
     ///
     /// As [`notify_one`](Condvar::notify_one).
     pub fn notify_all(&self) -> Result<usize, Refused> {
-        self.home.check()?;
-        Ok(self.raw().notify_all(&self.home))
+        self.location.check()?;
+        Ok(self.raw().notify_all(&self.location))
     }
 }
 
 impl Serialize for Condvar {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.home.serialize(serializer)
+        self.location.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Condvar {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Condvar { home: Home::deserialize(deserializer, Self::kind(), Self::count)? })
+        Ok(Condvar {
+            location: LockLocation::deserialize(deserializer, Self::kind(), Self::count)?,
+        })
     }
 }
 
 impl fmt::Debug for Condvar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Condvar").field("home", &self.home).finish()
+        f.debug_struct("Condvar").field("location", &self.location).finish()
     }
 }

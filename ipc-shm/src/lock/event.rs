@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::home::{Home, LockKind, Place, found, places};
+use super::location::{LockKind, LockLocation, Place, found, places};
 use super::poison::Refused;
 use super::raw::event::RawEvent;
 use crate::segment::{OpenMode, Segment};
@@ -37,7 +37,7 @@ use crate::segment::{OpenMode, Segment};
 /// then, and a channel disconnects.
 #[derive(Clone)]
 pub struct Event {
-    home: Home,
+    location: LockLocation,
     auto: bool,
 }
 
@@ -53,13 +53,19 @@ impl Event {
     }
 
     /// The length says which kind it is.
-    fn of_home(home: Home) -> io::Result<Event> {
-        let auto = home.len != 0;
-        Ok(Event { home, auto })
+    fn at_location(location: LockLocation) -> io::Result<Event> {
+        let auto = location.len != 0;
+        Ok(Event { location, auto })
     }
 
     fn make(place: Place<'_>, auto: bool) -> io::Result<Event> {
-        Self::of_home(Home::make(place, Self::kind(), usize::from(auto), Self::count, &|_| Ok(()))?)
+        Self::at_location(LockLocation::make(
+            place,
+            Self::kind(),
+            usize::from(auto),
+            Self::count,
+            &|_| Ok(()),
+        )?)
     }
 
     /// Makes a manual event that is clear, in an anonymous segment of its own.
@@ -111,13 +117,13 @@ impl Event {
     found!();
 
     fn raw(&self) -> RawEvent<'_> {
-        RawEvent { state: &self.home.words()[STATE], auto: self.auto }
+        RawEvent { state: &self.location.words()[STATE], auto: self.auto }
     }
 
     /// Whether it is set. False in a forked process.
     #[must_use]
     pub fn is_set(&self) -> bool {
-        !self.home.forked() && self.raw().is_set()
+        !self.location.forked() && self.raw().is_set()
     }
 
     /// Sets it, and wakes all that wait; one of them, if it is automatic.
@@ -126,8 +132,8 @@ impl Event {
     ///
     /// [`Forked`](Refused::Forked) in a forked process.
     pub fn set(&self) -> Result<(), Refused> {
-        self.home.check()?;
-        self.raw().set(&self.home);
+        self.location.check()?;
+        self.raw().set(&self.location);
         Ok(())
     }
 
@@ -137,7 +143,7 @@ impl Event {
     ///
     /// As [`set`](Event::set).
     pub fn clear(&self) -> Result<(), Refused> {
-        self.home.check()?;
+        self.location.check()?;
         self.raw().clear();
         Ok(())
     }
@@ -179,28 +185,28 @@ impl Event {
     }
 
     fn wait_with(&self, deadline: Deadline) -> Result<bool, Refused> {
-        self.home.check()?;
-        Ok(self.raw().wait(&self.home, deadline))
+        self.location.check()?;
+        Ok(self.raw().wait(&self.location, deadline))
     }
 }
 
 impl Serialize for Event {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.home.serialize(serializer)
+        self.location.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let home = Home::deserialize(deserializer, Self::kind(), Self::count)?;
-        Event::of_home(home).map_err(serde::de::Error::custom)
+        let location = LockLocation::deserialize(deserializer, Self::kind(), Self::count)?;
+        Event::at_location(location).map_err(serde::de::Error::custom)
     }
 }
 
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Event")
-            .field("home", &self.home)
+            .field("location", &self.location)
             .field("auto", &self.auto)
             .field("set", &self.is_set())
             .finish()

@@ -87,8 +87,8 @@
 //!
 //! `word` is the lock word and what is asked of the kernel, `parking` how to wait. Each module
 //! below `raw` is a protocol, with its states, its memory orderings and what a death leaves; the
-//! modules beside it put it into a segment (`home`) and give it `std`'s face. `raw::mutex` is the
-//! one to begin with.
+//! modules beside it put it into a segment (`location`) and give it `std`'s face. `raw::mutex` is
+//! the one to begin with.
 
 #[cfg(any(loom, fuzzing, test))]
 #[doc(hidden)]
@@ -105,9 +105,9 @@ mod condvar;
 #[cfg(not(loom))]
 mod event;
 #[cfg(not(loom))]
-pub(crate) mod home;
-#[cfg(not(loom))]
 mod lazy;
+#[cfg(not(loom))]
+pub(crate) mod location;
 #[cfg(not(loom))]
 mod mutex;
 #[cfg(not(loom))]

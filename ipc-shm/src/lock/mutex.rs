@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::home::{HEAD, Home, LockKind, Place, found, places};
+use super::location::{HEAD, LockKind, LockLocation, Place, found, places};
 use super::poison::{
     Failure, LockResult, LockTimeoutResult, PoisonError, PoisonedBy, Refused, TryLockResult,
 };
@@ -67,7 +67,7 @@ use crate::sync::Ordering::{Relaxed, Release};
 /// [`set`](Mutex::set) repairs it, after [`clear_poison`](Mutex::clear_poison) if it is poisoned as
 /// well.
 pub struct Mutex<T: Value + ?Sized> {
-    home: Home,
+    location: LockLocation,
     /// The first word of each copy of the value.
     copies: [usize; 2],
     _value: PhantomData<T>,
@@ -101,18 +101,24 @@ impl<T: Value + ?Sized> Mutex<T> {
         Some(copies::<T>(len)?.1)
     }
 
-    fn of_home(home: Home) -> io::Result<Self> {
-        let (copies, _) = copies::<T>(home.len).expect("it has been placed");
-        Ok(Mutex { home, copies, _value: PhantomData })
+    fn at_location(location: LockLocation) -> io::Result<Self> {
+        let (copies, _) = copies::<T>(location.len).expect("it has been placed");
+        Ok(Mutex { location, copies, _value: PhantomData })
     }
 
     fn make(place: Place<'_>, value: &T) -> io::Result<Self> {
-        let fill = |home: &Home| {
-            let ([first, _], _) = copies::<T>(home.len).expect("it has been placed");
-            value::write(&home.words()[first..], value);
+        let fill = |location: &LockLocation| {
+            let ([first, _], _) = copies::<T>(location.len).expect("it has been placed");
+            value::write(&location.words()[first..], value);
             Ok(())
         };
-        Self::of_home(Home::make(place, Self::kind(), value.items().len(), Self::count, &fill)?)
+        Self::at_location(LockLocation::make(
+            place,
+            Self::kind(),
+            value.items().len(),
+            Self::count,
+            &fill,
+        )?)
     }
 
     found!();
@@ -205,13 +211,13 @@ impl<T: Checked + Send + Sync> Mutex<[T]> {
 impl<T: Value + ?Sized> Mutex<T> {
     #[inline(always)]
     fn raw(&self) -> RawMutex<'_> {
-        let words = self.home.words();
+        let words = self.location.words();
         RawMutex { state: &words[STATE], mark: &words[MARK] }
     }
 
     #[inline(always)]
     fn turn(&self) -> &AtomicU64 {
-        &self.home.words()[TURN]
+        &self.location.words()[TURN]
     }
 
     /// The first word of the copy that is the value, and of the other. For the holder.
@@ -226,7 +232,7 @@ impl<T: Value + ?Sized> Mutex<T> {
     #[inline(always)]
     fn is_valid(&self) -> bool {
         let (at, _) = self.places();
-        value::is_valid::<T>(&self.home, at)
+        value::is_valid::<T>(&self.location, at)
     }
 
     /// Waits until it is free, and locks it.
@@ -283,16 +289,16 @@ impl<T: Value + ?Sized> Mutex<T> {
     /// Takes it if it is free and sound: nothing but registers on the short way.
     #[inline(always)]
     fn fast(&self) -> Option<MutexGuard<'_, T>> {
-        if self.home.forked() {
+        if self.location.forked() {
             return None;
         }
-        let me = self.home.me();
+        let me = self.location.me();
         if !self.raw().try_now(me) {
             return None;
         }
         if self.raw().cause().is_some() || !self.is_valid() {
             // Taken again on the long way, which tells why.
-            let _ = self.raw().unlock(&self.home, me);
+            let _ = self.raw().unlock(&self.location, me);
             return None;
         }
         Some(MutexGuard::new(self, me))
@@ -310,7 +316,7 @@ impl<T: Value + ?Sized> Mutex<T> {
     fn taken(&self, me: u64) -> Result<MutexGuard<'_, T>, Failure<MutexGuard<'_, T>>> {
         if !self.is_valid() {
             // It cannot fail, unless somebody scribbles: then there is nothing to give back.
-            let _ = self.raw().unlock(&self.home, me);
+            let _ = self.raw().unlock(&self.location, me);
             return Err(NO_VALUE.into());
         }
         let guard = MutexGuard::new(self, me);
@@ -323,10 +329,10 @@ impl<T: Value + ?Sized> Mutex<T> {
     /// Takes the raw lock.
     #[inline(always)]
     fn take<G>(&self, mode: u64, deadline: Deadline) -> Result<u64, Failure<G>> {
-        self.home.check()?;
-        let me = self.home.me() | mode;
+        self.location.check()?;
+        let me = self.location.me() | mode;
         if !self.raw().try_now(me) {
-            self.raw().lock(&self.home, me, deadline)?;
+            self.raw().lock(&self.location, me, deadline)?;
         }
         Ok(me)
     }
@@ -344,7 +350,7 @@ impl<T: Value + ?Sized> Mutex<T> {
     pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> LockResult<R, ()> {
         let updating = self.updating()?;
         let (value, _) = self.places();
-        let copy = T::read(&self.home.words()[value..], self.home.len);
+        let copy = T::read(&self.location.words()[value..], self.location.len);
         let mut copy = copy.ok_or(Failure::Refused(NO_VALUE))?;
         let done = change(T::own(&mut copy));
         self.flip(T::own(&mut copy));
@@ -366,7 +372,7 @@ impl<T: Value + ?Sized> Mutex<T> {
     fn flip(&self, value: &T) {
         let (_, next) = self.places();
         kill_point!("update.write");
-        value::write(&self.home.words()[next..], value);
+        value::write(&self.location.words()[next..], value);
         kill_point!("update.flip");
         let turn = self.turn().load(Relaxed); // Relaxed: the lock orders it.
         // Release: whoever sees the flip of a dead process sees the copy that it made before.
@@ -378,7 +384,7 @@ impl<T: Value + ?Sized> Mutex<T> {
         // It changes nothing, so its death would not either.
         let _updating = self.updating()?;
         let (value, _) = self.places();
-        let copy = T::read(&self.home.words()[value..], self.home.len);
+        let copy = T::read(&self.location.words()[value..], self.location.len);
         Ok(copy.ok_or(Failure::Refused(NO_VALUE))?)
     }
 
@@ -397,20 +403,20 @@ impl<T: Value + ?Sized> Mutex<T> {
     /// ```
     #[must_use]
     pub fn is_locked(&self) -> bool {
-        !self.home.forked() && self.raw().is_locked(&self.home)
+        !self.location.forked() && self.raw().is_locked(&self.location)
     }
 
     /// Whether it is poisoned. Others may make the answer old before it is told.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
-        !self.home.forked() && self.raw().cause().is_some()
+        !self.location.forked() && self.raw().cause().is_some()
     }
 
     /// Ends the poisoning: what the mutex protects is whole again. Call it while holding the guard.
     ///
     /// In a forked process it does nothing.
     pub fn clear_poison(&self) {
-        if !self.home.forked() {
+        if !self.location.forked() {
             self.raw().set_cause(None);
         }
     }
@@ -418,13 +424,13 @@ impl<T: Value + ?Sized> Mutex<T> {
     /// How many values it protects: 1, unless it is a slice.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.home.len
+        self.location.len
     }
 
     /// Whether it protects an empty slice.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.home.len == 0
+        self.location.len == 0
     }
 
     /// Unlocks what the calling thread holds without having the guard, as after
@@ -439,8 +445,8 @@ impl<T: Value + ?Sized> Mutex<T> {
     ///
     /// No guard of this lock in this thread is used any more.
     pub unsafe fn force_unlock(&self) -> Result<(), Refused> {
-        self.home.check()?;
-        self.raw().unlock(&self.home, self.home.me())?;
+        self.location.check()?;
+        self.raw().unlock(&self.location, self.location.me())?;
         thread::returned();
         Ok(())
     }
@@ -454,9 +460,9 @@ struct Updating<'a, T: Value + ?Sized> {
 
 impl<T: Value + ?Sized> Drop for Updating<'_, T> {
     fn drop(&mut self) {
-        if !self.mutex.home.forked() {
+        if !self.mutex.location.forked() {
             // It fails if somebody has scribbled: then there is nothing to give back.
-            let _ = self.mutex.raw().unlock(&self.mutex.home, self.me);
+            let _ = self.mutex.raw().unlock(&self.mutex.location, self.me);
         }
     }
 }
@@ -491,7 +497,7 @@ impl<'a, T: Value + ?Sized> MutexGuard<'a, T> {
 
     #[inline(always)]
     fn value(&self) -> NonNull<T> {
-        self.mutex.home.value(self.mutex.places().0)
+        self.mutex.location.value(self.mutex.places().0)
     }
 
     /// The mutex.
@@ -514,11 +520,11 @@ impl<'a, T: Value + ?Sized> MutexGuard<'a, T> {
     #[inline(always)]
     fn give_back(&mut self) -> Result<(), Refused> {
         let mutex = self.mutex;
-        mutex.home.check()?;
+        mutex.location.check()?;
         if std::thread::panicking() && self.me & PANICKING == 0 {
             mutex.raw().set_cause(Some(PoisonedBy::Panicked));
         }
-        mutex.raw().unlock(&mutex.home, self.me & !PANICKING)?;
+        mutex.raw().unlock(&mutex.location, self.me & !PANICKING)?;
         thread::returned();
         Ok(())
     }
@@ -529,11 +535,11 @@ impl<T: Value + ?Sized> Deref for MutexGuard<'_, T> {
 
     #[inline(always)]
     fn deref(&self) -> &T {
-        // SAFETY: the copy that is the value lies there, mapped as long as the mutex's home lives
-        // (`places`, `copies`, checked by `Home::find`), aligned (`LockKind::align`). Its bytes are a
-        // value: any are, or they were checked (`is_valid`). The lock is held, by this thread:
-        // nobody writes meanwhile, as long as peers keep the protocol (at the type). What a dead
-        // holder left half written was checked as well.
+        // SAFETY: the copy that is the value lies there, mapped as long as its location lives
+        // (`places`, `copies`, checked by `LockLocation::find`), aligned (`LockKind::align`). Its
+        // bytes are a value: any are, or they were checked (`is_valid`). The lock is held, by this
+        // thread: nobody writes meanwhile, as long as peers keep the protocol (at the type). What a
+        // dead holder left half written was checked as well.
         unsafe { self.value().as_ref() }
     }
 }
@@ -557,27 +563,27 @@ impl<T: Value + ?Sized> Drop for MutexGuard<'_, T> {
 
 impl<T: Value + ?Sized> Clone for Mutex<T> {
     fn clone(&self) -> Self {
-        Mutex { home: self.home.clone(), ..*self }
+        Mutex { location: self.location.clone(), ..*self }
     }
 }
 
 impl<T: Value + ?Sized> Serialize for Mutex<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.home.serialize(serializer)
+        self.location.serialize(serializer)
     }
 }
 
 impl<'de, T: Value + ?Sized> Deserialize<'de> for Mutex<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let home = Home::deserialize(deserializer, Self::kind(), Self::count)?;
-        Self::of_home(home).map_err(serde::de::Error::custom)
+        let location = LockLocation::deserialize(deserializer, Self::kind(), Self::count)?;
+        Self::at_location(location).map_err(serde::de::Error::custom)
     }
 }
 
 impl<T: Value + ?Sized> fmt::Debug for Mutex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mutex")
-            .field("home", &self.home)
+            .field("location", &self.location)
             .field("poisoned", &self.is_poisoned())
             .finish()
     }

@@ -13,7 +13,7 @@ use std::ptr::NonNull;
 use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::home::{HEAD, Home, LockKind, Place, found, places};
+use super::location::{HEAD, LockKind, LockLocation, Place, found, places};
 use super::poison::{LockAttemptError, Refused};
 use super::raw::once::{Begin, End, RawOnce};
 use super::value::{self, ValueLayout};
@@ -39,7 +39,7 @@ use crate::segment::{OpenMode, Segment};
 /// While it runs the initialiser: the next one that comes, or waits, runs its own.
 #[derive(Clone)]
 pub struct Once {
-    home: Home,
+    location: LockLocation,
 }
 
 /// A value that is written once, by one of all processes: [`std::sync::OnceLock`] in shared memory.
@@ -65,7 +65,7 @@ pub struct Once {
 /// peers keep the protocol. [`copied`](OnceLock::copied) works on any bytes. Bytes that are no
 /// value, such as 2 for a `bool`, are `None`, and [`Refused::Corrupt`] where there is no `Option`.
 pub struct OnceLock<T: Checked + Send + Sync> {
-    home: Home,
+    location: LockLocation,
     _value: PhantomData<T>,
 }
 
@@ -112,7 +112,7 @@ impl OnceState {
 
 /// An initialiser that runs: if it unwinds, others are told.
 struct Running<'a> {
-    home: &'a Home,
+    location: &'a LockLocation,
     me: u64,
     /// If it does not get to its end.
     otherwise: End,
@@ -125,9 +125,9 @@ impl Running<'_> {
     }
 
     fn end(&self, how: End) {
-        if !self.home.forked() {
+        if !self.location.forked() {
             // It fails if somebody has scribbled: then nobody waits for us.
-            let _ = raw(self.home).end(self.home, self.me, how);
+            let _ = raw(self.location).end(self.location, self.me, how);
         }
     }
 }
@@ -140,24 +140,24 @@ impl Drop for Running<'_> {
 
 const STATE: usize = 0;
 
-fn raw(home: &Home) -> RawOnce<'_> {
-    RawOnce { state: &home.words()[STATE] }
+fn raw(location: &LockLocation) -> RawOnce<'_> {
+    RawOnce { state: &location.words()[STATE] }
 }
 
 /// Begins, or says that it is done.
 fn begin(
-    home: &Home,
+    location: &LockLocation,
     force: bool,
     otherwise: End,
 ) -> Result<Option<(Running<'_>, bool)>, OnceError> {
-    home.check()?;
-    if raw(home).is_complete() {
+    location.check()?;
+    if raw(location).is_complete() {
         return Ok(None);
     }
-    let me = home.me();
-    match raw(home).begin(home, me, force, Deadline::Never) {
+    let me = location.me();
+    match raw(location).begin(location, me, force, Deadline::Never) {
         Ok(Begin::Complete) => Ok(None),
-        Ok(Begin::Ours { poisoned }) => Ok(Some((Running { home, me, otherwise }, poisoned))),
+        Ok(Begin::Ours { poisoned }) => Ok(Some((Running { location, me, otherwise }, poisoned))),
         Ok(Begin::Poisoned) => Err(OnceError::Poisoned),
         Err(LockAttemptError::Refused(why)) => Err(why.into()),
         Err(LockAttemptError::Busy) => unreachable!("who has no deadline is not told of it"),
@@ -194,12 +194,12 @@ impl Once {
     places!();
     found!();
 
-    fn of_home(home: Home) -> io::Result<Once> {
-        Ok(Once { home })
+    fn at_location(location: LockLocation) -> io::Result<Once> {
+        Ok(Once { location })
     }
 
     fn make(place: Place<'_>) -> io::Result<Once> {
-        Self::of_home(Home::make(place, Self::kind(), 0, Self::count, &|_| Ok(()))?)
+        Self::at_location(LockLocation::make(place, Self::kind(), 0, Self::count, &|_| Ok(()))?)
     }
 
     /// Runs `f` if nobody has run one yet; waits if somebody does. What it has done is seen when
@@ -210,7 +210,7 @@ impl Once {
     /// [`Poisoned`](OnceError::Poisoned) if an initialiser panicked, where [`std::sync::Once`]
     /// panics.
     pub fn call_once(&self, f: impl FnOnce()) -> Result<(), OnceError> {
-        if let Some((running, _)) = begin(&self.home, false, End::Poisoned)? {
+        if let Some((running, _)) = begin(&self.location, false, End::Poisoned)? {
             kill_point!("once.run");
             f();
             running.done();
@@ -224,7 +224,7 @@ impl Once {
     ///
     /// [`Refused`](OnceError::Refused).
     pub fn call_once_force(&self, f: impl FnOnce(&OnceState)) -> Result<(), OnceError> {
-        if let Some((running, poisoned)) = begin(&self.home, true, End::Poisoned)? {
+        if let Some((running, poisoned)) = begin(&self.location, true, End::Poisoned)? {
             f(&OnceState { poisoned });
             running.done();
         }
@@ -234,7 +234,7 @@ impl Once {
     /// Whether it has been done. False in a forked process.
     #[must_use]
     pub fn is_completed(&self) -> bool {
-        !self.home.forked() && raw(&self.home).is_complete()
+        !self.location.forked() && raw(&self.location).is_complete()
     }
 
     /// Waits until somebody has done it.
@@ -243,9 +243,9 @@ impl Once {
     ///
     /// [`Poisoned`](OnceError::Poisoned) if that one panicked.
     pub fn wait(&self) -> Result<(), OnceError> {
-        self.home.check()?;
-        raw(&self.home)
-            .wait(&self.home, false)
+        self.location.check()?;
+        raw(&self.location)
+            .wait(&self.location, false)
             .map_err(OnceError::from)
             .and_then(|sound| if sound { Ok(()) } else { Err(OnceError::Poisoned) })
     }
@@ -267,8 +267,8 @@ impl Once {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn wait_force(&self) -> Result<(), OnceError> {
-        self.home.check()?;
-        raw(&self.home).wait(&self.home, true)?;
+        self.location.check()?;
+        raw(&self.location).wait(&self.location, true)?;
         Ok(())
     }
 }
@@ -286,8 +286,8 @@ impl<T: Checked + Send + Sync> OnceLock<T> {
         Self::value_at().checked_add(value::words::<T>(len)?)
     }
 
-    fn of_home(home: Home) -> io::Result<Self> {
-        Ok(OnceLock { home, _value: PhantomData })
+    fn at_location(location: LockLocation) -> io::Result<Self> {
+        Ok(OnceLock { location, _value: PhantomData })
     }
 
     /// Makes one without a value, in an anonymous segment of its own.
@@ -312,36 +312,37 @@ impl<T: Checked + Send + Sync> OnceLock<T> {
     found!();
 
     fn make(place: Place<'_>) -> io::Result<Self> {
-        Self::of_home(Home::make(place, Self::kind(), 1, Self::count, &|_| Ok(()))?)
+        Self::at_location(LockLocation::make(place, Self::kind(), 1, Self::count, &|_| Ok(()))?)
     }
 
     /// The value, if there is one. `None` in a forked process.
     #[must_use]
     pub fn get(&self) -> Option<&T> {
-        if self.home.forked() || !raw(&self.home).is_complete() {
+        if self.location.forked() || !raw(&self.location).is_complete() {
             return None;
         }
-        if !value::is_valid::<T>(&self.home, Self::value_at()) {
+        if !value::is_valid::<T>(&self.location, Self::value_at()) {
             return None;
         }
         let at: NonNull<T> = if size_of::<T>() == 0 {
             NonNull::dangling()
         } else {
-            self.home.value(Self::value_at())
+            self.location.value(Self::value_at())
         };
-        // SAFETY: the value lies there, mapped as long as `self.home`, aligned (`LockKind::align`); its
-        // bytes are one: any are, or they were checked above. It is complete (ONCE-E1), so no peer
-        // writes it any more, as long as peers keep the protocol (at the type).
+        // SAFETY: the value lies there, mapped as long as `self.location`, aligned
+        // (`LockKind::align`); its bytes are one: any are, or they were checked above. It is
+        // complete (ONCE-E1), so no peer writes it any more, as long as peers keep the protocol (at
+        // the type).
         Some(unsafe { at.as_ref() })
     }
 
     /// A copy of the value, if there is one.
     #[must_use]
     pub fn copied(&self) -> Option<T> {
-        if self.home.forked() || !raw(&self.home).is_complete() {
+        if self.location.forked() || !raw(&self.location).is_complete() {
             return None;
         }
-        T::read(&self.home.words()[Self::value_at()..], 1)
+        T::read(&self.location.words()[Self::value_at()..], 1)
     }
 
     /// Writes the value, if nobody has: `Ok(Err(value))` gives it back. Waits while somebody does.
@@ -389,7 +390,7 @@ impl<T: Checked + Send + Sync> OnceLock<T> {
     }
 
     fn initialise<E>(&self, f: impl FnOnce() -> Result<T, E>) -> Result<Result<(), E>, Refused> {
-        let begun = begin(&self.home, true, End::Incomplete).map_err(|error| match error {
+        let begun = begin(&self.location, true, End::Incomplete).map_err(|error| match error {
             OnceError::Refused(why) => why,
             OnceError::Poisoned => unreachable!("it is forced"),
         })?;
@@ -399,7 +400,7 @@ impl<T: Checked + Send + Sync> OnceLock<T> {
                 Err(error) => return Ok(Err(error)),
             };
             kill_point!("once.write");
-            copy::write_value(&self.home.words()[Self::value_at()..], &value);
+            copy::write_value(&self.location.words()[Self::value_at()..], &value);
             running.done();
         }
         Ok(Ok(()))
@@ -411,8 +412,8 @@ impl<T: Checked + Send + Sync> OnceLock<T> {
     ///
     /// [`Refused`].
     pub fn wait(&self) -> Result<&T, Refused> {
-        self.home.check()?;
-        raw(&self.home).wait(&self.home, true)?;
+        self.location.check()?;
+        raw(&self.location).wait(&self.location, true)?;
         self.get()
             .ok_or(Refused::Corrupt("a value has gone, or its bytes are no value of its type"))
     }
@@ -420,20 +421,20 @@ impl<T: Checked + Send + Sync> OnceLock<T> {
 
 impl Serialize for Once {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.home.serialize(serializer)
+        self.location.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Once {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Once { home: Home::deserialize(deserializer, Self::kind(), Self::count)? })
+        Ok(Once { location: LockLocation::deserialize(deserializer, Self::kind(), Self::count)? })
     }
 }
 
 impl fmt::Debug for Once {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Once")
-            .field("home", &self.home)
+            .field("location", &self.location)
             .field("completed", &self.is_completed())
             .finish()
     }
@@ -441,25 +442,28 @@ impl fmt::Debug for Once {
 
 impl<T: Checked + Send + Sync> Clone for OnceLock<T> {
     fn clone(&self) -> Self {
-        OnceLock { home: self.home.clone(), _value: PhantomData }
+        OnceLock { location: self.location.clone(), _value: PhantomData }
     }
 }
 
 impl<T: Checked + Send + Sync> Serialize for OnceLock<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.home.serialize(serializer)
+        self.location.serialize(serializer)
     }
 }
 
 impl<'de, T: Checked + Send + Sync> Deserialize<'de> for OnceLock<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let home = Home::deserialize(deserializer, Self::kind(), Self::count)?;
-        Ok(OnceLock { home, _value: PhantomData })
+        let location = LockLocation::deserialize(deserializer, Self::kind(), Self::count)?;
+        Ok(OnceLock { location, _value: PhantomData })
     }
 }
 
 impl<T: Checked + Send + Sync + fmt::Debug> fmt::Debug for OnceLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OnceLock").field("home", &self.home).field("value", &self.copied()).finish()
+        f.debug_struct("OnceLock")
+            .field("location", &self.location)
+            .field("value", &self.copied())
+            .finish()
     }
 }

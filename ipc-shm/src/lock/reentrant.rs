@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::home::{HEAD, Home, LockKind, Place, found, places};
+use super::location::{HEAD, LockKind, LockLocation, Place, found, places};
 use super::poison::{
     Failure, LockResult, LockTimeoutResult, PoisonError, PoisonedBy, Refused, TryLockResult,
 };
@@ -48,7 +48,7 @@ use crate::sync::Ordering::Relaxed;
 ///
 /// As for a [`Mutex`](super::Mutex).
 pub struct ReentrantMutex<T: Stored + Send + Sync = ()> {
-    home: Home,
+    location: LockLocation,
     _value: PhantomData<T>,
 }
 
@@ -71,16 +71,16 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
         Self::value_at().checked_add(value::words::<T>(len)?)
     }
 
-    fn of_home(home: Home) -> io::Result<Self> {
-        Ok(ReentrantMutex { home, _value: PhantomData })
+    fn at_location(location: LockLocation) -> io::Result<Self> {
+        Ok(ReentrantMutex { location, _value: PhantomData })
     }
 
     fn make(place: Place<'_>, value: &T) -> io::Result<Self> {
-        let fill = |home: &Home| {
-            copy::write_value(&home.words()[Self::value_at()..], value);
+        let fill = |location: &LockLocation| {
+            copy::write_value(&location.words()[Self::value_at()..], value);
             Ok(())
         };
-        Self::of_home(Home::make(place, Self::kind(), 1, Self::count, &fill)?)
+        Self::at_location(LockLocation::make(place, Self::kind(), 1, Self::count, &fill)?)
     }
 
     /// Makes a mutex in an anonymous segment of its own.
@@ -105,12 +105,12 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
     found!();
 
     fn raw(&self) -> RawMutex<'_> {
-        let words = self.home.words();
+        let words = self.location.words();
         RawMutex { state: &words[STATE], mark: &words[MARK] }
     }
 
     fn depth(&self) -> &AtomicU64 {
-        &self.home.words()[DEPTH]
+        &self.location.words()[DEPTH]
     }
 
     /// Waits until no other thread holds it, and locks it once more.
@@ -157,8 +157,8 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
         &self,
         deadline: Deadline,
     ) -> Result<ReentrantMutexGuard<'_, T>, Failure<ReentrantMutexGuard<'_, T>>> {
-        self.home.check()?;
-        let (raw, me) = (self.raw(), self.home.me());
+        self.location.check()?;
+        let (raw, me) = (self.raw(), self.location.me());
         if super::word::names_a_thread(me) && raw.is_held_by(me) {
             let depth = self.depth().load(Relaxed); // Relaxed: only its holder writes it.
             if depth >= u64::from(u32::MAX) {
@@ -168,7 +168,7 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
             self.depth().store(depth + 1, Relaxed);
         } else {
             if !raw.try_now(me) {
-                raw.lock(&self.home, me, deadline)?;
+                raw.lock(&self.location, me, deadline)?;
             }
             kill_point!("reentrant.first");
             // Relaxed, and whatever a dead holder left there is overwritten.
@@ -202,25 +202,25 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
     /// ```
     #[must_use]
     pub fn is_locked(&self) -> bool {
-        !self.home.forked() && self.raw().is_locked(&self.home)
+        !self.location.forked() && self.raw().is_locked(&self.location)
     }
 
     /// Returns whether the calling thread holds it.
     #[must_use]
     pub fn is_owned_by_current_thread(&self) -> bool {
-        let me = self.home.me();
-        !self.home.forked() && super::word::names_a_thread(me) && self.raw().is_held_by(me)
+        let me = self.location.me();
+        !self.location.forked() && super::word::names_a_thread(me) && self.raw().is_held_by(me)
     }
 
     /// Whether it is poisoned.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
-        !self.home.forked() && self.raw().cause().is_some()
+        !self.location.forked() && self.raw().cause().is_some()
     }
 
     /// Ends the poisoning; in a forked process it does nothing.
     pub fn clear_poison(&self) {
-        if !self.home.forked() {
+        if !self.location.forked() {
             self.raw().set_cause(None);
         }
     }
@@ -242,7 +242,7 @@ impl<T: Stored + Send + Sync> ReentrantMutexGuard<'_, T> {
     pub fn get(&self) -> T {
         let mut copied = Copied::new();
         copy::read_bytes(
-            &self.mutex.home.words()[ReentrantMutex::<T>::value_at()..],
+            &self.mutex.location.words()[ReentrantMutex::<T>::value_at()..],
             copied.bytes(),
         );
         copied.value()
@@ -251,7 +251,7 @@ impl<T: Stored + Send + Sync> ReentrantMutexGuard<'_, T> {
     /// Replaces the value. A process that is killed meanwhile poisons it.
     pub fn set(&self, value: T) {
         kill_point!("reentrant.set");
-        copy::write_value(&self.mutex.home.words()[ReentrantMutex::<T>::value_at()..], &value);
+        copy::write_value(&self.mutex.location.words()[ReentrantMutex::<T>::value_at()..], &value);
     }
 
     /// Unlocks once, and says whether that was possible.
@@ -265,7 +265,7 @@ impl<T: Stored + Send + Sync> ReentrantMutexGuard<'_, T> {
 
     fn give_back(&self) -> Result<(), Refused> {
         let mutex = self.mutex;
-        mutex.home.check()?;
+        mutex.location.check()?;
         let raw = mutex.raw();
         if !raw.is_held_by(self.me) {
             return Err(Refused::NotOwner);
@@ -278,7 +278,7 @@ impl<T: Stored + Send + Sync> ReentrantMutexGuard<'_, T> {
             kill_point!("reentrant.less");
             mutex.depth().store(depth - 1, Relaxed);
         } else {
-            raw.unlock(&mutex.home, self.me)?;
+            raw.unlock(&mutex.location, self.me)?;
         }
         thread::returned();
         Ok(())
@@ -294,27 +294,27 @@ impl<T: Stored + Send + Sync> Drop for ReentrantMutexGuard<'_, T> {
 
 impl<T: Stored + Send + Sync> Clone for ReentrantMutex<T> {
     fn clone(&self) -> Self {
-        ReentrantMutex { home: self.home.clone(), _value: PhantomData }
+        ReentrantMutex { location: self.location.clone(), _value: PhantomData }
     }
 }
 
 impl<T: Stored + Send + Sync> Serialize for ReentrantMutex<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.home.serialize(serializer)
+        self.location.serialize(serializer)
     }
 }
 
 impl<'de, T: Stored + Send + Sync> Deserialize<'de> for ReentrantMutex<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let home = Home::deserialize(deserializer, Self::kind(), Self::count)?;
-        Ok(ReentrantMutex { home, _value: PhantomData })
+        let location = LockLocation::deserialize(deserializer, Self::kind(), Self::count)?;
+        Ok(ReentrantMutex { location, _value: PhantomData })
     }
 }
 
 impl<T: Stored + Send + Sync> fmt::Debug for ReentrantMutex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReentrantMutex")
-            .field("home", &self.home)
+            .field("location", &self.location)
             .field("poisoned", &self.is_poisoned())
             .finish()
     }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::home::{HEAD, Home, LockKind, Place, found, places};
+use super::location::{HEAD, LockKind, LockLocation, Place, found, places};
 use super::poison::{
     Failure, LockAttemptError, LockError, LockResult, LockTimeoutResult, PoisonError, PoisonedBy,
     Refused, TryLockResult,
@@ -63,8 +63,8 @@ use crate::segment::{OpenMode, Segment};
 /// the protocol. [`get`](RwLock::get) and [`set`](RwLock::set) copy. Bytes that are no value, such
 /// as 2 for a `bool`, are [`Refused::Corrupt`], and [`set`](RwLock::set) repairs them.
 pub struct RwLock<T: Value + ?Sized> {
-    home: Home,
-    /// Where things lie, among the home's words.
+    location: LockLocation,
+    /// Where things lie, among the words of its location.
     readers: usize,
     mine: usize,
     value_at: usize,
@@ -113,7 +113,7 @@ impl<T: Checked + Send + Sync> RwLock<T> {
     /// As [`read`](RwLock::read).
     pub fn get(&self) -> LockResult<T, ()> {
         let guard = self.read().map_err(LockError::without_guard)?;
-        let copy = T::read(&self.home.words()[self.value_at..], guard.lock.home.len);
+        let copy = T::read(&self.location.words()[self.value_at..], guard.lock.location.len);
         copy.ok_or(LockError::Refused(NO_VALUE))
     }
 
@@ -128,7 +128,7 @@ impl<T: Checked + Send + Sync> RwLock<T> {
         if let Some(cause) = self.raw().cause() {
             return Err(LockError::Poisoned(PoisonError::new((), cause)));
         }
-        value::write(&self.home.words()[self.value_at..], &value);
+        value::write(&self.location.words()[self.value_at..], &value);
         drop(guard);
         Ok(())
     }
@@ -169,7 +169,7 @@ impl<T: Checked + Send + Sync> RwLock<[T]> {
     /// As [`read`](RwLock::read).
     pub fn to_vec(&self) -> LockResult<Vec<T>, ()> {
         let guard = self.read().map_err(LockError::without_guard)?;
-        let copy = <[T]>::read(&self.home.words()[self.value_at..], guard.lock.home.len);
+        let copy = <[T]>::read(&self.location.words()[self.value_at..], guard.lock.location.len);
         Ok(copy.ok_or(LockError::Refused(NO_VALUE))?.into_vec())
     }
 }
@@ -189,29 +189,35 @@ impl<T: Value + ?Sized> RwLock<T> {
         Some(parts::<T>(len, participants)?.1)
     }
 
-    fn of_home(home: Home) -> io::Result<Self> {
+    fn at_location(location: LockLocation) -> io::Result<Self> {
         let (value_at, _) =
-            parts::<T>(home.len, home.max_participants()).expect("it has been placed");
-        let readers = words_for(home.max_participants());
-        let mine = READERS + index_of(readers, id(owner(home.me)));
-        Ok(RwLock { home, readers, mine, value_at, _value: PhantomData })
+            parts::<T>(location.len, location.max_participants()).expect("it has been placed");
+        let readers = words_for(location.max_participants());
+        let mine = READERS + index_of(readers, id(owner(location.me)));
+        Ok(RwLock { location, readers, mine, value_at, _value: PhantomData })
     }
 
     fn make(place: Place<'_>, value: &T) -> io::Result<Self> {
-        let fill = |home: &Home| {
+        let fill = |location: &LockLocation| {
             let (at, _) =
-                parts::<T>(home.len, home.max_participants()).expect("it has been placed");
-            value::write(&home.words()[at..], value);
+                parts::<T>(location.len, location.max_participants()).expect("it has been placed");
+            value::write(&location.words()[at..], value);
             Ok(())
         };
-        Self::of_home(Home::make(place, Self::kind(), value.items().len(), Self::count, &fill)?)
+        Self::at_location(LockLocation::make(
+            place,
+            Self::kind(),
+            value.items().len(),
+            Self::count,
+            &fill,
+        )?)
     }
 
     found!();
 
     #[inline(always)]
     fn raw(&self) -> RawRwLock<'_> {
-        let words = self.home.words();
+        let words = self.location.words();
         let readers = &words[READERS..READERS + self.readers];
         RawRwLock {
             turn: &words[TURN],
@@ -224,14 +230,14 @@ impl<T: Value + ?Sized> RwLock<T> {
     }
 
     fn value(&self) -> NonNull<T> {
-        self.home.value(self.value_at)
+        self.location.value(self.value_at)
     }
 
     /// What is said of a lock that is held by this guard: a guard is handed out only over bytes
     /// that are a value.
     #[inline(always)]
     fn taken<G>(&self, guard: G) -> Got<G> {
-        if !value::is_valid::<T>(&self.home, self.value_at) {
+        if !value::is_valid::<T>(&self.location, self.value_at) {
             return Err(NO_VALUE.into());
         }
         match self.raw().cause() {
@@ -242,17 +248,17 @@ impl<T: Value + ?Sized> RwLock<T> {
 
     #[inline(always)]
     fn read_with(&self, deadline: Deadline) -> Got<RwLockReadGuard<'_, T>> {
-        self.home.check()?;
-        let (me, key) = (self.home.me(), self.home.key());
-        self.raw().read(&self.home, me, thread::is_reading(key), deadline)?;
+        self.location.check()?;
+        let (me, key) = (self.location.me(), self.location.key());
+        self.raw().read(&self.location, me, thread::is_reading(key), deadline)?;
         thread::reads(key);
         self.taken(RwLockReadGuard { lock: self, value: self.value(), me })
     }
 
     /// A reader that waits for its own thread's reading to end waits for ever.
     fn not_reading<G>(&self, deadline: Deadline) -> Result<(), Failure<G>> {
-        self.home.check()?;
-        if !thread::is_reading(self.home.key()) {
+        self.location.check()?;
+        if !thread::is_reading(self.location.key()) {
             return Ok(());
         }
         Err(if deadline == Deadline::Now { Failure::Busy } else { Refused::WouldDeadlock.into() })
@@ -267,16 +273,16 @@ impl<T: Value + ?Sized> RwLock<T> {
     /// for the value before they are checked, or written.
     fn write_any<G>(&self, deadline: Deadline) -> Result<RwLockWriteGuard<'_, T>, Failure<G>> {
         self.not_reading(deadline)?;
-        let me = self.home.me();
-        self.raw().write(&self.home, me, deadline)?;
+        let me = self.location.me();
+        self.raw().write(&self.location, me, deadline)?;
         thread::took();
         Ok(RwLockWriteGuard::new(self, me))
     }
 
     fn upgradable_with(&self, deadline: Deadline) -> Got<RwLockUpgradableGuard<'_, T>> {
-        self.home.check()?;
-        let (me, reading) = (self.home.me(), thread::is_reading(self.home.key()));
-        self.raw().upgradable(&self.home, me, reading, deadline)?;
+        self.location.check()?;
+        let (me, reading) = (self.location.me(), thread::is_reading(self.location.key()));
+        self.raw().upgradable(&self.location, me, reading, deadline)?;
         thread::took();
         self.taken(RwLockUpgradableGuard { lock: self, value: self.value(), me })
     }
@@ -397,7 +403,7 @@ impl<T: Value + ?Sized> RwLock<T> {
     /// ```
     #[must_use]
     pub fn is_locked(&self) -> bool {
-        !self.home.forked() && self.raw().is_locked(&self.home, true)
+        !self.location.forked() && self.raw().is_locked(&self.location, true)
     }
 
     /// Returns whether it is locked to write at this moment.
@@ -405,18 +411,18 @@ impl<T: Value + ?Sized> RwLock<T> {
     /// As [`is_locked`](RwLock::is_locked). A writer that still waits for readers does not count.
     #[must_use]
     pub fn is_locked_exclusive(&self) -> bool {
-        !self.home.forked() && self.raw().is_locked(&self.home, false)
+        !self.location.forked() && self.raw().is_locked(&self.location, false)
     }
 
     /// Whether it is poisoned.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
-        !self.home.forked() && self.raw().cause().is_some()
+        !self.location.forked() && self.raw().cause().is_some()
     }
 
     /// Ends the poisoning; in a forked process it does nothing.
     pub fn clear_poison(&self) {
-        if !self.home.forked() {
+        if !self.location.forked() {
             self.raw().set_cause(None);
         }
     }
@@ -466,10 +472,10 @@ impl<T: Value + ?Sized> RwLockReadGuard<'_, T> {
 
     #[inline(always)]
     fn give_back(&self) -> Result<(), Refused> {
-        let home = &self.lock.home;
-        home.check()?;
-        thread::has_read(home.key());
-        self.lock.raw().unlock_read(home, self.me)
+        let location = &self.lock.location;
+        location.check()?;
+        thread::has_read(location.key());
+        self.lock.raw().unlock_read(location, self.me)
     }
 }
 
@@ -486,11 +492,11 @@ impl<'a, T: Value + ?Sized> RwLockWriteGuard<'a, T> {
     /// [`NotOwner`](Refused::NotOwner) if somebody has scribbled.
     pub fn downgrade(guard: Self) -> Result<RwLockReadGuard<'a, T>, Refused> {
         let lock = guard.lock;
-        lock.home.check()?;
+        lock.location.check()?;
         let guard = ManuallyDrop::new(guard);
-        lock.raw().downgrade(&lock.home, guard.me)?;
+        lock.raw().downgrade(&lock.location, guard.me)?;
         thread::returned();
-        thread::reads(lock.home.key());
+        thread::reads(lock.location.key());
         Ok(RwLockReadGuard { lock, value: guard.value, me: guard.me })
     }
 
@@ -501,9 +507,9 @@ impl<'a, T: Value + ?Sized> RwLockWriteGuard<'a, T> {
     /// As [`downgrade`](RwLockWriteGuard::downgrade).
     pub fn downgrade_to_upgradable(guard: Self) -> Result<RwLockUpgradableGuard<'a, T>, Refused> {
         let lock = guard.lock;
-        lock.home.check()?;
+        lock.location.check()?;
         let guard = ManuallyDrop::new(guard);
-        lock.raw().downgrade_to_upgradable(&lock.home, guard.me)?;
+        lock.raw().downgrade_to_upgradable(&lock.location, guard.me)?;
         Ok(RwLockUpgradableGuard { lock, value: guard.value, me: guard.me })
     }
 
@@ -518,11 +524,11 @@ impl<'a, T: Value + ?Sized> RwLockWriteGuard<'a, T> {
 
     fn give_back(&self) -> Result<(), Refused> {
         let lock = self.lock;
-        lock.home.check()?;
+        lock.location.check()?;
         if !self.panicking && std::thread::panicking() {
             lock.raw().set_cause(Some(PoisonedBy::Panicked));
         }
-        lock.raw().leave(&lock.home, self.me)?;
+        lock.raw().leave(&lock.location, self.me)?;
         thread::returned();
         Ok(())
     }
@@ -566,7 +572,7 @@ impl<'a, T: Value + ?Sized> RwLockUpgradableGuard<'a, T> {
         let (lock, me) = (self.lock, self.me);
         let result = lock.not_reading(deadline).and_then(|()| {
             lock.raw()
-                .upgrade(&lock.home, me, deadline)
+                .upgrade(&lock.location, me, deadline)
                 .map_err(|error: LockAttemptError| Failure::from(error))
         });
         match result {
@@ -586,17 +592,17 @@ impl<'a, T: Value + ?Sized> RwLockUpgradableGuard<'a, T> {
     /// As [`RwLockWriteGuard::downgrade`].
     pub fn downgrade(guard: Self) -> Result<RwLockReadGuard<'a, T>, Refused> {
         let lock = guard.lock;
-        lock.home.check()?;
+        lock.location.check()?;
         let guard = ManuallyDrop::new(guard);
-        lock.raw().downgrade(&lock.home, guard.me)?;
+        lock.raw().downgrade(&lock.location, guard.me)?;
         thread::returned();
-        thread::reads(lock.home.key());
+        thread::reads(lock.location.key());
         Ok(RwLockReadGuard { lock, value: guard.value, me: guard.me })
     }
 
     fn give_back(&self) -> Result<(), Refused> {
-        self.lock.home.check()?;
-        self.lock.raw().leave(&self.lock.home, self.me)?;
+        self.lock.location.check()?;
+        self.lock.raw().leave(&self.lock.location, self.me)?;
         thread::returned();
         Ok(())
     }
@@ -610,11 +616,11 @@ macro_rules! guard {
 
             #[inline(always)]
             fn deref(&self) -> &T {
-                // SAFETY: the value lies there, mapped as long as the lock's home lives (`parts`,
-                // checked by `Home::find`), aligned (`LockKind::align`). Its bytes are a value: any are,
-                // or `taken` has checked them before the guard was handed out. The lock is held, so
-                // nobody writes meanwhile, as long as peers keep the protocol (at the type), or the
-                // holder borrows its guard mutably.
+                // SAFETY: the value lies there, mapped as long as its location lives (`parts`,
+                // checked by `LockLocation::find`), aligned (`LockKind::align`). Its bytes are a
+                // value: any are, or `taken` has checked them before the guard was handed out. The
+                // lock is held, so nobody writes meanwhile, as long as peers keep the protocol (at
+                // the type), or the holder borrows its guard mutably.
                 unsafe { self.value.as_ref() }
             }
         }
@@ -648,27 +654,27 @@ impl<T: Value + ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
 
 impl<T: Value + ?Sized> Clone for RwLock<T> {
     fn clone(&self) -> Self {
-        RwLock { home: self.home.clone(), ..*self }
+        RwLock { location: self.location.clone(), ..*self }
     }
 }
 
 impl<T: Value + ?Sized> Serialize for RwLock<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.home.serialize(serializer)
+        self.location.serialize(serializer)
     }
 }
 
 impl<'de, T: Value + ?Sized> Deserialize<'de> for RwLock<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let home = Home::deserialize(deserializer, Self::kind(), Self::count)?;
-        Self::of_home(home).map_err(serde::de::Error::custom)
+        let location = LockLocation::deserialize(deserializer, Self::kind(), Self::count)?;
+        Self::at_location(location).map_err(serde::de::Error::custom)
     }
 }
 
 impl<T: Value + ?Sized> fmt::Debug for RwLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RwLock")
-            .field("home", &self.home)
+            .field("location", &self.location)
             .field("poisoned", &self.is_poisoned())
             .finish()
     }

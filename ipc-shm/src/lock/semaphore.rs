@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::home::{HEAD, Home, LockKind, Place, found, places};
+use super::location::{HEAD, LockKind, LockLocation, Place, found, places};
 use super::poison::{LockAttemptError, Refused};
 use super::raw::semaphore::{MAX_PARTICIPANTS, MAX_PERMITS, RawSemaphore};
 use super::raw::words_for;
@@ -36,7 +36,7 @@ use crate::sync::Ordering::Relaxed;
 /// ```
 #[derive(Clone)]
 pub struct Semaphore {
-    home: Home,
+    location: LockLocation,
     bound: u32,
 }
 
@@ -67,20 +67,20 @@ fn make(place: Place<'_>, kind: LockKind, permits: u32, bound: u32) -> io::Resul
         let text = format!("{}: {permits} permits are more than {MAX_PERMITS}", kind.name);
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
-    let fill = |home: &Home| {
-        fits(home)?;
-        home.words()[BOUND].store(u64::from(bound), Relaxed); // Relaxed: the tag's Release.
-        raw(home, bound).initialise(permits);
+    let fill = |location: &LockLocation| {
+        fits(location)?;
+        location.words()[BOUND].store(u64::from(bound), Relaxed); // Relaxed: the tag's Release.
+        raw(location, bound).initialise(permits);
         Ok(())
     };
-    of_home(Home::make(place, kind, 0, count, &fill)?)
+    at_location(LockLocation::make(place, kind, 0, count, &fill)?)
 }
 
-fn of_home(home: Home) -> io::Result<Semaphore> {
-    fits(&home)?;
+fn at_location(location: LockLocation) -> io::Result<Semaphore> {
+    fits(&location)?;
     // Read once. Relaxed: the tag's Acquire.
-    let bound = home.words()[BOUND].load(Relaxed).min(u64::from(MAX_PERMITS)) as u32;
-    Ok(Semaphore { home, bound })
+    let bound = location.words()[BOUND].load(Relaxed).min(u64::from(MAX_PERMITS)) as u32;
+    Ok(Semaphore { location, bound })
 }
 
 impl Semaphore {
@@ -119,8 +119,8 @@ impl Semaphore {
         count(len, participants)
     }
 
-    fn of_home(home: Home) -> io::Result<Semaphore> {
-        of_home(home)
+    fn at_location(location: LockLocation) -> io::Result<Semaphore> {
+        at_location(location)
     }
 
     fn make(place: Place<'_>, permits: u32) -> io::Result<Semaphore> {
@@ -165,9 +165,9 @@ impl Semaphore {
     }
 
     fn acquire_with(&self, deadline: Deadline) -> Result<Option<Permit<'_>>, Refused> {
-        self.home.check()?;
-        let me = self.home.me();
-        match raw(&self.home, self.bound).take(&self.home, me, deadline) {
+        self.location.check()?;
+        let me = self.location.me();
+        match raw(&self.location, self.bound).take(&self.location, me, deadline) {
             Ok(()) => Ok(Some(Permit { semaphore: self, me })),
             Err(LockAttemptError::Busy) => Ok(None),
             Err(LockAttemptError::Refused(why)) => Err(why),
@@ -181,21 +181,21 @@ impl Semaphore {
     /// [`TooMany`](Refused::TooMany) beyond the bound, left and held together; nothing has changed.
     /// Others as [`acquire`](Semaphore::acquire).
     pub fn release(&self, n: u32) -> Result<(), Refused> {
-        self.home.check()?;
-        raw(&self.home, self.bound).add(&self.home, n)
+        self.location.check()?;
+        raw(&self.location, self.bound).add(&self.location, n)
     }
 
     /// Permits that are left now: Python's `get_value`. Those of dead processes are counted when
     /// somebody misses them. 0 in a forked process.
     #[must_use]
     pub fn available_permits(&self) -> u32 {
-        if self.home.forked() { 0 } else { raw(&self.home, self.bound).permits() }
+        if self.location.forked() { 0 } else { raw(&self.location, self.bound).permits() }
     }
 }
 
 /// Ids are kept in 12 bits.
-fn fits(home: &Home) -> io::Result<()> {
-    if home.max_participants() > MAX_PARTICIPANTS {
+fn fits(location: &LockLocation) -> io::Result<()> {
+    if location.max_participants() > MAX_PARTICIPANTS {
         let text =
             format!("Semaphore: not in a segment for more than {MAX_PARTICIPANTS} participants");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
@@ -203,8 +203,8 @@ fn fits(home: &Home) -> io::Result<()> {
     Ok(())
 }
 
-fn raw(home: &Home, bound: u32) -> RawSemaphore<'_> {
-    let (words, each) = (home.words(), words_for(home.max_participants()));
+fn raw(location: &LockLocation, bound: u32) -> RawSemaphore<'_> {
+    let (words, each) = (location.words(), words_for(location.max_participants()));
     RawSemaphore {
         grant: &words[GRANT],
         held: &words[HELD..HELD + each],
@@ -234,9 +234,9 @@ impl Permit<'_> {
     }
 
     fn end(&self, back: bool) -> Result<(), Refused> {
-        let Semaphore { home, bound } = self.semaphore;
-        home.check()?;
-        raw(home, *bound).give(home, self.me, back)
+        let Semaphore { location, bound } = self.semaphore;
+        location.check()?;
+        raw(location, *bound).give(location, self.me, back)
     }
 }
 
@@ -274,7 +274,7 @@ impl BoundedSemaphore {
     ///
     /// As [`Semaphore::open`].
     pub fn open(name: &str) -> io::Result<BoundedSemaphore> {
-        Self::of_home(Home::open(name, Self::kind(), count)?)
+        Self::at_location(LockLocation::open(name, Self::kind(), count)?)
     }
 
     /// The one that was made in a segment at this [offset](Semaphore::offset).
@@ -283,15 +283,15 @@ impl BoundedSemaphore {
     ///
     /// As [`Semaphore::at`].
     pub fn at(segment: &Segment, offset: usize) -> io::Result<BoundedSemaphore> {
-        Self::of_home(Home::find(segment, offset, Self::kind(), count)?)
+        Self::at_location(LockLocation::find(segment, offset, Self::kind(), count)?)
     }
 
     fn kind() -> LockKind {
         LockKind::of::<()>("BoundedSemaphore", 1)
     }
 
-    fn of_home(home: Home) -> io::Result<BoundedSemaphore> {
-        of_home(home).map(BoundedSemaphore)
+    fn at_location(location: LockLocation) -> io::Result<BoundedSemaphore> {
+        at_location(location).map(BoundedSemaphore)
     }
 
     fn make(place: Place<'_>, permits: u32) -> io::Result<BoundedSemaphore> {
@@ -317,7 +317,7 @@ impl fmt::Debug for Permit<'_> {
 impl fmt::Debug for Semaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Semaphore")
-            .field("home", &self.home)
+            .field("location", &self.location)
             .field("available_permits", &self.available_permits())
             .field("bound", &self.bound)
             .finish()
@@ -326,26 +326,26 @@ impl fmt::Debug for Semaphore {
 
 impl Serialize for Semaphore {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.home.serialize(serializer)
+        self.location.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Semaphore {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let home = Home::deserialize(deserializer, Self::kind(), count)?;
-        Self::of_home(home).map_err(serde::de::Error::custom)
+        let location = LockLocation::deserialize(deserializer, Self::kind(), count)?;
+        Self::at_location(location).map_err(serde::de::Error::custom)
     }
 }
 
 impl Serialize for BoundedSemaphore {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.home.serialize(serializer)
+        self.location.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for BoundedSemaphore {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let home = Home::deserialize(deserializer, Self::kind(), count)?;
-        Self::of_home(home).map_err(serde::de::Error::custom)
+        let location = LockLocation::deserialize(deserializer, Self::kind(), count)?;
+        Self::at_location(location).map_err(serde::de::Error::custom)
     }
 }

@@ -9,7 +9,7 @@ use std::ptr::NonNull;
 use crate::bytes_at;
 use crate::checked::{Checked, Copied, has_invalid_bits};
 use crate::copy;
-use crate::lock::home::Home;
+use crate::lock::location::LockLocation;
 use crate::lock::poison::Refused;
 use crate::sync::AtomicU64;
 
@@ -113,8 +113,8 @@ impl<T: Checked> ValueLayout for [T] {
 
 /// Whether the items that begin at one of the lock's own words are values. Of plain data, they are.
 #[inline(always)]
-pub(crate) fn is_valid<T: ValueLayout + ?Sized>(home: &Home, at: usize) -> bool {
-    !has_invalid_bits::<T::Item>() || are_valid::<T::Item>(&home.words()[at..], home.len)
+pub(crate) fn is_valid<T: ValueLayout + ?Sized>(location: &LockLocation, at: usize) -> bool {
+    !has_invalid_bits::<T::Item>() || are_valid::<T::Item>(&location.words()[at..], location.len)
 }
 
 fn are_valid<T: Checked>(words: &[AtomicU64], len: usize) -> bool {

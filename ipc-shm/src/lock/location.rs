@@ -34,7 +34,7 @@ pub(crate) const HEAD: usize = 2;
 
 /// A lock's words, in this process.
 #[derive(Clone)]
-pub(crate) struct Home {
+pub(crate) struct LockLocation {
     words: NonNull<AtomicU64>,
     count: usize,
     /// Of what the words say once, checked and copied.
@@ -50,9 +50,9 @@ pub(crate) struct Home {
 
 // SAFETY: the pointer leads to atomics, in the mapping that the segment keeps; any thread may use
 // them.
-unsafe impl Send for Home {}
+unsafe impl Send for LockLocation {}
 // SAFETY: as above.
-unsafe impl Sync for Home {}
+unsafe impl Sync for LockLocation {}
 
 /// How many words of its own a lock of so many items has, where so many participants can be. `None`
 /// if no memory is so large.
@@ -90,7 +90,7 @@ impl LockKind {
     }
 }
 
-impl Home {
+impl LockLocation {
     /// Makes a lock, or finds the one that has the name; `fill` writes into a new one's words what
     /// is not 0.
     pub(crate) fn make(
@@ -98,8 +98,8 @@ impl Home {
         kind: LockKind,
         len: usize,
         count: Count,
-        fill: &dyn Fn(&Home) -> io::Result<()>,
-    ) -> io::Result<Home> {
+        fill: &dyn Fn(&LockLocation) -> io::Result<()>,
+    ) -> io::Result<LockLocation> {
         if let Place::In(segment) = place {
             return Self::within(segment, kind, len, count, fill);
         }
@@ -120,7 +120,7 @@ impl Home {
     }
 
     /// The lock of this name.
-    pub(crate) fn open(name: &str, kind: LockKind, count: Count) -> io::Result<Home> {
+    pub(crate) fn open(name: &str, kind: LockKind, count: Count) -> io::Result<LockLocation> {
         let terms = SegmentBuilder::new(0).fingerprint(kind.fingerprint);
         Self::find(&terms.named(OpenMode::Open, name, &mut |_| Ok(()))?, 0, kind, count)
     }
@@ -130,19 +130,20 @@ impl Home {
         kind: LockKind,
         len: usize,
         count: Count,
-        fill: &dyn Fn(&Home) -> io::Result<()>,
-    ) -> io::Result<Home> {
+        fill: &dyn Fn(&LockLocation) -> io::Result<()>,
+    ) -> io::Result<LockLocation> {
         let count =
             count(len, segment.participants()?.capacity()).ok_or_else(|| too_large(kind))?;
         let bytes = Self::bytes(count).ok_or_else(|| too_large(kind))?;
         let offset = segment.place(bytes, kind.align())?;
-        let home = Self::at(segment, offset, count, len)?;
+        let location = Self::at(segment, offset, count, len)?;
         kill_point!("lock.place");
-        home.all()[1].store(len as u64, Ordering::Relaxed); // Relaxed: the tag's Release.
-        fill(&home)?;
+        location.all()[1].store(len as u64, Ordering::Relaxed); // Relaxed: the tag's Release.
+        fill(&location)?;
         kill_point!("lock.tag");
-        home.all()[0].store(kind.fingerprint, Ordering::Release); // Release: whoever sees it sees the rest.
-        Ok(home)
+        // Release: whoever sees it sees the rest.
+        location.all()[0].store(kind.fingerprint, Ordering::Release);
+        Ok(location)
     }
 
     /// The lock at an offset, where somebody has placed it. What is there is checked.
@@ -151,7 +152,7 @@ impl Home {
         offset: usize,
         kind: LockKind,
         count: Count,
-    ) -> io::Result<Home> {
+    ) -> io::Result<LockLocation> {
         let refuse = |what: &str| {
             let text = format!("{}: what lies at offset {offset} of {segment:?} {what}", kind.name);
             io::Error::new(io::ErrorKind::InvalidData, text)
@@ -176,11 +177,11 @@ impl Home {
         count.checked_add(HEAD)?.checked_mul(8)
     }
 
-    fn at(segment: &Segment, offset: usize, count: usize, len: usize) -> io::Result<Home> {
+    fn at(segment: &Segment, offset: usize, count: usize, len: usize) -> io::Result<LockLocation> {
         let count = HEAD + count;
         let participants = segment.participants()?;
         let words = segment.words64(offset, count)?;
-        Ok(Home {
+        Ok(LockLocation {
             words: NonNull::from(&words[0]),
             count,
             len,
@@ -253,10 +254,10 @@ impl Home {
         deserializer: D,
         kind: LockKind,
         count: Count,
-    ) -> Result<Home, D::Error> {
+    ) -> Result<LockLocation, D::Error> {
         let (segment, offset) = <(Segment, u64)>::deserialize(deserializer)?;
         let offset = usize::try_from(offset).map_err(de::Error::custom)?;
-        Home::find(&segment, offset, kind, count)
+        LockLocation::find(&segment, offset, kind, count)
             .map_err(|error| de::Error::custom(ipc_core::__private::handle::record_cause(error)))
     }
 }
@@ -265,7 +266,7 @@ fn too_large(kind: LockKind) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("{}: no memory is so large", kind.name))
 }
 
-impl fmt::Debug for Home {
+impl fmt::Debug for LockLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} at {}", self.segment, self.offset)
     }
@@ -275,7 +276,7 @@ impl fmt::Debug for Home {
 /// meanwhile.
 const SPINS: u32 = 100;
 
-impl LockEnv for Home {
+impl LockEnv for LockLocation {
     #[inline(always)]
     fn me(&self) -> u64 {
         self.me | held(0, thread::number())
@@ -364,7 +365,7 @@ macro_rules! found {
         ///
         /// As [`Segment::open`]; `InvalidData` if it is of another kind or type.
         pub fn open(name: &str) -> io::Result<Self> {
-            Self::of_home(Home::open(name, Self::kind(), Self::count)?)
+            Self::at_location(LockLocation::open(name, Self::kind(), Self::count)?)
         }
 
         /// The one that was made in a segment at this [offset](Self::offset).
@@ -374,19 +375,19 @@ macro_rules! found {
         /// `InvalidInput` if nothing can lie there, `InvalidData` if what lies there is of another
         /// kind or type.
         pub fn at(segment: &Segment, offset: usize) -> io::Result<Self> {
-            Self::of_home(Home::find(segment, offset, Self::kind(), Self::count)?)
+            Self::at_location(LockLocation::find(segment, offset, Self::kind(), Self::count)?)
         }
 
         /// Where in its segment it lies.
         #[must_use]
         pub fn offset(&self) -> usize {
-            self.home.offset()
+            self.location.offset()
         }
 
         /// The segment that it lies in.
         #[must_use]
         pub fn segment(&self) -> &Segment {
-            self.home.segment()
+            self.location.segment()
         }
     };
 }
