@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::location::{HEAD, LockKind, LockLocation, Place, found, places};
+use super::location::{HEAD, LockKind, LockLocation, LockSlot, create_by_name, open_or_find};
 use super::poison::Refused;
 use super::raw::barrier::{MAX_PARTIES, Passed, RawBarrier};
 use super::raw::words_for;
@@ -104,7 +104,7 @@ impl Barrier {
     ///
     /// `InvalidInput` for 2^20 parties and more; others as [`Segment::anonymous`].
     pub fn new(parties: usize) -> io::Result<Barrier> {
-        Self::make(Place::Anonymous, parties)
+        Self::make(LockSlot::Anonymous, parties)
     }
 
     /// Makes a barrier in a segment: a word for each participant that it can have, and some more.
@@ -113,13 +113,13 @@ impl Barrier {
     ///
     /// `InvalidInput` for 2^20 parties and more; others as [`Mutex::new_in`](super::Mutex::new_in).
     pub fn new_in(segment: &Segment, parties: usize) -> io::Result<Barrier> {
-        Self::make(Place::In(segment), parties)
+        Self::make(LockSlot::In(segment), parties)
     }
 
-    places!(parties: usize => parties);
-    found!();
+    create_by_name!(parties: usize => parties);
+    open_or_find!();
 
-    fn make(place: Place<'_>, parties: usize) -> io::Result<Barrier> {
+    fn make(slot: LockSlot<'_>, parties: usize) -> io::Result<Barrier> {
         let parties = u32::try_from(parties)
             .ok()
             .filter(|parties| *parties <= MAX_PARTIES)
@@ -132,7 +132,7 @@ impl Barrier {
             location.words()[PARTIES].store(u64::from(parties), Relaxed);
             Ok(())
         };
-        Self::at_location(LockLocation::make(place, Self::kind(), 0, Self::count, &fill)?)
+        Self::at_location(LockLocation::make(slot, Self::kind(), 0, Self::count, &fill)?)
     }
 
     /// Counts the handle.

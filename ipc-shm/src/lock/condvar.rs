@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::location::{HEAD, LockKind, LockLocation, Place, found, places};
+use super::location::{HEAD, LockKind, LockLocation, LockSlot, create_by_name, open_or_find};
 use super::mutex::{Mutex, MutexGuard};
 use super::poison::{Failure, LockError, LockResult, PoisonError, Refused};
 use super::raw::condvar::{PLACES, RawCondvar};
@@ -81,8 +81,8 @@ impl Condvar {
         Ok(Condvar { location })
     }
 
-    fn make(place: Place<'_>) -> io::Result<Condvar> {
-        Self::at_location(LockLocation::make(place, Self::kind(), 0, Self::count, &|_| Ok(()))?)
+    fn make(slot: LockSlot<'_>) -> io::Result<Condvar> {
+        Self::at_location(LockLocation::make(slot, Self::kind(), 0, Self::count, &|_| Ok(()))?)
     }
 
     /// Makes a condition in an anonymous segment of its own.
@@ -91,7 +91,7 @@ impl Condvar {
     ///
     /// As [`Segment::anonymous`].
     pub fn new() -> io::Result<Condvar> {
-        Self::make(Place::Anonymous)
+        Self::make(LockSlot::Anonymous)
     }
 
     /// Makes a condition in a segment: about 1 KiB.
@@ -100,11 +100,11 @@ impl Condvar {
     ///
     /// As [`Mutex::new_in`].
     pub fn new_in(segment: &Segment) -> io::Result<Condvar> {
-        Self::make(Place::In(segment))
+        Self::make(LockSlot::In(segment))
     }
 
-    places!();
-    found!();
+    create_by_name!();
+    open_or_find!();
 
     fn raw(&self) -> RawCondvar<'_> {
         let words = self.location.words();

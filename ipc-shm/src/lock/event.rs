@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::location::{LockKind, LockLocation, Place, found, places};
+use super::location::{LockKind, LockLocation, LockSlot, create_by_name, open_or_find};
 use super::poison::Refused;
 use super::raw::event::RawEvent;
 use crate::segment::{OpenMode, Segment};
@@ -58,9 +58,9 @@ impl Event {
         Ok(Event { location, auto })
     }
 
-    fn make(place: Place<'_>, auto: bool) -> io::Result<Event> {
+    fn make(slot: LockSlot<'_>, auto: bool) -> io::Result<Event> {
         Self::at_location(LockLocation::make(
-            place,
+            slot,
             Self::kind(),
             usize::from(auto),
             Self::count,
@@ -74,7 +74,7 @@ impl Event {
     ///
     /// As [`Segment::anonymous`].
     pub fn new() -> io::Result<Event> {
-        Self::make(Place::Anonymous, false)
+        Self::make(LockSlot::Anonymous, false)
     }
 
     /// Makes a manual event in a segment.
@@ -83,7 +83,7 @@ impl Event {
     ///
     /// As [`Mutex::new_in`](super::Mutex::new_in).
     pub fn new_in(segment: &Segment) -> io::Result<Event> {
-        Self::make(Place::In(segment), false)
+        Self::make(LockSlot::In(segment), false)
     }
 
     /// Makes an automatic event that is clear, in an anonymous segment of its own.
@@ -92,7 +92,7 @@ impl Event {
     ///
     /// As [`Segment::anonymous`].
     pub fn auto() -> io::Result<Event> {
-        Self::make(Place::Anonymous, true)
+        Self::make(LockSlot::Anonymous, true)
     }
 
     /// Makes an automatic event in a segment.
@@ -101,7 +101,7 @@ impl Event {
     ///
     /// As [`Mutex::new_in`](super::Mutex::new_in).
     pub fn auto_in(segment: &Segment) -> io::Result<Event> {
-        Self::make(Place::In(segment), true)
+        Self::make(LockSlot::In(segment), true)
     }
 
     /// As [`auto`](Event::auto), in a segment of its own that has this name.
@@ -110,11 +110,11 @@ impl Event {
     ///
     /// As [`create`](Event::create).
     pub fn create_auto(name: &str) -> io::Result<Event> {
-        Self::make(Place::Named(OpenMode::Create, name), true)
+        Self::make(LockSlot::Named(OpenMode::Create, name), true)
     }
 
-    places!(=> false);
-    found!();
+    create_by_name!(=> false);
+    open_or_find!();
 
     fn raw(&self) -> RawEvent<'_> {
         RawEvent { state: &self.location.words()[STATE], auto: self.auto }

@@ -60,7 +60,7 @@ pub(crate) type Count = fn(usize, usize) -> Option<usize>;
 
 /// Where a lock is to lie.
 #[derive(Clone, Copy)]
-pub(crate) enum Place<'a> {
+pub(crate) enum LockSlot<'a> {
     /// In a segment of its own, that has no name.
     Anonymous,
     /// In a segment, next to what is there.
@@ -94,20 +94,20 @@ impl LockLocation {
     /// Makes a lock, or finds the one that has the name; `fill` writes into a new one's words what
     /// is not 0.
     pub(crate) fn make(
-        place: Place<'_>,
+        slot: LockSlot<'_>,
         kind: LockKind,
         len: usize,
         count: Count,
         fill: &dyn Fn(&LockLocation) -> io::Result<()>,
     ) -> io::Result<LockLocation> {
-        if let Place::In(segment) = place {
+        if let LockSlot::In(segment) = slot {
             return Self::within(segment, kind, len, count, fill);
         }
         let words = count(len, participant_limit::by_default()).ok_or_else(|| too_large(kind))?;
         let terms = SegmentBuilder::new(Self::bytes(words).ok_or_else(|| too_large(kind))?);
-        match place {
-            Place::Named(OpenMode::Open, name) => Self::open(name, kind, count),
-            Place::Named(open_mode, name) => {
+        match slot {
+            LockSlot::Named(OpenMode::Open, name) => Self::open(name, kind, count),
+            LockSlot::Named(open_mode, name) => {
                 let mut fill =
                     |segment: &Segment| Self::within(segment, kind, len, count, fill).map(drop);
                 // One that is there may be made for fewer participants: `find` checks its size.
@@ -332,7 +332,7 @@ impl LockEnv for LockLocation {
 
 /// How a lock is found that is made by name or lies in a segment, alike for all of them.
 /// It takes what `new` takes, and how to pass it on.
-macro_rules! places {
+macro_rules! create_by_name {
     ($($arg:ident: $Arg:ty)? $(=> $pass:expr)?) => {
         /// As [`new`](Self::new), in a segment of its own that has this name. The name goes with
         /// the last handle.
@@ -341,7 +341,7 @@ macro_rules! places {
         ///
         /// As [`new`](Self::new) and [`Segment::create`].
         pub fn create(name: &str $(, $arg: $Arg)?) -> io::Result<Self> {
-            Self::make(Place::Named(OpenMode::Create, name) $(, $pass)?)
+            Self::make(LockSlot::Named(OpenMode::Create, name) $(, $pass)?)
         }
 
         /// Opens the one of this name if there is one, and makes it as [`create`](Self::create)
@@ -352,12 +352,12 @@ macro_rules! places {
         /// As [`create`](Self::create) and [`open`](Self::open), but for `AlreadyExists` and
         /// `NotFound`.
         pub fn open_or_create(name: &str $(, $arg: $Arg)?) -> io::Result<Self> {
-            Self::make(Place::Named(OpenMode::OpenOrCreate, name) $(, $pass)?)
+            Self::make(LockSlot::Named(OpenMode::OpenOrCreate, name) $(, $pass)?)
         }
     };
 }
-/// As `places`: what needs nothing but the place.
-macro_rules! found {
+/// As `create_by_name`: what needs nothing but the slot.
+macro_rules! open_or_find {
     () => {
         /// Opens the one of this name.
         ///
@@ -391,4 +391,4 @@ macro_rules! found {
         }
     };
 }
-pub(crate) use {found, places};
+pub(crate) use {create_by_name, open_or_find};

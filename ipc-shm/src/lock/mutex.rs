@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::location::{HEAD, LockKind, LockLocation, Place, found, places};
+use super::location::{HEAD, LockKind, LockLocation, LockSlot, create_by_name, open_or_find};
 use super::poison::{
     Failure, LockResult, LockTimeoutResult, PoisonError, PoisonedBy, Refused, TryLockResult,
 };
@@ -106,14 +106,14 @@ impl<T: Value + ?Sized> Mutex<T> {
         Ok(Mutex { location, copies, _value: PhantomData })
     }
 
-    fn make(place: Place<'_>, value: &T) -> io::Result<Self> {
+    fn make(slot: LockSlot<'_>, value: &T) -> io::Result<Self> {
         let fill = |location: &LockLocation| {
             let ([first, _], _) = copies::<T>(location.len).expect("it has been placed");
             value::write(&location.words()[first..], value);
             Ok(())
         };
         Self::at_location(LockLocation::make(
-            place,
+            slot,
             Self::kind(),
             value.items().len(),
             Self::count,
@@ -121,7 +121,7 @@ impl<T: Value + ?Sized> Mutex<T> {
         )?)
     }
 
-    found!();
+    open_or_find!();
 }
 
 impl<T: Checked + Send + Sync> Mutex<T> {
@@ -132,7 +132,7 @@ impl<T: Checked + Send + Sync> Mutex<T> {
     ///
     /// As [`Segment::anonymous`].
     pub fn new(value: T) -> io::Result<Mutex<T>> {
-        Self::make(Place::Anonymous, &value)
+        Self::make(LockSlot::Anonymous, &value)
     }
 
     /// Makes a mutex in a segment, next to what is there: 64 bytes and more, as long as there is
@@ -142,10 +142,10 @@ impl<T: Checked + Send + Sync> Mutex<T> {
     ///
     /// `StorageFull` if there is none, `Unsupported` of a segment of another program.
     pub fn new_in(segment: &Segment, value: T) -> io::Result<Mutex<T>> {
-        Self::make(Place::In(segment), &value)
+        Self::make(LockSlot::In(segment), &value)
     }
 
-    places!(value: T => &value);
+    create_by_name!(value: T => &value);
 
     /// A copy of the value. Waits as [`lock`](Mutex::lock).
     ///
@@ -177,7 +177,7 @@ impl<T: Checked + Send + Sync> Mutex<[T]> {
     ///
     /// As [`Mutex::new`].
     pub fn from_slice(values: &[T]) -> io::Result<Mutex<[T]>> {
-        Self::make(Place::Anonymous, values)
+        Self::make(LockSlot::Anonymous, values)
     }
 
     /// As [`from_slice`](Mutex::from_slice), in a segment.
@@ -186,7 +186,7 @@ impl<T: Checked + Send + Sync> Mutex<[T]> {
     ///
     /// As [`Mutex::new_in`].
     pub fn from_slice_in(segment: &Segment, values: &[T]) -> io::Result<Mutex<[T]>> {
-        Self::make(Place::In(segment), values)
+        Self::make(LockSlot::In(segment), values)
     }
 
     /// As [`from_slice`](Mutex::from_slice), in a segment of its own that has this name.
@@ -195,7 +195,7 @@ impl<T: Checked + Send + Sync> Mutex<[T]> {
     ///
     /// As [`Mutex::create`].
     pub fn create_from_slice(name: &str, values: &[T]) -> io::Result<Mutex<[T]>> {
-        Self::make(Place::Named(OpenMode::Create, name), values)
+        Self::make(LockSlot::Named(OpenMode::Create, name), values)
     }
 
     /// A copy of the values. Waits as [`lock`](Mutex::lock).

@@ -13,7 +13,7 @@ use std::ptr::NonNull;
 use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::location::{HEAD, LockKind, LockLocation, Place, found, places};
+use super::location::{HEAD, LockKind, LockLocation, LockSlot, create_by_name, open_or_find};
 use super::poison::{LockAttemptError, Refused};
 use super::raw::once::{Begin, End, RawOnce};
 use super::value::{self, ValueLayout};
@@ -179,7 +179,7 @@ impl Once {
     ///
     /// As [`Segment::anonymous`].
     pub fn new() -> io::Result<Once> {
-        Self::make(Place::Anonymous)
+        Self::make(LockSlot::Anonymous)
     }
 
     /// Makes one in a segment.
@@ -188,18 +188,18 @@ impl Once {
     ///
     /// As [`Mutex::new_in`](super::Mutex::new_in).
     pub fn new_in(segment: &Segment) -> io::Result<Once> {
-        Self::make(Place::In(segment))
+        Self::make(LockSlot::In(segment))
     }
 
-    places!();
-    found!();
+    create_by_name!();
+    open_or_find!();
 
     fn at_location(location: LockLocation) -> io::Result<Once> {
         Ok(Once { location })
     }
 
-    fn make(place: Place<'_>) -> io::Result<Once> {
-        Self::at_location(LockLocation::make(place, Self::kind(), 0, Self::count, &|_| Ok(()))?)
+    fn make(slot: LockSlot<'_>) -> io::Result<Once> {
+        Self::at_location(LockLocation::make(slot, Self::kind(), 0, Self::count, &|_| Ok(()))?)
     }
 
     /// Runs `f` if nobody has run one yet; waits if somebody does. What it has done is seen when
@@ -296,7 +296,7 @@ impl<T: Checked + Send + Sync> OnceLock<T> {
     ///
     /// As [`Segment::anonymous`].
     pub fn new() -> io::Result<Self> {
-        Self::make(Place::Anonymous)
+        Self::make(LockSlot::Anonymous)
     }
 
     /// Makes one without a value, in a segment.
@@ -305,14 +305,14 @@ impl<T: Checked + Send + Sync> OnceLock<T> {
     ///
     /// As [`Mutex::new_in`](super::Mutex::new_in).
     pub fn new_in(segment: &Segment) -> io::Result<Self> {
-        Self::make(Place::In(segment))
+        Self::make(LockSlot::In(segment))
     }
 
-    places!();
-    found!();
+    create_by_name!();
+    open_or_find!();
 
-    fn make(place: Place<'_>) -> io::Result<Self> {
-        Self::at_location(LockLocation::make(place, Self::kind(), 1, Self::count, &|_| Ok(()))?)
+    fn make(slot: LockSlot<'_>) -> io::Result<Self> {
+        Self::at_location(LockLocation::make(slot, Self::kind(), 1, Self::count, &|_| Ok(()))?)
     }
 
     /// The value, if there is one. `None` in a forked process.

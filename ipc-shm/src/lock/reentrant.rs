@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::location::{HEAD, LockKind, LockLocation, Place, found, places};
+use super::location::{HEAD, LockKind, LockLocation, LockSlot, create_by_name, open_or_find};
 use super::poison::{
     Failure, LockResult, LockTimeoutResult, PoisonError, PoisonedBy, Refused, TryLockResult,
 };
@@ -75,12 +75,12 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
         Ok(ReentrantMutex { location, _value: PhantomData })
     }
 
-    fn make(place: Place<'_>, value: &T) -> io::Result<Self> {
+    fn make(slot: LockSlot<'_>, value: &T) -> io::Result<Self> {
         let fill = |location: &LockLocation| {
             copy::write_value(&location.words()[Self::value_at()..], value);
             Ok(())
         };
-        Self::at_location(LockLocation::make(place, Self::kind(), 1, Self::count, &fill)?)
+        Self::at_location(LockLocation::make(slot, Self::kind(), 1, Self::count, &fill)?)
     }
 
     /// Makes a mutex in an anonymous segment of its own.
@@ -89,7 +89,7 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
     ///
     /// As [`Segment::anonymous`].
     pub fn new(value: T) -> io::Result<Self> {
-        Self::make(Place::Anonymous, &value)
+        Self::make(LockSlot::Anonymous, &value)
     }
 
     /// Makes a mutex in a segment.
@@ -98,11 +98,11 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
     ///
     /// As [`Mutex::new_in`](super::Mutex::new_in).
     pub fn new_in(segment: &Segment, value: T) -> io::Result<Self> {
-        Self::make(Place::In(segment), &value)
+        Self::make(LockSlot::In(segment), &value)
     }
 
-    places!(value: T => &value);
-    found!();
+    create_by_name!(value: T => &value);
+    open_or_find!();
 
     fn raw(&self) -> RawMutex<'_> {
         let words = self.location.words();

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::location::{HEAD, LockKind, LockLocation, Place, found, places};
+use super::location::{HEAD, LockKind, LockLocation, LockSlot, create_by_name, open_or_find};
 use super::poison::{
     Failure, LockAttemptError, LockError, LockResult, LockTimeoutResult, PoisonError, PoisonedBy,
     Refused, TryLockResult,
@@ -92,7 +92,7 @@ impl<T: Checked + Send + Sync> RwLock<T> {
     ///
     /// As [`Segment::anonymous`].
     pub fn new(value: T) -> io::Result<RwLock<T>> {
-        Self::make(Place::Anonymous, &value)
+        Self::make(LockSlot::Anonymous, &value)
     }
 
     /// Makes a lock in a segment: a word for each participant that it can have, and some more.
@@ -101,10 +101,10 @@ impl<T: Checked + Send + Sync> RwLock<T> {
     ///
     /// As [`Mutex::new_in`](super::Mutex::new_in).
     pub fn new_in(segment: &Segment, value: T) -> io::Result<RwLock<T>> {
-        Self::make(Place::In(segment), &value)
+        Self::make(LockSlot::In(segment), &value)
     }
 
-    places!(value: T => &value);
+    create_by_name!(value: T => &value);
 
     /// A copy of the value. Waits as [`read`](RwLock::read).
     ///
@@ -141,7 +141,7 @@ impl<T: Checked + Send + Sync> RwLock<[T]> {
     ///
     /// As [`RwLock::new`].
     pub fn from_slice(values: &[T]) -> io::Result<RwLock<[T]>> {
-        Self::make(Place::Anonymous, values)
+        Self::make(LockSlot::Anonymous, values)
     }
 
     /// As [`from_slice`](RwLock::from_slice), in a segment.
@@ -150,7 +150,7 @@ impl<T: Checked + Send + Sync> RwLock<[T]> {
     ///
     /// As [`RwLock::new_in`].
     pub fn from_slice_in(segment: &Segment, values: &[T]) -> io::Result<RwLock<[T]>> {
-        Self::make(Place::In(segment), values)
+        Self::make(LockSlot::In(segment), values)
     }
 
     /// As [`from_slice`](RwLock::from_slice), in a segment of its own that has this name.
@@ -159,7 +159,7 @@ impl<T: Checked + Send + Sync> RwLock<[T]> {
     ///
     /// As [`RwLock::create`].
     pub fn create_from_slice(name: &str, values: &[T]) -> io::Result<RwLock<[T]>> {
-        Self::make(Place::Named(OpenMode::Create, name), values)
+        Self::make(LockSlot::Named(OpenMode::Create, name), values)
     }
 
     /// A copy of the values. Waits as [`read`](RwLock::read).
@@ -197,7 +197,7 @@ impl<T: Value + ?Sized> RwLock<T> {
         Ok(RwLock { location, readers, mine, value_at, _value: PhantomData })
     }
 
-    fn make(place: Place<'_>, value: &T) -> io::Result<Self> {
+    fn make(slot: LockSlot<'_>, value: &T) -> io::Result<Self> {
         let fill = |location: &LockLocation| {
             let (at, _) =
                 parts::<T>(location.len, location.max_participants()).expect("it has been placed");
@@ -205,7 +205,7 @@ impl<T: Value + ?Sized> RwLock<T> {
             Ok(())
         };
         Self::at_location(LockLocation::make(
-            place,
+            slot,
             Self::kind(),
             value.items().len(),
             Self::count,
@@ -213,7 +213,7 @@ impl<T: Value + ?Sized> RwLock<T> {
         )?)
     }
 
-    found!();
+    open_or_find!();
 
     #[inline(always)]
     fn raw(&self) -> RawRwLock<'_> {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ipc_core::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::location::{HEAD, LockKind, LockLocation, Place, found, places};
+use super::location::{HEAD, LockKind, LockLocation, LockSlot, create_by_name, open_or_find};
 use super::poison::{LockAttemptError, Refused};
 use super::raw::semaphore::{MAX_PARTICIPANTS, MAX_PERMITS, RawSemaphore};
 use super::raw::words_for;
@@ -62,7 +62,7 @@ fn count(_len: usize, participants: usize) -> Option<usize> {
     Some(HELD + 2 * words_for(participants))
 }
 
-fn make(place: Place<'_>, kind: LockKind, permits: u32, bound: u32) -> io::Result<Semaphore> {
+fn make(slot: LockSlot<'_>, kind: LockKind, permits: u32, bound: u32) -> io::Result<Semaphore> {
     if permits > MAX_PERMITS {
         let text = format!("{}: {permits} permits are more than {MAX_PERMITS}", kind.name);
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
@@ -73,7 +73,7 @@ fn make(place: Place<'_>, kind: LockKind, permits: u32, bound: u32) -> io::Resul
         raw(location, bound).initialise(permits);
         Ok(())
     };
-    at_location(LockLocation::make(place, kind, 0, count, &fill)?)
+    at_location(LockLocation::make(slot, kind, 0, count, &fill)?)
 }
 
 fn at_location(location: LockLocation) -> io::Result<Semaphore> {
@@ -94,7 +94,7 @@ impl Semaphore {
     /// `InvalidInput` beyond [`MAX_PERMITS`](Semaphore::MAX_PERMITS); others as
     /// [`Segment::anonymous`].
     pub fn new(permits: u32) -> io::Result<Semaphore> {
-        Self::make(Place::Anonymous, permits)
+        Self::make(LockSlot::Anonymous, permits)
     }
 
     /// Makes a semaphore in a segment: two words for each participant that it can have, and some
@@ -105,11 +105,11 @@ impl Semaphore {
     /// `InvalidInput` beyond [`MAX_PERMITS`](Semaphore::MAX_PERMITS) or in a segment for more than
     /// 4095 participants; others as [`Mutex::new_in`](super::Mutex::new_in).
     pub fn new_in(segment: &Segment, permits: u32) -> io::Result<Semaphore> {
-        Self::make(Place::In(segment), permits)
+        Self::make(LockSlot::In(segment), permits)
     }
 
-    places!(permits: u32 => permits);
-    found!();
+    create_by_name!(permits: u32 => permits);
+    open_or_find!();
 
     fn kind() -> LockKind {
         LockKind::of::<()>("Semaphore", 1)
@@ -123,8 +123,8 @@ impl Semaphore {
         at_location(location)
     }
 
-    fn make(place: Place<'_>, permits: u32) -> io::Result<Semaphore> {
-        make(place, Self::kind(), permits, MAX_PERMITS)
+    fn make(slot: LockSlot<'_>, permits: u32) -> io::Result<Semaphore> {
+        make(slot, Self::kind(), permits, MAX_PERMITS)
     }
 
     /// Waits for a permit, and takes it.
@@ -254,7 +254,7 @@ impl BoundedSemaphore {
     ///
     /// As [`Semaphore::new`].
     pub fn new(permits: u32) -> io::Result<BoundedSemaphore> {
-        Self::make(Place::Anonymous, permits)
+        Self::make(LockSlot::Anonymous, permits)
     }
 
     /// Makes a semaphore in a segment.
@@ -263,10 +263,10 @@ impl BoundedSemaphore {
     ///
     /// As [`Semaphore::new_in`].
     pub fn new_in(segment: &Segment, permits: u32) -> io::Result<BoundedSemaphore> {
-        Self::make(Place::In(segment), permits)
+        Self::make(LockSlot::In(segment), permits)
     }
 
-    places!(permits: u32 => permits);
+    create_by_name!(permits: u32 => permits);
 
     /// Opens the one of this name.
     ///
@@ -294,8 +294,8 @@ impl BoundedSemaphore {
         at_location(location).map(BoundedSemaphore)
     }
 
-    fn make(place: Place<'_>, permits: u32) -> io::Result<BoundedSemaphore> {
-        make(place, Self::kind(), permits, permits).map(BoundedSemaphore)
+    fn make(slot: LockSlot<'_>, permits: u32) -> io::Result<BoundedSemaphore> {
+        make(slot, Self::kind(), permits, permits).map(BoundedSemaphore)
     }
 }
 
