@@ -276,7 +276,7 @@ impl Endpoint {
         let attempt = || {
             self.memory.send(&self.participant, 1, |slot, pos| {
                 slot.payload[0].store(header, Ordering::Relaxed); // Relaxed: RING-E1 publishes it.
-                self.memory.fly_block(block, pos);
+                self.memory.publish_block(block, pos);
             })
         };
         match attempt() {

@@ -373,7 +373,7 @@ impl Peer {
         let memory = self.memory();
         let sent = memory.send(&self.participant, 1, |to, pos| {
             self.write_index(to, pos, block);
-            memory.fly_block(block, pos);
+            memory.publish_block(block, pos);
         });
         Ok(sent.map(|_| ())?)
     }

@@ -91,7 +91,7 @@ impl Memory {
 
     /// Publishes a block of ours as message `pos`, right before its slot is published.
     #[inline]
-    pub(crate) fn fly_block(&self, index: usize, pos: u64) {
+    pub(crate) fn publish_block(&self, index: usize, pos: u64) {
         kill_point!("send.fly");
         self.blocks()[index].state.store(block::in_flight(pos), Release); // Release: as RING-E1.
         kill_point!("send.flown");

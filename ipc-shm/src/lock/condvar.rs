@@ -64,7 +64,7 @@ impl WaitTimeoutResult {
 
 const USED: usize = 0;
 const TICKETS: usize = 1;
-const CROWD: usize = 2;
+const OVERFLOW_WAITERS: usize = 2;
 const PLACE: usize = 8 - HEAD;
 const SINCE: usize = PLACE + PLACES;
 
@@ -111,7 +111,7 @@ impl Condvar {
         RawCondvar {
             used: &words[USED],
             tickets: &words[TICKETS],
-            crowd: &words[CROWD],
+            overflow_waiters: &words[OVERFLOW_WAITERS],
             places: &words[PLACE..SINCE],
             since: &words[SINCE..SINCE + PLACES],
         }

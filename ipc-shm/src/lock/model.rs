@@ -361,7 +361,13 @@ impl Peer {
     fn condvar(&self) -> RawCondvar<'_> {
         let words = &self.shared.words;
         let (places, since) = words[3..].split_at(MOST);
-        RawCondvar { used: &words[0], tickets: &words[1], crowd: &words[2], places, since }
+        RawCondvar {
+            used: &words[0],
+            tickets: &words[1],
+            overflow_waiters: &words[2],
+            places,
+            since,
+        }
     }
     /// Holding the mutex.
     pub fn wait(&self) {

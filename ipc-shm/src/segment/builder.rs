@@ -196,7 +196,7 @@ impl SegmentBuilder {
         step(&segment_path, "sealing it", sys::memory::seal(open))?;
         let mapped = Mapped::create(fd, footer, segment_path)?;
         mapped.describe();
-        self.comforts(&mapped)?;
+        self.apply_memory_options(&mapped)?;
         Ok(Segment::of(mapped.known()))
     }
 
@@ -259,7 +259,7 @@ impl SegmentBuilder {
     ) -> io::Result<Segment> {
         let lookup = self.lookup(segment_path)?;
         let mut fill = |segment: &Segment| {
-            self.comforts(&segment.mapped)?;
+            self.apply_memory_options(&segment.mapped)?;
             fill(segment)
         };
         let mapped = if open_mode == OpenMode::Open {
@@ -286,7 +286,7 @@ impl SegmentBuilder {
             let text = format!("it has {} bytes, fewer than {}", segment.size(), self.least);
             return Err(segment.error(io::ErrorKind::InvalidData, &text));
         }
-        self.comforts(&segment.mapped)?;
+        self.apply_memory_options(&segment.mapped)?;
         Ok(segment)
     }
 
@@ -316,8 +316,8 @@ impl SegmentBuilder {
         )
     }
 
-    /// What is for this process only.
-    fn comforts(&self, mapped: &Arc<Mapped>) -> io::Result<()> {
+    /// Applies the options that are for this process only.
+    fn apply_memory_options(&self, mapped: &Arc<Mapped>) -> io::Result<()> {
         if self.prefault {
             mapped.populate()?;
         }

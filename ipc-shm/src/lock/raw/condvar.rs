@@ -18,8 +18,8 @@
 //! at what it waits for, once for each death. It came with the mutex: what those did who were dead
 //! by then, it has seen.
 //!
-//! Beyond [`PLACES`] threads, those that come later wait together on *crowd*, `{ anybody, seq }`,
-//! served after the others, and woken at times for nothing, as `std` allows.
+//! Beyond [`PLACES`] threads, those that come later wait together on `overflow_waiters`, `{
+//! anybody, seq }`, served after the others, and woken at times for nothing, as `std` allows.
 //!
 //! # Edges
 //!
@@ -64,7 +64,7 @@ pub(crate) struct RawCondvar<'a> {
     /// Of these many places some was used once.
     pub(crate) used: &'a AtomicU64,
     pub(crate) tickets: &'a AtomicU64,
-    pub(crate) crowd: &'a AtomicU64,
+    pub(crate) overflow_waiters: &'a AtomicU64,
     /// Who is there.
     pub(crate) places: &'a [AtomicU64],
     /// Since when.
@@ -75,7 +75,7 @@ pub(crate) struct RawCondvar<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Waiter {
     Place { index: usize, me: u64, deaths: u64 },
-    Crowd { seen: u64, deaths: u64 },
+    Overflow { seen: u64, deaths: u64 },
 }
 
 /// A hostile peer may change words as fast as we look at them.
@@ -101,12 +101,13 @@ impl RawCondvar<'_> {
             }
         }
         kill_point!("condvar.crowd");
-        let mut w = self.crowd.load(Relaxed); // Relaxed: the CAS decides.
+        let mut w = self.overflow_waiters.load(Relaxed); // Relaxed: the CAS decides.
         // AcqRel: CONDVAR-E1.
-        while let Err(now) = self.crowd.compare_exchange(w, w | ANYBODY, AcqRel, Relaxed) {
+        while let Err(now) = self.overflow_waiters.compare_exchange(w, w | ANYBODY, AcqRel, Relaxed)
+        {
             w = now;
         }
-        Waiter::Crowd { seen: w | ANYBODY, deaths }
+        Waiter::Overflow { seen: w | ANYBODY, deaths }
     }
 
     /// Whether a place is free; with `look` also one whose owner is dead, once it was freed.
@@ -147,18 +148,18 @@ impl RawCondvar<'_> {
         deadline: Deadline,
     ) -> Result<bool, Refused> {
         let mut parking = Parking::new(env, deadline);
-        let (Waiter::Place { deaths, .. } | Waiter::Crowd { deaths, .. }) = waiter;
+        let (Waiter::Place { deaths, .. } | Waiter::Overflow { deaths, .. }) = waiter;
         let mut slices = 0..;
         let mut somebody_died =
             || slices.next().is_some_and(|turn| env.look_for_deaths(turn) != deaths);
         let (index, me) = match waiter {
             Waiter::Place { index, me, .. } => (index, me),
-            Waiter::Crowd { seen, .. } => loop {
+            Waiter::Overflow { seen, .. } => loop {
                 // Relaxed: a mutex is locked next.
-                if self.crowd.load(Relaxed) as u32 != seen as u32 {
+                if self.overflow_waiters.load(Relaxed) as u32 != seen as u32 {
                     return Ok(true);
                 }
-                match parking.park(env, self.crowd, seen) {
+                match parking.park(env, self.overflow_waiters, seen) {
                     Parked::Elapsed if somebody_died() => return Ok(true),
                     Parked::TimedOut if env.look_for_deaths_throttled() != deaths => {
                         return Ok(true);
@@ -260,8 +261,8 @@ impl RawCondvar<'_> {
         false
     }
 
-    /// Notifies all that wait, and returns how many: each that has a place, and those of the crowd
-    /// that sleep.
+    /// Notifies all that wait, and returns how many: each that has a place, and those beyond the
+    /// places that sleep.
     pub(crate) fn notify_all(&self, env: &impl LockEnv) -> usize {
         let mut notified = 0;
         for (_, place) in self.seen_places() {
@@ -286,17 +287,17 @@ impl RawCondvar<'_> {
         notified
     }
 
-    /// Wakes at most `n` of the crowd, and returns how many.
+    /// Wakes at most `n` of `overflow_waiters`, and returns how many.
     fn notify_crowd(&self, env: &impl LockEnv, n: u32) -> usize {
-        let mut w = self.crowd.load(Acquire); // Acquire: after who came.
+        let mut w = self.overflow_waiters.load(Acquire); // Acquire: after who came.
         while w & ANYBODY != 0 {
             // Who is woken for nothing comes again, and says so again.
             let anybody = if n == 1 { ANYBODY } else { 0 };
             let to = anybody | u64::from((w as u32).wrapping_add(1));
             kill_point!("condvar.ring");
-            match self.crowd.compare_exchange(w, to, AcqRel, Acquire) {
+            match self.overflow_waiters.compare_exchange(w, to, AcqRel, Acquire) {
                 Ok(_) => {
-                    let woken = env.wake(self.crowd, n);
+                    let woken = env.wake(self.overflow_waiters, n);
                     kill_point!("condvar.rung");
                     return woken;
                 }

@@ -211,7 +211,7 @@ impl RawRwLock<'_> {
                     }
                     Liveness::Alive => {}
                     Liveness::Unknown => return Err(Refused::Corrupt(CORRUPT).into()),
-                    Liveness::Dead => self.bury(env, w | CONTENDED, me),
+                    Liveness::Dead => self.release_dead_writer(env, w | CONTENDED, me),
                 }
             }
             self.count_in(me)?;
@@ -249,8 +249,8 @@ impl RawRwLock<'_> {
     }
 
     /// Frees the turn of a dead process, for one who only wants to read.
-    fn bury(&self, env: &impl LockEnv, w: u64, me: u64) {
-        if let Some(w) = self.inherit(env, w, me, PENDING) {
+    fn release_dead_writer(&self, env: &impl LockEnv, w: u64, me: u64) {
+        if let Some(w) = self.take_over(env, w, me, PENDING) {
             debug_assert_eq!(holder(w), holder(me));
             // It cannot fail: it is ours now.
             let _ = self.leave(env, me);
@@ -259,7 +259,7 @@ impl RawRwLock<'_> {
 
     /// Takes the turn of a dead process; what the word is then. An *active* one stays so, until it
     /// is marked: if we die before, the next one marks.
-    fn inherit(&self, env: &impl LockEnv, w: u64, me: u64, mode: u64) -> Option<u64> {
+    fn take_over(&self, env: &impl LockEnv, w: u64, me: u64, mode: u64) -> Option<u64> {
         let pid = env.pid(owner(w));
         let wrote = w & MODE == ACTIVE;
         let mine = holder(me) | if wrote { ACTIVE } else { mode } | CONTENDED;
@@ -318,7 +318,7 @@ impl RawRwLock<'_> {
                 Liveness::Alive => {}
                 Liveness::Unknown => return Err(Refused::Corrupt(CORRUPT).into()),
                 Liveness::Dead => {
-                    if let Some(mine) = self.inherit(env, w | CONTENDED, me, mode) {
+                    if let Some(mine) = self.take_over(env, w | CONTENDED, me, mode) {
                         return Ok(mine);
                     }
                 }
