@@ -23,7 +23,7 @@ use ipc_sys::per_process::PerProcess;
 use crate::descriptor::Descriptor;
 use crate::doorbell::{Barrier, Side};
 use crate::killpoint::kill_point;
-use crate::layout::{Geometry, Header, MAX_PARTICIPANTS, PAGE, entry, who};
+use crate::layout::{Geometry, Header, MAX_PARTICIPANTS, PAGE, entry, pid_hint};
 use crate::lease::{ByteLocks, Leases};
 use crate::memory::Memory;
 use crate::participant_limit;
@@ -86,8 +86,8 @@ pub(crate) struct Attachment {
     pub(crate) me: u64,
     pub(crate) barrier: Barrier,
     pub(crate) fork: sys::fork::ForkCheck,
-    /// What our word among the `whos` says.
-    pub(crate) who: u64,
+    /// What our word among the `pid_hints` says.
+    pub(crate) pid_hint: u64,
     kind: Kind,
     roles: Mutex<Roles>,
     /// Held while this process repairs, attaches for another or leaves: locks on bytes keep
@@ -155,7 +155,7 @@ impl Attachment {
         let roles = Roles { senders: 1, receivers: 1 };
         // Relaxed: nobody else has the segment.
         memory.entries()[1].store(roles.word(), Ordering::Relaxed);
-        memory.whos()[1].store(participant_limit::pid_identity(), Ordering::Relaxed);
+        memory.pid_hints()[1].store(participant_limit::pid_identity(), Ordering::Relaxed);
         memory.header().describe(&geometry, kind.shape);
         kill_point!("create.done");
         let descriptor = step("looking at its segment", Descriptor::new(fd))?;
@@ -177,7 +177,7 @@ impl Attachment {
             me,
             barrier: Barrier::register(),
             fork: sys::fork::ForkCheck::new(),
-            who: participant_limit::pid_identity(),
+            pid_hint: participant_limit::pid_identity(),
             kind,
             roles: Mutex::new(roles),
             repairing: Mutex::new(Participant::new(me)),
@@ -226,7 +226,7 @@ impl Attachment {
             *roles.count(role) = 1;
             kill_point!("attach.who");
             // Relaxed: a hint; whoever sees the entry that `join` stores sees this too.
-            self.memory.whos()[id as usize].store(who::NOBODY, Ordering::Relaxed);
+            self.memory.pid_hints()[id as usize].store(pid_hint::NONE, Ordering::Relaxed);
             let joined = self.memory.join(id, roles.word());
             kill_point!("attach.joined");
             leases.end_repair(id);
@@ -351,7 +351,7 @@ impl Attachment {
         drop(table);
         kill_point!("adopt.who");
         // Relaxed: a hint. Those who sleep can watch this process from now on.
-        attached.memory.whos()[id as usize].store(attached.who, Ordering::Relaxed);
+        attached.memory.pid_hints()[id as usize].store(attached.pid_hint, Ordering::Relaxed);
         attached.memory.ring_sleepers();
         if role == Role::Receiver {
             // Again, though whoever issued it has done so: another may have died while it was on
@@ -463,10 +463,11 @@ impl Attachment {
 
     /// The process number of a participant, as far as it is known here.
     pub(crate) fn pid(&self, id: u64) -> Option<u32> {
-        let word = self.memory.whos().get(id as usize)?.load(Ordering::Relaxed); // Relaxed: a hint.
+        let word = self.memory.pid_hints().get(id as usize)?.load(Ordering::Relaxed); // Relaxed: a hint.
         // In another namespace the number is another process'.
-        let known = word != who::NOBODY && who::namespace(word) == who::namespace(self.who);
-        known.then_some(who::pid(word))
+        let known = word != pid_hint::NONE
+            && pid_hint::namespace(word) == pid_hint::namespace(self.pid_hint);
+        known.then_some(pid_hint::pid(word))
     }
 
     /// What a peer was found to have scribbled.

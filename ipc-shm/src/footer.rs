@@ -15,7 +15,7 @@
 //! | word | bits |
 //! |---|---|
 //! | `entry.life` | 63..32 generation, 1 ending, 0 used; of entry 0, how many have died |
-//! | `entry.who` | as in [`layout`](crate::layout): a hint |
+//! | `entry.pid_hint` | as in [`layout`](crate::layout): a hint |
 //! | `cursor` | the first byte of user data that was not given out yet |
 //!
 //! *meta* is written once, before anybody else can attach, its magic number last. It is read and
@@ -34,7 +34,7 @@ use crate::lease::{ByteLocks, Leases};
 pub(crate) struct Entry {
     /// `{ generation, ending, used }`. Of the entry that nobody has, the number of deaths.
     pub(crate) life: AtomicU64,
-    pub(crate) who: AtomicU64,
+    pub(crate) pid_hint: AtomicU64,
 }
 
 /// An entry's life.

@@ -3,7 +3,7 @@
 //! ```text
 //! offset 0      128    256    384    512    640    768     896    1024                        (128-aligned)   (page)
 //!        ┌──────┬──────┬──────┬──────┬──────┬──────┬───────┬──────┬─────────┬──────┬─────────┬───────────────┬─────────
-//!        │ meta │ tail │ head │ recv │ send │ seqs │ hints │ text │ entries │ who  │ block   │ slot 0, 1, …  │ data:
+//!        │ meta │ tail │ head │ recv │ send │ seqs │ hints │ text │ entries │ pids │ block   │ slot 0, 1, …  │ data:
 //!        │      │      │      │ wait │ wait │      │       │      │ 0, 1, … │ 0, … │ meta …  │ (stride each) │ places
 //!        └──────┴──────┴──────┴──────┴──────┴──────┴───────┴──────┴─────────┴──────┴─────────┴───────────────┴─────────
 //!        └──────────────── allocated when the segment is made ───────────────────────────────────────────────┘ when used
@@ -25,7 +25,7 @@
 //! |---|---|
 //! | `members` | 63..4 seq, 3 receivers died, 2 senders died, 1 receivers gone, 0 senders gone |
 //! | `entry` | 63 used, 47..24 receivers of the process, 23..0 its senders |
-//! | `who` | 63..32 pid of the participant, 31..0 its pid namespace; 0 not known. A hint: see [`who`] |
+//! | `pid_hint` | 63..32 pid of the participant, 31..0 its pid namespace; 0 not known. A hint: see [`pid_hint`] |
 //! | `end` | bytes of the data area that were ever given out, as places of blocks ([`places`](crate::places)) |
 //! | `recv_wait`, `send_wait` | 63..32 tokens, 31..0 seq: the futex |
 //!
@@ -187,11 +187,12 @@ pub(crate) mod entry {
     }
 }
 
-/// Who a participant is, for those who would like to hear of its death from the kernel. Nothing is
-/// decided by it: a process' number means something in one namespace only, and is used again.
-pub(crate) mod who {
+/// The process of a participant, for those that would like to hear of its death from the kernel.
+/// Nothing is decided by it: a process number means something in one namespace only, and is used
+/// again.
+pub(crate) mod pid_hint {
     /// On its way, or of a process that does not know itself.
-    pub(crate) const NOBODY: u64 = 0;
+    pub(crate) const NONE: u64 = 0;
 
     pub(crate) const fn word(pid: u32, namespace: u64) -> u64 {
         (pid as u64) << 32 | namespace & 0xffff_ffff
@@ -370,12 +371,12 @@ impl Geometry {
         ENTRIES
     }
 
-    pub(crate) fn whos_offset(&self) -> usize {
+    pub(crate) fn pid_hints_offset(&self) -> usize {
         ENTRIES + self.entries * 8
     }
 
     pub(crate) fn blocks_offset(&self) -> usize {
-        (self.whos_offset() + self.entries * 8).next_multiple_of(BLOCK_META)
+        (self.pid_hints_offset() + self.entries * 8).next_multiple_of(BLOCK_META)
     }
 
     pub(crate) fn slots_offset(&self) -> usize {
@@ -607,17 +608,17 @@ mod tests {
 
     #[test]
     fn who_is_told_apart_by_number_and_namespace() {
-        let word = who::word(u32::MAX - 1, 0x1_f000_0002);
-        assert_eq!((who::pid(word), who::namespace(word)), (u32::MAX - 1, 0xf000_0002));
-        assert_ne!(who::word(1, 0), who::NOBODY);
+        let word = pid_hint::word(u32::MAX - 1, 0x1_f000_0002);
+        assert_eq!((pid_hint::pid(word), pid_hint::namespace(word)), (u32::MAX - 1, 0xf000_0002));
+        assert_ne!(pid_hint::word(1, 0), pid_hint::NONE);
     }
 
     #[test]
     fn regions_follow_each_other() {
         let g = geometry(64);
         assert!(g.entries_offset() >= size_of::<Header>());
-        assert!(g.whos_offset() >= g.entries_offset() + g.entries * 8);
-        assert!(g.blocks_offset() >= g.whos_offset() + g.entries * 8);
+        assert!(g.pid_hints_offset() >= g.entries_offset() + g.entries * 8);
+        assert!(g.blocks_offset() >= g.pid_hints_offset() + g.entries * 8);
         assert!(g.slots_offset() >= g.blocks_offset() + g.blocks * size_of::<BlockMeta>());
         assert_eq!(g.slots_offset() % 128, 0);
         assert!(g.data_offset() >= g.slots_offset() + 64 * 128);

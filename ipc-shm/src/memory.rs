@@ -18,7 +18,7 @@ use crate::sync::AtomicU64;
 pub(crate) struct Memory {
     header: NonNull<Header>,
     entries: NonNull<AtomicU64>,
-    whos: NonNull<AtomicU64>,
+    pid_hints: NonNull<AtomicU64>,
     blocks: NonNull<BlockMeta>,
     slots: NonNull<AtomicU64>,
     /// Words from a slot to the next.
@@ -57,7 +57,7 @@ impl Memory {
         Memory {
             header: base.cast(),
             entries: at(geometry.entries_offset()).cast(),
-            whos: at(geometry.whos_offset()).cast(),
+            pid_hints: at(geometry.pid_hints_offset()).cast(),
             blocks: at(geometry.blocks_offset()).cast(),
             slots: at(geometry.slots_offset()).cast(),
             stride: geometry.stride / 8,
@@ -74,12 +74,12 @@ impl Memory {
     pub(crate) unsafe fn parts(
         header: NonNull<Header>,
         entries: NonNull<AtomicU64>,
-        whos: NonNull<AtomicU64>,
+        pid_hints: NonNull<AtomicU64>,
         blocks: NonNull<BlockMeta>,
         slots: NonNull<AtomicU64>,
         geometry: Geometry,
     ) -> Memory {
-        Memory { header, entries, whos, blocks, slots, stride: geometry.stride / 8, geometry }
+        Memory { header, entries, pid_hints, blocks, slots, stride: geometry.stride / 8, geometry }
     }
 
     #[inline]
@@ -118,14 +118,14 @@ impl Memory {
     /// All entries; that of id 0 is never used.
     #[inline]
     pub(crate) fn entries(&self) -> &[AtomicU64] {
-        // SAFETY: so many atomics lie there (`Geometry::whos_offset` leaves room for them).
+        // SAFETY: so many atomics lie there (`Geometry::pid_hints_offset` leaves room for them).
         unsafe { std::slice::from_raw_parts(self.entries.as_ptr(), self.geometry.entries) }
     }
 
-    /// Who each participant is: as many words as entries.
-    pub(crate) fn whos(&self) -> &[AtomicU64] {
+    /// The process of each participant: as many words as entries.
+    pub(crate) fn pid_hints(&self) -> &[AtomicU64] {
         // SAFETY: so many atomics lie there (`Geometry::blocks_offset` leaves room for them).
-        unsafe { std::slice::from_raw_parts(self.whos.as_ptr(), self.geometry.entries) }
+        unsafe { std::slice::from_raw_parts(self.pid_hints.as_ptr(), self.geometry.entries) }
     }
 
     #[inline]

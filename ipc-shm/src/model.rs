@@ -73,7 +73,7 @@ const WORDS: usize = 2;
 struct Parts {
     header: Box<Header>,
     entries: Box<[AtomicU64]>,
-    whos: Box<[AtomicU64]>,
+    pid_hints: Box<[AtomicU64]>,
     blocks: Box<[BlockMeta]>,
     slots: Box<[AtomicU64]>,
     data: Box<[AtomicU64]>,
@@ -170,7 +170,7 @@ impl Ring {
         let ring = Ring(Arc::new(Parts {
             header: Box::new(header),
             entries: words(N + 1),
-            whos: words(N + 1),
+            pid_hints: words(N + 1),
             blocks: (0..blocks).map(meta).collect(),
             slots: words(capacity as usize * (1 + WORDS)),
             data: words(blocks * WORDS),
@@ -204,7 +204,7 @@ impl Ring {
             Memory::parts(
                 NonNull::from(&*p.header),
                 part(&p.entries),
-                part(&p.whos),
+                part(&p.pid_hints),
                 part(&p.blocks),
                 part(&p.slots),
                 p.geometry,

@@ -7,22 +7,22 @@ use ipc_core::__private::handle::{self, NotCarried};
 use ipc_sys as sys;
 use serde::ser;
 
-use crate::layout::{MAX_PARTICIPANTS, who};
+use crate::layout::{MAX_PARTICIPANTS, pid_hint};
 use crate::spin_policy::CachedNumber;
 use crate::sync::Ordering;
 use crate::sync::unmodelled::AtomicU64;
 
 /// Returns this process' number and namespace as a word of the layout.
 pub(crate) fn pid_identity() -> u64 {
-    static KNOWN: AtomicU64 = AtomicU64::new(who::NOBODY);
+    static KNOWN: AtomicU64 = AtomicU64::new(pid_hint::NONE);
     let pid = std::process::id();
     let known = KNOWN.load(Ordering::Relaxed); // Relaxed: a word that says all by itself.
-    if who::pid(known) == pid {
+    if pid_hint::pid(known) == pid {
         return known;
     }
     // Of a process that has forked since, or of none yet.
-    let Some(namespace) = sys::process::pid_namespace() else { return who::NOBODY };
-    let word = who::word(pid, namespace);
+    let Some(namespace) = sys::process::pid_namespace() else { return pid_hint::NONE };
+    let word = pid_hint::word(pid, namespace);
     KNOWN.store(word, Ordering::Relaxed); // Relaxed: as above.
     word
 }

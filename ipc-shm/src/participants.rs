@@ -43,7 +43,7 @@ use ipc_sys as sys;
 use crate::descriptor::Descriptor;
 use crate::footer::{Entry, life};
 use crate::killpoint::kill_point;
-use crate::layout::who;
+use crate::layout::pid_hint;
 use crate::lease::{ByteLocks, Leases};
 use crate::throttle::Throttle;
 
@@ -159,7 +159,7 @@ impl Table {
     }
 
     /// Makes a new owner of an id whose life byte is held by the caller.
-    pub(crate) fn enter(&self, id: u16, who: u64) -> Option<Owner> {
+    pub(crate) fn enter(&self, id: u16, pid_hint: u64) -> Option<Owner> {
         let entry = self.get(id)?;
         // Acquire: after whoever had the id before; only holders of its byte write a generation.
         let mut generation = life::generation(entry.life.load(Ordering::Acquire)).wrapping_add(1);
@@ -169,7 +169,7 @@ impl Table {
             generation = 1;
         }
         kill_point!("member.who");
-        entry.who.store(who, Ordering::Relaxed); // Relaxed: a hint.
+        entry.pid_hint.store(pid_hint, Ordering::Relaxed); // Relaxed: a hint.
         kill_point!("member.enter");
         // Release: whoever finds an owner of this generation finds no older one's words under it.
         entry.life.store(life::word(generation, life::USED), Ordering::Release);
@@ -259,13 +259,14 @@ impl Participants {
     /// by now.
     pub(crate) fn pid(&self, owner: Owner) -> Option<u32> {
         let entry = self.table.get(owner.id())?;
-        let word = entry.who.load(Ordering::Relaxed); // Relaxed: a hint.
+        let word = entry.pid_hint.load(Ordering::Relaxed); // Relaxed: a hint.
         // In another namespace the number is another process'.
-        let known = word != who::NOBODY
-            && who::namespace(word) == who::namespace(crate::participant_limit::pid_identity());
-        // After a new owner's `who` comes its generation: the same generation, the same owner's,
-        // most likely.
-        (known && self.generation(owner.id()) == owner.generation()).then_some(who::pid(word))
+        let known = word != pid_hint::NONE
+            && pid_hint::namespace(word)
+                == pid_hint::namespace(crate::participant_limit::pid_identity());
+        // After a new owner's `pid_hint` comes its generation: the same generation, the same
+        // owner's, most likely.
+        (known && self.generation(owner.id()) == owner.generation()).then_some(pid_hint::pid(word))
     }
 
     /// How many participants have died, as far as anybody has looked. It only grows, by more than

@@ -44,7 +44,7 @@ use ipc_sys::per_process::PerProcess;
 
 use crate::attachment::Attachment;
 use crate::doorbell::Side;
-use crate::layout::{entry, who};
+use crate::layout::{entry, pid_hint};
 use crate::lease::{ByteLocks, Leases};
 use crate::memory::Memory;
 
@@ -69,7 +69,7 @@ struct Monitor {
     /// Belongs to the program's table: the thread must not drop it.
     line: ManuallyDrop<OsHandle>,
     identity: sys::Identity,
-    /// By their `who` words.
+    /// By their `pid_hint` words.
     peers: HashMap<u64, Peer>,
 }
 
@@ -105,7 +105,7 @@ fn state() -> MutexGuard<'static, State> {
 fn still(memory: &Memory, id: u64, word: u64) -> bool {
     // Acquire: after `join`, the word is this participant's or 0.
     memory.entries()[id as usize].load(Ordering::Acquire) & entry::USED != 0
-        && memory.whos()[id as usize].load(Ordering::Relaxed) == word // Relaxed: a hint.
+        && memory.pid_hints()[id as usize].load(Ordering::Relaxed) == word // Relaxed: a hint.
 }
 
 impl Monitor {
@@ -186,7 +186,7 @@ impl State {
 ///
 /// To be asked while registered as a waiter.
 pub(crate) fn monitors_deaths(attachment: &Attachment) -> bool {
-    if attachment.forked() || attachment.who == who::NOBODY {
+    if attachment.forked() || attachment.pid_hint == pid_hint::NONE {
         return false;
     }
     let Some(fd) = attachment.descriptor() else { return false };
@@ -194,13 +194,15 @@ pub(crate) fn monitors_deaths(attachment: &Attachment) -> bool {
     let mut all = true;
     let mut wanted = Vec::new();
     for id in 1..memory.entries().len() as u64 {
-        // Acquire: its `who` word is as new.
+        // Acquire: its `pid_hint` word is as new.
         let used = memory.entries()[id as usize].load(Ordering::Acquire) & entry::USED != 0;
-        let word = memory.whos()[id as usize].load(Ordering::Relaxed); // Relaxed: a hint.
-        if !used || id == attachment.me || word == attachment.who {
+        let word = memory.pid_hints()[id as usize].load(Ordering::Relaxed); // Relaxed: a hint.
+        if !used || id == attachment.me || word == attachment.pid_hint {
             continue;
         }
-        if word == who::NOBODY || who::namespace(word) != who::namespace(attachment.who) {
+        if word == pid_hint::NONE
+            || pid_hint::namespace(word) != pid_hint::namespace(attachment.pid_hint)
+        {
             all = false;
         } else {
             wanted.push((id, word));
@@ -323,7 +325,7 @@ fn renew(monitor: &mut Monitor, pidfds: &mut HashMap<u64, OsHandle>) {
     monitor.peers.retain(|word, peer| {
         if !peer.open {
             // Gone already, or no room: who asks again is told that it is not monitored.
-            let Ok(pidfd) = sys::process::pidfd_open(who::pid(*word)) else { return false };
+            let Ok(pidfd) = sys::process::pidfd_open(pid_hint::pid(*word)) else { return false };
             if !matches!(
                 sys::wake_pair::readable(&[sys::borrow(&pidfd)], false).as_deref(),
                 Ok([false])

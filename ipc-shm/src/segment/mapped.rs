@@ -317,7 +317,7 @@ impl Mapped {
         let id = step(&self.membership.segment_path, "taking a lease", table.issue(lease.fd()))?
             .ok_or_else(|| full(&self.membership.segment_path, &ours.footer))?;
         kill_point!("segment.issue");
-        table.enter(id, crate::layout::who::NOBODY);
+        table.enter(id, crate::layout::pid_hint::NONE);
         Ok((lease.send(), id))
     }
 
