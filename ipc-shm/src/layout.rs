@@ -207,7 +207,7 @@ pub(crate) mod pid_hint {
 
 /// A word with two cache lines of its own: processors fetch lines in pairs.
 #[repr(C, align(128))]
-pub(crate) struct Line(pub(crate) AtomicU64);
+pub(crate) struct CacheLine(pub(crate) AtomicU64);
 
 /// What a segment says of itself: written once, its magic number last.
 #[repr(C, align(128))]
@@ -244,10 +244,10 @@ pub(crate) struct Hints {
 #[repr(C)]
 pub(crate) struct Header {
     pub(crate) meta: Meta,
-    pub(crate) tail: Line,
-    pub(crate) head: Line,
-    pub(crate) recv_wait: Line,
-    pub(crate) send_wait: Line,
+    pub(crate) tail: CacheLine,
+    pub(crate) head: CacheLine,
+    pub(crate) recv_wait: CacheLine,
+    pub(crate) send_wait: CacheLine,
     pub(crate) seqs: Seqs,
     pub(crate) hints: Hints,
     /// What the messages are, for people: [`Shape::text`], ended by a 0 if there is room. Written

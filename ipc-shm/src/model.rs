@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use crate::doorbell::{self, Barrier, Ticket};
 use crate::killpoint;
-use crate::layout::{BlockMeta, Geometry, Header, Hints, Line, Meta, Seqs};
+use crate::layout::{BlockMeta, CacheLine, Geometry, Header, Hints, Meta, Seqs};
 use crate::layout::{block, count, entry, kind, members, owner, pos, slot};
 use crate::lease::Leases;
 use crate::memory::{Memory, Slot};
@@ -123,7 +123,7 @@ impl Ring {
     /// free.
     pub fn new<const N: usize>(capacity: u64, blocks: usize, roles: [u64; N]) -> (Ring, [Peer; N]) {
         let word = || AtomicU64::new(0);
-        let line = || Line(AtomicU64::new(0));
+        let line = || CacheLine(AtomicU64::new(0));
         let geometry = Geometry {
             capacity,
             mask: capacity.next_power_of_two() - 1,
