@@ -53,7 +53,7 @@ pub trait Doorbell {
     /// Gives the other side a moment to get ahead, if messages stream: whoever works right at the
     /// other's heels shares each cache line with it. True if it did get ahead, and another try is
     /// worth it.
-    fn gather(&self) -> bool {
+    fn let_peer_run_ahead(&self) -> bool {
         false
     }
 
@@ -109,7 +109,7 @@ pub fn until<D: Doorbell, R>(
     if deadline == Deadline::Now {
         return if bell.recover_dead_throttled() { attempt() } else { None };
     }
-    if bell.gather() {
+    if bell.let_peer_run_ahead() {
         if let Some(done) = attempt() {
             return Some(done);
         }

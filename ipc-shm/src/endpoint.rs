@@ -487,8 +487,8 @@ impl Doorbell for Endpoint {
         self.memory.ring(self.side(), 1, self.barrier);
     }
 
-    fn gather(&self) -> bool {
-        self.spin_policy.gather(&self.memory, &self.participant, self.side())
+    fn let_peer_run_ahead(&self) -> bool {
+        self.spin_policy.let_peer_run_ahead(&self.memory, &self.participant, self.side())
     }
 
     fn spins(&self) -> u32 {

@@ -3,8 +3,9 @@
 //! A sender and a receiver that work on neighbouring slots share each cache line, and every message
 //! costs several transfers of about 50 ns. With some distance between them a line moves once per
 //! direction, and they run several times as fast. So a side that has caught up with a streaming one
-//! *gathers*: it stays away for a moment, as long as the other's position moves fast, and no longer
-//! than a few microseconds. A side that waits for a single message must not: it polls closely.
+//! *lets its peer run ahead*: it stays away for a moment, as long as the other's position moves
+//! fast, and no longer than a few microseconds. A side that waits for a single message must not: it
+//! polls closely.
 
 use crate::sync::unmodelled::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -23,10 +24,10 @@ pub(crate) const POLL: u64 = 50;
 const MOST_SPINS: u32 = 160;
 /// So many messages that were there at once stream.
 const STREAM: u64 = 4;
-/// Nanoseconds between two looks at the other side's position while gathering.
+/// Nanoseconds between two looks at the other side's position while it runs ahead.
 const LOOK: (u64, u64) = (430, 860);
-/// Nanoseconds that gathering takes at most.
-const GATHER: u64 = 4300;
+/// Nanoseconds that the other side is left to run ahead at most.
+const RUN_AHEAD: u64 = 4300;
 /// Nanoseconds per message from which on the other side does not stream, but is paced.
 const PACED: u64 = 430;
 /// A yield that takes longer has let somebody else run.
@@ -72,7 +73,12 @@ impl SpinPolicy {
     }
 
     /// Lets the other side get ahead, if messages stream. True if it did.
-    pub(crate) fn gather(&self, memory: &Memory, participant: &Participant, side: Side) -> bool {
+    pub(crate) fn let_peer_run_ahead(
+        &self,
+        memory: &Memory,
+        participant: &Participant,
+        side: Side,
+    ) -> bool {
         let g = &memory.geometry;
         let last = participant.last.load(Relaxed);
         let since = self.since.load(Relaxed);
@@ -110,7 +116,7 @@ fn look_ahead(memory: &Memory, last: u64, side: Side) -> bool {
     let mut seen = pos(other.load(Relaxed));
     let (mut wait, mut spent, mut moved) = (LOOK.0, 0, false);
     let goal = g.capacity / 4;
-    while spent < GATHER {
+    while spent < RUN_AHEAD {
         pause(wait);
         spent += wait;
         let now = pos(other.load(Relaxed));
