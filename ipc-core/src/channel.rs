@@ -73,10 +73,10 @@ impl<T, R: Route<T>> Sender<T, R> {
     ///
     /// Never waits for room. `Full` means that the channel is full: if a receiver is in the middle
     /// of taking a message out, the call looks again for a moment, as crossbeam-channel does.
-    /// Through shared memory that moment is bounded: a receiver that is stopped just then delays the
-    /// call for about a millisecond, and one that waits for a processor for at most 100 ms. Then the
-    /// answer is `Full`, although `len` may be less than the capacity. A receiver that was killed
-    /// just then is recovered first.
+    /// Through shared memory that moment is bounded: a receiver that is stopped just then delays
+    /// the call for about a millisecond, and one that waits for a processor for at most 100 ms.
+    /// Then the answer is `Full`, although `len` may be less than the capacity. A receiver that was
+    /// killed just then is recovered first.
     ///
     /// # Errors
     ///
@@ -270,10 +270,10 @@ impl<T, R: Route<T>> Receiver<T, R> {
     ///
     /// Never waits for a message. `Empty` means that the channel is empty: if a sender is in the
     /// middle of sending the next message, the call looks again for a moment, as crossbeam-channel
-    /// does. Through shared memory that moment is bounded: a sender that is stopped just then delays
-    /// the call for about a millisecond, and one that waits for a processor for at most 100 ms. Then
-    /// the answer is `Empty`, although there may be messages behind the unfinished one. A sender
-    /// that was killed just then is recovered first.
+    /// does. Through shared memory that moment is bounded: a sender that is stopped just then
+    /// delays the call for about a millisecond, and one that waits for a processor for at most 100
+    /// ms. Then the answer is `Empty`, although there may be messages behind the unfinished one. A
+    /// sender that was killed just then is recovered first.
     ///
     /// # Errors
     ///

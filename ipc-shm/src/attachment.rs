@@ -463,7 +463,8 @@ impl Attachment {
 
     /// The process number of a participant, as far as it is known here.
     pub(crate) fn pid(&self, id: u64) -> Option<u32> {
-        let word = self.memory.pid_hints().get(id as usize)?.load(Ordering::Relaxed); // Relaxed: a hint.
+        // Relaxed: a hint.
+        let word = self.memory.pid_hints().get(id as usize)?.load(Ordering::Relaxed);
         // In another namespace the number is another process'.
         let known = word != pid_hint::NONE
             && pid_hint::namespace(word) == pid_hint::namespace(self.pid_hint);

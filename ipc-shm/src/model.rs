@@ -498,8 +498,9 @@ impl Peer {
         self.memory().ring_all(side.into());
     }
 
-    /// Tries `attempt` and sleeps on this side until it succeeds: the loop of `ipc-core/src/wait.rs`,
-    /// without spinning, slices and deadlines, so that whoever is not woken sleeps for ever.
+    /// Tries `attempt` and sleeps on this side until it succeeds: the loop of
+    /// `ipc-core/src/wait.rs`, without spinning, slices and deadlines, so that whoever is not woken
+    /// sleeps for ever.
     pub fn waiting<T>(&self, side: Side, mut attempt: impl FnMut() -> Option<T>) -> T {
         loop {
             if let Some(done) = attempt() {

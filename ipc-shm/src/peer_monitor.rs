@@ -6,12 +6,12 @@
 //! often.
 //!
 //! ```text
-//!   sleeper                                   this module                         monitor thread
+//!   sleeper                                this module                     monitor thread
 //!   registers (a token, or seq has moved)
-//!   asks `monitors_deaths`: all of them?      asks for those who are not: false   opens a pidfd for each
-//!   sleeps a short slice, asks again          open now, and the lease still held: true
-//!   sleeps for long                                                               one is readable: ring_all
-//!   recovers the dead, rings everybody
+//!   asks `monitors_deaths`: all of them?   asks for those not open: false  opens a pidfd for each
+//!   sleeps a short slice, asks again       open now, the lease held: true
+//!   sleeps for long                                                        readable: ring_all
+//!   recovers its dead peers, rings everybody
 //! ```
 //!
 //! - A pid is used again by the system. A lease that is held after the pidfd was opened was held
