@@ -64,15 +64,15 @@ mutant exit-taken-for-leaving $in_participants 1 's/self.depart\(life::USED \| l
 
 # Deaths that are looked for before a time limit is reported.
 in_locks=ipc-shm/src/lock/raw
-mutant timeout-unlooked ipc-core/src/wait.rs 1 's/^ *bell.glance\(\);$//' 'limits polling::polling_senders'
-mutant empty-unlooked ipc-shm/src/endpoint.rs 1 '/fn is_final/,/^    \}/s/&& !self.attachment.glance\(\)//' 'limits polling::trying_again'
-mutant peer-in-the-way-unlooked ipc-core/src/wait.rs 1 's/\} else if bell.inspect\(\) \{/} else if false {/' 'ipc-core:lib wait::'
-mutant lock-timeout-unlooked $in_locks/mutex.rs 1 's/if parked == Parked::Changed \{/if parked == Parked::TimedOut { return Err(Denied::Busy); } &/' 'limits polling::polling_for_locks'
-mutant turn-timeout-unlooked $in_locks/rwlock.rs 2 's/match world.life\(owner\(w\)\) \{/if parked == Parked::TimedOut { return Err(Denied::Busy); } &/' 'limits polling::polling_for_locks'
-mutant drain-timeout-unlooked $in_locks/rwlock.rs 1 's/Parked::TimedOut => look = true,/Parked::TimedOut => return Err(Denied::Busy),/' 'limits polling::polling_for_locks'
-mutant permit-timeout-unlooked $in_locks/semaphore.rs 1 's/if !self.reclaim_from_the_dead\(world\)\? && (parked == Parked::TimedOut)/if \1 || { self.reclaim_from_the_dead(world)?; false }/' 'limits polling::polling_for_conditions'
-mutant condition-timeout-unlooked $in_locks/condvar.rs 2 's/Parked::TimedOut if world.glance_for_deaths\(\) != deaths/Parked::TimedOut if world.deaths() != deaths/' 'limits polling::polling_for_conditions'
-mutant barrier-timeout-unlooked $in_locks/barrier.rs 2 's/let died = self.somebody_died\(world\);/let died = false;/' 'limits polling::polling_for_conditions'
+mutant timeout-unlooked ipc-core/src/wait.rs 1 's/^ *bell.recover_dead_throttled\(\);$//' 'limits polling::polling_senders'
+mutant empty-unlooked ipc-shm/src/endpoint.rs 1 '/fn is_final/,/^    \}/s/&& !self.attachment.recover_dead_throttled\(\)//' 'limits polling::trying_again'
+mutant peer-in-the-way-unlooked ipc-core/src/wait.rs 1 's/\} else if bell.recover_dead\(\) \{/} else if false {/' 'ipc-core:lib wait::'
+mutant lock-timeout-unlooked $in_locks/mutex.rs 1 's/if parked == Parked::Changed \{/if parked == Parked::TimedOut { return Err(LockAttemptError::Busy); } &/' 'limits polling::polling_for_locks'
+mutant turn-timeout-unlooked $in_locks/rwlock.rs 2 's/match env.liveness\(owner\(w\)\) \{/if parked == Parked::TimedOut { return Err(LockAttemptError::Busy); } &/' 'limits polling::polling_for_locks'
+mutant drain-timeout-unlooked $in_locks/rwlock.rs 1 's/Parked::TimedOut => look = true,/Parked::TimedOut => return Err(LockAttemptError::Busy),/' 'limits polling::polling_for_locks'
+mutant permit-timeout-unlooked $in_locks/semaphore.rs 1 's/if !self.reclaim_from_the_dead\(env\)\? && (parked == Parked::TimedOut)/if \1 || { self.reclaim_from_the_dead(env)?; false }/' 'limits polling::polling_for_conditions'
+mutant condition-timeout-unlooked $in_locks/condvar.rs 2 's/Parked::TimedOut if env.look_for_deaths_throttled\(\) != deaths/Parked::TimedOut if env.deaths() != deaths/' 'limits polling::polling_for_conditions'
+mutant barrier-timeout-unlooked $in_locks/barrier.rs 2 's/let died = self.somebody_died\(env\);/let died = false;/' 'limits polling::polling_for_conditions'
 
 # Places of blocks in a file that grows.
 in_places=ipc-shm/src/places.rs in_commit=ipc-shm/src/commit.rs
@@ -93,9 +93,9 @@ mutant lease-stays-on-what-arrived ipc-shm/src/attachment.rs 1 's/let moves = le
 
 # Names of killed processes.
 in_names=ipc-shm/src/segment/names.rs in_claims=ipc-pipes/src/listener/claim.rs
-mutant in-use-is-abandoned $in_names 1 's/(trailer.lifetime == Lifetime::LastHandle) && trailer.living\(open\) == 0/\1/' 'segments abandoned::'
-mutant persistent-is-abandoned $in_names 1 's/trailer.lifetime == Lifetime::LastHandle && (trailer.living\(open\) == 0)/\1/' 'segments abandoned::'
-mutant foreign-is-abandoned $in_names 1 '/fn is_abandoned/,/^    \}/s/(Ok\(Found::Foreign\) \| Err\(_\) => )false/\1true/' 'segments abandoned::'
+mutant in-use-is-abandoned $in_names 1 's/(footer.lifetime == Lifetime::LastHandle) && footer.living\(open\) == 0/\1/' 'segments abandoned::'
+mutant persistent-is-abandoned $in_names 1 's/footer.lifetime == Lifetime::LastHandle && (footer.living\(open\) == 0)/\1/' 'segments abandoned::'
+mutant foreign-is-abandoned $in_names 1 '/fn is_abandoned/,/^    \}/s/(Ok\(FooterState::Foreign\) \| Err\(_\) => )false/\1true/' 'segments abandoned::'
 mutant next-at-the-name-is-removed $in_names 1 '/fn remove_if_abandoned/,/^    \}/s/\|\| !leads_to\(&self.path, .*$//' 'segments points::what_is_opened'
 mutant abandoned-asked-once $in_names 1 '/fn remove_if_abandoned/,/^    \}/s/\|\| !self.is_abandoned\(open\)\?//' 'segments points::what_is_opened'
 mutant listened-at-is-abandoned $in_claims 1 '/^fn dead/,/^\}/s/if sys::name::alive\(&entry\)\? \{/if false {/' 'meet takeover::names_of_killed'
