@@ -34,18 +34,21 @@ pub struct Receiver<T, R: Route<T>> {
 impl<T, R: Route<T>> Sender<T, R> {
     /// Wraps the sending end of a route.
     #[doc(hidden)]
+    #[must_use]
     pub fn new(tx: R::Tx) -> Self {
         Sender { tx }
     }
 
     /// The route's own end.
     #[doc(hidden)]
+    #[must_use]
     pub fn route(&self) -> &R::Tx {
         &self.tx
     }
 
     /// The route's own end.
     #[doc(hidden)]
+    #[must_use]
     pub fn into_route(self) -> R::Tx {
         self.tx
     }
@@ -154,11 +157,13 @@ impl<T, R: Route<T>> Sender<T, R> {
     }
 
     /// Whether there is no message in the channel, as [`len`](Sender::len) counts.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.tx.is_empty()
     }
 
     /// Whether there is no room in the channel.
+    #[must_use]
     pub fn is_full(&self) -> bool {
         self.tx.is_full()
     }
@@ -167,26 +172,31 @@ impl<T, R: Route<T>> Sender<T, R> {
     ///
     /// A message counts from the moment its sender claims a place for it, which is before it can be
     /// received, to the moment a receiver claims it.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.tx.len()
     }
 
     /// Messages that fit in the channel; `None` if it has no bound of its own.
+    #[must_use]
     pub fn capacity(&self) -> Option<usize> {
         self.tx.capacity()
     }
 
     /// Whether both are senders of one channel, in this process.
+    #[must_use]
     pub fn same_channel(&self, other: &Self) -> bool {
         self.tx.same_channel(&other.tx)
     }
 
     /// Whether no receiver is left, nor can come.
+    #[must_use]
     pub fn is_disconnected(&self) -> bool {
         self.tx.is_disconnected()
     }
 
     /// Why no receiver is left, if none is.
+    #[must_use]
     pub fn disconnect_cause(&self) -> Option<DisconnectCause> {
         self.tx.disconnect_cause()
     }
@@ -195,6 +205,7 @@ impl<T, R: Route<T>> Sender<T, R> {
     ///
     /// An endpoint of a process that was killed counts until its death is noticed. `None` if the
     /// route does not know the number: a connection that was split, or a channel of `ipc-channel`.
+    #[must_use]
     pub fn sender_count(&self) -> Option<usize> {
         self.tx.sender_count()
     }
@@ -203,6 +214,7 @@ impl<T, R: Route<T>> Sender<T, R> {
     ///
     /// An endpoint of a process that was killed counts until its death is noticed. `None` if the
     /// route does not know the number: a connection that was split, or a channel of `ipc-channel`.
+    #[must_use]
     pub fn receiver_count(&self) -> Option<usize> {
         self.tx.receiver_count()
     }
@@ -233,18 +245,21 @@ fn loaned<L>(result: Result<L, SendTimeoutError<()>>) -> Result<L, SendError<()>
 impl<T, R: Route<T>> Receiver<T, R> {
     /// Wraps the receiving end of a route.
     #[doc(hidden)]
+    #[must_use]
     pub fn new(rx: R::Rx) -> Self {
         Receiver { rx }
     }
 
     /// The route's own end.
     #[doc(hidden)]
+    #[must_use]
     pub fn route(&self) -> &R::Rx {
         &self.rx
     }
 
     /// The route's own end.
     #[doc(hidden)]
+    #[must_use]
     pub fn into_route(self) -> R::Rx {
         self.rx
     }
@@ -420,11 +435,13 @@ impl<T, R: Route<T>> Receiver<T, R> {
     }
 
     /// Whether there is no message in the channel, as [`len`](Receiver::len) counts.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rx.is_empty()
     }
 
     /// Whether there is no room in the channel.
+    #[must_use]
     pub fn is_full(&self) -> bool {
         self.rx.is_full()
     }
@@ -434,26 +451,31 @@ impl<T, R: Route<T>> Receiver<T, R> {
     /// A message counts from the moment its sender claims a place for it, which is before it can be
     /// received, to the moment a receiver claims it. [`try_recv`](Receiver::try_recv) says what
     /// comes of a sender that is stopped in between.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.rx.len()
     }
 
     /// Messages that fit in the channel; `None` if it has no bound of its own.
+    #[must_use]
     pub fn capacity(&self) -> Option<usize> {
         self.rx.capacity()
     }
 
     /// Whether both are receivers of one channel, in this process.
+    #[must_use]
     pub fn same_channel(&self, other: &Self) -> bool {
         self.rx.same_channel(&other.rx)
     }
 
     /// Whether no sender is left, nor can come. Messages may still be there.
+    #[must_use]
     pub fn is_disconnected(&self) -> bool {
         self.rx.is_disconnected()
     }
 
     /// Why no sender is left, if none is.
+    #[must_use]
     pub fn disconnect_cause(&self) -> Option<DisconnectCause> {
         self.rx.disconnect_cause()
     }
@@ -462,6 +484,7 @@ impl<T, R: Route<T>> Receiver<T, R> {
     ///
     /// An endpoint of a process that was killed counts until its death is noticed. `None` if the
     /// route does not know the number: a connection that was split, or a channel of `ipc-channel`.
+    #[must_use]
     pub fn sender_count(&self) -> Option<usize> {
         self.rx.sender_count()
     }
@@ -470,6 +493,7 @@ impl<T, R: Route<T>> Receiver<T, R> {
     ///
     /// An endpoint of a process that was killed counts until its death is noticed. `None` if the
     /// route does not know the number: a connection that was split, or a channel of `ipc-channel`.
+    #[must_use]
     pub fn receiver_count(&self) -> Option<usize> {
         self.rx.receiver_count()
     }

@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 /// Until when an operation may wait.
+///
+/// Not `#[non_exhaustive]`: there is no fourth case, and each route matches all three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deadline {
     /// The deadline has passed: the operation does not wait (`try_*`).

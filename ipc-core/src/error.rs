@@ -2,6 +2,11 @@
 //!
 //! Names and shapes are crossbeam-channel's, the message comes back inside. Between processes there
 //! is one more answer on each side: [`Unsendable`] and [`Unreadable`].
+//!
+//! The errors of the calls are not `#[non_exhaustive]`. Programs match them exhaustively, as they
+//! match crossbeam-channel's, and a channel has no further answers. The reasons inside them can
+//! get further variants: [`Unsendable`], [`Unreadable`], [`DisconnectCause`], [`SizeLimit`],
+//! [`NotCarried`] and [`CodecError`].
 
 use std::error::Error;
 use std::fmt;

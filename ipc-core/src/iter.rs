@@ -22,6 +22,7 @@ fn unreadable(cause: &Unreadable) -> ! {
 /// Receives until the channel is disconnected and empty. See [`Receiver::iter`].
 ///
 /// It panics over a message that cannot be read. Once it has ended, by this too, it stays so.
+#[must_use = "an iterator receives nothing until it is used"]
 pub struct Iter<'a, T, R: Route<T>> {
     receiver: &'a Receiver<T, R>,
     ended: bool,
@@ -32,6 +33,7 @@ pub struct Iter<'a, T, R: Route<T>> {
 /// It panics over a message that cannot be read.
 ///
 /// It goes on when more has come, as crossbeam-channel's does, so it is no [`FusedIterator`].
+#[must_use = "an iterator receives nothing until it is used"]
 pub struct TryIter<'a, T, R: Route<T>> {
     pub(crate) receiver: &'a Receiver<T, R>,
 }
@@ -41,6 +43,7 @@ pub struct TryIter<'a, T, R: Route<T>> {
 /// It panics over a message that cannot be read, as [`Receiver::iter`] does.
 ///
 /// Once it has ended, it stays so, as [`Iter`].
+#[must_use = "an iterator receives nothing until it is used"]
 pub struct IntoIter<T, R: Route<T>> {
     receiver: Receiver<T, R>,
     ended: bool,
@@ -49,6 +52,7 @@ pub struct IntoIter<T, R: Route<T>> {
 /// Takes what is there, in batches. See [`Receiver::drain`].
 ///
 /// It panics over a message that cannot be read.
+#[must_use = "an iterator receives nothing until it is used"]
 pub struct Drain<'a, T, R: Route<T>> {
     receiver: &'a Receiver<T, R>,
     batch: vec::IntoIter<T>,

@@ -106,12 +106,14 @@ impl<A, B> Duplex<A, B> {
 
     /// Waits until there is something to receive, at most `timeout`; true also if the other end is
     /// gone, which [`recv`](Duplex::recv) then tells.
+    #[must_use]
     pub fn poll(&self, timeout: Duration) -> bool {
         !self.socket.forked()
             && sys::socket::ready(self.socket.fd(), Interest::Receive, Deadline::after(timeout))
     }
 
     /// Whether the other end is gone. Messages of it may still be there to be received.
+    #[must_use]
     pub fn is_disconnected(&self) -> bool {
         !self.socket.forked() && sys::socket::gone(self.socket.fd())
     }
@@ -320,6 +322,8 @@ impl<'de, A: DeserializeOwned, B: DeserializeOwned> Deserialize<'de> for Duplex<
 }
 
 /// Why [`Duplex::recv_bytes_into`] returned no bytes.
+///
+/// Not `#[non_exhaustive]`, like the other errors of calls: the answers of a receive, and one more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecvBytesError {
     /// They are longer than the buffer; here they are.
