@@ -5,13 +5,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# With the flags of docs.sh, whose build of the dependencies is reused. The pages of private items
-# are no API.
-export RUSTDOCFLAGS="-D warnings"
+# The build of the dependencies is that of docs.sh. Its pages show private items too, and go.
 pages="${CARGO_TARGET_DIR:-target}/doc"
 crates=(multiprocess ipc_core ipc_shm ipc_pipes)
 rm -rf "${crates[@]/#/$pages/}"
-cargo doc --workspace --no-deps --features ipc-channel
+cargo doc --no-deps --features ipc-channel -p multiprocess -p ipc-core -p ipc-shm -p ipc-pipes
 
 changed=0
 for crate in "${crates[@]}"; do
