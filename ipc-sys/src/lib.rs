@@ -10,7 +10,7 @@
 //! | contract | what it holds |
 //! |---|---|
 //! | [`memory`] | files in memory, their seals, and mappings of them |
-//! | [`file`] | names of shared memory |
+//! | [`mod@file`] | names of shared memory |
 //! | [`descriptor`] | open files, and the table of them |
 //! | [`lease`] | locks that end with their holder |
 //! | [`futex`] | sleeping on a word of shared memory |
