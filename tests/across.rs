@@ -1,8 +1,6 @@
 //! The truths of a channel with its other end in another process.
 #![cfg(target_os = "linux")]
 
-mod harness;
-
 #[path = "across/drops.rs"]
 mod drops;
 #[path = "across/ends.rs"]

@@ -5,8 +5,6 @@
 //! does not depend on a route at all, in `errors`.
 #![cfg(target_os = "linux")]
 
-mod harness;
-
 #[path = "conformance/basics.rs"]
 mod basics;
 #[path = "conformance/batches.rs"]
@@ -38,7 +36,7 @@ macro_rules! truths {
         $(mod $topic {
             $(#[test]
             fn $truth() {
-                let _watchdog = crate::harness::watchdog();
+                let _watchdog = testkit::watchdog();
                 crate::$topic::$truth::<super::Route>();
             })*
         })*

@@ -5,7 +5,6 @@
 #![cfg(target_os = "linux")]
 #![cfg_attr(not(killpoints), allow(dead_code, reason = "some of it is for the named points only"))]
 
-mod harness;
 #[path = "harness/nursery.rs"]
 mod nursery;
 

@@ -4,14 +4,12 @@
 //!
 //! The one difference: making a channel can fail here, so it answers an `io::Result`.
 
-mod harness;
-
 use std::collections::HashMap;
 use std::iter::FusedIterator;
 use std::thread;
 use std::time::Duration;
 
-use harness::watchdog;
+use testkit::watchdog;
 
 /// Each program once for each crate. Only the import differs.
 macro_rules! programs {

@@ -3,9 +3,7 @@
 #![cfg(target_os = "linux")]
 #![allow(unreachable_pub, reason = "the targets are a crate of their own as well")]
 
-mod harness;
-
-use harness::watchdog;
+use testkit::watchdog;
 
 #[path = "../fuzz/src/codec.rs"]
 mod codec;

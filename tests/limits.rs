@@ -3,8 +3,6 @@
 //! Each test does it in a child of its own.
 #![cfg(target_os = "linux")]
 
-mod harness;
-
 #[path = "limits/after_fork.rs"]
 mod after_fork;
 #[path = "limits/bare.rs"]
@@ -13,16 +11,10 @@ mod bare;
 mod deaths;
 #[path = "limits/dumps.rs"]
 mod dumps;
-#[path = "harness/forbid.rs"]
-mod forbid;
 #[path = "limits/forbidden.rs"]
 mod forbidden;
 #[path = "limits/fork.rs"]
 mod fork;
-#[path = "harness/forks.rs"]
-mod forks;
-#[path = "harness/namespaces.rs"]
-mod namespaces;
 #[path = "limits/polling.rs"]
 mod polling;
 #[path = "limits/resources.rs"]

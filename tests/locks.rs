@@ -5,9 +5,6 @@
 //! also die at each named point of the locks' sources in turn.
 #![cfg(target_os = "linux")]
 
-#[path = "harness/forks.rs"]
-mod forks;
-mod harness;
 #[path = "harness/nursery.rs"]
 mod nursery;
 

@@ -4,8 +4,6 @@
 //! named point of taking and giving up a name.
 #![cfg(target_os = "linux")]
 
-mod harness;
-
 #[path = "meet/support.rs"]
 mod support;
 

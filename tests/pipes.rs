@@ -1,10 +1,6 @@
 //! Channels over sockets and pipes: what travels, who dies, and what is left behind (nothing).
 #![cfg(target_os = "linux")]
 
-#[path = "harness/forks.rs"]
-mod forks;
-mod harness;
-
 #[path = "pipes/again.rs"]
 mod again;
 #[path = "pipes/hostile.rs"]

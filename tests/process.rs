@@ -1,10 +1,6 @@
 //! Processes, for real: what they return, how they die, and what they leave behind (nothing).
 #![cfg(target_os = "linux")]
 
-#[path = "harness/forbid.rs"]
-mod forbid;
-mod harness;
-
 #[path = "process/support.rs"]
 mod support;
 #[path = "process/types.rs"]

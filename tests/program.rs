@@ -5,8 +5,6 @@
 //! be.
 #![cfg_attr(not(target_os = "linux"), allow(unused))]
 
-mod harness;
-
 #[cfg(target_os = "linux")]
 #[path = "program/descriptors.rs"]
 mod descriptors;

@@ -1,16 +1,12 @@
 //! Shared memory between real processes: names and who may have them, values, arrays, and kill -9.
 #![cfg(target_os = "linux")]
 
-mod harness;
-
 #[path = "segments/abandoned.rs"]
 mod abandoned;
 #[path = "segments/alive.rs"]
 mod alive;
 #[path = "segments/data.rs"]
 mod data;
-#[path = "harness/forbid.rs"]
-mod forbid;
 #[path = "segments/foreign.rs"]
 mod foreign;
 #[path = "segments/image.rs"]
@@ -19,8 +15,6 @@ mod image;
 mod limits;
 #[path = "segments/names.rs"]
 mod names;
-#[path = "harness/namespaces.rs"]
-mod namespaces;
 #[cfg(killpoints)]
 #[path = "segments/points.rs"]
 mod points;

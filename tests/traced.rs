@@ -5,8 +5,6 @@
 //! each one (`ci/steps.sh`). Where tracing is not permitted, that is said, and nothing tested.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-mod harness;
-
 #[path = "traced/calls.rs"]
 mod calls;
 #[path = "traced/channels.rs"]

@@ -1,8 +1,6 @@
 //! What a channel accepts: messages up to its limit, and ends of its own type.
 #![cfg(target_os = "linux")]
 
-mod harness;
-
 #[path = "types/apart.rs"]
 mod apart;
 #[path = "types/size.rs"]

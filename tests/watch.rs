@@ -1,16 +1,13 @@
 //! Who has been blocked for long hears of deaths at once, and uses no processor meanwhile.
 #![cfg(target_os = "linux")]
 
-mod harness;
-
 use std::thread;
 use std::time::{Duration, Instant};
 
 use multiprocess::{JoinHandle, Receiver, Sender, bounded, spawn};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
-
-use crate::harness::{busy, channel_descriptors, channel_mappings, watchdog};
+use testkit::{busy, channel_descriptors, channel_mappings, watchdog};
 
 /// What a sleeper that is told of nothing needs at most is 1 s; half of it on average.
 const SOON: Duration = Duration::from_millis(500);

@@ -5,9 +5,6 @@
 //! of the segment in the same process: to the memory it makes no difference who writes.
 #![cfg(all(target_os = "linux", target_pointer_width = "64"))]
 
-#[path = "../../tests/harness/mod.rs"]
-mod harness;
-
 #[path = "hostile/fuzz.rs"]
 mod fuzz;
 #[path = "hostile/header.rs"]

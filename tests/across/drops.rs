@@ -6,8 +6,7 @@ use std::thread;
 
 use multiprocess::shm::{Mutex, Segment, Shared};
 use multiprocess::{bounded, spawn};
-
-use crate::harness::{channel_descriptors, channel_mappings, watchdog};
+use testkit::{channel_descriptors, channel_mappings, watchdog};
 
 type Thing = Box<dyn Any + Send>;
 

@@ -7,8 +7,7 @@ use multiprocess::{
     Receiver, RecvTimeoutError, SendError, Sender, TryRecvError, Unsendable, bounded, spawn,
 };
 use serde::{Deserialize, Deserializer, Serialize};
-
-use crate::harness::{channel_descriptors, watchdog};
+use testkit::{channel_descriptors, watchdog};
 
 #[test]
 fn ends_of_one_channel_share_one_attachment() {

@@ -5,8 +5,7 @@ use std::thread;
 
 use multiprocess::process::Builder;
 use multiprocess::{Sender, bounded};
-
-use crate::harness::watchdog;
+use testkit::watchdog;
 
 /// Sends as fast as it can until nobody listens.
 fn flood(tx: Sender<Vec<u8>>) {

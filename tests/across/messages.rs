@@ -6,8 +6,7 @@ use multiprocess::{
     DisconnectCause, JoinError, Receiver, RecvError, SendError, Sender, bounded, process::Builder,
     spawn,
 };
-
-use crate::harness::{busy, watchdog};
+use testkit::{busy, watchdog};
 
 /// Numbers of sender `s` begin here.
 const STEP: u64 = 1 << 32;

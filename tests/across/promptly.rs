@@ -6,8 +6,7 @@ use multiprocess::shm::{Barrier, pod, slice};
 use multiprocess::{Receiver, Sender};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-
-use crate::harness::watchdog_of;
+use testkit::watchdog_of;
 
 const PROCESSES: usize = 4;
 const ROUNDS: u64 = if cfg!(debug_assertions) { 20_000 } else { 100_000 };

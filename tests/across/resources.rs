@@ -4,8 +4,7 @@
 use ipc_core::NotCarried;
 use multiprocess::shm::{Segment, SegmentBuilder};
 use multiprocess::{Receiver, SendError, Sender, Unsendable, bounded, spawn};
-
-use crate::harness::{channel_descriptors, channel_mappings, watchdog};
+use testkit::{channel_descriptors, channel_mappings, watchdog};
 
 #[test]
 fn participants_are_used_again() {

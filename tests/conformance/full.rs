@@ -5,8 +5,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ipc_core::{SendError, SendTimeoutError, TryRecvError, TrySendError};
+use testkit::busy;
 
-use crate::harness::busy;
 use crate::routes::{Message, Route, Tx, msg};
 
 /// Long enough to fall asleep in. No test's outcome depends on whether that happened.

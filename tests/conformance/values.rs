@@ -9,8 +9,7 @@ use multiprocess::{Receiver, RecvError, Sender, TryRecvError, Unreadable, Unsend
 use serde::de::{DeserializeOwned, Deserializer};
 use serde::ser::{Error as _, Serializer};
 use serde::{Deserialize, Serialize};
-
-use crate::harness::watchdog;
+use testkit::watchdog;
 
 const ROUTES: [multiprocess::Route; 2] = [multiprocess::Route::Thread, multiprocess::Route::Shm];
 

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use ipc_shm::{RecvError, SendTimeoutError};
 use multiprocess::JoinHandle;
 use multiprocess::process::Builder;
+use testkit::watchdog_of;
 
 use crate::flavour::{Flavour, Small};
-use crate::harness::watchdog_of;
 use crate::message::Message;
 use crate::support::{alone, asleep, ticked, wait_for};
 

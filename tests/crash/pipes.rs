@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use multiprocess::pipe::{self, Handle};
 use multiprocess::{DisconnectCause, Receiver, Sender};
 use serde::{Deserialize, Serialize};
+use testkit::{seed, watchdog_of};
 
-use crate::harness::{seed, watchdog_of};
 use crate::nursery::{self, Child, Nursery, Trade};
 use crate::support::{Dice, alone, kills};
 

@@ -10,8 +10,9 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use testkit::watchdog_of;
+
 use crate::flavour::{Flavour, Large, Mixed, SPARE, Small};
-use crate::harness::watchdog_of;
 use crate::message::{HUGE, LARGE};
 use crate::roles::How;
 use crate::stage::{Ends, Script, Stage};

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use ipc_shm::RecvTimeoutError;
 use serde::{Deserialize, Serialize};
+use testkit::{seed, watchdog_of};
 
 use crate::flavour::{Bytes, Flavour, Large, Mixed, Small, all_blocks_are_free};
-use crate::harness::{seed, watchdog_of};
 use crate::nursery::{Child, Nursery, Trade};
 use crate::oracle::{Chronicle, Past};
 use crate::roles::{How, Life, receive, record, send};

@@ -7,9 +7,9 @@ use std::time::Duration;
 use ipc_shm::{RecvTimeoutError, SendTimeoutError, TryRecvError};
 use multiprocess::process::Builder;
 use rustix::process::{Pid, Signal, kill_process};
+use testkit::{stop, watchdog_of};
 
 use crate::flavour::{Flavour, Mixed};
-use crate::harness::{stop, watchdog_of};
 use crate::message::Message;
 use crate::oracle::{Chronicle, Past};
 use crate::roles::{How, Life, receive, record, send};

@@ -2,9 +2,6 @@
 //! refused.
 #![cfg(target_os = "linux")]
 
-#[path = "../harness/mod.rs"]
-mod harness;
-
 use std::time::{Duration, Instant};
 
 use ipc_channel::ipc::{IpcReceiver, IpcSender};
@@ -14,8 +11,7 @@ use multiprocess::process::Builder;
 use multiprocess::{JoinHandle, Unreadable, Unsendable, bounded, pipe};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use crate::harness::watchdog;
+use testkit::watchdog;
 
 fn child<A, R>(f: fn(A) -> R, args: A) -> JoinHandle<R>
 where

@@ -1,11 +1,6 @@
 //! Objects that the crate `shared_memory` makes open as segments here, and segments open there.
 #![cfg(target_os = "linux")]
 
-#[path = "../harness/forbid.rs"]
-#[allow(dead_code, reason = "a part of it is for other tests")]
-mod forbid;
-#[path = "../harness/mod.rs"]
-mod harness;
 #[path = "../segments/support.rs"]
 #[allow(dead_code, reason = "a part of it is for other tests")]
 mod support;
@@ -15,8 +10,8 @@ use std::io::ErrorKind::{InvalidData, NotFound, Unsupported};
 use multiprocess::shm::{Segment, SeqLock, Shared, SharedSlice};
 use multiprocess::spawn;
 use shared_memory::ShmemConf;
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::support::{Name, text};
 
 #[test]

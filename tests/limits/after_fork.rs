@@ -17,9 +17,7 @@ use multiprocess::shm::{
 use multiprocess::{
     DisconnectCause, JoinError, Receiver, RecvTimeoutError, Sender, bounded, spawn,
 };
-
-use crate::forks::{fork, forked, reap};
-use crate::harness::{watchdog, watchdog_of};
+use testkit::{fork, forked, reap, watchdog, watchdog_of};
 
 /// A name that no other test has.
 fn name(what: &str) -> String {

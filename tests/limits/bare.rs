@@ -6,9 +6,7 @@ use std::process::Command;
 use multiprocess::pipe::{self, Listener};
 use multiprocess::shm::{Mutex, Segment};
 use multiprocess::{bounded, spawn};
-
-use crate::harness::watchdog;
-use crate::namespaces::inside;
+use testkit::{inside, watchdog};
 
 /// Hides what is below a directory. False, and a word about it, where that is not permitted.
 fn cover(directory: &str) -> bool {

@@ -11,8 +11,7 @@ use multiprocess::pipe::Handle;
 use multiprocess::process::Builder;
 use multiprocess::shm::{Mutex, Segment, Shared};
 use multiprocess::{JoinError, Receiver, Sender, bounded};
-
-use crate::harness::{watchdog, watchdog_of};
+use testkit::{watchdog, watchdog_of};
 
 fn park() -> ! {
     loop {

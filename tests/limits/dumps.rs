@@ -11,8 +11,7 @@ use multiprocess::shm::{Mutex, Segment};
 use multiprocess::{JoinError, Receiver, Sender, bounded, pipe, spawn};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Deserializer, Serialize};
-
-use crate::harness::watchdog;
+use testkit::watchdog;
 
 /// The mappings of this crate's objects, by name: how many there are, and how many a dump leaves
 /// out.

@@ -5,10 +5,7 @@ use std::time::Duration;
 use multiprocess::process::Builder;
 use multiprocess::shm::Mutex;
 use multiprocess::{Receiver, Sender, bounded, pipe, spawn};
-
-use crate::forbid::forbid;
-use crate::harness::watchdog;
-use crate::namespaces::inside;
+use testkit::{forbid, inside, watchdog};
 
 // fault 65
 #[test]

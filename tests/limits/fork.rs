@@ -8,9 +8,7 @@ use multiprocess::{
     Receiver, RecvError, RecvTimeoutError, SendError, Sender, TryRecvError, TrySendError,
     Unreadable, Unsendable, bounded, spawn,
 };
-
-use crate::forks::forked;
-use crate::harness::watchdog;
+use testkit::{forked, watchdog};
 
 fn every_call_says_so(tx: &Sender<u64>, rx: &Receiver<u64>) {
     const SHORT: Duration = Duration::from_millis(1);

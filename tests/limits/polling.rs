@@ -16,8 +16,7 @@ use multiprocess::shm::{
 use multiprocess::{Receiver, Sender, bounded, pipe};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-
-use crate::harness::watchdog_of;
+use testkit::watchdog_of;
 
 /// Threads that use the processors until this is dropped.
 struct Busy(Arc<AtomicBool>, Vec<JoinHandle<()>>);

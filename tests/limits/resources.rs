@@ -10,8 +10,7 @@ use multiprocess::{
     bounded, spawn,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-use crate::harness::{channel_descriptors, channel_mappings, watchdog, watchdog_of};
+use testkit::{channel_descriptors, channel_mappings, watchdog, watchdog_of};
 
 /// Sets the soft limit, and gives back the old one.
 fn limit(resource: Resource, to: Option<u64>) -> Option<u64> {

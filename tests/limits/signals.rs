@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use multiprocess::shm::pod;
 use multiprocess::{bounded, spawn};
-
-use crate::harness::{busy, watchdog};
+use testkit::{busy, watchdog};
 
 static HANDLED: AtomicU64 = AtomicU64::new(0);
 

@@ -7,8 +7,7 @@ use multiprocess::process::Builder;
 use multiprocess::shm::{Mutex, Shared};
 use multiprocess::{Receiver, Sender, bounded};
 use serde::{Deserialize, Serialize};
-
-use crate::harness::{busy, watchdog_of};
+use testkit::{busy, watchdog_of};
 
 const EACH: usize = 8;
 /// What each of them must get done while all others go on.

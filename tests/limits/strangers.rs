@@ -5,9 +5,7 @@ use std::time::Duration;
 use multiprocess::process::Builder;
 use multiprocess::shm::Mutex;
 use multiprocess::{JoinHandle, Receiver, Sender, bounded};
-
-use crate::harness::watchdog;
-use crate::namespaces::inside;
+use testkit::{inside, watchdog};
 
 type Args = (Sender<u32>, Receiver<u32>, Mutex<u64>);
 

@@ -4,8 +4,8 @@ use std::thread;
 
 use multiprocess::shm::lock::{LockError, Refused, TryLockError};
 use multiprocess::shm::{Mutex, ReentrantMutex, RwLock};
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::support::sleeper;
 
 // fault 130

@@ -14,8 +14,8 @@ use multiprocess::shm::{
     Barrier, BoundedSemaphore, Condvar, Event, LazyLock, Mutex, Once, OnceLock, ReentrantMutex,
     RwLock, Segment, Semaphore,
 };
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::support::sleeper;
 
 const SHORT: Duration = Duration::from_millis(20);

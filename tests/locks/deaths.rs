@@ -11,8 +11,8 @@ use multiprocess::shm::{
 };
 use multiprocess::spawn;
 use rustix::process::{Pid, Signal, kill_process};
+use testkit::{busy, stop, watchdog};
 
-use crate::harness::{busy, stop, watchdog};
 use crate::support::{asleep_at, child_with, in_child, kill, sleeper, stay, until};
 
 /// A slice, and what a machine that is shared adds.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use multiprocess::shm::lock::{LockTimeoutError, PoisonedBy, TryLockError};
 use multiprocess::shm::{Event, Mutex, ReentrantMutex, RwLock};
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::support::{child_with, kill, stay};
 
 type Locks = (Mutex<u32>, ReentrantMutex<u32>, RwLock<u32>, RwLock<u32>);

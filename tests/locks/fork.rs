@@ -6,9 +6,8 @@ use multiprocess::shm::lock::{BarrierError, LockError, MutexGuard, OnceError, Re
 use multiprocess::shm::{
     Barrier, Condvar, Event, Mutex, Once, OnceLock, ReentrantMutex, RwLock, Semaphore,
 };
+use testkit::{forked, watchdog};
 
-use crate::forks::forked;
-use crate::harness::watchdog;
 use crate::support::in_child;
 
 fn refused<R>(result: Result<R, LockError<impl Sized>>) {

@@ -7,8 +7,7 @@ use multiprocess::shm::lock::{LockError, LockTimeoutError, Refused, TryLockError
 use multiprocess::shm::{
     Barrier, Condvar, Event, Mutex, Once, OnceLock, ReentrantMutex, RwLock, Segment, Semaphore,
 };
-
-use crate::harness::{busy, watchdog};
+use testkit::{busy, watchdog};
 
 /// Writes a word of a lock's own; the first two are its head.
 fn scribble(segment: &Segment, offset: usize, word: usize, value: u64) {

@@ -6,8 +6,8 @@ use multiprocess::shm::{
     Segment, Semaphore,
 };
 use multiprocess::spawn;
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::support::in_child;
 
 fn name(what: &str) -> String {

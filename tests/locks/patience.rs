@@ -6,8 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use multiprocess::shm::{Barrier, Condvar, Event, Mutex, RwLock, Semaphore};
+use testkit::{busy, watchdog};
 
-use crate::harness::{busy, watchdog};
 use crate::support::{child_with, kill};
 
 type Wait = Box<dyn Fn(Duration) -> bool>;

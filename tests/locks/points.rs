@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use multiprocess::process::Builder;
 use multiprocess::shm::Mutex;
 use serde::{Deserialize, Serialize};
+use testkit::{stop, watchdog_of};
 
-use crate::harness::{stop, watchdog_of};
 use crate::kit::{CELLS, Kit};
 use crate::support::{asleep, child_with, kill, stay, until};
 

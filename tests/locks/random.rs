@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{seed, watchdog_of};
+use testkit::{seed, watchdog_of};
+
 use crate::kit::{CELLS, Kit};
 use crate::nursery::{Child, Nursery, Trade};
 

@@ -11,8 +11,8 @@ use multiprocess::shm::{
     Condvar, Event, Mutex, OnceLock, ReentrantMutex, RwLock, Segment, SeqLock, Shared, SharedSlice,
 };
 use multiprocess::spawn;
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::support::{child_with, in_child, kill, stay};
 
 /// As bytemuck's derives make it.

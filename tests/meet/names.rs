@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use multiprocess::pipe::{Duplex, Listener, Name, connect};
 use multiprocess::process::Builder;
 use rustix::fs::Mode;
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::support::{
     Directory, NOBODY, become_nobody, doubles, dying, is_root, kind, listener_at,
 };

@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use multiprocess::pipe::{ChildExited, Duplex, OneShotClient, OneShotServer};
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::support::{dying, in_time, kind};
 
 /// What the program does; not set in the test run itself.

@@ -10,8 +10,8 @@ use multiprocess::pipe::{
 };
 use multiprocess::{Receiver, Sender, bounded};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::support::{Directory, NOBODY, become_nobody, dying, is_root, kind};
 
 /// Connects as nobody, sends, and says what came of it: whether an answer came.

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use multiprocess::JoinError;
 use multiprocess::pipe::{Duplex, Listener, connect, connect_timeout};
 use multiprocess::process::Builder;
+use testkit::{busy, watchdog_of};
 
-use crate::harness::{busy, watchdog_of};
 use crate::support::{Directory, doubles, dying, listener_at};
 
 /// What a victim does until it dies.

@@ -15,8 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-
-use crate::harness::busy;
+use testkit::busy;
 
 /// A directory that only this user may enter, removed when dropped.
 pub(crate) struct Directory(PathBuf);

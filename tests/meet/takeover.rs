@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use multiprocess::pipe::{Duplex, Listener, Name, connect, connect_timeout};
 use multiprocess::{JoinHandle, Sender, bounded};
+use testkit::{stop, watchdog, watchdog_of};
 
-use crate::harness::{stop, watchdog, watchdog_of};
 use crate::support::{Directory, Witness, doubles, dying, kind, listener_at};
 
 // faults 5, 9

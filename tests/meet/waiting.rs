@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use multiprocess::pipe::{Duplex, Listener, Name, connect, connect_timeout};
 use multiprocess::process::Builder;
 use multiprocess::{Sender, bounded};
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::support::{Directory, doubles, dying, in_time, kind, listener_at, storm};
 
 const WAIT: Duration = Duration::from_millis(150);

@@ -4,8 +4,8 @@ use multiprocess::pipe::{self, Duplex};
 use multiprocess::process::Builder;
 use multiprocess::{Receiver, Sender, bounded};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::support::{alone, descriptors};
 
 type Make = fn() -> std::io::Result<(Sender<u64>, Receiver<u64>)>;

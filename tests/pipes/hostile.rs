@@ -10,8 +10,8 @@ use ipc_pipes::{Duplex, Handle, duplex};
 use multiprocess::{RecvError, TryRecvError, Unreadable};
 use rustix::fs::{MemfdFlags, SealFlags};
 use serde::de::DeserializeOwned;
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::support::{alone, closed, descriptors, line, send_raw};
 
 const MESSAGE: u8 = 0;

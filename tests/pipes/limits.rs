@@ -14,9 +14,8 @@ use multiprocess::{
     Receiver, RecvError, SendError, Sender, TryRecvError, Unreadable, Unsendable, spawn,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use testkit::{busy, forked, watchdog};
 
-use crate::forks::forked;
-use crate::harness::{busy, watchdog};
 use crate::support::{alone, closed, descriptors, line};
 
 type Make<T> = fn() -> std::io::Result<(Sender<T>, Receiver<T>)>;

@@ -8,8 +8,7 @@ use multiprocess::{
     process, spawn,
 };
 use rustix::process::{Pid, Signal};
-
-use crate::harness::{busy, stop, watchdog};
+use testkit::{busy, stop, watchdog};
 
 fn signal(child: &JoinHandle<()>, signal: Signal) {
     let pid = Pid::from_raw(child.id() as i32).unwrap();

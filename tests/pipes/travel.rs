@@ -9,8 +9,8 @@ use ipc_core::{MAX_HANDLES, NotCarried};
 use ipc_pipes::{Duplex, Handle, duplex};
 use multiprocess::{Receiver, Sender, TryRecvError, Unsendable, bounded, pipe, spawn};
 use serde::{Deserialize, Serialize};
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::support::{alone, closed, descriptors, line};
 
 #[test]

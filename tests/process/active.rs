@@ -6,8 +6,8 @@ use std::time::Duration;
 use multiprocess::process::{Builder, active_children};
 use multiprocess::spawn;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use testkit::{stop, watchdog};
 
-use crate::harness::{stop, watchdog};
 use crate::support::{Fd, hear, line, report_and_hang, say};
 
 /// Whether a descriptor is readable, at the latest after this.

@@ -8,8 +8,7 @@ use multiprocess::process::Func;
 use multiprocess::{
     Receiver, SendTimeoutError, Sender, TryRecvError, TrySendError, bounded, func, pipe, spawn,
 };
-
-use crate::harness::watchdog;
+use testkit::watchdog;
 
 type Job = (Func<u64, u64>, u64);
 

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use multiprocess::process::Builder;
 use multiprocess::{JoinError, spawn};
+use testkit::{stop, watchdog};
 
-use crate::harness::{stop, watchdog};
 use crate::support::{Fd, hear, in_process_table, line, report_and_hang, say};
 
 fn open_descriptors() -> usize {

@@ -6,8 +6,8 @@ use std::process::Stdio;
 use multiprocess::process::{self, Builder, Current};
 use multiprocess::{JoinError, spawn};
 use serde::{Deserialize, Serialize};
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::support::{Fd, hear, line, say};
 
 /// What a process says of itself.

@@ -5,8 +5,8 @@ use std::process::Stdio;
 
 use multiprocess::process::{Builder, Resource};
 use multiprocess::{JoinError, Receiver, Sender, spawn};
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::support::{Fd, hear, line, say};
 
 /// A line of this thread's `/proc/thread-self/status`. Not of the main thread: while that starts a

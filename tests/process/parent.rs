@@ -5,8 +5,8 @@ use std::os::unix::net::UnixStream;
 use multiprocess::process::Builder;
 use multiprocess::{JoinHandle, spawn};
 use serde::{Deserialize, Deserializer, Serialize};
+use testkit::{stop, watchdog};
 
-use crate::harness::{stop, watchdog};
 use crate::support::{Fd, hear, line, say};
 
 /// Says its number, and then answers each byte, for ever.

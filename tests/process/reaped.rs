@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 use multiprocess::process::Builder;
 use multiprocess::{JoinError, spawn};
 use serde::{Deserialize, Serialize};
+use testkit::{forbid, watchdog};
 
-use crate::forbid::forbid;
-use crate::harness::watchdog;
 use crate::support::{Fd, hear, in_process_table, line, report_and_hang};
 
 /// Arguments that end the child which decodes them.

@@ -10,8 +10,8 @@ use multiprocess::process::{Builder, Resource};
 use multiprocess::{JoinError, JoinHandle, Unreadable, Unsendable, spawn};
 use rustix::event::{PollFd, PollFlags, poll};
 use serde::{Deserialize, Serialize};
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::support::{Fd, hear, line, say};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

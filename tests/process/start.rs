@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use multiprocess::process::Builder;
 use multiprocess::spawn;
 use serde::{Deserialize, Serialize};
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::support::{Fd, hear, line, report_and_hang, say};
 
 /// Arguments whose decoding asks the other end of the line for permission.

@@ -10,8 +10,7 @@ use multiprocess::{Receiver, Sender, pipe, shm, spawn};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-
-use crate::harness::watchdog;
+use testkit::watchdog;
 
 type Ends<T> = (Sender<T>, Receiver<T>);
 

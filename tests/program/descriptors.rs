@@ -5,8 +5,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use multiprocess::process::Builder;
 use rustix::io::{FdFlags, fcntl_setfd};
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::runner::tests;
 use crate::support::{hear, line, report_and_hang};
 

@@ -10,8 +10,8 @@ use std::process::{Command, Output, Stdio};
 
 use multiprocess::{Receiver, Sender, bounded, spawn};
 use rustix::fs::XattrFlags;
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::runner::tests;
 
 tests![

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use multiprocess::process::Builder;
 use multiprocess::spawn;
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::runner::{tests, this_program};
 use crate::support::{Fd, hear, in_process_table, line, say};
 

@@ -7,8 +7,8 @@ use multiprocess::process::Builder;
 use multiprocess::shm::{Lifetime, Mutex, Segment, SegmentBuilder, Shared};
 use multiprocess::{JoinHandle, Receiver, Sender, bounded};
 use rustix::fs::{CWD, FileType, Mode};
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::support::{Name, forbid_unnamed, send, until};
 
 /// Makes what has a name, in three ways, and keeps it until it is killed.

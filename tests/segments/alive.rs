@@ -6,9 +6,8 @@ use std::os::fd::AsRawFd;
 use multiprocess::shm::{Segment, SegmentBuilder, SeqLock};
 use multiprocess::{Receiver, Sender, bounded, spawn};
 use rustix::fs::{Mode, OFlags};
+use testkit::{inside, watchdog};
 
-use crate::harness::watchdog;
-use crate::namespaces::inside;
 use crate::support::{Name, arrive, end_with_the_test, held, send, text, until};
 
 #[test]

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use multiprocess::shm::{Segment, SeqLock, Shared, SharedSlice};
 use multiprocess::spawn;
 use serde::Serialize;
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::support::{Name, arrive, end_with_the_test, held, send};
 
 const PROCESSES: usize = 4;

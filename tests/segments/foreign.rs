@@ -4,8 +4,8 @@ use std::io::ErrorKind::{InvalidInput, NotFound};
 
 use multiprocess::shm::{Segment, SegmentBuilder, Shared, SharedSlice, View};
 use multiprocess::{bounded, spawn};
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::support::{Name, arrive, held, send, text};
 
 #[test]

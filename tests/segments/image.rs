@@ -7,8 +7,8 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use ipc_core::OsHandle;
 use multiprocess::shm::{Lifetime, Segment, SegmentBuilder, SeqLock, Shared};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::support::{Name, arrive, held, send};
 
 /// Not good for secrets.

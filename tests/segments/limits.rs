@@ -7,10 +7,8 @@ use std::time::Duration;
 use multiprocess::shm::{Segment, SegmentBuilder, SeqLock, Shared, SharedSlice, View};
 use multiprocess::{Receiver, bounded, spawn};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use testkit::{forbid, inside, watchdog};
 
-use crate::forbid::forbid;
-use crate::harness::watchdog;
-use crate::namespaces::inside;
 use crate::support::{ANONYMOUS, Name, arrive, held, send, text};
 
 /// Sets the soft limit, and gives back the old one.

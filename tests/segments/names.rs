@@ -10,8 +10,8 @@ use multiprocess::shm::{Lifetime, Segment, SegmentBuilder, Shared, View};
 use multiprocess::{Receiver, Sender, bounded, spawn};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::support::{Name, forbid_unnamed, held, root, text, until};
 
 // fault 52

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use ipc_core::__private::handle;
 use multiprocess::process::Builder;
 use multiprocess::shm::{Condvar, Lifetime, Mutex, Segment, SegmentBuilder, SeqLock};
+use testkit::{busy, watchdog_of};
 
-use crate::harness::{busy, watchdog_of};
 use crate::support::{Name, forbid_unnamed, until};
 
 /// What a victim does with a name.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use multiprocess::shm::{Segment, Shared, SharedSlice};
 use multiprocess::{JoinHandle, spawn};
+use testkit::{seed, watchdog_of};
 
-use crate::harness::{seed, watchdog_of};
 use crate::support::{Name, end_with_the_test, forbid_unnamed, until};
 
 const RACERS: usize = 16;

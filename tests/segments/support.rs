@@ -7,8 +7,7 @@ use ipc_core::__private::handle;
 use multiprocess::shm::Segment;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-
-use crate::forbid::forbid;
+use testkit::forbid;
 
 /// A name that is this test's. What is left under it when the test ends goes.
 pub(crate) struct Name(pub(crate) String);

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use testkit::{watchdog_of, Watchdog};
 
-use crate::harness::{Watchdog, watchdog_of};
 use crate::tracer::{Stand, trace};
 
 /// Whether nothing is left to chance: `STEPS=all`.

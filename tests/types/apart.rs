@@ -6,8 +6,7 @@ use multiprocess::pipe::{Duplex, Listener};
 use multiprocess::shm::{Mutex, SharedSlice};
 use multiprocess::{Mismatch, RecvError, Sender, Unreadable, pipe, shm, spawn};
 use serde::{Deserialize, Serialize};
-
-use crate::harness::watchdog;
+use testkit::watchdog;
 
 /// What one program includes.
 #[path = "proto.rs"]

@@ -6,8 +6,7 @@ use ipc_shm::Builder;
 use multiprocess::pipe;
 use multiprocess::shm::slice;
 use multiprocess::{SendTimeoutError, Sender, SizeLimit, Unsendable};
-
-use crate::harness::watchdog;
+use testkit::watchdog;
 
 const LIMIT: usize = 100;
 

@@ -2,7 +2,8 @@
 
 #![allow(unreachable_pub, reason = "the targets are a crate of their own as well")]
 
-use crate::harness::watchdog;
+use testkit::watchdog;
+
 use crate::peer;
 
 #[path = "../../../fuzz/src/input.rs"]

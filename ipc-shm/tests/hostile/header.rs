@@ -7,8 +7,8 @@ use std::time::Duration;
 use ipc_core::__private::handle;
 use ipc_shm::{Builder, Receiver, Sender, pod};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::peer::{Peer, Random, at, reopen};
 
 /// An end on its way, and nobody else attached: what arrives is looked at as by another process.

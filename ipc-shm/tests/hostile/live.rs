@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use ipc_core::{RecvTimeoutError, TrySendError, Unreadable, Unsendable};
 use ipc_shm::{Builder, Receiver, Sender, pod};
 use rustix::fs::{FallocateFlags, fallocate};
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::peer::{Peer, Random, at, segment_of};
 
 /// No power of two, so that there are positions without a slot.

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use ipc_core::__private::handle::{self, OsHandle};
 use ipc_shm::{Builder, Receiver, Sender};
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::peer::{Peer, segment_of};
 
 fn issue(tx: &Sender<u64>) -> Result<OsHandle, String> {

@@ -6,8 +6,8 @@
 use std::thread;
 
 use ipc_shm::pod;
+use testkit::watchdog;
 
-use crate::harness::watchdog;
 use crate::peer::{Peer, at};
 
 const POSITIONS: u64 = 1 << 47;

@@ -2,7 +2,7 @@
 
 /// Forks; the child runs `f` and ends with status 0 if it did not panic. Returns the child's
 /// number.
-pub(crate) fn fork(f: impl FnOnce()) -> libc::pid_t {
+pub fn fork(f: impl FnOnce()) -> libc::pid_t {
     // SAFETY: the child runs on the one thread it has, allocates only (which the C library allows
     // after a fork), and leaves through `_exit`.
     match unsafe { libc::fork() } {
@@ -10,14 +10,14 @@ pub(crate) fn fork(f: impl FnOnce()) -> libc::pid_t {
         0 => {
             let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f));
             // SAFETY: ends the child here, without the parent's destructors.
-            unsafe { libc::_exit(i32::from(unwound.is_err())) }
+            unsafe { libc::_exit(if unwound.is_err() { 101 } else { 0 }) }
         }
         child => child,
     }
 }
 
 /// Waits for the end of a child, and returns its status.
-pub(crate) fn reap(child: libc::pid_t) -> i32 {
+pub fn reap(child: libc::pid_t) -> i32 {
     let mut status = 0;
     // SAFETY: waits for a child of ours; `status` is valid during the call.
     let waited = unsafe { libc::waitpid(child, &mut status, 0) };
@@ -26,6 +26,6 @@ pub(crate) fn reap(child: libc::pid_t) -> i32 {
 }
 
 /// Runs `f` in a fork of this process, and returns its exit status: 0 if it did not panic.
-pub(crate) fn forked(f: impl FnOnce()) -> i32 {
+pub fn forked(f: impl FnOnce()) -> i32 {
     reap(fork(f))
 }
