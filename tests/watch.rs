@@ -5,9 +5,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use multiprocess::{JoinHandle, Receiver, Sender, bounded, spawn};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::Resource;
 use rustix::time::{ClockId, clock_gettime};
-use testkit::{busy, channel_descriptors, channel_mappings, watchdog};
+use testkit::proc::thread_names;
+use testkit::{busy, channel_descriptors, channel_mappings, descriptors, limit, until, watchdog};
 
 /// What a sleeper that is told of nothing needs at most is 1 s; half of it on average.
 const SOON: Duration = Duration::from_millis(500);
@@ -44,22 +45,7 @@ fn kill_and_time(child: &JoinHandle<()>, blocked: thread::JoinHandle<Instant>) -
 }
 
 fn watchers() -> usize {
-    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-    // One that ends meanwhile has no name.
-    let names =
-        tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok());
-    names.filter(|name| name.trim_end() == "channel-watcher").count()
-}
-
-fn open() -> usize {
-    std::fs::read_dir("/proc/self/fd").unwrap().count()
-}
-
-/// Waits until it is so.
-fn until(what: impl Fn() -> bool) {
-    while !what() {
-        thread::sleep(Duration::from_millis(1));
-    }
+    thread_names().iter().filter(|name| *name == "channel-watcher").count()
 }
 
 #[test]
@@ -161,18 +147,18 @@ fn the_watcher_goes_with_the_channels() {
     let _watchdog = watchdog();
     let wait = |(rx, other): (Receiver<u64>, Receiver<u64>)| {
         // Room for tables that grow once.
-        let before = open();
+        let before = descriptors();
         for _ in 0..3 {
             assert!(rx.recv_timeout(Duration::from_millis(150)).unwrap_err().is_timeout());
             assert!(other.recv_timeout(Duration::from_millis(150)).unwrap_err().is_timeout());
         }
-        assert_eq!((watchers(), open() - before), (1, 1), "one line to the thread");
+        assert_eq!((watchers(), descriptors() - before), (1, 1), "one line to the thread");
         drop(rx);
         assert!(other.recv_timeout(Duration::from_millis(150)).unwrap_err().is_timeout());
         assert_eq!(watchers(), 1);
         drop(other);
-        until(|| watchers() == 0);
-        assert_eq!((open() + 2, channel_descriptors(), channel_mappings()), (before, 0, 0));
+        until("the watcher goes", || watchers() == 0);
+        assert_eq!((descriptors() + 2, channel_descriptors(), channel_mappings()), (before, 0, 0));
     };
     let ((tx, rx), (tx2, rx2)) = (bounded(1).unwrap(), bounded(1).unwrap());
     spawn(wait, (rx, rx2)).unwrap().join().unwrap();
@@ -203,12 +189,11 @@ fn without_descriptors_a_wait_ends_all_the_same() {
     let wait = |()| {
         let (tx, rx) = bounded(1).unwrap();
         let child = holder(tx, &rx);
-        let old = getrlimit(Resource::Nofile);
-        setrlimit(Resource::Nofile, Rlimit { current: Some(3), maximum: old.maximum }).unwrap();
+        let old = limit(Resource::Nofile, Some(3));
         let blocked = block(rx);
         thread::sleep(Duration::from_millis(1200));
         let took = kill_and_time(&child, blocked);
-        setrlimit(Resource::Nofile, old).unwrap();
+        limit(Resource::Nofile, old);
         assert_eq!(watchers(), 0, "there was no descriptor for it");
         took
     };
@@ -233,7 +218,7 @@ fn a_program_that_closes_everything_ends_its_waits() {
         assert_eq!(unsafe { libc::close_range(3, !0, 0) }, 0);
         blocked.join().unwrap();
         back.send(closed.elapsed().as_millis() as u64).unwrap();
-        until(|| watchers() == 0);
+        until("the watcher goes", || watchers() == 0);
         back.send(0).unwrap();
         std::process::exit(0);
     }

@@ -11,8 +11,7 @@ use ipc_core::__private::codec::{
 use ipc_core::Unsendable;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-
-use super::input::Input;
+use testkit::fuzz::Input;
 
 const LIMIT: usize = 1 << 20;
 

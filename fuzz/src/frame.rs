@@ -5,8 +5,7 @@
 //! Also datagrams of any content in a channel: each is a message or an error, and does not affect
 //! those after it.
 
-use std::io::{IoSlice, Write};
-use std::mem::MaybeUninit;
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
@@ -14,11 +13,9 @@ use ipc_core::__private::shape::Shape;
 use ipc_core::OsHandle;
 use ipc_pipes::__private::frame::{FrameReader, Progress, send_frame};
 use ipc_pipes::{Duplex, Handle};
-use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
-};
-
-use super::input::Input;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use testkit::fuzz::Input;
+use testkit::hostile::send_raw;
 
 const HEADER: usize = 24;
 /// The longest body: `frame.rs`.
@@ -128,7 +125,7 @@ fn stream(mut input: Input<'_>) {
             // Bytes with handles that no header mentions.
             _ if piece > 0 => {
                 input.0 = rest;
-                send_raw(&sender, bytes, 1 + usize::from(operation >> 6));
+                send_copies(&sender, bytes, 1 + usize::from(operation >> 6));
                 note(&mut truth, 1 + usize::from(operation >> 6));
                 truth.bytes.extend(bytes);
             }
@@ -177,15 +174,9 @@ fn handle() -> OsHandle {
 }
 
 /// Sends bytes in one piece, with this many handles.
-fn send_raw(socket: &OsHandle, bytes: &[u8], handles: usize) {
+fn send_copies(socket: &OsHandle, bytes: &[u8], handles: usize) {
     let stderr = std::io::stderr();
-    let fds = vec![stderr.as_fd(); handles];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    assert!(handles == 0 || ancillary.push(SendAncillaryMessage::ScmRights(&fds)));
-    let sent =
-        rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL);
-    assert_eq!(sent.expect("the socket takes so much"), bytes.len());
+    send_raw(socket, bytes, &vec![stderr.as_fd(); handles]);
 }
 
 /// Returns the files of an end, as they travel.
@@ -235,14 +226,14 @@ fn datagrams(mut input: Input<'_>) {
         if datagram.is_empty() {
             continue; // It would be the end of the stream.
         }
-        send_raw(&here, &datagram, if how & 2 == 0 { 0 } else { input.below(4) });
+        send_copies(&here, &datagram, if how & 2 == 0 { 0 } else { input.below(4) });
         // A batch is several messages.
         while let Ok(message) = end.try_recv() {
             assert!(message.len() <= datagram.len());
         }
     }
-    // A valid one: an empty list.
-    send_raw(&here, &[b'm', b'p', 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0], 0);
+    // One that is true: an empty list.
+    send_copies(&here, &[b'm', b'p', 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0], 0);
     let last = loop {
         match end.try_recv() {
             Err(error) if error.is_unreadable() => {}

@@ -5,12 +5,8 @@
 
 pub mod codec;
 pub mod frame;
-mod input;
 pub mod locks;
 pub mod names;
-#[allow(dead_code)] // Some of it is for the tests.
-#[path = "../../ipc-shm/tests/hostile/peer.rs"]
-mod peer;
 pub mod ring_hostile;
 pub mod ring_model;
 pub mod segment_image;

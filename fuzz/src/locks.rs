@@ -6,8 +6,7 @@
 //! holder, and must get the error that says so.
 
 use ipc_shm::lock::model::{Entered, Peer, with};
-
-use super::input::Input;
+use testkit::fuzz::Input;
 
 /// Processes at once.
 const MOST: usize = 4;

@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use ipc_core::__private::handle;
 use ipc_shm::{Builder, pod, slice};
-
-use super::input::Input;
-use super::peer::{Peer, at};
+use testkit::fuzz::Input;
+use testkit::hostile::{Peer, at};
 
 const OPERATIONS: usize = 48;
 /// How long a call may wait.

@@ -9,8 +9,7 @@
 use std::collections::VecDeque;
 
 use ipc_shm::model::{BOTH, Held, NotYet, Peer, RECEIVER, Registered, Ring, SENDER, Side};
-
-use super::input::Input;
+use testkit::fuzz::Input;
 
 /// Processes at once.
 const MOST: usize = 4;

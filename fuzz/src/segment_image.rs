@@ -13,9 +13,8 @@ use std::time::Duration;
 use ipc_core::__private::handle::{self, OsHandle};
 use ipc_shm::lock::Mutex;
 use ipc_shm::{Builder, Lifetime, Receiver, Segment, SegmentBuilder, SeqLock, Shared};
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
-
-use super::input::Input;
+use testkit::fuzz::Input;
+use testkit::hostile::{SEALED, memfd};
 
 const PAGE: usize = 4096;
 const SHORT: Duration = Duration::from_micros(20);
@@ -160,27 +159,18 @@ fn change(bytes: &mut [u8], real: &Real, input: &mut Input<'_>) -> bool {
     how & 128 != 0
 }
 
-/// FNV-1a over the eight words before it, as a peer that lies well would: `layout.rs`,
+/// The checksum of the eight words before it, as a peer that lies well would: `layout.rs`,
 /// `footer.rs`.
 fn sum(description: &mut [u8]) {
     let Some((words, rest)) = description.split_at_mut_checked(64) else { return };
-    let sum = words.iter().fold(0xcbf2_9ce4_8422_2325, |sum: u64, byte| {
-        (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
     if let Some(to) = rest.get_mut(..8) {
-        to.copy_from_slice(&sum.to_ne_bytes());
+        to.copy_from_slice(&testkit::checksum(words.iter().copied()).to_ne_bytes());
     }
 }
 
 /// A sealed object with these bytes first, of which we hold the life lease of `id`.
 fn object(bytes: &[u8], len: usize, id: u64) -> Option<OsHandle> {
-    let open = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let fd = memfd_create("multiprocess-fuzz", open).ok()?;
-    ftruncate(&fd, len as u64).ok()?;
-    fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL).ok()?;
-    let file = File::from(fd);
-    file.write_all_at(bytes, 0).ok()?;
-    let fd = OsHandle::from(file);
+    let fd = memfd(bytes, len, SEALED);
     let mut lock = libc::flock {
         l_type: libc::F_WRLCK as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,

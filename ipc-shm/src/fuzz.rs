@@ -3,21 +3,19 @@
 
 #![allow(unreachable_pub, reason = "the targets are a crate of their own as well")]
 
-#[path = "../../fuzz/src/input.rs"]
-mod input;
+use testkit::fuzz::corpus;
+
 #[path = "../../fuzz/src/locks.rs"]
 mod locks;
-#[path = "../../fuzz/src/replay.rs"]
-mod replay;
 #[path = "../../fuzz/src/ring_model.rs"]
 mod ring_model;
 
 #[test]
 fn the_locks_corpus_finds_nothing() {
-    replay::corpus("locks", locks::run);
+    corpus("locks", locks::run);
 }
 
 #[test]
 fn the_rings_corpus_finds_nothing() {
-    replay::corpus("ring_model", ring_model::run);
+    corpus("ring_model", ring_model::run);
 }

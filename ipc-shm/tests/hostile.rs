@@ -13,7 +13,5 @@ mod header;
 mod live;
 #[path = "hostile/participants.rs"]
 mod participant_limit;
-#[path = "hostile/peer.rs"]
-mod peer;
 #[path = "hostile/wrap.rs"]
 mod wrap;

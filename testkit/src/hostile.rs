@@ -1,15 +1,18 @@
-//! A peer that does not keep the protocol: it writes into a channel's segment as it likes.
+//! A peer that does not keep the protocol: it writes into a channel's segment as it likes, and
+//! sends what it likes.
 //!
 //! It is a second mapping of the segment in the same process. To the memory it makes no difference
 //! who writes. All places and packed words are those of the library's own `layout.rs`.
 
-use std::mem::offset_of;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io::IoSlice;
+use std::mem::{MaybeUninit, offset_of};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use ipc_core::handle;
+use ipc_core::__private::handle;
 use memmap2::{MmapOptions, MmapRaw};
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use serde::Serialize;
 
 use crate::layout::{BlockMeta, Geometry, PAGE};
@@ -58,8 +61,10 @@ pub mod at {
 
 /// Packed words.
 pub mod word {
-    pub use crate::layout::POS_MASK;
-    use crate::layout::{claim, entry, slot};
+    use crate::layout::{POS_MASK, claim, entry, slot};
+
+    /// How many positions there are: they count modulo this.
+    pub const POSITIONS: u64 = POS_MASK + 1;
 
     /// `tail` or `head` after a claim of this position.
     pub const fn claimed(position: u64) -> u64 {
@@ -86,7 +91,7 @@ pub fn segment_of(end: &impl Serialize) -> OwnedFd {
 
 /// Returns an open file of its own for the same object: it shares no lease.
 pub fn reopen(fd: &OwnedFd) -> OwnedFd {
-    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let path = crate::proc::path_of(fd.as_raw_fd());
     rustix::fs::open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).unwrap()
 }
 
@@ -212,4 +217,14 @@ fn word_of(mapping: &MmapRaw, offset: usize) -> &AtomicU64 {
     // SAFETY: within the mapping, which lives as long as the reference, aligned, and accessed by
     // atomics only, whoever writes.
     unsafe { &*word }
+}
+
+/// Sends any bytes with any descriptors, in one message.
+pub fn send_raw(socket: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    assert!(fds.is_empty() || control.push(SendAncillaryMessage::ScmRights(fds)));
+    let bytes = [IoSlice::new(bytes)];
+    let sent = rustix::net::sendmsg(socket, &bytes, &mut control, SendFlags::NOSIGNAL);
+    assert_eq!(sent.expect("the socket takes so much"), bytes[0].len());
 }

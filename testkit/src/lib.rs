@@ -5,6 +5,8 @@
 //! | [`watchdog`](mod@watchdog) | bounds a test's time, on a busy machine as well |
 //! | [`wait`] | waits until a condition holds, with a deadline |
 //! | [`random`] | random numbers, from a seed that is printed |
+//! | [`directory`] | directories of a test's own |
+//! | [`load`] | a busy machine |
 //! | [`proc`] | descriptors, mappings, threads and states, from `/proc` |
 //! | [`rights`] | limits of resources, forbidden system calls, namespaces, users |
 //! | [`signals`] | storms of signals, stopped processes |
@@ -12,6 +14,8 @@
 //! | [`hostile`] | a peer that writes into a channel's segment as it likes |
 //! | [`fuzz`] | the input of a fuzz target, and the committed corpus |
 
+#[cfg(unix)]
+pub mod directory;
 #[cfg(target_os = "linux")]
 pub mod fork;
 pub mod fuzz;
@@ -22,6 +26,7 @@ pub mod hostile;
 #[path = "../../ipc-shm/src/layout.rs"]
 #[allow(dead_code, unreachable_pub, reason = "hostile peers use a small part of it")]
 mod layout;
+pub mod load;
 #[cfg(target_os = "linux")]
 pub mod proc;
 pub mod random;
@@ -37,6 +42,8 @@ mod sync {
 pub mod wait;
 pub mod watchdog;
 
+#[cfg(unix)]
+pub use directory::Directory;
 #[cfg(target_os = "linux")]
 pub use fork::{fork, forked, reap};
 #[cfg(target_os = "linux")]
@@ -46,8 +53,8 @@ pub use random::{Random, seed};
 pub use rights::{forbid, inside, limit};
 #[cfg(target_os = "linux")]
 pub use signals::{stop, storm};
-pub use wait::until;
-pub use watchdog::{busy, watchdog, watchdog_of};
+pub use wait::{in_time, until};
+pub use watchdog::{Watchdog, busy, watchdog, watchdog_of};
 
 /// FNV-1a of 64 bits over these bytes, which the descriptions of segments use as their checksum.
 pub fn checksum(bytes: impl IntoIterator<Item = u8>) -> u64 {

@@ -16,12 +16,19 @@ pub fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count() - 1
 }
 
-/// Returns what each descriptor of this process leads to, as `/proc/self/fd` shows it.
-pub fn open_files() -> Vec<String> {
-    let links = fs::read_dir("/proc/self/fd").unwrap();
-    // One that is closed meanwhile has no link.
-    let targets = links.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
-    targets.map(|target| target.to_string_lossy().into_owned()).collect()
+/// Returns the number of each descriptor of this process, and what it leads to.
+pub fn open_files() -> Vec<(i32, String)> {
+    let file = |link: fs::DirEntry| {
+        // One that is closed meanwhile has no target.
+        let target = fs::read_link(link.path()).ok()?;
+        Some((link.file_name().to_str()?.parse().ok()?, target.to_string_lossy().into_owned()))
+    };
+    fs::read_dir("/proc/self/fd").unwrap().filter_map(|link| file(link.unwrap())).collect()
+}
+
+/// Returns the path by which a descriptor of this process can be opened again.
+pub fn path_of(descriptor: i32) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{descriptor}"))
 }
 
 /// A mapping of this process.
@@ -56,7 +63,7 @@ fn mapping(line: &str) -> Mapping {
 /// Returns how many descriptors and mappings of this process have `what` in their paths: a name, or
 /// [`CHANNELS`], or [`ANONYMOUS`].
 pub fn held(what: &str) -> (usize, usize) {
-    let descriptors = open_files().iter().filter(|path| path.contains(what)).count();
+    let descriptors = open_files().iter().filter(|(_, path)| path.contains(what)).count();
     (descriptors, mappings().iter().filter(|mapping| mapping.path.contains(what)).count())
 }
 

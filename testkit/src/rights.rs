@@ -27,9 +27,14 @@ pub fn starved<R>(spare: usize, f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Whether this process is the superuser's, which may act for other users.
+/// Whether this process is the superuser's, which may act for other users. If not, it says that
+/// something is not tested.
 pub fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        println!("not the superuser, so acting for other users is NOT TESTED");
+    }
+    root
 }
 
 /// From now on this system call answers with this error in this thread; if an argument's number and

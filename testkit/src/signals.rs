@@ -23,10 +23,7 @@ pub fn storm<R: Send>(f: impl FnOnce() -> R + Send) -> R {
 }
 
 /// As [`storm`], with a handler that does more than to count.
-pub fn storm_of<R: Send>(
-    handler: extern "C" fn(libc::c_int),
-    f: impl FnOnce() -> R + Send,
-) -> R {
+pub fn storm_of<R: Send>(handler: extern "C" fn(libc::c_int), f: impl FnOnce() -> R + Send) -> R {
     // SAFETY: all of it is valid as zeros; what the handlers do is what is tested. No SA_RESTART.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = handler as usize;
@@ -63,6 +60,12 @@ pub fn storm_of<R: Send>(
     })
 }
 
+/// Lets this process ignore a signal. Programs that it starts do so as well.
+pub fn ignore(signal: libc::c_int) {
+    // SAFETY: ignoring a signal installs no code.
+    assert_ne!(unsafe { libc::signal(signal, libc::SIG_IGN) }, libc::SIG_ERR);
+}
+
 /// Sends a signal to a process, which has not been waited for.
 pub fn signal(process: u32, signal: Signal) {
     kill_process(Pid::from_raw(process as i32).unwrap(), signal).unwrap();
@@ -77,11 +80,11 @@ pub fn stop(process: u32) {
     }
 }
 
-/// Kills the calling process at once.
-pub fn kill_this_process() -> ! {
+/// Kills the calling process at once. It returns nothing, so that functions of children can end
+/// with it.
+pub fn kill_this_process() {
     // SAFETY: no preconditions.
     unsafe { libc::raise(libc::SIGKILL) };
-    unreachable!("the signal cannot be caught")
 }
 
 /// Lets the kernel kill this process when the thread that started it ends: a child that goes on

@@ -22,3 +22,25 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
         thread::yield_now();
     }
 }
+
+/// Checks that a wait of this length, which began then, has just ended in time: not early, and late
+/// only by what a machine that is as busy as this one may add.
+#[track_caller]
+pub fn in_time(began: Instant, wait: Duration) {
+    const LATE: Duration = Duration::from_secs(2);
+    let took = began.elapsed();
+    assert!(took >= wait, "returned early: after {took:?} instead of {wait:?}");
+    assert!(
+        took < wait + LATE * crate::busy(),
+        "returned late: after {took:?} instead of {wait:?}"
+    );
+}
+
+/// Runs `f`, which must take this long, and returns what it returned: see [`in_time`].
+#[track_caller]
+pub fn takes<R>(wait: Duration, f: impl FnOnce() -> R) -> R {
+    let began = Instant::now();
+    let result = f();
+    in_time(began, wait);
+    result
+}

@@ -6,7 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 /// Ends the whole test process if a test hangs, and says which; disarmed when dropped.
-pub struct Watchdog(#[allow(dead_code, reason = "the watching thread notices its drop")] Sender<()>);
+pub struct Watchdog(
+    #[allow(dead_code, reason = "the watching thread notices its drop")] Sender<()>,
+);
 
 /// Returns how many threads are ready to run for each processor, at least 1.
 ///

@@ -4,7 +4,7 @@
 use ipc_core::NotCarried;
 use multiprocess::shm::{Segment, SegmentBuilder};
 use multiprocess::{Receiver, SendError, Sender, Unsendable, bounded, spawn};
-use testkit::{channel_descriptors, channel_mappings, watchdog};
+use testkit::{channel_descriptors, channel_mappings, descriptors, watchdog};
 
 #[test]
 fn participants_are_used_again() {
@@ -26,7 +26,7 @@ fn dropped_channels_leave_nothing() {
     multiprocess::init();
     let _watchdog = watchdog();
     let count = |()| {
-        let before = (channel_descriptors(), channel_mappings(), open());
+        let before = (channel_descriptors(), channel_mappings(), descriptors());
         for n in 0..1000u64 {
             let (tx, rx) = bounded(2).unwrap();
             assert_eq!((channel_descriptors(), channel_mappings()), (1, 1));
@@ -38,15 +38,11 @@ fn dropped_channels_leave_nothing() {
             }
             drop(more);
         }
-        (before, (channel_descriptors(), channel_mappings(), open()))
+        (before, (channel_descriptors(), channel_mappings(), descriptors()))
     };
     let (before, after) = spawn(count, ()).unwrap().join().unwrap();
     assert_eq!(before, after);
     assert_eq!((before.0, before.1), (0, 0));
-}
-
-fn open() -> usize {
-    std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
 // fault 67

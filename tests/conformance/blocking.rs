@@ -5,25 +5,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ipc_core::{RecvTimeoutError, SendTimeoutError};
-use testkit::busy;
+use testkit::wait::takes;
 
 use crate::routes::{Message, Route, msg};
 
 /// Long enough to fall asleep in. No test's outcome depends on whether that happened.
 const NAP: Duration = Duration::from_millis(30);
 const WAIT: Duration = Duration::from_millis(60);
-/// What a loaded machine may add.
-const LATE: Duration = Duration::from_secs(3);
-
-/// Runs `f`, which must take `WAIT`: no less, and not much more.
-fn in_time<R>(f: impl FnOnce() -> R) -> R {
-    let begin = Instant::now();
-    let result = f();
-    let took = begin.elapsed();
-    assert!(took >= WAIT, "returned early: after {took:?}");
-    assert!(took < WAIT + LATE * busy(), "returned late: after {took:?}");
-    result
-}
 
 pub(crate) fn recv_waits_for_a_message<R: Route>() {
     let (tx, rx) = R::bounded(2);
@@ -64,8 +52,11 @@ pub(crate) fn send_waits_for_room<R: Route>() {
 
 pub(crate) fn recv_times_out_in_time<R: Route>() {
     let (tx, rx) = R::bounded(1);
-    assert_eq!(in_time(|| rx.recv_timeout(WAIT)), Err(RecvTimeoutError::Timeout));
-    assert_eq!(in_time(|| rx.recv_deadline(Instant::now() + WAIT)), Err(RecvTimeoutError::Timeout));
+    assert_eq!(takes(WAIT, || rx.recv_timeout(WAIT)), Err(RecvTimeoutError::Timeout));
+    assert_eq!(
+        takes(WAIT, || rx.recv_deadline(Instant::now() + WAIT)),
+        Err(RecvTimeoutError::Timeout)
+    );
     tx.send(msg::<R>(1)).unwrap();
     assert_eq!(rx.recv_timeout(WAIT), Ok(msg::<R>(1)));
     drop(tx);
@@ -76,9 +67,9 @@ pub(crate) fn recv_times_out_in_time<R: Route>() {
 pub(crate) fn send_times_out_in_time<R: Route>() {
     let (tx, rx) = R::bounded(1);
     tx.send(msg::<R>(1)).unwrap();
-    let late = in_time(|| tx.send_timeout(msg::<R>(2), WAIT));
+    let late = takes(WAIT, || tx.send_timeout(msg::<R>(2), WAIT));
     assert_eq!(late, Err(SendTimeoutError::Timeout(msg::<R>(2))));
-    let late = in_time(|| tx.send_deadline(msg::<R>(3), Instant::now() + WAIT));
+    let late = takes(WAIT, || tx.send_deadline(msg::<R>(3), Instant::now() + WAIT));
     assert_eq!(late.unwrap_err().into_inner(), msg::<R>(3));
     assert_eq!(rx.recv().unwrap().number(), 1);
     tx.send_timeout(msg::<R>(4), WAIT).unwrap();

@@ -5,15 +5,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ipc_core::{SendError, SendTimeoutError, TryRecvError, TrySendError};
-use testkit::busy;
+use testkit::wait::takes;
 
 use crate::routes::{Message, Route, Tx, msg};
 
 /// Long enough to fall asleep in. No test's outcome depends on whether that happened.
 const NAP: Duration = Duration::from_millis(30);
 const WAIT: Duration = Duration::from_millis(60);
-/// What a loaded machine may add.
-const LATE: Duration = Duration::from_secs(3);
 
 /// A capacity, for routes that have one.
 const ROOM: usize = 9;
@@ -108,22 +106,12 @@ pub(crate) fn send_waits_for_room<R: Route>() {
     waiting.join().unwrap();
 }
 
-/// Runs `f`, which must take `WAIT`: no less, and not much more.
-fn in_time<R>(f: impl FnOnce() -> R) -> R {
-    let begin = Instant::now();
-    let result = f();
-    let took = begin.elapsed();
-    assert!(took >= WAIT, "returned early: after {took:?}");
-    assert!(took < WAIT + LATE * busy(), "returned late: after {took:?}");
-    result
-}
-
 pub(crate) fn send_times_out_in_time<R: Route>() {
     let (tx, rx) = R::bounded(ROOM);
     let n = fill::<R>(&tx);
-    let late = in_time(|| tx.send_timeout(msg::<R>(n), WAIT));
+    let late = takes(WAIT, || tx.send_timeout(msg::<R>(n), WAIT));
     assert_eq!(late, Err(SendTimeoutError::Timeout(msg::<R>(n))));
-    let late = in_time(|| tx.send_deadline(msg::<R>(n), Instant::now() + WAIT));
+    let late = takes(WAIT, || tx.send_deadline(msg::<R>(n), Instant::now() + WAIT));
     assert_eq!(late.unwrap_err().into_inner(), msg::<R>(n));
     (0..n).for_each(|i| assert_eq!(rx.recv().unwrap().number(), i));
     tx.send_timeout(msg::<R>(n), WAIT).unwrap();

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use ipc_shm::{RecvError, SendTimeoutError};
 use multiprocess::JoinHandle;
 use multiprocess::process::Builder;
-use testkit::watchdog_of;
+use testkit::proc::{asleep, this_thread};
+use testkit::{until, watchdog_of};
 
 use crate::flavour::{Flavour, Small};
 use crate::message::Message;
-use crate::support::{alone, asleep, ticked, wait_for};
+use crate::support::{alone, ticked};
 
 const KILLS: usize = 100;
 /// Far above what is promised, 50 ms: machines are busy.
@@ -35,12 +36,12 @@ fn time(child: JoinHandle<()>, wait: impl FnOnce() + Send) -> Duration {
     std::thread::scope(|scope| {
         let (said, thread) = std::sync::mpsc::channel();
         let waiter = scope.spawn(move || {
-            said.send(rustix::thread::gettid()).unwrap();
+            said.send(this_thread()).unwrap();
             wait();
             (Instant::now(), ticked())
         });
-        let thread = thread.recv().unwrap().as_raw_nonzero().get();
-        wait_for(|| asleep(&format!("/proc/self/task/{thread}")));
+        let thread = thread.recv().unwrap();
+        until("it sleeps", || asleep(std::process::id(), thread));
         let (killed, ticks) = (Instant::now(), ticked());
         child.kill().unwrap();
         let (knew, knew_ticks) = waiter.join().unwrap();

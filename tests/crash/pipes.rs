@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 use multiprocess::pipe::{self, Handle};
 use multiprocess::{DisconnectCause, Receiver, Sender};
 use serde::{Deserialize, Serialize};
-use testkit::{seed, watchdog_of};
+use testkit::{Random, seed, watchdog_of};
 
 use crate::nursery::{self, Child, Nursery, Trade};
-use crate::support::{Dice, alone, kills};
+use crate::support::{alone, kills};
 
 type Message = (u64, String);
 type Make = fn() -> std::io::Result<(Sender<Message>, Receiver<Message>)>;
@@ -344,15 +344,16 @@ fn killed_at_any_time_over_sockets_and_pipes() {
     let kills = kills();
     let _watchdog = watchdog_of(Duration::from_secs(30 + kills / 4));
     let seed = seed();
-    let (mut dice, home) = (Dice::new(seed), Nursery::new());
+    let (mut random, home) = (Random::new(seed), Nursery::new());
     let (began, mut round, mut killed) = (Instant::now(), 0, 0);
     while killed < kills {
         for (_, make) in CARRIERS {
-            let after =
-                |dice: &mut Dice| Death::After(Duration::from_micros(dice.below(2_500)), &home);
-            killed += u64::from(kill_a_sender(make, round % 2 == 0, after(&mut dice)));
-            killed += u64::from(kill_a_receiver(make, round % 2 == 0, after(&mut dice)));
-            killed += u64::from(kill_the_last_receiver(make, after(&mut dice)));
+            let after = |random: &mut Random| {
+                Death::After(Duration::from_micros(random.below(2_500)), &home)
+            };
+            killed += u64::from(kill_a_sender(make, round % 2 == 0, after(&mut random)));
+            killed += u64::from(kill_a_receiver(make, round % 2 == 0, after(&mut random)));
+            killed += u64::from(kill_the_last_receiver(make, after(&mut random)));
         }
         round += 1;
     }

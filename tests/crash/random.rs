@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use ipc_shm::RecvTimeoutError;
 use serde::{Deserialize, Serialize};
-use testkit::{seed, watchdog_of};
+use testkit::{Directory, Random, seed, watchdog_of};
 
 use crate::flavour::{Bytes, Flavour, Large, Mixed, Small, all_blocks_are_free};
 use crate::nursery::{Child, Nursery, Trade};
 use crate::oracle::{Chronicle, Past};
 use crate::roles::{How, Life, receive, record, send};
-use crate::support::{Counter, Dice, Leaks, Log, Scratch, alone, kills};
+use crate::support::{Counter, Leaks, Log, alone, kills};
 
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
@@ -44,8 +44,8 @@ struct Town<F: Flavour> {
     capacity: usize,
     tx: F::Tx,
     rx: F::Rx,
-    scratch: Scratch,
-    dice: Dice,
+    scratch: Directory,
+    random: Random,
     nursery: Nursery<Work<F>>,
     children: Vec<Inhabitant>,
     /// Killed, and not yet buried.
@@ -58,15 +58,15 @@ impl<F: Flavour> Town<F> {
     fn new(capacity: usize, seed: u64) -> Self {
         // Some who are killed are not dead yet when others come.
         let (tx, rx) = F::make_for(24, capacity).unwrap();
-        let scratch = Scratch::new();
-        let (dice, nursery) = (Dice::new(seed), Nursery::new());
+        let scratch = Directory::new();
+        let (random, nursery) = (Random::new(seed), Nursery::new());
         let past = Chronicle::default();
         Town {
             capacity,
             tx,
             rx,
             scratch,
-            dice,
+            random,
             nursery,
             children: Vec::new(),
             dead: Vec::new(),
@@ -77,7 +77,7 @@ impl<F: Flavour> Town<F> {
 
     fn life(&mut self) -> Life {
         self.born += 1;
-        let how = How::ALL[self.dice.below(How::ALL.len() as u64) as usize];
+        let how = How::ALL[self.random.below(How::ALL.len() as u64) as usize];
         Life { number: self.born, directory: self.scratch.path().to_owned(), how }
     }
 
@@ -89,7 +89,7 @@ impl<F: Flavour> Town<F> {
             Work::Receive(self.rx.clone(), life.clone())
         };
         // Some as a program starts them; that takes much longer.
-        let process = match self.dice.below(16) {
+        let process = match self.random.below(16) {
             0 => self.nursery.spawn(work),
             _ => self.nursery.fork(work),
         };
@@ -111,20 +111,20 @@ impl<F: Flavour> Town<F> {
     /// Kills one, or two or three at once, when some messages have gone through; starts others
     /// instead.
     fn strike(&mut self) -> u64 {
-        let messages = self.dice.below(400);
+        let messages = self.random.below(400);
         let (before, since) = (self.progress(), Instant::now());
         // In messages, not in time; but the moments in which nothing moves are worth a kill, too.
         while self.progress() < before + messages && since.elapsed() < Duration::from_millis(2) {
             std::thread::yield_now();
         }
-        let victims = match self.dice.below(8) {
+        let victims = match self.random.below(8) {
             0 => 2,
             1 => 3,
             _ => 1,
         };
         let mut struck = Vec::new();
         for _ in 0..victims {
-            let i = self.dice.below(self.children.len() as u64) as usize;
+            let i = self.random.below(self.children.len() as u64) as usize;
             let victim = self.children.swap_remove(i);
             victim.process.kill();
             struck.push(victim);
@@ -132,7 +132,7 @@ impl<F: Flavour> Town<F> {
         for victim in struck {
             let sends = victim.sends;
             // Started before the body is cold, most of the time.
-            if self.dice.below(4) > 0 {
+            if self.random.below(4) > 0 {
                 self.start(sends);
                 self.dead.push(victim);
             } else {
@@ -154,7 +154,7 @@ impl<F: Flavour> Town<F> {
     }
 
     /// Ends everybody, takes what is left, and looks whether all is free.
-    fn end(mut self) -> (Chronicle, Scratch) {
+    fn end(mut self) -> (Chronicle, Directory) {
         Counter::open(&self.life().stop()).set(1);
         let (senders, receivers): (Vec<_>, Vec<_>) =
             self.children.drain(..).partition(|child| child.sends);

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use ipc_shm::{RecvError, RecvTimeoutError, SendTimeoutError, TryRecvError};
 use serde::{Deserialize, Serialize};
+use testkit::Random;
 
 use crate::flavour::Flavour;
 use crate::message::Message;
-use crate::support::{Counter, Dice, Log, Record};
+use crate::support::{Counter, Log, Record};
 
 /// How a receiver receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,12 +83,12 @@ impl Life {
 /// stop.
 pub(crate) fn send<F: Flavour>((tx, life): (F::Tx, Life)) {
     let (sent, stop) = (Counter::open(&life.sent()), Counter::open(&life.stop()));
-    let mut dice = Dice::new(life.number);
+    let mut random = Random::new(life.number);
     let mut next = 0;
     while stop.get() == 0 {
-        match dice.below(8) {
+        match random.below(8) {
             0 => {
-                let many = 1 + dice.below(SENT_AT_ONCE);
+                let many = 1 + random.below(SENT_AT_ONCE);
                 let batch = (next..next + many).map(|seq| F::M::new(life.number, seq)).collect();
                 F::send_many(&tx, batch).expect("the parent keeps a receiver");
                 next += many;
@@ -100,7 +101,7 @@ pub(crate) fn send<F: Flavour>((tx, life): (F::Tx, Life)) {
                 next += 1;
             }
             2 => {
-                let patience = Duration::from_micros(dice.below(300));
+                let patience = Duration::from_micros(random.below(300));
                 match F::send(&tx, F::M::new(life.number, next), Some(patience)) {
                     Ok(()) => next += 1,
                     Err(SendTimeoutError::Timeout(message)) => assert!(message.intact()),
@@ -129,7 +130,7 @@ pub(crate) fn record(message: &impl Message, deliveries: u64) -> Record {
 /// Receives and writes down until disconnected.
 pub(crate) fn receive<F: Flavour>((rx, life): (F::Rx, Life)) {
     let mut log = Log::append(&life.received());
-    let mut dice = Dice::new(life.number);
+    let mut random = Random::new(life.number);
     let mut messages = Vec::new();
     loop {
         match life.how {
@@ -144,7 +145,7 @@ pub(crate) fn receive<F: Flavour>((rx, life): (F::Rx, Life)) {
                 Err(TryRecvError::Disconnected) => return,
                 Err(error) => panic!("{error}"),
             },
-            How::Timeout => match F::recv_timeout(&rx, Duration::from_micros(dice.below(500))) {
+            How::Timeout => match F::recv_timeout(&rx, Duration::from_micros(random.below(500))) {
                 Ok(message) => log.write(&[record(&message, 0)]),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -160,7 +161,7 @@ pub(crate) fn receive<F: Flavour>((rx, life): (F::Rx, Life)) {
                 Err(error) => panic!("{error}"),
             },
             How::Ref(turns) => {
-                let turns = dice.below(turns + 1);
+                let turns = random.below(turns + 1);
                 let received = F::recv_ref(&rx, None, |message, deliveries| {
                     (0..turns / 2).for_each(|_| std::hint::spin_loop());
                     log.write(&[record(message, deliveries)]);

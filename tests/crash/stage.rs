@@ -7,14 +7,16 @@ use std::time::Duration;
 use ipc_shm::{RecvTimeoutError, SendTimeoutError, Unreadable};
 use multiprocess::process::Builder;
 use multiprocess::{JoinError, JoinHandle};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::Resource;
 use serde::{Deserialize, Serialize};
+use testkit::proc::{address_space, all_asleep};
+use testkit::{Directory, limit, until};
 
 use crate::flavour::{Flavour, all_blocks_are_free};
 use crate::message::Message;
 use crate::oracle::{Chronicle, Past};
 use crate::roles::{How, Life, record};
-use crate::support::{Counter, Log, Scratch, asleep, ticked, wait_for};
+use crate::support::{Counter, Log, ticked};
 
 /// What a victim does, unless it dies before.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -161,17 +163,13 @@ fn play<F: Flavour>((mut tx, mut rx, life, script): Args<F>) {
             }
         }
         Script::Starve(times) => {
-            let old = getrlimit(Resource::As);
-            let maps = std::fs::read_to_string("/proc/self/statm").unwrap();
-            let pages: u64 = maps.split(' ').next().unwrap().parse().unwrap();
             // Less than a message that is huge.
-            let current = Some(pages * rustix::param::page_size() as u64 + (1 << 20));
-            setrlimit(Resource::As, Rlimit { current, ..old }).unwrap();
+            let old = limit(Resource::As, Some(address_space() + (1 << 20)));
             for _ in 0..times {
                 let received = F::recv_ref(rx.as_ref().unwrap(), Some(PATIENCE), |_, _| ());
                 assert_eq!(received, Err(RecvTimeoutError::Unreadable(Unreadable::OutOfMemory)));
             }
-            setrlimit(Resource::As, old).unwrap();
+            limit(Resource::As, old);
         }
     }
 }
@@ -184,18 +182,12 @@ pub(crate) struct Actor {
     kept: u64,
 }
 
-/// Whether all threads of a process sleep.
-fn all_asleep(process: u32) -> bool {
-    let tasks = std::fs::read_dir(format!("/proc/{process}/task"));
-    tasks.is_ok_and(|tasks| tasks.flatten().all(|task| asleep(&task.path().to_string_lossy())))
-}
-
 /// A channel, and the survivor's ends of it.
 pub(crate) struct Stage<F: Flavour> {
     capacity: usize,
     pub(crate) tx: Option<F::Tx>,
     pub(crate) rx: Option<F::Rx>,
-    scratch: Scratch,
+    scratch: Directory,
     past: Chronicle,
     born: u64,
     /// [`LARGE`](crate::message::LARGE), [`HUGE`](crate::message::HUGE) or 0: what messages are
@@ -211,7 +203,7 @@ impl<F: Flavour> Stage<F> {
             capacity,
             tx: Some(tx),
             rx: Some(rx),
-            scratch: Scratch::new(),
+            scratch: Directory::new(),
             past,
             born: 0,
             size: 0,
@@ -297,9 +289,9 @@ impl<F: Flavour> Stage<F> {
         let sleeper = self.cast(Ends::Receiver, Script::Sleep(u64::MAX), None);
         Counter::open(&sleeper.life.stop()).set(0);
         Self::begin(&sleeper);
-        wait_for(|| Counter::open(&sleeper.life.ready()).get() == 1);
+        until("it begins", || Counter::open(&sleeper.life.ready()).get() == 1);
         let process = sleeper.process.as_ref().expect("it lives").id();
-        wait_for(|| all_asleep(process));
+        until("it sleeps", || all_asleep(process));
         sleeper
     }
 

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use ipc_shm::{RecvTimeoutError, SendTimeoutError, TryRecvError};
 use multiprocess::process::Builder;
-use rustix::process::{Pid, Signal, kill_process};
-use testkit::{stop, watchdog_of};
+use rustix::process::Signal;
+use testkit::signals::signal;
+use testkit::{Directory, Random, stop, watchdog_of};
 
 use crate::flavour::{Flavour, Mixed};
 use crate::message::Message;
 use crate::oracle::{Chronicle, Past};
 use crate::roles::{How, Life, receive, record, send};
-use crate::support::{Counter, Dice, Log, Scratch, alone, ticked};
+use crate::support::{Counter, Log, alone, ticked};
 
 type Tx = <Mixed as Flavour>::Tx;
 type Rx = <Mixed as Flavour>::Rx;
@@ -22,11 +23,7 @@ fn builder() -> Builder {
     Builder::new().stdout(Stdio::null()).kill_on_drop(true)
 }
 
-fn signal(process: u32, signal: Signal) {
-    kill_process(Pid::from_raw(process as i32).unwrap(), signal).unwrap();
-}
-
-fn life(scratch: &Scratch, number: u64, how: How) -> Life {
+fn life(scratch: &Directory, number: u64, how: How) -> Life {
     Life { number, directory: scratch.path().to_owned(), how }
 }
 
@@ -39,11 +36,11 @@ fn a_stopped_sender_is_alive_and_its_message_comes_once() {
     multiprocess::init();
     let _alone = alone();
     let _watchdog = watchdog_of(Duration::from_secs(60));
-    let scratch = Scratch::new();
+    let scratch = Directory::new();
     let (tx, rx): (Tx, Rx) = Mixed::make(3).unwrap();
     let sender = life(&scratch, 1, How::Recv);
     let child = builder().spawn(send::<Mixed>, (tx.clone(), sender.clone())).unwrap();
-    let mut dice = Dice::new(child.id().into());
+    let mut random = Random::new(child.id().into());
     let mut next = 0;
     let mut take = |timeout| {
         Mixed::recv_timeout(&rx, timeout).inspect(|message| {
@@ -56,7 +53,7 @@ fn a_stopped_sender_is_alive_and_its_message_comes_once() {
         })
     };
     for _ in 0..STOPS {
-        for _ in 0..dice.below(100) {
+        for _ in 0..random.below(100) {
             take(Duration::from_secs(30)).unwrap();
         }
         stop(child.id());
@@ -83,11 +80,11 @@ fn a_stopped_receiver_is_alive_and_receives_once() {
     multiprocess::init();
     let _alone = alone();
     let _watchdog = watchdog_of(Duration::from_secs(60));
-    let scratch = Scratch::new();
+    let scratch = Directory::new();
     let (tx, rx): (Tx, Rx) = Mixed::make(3).unwrap();
     let receiver = life(&scratch, 1, How::Recv);
     let child = builder().spawn(receive::<Mixed>, (rx.clone(), receiver.clone())).unwrap();
-    let mut dice = Dice::new(child.id().into());
+    let mut random = Random::new(child.id().into());
     let me = life(&scratch, 2, How::Recv);
     let sent = Counter::open(&me.sent());
     let mut next = 0;
@@ -101,7 +98,7 @@ fn a_stopped_receiver_is_alive_and_receives_once() {
         Err(error) => panic!("{error}"),
     };
     for _ in 0..STOPS {
-        (0..dice.below(100)).for_each(|_| assert!(put(Duration::from_secs(30))));
+        (0..random.below(100)).for_each(|_| assert!(put(Duration::from_secs(30))));
         stop(child.id());
         let stopped = ticked();
         while put(Duration::from_millis(20)) {}
@@ -126,7 +123,7 @@ fn die((rx, how): (Rx, String)) {
         "exit" => std::process::exit(0),
         "exec" => panic!("{}", Command::new("/bin/true").exec()),
         "segv" => loop {
-            kill_process(rustix::process::getpid(), Signal::SEGV).unwrap();
+            signal(std::process::id(), Signal::SEGV);
         },
         _ => {}
     });
@@ -192,7 +189,7 @@ fn the_thread_that_made_a_channel_may_end() {
     let _alone = alone();
     let _watchdog = watchdog_of(Duration::from_secs(60));
     let (tx, rx): (Tx, Rx) = std::thread::spawn(|| Mixed::make(3).unwrap()).join().unwrap();
-    let scratch = Scratch::new();
+    let scratch = Directory::new();
     let receiver = life(&scratch, 1, How::Recv);
     let child = builder().spawn(receive::<Mixed>, (rx.clone(), receiver.clone())).unwrap();
     drop(rx);

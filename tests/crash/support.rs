@@ -3,8 +3,8 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,23 +27,6 @@ pub(crate) fn kills() -> u64 {
     all.div_ceil(RANDOM_TESTS)
 }
 
-/// Dice: xorshift64*, <https://doi.org/10.1145/2845077>.
-pub(crate) struct Dice(u64);
-
-impl Dice {
-    pub(crate) fn new(seed: u64) -> Self {
-        Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    /// Below `n`.
-    pub(crate) fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % n
-    }
-}
-
 /// A clock of this process: it stands still while the process itself is stopped, by whoever shares
 /// the machine, so that what is measured with it is the library's.
 pub(crate) fn ticked() -> Duration {
@@ -63,48 +46,6 @@ pub(crate) fn ticked() -> Duration {
         });
     });
     TICK * TICKS.load(Ordering::Relaxed) as u32
-}
-
-/// Waits for something that happens soon.
-pub(crate) fn wait_for(mut done: impl FnMut() -> bool) {
-    let began = ticked();
-    while !done() {
-        assert!(ticked() - began < Duration::from_secs(10), "it does not come");
-        std::thread::yield_now();
-    }
-}
-
-/// Whether a thread sleeps, by its directory in /proc.
-pub(crate) fn asleep(task: &str) -> bool {
-    let stat = fs::read_to_string(format!("{task}/stat")).unwrap_or_default();
-    stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S'))
-}
-
-/// A directory of this test, removed when dropped.
-pub(crate) struct Scratch(PathBuf);
-
-impl Scratch {
-    pub(crate) fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let next = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path =
-            std::env::temp_dir().join(format!("multiprocess-crash-{}-{next}", std::process::id()));
-        fs::create_dir(&path).unwrap();
-        Scratch(path)
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // A test that failed leaves its files to be looked at.
-        if !std::thread::panicking() {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
 }
 
 /// A number in a file: written by one process, read by others, kept when the writer dies.
@@ -195,7 +136,6 @@ pub(crate) struct Leaks {
 
 impl Leaks {
     pub(crate) fn count() -> Self {
-        let maps = fs::read_to_string("/proc/self/maps").unwrap();
         let mut names: Vec<String> = fs::read_dir("/dev/shm")
             .map(|dir| {
                 dir.flatten()
@@ -205,11 +145,7 @@ impl Leaks {
             .unwrap_or_default();
         names.retain(|name| name.contains("multiprocess"));
         names.sort();
-        Leaks {
-            descriptors: fs::read_dir("/proc/self/fd").unwrap().count(),
-            segments: maps.lines().filter(|line| line.contains("multiprocess-channel")).count(),
-            names,
-        }
+        Leaks { descriptors: testkit::descriptors(), segments: testkit::channel_mappings(), names }
     }
 
     /// Waits until what `self` counted is all there is: a thread that watched the dead may be on

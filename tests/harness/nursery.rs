@@ -5,7 +5,7 @@
 //! work names, and may be killed while it does.
 
 use std::cell::RefCell;
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -117,10 +117,7 @@ impl Child {
     #[allow(dead_code, reason = "not every test binary asks")]
     pub(crate) fn is_finished(&self) -> bool {
         match self {
-            Child::Forked(pid) => {
-                let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-                stat.rsplit_once(") ").unwrap().1.starts_with('Z')
-            }
+            Child::Forked(pid) => testkit::proc::state(*pid).expect("it is not waited for") == 'Z',
             Child::Spawned(child) => child.is_finished(),
         }
     }
@@ -146,26 +143,15 @@ fn nurse<T: Trade>((name, orders): (String, Handle)) {
 }
 
 fn fork<T: Trade>(name: &str) {
-    // SAFETY: the child runs on the one thread it has; what it does beside system calls is to
-    // allocate, which the C library allows after a fork. It leaves through `_exit`.
-    match unsafe { libc::fork() } {
-        -1 => panic!("fork: {}", io::Error::last_os_error()),
-        0 => {
-            let life = std::panic::AssertUnwindSafe(|| {
-                // Nobody is left behind.
-                set_parent_process_death_signal(Some(Signal::KILL)).unwrap();
-                // Behind who kills and who forks: they decide how many are killed.
-                let _ = nice(5);
-                let from: std::io::Result<Duplex<(), T::Work>> = connect(name);
-                // None at all: the nursery ends.
-                if let Some(Ok(work)) = from.ok().map(|from| from.recv()) {
-                    T::work(work);
-                }
-            });
-            let unwound = std::panic::catch_unwind(life);
-            // SAFETY: ends the child here, without the nursery's destructors.
-            unsafe { libc::_exit(if unwound.is_err() { 101 } else { 0 }) }
+    testkit::fork(|| {
+        // No child is left behind.
+        set_parent_process_death_signal(Some(Signal::KILL)).unwrap();
+        // Behind the processes that kill and that fork: they decide how many are killed.
+        let _ = nice(5);
+        let from: std::io::Result<Duplex<(), T::Work>> = connect(name);
+        // None at all: the nursery ends.
+        if let Some(Ok(work)) = from.ok().map(|from| from.recv()) {
+            T::work(work);
         }
-        _ => {}
-    }
+    });
 }

@@ -11,7 +11,7 @@ use multiprocess::process::Builder;
 use multiprocess::{JoinHandle, Unreadable, Unsendable, bounded, pipe};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use testkit::watchdog;
+use testkit::{descriptors, watchdog};
 
 fn child<A, R>(f: fn(A) -> R, args: A) -> JoinHandle<R>
 where
@@ -19,10 +19,6 @@ where
     R: Serialize + DeserializeOwned,
 {
     Builder::new().kill_on_drop(true).spawn(f, args).unwrap()
-}
-
-fn descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
 /// A sending end as part of a message of any route: what `Sender` is made of.

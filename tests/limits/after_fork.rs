@@ -17,7 +17,8 @@ use multiprocess::shm::{
 use multiprocess::{
     DisconnectCause, JoinError, Receiver, RecvTimeoutError, Sender, bounded, spawn,
 };
-use testkit::{fork, forked, reap, watchdog, watchdog_of};
+use testkit::proc::CHANNELS;
+use testkit::{fork, forked, held, reap, watchdog, watchdog_of};
 
 /// A name that no other test has.
 fn name(what: &str) -> String {
@@ -378,13 +379,8 @@ fn shared_data_that_was_inherited_panics_and_is_not_what_lies_there_now() {
 /// Descriptors and mappings of this process with shared memory in them.
 fn shared_memory_here() -> usize {
     // What has a name was made without one, and is shown so.
-    let ours =
-        |path: &str| path.contains("/memfd:multiprocess-channel") || path.contains("/dev/shm/");
-    let links = std::fs::read_dir("/proc/self/fd").unwrap();
-    let targets = links.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
-    let open = targets.filter(|target| ours(&target.to_string_lossy())).count();
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    open + maps.lines().filter(|line| ours(line)).count()
+    let count = |what| held(what).0 + held(what).1;
+    count(CHANNELS) + count("/dev/shm/")
 }
 
 // faults 21, 116: what a lease or a lock can be on is not in a fork, at whatever moment it is made.

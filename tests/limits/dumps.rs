@@ -11,6 +11,7 @@ use multiprocess::shm::{Mutex, Segment};
 use multiprocess::{JoinError, Receiver, Sender, bounded, pipe, spawn};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Deserializer, Serialize};
+use testkit::proc::{CHANNELS, open_files, path_of};
 use testkit::watchdog;
 
 /// The mappings of this crate's objects, by name: how many there are, and how many a dump leaves
@@ -86,12 +87,8 @@ fn no_mapping_of_shared_memory_goes_into_a_dump() {
 
 /// Bytes of memory that the channels of this process take.
 fn taken() -> u64 {
-    let files = std::fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().path());
-    let channels = files.filter(|path| {
-        std::fs::read_link(path)
-            .is_ok_and(|target| target.to_string_lossy().starts_with("/memfd:multiprocess-channel"))
-    });
-    channels.map(|path| std::fs::metadata(path).unwrap().blocks() * 512).sum()
+    let channels = open_files().into_iter().filter(|(_, file)| file.starts_with(CHANNELS));
+    channels.map(|(fd, _)| std::fs::metadata(path_of(fd)).unwrap().blocks() * 512).sum()
 }
 
 type Ends = (Sender<Vec<u8>>, Receiver<Vec<u8>>, Segment);

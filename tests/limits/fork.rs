@@ -8,7 +8,8 @@ use multiprocess::{
     Receiver, RecvError, RecvTimeoutError, SendError, Sender, TryRecvError, TrySendError,
     Unreadable, Unsendable, bounded, spawn,
 };
-use testkit::{forked, watchdog};
+use testkit::signals::signal;
+use testkit::{fork, forked, watchdog};
 
 fn every_call_says_so(tx: &Sender<u64>, rx: &Receiver<u64>) {
     const SHORT: Duration = Duration::from_millis(1);
@@ -107,13 +108,12 @@ fn a_fork_does_not_outlive_its_parent_in_the_channel() {
     multiprocess::init();
     let _watchdog = watchdog();
     fn fork_and_die((tx, line): (Sender<u64>, Sender<u32>)) {
-        // SAFETY: the child only sleeps, and is killed below.
-        let child = unsafe { libc::fork() };
-        if child == 0 {
+        // It is killed below.
+        let child = fork(|| {
             loop {
                 std::thread::sleep(Duration::from_secs(1));
             }
-        }
+        });
         line.send(child as u32).unwrap();
         tx.send(1).unwrap();
         std::process::abort();
@@ -124,8 +124,7 @@ fn a_fork_does_not_outlive_its_parent_in_the_channel() {
     let fork = heard.recv().unwrap();
     assert_eq!(rx.recv(), Ok(1));
     assert!(rx.recv_timeout(Duration::from_secs(10)).unwrap_err().is_disconnected());
-    let fork = rustix::process::Pid::from_raw(fork as i32).unwrap();
-    rustix::process::kill_process(fork, rustix::process::Signal::KILL).unwrap();
+    signal(fork, rustix::process::Signal::KILL);
     drop(child);
 }
 

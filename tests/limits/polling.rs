@@ -3,9 +3,7 @@
 //! Each of them is made again and again, with other threads that only use the processors. A wait
 //! that ends before its first look at the dead must not be what all waits do.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use multiprocess::process::Builder;
@@ -16,29 +14,8 @@ use multiprocess::shm::{
 use multiprocess::{Receiver, Sender, bounded, pipe};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use testkit::load::BusyLoops;
 use testkit::watchdog_of;
-
-/// Threads that use the processors until this is dropped.
-struct Busy(Arc<AtomicBool>, Vec<JoinHandle<()>>);
-
-impl Busy {
-    fn new() -> Busy {
-        let over = Arc::new(AtomicBool::new(false));
-        let work = |_| {
-            let over = Arc::clone(&over);
-            thread::spawn(move || while !over.load(Relaxed) {})
-        };
-        let threads = (0..4).map(work).collect();
-        Busy(over, threads)
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.store(true, Relaxed);
-        self.1.drain(..).for_each(|thread| thread.join().unwrap());
-    }
-}
 
 /// Limits from nothing at all to more than a slice.
 const LIMITS: [Duration; 3] =
@@ -92,7 +69,7 @@ fn both<L: Clone>(lock: L) -> (L, L) {
 fn polling_receivers_notice_a_death_on_a_busy_machine() {
     multiprocess::init();
     let _watchdog = watchdog_of(Duration::from_secs(55));
-    let _busy = Busy::new();
+    let _busy = BusyLoops::new(4);
     fn swap<Tx, Rx>((tx, rx): (Tx, Rx)) -> (Rx, Tx) {
         (rx, tx)
     }
@@ -141,7 +118,7 @@ fn polling_receivers_notice_a_death_on_a_busy_machine() {
 fn trying_again_and_again_notices_a_death_on_a_busy_machine() {
     multiprocess::init();
     let _watchdog = watchdog_of(Duration::from_secs(55));
-    let _busy = Busy::new();
+    let _busy = BusyLoops::new(4);
     let empty = || {
         let (tx, rx) = bounded::<String>(2).unwrap();
         (rx, tx)
@@ -165,7 +142,7 @@ fn trying_again_and_again_notices_a_death_on_a_busy_machine() {
 fn polling_receivers_get_what_a_dead_process_was_lent_on_a_busy_machine() {
     multiprocess::init();
     let _watchdog = watchdog_of(Duration::from_secs(55));
-    let _busy = Busy::new();
+    let _busy = BusyLoops::new(4);
     let make = || {
         let (tx, rx) = bounded::<String>(2).unwrap();
         tx.send("lent".to_owned()).unwrap();
@@ -196,7 +173,7 @@ fn polling_receivers_get_what_a_dead_process_was_lent_on_a_busy_machine() {
 fn polling_senders_notice_a_death_on_a_busy_machine() {
     multiprocess::init();
     let _watchdog = watchdog_of(Duration::from_secs(55));
-    let _busy = Busy::new();
+    let _busy = BusyLoops::new(4);
     noticed(
         "send_timeout",
         || {
@@ -241,7 +218,7 @@ fn polling_senders_notice_a_death_on_a_busy_machine() {
 fn polling_for_locks_notices_a_death_on_a_busy_machine() {
     multiprocess::init();
     let _watchdog = watchdog_of(Duration::from_secs(55));
-    let _busy = Busy::new();
+    let _busy = BusyLoops::new(4);
     fn hold((mutex, here): (Mutex<u64>, Event)) {
         let _guard = mutex.lock().unwrap();
         stay(((), here))
@@ -295,7 +272,7 @@ fn polling_for_locks_notices_a_death_on_a_busy_machine() {
 fn polling_for_conditions_and_permits_notices_a_death_on_a_busy_machine() {
     multiprocess::init();
     let _watchdog = watchdog_of(Duration::from_secs(55));
-    let _busy = Busy::new();
+    let _busy = BusyLoops::new(4);
     fn acquire((semaphore, here): (Semaphore, Event)) {
         let _permit = semaphore.acquire().unwrap();
         stay(((), here))

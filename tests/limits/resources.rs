@@ -9,15 +9,9 @@ use multiprocess::{
     Receiver, RecvTimeoutError, SendError, Sender, SizeLimit, TryRecvError, Unreadable, Unsendable,
     bounded, spawn,
 };
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use testkit::{channel_descriptors, channel_mappings, watchdog, watchdog_of};
-
-/// Sets the soft limit, and gives back the old one.
-fn limit(resource: Resource, to: Option<u64>) -> Option<u64> {
-    let old = getrlimit(resource);
-    setrlimit(resource, Rlimit { current: to, maximum: old.maximum }).unwrap();
-    old.current
-}
+use rustix::process::{Resource, getrlimit};
+use testkit::proc::{CHANNELS, address_space, mappings};
+use testkit::{channel_descriptors, channel_mappings, limit, watchdog, watchdog_of};
 
 fn works(tx: &Sender<Vec<u8>>, rx: &Receiver<Vec<u8>>) {
     for len in [1, 5000] {
@@ -156,22 +150,10 @@ fn a_limit_on_address_space_is_an_error() {
     spawn(starve, ()).unwrap().join().unwrap();
 }
 
-/// Bytes of address space of this process.
-fn address_space() -> u64 {
-    let maps = std::fs::read_to_string("/proc/self/statm").unwrap();
-    maps.split(' ').next().unwrap().parse::<u64>().unwrap() * 4096
-}
-
 /// What the channels of this process take of that.
 fn address_space_of_channels() -> u64 {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    let ours = maps.lines().filter(|line| line.contains("/memfd:multiprocess-channel"));
-    let ends = ours.map(|line| {
-        line.split([' ', '-']).take(2).map(|end| u64::from_str_radix(end, 16).unwrap())
-    });
-    ends.map(|mut ends| (ends.next().unwrap(), ends.next().unwrap()))
-        .map(|(begin, end)| end - begin)
-        .sum()
+    let ours = mappings().into_iter().filter(|mapping| mapping.path.contains(CHANNELS));
+    ours.map(|mapping| mapping.len as u64).sum()
 }
 
 // fault 110: of ten channels that could carry 16 GiB each.

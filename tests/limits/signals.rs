@@ -1,59 +1,14 @@
 //! Interrupted calls: same result, same deadline.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use multiprocess::shm::pod;
 use multiprocess::{bounded, spawn};
-use testkit::{busy, watchdog};
-
-static HANDLED: AtomicU64 = AtomicU64::new(0);
-
-extern "C" fn handler(_: libc::c_int) {
-    HANDLED.fetch_add(1, Ordering::Relaxed);
-}
-
-/// Runs `f` on a thread that gets a signal every 100 µs, which interrupts whatever it waits in.
-fn storm<R: Send>(f: impl FnOnce() -> R + Send) -> R {
-    storm_of(handler, f)
-}
-
-fn storm_of<R: Send>(handler: extern "C" fn(libc::c_int), f: impl FnOnce() -> R + Send) -> R {
-    // SAFETY: all of it is valid as zeros; what the handlers do is what is tested. No SA_RESTART.
-    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    action.sa_sigaction = handler as usize;
-    // SAFETY: `action` is valid during the call, and the handler for ever.
-    assert_eq!(unsafe { libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()) }, 0);
-    let stop = AtomicBool::new(false);
-    let target = AtomicU64::new(0);
-    thread::scope(|scope| {
-        let victim = scope.spawn(|| {
-            // SAFETY: no preconditions.
-            target.store(unsafe { libc::pthread_self() } as u64, Ordering::Release);
-            let result = f();
-            stop.store(true, Ordering::Release);
-            // Alive until no signal can be on its way any more.
-            while target.load(Ordering::Acquire) != 0 {
-                thread::yield_now();
-            }
-            result
-        });
-        while target.load(Ordering::Acquire) == 0 {
-            thread::yield_now();
-        }
-        while !stop.load(Ordering::Acquire) {
-            // SAFETY: the thread lives until `target` is 0.
-            unsafe {
-                libc::pthread_kill(target.load(Ordering::Relaxed) as libc::pthread_t, libc::SIGUSR1)
-            };
-            thread::sleep(Duration::from_micros(50));
-        }
-        target.store(0, Ordering::Release);
-        victim.join().unwrap()
-    })
-}
+use testkit::signals::{handled, storm_of};
+use testkit::{busy, in_time, storm, watchdog};
 
 // fault 34
 #[test]
@@ -63,10 +18,7 @@ fn a_storm_of_signals_changes_no_result_and_no_deadline() {
     let run = |()| {
         const WAIT: Duration = Duration::from_millis(200);
         let (tx, rx) = bounded::<u64>(1).unwrap();
-        let in_time = |begin: Instant| {
-            let took = begin.elapsed();
-            assert!(took >= WAIT && took < WAIT + Duration::from_secs(2) * busy(), "{took:?}");
-        };
+        let in_time = |begin: Instant| in_time(begin, WAIT);
         storm(|| {
             let begin = Instant::now();
             assert!(rx.recv_timeout(WAIT).unwrap_err().is_timeout());
@@ -77,7 +29,7 @@ fn a_storm_of_signals_changes_no_result_and_no_deadline() {
             in_time(begin);
             assert_eq!(rx.recv(), Ok(1));
         });
-        assert!(HANDLED.load(Ordering::Relaxed) > 100 / u64::from(busy()), "a breeze only");
+        assert!(handled() > 100 / u64::from(busy()), "a breeze only");
         // Messages through the storm, ends made and sent in it.
         let sender = thread::spawn(move || {
             for n in 0..300 {

@@ -14,7 +14,7 @@ use multiprocess::shm::{
     Barrier, BoundedSemaphore, Condvar, Event, LazyLock, Mutex, Once, OnceLock, ReentrantMutex,
     RwLock, Segment, Semaphore,
 };
-use testkit::watchdog;
+use testkit::{until, watchdog};
 
 use crate::support::sleeper;
 
@@ -584,7 +584,7 @@ fn an_automatic_event_lets_one_through() {
         .collect();
     for nth in 1..=3 {
         event.set().unwrap();
-        crate::support::until(|| through.load(SeqCst) == nth);
+        until("it goes through", || through.load(SeqCst) == nth);
         thread::sleep(SHORT);
         assert_eq!(through.load(SeqCst), nth);
     }

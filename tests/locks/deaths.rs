@@ -11,9 +11,10 @@ use multiprocess::shm::{
 };
 use multiprocess::spawn;
 use rustix::process::{Pid, Signal, kill_process};
-use testkit::{busy, stop, watchdog};
+use testkit::proc::asleep_at;
+use testkit::{busy, stop, until, watchdog};
 
-use crate::support::{asleep_at, child_with, in_child, kill, sleeper, stay, until};
+use crate::support::{child_with, in_child, kill, sleeper, stay};
 
 /// A slice, and what a machine that is shared adds.
 const SOON: Duration = Duration::from_millis(500);
@@ -305,7 +306,7 @@ fn a_killed_writer_is_told_to_readers_and_one_that_waited_is_not() {
     });
     // From when on it keeps new readers out.
     let theirs = lock.clone();
-    thread::spawn(move || until(|| theirs.try_read().is_err())).join().unwrap();
+    thread::spawn(move || until("it is locked", || theirs.try_read().is_err())).join().unwrap();
     kill(waiting);
     let theirs = lock.clone();
     thread::spawn(move || drop(theirs.read().unwrap())).join().unwrap();
@@ -379,7 +380,7 @@ fn one_that_is_killed_before_it_notifies_wakes_all_that_wait_once() {
         })
         .collect();
     // Each has the mutex until it waits.
-    until(|| *mutex.lock().unwrap() == ALL);
+    until("all are through", || *mutex.lock().unwrap() == ALL);
     kill(child);
     waiting.into_iter().for_each(|waiter| waiter.join().unwrap());
     let (guard, result) =
@@ -489,7 +490,9 @@ fn a_notification_of_one_that_is_killed_before_it_has_the_mutex_is_passed_on() {
     let elsewhere = |(thread, [call, at]): (&_, &[String; 2])| {
         before.get(thread).is_some_and(|[same, old]| call == same && at != old)
     };
-    until(|| asleep_at(child.id()).is_some_and(|now| now.iter().any(elsewhere)));
+    until("it sleeps elsewhere", || {
+        asleep_at(child.id()).is_some_and(|now| now.iter().any(elsewhere))
+    });
     kill(child);
     drop(guard);
     waiter.join().unwrap();
@@ -594,7 +597,7 @@ fn a_party_that_is_killed_in_its_action_breaks_the_barrier() {
     let barrier = Barrier::new(2).unwrap();
     let theirs = barrier.clone();
     let waiter = sleeper(move || theirs.wait());
-    until(|| barrier.waiting() == 1);
+    until("one waits", || barrier.waiting() == 1);
     let child = child_with(&barrier, |(barrier, here): (Barrier, Event)| {
         let _ = barrier.wait_then(|| stay(&here));
     });

@@ -7,7 +7,7 @@ use multiprocess::shm::lock::{LockError, LockTimeoutError, Refused, TryLockError
 use multiprocess::shm::{
     Barrier, Condvar, Event, Mutex, Once, OnceLock, ReentrantMutex, RwLock, Segment, Semaphore,
 };
-use testkit::{busy, watchdog};
+use testkit::{Random, busy, watchdog};
 
 /// Writes a word of a lock's own; the first two are its head.
 fn scribble(segment: &Segment, offset: usize, word: usize, value: u64) {
@@ -20,14 +20,10 @@ const SHORT: Duration = Duration::from_millis(5);
 fn garbage() -> Vec<u64> {
     let mut words =
         vec![1, 2, 4, 7, 8, u64::MAX, 1 << 63, 0xffff << 16, 65 << 16, (1 << 32) | (65 << 16)];
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = Random::new(76);
     for _ in 0..200 {
-        // xorshift64, <https://doi.org/10.18637/jss.v008.i14>.
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        words.push(state);
-        words.push(state & 0xffff_ffff);
+        let word = random.number();
+        words.extend([word, word & 0xffff_ffff]);
     }
     words
 }

@@ -1,16 +1,15 @@
 //! Deadlines, signals, priorities.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use multiprocess::shm::{Barrier, Condvar, Event, Mutex, RwLock, Semaphore};
-use testkit::{busy, watchdog};
+use testkit::signals::handled;
+use testkit::{busy, storm, watchdog};
 
 use crate::support::{child_with, kill};
 
-type Wait = Box<dyn Fn(Duration) -> bool>;
+type Wait = Box<dyn Fn(Duration) -> bool + Send + Sync>;
 
 /// Every call that waits, with a deadline: false if the time was over.
 fn waits() -> Vec<(&'static str, Wait)> {
@@ -72,40 +71,19 @@ fn deadlines_are_neither_early_nor_overflow() {
 #[test]
 fn a_storm_of_signals_changes_nothing() {
     let _watchdog = watchdog();
-    static SIGNALS: AtomicU64 = AtomicU64::new(0);
-    extern "C" fn count(_: libc::c_int) {
-        SIGNALS.fetch_add(1, Relaxed);
-    }
-    // SAFETY: plain numbers and an optional pointer, for all of which zero is valid: no flag
-    // restarts calls.
-    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    action.sa_sigaction = count as *const () as usize;
-    // SAFETY: `action` is read during the call only; its handler only counts.
-    let set = unsafe { libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()) };
-    assert_eq!(set, 0);
     let time = Duration::from_millis(150);
     for (what, wait) in waits() {
-        let over = Arc::new(AtomicBool::new(false));
-        // SAFETY: names this thread.
-        let (target, theirs) = (unsafe { libc::pthread_self() }, over.clone());
-        let storm = thread::spawn(move || {
-            while !theirs.load(Relaxed) {
-                // SAFETY: the target is the thread that waits for this one below.
-                assert_eq!(unsafe { libc::pthread_kill(target, libc::SIGUSR1) }, 0);
-                thread::sleep(Duration::from_micros(100));
-            }
+        let took = storm(|| {
+            let began = Instant::now();
+            assert!(!wait(time), "{what}");
+            began.elapsed()
         });
-        let began = Instant::now();
-        assert!(!wait(time), "{what}");
-        let took = began.elapsed();
-        over.store(true, Relaxed);
-        storm.join().unwrap();
         assert!(
             took >= time && took < time + Duration::from_millis(500) * busy(),
             "{what}: {took:?}"
         );
     }
-    assert!(SIGNALS.load(Relaxed) > 100);
+    assert!(handled() > 100);
 }
 
 // fault 32

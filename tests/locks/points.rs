@@ -14,10 +14,11 @@ use std::time::{Duration, Instant};
 use multiprocess::process::Builder;
 use multiprocess::shm::Mutex;
 use serde::{Deserialize, Serialize};
-use testkit::{stop, watchdog_of};
+use testkit::proc::states;
+use testkit::{stop, until, watchdog_of};
 
 use crate::kit::{CELLS, Kit};
-use crate::support::{asleep, child_with, kill, stay, until};
+use crate::support::{child_with, kill, stay};
 
 /// What a victim does, and the survivor at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -277,15 +278,8 @@ fn crowd_of_the_dead(kit: &Kit) {
             let kit = kit.clone();
             std::thread::spawn(move || drop(kit.more.wait(kit.goods.lock().unwrap())));
         }
-        let threads = || std::fs::read_dir("/proc/self/task").unwrap().flatten();
-        until(|| {
-            threads()
-                .filter(|task| {
-                    asleep(std::process::id(), task.file_name().to_str().unwrap().parse().unwrap())
-                })
-                .count()
-                >= 64
-        });
+        let asleep = || states(std::process::id()).iter().filter(|state| **state == 'S').count();
+        until("all sleep", || asleep() >= 64);
         stay(&here)
     });
     kill(child);

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use testkit::{seed, watchdog_of};
+use testkit::{Random, seed, watchdog_of};
 
 use crate::kit::{CELLS, Kit};
 use crate::nursery::{Child, Nursery, Trade};
@@ -18,18 +18,6 @@ fn kills() -> u64 {
     std::env::var("LOCK_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(default)
 }
 
-/// Dice: xorshift64*, <https://doi.org/10.1145/2845077>.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % n
-    }
-}
-
 struct Locksmith;
 
 impl Trade for Locksmith {
@@ -37,13 +25,13 @@ impl Trade for Locksmith {
 
     /// Works until it is killed.
     fn work((kit, place, seed): Self::Work) {
-        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut random = Random::new(seed);
         let parent = rustix::process::getppid();
         let done = &kit.done[place];
         while rustix::process::getppid() == parent {
             // In bursts, so that they meet.
-            let what = dice.below(9);
-            for _ in 0..dice.below(100) {
+            let what = random.below(9);
+            for _ in 0..random.below(100) {
                 match what {
                     0 => kit.lock_mutex(),
                     1 => kit.update(),
@@ -55,9 +43,9 @@ impl Trade for Locksmith {
                     7 => {
                         kit.produce(1);
                         // What one produces and another takes comes from a third.
-                        kit.consume(Some(Duration::from_millis(dice.below(3))));
+                        kit.consume(Some(Duration::from_millis(random.below(3))));
                     }
-                    _ => kit.initialise(dice.below(CELLS as u64) as usize),
+                    _ => kit.initialise(random.index(CELLS)),
                 }
                 // Relaxed: a number that the parent looks at.
                 done.fetch_add(1, Relaxed);
@@ -74,7 +62,7 @@ fn killed_at_any_moment() {
     let kills = kills();
     let _watchdog = watchdog_of(Duration::from_secs(50 + kills / 10));
     let mut seed = seed();
-    let mut dice = Dice(seed | 1);
+    let mut random = Random::new(seed);
     let began = Instant::now();
     let nursery = Nursery::<Locksmith>::new();
     let mut killed = 0;
@@ -90,9 +78,9 @@ fn killed_at_any_moment() {
         let mut workers: Vec<_> = (0..WORKERS).map(&mut start).collect();
         let mut dead = Vec::new();
         for _ in 0..50.min(kills - killed) {
-            // Nobody waits for anything here: the dice say when one dies.
-            thread::sleep(Duration::from_micros(dice.below(1000)));
-            let place = dice.below(WORKERS as u64) as usize;
+            // Nobody waits for anything here: chance says when one dies.
+            thread::sleep(Duration::from_micros(random.below(1000)));
+            let place = random.index(WORKERS);
             workers[place].kill();
             dead.push(std::mem::replace(&mut workers[place], start(place)));
         }

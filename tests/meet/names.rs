@@ -1,5 +1,6 @@
 //! What a name is, what it may be, and what is left as it is.
 
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -11,11 +12,10 @@ use std::path::{Path, PathBuf};
 use multiprocess::pipe::{Duplex, Listener, Name, connect};
 use multiprocess::process::Builder;
 use rustix::fs::Mode;
-use testkit::watchdog;
+use testkit::rights::is_root;
+use testkit::{Directory, forked, watchdog};
 
-use crate::support::{
-    Directory, NOBODY, become_nobody, doubles, dying, is_root, kind, listener_at,
-};
+use crate::support::{NOBODY, become_nobody, doubles, dying, kind, listener_at};
 
 #[test]
 fn processes_meet_by_name_and_know_each_other() {
@@ -323,24 +323,10 @@ fn a_forked_child_does_not_take_the_name_of_its_parent_away() {
     let _watchdog = watchdog();
     let directory = Directory::new();
     let work = |name: PathBuf| {
-        let listener = Listener::bind(&name).unwrap();
-        // SAFETY: this process has one thread that does anything; the child drops one value and
-        // leaves.
-        match unsafe { libc::fork() } {
-            0 => {
-                drop(listener);
-                // SAFETY: no preconditions.
-                unsafe { libc::_exit(0) }
-            }
-            child => {
-                let mut status = 0;
-                // SAFETY: `status` is a valid place.
-                assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
-                assert_eq!(status, 0);
-            }
-        }
+        let listener = Cell::new(Some(Listener::bind(&name).unwrap()));
+        assert_eq!(forked(|| drop(listener.take())), 0);
         connect::<(), ()>(&name).unwrap();
-        drop(listener);
+        drop(listener.take());
         assert!(!name.exists());
     };
     dying(work, directory.name("orders")).join().unwrap();

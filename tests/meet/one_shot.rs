@@ -6,9 +6,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use multiprocess::pipe::{ChildExited, Duplex, OneShotClient, OneShotServer};
-use testkit::watchdog;
+use testkit::proc::state;
+use testkit::signals::{ignore, kill_this_process};
+use testkit::{in_time, until, watchdog};
 
-use crate::support::{dying, in_time, kind};
+use crate::support::{dying, kind};
 
 /// What the program does; not set in the test run itself.
 const PART: &str = "MEET_ONE_SHOT_PART";
@@ -129,8 +131,7 @@ fn a_child_that_something_else_reaps_is_an_error_that_says_how_it_ended() {
     let _watchdog = watchdog();
     // In a process of its own, whose children are no other test's.
     let parent = |()| {
-        // SAFETY: ignoring a signal installs no code.
-        assert_ne!(unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) }, libc::SIG_ERR);
+        ignore(libc::SIGCHLD);
         let mut server = OneShotServer::new().unwrap();
         let mut child = Command::new("sh")
             .args(["-c", "read line; exit 3"])
@@ -169,13 +170,7 @@ fn a_child_that_connected_and_ended_is_accepted() {
     let _watchdog = watchdog();
     let mut server = OneShotServer::new().unwrap();
     let mut child = start(&server, "send and exit");
-    let over = |child: &Child| {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
-        stat.rsplit_once(')').unwrap().1.starts_with(" Z")
-    };
-    while !over(&child) {
-        std::thread::yield_now();
-    }
+    until("it is over", || state(child.id()) == Some('Z'));
     let connection: Duplex<u64, u64> = server.accept_from(&mut child).unwrap();
     assert_eq!(connection.recv(), Ok(7));
     assert!(connection.recv().unwrap_err().is_disconnected());
@@ -207,8 +202,7 @@ fn a_process_that_is_not_the_child_is_refused() {
     // They are first: a process that is killed with its connection in the queue, and this one.
     let wrong = |name: String| {
         let _connection: Duplex<u64, u64> = OneShotClient::new(name).unwrap().connect().unwrap();
-        let _ =
-            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        kill_this_process();
     };
     assert!(dying(wrong, server.name().to_owned()).join().is_err());
     let client = OneShotClient::new(server.name()).unwrap();

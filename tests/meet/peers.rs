@@ -9,10 +9,12 @@ use multiprocess::pipe::{
     Connector, Duplex, Listener, Name, OneShotClient, OneShotServer, connect,
 };
 use multiprocess::{Receiver, Sender, bounded};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use testkit::watchdog;
+use rustix::process::Resource;
+use testkit::rights::is_root;
+use testkit::signals::kill_this_process;
+use testkit::{Directory, descriptors, limit, watchdog};
 
-use crate::support::{Directory, NOBODY, become_nobody, dying, is_root, kind};
+use crate::support::{NOBODY, become_nobody, dying, kind};
 
 /// Connects as nobody, sends, and says what came of it: whether an answer came.
 fn stranger((name, allow, answer): (String, Vec<u32>, Sender<bool>)) {
@@ -154,8 +156,7 @@ fn a_client_that_is_killed_before_it_is_accepted_has_sent_what_it_sent() {
     fn work(name: PathBuf) {
         let connection: Duplex<u64, u64> = connect(name).unwrap();
         connection.send(1).unwrap();
-        let _ =
-            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        kill_this_process();
     }
     let child = dying(work, name.clone());
     let id = child.id();
@@ -178,25 +179,20 @@ fn out_of_descriptors_each_call_is_an_error_and_later_ones_work() {
         let listener = Listener::bind(&name).unwrap();
         let here: Duplex<u64, u64> = connect(&name).unwrap();
         here.send(1).unwrap();
-        let limit = getrlimit(Resource::Nofile);
-        let count = fs::read_dir("/proc/self/fd").unwrap().count() as u64;
+        let count = descriptors() as u64;
         let entries = || fs::read_dir(&directory).unwrap().count();
         let mut failed = (0, 0);
         for spare in 0..8 {
             // The limit is on numbers, and those in use are the lowest.
-            setrlimit(
-                Resource::Nofile,
-                Rlimit { current: Some(count - 1 + spare), maximum: limit.maximum },
-            )
-            .unwrap();
+            let old = limit(Resource::Nofile, Some(count + spare));
             let bound = Listener::bind(directory.join("other"));
             let connected = connect::<u64, u64>(&name);
-            setrlimit(Resource::Nofile, limit).unwrap();
+            limit(Resource::Nofile, old);
             failed.0 += u32::from(bound.is_err());
             failed.1 += u32::from(connected.is_err());
             drop(bound);
             assert_eq!(entries(), 1, "with {spare} descriptors to spare");
-            let now = fs::read_dir("/proc/self/fd").unwrap().count() as u64;
+            let now = descriptors() as u64;
             assert_eq!(
                 now - u64::from(connected.is_ok()),
                 count,
@@ -205,19 +201,19 @@ fn out_of_descriptors_each_call_is_an_error_and_later_ones_work() {
         }
         assert!(failed.0 >= 3 && failed.1 >= 2, "{failed:?}");
         assert!(failed.0 < 8 && failed.1 < 8, "{failed:?}");
-        setrlimit(Resource::Nofile, Rlimit { current: Some(3), maximum: limit.maximum }).unwrap();
+        let old = limit(Resource::Nofile, Some(3));
         let refused = listener.accept::<u64, u64>();
         let again = listener.accept_timeout::<u64, u64>(std::time::Duration::from_secs(1));
-        setrlimit(Resource::Nofile, limit).unwrap();
+        limit(Resource::Nofile, old);
         for error in [refused.unwrap_err(), again.unwrap_err()] {
             assert!(error.to_string().contains("Too many open files"), "{error}");
         }
         let there: Duplex<u64, u64> = listener.accept().unwrap();
         assert_eq!(there.recv(), Ok(1));
         // Its name goes even then.
-        setrlimit(Resource::Nofile, Rlimit { current: Some(3), maximum: limit.maximum }).unwrap();
+        let old = limit(Resource::Nofile, Some(3));
         drop(listener);
-        setrlimit(Resource::Nofile, limit).unwrap();
+        limit(Resource::Nofile, old);
         assert_eq!(entries(), 0);
     };
     dying(work, directory.path().to_owned()).join().unwrap();

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use multiprocess::JoinError;
 use multiprocess::pipe::{Duplex, Listener, connect, connect_timeout};
 use multiprocess::process::Builder;
-use testkit::{busy, watchdog_of};
+use testkit::{Directory, busy, watchdog_of};
 
-use crate::support::{Directory, doubles, dying, listener_at};
+use crate::support::{doubles, dying, listener_at};
 
 /// What a victim does until it dies.
 #[derive(Clone, Copy, Debug)]

@@ -1,12 +1,11 @@
-//! A directory of one test's own, a listener in another process, and storms of signals.
+//! A listener in another process, and a witness of who has a name.
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use multiprocess::pipe::{Duplex, Listener};
 use multiprocess::process::Builder;
@@ -15,44 +14,6 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use testkit::busy;
-
-/// A directory that only this user may enter, removed when dropped.
-pub(crate) struct Directory(PathBuf);
-
-impl Directory {
-    pub(crate) fn new() -> Directory {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("meet-{}-{count}", std::process::id()));
-        fs::create_dir(&path).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
-        Directory(path)
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-
-    pub(crate) fn name(&self, file: &str) -> PathBuf {
-        self.0.join(file)
-    }
-
-    /// Everything that is in it.
-    pub(crate) fn entries(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.0).unwrap();
-        let mut names: Vec<_> =
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 /// Binds, says so, and accepts for ever; each connection gets what it sends back, doubled.
 fn doubling((name, ready): (PathBuf, Sender<()>)) {
@@ -104,25 +65,6 @@ pub(crate) fn kind<T>(result: io::Result<T>) -> io::ErrorKind {
     }
 }
 
-/// A wait of this length ends in time: not before, and not much later on a busy machine.
-#[track_caller]
-pub(crate) fn in_time(began: Instant, wait: Duration) {
-    let took = began.elapsed();
-    assert!(
-        took >= wait && took < wait + Duration::from_secs(5) * busy(),
-        "{took:?} instead of {wait:?}"
-    );
-}
-
-/// Whether this process may act for other users.
-pub(crate) fn is_root() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        eprintln!("not run as root: acting for another user is not tested");
-    }
-    root
-}
-
 /// From now on this process is nobody's.
 pub(crate) const NOBODY: u32 = 65534;
 
@@ -133,44 +75,6 @@ pub(crate) fn become_nobody() {
     assert_eq!(unsafe { libc::setresgid(NOBODY, NOBODY, NOBODY) }, 0);
     // SAFETY: as above.
     assert_eq!(unsafe { libc::setresuid(NOBODY, NOBODY, NOBODY) }, 0);
-}
-
-extern "C" fn handler(_: libc::c_int) {}
-
-/// Runs `f` on a thread that gets a signal every 50 us, which interrupts whatever it waits in.
-pub(crate) fn storm<R: Send>(f: impl FnOnce() -> R + Send) -> R {
-    // SAFETY: all of it is valid as zeros; the handler does nothing. No SA_RESTART.
-    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    action.sa_sigaction = handler as extern "C" fn(libc::c_int) as usize;
-    // SAFETY: `action` is valid during the call, and the handler for ever.
-    assert_eq!(unsafe { libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()) }, 0);
-    let over = AtomicBool::new(false);
-    let target = AtomicU64::new(0);
-    thread::scope(|scope| {
-        let victim = scope.spawn(|| {
-            // SAFETY: no preconditions.
-            target.store(unsafe { libc::pthread_self() } as u64, Ordering::Release);
-            let result = f();
-            over.store(true, Ordering::Release);
-            // Alive until no signal can be on its way any more.
-            while target.load(Ordering::Acquire) != 0 {
-                thread::yield_now();
-            }
-            result
-        });
-        while target.load(Ordering::Acquire) == 0 {
-            thread::yield_now();
-        }
-        while !over.load(Ordering::Acquire) && !victim.is_finished() {
-            // SAFETY: the thread lives until `target` is 0.
-            unsafe {
-                libc::pthread_kill(target.load(Ordering::Relaxed) as libc::pthread_t, libc::SIGUSR1)
-            };
-            thread::sleep(Duration::from_micros(50));
-        }
-        target.store(0, Ordering::Release);
-        victim.join().unwrap()
-    })
 }
 
 /// Two words that processes share, to tell whether two of them are somewhere at once.

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use multiprocess::pipe::{Duplex, Listener, Name, connect, connect_timeout};
 use multiprocess::{JoinHandle, Sender, bounded};
-use testkit::{stop, watchdog, watchdog_of};
+use testkit::signals::kill_this_process;
+use testkit::{Directory, Random, seed, stop, watchdog, watchdog_of};
 
-use crate::support::{Directory, Witness, doubles, dying, kind, listener_at};
+use crate::support::{Witness, doubles, dying, kind, listener_at};
 
 // faults 5, 9
 #[test]
@@ -116,22 +117,21 @@ fn a_stand_by_takes_over_when_the_first_one_dies() {
 /// connects.
 fn racer((name, witness, done): (PathBuf, PathBuf, Sender<u64>)) {
     let witness = Witness::open(&witness);
-    let mut dice = std::process::id();
+    let mut random = Random::new(std::process::id().into());
     let mut bound = 0;
     loop {
-        dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         match Listener::builder().wait_for_name(Duration::ZERO).bind(&name) {
             Ok(listener) => {
                 witness.enter();
                 // Whoever can connect now is our guest.
-                if dice & 1 << 20 != 0 {
+                if random.below(2) == 0 {
                     let guest: Duplex<u64, u64> = connect(&name).unwrap();
                     guest.send(1).unwrap();
                 }
                 if let Ok(connection) = listener.accept_timeout::<u64, u64>(Duration::ZERO) {
                     let _ = connection.send(u64::from(std::process::id()));
                 }
-                std::thread::sleep(Duration::from_micros(u64::from(dice >> 22)));
+                std::thread::sleep(Duration::from_micros(random.below(1 << 10)));
                 witness.leave();
                 drop(listener);
                 bound += 1;
@@ -172,12 +172,11 @@ fn of_any_number_of_processes_that_race_for_a_name_and_are_killed_one_has_it() {
     let start = || dying(racer, (name.clone(), witness.clone(), done.clone()));
     let mut racers: Vec<JoinHandle<()>> = (0..8).map(|_| start()).collect();
     let mut killed = 0;
-    let mut dice = 1u64;
+    let mut random = Random::new(seed());
     for round in 0..rounds {
         is_done.recv_timeout(Duration::from_secs(20)).expect("somebody gets the name");
         if round % 4 == 0 {
-            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let victim = racers.swap_remove((dice >> 33) as usize % racers.len());
+            let victim = racers.swap_remove(random.index(racers.len()));
             victim.kill().unwrap();
             match victim.join() {
                 Err(multiprocess::JoinError::Killed(9)) => killed += 1,
@@ -235,8 +234,7 @@ fn plain_names_of_killed_listeners_are_removed_with_what_was_left_of_binding() {
     let prefix = format!("multiprocess-test-{}-plain-", std::process::id());
     let bind = |name: String| {
         let _listener = Listener::bind(&name).unwrap();
-        // SAFETY: kills this process.
-        unsafe { libc::raise(libc::SIGKILL) };
+        kill_this_process();
     };
     let names = ["a", "b"].map(|name| format!("{prefix}{name}"));
     for name in &names {

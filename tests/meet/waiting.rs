@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use multiprocess::pipe::{Duplex, Listener, Name, connect, connect_timeout};
 use multiprocess::process::Builder;
 use multiprocess::{Sender, bounded};
-use testkit::watchdog;
+use testkit::{Directory, in_time, storm, watchdog};
 
-use crate::support::{Directory, doubles, dying, in_time, kind, listener_at, storm};
+use crate::support::{doubles, dying, kind, listener_at};
 
 const WAIT: Duration = Duration::from_millis(150);
 

@@ -3,10 +3,10 @@
 use multiprocess::pipe::{self, Duplex};
 use multiprocess::process::Builder;
 use multiprocess::{Receiver, Sender, bounded};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use testkit::watchdog;
+use rustix::process::Resource;
+use testkit::{descriptors, limit, watchdog};
 
-use crate::support::{alone, descriptors};
+use crate::support::alone;
 
 type Make = fn() -> std::io::Result<(Sender<u64>, Receiver<u64>)>;
 
@@ -15,8 +15,7 @@ const COPIES: usize = 2000;
 const DESCRIPTORS: u64 = 256;
 
 fn limit_descriptors() {
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    setrlimit(Resource::Nofile, Rlimit { current: Some(DESCRIPTORS), maximum }).unwrap();
+    limit(Resource::Nofile, Some(DESCRIPTORS));
 }
 
 /// Receives copies of a sender, uses and drops some, says so, and keeps the rest until it is told

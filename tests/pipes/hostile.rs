@@ -10,9 +10,10 @@ use ipc_pipes::{Duplex, Handle, duplex};
 use multiprocess::{RecvError, TryRecvError, Unreadable};
 use rustix::fs::{MemfdFlags, SealFlags};
 use serde::de::DeserializeOwned;
-use testkit::watchdog;
+use testkit::hostile::send_raw;
+use testkit::{descriptors, watchdog};
 
-use crate::support::{alone, closed, descriptors, line, send_raw};
+use crate::support::{alone, closed, line};
 
 const MESSAGE: u8 = 0;
 const MESSAGES: u8 = 1;

@@ -3,7 +3,7 @@
 //! Each test does it in a child of its own.
 
 use std::fs::File;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,10 +13,12 @@ use multiprocess::pipe::{self, Handle};
 use multiprocess::{
     Receiver, RecvError, SendError, Sender, TryRecvError, Unreadable, Unsendable, spawn,
 };
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use testkit::{busy, forked, watchdog};
+use testkit::proc::{open_files, path_of};
+use testkit::rights::starved;
+use testkit::signals::handled;
+use testkit::{busy, descriptors, forked, in_time, storm, watchdog};
 
-use crate::support::{alone, closed, descriptors, line};
+use crate::support::{alone, closed, line};
 
 type Make<T> = fn() -> std::io::Result<(Sender<T>, Receiver<T>)>;
 
@@ -60,48 +62,6 @@ fn unsafe_empty() -> libc::sigset_t {
     unsafe { std::mem::zeroed() }
 }
 
-static HANDLED: AtomicU64 = AtomicU64::new(0);
-
-extern "C" fn handler(_: libc::c_int) {
-    HANDLED.fetch_add(1, Ordering::Relaxed);
-}
-
-/// Runs `f` on a thread that gets a signal every 50 us, which interrupts whatever it waits in.
-fn storm<R: Send>(f: impl FnOnce() -> R + Send) -> R {
-    // SAFETY: all of it is valid as zeros; the handler only adds to an atomic. No SA_RESTART.
-    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    action.sa_sigaction = handler as extern "C" fn(libc::c_int) as usize;
-    // SAFETY: `action` is valid during the call, and the handler for ever.
-    assert_eq!(unsafe { libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()) }, 0);
-    let stop = AtomicBool::new(false);
-    let target = AtomicU64::new(0);
-    thread::scope(|scope| {
-        let victim = scope.spawn(|| {
-            // SAFETY: no preconditions.
-            target.store(unsafe { libc::pthread_self() } as u64, Ordering::Release);
-            let result = f();
-            stop.store(true, Ordering::Release);
-            // Alive until no signal can be on its way any more.
-            while target.load(Ordering::Acquire) != 0 {
-                thread::yield_now();
-            }
-            result
-        });
-        while target.load(Ordering::Acquire) == 0 {
-            thread::yield_now();
-        }
-        while !stop.load(Ordering::Acquire) {
-            // SAFETY: the thread lives until `target` is 0.
-            unsafe {
-                libc::pthread_kill(target.load(Ordering::Relaxed) as libc::pthread_t, libc::SIGUSR1)
-            };
-            thread::sleep(Duration::from_micros(50));
-        }
-        target.store(0, Ordering::Release);
-        victim.join().unwrap()
-    })
-}
-
 // fault 34
 #[test]
 fn a_storm_of_signals_changes_no_result_and_no_deadline() {
@@ -109,10 +69,7 @@ fn a_storm_of_signals_changes_no_result_and_no_deadline() {
     let _watchdog = watchdog();
     let run = |()| {
         const WAIT: Duration = Duration::from_millis(150);
-        let in_time = |begin: Instant| {
-            let took = begin.elapsed();
-            assert!(took >= WAIT && took < WAIT + Duration::from_secs(2) * busy(), "{took:?}");
-        };
+        let in_time = |begin: Instant| in_time(begin, WAIT);
         for make in [pipe::channel as Make<(u64, String)>, pipe::anonymous] {
             let (tx, rx) = make().unwrap();
             let message = |n: u64| (n, "x".repeat(if n % 7 == 0 { 120_000 } else { 5 }));
@@ -129,7 +86,7 @@ fn a_storm_of_signals_changes_no_result_and_no_deadline() {
                 in_time(begin);
                 (0..n).for_each(|n| assert_eq!(rx.recv(), Ok(message(n))));
             });
-            assert!(HANDLED.load(Ordering::Relaxed) > 100 / u64::from(busy()), "a breeze only");
+            assert!(handled() > 100 / u64::from(busy()), "a breeze only");
             // Blocked on both sides, in turn.
             let sender = thread::spawn(move || {
                 storm(|| {
@@ -154,27 +111,6 @@ fn a_storm_of_signals_changes_no_result_and_no_deadline() {
         }
     };
     spawn(run, ()).unwrap().join().unwrap();
-}
-
-/// Sets the soft limit, and gives back the old one.
-fn limit(resource: Resource, to: Option<u64>) -> Option<u64> {
-    let old = getrlimit(resource);
-    setrlimit(resource, Rlimit { current: to, maximum: old.maximum }).unwrap();
-    old.current
-}
-
-/// Runs `f` while no more than `spare` descriptors can be opened.
-fn starved<R>(spare: usize, f: impl FnOnce() -> R) -> R {
-    let old = limit(Resource::Nofile, Some(96));
-    let mut filler = Vec::new();
-    while let Ok(file) = File::open("/dev/null") {
-        filler.push(file);
-    }
-    filler.truncate(filler.len() - spare);
-    let result = f();
-    drop(filler);
-    limit(Resource::Nofile, old);
-    result
 }
 
 // fault 61
@@ -383,16 +319,10 @@ fn queued_handles_go_with_a_killed_receiver() {
 /// Maps the memory of a message that this process is writing, so that it cannot be sealed; `None`
 /// if it is sealed already.
 fn hold_a_message() -> Option<memmap2::MmapRaw> {
-    let of_a_message = |fd: &std::path::PathBuf| {
-        let name = std::fs::read_link(fd).unwrap_or_default();
-        name.to_string_lossy().starts_with("/memfd:multiprocess-message")
-    };
-    let fds = std::fs::read_dir("/proc/self/fd").unwrap().flatten().map(|entry| entry.path());
-    let file = std::fs::File::options()
-        .read(true)
-        .write(true)
-        .open(fds.into_iter().find(of_a_message)?)
-        .ok()?;
+    let files = open_files();
+    let of_a_message = |(_, file): &&(i32, String)| file.starts_with("/memfd:multiprocess-message");
+    let path = path_of(files.iter().find(of_a_message)?.0);
+    let file = std::fs::File::options().read(true).write(true).open(path).ok()?;
     memmap2::MmapOptions::new().len(4096).map_raw(&file).ok()
 }
 

@@ -7,13 +7,9 @@ use multiprocess::{
     DisconnectCause, JoinHandle, Receiver, RecvTimeoutError, SendTimeoutError, Sender, pipe,
     process, spawn,
 };
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
+use testkit::signals::signal;
 use testkit::{busy, stop, watchdog};
-
-fn signal(child: &JoinHandle<()>, signal: Signal) {
-    let pid = Pid::from_raw(child.id() as i32).unwrap();
-    rustix::process::kill_process(pid, signal).unwrap();
-}
 
 /// Starts a child that is killed if the test fails.
 fn start<A: serde::Serialize + serde::de::DeserializeOwned>(f: fn(A), args: A) -> JoinHandle<()> {
@@ -191,7 +187,7 @@ fn deadlines_hold_against_a_stopped_peer() {
     assert!(rx.recv_timeout(Duration::from_millis(30)) == Err(RecvTimeoutError::Timeout));
     assert!(begin.elapsed() >= Duration::from_millis(30));
     assert!(!rx.is_disconnected(), "a stopped process is alive");
-    signal(&child, Signal::CONT);
+    signal(child.id(), Signal::CONT);
     for n in 0..sent {
         assert_eq!(rx.recv().map(|message| message.len()), Ok(1000 + n % 2 * 150_000));
     }

@@ -1,17 +1,8 @@
-//! What a test can see of descriptors, and raw access to sockets.
+//! A process of a test's own, and lines that show when descriptors are closed.
 
-use std::io::{IoSlice, Read};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
-
-/// Descriptors that this process has open.
-pub(crate) fn descriptors() -> usize {
-    // One is the directory itself.
-    std::fs::read_dir("/proc/self/fd").unwrap().count() - 1
-}
 
 /// Runs `f` in a process of its own, where no other test opens or closes descriptors.
 pub(crate) fn alone(f: fn(())) {
@@ -29,14 +20,4 @@ pub(crate) fn line() -> (UnixStream, OwnedFd) {
 pub(crate) fn closed(line: &mut UnixStream) -> bool {
     line.set_nonblocking(true).unwrap();
     matches!(line.read(&mut [0]), Ok(0))
-}
-
-/// Sends any bytes with any descriptors.
-pub(crate) fn send_raw(socket: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    if !fds.is_empty() {
-        assert!(control.push(SendAncillaryMessage::ScmRights(fds)));
-    }
-    rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::empty()).unwrap();
 }

@@ -9,9 +9,9 @@ use ipc_core::{MAX_HANDLES, NotCarried};
 use ipc_pipes::{Duplex, Handle, duplex};
 use multiprocess::{Receiver, Sender, TryRecvError, Unsendable, bounded, pipe, spawn};
 use serde::{Deserialize, Serialize};
-use testkit::watchdog;
+use testkit::{descriptors, watchdog};
 
-use crate::support::{alone, closed, descriptors, line};
+use crate::support::{alone, closed, line};
 
 #[test]
 fn files_and_sockets_travel() {

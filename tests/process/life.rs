@@ -1,6 +1,5 @@
 //! How children end, and what their ends leave behind.
 
-use std::fs;
 use std::io::Read;
 use std::os::fd::BorrowedFd;
 use std::process::{Command, Stdio};
@@ -8,13 +7,12 @@ use std::time::{Duration, Instant};
 
 use multiprocess::process::Builder;
 use multiprocess::{JoinError, spawn};
-use testkit::{stop, watchdog};
+use testkit::proc::exists;
+use testkit::proc::open_files;
+use testkit::proc::state;
+use testkit::{descriptors, stop, watchdog};
 
-use crate::support::{Fd, hear, in_process_table, line, report_and_hang, say};
-
-fn open_descriptors() -> usize {
-    fs::read_dir("/proc/self/fd").unwrap().count()
-}
+use crate::support::{Fd, hear, line, report_and_hang, say};
 
 #[test]
 fn a_killed_child_says_so() {
@@ -49,7 +47,7 @@ fn signals_to_a_child_that_ended_do_nothing() {
     }
     child.kill().unwrap();
     child.terminate().unwrap();
-    assert!(!in_process_table(child.id()));
+    assert!(!exists(child.id()));
     assert_eq!(child.join().unwrap(), 5);
 }
 
@@ -95,7 +93,7 @@ fn kill_on_drop_kills_and_reaps() {
     assert_eq!(hear(&mut ours), Some(b'r'));
     let id = child.id();
     drop(child);
-    assert!(!in_process_table(id));
+    assert!(!exists(id));
     assert_eq!(hear(&mut ours), None);
 }
 
@@ -113,12 +111,12 @@ fn a_dropped_handle_detaches_and_leaves_no_zombie() {
     let child = spawn(wait_then_return, theirs).unwrap();
     let id = child.id();
     drop(child);
-    assert!(in_process_table(id));
+    assert!(exists(id));
     say(&mut ours, b'g');
     assert_eq!(hear(&mut ours), Some(b'd'), "it goes on");
     assert_eq!(hear(&mut ours), None, "it ends, though nobody takes its result");
     // Between closing its files and its end there is a moment; no later spawn leaves it unreaped.
-    while in_process_table(id) {
+    while exists(id) {
         spawn(|()| (), ()).unwrap().join().unwrap();
     }
 }
@@ -130,31 +128,20 @@ fn a_detached_child_that_had_ended_is_reaped_when_dropped() {
     let (mut ours, theirs) = line();
     let child = spawn(|_: Fd| (), theirs).unwrap();
     assert_eq!(hear(&mut ours), None);
-    while !is_zombie(child.id()) {
+    while state(child.id()) != Some('Z') {
         std::thread::yield_now();
     }
     let id = child.id();
     drop(child);
-    assert!(!in_process_table(id));
-}
-
-fn is_zombie(id: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
-    stat.rsplit(") ").next().unwrap().starts_with('Z')
+    assert!(!exists(id));
 }
 
 /// Starts `cat`s that outlive this process: one holds its socket to the parent, one its stdout.
 fn leave_heirs(inputs: Vec<Fd>) -> String {
-    let is_socket = |fd: i32| {
-        fs::read_link(format!("/proc/self/fd/{fd}"))
-            .is_ok_and(|to| to.to_string_lossy().starts_with("socket:"))
-    };
     let taken: Vec<i32> = inputs.iter().map(Fd::number).collect();
-    let socket = fs::read_dir("/proc/self/fd")
-        .unwrap()
-        .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse::<i32>().ok())
-        .find(|fd| *fd > 2 && is_socket(*fd) && !taken.contains(fd))
-        .unwrap();
+    let is_ours = |fd: i32| fd > 2 && !taken.contains(&fd);
+    let mut files = open_files().into_iter();
+    let (socket, _) = files.find(|(fd, file)| is_ours(*fd) && file.starts_with("socket:")).unwrap();
     // SAFETY: `init` holds this descriptor until the process ends.
     let socket = unsafe { BorrowedFd::borrow_raw(socket) };
     let mut outputs = vec![Stdio::from(socket.try_clone_to_owned().unwrap()), Stdio::inherit()];
@@ -219,7 +206,7 @@ fn no_descriptor_is_left_over() {
     let _watchdog = watchdog();
     // In a child, where no other test opens anything meanwhile.
     let count = |()| {
-        let before = open_descriptors();
+        let before = descriptors();
         for round in 0..5 {
             let (_ours, theirs) = line();
             let child = spawn(report_and_hang, theirs).unwrap();
@@ -234,10 +221,10 @@ fn no_descriptor_is_left_over() {
             assert!(refused.is_err());
         }
         // The detached child ends when its result has nowhere to go; then a spawn reaps it.
-        while open_descriptors() != before {
+        while descriptors() != before {
             spawn(|()| (), ()).unwrap().join().unwrap();
         }
-        (before, open_descriptors())
+        (before, descriptors())
     };
     let (before, after) = spawn(count, ()).unwrap().join().unwrap();
     assert_eq!(before, after);

@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use multiprocess::process::{Builder, Resource};
 use multiprocess::{JoinError, Receiver, Sender, spawn};
+use testkit::signals::ignore;
 use testkit::watchdog;
 
 use crate::support::{Fd, hear, line, say};
@@ -23,11 +24,6 @@ fn signal_set(key: &str) -> u64 {
 
 fn bit(signal: libc::c_int) -> u64 {
     1 << (signal - 1)
-}
-
-fn ignore(signal: libc::c_int) {
-    // SAFETY: ignoring a signal installs no code.
-    assert_ne!(unsafe { libc::signal(signal, libc::SIG_IGN) }, libc::SIG_ERR);
 }
 
 // fault 122

@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 use multiprocess::process::Builder;
 use multiprocess::{JoinError, spawn};
 use serde::{Deserialize, Serialize};
+use testkit::proc::exists;
+use testkit::signals::ignore;
 use testkit::{forbid, watchdog};
 
-use crate::support::{Fd, hear, in_process_table, line, report_and_hang};
+use crate::support::{Fd, hear, line, report_and_hang};
 
 /// Arguments that end the child which decodes them.
 #[derive(Serialize, Deserialize)]
@@ -26,8 +28,7 @@ fn status_is_kept() -> bool {
 }
 
 fn ignore_sigchld() {
-    // SAFETY: ignoring a signal installs no code.
-    assert_ne!(unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) }, libc::SIG_ERR);
+    ignore(libc::SIGCHLD);
 }
 
 fn never_keep_children() {
@@ -84,7 +85,7 @@ fn ends(known: Option<bool>) {
     assert_eq!(hear(&mut ours), Some(b'r'));
     let id = child.id();
     drop(child);
-    assert!(!in_process_table(id));
+    assert!(!exists(id));
 
     let (mut ours, theirs) = line();
     let child = spawn(report_and_hang, theirs).unwrap();
@@ -112,7 +113,7 @@ fn ends(known: Option<bool>) {
     drop(detached);
     assert_eq!(hear(&mut ours), None);
     let limit = Instant::now() + Duration::from_secs(20);
-    while in_process_table(id) {
+    while exists(id) {
         assert!(Instant::now() < limit);
         std::thread::yield_now();
     }

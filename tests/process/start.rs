@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use multiprocess::process::Builder;
 use multiprocess::spawn;
 use serde::{Deserialize, Serialize};
-use testkit::watchdog;
+use testkit::proc::children_of_this_thread;
+use testkit::{descriptors, limit, watchdog};
 
 use crate::support::{Fd, hear, line, report_and_hang, say};
 
@@ -203,24 +204,20 @@ fn without_room_for_descriptors_spawn_fails_and_leaves_no_child() {
     let _watchdog = watchdog();
     // In a process of its own, in which nothing else opens descriptors.
     let parent = |()| {
-        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-        let open = std::fs::read_dir("/proc/self/fd").unwrap().count() as u64;
-        let before = getrlimit(Resource::Nofile);
+        use rustix::process::Resource;
+        let open = descriptors() as u64;
         let mut failed = 0;
         for more in 0.. {
-            setrlimit(Resource::Nofile, Rlimit { current: Some(open - 1 + more), ..before })
-                .unwrap();
+            let before = limit(Resource::Nofile, Some(open + more));
             let result = spawn(|()| 5, ());
-            setrlimit(Resource::Nofile, before).unwrap();
+            limit(Resource::Nofile, before);
             if let Ok(child) = result {
                 assert_eq!(child.join().unwrap(), 5);
                 break;
             }
             failed += 1;
-            let children =
-                std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
-            assert_eq!(children, "", "{more}");
-            assert_eq!(std::fs::read_dir("/proc/self/fd").unwrap().count() as u64, open, "{more}");
+            assert_eq!(children_of_this_thread(), "", "{more}");
+            assert_eq!(descriptors() as u64, open, "{more}");
         }
         failed
     };

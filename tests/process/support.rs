@@ -77,8 +77,3 @@ pub(crate) fn report_and_hang(line: Fd) {
         std::thread::park();
     }
 }
-
-/// Whether this process number is in the process table, dead or alive.
-pub(crate) fn in_process_table(id: u32) -> bool {
-    std::path::Path::new(&format!("/proc/{id}")).exists()
-}

@@ -10,7 +10,8 @@ use std::process::{Command, Output, Stdio};
 
 use multiprocess::{Receiver, Sender, bounded, spawn};
 use rustix::fs::XattrFlags;
-use testkit::watchdog;
+use testkit::rights::is_root;
+use testkit::{Directory, watchdog};
 
 use crate::runner::tests;
 
@@ -31,32 +32,20 @@ fn part() -> Option<String> {
     std::env::var(PART).ok()
 }
 
-/// Whether this is the superuser, who may make such programs; says so if not.
-fn may_test() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        println!("only the superuser can start such programs: NOT TESTED");
-    }
-    root
-}
-
 /// A copy of this program with a mode, which goes when dropped.
-struct Copy(PathBuf);
+struct Copy(Directory);
 
 impl Copy {
-    fn new(name: &str, mode: u32) -> Self {
-        let directory =
-            std::env::temp_dir().join(format!("multiprocess-{}-{name}", std::process::id()));
-        std::fs::create_dir(&directory).unwrap();
-        let copy = Copy(directory);
+    fn new(mode: u32) -> Self {
+        let copy = Copy(Directory::new());
         std::fs::copy("/proc/self/exe", copy.file()).unwrap();
-        std::fs::set_permissions(&copy.0, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(copy.0.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         copy.set_mode(mode);
         copy
     }
 
     fn file(&self) -> PathBuf {
-        self.0.join("program")
+        self.0.name("program")
     }
 
     fn set_mode(&self, mode: u32) {
@@ -68,12 +57,6 @@ impl Copy {
         let mut command = Command::new(self.file());
         command.env(PART, part).uid(NO_RIGHTS).gid(NO_RIGHTS).current_dir("/");
         command
-    }
-}
-
-impl Drop for Copy {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
@@ -104,7 +87,7 @@ fn spawn_and_talk() {
 fn a_program_that_is_not_dumpable_spawns_and_makes_channels() {
     multiprocess::init();
     let _watchdog = watchdog();
-    if !may_test() {
+    if !is_root() {
         return;
     }
     // SAFETY: numbers, and no groups.
@@ -125,10 +108,10 @@ fn a_program_that_may_not_read_its_executable_spawns() {
     if part().is_some() {
         return spawn_and_talk();
     }
-    if !may_test() {
+    if !is_root() {
         return;
     }
-    let output = Copy::new("0711", 0o711).command("talk").output().unwrap();
+    let output = Copy::new(0o711).command("talk").output().unwrap();
     assert!(
         output.status.success() && text(&output).contains("spawned and talked"),
         "{}",
@@ -168,11 +151,11 @@ fn a_program_that_gains_rights_is_refused_by_spawn() {
         println!("{:?} {error}", error.kind());
         return;
     }
-    if !may_test() {
+    if !is_root() {
         return;
     }
     let refuses = |name: &str, before: u32, change: &dyn Fn(&Copy), why: &str| {
-        let copy = Copy::new(name, before);
+        let copy = Copy::new(before);
         if without_set_user_id(&copy.file()) {
             return;
         }
@@ -199,10 +182,10 @@ fn a_child_that_has_more_rights_than_its_parent_exits() {
     }
     multiprocess::init();
     let _watchdog = watchdog();
-    if !may_test() {
+    if !is_root() {
         return;
     }
-    let copy = Copy::new("child", 0o4755);
+    let copy = Copy::new(0o4755);
     if without_set_user_id(&copy.file()) {
         return;
     }

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use multiprocess::process::Builder;
 use multiprocess::spawn;
+use testkit::proc::exists;
 use testkit::watchdog;
 
 use crate::runner::{tests, this_program};
-use crate::support::{Fd, hear, in_process_table, line, say};
+use crate::support::{Fd, hear, line, say};
 
 tests![
     a_child_that_ends_before_init_is_an_error_of_spawn,
@@ -77,7 +78,7 @@ fn a_child_that_never_comes_to_init_is_killed_in_time() {
     assert!(error.to_string().contains("did not reach multiprocess::init()"), "{error}");
     let mut id = [0; 4];
     line.read_exact(&mut id).unwrap();
-    assert!(!in_process_table(u32::from_le_bytes(id)));
+    assert!(!exists(u32::from_le_bytes(id)));
 }
 
 fn a_child_that_has_not_come_to_init_cannot_spawn() {

@@ -7,9 +7,9 @@ use multiprocess::process::Builder;
 use multiprocess::shm::{Lifetime, Mutex, Segment, SegmentBuilder, Shared};
 use multiprocess::{JoinHandle, Receiver, Sender, bounded};
 use rustix::fs::{CWD, FileType, Mode};
-use testkit::watchdog;
+use testkit::{until, watchdog};
 
-use crate::support::{Name, forbid_unnamed, send, until};
+use crate::support::{Name, forbid_unnamed, send};
 
 /// Makes what has a name, in three ways, and keeps it until it is killed.
 fn keep((name, ready): (String, Sender<()>)) {

@@ -5,10 +5,10 @@ use std::os::fd::AsRawFd;
 
 use multiprocess::shm::{Segment, SegmentBuilder, SeqLock};
 use multiprocess::{Receiver, Sender, bounded, spawn};
-use rustix::fs::{Mode, OFlags};
-use testkit::{inside, watchdog};
+use testkit::signals::end_with_the_parent;
+use testkit::{held, inside, until, watchdog};
 
-use crate::support::{Name, arrive, end_with_the_test, held, send, text, until};
+use crate::support::{Name, arrive, send, text};
 
 #[test]
 fn a_handle_is_the_same_memory_in_another_process() {
@@ -48,7 +48,7 @@ fn a_handle_on_its_way_keeps_the_name() {
 }
 
 fn hang((_segment, ready): (Segment, Sender<()>)) {
-    end_with_the_test();
+    end_with_the_parent();
     ready.send(()).unwrap();
     drop(ready);
     loop {
@@ -82,8 +82,7 @@ fn the_dead_make_room_and_the_living_do_not() {
 /// Locks every life byte, as somebody who means ill can.
 fn lock_all(segment: &Segment) -> rustix::fd::OwnedFd {
     let (_, handles) = send(segment);
-    let path = format!("/proc/self/fd/{}", handles[0].as_raw_fd());
-    let file = rustix::fs::open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).unwrap();
+    let file = testkit::hostile::reopen(&handles[0]);
     drop(handles);
     let mut lock = libc::flock {
         l_type: libc::F_WRLCK as i16,
@@ -138,7 +137,7 @@ fn a_killed_writer_is_followed_by_the_next() {
     let _watchdog = watchdog();
     let lock = SeqLock::new([0u64; 40]).unwrap();
     let write = |(lock, ready): (SeqLock<[u64; 40]>, Sender<()>)| {
-        end_with_the_test();
+        end_with_the_parent();
         let mut writer = lock.writer().unwrap();
         let first = lock.read()[0];
         ready.send(()).unwrap();

@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use multiprocess::shm::{Segment, SeqLock, Shared, SharedSlice};
 use multiprocess::spawn;
 use serde::Serialize;
-use testkit::watchdog;
+use testkit::signals::end_with_the_parent;
+use testkit::{held, watchdog};
 
-use crate::support::{Name, arrive, end_with_the_test, held, send};
+use crate::support::{Name, arrive, send};
 
 const PROCESSES: usize = 4;
 const TIMES: u64 = 20_000;
@@ -172,7 +173,7 @@ fn a_reading_is_one_value_however_quickly_it_is_written() {
     let lock = SeqLock::new([0u64; 8]).unwrap();
     let stop = Shared::new(0u8).unwrap();
     let read = |(lock, stop): (SeqLock<[u64; 8]>, Shared<u8>)| {
-        end_with_the_test();
+        end_with_the_parent();
         let (mut last, mut changes) = (0, 0u64);
         while stop.load(Relaxed) == 0 {
             let value = lock.read();

@@ -4,9 +4,9 @@ use std::io::ErrorKind::{InvalidInput, NotFound};
 
 use multiprocess::shm::{Segment, SegmentBuilder, Shared, SharedSlice, View};
 use multiprocess::{bounded, spawn};
-use testkit::watchdog;
+use testkit::{held, watchdog};
 
-use crate::support::{Name, arrive, held, send, text};
+use crate::support::{Name, arrive, send, text};
 
 #[test]
 fn a_file_is_a_segment_that_stays() {

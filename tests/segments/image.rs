@@ -6,21 +6,11 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 
 use ipc_core::OsHandle;
 use multiprocess::shm::{Lifetime, Segment, SegmentBuilder, SeqLock, Shared};
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
-use testkit::watchdog;
+use rustix::fs::{SealFlags, ftruncate};
+use testkit::hostile::{SEALED, memfd, reopen};
+use testkit::{Random, checksum, held, watchdog};
 
-use crate::support::{Name, arrive, held, send};
-
-/// Not good for secrets.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        self.0 ^ self.0 >> 29
-    }
-}
+use crate::support::{Name, arrive, send};
 
 /// The bytes of a segment with 100 bytes of data and 3 participants.
 fn image(name: &Name) -> Vec<u8> {
@@ -84,7 +74,7 @@ fn each_field_is_believed_only_if_it_is_true() {
         "fingerprint",
         "checksum",
     ];
-    let mut random = Random(38);
+    let mut random = Random::new(38);
     for (n, field) in fields.into_iter().enumerate() {
         let at = FOOTER + n * 8;
         let old = u64::from_ne_bytes(truth[at..at + 8].try_into().unwrap());
@@ -98,7 +88,7 @@ fn each_field_is_believed_only_if_it_is_true() {
                 5 => old.swap_bytes(),
                 6 => 1 << 63,
                 7 => old << 1,
-                _ => random.next() >> (random.next() % 64),
+                _ => random.number() >> random.below(64),
             };
             if value == old {
                 continue;
@@ -126,20 +116,13 @@ fn each_field_is_believed_only_if_it_is_true() {
     assert_eq!(try_it(&name).unwrap().attached(), Some(1));
 }
 
-/// FNV-1a, as the description's checksum.
-fn checksum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
-        (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
 // faults 41-43: numbers that agree with each other, and not with the file.
 #[test]
 fn a_description_that_lies_well_is_refused_or_safe_to_use() {
     let _watchdog = watchdog();
     let name = Name::new("lies-well");
     let truth = image(&name);
-    let mut random = Random(41);
+    let mut random = Random::new(41);
     let (mut no, mut yes) = (0, 0);
     for field in [3, 4, 5, 6, 7] {
         for case in 0..40 {
@@ -156,11 +139,11 @@ fn a_description_that_lies_well_is_refused_or_safe_to_use() {
                 7 => 1023,
                 8 => usize::MAX as u64 - 4095,
                 9 => 1 << 46,
-                _ => random.next() >> (random.next() % 64),
+                _ => random.number() >> random.below(64),
             };
             let mut bytes = truth.clone();
             bytes[at..at + 8].copy_from_slice(&value.to_ne_bytes());
-            let sum = checksum(&bytes[FOOTER..FOOTER + 64]);
+            let sum = checksum(bytes[FOOTER..FOOTER + 64].iter().copied());
             bytes[FOOTER + 64..FOOTER + 72].copy_from_slice(&sum.to_ne_bytes());
             put(&name, &bytes);
             match try_it(&name) {
@@ -229,28 +212,18 @@ fn a_file_of_any_length_is_refused_or_all_of_it_bytes() {
     put(&name, &truth);
 }
 
-fn memfd(seals: SealFlags, bytes: &[u8]) -> OsHandle {
-    let open = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let fd = memfd_create("multiprocess-segment", open).unwrap();
-    ftruncate(&fd, bytes.len() as u64).unwrap();
-    File::from(fd.try_clone().unwrap()).write_all_at(bytes, 0).unwrap();
-    fcntl_add_seals(&fd, seals).unwrap();
-    fd
-}
-
 // faults 45, 46, 51: in a message.
 #[test]
 fn what_arrives_and_is_no_segment_is_refused() {
     let _watchdog = watchdog();
     let (bytes, handles) = send(&Segment::anonymous(100).unwrap());
-    let all = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
     let (reader, writer) = std::io::pipe().unwrap();
     let name = Name::new("arrives");
     let image = image(&name);
     let others: [(&str, OsHandle); 9] = [
-        ("not sealed", memfd(SealFlags::empty(), &image)),
-        ("may grow", memfd(SealFlags::SHRINK | SealFlags::SEAL, &image)),
-        ("empty", memfd(all, &[])),
+        ("not sealed", memfd(&image, image.len(), SealFlags::empty())),
+        ("may grow", memfd(&image, image.len(), SealFlags::SHRINK | SealFlags::SEAL)),
+        ("empty", memfd(&[], 0, SEALED)),
         ("a pipe", reader.into()),
         ("a pipe", writer.into()),
         ("a directory", File::open("/").unwrap().into()),
@@ -268,19 +241,16 @@ fn what_arrives_and_is_no_segment_is_refused() {
     for lie in [4u16, 1023, u16::MAX] {
         let mut bytes = postcard::to_stdvec(&(index, lie)).unwrap();
         bytes.extend_from_slice(&postcard::to_stdvec(&0u32).unwrap());
-        let error = arrive::<Segment>(&bytes, vec![memfd(all, &image)]).unwrap_err();
+        let error =
+            arrive::<Segment>(&bytes, vec![memfd(&image, image.len(), SEALED)]).unwrap_err();
         assert!(error.contains("participant is not there"), "{lie}: {error}");
     }
     // Its lease is another's: of one that is alive.
     let alive = Segment::anonymous(100).unwrap();
     let (_, theirs) = send(&alive);
-    let reopened = {
-        use std::os::fd::AsRawFd;
-        let path = format!("/proc/self/fd/{}", theirs[0].as_raw_fd());
-        File::options().read(true).write(true).open(path).unwrap()
-    };
+    let reopened = reopen(&theirs[0]);
     drop(alive);
-    let error = arrive::<Segment>(&bytes, vec![reopened.into()]).unwrap_err();
+    let error = arrive::<Segment>(&bytes, vec![reopened]).unwrap_err();
     assert!(error.contains("participant is not there"), "{error}");
     // No descriptor came.
     assert!(arrive::<Segment>(&bytes, vec![]).unwrap_err().contains("did not arrive"));

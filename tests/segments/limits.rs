@@ -1,22 +1,18 @@
 //! When there is no descriptor, no memory, no room; forks; programs that close everything.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::ErrorKind::{StorageFull, Unsupported};
 use std::time::Duration;
 
 use multiprocess::shm::{Segment, SegmentBuilder, SeqLock, Shared, SharedSlice, View};
 use multiprocess::{Receiver, bounded, spawn};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use testkit::{forbid, inside, watchdog};
+use rustix::process::Resource;
+use testkit::proc::ANONYMOUS;
+use testkit::proc::address_space;
+use testkit::{forbid, forked, held, inside, limit, watchdog};
 
-use crate::support::{ANONYMOUS, Name, arrive, held, send, text};
-
-/// Sets the soft limit, and gives back the old one.
-fn limit(resource: Resource, to: Option<u64>) -> Option<u64> {
-    let old = getrlimit(resource);
-    setrlimit(resource, Rlimit { current: to, maximum: old.maximum }).unwrap();
-    old.current
-}
+use crate::support::{Name, arrive, send, text};
 
 // fault 61
 #[test]
@@ -141,9 +137,7 @@ fn limits_on_file_sizes_and_address_space_are_errors() {
         }
         drop(Segment::create(&name, 1 << 19).unwrap());
         limit(Resource::Fsize, old);
-        let maps = std::fs::read_to_string("/proc/self/statm").unwrap();
-        let pages: u64 = maps.split(' ').next().unwrap().parse().unwrap();
-        let old = limit(Resource::As, Some(pages * 4096 + (32 << 20)));
+        let old = limit(Resource::As, Some(address_space() + (32 << 20)));
         for error in
             [Segment::anonymous(1 << 26).unwrap_err(), Segment::create(&name, 1 << 26).unwrap_err()]
         {
@@ -247,7 +241,7 @@ fn a_process_that_closes_everything_stays_attached() {
     let lock = SeqLock::new(0u64).unwrap();
     let (go, wait) = bounded(1).unwrap();
     let child = spawn(close, (lock.clone(), name.0.clone(), wait)).unwrap();
-    crate::support::until("it writes", || lock.read() == 7);
+    testkit::until("it writes", || lock.read() == 7);
     assert!(lock.writer().is_err(), "alive");
     assert_eq!((segment.attached(), lock.segment().attached()), (Some(2), Some(2)));
     // It is the last one, and takes the name along.
@@ -267,50 +261,39 @@ fn a_forked_child_has_no_part_in_what_it_inherited_and_the_parent_keeps_all() {
     let parent = |name: String| {
         let segment = Segment::create(&name, 100).unwrap();
         let lock = SeqLock::new(1u64).unwrap();
-        let writer = lock.writer().unwrap();
-        let view = segment.view().unwrap();
-        // SAFETY: the child calls what is tested, and then ends.
-        let child = unsafe { libc::fork() };
-        if child == 0 {
+        let (writer, view) = (lock.writer().unwrap(), segment.view().unwrap());
+        let inherited = Cell::new(Some((segment, lock, writer, view)));
+        let status = forked(|| {
+            let (segment, lock, writer, view) = inherited.take().unwrap();
             let refused = |result: std::io::Result<()>| {
-                result.is_err_and(|error| {
-                    error.kind() == Unsupported && error.to_string().contains("fork")
-                })
+                let error = result.unwrap_err();
+                assert!(error.kind() == Unsupported && error.to_string().contains("fork"));
             };
             let unsent = |encoded: Result<Vec<u8>, postcard::Error>| {
-                encoded.is_err_and(|error| {
-                    ipc_core::__private::handle::cause_text(error).contains("fork")
-                })
+                let text = ipc_core::__private::handle::cause_text(encoded.unwrap_err());
+                assert!(text.contains("fork"), "{text}");
             };
-            let all = refused(segment.write(0, &[1]))
-                && refused(segment.view().map(drop))
-                && refused(view.read(0, &mut [0]))
-                && refused(Shared::new_in(&segment, 1u8).map(drop))
-                && refused(Shared::<u8>::at(&segment, 0).map(drop))
-                && View::open(&name).is_ok_and(|view| view.size() == 100)
-                && Segment::open(&name).is_ok_and(|opened| opened.attached() == Some(2))
-                && refused(lock.writer().map(drop))
-                && unsent(ipc_core::__private::handle::collect(|| postcard::to_stdvec(&segment)).0)
-                && unsent(ipc_core::__private::handle::collect(|| postcard::to_stdvec(&view)).0);
+            refused(segment.write(0, &[1]));
+            refused(segment.view().map(drop));
+            refused(view.read(0, &mut [0]));
+            refused(Shared::new_in(&segment, 1u8).map(drop));
+            refused(Shared::<u8>::at(&segment, 0).map(drop));
+            assert_eq!(View::open(&name).unwrap().size(), 100);
+            assert_eq!(Segment::open(&name).unwrap().attached(), Some(2));
+            refused(lock.writer().map(drop));
+            unsent(ipc_core::__private::handle::collect(|| postcard::to_stdvec(&segment)).0);
+            unsent(ipc_core::__private::handle::collect(|| postcard::to_stdvec(&view)).0);
             drop((writer, lock, view, segment));
-            // SAFETY: ends it at once.
-            unsafe { libc::_exit(if all { 7 } else { 8 }) };
-        }
-        let mut status = 0;
-        // SAFETY: waits for the child of above.
-        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-        assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 7, "{status}");
-        // SAFETY: as above; it touches what it does not have.
-        let child = unsafe { libc::fork() };
-        if child == 0 {
+        });
+        assert_eq!(status, 0, "see what the fork said");
+        let (segment, lock, writer, view) = inherited.take().unwrap();
+        let status = forked(|| {
             std::panic::set_hook(Box::new(|_| ()));
-            let read = std::panic::catch_unwind(|| lock.read());
-            // SAFETY: as above.
-            unsafe { libc::_exit(if read.is_err() { 7 } else { 8 }) };
-        }
-        // SAFETY: as above.
-        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-        assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 7, "{status}");
+            // It touches what it does not have.
+            let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| lock.read()));
+            assert!(read.is_err());
+        });
+        assert_eq!(status, 0);
         // The parent has noticed nothing.
         assert!(lock.writer().is_err());
         drop(writer);

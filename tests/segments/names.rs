@@ -10,9 +10,10 @@ use multiprocess::shm::{Lifetime, Segment, SegmentBuilder, Shared, View};
 use multiprocess::{Receiver, Sender, bounded, spawn};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use testkit::watchdog;
+use testkit::rights::is_root;
+use testkit::{held, until, watchdog};
 
-use crate::support::{Name, forbid_unnamed, held, root, text, until};
+use crate::support::{Name, forbid_unnamed, text};
 
 // fault 52
 #[test]
@@ -131,7 +132,7 @@ fn what_others_may_write_is_refused_unless_asked_for() {
         }
     }
     std::fs::set_permissions(name.path(), std::fs::Permissions::from_mode(0o600)).unwrap();
-    if root() {
+    if is_root() {
         std::os::unix::fs::chown(name.path(), Some(12345), None).unwrap();
         refused(&name, "another user's");
         drop(SegmentBuilder::new(0).any_owner(true).open(&name).unwrap());
@@ -169,7 +170,7 @@ fn what_may_not_be_opened_is_an_error_and_leaves_nothing() {
     let _watchdog = watchdog();
     let name = Name::new("read-only");
     let attempt = |name: String| {
-        if root() {
+        if is_root() {
             // SAFETY: this process' own rights.
             assert_eq!(unsafe { libc::setuid(65534) }, 0);
         }

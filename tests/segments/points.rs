@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use ipc_core::__private::handle;
 use multiprocess::process::Builder;
 use multiprocess::shm::{Condvar, Lifetime, Mutex, Segment, SegmentBuilder, SeqLock};
-use testkit::{busy, watchdog_of};
+use testkit::{busy, until, watchdog_of};
 
-use crate::support::{Name, forbid_unnamed, until};
+use crate::support::{Name, forbid_unnamed};
 
 /// What a victim does with a name.
 type Act = fn(String);

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use multiprocess::shm::{Segment, Shared, SharedSlice};
 use multiprocess::{JoinHandle, spawn};
-use testkit::{seed, watchdog_of};
+use testkit::signals::end_with_the_parent;
+use testkit::{Random, seed, until, watchdog_of};
 
-use crate::support::{Name, end_with_the_test, forbid_unnamed, until};
+use crate::support::{Name, forbid_unnamed};
 
 const RACERS: usize = 16;
 
@@ -65,25 +66,14 @@ impl Board {
     }
 }
 
-/// Not good for secrets.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % n
-    }
-}
-
 /// Opens it or makes it, looks that everybody who has one has the same, lets it go, and so on.
 fn run((name, me, board): (String, usize, Board)) {
-    end_with_the_test();
+    end_with_the_parent();
     if me % 4 == 0 {
         // Some make it under its name.
         forbid_unnamed();
     }
-    let mut random = Random(me as u64 * 77 + u64::from(std::process::id()));
+    let mut random = Random::new(me as u64 * 77 + u64::from(std::process::id()));
     let has = board.has.element(me).unwrap();
     let unlink = board.unlink.get() == 1;
     while board.stop.load(Relaxed) == 0 {
@@ -130,11 +120,11 @@ fn race(what: &str, unlink: bool, kills: u64) {
     board.unlink.set(unlink.into());
     let start = |me| spawn(run, (name.0.clone(), me, board.clone())).unwrap();
     let mut racers: Vec<JoinHandle<()>> = (0..RACERS).map(start).collect();
-    let mut random = Random(seed());
+    let mut random = Random::new(seed());
     for _ in 0..kills {
         let rounds = board.rounds.load(Relaxed) + random.below(60);
         until("they go on", || board.rounds.load(Relaxed) >= rounds);
-        let victim = random.below(RACERS as u64) as usize;
+        let victim = random.index(RACERS);
         racers[victim].kill().unwrap();
         // Not before it is dead: what it has said stands until then.
         until("it is dead", || racers[victim].is_finished());

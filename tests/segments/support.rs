@@ -43,22 +43,6 @@ impl Drop for Name {
     }
 }
 
-/// Descriptors and mappings in this process of what has this in its path: a name, or `ANONYMOUS`.
-pub(crate) fn held(what: &str) -> (usize, usize) {
-    let ours = |path: &str| path.contains(what);
-    let links = std::fs::read_dir("/proc/self/fd").unwrap();
-    // One that is closed meanwhile has no link.
-    let targets = links.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
-    let descriptors = targets.filter(|target| ours(&target.to_string_lossy())).count();
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    let mappings =
-        maps.lines().filter(|line| line.find('/').is_some_and(|at| ours(&line[at..]))).count();
-    (descriptors, mappings)
-}
-
-/// All segments that have no name.
-pub(crate) const ANONYMOUS: &str = "/memfd:multiprocess-segment";
-
 /// What is written at the beginning of a segment.
 pub(crate) fn text(segment: &Segment) -> String {
     let mut bytes = [0; 16];
@@ -80,30 +64,10 @@ pub(crate) fn arrive<T: DeserializeOwned>(
     handle::provide(handles, || postcard::from_bytes(bytes)).map_err(handle::cause_text)
 }
 
-/// Whether this is the superuser, who can make things that are others'.
-pub(crate) fn root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
-/// Waits until something holds that another process does.
-pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let start = std::time::Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < std::time::Duration::from_secs(20), "{what}");
-        std::thread::yield_now();
-    }
-}
-
 /// From now on no file system makes files without a name (`O_TMPFILE`) in this thread.
 pub(crate) fn forbid_unnamed() {
     let flag = libc::O_TMPFILE & !libc::O_DIRECTORY;
     forbid(libc::SYS_openat, Some((2, flag)), libc::EOPNOTSUPP);
     #[cfg(target_arch = "x86_64")]
     forbid(libc::SYS_open, Some((1, flag)), libc::EOPNOTSUPP);
-}
-
-/// In a child that goes on until it is told to end: not beyond a test that has failed.
-pub(crate) fn end_with_the_test() {
-    // SAFETY: a number.
-    assert_eq!(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }, 0);
 }

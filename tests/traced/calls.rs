@@ -12,6 +12,8 @@ use multiprocess::pipe::{self, Handle, Listener};
 use multiprocess::shm::{Mutex, Segment};
 use multiprocess::{Sender, bounded, spawn};
 use serde::{Deserialize, Serialize};
+use testkit::descriptors;
+use testkit::proc::{children_of_this_thread, mappings};
 
 use crate::steps::{self, watchdog};
 use crate::tracer::{Stand, trace};
@@ -77,7 +79,6 @@ fn perform(act: Act, props: &Props, travelling: Travelling) -> Result<Kept, Stri
 
 /// Descriptors, mappings that are no program's, names, and children of this process.
 fn holdings(props: &Props) -> (usize, usize, Vec<String>, String) {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     let names = |directory: &Path| -> Vec<String> {
         let entries = std::fs::read_dir(directory).unwrap();
         entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
@@ -85,12 +86,13 @@ fn holdings(props: &Props) -> (usize, usize, Vec<String>, String) {
     let mut all = names(&props.directory);
     all.extend(names(Path::new("/dev/shm")).into_iter().filter(|name| name.contains(&props.name)));
     (
-        std::fs::read_dir("/proc/self/fd").unwrap().count(),
-        maps.lines()
-            .filter(|line| line.contains("multiprocess") && line.contains(" rw-s "))
+        descriptors(),
+        mappings()
+            .iter()
+            .filter(|one| one.path.contains("multiprocess") && one.rights == "rw-s")
             .count(),
         all,
-        std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default(),
+        children_of_this_thread(),
     )
 }
 

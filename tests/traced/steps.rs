@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use testkit::{watchdog_of, Watchdog};
+use testkit::{Watchdog, watchdog_of};
 
 use crate::tracer::{Stand, trace};
 

@@ -2,14 +2,9 @@
 
 #![allow(unreachable_pub, reason = "the targets are a crate of their own as well")]
 
+use testkit::fuzz::corpus;
 use testkit::watchdog;
 
-use crate::peer;
-
-#[path = "../../../fuzz/src/input.rs"]
-mod input;
-#[path = "../../../fuzz/src/replay.rs"]
-mod replay;
 #[path = "../../../fuzz/src/ring_hostile.rs"]
 mod ring_hostile;
 #[path = "../../../fuzz/src/segment_image.rs"]
@@ -18,11 +13,11 @@ mod segment_image;
 #[test]
 fn the_corpus_of_scribbled_channels_finds_nothing() {
     let _watchdog = watchdog();
-    replay::corpus("ring_hostile", ring_hostile::run);
+    corpus("ring_hostile", ring_hostile::run);
 }
 
 #[test]
 fn the_corpus_of_segment_images_finds_nothing() {
     let _watchdog = watchdog();
-    replay::corpus("segment_image", segment_image::run);
+    corpus("segment_image", segment_image::run);
 }

@@ -1,15 +1,14 @@
 //! What arrives instead of an end: each lie is an error, and leaves no mapping.
 
-use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use ipc_core::__private::handle;
 use ipc_shm::{Builder, Receiver, Sender, pod};
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
-use testkit::watchdog;
-
-use crate::peer::{Peer, Random, at, reopen};
+use rustix::fs::{SealFlags, ftruncate};
+use testkit::hostile::{Peer, SEALED, at, memfd, reopen, segment_of};
+use testkit::proc::Mapping;
+use testkit::{Random, watchdog};
 
 /// An end on its way, and nobody else attached: what arrives is looked at as by another process.
 fn in_transit() -> (Vec<u8>, OwnedFd) {
@@ -25,9 +24,9 @@ fn arrive(bytes: &[u8], fd: OwnedFd) -> Result<Receiver<u64>, String> {
 }
 
 fn mappings(fd: &OwnedFd) -> usize {
-    let inode = format!(" {} ", rustix::fs::fstat(fd).unwrap().st_ino);
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    maps.lines().filter(|line| line.contains("memfd:") && line.contains(&inode)).count()
+    let inode = rustix::fs::fstat(fd).unwrap().st_ino;
+    let ours = |mapping: &&Mapping| mapping.path.contains("memfd:") && mapping.inode == inode;
+    testkit::proc::mappings().iter().filter(ours).count()
 }
 
 fn refused(what: &str, bytes: &[u8], fd: OwnedFd) -> String {
@@ -65,7 +64,7 @@ fn each_field_is_believed_only_if_it_is_true() {
         (at::LARGEST, "largest message"),
         (at::CHECKSUM, "checksum"),
     ];
-    let mut random = Random(38);
+    let mut random = Random::new(38);
     for (field, name) in fields {
         for case in 0..24 {
             let (bytes, fd) = in_transit();
@@ -97,7 +96,7 @@ fn each_field_is_believed_only_if_it_is_true() {
 #[test]
 fn a_header_that_lies_well_is_refused_or_safe_to_use() {
     let _watchdog = watchdog();
-    let mut random = Random(41);
+    let mut random = Random::new(41);
     let (mut no, mut yes) = (0, 0);
     for field in [at::CAPACITY, at::STRIDE, at::PARTICIPANTS, at::BLOCKS, at::LARGEST] {
         for case in 0..30 {
@@ -115,7 +114,7 @@ fn a_header_that_lies_well_is_refused_or_safe_to_use() {
                 7 => 64,
                 8 => 4096,
                 9 => usize::MAX as u64 / old,
-                10..20 => random.next() >> random.below(64),
+                10..20 => random.number() >> random.below(64),
                 _ => random.scribble(old),
             };
             if value == old {
@@ -172,28 +171,18 @@ fn slots_and_blocks_in_which_no_message_fits_are_refused() {
     assert!(error.contains("smaller than its messages"), "{error}");
 }
 
-fn sealed(len: u64) -> OwnedFd {
-    let fd = memfd_create("multiprocess-channel", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
-        .unwrap();
-    ftruncate(&fd, len).unwrap();
-    fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL).unwrap();
-    fd
-}
-
 // fault 45
 #[test]
 fn a_file_of_any_length_but_the_right_one_is_refused() {
     let _watchdog = watchdog();
     let (bytes, truth) = in_transit();
     let peer = Peer::map(&reopen(&truth));
-    for len in [0, 1, 8, 127, 1023, 4095, peer.data() as u64 - 1] {
+    for len in [0, 1, 8, 127, 1023, 4095, peer.data() - 1] {
         // Empty, and with the header of a real one.
-        refused("zeros", &bytes, sealed(len));
-        let fd = sealed(len);
+        refused("zeros", &bytes, memfd(&[], len, SEALED));
         let header: Vec<u8> =
             (0..128).step_by(8).flat_map(|at| peer.get(at).to_ne_bytes()).collect();
-        let mut file = std::fs::File::from(reopen(&fd));
-        let _ = file.write_all(&header[..header.len().min(len as usize)]);
+        let fd = memfd(&header[..header.len().min(len)], len, SEALED);
         let error = refused("too short", &bytes, fd);
         assert!(error.contains("shorter") || error.contains("refused"), "{len}: {error}");
     }
@@ -204,12 +193,8 @@ fn a_file_of_any_length_but_the_right_one_is_refused() {
 fn what_is_no_segment_is_refused() {
     let _watchdog = watchdog();
     let (bytes, truth) = in_transit();
-    let open = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let unsealed = memfd_create("multiprocess-channel", open).unwrap();
-    ftruncate(&unsealed, 1 << 20).unwrap();
-    let half = memfd_create("multiprocess-channel", open).unwrap();
-    ftruncate(&half, 1 << 20).unwrap();
-    fcntl_add_seals(&half, SealFlags::GROW | SealFlags::SEAL).unwrap();
+    let unsealed = memfd(&[], 1 << 20, SealFlags::empty());
+    let half = memfd(&[], 1 << 20, SealFlags::GROW | SealFlags::SEAL);
     let (reader, writer) = std::io::pipe().unwrap();
     let path = format!("/proc/self/fd/{}", truth.as_raw_fd());
     let read_only = std::fs::File::open(path).unwrap();
@@ -268,7 +253,7 @@ fn an_end_says_which_participant_and_is_not_believed() {
 fn a_live_segment_never_shrinks_and_may_grow() {
     let _watchdog = watchdog();
     let (tx, rx) = ipc_shm::bounded::<Vec<u8>>(4).unwrap();
-    let fd = crate::peer::segment_of(&tx);
+    let fd = segment_of(&tx);
     let len = || rustix::fs::fstat(&fd).unwrap().st_size as u64;
     // It grows with what is sent, and when a peer makes it longer, which does no harm.
     for size in [1, 5000, 300_000, 3 << 20] {

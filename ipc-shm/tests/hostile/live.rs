@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 use ipc_core::{RecvTimeoutError, TrySendError, Unreadable, Unsendable};
 use ipc_shm::{Builder, Receiver, Sender, pod};
 use rustix::fs::{FallocateFlags, fallocate};
-use testkit::watchdog;
-
-use crate::peer::{Peer, Random, at, segment_of};
+use testkit::hostile::{Peer, at, segment_of};
+use testkit::{Random, watchdog};
 
 /// No power of two, so that there are positions without a slot.
 const CAPACITY: usize = 5;
@@ -74,11 +73,11 @@ fn scribble(seed: u64, places: impl Fn(&Peer) -> Vec<Range<usize>>) {
         let stop = &stop;
         let stopping = Stop(stop);
         let peer = scope.spawn(|| {
-            let mut random = Random(seed);
+            let mut random = Random::new(seed);
             let mut written = 0u64;
             while !stop.load(Ordering::Relaxed) {
-                let place = places[random.below(places.len())].clone();
-                let word = place.start + random.below(place.len() / 8) * 8;
+                let place = places[random.index(places.len())].clone();
+                let word = place.start + random.index(place.len() / 8) * 8;
                 let value = random.scribble(peer.get(word));
                 peer.set(word, value);
                 written += 1;
@@ -186,14 +185,14 @@ fn scribbling_everywhere_harms_nobody() {
 #[test]
 fn one_wrong_word_harms_nobody() {
     let _watchdog = watchdog();
-    let mut random = Random(81);
+    let mut random = Random::new(81);
     let offsets = |peer: &Peer| {
         let mut offsets =
             vec![at::TAIL, at::HEAD, at::RECV_WAIT, at::SEND_WAIT, at::MEMBERS, at::ORPHAN_SEQ];
         offsets.extend([peer.entry(0), peer.entry(1), peer.entry(2)]);
         offsets.extend([peer.slot(0), peer.slot(1), peer.slot(2), peer.slot(1) + 8, peer.block(0)]);
         // How much memory the block has, its place, and how many bytes of the file were given out.
-        offsets.extend([peer.block(0) + 24, peer.block(0) + 32, peer.block(0) + 40, at::END]);
+        offsets.extend([peer.block_committed(0), peer.block_place(0), peer.block_room(0), at::END]);
         offsets
     };
     let count = offsets(&Peer::of(&channel().0)).len();
@@ -247,7 +246,6 @@ fn segment_of_maybe(tx: &Sender<Vec<u8>>) -> bool {
 #[test]
 fn a_tail_that_goes_backwards_harms_nobody() {
     let _watchdog = watchdog();
-    const CPUS: usize = 768;
     let (tx, rx) = pod::bounded::<u64>(64).unwrap();
     let peer = Peer::of(&tx);
     let (flip, stop) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -266,7 +264,7 @@ fn a_tail_that_goes_backwards_harms_nobody() {
         for _ in 0..400 {
             (0..6).for_each(|n| tx.send(n).unwrap());
             (0..6).for_each(|n| assert_eq!(rx.recv(), Ok(n)));
-            peer.set(CPUS, 0);
+            peer.set(at::SENDERS_CPU, 0);
             flip.store(true, Ordering::Release);
             while flip.load(Ordering::Acquire) {
                 let _ = rx.recv_timeout(Duration::from_nanos(1));
@@ -286,7 +284,7 @@ fn deadlines_are_met_whatever_the_bells_say() {
     thread::scope(|scope| {
         let _stop = Stop(&stop);
         scope.spawn(|| {
-            let mut random = Random(77);
+            let mut random = Random::new(77);
             while !stop.load(Ordering::Relaxed) {
                 for bell in [at::RECV_WAIT, at::SEND_WAIT] {
                     let value = random.scribble(peer.get(bell));
@@ -341,13 +339,13 @@ fn garbage_is_unreadable_or_some_message() {
     let (tx, rx) = Builder::new(2).max_message(8192).typed::<Rich>().unwrap();
     let peer = Peer::of(&tx);
     let message: Rich = (true, Some('x'), vec![vec!["text".into(); 5]; 3], Err(-7));
-    let mut random = Random(79);
+    let mut random = Random::new(79);
     let (mut unreadable, mut read) = (0, 0);
     for n in 0..20_000 {
         tx.try_send(message.clone()).unwrap();
         let slot = peer.slot(n % 2);
         // Behind the state: the length, then the bytes.
-        let word = slot + 8 + 8 * random.below(6);
+        let word = slot + 8 + 8 * random.index(6);
         let value = random.scribble(peer.get(word));
         peer.set(word, value);
         match rx.try_recv() {
@@ -371,7 +369,7 @@ fn a_block_of_any_length_is_no_longer_than_a_block() {
     let peer = Peer::of(&tx);
     for len in [0, 1, 8192, 8193, 1 << 40, 1 << 63, u64::MAX] {
         tx.try_send(vec![7; 5000]).unwrap();
-        (0..BLOCKS).for_each(|i| peer.set(peer.block(i) + 8, len));
+        (0..BLOCKS).for_each(|i| peer.set(peer.block_len(i), len));
         match rx.try_recv() {
             Ok(message) => assert!(message.len() <= 8192),
             Err(error) => assert!(error.is_unreadable()),
@@ -461,7 +459,7 @@ fn a_place_that_a_peer_made_up_is_corrupt_or_bytes_and_never_a_signal() {
         let peer = Peer::of(&tx);
         tx.send(vec![1; 5000]).unwrap();
         tx.send(vec![3; 5000]).unwrap();
-        peer.set(peer.block(0) + 32, place);
+        peer.set(peer.block_place(0), place);
         match rx.recv_timeout(Duration::from_secs(5)) {
             Ok(_) | Err(RecvTimeoutError::Unreadable(Unreadable::Decode(_))) => read += 1,
             Err(RecvTimeoutError::Unreadable(Unreadable::Corrupt(_))) => corrupt += 1,
@@ -470,8 +468,8 @@ fn a_place_that_a_peer_made_up_is_corrupt_or_bytes_and_never_a_signal() {
         // The next owner of the block: it may get another place, if it is none, or write behind the
         // end of the file.
         for room in [0, 1, 4096, 8192, 1 << 30, u64::MAX] {
-            peer.set(peer.block(0) + 32, place);
-            peer.set(peer.block(0) + 40, room);
+            peer.set(peer.block_place(0), place);
+            peer.set(peer.block_room(0), room);
             match tx.try_send(vec![2; 8000]) {
                 Ok(()) => _ = rx.try_recv(),
                 Err(error) => {

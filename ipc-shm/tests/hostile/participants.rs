@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 
 use ipc_core::__private::handle::{self, OsHandle};
 use ipc_shm::{Builder, Receiver, Sender};
+use testkit::hostile::{Peer, segment_of, word};
 use testkit::watchdog;
-
-use crate::peer::{Peer, segment_of};
 
 fn issue(tx: &Sender<u64>) -> Result<OsHandle, String> {
     let (encoded, mut handles) = handle::collect(|| postcard::to_stdvec(tx));
@@ -85,7 +84,7 @@ fn entries_without_a_lease_are_those_of_the_dead() {
     let peer = Peer::of(&tx);
     (2..=7).for_each(|id| peer.set(peer.entry(id), u64::MAX));
     issue(&tx).unwrap();
-    (2..=7).for_each(|id| peer.set(peer.entry(id), 1 << 63 | 1));
+    (2..=7).for_each(|id| peer.set(peer.entry(id), word::entry(1, 0)));
     works(&tx, &rx);
     drop(tx);
     assert!(rx.recv().unwrap_err().is_disconnected());

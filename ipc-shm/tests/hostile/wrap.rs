@@ -6,20 +6,17 @@
 use std::thread;
 
 use ipc_shm::pod;
+use testkit::hostile::{Peer, at, word};
 use testkit::watchdog;
-
-use crate::peer::{Peer, at};
-
-const POSITIONS: u64 = 1 << 47;
 
 /// A channel whose positions have this many laps to go.
 fn old(capacity: usize, laps: u64) -> (pod::Sender<u64>, pod::Receiver<u64>) {
     let (tx, rx) = pod::bounded(capacity).unwrap();
     let peer = Peer::of(&tx);
-    let start = POSITIONS - laps * (capacity as u64).next_power_of_two();
-    peer.set(at::TAIL, start << 17);
-    peer.set(at::HEAD, start << 17);
-    (0..capacity).for_each(|i| peer.set(peer.slot(i), (start + i as u64) << 17));
+    let start = word::POSITIONS - laps * (capacity as u64).next_power_of_two();
+    peer.set(at::TAIL, word::claimed(start));
+    peer.set(at::HEAD, word::claimed(start));
+    (0..capacity).for_each(|i| peer.set(peer.slot(i), word::free(start + i as u64)));
     (tx, rx)
 }
 
