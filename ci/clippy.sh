@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cargo clippy --workspace --all-targets -- -D warnings
-cargo clippy --workspace --lib --test crash --test locks --test meet --test segments \
+cargo clippy --workspace --lib --test crash --test locks --test pipes --test segments \
     -- -D warnings --cfg killpoints
 # As on a system without an implementation: the contracts hold there, too.
 cargo clippy -p ipc-sys -- -D warnings --cfg unsupported

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 logs=$(mktemp --directory)
 trap 'rm -rf "$logs"' EXIT
 RUSTC_WORKSPACE_WRAPPER="$PWD/ci/rustc-killpoints.sh" cargo test --release --no-run \
-    --test crash --test locks --test meet --test segments 2>&1 | tee "$logs/build"
+    --test crash --test locks --test pipes --test segments 2>&1 | tee "$logs/build"
 mapfile -t suites < <(sed -n 's/^ *Executable .*(\(.*\))$/\1/p' "$logs/build")
 [[ ${#suites[@]} == 4 ]]
 

@@ -7,7 +7,8 @@ cd "$(dirname "$0")/.."
 cargo test --workspace
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --workspace --test-threads 4 \
-        -E 'kind(lib) | binary(/^(locks|meet|pipes|process|segments|shared_memory|watch)$/)'
+        -E 'kind(lib) | binary(/^(locks|segments|shared_memory)$/) | binary(channels) & test(/^watch::/)
+            | binary(process) - test(/^limits::/) | binary(pipes) - test(/^fuzz::/)'
 else
     echo "cargo-nextest is not installed: the tests ran under cargo test only"
 fi

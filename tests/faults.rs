@@ -1,9 +1,12 @@
-//! The table of faults in the documentation is that of the tests.
+//! What the documentation says of this repository: the table of faults is that of the tests, and
+//! the first command of the README is one that builds few crates.
 //!
 //! Write it anew with `FAULTS=write cargo test --test faults`.
 
 #[path = "faults/catalogue.rs"]
 mod catalogue;
+#[path = "faults/first_command.rs"]
+mod first_command;
 #[path = "faults/sources.rs"]
 mod sources;
 

@@ -1,4 +1,8 @@
-//! Processes, for real: what they return, how they die, and what they leave behind (nothing).
+//! Processes, for real: what they return, how they die, and what they leave behind (nothing); and,
+//! in `limits`, what limits, signals and forks do to channels.
+//!
+//! Tests that count descriptors, set limits, fork or close everything do so in a child: the tests of
+//! this file share one process.
 #![cfg(target_os = "linux")]
 
 #[path = "process/support.rs"]
@@ -12,6 +16,7 @@ mod active;
 mod func;
 #[path = "process/life.rs"]
 mod life;
+mod limits;
 #[path = "process/names.rs"]
 mod names;
 #[path = "process/options.rs"]

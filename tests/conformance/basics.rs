@@ -2,7 +2,7 @@
 
 use ipc_core::{TryRecvError, TrySendError};
 
-use crate::routes::{Message, Route, Rx, Tx, msg};
+use crate::conformance::routes::{Message, Route, Rx, Tx, msg};
 
 pub(crate) fn smoke<R: Route>() {
     let (tx, rx) = R::bounded(1);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipc_core::TryRecvError;
 
-use crate::routes::{Message, Route, msg};
+use crate::conformance::routes::{Message, Route, msg};
 
 pub(crate) fn send_many_keeps_order_through_a_small_channel<R: Route>() {
     for capacity in [1, 2, 5, 64, 200] {

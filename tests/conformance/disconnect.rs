@@ -8,7 +8,7 @@ use ipc_core::{
     DisconnectCause, RecvError, RecvTimeoutError, SendError, TryRecvError, TrySendError,
 };
 
-use crate::routes::{Message, Route, msg};
+use crate::conformance::routes::{Message, Route, msg};
 
 /// Long enough to fall asleep in. No test's outcome depends on whether that happened.
 const NAP: Duration = Duration::from_millis(30);

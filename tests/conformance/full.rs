@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ipc_core::{SendError, SendTimeoutError, TryRecvError, TrySendError};
 use testkit::wait::takes;
 
-use crate::routes::{Message, Route, Tx, msg};
+use crate::conformance::routes::{Message, Route, Tx, msg};
 
 /// Long enough to fall asleep in. No test's outcome depends on whether that happened.
 const NAP: Duration = Duration::from_millis(30);

@@ -4,7 +4,7 @@ use std::thread;
 
 use ipc_core::TryRecvError;
 
-use crate::routes::{Message, Route, msg};
+use crate::conformance::routes::{Message, Route, msg};
 
 pub(crate) fn iter_ends_with_the_senders<R: Route>() {
     let (tx, rx) = R::bounded(2);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ipc_core::{RecvTimeoutError, TryRecvError};
 
-use crate::routes::{Message, Route, msg};
+use crate::conformance::routes::{Message, Route, msg};
 
 pub(crate) fn a_lent_message_is_delivered_once<R: Route>() {
     let (tx, rx) = R::bounded(4);

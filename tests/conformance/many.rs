@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ipc_core::{TryRecvError, TrySendError};
 
-use crate::routes::{Message, Route, Rx, Tx, msg};
+use crate::conformance::routes::{Message, Route, Rx, Tx, msg};
 
 /// Numbers of sender `s` begin here.
 const STEP: u64 = 1 << 32;

@@ -3,7 +3,7 @@
 
 use std::thread;
 
-use crate::routes::{Message, Route, Rx, Tx, msg};
+use crate::conformance::routes::{Message, Route, Rx, Tx, msg};
 
 const THREADS: u64 = 4;
 const ROUNDS: u64 = if cfg!(debug_assertions) { 10_000 } else { 100_000 };

@@ -37,7 +37,9 @@ fn files() -> Vec<PathBuf> {
     for directory in ["src", "tests", "ipc-core", "ipc-sys", "ipc-shm", "ipc-pipes", "fuzz", "ci"] {
         below(&top().join(directory), &mut files);
     }
-    files.retain(|file| !file.starts_with(top().join("tests/faults")));
+    // Their numbers are none of a test.
+    let own = ["tests/faults/catalogue.rs", "tests/faults/sources.rs"].map(|file| top().join(file));
+    files.retain(|file| !own.contains(file));
     files.sort();
     files
 }

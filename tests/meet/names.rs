@@ -15,7 +15,7 @@ use rustix::fs::Mode;
 use testkit::rights::is_root;
 use testkit::{Directory, forked, watchdog};
 
-use crate::support::{NOBODY, become_nobody, doubles, dying, kind, listener_at};
+use super::support::{NOBODY, become_nobody, doubles, dying, kind, listener_at};
 
 #[test]
 fn processes_meet_by_name_and_know_each_other() {

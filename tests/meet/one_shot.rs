@@ -10,7 +10,7 @@ use testkit::proc::state;
 use testkit::signals::{ignore, kill_this_process};
 use testkit::{in_time, until, watchdog};
 
-use crate::support::{dying, kind};
+use super::support::{dying, kind};
 
 /// What the program does; not set in the test run itself.
 const PART: &str = "MEET_ONE_SHOT_PART";
@@ -45,7 +45,7 @@ fn program() {
 
 fn this_program(part: &str) -> Command {
     let mut command = Command::new("/proc/self/exe");
-    command.args(["one_shot::program", "--exact", "--nocapture", "--test-threads=1"]);
+    command.args(["meet::one_shot::program", "--exact", "--nocapture", "--test-threads=1"]);
     command.env(PART, part).stdout(Stdio::null());
     command
 }
@@ -183,7 +183,7 @@ fn a_child_of_the_child_may_call_back() {
     let _watchdog = watchdog();
     let mut server = OneShotServer::new().unwrap();
     let mut script = Command::new("sh");
-    let test = "one_shot::program --exact --nocapture --test-threads=1 >/dev/null & wait";
+    let test = "meet::one_shot::program --exact --nocapture --test-threads=1 >/dev/null & wait";
     script.args(["-c", &format!("\"$0\" {test}")]).arg(std::env::current_exe().unwrap());
     let mut child = server.set_env(script.env(PART, "answer")).spawn().unwrap();
     let connection: Duplex<u64, u64> = server.accept_from(&mut child).unwrap();

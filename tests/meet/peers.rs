@@ -14,7 +14,7 @@ use testkit::rights::is_root;
 use testkit::signals::kill_this_process;
 use testkit::{Directory, descriptors, limit, watchdog};
 
-use crate::support::{NOBODY, become_nobody, dying, kind};
+use super::support::{NOBODY, become_nobody, dying, kind};
 
 /// Connects as nobody, sends, and says what came of it: whether an answer came.
 fn stranger((name, allow, answer): (String, Vec<u32>, Sender<bool>)) {

@@ -10,7 +10,7 @@ use multiprocess::pipe::{Duplex, Listener, connect, connect_timeout};
 use multiprocess::process::Builder;
 use testkit::{Directory, busy, watchdog_of};
 
-use crate::support::{doubles, dying, listener_at};
+use super::support::{doubles, dying, listener_at};
 
 /// What a victim does until it dies.
 #[derive(Clone, Copy, Debug)]

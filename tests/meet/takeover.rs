@@ -9,7 +9,7 @@ use multiprocess::{JoinHandle, Sender, bounded};
 use testkit::signals::kill_this_process;
 use testkit::{Directory, Random, seed, stop, watchdog, watchdog_of};
 
-use crate::support::{Witness, doubles, dying, kind, listener_at};
+use super::support::{Witness, doubles, dying, kind, listener_at};
 
 // faults 5, 9
 #[test]

@@ -11,7 +11,7 @@ use multiprocess::process::Builder;
 use multiprocess::{Sender, bounded};
 use testkit::{Directory, in_time, storm, watchdog};
 
-use crate::support::{doubles, dying, kind, listener_at};
+use super::support::{doubles, dying, kind, listener_at};
 
 const WAIT: Duration = Duration::from_millis(150);
 

@@ -1,5 +1,4 @@
 //! Who has been blocked for long hears of deaths at once, and uses no processor meanwhile.
-#![cfg(target_os = "linux")]
 
 use std::thread;
 use std::time::{Duration, Instant};

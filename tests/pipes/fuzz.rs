@@ -1,16 +1,15 @@
 //! The fuzz targets over their corpus: what was found once is not found again. Those that need what
 //! only unit tests and hostile peers see are in `ipc-shm` (`src/fuzz.rs`, `tests/hostile`).
-#![cfg(target_os = "linux")]
 #![allow(unreachable_pub, reason = "the targets are a crate of their own as well")]
 
 use testkit::fuzz::{Input, corpus};
 use testkit::watchdog;
 
-#[path = "../fuzz/src/codec.rs"]
+#[path = "../../fuzz/src/codec.rs"]
 mod codec;
-#[path = "../fuzz/src/frame.rs"]
+#[path = "../../fuzz/src/frame.rs"]
 mod frame;
-#[path = "../fuzz/src/names.rs"]
+#[path = "../../fuzz/src/names.rs"]
 mod names;
 
 #[test]

@@ -3,31 +3,18 @@
 //! A route is one line below. The suite sees it through [`routes::Route`]: a way to make a channel,
 //! and a message type that counts. What only routes for any serde type can do is in `values`; what
 //! does not depend on a route at all, in `errors`.
-#![cfg(target_os = "linux")]
 
-#[path = "conformance/basics.rs"]
 mod basics;
-#[path = "conformance/batches.rs"]
 mod batches;
-#[path = "conformance/blocking.rs"]
 mod blocking;
-#[path = "conformance/disconnect.rs"]
 mod disconnect;
-#[path = "conformance/errors.rs"]
 mod errors;
-#[path = "conformance/full.rs"]
 mod full;
-#[path = "conformance/iterators.rs"]
 mod iterators;
-#[path = "conformance/lending.rs"]
 mod lending;
-#[path = "conformance/many.rs"]
 mod many;
-#[path = "conformance/promptly.rs"]
 mod promptly;
-#[path = "conformance/routes.rs"]
 mod routes;
-#[path = "conformance/values.rs"]
 mod values;
 
 /// Each truth becomes a test of each route.
@@ -37,7 +24,7 @@ macro_rules! truths {
             $(#[test]
             fn $truth() {
                 let _watchdog = testkit::watchdog();
-                crate::$topic::$truth::<super::Route>();
+                crate::conformance::$topic::$truth::<super::Route>();
             })*
         })*
     };
@@ -47,7 +34,7 @@ macro_rules! suite {
     ($($bound:ident { $($route:ident = $Route:ty;)* })*) => {
         $($(mod $route {
             #[allow(unused_imports, reason = "not every route names a message type of its own")]
-            use crate::routes::*;
+            use crate::conformance::routes::*;
 
             type Route = $Route;
 
