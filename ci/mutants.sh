@@ -59,20 +59,20 @@ mutant members-not-scanned $in_repair 1 's/let flags = self.settle_membership\(t
 
 # Deaths, as the locks hear of them.
 mutant death-uncounted $in_participants 1 's/self.table.count_death\(\);//' 'locks deaths::one_that_is_killed_before_it_notifies'
-mutant death-uncounted-by-successor $in_participants 1 's/self.count_death\(\);//' 'locks deaths::who_is_killed_and_replaced'
-mutant exit-taken-for-leaving $in_participants 1 's/self.depart\(life::USED \| life::ENDING\);/self.depart(0);/' 'locks deaths::who_ends_without'
+mutant death-uncounted-by-successor $in_participants 1 's/self.count_death\(\);//' 'locks deaths::a_process_killed_and_replaced'
+mutant exit-taken-for-leaving $in_participants 1 's/self.depart\(life::USED \| life::ENDING\);/self.depart(0);/' 'locks deaths::a_process_that_ends_without'
 
 # Deaths that are looked for before a time limit is reported.
 in_locks=ipc-shm/src/lock/raw
-mutant timeout-unlooked ipc-core/src/wait.rs 1 's/^ *bell.recover_dead_throttled\(\);$//' 'limits polling::polling_senders'
-mutant empty-unlooked ipc-shm/src/endpoint.rs 1 '/fn is_final/,/^    \}/s/&& !self.attachment.recover_dead_throttled\(\)//' 'limits polling::trying_again'
+mutant timeout-unlooked ipc-core/src/wait.rs 1 's/^ *bell.recover_dead_throttled\(\);$//' 'process limits::polling::polling_senders'
+mutant empty-unlooked ipc-shm/src/endpoint.rs 1 '/fn is_final/,/^    \}/s/&& !self.attachment.recover_dead_throttled\(\)//' 'process limits::polling::trying_again'
 mutant peer-in-the-way-unlooked ipc-core/src/wait.rs 1 's/\} else if bell.recover_dead\(\) \{/} else if false {/' 'ipc-core:lib wait::'
-mutant lock-timeout-unlooked $in_locks/mutex.rs 1 's/if parked == Parked::Changed \{/if parked == Parked::TimedOut { return Err(LockAttemptError::Busy); } &/' 'limits polling::polling_for_locks'
-mutant turn-timeout-unlooked $in_locks/rwlock.rs 2 's/match env.liveness\(owner\(w\)\) \{/if parked == Parked::TimedOut { return Err(LockAttemptError::Busy); } &/' 'limits polling::polling_for_locks'
-mutant drain-timeout-unlooked $in_locks/rwlock.rs 1 's/Parked::TimedOut => look = true,/Parked::TimedOut => return Err(LockAttemptError::Busy),/' 'limits polling::polling_for_locks'
-mutant permit-timeout-unlooked $in_locks/semaphore.rs 1 's/if !self.reclaim_from_the_dead\(env\)\? && (parked == Parked::TimedOut)/if \1 || { self.reclaim_from_the_dead(env)?; false }/' 'limits polling::polling_for_conditions'
-mutant condition-timeout-unlooked $in_locks/condvar.rs 2 's/Parked::TimedOut if env.look_for_deaths_throttled\(\) != deaths/Parked::TimedOut if env.deaths() != deaths/' 'limits polling::polling_for_conditions'
-mutant barrier-timeout-unlooked $in_locks/barrier.rs 2 's/let died = self.somebody_died\(env\);/let died = false;/' 'limits polling::polling_for_conditions'
+mutant lock-timeout-unlooked $in_locks/mutex.rs 1 's/if parked == Parked::Changed \{/if parked == Parked::TimedOut { return Err(LockAttemptError::Busy); } &/' 'process limits::polling::polling_for_locks'
+mutant turn-timeout-unlooked $in_locks/rwlock.rs 2 's/match env.liveness\(owner\(w\)\) \{/if parked == Parked::TimedOut { return Err(LockAttemptError::Busy); } &/' 'process limits::polling::polling_for_locks'
+mutant drain-timeout-unlooked $in_locks/rwlock.rs 1 's/Parked::TimedOut => look = true,/Parked::TimedOut => return Err(LockAttemptError::Busy),/' 'process limits::polling::polling_for_locks'
+mutant permit-timeout-unlooked $in_locks/semaphore.rs 1 's/if !self.reclaim_from_the_dead\(env\)\? && (parked == Parked::TimedOut)/if \1 || { self.reclaim_from_the_dead(env)?; false }/' 'process limits::polling::polling_for_conditions'
+mutant condition-timeout-unlooked $in_locks/condvar.rs 2 's/Parked::TimedOut if env.look_for_deaths_throttled\(\) != deaths/Parked::TimedOut if env.deaths() != deaths/' 'process limits::polling::polling_for_conditions'
+mutant barrier-timeout-unlooked $in_locks/barrier.rs 2 's/let died = self.somebody_died\(env\);/let died = false;/' 'process limits::polling::polling_for_conditions'
 
 # Places of blocks in a file that grows.
 in_places=ipc-shm/src/places.rs in_commit=ipc-shm/src/commit.rs
@@ -85,11 +85,11 @@ mutant old-place-kept $in_commit 1 '/kill_point!\("block.place"\)/,/meta.place/s
 
 # Leases that no fork keeps.
 in_unforked=ipc-sys/src/linux/unforked.rs
-mutant fork-keeps-leases $in_unforked 1 's/if is\(\*fd, file.identity\) && .*$/if false \&\& is(*fd, file.identity) \&\& has_lease(*fd) {/' 'limits after_fork::a_fork_has_no'
-mutant fork-keeps-what-is-sent $in_unforked 1 's/\(!file.sent \|\| has_lease\(\*fd\)\)/!file.sent/' 'limits after_fork::'
-mutant fork-closes-by-number $in_unforked 1 's/^    identity\(fd\).is_ok_and\(.*$/    identity(fd).is_ok_and(|_| wanted == wanted)/' 'limits after_fork::a_fork_keeps'
-mutant opened-before-noted $in_unforked 2 '/fn open_if/,/^    \}/{s/let mut files = open_files\(\);//; s/^( *)files.note/\1open_files().note/}' 'limits after_fork::a_fork_has_no'
-mutant lease-stays-on-what-arrived ipc-shm/src/attachment.rs 1 's/let moves = leases.try_repair\(id\);/let moves = false;/' 'limits after_fork::a_fork_with_a_copy'
+mutant fork-keeps-leases $in_unforked 1 's/if is\(\*fd, file.identity\) && .*$/if false \&\& is(*fd, file.identity) \&\& has_lease(*fd) {/' 'process limits::after_fork::a_fork_has_no'
+mutant fork-keeps-what-is-sent $in_unforked 1 's/\(!file.sent \|\| has_lease\(\*fd\)\)/!file.sent/' 'process limits::after_fork::'
+mutant fork-closes-by-number $in_unforked 1 's/^    identity\(fd\).is_ok_and\(.*$/    identity(fd).is_ok_and(|_| wanted == wanted)/' 'process limits::after_fork::a_fork_keeps'
+mutant opened-before-noted $in_unforked 2 '/fn open_if/,/^    \}/{s/let mut files = open_files\(\);//; s/^( *)files.note/\1open_files().note/}' 'process limits::after_fork::a_fork_has_no'
+mutant lease-stays-on-what-arrived ipc-shm/src/attachment.rs 1 's/let moves = leases.try_repair\(id\);/let moves = false;/' 'process limits::after_fork::a_fork_with_a_copy'
 
 # Names of killed processes.
 in_names=ipc-shm/src/segment/names.rs in_claims=ipc-pipes/src/listener/claim.rs
@@ -98,8 +98,8 @@ mutant persistent-is-abandoned $in_names 1 's/footer.lifetime == Lifetime::LastH
 mutant foreign-is-abandoned $in_names 1 '/fn is_abandoned/,/^    \}/s/(Ok\(FooterState::Foreign\) \| Err\(_\) => )false/\1true/' 'segments abandoned::'
 mutant next-at-the-name-is-removed $in_names 1 '/fn remove_if_abandoned/,/^    \}/s/\|\| !leads_to\(&self.path, .*$//' 'segments points::what_is_opened'
 mutant abandoned-asked-once $in_names 1 '/fn remove_if_abandoned/,/^    \}/s/\|\| !self.is_abandoned\(open\)\?//' 'segments points::what_is_opened'
-mutant listened-at-is-abandoned $in_claims 1 '/^fn dead/,/^\}/s/if sys::name::alive\(&entry\)\? \{/if false {/' 'meet takeover::names_of_killed'
-mutant half-bound-is-kept $in_claims 1 '/^fn remove_if_abandoned/,/^\}/s/clear\(directory, &lock\)\?;//' 'meet points::what_a_death'
+mutant listened-at-is-abandoned $in_claims 1 '/^fn dead/,/^\}/s/if sys::name::alive\(&entry\)\? \{/if false {/' 'pipes meet::takeover::names_of_killed'
+mutant half-bound-is-kept $in_claims 1 '/^fn remove_if_abandoned/,/^\}/s/clear\(directory, &lock\)\?;//' 'pipes meet::points::what_a_death'
 
 # Numbers of threads and mappings, which must not mean another one later.
 mutant number-comes-again ipc-shm/src/lock/thread.rs 1 's/if HELD.get\(\) == 0 \{/if true {/' 'locks forgotten::'

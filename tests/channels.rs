@@ -1,8 +1,8 @@
-//! Channels: the same truths for every route, in one process and across processes; what they accept,
-//! how soon they notice deaths, and programs as they are written for crossbeam-channel.
+//! Channels: the same truths for every route, in one process and across processes; what they
+//! accept, how soon they notice deaths, and programs as they are written for crossbeam-channel.
 //!
-//! Tests that count descriptors, set limits or close everything do so in a child: the tests of this
-//! file share one process.
+//! Tests that count descriptors, set limits or close everything do so in a child: the tests of
+//! this file share one process.
 
 #[cfg(target_os = "linux")]
 mod across;

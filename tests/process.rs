@@ -1,8 +1,8 @@
 //! Processes, for real: what they return, how they die, and what they leave behind (nothing); and,
 //! in `limits`, what limits, signals and forks do to channels.
 //!
-//! Tests that count descriptors, set limits, fork or close everything do so in a child: the tests of
-//! this file share one process.
+//! Tests that count descriptors, set limits, fork or close everything do so in a child: the tests
+//! of this file share one process.
 #![cfg(target_os = "linux")]
 
 #[path = "process/support.rs"]

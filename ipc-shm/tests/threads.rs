@@ -159,7 +159,7 @@ fn what_cannot_be_sent_says_why_and_comes_back() {
 }
 
 #[test]
-fn a_hasty_sender_is_told_at_once_that_nobody_is_left() {
+fn a_hasty_sender_gets_an_error_at_once_when_no_receiver_is_left() {
     let (tx, rx) = ipc_shm::bounded::<u8>(1).unwrap();
     tx.send(1).unwrap();
     drop(rx);

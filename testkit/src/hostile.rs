@@ -1,8 +1,8 @@
 //! A peer that does not keep the protocol: it writes into a channel's segment as it likes, and
 //! sends what it likes.
 //!
-//! It is a second mapping of the segment in the same process. To the memory it makes no difference
-//! who writes. All places and packed words are those of the library's own `layout.rs`.
+//! It is a second mapping of the segment in the same process, which makes no difference to the
+//! memory. All places and packed words are those of the library's own `layout.rs`.
 
 use std::io::IoSlice;
 use std::mem::{MaybeUninit, offset_of};
@@ -215,7 +215,7 @@ fn word_of(mapping: &MmapRaw, offset: usize) -> &AtomicU64 {
     assert!(offset % 8 == 0 && offset + 8 <= mapping.len());
     let word = mapping.as_mut_ptr().wrapping_add(offset).cast::<AtomicU64>();
     // SAFETY: within the mapping, which lives as long as the reference, aligned, and accessed by
-    // atomics only, whoever writes.
+    // atomics only, in every process.
     unsafe { &*word }
 }
 

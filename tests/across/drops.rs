@@ -1,4 +1,4 @@
-//! Dropped in each order, here and there: the last one takes everything along, nobody else does.
+//! Dropped in each order, here and there: the last one takes everything along, no other does.
 
 use std::any::Any;
 use std::sync::{Arc, Barrier, mpsc};

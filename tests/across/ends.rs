@@ -88,7 +88,7 @@ fn an_end_in_transit_counts_as_alive() {
     let (tx, rx) = bounded::<u64>(1).unwrap();
     let (bytes, handles) = handle::collect(|| postcard::to_stdvec(&tx).unwrap());
     drop(tx);
-    // Long enough for several looks at who is dead.
+    // Long enough for several checks for dead peers.
     assert_eq!(rx.recv_timeout(Duration::from_millis(60)), Err(RecvTimeoutError::Timeout));
     assert!(!rx.is_disconnected());
     assert_eq!(rx.sender_count(), Some(1));
@@ -172,7 +172,7 @@ fn an_end_of_a_thread_channel_stays() {
 /// Goes as a sender of numbers, arrives as one of texts.
 enum Disguised {
     Numbers(Sender<u64>),
-    Texts(#[allow(dead_code, reason = "nobody gets so far")] Sender<String>),
+    Texts(#[allow(dead_code, reason = "no test gets so far")] Sender<String>),
 }
 
 impl Serialize for Disguised {

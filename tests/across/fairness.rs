@@ -1,4 +1,4 @@
-//! Many who are quick against one who is slow.
+//! Many quick senders against a slow one.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
@@ -7,7 +7,7 @@ use multiprocess::process::Builder;
 use multiprocess::{Sender, bounded};
 use testkit::watchdog;
 
-/// Sends as fast as it can until nobody listens.
+/// Sends as fast as it can until no receiver is left.
 fn flood(tx: Sender<Vec<u8>>) {
     while tx.send(vec![1]).is_ok() {}
 }
@@ -18,8 +18,8 @@ fn a_large_message_gets_through_among_many_small_ones() {
     multiprocess::init();
     let _watchdog = watchdog();
     const LARGE: usize = 64 << 10;
-    /// So many small ones may overtake one large one, whose sender is one of four and has more to
-    /// do.
+    /// So many small ones may overtake one large one, of a sender that is one of four and has more
+    /// to do.
     const BOUND: u64 = 20_000;
     let (tx, rx) = bounded::<Vec<u8>>(4).unwrap();
     let flooding: Vec<_> = (0..3)

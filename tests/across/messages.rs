@@ -142,7 +142,7 @@ fn a_sender_that_exits_leaves_its_messages_and_a_reason() {
 
 // fault 20: a panic, an abort and kill -9 are all the same to the other side.
 #[test]
-fn a_blocked_receiver_is_told_however_the_sender_ends() {
+fn a_blocked_receiver_gets_an_error_however_the_sender_ends() {
     multiprocess::init();
     let _watchdog = watchdog();
     fn end((tx, ready, how): (Sender<u64>, Sender<()>, u8)) {
@@ -175,7 +175,7 @@ fn a_blocked_receiver_is_told_however_the_sender_ends() {
 
 // fault 83
 #[test]
-fn a_blocked_sender_is_told_when_the_receiver_exits() {
+fn a_blocked_sender_gets_an_error_when_the_receiver_exits() {
     multiprocess::init();
     let _watchdog = watchdog();
     fn receive_three(rx: Receiver<String>) {

@@ -154,7 +154,7 @@ pub(crate) fn neither_side_left_is_no_harm<R: Route>() {
     }
 }
 
-pub(crate) fn it_is_told_which_side_and_why<R: Route>() {
+pub(crate) fn the_error_says_which_side_and_why<R: Route>() {
     let (tx, rx) = R::bounded(1);
     assert!(!tx.is_disconnected() && tx.disconnect_cause().is_none());
     drop(rx);

@@ -50,7 +50,7 @@ pub(crate) fn a_panic_with_a_guard_releases_it<R: Route>() {
     assert_eq!(tx.len(), 0);
 }
 
-pub(crate) fn guards_outnumber_nobody<R: Route>() {
+pub(crate) fn guards_may_outnumber_the_capacity<R: Route>() {
     // More guards at once than a channel has blocks to spare: the rest stay in their slots.
     const N: u64 = 24;
     let (tx, rx) = R::bounded(N as usize);

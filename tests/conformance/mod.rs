@@ -55,7 +55,7 @@ macro_rules! suite {
                     blocked_receivers_wake
                     the_last_of_several_counts
                     neither_side_left_is_no_harm
-                    it_is_told_which_side_and_why;
+                    the_error_says_which_side_and_why;
                 full:
                     send_waits_for_room
                     send_times_out_in_time
@@ -91,7 +91,7 @@ macro_rules! suite {
                     a_lent_message_is_delivered_once
                     dropping_the_guard_acknowledges
                     a_panic_with_a_guard_releases_it
-                    guards_outnumber_nobody
+                    guards_may_outnumber_the_capacity
                     lending_waits_and_times_out
                     a_lent_message_does_not_keep_the_channel_open;
             }

@@ -326,7 +326,7 @@ impl<'de> Deserialize<'de> for Picky {
 
 // fault 105
 #[test]
-fn what_a_type_says_when_it_refuses_is_told() {
+fn what_a_type_says_when_it_refuses_is_in_the_error() {
     let _watchdog = watchdog();
     // Wherever in the message it is.
     type Message = (u8, Option<Vec<Picky>>, String);

@@ -157,7 +157,7 @@ impl Started {
             (Child::Spawned(child), _) => nursery::is_killed(child),
             #[cfg(killpoints)]
             (Child::Forked(_), Death::At(..)) => unreachable!("it was not forked"),
-            (child, Death::After(_, home)) => home.bury(child),
+            (child, Death::After(_, home)) => home.reap(child),
         };
         let mut log = Vec::new();
         let mut stream = self.log;

@@ -96,8 +96,8 @@ impl<F: Flavour> Town<F> {
         self.children.push(Inhabitant { process, life, sends });
     }
 
-    fn bury(&mut self, child: Inhabitant, killed: bool) {
-        assert_eq!(self.nursery.bury(child.process), killed);
+    fn reap(&mut self, child: Inhabitant, killed: bool) {
+        assert_eq!(self.nursery.reap(child.process), killed);
         let past = Past { life: child.life, killed, kept: 0 };
         if child.sends { self.past.senders.push(past) } else { self.past.receivers.push(past) }
     }
@@ -136,20 +136,20 @@ impl<F: Flavour> Town<F> {
                 self.start(sends);
                 self.dead.push(victim);
             } else {
-                self.bury(victim, true);
+                self.reap(victim, true);
                 self.start(sends);
             }
         }
         // Not so many that there is no room for processes.
         if self.dead.len() > 100 {
-            self.bury_the_dead();
+            self.reap_the_killed();
         }
         victims
     }
 
-    fn bury_the_dead(&mut self) {
+    fn reap_the_killed(&mut self) {
         for dead in std::mem::take(&mut self.dead) {
-            self.bury(dead, true);
+            self.reap(dead, true);
         }
     }
 
@@ -159,13 +159,13 @@ impl<F: Flavour> Town<F> {
         let (senders, receivers): (Vec<_>, Vec<_>) =
             self.children.drain(..).partition(|child| child.sends);
         for child in senders {
-            self.bury(child, false);
+            self.reap(child, false);
         }
         for child in &receivers {
             child.process.kill();
         }
         self.dead.extend(receivers);
-        self.bury_the_dead();
+        self.reap_the_killed();
         self.drain();
         all_blocks_are_free::<F>(&self.tx, &self.rx, self.capacity);
         // Two more of each live to see the end.
@@ -174,7 +174,7 @@ impl<F: Flavour> Town<F> {
         let Town { tx, rx, scratch, nursery, children, mut past, .. } = self;
         drop(tx);
         for child in children {
-            assert!(!nursery.bury(child.process), "disconnected");
+            assert!(!nursery.reap(child.process), "disconnected");
             past.receivers.push(Past { life: child.life, killed: false, kept: 0 });
         }
         assert!(F::recv(&rx).is_err(), "no sender is left");
@@ -224,7 +224,7 @@ fn kill_and_judge<F: Flavour>(capacity: usize) {
                 let child = town.children.remove(0);
                 child.process.kill();
                 let sends = child.sends;
-                town.bury(child, true);
+                town.reap(child, true);
                 let left = town.children.iter().filter(|child| child.sends == sends).count();
                 if left < 2 {
                     town.start(sends);

@@ -28,7 +28,7 @@ pub(crate) trait Trade: 'static {
     fn work(work: Self::Work);
 }
 
-/// What the nursery is to do: fork, or bury the process of this number.
+/// What the nursery is to do: fork, or reap the process of this number.
 type Order = [u8; 4];
 const FORK: Order = [0; 4];
 
@@ -77,7 +77,7 @@ impl<T: Trade> Nursery<T> {
 
     /// Waits for its end, which may have been long ago: true if it was killed, false if it ended
     /// well. Panics if it failed.
-    pub(crate) fn bury(&self, child: Child) -> bool {
+    pub(crate) fn reap(&self, child: Child) -> bool {
         match child {
             Child::Forked(pid) => {
                 let mut orders = self.orders.borrow_mut();
@@ -96,7 +96,7 @@ impl<T: Trade> Nursery<T> {
     }
 }
 
-/// As [`Nursery::bury`], for who does not come from there.
+/// As [`Nursery::reap`], for a process that does not come from there.
 pub(crate) fn is_killed(child: JoinHandle<()>) -> bool {
     match child.join() {
         Ok(()) => false,

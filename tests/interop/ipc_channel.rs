@@ -175,7 +175,7 @@ impl<'de> Deserialize<'de> for Picky {
 
 // fault 105
 #[test]
-fn what_does_not_encode_comes_back_and_its_ends_go_to_nobody_else() {
+fn what_does_not_encode_comes_back_and_its_ends_go_nowhere_else() {
     let _watchdog = watchdog();
     type Message = (Option<IpcSender<u64>>, Picky);
     let (tx, rx) = channel::<Message>().unwrap();
@@ -249,7 +249,7 @@ fn a_sender_killed_in_the_middle_of_a_large_message_has_sent_nothing() {
 }
 
 #[test]
-fn who_waits_in_a_clone_does_not_keep_others_from_looking() {
+fn a_wait_in_a_clone_does_not_keep_others_from_looking() {
     let _watchdog = watchdog();
     let (tx, rx) = channel::<u64>().unwrap();
     let waiting = {

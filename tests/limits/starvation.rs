@@ -59,7 +59,7 @@ fn live((village, part, done, longest): Args) {
 
 // fault 33
 #[test]
-fn nobody_starves_of_32_processes_on_one_processor() {
+fn none_of_32_processes_on_one_processor_starves() {
     multiprocess::init();
     let _watchdog = watchdog_of(Duration::from_secs(55));
     let (tx, rx) = bounded(4).unwrap();

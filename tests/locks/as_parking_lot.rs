@@ -10,7 +10,7 @@ use crate::support::sleeper;
 
 // fault 130
 #[test]
-fn who_reads_already_may_read_upgradably_unless_a_writer_waits_for_it() {
+fn a_reader_may_read_upgradably_unless_a_writer_waits_for_it() {
     let _watchdog = watchdog();
     let lock = RwLock::new(0u32).unwrap();
     let reader = lock.read().unwrap();

@@ -141,7 +141,7 @@ fn a_mutex_of_a_slice_lends_all_of_it() {
 
 // faults 85, 86
 #[test]
-fn who_would_wait_for_itself_or_gives_back_what_it_has_not_is_told() {
+fn waiting_for_oneself_or_giving_back_what_is_not_held_is_an_error() {
     let _watchdog = watchdog();
     let mutex = Mutex::new(1u8).unwrap();
     let guard = mutex.lock().unwrap();
@@ -265,7 +265,7 @@ fn a_waiting_writer_keeps_new_readers_out_but_not_those_that_read_already() {
 
 // fault 86
 #[test]
-fn a_reader_that_would_write_and_a_writer_that_would_read_are_told() {
+fn a_reader_that_would_write_and_a_writer_that_would_read_get_errors() {
     let _watchdog = watchdog();
     let lock = RwLock::new(0u32).unwrap();
     let reader = lock.read().unwrap();
@@ -337,7 +337,7 @@ fn an_upgradable_reader_shares_upgrades_and_steps_down() {
 }
 
 #[test]
-fn notify_one_wakes_the_one_that_waited_longest_and_nobody_else() {
+fn notify_one_wakes_the_one_that_waited_longest_and_no_other() {
     let _watchdog = watchdog();
     let (mutex, condvar) = (Mutex::new(0u32).unwrap(), Condvar::new().unwrap());
     assert_eq!(condvar.notify_one(), Ok(false), "without a waiter it is gone");

@@ -21,7 +21,7 @@ const SOON: Duration = Duration::from_millis(500);
 
 // fault 17
 #[test]
-fn a_killed_owners_waiter_is_told_and_repairs() {
+fn a_killed_owners_waiter_gets_an_error_and_repairs() {
     multiprocess::init();
     let _watchdog = watchdog();
     let mutex = Mutex::new([1u64, 1]).unwrap();
@@ -93,7 +93,7 @@ fn notifying_says_how_many_waiters_of_other_processes_it_woke() {
 
 // fault 17: poison that nobody clears stays.
 #[test]
-fn a_killed_owner_is_told_to_everybody_until_it_is_cleared() {
+fn a_killed_owner_is_an_error_to_every_process_until_it_is_cleared() {
     multiprocess::init();
     let _watchdog = watchdog();
     let mutex = Mutex::new(0u32).unwrap();
@@ -183,7 +183,7 @@ fn a_stopped_owner_is_robbed_of_nothing() {
 // faults 25, 26, 28: whoever is stopped while others wait for the same, or take over, holds up
 // nobody but itself.
 #[test]
-fn a_stopped_waiter_holds_up_nobody() {
+fn a_stopped_waiter_holds_up_no_other() {
     multiprocess::init();
     let _watchdog = watchdog();
     let (mutex, condvar) = (Mutex::new(0u32).unwrap(), Condvar::new().unwrap());
@@ -236,7 +236,7 @@ fn what_is_forgotten_comes_back_at_the_end_of_the_process() {
 }
 
 #[test]
-fn a_killed_holder_of_a_reentrant_mutex_is_told() {
+fn a_killed_holder_of_a_reentrant_mutex_is_an_error() {
     multiprocess::init();
     let _watchdog = watchdog();
     let mutex = ReentrantMutex::new(0u32).unwrap();
@@ -283,7 +283,7 @@ fn a_killed_reader_is_subtracted() {
 }
 
 #[test]
-fn a_killed_writer_is_told_to_readers_and_one_that_waited_is_not() {
+fn a_killed_writer_is_an_error_to_readers_and_one_that_waited_is_not() {
     multiprocess::init();
     let _watchdog = watchdog();
     let lock = RwLock::new(0u32).unwrap();
@@ -390,7 +390,7 @@ fn one_that_is_killed_before_it_notifies_wakes_all_that_wait_once() {
 }
 
 #[test]
-fn one_that_is_killed_with_the_mutex_is_told_to_one_that_waits() {
+fn a_process_killed_with_the_mutex_is_an_error_to_one_that_waits() {
     multiprocess::init();
     let _watchdog = watchdog();
     let (mutex, condvar) = (Mutex::new(0u32).unwrap(), Condvar::new().unwrap());
@@ -424,7 +424,7 @@ fn one_that_waits_here(
 /// Ends in order while one waits, without having dropped its handle: it counts as a death; with it
 /// dropped, it does not.
 #[test]
-fn who_ends_without_dropping_its_handle_wakes_those_that_wait() {
+fn a_process_that_ends_without_dropping_its_handle_wakes_the_waiters() {
     multiprocess::init();
     let _watchdog = watchdog();
     let (mutex, condvar) = (Mutex::new(0u32).unwrap(), Condvar::new().unwrap());
@@ -449,7 +449,7 @@ fn who_ends_without_dropping_its_handle_wakes_those_that_wait() {
 }
 
 #[test]
-fn who_is_killed_and_replaced_before_anybody_looks_is_told_of() {
+fn a_process_killed_and_replaced_before_any_check_is_an_error() {
     multiprocess::init();
     let _watchdog = watchdog();
     let (mutex, condvar, woken) =
@@ -499,7 +499,7 @@ fn a_notification_of_one_that_is_killed_before_it_has_the_mutex_is_passed_on() {
 }
 
 #[test]
-fn the_permits_of_the_dead_come_back() {
+fn the_permits_of_dead_processes_come_back() {
     multiprocess::init();
     let _watchdog = watchdog();
     let semaphore = Semaphore::new(4).unwrap();

@@ -84,7 +84,7 @@ fn what_a_thread_of_another_process_has_forgotten_stays_locked_until_that_proces
 
 // fault 112
 #[test]
-fn who_forgot_a_readers_guard_does_not_read_the_next_lock_at_its_address() {
+fn a_forgotten_readers_guard_does_not_read_the_next_lock_at_its_address() {
     let _watchdog = watchdog();
     for _ in 0..20 {
         let lock = RwLock::new(1u32).unwrap();

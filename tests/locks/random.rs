@@ -94,7 +94,7 @@ fn killed_at_any_moment() {
         }
         workers.iter().for_each(Child::kill);
         for worker in dead.into_iter().chain(workers) {
-            assert!(nursery.bury(worker), "a worker ended");
+            assert!(nursery.reap(worker), "a worker ended");
             killed += 1;
         }
         kit.check();

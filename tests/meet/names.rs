@@ -15,7 +15,7 @@ use rustix::fs::Mode;
 use testkit::rights::is_root;
 use testkit::{Directory, forked, watchdog};
 
-use super::support::{NOBODY, become_nobody, doubles, dying, kind, listener_at};
+use super::support::{NOBODY, doubles, dying, give_up_all_rights, kind, listener_at};
 
 #[test]
 fn processes_meet_by_name_and_know_each_other() {
@@ -63,7 +63,7 @@ fn a_plain_name_lies_in_a_directory_of_this_user_and_goes_with_the_listener() {
         assert_eq!(there.recv(), Ok(1));
         drop(listener);
         assert_eq!(fs::read_dir(&place).unwrap().count(), 0);
-        // A directory that others may enter could hold anybody's sockets.
+        // A directory that others may enter could hold any user's sockets.
         fs::set_permissions(&place, fs::Permissions::from_mode(0o755)).unwrap();
         assert_eq!(kind(Listener::bind("orders")), ErrorKind::PermissionDenied);
         assert_eq!(kind(connect::<(), ()>("orders")), ErrorKind::PermissionDenied);
@@ -308,7 +308,7 @@ fn a_directory_that_cannot_be_written_gets_nothing_half_made() {
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let listener = Listener::bind(directory.name("other")).unwrap();
     let work = |directory: PathBuf| {
-        become_nobody();
+        give_up_all_rights();
         assert_eq!(kind(Listener::bind(directory.join("orders"))), ErrorKind::PermissionDenied);
         assert_eq!(kind(connect::<(), ()>(directory.join("other"))), ErrorKind::PermissionDenied);
     };

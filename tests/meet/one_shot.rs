@@ -66,7 +66,7 @@ fn exited(result: std::io::Result<Duplex<u64, u64>>) -> std::process::ExitStatus
 }
 
 #[test]
-fn a_program_calls_back_and_nobody_else_ever_can() {
+fn a_program_calls_back_and_no_other_ever_can() {
     multiprocess::init();
     let _watchdog = watchdog();
     let mut server = OneShotServer::new().unwrap();
@@ -97,7 +97,7 @@ fn a_child_that_ends_before_it_connects_is_an_error_that_says_how() {
     let mut server = OneShotServer::new().unwrap();
     assert_eq!(exited(server.accept_from(&mut shell("exit 3"))).code(), Some(3));
     assert_eq!(exited(server.accept_from(&mut shell("kill -9 $$"))).signal(), Some(9));
-    // Ended, and waited for, before anybody asks.
+    // Ended, and waited for, before it is asked about.
     let mut child = shell("exit 4");
     assert_eq!(child.wait().unwrap().code(), Some(4));
     assert_eq!(exited(server.accept_from(&mut child)).code(), Some(4));
@@ -220,7 +220,7 @@ fn a_process_that_is_not_the_child_is_refused() {
 }
 
 #[test]
-fn a_program_that_was_told_no_name_is_told_so() {
+fn a_program_without_a_name_to_call_gets_an_error() {
     let error = OneShotClient::from_env().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.to_string().contains("MULTIPROCESS_ONE_SHOT"), "{error}");

@@ -1,4 +1,4 @@
-//! Who is let in, and what becomes of peers that die or cannot be let in.
+//! Which peers are let in, and what becomes of those that die or cannot be let in.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -14,11 +14,11 @@ use testkit::rights::is_root;
 use testkit::signals::kill_this_process;
 use testkit::{Directory, descriptors, limit, watchdog};
 
-use super::support::{NOBODY, become_nobody, dying, kind};
+use super::support::{NOBODY, dying, give_up_all_rights, kind};
 
-/// Connects as nobody, sends, and says what came of it: whether an answer came.
+/// Connects as the user without rights, sends, and says what came of it: whether an answer came.
 fn stranger((name, allow, answer): (String, Vec<u32>, Sender<bool>)) {
-    become_nobody();
+    give_up_all_rights();
     let connection: Duplex<u8, u8> = match Connector::new().allow_users(allow).connect(name) {
         Ok(connection) => connection,
         Err(error) => {
@@ -43,8 +43,8 @@ fn processes_of_other_users_are_refused_unless_allowed_on_both_sides() {
     let file = directory.name("orders").to_str().unwrap().to_owned();
     let root = rustix::process::geteuid().as_raw();
     for name in [file, Name::random().unwrap().to_string()] {
-        // Who listens there is not allowed by the one who connects, whoever it may be that is let
-        // in.
+        // The user that listens there is not allowed by the one that connects, whichever users the
+        // listener lets in.
         let listener = Listener::builder().allow_any_user().bind(&name).unwrap();
         let (answer, answered) = bounded(1).unwrap();
         let child = dying(stranger, (name.clone(), vec![], answer.clone()));
@@ -66,7 +66,7 @@ fn processes_of_other_users_are_refused_unless_allowed_on_both_sides() {
         drop(listener);
 
         for allowed in [vec![], vec![1, NOBODY - 1]] {
-            // Not allowed by the one who listens, though the mode would let it in.
+            // Not allowed by the listener, though the mode would let it in.
             let listener = Listener::builder().mode(0o666).allow_users(allowed).bind(&name);
             let listener = listener.unwrap();
             let child = dying(stranger, (name.clone(), vec![root], answer.clone()));
@@ -88,9 +88,9 @@ fn processes_of_other_users_are_refused_unless_allowed_on_both_sides() {
     }
 }
 
-/// Listens as nobody.
+/// Listens as the user without rights.
 fn foreign((name, ready, done): (String, Sender<()>, Receiver<()>)) {
-    become_nobody();
+    give_up_all_rights();
     let listener = Listener::builder().allow_any_user().bind(name).unwrap();
     ready.send(()).unwrap();
     let refused: Duplex<u8, u8> = listener.accept().unwrap();
@@ -100,7 +100,7 @@ fn foreign((name, ready, done): (String, Sender<()>, Receiver<()>)) {
     let _ = done.recv();
 }
 
-// fault 81: a client that trusted a name alone would talk to whoever took it first.
+// fault 81: a client that trusted a name alone would talk to any process that took it first.
 #[test]
 fn a_listener_of_another_user_is_not_talked_to() {
     multiprocess::init();
@@ -128,7 +128,7 @@ fn a_one_shot_server_can_be_for_another_user() {
         return;
     }
     let work = |name: String| {
-        become_nobody();
+        give_up_all_rights();
         let client = OneShotClient::new(name).unwrap();
         assert_eq!(kind(client.connect::<u8, u8>()), ErrorKind::PermissionDenied);
         let client = client.connector(Connector::new().allow_users([0]));
@@ -137,7 +137,7 @@ fn a_one_shot_server_can_be_for_another_user() {
     };
     let listener = Listener::builder().allow_users([NOBODY]).bind(Name::random().unwrap()).unwrap();
     let child = dying(work, listener.name().to_string());
-    // The first connection is the one that the child gave up when it saw who listens.
+    // The first connection is the one that the child gave up when it saw which user listens.
     let first: Duplex<u8, u8> = listener.accept().unwrap();
     assert!(first.recv().unwrap_err().is_disconnected());
     let mut server = OneShotServer::from(listener);

@@ -19,9 +19,9 @@ enum Scene {
     Free,
     /// As before, with the name of a killed process.
     Dead,
-    /// As before, after somebody was killed between binding and publishing.
+    /// As before, after a process was killed between binding and publishing.
     HalfMade,
-    /// Comes to somebody who listens.
+    /// Comes to a process that listens.
     Guest,
 }
 
@@ -122,7 +122,7 @@ fn killed_at_any_point_the_next_one_gets_the_name_and_nothing_is_left() {
     }
     println!("{deaths:?}");
     let never: Vec<_> = deaths.iter().filter(|(_, deaths)| **deaths == 0).collect();
-    assert!(never.is_empty(), "nobody comes to {never:?}");
+    assert!(never.is_empty(), "no process comes to {never:?}");
 }
 
 // fault 126: except for an empty lock file, which may be another program's.

@@ -1,4 +1,4 @@
-//! A listener in another process, and a witness of who has a name.
+//! A listener in another process, and a witness of which process has a name.
 
 use std::fs;
 use std::io;
@@ -48,7 +48,7 @@ where
     Builder::new().kill_on_drop(true).spawn(f, args).unwrap()
 }
 
-/// Whether a connection leads to somebody who doubles.
+/// Whether a connection leads to a process that doubles.
 pub(crate) fn doubles(connection: &Duplex<u64, u64>) -> bool {
     connection.send(21).is_ok() && connection.recv_timeout(Duration::from_secs(10)) == Ok(42)
 }
@@ -65,10 +65,10 @@ pub(crate) fn kind<T>(result: io::Result<T>) -> io::ErrorKind {
     }
 }
 
-/// From now on this process is nobody's.
+/// The user without rights, usually called nobody.
 pub(crate) const NOBODY: u32 = 65534;
 
-pub(crate) fn become_nobody() {
+pub(crate) fn give_up_all_rights() {
     // SAFETY: no preconditions; called in a child of its own, and all of its threads change.
     assert_eq!(unsafe { libc::setgroups(0, std::ptr::null()) }, 0);
     // SAFETY: as above.
@@ -106,7 +106,7 @@ impl Witness {
         Witness { words: unsafe { &*map.cast::<[AtomicU64; 2]>() } }
     }
 
-    /// This process is there now. Whoever was there before must be dead.
+    /// This process is there now. A process that was there before must be dead.
     pub(crate) fn enter(&self) {
         let before = self.words[0].swap(u64::from(std::process::id()), Ordering::SeqCst);
         if before != 0 && !ends_soon(before as u32) {
@@ -114,7 +114,7 @@ impl Witness {
         }
     }
 
-    /// Nobody else may have come meanwhile.
+    /// No other process may have come meanwhile.
     pub(crate) fn leave(&self) {
         let me = u64::from(std::process::id());
         if self.words[0].compare_exchange(me, 0, Ordering::SeqCst, Ordering::SeqCst).is_err() {

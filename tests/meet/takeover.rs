@@ -1,4 +1,4 @@
-//! Names of the killed are taken over, those of the living never, whoever races for them.
+//! Names of killed processes are taken over, those of living ones never, whatever races for them.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -123,7 +123,7 @@ fn racer((name, witness, done): (PathBuf, PathBuf, Sender<u64>)) {
         match Listener::builder().wait_for_name(Duration::ZERO).bind(&name) {
             Ok(listener) => {
                 witness.enter();
-                // Whoever can connect now is our guest.
+                // What connects now is our guest.
                 if random.below(2) == 0 {
                     let guest: Duplex<u64, u64> = connect(&name).unwrap();
                     guest.send(1).unwrap();
@@ -174,7 +174,7 @@ fn of_any_number_of_processes_that_race_for_a_name_and_are_killed_one_has_it() {
     let mut killed = 0;
     let mut random = Random::new(seed());
     for round in 0..rounds {
-        is_done.recv_timeout(Duration::from_secs(20)).expect("somebody gets the name");
+        is_done.recv_timeout(Duration::from_secs(20)).expect("one of them gets the name");
         if round % 4 == 0 {
             let victim = racers.swap_remove(random.index(racers.len()));
             victim.kill().unwrap();

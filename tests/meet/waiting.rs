@@ -1,4 +1,4 @@
-//! Who waits, for how long, and for what.
+//! What waits, for how long, and for what.
 
 use std::io::ErrorKind;
 use std::os::unix::net::UnixListener;
@@ -17,7 +17,7 @@ const WAIT: Duration = Duration::from_millis(150);
 
 // fault 31
 #[test]
-fn waits_for_nobody_end_in_time() {
+fn waits_without_a_peer_end_in_time() {
     multiprocess::init();
     let _watchdog = watchdog();
     let directory = Directory::new();
@@ -31,8 +31,8 @@ fn waits_for_nobody_end_in_time() {
         assert_eq!(kind(connect_timeout::<(), ()>(name, Duration::ZERO)), ErrorKind::NotFound);
     }
     let began = Instant::now();
-    let nobody = Name::random().unwrap();
-    assert_eq!(kind(connect_timeout::<(), ()>(&nobody, WAIT)), ErrorKind::ConnectionRefused);
+    let unbound = Name::random().unwrap();
+    assert_eq!(kind(connect_timeout::<(), ()>(&unbound, WAIT)), ErrorKind::ConnectionRefused);
     in_time(began, WAIT);
     // A name whose process is dead.
     drop(UnixListener::bind(directory.name("dead")).unwrap());
@@ -86,7 +86,7 @@ fn early((name, missing): (String, Option<PathBuf>)) {
 }
 
 #[test]
-fn who_waits_for_a_listener_is_connected_when_it_comes() {
+fn a_wait_for_a_listener_connects_when_it_comes() {
     multiprocess::init();
     let _watchdog = watchdog();
     let (runtime, directory) = (Directory::new(), Directory::new());
@@ -148,7 +148,7 @@ fn a_full_queue_makes_connecting_wait_and_a_deadline_holds() {
     assert_eq!(listener.accept::<u64, u64>().unwrap().recv(), Ok(7));
     drop(listener);
 
-    // Who waits for a process that is then killed is told.
+    // A wait for a process that is then killed ends with an error.
     let (ready, is_ready) = bounded(1).unwrap();
     let child = dying(inert, (name.clone(), ready));
     is_ready.recv().unwrap();

@@ -70,7 +70,7 @@ fn adopt<A: DeserializeOwned, B: DeserializeOwned>(socket: OwnedFd) -> Duplex<A,
 
 // fault 79
 #[test]
-fn garbage_is_told_and_the_next_message_arrives() {
+fn garbage_is_an_error_and_the_next_message_arrives() {
     let _watchdog = watchdog();
     // In the compact form, which a last byte of 0 says: a length of 32 bits, or all of them and one
     // of 64.

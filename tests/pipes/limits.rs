@@ -193,7 +193,7 @@ fn a_sender_without_descriptors_keeps_its_messages() {
 
 // faults 61, 80
 #[test]
-fn a_receiver_without_descriptors_is_told_and_closes_what_came() {
+fn a_receiver_without_descriptors_gets_an_error_and_closes_what_came() {
     multiprocess::init();
     let _watchdog = watchdog();
     let starve = |()| {
@@ -328,7 +328,7 @@ fn hold_a_message() -> Option<memmap2::MmapRaw> {
 
 // What the kernel has hold of for a moment, or any process of this user, cannot be sealed.
 #[test]
-fn a_large_message_is_sent_though_somebody_holds_its_memory() {
+fn a_large_message_is_sent_though_its_memory_is_held_elsewhere() {
     multiprocess::init();
     let _watchdog = watchdog();
     alone(|()| {

@@ -81,7 +81,7 @@ fn large_messages_of_several_senders_cross_a_pipe_whole_and_once() {
 }
 
 #[test]
-fn a_death_is_told_at_once_and_why() {
+fn a_death_is_reported_at_once_with_its_cause() {
     multiprocess::init();
     let _watchdog = watchdog();
     fn hold((tx, _rx): (Sender<u8>, Receiver<u8>)) {

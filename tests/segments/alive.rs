@@ -58,7 +58,7 @@ fn hang((_segment, ready): (Segment, Sender<()>)) {
 
 // fault 66
 #[test]
-fn the_dead_make_room_and_the_living_do_not() {
+fn dead_processes_make_room_and_living_ones_do_not() {
     multiprocess::init();
     let _watchdog = watchdog();
     let segment = SegmentBuilder::new(1).participants(3).anonymous().unwrap();

@@ -150,7 +150,7 @@ fn what_others_may_write_is_refused_unless_asked_for() {
 
 // fault 53: a directory that gives its group to what is made in it.
 #[test]
-fn a_setgid_directory_gives_nobody_rights() {
+fn a_setgid_directory_gives_no_rights() {
     let _watchdog = watchdog();
     let directory = Name::new("setgid");
     std::fs::create_dir(directory.path()).unwrap();
@@ -252,7 +252,7 @@ fn keep((name, ready, go): (String, Sender<usize>, Receiver<()>)) {
 
 // fault 58
 #[test]
-fn who_opens_it_twice_and_drops_one_stays_alive() {
+fn a_process_that_opens_it_twice_and_drops_one_stays_alive() {
     multiprocess::init();
     let _watchdog = watchdog();
     let name = Name::new("twice");
@@ -402,7 +402,7 @@ fn what_a_dead_maker_left_unfinished_is_replaced() {
 
 // fault 49: a maker that lives and does not get on, or anybody who is stopped while it is his turn.
 #[test]
-fn who_is_stopped_at_a_name_holds_others_up_for_a_while_only() {
+fn a_process_stopped_at_a_name_holds_others_up_for_a_while_only() {
     multiprocess::init();
     let _watchdog = watchdog();
     let name = Name::new("stopped");

@@ -153,7 +153,7 @@ fn there_is_never_more_than_one_of_a_name_while_processes_are_killed() {
 
 // faults 56, 57: with names removed under their users, there may be; each is whole.
 #[test]
-fn removing_a_name_while_others_come_and_are_killed_harms_nobody() {
+fn removing_a_name_while_others_come_and_are_killed_does_no_harm() {
     multiprocess::init();
     race("race-unlink", true, 60);
 }

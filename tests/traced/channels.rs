@@ -197,7 +197,7 @@ fn killed_after_each_instruction_of_leaving() {
 // fault 28: whoever repairs is stopped at it, at any instruction: the others are held up by nothing
 // that has a deadline, repair nothing a second time, and go on when it goes on, or dies.
 #[test]
-fn a_stopped_repairer_holds_up_nobody_for_good() {
+fn a_stopped_repairer_holds_no_process_up_for_good() {
     multiprocess::init();
     let _watchdog = watchdog();
     let (tx, rx) = <Small as Flavour>::make(CAPACITY).unwrap();

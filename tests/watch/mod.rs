@@ -1,4 +1,4 @@
-//! Who has been blocked for long hears of deaths at once, and uses no processor meanwhile.
+//! A call that has been blocked for long notices a death at once, and uses no processor meanwhile.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use rustix::time::{ClockId, clock_gettime};
 use testkit::proc::thread_names;
 use testkit::{busy, channel_descriptors, channel_mappings, descriptors, limit, until, watchdog};
 
-/// What a sleeper that is told of nothing needs at most is 1 s; half of it on average.
+/// A sleeper that nothing wakes needs 1 s at most; half of it on average.
 const SOON: Duration = Duration::from_millis(500);
 
 /// Says that it is there, and keeps its end until it is killed.
@@ -87,7 +87,7 @@ fn a_blocked_sender_notices_too() {
 }
 
 #[test]
-fn who_comes_late_is_watched_as_well() {
+fn a_late_process_is_watched_as_well() {
     multiprocess::init();
     let _watchdog = watchdog();
     let waits: Vec<_> = (0..5)
@@ -128,7 +128,7 @@ fn an_end_that_is_lost_on_its_way_is_noticed() {
     let child = holder(tx.clone(), &rx);
     let blocked = block(rx);
     thread::sleep(Duration::from_millis(300));
-    // Nobody is told of the end of this one; sleepers must look.
+    // The end of this one wakes no sleeper; sleepers must look.
     let (_, handles) = ipc_core::__private::handle::collect(|| postcard::to_stdvec(&tx).unwrap());
     drop(tx);
     child.kill().unwrap();
@@ -212,7 +212,7 @@ fn a_program_that_closes_everything_ends_its_waits() {
         thread::sleep(Duration::from_millis(300));
         assert_eq!(watchers(), 1);
         let closed = Instant::now();
-        // SAFETY: the child's own descriptors; who owns one must live with that, which is what is
+        // SAFETY: the child's own descriptors; their owners must live with that, which is what is
         // tested.
         assert_eq!(unsafe { libc::close_range(3, !0, 0) }, 0);
         blocked.join().unwrap();

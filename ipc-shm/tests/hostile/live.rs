@@ -121,21 +121,21 @@ fn words(from: usize, n: usize) -> Range<usize> {
 
 // fault 74
 #[test]
-fn scribbled_positions_harm_nobody() {
+fn scribbled_positions_do_no_harm() {
     let _watchdog = watchdog();
     scribble(74, |_| vec![words(at::TAIL, 1), words(at::HEAD, 1)]);
 }
 
 // faults 74, 76
 #[test]
-fn scribbled_slots_harm_nobody() {
+fn scribbled_slots_do_no_harm() {
     let _watchdog = watchdog();
     scribble(75, |peer| (0..CAPACITY).map(|i| words(peer.slot(i), 1)).collect());
 }
 
 // faults 75, 78
 #[test]
-fn scribbled_lengths_and_bytes_harm_nobody() {
+fn scribbled_lengths_and_bytes_do_no_harm() {
     let _watchdog = watchdog();
     scribble(76, |peer| {
         (0..CAPACITY)
@@ -146,21 +146,21 @@ fn scribbled_lengths_and_bytes_harm_nobody() {
 
 // faults 75, 76
 #[test]
-fn scribbled_blocks_harm_nobody() {
+fn scribbled_blocks_do_no_harm() {
     let _watchdog = watchdog();
     scribble(77, |peer| (0..BLOCKS).map(|i| words(peer.block(i), 6)).collect());
 }
 
 // fault 77
 #[test]
-fn scribbled_bells_harm_nobody() {
+fn scribbled_bells_do_no_harm() {
     let _watchdog = watchdog();
     scribble(78, |_| vec![words(at::RECV_WAIT, 1), words(at::SEND_WAIT, 1)]);
 }
 
 // fault 76
 #[test]
-fn scribbled_members_harm_nobody() {
+fn scribbled_members_do_no_harm() {
     let _watchdog = watchdog();
     scribble(79, |peer| {
         vec![words(at::MEMBERS, 1), words(at::ORPHAN_SEQ, 1), words(peer.entry(0), 6)]
@@ -169,7 +169,7 @@ fn scribbled_members_harm_nobody() {
 
 // faults 74-77, all at once, the header included: it is never read again.
 #[test]
-fn scribbling_everywhere_harms_nobody() {
+fn scribbling_everywhere_does_no_harm() {
     let _watchdog = watchdog();
     scribble(80, |peer| {
         let mut places =
@@ -183,7 +183,7 @@ fn scribbling_everywhere_harms_nobody() {
 
 // fault 76: each word, each kind of nonsense, one at a time.
 #[test]
-fn one_wrong_word_harms_nobody() {
+fn one_wrong_word_does_no_harm() {
     let _watchdog = watchdog();
     let mut random = Random::new(81);
     let offsets = |peer: &Peer| {
@@ -244,7 +244,7 @@ fn segment_of_maybe(tx: &Sender<Vec<u8>>) -> bool {
 
 // fault 74: a receiver of a stream watches how far the sender has come, which may go backwards.
 #[test]
-fn a_tail_that_goes_backwards_harms_nobody() {
+fn a_tail_that_goes_backwards_does_no_harm() {
     let _watchdog = watchdog();
     let (tx, rx) = pod::bounded::<u64>(64).unwrap();
     let peer = Peer::of(&tx);
@@ -402,7 +402,7 @@ fn a_slot_with_a_foreign_block_is_corrupt() {
 
 // fault 47
 #[test]
-fn a_hole_in_the_middle_is_told_and_does_not_hang() {
+fn a_hole_in_the_middle_is_an_error_and_does_not_hang() {
     let _watchdog = watchdog();
     for queued in [0, 1, 8] {
         let (tx, rx) = Builder::new(8).max_message(8192).typed::<Vec<u8>>().unwrap();

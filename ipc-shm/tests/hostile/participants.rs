@@ -21,7 +21,7 @@ fn works(tx: &Sender<u64>, rx: &Receiver<u64>) {
 
 // fault 66
 #[test]
-fn full_of_the_living_is_an_error_and_full_of_the_dead_is_not() {
+fn full_of_living_processes_is_an_error_and_full_of_dead_ones_is_not() {
     let _watchdog = watchdog();
     for most in [1, 2, 5, 127, 1023] {
         let (tx, rx) = Builder::new(2).participants(most).typed().unwrap();
@@ -56,7 +56,7 @@ fn lock(fd: &OwnedFd, byte: i64) -> bool {
 
 // fault 82
 #[test]
-fn a_peer_that_holds_every_lease_makes_nobody_hang() {
+fn a_peer_that_holds_every_lease_makes_no_call_hang() {
     let _watchdog = watchdog();
     const LEASES: i64 = 1 << 60;
     let (tx, rx) = ipc_shm::bounded::<u64>(2).unwrap();
@@ -78,7 +78,7 @@ fn a_peer_that_holds_every_lease_makes_nobody_hang() {
 
 // fault 66: entries that nobody holds, as a peer can write them.
 #[test]
-fn entries_without_a_lease_are_those_of_the_dead() {
+fn entries_without_a_lease_are_those_of_dead_processes() {
     let _watchdog = watchdog();
     let (tx, rx) = Builder::new(2).participants(7).typed().unwrap();
     let peer = Peer::of(&tx);
