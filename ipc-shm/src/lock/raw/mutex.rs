@@ -1,7 +1,7 @@
-//! Mutual exclusion: one word that names the holder, one that says whether what it protects is
-//! poisoned.
+//! The mutex protocol: one word names the holder, one word holds the poison mark.
 //!
 //! # Life of the word
+//! Life of the word `state`:
 //!
 //! ```text
 //!          ┌───────────── unlock (CAS, or swap) ◀──────────────┐
@@ -9,12 +9,14 @@
 //!        free ──lock (CAS)──▶ held by A ──contend──▶ held by A, contended ──▶ (unlock wakes one)
 //!                                │ A dies                │ A dies
 //!                                └──────┬────────────────┘
-//!                                       ▼ take over (CAS of the whole word, after the kernel's verdict)
+//!                                       ▼ take over: one CAS of the whole word,
+//!                                       │ after the kernel's verdict
 //!                              held by B, contended; poisoned, unless A was updating
 //! ```
 //!
-//! A waiter sets *contended* before it sleeps, and takes the lock as contended once it has slept,
-//! since others may sleep too: Drepper's second mutex, <https://akkadia.org/drepper/futex.pdf>.
+//! A waiter sets *contended* before it sleeps. A waiter that has slept acquires the lock as
+//! contended, because other waiters may still sleep. This is Drepper's second mutex,
+//! <https://akkadia.org/drepper/futex.pdf>.
 //!
 //! # Edges
 //!
@@ -22,19 +24,19 @@
 //! |---|---|---|---|---|
 //! | MUTEX-E1 | unlock → lock | `state` | Release / Acquire | what the mutex protects, and the mark |
 //!
-//! Taking over uses DEATH-E1 ([`word`](crate::lock::word)): it carries what the dead holder had
-//! written.
+//! Taking over uses DEATH-E1 ([`word`](crate::lock::word)), which carries every store of the dead
+//! holder.
 //!
 //! # If a process dies
 //!
-//! | it is killed | it leaves | who comes next |
+//! | the process is killed | it leaves | the next process that locks |
 //! |---|---|---|
-//! | before its CAS to lock, or after it has unlocked | nothing | takes the lock |
-//! | holding | its name in the word | takes over: by one CAS, so one of those who try; marks it poisoned |
-//! | holding, to update | its name, *updating* | takes over; nothing is poisoned: see `Mutex::update` |
-//! | having taken over, before it has marked | its own name | takes over from it, and marks |
-//! | between unlocking and waking | a free lock, sleepers | sleepers find it at the end of their slice |
-//! | woken, before it looked | as above | as above |
+//! | before its CAS to lock, or after it has unlocked | nothing | acquires the lock |
+//! | holding | its name in the word | takes over by one CAS, so only one waiter succeeds, and marks the lock poisoned |
+//! | holding, to update | its name, *updating* | takes over, and poisons nothing: see `Mutex::update` |
+//! | after it has taken over, before it has marked | its own name | takes over from it, and marks |
+//! | between unlocking and waking | a free lock and sleeping waiters | finds the lock free; each sleeper does at the end of its slice |
+//! | after it was woken, before it has read the word | the same | the same |
 
 use ipc_core::Deadline;
 
@@ -45,7 +47,8 @@ use crate::lock::word::{CONTENDED, Liveness, LockEnv, holder, names_a_thread, ow
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 
-/// The holder changes nothing that others see but by one flip: its death spoils nothing.
+/// The flag of a holder that changes what others see by one flip only. Its death damages nothing,
+/// so it poisons nothing.
 pub(crate) const UPDATING: u64 = 2;
 
 /// The words of a mutex.
@@ -58,17 +61,17 @@ pub(crate) struct RawMutex<'a> {
 pub(crate) const CORRUPT: &str = "a lock word names a participant that there cannot be";
 
 impl RawMutex<'_> {
-    /// Takes the lock for `me`, a holder with its flags, if it is free: one CAS.
+    /// Acquires the lock if it is free, by one CAS. `me` is a holder with its flags.
     #[inline(always)]
     pub(crate) fn try_now(&self, me: u64) -> bool {
         kill_point!("lock.claim");
-        // Acquire: MUTEX-E1. Relaxed on failure: nothing was learnt.
+        // Acquire: MUTEX-E1. Relaxed on failure: the value is not used.
         let taken = self.state.compare_exchange(0, me, Acquire, Relaxed).is_ok();
         kill_point!("lock.claimed");
         taken
     }
 
-    /// Takes the lock; then [`cause`](RawMutex::cause) says whether it is poisoned.
+    /// Acquires the lock. Afterwards [`cause`](RawMutex::cause) returns whether it is poisoned.
     #[cold]
     pub(crate) fn lock(
         &self,
@@ -104,7 +107,7 @@ impl RawMutex<'_> {
                     continue;
                 }
                 kill_point!("lock.contend");
-                // Relaxed: it publishes nothing. MUTEX-E1 is between the unlocking and the
+                // Relaxed: this CAS publishes nothing. MUTEX-E1 is between the unlocking and the
                 // locking CAS.
                 if self.state.compare_exchange(w, w | CONTENDED, Relaxed, Relaxed).is_err() {
                     continue;
@@ -123,7 +126,7 @@ impl RawMutex<'_> {
         }
     }
 
-    /// Looks whether the holder in `w` is dead, and takes over if so.
+    /// Asks whether the holder that `w` names is dead, and takes the lock over if so.
     fn look(&self, env: &impl LockEnv, w: u64, me: u64) -> Result<Look, Refused> {
         match env.liveness(owner(w)) {
             Liveness::Alive => Ok(Look::Lives),
@@ -135,54 +138,56 @@ impl RawMutex<'_> {
     fn take_over(&self, env: &impl LockEnv, w: u64, me: u64) -> bool {
         let pid = env.pid(owner(w));
         let updating = w & UPDATING != 0;
-        // Not as updating, where there is something to mark: if we die before we have, the next one
-        // does.
+        // Without *updating* if the lock is to be marked: if this process dies before it has
+        // marked, the next process that takes over does.
         let mine = if updating { me } else { holder(me) };
         kill_point!("lock.take_over");
-        // Acquire: MUTEX-E1 for what holders before the dead one wrote, DEATH-E1 for what it wrote.
-        // The word names one owner for ever, so this is the death that `life` reported.
+        // Acquire: MUTEX-E1 for what the earlier holders wrote, DEATH-E1 for what the dead holder
+        // wrote. The word names one owner for ever, so its owner is the one that `liveness` found
+        // dead.
         if self.state.compare_exchange(w, mine | CONTENDED, Acquire, Relaxed).is_err() {
             return false;
         }
         kill_point!("lock.taken_over");
         if !updating {
-            // Relaxed: the lock is ours; MUTEX-E1 carries it.
+            // Relaxed: this thread holds the lock, and MUTEX-E1 carries the mark.
             self.mark.store(mark::of(PoisonedBy::OwnerDied { pid }), Relaxed);
             kill_point!("lock.marked");
         }
         true
     }
 
-    /// Why it is poisoned, if it is. Exact for the holder; others may be told late.
+    /// Returns why the lock is poisoned, if it is. Exact for the holder. Other callers may read an
+    /// old value.
     #[inline(always)]
     pub(crate) fn cause(&self) -> Option<PoisonedBy> {
         mark::cause(self.mark.load(Relaxed)) // Relaxed: MUTEX-E1 carries it.
     }
 
-    /// Says that it is poisoned, or no more.
+    /// Poisons the lock, or ends the poisoning.
     pub(crate) fn set_cause(&self, cause: Option<PoisonedBy>) {
         kill_point!("lock.mark");
         self.mark.store(cause.map_or(0, mark::of), Relaxed); // Relaxed: MUTEX-E1 carries it.
     }
 
-    /// Whether `me` holds it.
+    /// Returns whether `me` holds the lock.
     #[inline]
     pub(crate) fn is_held_by(&self, me: u64) -> bool {
-        // Relaxed: our own name there was written by this thread.
+        // Relaxed: if the word names this thread, this thread wrote it.
         holder(self.state.load(Relaxed)) == holder(me)
     }
 
-    /// Whether a process that is not dead holds it.
+    /// Returns whether a process that is not dead holds the lock.
     pub(crate) fn is_locked(&self, env: &impl LockEnv) -> bool {
         let w = self.state.load(Relaxed); // Relaxed: the answer may be old when it is returned.
         holder(w) != 0 && env.liveness(owner(w)) == Liveness::Alive
     }
 
-    /// Gives it back, and wakes one waiter if there may be one.
+    /// Releases the lock, and wakes one waiter if there may be one.
     #[inline(always)]
     pub(crate) fn unlock(&self, env: &impl LockEnv, me: u64) -> Result<(), Refused> {
         kill_point!("unlock.free");
-        // Release: MUTEX-E1. Relaxed on failure: looked at again.
+        // Release: MUTEX-E1. Relaxed on failure: the slow path reads the word again.
         if self.state.compare_exchange(me, 0, Release, Relaxed).is_ok() {
             kill_point!("unlock.freed");
             return Ok(());
@@ -196,8 +201,8 @@ impl RawMutex<'_> {
             return Err(Refused::NotOwner);
         }
         kill_point!("unlock.swap");
-        // Release: MUTEX-E1. Since `state` was read, only *contended* can have been added: this
-        // process lives, so no other took the lock over.
+        // Release: MUTEX-E1. Since this thread read `state`, another can only have added
+        // *contended*: this process lives, so no other process has taken the lock over.
         let w = self.state.swap(0, Release);
         kill_point!("unlock.swapped");
         if w & CONTENDED != 0 {

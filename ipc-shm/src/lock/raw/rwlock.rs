@@ -1,31 +1,32 @@
-//! Many readers or one writer: a word for the writer, and a count of readers for each participant.
+//! The readers-writer protocol: one word for the writer, one count of readers per participant.
 //!
 //! # Words
 //!
 //! ```text
-//!   turn      the writer, upgradable reader, or who waits to be writer: a lock word with a mode
-//!   drained   moves when a participant's last reader has gone and somebody waits for that
-//!   highest   no participant of a higher id has ever read: a writer need not look there
+//!   turn      a lock word with a mode: the writer, the upgradable reader, or the waiting writer
+//!   drained   incremented when a participant's last reader has released while a writer waits
+//!   highest   no participant with a higher id has ever read, so a writer stops there
 //!   readers   per participant { generation, count }, spread so that neighbours share no cache line
 //! ```
 //!
-//! A reader counts itself and then looks at `turn`; a writer takes `turn` and then looks at the
-//! counts. So readers of different processes write different lines (Brandenburg and Anderson's
-//! distributed counters, and the big-reader lock of Linux 2.4), and a killed reader's count is told
-//! by its generation. `highest` only grows, by whoever reads for the first time, and lies beside
-//! `turn`, which readers look at anyway.
+//! A reader adds itself to its participant's count and then loads `turn`. A writer claims `turn`
+//! and then loads the counts. So readers of different processes write different cache lines. (These
+//! are Brandenburg and Anderson's distributed counters, and the big-reader lock of Linux 2.4.) A
+//! count whose generation has died is the count of a killed process. `highest` only grows: a
+//! participant raises it when it reads for the first time. It lies beside `turn`, which readers
+//! load anyway.
 //!
 //! # Modes of `turn`
 //!
 //! ```text
 //!        0 ──write──▶ A pending ──no reader is left──▶ A active ──▶ 0
 //!        0 ──upgradable──▶ A upgradable ──upgrade──▶ A pending       (a deadline leads back)
-//!   readers come in      yes        yes, 0            no                no
+//!   readers admitted     yes        yes, 0            no                no
 //! ```
 //!
-//! *Preference*: a writer that has its turn keeps new readers out, so readers do not starve
-//! writers. A thread that reads already comes in all the same, since the writer waits for it. Who
-//! waits for the turn is served in no order.
+//! *Preference*: a writer that has claimed the turn keeps new readers out, so readers do not starve
+//! writers. A thread that already reads is admitted all the same, because the writer waits for it.
+//! Threads that wait for the turn are served in no order.
 //!
 //! # Edges
 //!
@@ -36,22 +37,23 @@
 //! | RWLOCK-E3 | reader: `highest`, its count, then `turn`; writer: `turn`, then `highest`, the counts | all of them | SeqCst | at least one of the two sees the other |
 //! | RWLOCK-E4 | read unlock → sleeping writer | `drained` | Release / Acquire | the count that was given back |
 //!
-//! Taking over uses DEATH-E1 ([`word`](crate::lock::word)): it carries what the dead process had
-//! written.
+//! Taking over uses DEATH-E1 ([`word`](crate::lock::word)), which carries every store of the dead
+//! process.
 //!
-//! RWLOCK-E3: all four accesses are in the one order of SeqCst. The reader adds its count and then
-//! loads `turn`; the writer takes `turn` and then loads the counts. If neither saw the other, each
-//! load would come before the other's write, and so before itself. The same holds of `highest`,
-//! which the reader has raised, or found high enough, before it counts.
+//! RWLOCK-E3: all four accesses are in the single total order of SeqCst. The reader adds its count
+//! and then loads `turn`. The writer claims `turn` and then loads the counts. Suppose neither saw
+//! the other. Then each load would come before the other's write, and so before itself. The same
+//! holds for `highest`, because the reader has raised it, or found it high enough, before it
+//! counts.
 //!
 //! # If a process dies
 //!
-//! | it is killed | it leaves | the others |
+//! | the process is killed | it leaves | the others |
 //! |---|---|---|
-//! | reading, or having counted itself | its count | who waits for the readers finds its generation dead, and sets it to 0 |
-//! | waiting for readers, or upgradable | its name in `turn` | who waits for the turn takes or frees it; nothing is poisoned |
-//! | writing | its name, *active* | the same, and marks the lock poisoned |
-//! | having given a count or the turn back, before it woke | sleepers | find it at the end of their slice |
+//! | reading, or after it has counted itself | its count | a writer that waits for the readers finds the generation dead, and sets the count to 0 |
+//! | waiting for readers, or upgradable | its name in `turn` | a thread that waits for the turn takes it over or frees it; nothing is poisoned |
+//! | writing | its name, *active* | the same, and the thread that takes over marks the lock poisoned |
+//! | after it has released a count or the turn, before it has woken | sleeping waiters | see the release at the end of their slices |
 
 use ipc_core::Deadline;
 
@@ -80,7 +82,7 @@ pub(crate) struct RawRwLock<'a> {
     pub(crate) drained: &'a AtomicU64,
     pub(crate) highest: &'a AtomicU64,
     pub(crate) readers: &'a [AtomicU64],
-    /// This process' one of them.
+    /// The one of `readers` that belongs to this process.
     pub(crate) mine: &'a AtomicU64,
 }
 
@@ -90,25 +92,25 @@ const fn readers_of(generation: u32, count: u64) -> u64 {
     (generation as u64) << 32 | count
 }
 
-/// Whether readers may come in.
+/// Returns whether `turn` admits readers.
 const fn admits(turn: u64) -> bool {
     holder(turn) == 0 || turn & MODE == UPGRADABLE
 }
 
 impl RawRwLock<'_> {
-    /// Counts the caller in.
+    /// Adds the caller to the count of its participant.
     #[inline(always)]
     fn count_in(&self, me: u64) -> Result<(), Refused> {
         let word = self.mine;
         let ours = generation(owner(me));
         let id = u64::from(id(owner(me)));
-        // SeqCst: RWLOCK-E3, as the raising.
+        // SeqCst: RWLOCK-E3, as in `raise_highest`.
         if self.highest.load(SeqCst) < id {
             self.raise_highest(id);
         }
         let mut found = word.load(Relaxed); // Relaxed: the CAS decides.
         loop {
-            // Another generation's are those of a dead process.
+            // A count of another generation belongs to a dead process.
             let count = if (found >> 32) as u32 == ours { found & COUNT } else { 0 };
             if count == COUNT {
                 return Err(Refused::TooMany);
@@ -125,7 +127,7 @@ impl RawRwLock<'_> {
         Ok(())
     }
 
-    /// The first time that this participant reads.
+    /// Raises `highest` when this participant reads for the first time.
     #[cold]
     fn raise_highest(&self, id: u64) {
         kill_point!("read.highest");
@@ -133,7 +135,7 @@ impl RawRwLock<'_> {
         kill_point!("read.raised");
     }
 
-    /// Counts the caller out.
+    /// Removes the caller from the count of its participant.
     #[inline(always)]
     fn count_out(&self, env: &impl LockEnv, me: u64) -> Result<(), Refused> {
         let word = self.mine;
@@ -152,7 +154,7 @@ impl RawRwLock<'_> {
         }
         kill_point!("read.uncounted");
         model_fence(); // RWLOCK-E3.
-        // SeqCst: RWLOCK-E3. A writer that is not seen here sees our count.
+        // SeqCst: RWLOCK-E3. If this load does not see a writer, that writer sees the new count.
         if found & COUNT == 1 && !admits(self.turn.load(SeqCst)) {
             self.tell_drained(env);
         }
@@ -167,7 +169,7 @@ impl RawRwLock<'_> {
         kill_point!("read.woken");
     }
 
-    /// Comes in to read; `again` if the calling thread reads already.
+    /// Acquires the lock to read. `again` is true if the calling thread already reads.
     #[inline(always)]
     pub(crate) fn read(
         &self,
@@ -195,7 +197,7 @@ impl RawRwLock<'_> {
         loop {
             self.count_out(env, me)?;
             loop {
-                let w = self.turn.load(Relaxed); // Relaxed: looked at again once we are counted.
+                let w = self.turn.load(Relaxed); // Relaxed: loaded again after `count_in`.
                 if admits(w) {
                     break;
                 }
@@ -222,8 +224,10 @@ impl RawRwLock<'_> {
         }
     }
 
-    /// Waits while `turn` is `w`: spins, or says so and sleeps. `None` if there is reason to look
-    /// again; else it is time to look who is dead.
+    /// Waits while `turn` is `w`: spins, or sets *contended* and sleeps.
+    ///
+    /// Returns `None` if the caller should read `turn` again, else how the sleep ended: then the
+    /// caller asks whether the owner is dead.
     fn wait_for_turn(
         &self,
         env: &impl LockEnv,
@@ -236,7 +240,7 @@ impl RawRwLock<'_> {
         }
         if w & CONTENDED == 0 {
             kill_point!("turn.contend");
-            // Relaxed: nothing rides on it.
+            // Relaxed: this CAS publishes nothing.
             if self.turn.compare_exchange(w, w | CONTENDED, Relaxed, Relaxed).is_err() {
                 return None;
             }
@@ -248,38 +252,42 @@ impl RawRwLock<'_> {
         }
     }
 
-    /// Frees the turn of a dead process, for one who only wants to read.
+    /// Frees the turn of a dead process, for a caller that only wants to read.
     fn release_dead_writer(&self, env: &impl LockEnv, w: u64, me: u64) {
         if let Some(w) = self.take_over(env, w, me, PENDING) {
             debug_assert_eq!(holder(w), holder(me));
-            // It cannot fail: it is ours now.
+            // This cannot fail, because this thread has the turn now.
             let _ = self.leave(env, me);
         }
     }
 
-    /// Takes the turn of a dead process; what the word is then. An *active* one stays so, until it
-    /// is marked: if we die before, the next one marks.
+    /// Takes the turn of a dead process over, and returns the new word.
+    ///
+    /// An *active* turn stays active until the lock is marked. If this process dies before that,
+    /// the next process that takes over marks it.
     fn take_over(&self, env: &impl LockEnv, w: u64, me: u64, mode: u64) -> Option<u64> {
         let pid = env.pid(owner(w));
         let wrote = w & MODE == ACTIVE;
         let mine = holder(me) | if wrote { ACTIVE } else { mode } | CONTENDED;
         kill_point!("turn.take_over");
-        // SeqCst: RWLOCK-E3, as where a free turn is taken. Its Acquire is RWLOCK-E1 for what
-        // writers before the dead one wrote, and DEATH-E1 for what it wrote.
+        // SeqCst: RWLOCK-E3, as where a free turn is claimed. Its Acquire is RWLOCK-E1 for what the
+        // earlier writers wrote, and DEATH-E1 for what the dead writer wrote.
         self.turn.compare_exchange(w, mine, SeqCst, Relaxed).ok()?;
         kill_point!("turn.taken_over");
         model_fence(); // RWLOCK-E3.
         if wrote {
-            // Relaxed: the lock is ours; RWLOCK-E1 carries it.
+            // Relaxed: this thread has the turn, and RWLOCK-E1 carries the mark.
             self.mark.store(mark::of(PoisonedBy::OwnerDied { pid }), Relaxed);
             kill_point!("turn.marked");
         }
         Some(mine)
     }
 
-    /// Takes the turn, as pending or upgradable. What it is then may be active: of a dead writer.
-    /// `reading` if the calling thread reads: then a writer that waits for it to end must not be
-    /// waited for.
+    /// Claims the turn, as pending or upgradable, and returns the new word.
+    ///
+    /// The word is active if the turn was that of a dead writer. `reading` is true if the calling
+    /// thread reads. Then it must not wait for a writer, since that writer waits for its read to
+    /// end.
     fn take_turn(
         &self,
         env: &impl LockEnv,
@@ -326,7 +334,7 @@ impl RawRwLock<'_> {
         }
     }
 
-    /// Takes the turn, and waits until nobody reads.
+    /// Claims the turn, and waits until no participant reads.
     #[inline]
     pub(crate) fn write(
         &self,
@@ -340,14 +348,15 @@ impl RawRwLock<'_> {
         }
         let drained = self.drain(env, me, deadline);
         if drained.is_err() {
-            // It cannot fail: it is ours.
+            // This cannot fail, because this thread has the turn.
             let _ = self.leave(env, me);
         }
         drained
     }
 
-    /// Comes in as the one reader that may become the writer; `reading` if the calling thread reads
-    /// already.
+    /// Acquires the lock as the one reader that can become the writer.
+    ///
+    /// `reading` is true if the calling thread already reads.
     pub(crate) fn upgradable(
         &self,
         env: &impl LockEnv,
@@ -362,8 +371,9 @@ impl RawRwLock<'_> {
         Ok(())
     }
 
-    /// The upgradable reader becomes the writer, with nobody in between. If it fails, it is what it
-    /// was.
+    /// Turns the upgradable reader into the writer, with no other writer in between.
+    ///
+    /// After a failure the caller is the upgradable reader again.
     pub(crate) fn upgrade(
         &self,
         env: &impl LockEnv,
@@ -378,7 +388,7 @@ impl RawRwLock<'_> {
         drained
     }
 
-    /// The writer becomes the upgradable reader.
+    /// Turns the writer into the upgradable reader.
     pub(crate) fn downgrade_to_upgradable(
         &self,
         env: &impl LockEnv,
@@ -387,26 +397,27 @@ impl RawRwLock<'_> {
         self.set_mode(env, me, UPGRADABLE)
     }
 
-    /// The writer, or the upgradable reader, becomes a reader among others.
+    /// Turns the writer, or the upgradable reader, into an ordinary reader.
     pub(crate) fn downgrade(&self, env: &impl LockEnv, me: u64) -> Result<(), Refused> {
         self.count_in(me)?;
         self.leave(env, me)
     }
 
-    /// Counts the reader out.
+    /// Releases the lock of a reader.
     #[inline(always)]
     pub(crate) fn unlock_read(&self, env: &impl LockEnv, me: u64) -> Result<(), Refused> {
         self.count_out(env, me)
     }
 
-    /// Gives the turn back, and wakes all who wait for it.
+    /// Releases the turn, and wakes every thread that waits for it.
     #[inline]
     pub(crate) fn leave(&self, env: &impl LockEnv, me: u64) -> Result<(), Refused> {
         if !self.has_turn(me) {
             return Err(Refused::NotOwner);
         }
         kill_point!("turn.free");
-        // Release: RWLOCK-E1. Since the look only *contended* can have been added.
+        // Release: RWLOCK-E1. Since `has_turn` read the word, another can only have added
+        // *contended*.
         let w = self.turn.swap(0, Release);
         kill_point!("turn.freed");
         self.wake_contended(env, w);
@@ -414,7 +425,8 @@ impl RawRwLock<'_> {
     }
 
     pub(crate) fn has_turn(&self, me: u64) -> bool {
-        holder(self.turn.load(Relaxed)) == holder(me) // Relaxed: our own name was written by this thread.
+        // Relaxed: if the word names this thread, this thread wrote it.
+        holder(self.turn.load(Relaxed)) == holder(me)
     }
 
     fn wake_contended(&self, env: &impl LockEnv, w: u64) {
@@ -424,7 +436,7 @@ impl RawRwLock<'_> {
         }
     }
 
-    /// Changes the mode of our turn. Where readers may come in from now on, they are woken.
+    /// Changes the mode of the caller's turn. If the new mode admits readers, wakes the waiters.
     fn set_mode(&self, env: &impl LockEnv, me: u64, mode: u64) -> Result<(), Refused> {
         let mut w = self.turn.load(Relaxed); // Relaxed: the CAS decides.
         loop {
@@ -447,14 +459,14 @@ impl RawRwLock<'_> {
         Ok(())
     }
 
-    /// Waits until nobody reads, and becomes active.
+    /// Waits until no participant reads, and makes the turn active.
     fn drain(
         &self,
         env: &impl LockEnv,
         me: u64,
         deadline: Deadline,
     ) -> Result<(), LockAttemptError> {
-        // Without waiting, the dead are looked for at once.
+        // A caller that does not wait checks at once which readers are dead.
         let mut look = deadline == Deadline::Now;
         let mut parking = None;
         loop {
@@ -477,7 +489,7 @@ impl RawRwLock<'_> {
     }
 
     fn somebody_reads(&self, env: &impl LockEnv, look: bool) -> bool {
-        // SeqCst: RWLOCK-E3. Whatever a peer wrote there, there are no more than the participants.
+        // SeqCst: RWLOCK-E3. The bound holds whatever a peer wrote there.
         let highest = self.highest.load(SeqCst).min(env.max_participants() as u64);
         for id in 1..=highest as u16 {
             let Some(word) = of_id(self.readers, id) else { return false };
@@ -490,8 +502,8 @@ impl RawRwLock<'_> {
                 return true;
             }
             kill_point!("write.subtract");
-            // Acquire: DEATH-E1, and RWLOCK-E2 of the time before. If it fails, the id has a new
-            // reader.
+            // Acquire: DEATH-E1, and RWLOCK-E2 for earlier reads. If the CAS fails, the id has a
+            // new reader.
             if word.compare_exchange(found, 0, Acquire, Relaxed).is_err() {
                 return true;
             }
@@ -500,24 +512,25 @@ impl RawRwLock<'_> {
         false
     }
 
-    /// Whether a process that is not dead writes; with `shared` also whether one reads.
+    /// Returns whether a live process writes or, with `shared`, reads.
     pub(crate) fn is_locked(&self, env: &impl LockEnv, shared: bool) -> bool {
         let w = self.turn.load(Relaxed); // Relaxed: the answer may be old when it is returned.
         let wanted = w & MODE == ACTIVE || shared && w & MODE == UPGRADABLE;
         if wanted && holder(w) != 0 && env.liveness(owner(w)) == Liveness::Alive {
             return true;
         }
-        // Relaxed: as above. Whatever a peer wrote there, there are no more than the participants.
+        // Relaxed: as above. The bound holds whatever a peer wrote there.
         let highest = self.highest.load(Relaxed).min(env.max_participants() as u64);
         shared
             && (1..=highest as u16).any(|id| {
-                let found = of_id(self.readers, id).map_or(0, |word| word.load(Relaxed)); // Relaxed: as above.
+                // Relaxed: as above.
+                let found = of_id(self.readers, id).map_or(0, |word| word.load(Relaxed));
                 found & COUNT != 0
                     && env.liveness(found >> 32 << 16 | u64::from(id)) == Liveness::Alive
             })
     }
 
-    /// Why it is poisoned, if it is.
+    /// Returns why the lock is poisoned, if it is.
     pub(crate) fn cause(&self) -> Option<PoisonedBy> {
         mark::cause(self.mark.load(Relaxed)) // Relaxed: RWLOCK-E1 carries it.
     }
