@@ -1,4 +1,4 @@
-//! A barrier: one word that counts who has arrived, and a count of handles for each participant.
+//! The barrier protocol: one word counts arrivals, one count of handles per participant.
 //!
 //! ```text
 //!   state     { history: 7, round: 32, arrived: 20, broken: 1 }
@@ -6,13 +6,13 @@
 //! ```
 //!
 //! ```text
-//!   round r, k arrived ──arrive──▶ k + 1 … ──the last──▶ round r + 1, 0 arrived       (outcome: passed)
+//!   round r, k arrived ──arrive──▶ k + 1 … ──the last──▶ round r + 1, 0 arrived  (outcome: passed)
 //!             │ abort, a deadline, or a party dies
 //!             ▼
-//!           broken ──reset──▶ round r + 1, 0 arrived                                  (outcome: broken)
+//!           broken ──reset──▶ round r + 1, 0 arrived                             (outcome: broken)
 //! ```
 //!
-//! Who sleeps through more than one round reads from *history* how his ended.
+//! A party that sleeps through more than one round reads from *history* how its own round ended.
 //!
 //! # Edges
 //!
@@ -24,11 +24,12 @@
 //!
 //! # If a process dies
 //!
-//! With a handle of the barrier, whether it waits or not yet: who waits breaks the barrier, at the
-//! end of a slice or at its deadline. It is forgotten with the reset. A process that has dropped
-//! its handles has left, and nobody misses it. A process that dies while it runs an action is one
-//! that dies with a handle. Having arrived as the last, before it woke the others: they look at the
-//! end of their slice.
+//! | the process is killed | the others |
+//! |---|---|
+//! | with a handle, whether it waits or not yet | a waiter breaks the barrier, at the end of a slice or at its deadline; `reset` forgets the dead party |
+//! | after it has dropped its handles | nothing: it is no party any more |
+//! | while it runs an action | the same as with a handle |
+//! | after it has arrived as the last, before it has woken | the waiters see the new round at the end of their slices |
 
 use ipc_core::Deadline;
 
@@ -42,7 +43,7 @@ use crate::sync::Ordering::{AcqRel, Acquire, Relaxed};
 
 const BROKEN: u64 = 1;
 const ARRIVED_SHIFT: u32 = 1;
-/// The most parties there can be.
+/// The maximum number of parties.
 pub(crate) const MAX_PARTIES: u32 = (1 << 20) - 1;
 const ROUND_SHIFT: u32 = 21;
 const HISTORY_SHIFT: u32 = 53;
@@ -58,7 +59,7 @@ const fn round(state: u64) -> u32 {
 const fn history(state: u64) -> u64 {
     state >> HISTORY_SHIFT & HISTORY
 }
-/// The next round, after one that ended so.
+/// Returns the state of the next round, with how this round ended in its history.
 const fn next(state: u64, broken: bool) -> u64 {
     let history = (history(state) << 1 | broken as u64) & HISTORY;
     history << HISTORY_SHIFT | (round(state).wrapping_add(1) as u64) << ROUND_SHIFT
@@ -88,7 +89,7 @@ impl RawBarrier<'_> {
         of_id(self.handles, id(owner(me))).expect("a participant of this segment")
     }
 
-    /// Counts a handle of this process.
+    /// Adds a handle of this process.
     pub(crate) fn join(&self, env: &impl LockEnv, me: u64) -> Result<(), Refused> {
         let (word, ours) = (self.mine(me), u64::from(generation(owner(me))) << 32);
         let mut found = word.load(Relaxed); // Relaxed: the CAS decides.
@@ -96,7 +97,8 @@ impl RawBarrier<'_> {
             let mut count = found & HANDLES;
             if found & !HANDLES != ours {
                 if count > 0 {
-                    // Who had the id before died with it, and nobody has seen that yet.
+                    // The previous participant with this id died with a handle, and no waiter has
+                    // seen that.
                     self.break_up(env, None);
                 }
                 count = 0;
@@ -113,7 +115,7 @@ impl RawBarrier<'_> {
         }
     }
 
-    /// Counts one handle less.
+    /// Removes a handle of this process.
     pub(crate) fn leave(&self, me: u64) {
         let (word, ours) = (self.mine(me), u64::from(generation(owner(me))) << 32);
         let mut found = word.load(Relaxed); // Relaxed: the CAS decides.
@@ -126,13 +128,15 @@ impl RawBarrier<'_> {
         }
     }
 
-    /// Arrives, and waits until all have.
+    /// Arrives, and waits until all parties have arrived.
     pub(crate) fn wait(&self, env: &impl LockEnv, deadline: Deadline) -> Passed {
         self.wait_then(env, deadline, None::<fn()>)
     }
 
-    /// Arrives, and waits until all have; the last one runs its action, if it has one, before it
-    /// lets the others pass. Meanwhile all parties have arrived, and the round has not ended.
+    /// Arrives, and waits until all parties have arrived.
+    ///
+    /// The last party runs its action, if it has one, before it lets the others pass. While the
+    /// action runs, all parties have arrived, and the round has not ended.
     pub(crate) fn wait_then(
         &self,
         env: &impl LockEnv,
@@ -147,7 +151,7 @@ impl RawBarrier<'_> {
                 return Passed::Broken;
             }
             if arrived(s) >= parties {
-                // The last party of this round runs its action; the caller comes for the next
+                // The last party of this round runs its action. The caller belongs to the next
                 // round.
                 if !parking.spin() {
                     match parking.park(env, self.state, s) {
@@ -218,8 +222,9 @@ impl RawBarrier<'_> {
         kill_point!("barrier.woken");
     }
 
-    /// Runs the action of the last party, while the state is `full`, and ends the round. A panic
-    /// breaks the barrier.
+    /// Runs the action of the last party while the state is `full`, and ends the round.
+    ///
+    /// A panic breaks the barrier.
     fn act(&self, env: &impl LockEnv, full: u64, action: impl FnOnce()) -> Passed {
         struct Unwinds<F: FnMut()>(F);
         impl<F: FnMut()> Drop for Unwinds<F> {
@@ -230,8 +235,8 @@ impl RawBarrier<'_> {
         let unwinds = Unwinds(|| _ = self.break_up(env, Some(round(full))));
         action();
         std::mem::forget(unwinds);
-        // AcqRel: BARRIER-E1, with what the action did. It fails if the barrier was broken or reset
-        // meanwhile.
+        // AcqRel: BARRIER-E1, with what the action did. The CAS fails if the barrier was broken or
+        // reset meanwhile.
         if self.state.compare_exchange(full, next(full, false), AcqRel, Relaxed).is_err() {
             return Passed::Broken;
         }
@@ -239,7 +244,7 @@ impl RawBarrier<'_> {
         Passed::Leader
     }
 
-    /// How this round ended, if it has.
+    /// Returns how the round `mine` ended, if it has.
     fn outcome(&self, s: u64, mine: u32) -> Option<Passed> {
         let since = round(s).wrapping_sub(mine);
         if since == 0 {
@@ -251,14 +256,15 @@ impl RawBarrier<'_> {
 
     fn somebody_died(&self, env: &impl LockEnv) -> bool {
         (1..=env.max_participants() as u16).any(|id| {
-            // Acquire: a death, and what came before it.
+            // Acquire: orders the count before the check of its owner's death.
             let word = of_id(self.handles, id).map_or(0, |word| word.load(Acquire));
             word & HANDLES > 0 && env.liveness(word >> 32 << 16 | u64::from(id)) == Liveness::Dead
         })
     }
 
-    /// Breaks the barrier, if it is in this round still; in any, if none is named. False if it was
-    /// not broken by this call.
+    /// Breaks the barrier if it is still in this round, or in any round if none is given.
+    ///
+    /// Returns false if this call did not break it.
     pub(crate) fn break_up(&self, env: &impl LockEnv, in_round: Option<u32>) -> bool {
         let mut s = self.state.load(Relaxed); // Relaxed: the CAS decides.
         loop {
@@ -276,7 +282,7 @@ impl RawBarrier<'_> {
         true
     }
 
-    /// Begins a new round. Who waits is told that his was broken; the dead are forgotten.
+    /// Begins a new round. Waiters see that their round was broken. Forgets dead parties.
     pub(crate) fn reset(&self, env: &impl LockEnv) {
         for id in 1..=env.max_participants() as u16 {
             let Some(word) = of_id(self.handles, id) else { break };
@@ -285,14 +291,14 @@ impl RawBarrier<'_> {
                 && env.liveness(found >> 32 << 16 | u64::from(id)) == Liveness::Dead
             {
                 kill_point!("barrier.forget");
-                // If it fails, somebody new has the id.
+                // If the CAS fails, a new participant has the id.
                 let _ = word.compare_exchange(found, 0, AcqRel, Relaxed);
             }
         }
         let mut s = self.state.load(Relaxed); // Relaxed: the CAS decides.
         loop {
             if s & BROKEN == 0 && arrived(s) == 0 {
-                return; // It is as new.
+                return; // The barrier is as new.
             }
             kill_point!("barrier.reset");
             match self.state.compare_exchange(s, next(s, true), AcqRel, Relaxed) {
@@ -308,8 +314,8 @@ impl RawBarrier<'_> {
         self.state.load(Acquire) & BROKEN != 0 // Acquire: BARRIER-E1.
     }
 
-    /// How many wait now.
+    /// Returns how many parties wait now.
     pub(crate) fn waiting(&self) -> u32 {
-        arrived(self.state.load(Relaxed)) // Relaxed: a number, old when it is told.
+        arrived(self.state.load(Relaxed)) // Relaxed: the number may be old when it is returned.
     }
 }

@@ -1,4 +1,4 @@
-//! A condition: a place for each that waits, with its name in it.
+//! The condition protocol: each waiter registers its name in a place.
 //!
 //! # Life of a place
 //!
@@ -6,20 +6,20 @@
 //!   free ──enter (CAS)──▶ A arrives ──▶ A waits ──notify (CAS)──▶ A notified ──▶ free
 //!    ▲                      │ A dies      │ A dies, or its time is over   │ A dies   ▲
 //!    └──────────────────────┴─────────────┴───────────────────────────────┘          │
-//!                                         └──somebody has died: A itself─────────────┘
+//!                                         └──a participant has died: A itself────────┘
 //! ```
 //!
-//! Who notifies one chooses, of those that wait and live, the one with the oldest *ticket*, and
-//! wakes it through the place's own word: nobody else wakes up.
+//! A notifier that notifies one waiter chooses the live waiter with the oldest *ticket*. It wakes
+//! this waiter through the place's own word, so no other thread wakes up.
 //!
-//! Somebody who dies may have changed what others wait for and not have notified them, or may have
-//! been notified and not have looked. So whoever waits, and finds at the end of a slice or at its
-//! deadline that somebody has died since it came, wakes up as if it were notified: its caller looks
-//! at what it waits for, once for each death. It came with the mutex: what those did who were dead
-//! by then, it has seen.
+//! A process that dies may have changed what others wait for, and not have notified them. Or it was
+//! notified, and has not acted on that. So a waiter checks for deaths at the end of each slice and
+//! at its deadline. If a participant has died since it registered, it wakes up as if it were
+//! notified. Its caller then checks again what it waits for, once for each death. Earlier deaths do
+//! not matter: the waiter registered with the mutex held, so it has seen what those processes did.
 //!
-//! Beyond [`PLACES`] threads, those that come later wait together on `overflow_waiters`, `{
-//! anybody, seq }`, served after the others, and woken at times for nothing, as `std` allows.
+//! When all [`PLACES`] are taken, later waiters wait together on `overflow_waiters`, `{ anybody,
+//! seq }`. They are served after the others. Sometimes they are woken spuriously, as `std` allows.
 //!
 //! # Edges
 //!
@@ -28,18 +28,18 @@
 //! | CONDVAR-E1 | arrive → notify | `place` | Release / Acquire | the ticket |
 //! | CONDVAR-E2 | notify → wait | `place` | AcqRel / Acquire | what the notifier did, also without the mutex |
 //!
-//! A notifier that has held the user's mutex sees the place of every waiter that released the mutex
-//! before: the mutex orders *wait* before *notify*. Forgetting a dead waiter comes after DEATH-E1
-//! ([`word`](crate::lock::word)), which carries nothing here.
+//! The mutex orders *wait* before *notify*. So a notifier that has held the user's mutex sees the
+//! place of every waiter that released the mutex before. Freeing the place of a dead waiter comes
+//! after DEATH-E1 ([`word`](crate::lock::word)), which carries nothing here.
 //!
 //! # If a process dies
 //!
-//! | it is killed | it leaves | the others |
+//! | the process is killed | it leaves | the others |
 //! |---|---|---|
-//! | arriving or waiting | a place | who notifies, or looks for a place, frees it |
-//! | notified, before it has the mutex | a notification | all that wait wake up, at the end of their slices |
-//! | before it has notified | sleepers | the same |
-//! | having notified, before it woke | a notified sleeper | it looks at the end of its slice |
+//! | registering or waiting | a place | the next notifier, or a waiter that needs a place, frees it |
+//! | notified, before it has the mutex | a notification | all waiters wake up, at the end of their slices |
+//! | before it has notified | sleeping waiters | the same |
+//! | after it has notified, before it has woken | a notified sleeper | this waiter sees the notification at the end of its slice |
 
 use ipc_core::Deadline;
 
@@ -53,7 +53,7 @@ use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
 const WAITS: u64 = 2;
 const NOTIFIED: u64 = 4;
 
-/// How many threads wait each in a place of its own.
+/// How many threads can each wait in a place of their own.
 pub(crate) const PLACES: usize = 64;
 
 const ANYBODY: u64 = 1 << 32;
@@ -61,38 +61,38 @@ const ANYBODY: u64 = 1 << 32;
 /// The words of a condition.
 #[derive(Clone, Copy)]
 pub(crate) struct RawCondvar<'a> {
-    /// Of these many places some was used once.
+    /// Places from this index on were never used.
     pub(crate) used: &'a AtomicU64,
     pub(crate) tickets: &'a AtomicU64,
     pub(crate) overflow_waiters: &'a AtomicU64,
-    /// Who is there.
+    /// The holder in each place, and whether it waits or is notified.
     pub(crate) places: &'a [AtomicU64],
-    /// Since when.
+    /// The ticket of each place's waiter.
     pub(crate) since: &'a [AtomicU64],
 }
 
-/// One that waits.
+/// A registered waiter.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Waiter {
     Place { index: usize, me: u64, deaths: u64 },
     Overflow { seen: u64, deaths: u64 },
 }
 
-/// A hostile peer may change words as fast as we look at them.
+/// Bounds the retries, because a hostile peer may change words as fast as they are read.
 const TRIES: usize = 1000;
 
 impl RawCondvar<'_> {
-    /// Says that the caller waits from now on. It still has the mutex.
+    /// Registers the caller as a waiter. The caller still holds the mutex.
     pub(crate) fn enter(&self, env: &impl LockEnv, me: u64) -> Waiter {
         let me = holder(me);
-        // Before the mutex is given back: what was done by those who are dead by now, the caller
-        // has seen.
+        // Read before the mutex is released: the caller has seen what the processes did that are
+        // dead by now.
         let deaths = env.deaths();
         for look in [false, true] {
             for (index, place) in self.places.iter().enumerate() {
                 if self.is_free(env, place, look) {
                     kill_point!("condvar.enter");
-                    // Acquire: after who had it before.
+                    // Acquire: after the previous waiter in this place freed it.
                     if place.compare_exchange(0, me, Acquire, Relaxed).is_ok() {
                         self.arrive(index, me);
                         return Waiter::Place { index, me, deaths };
@@ -110,7 +110,7 @@ impl RawCondvar<'_> {
         Waiter::Overflow { seen: w | ANYBODY, deaths }
     }
 
-    /// Whether a place is free; with `look` also one whose owner is dead, once it was freed.
+    /// Returns whether a place is free. With `look`, frees it first if its owner is dead.
     fn is_free(&self, env: &impl LockEnv, place: &AtomicU64, look: bool) -> bool {
         let w = place.load(Relaxed); // Relaxed: a CAS follows.
         if w == 0 || !look || env.liveness(owner(w)) == Liveness::Alive {
@@ -122,13 +122,13 @@ impl RawCondvar<'_> {
 
     fn arrive(&self, index: usize, me: u64) {
         kill_point!("condvar.ticket");
-        // Relaxed: only which is older.
+        // Relaxed: tickets only order the waiters by age.
         let ticket = self.tickets.fetch_add(1, Relaxed);
         self.since[index].store(ticket, Relaxed); // Relaxed: CONDVAR-E1.
         let mut used = self.used.load(Relaxed); // Relaxed: the CAS decides.
         while used < index as u64 + 1 {
             kill_point!("condvar.use");
-            // AcqRel: seen by whoever has the mutex after us.
+            // AcqRel: seen by every thread that acquires the mutex after this one.
             match self.used.compare_exchange(used, index as u64 + 1, AcqRel, Relaxed) {
                 Ok(_) => break,
                 Err(now) => used = now,
@@ -139,8 +139,10 @@ impl RawCondvar<'_> {
         kill_point!("condvar.arrived");
     }
 
-    /// Waits until notified: then [`leave`](RawCondvar::leave) or [`give_up`](RawCondvar::give_up)
-    /// is next. False if the time is over.
+    /// Waits until notified, and returns true, or returns false at the deadline.
+    ///
+    /// After true, the caller calls [`leave`](RawCondvar::leave) or
+    /// [`give_up`](RawCondvar::give_up).
     pub(crate) fn wait(
         &self,
         env: &impl LockEnv,
@@ -155,7 +157,7 @@ impl RawCondvar<'_> {
         let (index, me) = match waiter {
             Waiter::Place { index, me, .. } => (index, me),
             Waiter::Overflow { seen, .. } => loop {
-                // Relaxed: a mutex is locked next.
+                // Relaxed: the caller locks a mutex next.
                 if self.overflow_waiters.load(Relaxed) as u32 != seen as u32 {
                     return Ok(true);
                 }
@@ -199,25 +201,26 @@ impl RawCondvar<'_> {
         }
     }
 
-    /// Notifies a waiter of a death, in its own name.
+    /// Notifies the calling waiter itself, because of a death.
     fn alarm(place: &AtomicU64, w: u64, me: u64) {
         kill_point!("condvar.alarm");
-        // Relaxed: a mutex is locked next. If it fails, it is notified already.
+        // Relaxed: the caller locks a mutex next. If the CAS fails, another has notified this
+        // waiter.
         let _ = place.compare_exchange(w, me | NOTIFIED, Relaxed, Relaxed);
         kill_point!("condvar.alarmed");
     }
 
-    /// Was notified, and has the mutex: what the notification says is in the caller's hands.
+    /// Unregisters a notified waiter that holds the mutex, so it acts on the notification.
     pub(crate) fn leave(&self, waiter: Waiter) {
         let Waiter::Place { index, me, .. } = waiter else { return };
         self.free(&self.places[index], me | NOTIFIED);
     }
 
-    /// Does not wait after all. A notification that has come already goes to another.
+    /// Unregisters a waiter that stops waiting. Forwards a notification that it already has.
     pub(crate) fn give_up(&self, env: &impl LockEnv, waiter: Waiter) {
         let Waiter::Place { index, me, .. } = waiter else { return };
         let place = &self.places[index];
-        // AcqRel: as where the time is over.
+        // AcqRel: as at the deadline in `wait`.
         if place.compare_exchange(me | WAITS, 0, AcqRel, Relaxed).is_err() {
             self.free(place, me | NOTIFIED);
             self.notify_one(env);
@@ -226,19 +229,19 @@ impl RawCondvar<'_> {
 
     fn free(&self, place: &AtomicU64, w: u64) {
         kill_point!("condvar.return");
-        // AcqRel: the place is the next one's. It fails only if somebody scribbles.
+        // AcqRel: the next waiter uses the place. This fails only if a peer breaks the protocol.
         let _ = place.compare_exchange(w, 0, AcqRel, Relaxed);
         kill_point!("condvar.returned");
     }
 
-    /// The places that were ever used.
+    /// Returns the places that were ever used.
     fn seen_places(&self) -> impl Iterator<Item = (usize, &AtomicU64)> {
-        // Acquire: after who used them, where the mutex does not say so.
+        // Acquire: after the waiters that used them, where no mutex orders that.
         let used = (self.used.load(Acquire) as usize).min(self.places.len());
         self.places[..used].iter().enumerate()
     }
 
-    /// Notifies the one that has waited longest. Returns whether one was notified.
+    /// Notifies the waiter that has waited longest. Returns whether one was notified.
     pub(crate) fn notify_one(&self, env: &impl LockEnv) -> bool {
         for _ in 0..TRIES {
             let waiting = self.seen_places().filter_map(|(index, place)| {
@@ -251,7 +254,8 @@ impl RawCondvar<'_> {
             };
             if env.liveness(owner(w)) != Liveness::Alive {
                 kill_point!("condvar.skip");
-                let _ = place.compare_exchange(w, 0, AcqRel, Relaxed); // AcqRel: as the owner would have.
+                // AcqRel: as the owner would have.
+                let _ = place.compare_exchange(w, 0, AcqRel, Relaxed);
                 continue;
             }
             if self.notify(env, place, w) {
@@ -261,14 +265,15 @@ impl RawCondvar<'_> {
         false
     }
 
-    /// Notifies all that wait, and returns how many: each that has a place, and those beyond the
-    /// places that sleep.
+    /// Notifies every waiter, and returns how many it notified.
+    ///
+    /// The number counts each waiter with a place, and those on `overflow_waiters` that sleep.
     pub(crate) fn notify_all(&self, env: &impl LockEnv) -> usize {
         let mut notified = 0;
         for (_, place) in self.seen_places() {
             let w = place.load(Acquire); // Acquire: CONDVAR-E1.
             if w & WAITS != 0 {
-                // If it fails, its time is over, or another has notified it.
+                // If this fails, the waiter has reached its deadline, or another has notified it.
                 notified += usize::from(self.notify(env, place, w));
             }
         }
@@ -287,11 +292,11 @@ impl RawCondvar<'_> {
         notified
     }
 
-    /// Wakes at most `n` of `overflow_waiters`, and returns how many.
+    /// Wakes at most `n` of `overflow_waiters`, and returns how many it woke.
     fn notify_crowd(&self, env: &impl LockEnv, n: u32) -> usize {
-        let mut w = self.overflow_waiters.load(Acquire); // Acquire: after who came.
+        let mut w = self.overflow_waiters.load(Acquire); // Acquire: after the waiters registered.
         while w & ANYBODY != 0 {
-            // Who is woken for nothing comes again, and says so again.
+            // A waiter that is woken spuriously waits again, and sets `ANYBODY` again.
             let anybody = if n == 1 { ANYBODY } else { 0 };
             let to = anybody | u64::from((w as u32).wrapping_add(1));
             kill_point!("condvar.ring");

@@ -1,12 +1,12 @@
-//! An event: `{ seq, waiters, set }` in the low half of a word.
+//! The event protocol: `{ seq, waiters, set }` in the low half of one word.
 //!
 //! ```text
-//!   clear ──set──▶ set ──clear──▶ clear        manual: all who wait are let through
-//!                   └──wait──▶ clear           auto: one who waits takes it
+//!   clear ──set──▶ set ──clear──▶ clear        manual: every waiter returns
+//!                   └──wait──▶ clear           auto: one waiter takes the event
 //! ```
 //!
-//! `seq` moves with each `set`: who waits for a manual event is let through even if it is cleared
-//! again before he looks.
+//! Each `set` increments `seq`. So a waiter of a manual event returns even if another thread clears
+//! the event before the waiter reads it.
 //!
 //! # Edges
 //!
@@ -16,9 +16,11 @@
 //!
 //! # If a process dies
 //!
-//! Having set, before it woke: those who sleep find it at the end of their slice. Woken, before it
-//! has taken an auto event: it is still set, and the next slice of another takes it. Having taken
-//! it: taken.
+//! | the process is killed | the others |
+//! |---|---|
+//! | after it has set, before it has woken | sleeping waiters see the event at the end of their slices |
+//! | after it was woken, before it has taken an auto event | the event is still set, and another waiter takes it at the end of its slice |
+//! | after it has taken an auto event | the event stays taken |
 
 use ipc_core::Deadline;
 
@@ -31,7 +33,7 @@ use crate::sync::Ordering::{AcqRel, Acquire, Relaxed};
 const SET: u64 = 1;
 const WAITERS: u64 = 2;
 const SEQ: u64 = 4;
-/// Nothing else is in the word.
+/// The bits of the word that are used.
 const ALL: u64 = u32::MAX as u64;
 
 /// The word of an event, and which kind it is.
@@ -50,7 +52,8 @@ impl RawEvent<'_> {
         let mut w = self.state.load(Relaxed); // Relaxed: the CAS decides.
         loop {
             kill_point!("event.set");
-            // AcqRel: EVENT-E1, also for who waits after one that set it before us.
+            // AcqRel: EVENT-E1. The Acquire keeps an earlier `set` visible to the waiters of this
+            // one.
             let to = (w | SET).wrapping_add(SEQ) & !WAITERS & ALL;
             match self.state.compare_exchange(w, to, AcqRel, Relaxed) {
                 Ok(_) => break,
@@ -68,7 +71,7 @@ impl RawEvent<'_> {
         let mut w = self.state.load(Relaxed); // Relaxed: the CAS decides.
         while w & SET != 0 {
             kill_point!("event.clear");
-            // AcqRel: between those who set it before, and those who do after.
+            // AcqRel: orders the earlier `set` before the later ones.
             match self.state.compare_exchange(w, w & !SET, AcqRel, Relaxed) {
                 Ok(_) => break,
                 Err(now) => w = now,
@@ -76,17 +79,19 @@ impl RawEvent<'_> {
         }
     }
 
-    /// Waits until it is set; takes it if it is an auto event. False if the time is over.
+    /// Waits until the event is set, and takes it if it is an auto event.
+    ///
+    /// Returns false at the deadline.
     pub(crate) fn wait(&self, env: &impl LockEnv, deadline: Deadline) -> bool {
         let mut parking = Parking::new(env, deadline);
         let mut w = self.state.load(Acquire); // Acquire: EVENT-E1.
         let began = w & !(SET | WAITERS);
         loop {
             if self.auto && w & SET != 0 {
-                // Others may sleep too, if we have slept.
+                // Others may still sleep if this thread has slept.
                 let to = w & !SET | if parking.slept { WAITERS } else { 0 };
                 kill_point!("event.take");
-                // AcqRel: EVENT-E1, and for who waits after us.
+                // AcqRel: EVENT-E1, also for the threads that wait after this one.
                 match self.state.compare_exchange(w, to, AcqRel, Acquire) {
                     Ok(_) => return true,
                     Err(now) => w = now,
@@ -111,7 +116,7 @@ impl RawEvent<'_> {
                     kill_point!("event.announced");
                 }
                 if parking.park(env, self.state, w | WAITERS) == Parked::TimedOut {
-                    // One more look: a wake-up that came meanwhile is not ours to lose.
+                    // Read once more, so that a wake that came meanwhile is not lost.
                     let now = self.state.load(Acquire);
                     if now == w | WAITERS {
                         return false;

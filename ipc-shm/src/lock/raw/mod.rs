@@ -1,4 +1,4 @@
-//! The protocols, over words wherever they lie: in a segment, or in a model.
+//! The lock protocols, over words that lie in a segment or in a model.
 
 pub(crate) mod barrier;
 pub(crate) mod condvar;
@@ -13,15 +13,16 @@ use crate::sync::AtomicU64;
 /// Words in a cache line.
 const LINE: usize = 8;
 
-/// How many words to keep for so many participants, ids from 1 on: a power of two.
+/// Returns how many words to keep for participants with ids from 1 on: a power of two.
 pub(crate) const fn words_for(participants: usize) -> usize {
     let words = participants.next_power_of_two();
     if words < LINE { LINE } else { words }
 }
 
-/// Where the word of a participant is among so many ([`words_for`]): ids that follow each other are
-/// in different lines, as long as there are lines, since those given out first are used most.
-/// Behind the end for no such id.
+/// Returns the index of a participant's word among `words` many ([`words_for`]).
+///
+/// Consecutive ids lie in different lines as long as there are lines, because the lowest ids are
+/// used most. Without a word for the id, the index is behind the end.
 #[inline(always)]
 pub(crate) const fn index_of(words: usize, id: u16) -> usize {
     debug_assert!(words.is_power_of_two() && words >= LINE);
@@ -33,7 +34,7 @@ pub(crate) const fn index_of(words: usize, id: u16) -> usize {
     }
 }
 
-/// The word of a participant.
+/// Returns the word of a participant.
 #[inline(always)]
 pub(crate) fn of_id(words: &[AtomicU64], id: u16) -> Option<&AtomicU64> {
     words.get(index_of(words.len(), id))

@@ -1,4 +1,4 @@
-//! Once: a word that names who runs the initialiser.
+//! The once protocol: one word names the thread that runs the initialiser.
 //!
 //! ```text
 //!   incomplete ──begin (CAS)──▶ A runs ──end──▶ complete
@@ -13,14 +13,15 @@
 //! |---|---|---|---|---|
 //! | ONCE-E1 | end → begin, done | `state` | Release / Acquire | what the initialiser wrote |
 //!
-//! Taking over uses DEATH-E1 ([`word`](crate::lock::word)): it carries what the dead initialiser
-//! had written.
+//! Taking over uses DEATH-E1 ([`word`](crate::lock::word)), which carries every store of the dead
+//! initialiser.
 //!
 //! # If a process dies
 //!
-//! Running, it leaves its name: who waits finds it dead and runs the initialiser itself, over
-//! whatever was half written, which nobody has seen. Having ended, before it woke the others: they
-//! look at the end of their slice.
+//! | the process is killed | it leaves | the others |
+//! |---|---|---|
+//! | running the initialiser | its name | a caller that waits in `begin` takes over and runs the initialiser itself, over the half-written data, which no thread has seen |
+//! | after the end, before it has woken | sleeping waiters | see the end at the end of their slices |
 
 use ipc_core::Deadline;
 
@@ -41,14 +42,14 @@ pub(crate) struct RawOnce<'a> {
     pub(crate) state: &'a AtomicU64,
 }
 
-/// What [`begin`](RawOnce::begin) finds.
+/// The result of [`begin`](RawOnce::begin).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Begin {
-    /// It has been done.
+    /// The initialiser has completed.
     Complete,
-    /// It is ours to do, and then to [`end`](RawOnce::end).
+    /// The caller runs the initialiser, and then calls [`end`](RawOnce::end).
     Ours { poisoned: bool },
-    /// The last one panicked, and the caller does not force it.
+    /// The last initialiser panicked, and the caller does not force another run.
     Poisoned,
 }
 
@@ -56,7 +57,7 @@ pub(crate) enum Begin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Complete,
-    /// As if it had not begun.
+    /// The initialiser gave up, as if it had not begun.
     Incomplete,
     Poisoned,
 }
@@ -67,7 +68,7 @@ impl RawOnce<'_> {
         self.state.load(Acquire) & !CONTENDED == COMPLETE // Acquire: ONCE-E1.
     }
 
-    /// Waits until it is done, or ours to do.
+    /// Waits until the initialiser has completed, or the caller is to run it.
     #[cold]
     pub(crate) fn begin(
         &self,
@@ -88,7 +89,7 @@ impl RawOnce<'_> {
                     return Ok(Begin::Poisoned);
                 }
                 kill_point!("once.claim");
-                // Acquire: ONCE-E1, of one who gave up.
+                // Acquire: ONCE-E1, from an initialiser that gave up.
                 let mine = holder(me) | w & CONTENDED;
                 if self.state.compare_exchange(w, mine, Acquire, Relaxed).is_ok() {
                     kill_point!("once.claimed");
@@ -104,7 +105,7 @@ impl RawOnce<'_> {
                     continue;
                 }
                 kill_point!("once.contend");
-                // Relaxed: nothing rides on it.
+                // Relaxed: this CAS publishes nothing.
                 if self.state.compare_exchange(w, w | CONTENDED, Relaxed, Relaxed).is_err() {
                     continue;
                 }
@@ -122,7 +123,8 @@ impl RawOnce<'_> {
                 Liveness::Unknown => return Err(Refused::Corrupt(CORRUPT).into()),
                 Liveness::Dead => {
                     kill_point!("once.take_over");
-                    // Acquire: DEATH-E1. It may have been poisoned before: that was forced already.
+                    // Acquire: DEATH-E1. If the once was poisoned before, the dead caller had
+                    // forced it already.
                     let mine = holder(me) | CONTENDED;
                     if self.state.compare_exchange(w | CONTENDED, mine, Acquire, Relaxed).is_ok() {
                         kill_point!("once.taken_over");
@@ -133,8 +135,9 @@ impl RawOnce<'_> {
         }
     }
 
-    /// Waits until somebody has done it, or, unless that is to be gone over, has panicked: false
-    /// then.
+    /// Waits until the initialiser has completed, and returns true.
+    ///
+    /// Returns false if the initialiser panicked, unless `past_poison` says to wait on.
     pub(crate) fn wait(&self, env: &impl LockEnv, past_poison: bool) -> Result<bool, Refused> {
         let mut parking = Parking::new(env, Deadline::Never);
         loop {
@@ -147,19 +150,20 @@ impl RawOnce<'_> {
             }
             if w & CONTENDED == 0 {
                 kill_point!("once.contend");
-                // Relaxed: nothing rides on it.
+                // Relaxed: this CAS publishes nothing.
                 if self.state.compare_exchange(w, w | CONTENDED, Relaxed, Relaxed).is_err() {
                     continue;
                 }
             }
-            // A dead initialiser is for the next one that runs: we wait for that.
+            // This thread does not take over from a dead initialiser. It waits until a caller of
+            // `begin` has.
             parking.park(env, self.state, w | CONTENDED);
         }
     }
 
-    /// Ends what [`begin`](RawOnce::begin) gave us, and wakes all who wait.
+    /// Ends the run that [`begin`](RawOnce::begin) started, and wakes every waiter.
     pub(crate) fn end(&self, env: &impl LockEnv, me: u64, how: End) -> Result<(), Refused> {
-        // Relaxed: our own name was written by this thread.
+        // Relaxed: if the word names this thread, this thread wrote it.
         if holder(self.state.load(Relaxed)) != holder(me) {
             return Err(Refused::NotOwner);
         }

@@ -1,4 +1,4 @@
-//! Counted permits that come back when their holder dies: signed claims.
+//! The semaphore protocol: counted permits that are recovered when their holder dies.
 //!
 //! # Words
 //!
@@ -8,27 +8,30 @@
 //!                │ id    │ operation  │ kind │ waiters │ permits  │
 //!                └───────┴────────────┴──────┴─────────┴──────────┘
 //!   held         per participant { operation, permits it holds }
-//!   generations  per participant: whose these are
+//!   generations  per participant: the generation that `held` belongs to
 //! ```
 //!
-//! An operation is two changes, of the permits that are left and of those that its participant
-//! holds, and a process may be killed between any two writes. So an operation is one CAS of
-//! `grant`, which says both: what is left now, and who did what. Whoever changes `grant` next first
-//! *settles* it: brings that participant's word up to the operation that `grant` names. It is done
-//! at once by who did it, or later by who comes; twice is once, because each operation of a
-//! participant has a number. It is how the ring signs its claims ([`ring`](crate::ring)).
+//! An operation changes two numbers: the permits that are left, and the permits that its
+//! participant holds. A process may be killed between any two writes. So an operation is one CAS of
+//! `grant`, which says both: how many permits are left, and which participant did what.
+//!
+//! The next operation on `grant` first *settles* the previous one. That is, it brings that
+//! participant's word up to the operation that `grant` names. Usually the participant itself
+//! settles at once. Settling twice has no effect, because each operation of a participant has a
+//! number. The ring signs its claims in the same way ([`ring`](crate::ring)).
 //!
 //! ```text
 //!   take         permits - 1   held + 1
 //!   give         permits + 1   held - 1
 //!   forget       permits       held - 1        the permit is gone
 //!   reclaim      permits + h   held = 0        of a dead participant
-//!   add          permits + n                   settles, and changes nobody's word
+//!   add          permits + n                   settles, and changes no participant's word
 //! ```
 //!
-//! While `grant` stands still, so do all the words: what was read after settling it is true if the
-//! CAS succeeds. (Operations are counted in 25 bits: a thread would have to sleep between its load
-//! and its CAS through exactly 2^25 operations of the participant that did the last one.)
+//! While `grant` is unchanged, so are all the words. So what was read after settling is true if the
+//! CAS succeeds. (Operations are counted in 25 bits. To be misled, a thread would have to sleep
+//! between its load and its CAS through exactly 2^25 operations of the participant that did the
+//! last one.)
 //!
 //! # Edges
 //!
@@ -42,12 +45,12 @@
 //!
 //! # If a process dies
 //!
-//! | it is killed | it leaves | the others |
+//! | the process is killed | it leaves | the others |
 //! |---|---|---|
 //! | before its CAS of `grant` | nothing | – |
-//! | after it | an operation that is not settled | settle it before theirs |
-//! | holding permits | its count | who waits, or takes its id, reclaims them |
-//! | having given, before it woke, or woken | sleepers | find it at the end of their slice |
+//! | after the CAS | an operation that is not settled | settle it before their own |
+//! | holding permits | its count | a waiter, or the next participant with its id, reclaims them |
+//! | after it has given, before it has woken, or after it was woken | sleeping waiters | see the permit at the end of their slices |
 
 use ipc_core::Deadline;
 
@@ -59,9 +62,9 @@ use crate::lock::word::{Liveness, LockEnv, generation, id, owner};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
-/// The most permits that there can be.
+/// The maximum number of permits.
 pub(crate) const MAX_PERMITS: u32 = (1 << 24) - 1;
-/// The most participants that there can be.
+/// The maximum number of participants.
 pub(crate) const MAX_PARTICIPANTS: usize = (1 << 12) - 1;
 
 const PERMITS: u64 = MAX_PERMITS as u64;
@@ -73,7 +76,7 @@ const ID_SHIFT: u32 = 52;
 
 const NOTHING: u64 = 0;
 const TAKE: u64 = 1;
-/// Gives or forgets.
+/// The operation that gives a permit back, or forgets it.
 const LOSE: u64 = 2;
 const RECLAIM: u64 = 3;
 
@@ -101,7 +104,7 @@ pub(crate) struct RawSemaphore<'a> {
     pub(crate) grant: &'a AtomicU64,
     pub(crate) held: &'a [AtomicU64],
     pub(crate) generations: &'a [AtomicU64],
-    /// The most permits there may be, left and held.
+    /// The maximum number of permits, left and held together.
     pub(crate) bound: u32,
 }
 
@@ -116,7 +119,7 @@ impl RawSemaphore<'_> {
         of_id(self.generations, id as u16).ok_or(Refused::Corrupt(CORRUPT))
     }
 
-    /// Brings the word of who did the last operation up to it.
+    /// Brings the word of the participant that did the last operation up to it.
     fn settle(&self, g: u64) -> Result<(), Refused> {
         if kind(g) == NOTHING {
             return Ok(());
@@ -124,7 +127,7 @@ impl RawSemaphore<'_> {
         let word = self.held_by(g >> ID_SHIFT)?;
         let h = word.load(Acquire); // Acquire: SEMAPHORE-E2.
         if after(h) != operation(g) {
-            return Ok(()); // It has been.
+            return Ok(()); // Settled already.
         }
         let permits = h & PERMITS;
         let permits = match kind(g) {
@@ -133,27 +136,29 @@ impl RawSemaphore<'_> {
             _ => 0,
         };
         kill_point!("semaphore.settle");
-        // AcqRel: SEMAPHORE-E2. If it fails, somebody else has.
+        // AcqRel: SEMAPHORE-E2. If it fails, another has settled the operation.
         let _ = word.compare_exchange(h, held(operation(g), permits), AcqRel, Relaxed);
         kill_point!("semaphore.settled");
         Ok(())
     }
 
-    /// The word with the last operation settled.
+    /// Settles the last operation, and returns `grant`.
     fn settled(&self) -> Result<u64, Refused> {
         let g = self.grant.load(Acquire); // Acquire: SEMAPHORE-E1, SEMAPHORE-E2.
         self.settle(g)?;
         Ok(g)
     }
 
-    /// Makes the words of this participant ours: permits of the one that had the id before come
-    /// back.
+    /// Makes the words of this participant ours, and returns its id.
+    ///
+    /// Reclaims the permits of the participant that had the id before.
     fn enrol(&self, env: &impl LockEnv, me: u64) -> Result<u64, Refused> {
         let id = u64::from(id(owner(me)));
         let ours = u64::from(generation(owner(me)));
         let word = self.generation_of(id)?;
         loop {
-            let found = word.load(Acquire); // Acquire: after the reclaiming of who wrote it.
+            // Acquire: after the reclaiming by the participant that wrote it.
+            let found = word.load(Acquire);
             if found == ours {
                 return Ok(id);
             }
@@ -165,12 +170,12 @@ impl RawSemaphore<'_> {
         }
     }
 
-    /// Gives the permits of a dead participant back. True if it had any.
+    /// Reclaims the permits of a dead participant. Returns whether it had any.
     fn reclaim(&self, env: &impl LockEnv, id: u64, whose: u64) -> Result<bool, Refused> {
         loop {
             let g = self.settled()?;
-            // After the load of `grant`: if these are another's by now, it has come before the CAS
-            // below or has changed `grant`.
+            // Loaded after `grant`. If the id has a new participant by now, this load sees it, or
+            // the CAS below fails because `grant` has changed.
             if self.generation_of(id)?.load(Acquire) != whose {
                 return Ok(false);
             }
@@ -192,7 +197,7 @@ impl RawSemaphore<'_> {
         }
     }
 
-    /// Takes a permit.
+    /// Takes a permit, and waits for one until the deadline.
     pub(crate) fn take(
         &self,
         env: &impl LockEnv,
@@ -206,7 +211,7 @@ impl RawSemaphore<'_> {
                 let id = self.enrol(env, me)?;
                 let h = self.held_by(id)?.load(Acquire); // Acquire: SEMAPHORE-E2.
                 let slept = parking.as_ref().is_some_and(|parking: &Parking| parking.slept);
-                // Others may sleep too, if we have slept.
+                // Others may still sleep if this thread has slept.
                 let waiters = if slept { WAITERS } else { g & WAITERS };
                 let to = grant((g & PERMITS) - 1, waiters, TAKE, after(h), id);
                 kill_point!("semaphore.take");
@@ -217,7 +222,7 @@ impl RawSemaphore<'_> {
                 kill_point!("semaphore.taken");
                 self.settle(to)?;
                 if slept && to & PERMITS > 0 {
-                    // A wake-up for the next permit may have met us.
+                    // The wake for the next permit may have reached this thread.
                     self.wake(env, to, 1);
                 }
                 return Ok(());
@@ -250,7 +255,7 @@ impl RawSemaphore<'_> {
         }
     }
 
-    /// Looks who is dead, and gives its permits back. True if there were any.
+    /// Reclaims the permits of every dead participant. Returns whether there were any.
     fn reclaim_from_the_dead(&self, env: &impl LockEnv) -> Result<bool, Refused> {
         self.settled()?;
         let mut any = false;
@@ -267,7 +272,7 @@ impl RawSemaphore<'_> {
         Ok(any)
     }
 
-    /// A permit of ours comes back, or is gone for good.
+    /// Gives a permit of the caller back, or with `back` false removes it for good.
     pub(crate) fn give(&self, env: &impl LockEnv, me: u64, back: bool) -> Result<(), Refused> {
         let (id, ours) = (u64::from(id(owner(me))), u64::from(generation(owner(me))));
         loop {
@@ -295,11 +300,11 @@ impl RawSemaphore<'_> {
         }
     }
 
-    /// Adds permits that nobody holds.
+    /// Adds permits that no participant holds.
     pub(crate) fn add(&self, env: &impl LockEnv, n: u32) -> Result<(), Refused> {
         loop {
             let g = self.settled()?;
-            // All that there are, left and held.
+            // All permits, left and held.
             let all = (1..=self.held.len() as u16)
                 .filter_map(|id| of_id(self.held, id))
                 // Acquire: SEMAPHORE-E2.
@@ -308,7 +313,8 @@ impl RawSemaphore<'_> {
                 return Err(Refused::TooMany);
             }
             kill_point!("semaphore.add");
-            // AcqRel: SEMAPHORE-E1. The operation stays named: it is settled, and stays so.
+            // AcqRel: SEMAPHORE-E1. The word keeps naming the last operation, which is settled and
+            // stays so.
             let to = g & !(PERMITS | WAITERS) | ((g & PERMITS) + u64::from(n)) & PERMITS;
             if self.grant.compare_exchange(g, to, AcqRel, Relaxed).is_ok() {
                 kill_point!("semaphore.added");
@@ -318,9 +324,10 @@ impl RawSemaphore<'_> {
         }
     }
 
-    /// Permits that are left.
+    /// Returns how many permits are left.
     pub(crate) fn permits(&self) -> u32 {
-        (self.grant.load(Relaxed) & PERMITS) as u32 // Relaxed: a number, old when it is told.
+        // Relaxed: the number may be old when it is returned.
+        (self.grant.load(Relaxed) & PERMITS) as u32
     }
 
     fn wake(&self, env: &impl LockEnv, g: u64, n: u64) {
@@ -330,8 +337,8 @@ impl RawSemaphore<'_> {
         }
     }
 
-    /// For a new semaphore.
+    /// Initialises the words of a new semaphore.
     pub(crate) fn initialise(&self, permits: u32) {
-        self.grant.store(u64::from(permits), Release); // Release: before it is handed to anybody.
+        self.grant.store(u64::from(permits), Release); // Release: before other threads get it.
     }
 }
