@@ -1,4 +1,4 @@
-//! The two ends of a channel: the API, written once for every route.
+//! The two ends of a channel. The API is written once, for every route.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -15,18 +15,20 @@ use crate::route::{Borrow, End, Loan, Receive, Route, Transmit};
 
 /// The sending end of a channel.
 ///
-/// Clones are further ends of the same channel, for other threads or, in the arguments of `spawn`,
-/// for other processes. When the last one is dropped, **or the process that holds it dies**,
-/// receivers drain the channel and are then told [`Disconnected`](RecvError::Disconnected).
+/// A clone is a further end of the same channel: for another thread or, in the arguments of
+/// `spawn`, for another process. Dropping the last sender disconnects the channel, **and so does
+/// the death of the process that holds it**. The receivers then receive what is still in the
+/// channel, and after that [`Disconnected`](RecvError::Disconnected).
 pub struct Sender<T, R: Route<T>> {
     tx: R::Tx,
 }
 
 /// The receiving end of a channel.
 ///
-/// Clones share the messages: each message goes to one of them. When the last one is dropped, **or
-/// the process that holds it dies**, senders are told [`Disconnected`](SendError::Disconnected),
-/// and what was queued is discarded.
+/// Clones share the messages: each message goes to one of them. Dropping the last receiver
+/// disconnects the channel, **and so does the death of the process that holds it**. Messages that
+/// are still in the channel are then discarded, and sending returns
+/// [`Disconnected`](SendError::Disconnected).
 pub struct Receiver<T, R: Route<T>> {
     rx: R::Rx,
 }
@@ -39,30 +41,32 @@ impl<T, R: Route<T>> Sender<T, R> {
         Sender { tx }
     }
 
-    /// The route's own end.
+    /// Returns the route's own end.
     #[doc(hidden)]
     #[must_use]
     pub fn route(&self) -> &R::Tx {
         &self.tx
     }
 
-    /// The route's own end.
+    /// Unwraps the route's own end.
     #[doc(hidden)]
     #[must_use]
     pub fn into_route(self) -> R::Tx {
         self.tx
     }
 
-    /// Sends a message, waiting for room as long as it takes.
+    /// Sends a message.
     ///
-    /// `Ok` means that the message is published: it outlives this process. The wait ends within 50
-    /// ms when the last receiver's process dies.
+    /// Blocks while the channel is full. Blocking ends within 50 ms when the process of the last
+    /// receiver dies. `Ok` means that the message is published: it stays in the channel even if
+    /// this process dies.
     ///
     /// # Errors
     ///
-    /// [`Disconnected`](SendError::Disconnected) if no receiver is left,
-    /// [`Unsendable`](SendError::Unsendable) if this message can never be sent; the message is
-    /// inside.
+    /// Each error returns the message.
+    ///
+    /// - [`Disconnected`](SendError::Disconnected) if no receiver is left.
+    /// - [`Unsendable`](SendError::Unsendable) if this message can never be sent on this channel.
     #[inline]
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
         match self.tx.send_copy(&message, Deadline::Never) {
@@ -74,16 +78,22 @@ impl<T, R: Route<T>> Sender<T, R> {
 
     /// Sends a message if there is room now.
     ///
-    /// Never waits for room. `Full` means that the channel is full: if a receiver is in the middle
-    /// of taking a message out, the call looks again for a moment, as crossbeam-channel does.
-    /// Through shared memory that moment is bounded: a receiver that is stopped just then delays
-    /// the call for about a millisecond, and one that waits for a processor for at most 100 ms.
-    /// Then the answer is `Full`, although `len` may be less than the capacity. A receiver that was
-    /// killed just then is recovered first.
+    /// Never waits for room. While a receiver is in the middle of taking a message out,
+    /// the call retries for a moment, as in crossbeam-channel. Through shared memory, that moment
+    /// is bounded:
+    ///
+    /// | the receiver in the way | delays the call by at most |
+    /// |---|---|
+    /// | is stopped | about a millisecond |
+    /// | waits for a processor | 100 ms |
+    /// | was killed | it is recovered first |
+    ///
+    /// After that the call returns `Full`, although [`len`](Sender::len) may be less than the
+    /// capacity.
     ///
     /// # Errors
     ///
-    /// As [`send`](Sender::send), and [`Full`](TrySendError::Full).
+    /// As [`send`](Sender::send), and [`Full`](TrySendError::Full) if there is no room.
     #[inline]
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
         match self.tx.send_copy(&message, Deadline::Now) {
@@ -93,33 +103,39 @@ impl<T, R: Route<T>> Sender<T, R> {
         }
     }
 
-    /// Sends a message, waiting at most `timeout` for room.
+    /// Sends a message, and blocks for at most `timeout` while the channel is full.
     ///
     /// # Errors
     ///
-    /// As [`send`](Sender::send), and [`Timeout`](SendTimeoutError::Timeout).
+    /// As [`send`](Sender::send), and [`Timeout`](SendTimeoutError::Timeout) if there was no room
+    /// in time.
     pub fn send_timeout(&self, message: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
         self.tx.send(message, Deadline::after(timeout))
     }
 
-    /// Sends a message, waiting for room until `deadline` at most.
+    /// Sends a message, and blocks until `deadline` at most while the channel is full.
     ///
     /// # Errors
     ///
-    /// As [`send`](Sender::send), and [`Timeout`](SendTimeoutError::Timeout).
+    /// As [`send`](Sender::send), and [`Timeout`](SendTimeoutError::Timeout) if there was no room
+    /// in time.
     pub fn send_deadline(&self, message: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
         self.tx.send(message, Deadline::At(deadline))
     }
 
-    /// Sends all messages in order, waiting for room as often as it takes; returns how many.
+    /// Sends all messages in order, and returns how many were sent.
     ///
-    /// On routes through shared memory, as many as there is room for share one claim, one fence and
-    /// one wake-up. Up to 63 messages are taken from the iterator before the first of them is sent,
-    /// so an iterator that waits for an answer to a message it has just given waits for ever.
+    /// Blocks whenever the channel is full. On routes through shared memory, all messages for which
+    /// there is room share one claim, one fence and one wake-up.
+    ///
+    /// Up to 63 messages are taken from the iterator before the first of them is sent. So do not
+    /// use an iterator that waits for the answer to the message that it has just yielded: it waits
+    /// for ever.
     ///
     /// # Errors
     ///
-    /// As [`send`](Sender::send), with what was taken from the iterator and not sent.
+    /// As [`send`](Sender::send). The error returns the messages that were taken from the iterator
+    /// and not sent.
     pub fn send_many(
         &self,
         messages: impl IntoIterator<Item = T>,
@@ -127,14 +143,14 @@ impl<T, R: Route<T>> Sender<T, R> {
         self.tx.send_many(messages.into_iter())
     }
 
-    /// Lends the place where the next message of fixed size will lie: written there, then sent, it
-    /// is never copied.
+    /// Lends the place for the next message, of a type of fixed size.
     ///
-    /// Waits for a free place as long as it takes. A loan that is dropped unsent sends nothing.
+    /// The message is written in place and then sent, so it is never copied. A loan that is dropped
+    /// without being sent sends nothing. Blocks until a place is free.
     ///
     /// # Errors
     ///
-    /// As [`send`](Sender::send), without a message.
+    /// As [`send`](Sender::send), but the error holds no message.
     pub fn loan(&self) -> Result<<R::Tx as Loan<T>>::Loan<'_>, SendError<()>>
     where
         R::Tx: Loan<T, Size = ()>,
@@ -142,13 +158,13 @@ impl<T, R: Route<T>> Sender<T, R> {
         loaned(self.tx.loan((), Deadline::Never))
     }
 
-    /// Lends the place where the next message, a slice of `len` elements, will lie.
+    /// Lends the place for the next message, a slice of `len` elements.
     ///
-    /// As [`loan`](Sender::loan).
+    /// Otherwise like [`loan`](Sender::loan), and blocks like it.
     ///
     /// # Errors
     ///
-    /// As [`send`](Sender::send), without a message.
+    /// As [`send`](Sender::send), but the error holds no message.
     pub fn loan_slice(&self, len: usize) -> Result<<R::Tx as Loan<T>>::Loan<'_>, SendError<()>>
     where
         R::Tx: Loan<T, Size = usize>,
@@ -156,46 +172,46 @@ impl<T, R: Route<T>> Sender<T, R> {
         loaned(self.tx.loan(len, Deadline::Never))
     }
 
-    /// Whether there is no message in the channel, as [`len`](Sender::len) counts.
+    /// Returns whether the channel is empty, as counted by [`len`](Sender::len).
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.tx.is_empty()
     }
 
-    /// Whether there is no room in the channel.
+    /// Returns whether the channel is full.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.tx.is_full()
     }
 
-    /// Messages in the channel.
+    /// Returns the number of messages in the channel.
     ///
-    /// A message counts from the moment its sender claims a place for it, which is before it can be
-    /// received, to the moment a receiver claims it.
+    /// A message counts from when its sender claims a place for it until a receiver claims it. So
+    /// it already counts shortly before it can be received.
     #[must_use]
     pub fn len(&self) -> usize {
         self.tx.len()
     }
 
-    /// Messages that fit in the channel; `None` if it has no bound of its own.
+    /// Returns the number of messages that fit in the channel, or `None` if it has no fixed bound.
     #[must_use]
     pub fn capacity(&self) -> Option<usize> {
         self.tx.capacity()
     }
 
-    /// Whether both are senders of one channel, in this process.
+    /// Returns whether both are senders of the same channel, in this process.
     #[must_use]
     pub fn same_channel(&self, other: &Self) -> bool {
         self.tx.same_channel(&other.tx)
     }
 
-    /// Whether no receiver is left, nor can come.
+    /// Returns whether no receiver is left and none can be made any more.
     #[must_use]
     pub fn is_disconnected(&self) -> bool {
         self.tx.is_disconnected()
     }
 
-    /// Why no receiver is left, if none is.
+    /// Returns why no receiver is left, or `None` if there is one.
     #[must_use]
     pub fn disconnect_cause(&self) -> Option<DisconnectCause> {
         self.tx.disconnect_cause()
@@ -203,8 +219,9 @@ impl<T, R: Route<T>> Sender<T, R> {
 
     /// Returns the number of senders of this channel in all processes.
     ///
-    /// An endpoint of a process that was killed counts until its death is noticed. `None` if the
-    /// route does not know the number: a connection that was split, or a channel of `ipc-channel`.
+    /// An endpoint of a process that was killed counts until another process notices the death. The
+    /// result is `None` if the route does not know the number: for a connection that was split, and
+    /// for a channel of `ipc-channel`.
     #[must_use]
     pub fn sender_count(&self) -> Option<usize> {
         self.tx.sender_count()
@@ -212,8 +229,9 @@ impl<T, R: Route<T>> Sender<T, R> {
 
     /// Returns the number of receivers of this channel in all processes.
     ///
-    /// An endpoint of a process that was killed counts until its death is noticed. `None` if the
-    /// route does not know the number: a connection that was split, or a channel of `ipc-channel`.
+    /// An endpoint of a process that was killed counts until another process notices the death. The
+    /// result is `None` if the route does not know the number: for a connection that was split, and
+    /// for a channel of `ipc-channel`.
     #[must_use]
     pub fn receiver_count(&self) -> Option<usize> {
         self.tx.receiver_count()
@@ -250,29 +268,30 @@ impl<T, R: Route<T>> Receiver<T, R> {
         Receiver { rx }
     }
 
-    /// The route's own end.
+    /// Returns the route's own end.
     #[doc(hidden)]
     #[must_use]
     pub fn route(&self) -> &R::Rx {
         &self.rx
     }
 
-    /// The route's own end.
+    /// Unwraps the route's own end.
     #[doc(hidden)]
     #[must_use]
     pub fn into_route(self) -> R::Rx {
         self.rx
     }
 
-    /// Receives a message, waiting for one as long as it takes.
+    /// Receives a message.
     ///
-    /// A receiver that is killed inside has not received: the message goes to another one. The wait
-    /// ends within 50 ms when the last sender's process dies.
+    /// Blocks while the channel is empty. Blocking ends within 50 ms when the process of the last
+    /// sender dies. If this process is killed inside the call, the message goes to another
+    /// receiver.
     ///
     /// # Errors
     ///
-    /// [`Disconnected`](RecvError::Disconnected) if the channel is empty and no sender is left,
-    /// [`Unreadable`](RecvError::Unreadable) if what arrived cannot be read.
+    /// - [`Disconnected`](RecvError::Disconnected) if the channel is empty and no sender is left.
+    /// - [`Unreadable`](RecvError::Unreadable) if a message arrived that cannot be read.
     #[inline]
     pub fn recv(&self) -> Result<T, RecvError> {
         match self.rx.recv_now() {
@@ -283,16 +302,22 @@ impl<T, R: Route<T>> Receiver<T, R> {
 
     /// Receives a message if there is one now.
     ///
-    /// Never waits for a message. `Empty` means that the channel is empty: if a sender is in the
-    /// middle of sending the next message, the call looks again for a moment, as crossbeam-channel
-    /// does. Through shared memory that moment is bounded: a sender that is stopped just then
-    /// delays the call for about a millisecond, and one that waits for a processor for at most 100
-    /// ms. Then the answer is `Empty`, although there may be messages behind the unfinished one. A
-    /// sender that was killed just then is recovered first.
+    /// Never waits for a message. While a sender is in the middle of sending the next
+    /// message, the call retries for a moment, as in crossbeam-channel. Through shared memory, that
+    /// moment is bounded:
+    ///
+    /// | the sender in the way | delays the call by at most |
+    /// |---|---|
+    /// | is stopped | about a millisecond |
+    /// | waits for a processor | 100 ms |
+    /// | was killed | it is recovered first |
+    ///
+    /// After that the call returns `Empty`, although there may be messages behind the unfinished
+    /// one.
     ///
     /// # Errors
     ///
-    /// As [`recv`](Receiver::recv), and [`Empty`](TryRecvError::Empty).
+    /// As [`recv`](Receiver::recv), and [`Empty`](TryRecvError::Empty) if there is no message.
     #[inline]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         match self.rx.recv_now() {
@@ -301,8 +326,7 @@ impl<T, R: Route<T>> Receiver<T, R> {
         }
     }
 
-    // Apart from their inlined callers, so that there a message goes straight to where it is
-    // wanted.
+    // Not part of the inlined callers, so that there a message goes directly to its destination.
     #[inline(never)]
     fn recv_waiting(&self) -> Result<T, RecvError> {
         patient(self.rx.recv(Deadline::Never))
@@ -313,32 +337,34 @@ impl<T, R: Route<T>> Receiver<T, R> {
         hasty(self.rx.recv(Deadline::Now))
     }
 
-    /// Receives a message, waiting at most `timeout` for one.
+    /// Receives a message, and blocks for at most `timeout` while the channel is empty.
     ///
     /// # Errors
     ///
-    /// As [`recv`](Receiver::recv), and [`Timeout`](RecvTimeoutError::Timeout).
+    /// As [`recv`](Receiver::recv), and [`Timeout`](RecvTimeoutError::Timeout) if no message came
+    /// in time.
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
         self.rx.recv(Deadline::after(timeout))
     }
 
-    /// Receives a message, waiting for one until `deadline` at most.
+    /// Receives a message, and blocks until `deadline` at most while the channel is empty.
     ///
     /// # Errors
     ///
-    /// As [`recv`](Receiver::recv), and [`Timeout`](RecvTimeoutError::Timeout).
+    /// As [`recv`](Receiver::recv), and [`Timeout`](RecvTimeoutError::Timeout) if no message came
+    /// in time.
     pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
         self.rx.recv(Deadline::At(deadline))
     }
 
-    /// Waits for a message, appends it and those right behind it to `messages`, at most `max`, and
-    /// returns how many.
+    /// Receives at most `max` messages, appends them to `messages` and returns how many.
     ///
-    /// Once it has a message, it takes more as [`try_recv`](Receiver::try_recv) does.
+    /// Blocks until there is a first message. After that it takes more messages as
+    /// [`try_recv`](Receiver::try_recv) does.
     ///
-    /// On routes through shared memory they share one claim, one fence and one wake-up. Each is
-    /// received when it is taken out of its slot: of a receiver that is killed inside, others get
-    /// those it had not taken yet.
+    /// On routes through shared memory, the messages share one claim, one fence and one wake-up. A
+    /// message is received when it is taken out of its slot. If this process is killed inside the
+    /// call, other receivers get the messages that it had not taken out yet.
     ///
     /// # Errors
     ///
@@ -347,7 +373,10 @@ impl<T, R: Route<T>> Receiver<T, R> {
         patient(self.rx.recv_many(messages, max, Deadline::Never))
     }
 
-    /// Appends what is there now to `messages`, at most `max`, and returns how many: at least one.
+    /// Receives at most `max` messages that are there now, appends them to `messages` and returns
+    /// how many.
+    ///
+    /// Never waits for a message. The number is at least one, unless `max` is 0.
     ///
     /// # Errors
     ///
@@ -356,10 +385,10 @@ impl<T, R: Route<T>> Receiver<T, R> {
         hasty(self.rx.recv_many(messages, max, Deadline::Now))
     }
 
-    /// Lends the next message where it lies; the guard's drop acknowledges it.
+    /// Lends the next message in place. Dropping the guard acknowledges the message.
     ///
-    /// Waits for a message as long as it takes. If this process is killed while it holds the guard,
-    /// the message is delivered again, to another receiver, with a higher delivery count.
+    /// Blocks while the channel is empty. If this process is killed while it holds the guard, the
+    /// message is redelivered to another receiver, with a higher delivery count.
     ///
     /// # Errors
     ///
@@ -371,7 +400,9 @@ impl<T, R: Route<T>> Receiver<T, R> {
         patient(self.rx.recv_ref(Deadline::Never))
     }
 
-    /// As [`recv_ref`](Receiver::recv_ref), if there is a message now.
+    /// Lends the next message in place if there is one now; see [`recv_ref`](Receiver::recv_ref).
+    ///
+    /// Never waits for a message.
     ///
     /// # Errors
     ///
@@ -383,7 +414,9 @@ impl<T, R: Route<T>> Receiver<T, R> {
         hasty(self.rx.recv_ref(Deadline::Now))
     }
 
-    /// As [`recv_ref`](Receiver::recv_ref), waiting at most `timeout`.
+    /// Lends the next message in place; see [`recv_ref`](Receiver::recv_ref).
+    ///
+    /// Blocks for at most `timeout` while the channel is empty.
     ///
     /// # Errors
     ///
@@ -398,83 +431,89 @@ impl<T, R: Route<T>> Receiver<T, R> {
         self.rx.recv_ref(Deadline::after(timeout))
     }
 
-    /// Receives until the channel is disconnected and empty; waits for each message.
+    /// Returns an iterator that receives until the channel is disconnected and empty.
+    ///
+    /// The iterator blocks while the channel is empty.
     ///
     /// # Panics
     ///
-    /// If a message cannot be read: a loop that ended then would look as if all had been received.
-    /// [`recv`](Receiver::recv) returns that as an error ([`Unreadable`](crate::Unreadable)), and
-    /// so is what to use where peers are not trusted.
+    /// The iterator panics if a message cannot be read. If it ended instead, the loop over it would
+    /// look as if every message had been received. [`recv`](Receiver::recv) returns that error as
+    /// [`Unreadable`](crate::Unreadable), so use `recv` if peers are not trusted.
     pub fn iter(&self) -> Iter<'_, T, R> {
         Iter::new(self)
     }
 
-    /// Receives what is there; never waits for a message.
+    /// Returns an iterator that receives the messages that are there; it never waits for
+    /// one.
     ///
-    /// Each message is received as by [`try_recv`](Receiver::try_recv): behind one whose sender is
-    /// stopped in the middle of sending it, the iterator ends.
+    /// It receives each message as [`try_recv`](Receiver::try_recv) does. So it ends before a
+    /// message whose sender is stopped in the middle of sending it.
     ///
     /// # Panics
     ///
-    /// If a message cannot be read, as [`iter`](Receiver::iter) does.
+    /// The iterator panics if a message cannot be read, as that of [`iter`](Receiver::iter) does.
     pub fn try_iter(&self) -> TryIter<'_, T, R> {
         TryIter { receiver: self }
     }
 
-    /// Takes what is in the channel now, in batches; never waits for a message.
+    /// Returns an iterator that receives what is in the channel now, in batches; it never
+    /// waits for a message.
     ///
-    /// Takes as many messages as [`len`](Receiver::len) counts, fewer if other receivers take some,
-    /// or if a sender is stopped in the middle of sending one ([`try_recv`](Receiver::try_recv)).
-    /// Messages that are in a batch when the iterator is dropped are dropped with it.
+    /// It receives as many messages as [`len`](Receiver::len) counts. They are fewer if other
+    /// receivers take some, or if a sender is stopped in the middle of sending one
+    /// ([`try_recv`](Receiver::try_recv)). Messages that are in a batch when the iterator is
+    /// dropped are dropped with it.
     ///
     /// # Panics
     ///
-    /// If a message cannot be read, as [`iter`](Receiver::iter) does.
+    /// The iterator panics if a message cannot be read, as that of [`iter`](Receiver::iter) does.
     pub fn drain(&self) -> Drain<'_, T, R> {
         Drain::new(self)
     }
 
-    /// Whether there is no message in the channel, as [`len`](Receiver::len) counts.
+    /// Returns whether the channel is empty, as counted by [`len`](Receiver::len).
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rx.is_empty()
     }
 
-    /// Whether there is no room in the channel.
+    /// Returns whether the channel is full.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.rx.is_full()
     }
 
-    /// Messages in the channel.
+    /// Returns the number of messages in the channel.
     ///
-    /// A message counts from the moment its sender claims a place for it, which is before it can be
-    /// received, to the moment a receiver claims it. [`try_recv`](Receiver::try_recv) says what
-    /// comes of a sender that is stopped in between.
+    /// A message counts from when its sender claims a place for it until a receiver claims it. So
+    /// it already counts shortly before it can be received; see [`try_recv`](Receiver::try_recv)
+    /// for a sender that is stopped in between.
     #[must_use]
     pub fn len(&self) -> usize {
         self.rx.len()
     }
 
-    /// Messages that fit in the channel; `None` if it has no bound of its own.
+    /// Returns the number of messages that fit in the channel, or `None` if it has no fixed bound.
     #[must_use]
     pub fn capacity(&self) -> Option<usize> {
         self.rx.capacity()
     }
 
-    /// Whether both are receivers of one channel, in this process.
+    /// Returns whether both are receivers of the same channel, in this process.
     #[must_use]
     pub fn same_channel(&self, other: &Self) -> bool {
         self.rx.same_channel(&other.rx)
     }
 
-    /// Whether no sender is left, nor can come. Messages may still be there.
+    /// Returns whether no sender is left and none can be made any more. Messages may still be
+    /// there.
     #[must_use]
     pub fn is_disconnected(&self) -> bool {
         self.rx.is_disconnected()
     }
 
-    /// Why no sender is left, if none is.
+    /// Returns why no sender is left, or `None` if there is one.
     #[must_use]
     pub fn disconnect_cause(&self) -> Option<DisconnectCause> {
         self.rx.disconnect_cause()
@@ -482,8 +521,9 @@ impl<T, R: Route<T>> Receiver<T, R> {
 
     /// Returns the number of senders of this channel in all processes.
     ///
-    /// An endpoint of a process that was killed counts until its death is noticed. `None` if the
-    /// route does not know the number: a connection that was split, or a channel of `ipc-channel`.
+    /// An endpoint of a process that was killed counts until another process notices the death. The
+    /// result is `None` if the route does not know the number: for a connection that was split, and
+    /// for a channel of `ipc-channel`.
     #[must_use]
     pub fn sender_count(&self) -> Option<usize> {
         self.rx.sender_count()
@@ -491,8 +531,9 @@ impl<T, R: Route<T>> Receiver<T, R> {
 
     /// Returns the number of receivers of this channel in all processes.
     ///
-    /// An endpoint of a process that was killed counts until its death is noticed. `None` if the
-    /// route does not know the number: a connection that was split, or a channel of `ipc-channel`.
+    /// An endpoint of a process that was killed counts until another process notices the death. The
+    /// result is `None` if the route does not know the number: for a connection that was split, and
+    /// for a channel of `ipc-channel`.
     #[must_use]
     pub fn receiver_count(&self) -> Option<usize> {
         self.rx.receiver_count()
@@ -543,14 +584,14 @@ impl<T, R: Route<T>> fmt::Debug for Receiver<T, R> {
     }
 }
 
-/// The endpoint travels as a handle of the message that it is in. It counts as alive meanwhile.
+/// Sends the endpoint as a handle of the message that it is in. It counts as alive meanwhile.
 impl<T, R: Route<T, Tx: Serialize>> Serialize for Sender<T, R> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.tx.serialize(serializer)
     }
 }
 
-/// The endpoint travels as a handle of the message that it is in. It counts as alive meanwhile.
+/// Sends the endpoint as a handle of the message that it is in. It counts as alive meanwhile.
 impl<T, R: Route<T, Rx: Serialize>> Serialize for Receiver<T, R> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.rx.serialize(serializer)

@@ -1,10 +1,10 @@
-//! Every error of a channel.
+//! The errors of a channel.
 //!
-//! Names and shapes are crossbeam-channel's, the message comes back inside. Between processes there
-//! is one more answer on each side: [`Unsendable`] and [`Unreadable`].
+//! Their names and shapes are those of crossbeam-channel, and the errors of sending return the
+//! message. Between processes, each side has one error more: [`Unsendable`] and [`Unreadable`].
 //!
-//! The errors of the calls are not `#[non_exhaustive]`. Programs match them exhaustively, as they
-//! match crossbeam-channel's, and a channel has no further answers. The reasons inside them can
+//! The errors of the calls are not `#[non_exhaustive]`: programs match them exhaustively, as they
+//! match those of crossbeam-channel, and no further variants will come. The reasons inside them can
 //! get further variants: [`Unsendable`], [`Unreadable`], [`DisconnectCause`], [`SizeLimit`],
 //! [`NotCarried`] and [`CodecError`].
 
@@ -15,33 +15,34 @@ pub use crate::codec::CodecError;
 pub use crate::handle::NotCarried;
 pub use crate::shape::Mismatch;
 
-/// What may be in the way of memory for a message.
+/// What may keep the system from having memory for a message.
 const LIMITS: &str = "look at the limits on address space (RLIMIT_AS, `ulimit -v`), on mappings (sysctl \
     vm.max_map_count) and on the memory of a control group, or use smaller messages or a smaller `capacity`";
 
-/// Why a message cannot be sent on this channel, however long one waits.
+/// The reason why a message can never be sent on this channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unsendable {
-    /// It does not encode.
+    /// The message does not encode.
     Encode(CodecError),
-    /// Encoded it is larger than the channel can ever hold.
+    /// The encoded message is larger than the channel can ever hold.
     TooLarge {
-        /// Bytes of the encoded message.
+        /// The number of bytes of the encoded message.
         size: usize,
         /// The most bytes that an encoded message may have on this channel.
         limit: usize,
-        /// Where the limit comes from: what to raise.
+        /// Which limit that is, and so what to raise.
         set_by: SizeLimit,
     },
-    /// It owns a handle or a channel end, and this route carries bytes only, or not that many.
+    /// The message owns a handle or a channel end, and this route carries bytes only, or not that
+    /// many handles.
     Handles(NotCarried),
-    /// The system has no memory left for it, or this process may use no more.
+    /// The system has no memory left for the message, or this process may use no more.
     OutOfMemory,
-    /// This process was forked from the one that the endpoint belongs to. It may make and receive
-    /// others.
+    /// This process was forked from the one that the endpoint belongs to. It may make endpoints of
+    /// its own, and receive some in messages.
     Forked,
-    /// The shared memory of the channel holds what the protocol cannot have written there.
+    /// The shared memory of the channel holds a value that the protocol cannot have written.
     Corrupt(&'static str),
 }
 
@@ -69,7 +70,7 @@ impl fmt::Display for Unsendable {
 
 impl Error for Unsendable {}
 
-/// What bounds the size of messages. Its text says what to do about it.
+/// The limit on the size of messages. Its text says how to raise it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SizeLimit {
@@ -79,7 +80,7 @@ pub enum SizeLimit {
     FileSize,
     /// The send buffer of the socket.
     SocketBuffer,
-    /// What a process takes as arguments, or returns.
+    /// The limit on the arguments and on the result of a process.
     Spawn,
 }
 
@@ -94,27 +95,27 @@ impl fmt::Display for SizeLimit {
     }
 }
 
-/// Why what arrived cannot be read.
+/// The reason why a message that arrived cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unreadable {
-    /// It does not decode to the channel's type. The message is taken out of the channel.
+    /// The message does not decode to the channel's type. It is removed from the channel.
     Decode(CodecError),
     /// Handles of the message did not arrive, because this process may open no more. The message is
-    /// taken out of the channel, and what arrived of its handles is closed.
+    /// removed from the channel, and the handles that did arrive are closed.
     HandlesLost,
-    /// What arrived is no message of this crate, or not all of one. It is taken out of the channel.
+    /// What arrived is not a complete message of this crate. It is removed from the channel.
     Malformed(&'static str),
-    /// The other end of the connection sends messages of another type than this end receives. The
-    /// message is taken out of the connection, and so is each one after it.
+    /// The other end of the connection sends messages of another type than this end receives. This
+    /// message is removed from the connection, and so is each later one.
     OtherType(Mismatch),
-    /// There is no memory for it, or this process may use no more. A message in shared memory stays
-    /// in its channel, for this receiver at another time, or another one.
+    /// There is no memory for the message, or this process may use no more. A message in shared
+    /// memory stays in its channel: this receiver or another one can receive it later.
     OutOfMemory,
-    /// This process was forked from the one that the endpoint belongs to. It may make and receive
-    /// others.
+    /// This process was forked from the one that the endpoint belongs to. It may make endpoints of
+    /// its own, and receive some in messages.
     Forked,
-    /// The shared memory of the channel holds what the protocol cannot have written there.
+    /// The shared memory of the channel holds a value that the protocol cannot have written.
     Corrupt(&'static str),
 }
 
@@ -145,13 +146,13 @@ impl Error for Unreadable {}
 const FORKED: &str = "this channel end belongs to the process that this one was forked from; \
                       make a channel here, or hand the end over in a message or in the arguments of `spawn`";
 
-/// Why a channel is disconnected.
+/// The reason why a channel is disconnected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DisconnectCause {
     /// The last endpoint of the other side was dropped.
     Dropped,
-    /// The process that held the last endpoint of the other side died with it.
+    /// The process that held the last endpoint of the other side died.
     Died,
 }
 
@@ -164,7 +165,7 @@ impl fmt::Display for DisconnectCause {
     }
 }
 
-/// The message that [`send`](crate::Sender::send) could not send.
+/// The error of [`send`](crate::Sender::send). It holds the message.
 #[derive(Clone, PartialEq, Eq)]
 pub enum SendError<T> {
     /// No receiver is left, and none can come.
@@ -173,10 +174,10 @@ pub enum SendError<T> {
     Unsendable(T, Unsendable),
 }
 
-/// The message that [`try_send`](crate::Sender::try_send) could not send.
+/// The error of [`try_send`](crate::Sender::try_send). It holds the message.
 #[derive(Clone, PartialEq, Eq)]
 pub enum TrySendError<T> {
-    /// The channel is full, or its next slot is still in another's hands.
+    /// The channel is full, or another process has not finished with its next slot.
     Full(T),
     /// No receiver is left, and none can come.
     Disconnected(T),
@@ -184,8 +185,8 @@ pub enum TrySendError<T> {
     Unsendable(T, Unsendable),
 }
 
-/// The message that [`send_timeout`](crate::Sender::send_timeout) or
-/// [`send_deadline`](crate::Sender::send_deadline) could not send.
+/// The error of [`send_timeout`](crate::Sender::send_timeout) and
+/// [`send_deadline`](crate::Sender::send_deadline). It holds the message.
 #[derive(Clone, PartialEq, Eq)]
 pub enum SendTimeoutError<T> {
     /// There was no room until the deadline.
@@ -196,28 +197,29 @@ pub enum SendTimeoutError<T> {
     Unsendable(T, Unsendable),
 }
 
-/// The messages that [`send_many`](crate::Sender::send_many) took from its iterator and could not
-/// send.
+/// The error of [`send_many`](crate::Sender::send_many). It holds the messages that were taken from
+/// the iterator and not sent.
 ///
-/// Those before them are sent, and those after them are still in the iterator.
+/// The messages before them are sent. Those after them are still in the iterator.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SendManyError<T> {
-    /// How many messages were sent.
+    /// The number of messages that were sent.
     pub sent: usize,
-    /// What was taken from the iterator and not sent, in order.
+    /// The messages that were taken from the iterator and not sent, in order.
     pub unsent: Vec<T>,
-    /// `None`: disconnected. Else the first of `unsent` can never be sent on this channel.
+    /// Why the first of `unsent` can never be sent on this channel; `None` if the channel is
+    /// disconnected.
     pub unsendable: Option<Unsendable>,
 }
 
 impl<T> SendManyError<T> {
-    /// What was taken from the iterator and not sent, in order.
+    /// Returns the messages that were taken from the iterator and not sent, in order.
     #[must_use]
     pub fn into_inner(self) -> Vec<T> {
         self.unsent
     }
 
-    /// Whether no receiver is left.
+    /// Returns whether no receiver is left.
     #[must_use]
     pub fn is_disconnected(&self) -> bool {
         self.unsendable.is_none()
@@ -245,7 +247,7 @@ impl<T> fmt::Display for SendManyError<T> {
 
 impl<T> Error for SendManyError<T> {}
 
-/// Why [`recv`](crate::Receiver::recv) returned no message.
+/// The error of [`recv`](crate::Receiver::recv).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecvError {
     /// The channel is empty, no sender is left, and none can come.
@@ -254,7 +256,7 @@ pub enum RecvError {
     Unreadable(Unreadable),
 }
 
-/// Why [`try_recv`](crate::Receiver::try_recv) returned no message.
+/// The error of [`try_recv`](crate::Receiver::try_recv).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TryRecvError {
     /// The channel is empty, or its next message is not finished yet.
@@ -265,11 +267,11 @@ pub enum TryRecvError {
     Unreadable(Unreadable),
 }
 
-/// Why [`recv_timeout`](crate::Receiver::recv_timeout) or
-/// [`recv_deadline`](crate::Receiver::recv_deadline) returned no message.
+/// The error of [`recv_timeout`](crate::Receiver::recv_timeout) and
+/// [`recv_deadline`](crate::Receiver::recv_deadline).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecvTimeoutError {
-    /// No message came until the deadline.
+    /// No message arrived before the deadline.
     Timeout,
     /// The channel is empty, no sender is left, and none can come.
     Disconnected,
@@ -278,7 +280,7 @@ pub enum RecvTimeoutError {
 }
 
 impl<T> SendError<T> {
-    /// The message.
+    /// Returns the message.
     #[must_use]
     pub fn into_inner(self) -> T {
         match self {
@@ -286,13 +288,13 @@ impl<T> SendError<T> {
         }
     }
 
-    /// Whether no receiver is left.
+    /// Returns whether no receiver is left.
     #[must_use]
     pub fn is_disconnected(&self) -> bool {
         matches!(self, SendError::Disconnected(_))
     }
 
-    /// Whether this message can never be sent on this channel.
+    /// Returns whether this message can never be sent on this channel.
     #[must_use]
     pub fn is_unsendable(&self) -> bool {
         matches!(self, SendError::Unsendable(..))
@@ -300,7 +302,7 @@ impl<T> SendError<T> {
 }
 
 impl<T> TrySendError<T> {
-    /// The message.
+    /// Returns the message.
     #[must_use]
     pub fn into_inner(self) -> T {
         match self {
@@ -310,19 +312,19 @@ impl<T> TrySendError<T> {
         }
     }
 
-    /// Whether there was no room now.
+    /// Returns whether there was no room.
     #[must_use]
     pub fn is_full(&self) -> bool {
         matches!(self, TrySendError::Full(_))
     }
 
-    /// Whether no receiver is left.
+    /// Returns whether no receiver is left.
     #[must_use]
     pub fn is_disconnected(&self) -> bool {
         matches!(self, TrySendError::Disconnected(_))
     }
 
-    /// Whether this message can never be sent on this channel.
+    /// Returns whether this message can never be sent on this channel.
     #[must_use]
     pub fn is_unsendable(&self) -> bool {
         matches!(self, TrySendError::Unsendable(..))
@@ -330,7 +332,7 @@ impl<T> TrySendError<T> {
 }
 
 impl<T> SendTimeoutError<T> {
-    /// The message.
+    /// Returns the message.
     #[must_use]
     pub fn into_inner(self) -> T {
         match self {
@@ -340,19 +342,19 @@ impl<T> SendTimeoutError<T> {
         }
     }
 
-    /// Whether there was no room until the deadline.
+    /// Returns whether there was no room until the deadline.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         matches!(self, SendTimeoutError::Timeout(_))
     }
 
-    /// Whether no receiver is left.
+    /// Returns whether no receiver is left.
     #[must_use]
     pub fn is_disconnected(&self) -> bool {
         matches!(self, SendTimeoutError::Disconnected(_))
     }
 
-    /// Whether this message can never be sent on this channel.
+    /// Returns whether this message can never be sent on this channel.
     #[must_use]
     pub fn is_unsendable(&self) -> bool {
         matches!(self, SendTimeoutError::Unsendable(..))
@@ -360,13 +362,13 @@ impl<T> SendTimeoutError<T> {
 }
 
 impl RecvError {
-    /// Whether no sender is left and the channel is empty.
+    /// Returns whether no sender is left and the channel is empty.
     #[must_use]
     pub fn is_disconnected(&self) -> bool {
         matches!(self, RecvError::Disconnected)
     }
 
-    /// Whether a message arrived that cannot be read.
+    /// Returns whether a message arrived that cannot be read.
     #[must_use]
     pub fn is_unreadable(&self) -> bool {
         matches!(self, RecvError::Unreadable(_))
@@ -374,19 +376,19 @@ impl RecvError {
 }
 
 impl TryRecvError {
-    /// Whether no message was there now.
+    /// Returns whether there was no message.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         matches!(self, TryRecvError::Empty)
     }
 
-    /// Whether no sender is left and the channel is empty.
+    /// Returns whether no sender is left and the channel is empty.
     #[must_use]
     pub fn is_disconnected(&self) -> bool {
         matches!(self, TryRecvError::Disconnected)
     }
 
-    /// Whether a message arrived that cannot be read.
+    /// Returns whether a message arrived that cannot be read.
     #[must_use]
     pub fn is_unreadable(&self) -> bool {
         matches!(self, TryRecvError::Unreadable(_))
@@ -394,19 +396,19 @@ impl TryRecvError {
 }
 
 impl RecvTimeoutError {
-    /// Whether no message came until the deadline.
+    /// Returns whether no message arrived before the deadline.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         matches!(self, RecvTimeoutError::Timeout)
     }
 
-    /// Whether no sender is left and the channel is empty.
+    /// Returns whether no sender is left and the channel is empty.
     #[must_use]
     pub fn is_disconnected(&self) -> bool {
         matches!(self, RecvTimeoutError::Disconnected)
     }
 
-    /// Whether a message arrived that cannot be read.
+    /// Returns whether a message arrived that cannot be read.
     #[must_use]
     pub fn is_unreadable(&self) -> bool {
         matches!(self, RecvTimeoutError::Unreadable(_))

@@ -1,4 +1,4 @@
-//! Iterators over what a receiver receives.
+//! Iterators over the messages of a receiver.
 
 use std::fmt;
 use std::iter::FusedIterator;
@@ -8,8 +8,8 @@ use crate::channel::Receiver;
 use crate::error::{RecvError, TryRecvError, Unreadable};
 use crate::route::Route;
 
-/// An iterator has no other way to tell of a message that cannot be read: if it ended, the loop
-/// over it would look as if all had been received.
+/// Panics, because an iterator has no other way to report a message that cannot be read. If it
+/// ended instead, the loop over it would look as if every message had been received.
 #[cold]
 #[inline(never)]
 #[track_caller]
@@ -19,39 +19,40 @@ fn unreadable(cause: &Unreadable) -> ! {
     )
 }
 
-/// Receives until the channel is disconnected and empty. See [`Receiver::iter`].
+/// An iterator that receives until the channel is disconnected and empty; see [`Receiver::iter`].
 ///
-/// It panics over a message that cannot be read. Once it has ended, by this too, it stays so.
+/// It blocks while the channel is empty. It panics if a message cannot be read. After it has ended
+/// or panicked, it returns `None`.
 #[must_use = "an iterator receives nothing until it is used"]
 pub struct Iter<'a, T, R: Route<T>> {
     receiver: &'a Receiver<T, R>,
     ended: bool,
 }
 
-/// Receives what is there. See [`Receiver::try_iter`].
+/// An iterator that receives the messages that are there; see [`Receiver::try_iter`].
 ///
-/// It panics over a message that cannot be read.
+/// It never waits for a message. It panics if a message cannot be read.
 ///
-/// It goes on when more has come, as crossbeam-channel's does, so it is no [`FusedIterator`].
+/// After it has returned `None`, it continues if more messages have arrived, as that of
+/// crossbeam-channel does. So it is not a [`FusedIterator`].
 #[must_use = "an iterator receives nothing until it is used"]
 pub struct TryIter<'a, T, R: Route<T>> {
     pub(crate) receiver: &'a Receiver<T, R>,
 }
 
-/// Receives until the channel is disconnected and empty, and owns its receiver.
+/// An iterator that receives until the channel is disconnected and empty, and owns the receiver.
 ///
-/// It panics over a message that cannot be read, as [`Receiver::iter`] does.
-///
-/// Once it has ended, it stays so, as [`Iter`].
+/// It blocks while the channel is empty. It panics if a message cannot be read, as
+/// [`Receiver::iter`] does. After it has ended or panicked, it returns `None`.
 #[must_use = "an iterator receives nothing until it is used"]
 pub struct IntoIter<T, R: Route<T>> {
     receiver: Receiver<T, R>,
     ended: bool,
 }
 
-/// Takes what is there, in batches. See [`Receiver::drain`].
+/// An iterator that receives what is there, in batches; see [`Receiver::drain`].
 ///
-/// It panics over a message that cannot be read.
+/// It never waits for a message. It panics if a message cannot be read.
 #[must_use = "an iterator receives nothing until it is used"]
 pub struct Drain<'a, T, R: Route<T>> {
     receiver: &'a Receiver<T, R>,
@@ -73,12 +74,13 @@ impl<T, R: Route<T>> IntoIter<T, R> {
 
 impl<'a, T, R: Route<T>> Drain<'a, T, R> {
     pub(crate) fn new(receiver: &'a Receiver<T, R>) -> Self {
-        // What arrives while we drain is for the next drain: a fast sender must not keep us here.
+        // Messages that arrive during this drain are left to the next one: a fast sender must not
+        // keep this one from ending.
         Drain { receiver, batch: Vec::new().into_iter(), left: receiver.len() }
     }
 }
 
-/// The next message, until there is none once.
+/// Returns the next message, or `None` for good after the first time that there is none.
 #[inline]
 #[track_caller]
 fn next<T, R: Route<T>>(receiver: &Receiver<T, R>, ended: &mut bool) -> Option<T> {

@@ -1,8 +1,9 @@
-//! What a route must provide, so that [`Sender`](crate::Sender) and [`Receiver`](crate::Receiver)
-//! work over it.
+//! The traits of a route, over which [`Sender`](crate::Sender) and [`Receiver`](crate::Receiver)
+//! work.
 //!
-//! A route is a pair of endpoint types. They are given a [`Deadline`] and answer with crossbeam's
-//! errors; the names, the iterators and the conversions are written once, above.
+//! A route is a pair of endpoint types. Their methods take a [`Deadline`] and return crossbeam's
+//! errors. `Sender` and `Receiver` add the names, the iterators and the conversions, once for all
+//! routes.
 //!
 //! These traits appear in the bounds of `Sender` and `Receiver`. The routes of this workspace
 //! implement them. Do not implement them elsewhere: any release may add required methods.
@@ -11,7 +12,7 @@ use crate::deadline::Deadline;
 use crate::error::{DisconnectCause, RecvTimeoutError, SendManyError, SendTimeoutError};
 use crate::send_failure::SendFailure;
 
-/// A way for messages of type `T` to get from one end of a channel to the other.
+/// A way in which messages of type `T` travel from one end of a channel to the other.
 pub trait Route<T> {
     /// The sending end.
     type Tx: Transmit<T>;
@@ -19,21 +20,21 @@ pub trait Route<T> {
     type Rx: Receive<T>;
 }
 
-/// What both ends know of their channel.
+/// The methods that both ends of a channel have.
 pub trait End: Clone {
-    /// Messages in the channel now.
+    /// Returns the number of messages in the channel now.
     fn len(&self) -> usize;
 
-    /// Messages that fit; `None` if only memory, or the kernel, bounds it.
+    /// Returns the number of messages that fit, or `None` if only memory or the kernel bounds it.
     fn capacity(&self) -> Option<usize>;
 
-    /// Whether both are ends of one channel.
+    /// Returns whether both are ends of the same channel.
     fn same_channel(&self, other: &Self) -> bool;
 
-    /// Whether the other side is gone for good. Messages may still be there to be received.
+    /// Returns whether the other side is gone for good. Messages of it may still be there.
     fn is_disconnected(&self) -> bool;
 
-    /// Why the other side is gone, if it is.
+    /// Returns why the other side is gone, or `None` if it is not.
     fn disconnect_cause(&self) -> Option<DisconnectCause>;
 
     /// Returns the number of sending endpoints in all processes, or `None` if the route does not
@@ -44,12 +45,12 @@ pub trait End: Clone {
     /// know it.
     fn receiver_count(&self) -> Option<usize>;
 
-    /// Whether there is no message in the channel.
+    /// Returns whether the channel is empty.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether there is no room in the channel.
+    /// Returns whether the channel is full.
     fn is_full(&self) -> bool {
         self.capacity().is_some_and(|capacity| self.len() >= capacity)
     }
@@ -57,11 +58,13 @@ pub trait End: Clone {
 
 /// The sending end of a route.
 ///
-/// `Timeout` means that `deadline` has passed: at once for [`Deadline::Now`], and never for
+/// `Timeout` means that `deadline` has passed: immediately for [`Deadline::Now`], and never for
 /// [`Deadline::Never`].
 pub trait Transmit<T>: End {
-    /// Sends a copy of one message, from where it lies, if the route does not move messages; `None`
-    /// if it does, and [`send`](Transmit::send) must be asked. It is encoded at most once.
+    /// Sends a copy of one message from where it is, if the route does not move messages.
+    ///
+    /// Blocks until `deadline` at most. Returns `None` if the route moves messages: then call
+    /// [`send`](Transmit::send). The message is encoded at most once.
     #[doc(hidden)]
     #[inline(always)]
     fn send_copy(&self, message: &T, deadline: Deadline) -> Option<Result<(), SendFailure>> {
@@ -69,14 +72,16 @@ pub trait Transmit<T>: End {
         None
     }
 
-    /// Sends one message. It is encoded at most once, and comes back in the error.
+    /// Sends one message. It is encoded at most once, and the error returns it.
+    ///
+    /// Blocks until `deadline` at most.
     ///
     /// # Errors
     ///
     /// As [`Sender::send_timeout`](crate::Sender::send_timeout).
     fn send(&self, message: T, deadline: Deadline) -> Result<(), SendTimeoutError<T>>;
 
-    /// Sends all messages in order, waiting for room as often as it takes.
+    /// Sends all messages in order, and blocks whenever the channel is full.
     ///
     /// # Errors
     ///
@@ -96,26 +101,31 @@ pub trait Transmit<T>: End {
 
 /// The receiving end of a route.
 pub trait Receive<T>: End {
-    /// Receives one message if that can be done at once, on a path short enough to be inlined;
-    /// `None` says nothing but that [`recv`](Receive::recv) must be asked.
+    /// Receives one message if that is possible at once, on a path that is short enough to be
+    /// inlined.
+    ///
+    /// Never blocks. After `None`, call [`recv`](Receive::recv): `None` says nothing about the
+    /// channel.
     #[inline(always)]
     fn recv_now(&self) -> Option<T> {
         None
     }
 
-    /// Receives one message.
+    /// Receives one message, and blocks until `deadline` at most.
     ///
     /// # Errors
     ///
     /// As [`Receiver::recv_timeout`](crate::Receiver::recv_timeout).
     fn recv(&self, deadline: Deadline) -> Result<T, RecvTimeoutError>;
 
-    /// Waits for one message, and appends it and those right behind it, at most `max`.
+    /// Receives at most `max` messages, appends them to `messages` and returns how many.
+    ///
+    /// Blocks until `deadline` at most for the first message, and then takes those that are there.
     ///
     /// # Errors
     ///
-    /// As [`recv`](Receive::recv). Messages already appended are never given up for an error: it
-    /// comes with the next call.
+    /// As [`recv`](Receive::recv). An error never costs messages that were already appended: the
+    /// next call returns it.
     fn recv_many(
         &self,
         messages: &mut Vec<T>,
@@ -151,18 +161,19 @@ pub trait Receive<T>: End {
 
 /// A sending end that can lend the place where a message will lie.
 pub trait Loan<T: ?Sized>: Sized {
-    /// What [`loan`](Loan::loan) asks for: nothing for a `T` of fixed size, the length of a slice.
+    /// The argument of [`loan`](Loan::loan): `()` for a `T` of fixed size, or the length of a
+    /// slice.
     type Size;
-    /// A place for one message, written in place and then sent.
+    /// The place for one message, which is written in place and then sent.
     type Loan<'a>
     where
         Self: 'a;
 
-    /// Lends a place for one message.
+    /// Lends a place for one message, and blocks until `deadline` at most.
     ///
     /// # Errors
     ///
-    /// As [`Transmit::send`], without a message.
+    /// As [`Transmit::send`], but the error holds no message.
     fn loan(
         &self,
         size: Self::Size,
@@ -170,14 +181,14 @@ pub trait Loan<T: ?Sized>: Sized {
     ) -> Result<Self::Loan<'_>, SendTimeoutError<()>>;
 }
 
-/// A receiving end that can lend a message where it lies.
+/// A receiving end that can lend a message in place.
 pub trait Borrow<T: ?Sized>: Sized {
-    /// A message, until it is dropped.
+    /// The guard of a lent message.
     type Ref<'a>
     where
         Self: 'a;
 
-    /// Lends the next message.
+    /// Lends the next message, and blocks until `deadline` at most.
     ///
     /// # Errors
     ///
