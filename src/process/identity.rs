@@ -46,8 +46,7 @@ fn recognise() -> Option<Child> {
     let inherited = match value.to_str().and_then(Start::of_variable) {
         Some((marker, start)) => {
             // SAFETY: the parent set this variable for this process alone. `child` calls this
-            // function once in a process, and a forked child has no variable: it is removed below,
-            // or the same result is known to it already.
+            // function once: `CHILD` keeps the result, also in a forked child.
             #[allow(unsafe_code)]
             let inherited = unsafe { sys::inherited(marker) };
             inherited.map(|inherited| (inherited, start))
