@@ -229,6 +229,7 @@ impl<T: Value + ?Sized> RwLock<T> {
         }
     }
 
+    #[inline(always)]
     fn value(&self) -> NonNull<T> {
         self.location.value(self.value_at)
     }
@@ -246,7 +247,29 @@ impl<T: Value + ?Sized> RwLock<T> {
         }
     }
 
+    /// Locks it to read if no writer has it or waits for it and its value is sound. The guard stays
+    /// in registers, because all of this is inlined.
     #[inline(always)]
+    fn read_at_once(&self) -> Option<RwLockReadGuard<'_, T>> {
+        if self.location.forked() {
+            return None;
+        }
+        let (me, key, raw) = (self.location.me(), self.location.key(), self.raw());
+        // A thread that reads already may pass a writer that waits: `read_with` sees to that.
+        if !raw.try_read(&self.location, me, false) {
+            return None;
+        }
+        if raw.cause().is_some() || !value::is_valid::<T>(&self.location, self.value_at) {
+            // `read_with` locks it again and returns the reason.
+            let _ = raw.unlock_read(&self.location, me);
+            return None;
+        }
+        thread::reads(key);
+        Some(RwLockReadGuard { lock: self, value: self.value(), me })
+    }
+
+    #[cold]
+    #[inline(never)]
     fn read_with(&self, deadline: Deadline) -> Got<RwLockReadGuard<'_, T>> {
         self.location.check()?;
         let (me, key) = (self.location.me(), self.location.key());
@@ -294,8 +317,11 @@ impl<T: Value + ?Sized> RwLock<T> {
     /// [`Poisoned`](super::LockError::Poisoned), with the guard, if a thread panicked or a process
     /// died while it wrote. [`Refused`](super::LockError::Refused) if the calling thread writes, in
     /// a forked process, and if the memory is corrupt.
-    #[inline]
+    #[inline(always)]
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
+        if let Some(guard) = self.read_at_once() {
+            return Ok(guard);
+        }
         Ok(self.read_with(Deadline::Never)?)
     }
 
@@ -307,6 +333,9 @@ impl<T: Value + ?Sized> RwLock<T> {
     /// [`read`](RwLock::read).
     #[inline]
     pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
+        if let Some(guard) = self.read_at_once() {
+            return Ok(guard);
+        }
         Ok(self.read_with(Deadline::Now)?)
     }
 

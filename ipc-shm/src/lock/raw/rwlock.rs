@@ -169,6 +169,25 @@ impl RawRwLock<'_> {
         kill_point!("read.woken");
     }
 
+    /// Acquires the lock to read if no writer has it or waits for it.
+    ///
+    /// `again` is true if the calling thread already reads. A reader that sees the writer does not
+    /// count itself, so it need not wake the writer afterwards.
+    #[inline(always)]
+    pub(crate) fn try_read(&self, env: &impl LockEnv, me: u64, again: bool) -> bool {
+        // Relaxed: looked at again once we are counted.
+        if !(again || admits(self.turn.load(Relaxed))) || self.count_in(me).is_err() {
+            return false;
+        }
+        // SeqCst: RWLOCK-E3; its Acquire is RWLOCK-E1.
+        if again || admits(self.turn.load(SeqCst)) {
+            return true;
+        }
+        // It cannot fail: we have counted ourselves.
+        let _ = self.count_out(env, me);
+        false
+    }
+
     /// Acquires the lock to read. `again` is true if the calling thread already reads.
     #[inline(always)]
     pub(crate) fn read(
@@ -178,10 +197,12 @@ impl RawRwLock<'_> {
         again: bool,
         deadline: Deadline,
     ) -> Result<(), LockAttemptError> {
-        self.count_in(me)?;
-        // SeqCst: RWLOCK-E3; its Acquire is RWLOCK-E1.
-        if again || admits(self.turn.load(SeqCst)) {
+        if self.try_read(env, me, again) {
             return Ok(());
+        }
+        if again {
+            // Nothing to wait for: there are too many readers.
+            return Ok(self.count_in(me)?);
         }
         self.read_slow(env, me, deadline)
     }
@@ -195,7 +216,6 @@ impl RawRwLock<'_> {
     ) -> Result<(), LockAttemptError> {
         let mut parking = Parking::new(env, deadline);
         loop {
-            self.count_out(env, me)?;
             loop {
                 let w = self.turn.load(Relaxed); // Relaxed: loaded again after `count_in`.
                 if admits(w) {
@@ -221,6 +241,7 @@ impl RawRwLock<'_> {
             if admits(self.turn.load(SeqCst)) {
                 return Ok(());
             }
+            self.count_out(env, me)?;
         }
     }
 
