@@ -27,6 +27,7 @@ mod handle;
 pub mod iter;
 #[cfg(killpoints)]
 mod killpoint;
+mod process_wide;
 pub mod route;
 mod send_failure;
 mod shape;

@@ -29,18 +29,16 @@
 //! each type.
 
 use std::any::TypeId;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{LazyLock, Mutex, MutexGuard, TryLockError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::Mutex;
 
 use serde::Deserializer;
 use serde::de::{Deserialize, DeserializeOwned, Error as _, Visitor};
 
 use crate::codec;
+use crate::process_wide::lock;
 
 mod trace;
 
@@ -171,36 +169,9 @@ pub fn name_type<T>(name: &str) -> io::Result<()> {
     Ok(())
 }
 
-type Shapes = HashMap<(TypeId, &'static str), &'static Shape>;
-static SHAPES: LazyLock<Mutex<Shapes>> = LazyLock::new(Mutex::default);
-static NAMES: LazyLock<Mutex<HashMap<TypeId, &'static str>>> = LazyLock::new(Mutex::default);
-
-/// Locks. A holder that panicked leaves nothing half done here. `None` in a process that was forked
-/// while another thread had the lock: that thread is not there to give it back.
-fn lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
-    /// No thread keeps it as long as this: it looks something up.
-    const PATIENCE: Duration = Duration::from_secs(1);
-    /// The last process that has waited in vain.
-    static IN_VAIN: AtomicU32 = AtomicU32::new(0);
-    let mut began = None;
-    loop {
-        match mutex.try_lock() {
-            Ok(guard) => return Some(guard),
-            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => {}
-        }
-        let process = std::process::id();
-        // Relaxed: a hint.
-        if IN_VAIN.load(Relaxed) == process {
-            return None;
-        }
-        if began.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
-            IN_VAIN.store(process, Relaxed); // Relaxed: as above.
-            return None;
-        }
-        thread::yield_now();
-    }
-}
+type Shapes = BTreeMap<(TypeId, &'static str), &'static Shape>;
+static SHAPES: Mutex<Shapes> = Mutex::new(BTreeMap::new());
+static NAMES: Mutex<BTreeMap<TypeId, &'static str>> = Mutex::new(BTreeMap::new());
 
 /// The name that a type was given.
 fn name_of(id: TypeId) -> Option<&'static str> {

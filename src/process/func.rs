@@ -24,6 +24,7 @@ use std::ptr;
 use std::sync::OnceLock;
 
 use ipc_core::__private::{handle, shape};
+use ipc_sys::per_process::PerProcess;
 use ipc_sys::spawn::{self as sys, CodeRange};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
@@ -266,8 +267,9 @@ impl<A: 'static, R: 'static> Func<A, R> {
 
 /// Where the executable's constants lie. That does not change while a process runs.
 fn constants() -> Result<&'static [CodeRange], String> {
-    static RANGES: OnceLock<Result<Vec<CodeRange>, String>> = OnceLock::new();
-    let ranges = RANGES.get_or_init(|| match sys::constant_ranges() {
+    // Of each process: one that was forked while it is being found out would wait for ever.
+    static RANGES: PerProcess<OnceLock<Result<Vec<CodeRange>, String>>> = PerProcess::new();
+    let ranges = RANGES.get().get_or_init(|| match sys::constant_ranges() {
         Ok(ranges) if !ranges.is_empty() => Ok(ranges),
         Ok(_) => {
             Err("the executable's constants are not found; was it started through its loader?"

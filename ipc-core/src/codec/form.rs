@@ -23,7 +23,7 @@ use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -32,6 +32,7 @@ use super::described::{self, Trial};
 use super::error::CodecError;
 use super::probe::probe;
 use crate::handle;
+use crate::process_wide::lock;
 
 /// Remembers which form the messages of one type are encoded in.
 ///
@@ -60,9 +61,9 @@ enum Known {
 
 static KNOWN: Mutex<BTreeMap<TypeId, Known>> = Mutex::new(BTreeMap::new());
 
-fn known() -> MutexGuard<'static, BTreeMap<TypeId, Known>> {
-    // No code of others runs while it is locked.
-    KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
+/// `None` in a process that was forked while another thread had it: each endpoint finds out anew.
+fn known() -> Option<MutexGuard<'static, BTreeMap<TypeId, Known>>> {
+    lock(&KNOWN)
 }
 
 impl Default for Form {
@@ -117,7 +118,8 @@ impl Form {
     #[inline(never)]
     fn examine<T: Serialize + DeserializeOwned>(&self, message: &T) -> Result<bool, CodecError> {
         let this = typeid::of::<T>();
-        let before = known().get(&this).copied().unwrap_or(Known::Trials(0));
+        let before = known().and_then(|known| known.get(&this).copied());
+        let before = before.unwrap_or(Known::Trials(0));
         let Known::Trials(trials) = before else { return Ok(self.set(before)) };
         let now = match examine(message) {
             Some(true) => Known::Compact,
@@ -128,7 +130,7 @@ impl Form {
             None if trials + 1 >= MOST_TRIALS => Known::Described,
             None => Known::Trials(trials + 1),
         };
-        let mut known = known();
+        let Some(mut known) = known() else { return Ok(self.set(now)) };
         let kept = known.entry(this).or_insert(now);
         // Another thread may have found out more meanwhile: that a field is skipped.
         if *kept != Known::Described {
@@ -141,7 +143,9 @@ impl Form {
     #[cold]
     #[inline(never)]
     pub(super) fn describe<T>(&self) {
-        known().insert(typeid::of::<T>(), Known::Described);
+        if let Some(mut known) = known() {
+            known.insert(typeid::of::<T>(), Known::Described);
+        }
         self.set(Known::Described);
     }
 }
