@@ -1,11 +1,12 @@
 //! The rules by which OS handles travel inside messages.
 //!
-//! A handle is not data: it cannot be written into a byte stream. While a message is encoded, the
-//! `Serialize` implementation of whatever owns a handle gives it to the message with [`attach`] and
-//! writes down the index that it got; the route carries the handles beside the bytes, and while the
-//! message is decoded the `Deserialize` implementation asks for that index with [`take`].
+//! A handle is not data: it cannot be written into a byte stream. So a value that owns a handle
+//! gives it to the message that is being encoded. Its `Serialize` implementation calls [`attach`]
+//! and writes the index that it returns. The route carries the handles beside the bytes. While the
+//! message is decoded, the `Deserialize` implementation calls [`take`] with that index.
 //!
-//! Who encodes opens a scope, and the innermost scope of the thread is the one that counts:
+//! The code that encodes or decodes a message opens a scope. The innermost scope of the thread
+//! applies:
 //!
 //! | scope | [`attach`] | [`take`] |
 //! |---|---|---|
@@ -14,8 +15,8 @@
 //! | [`refuse`]: the route carries bytes only | refused | refused |
 //! | none | refused | refused |
 //!
-//! What nobody takes is closed when its scope ends, so a message that fails to decode leaks
-//! nothing.
+//! A handle that was not taken is closed when its scope ends, so a message that fails to decode
+//! leaks nothing.
 //!
 //! Several values of one message may share a handle: the first one leaves a context in the scope
 //! ([`set_context`]), and the others read it ([`context`]), on either side.

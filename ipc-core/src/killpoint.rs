@@ -1,11 +1,12 @@
-//! Places at which a process is told to die, for the crash tests: only with `--cfg killpoints`.
+//! Kill points: places where a process dies on request, for the crash tests, only with `--cfg
+//! killpoints`.
 //!
-//! A process that is started with `KILLPOINT=name:n` in its environment dies where the point of
-//! that name is reached for the n-th time. What dying is, the routes know; each has the points
-//! themselves, as a macro that is nothing at all in any other build.
+//! A process that is started with `KILLPOINT=name:n` in its environment dies when it reaches the
+//! point of that name for the n-th time. Each route defines how it dies, and its own points. They
+//! are a macro that expands to nothing in any other build.
 //!
-//! If `KILLPOINT_PAUSE=file` is there too, the process does not die at the point. It makes the
-//! file, waits until the file is removed, and goes on. So a test can act between two steps.
+//! If `KILLPOINT_PAUSE=file` is set too, the process does not die at the point. It creates the
+//! file, waits until the file is removed, and continues. So a test can act between two steps.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -20,7 +21,7 @@ fn parse() -> Option<(String, u64)> {
     Some((name.to_owned(), hit.parse().ok()?))
 }
 
-/// Whether this is where to die. Pauses first, and returns false, if this is where to pause.
+/// Returns whether the process dies here. If it is to pause here, pauses first and returns false.
 #[must_use]
 pub fn is_armed(name: &str) -> bool {
     let Some((armed, hit)) = ARMED.get_or_init(parse) else { return false };

@@ -1,4 +1,5 @@
-//! The blocking loop: try, spin, look for the dead, register, try again, sleep, deadline.
+//! The blocking loop: try, spin, recover dead peers, register, try again, sleep, until the
+//! deadline.
 //!
 //! [`until`] is the loop of calls that wait, [`at_once`] that of calls that do not.
 
@@ -7,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use crate::deadline::Deadline;
 
-/// A place to sleep until there may be something to do, and what keeps the sleeper honest.
+/// A queue of waiters in which a call sleeps until there may be something to do.
 ///
-/// The contract that makes the loop below lose no wake-up: whatever is published after
-/// [`register`](Doorbell::register) returned rings the bell for this ticket, so one more attempt
-/// between registering and sleeping sees all that was published before.
+/// The loop below loses no wake-up because of this contract: everything that is published after
+/// [`register`](Doorbell::register) has returned notifies this ticket. So one more attempt between
+/// registering and sleeping sees everything that was published before.
 pub trait Doorbell {
     /// A place in the queue of sleepers.
     type Ticket;
@@ -19,87 +20,86 @@ pub trait Doorbell {
     /// Registers the caller as a waiter that is about to sleep.
     fn register(&self) -> Self::Ticket;
 
-    /// Takes a registration back.
+    /// Removes a registration.
     fn unregister(&self, ticket: Self::Ticket);
 
-    /// Sleeps until notified, at most `timeout`. Notified, the ticket is used up; elapsed, it
-    /// stands.
+    /// Sleeps until notified, at most `timeout`. A notification uses up the ticket. If the time
+    /// elapses, the ticket stays registered.
     fn sleep(&self, ticket: &Self::Ticket, timeout: Duration) -> Woken;
 
     /// Recovers the state of every peer that is dead. Returns whether anything changed.
     fn recover_dead(&self) -> bool;
 
-    /// Whether this waiter will be notified of the death of any peer that is there now, and for any
-    /// peer that comes, so that looking itself is hardly needed. Asked while registered, when
-    /// a wait has become long, and again before each further sleep.
+    /// Returns whether this waiter is notified of the death of every peer that is there now, and of
+    /// every peer that joins. Then it hardly needs to look at the leases itself. Called while
+    /// registered, when a wait has become long, and again before each further sleep.
     fn monitors_deaths(&self) -> bool {
         false
     }
 
-    /// As [`recover_dead`](Doorbell::recover_dead), for those who do not wait: at most about once a
-    /// millisecond, however often it is called.
+    /// Does what [`recover_dead`](Doorbell::recover_dead) does, for calls that do not wait: at most
+    /// about once a millisecond, however often it is called.
     fn recover_dead_throttled(&self) -> bool;
 
-    /// Whether a peer that is in the middle of an operation has a thread that runs or is ready to.
-    /// False also if that cannot be told.
+    /// Returns whether a peer that is in the middle of an operation has a thread that runs or is
+    /// ready to run. False also if that cannot be known.
     fn can_run(&self, peer: u64) -> bool {
         let _ = peer;
         false
     }
 
-    /// Forwards a wake-up that this waiter was given and does not use.
+    /// Forwards a wake-up that this waiter received and does not use.
     fn forward_wake(&self);
 
-    /// Gives the other side a moment to get ahead, if messages stream: whoever works right at the
-    /// other's heels shares each cache line with it. True if it did get ahead, and another try is
-    /// worth it.
+    /// Gives the other side a moment to get ahead, if messages stream: two sides that work close to
+    /// each other share each cache line. Returns whether it got ahead, so that another attempt is
+    /// worthwhile.
     fn let_peer_run_ahead(&self) -> bool {
         false
     }
 
-    /// How often to try again before sleeping is thought of: none where the other side cannot run
-    /// meanwhile.
+    /// Returns how often to try again before sleeping: 0 if the other side cannot run meanwhile.
     fn spins(&self) -> u32;
 
-    /// The pause between two of these tries.
+    /// Pauses between two of these attempts.
     fn pause(&self) {
         std::hint::spin_loop();
     }
 
-    /// Tells how a wait ended, for the next answer of [`spins`](Doorbell::spins).
+    /// Records how a wait ended, for the next result of [`spins`](Doorbell::spins).
     fn waited(&self, ended: Ended);
 }
 
 /// What ended a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// One of the tries.
+    /// An attempt while spinning.
     Spinning,
-    /// Yielding the processor, and so long after it was yielded.
+    /// An attempt after the processor was yielded for this long.
     Yielding(Duration),
-    /// Nothing yet: sleeping is next.
+    /// Nothing yet: the call sleeps next.
     Sleeping,
 }
 
-/// How often the processor is yielded before sleeping. With more processes than processors the
+/// How often the processor is yielded before sleeping. With more processes than processors, the
 /// other side is likely to be ready to run, and a yield costs a tenth of a sleep.
 const YIELDS: u32 = 20;
 
 /// How a sleep ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Woken {
-    /// Somebody rang.
+    /// The waiter was notified.
     Notified,
-    /// The time was over, or a signal came.
+    /// The time elapsed, or a signal arrived.
     Elapsed,
 }
 
 /// Calls `attempt` until it returns something or `deadline` has passed.
 ///
-/// `attempt` has just failed once when this is called. No wait inside is unbounded: a slice that
-/// ends without a wake-up is followed by a look at who is dead. A deadline that passes is followed
-/// by one too, at most about once a millisecond: on a busy machine a short wait may end before its
-/// first slice does, and a caller that polls must notice a death all the same.
+/// `attempt` has just failed once when this is called. No wait inside is unbounded: after a slice
+/// that ended without a wake-up, dead peers are recovered. They are recovered after the deadline
+/// too, at most about once a millisecond. On a busy machine a short wait may end before its first
+/// slice does, and a caller that polls must notice a death all the same.
 #[cold]
 pub fn until<D: Doorbell, R>(
     bell: &D,
@@ -160,13 +160,13 @@ pub fn until<D: Doorbell, R>(
                 ticket
             }
         };
-        // After registering: whatever makes the answer untrue from here on rings for this
+        // After registering: everything that makes the answer untrue from here on notifies this
         // ticket.
         let told = slices.slept >= Slices::BEFORE_MONITORING && bell.monitors_deaths();
         let timeout = if told { deadline.left(Slices::TOLD).unwrap_or(timeout) } else { timeout };
         let woken = bell.sleep(&ticket, timeout);
         if woken == Woken::Elapsed {
-            // The registration stands: who publishes from now on still rings for it.
+            // The registration stays: a later publisher still notifies it.
             registered = Some(ticket);
         }
         if let Some(done) = attempt() {
@@ -175,8 +175,8 @@ pub fn until<D: Doorbell, R>(
             }
             return Some(done);
         }
-        // Repairing is what ends the wait when the one we wait for is dead. Notified of what others
-        // took is no reason to look each time.
+        // Recovery is what ends the wait if the awaited peer is dead. A notification of something
+        // that another waiter took is no reason to recover each time.
         let repaired = match woken {
             Woken::Notified => {
                 notified = true;
@@ -198,43 +198,44 @@ pub fn until<D: Doorbell, R>(
     }
 }
 
-/// How long a call that does not wait looks again while a peer is in the middle of an operation.
+/// How long a call that does not wait retries while a peer is in the middle of an operation.
 ///
-/// It looks some 100 times in about ten microseconds, and then yields the processor between two
-/// looks until this time has passed. If the peer was [ready to run](Doorbell::can_run) all that
-/// time and did not get a processor, the call goes on for [`RUNNABLE_PEER`]. A peer that is stopped
-/// keeps it no longer than this. The calls after it end after ten microseconds, as long as they
+/// It retries some 100 times in about ten microseconds. Then it yields the processor between two
+/// attempts until this time has passed. If the peer was [ready to run](Doorbell::can_run) all that
+/// time and did not get a processor, the call continues for [`RUNNABLE_PEER`]. A peer that is
+/// stopped delays it no longer than this. Later calls end after ten microseconds, as long as they
 /// meet the same unfinished operation.
 pub const PEER_IN_THE_WAY: Duration = Duration::from_millis(1);
 
-/// How long a call that does not wait looks again while a peer is in the middle of an operation and
-/// has no processor to go on. On a machine with many threads to run, each gets its turn after some
-/// milliseconds.
+/// How long a call that does not wait retries while a peer is in the middle of an operation and has
+/// no processor to continue. On a machine with many threads to run, each thread gets a processor
+/// after some milliseconds.
 pub const RUNNABLE_PEER: Duration = Duration::from_millis(100);
 
-/// Looks at a peer that is in the way before the processor is yielded.
+/// How often a call retries because of a peer in the way before it yields the processor.
 const LOOKS: u32 = 100;
 
-/// Peers in the way, one after the other, that a call is patient with. Each one that gets out of
-/// the way has made progress, so only a peer that writes garbage makes a call meet as many.
+/// How many peers in the way, one after the other, a call tolerates. Each one that gets out of the
+/// way has made progress, so only a peer that writes garbage makes a call meet as many.
 const MOST_PEERS: u32 = 1 << 10;
 
-/// A peer that has claimed something and is not done with it.
+/// A peer that has claimed something and has not finished with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InTheWay {
-    /// What it has claimed. No other operation has the same number, and none has `u64::MAX`.
+    /// The position that it has claimed. No other operation has the same number, and none has
+    /// `u64::MAX`.
     pub position: u64,
     /// Which peer it is, for [`Doorbell::can_run`].
     pub peer: u64,
 }
 
-/// Calls `attempt` until it returns something, or there is nothing that could make it succeed soon.
+/// Calls `attempt` until it returns something, or nothing could make it succeed soon.
 ///
 /// For calls that do not wait. `in_the_way` returns `None` if the failure of `attempt` is final:
 /// there is no message, or no room. Otherwise it returns the peer that keeps `attempt` from
-/// succeeding. The peer is looked at again for [`PEER_IN_THE_WAY`], or [`RUNNABLE_PEER`], and is
-/// recovered if it is dead. `given_up` remembers for the caller the position of a peer that was
-/// waited for in vain; it begins as `u64::MAX`.
+/// succeeding. The call retries for [`PEER_IN_THE_WAY`] or [`RUNNABLE_PEER`], and recovers the peer
+/// if it is dead. `given_up` keeps, for the caller, the position of a peer that did not get out of
+/// the way in time. It begins as `u64::MAX`.
 #[cold]
 pub fn at_once<D: Doorbell, R>(
     bell: &D,
@@ -258,7 +259,7 @@ pub fn at_once<D: Doorbell, R>(
         if last != Some(position) {
             patient = patient.checked_sub(1)?;
             last = Some(position);
-            // Where the peer cannot run meanwhile, looking is in vain.
+            // If the peer cannot run meanwhile, spinning is useless.
             looks = if bell.spins() > 0 { LOOKS } else { 0 };
             began = None;
         }
@@ -287,10 +288,10 @@ pub fn at_once<D: Doorbell, R>(
         if passed < PEER_IN_THE_WAY {
             std::thread::yield_now();
         } else if bell.recover_dead() {
-            // One was dead. Maybe this one.
+            // A peer was dead, maybe this one.
         } else if passed < RUNNABLE_PEER && bell.can_run(peer) {
-            // Asleep, not yielding: a processor with nothing to do takes over what waits for
-            // another one.
+            // Sleeps instead of yielding: an idle processor takes over a thread that waits for
+            // another processor.
             std::thread::sleep(PEER_IN_THE_WAY / 4);
         } else {
             given_up.store(position, Relaxed); // Relaxed: as above.
@@ -299,12 +300,12 @@ pub fn at_once<D: Doorbell, R>(
     }
 }
 
-/// How long to sleep until the next look at who is dead: 1 ms at first, 8 ms in the first second,
-/// 48 ms from then on. Whoever waits for long uses no processor, and whoever has just begun to
-/// learns of a death soon.
+/// How long to sleep until dead peers are recovered again: 1 ms at first, 8 ms in the first second,
+/// 48 ms after that. So a long wait uses hardly any processor time, and a short wait notices a
+/// death soon.
 ///
-/// An elapsed sleep costs 50 us of processor time on a virtual machine, so whoever is told of
-/// deaths looks once a second.
+/// An elapsed sleep costs 50 us of processor time on a virtual machine. So a waiter that is
+/// notified of deaths looks only once a second.
 #[derive(Debug)]
 pub struct Slices {
     current: Duration,
@@ -316,26 +317,26 @@ impl Slices {
     const SOON: Duration = Duration::from_millis(8);
     const LONG: Duration = Duration::from_millis(48);
 
-    /// A wait that has lasted so long is worth asking to be told.
+    /// A wait of this length makes it worthwhile to be notified of deaths.
     const BEFORE_MONITORING: Duration = Duration::from_millis(30);
-    /// How long to sleep while told: the bell is rung for each death, and for who comes. This is
-    /// for what nobody tells of, a peer that is stopped just when it should wake us, or that gives
-    /// its part up by starting another program.
+    /// How long to sleep while the waiter is notified of each death and of each peer that joins.
+    /// The rest is for events that notify no waiter: a peer is stopped just when it should wake
+    /// this one, or releases its part by executing another program.
     const TOLD: Duration = Duration::from_secs(1);
 
-    /// For a wait that begins now.
+    /// Begins a wait.
     #[must_use]
     pub fn new() -> Slices {
         Slices { current: Self::FIRST, slept: Duration::ZERO }
     }
 
-    /// How long to sleep at most.
+    /// Returns how long to sleep at most.
     #[must_use]
     pub fn current(&self) -> Duration {
         self.current
     }
 
-    /// Says that a slice has elapsed, and took so long.
+    /// Records that a slice has elapsed, and how long it took.
     pub fn elapsed(&mut self, slept: Duration) {
         self.slept = self.slept.saturating_add(slept);
         let most = if self.slept < Duration::from_secs(1) { Self::SOON } else { Self::LONG };

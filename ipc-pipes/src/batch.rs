@@ -1,14 +1,15 @@
 //! Batches: several messages in one datagram.
 //!
-//! What a message costs in a socket or a pipe is the kernel's work for one datagram, so batches go
-//! as one. Whoever takes a datagram out takes all of it, so a batch is made only while there is one
-//! receiver, and that one takes batches: it says so in the shared counters when it calls
-//! `recv_many`, and takes it back when it calls `recv`. What of a batch it did not ask for yet is parked in its
-//! process, for it and its clones.
+//! The cost of a message in a socket or a pipe is the kernel's work for one datagram, so a batch
+//! travels as one datagram. A receiver that takes a datagram out takes all of it. So a sender makes
+//! a batch only while there is exactly one receiver, and that receiver takes batches. The receiver
+//! says so in the shared counters when it calls `recv_many`, and takes it back when it calls
+//! `recv`. The messages of a batch that it did not ask for yet are parked in its process, for it
+//! and its clones.
 //!
 //! | when | what |
 //! |---|---|
-//! | the only receiver is killed with messages parked | the channel is disconnected: nobody would have got them |
+//! | the only receiver is killed with messages parked | the channel is disconnected: no receiver would have got them |
 //! | the receiver is cloned | clones find what is parked; no further batches are made |
 //! | the receiver goes to another process while batches are under way | refused: what one process has parked, another cannot take |
 //! | a sender looked just before a receiver came, and sends just after | that batch goes to one of them as a whole; if it is killed, what it had not received of it is gone |
@@ -23,9 +24,9 @@ use crate::message::HEADER;
 /// The most messages of a batch.
 pub(crate) const BATCH: usize = 63;
 
-/// Writes as many of these messages into one datagram as fit there; `None` if that is not two at
-/// least. A message that cannot go with others, or not at all, ends the batch: it is seen to when
-/// it is the first.
+/// Writes as many of these messages into one datagram as fit there; returns `None` if fewer than
+/// two fit. A message that cannot travel with others, or not at all, ends the batch. It is handled
+/// when it is the first one.
 pub(crate) fn pack<'a, T: Serialize + DeserializeOwned + 'a>(
     batch: impl Iterator<Item = &'a T>,
     bytes: &mut Vec<u8>,

@@ -111,8 +111,8 @@ enum Files {
     Pipe { pipe: u32, store: u32 },
 }
 
-/// A context of a message that is being encoded: its values of one carrier take one set of descriptors
-/// with them.
+/// A context of a message that is being encoded: all its values of one carrier share one set of
+/// descriptors.
 struct Sent {
     carrier: Arc<Carrier>,
     files: Files,

@@ -1,5 +1,6 @@
-//! Channels over sockets and pipes, between any processes: crossbeam-channel's API, no shared
-//! memory needed, and handles travel in messages.
+//! Channels over sockets and pipes, between any processes.
+//!
+//! They have crossbeam-channel's API, need no shared memory, and messages may hold handles.
 //!
 //! ```
 //! let (here, there) = ipc_pipes::duplex::<u32, String>()?;
@@ -11,17 +12,18 @@
 //!
 //! - [`channel()`]: one way, for any number of senders and receivers.
 //! - [`pipe::channel`]: the same over an anonymous pipe, without handles.
-//! - [`duplex()`]: both directions over one connection, messages or bytes.
-//! - [`Handle`]: a file, socket or pipe in a message. Ends of channels of any route go in messages
-//!   as they are.
-//! - [`Listener`], [`connect()`]: processes that know a [`Name`] meet there. [`OneShotServer`]: for
-//!   a program that was started by this one, and calls back.
+//! - [`duplex()`]: both directions over one connection, for messages or bytes.
+//! - [`Handle`]: a file, socket or pipe in a message. Ends of channels of any route can be in
+//!   messages as they are.
+//! - [`Listener`], [`connect()`]: a meeting place for processes that know a [`Name`].
+//! - [`OneShotServer`]: one connection to a program that this process has started.
 //! - `ipc_channel`, with the feature `ipc-channel`: that crate's channels behind the same API.
 //!
 //! # When a process dies
 //!
-//! The kernel closes what it held. What it had sent is there; who waits for it is told at once.
-//! What it had taken out to receive is gone with it: these routes keep no copy.
+//! The kernel closes its descriptors, and a process that waits for it is woken at once. The
+//! messages that it had sent can still be received. The messages that it had already taken out are
+//! lost with it, because these routes keep no copy.
 
 #![deny(unsafe_code)]
 

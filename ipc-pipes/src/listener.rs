@@ -1,11 +1,13 @@
-//! The side that waits for others to come.
+//! The side of a connection that listens at a name.
 //!
-//! The sockets are made here, not by a crate that knows more systems: `interprocess` 2.4 makes
-//! stream sockets only, which do not keep the boundaries of messages, so a message of one of
-//! several senders could come in the middle of another's; and where a name is in use, its
-//! `try_overwrite` removes whatever is there, a live listener's name or a plain file, and two
-//! processes that do so at once both believe to have it. The steps that `claim` takes instead need
-//! the socket under another name first.
+//! The sockets are made here, not by a crate that supports more systems. There are two reasons not
+//! to use `interprocess` 2.4:
+//!
+//! - It makes stream sockets only, which do not keep the boundaries of messages. So a message of
+//!   one of several senders could arrive in the middle of another one's message.
+//! - If a name is in use, its `try_overwrite` removes whatever is there, also the name of a live
+//!   listener or a plain file. Two processes that do so at once both believe that they own the
+//!   name. The steps that `claim` takes instead need the socket under another name first.
 
 mod claim;
 
@@ -42,27 +44,30 @@ use claim::Claim;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Any number of threads may accept. Dropping the listener takes its name away, as does the end of
-/// the program by `exit`; connections that nobody has accepted are closed, those that somebody has
-/// stay. A name that is left behind by a process that was killed is taken over by the next one who
-/// binds it, and one that is in use never is: there is no "address already in use" after a crash,
-/// and never a second listener, however many processes race for a name.
+/// Any number of threads may accept. Dropping the listener removes its name, and so does the end of
+/// the program by `exit`. Then connections that were not accepted yet are closed, and accepted ones
+/// stay open.
 ///
-/// Only processes of this user are let in, unless [others are allowed](Builder::allow_users).
+/// If a process is killed, its name stays, and the next `bind` takes it over. A name that is in use
+/// is never taken over. So there is no "address already in use" after a crash, and never a second
+/// listener, however many processes race for a name.
+///
+/// Only processes of this user are accepted, unless [others are allowed](Builder::allow_users).
 ///
 /// A process that was forked without exec may accept at a listener that it inherited, as
-/// pre-forking servers do. The name stays in use as long as one of the processes has the listener;
-/// dropping the listener removes the name only in the process that bound it.
+/// pre-forking servers do. The name stays in use as long as one of the processes has the listener.
+/// Dropping the listener removes the name only in the process that bound it.
 pub struct Listener {
     held: Held,
     name: Name,
     users: Users,
     refused: AtomicU64,
-    /// A forked child has this socket, too, but the name is not its own.
+    /// The process that bound the name. A forked child has this socket too, but does not own the
+    /// name.
     process: u32,
 }
 
-/// What keeps the name.
+/// What keeps the name in use.
 enum Held {
     File(Arc<Claim>),
     /// The socket alone: the kernel forgets an abstract name with it.
@@ -70,7 +75,8 @@ enum Held {
 }
 
 impl Listener {
-    /// Takes a name, as [`Builder::bind`] with everything at its default.
+    /// Takes a name, with the default options of a [`Builder`]. Does not block for longer than 200
+    /// ms if the name is in use.
     ///
     /// # Errors
     ///
@@ -79,21 +85,24 @@ impl Listener {
         Builder::new().bind(name)
     }
 
-    /// Says more about the listener before it takes its name.
+    /// Returns a [`Builder`], which sets options of the listener before it takes its name.
     pub fn builder() -> Builder {
         Builder::new()
     }
 
-    /// Removes the names that begin with `prefix` and that killed listeners left; returns them in
-    /// order.
+    /// Removes the names that begin with `prefix` and whose listeners were killed, and returns them
+    /// in order.
     ///
     /// A process that is killed, by SIGKILL, by SIGTERM without a handler or by a crash, cannot
-    /// take its name away. The name stays as a dead socket, which keeps no memory, until the next
-    /// [`bind`](Listener::bind) takes it over, or this removes it. The prefix is the beginning of a
-    /// plain name, or a path whose last component is the beginning of a file name. An abstract name
-    /// goes with its process, so there are none to remove.
+    /// remove its name. The name stays as a dead socket, which uses no memory, until the next
+    /// [`bind`](Listener::bind) takes it over, or this function removes it. An abstract name goes
+    /// with its process, so there are none to remove.
     ///
-    /// What stays: names of sockets that a process has open; those that a process is binding at
+    /// The prefix is the beginning of a plain name, or a path whose last component is the beginning
+    /// of a file name.
+    ///
+    /// These entries stay: names of sockets that a process has open, names that a process is
+    /// binding at this moment, names of other users, and everything that is not a socket.
     /// this moment; other users'; whatever is no socket.
     ///
     /// ```
@@ -107,8 +116,8 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// If `prefix` cannot begin a name, or the directory cannot be read. What cannot be removed is
-    /// left.
+    /// Fails if `prefix` cannot begin a name, or the directory cannot be read. A name that cannot
+    /// be removed stays, without an error.
     pub fn remove_abandoned(prefix: impl ToName) -> io::Result<Vec<Name>> {
         let prefix = prefix.to_name()?;
         let failed = |error: io::Error| {
@@ -131,25 +140,27 @@ impl Listener {
         Ok(removed.into_iter().filter_map(|file| prefix.beside(file)).collect())
     }
 
-    /// Waits for the next connection, as long as it takes. `A` is sent on it, `B` received.
+    /// Accepts the next connection. Sends `A` on it and receives `B`.
     ///
-    /// Whoever connects need not wait for this: connections are queued. One whose process has died
-    /// meanwhile is accepted all the same, with what it has sent; then it is disconnected.
-    /// Connections of users that are not allowed are closed, and never seen here.
+    /// Blocks until a process connects. Connections are queued, so a process that connects need not
+    /// wait for this call. If that process has died meanwhile, its connection is accepted all the
+    /// same: it holds the messages that the process had sent, and then it is disconnected.
+    /// Connections of users that are not allowed are closed, and never returned.
     ///
     /// # Errors
     ///
-    /// What the system answers, with the name: no descriptor or no memory left, above all. The
-    /// connection stays in the queue, and a later call finds it.
+    /// An error of the system, with the name: above all if no descriptor or no memory is left. The
+    /// connection stays in the queue for a later call.
     pub fn accept<A: DeserializeOwned, B: DeserializeOwned>(&self) -> io::Result<Duplex<A, B>> {
         self.accept_until(Deadline::Never)
     }
 
-    /// Waits for the next connection, at most `timeout`; with 0, takes one that is there.
+    /// Accepts the next connection, and blocks for at most `timeout`. With 0, it takes a connection
+    /// that is there.
     ///
     /// # Errors
     ///
-    /// `TimedOut`, and as [`accept`](Listener::accept).
+    /// `TimedOut` if no connection came in time, and as [`accept`](Listener::accept).
     pub fn accept_timeout<A: DeserializeOwned, B: DeserializeOwned>(
         &self,
         timeout: Duration,
@@ -157,11 +168,11 @@ impl Listener {
         self.accept_until(Deadline::after(timeout))
     }
 
-    /// Waits for the next connection, until `deadline` at most.
+    /// Accepts the next connection, and blocks until `deadline` at most.
     ///
     /// # Errors
     ///
-    /// `TimedOut`, and as [`accept`](Listener::accept).
+    /// `TimedOut` if no connection came in time, and as [`accept`](Listener::accept).
     pub fn accept_deadline<A: DeserializeOwned, B: DeserializeOwned>(
         &self,
         deadline: Instant,
@@ -169,21 +180,22 @@ impl Listener {
         self.accept_until(Deadline::At(deadline))
     }
 
-    /// Accepts one connection after the other; never ends by itself.
+    /// Returns an iterator that accepts one connection after the other, and never ends.
     ///
-    /// An error is no reason to stop, but one that stays (no descriptor left) comes at once again.
+    /// It blocks until a process connects. After an error it can be used further, but an error that
+    /// persists (no descriptor left) comes again at once.
     #[must_use]
     pub fn incoming<A: DeserializeOwned, B: DeserializeOwned>(&self) -> Incoming<'_, A, B> {
         Incoming { listener: self, connections: PhantomData }
     }
 
-    /// The name that it is bound to.
+    /// Returns the name that the listener is bound to.
     #[must_use]
     pub fn name(&self) -> &Name {
         &self.name
     }
 
-    /// How many connections were refused because their users are not allowed.
+    /// Returns how many connections were refused because their users are not allowed.
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed) // Relaxed: a number, nothing rides on it.
@@ -211,8 +223,8 @@ impl Listener {
         io::Error::new(error.kind(), format!("accepting a connection at {}: {error}", self.name))
     }
 
-    /// The next connection of an allowed user. `wait` is called while there is none, and may return
-    /// early.
+    /// Accepts the next connection of an allowed user. Calls `wait` while there is none; `wait` may
+    /// return early.
     pub(crate) fn accept_socket(
         &self,
         deadline: Deadline,
@@ -242,7 +254,7 @@ impl Listener {
         }
     }
 
-    /// Sleeps until a connection is there, a child has ended, or the time is over; may return
+    /// Sleeps until there is a connection, a child has ended, or the time is over. May return
     /// early.
     pub(crate) fn wait_with(
         &self,
@@ -275,13 +287,13 @@ impl fmt::Debug for Listener {
 
 #[cfg(unix)]
 impl std::os::fd::AsFd for Listener {
-    /// Readable when a connection waits: for an event loop.
+    /// Returns the socket, which is readable when a connection waits: for an event loop.
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.socket().as_fd()
     }
 }
 
-/// Connections, one after the other; see [`Listener::incoming`].
+/// An iterator over connections; see [`Listener::incoming`].
 #[derive(Debug)]
 pub struct Incoming<'a, A, B> {
     listener: &'a Listener,
@@ -296,7 +308,7 @@ impl<A: DeserializeOwned, B: DeserializeOwned> Iterator for Incoming<'_, A, B> {
     }
 }
 
-/// How a [`Listener`] takes its name, and whom it lets in.
+/// Configures a [`Listener`]: how it takes its name, and which users it accepts.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Builder {
@@ -313,62 +325,71 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Connections that are queued if nothing else is said.
+    /// The length of the queue of connections if it is not set.
     const BACKLOG: u32 = 128;
-    /// A killed process is dead when its memory is freed: some 50 ms for each gigabyte.
+    /// The default of [`wait_for_name`](Builder::wait_for_name). A killed process is dead when its
+    /// memory is freed, which takes some 50 ms for each gigabyte.
     const GRACE: Duration = Duration::from_millis(200);
 
-    /// A listener of mode 0600, for this user's processes.
+    /// Makes a builder for a listener of mode 0600, for processes of this user.
     pub fn new() -> Builder {
         Builder { mode: None, backlog: Self::BACKLOG, grace: Self::GRACE, users: Users::Own }
     }
 
-    /// The mode of the socket's file, exactly, whatever the umask: 0600 if not set, 0666 if other
-    /// users are allowed. Who may not write to it cannot connect. An abstract name has none.
+    /// Sets the exact mode of the socket's file, whatever the umask. The default is 0600, or 0666
+    /// if other users are allowed. A process that may not write to the file cannot connect. An
+    /// abstract name has no mode.
     pub fn mode(mut self, mode: u32) -> Builder {
         self.mode = Some(mode);
         self
     }
 
-    /// Lets processes of these users in, too, by number.
+    /// Also accepts processes of these users, given by number.
     pub fn allow_users(mut self, users: impl IntoIterator<Item = u32>) -> Builder {
         self.users.allow(users);
         self
     }
 
-    /// Lets everybody in. Look at [`Duplex::peer`] before you do what they say.
+    /// Accepts processes of every user. Look at [`Duplex::peer`] before you trust their messages.
     pub fn allow_any_user(mut self) -> Builder {
         self.users = Users::Any;
         self
     }
 
-    /// How many connections are queued before [`connect`](crate::connect()) waits: 128 if not set;
-    /// the system has a limit of its own.
+    /// Sets how many connections are queued before [`connect`](crate::connect()) blocks. The
+    /// default is 128, and the system has a limit of its own.
     pub fn backlog(mut self, connections: u32) -> Builder {
         self.backlog = connections;
         self
     }
 
-    /// How long [`bind`](Builder::bind) waits for a name that is in use: 200 ms if not set, in
-    /// which a process that was just killed is gone. A stand-by that waits for the first one's end
-    /// says how long.
+    /// Sets how long [`bind`](Builder::bind) waits for a name that is in use.
     ///
-    /// The kernel does not tell, so it looks again, every 20 ms at last.
+    /// The default is 200 ms, in which a process that was just killed is gone. A stand-by process
+    /// sets how long it waits for the end of the first one. The kernel does not notify it, so
+    /// `bind` tries again, at least every 20 ms.
     pub fn wait_for_name(mut self, timeout: Duration) -> Builder {
         self.grace = timeout;
         self
     }
 
-    /// Takes the name. Connections are queued from the moment in which the name is there.
+    /// Takes the name and listens at it. Connections are queued from the moment in which the name
+    /// is there.
+    ///
+    /// Blocks for at most [`wait_for_name`](Builder::wait_for_name) if the name is in use.
     ///
     /// # Errors
     ///
-    /// `AddrInUse` if a process that is alive has the name; `AlreadyExists` if it is a file, a
-    /// directory, a symbolic link or a named pipe, which stays as it is; `PermissionDenied` if it
-    /// is another user's, or its directory is; `InvalidInput` if it cannot be a name, the mode has
-    /// more than nine bits, or others are allowed at a name that is private to this user;
-    /// `Unsupported` on systems that this crate does not know yet; what else the system answers.
-    /// The error says the name and the step, and nothing is left behind.
+    /// The error names the name and the step, and nothing stays behind.
+    ///
+    /// - `AddrInUse` if a live process has the name.
+    /// - `AlreadyExists` if it is a file, a directory, a symbolic link or a named pipe. It stays as
+    ///   it is.
+    /// - `PermissionDenied` if the name or its directory belongs to another user.
+    /// - `InvalidInput` if it cannot be a name, the mode has more than nine bits, or other users
+    ///   are allowed at a name that is private to this user.
+    /// - `Unsupported` on systems that this crate does not support yet.
+    /// - Others: an error of the system.
     pub fn bind(&self, name: impl ToName) -> io::Result<Listener> {
         let name = name.to_name()?;
         match self.bind_name(&name) {

@@ -8,26 +8,28 @@ use std::str::FromStr;
 
 use ipc_sys as sys;
 
-/// Where processes meet: what a [`Listener`](crate::Listener) is bound to, and
-/// [`connect`](crate::connect()) looks for.
+/// A place where processes meet.
+///
+/// A [`Listener`](crate::Listener) is bound to a name, and [`connect`](crate::connect()) looks for
+/// it.
 ///
 /// | | written | lives in | seen by | after kill -9 |
 /// |---|---|---|---|---|
 /// | [`new`](Name::new) | `orders` | a directory that only this user may enter | this user | taken over by the next `bind` |
-/// | [`path`](Name::path) | `/run/shop/orders`, `./orders` | the file system | whom the directory lets in | taken over by the next `bind` |
-/// | [`abstract_name`](Name::abstract_name) | `@orders` | the network namespace (Linux) | everybody on the machine | gone |
+/// | [`path`](Name::path) | `/run/shop/orders`, `./orders` | the file system | users that the directory admits | taken over by the next `bind` |
+/// | [`abstract_name`](Name::abstract_name) | `@orders` | the network namespace (Linux) | every user of the machine | gone |
 ///
 /// A plain name is the choice that needs no thought. Its directory is
-/// `$XDG_RUNTIME_DIR/multiprocess`, or `/tmp/multiprocess-<user>` where there is no such variable,
-/// or what it says is not private to this user; it is made if it is not there, with mode 0700, and
-/// refused if it is anybody else's. Processes of one user that do not share that variable, such as
-/// a login session and a cron job, meet by a path.
+/// `$XDG_RUNTIME_DIR/multiprocess`. It is `/tmp/multiprocess-<user>` if that variable is not set,
+/// or if its directory is not private to this user. The directory is made with mode 0700 if it is
+/// not there, and refused if it belongs to another user. Processes of one user that do not share
+/// that variable, such as a login session and a cron job, meet by a path.
 ///
-/// An abstract name is no file: nothing is ever left behind, but anybody may take it first. So both
-/// sides look at the other's user before they say a word.
+/// An abstract name is not a file. It never stays behind, but any user may take it first. So both
+/// sides check the user of the other before they send anything.
 ///
-/// As text a name is written as in the table; [`FromStr`] reads that, and wherever a name is asked
-/// for, text will do ([`ToName`]).
+/// The table shows how a name is written as text. [`FromStr`] parses that, and every function that
+/// takes a name takes such text too ([`ToName`]).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Name(Kind);
 
@@ -56,12 +58,12 @@ impl Name {
     /// Bytes of the longest abstract name: all of it is part of the address.
     const LONGEST_ABSTRACT: usize = 107;
 
-    /// A name private to this user.
+    /// Makes a name that is private to this user.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if it is empty, longer than 240 bytes, begins with `.` or `@`, or has a slash
-    /// or a control character in it.
+    /// `InvalidInput` if the name is empty, is longer than 240 bytes, begins with `.` or `@`, or
+    /// contains a slash or a control character.
     pub fn new(name: impl Into<String>) -> io::Result<Name> {
         let name = name.into();
         let refuse = |what: &str| Err(invalid(&name, what));
@@ -88,14 +90,14 @@ impl Name {
         Ok(Name(Kind::Plain(name)))
     }
 
-    /// A name that is a file: a socket at this path. Its directory must be there.
+    /// Makes a name that is a file: a socket at this path. The directory must exist.
     ///
     /// A relative path is looked up from the directory that is current when the name is used.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if it does not end in a file name, that is longer than 240 bytes, the whole
-    /// is longer than 4095, or has a NUL in it.
+    /// `InvalidInput` if the path does not end in a file name, the file name is longer than 240
+    /// bytes, the path is longer than 4095 bytes, or it contains a NUL.
     pub fn path(path: impl Into<PathBuf>) -> io::Result<Name> {
         let path = path.into();
         let bytes = path.as_os_str().as_encoded_bytes();
@@ -116,11 +118,11 @@ impl Name {
         Ok(Name(Kind::Path(path)))
     }
 
-    /// A name that is no file, of the network namespace that this process is in (Linux).
+    /// Makes a name that is not a file, in the network namespace of this process (Linux).
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if it is empty, longer than 107 bytes, or has a NUL in it.
+    /// `InvalidInput` if the name is empty, is longer than 107 bytes, or contains a NUL.
     pub fn abstract_name(name: impl Into<String>) -> io::Result<Name> {
         let name = name.into();
         let refuse = |what: &str| Err(invalid(&name, what));
@@ -136,20 +138,20 @@ impl Name {
         Ok(Name(Kind::Abstract(name)))
     }
 
-    /// An abstract name that nobody can guess, and nobody has: for those who are told.
+    /// Makes an abstract name that no other process has or can guess, to be passed to the peer.
     ///
-    /// Other users can see it, in a list that the kernel gives to everybody, so the two sides look
-    /// at each other's user all the same.
+    /// Other users can see the name in a list that the kernel gives to every user. So the two sides
+    /// check each other's user all the same.
     ///
     /// # Errors
     ///
-    /// What the system answers if it has no random numbers.
+    /// An error of the system if it has no random numbers.
     pub fn random() -> io::Result<Name> {
         let random = u128::from_ne_bytes(sys::process::random()?);
         Ok(Name(Kind::Abstract(format!("multiprocess-{random:032x}"))))
     }
 
-    /// Whether only this user's processes can ever reach it.
+    /// Returns whether only processes of this user can ever reach it.
     pub(crate) fn is_private(&self) -> bool {
         matches!(self.0, Kind::Plain(_))
     }
@@ -165,7 +167,7 @@ impl Name {
         }
     }
 
-    /// The name of a file beside it; none of an abstract one.
+    /// Returns the name of a file beside it, or `None` for an abstract name.
     pub(crate) fn beside(&self, file: String) -> Option<Name> {
         match &self.0 {
             Kind::Plain(_) => Name::new(file).ok(),
@@ -174,7 +176,7 @@ impl Name {
         }
     }
 
-    /// Finds the place; the directory of a plain name is made if need be.
+    /// Finds the place, and makes the directory of a plain name if it is not there.
     pub(crate) fn place(&self) -> io::Result<Place> {
         match &self.0 {
             Kind::Plain(name) => {
@@ -255,13 +257,13 @@ impl FromStr for Name {
     }
 }
 
-/// What says where to meet: a [`Name`], or text as in its table, or a path.
+/// A place to meet: a [`Name`], text as in the table of [`Name`], or a path.
 pub trait ToName {
-    /// The name.
+    /// Returns the name.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if it cannot be one.
+    /// `InvalidInput` if it cannot be a name.
     fn to_name(&self) -> io::Result<Name>;
 }
 

@@ -1,4 +1,4 @@
-//! One connection to one process that this one has started: how the two find each other.
+//! One connection to one process that this process has started.
 
 use std::fmt;
 use std::io;
@@ -16,11 +16,13 @@ use crate::listener::Listener;
 use crate::name::{Name, ToName};
 use crate::{Connector, Duplex};
 
-/// The variable that a child finds its parent's name in.
+/// The environment variable in which a child finds its parent's name.
 const VARIABLE: &str = "MULTIPROCESS_ONE_SHOT";
 
-/// Waits for one connection, of a process that was told where: the first link to a child that is a
-/// program of its own. (For functions of this program there is `multiprocess::spawn`.)
+/// A server for one connection, from a process that was given its name.
+///
+/// It makes the first connection to a child that is another program. (For functions of this
+/// program, see `multiprocess::spawn`.)
 ///
 /// ```no_run
 /// use ipc_pipes::{Duplex, OneShotServer};
@@ -33,15 +35,15 @@ const VARIABLE: &str = "MULTIPROCESS_ONE_SHOT";
 /// ```
 ///
 /// The child calls [`OneShotClient::from_env`], or gets [`name`](OneShotServer::name) as an
-/// argument. Further channels go over the connection, inside messages.
+/// argument. Further channels travel over the connection, inside messages.
 ///
-/// The name cannot be guessed, is no file, and is gone once somebody is accepted; on both sides
-/// only this user's processes are. Where that is not what is needed (the child runs as another
-/// user, or in another network namespace), make a [`Listener`] that lets them in, and the server
-/// [from it](OneShotServer::from).
+/// The name cannot be guessed, is not a file, and is gone after the connection was accepted. Only
+/// processes of this user are accepted, on both sides. If the child runs as another user or in
+/// another network namespace, make a [`Listener`] that accepts it, and make the server [from
+/// it](OneShotServer::from).
 #[derive(Debug)]
 pub struct OneShotServer {
-    /// Until somebody is accepted.
+    /// `None` after the connection was accepted.
     listener: Option<Listener>,
     name: String,
 }
@@ -53,7 +55,7 @@ impl From<Listener> for OneShotServer {
 }
 
 impl OneShotServer {
-    /// A server with a [random name](Name::random).
+    /// Makes a server with a [random name](Name::random).
     ///
     /// # Errors
     ///
@@ -62,7 +64,7 @@ impl OneShotServer {
         Ok(Listener::bind(Name::random()?)?.into())
     }
 
-    /// What the other process must be told: an argument for [`OneShotClient::new`].
+    /// Returns the name to pass to the other process: an argument for [`OneShotClient::new`].
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -73,21 +75,23 @@ impl OneShotServer {
         command.env(VARIABLE, &self.name)
     }
 
-    /// Waits for the connection, as long as it takes. Whoever knows the name and is allowed may be
-    /// at the other end. There is never another one.
+    /// Accepts the connection.
+    ///
+    /// Blocks until a process connects. Any process that knows the name and is allowed may be at
+    /// the other end. No second connection is accepted.
     ///
     /// # Errors
     ///
-    /// As [`Listener::accept`]; `NotConnected` if somebody was accepted before.
+    /// `NotConnected` if the connection was accepted before, and as [`Listener::accept`].
     pub fn accept<A: DeserializeOwned, B: DeserializeOwned>(&mut self) -> io::Result<Duplex<A, B>> {
         self.accept_first(Deadline::Never)
     }
 
-    /// Waits for the connection, at most `timeout`; it can be waited for again.
+    /// Accepts the connection, and blocks for at most `timeout`. It can be called again after that.
     ///
     /// # Errors
     ///
-    /// `TimedOut`, and as [`accept`](OneShotServer::accept).
+    /// `TimedOut` if no connection came in time, and as [`accept`](OneShotServer::accept).
     pub fn accept_timeout<A: DeserializeOwned, B: DeserializeOwned>(
         &mut self,
         timeout: Duration,
@@ -95,16 +99,17 @@ impl OneShotServer {
         self.accept_first(Deadline::after(timeout))
     }
 
-    /// Waits for the connection of this child, or of a process that it has started, as long as it
-    /// lives.
+    /// Accepts the connection of this child, or of a process that the child has started.
     ///
-    /// Connections of others are closed.
+    /// Blocks until the child connects or ends. Connections of other processes are closed.
     ///
     /// # Errors
     ///
-    /// [`ChildExited`], of kind `BrokenPipe`, if the child exits first; it has been waited for
-    /// then. Another error of that kind if it exits and something else reaped it (SIGCHLD is
-    /// ignored, say), on Linux before 6.15. Else as [`accept`](OneShotServer::accept).
+    /// - [`ChildExited`], of kind `BrokenPipe`, if the child exits first. It has then been waited
+    ///   for.
+    /// - Another error of kind `BrokenPipe` if it exits and another part of the program reaped it
+    ///   (because SIGCHLD is ignored, for example), on Linux before 6.15.
+    /// - Others as [`accept`](OneShotServer::accept).
     pub fn accept_from<A: DeserializeOwned, B: DeserializeOwned>(
         &mut self,
         child: &mut Child,
@@ -112,12 +117,14 @@ impl OneShotServer {
         self.accept_child(child, Deadline::Never)
     }
 
-    /// Waits for the connection of this child, as [`accept_from`](OneShotServer::accept_from), at
-    /// most `timeout`. It can be waited for again.
+    /// Accepts the connection of this child, as [`accept_from`](OneShotServer::accept_from) does.
+    ///
+    /// Blocks for at most `timeout`. It can be called again after that.
     ///
     /// # Errors
     ///
-    /// `TimedOut`, and as [`accept_from`](OneShotServer::accept_from).
+    /// `TimedOut` if no connection came in time, and as
+    /// [`accept_from`](OneShotServer::accept_from).
     pub fn accept_from_timeout<A: DeserializeOwned, B: DeserializeOwned>(
         &mut self,
         child: &mut Child,
@@ -161,18 +168,19 @@ impl OneShotServer {
     }
 }
 
-/// The connection of a child.
+/// Accepts the connection of a child.
 fn accept_of(listener: &Listener, child: &mut Child, deadline: Deadline) -> io::Result<OsHandle> {
-    // `None` if it was waited for before.
+    // `None` if the child was waited for before.
     let exit = Exit::of(child.id())?;
     loop {
-        // First this: what the child did before it ended is in the queue when that is looked at.
+        // Before the queue is looked at: everything that the child did before it ended is then in
+        // the queue.
         let ended = match &exit {
             Some(exit) => exit.is_over()?,
             None => true,
         };
         match listener.accept_socket(Deadline::Now, &mut |_| Ok(())) {
-            // A number is the child's own as long as it has not been waited for.
+            // The process number belongs to the child as long as the child has not been waited for.
             Ok(socket) if is_family(sys::socket::credentials(borrow(&socket))?.pid, child.id()) => {
                 return Ok(socket);
             }
@@ -203,7 +211,7 @@ fn accept_of(listener: &Listener, child: &mut Child, deadline: Deadline) -> io::
     }
 }
 
-/// Whether a process is the child, or descends from it.
+/// Returns whether a process is the child, or descends from it.
 fn is_family(mut pid: u32, child: u32) -> bool {
     // Bounded: parents may change while they are followed.
     for _ in 0..64 {
@@ -218,7 +226,7 @@ fn is_family(mut pid: u32, child: u32) -> bool {
     false
 }
 
-/// The child exited before it connected: what [`OneShotServer::accept_from`]'s error holds.
+/// The child exited before it connected. The error of [`OneShotServer::accept_from`] holds this.
 ///
 /// ```
 /// # fn look(error: std::io::Error) -> Option<std::process::ExitStatus> {
@@ -229,7 +237,7 @@ fn is_family(mut pid: u32, child: u32) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChildExited {
-    /// How it ended.
+    /// How the child ended.
     pub status: ExitStatus,
 }
 
@@ -241,7 +249,7 @@ impl fmt::Display for ChildExited {
 
 impl std::error::Error for ChildExited {}
 
-/// The other side of a [`OneShotServer`], in the process that was told its name.
+/// The other side of a [`OneShotServer`], in the process that was given its name.
 ///
 /// ```no_run
 /// use ipc_pipes::{Duplex, OneShotClient};
@@ -256,20 +264,20 @@ pub struct OneShotClient {
 }
 
 impl OneShotClient {
-    /// A client of the server whose [name](OneShotServer::name) this is.
+    /// Makes a client of the server with this [name](OneShotServer::name).
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if it cannot be one.
+    /// `InvalidInput` if it cannot be a name.
     pub fn new(name: impl ToName) -> io::Result<OneShotClient> {
         Ok(OneShotClient { name: name.to_name()?, connector: Connector::new() })
     }
 
-    /// A client of the server that has put its name into this process' environment.
+    /// Makes a client of the server that has put its name into the environment of this process.
     ///
     /// # Errors
     ///
-    /// `NotFound` if there is none there, `InvalidInput` if it cannot be one.
+    /// `NotFound` if the environment holds no name, `InvalidInput` if it cannot be a name.
     pub fn from_env() -> io::Result<OneShotClient> {
         match std::env::var(VARIABLE) {
             Ok(name) => OneShotClient::new(name),
@@ -282,19 +290,21 @@ impl OneShotClient {
         }
     }
 
-    /// Says whom to connect to, if not to this user's processes only.
+    /// Sets which users' servers to connect to, if not only those of this user.
     #[must_use]
     pub fn connector(mut self, connector: Connector) -> OneShotClient {
         self.connector = connector;
         self
     }
 
-    /// Connects. `A` is sent on the connection, `B` received: the other way round as at the server.
+    /// Connects to the server. Sends `A` and receives `B`, the other way round as the server.
+    ///
+    /// Blocks only if the server's queue is full.
     ///
     /// # Errors
     ///
-    /// As [`connect`](crate::connect()): `ConnectionRefused` if the server is gone, or has accepted
-    /// somebody.
+    /// As [`connect`](crate::connect()). `ConnectionRefused` means that the server is gone or has
+    /// accepted its connection.
     pub fn connect<A: DeserializeOwned, B: DeserializeOwned>(&self) -> io::Result<Duplex<A, B>> {
         self.connector.connect(&self.name)
     }

@@ -1,25 +1,26 @@
-//! One end of an anonymous pipe that carries packets: how long to wait for what, and nothing of
-//! what is in them.
+//! One end of an anonymous pipe that carries packets. It knows how long to wait, and nothing about
+//! the contents of a packet.
 //!
-//! A pipe in packet mode (`O_DIRECT`) keeps the boundaries of what is written to it, up to 4096
-//! bytes (PIPE_BUF), so any number of processes may write and read at the same time and need no
-//! lock. What is longer is written to the channel's *store* first, a file in memory that all ends
-//! share, each at a place of its own, and the packet says where. So a large message takes as little
-//! room in the pipe as a small one, no writer waits for another one, and no reader ever meets half
-//! of one.
+//! A pipe in packet mode (`O_DIRECT`) keeps the boundaries of each write of up to 4096 bytes
+//! (PIPE_BUF). So any number of processes may write and read at the same time without a lock. A
+//! longer message is written to the channel's *store* first, and the packet says where it is. The
+//! store is a file in memory that all ends share, in which each message has a place of its own. So
+//! a large message takes as little room in the pipe as a small one, no writer waits for another
+//! one, and no reader ever meets half of a message.
 //!
-//! To get memory and give it back costs more than to copy what is in it. So the beginning of the
-//! store, its *shelf*, keeps its memory from one message to the next, and who has which piece of it
-//! is a bit in the shared counters. What finds no room there has a place that is used once.
+//! Allocating memory and freeing it costs more than copying the message. So the beginning of the
+//! store, its *shelf*, keeps its memory from one message to the next. A bit in the shared counters
+//! says for each piece of the shelf whether it is in use. A message that finds no room on the shelf
+//! has a place that is used once.
 //!
 //! # What a death leaves behind
 //!
 //! | it is killed | it leaves | the others |
 //! |---|---|---|
-//! | writing to the store | bytes there that nobody has heard of: memory, or pieces of the shelf, until the channel is gone | see nothing |
+//! | writing to the store | bytes there that no packet names: memory, or pieces of the shelf, until the channel is gone | see nothing |
 //! | before the packet is in the pipe | the same | see nothing |
 //! | after that | a message | receive it |
-//! | having taken the packet out | bytes in the store that nobody will ask for: as above | the message is gone with it |
+//! | having taken the packet out | bytes in the store that no process will read: as above | the message is gone with it |
 //! | having read the bytes | the same | as above |
 //! | having given their place back | nothing | as above |
 
@@ -116,7 +117,7 @@ impl Packets {
         done
     }
 
-    /// Receives one packet, and says how long it is.
+    /// Receives one packet, and returns its length.
     pub(crate) fn recv(
         &self,
         into: &mut [u8],
@@ -140,7 +141,7 @@ impl Packets {
         received.unwrap_or(Err(RecvTimeoutError::Timeout))
     }
 
-    /// Puts bytes into the store, and says where.
+    /// Puts bytes into the store, and returns their place.
     pub(crate) fn put(&self, bytes: &[u8]) -> Result<u64, NotStored> {
         let place = self.counters.place(bytes.len());
         kill_point!("packets.put");
@@ -159,7 +160,7 @@ impl Packets {
         Ok(())
     }
 
-    /// Gives a place back: to whoever needs one next, or its memory to the system.
+    /// Frees a place: for the next message that needs one, or its memory for the system.
     pub(crate) fn free(&self, place: u64, len: u64) {
         if !self.counters.unshelve(place, len) {
             sys::store::free(sys::borrow(&self.store), place, len);

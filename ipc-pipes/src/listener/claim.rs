@@ -1,4 +1,4 @@
-//! Taking a file name: from nobody, or from the dead, never from the living.
+//! Taking a file name: a free one, or one whose process is dead, but never one that is in use.
 //!
 //! ```text
 //!              .orders.lock      .<number>.new            orders
@@ -17,20 +17,20 @@
 //!
 //! # Who is alive
 //!
-//! The kernel says: the socket behind a name is open in some process, or it is not. Only its last
-//! process' death, or its closing, ends that, and nothing makes a dead socket's file live again. A
-//! socket of another type that tries to connect is told which it is, and the listener does not
-//! notice. (A child that was forked has the socket open until it execs, and counts.) So the name
-//! needs no lease of its own; the lock is for those who take a name only, and who holds a name
-//! needs none.
+//! The kernel decides: the socket behind a name is open in some process, or it is not. Only the
+//! death of its last process, or closing it, ends that, and nothing makes a dead socket's file live
+//! again. If a socket of another type tries to connect, the kernel answers which type it is, and
+//! the listener does not notice. (A forked child has the socket open until it execs, and counts.)
+//! So the name needs no lease of its own. The lock is only for processes that take a name; a
+//! process that holds one needs no lock.
 //!
 //! # Why there are never two
 //!
-//! Names change hands under the lock, and only where there is nothing or a dead socket; what is
-//! swapped out is looked at once more, and swapped back in if it is not that one. A holder that
-//! lets go removes its name while its socket is still open, so nobody can have taken it meanwhile:
-//! what it removes is its own. The lock file is removed under its own lock, and whoever locks a
-//! file that has no name any more starts again.
+//! A name changes its owner under the lock, and only if there is nothing or a dead socket at it.
+//! The entry that is swapped out is checked once more, and swapped back in if it is another one. A
+//! holder that releases its name removes it while its socket is still open. So no other process can
+//! have taken the name meanwhile, and the holder removes its own. The lock file is removed under
+//! its own lock. A process that locks a file that has no name any more starts again.
 //!
 //! # If a process dies
 //!
@@ -156,7 +156,7 @@ fn lock<'a>(directory: &'a Directory, name: &'a OsStr) -> io::Result<Lock<'a>> {
     }
 }
 
-/// Removes what it names unless it is told not to.
+/// Removes the file at its path on drop, unless it was disarmed.
 struct Temporary<'a> {
     directory: &'a Directory,
     name: &'a OsStr,
@@ -194,7 +194,7 @@ fn take(
     let taken_over = match dead {
         Some(dead) => match sys::name::exchange(directory, &new, file) {
             Ok(()) => Some(dead),
-            // It was about to let go of its name when it was found, and has closed its socket
+            // Its holder was about to release the name when it was found, and has closed its socket
             // since.
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(step("taking over the name")(error)),
@@ -211,8 +211,8 @@ fn take(
         Some(dead) => {
             kill_point!("claim.exchanged");
             if !sys::name::is_at(directory, &new, dead.identity) {
-                // Somebody who does not keep these rules has put something else there meanwhile. It
-                // is theirs.
+                // Another program, which does not follow these rules, has put something else there
+                // meanwhile. Put it back.
                 sys::name::exchange(directory, &new, file).map_err(step("giving the name back"))?;
                 let text = "something else was put at this name while it was being bound";
                 return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
@@ -224,8 +224,8 @@ fn take(
     Ok((socket, identity))
 }
 
-/// Removes the new socket that a process has left which was killed while it held the lock; returns
-/// its name.
+/// Removes the new socket of a process that was killed while it held the lock, and returns the
+/// socket's name.
 fn clear(directory: &Directory, lock: &Lock<'_>) -> io::Result<OsString> {
     let step = |what: &'static str| {
         move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"))
@@ -318,10 +318,10 @@ fn check(entry: &NameEntry, name: &Path) -> io::Result<()> {
 }
 
 impl Claim {
-    /// Takes the name away, if it is still this socket's.
+    /// Removes the name if it is still that of this socket.
     pub(super) fn release(&self) {
         kill_point!("release.look");
-        // The socket is open, so nobody who keeps the rules has taken its name.
+        // The socket is open, so no process that follows the rules has taken its name.
         if sys::name::is_at(&self.directory, &self.file, self.identity) {
             kill_point!("release.remove");
             let _ = sys::name::remove(&self.directory, &self.file);
