@@ -1,10 +1,10 @@
 //! Channels over socket pairs.
 //!
-//! Each side of the channel is one socket, shared by all ends of that side; see `socket` for what
-//! the kernel does for us, and `shared_counters` for what it does not say.
+//! Each side of the channel is one socket that all ends of that side share. `socket` describes what
+//! the kernel does, and `shared_counters` what the kernel does not know.
 //!
-//! `shared_end` is what the ends of a side share in a process, and `batch` how several messages go as
-//! one.
+//! `shared_end` is the state that the ends of a side share in a process. `batch` sends several
+//! messages as one datagram.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -48,29 +48,30 @@ impl<T: Serialize + DeserializeOwned> Route<T> for Local {
 
 /// Makes a channel over a socket pair.
 ///
-/// Messages may hold handles and ends of channels. The channel has no capacity of its own: what
-/// bounds it is the buffer of the sending socket, some 200 KiB of the kernel's accounting
-/// (`net.core.wmem_default`), in which a small message takes about 768 bytes. When it is full,
-/// `try_send` answers `Full`, and `send` waits until three quarters of it are free.
+/// Messages may hold handles and ends of channels. The channel has no capacity of its own. The
+/// buffer of the sending socket bounds it, some 200 KiB of the kernel's accounting
+/// (`net.core.wmem_default`), in which a small message takes about 768 bytes. If the buffer is
+/// full, `try_send` returns `Full`, and `send` blocks until three quarters of the buffer are free.
 ///
 /// A message of more than 96 KiB travels in a memory file of its own, and takes as little room as a
-/// small one. `send_many` makes one datagram of many messages for a receiver that is alone and
-/// calls `recv_many`; such a receiver cannot go to another process while batches are in the
+/// small one. `send_many` makes one datagram of many messages for a receiver that is the only one
+/// and calls `recv_many`. Such a receiver cannot travel to another process while batches are in the
 /// channel.
 ///
 /// | question | answer |
 /// |---|---|
-/// | `len` | counted by the ends; after a death one off, until the channel is next found empty. `is_empty` is the kernel's word |
-/// | `is_full` | the kernel's word on the sending side; the receiving side does not know, and says no |
-/// | `sender_count`, `receiver_count` | ends that have arrived somewhere; those of the dead are counted until the side is gone |
-/// | `disconnect_cause` | `Dropped` if every end of the other side was; `Died` if a process was killed with one, or another program started |
-/// | a receiver is killed | what it had taken out and not returned yet is gone with it: one message, or those of one `recv_many`. `recv_ref` is no different |
-/// | an end is received again | no descriptors more: a process has one set for all ends of a side. Each end is counted |
-/// | fork without exec | an inherited end answers `Forked`; but the forked process holds the socket until it ends or starts a program, and the other side is not told `Disconnected` before |
+/// | `len` | counted by the ends; after a death one off, until the channel is next found empty. `is_empty` is the kernel's answer |
+/// | `is_full` | the kernel's answer on the sending side; the receiving side does not know, and returns false |
+/// | `sender_count`, `receiver_count` | ends that have arrived in a process; those of a process that died are counted until the side is gone |
+/// | `disconnect_cause` | `Dropped` if every end of the other side was dropped; `Died` if a process was killed with one, or executed another program |
+/// | a receiver is killed | the messages that it had taken out and not returned yet are lost: one message, or those of one `recv_many`. The same holds for `recv_ref` |
+/// | an end is received again | no further descriptors: a process has one set for all ends of a side. Each end is counted |
+/// | fork without exec | an inherited end returns `Forked`; but the forked process holds the socket until it ends or executes a program, and the other side is not disconnected before |
 ///
 /// # Errors
 ///
-/// The system's, if it has no more sockets or files for us; `Unsupported` where there are none.
+/// An error of the system if it has no more sockets or files; `Unsupported` on systems without
+/// them.
 pub fn channel<T: Serialize + DeserializeOwned>() -> io::Result<(Sender<T>, Receiver<T>)> {
     let (tx, rx) = step("socket channel", "making a pair of sockets", sys::socket::pair())?;
     let counters = Arc::new(SharedCounters::new("socket channel")?);
@@ -89,9 +90,9 @@ pub(crate) fn ends<T: Serialize + DeserializeOwned>(
     (Sender::new(Tx::enter(shared(tx))), Receiver::new(Rx::enter(shared(rx))))
 }
 
-/// How often a receiver looks whether another one of its process has parked something, where there
-/// are batches: for the rare case that both came in together, one for a batch and one for a
-/// message.
+/// How often a receiver checks whether another receiver of its process has parked something, while
+/// there are batches. This is for the rare case that two of them began to receive at the same time,
+/// one for a batch and one for a message.
 const SLICE: Duration = Duration::from_millis(250);
 
 /// The sending end of a channel over a socket pair.
@@ -109,7 +110,7 @@ pub struct Rx<T> {
 macro_rules! end {
     ($End:ident, $what:literal, $mine:expr, $others:expr, $full:expr) => {
         impl<T> $End<T> {
-            /// A further end.
+            /// Adds a further end.
             fn enter(shared: Arc<SharedEnd>) -> Self {
                 if let Some(counters) = &shared.counters {
                     counters.enter($mine);
@@ -137,8 +138,8 @@ macro_rules! end {
             }
         }
 
-        /// To wait for in an event loop, with other files. What is taken out behind the channel's
-        /// back is lost to it.
+        /// Returns the file, to wait for in an event loop. A message that is read from it directly
+        /// is lost to the channel.
         #[cfg(unix)]
         impl<T> std::os::fd::AsFd for $End<T> {
             fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
@@ -201,7 +202,7 @@ macro_rules! end {
     };
 }
 
-/// Whether a sending end can send nothing now.
+/// Returns whether a sending end has no room now.
 fn is_full(end: &SharedEnd) -> bool {
     !end.carrier.forked() && end.carrier.is_full()
 }
@@ -273,7 +274,7 @@ impl<T: Serialize + DeserializeOwned> Tx<T> {
             );
             if let (Some((count, end)), Some(counters)) = (packed, &self.shared.counters) {
                 counters.pack();
-                // Again, now that it is counted: whoever has come meanwhile sees the count.
+                // Again, after counting it: a receiver that has come meanwhile sees the count.
                 if counters.wanted() >= usize::from(count) {
                     let kind = Kind::Messages(count);
                     message::send(carrier, kind, &mut bytes[..end], Vec::new(), Deadline::Never)?;
@@ -290,8 +291,8 @@ impl<T: Serialize + DeserializeOwned> Tx<T> {
 }
 
 impl<T: DeserializeOwned> Rx<T> {
-    /// Takes messages out of the socket and gives them to `take`, at least one and at most `max`;
-    /// batches of up to `wanted` are welcome meanwhile.
+    /// Takes at least one and at most `max` messages out of the socket and passes them to `take`.
+    /// Meanwhile senders may make batches of up to `wanted` messages.
     fn recv_some(
         &self,
         max: usize,
@@ -317,7 +318,8 @@ impl<T: DeserializeOwned> Rx<T> {
                     return Ok(());
                 }
             }
-            // Another receiver of this process may park what it takes while we sleep.
+            // While this thread sleeps, another receiver of this process may park what it takes
+            // out.
             let slices = wanted > 1
                 || shared.counters.as_ref().is_some_and(|counters| counters.any_packed());
             let slice =
@@ -351,7 +353,7 @@ impl<T: DeserializeOwned> Rx<T> {
         if let Some(counters) = &shared.counters {
             counters.received(usize::from(count));
         }
-        // Parked first: decoding calls the user's code, which may panic.
+        // Parked first, because decoding calls the user's code, which may panic.
         let rest = messages.bytes;
         let mine = messages.by_ref().take(max).count() as u16;
         if messages.count > 0 {
@@ -403,8 +405,8 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T> {
                 Err(_) if received > 0 => break,
                 Err(error) => return Err(error),
             }
-            // What could not be read is told when there is nothing else to tell, else with the next
-            // call.
+            // If there are messages to return, the next call returns the error of an unreadable
+            // one.
             if received == 0 {
                 self.shared.check_unread()?;
             }
@@ -413,9 +415,11 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T> {
     }
 }
 
-/// A message, and its guard. On this route nothing keeps a copy of a message that was taken out, so
-/// it is acknowledged when it is received: dropping the guard does nothing more, and if this
-/// process is killed while it holds the guard, the message is gone with it.
+/// A message and its guard.
+///
+/// This route keeps no copy of a message that was taken out, so receiving a message acknowledges
+/// it. Dropping the guard does nothing more. If this process is killed while it holds the guard,
+/// the message is lost.
 pub struct Ref<'a, T> {
     value: T,
     _receiver: PhantomData<&'a Rx<T>>,
@@ -427,13 +431,13 @@ impl<T> Ref<'_, T> {
         Ref { value, _receiver: PhantomData }
     }
 
-    /// How often the message was delivered: once.
+    /// Returns how often the message was delivered: always once.
     #[must_use]
     pub fn deliveries(&self) -> u64 {
         1
     }
 
-    /// The message.
+    /// Returns the message.
     #[must_use]
     pub fn into_inner(self) -> T {
         self.value

@@ -1,4 +1,4 @@
-//! The side that comes to one that waits.
+//! The side of a connection that connects to a listener.
 
 use std::io;
 use std::time::Duration;
@@ -15,11 +15,10 @@ use crate::killpoint::kill_point;
 use crate::name::{Name, Place, ToName};
 use crate::peer::{Peer, Users};
 
-/// Connects to the [`Listener`](crate::Listener) at a name; fails at once if nobody listens there.
-/// `A` is sent on the connection, `B` received.
+/// Connects to the [`Listener`](crate::Listener) at a name. Sends `A` and receives `B`.
 ///
-/// The connection is made before it is accepted: what is sent on it meanwhile waits there. If the
-/// listener's queue is full, this waits until it is not, as long as it takes.
+/// Fails at once if no process listens there. The connection is made before it is accepted:
+/// messages that are sent meanwhile are queued in it. Blocks while the listener's queue is full.
 ///
 /// ```no_run
 /// let connection = ipc_pipes::connect::<u64, String>("orders")?;
@@ -29,26 +28,31 @@ use crate::peer::{Peer, Users};
 ///
 /// # Errors
 ///
-/// `NotFound` if there is no such name; `ConnectionRefused` if there is, but the process that had
-/// it is dead; `PermissionDenied` if the file's mode or its directory's keeps this process out, or
-/// another user listens; `InvalidInput` if it cannot be a name, or what is there is no socket, or
-/// one of another type; what else the system answers. The error says the name and the step.
+/// The error names the name and the step.
+///
+/// - `NotFound` if there is no such name.
+/// - `ConnectionRefused` if the process that had the name is dead.
+/// - `PermissionDenied` if the mode of the file or of its directory excludes this process, or a
+///   process of another user listens.
+/// - `InvalidInput` if it cannot be a name, or the file is not a socket, or a socket of another
+///   type.
+/// - Others: an error of the system.
 pub fn connect<A: DeserializeOwned, B: DeserializeOwned>(
     name: impl ToName,
 ) -> io::Result<Duplex<A, B>> {
     Connector::new().connect(name)
 }
 
-/// Connects to the [`Listener`](crate::Listener) at a name, and waits for it to come, at most
-/// `timeout`.
+/// Connects to the [`Listener`](crate::Listener) at a name, and blocks for at most `timeout` until
+/// there is one.
 ///
-/// Whoever waits for a file name is woken when it appears. For an abstract name, and for a path
-/// whose directory is not there yet, the kernel has nothing that tells: this looks again, every 20
-/// ms at last.
+/// If a file name does not exist yet, the kernel wakes this call when the name appears. For an
+/// abstract name, and for a path whose directory does not exist yet, the kernel notifies no
+/// process. Then this call tries again, at least every 20 ms.
 ///
 /// # Errors
 ///
-/// As [`connect`](connect()), but `NotFound` and `ConnectionRefused` only after `timeout`;
+/// As [`connect`](connect()), but `NotFound` and `ConnectionRefused` only after `timeout`, and
 /// `TimedOut` if the listener's queue stayed full until then.
 pub fn connect_timeout<A: DeserializeOwned, B: DeserializeOwned>(
     name: impl ToName,
@@ -57,7 +61,7 @@ pub fn connect_timeout<A: DeserializeOwned, B: DeserializeOwned>(
     Connector::new().connect_timeout(name, timeout)
 }
 
-/// Whom to connect to: [`connect`](connect()) with more to say.
+/// Configures which users' listeners to connect to; [`connect`](connect()) with options.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Connector {
@@ -65,25 +69,28 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// Connects to listeners of this user only.
+    /// Makes a connector that connects to listeners of this user only.
     pub fn new() -> Connector {
         Connector::default()
     }
 
-    /// Connects to listeners of these users, too, by number: a service that runs as root, say, is
-    /// `[0]`.
+    /// Also connects to listeners of these users, given by number: `[0]` for a service that runs as
+    /// root, for example.
     pub fn allow_users(mut self, users: impl IntoIterator<Item = u32>) -> Connector {
         self.users.allow(users);
         self
     }
 
-    /// Connects to whoever listens. Look at [`Duplex::peer`] before you tell them anything.
+    /// Connects to listeners of every user. Look at [`Duplex::peer`] before you send anything
+    /// secret.
     pub fn allow_any_user(mut self) -> Connector {
         self.users = Users::Any;
         self
     }
 
-    /// Connects, as [`connect`](connect()).
+    /// Connects to the listener at a name; see [`connect`](connect()).
+    ///
+    /// Blocks while the listener's queue is full.
     ///
     /// # Errors
     ///
@@ -97,7 +104,9 @@ impl Connector {
         self.finish(&name, connected)
     }
 
-    /// Connects, and waits for a listener to come, as [`connect_timeout`].
+    /// Connects to the listener at a name, and waits for it; see [`connect_timeout`].
+    ///
+    /// Blocks for at most `timeout`.
     ///
     /// # Errors
     ///
@@ -135,7 +144,7 @@ impl Connector {
         })
     }
 
-    /// Connects to who is there now.
+    /// Connects to the process that listens now.
     fn attempt(&self, place: &Place, deadline: Deadline) -> io::Result<OsHandle> {
         kill_point!("connect.look");
         match place {
@@ -161,14 +170,14 @@ impl Connector {
         let mut watch = None;
         let mut pause = Duration::from_millis(1);
         loop {
-            // A directory that is not there yet is waited for as the name is.
+            // A directory that does not exist yet is waited for like the name.
             let attempt = match &place {
                 Some(place) => self.attempt(place, deadline),
                 None => match name.place() {
                     Ok(found) => {
                         if let Place::File(directory, _) = &found {
-                            // Before the look, so that whoever comes after it is noticed. There are
-                            // few watches to be had; it works without.
+                            // Watches before it looks, so that a name that appears after the look
+                            // is noticed. Watches are a scarce resource; it works without one.
                             watch = Watch::new(directory).ok();
                         }
                         let attempt = self.attempt(&found, deadline);
@@ -184,8 +193,8 @@ impl Connector {
             match attempt {
                 Err(error) if absent(&error) => {
                     let slice = match &watch {
-                        // A directory that was moved, or a listener that binds first and listens
-                        // later.
+                        // For a directory that was moved, or a listener that binds first and
+                        // listens later.
                         Some(_) => WATCHED,
                         None => pause,
                     };
@@ -206,5 +215,5 @@ impl Connector {
     }
 }
 
-/// How long to sleep where the kernel tells of new names.
+/// How long to sleep if the kernel wakes this call for new names.
 const WATCHED: Duration = Duration::from_millis(250);

@@ -1,4 +1,4 @@
-//! Both directions over one connection: Python's `Pipe()`.
+//! Connections of both directions, like Python's `Pipe()`.
 
 use std::fmt;
 use std::io;
@@ -29,24 +29,24 @@ use crate::types::{Heard, Said, Types};
 
 /// One end of a connection, which sends `A`s and receives `B`s.
 ///
-/// Both ends may be in one process, in two, or in more: an end travels in the arguments of `spawn`
-/// and in messages of routes that carry handles, and each message goes to one of those who receive.
-/// The other end is told `Disconnected` when the last holder of this one has dropped it or died; it
-/// receives first what was sent before.
+/// An end travels in the arguments of `spawn` and in messages of routes that carry handles. So both
+/// ends may be in one process, in two, or in more. If several processes hold an end, each message
+/// goes to one of them. When the last holder of an end has dropped it or died, the other end
+/// receives what was sent before, and then `Disconnected`.
 ///
 /// The other end of a `Duplex<A, B>` is a `Duplex<B, A>`. Over a connection that was made by a
-/// name, the first message that arrives tells whether it is; if not, `recv` answers
+/// name, the first message that arrives shows whether it is. If it is not, `recv` returns
 /// [`Unreadable::OtherType`] with both types, for this message and all others.
 ///
-/// Messages and [bytes](Duplex::send_bytes) may take turns; a `recv` that meets bytes is told so,
-/// and the other way round, and what it met is gone.
+/// Messages and [bytes](Duplex::send_bytes) may alternate. If `recv` meets bytes, or `recv_bytes` a
+/// message, it returns [`Unreadable::Malformed`] and discards them.
 pub struct Duplex<A, B> {
     socket: Arc<Carrier>,
     form: Form,
     _messages: PhantomData<fn(A) -> B>,
 }
 
-/// Makes a connection.
+/// Makes a connection and returns its two ends.
 ///
 /// ```
 /// let (here, there) = ipc_pipes::duplex::<u32, String>()?;
@@ -58,7 +58,7 @@ pub struct Duplex<A, B> {
 ///
 /// # Errors
 ///
-/// The system's, if it has no more sockets for us; `Unsupported` where there are none.
+/// An error of the system if it has no more sockets; `Unsupported` on systems without them.
 pub fn duplex<A, B>() -> io::Result<(Duplex<A, B>, Duplex<B, A>)>
 where
     A: Serialize + DeserializeOwned,
@@ -69,8 +69,8 @@ where
 }
 
 impl<A: DeserializeOwned, B: DeserializeOwned> Duplex<A, B> {
-    /// Over a connected socket that keeps the boundaries of datagrams, to another program. Its
-    /// first message says what is sent.
+    /// Makes an end over a connected socket that keeps the boundaries of datagrams, to another
+    /// program. The first message is preceded by its type.
     pub(crate) fn introduced(fd: OsHandle) -> Self {
         Duplex::over(fd, false)
     }
@@ -87,13 +87,15 @@ impl<A, B> Duplex<A, B> {
         self.socket.fd()
     }
 
-    /// Its two directions, each an end of its own.
+    /// Splits the connection into its two directions, each an end of its own.
     ///
-    /// When the last sender (receiver) made from it is dropped, the other end is told
-    /// `Disconnected` when it receives (sends); if a copy of it has gone to another process, then
-    /// not before both directions are gone. A connection has no shared counters: `len` of the halves
-    /// says 0, or 1 for any number of messages, and `sender_count` and `receiver_count` are `None`,
-    /// or 0 for the other side if that is gone.
+    /// When the last sender made from it is dropped, the other end receives `Disconnected`. When
+    /// the last receiver is dropped, sending at the other end returns `Disconnected`. If a copy of
+    /// a half has travelled to another process, both happen only when both directions are gone.
+    ///
+    /// A connection has no shared counters. `len` of the halves returns 0, or 1 for any number of
+    /// messages. `sender_count` and `receiver_count` return `None`, or 0 for the other side if that
+    /// is gone.
     #[must_use]
     pub fn split(self) -> (Sender<A>, Receiver<B>)
     where
@@ -104,25 +106,27 @@ impl<A, B> Duplex<A, B> {
         (Sender::new(tx), Receiver::new(rx))
     }
 
-    /// Waits until there is something to receive, at most `timeout`; true also if the other end is
-    /// gone, which [`recv`](Duplex::recv) then tells.
+    /// Returns whether there is something to receive, and blocks for at most `timeout` until there
+    /// is. True also if the other end is gone, which [`recv`](Duplex::recv) then returns.
     #[must_use]
     pub fn poll(&self, timeout: Duration) -> bool {
         !self.socket.forked()
             && sys::socket::ready(self.socket.fd(), Interest::Receive, Deadline::after(timeout))
     }
 
-    /// Whether the other end is gone. Messages of it may still be there to be received.
+    /// Returns whether the other end is gone. Messages of it may still be there to be received.
     #[must_use]
     pub fn is_disconnected(&self) -> bool {
         !self.socket.forked() && sys::socket::gone(self.socket.fd())
     }
 
-    /// Sends bytes as they are, as one message, waiting for room as long as it takes.
+    /// Sends bytes as they are, as one message.
+    ///
+    /// Blocks while the connection is full.
     ///
     /// # Errors
     ///
-    /// As [`send`](Duplex::send).
+    /// As [`send`](Duplex::send), but the error holds no message.
     pub fn send_bytes(&self, bytes: &[u8]) -> Result<(), SendError<()>> {
         let mut scratch = Scratch::take();
         let datagram = &mut scratch.0;
@@ -133,21 +137,27 @@ impl<A, B> Duplex<A, B> {
         sent.map_err(|failure| patient(failure, ()))
     }
 
-    /// Receives bytes that were sent as such.
+    /// Receives bytes that were sent by [`send_bytes`](Duplex::send_bytes).
+    ///
+    /// Blocks until something arrives.
     ///
     /// # Errors
     ///
-    /// As [`recv`](Duplex::recv); `Unreadable` also if what arrived is a message.
+    /// As [`recv`](Duplex::recv), and [`Unreadable`](RecvError::Unreadable) if what arrived is a
+    /// message.
     pub fn recv_bytes(&self) -> Result<Vec<u8>, RecvError> {
         self.bytes(<[u8]>::to_vec)
     }
 
-    /// Receives bytes that were sent as such into `buffer`, and returns how many.
+    /// Receives bytes that were sent by [`send_bytes`](Duplex::send_bytes) into `buffer`, and
+    /// returns how many.
+    ///
+    /// Blocks until something arrives.
     ///
     /// # Errors
     ///
-    /// As [`recv_bytes`](Duplex::recv_bytes), and [`RecvBytesError::TooLong`], with all of them, if
-    /// they are more than the buffer takes.
+    /// As [`recv_bytes`](Duplex::recv_bytes), and [`RecvBytesError::TooLong`] if there are more
+    /// bytes than `buffer` takes. The error holds all of them.
     pub fn recv_bytes_into(&self, buffer: &mut [u8]) -> Result<usize, RecvBytesError> {
         let received = self.bytes(|bytes| match buffer.get_mut(..bytes.len()) {
             Some(into) => {
@@ -192,23 +202,27 @@ impl<A: Serialize + DeserializeOwned, B> Duplex<A, B> {
             .map_err(|failure| failure.with(message))
     }
 
-    /// Sends a message, waiting for room as long as it takes.
+    /// Sends a message.
+    ///
+    /// Blocks while the connection is full.
     ///
     /// # Errors
     ///
-    /// [`Disconnected`](SendError::Disconnected) if the other end is gone,
-    /// [`Unsendable`](SendError::Unsendable) if this message can never be sent; the message is
-    /// inside.
+    /// Each error returns the message.
+    ///
+    /// - [`Disconnected`](SendError::Disconnected) if the other end is gone.
+    /// - [`Unsendable`](SendError::Unsendable) if this message can never be sent on this
+    ///   connection.
     pub fn send(&self, message: A) -> Result<(), SendError<A>> {
         message::send_one(&self.socket, &message, Deadline::Never, &self.form)
             .map_err(|failure| patient(failure, message))
     }
 
-    /// Sends a message if there is room now.
+    /// Sends a message if there is room now. Never blocks.
     ///
     /// # Errors
     ///
-    /// As [`send`](Duplex::send), and [`Full`](TrySendError::Full).
+    /// As [`send`](Duplex::send), and [`Full`](TrySendError::Full) if there is no room.
     pub fn try_send(&self, message: A) -> Result<(), TrySendError<A>> {
         self.send_for(message, Deadline::Now).map_err(|error| match error {
             SendTimeoutError::Timeout(message) => TrySendError::Full(message),
@@ -219,41 +233,46 @@ impl<A: Serialize + DeserializeOwned, B> Duplex<A, B> {
         })
     }
 
-    /// Sends a message, waiting at most `timeout` for room.
+    /// Sends a message, and blocks for at most `timeout` while the connection is full.
     ///
     /// # Errors
     ///
-    /// As [`send`](Duplex::send), and [`Timeout`](SendTimeoutError::Timeout).
+    /// As [`send`](Duplex::send), and [`Timeout`](SendTimeoutError::Timeout) if there was no room
+    /// in time.
     pub fn send_timeout(&self, message: A, timeout: Duration) -> Result<(), SendTimeoutError<A>> {
         self.send_for(message, Deadline::after(timeout))
     }
 
-    /// Sends a message, waiting for room until `deadline` at most.
+    /// Sends a message, and blocks until `deadline` at most while the connection is full.
     ///
     /// # Errors
     ///
-    /// As [`send`](Duplex::send), and [`Timeout`](SendTimeoutError::Timeout).
+    /// As [`send`](Duplex::send), and [`Timeout`](SendTimeoutError::Timeout) if there was no room
+    /// in time.
     pub fn send_deadline(&self, message: A, deadline: Instant) -> Result<(), SendTimeoutError<A>> {
         self.send_for(message, Deadline::At(deadline))
     }
 }
 
 impl<A, B: DeserializeOwned> Duplex<A, B> {
-    /// Receives a message, waiting for one as long as it takes.
+    /// Receives a message.
+    ///
+    /// Blocks until a message arrives or the other end is gone.
     ///
     /// # Errors
     ///
-    /// [`Disconnected`](RecvError::Disconnected) if there is none and the other end is gone,
-    /// [`Unreadable`](RecvError::Unreadable) if what arrived cannot be read.
+    /// - [`Disconnected`](RecvError::Disconnected) if there is no message and the other end is
+    ///   gone.
+    /// - [`Unreadable`](RecvError::Unreadable) if a message arrived that cannot be read.
     pub fn recv(&self) -> Result<B, RecvError> {
         message::recv_one(&self.socket, Deadline::Never).map_err(received)
     }
 
-    /// Receives a message if there is one now.
+    /// Receives a message if there is one now. Never blocks.
     ///
     /// # Errors
     ///
-    /// As [`recv`](Duplex::recv), and [`Empty`](TryRecvError::Empty).
+    /// As [`recv`](Duplex::recv), and [`Empty`](TryRecvError::Empty) if there is no message.
     pub fn try_recv(&self) -> Result<B, TryRecvError> {
         message::recv_one(&self.socket, Deadline::Now).map_err(|error| match error {
             RecvTimeoutError::Timeout => TryRecvError::Empty,
@@ -262,20 +281,22 @@ impl<A, B: DeserializeOwned> Duplex<A, B> {
         })
     }
 
-    /// Receives a message, waiting at most `timeout` for one.
+    /// Receives a message, and blocks for at most `timeout` until one arrives.
     ///
     /// # Errors
     ///
-    /// As [`recv`](Duplex::recv), and [`Timeout`](RecvTimeoutError::Timeout).
+    /// As [`recv`](Duplex::recv), and [`Timeout`](RecvTimeoutError::Timeout) if no message came in
+    /// time.
     pub fn recv_timeout(&self, timeout: Duration) -> Result<B, RecvTimeoutError> {
         message::recv_one(&self.socket, Deadline::after(timeout))
     }
 
-    /// Receives a message, waiting for one until `deadline` at most.
+    /// Receives a message, and blocks until `deadline` at most until one arrives.
     ///
     /// # Errors
     ///
-    /// As [`recv`](Duplex::recv), and [`Timeout`](RecvTimeoutError::Timeout).
+    /// As [`recv`](Duplex::recv), and [`Timeout`](RecvTimeoutError::Timeout) if no message came in
+    /// time.
     pub fn recv_deadline(&self, deadline: Instant) -> Result<B, RecvTimeoutError> {
         message::recv_one(&self.socket, Deadline::At(deadline))
     }
@@ -294,7 +315,7 @@ impl<A, B> std::os::fd::AsFd for Duplex<A, B> {
     }
 }
 
-/// The end travels as a handle of the message that it is in. It counts as alive meanwhile.
+/// Sends the end as a handle of the message that it is in. It counts as alive meanwhile.
 impl<A, B> Serialize for Duplex<A, B> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Some(types) = self.socket.types() else {
@@ -321,14 +342,14 @@ impl<'de, A: DeserializeOwned, B: DeserializeOwned> Deserialize<'de> for Duplex<
     }
 }
 
-/// Why [`Duplex::recv_bytes_into`] returned no bytes.
+/// The error of [`Duplex::recv_bytes_into`].
 ///
 /// Not `#[non_exhaustive]`, like the other errors of calls: the answers of a receive, and one more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecvBytesError {
-    /// They are longer than the buffer; here they are.
+    /// More bytes arrived than the buffer takes. These are all of them.
     TooLong(Vec<u8>),
-    /// None were received.
+    /// No bytes were received.
     Recv(RecvError),
 }
 

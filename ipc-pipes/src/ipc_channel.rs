@@ -1,5 +1,7 @@
-//! `ipc-channel`'s channels behind the same API: [`IpcSender`] and [`IpcReceiver`] as the ends of a
-//! route, so that a program moves over one channel at a time. With the feature `ipc-channel`.
+//! `ipc-channel`'s channels behind the same API, with the feature `ipc-channel`.
+//!
+//! [`IpcSender`] and [`IpcReceiver`] become the ends of a route, so a program can change over one
+//! channel at a time.
 //!
 //! ```
 //! use ipc_pipes::ipc_channel::{Receiver, Sender};
@@ -27,7 +29,7 @@
 //! | `try_send`, `send_timeout` | `ipc-channel` has a `send` that waits, and no other. So these ask the socket for room, and send into it, with 32 KiB to spare that only many others at that moment could take. A message above 200 KiB goes in pieces, and waits for its receiver whatever the deadline |
 //! | `len`, `is_empty` of a sender | 0 if nothing is unread, 1 for any number: so much a socket tells |
 //! | `len`, `is_empty`, `is_disconnected` of a receiver | what comes out is counted, up to 1,024 messages, and kept for the next `recv`. If this process is killed, they are gone with it |
-//! | `disconnect_cause` | `Dropped`, also for the dead: the channel does not tell |
+//! | `disconnect_cause` | `Dropped`, also if a process died: the channel does not know |
 //! | `sender_count` | `None`, or 0 if all senders are gone |
 //! | `receiver_count` | of a receiver its clones, all of which are in its process; of a sender 1, or 0 if the receiver is gone |
 //! | clones of a receiver | share the one receiver of this process; each message goes to one of them |
@@ -41,7 +43,7 @@
 //! |---|---|---|
 //! | [`Sender`] | travels | travels |
 //! | [`Receiver`] | travels, if it has no clones and holds no messages that were counted; it is gone here, as `IpcReceiver` is | refused |
-//! | `IpcSender`, `IpcReceiver` as they are | travel | must not be, and nobody can tell: all that they write is a number. The receiver panics over it, and the next message of `ipc-channel` from that thread takes the end along. Make them ends of this module first |
+//! | `IpcSender`, `IpcReceiver` as they are | travel | must not be in such a message, and no error says so: all that they write is a number. The receiver panics over it, and the next message of `ipc-channel` from that thread takes the end along. Make them ends of this module first |
 //!
 //! Not for peers that are not trusted: `ipc-channel` believes what a peer's message says of itself.
 //! It needs rustc 1.86, and on systems other than Linux `try_send` and timeouts answer `Full` and

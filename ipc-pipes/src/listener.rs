@@ -75,8 +75,9 @@ enum Held {
 }
 
 impl Listener {
-    /// Takes a name, with the default options of a [`Builder`]. Does not block for longer than 200
-    /// ms if the name is in use.
+    /// Takes a name, with the default options of a [`Builder`].
+    ///
+    /// Blocks for at most 200 ms if the name is in use.
     ///
     /// # Errors
     ///
@@ -388,6 +389,8 @@ impl Builder {
     /// - `PermissionDenied` if the name or its directory belongs to another user.
     /// - `InvalidInput` if it cannot be a name, the mode has more than nine bits, or other users
     ///   are allowed at a name that is private to this user.
+    /// - `TimedOut` if another process takes longer than ten seconds to take this name, because it
+    ///   is stopped, for example.
     /// - `Unsupported` on systems that this crate does not support yet.
     /// - Others: an error of the system.
     pub fn bind(&self, name: impl ToName) -> io::Result<Listener> {

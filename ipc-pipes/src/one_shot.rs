@@ -30,7 +30,8 @@ const VARIABLE: &str = "MULTIPROCESS_ONE_SHOT";
 ///
 /// let mut server = OneShotServer::new()?;
 /// let mut child = server.set_env(&mut Command::new("worker")).spawn()?;
-/// let worker: Duplex<String, u64> = server.accept_from(&mut child)?; // An error if it exits first.
+/// // An error if it exits first.
+/// let worker: Duplex<String, u64> = server.accept_from(&mut child)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///

@@ -1,4 +1,4 @@
-//! Who is at the other end of a connection.
+//! The process at the other end of a connection.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,21 +10,22 @@ use ipc_sys::socket::Credentials;
 
 use crate::Duplex;
 
-/// The process at the other end of a connection, as the kernel noted it: for whoever accepted, the
-/// process that connected, then; for whoever connected, the process that listens, as it was when it
-/// began to.
+/// The process at the other end of a connection, as the kernel recorded it.
 ///
-/// The end may have been handed on since, and the number of a dead process may belong to another
-/// one by now: for a handle that never means another process see
-/// [`Duplex::peer_process`](crate::Duplex::peer_process).
+/// At the end that accepted, it is the process that connected, at that moment. At the end that
+/// connected, it is the process that listens, as it was when it began to listen.
+///
+/// The end may have travelled to another process since. The number of a dead process may now belong
+/// to another one. [`Duplex::peer_process`](crate::Duplex::peer_process) returns a handle that
+/// never means another process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Peer {
-    /// Its process number; 0 if it is in a PID namespace that this process cannot see into.
+    /// The number of the process, or 0 if its PID namespace is not visible to this process.
     pub pid: u32,
-    /// Its effective user.
+    /// The effective user of the process.
     pub uid: u32,
-    /// Its effective group.
+    /// The effective group of the process.
     pub gid: u32,
 }
 
@@ -41,31 +42,36 @@ impl fmt::Display for Peer {
 }
 
 impl<A, B> Duplex<A, B> {
-    /// Who is at the other end, as the kernel noted it when the connection was made. Of
-    /// [`duplex`](crate::duplex()): the process that made it.
+    /// Returns the process at the other end, as the kernel recorded it when the connection was
+    /// made. For [`duplex`](crate::duplex()), that is the process that made the connection.
+    ///
+    /// Never blocks.
     ///
     /// # Errors
     ///
-    /// `Unsupported` on systems that this crate does not know yet.
+    /// `Unsupported` on systems that this crate does not support yet.
     #[doc(alias = "SO_PEERCRED")]
     pub fn peer(&self) -> io::Result<Peer> {
         sys::socket::credentials(self.fd()).map(Peer::from)
     }
 
-    /// A handle for the process at the other end, the one that [`peer`](Duplex::peer) names: it
-    /// never means another process, and becomes readable when that one ends. On Linux a pidfd.
+    /// Returns a handle of the process at the other end, the one that [`peer`](Duplex::peer)
+    /// returns.
+    ///
+    /// The handle never means another process, and becomes readable when that process ends. On
+    /// Linux it is a pidfd. Never blocks.
     ///
     /// # Errors
     ///
-    /// `Unsupported` before Linux 6.5 and on other systems; what the system answers if the process
-    /// is gone for good, or there is no descriptor left.
+    /// `Unsupported` before Linux 6.5 and on other systems. Otherwise an error of the system, if
+    /// the process is gone for good or there is no descriptor left.
     #[doc(alias = "SO_PEERPIDFD")]
     pub fn peer_process(&self) -> io::Result<OsHandle> {
         sys::socket::peer_pidfd(self.fd())
     }
 }
 
-/// Whose processes may be at the other end.
+/// The users whose processes may be at the other end.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Users {
     /// This user's own.

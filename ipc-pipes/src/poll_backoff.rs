@@ -1,21 +1,21 @@
-//! How long to look again before falling asleep.
+//! How often to poll before sleeping.
 //!
-//! Sleeping and being woken costs some microseconds on each side, in the waker's system call as
-//! well. Where the other side is at work on another processor, what one waits for comes sooner than
-//! that. So whoever finds nothing looks again for a while: longer after it has paid, and next to
-//! nothing after it has not, as it never does on one processor, or with a peer that has other
-//! things to do.
+//! Sleeping and waking cost some microseconds on each side, in the waker's system call as well. If
+//! the other side is at work on another processor, its answer comes sooner than that. So a call
+//! that finds nothing polls for a while. It polls longer after polling has paid, and next to never
+//! after it has not: on one processor, or with a peer that has other work.
 
 use std::hint;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
-/// How many looks pay at most: some 40 microseconds, what two sleeps cost.
+/// How many polls pay at most: some 40 microseconds, the cost of two sleeps.
 const MOST: u32 = 32;
-/// How many at least, to find out when it begins to pay.
+/// How many polls there are at least, to find out when they begin to pay.
 const LEAST: u32 = 1;
 
-/// What an end has learnt. Relaxed throughout: a guess, which says nothing about other memory.
+/// The number of polls that an end has learnt. Relaxed throughout: a guess, on which no other
+/// memory depends.
 pub(crate) struct PollBackoff(AtomicU32);
 
 impl PollBackoff {
@@ -24,8 +24,8 @@ impl PollBackoff {
         PollBackoff(AtomicU32::new(if one { 0 } else { MOST / 2 }))
     }
 
-    /// Looks again, each time after about a microsecond in which the other side may get ahead;
-    /// `None` if that did not help.
+    /// Polls again, each time after about a microsecond in which the other side may get ahead;
+    /// returns `None` if that did not help.
     #[cold]
     pub(crate) fn look_again<R>(&self, mut look: impl FnMut() -> Option<R>) -> Option<R> {
         let looks = self.0.load(Ordering::Relaxed);

@@ -1,25 +1,33 @@
-//! What the kernel does not say of a channel: how many messages are in it, and how many ends there
-//! are.
+//! The state of a channel that the kernel does not know: the number of messages in it, and the
+//! number of its ends.
 //!
 //! # Layout
 //!
 //! ```text
-//! offset 0         128         256    384        512      640     768      896      1024     1152
-//!        ┌─────────┬───────────┬──────┬──────────┬────────┬───────┬────────┬────────┬────────┬───────┐
-//!        │ senders │ receivers │ sent │ received │ parked │ batch │ packed │ stored │ coming │ taken │
-//!        └─────────┴───────────┴──────┴──────────┴────────┴───────┴────────┴────────┴────────┴───────┘
+//! offset   word
+//! ─────────────────────────────────────
+//!      0   senders
+//!    128   receivers
+//!    256   sent
+//!    384   received
+//!    512   parked
+//!    640   batch
+//!    768   packed
+//!    896   stored
+//!   1024   coming
+//!   1152   taken
 //! ```
 //!
-//! A small file in memory that travels with each end. Each word is a count, changed by itself; no
-//! other memory depends on one, so all orderings are relaxed but where `batch` is handed out, and
-//! places of the store (below).
+//! The words are in a small file in memory that travels with each end. Each word is a count that
+//! changes by itself. No other memory depends on a word, so all orderings are relaxed, except where
+//! `batch` and the places of the store are handed out (below).
 //!
 //! | word | |
 //! |---|---|
 //! | `senders`, `receivers` | ends in all processes; not those on their way |
 //! | `sent` | messages that were put into the socket, counted after that |
 //! | `received` | messages that were taken out of the socket, counted after that |
-//! | `parked` | of those, the ones of a batch that nobody has asked for yet |
+//! | `parked` | of those, the messages of a batch that were not asked for yet |
 //! | `batch` | how many messages a batch may hold now; 0: none are wanted |
 //! | `packed` | batches that were ever made |
 //! | `stored` | bytes of the store of a pipe that were ever given out, beside its shelf |
@@ -28,17 +36,19 @@
 //!
 //! # What a death leaves behind
 //!
-//! The kernel knows whether the socket is empty and whether the other side is gone. The counters are
-//! never used for that. Killed between the socket and the count, a process leaves the count of
-//! messages one off; it is put right when the channel is next asked for it and found empty. Killed
-//! with an end, it leaves the count of ends one too high: that is how it is known afterwards that
-//! the last end was not dropped. Killed with a message on the shelf, it leaves its pieces taken:
-//! what finds no room there goes elsewhere in the store.
+//! The kernel knows whether the socket is empty and whether the other side is gone. The counters
+//! are never used for that.
+//!
+//! | a process is killed | it leaves |
+//! |---|---|
+//! | between the socket and the count | the count of messages one off, until a call asks for it and finds the channel empty |
+//! | with an end | the count of ends one too high. So later the last end is known not to have been dropped |
+//! | with a message on the shelf | its pieces taken. A message that finds no room there goes elsewhere in the store |
 //!
 //! # If a peer writes garbage
 //!
-//! Counts are wrong, batches are made or not made, and large messages of a pipe overlap in its
-//! store: they are received as bytes that somebody wrote there, and decode or do not.
+//! The counts are wrong, batches are made or not made, and large messages of a pipe overlap in its
+//! store. They are received as the bytes that some process wrote there, and decode or do not.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -136,10 +146,10 @@ impl SharedCounters {
         })
     }
 
-    /// An end more.
+    /// Counts an end more.
     pub(crate) fn enter(&self, side: Side) {
-        // SeqCst: with `pack`. A receiver that comes is seen by whoever packs, or its batch is seen
-        // by `quiet`.
+        // SeqCst: with `pack`. A sender that makes a batch sees a receiver that comes, or
+        // `batches_under_way` sees its batch.
         self.ends(side).fetch_add(1, SeqCst);
     }
 
@@ -154,7 +164,7 @@ impl SharedCounters {
         self.words.get(COMING).fetch_sub(1, Release);
     }
 
-    /// An end less.
+    /// Counts an end less.
     pub(crate) fn leave(&self, side: Side) {
         self.ends(side).fetch_sub(1, Relaxed);
     }
@@ -181,7 +191,8 @@ impl SharedCounters {
         self.words.get(PARKED).fetch_sub(n as u64, Relaxed);
     }
 
-    /// Messages in the channel; `empty` asks the kernel whether the socket is.
+    /// Returns the number of messages in the channel. `empty` asks the kernel whether the socket is
+    /// empty.
     pub(crate) fn len(&self, empty: impl Fn() -> bool) -> usize {
         let (sent, received) = (self.words.get(SENT), self.words.get(RECEIVED));
         let look = || (sent.load(Relaxed), received.load(Relaxed));
@@ -190,7 +201,7 @@ impl SharedCounters {
             // Not more than what was counted, but something is there.
             usize::try_from(seen.0.wrapping_sub(seen.1) as i64).unwrap_or(0).max(1)
         } else {
-            // Counted after the look, or never, by someone who died: then nothing moves any more.
+            // Counted after this load, or never if the process died: then nothing changes any more.
             for _ in 0..3 {
                 if seen.0 == seen.1 {
                     break;
@@ -209,7 +220,7 @@ impl SharedCounters {
         queued.saturating_add(parked)
     }
 
-    /// Says that a receiver takes up to `n` messages at a time.
+    /// Tells senders that a receiver takes up to `n` messages at a time.
     pub(crate) fn want(&self, n: usize) {
         let batch = self.words.get(BATCH);
         // The line stays shared while nothing changes.
@@ -218,9 +229,9 @@ impl SharedCounters {
         }
     }
 
-    /// How many messages a batch may hold: 0, or 1, means that it is not to be made. Batches are
-    /// made for one receiver, so that a message that another could take is never tied to one that
-    /// is taken.
+    /// Returns how many messages a batch may hold. 0 or 1 means that no batch is to be made.
+    /// Batches are made for one receiver only, so that a message that another receiver could take
+    /// is never tied to one that is taken.
     pub(crate) fn wanted(&self) -> usize {
         let batch = self.words.get(BATCH).load(SeqCst); // SeqCst: as in `enter`.
         // Before the ends: one that has arrived meanwhile is among them.
@@ -234,8 +245,8 @@ impl SharedCounters {
         self.words.get(PACKED).fetch_add(1, SeqCst); // SeqCst: as in `enter`.
     }
 
-    /// A place for `len` bytes in the store: on the shelf, or else one that was never given out
-    /// before.
+    /// Returns a place for `len` bytes in the store: on the shelf, or else one that was never given
+    /// out before.
     pub(crate) fn place(&self, len: usize) -> u64 {
         let pieces = (len as u64).div_ceil(PIECE);
         self.shelve(pieces).unwrap_or_else(|| {
@@ -252,7 +263,7 @@ impl SharedCounters {
         let mut seen = taken.load(Relaxed);
         loop {
             let first = (0..64).find(|at| run(*at, pieces).is_some_and(|run| seen & run == 0))?;
-            // Acquire: with `unshelve`. Whoever had them has read what was there.
+            // Acquire: with `unshelve`. The earlier reader has read what was there.
             match taken.compare_exchange_weak(seen, seen | run(first, pieces)?, Acquire, Relaxed) {
                 Ok(_) => return Some(first * PIECE),
                 Err(now) => seen = now,
@@ -260,7 +271,7 @@ impl SharedCounters {
         }
     }
 
-    /// Gives a place on the shelf back; false if it is none.
+    /// Frees a place on the shelf. Returns false if it is not on the shelf.
     pub(crate) fn unshelve(&self, place: u64, len: u64) -> bool {
         // A place that a broken peer made up is none, if it is not as ours are.
         let run = (place % PIECE == 0).then(|| run(place / PIECE, len.div_ceil(PIECE))).flatten();
@@ -270,7 +281,7 @@ impl SharedCounters {
         run.is_some()
     }
 
-    /// Whether there ever was a batch.
+    /// Returns whether there ever was a batch.
     #[inline]
     pub(crate) fn any_packed(&self) -> bool {
         self.words.get(PACKED).load(Relaxed) != 0

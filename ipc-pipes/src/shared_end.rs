@@ -21,23 +21,23 @@ use crate::types::{Heard, Said};
 /// One side of a channel in one process.
 pub(crate) struct SharedEnd {
     pub(crate) carrier: Arc<Carrier>,
-    /// None of a connection that was split.
+    /// `None` for half of a connection.
     pub(crate) counters: Option<Arc<SharedCounters>>,
-    /// Of the messages.
+    /// The type of the messages.
     shape: &'static Shape,
     /// How its messages are encoded.
     pub(crate) form: Form,
-    /// Of a connection that was split: the other half is not to keep the other end waiting. Not if
-    /// a copy of this half has left the process.
+    /// Which half of a connection this is. Dropping it must not keep the other end waiting for the
+    /// other half. Not if a copy of this half has left the process.
     half: Option<Side>,
     sent_away: AtomicBool,
-    /// Messages of batches that nobody has asked for yet, encoded.
+    /// The messages of batches that were not asked for yet, encoded.
     parked: Mutex<VecDeque<Vec<u8>>>,
-    /// How many those are.
+    /// The number of those messages.
     any_parked: AtomicUsize,
     /// Threads that receive now.
     pub(crate) inside: AtomicUsize,
-    /// Messages that could not be read and are still to be told of.
+    /// The errors of messages that could not be read, for later calls to return.
     unread: Mutex<VecDeque<Unreadable>>,
     any_unread: AtomicBool,
 }
@@ -88,7 +88,7 @@ impl SharedEnd {
         if !self.is_disconnected() {
             return None;
         }
-        // Who drops an end is counted before the kernel closes it.
+        // Dropping an end counts it out before the kernel closes it.
         match &self.counters {
             Some(counters) if counters.count(others) > 0 => Some(DisconnectCause::Died),
             _ => Some(DisconnectCause::Dropped),
@@ -110,13 +110,13 @@ impl SharedEnd {
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         let refused = |cause: &dyn fmt::Display| ser::Error::custom(handle::record_cause(cause));
-        // Asked first: what follows cannot be taken back.
+        // Checked first, because what follows cannot be undone.
         handle::carried().map_err(|error| refused(&error))?;
         if self.carrier.forked() {
             return Err(refused(&Unsendable::Forked));
         }
         let coming = self.counters.as_ref().filter(|_| side == Side::Receiver);
-        // Said first: a batch that is made in spite of it is seen below.
+        // Announced first: a batch that is made in spite of it is seen below.
         coming.inspect(|counters| counters.depart());
         if coming.is_some() && self.batches_under_way() {
             coming.inspect(|counters| counters.arrive());
@@ -125,7 +125,8 @@ impl SharedEnd {
                   or let it go before the first `recv_many`",
             ));
         }
-        self.sent_away.store(true, Ordering::Relaxed); // Relaxed: read by whoever drops the last end.
+        // Relaxed: the drop of the last end reads it.
+        self.sent_away.store(true, Ordering::Relaxed);
         let counters = match &self.counters {
             Some(counters) => Some(counters.leave_with_message().map_err(|error| refused(&error))?),
             None => None,
@@ -153,7 +154,7 @@ impl SharedEnd {
         Ok(SharedEnd::new(carrier, counters, shape, None))
     }
 
-    /// Takes back the wish for batches, and says whether some are in the channel.
+    /// Withdraws the wish for batches, and returns whether some are in the channel.
     pub(crate) fn batches_under_way(&self) -> bool {
         let Some(counters) = &self.counters else { return false };
         counters.want(0);
@@ -188,7 +189,7 @@ impl SharedEnd {
         }
     }
 
-    /// Keeps for the next call that a message could not be read.
+    /// Keeps the error of an unreadable message for the next call.
     #[cold]
     pub(crate) fn unread(&self, cause: Unreadable) {
         let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
@@ -196,7 +197,7 @@ impl SharedEnd {
         self.any_unread.store(true, Ordering::Relaxed); // Relaxed: the lock orders the rest.
     }
 
-    /// Tells of a message that could not be read, if that is still to be told.
+    /// Returns the error of an unreadable message that an earlier call has kept.
     #[inline]
     pub(crate) fn check_unread(&self) -> Result<(), RecvTimeoutError> {
         // Relaxed: the lock orders the rest.
@@ -212,7 +213,7 @@ impl SharedEnd {
 
 impl Drop for SharedEnd {
     fn drop(&mut self) {
-        // Relaxed: whoever stored it had an end, whose drop came before.
+        // Relaxed: the thread that stored it had an end, whose drop came before.
         if self.carrier.forked() || self.sent_away.load(Ordering::Relaxed) {
             return;
         }
@@ -241,10 +242,10 @@ impl Serialize for Leaves<'_> {
 pub(crate) struct Inside<'a>(&'a SharedEnd);
 
 impl<'a> Inside<'a> {
-    /// Says whether batches are welcome: of up to `wanted` messages, if nobody else of this process
-    /// receives.
+    /// Tells senders whether to make batches, of up to `wanted` messages. They are wanted only if
+    /// no other thread of this process receives.
     pub(crate) fn enter(shared: &'a SharedEnd, wanted: usize) -> Inside<'a> {
-        // SeqCst: of two that enter together, one at least sees the other.
+        // SeqCst: of two threads that enter together, at least one sees the other.
         let alone = shared.inside.fetch_add(1, Ordering::SeqCst) == 0;
         if let Some(counters) = &shared.counters {
             counters.want(if alone && wanted > 1 { wanted.min(BATCH) } else { 0 });

@@ -1,12 +1,12 @@
-//! One connected socket that carries datagrams with handles: how long to wait for what, and nothing
-//! of what is in them.
+//! One connected socket that carries datagrams with handles. It knows how long to wait, and nothing
+//! about the contents of a datagram.
 //!
 //! # If a peer dies
 //!
-//! A datagram is in the socket or it is not: the kernel takes it whole. One that is there outlives
-//! its sender. One that a receiver has taken is gone with that receiver. Each side's socket is
-//! closed when the last process that holds it has dropped it or died; the other side then receives
-//! what is there, and the end.
+//! The kernel takes a datagram as a whole, so it is in the socket or it is not. A datagram in the
+//! socket outlives its sender. A datagram that a receiver has taken out is lost with that receiver.
+//! The socket of a side is closed when the last process that holds it has dropped it or died. The
+//! other side then receives what is there, and the end.
 
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ impl Socket {
             return Err(SendFailure::Unsendable(Unsendable::Forked));
         }
         kill_point!("socket.send");
-        // Who may wait for ever waits inside the call.
+        // A call without a deadline waits inside the system call.
         let sent = match sys::socket::send(self.fd(), bytes, handles, deadline == Deadline::Never) {
             Ok(()) => Ok(()),
             Err(refused) => self.send_slow(bytes, handles, deadline, refused),
@@ -146,7 +146,7 @@ impl Socket {
             done = self.backoff.look_again(|| attempt(false));
         }
         if done.is_none() && deadline == Deadline::Never {
-            // Who may wait for ever waits inside the call.
+            // A call without a deadline waits inside the system call.
             done = attempt(true);
         }
         let mut over = deadline == Deadline::Now;

@@ -1,15 +1,15 @@
 //! Descriptors out of `ipc-channel`'s senders, and into them.
 //!
-//! `ipc-channel` shows nobody its descriptors, but it sends them. So there is one sender of its
-//! kind in each process that is connected to a plain socket of ours:
+//! `ipc-channel` hides its descriptors, but it sends them. So each process has one sender of
+//! `ipc-channel` that is connected to a plain socket of this crate:
 //!
 //! ```text
-//!   out    IpcSender ──▶ ipc-channel: "here is a sender" + descriptor ──▶ our socket: bytes, descriptor
-//!   in     bytes, another descriptor ──▶ our copy of a channel's socket ──▶ ipc-channel: IpcSender
+//! out  IpcSender ──▶ ipc-channel: "here is a sender" + descriptor ──▶ socket: bytes, descriptor
+//! in   bytes, another descriptor ──▶ copy of a channel's socket ──▶ ipc-channel: IpcSender
 //! ```
 //!
-//! What the bytes are is `ipc-channel`'s business: those that go in are those that came out, and
-//! only the descriptor beside them is another one.
+//! `ipc-channel` defines the bytes. This module sends the bytes that it received, and replaces only
+//! the descriptor beside them.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -98,8 +98,8 @@ pub(super) fn sender(descriptor: OsHandle) -> io::Result<OpaqueIpcSender> {
     rx.recv().map_err(failed)
 }
 
-/// Gives to nobody what a message that did not encode has left on this thread: `ipc-channel` would
-/// send it with the next message, whoever that is for.
+/// Discards what an encoding that failed has left on this thread. Otherwise `ipc-channel` would
+/// send it with the next message, to any receiver.
 #[cold]
 pub(super) fn clear() {
     if let Ok((tx, _rx)) = ipc::channel::<()>() {

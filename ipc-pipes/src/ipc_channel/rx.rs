@@ -37,7 +37,7 @@ struct Shared<T> {
 struct State<T> {
     /// `None` while a thread waits in it.
     receiver: Option<IpcReceiver<T>>,
-    /// What came out when somebody asked what is there, at most [`MOST`].
+    /// The messages that were taken out to be counted, at most [`MOST`].
     ahead: VecDeque<Result<T, Unreadable>>,
     /// No sender is left, and nothing that they sent.
     ended: bool,
@@ -146,7 +146,7 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T> {
             if state.ended {
                 return Err(RecvTimeoutError::Disconnected);
             }
-            // Who waits for nothing looks once, all the same.
+            // A call that does not wait tries once, all the same.
             if looked && deadline.left(SLICE).is_none() {
                 return Err(RecvTimeoutError::Timeout);
             }
@@ -170,7 +170,7 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T> {
                         }
                     }
                 }
-                // Whoever has it found nothing there.
+                // The thread that has the receiver found nothing there.
                 None => match deadline.left(SLICE) {
                     None => return Err(RecvTimeoutError::Timeout),
                     Some(left) => {
@@ -195,13 +195,13 @@ impl<T: Serialize + DeserializeOwned> Borrow<T> for Rx<T> {
 }
 
 impl<T: Serialize + DeserializeOwned> Rx<T> {
-    /// Takes out what is there, to count it, until so many are kept.
+    /// Takes out what is there, to count it, until `most` messages are kept.
     fn look(&self, most: usize) -> MutexGuard<'_, State<T>> {
         let mut state = self.shared.lock();
         if state.ahead.len() >= most || state.ended {
             return state;
         }
-        // Whoever has it found nothing there.
+        // The thread that has the receiver found nothing there.
         let Some(receiver) = state.receiver.take() else { return state };
         let mut kept = state.ahead.len();
         drop(state);
@@ -221,7 +221,7 @@ impl<T: Serialize + DeserializeOwned> Rx<T> {
             kept = state.ahead.len();
         }
         drop(guard);
-        // There may be something for each of those who wait.
+        // There may be something for each waiting thread.
         self.shared.available.notify_all();
         self.shared.lock()
     }
@@ -281,8 +281,8 @@ impl<T> From<IpcReceiver<T>> for Rx<T> {
     }
 }
 
-/// The receiver cannot be had alone: it has clones, or messages were taken out to be counted. Here
-/// it is again.
+/// The error of taking the receiver out: it has clones, or messages were taken out to be counted.
+/// It holds the receiver.
 pub struct Busy<T>(pub Rx<T>);
 
 impl<T> fmt::Debug for Busy<T> {

@@ -32,7 +32,7 @@ pub struct Tx<T> {
 /// What the clones of one sender share.
 #[derive(Default)]
 struct Shared {
-    /// A copy of its descriptor, once somebody has asked for it.
+    /// A copy of its descriptor, from the first time that it is needed.
     descriptor: OnceLock<OsHandle>,
 }
 
@@ -64,7 +64,7 @@ impl<T> Tx<T> {
             Ok(fd) => {
                 Self::has_room(fd) || sys::socket::ready(sys::borrow(fd), Interest::Send, deadline)
             }
-            // Nobody can say. Who may wait for ever waits in the call.
+            // Whether there is room is unknown. A call without a deadline waits in `send`.
             Err(_) => deadline == Deadline::Never,
         }
     }

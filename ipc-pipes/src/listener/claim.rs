@@ -4,7 +4,7 @@
 //!              .orders.lock      .<number>.new            orders
 //!   lock       made, locked
 //!   clear         │              one left here is removed
-//!   look          │                 ·                     nothing, or a dead socket (else: refused)
+//!   look          │                 ·                     nothing, or a dead socket, else refused
 //!   bind          │              socket, mode as asked
 //!   listen        │                 │ listens
 //!   publish       │                 └──── rename ───────▶ listens
@@ -156,7 +156,7 @@ fn lock<'a>(directory: &'a Directory, name: &'a OsStr) -> io::Result<Lock<'a>> {
     }
 }
 
-/// Removes the file at its path on drop, unless it was disarmed.
+/// Removes the file at its path on drop, unless `keep` is set.
 struct Temporary<'a> {
     directory: &'a Directory,
     name: &'a OsStr,
