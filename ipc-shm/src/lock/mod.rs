@@ -1,9 +1,9 @@
-//! Locks in shared memory, that survive their owners: `std::sync` between processes.
+//! Locks in shared memory that survive the death of their owner: `std::sync` between processes.
 //!
-//! A process that is killed with a lock in its hands is told to the next one that locks, together
-//! with the guard; nobody waits for the dead. Who is alive is the kernel's verdict, by a lease on
-//! each process' mapping of the segment: never a pid, a heartbeat or a timeout. A stopped process
-//! is alive, and nothing is taken from it.
+//! If a process is killed while it holds a lock, the next process that locks gets the guard and
+//! learns of the death. No process waits for a dead one. Each process holds a lease on its mapping
+//! of the segment, and by this lease the kernel decides which processes are alive. Pids, heartbeats
+//! and timeouts play no part. A stopped process is alive, and no other process takes its locks.
 //!
 //! ```
 //! use ipc_shm::lock::{LockError, Mutex};
@@ -31,64 +31,65 @@
 //! | `create(name, …)`, `open(name)`, `open_or_create(name, …)` | a segment of its own that has the name |
 //! | `at(&segment, offset)` | where `new_in` has put it: `offset()` |
 //!
-//! Each is a handle: `Clone`, `Send`, `Sync`, and `Serialize`, so that it goes to a child in
-//! `spawn`'s arguments, or in a message of a route that carries handles.
+//! Each lock is a handle: `Clone`, `Send`, `Sync` and `Serialize`. So a program can pass it to a
+//! child in `spawn`'s arguments, or send it in a message of a route that carries handles.
 //!
 //! # Beside `std::sync` and Python
 //!
-//! Names, arguments and answers are those of `std` but for what is said here. All that waits has a
-//! twin with `_timeout(Duration)` and one with `_deadline(Instant)`. Each row has a test of its own
-//! in `tests/locks`.
+//! Names, arguments and return values are those of `std`, except for the differences listed here.
+//! Each method that waits has a variant with `_timeout(Duration)` and one with
+//! `_deadline(Instant)`. Each row has a test of its own in `tests/locks`.
 //!
 //! | `std::sync` | here | what differs | `multiprocessing` |
 //! |---|---|---|---|
-//! | `Mutex` | [`Mutex`] | data that can be checked ([`Value`]) or a slice of it; `get`, `set`, `update` copy; no `get_mut`, `into_inner`: there are others | `Lock`, `Value(…)`, `Array(…)` |
-//! | `PoisonError` | [`PoisonError`], in [`LockError::Poisoned`] | says why: [`PoisonedBy`] | – (a killed owner hangs the others) |
+//! | `Mutex` | [`Mutex`] | the data is a type that can be checked ([`Value`]), or a slice of it; `get`, `set`, `update` copy; no `get_mut` and `into_inner`, because other processes have handles | `Lock`, `Value(…)`, `Array(…)` |
+//! | `PoisonError` | [`PoisonError`], in [`LockError::Poisoned`] | gives the reason: [`PoisonedBy`] | – (a killed owner makes the others hang) |
 //! | a thread that locks twice | [`Refused::WouldDeadlock`] | `std` waits for ever, or panics | waits for ever |
-//! | `TryLockError::WouldBlock` | the same | takes over from a dead holder | `acquire(False)` is `False` |
-//! | `ReentrantLock` | [`ReentrantMutex`] | guards copy | `RLock` |
-//! | `RwLock` | [`RwLock`] | prefers writers, and says so; a thread that reads may read again, upgradably too | – |
+//! | `TryLockError::WouldBlock` | the same | `try_lock` takes over from a dead holder | `acquire(False)` returns `False` |
+//! | `ReentrantLock` | [`ReentrantMutex`] | guards copy the value | `RLock` |
+//! | `RwLock` | [`RwLock`] | prefers writers, by contract; a thread that reads may read again, also upgradably | – |
 //! | `RwLockWriteGuard::downgrade` | the same | – | – |
-//! | `Condvar` | [`Condvar`] | first come, first notified; any mutexes; notifying returns how many were, or [`Refused::Forked`] | `Condition` |
-//! | `WaitTimeoutResult` | [`WaitTimeoutResult`] | – | `wait` is `False` |
-//! | – | [`Semaphore`], [`BoundedSemaphore`] | permits come back from the dead | the same |
-//! | `Barrier` | [`Barrier`] | breaks when a party dies; `abort`, `reset`, an action and a default timeout as Python's | `Barrier` |
+//! | `Condvar` | [`Condvar`] | notifies waiters in the order of their arrival; works with any mutexes; notifying returns the number of notified waiters, or [`Refused::Forked`] | `Condition` |
+//! | `WaitTimeoutResult` | [`WaitTimeoutResult`] | – | `wait` returns `False` |
+//! | – | [`Semaphore`], [`BoundedSemaphore`] | the permits of a dead holder are recovered | the same |
+//! | `Barrier` | [`Barrier`] | breaks when a party dies; `abort`, `reset`, an action and a default timeout as in Python | `Barrier` |
 //! | – | [`Event`] | also automatic | `Event` |
-//! | `Once` | [`Once`] | poisoned is an error and no panic; the next one runs if the initialiser dies | – |
-//! | `OnceLock` | [`OnceLock`] | data as for a `Mutex`, no slices; `copied` copies; no `take`, `into_inner` | – |
-//! | `LazyLock` | [`LazyLock`] | `force` answers a `Result`; no `Deref`; the function does not travel | – |
+//! | `Once` | [`Once`] | poison is an error and not a panic; if the initialiser dies, the next caller runs its own | – |
+//! | `OnceLock` | [`OnceLock`] | data as for a `Mutex`, but no slices; `copied` copies; no `take` and `into_inner` | – |
+//! | `LazyLock` | [`LazyLock`] | `force` returns a `Result`; no `Deref`; the function stays in its process | – |
 //!
 //! # When a process dies
 //!
-//! | it held | the next one |
+//! | the dead process held | the next process |
 //! |---|---|
-//! | a mutex, or a lock to write | gets it, poisoned: [`PoisonedBy::OwnerDied`] |
-//! | a mutex inside [`update`](Mutex::update) | gets it with the old value, or the new one, and no poison |
-//! | a lock to read, upgradable, or waited for one | gets it |
-//! | a notification, or owed one | wakes up and looks, as all that wait do |
-//! | permits | gets them |
-//! | a handle of a barrier | is told that the barrier is broken |
+//! | a mutex, or a lock to write | acquires it, poisoned: [`PoisonedBy::OwnerDied`] |
+//! | a mutex inside [`update`](Mutex::update) | acquires it with the old value or the new one, not poisoned |
+//! | a lock to read or upgradable, or it waited for one | acquires it |
+//! | a notification, or it was about to notify | wakes up and checks its condition, as all waiters do |
+//! | permits | acquires them |
+//! | a handle of a barrier | gets an error: the barrier is broken |
 //! | the right to initialise | initialises |
 //!
-//! Who waits looks who is dead after 1 to 8 ms in the first second, and every 48 ms from then on.
+//! A waiter checks for dead processes after 1 to 8 ms in the first second, and every 48 ms from
+//! then on.
 //!
-//! An event that a dead process would have set, and a permit that it would have added, nobody owns:
-//! who waits for one waits on. Where that may happen, wait with a deadline, for a condition, or for
-//! a channel, whose last sender's death is told.
+//! An event that a dead process would have set has no owner, and neither has a permit that it would
+//! have added. So a waiter for one of them waits on. Where that may happen, wait with a deadline,
+//! for a condition, or for a channel, which reports the death of its last sender.
 //!
 //! # Forks
 //!
-//! In a process that was forked without exec every call on an inherited lock answers
-//! [`Refused::Forked`], and dropping an inherited guard does nothing. What such a guard lends is
-//! not there: never look at it. The parent is unaffected. The child may make, open and receive
-//! locks of its own, also those that its parent has.
+//! In a process that was forked without exec, every call on an inherited lock returns
+//! [`Refused::Forked`], and dropping an inherited guard does nothing. The value that such a guard
+//! lends is not mapped, so never read it. The parent is unaffected. The child may make, open and
+//! receive locks of its own, also those that its parent has.
 //!
 //! # How it works
 //!
-//! `word` is the lock word and what is asked of the kernel, `parking` how to wait. Each module
-//! below `raw` is a protocol, with its states, its memory orderings and what a death leaves; the
-//! modules beside it put it into a segment (`location`) and give it `std`'s face. `raw::mutex` is
-//! the one to begin with.
+//! `word` is the lock word, and the trait by which the protocols ask the kernel. `parking` is how
+//! to wait. Each module below `raw` is a protocol, with its states, its memory orderings and what a
+//! death leaves. The modules beside `raw` place it in a segment (`location`) and give it the
+//! interface of `std`. Begin with `raw::mutex`.
 
 #[cfg(any(loom, fuzzing, test))]
 #[doc(hidden)]

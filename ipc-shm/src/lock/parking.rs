@@ -1,9 +1,9 @@
-//! Waiting for a word to change: a short spin, then sleep in slices, each ending with a look at who
-//! is dead.
+//! Waiting for a word to change: a short spin, then sleep in slices, each with a check for deaths.
 //!
-//! No wait is unbounded: who should wake us may have been killed just before, or a wake-up may have
-//! gone to somebody who was killed just after. A slice makes up for both. A deadline is kept to the
-//! instant; slices are those of the channels ([`Slices`]).
+//! No sleep is unbounded. The process that should wake this thread may have been killed just
+//! before, or a wake may have reached a thread that was killed just after. The end of a slice makes
+//! up for both. A wait ends exactly at its deadline. The slices are those of the channels
+//! ([`Slices`]).
 
 use std::time::Instant;
 
@@ -18,23 +18,23 @@ use crate::sync::Ordering::Relaxed;
 /// How a sleep ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Parked {
-    /// The word is another one.
+    /// The word has changed.
     Changed,
-    /// It is the same as before: time to look who is dead.
+    /// The word is unchanged at the end of the slice: the caller checks for deaths.
     Elapsed,
-    /// The deadline is here.
+    /// The deadline has passed.
     TimedOut,
 }
 
-/// One wait.
+/// The state of one wait.
 pub(crate) struct Parking {
     deadline: Deadline,
     slices: Slices,
     spins: u32,
-    /// How often to spin anew after each sleep: who was woken often finds the lock taken for a
-    /// moment.
+    /// How many times to spin again after each sleep, because a woken thread often finds the lock
+    /// taken for a moment.
     most_spins: u32,
-    /// Whether this wait has slept: then others may sleep too.
+    /// Whether this wait has slept. If so, other threads may sleep too.
     pub(crate) slept: bool,
 }
 
@@ -44,7 +44,7 @@ impl Parking {
         Parking { deadline, slices: Slices::new(), spins, most_spins: spins, slept: false }
     }
 
-    /// Whether to look once more instead of sleeping; pauses if so.
+    /// Returns whether the caller should read the word again instead of sleeping. Pauses if so.
     #[inline]
     pub(crate) fn spin(&mut self) -> bool {
         let again = self.spins > 0;
@@ -55,7 +55,7 @@ impl Parking {
         again
     }
 
-    /// Sleeps until the low half of `word` is no longer that of `seen`, for a slice at most.
+    /// Sleeps until the low half of `word` differs from that of `seen`, at most for a slice.
     #[cold]
     pub(crate) fn park(&mut self, env: &impl LockEnv, word: &AtomicU64, seen: u64) -> Parked {
         let Some(timeout) = self.deadline.left(self.slices.current()) else {
@@ -66,18 +66,18 @@ impl Parking {
         kill_point!("park.sleep");
         env.sleep(word, seen, timeout);
         kill_point!("park.woken");
-        // Relaxed: the caller looks again, with the ordering that it needs.
+        // Relaxed: the caller loads the word again, with the ordering that it needs.
         if word.load(Relaxed) as u32 != seen as u32 {
             self.spins = self.most_spins;
             return Parked::Changed;
         }
-        // What the sleep took, and not its timeout: a signal may have ended it.
+        // The duration of the sleep, not its timeout, because a signal may have ended it.
         self.slices.elapsed(began.map_or(timeout, |began| began.elapsed()));
         Parked::Elapsed
     }
 }
 
-/// In a model there is no clock.
+/// Returns the time, or `None` in a model, which has no clock.
 fn now() -> Option<Instant> {
     if cfg!(loom) { None } else { Some(Instant::now()) }
 }

@@ -1,4 +1,4 @@
-//! Numbers for the threads of this process, so that a lock word tells them apart.
+//! Numbers the threads of this process, so that a lock word can distinguish them.
 //!
 //! Participants are processes: all threads of one process share an id. A thread gets the lowest
 //! free number when it first locks something.
@@ -6,15 +6,17 @@
 //! # A number names one holder
 //!
 //! A guard that is forgotten ([`std::mem::forget`]) leaves the number of its thread in the lock
-//! word, also after the thread has ended. If a new thread got that number, it would be taken for
-//! the holder. So each thread counts what it holds. A thread that ends and holds nothing returns
-//! its number; a thread that ends with locks held does not, and the number never comes again in
-//! this process.
+//! word, also after the thread has ended. A new thread with that number would be mistaken for the
+//! holder. So each thread counts the locks that it holds. When a thread ends, it returns its number
+//! if it holds no lock. If it still holds locks, the number is never used again in this process.
 //!
-//! A thread may have no number: more than [`THREADS`] threads hold locks or have ended with locks
-//! held, or a destructor runs after the number was returned. Then the number is 0, which is no
-//! thread's: a thread that locks twice waits for itself, as it does in `std`, and takes no lock for
-//! its own.
+//! A thread has no number in two cases:
+//!
+//! - More than [`THREADS`] threads hold locks or have ended with locks held.
+//! - A destructor runs after the number was returned.
+//!
+//! Then its number is 0, which is no thread's. Such a thread that locks twice waits for itself, as
+//! it does in `std`, and mistakes no lock for its own.
 
 use crate::sync::unmodelled::AtomicU64;
 use crate::sync::unmodelled::Ordering::{Acquire, Relaxed, Release};
@@ -22,8 +24,9 @@ use std::cell::{Cell, RefCell};
 
 use super::word::THREADS;
 
-/// Bit n of the whole is set while number n + 1 is given out. No lock, which a fork could leave
-/// locked for ever.
+/// The numbers in use: bit n of the whole is set while number n + 1 is assigned.
+///
+/// It is not behind a lock, because a fork could leave a lock locked for ever.
 static GIVEN: [AtomicU64; THREADS.div_ceil(64) as usize] =
     [const { AtomicU64::new(0) }; THREADS.div_ceil(64) as usize];
 
@@ -32,8 +35,8 @@ fn take() -> u64 {
         let mut given = word.load(Relaxed); // Relaxed: the CAS decides.
         while given != u64::MAX {
             let bit = given.trailing_ones();
-            // Acquire: pairs with the Release in `give_back`. This thread sees every lock word
-            // without the number.
+            // Acquire: pairs with the Release in `give_back`, so no lock word that this thread sees
+            // still has the number.
             match word.compare_exchange_weak(given, given | 1 << bit, Acquire, Relaxed) {
                 Ok(_) => {
                     return Some(first + u64::from(bit))
@@ -72,16 +75,16 @@ const UNASKED: u64 = u64::MAX;
 const NONE: u64 = 0;
 
 thread_local! {
-    // Has no destructor, so it can be asked at any time, for the price of a load.
+    // Has no destructor, so it can be read at any time, for the price of a load.
     static NUMBER: Cell<u64> = const { Cell::new(UNASKED) };
     static OURS: Number = Number(take());
-    /// How many locks have this thread's number in their word.
+    /// How many lock words have this thread's number.
     static HELD: Cell<u64> = const { Cell::new(0) };
-    /// What this thread holds for reading.
+    /// The locks that this thread holds for reading.
     static READS: RefCell<Vec<Read>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The number of the calling thread.
+/// Returns the number of the calling thread.
 #[inline]
 pub(crate) fn number() -> u64 {
     match NUMBER.get() {
@@ -97,31 +100,32 @@ fn ask() -> u64 {
     number
 }
 
-/// Counts a lock that the calling thread has taken as its holder.
+/// Counts a lock that the calling thread has acquired as its holder.
 #[inline(always)]
 pub(crate) fn took() {
     HELD.set(HELD.get().wrapping_add(1));
 }
 
-/// Counts a lock that the calling thread has returned.
+/// Counts a lock that the calling thread has released.
 #[inline(always)]
 pub(crate) fn returned() {
     HELD.set(HELD.get().wrapping_sub(1));
 }
 
-/// A lock that is held for reading: its address, and the number of the mapping that it lies in
-/// ([`Participants::mapping`](crate::participants::Participants::mapping)), because another lock
-/// may lie at this address one day.
+/// A lock that is held for reading: its address, and the number of its mapping.
+///
+/// The number ([`Participants::mapping`](crate::participants::Participants::mapping)) is needed
+/// because another lock may later lie at the same address.
 pub(crate) type Read = (usize, u64);
 
-/// Notes that the calling thread holds `read`.
+/// Records that the calling thread holds `read`.
 #[inline]
 pub(crate) fn reads(read: Read) {
-    // Only in a destructor of the thread's last moments is it gone: then nothing is known.
+    // `READS` is gone only while the last destructors of the thread run. Then nothing is recorded.
     let _ = READS.try_with(|reads| reads.borrow_mut().push(read));
 }
 
-/// Notes that it does so once less.
+/// Records that the calling thread holds `read` once less.
 #[inline]
 pub(crate) fn has_read(read: Read) {
     let _ = READS.try_with(|reads| {
@@ -135,7 +139,7 @@ pub(crate) fn has_read(read: Read) {
     });
 }
 
-/// Whether the calling thread holds `read`.
+/// Returns whether the calling thread holds `read`.
 #[inline]
 pub(crate) fn is_reading(read: Read) -> bool {
     READS.try_with(|reads| reads.borrow().contains(&read)).unwrap_or(false)
