@@ -1,6 +1,6 @@
 //! Mutual exclusion between processes.
 
-// Hands out what a held lock protects, in place.
+// Lends the value that a held lock protects, in place.
 #![allow(unsafe_code)]
 
 use std::fmt;
@@ -27,12 +27,12 @@ use crate::segment::{OpenMode, Segment};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Relaxed, Release};
 
-/// Mutual exclusion between processes, for data of fixed size or a slice of it:
-/// [`std::sync::Mutex`] in shared memory.
+/// A mutex between processes, for data of fixed size or a slice: [`std::sync::Mutex`] in shared
+/// memory.
 ///
-/// The value lies in the segment, twice: one copy is the value, the other is where
-/// [`update`](Mutex::update) writes the next one. A handle is cloned, sent to other processes, or
-/// opened there.
+/// The segment holds two copies of the value. One copy is the current value;
+/// [`update`](Mutex::update) writes the next value into the other. A program can clone a handle,
+/// send it to another process, or open the mutex there.
 ///
 /// ```
 /// use ipc_shm::lock::Mutex;
@@ -49,37 +49,38 @@ use crate::sync::Ordering::{Relaxed, Release};
 ///
 /// # When a process dies
 ///
-/// With the guard in its hands: the next one to lock is told [`OwnerDied`](PoisonedBy::OwnerDied)
-/// with the guard ([`PoisonError`]), within 50 ms if it waits, most within some. Inside `update`:
-/// the old value stays, and nobody is told. Stopped (SIGSTOP), it is alive: nothing is taken from
-/// it.
+/// | the process | the next one to lock |
+/// |---|---|
+/// | is killed while it holds a guard | gets [`OwnerDied`](PoisonedBy::OwnerDied) with the guard ([`PoisonError`]). A waiter gets it within 50 ms, most waiters within a few ms |
+/// | is killed inside [`update`](Mutex::update) | gets the old value, not poisoned |
+/// | is stopped (SIGSTOP) | waits: a stopped process is alive, and no other process takes its locks |
 ///
 /// # Peers
 ///
-/// The guard lends the value where it lies. That it stands still while the lock is held is the
-/// promise of peers that keep the protocol, as everything that goes through this crate does. One
-/// that writes there all the same breaks the rules of Rust's references for us: among processes
-/// that do not trust each other use [`get`](Mutex::get), [`set`](Mutex::set) and
-/// [`update`](Mutex::update), which copy, and work on any bytes.
+/// The guard lends the value in place, in shared memory. The value does not change while the lock
+/// is held, as long as every peer keeps the protocol. Everything that goes through this crate does.
+/// A peer that writes there without the lock breaks the rules of Rust's references for this
+/// process. Among processes that do not trust each other use [`get`](Mutex::get),
+/// [`set`](Mutex::set) and [`update`](Mutex::update). These copy, and work on any bytes.
 ///
-/// Of a type such as `bool` not all bytes are a value ([`Checked`]). They are checked whenever the
-/// mutex is locked. If they are no value, each call answers [`Refused::Corrupt`], unlocked, and
-/// [`set`](Mutex::set) repairs it, after [`clear_poison`](Mutex::clear_poison) if it is poisoned as
-/// well.
+/// For a type such as `bool`, not all bytes are a value ([`Checked`]). The bytes are checked
+/// whenever the mutex is locked. If they are no value, each call returns [`Refused::Corrupt`]
+/// without the lock, and [`set`](Mutex::set) repairs them. If the mutex is poisoned as well, call
+/// [`clear_poison`](Mutex::clear_poison) first.
 pub struct Mutex<T: Value + ?Sized> {
     location: LockLocation,
-    /// The first word of each copy of the value.
+    /// The index of the first word of each copy of the value.
     copies: [usize; 2],
     _value: PhantomData<T>,
 }
 
-/// The lock's own words: the raw lock's two, which copy is the value, and the copies.
+/// The lock's own words: the two of the raw lock, the index of the current copy, and the copies.
 const STATE: usize = 0;
 const MARK: usize = 1;
 const TURN: usize = 2;
 const COPIES: usize = 3;
 
-/// Where the copies are: the first word of each, and words in all.
+/// Returns the index of the first word of each copy, and the number of words in all.
 fn copies<T: Value + ?Sized>(len: usize) -> Option<([usize; 2], usize)> {
     let align = value::align::<T>();
     let words = value::words::<T>(len)?;
@@ -88,7 +89,7 @@ fn copies<T: Value + ?Sized>(len: usize) -> Option<([usize; 2], usize)> {
     Some(([first, second], second.checked_add(words)?))
 }
 
-/// Finds mutexes, of one value or of many.
+/// Makes, opens and finds mutexes, over one value or a slice.
 impl<T: Value + ?Sized> Mutex<T> {
     fn kind() -> LockKind {
         LockKind::of::<T::Item>(
@@ -125,8 +126,9 @@ impl<T: Value + ?Sized> Mutex<T> {
 }
 
 impl<T: Checked + Send + Sync> Mutex<T> {
-    /// Makes a mutex in an anonymous segment of its own. Many fit into one:
-    /// [`new_in`](Mutex::new_in).
+    /// Makes a mutex in an anonymous segment of its own.
+    ///
+    /// To put many into one segment, use [`new_in`](Mutex::new_in).
     ///
     /// # Errors
     ///
@@ -135,33 +137,35 @@ impl<T: Checked + Send + Sync> Mutex<T> {
         Self::make(LockSlot::Anonymous, &value)
     }
 
-    /// Makes a mutex in a segment, next to what is there: 64 bytes and more, as long as there is
-    /// room.
+    /// Makes a mutex in a segment, next to the objects there.
+    ///
+    /// It takes 64 bytes or more, for as long as there is room.
     ///
     /// # Errors
     ///
-    /// `StorageFull` if there is none, `Unsupported` of a segment of another program.
+    /// `StorageFull` if the segment has no room, `Unsupported` if another program made the segment.
     pub fn new_in(segment: &Segment, value: T) -> io::Result<Mutex<T>> {
         Self::make(LockSlot::In(segment), &value)
     }
 
     create_by_name!(value: T => &value);
 
-    /// A copy of the value. Waits as [`lock`](Mutex::lock).
+    /// Returns a copy of the value. Waits as [`lock`](Mutex::lock).
     ///
     /// # Errors
     ///
-    /// As [`lock`](Mutex::lock); the lock is not held then.
+    /// As [`lock`](Mutex::lock), but without a guard: the lock is not held then.
     pub fn get(&self) -> LockResult<T, ()> {
         self.copied()
     }
 
-    /// Replaces the value, by one flip: nobody ever sees half of it. Waits as
-    /// [`lock`](Mutex::lock).
+    /// Replaces the value by one flip, so no thread ever sees half of it.
+    ///
+    /// Waits as [`lock`](Mutex::lock).
     ///
     /// # Errors
     ///
-    /// As [`lock`](Mutex::lock); the value is not set, the lock not held.
+    /// As [`lock`](Mutex::lock). The value is not set then, and the lock is not held.
     pub fn set(&self, value: T) -> LockResult<(), ()> {
         let updating = self.updating()?;
         self.flip(&value);
@@ -171,7 +175,7 @@ impl<T: Checked + Send + Sync> Mutex<T> {
 }
 
 impl<T: Checked + Send + Sync> Mutex<[T]> {
-    /// Makes a mutex over as many values, in an anonymous segment of its own.
+    /// Makes a mutex over a slice, in an anonymous segment of its own.
     ///
     /// # Errors
     ///
@@ -180,7 +184,7 @@ impl<T: Checked + Send + Sync> Mutex<[T]> {
         Self::make(LockSlot::Anonymous, values)
     }
 
-    /// As [`from_slice`](Mutex::from_slice), in a segment.
+    /// Makes a mutex over a slice, in a segment.
     ///
     /// # Errors
     ///
@@ -189,7 +193,7 @@ impl<T: Checked + Send + Sync> Mutex<[T]> {
         Self::make(LockSlot::In(segment), values)
     }
 
-    /// As [`from_slice`](Mutex::from_slice), in a segment of its own that has this name.
+    /// Makes a mutex over a slice, in a segment of its own with this name.
     ///
     /// # Errors
     ///
@@ -198,11 +202,11 @@ impl<T: Checked + Send + Sync> Mutex<[T]> {
         Self::make(LockSlot::Named(OpenMode::Create, name), values)
     }
 
-    /// A copy of the values. Waits as [`lock`](Mutex::lock).
+    /// Returns a copy of the values. Waits as [`lock`](Mutex::lock).
     ///
     /// # Errors
     ///
-    /// As [`lock`](Mutex::lock); the lock is not held then.
+    /// As [`lock`](Mutex::lock), but without a guard: the lock is not held then.
     pub fn to_vec(&self) -> LockResult<Vec<T>, ()> {
         self.copied().map(Vec::from)
     }
@@ -220,31 +224,32 @@ impl<T: Value + ?Sized> Mutex<T> {
         &self.location.words()[TURN]
     }
 
-    /// The first word of the copy that is the value, and of the other. For the holder.
+    /// Returns the first word of the current copy, and of the other copy. For the holder.
     #[inline(always)]
     fn places(&self) -> (usize, usize) {
-        // Whatever a peer wrote there, it is one of the two. Relaxed: the lock orders it.
+        // The index is one of the two, whatever a peer wrote there. Relaxed: the lock orders it.
         let turn = (self.turn().load(Relaxed) & 1) as usize;
         (self.copies[turn], self.copies[turn ^ 1])
     }
 
-    /// Whether what lies there is a value. For the holder.
+    /// Returns whether the bytes of the current copy are a value. For the holder.
     #[inline(always)]
     fn is_valid(&self) -> bool {
         let (at, _) = self.places();
         value::is_valid::<T>(&self.location, at)
     }
 
-    /// Waits until it is free, and locks it.
+    /// Waits until the mutex is free, and locks it.
     ///
-    /// Blocks: spins for a moment, then sleeps. A holder that dies is noticed within 50 ms.
+    /// Blocks: spins for a moment, then sleeps. Detects the death of the holder within 50 ms.
     ///
     /// # Errors
     ///
-    /// [`Poisoned`](super::LockError::Poisoned), with the guard, if a thread panicked or a process
-    /// died while it held the lock, until [`clear_poison`](Mutex::clear_poison).
-    /// [`Refused`](super::LockError::Refused), unlocked, if the calling thread holds it already, in
-    /// a forked process, and if the memory is corrupt.
+    /// - [`Poisoned`](super::LockError::Poisoned), with the guard, if a thread panicked or a
+    ///   process died while it held the lock. This lasts until
+    ///   [`clear_poison`](Mutex::clear_poison).
+    /// - [`Refused`](super::LockError::Refused), without the lock, if the calling thread already
+    ///   holds it, in a forked process, and if the memory is corrupt.
     #[inline]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
         if let Some(guard) = self.fast() {
@@ -253,12 +258,12 @@ impl<T: Value + ?Sized> Mutex<T> {
         Ok(self.acquire(Deadline::Never)?)
     }
 
-    /// Locks it if it is free, or its holder is dead.
+    /// Locks the mutex if it is free, or if its holder is dead.
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](super::TryLockError::WouldBlock) if somebody holds it, be it the calling
-    /// thread; others as [`lock`](Mutex::lock).
+    /// [`WouldBlock`](super::TryLockError::WouldBlock) if a live thread holds the lock, also if
+    /// this is the calling thread. Others as [`lock`](Mutex::lock).
     #[inline]
     pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
         if let Some(guard) = self.fast() {
@@ -267,17 +272,17 @@ impl<T: Value + ?Sized> Mutex<T> {
         Ok(self.acquire(Deadline::Now)?)
     }
 
-    /// As [`lock`](Mutex::lock), but waits no longer than this.
+    /// Locks the mutex as [`lock`](Mutex::lock), but waits no longer than `timeout`.
     ///
     /// # Errors
     ///
-    /// [`Timeout`](super::LockTimeoutError::Timeout) if the time is over, others as
+    /// [`Timeout`](super::LockTimeoutError::Timeout) if the time has elapsed, others as
     /// [`lock`](Mutex::lock).
     pub fn lock_timeout(&self, timeout: Duration) -> LockTimeoutResult<MutexGuard<'_, T>> {
         Ok(self.acquire(Deadline::after(timeout))?)
     }
 
-    /// As [`lock`](Mutex::lock), but waits no longer than until then.
+    /// Locks the mutex as [`lock`](Mutex::lock), but waits no longer than until `deadline`.
     ///
     /// # Errors
     ///
@@ -286,7 +291,7 @@ impl<T: Value + ?Sized> Mutex<T> {
         Ok(self.acquire(Deadline::At(deadline))?)
     }
 
-    /// Takes it if it is free and sound: nothing but registers on the short way.
+    /// Acquires the lock if it is free, sound and not poisoned. The fast path uses registers only.
     #[inline(always)]
     fn fast(&self) -> Option<MutexGuard<'_, T>> {
         if self.location.forked() {
@@ -297,7 +302,7 @@ impl<T: Value + ?Sized> Mutex<T> {
             return None;
         }
         if self.raw().cause().is_some() || !self.is_valid() {
-            // Taken again on the long way, which tells why.
+            // The slow path acquires it again, and returns the reason.
             let _ = self.raw().unlock(&self.location, me);
             return None;
         }
@@ -311,11 +316,11 @@ impl<T: Value + ?Sized> Mutex<T> {
         self.taken(me)
     }
 
-    /// What is said of a lock that `me` holds.
+    /// Returns the guard of a lock that `me` holds, or why there is none.
     #[cold]
     fn taken(&self, me: u64) -> Result<MutexGuard<'_, T>, Failure<MutexGuard<'_, T>>> {
         if !self.is_valid() {
-            // It cannot fail, unless somebody scribbles: then there is nothing to give back.
+            // This fails only if a peer breaks the protocol. Then there is nothing to release.
             let _ = self.raw().unlock(&self.location, me);
             return Err(NO_VALUE.into());
         }
@@ -326,7 +331,7 @@ impl<T: Value + ?Sized> Mutex<T> {
         }
     }
 
-    /// Takes the raw lock.
+    /// Acquires the raw lock.
     #[inline(always)]
     fn take<G>(&self, mode: u64, deadline: Deadline) -> Result<u64, Failure<G>> {
         self.location.check()?;
@@ -337,16 +342,17 @@ impl<T: Value + ?Sized> Mutex<T> {
         Ok(me)
     }
 
-    /// Changes the value as a transaction: `change` works on a copy, and one flip makes that the
-    /// value.
+    /// Changes the value as a transaction: `change` edits a copy, and one flip makes it the value.
     ///
-    /// A process that is killed inside leaves the old value, never a mixture, and poisons nothing;
-    /// so does one that panics. Costs two copies of the value. Waits as [`lock`](Mutex::lock).
+    /// If the process is killed inside, the old value stays, never a mixture, and the mutex is not
+    /// poisoned. The same holds if `change` panics. The call costs two copies of the value. Waits
+    /// as [`lock`](Mutex::lock).
     ///
     /// # Errors
     ///
-    /// As [`lock`](Mutex::lock): poisoned by one who held a guard. Nothing is changed then, and the
-    /// lock is not held: whoever wants to repair the value locks.
+    /// As [`lock`](Mutex::lock), where a thread or process that held a guard is the cause of the
+    /// poison. The value is not changed then, and the lock is not held. To repair the value, call
+    /// [`lock`](Mutex::lock).
     pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> LockResult<R, ()> {
         let updating = self.updating()?;
         let (value, _) = self.places();
@@ -358,7 +364,7 @@ impl<T: Value + ?Sized> Mutex<T> {
         Ok(done)
     }
 
-    /// Locks to update.
+    /// Acquires the lock to update the value.
     fn updating(&self) -> LockResult<Updating<'_, T>, ()> {
         let me = self.take(UPDATING, Deadline::Never)?;
         let updating = Updating { mutex: self, me };
@@ -368,31 +374,34 @@ impl<T: Value + ?Sized> Mutex<T> {
         }
     }
 
-    /// Makes a copy of this the value, by one flip. It is locked to update.
+    /// Writes the value to the other copy, and makes that the current one by one flip.
+    ///
+    /// The caller holds the lock to update.
     fn flip(&self, value: &T) {
         let (_, next) = self.places();
         kill_point!("update.write");
         value::write(&self.location.words()[next..], value);
         kill_point!("update.flip");
         let turn = self.turn().load(Relaxed); // Relaxed: the lock orders it.
-        // Release: whoever sees the flip of a dead process sees the copy that it made before.
+        // Release: a process that sees the flip of a dead process sees the copy that was written
+        // before.
         self.turn().store(!turn & 1, Release);
         kill_point!("update.flipped");
     }
 
     fn copied(&self) -> LockResult<T::Own, ()> {
-        // It changes nothing, so its death would not either.
+        // This thread changes nothing, so its death would not poison the mutex.
         let _updating = self.updating()?;
         let (value, _) = self.places();
         let copy = T::read(&self.location.words()[value..], self.location.len);
         Ok(copy.ok_or(Failure::Refused(NO_VALUE))?)
     }
 
-    /// Returns whether it is locked at this moment, be it by the calling thread.
+    /// Returns whether the mutex is locked at this moment, also by the calling thread.
     ///
-    /// Never blocks. What a dead process had locked is not locked: [`try_lock`](Self::try_lock)
-    /// takes it. Another thread may change it before the answer is returned. False in a forked
-    /// process.
+    /// Never blocks. A mutex whose holder is dead is not locked: [`try_lock`](Self::try_lock)
+    /// acquires it. Another thread may lock or unlock before this call returns. Returns false in a
+    /// forked process.
     ///
     /// ```
     /// # use ipc_shm::lock::Mutex;
@@ -406,44 +415,47 @@ impl<T: Value + ?Sized> Mutex<T> {
         !self.location.forked() && self.raw().is_locked(&self.location)
     }
 
-    /// Whether it is poisoned. Others may make the answer old before it is told.
+    /// Returns whether the mutex is poisoned.
+    ///
+    /// Another thread may poison it or end the poisoning before this call returns.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
         !self.location.forked() && self.raw().cause().is_some()
     }
 
-    /// Ends the poisoning: what the mutex protects is whole again. Call it while holding the guard.
+    /// Ends the poisoning, because the value is whole again. Call it while holding the guard.
     ///
-    /// In a forked process it does nothing.
+    /// Does nothing in a forked process.
     pub fn clear_poison(&self) {
         if !self.location.forked() {
             self.raw().set_cause(None);
         }
     }
 
-    /// How many values it protects: 1, unless it is a slice.
+    /// Returns how many values the mutex protects: 1, unless it is over a slice.
     #[must_use]
     pub fn len(&self) -> usize {
         self.location.len
     }
 
-    /// Whether it protects an empty slice.
+    /// Returns whether the mutex protects an empty slice.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.location.len == 0
     }
 
-    /// Unlocks what the calling thread holds without having the guard, as after
-    /// [`std::mem::forget`].
+    /// Unlocks a mutex that the calling thread holds without a guard.
+    ///
+    /// A thread has no guard after [`std::mem::forget`], for example.
     ///
     /// # Errors
     ///
-    /// [`NotOwner`](Refused::NotOwner) if the calling thread does not hold it; nothing has changed.
-    /// [`Forked`](Refused::Forked) in a forked process.
+    /// [`NotOwner`](Refused::NotOwner) if the calling thread does not hold the lock: nothing has
+    /// changed then. [`Forked`](Refused::Forked) in a forked process.
     ///
     /// # Safety
     ///
-    /// No guard of this lock in this thread is used any more.
+    /// This thread does not use a guard of this lock any more.
     pub unsafe fn force_unlock(&self) -> Result<(), Refused> {
         self.location.check()?;
         self.raw().unlock(&self.location, self.location.me())?;
@@ -452,7 +464,7 @@ impl<T: Value + ?Sized> Mutex<T> {
     }
 }
 
-/// A lock that is held to update: unlocked when dropped, and nothing else.
+/// Holds the lock to update. Dropping it releases the lock, and does nothing else.
 struct Updating<'a, T: Value + ?Sized> {
     mutex: &'a Mutex<T>,
     me: u64,
@@ -461,33 +473,35 @@ struct Updating<'a, T: Value + ?Sized> {
 impl<T: Value + ?Sized> Drop for Updating<'_, T> {
     fn drop(&mut self) {
         if !self.mutex.location.forked() {
-            // It fails if somebody has scribbled: then there is nothing to give back.
+            // This fails only if a peer breaks the protocol. Then there is nothing to release.
             let _ = self.mutex.raw().unlock(&self.mutex.location, self.me);
         }
     }
 }
 
-/// A locked [`Mutex`]: unlocks when dropped. It belongs to its thread.
+/// A locked [`Mutex`]. Dropping the guard unlocks it. The guard belongs to its thread.
 ///
-/// What it lends stands still as long as peers keep the protocol: see [`Mutex`].
+/// The value that it lends does not change as long as peers keep the protocol: see [`Mutex`].
 #[must_use = "it unlocks at once if it is not kept"]
 pub struct MutexGuard<'a, T: Value + ?Sized> {
     mutex: &'a Mutex<T>,
-    /// The holder; with [`PANICKING`], if the thread was when it locked.
+    /// The holder, with [`PANICKING`] if the thread was panicking when it locked.
     me: u64,
     /// Not Send.
     _thread: PhantomData<*const ()>,
 }
 
-/// A flag that no lock word has.
+/// A flag of the guard that no lock word has.
 const PANICKING: u64 = 4;
 const _: () = assert!(PANICKING & FLAGS != 0 && PANICKING & (CONTENDED | UPDATING) == 0);
 
-// SAFETY: through a shared guard there is only `&T`. (It is not Send: the thread is the owner.)
+// SAFETY: a shared guard gives access to `&T` only. (The guard is not Send: the thread is the
+// owner.)
 unsafe impl<T: Value + ?Sized> Sync for MutexGuard<'_, T> {}
 
 impl<'a, T: Value + ?Sized> MutexGuard<'a, T> {
-    /// The guard of what `me` holds, where a value lies ([`Mutex::is_valid`]).
+    /// Makes the guard of a lock that `me` holds, over bytes that are a value
+    /// ([`Mutex::is_valid`]).
     #[inline(always)]
     fn new(mutex: &'a Mutex<T>, me: u64) -> Self {
         thread::took();
@@ -500,18 +514,21 @@ impl<'a, T: Value + ?Sized> MutexGuard<'a, T> {
         self.mutex.location.value(self.mutex.places().0)
     }
 
-    /// The mutex.
+    /// Returns the mutex.
     pub fn mutex(guard: &Self) -> &'a Mutex<T> {
         guard.mutex
     }
 
-    /// Unlocks, and says whether that was possible: dropping does the same and cannot say.
+    /// Unlocks the mutex, and returns whether that was possible. Dropping the guard cannot report
+    /// it.
     ///
     /// # Errors
     ///
-    /// [`Forked`](Refused::Forked) in a forked process, and [`NotOwner`](Refused::NotOwner) if the
-    /// lock was given back behind the guard's back ([`force_unlock`](Mutex::force_unlock)) or
-    /// somebody has scribbled. Nothing has changed.
+    /// Nothing has changed if this call fails.
+    ///
+    /// - [`Forked`](Refused::Forked) in a forked process.
+    /// - [`NotOwner`](Refused::NotOwner) if [`force_unlock`](Mutex::force_unlock) has released the
+    ///   lock already, or if a peer has written garbage.
     pub fn unlock(guard: Self) -> Result<(), Refused> {
         let mut guard = std::mem::ManuallyDrop::new(guard);
         guard.give_back()
@@ -535,11 +552,11 @@ impl<T: Value + ?Sized> Deref for MutexGuard<'_, T> {
 
     #[inline(always)]
     fn deref(&self) -> &T {
-        // SAFETY: the copy that is the value lies there, mapped as long as its location lives
-        // (`places`, `copies`, checked by `LockLocation::find`), aligned (`LockKind::align`). Its
-        // bytes are a value: any are, or they were checked (`is_valid`). The lock is held, by this
-        // thread: nobody writes meanwhile, as long as peers keep the protocol (at the type). What a
-        // dead holder left half written was checked as well.
+        // SAFETY: the current copy of the value lies there. It is mapped as long as its location
+        // lives (`places`, `copies`, checked by `LockLocation::find`), and aligned
+        // (`LockKind::align`). Its bytes are a value: any are, or they were checked (`is_valid`),
+        // also those that a dead holder left half written. This thread holds the lock, so no thread
+        // writes meanwhile, as long as peers keep the protocol (at the type).
         unsafe { self.value().as_ref() }
     }
 }
@@ -547,8 +564,8 @@ impl<T: Value + ?Sized> Deref for MutexGuard<'_, T> {
 impl<T: Value + ?Sized> DerefMut for MutexGuard<'_, T> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as in `deref`; the guard is borrowed mutably, so nobody else in this process
-        // looks.
+        // SAFETY: as in `deref`. The guard is borrowed mutably, so no other code in this process
+        // reads the value.
         unsafe { self.value().as_mut() }
     }
 }
@@ -556,7 +573,7 @@ impl<T: Value + ?Sized> DerefMut for MutexGuard<'_, T> {
 impl<T: Value + ?Sized> Drop for MutexGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        // A failure leaves the lock as it is: `unlock` tells of it.
+        // A failure leaves the lock as it is. `unlock` reports it.
         let _ = self.give_back();
     }
 }

@@ -1,6 +1,6 @@
 //! Many readers or one writer, between processes.
 
-// Hands out what a held lock protects, in place.
+// Lends the value that a held lock protects, in place.
 #![allow(unsafe_code)]
 
 use std::fmt;
@@ -27,15 +27,15 @@ use super::word::{LockEnv, id, owner};
 use crate::checked::Checked;
 use crate::segment::{OpenMode, Segment};
 
-/// Many readers or one writer: [`std::sync::RwLock`] in shared memory.
+/// A readers-writer lock between processes: [`std::sync::RwLock`] in shared memory.
 ///
-/// Readers of different processes share no cache line that they write, and do not slow each other
-/// down; a writer looks at each process' count, and costs more than a [`Mutex`](super::Mutex)'s
-/// owner.
+/// Readers of different processes write to different cache lines, so they do not slow each other
+/// down. A writer reads the count of each process, so writing costs more than locking a
+/// [`Mutex`](super::Mutex).
 ///
-/// *Preference*: writers. One that waits keeps new readers out; a thread that reads already may
-/// read again all the same. An [upgradable](RwLock::upgradable_read) reader shares with readers,
-/// and is the only one that can become the writer with nobody in between.
+/// *Preference*: writers. A writer that waits keeps new readers out. A thread that already reads
+/// may still read again. An [upgradable](RwLock::upgradable_read) reader shares the lock with
+/// readers. Only this reader can become the writer without another writer in between.
 ///
 /// ```
 /// use ipc_shm::lock::RwLock;
@@ -53,20 +53,25 @@ use crate::segment::{OpenMode, Segment};
 ///
 /// # When a process dies
 ///
-/// Reading: it is subtracted. Writing: the next one, reader or writer, is told
-/// [`OwnerDied`](PoisonedBy::OwnerDied) with the guard. Waiting, or with an upgradable guard:
-/// nothing.
+/// | the dead process was | the next one to lock |
+/// |---|---|
+/// | reading | acquires the lock, because the dead reader no longer counts |
+/// | writing | gets [`OwnerDied`](PoisonedBy::OwnerDied) with the guard, as reader or as writer |
+/// | waiting, or an upgradable reader | acquires the lock |
 ///
 /// # Peers
 ///
-/// As for a [`Mutex`](super::Mutex): guards lend in place, which is sound against peers that keep
-/// the protocol. [`get`](RwLock::get) and [`set`](RwLock::set) copy. Bytes that are no value, such
-/// as 2 for a `bool`, are [`Refused::Corrupt`], and [`set`](RwLock::set) repairs them.
+/// As for a [`Mutex`](super::Mutex), guards lend the value in place. This is sound against peers
+/// that keep the protocol. [`get`](RwLock::get) and [`set`](RwLock::set) copy. For bytes that are
+/// no value, such as 2 for a `bool`, calls return [`Refused::Corrupt`], and [`set`](RwLock::set)
+/// repairs them.
 pub struct RwLock<T: Value + ?Sized> {
     location: LockLocation,
-    /// Where things lie, among the words of its location.
+    /// The number of words that hold the counts of readers.
     readers: usize,
+    /// The index of this process' count, among the words of the location.
     mine: usize,
+    /// The index of the first word of the value.
     value_at: usize,
     _value: PhantomData<T>,
 }
@@ -75,10 +80,10 @@ const TURN: usize = 0;
 const MARK: usize = 1;
 const DRAINED: usize = 2;
 const HIGHEST: usize = 3;
-/// On a line of their own.
+/// On a cache line of their own.
 const READERS: usize = 8 - HEAD;
 
-/// Where the value begins, and words in all.
+/// Returns the index of the first word of the value, and the number of words in all.
 fn parts<T: Value + ?Sized>(len: usize, participants: usize) -> Option<(usize, usize)> {
     let readers = words_for(participants);
     let value = (HEAD + READERS + readers).next_multiple_of(value::align::<T>()) - HEAD;
@@ -95,7 +100,9 @@ impl<T: Checked + Send + Sync> RwLock<T> {
         Self::make(LockSlot::Anonymous, &value)
     }
 
-    /// Makes a lock in a segment: a word for each participant that it can have, and some more.
+    /// Makes a lock in a segment.
+    ///
+    /// It takes one word for each participant that the segment can have, and some more.
     ///
     /// # Errors
     ///
@@ -106,23 +113,24 @@ impl<T: Checked + Send + Sync> RwLock<T> {
 
     create_by_name!(value: T => &value);
 
-    /// A copy of the value. Waits as [`read`](RwLock::read).
+    /// Returns a copy of the value. Waits as [`read`](RwLock::read).
     ///
     /// # Errors
     ///
-    /// As [`read`](RwLock::read).
+    /// As [`read`](RwLock::read), but without a guard: the lock is not held then.
     pub fn get(&self) -> LockResult<T, ()> {
         let guard = self.read().map_err(LockError::without_guard)?;
         let copy = T::read(&self.location.words()[self.value_at..], guard.lock.location.len);
         copy.ok_or(LockError::Refused(NO_VALUE))
     }
 
-    /// Replaces the value. Waits as [`write`](RwLock::write). A process that is killed meanwhile
-    /// poisons the lock.
+    /// Replaces the value. Waits as [`write`](RwLock::write).
+    ///
+    /// If the process is killed meanwhile, the lock is poisoned.
     ///
     /// # Errors
     ///
-    /// As [`write`](RwLock::write); the value is not set.
+    /// As [`write`](RwLock::write). The value is not set then, and the lock is not held.
     pub fn set(&self, value: T) -> LockResult<(), ()> {
         let guard = self.write_any(Deadline::Never)?;
         if let Some(cause) = self.raw().cause() {
@@ -135,7 +143,7 @@ impl<T: Checked + Send + Sync> RwLock<T> {
 }
 
 impl<T: Checked + Send + Sync> RwLock<[T]> {
-    /// Makes a lock over as many values, in an anonymous segment of its own.
+    /// Makes a lock over a slice, in an anonymous segment of its own.
     ///
     /// # Errors
     ///
@@ -144,7 +152,7 @@ impl<T: Checked + Send + Sync> RwLock<[T]> {
         Self::make(LockSlot::Anonymous, values)
     }
 
-    /// As [`from_slice`](RwLock::from_slice), in a segment.
+    /// Makes a lock over a slice, in a segment.
     ///
     /// # Errors
     ///
@@ -153,7 +161,7 @@ impl<T: Checked + Send + Sync> RwLock<[T]> {
         Self::make(LockSlot::In(segment), values)
     }
 
-    /// As [`from_slice`](RwLock::from_slice), in a segment of its own that has this name.
+    /// Makes a lock over a slice, in a segment of its own with this name.
     ///
     /// # Errors
     ///
@@ -162,11 +170,11 @@ impl<T: Checked + Send + Sync> RwLock<[T]> {
         Self::make(LockSlot::Named(OpenMode::Create, name), values)
     }
 
-    /// A copy of the values. Waits as [`read`](RwLock::read).
+    /// Returns a copy of the values. Waits as [`read`](RwLock::read).
     ///
     /// # Errors
     ///
-    /// As [`read`](RwLock::read).
+    /// As [`read`](RwLock::read), but without a guard: the lock is not held then.
     pub fn to_vec(&self) -> LockResult<Vec<T>, ()> {
         let guard = self.read().map_err(LockError::without_guard)?;
         let copy = <[T]>::read(&self.location.words()[self.value_at..], guard.lock.location.len);
@@ -174,7 +182,7 @@ impl<T: Checked + Send + Sync> RwLock<[T]> {
     }
 }
 
-/// Either the guard, or what the call answers instead.
+/// The guard, or why there is none.
 type Got<G> = Result<G, Failure<G>>;
 
 impl<T: Value + ?Sized> RwLock<T> {
@@ -234,8 +242,9 @@ impl<T: Value + ?Sized> RwLock<T> {
         self.location.value(self.value_at)
     }
 
-    /// What is said of a lock that is held by this guard: a guard is handed out only over bytes
-    /// that are a value.
+    /// Returns the guard of a lock that it holds, or why there is none.
+    ///
+    /// The guard is returned only over bytes that are a value.
     #[inline(always)]
     fn taken<G>(&self, guard: G) -> Got<G> {
         if !value::is_valid::<T>(&self.location, self.value_at) {
@@ -278,7 +287,7 @@ impl<T: Value + ?Sized> RwLock<T> {
         self.taken(RwLockReadGuard { lock: self, value: self.value(), me })
     }
 
-    /// A reader that waits for its own thread's reading to end waits for ever.
+    /// Refuses to wait if the calling thread reads, because it would wait for itself for ever.
     fn not_reading<G>(&self, deadline: Deadline) -> Result<(), Failure<G>> {
         self.location.check()?;
         if !thread::is_reading(self.location.key()) {
@@ -292,8 +301,9 @@ impl<T: Value + ?Sized> RwLock<T> {
         self.taken(guard)
     }
 
-    /// Locks it to write, poisoned or not, whatever bytes lie there. The guard must not be asked
-    /// for the value before they are checked, or written.
+    /// Locks to write, poisoned or not, whatever bytes the value has.
+    ///
+    /// The caller must check or write the bytes before it uses the guard to read the value.
     fn write_any<G>(&self, deadline: Deadline) -> Result<RwLockWriteGuard<'_, T>, Failure<G>> {
         self.not_reading(deadline)?;
         let me = self.location.me();
@@ -310,13 +320,14 @@ impl<T: Value + ?Sized> RwLock<T> {
         self.taken(RwLockUpgradableGuard { lock: self, value: self.value(), me })
     }
 
-    /// Waits until no writer has it or waits for it, and locks it to read.
+    /// Waits until no writer holds the lock or waits for it, and locks it to read.
     ///
     /// # Errors
     ///
-    /// [`Poisoned`](super::LockError::Poisoned), with the guard, if a thread panicked or a process
-    /// died while it wrote. [`Refused`](super::LockError::Refused) if the calling thread writes, in
-    /// a forked process, and if the memory is corrupt.
+    /// - [`Poisoned`](super::LockError::Poisoned), with the guard, if a thread panicked or a
+    ///   process died while it wrote.
+    /// - [`Refused`](super::LockError::Refused) if the calling thread writes, in a forked process,
+    ///   and if the memory is corrupt.
     #[inline(always)]
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
         if let Some(guard) = self.read_at_once() {
@@ -325,11 +336,11 @@ impl<T: Value + ?Sized> RwLock<T> {
         Ok(self.read_with(Deadline::Never)?)
     }
 
-    /// Locks it to read if no writer has it or waits for it.
+    /// Locks to read if no writer holds the lock or waits for it.
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](super::TryLockError::WouldBlock) if one does; others as
+    /// [`WouldBlock`](super::TryLockError::WouldBlock) if a writer does, others as
     /// [`read`](RwLock::read).
     #[inline]
     pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
@@ -339,17 +350,17 @@ impl<T: Value + ?Sized> RwLock<T> {
         Ok(self.read_with(Deadline::Now)?)
     }
 
-    /// As [`read`](RwLock::read), but waits no longer than this.
+    /// Locks to read as [`read`](RwLock::read), but waits no longer than `timeout`.
     ///
     /// # Errors
     ///
-    /// [`Timeout`](super::LockTimeoutError::Timeout) if the time is over, others as
+    /// [`Timeout`](super::LockTimeoutError::Timeout) if the time has elapsed, others as
     /// [`read`](RwLock::read).
     pub fn read_timeout(&self, timeout: Duration) -> LockTimeoutResult<RwLockReadGuard<'_, T>> {
         Ok(self.read_with(Deadline::after(timeout))?)
     }
 
-    /// As [`read`](RwLock::read), but waits no longer than until then.
+    /// Locks to read as [`read`](RwLock::read), but waits no longer than until `deadline`.
     ///
     /// # Errors
     ///
@@ -358,17 +369,17 @@ impl<T: Value + ?Sized> RwLock<T> {
         Ok(self.read_with(Deadline::At(deadline))?)
     }
 
-    /// Waits until nobody else has it, and locks it to write.
+    /// Waits until no other thread holds the lock, and locks it to write.
     ///
     /// # Errors
     ///
-    /// As [`read`](RwLock::read); [`WouldDeadlock`](Refused::WouldDeadlock) also if the calling
+    /// As [`read`](RwLock::read). [`WouldDeadlock`](Refused::WouldDeadlock) also if the calling
     /// thread reads.
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
         Ok(self.write_with(Deadline::Never)?)
     }
 
-    /// Locks it to write if nobody else has it.
+    /// Locks to write if no other thread holds the lock.
     ///
     /// # Errors
     ///
@@ -377,7 +388,7 @@ impl<T: Value + ?Sized> RwLock<T> {
         Ok(self.write_with(Deadline::Now)?)
     }
 
-    /// As [`write`](RwLock::write), but waits no longer than this.
+    /// Locks to write as [`write`](RwLock::write), but waits no longer than `timeout`.
     ///
     /// # Errors
     ///
@@ -386,7 +397,7 @@ impl<T: Value + ?Sized> RwLock<T> {
         Ok(self.write_with(Deadline::after(timeout))?)
     }
 
-    /// As [`write`](RwLock::write), but waits no longer than until then.
+    /// Locks to write as [`write`](RwLock::write), but waits no longer than until `deadline`.
     ///
     /// # Errors
     ///
@@ -395,20 +406,20 @@ impl<T: Value + ?Sized> RwLock<T> {
         Ok(self.write_with(Deadline::At(deadline))?)
     }
 
-    /// Locks it to read, as the one reader that can [upgrade](RwLockUpgradableGuard::upgrade).
+    /// Locks to read, as the one reader that can [upgrade](RwLockUpgradableGuard::upgrade).
     ///
-    /// Waits while a writer or another such reader has it. A thread that reads already may take it
-    /// as well; to upgrade, it must drop its reader's guards first.
+    /// Waits while a writer or another upgradable reader holds the lock. A thread that already
+    /// reads may call it as well. To upgrade, it must drop its read guards first.
     ///
     /// # Errors
     ///
     /// As [`read`](RwLock::read). [`WouldDeadlock`](Refused::WouldDeadlock) also if the calling
-    /// thread reads and a writer waits for it to end.
+    /// thread reads and a writer waits for this read to end.
     pub fn upgradable_read(&self) -> LockResult<RwLockUpgradableGuard<'_, T>> {
         Ok(self.upgradable_with(Deadline::Never)?)
     }
 
-    /// As [`upgradable_read`](RwLock::upgradable_read), if that is possible at once.
+    /// Locks as [`upgradable_read`](RwLock::upgradable_read) if that is possible at once.
     ///
     /// # Errors
     ///
@@ -417,11 +428,11 @@ impl<T: Value + ?Sized> RwLock<T> {
         Ok(self.upgradable_with(Deadline::Now)?)
     }
 
-    /// Returns whether it is locked at this moment, to read or to write.
+    /// Returns whether the lock is held at this moment, to read or to write.
     ///
-    /// Never blocks. What a dead process had locked is not locked. Another thread may change it
-    /// before the answer is returned. A reader that is about to wait for a writer counts for a
-    /// moment. False in a forked process.
+    /// Never blocks. A lock that only dead processes hold is not held. Another thread may lock or
+    /// unlock before this call returns. A reader that is about to wait for a writer counts for a
+    /// moment. Returns false in a forked process.
     ///
     /// ```
     /// # use ipc_shm::lock::RwLock;
@@ -435,7 +446,7 @@ impl<T: Value + ?Sized> RwLock<T> {
         !self.location.forked() && self.raw().is_locked(&self.location, true)
     }
 
-    /// Returns whether it is locked to write at this moment.
+    /// Returns whether the lock is held to write at this moment.
     ///
     /// As [`is_locked`](RwLock::is_locked). A writer that still waits for readers does not count.
     #[must_use]
@@ -443,13 +454,13 @@ impl<T: Value + ?Sized> RwLock<T> {
         !self.location.forked() && self.raw().is_locked(&self.location, false)
     }
 
-    /// Whether it is poisoned.
+    /// Returns whether the lock is poisoned.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
         !self.location.forked() && self.raw().cause().is_some()
     }
 
-    /// Ends the poisoning; in a forked process it does nothing.
+    /// Ends the poisoning. Does nothing in a forked process.
     pub fn clear_poison(&self) {
         if !self.location.forked() {
             self.raw().set_cause(None);
@@ -457,7 +468,7 @@ impl<T: Value + ?Sized> RwLock<T> {
     }
 }
 
-/// A [`RwLock`] that is locked to read, until this is dropped. It belongs to its thread.
+/// A [`RwLock`] that is locked to read. Dropping the guard unlocks it. It belongs to its thread.
 #[must_use = "it unlocks at once if it is not kept"]
 pub struct RwLockReadGuard<'a, T: Value + ?Sized> {
     lock: &'a RwLock<T>,
@@ -465,7 +476,7 @@ pub struct RwLockReadGuard<'a, T: Value + ?Sized> {
     me: u64,
 }
 
-/// A [`RwLock`] that is locked to write, until this is dropped. It belongs to its thread.
+/// A [`RwLock`] that is locked to write. Dropping the guard unlocks it. It belongs to its thread.
 #[must_use = "it unlocks at once if it is not kept"]
 pub struct RwLockWriteGuard<'a, T: Value + ?Sized> {
     lock: &'a RwLock<T>,
@@ -474,7 +485,9 @@ pub struct RwLockWriteGuard<'a, T: Value + ?Sized> {
     panicking: bool,
 }
 
-/// A [`RwLock`] that is locked to read, and can become locked to write. It belongs to its thread.
+/// A [`RwLock`] that is locked to read, by the one reader that can become the writer.
+///
+/// Dropping the guard unlocks it. It belongs to its thread.
 #[must_use = "it unlocks at once if it is not kept"]
 pub struct RwLockUpgradableGuard<'a, T: Value + ?Sized> {
     lock: &'a RwLock<T>,
@@ -482,7 +495,7 @@ pub struct RwLockUpgradableGuard<'a, T: Value + ?Sized> {
     me: u64,
 }
 
-// SAFETY: through a shared guard there is only `&T`. (None is Send: the thread is the owner.)
+// SAFETY: a shared guard gives access to `&T` only. (No guard is Send: the thread is the owner.)
 unsafe impl<T: Value + ?Sized> Sync for RwLockReadGuard<'_, T> {}
 // SAFETY: as above.
 unsafe impl<T: Value + ?Sized> Sync for RwLockWriteGuard<'_, T> {}
@@ -490,7 +503,7 @@ unsafe impl<T: Value + ?Sized> Sync for RwLockWriteGuard<'_, T> {}
 unsafe impl<T: Value + ?Sized> Sync for RwLockUpgradableGuard<'_, T> {}
 
 impl<T: Value + ?Sized> RwLockReadGuard<'_, T> {
-    /// Unlocks, and says whether that was possible.
+    /// Unlocks, and returns whether that was possible.
     ///
     /// # Errors
     ///
@@ -513,12 +526,13 @@ impl<'a, T: Value + ?Sized> RwLockWriteGuard<'a, T> {
         RwLockWriteGuard { lock, value: lock.value(), me, panicking: std::thread::panicking() }
     }
 
-    /// Becomes a reader, with no writer in between.
+    /// Turns the writer into a reader, with no writer in between.
     ///
     /// # Errors
     ///
-    /// [`Forked`](Refused::Forked), [`TooMany`](Refused::TooMany) readers in this process,
-    /// [`NotOwner`](Refused::NotOwner) if somebody has scribbled.
+    /// - [`Forked`](Refused::Forked) in a forked process.
+    /// - [`TooMany`](Refused::TooMany) if this process has too many readers.
+    /// - [`NotOwner`](Refused::NotOwner) if a peer has written garbage.
     pub fn downgrade(guard: Self) -> Result<RwLockReadGuard<'a, T>, Refused> {
         let lock = guard.lock;
         lock.location.check()?;
@@ -529,7 +543,7 @@ impl<'a, T: Value + ?Sized> RwLockWriteGuard<'a, T> {
         Ok(RwLockReadGuard { lock, value: guard.value, me: guard.me })
     }
 
-    /// Becomes the upgradable reader, with no writer in between.
+    /// Turns the writer into the upgradable reader, with no writer in between.
     ///
     /// # Errors
     ///
@@ -542,7 +556,7 @@ impl<'a, T: Value + ?Sized> RwLockWriteGuard<'a, T> {
         Ok(RwLockUpgradableGuard { lock, value: guard.value, me: guard.me })
     }
 
-    /// Unlocks, and says whether that was possible.
+    /// Unlocks, and returns whether that was possible.
     ///
     /// # Errors
     ///
@@ -564,12 +578,12 @@ impl<'a, T: Value + ?Sized> RwLockWriteGuard<'a, T> {
 }
 
 impl<'a, T: Value + ?Sized> RwLockUpgradableGuard<'a, T> {
-    /// Waits until no other reader is left, and becomes the writer: nobody writes in between.
+    /// Waits until no other reader is left, and becomes the writer, with no writer in between.
     ///
     /// # Errors
     ///
-    /// [`WouldDeadlock`](Refused::WouldDeadlock) if the calling thread has a reader's guard as
-    /// well; others as [`RwLock::write`]. The upgradable guard is given back then.
+    /// [`WouldDeadlock`](Refused::WouldDeadlock) if the calling thread has a read guard as well,
+    /// others as [`RwLock::write`]. The upgradable guard is dropped then, which releases the lock.
     pub fn upgrade(self) -> LockResult<RwLockWriteGuard<'a, T>> {
         Ok(self.upgraded(Deadline::Never).map_err(|(failed, _)| failed)?)
     }
@@ -583,16 +597,17 @@ impl<'a, T: Value + ?Sized> RwLockUpgradableGuard<'a, T> {
         self.upgraded(Deadline::Now).map_err(|(_, guard)| guard)
     }
 
-    /// As [`upgrade`](RwLockUpgradableGuard::upgrade), but waits no longer than this.
+    /// Becomes the writer as [`upgrade`](RwLockUpgradableGuard::upgrade), but waits no longer than
+    /// `timeout`.
     ///
     /// # Errors
     ///
-    /// As [`try_upgrade`](RwLockUpgradableGuard::try_upgrade), when the time is over.
+    /// As [`try_upgrade`](RwLockUpgradableGuard::try_upgrade), if the time has elapsed.
     pub fn upgrade_timeout(self, timeout: Duration) -> Result<RwLockWriteGuard<'a, T>, Self> {
         self.upgraded(Deadline::after(timeout)).map_err(|(_, guard)| guard)
     }
 
-    /// The upgradable guard comes back where nothing has changed.
+    /// Becomes the writer. On failure, returns the unchanged upgradable guard with the reason.
     #[allow(clippy::type_complexity, reason = "named once, here")]
     fn upgraded(
         self,
@@ -607,14 +622,15 @@ impl<'a, T: Value + ?Sized> RwLockUpgradableGuard<'a, T> {
         match result {
             Ok(()) => {
                 std::mem::forget(self);
-                // Nobody wrote since this guard was taken, poisoned or not: its holder knows.
+                // No thread wrote since this guard was taken. The holder knows whether the lock was
+                // poisoned then.
                 Ok(RwLockWriteGuard::new(lock, me))
             }
             Err(failed) => Err((failed, self)),
         }
     }
 
-    /// Becomes a reader among others.
+    /// Turns the upgradable reader into an ordinary reader.
     ///
     /// # Errors
     ///
@@ -637,7 +653,7 @@ impl<'a, T: Value + ?Sized> RwLockUpgradableGuard<'a, T> {
     }
 }
 
-/// What all three guards do.
+/// The traits that all three guards implement.
 macro_rules! guard {
     ($guard:ident) => {
         impl<T: Value + ?Sized> Deref for $guard<'_, T> {
@@ -645,11 +661,11 @@ macro_rules! guard {
 
             #[inline(always)]
             fn deref(&self) -> &T {
-                // SAFETY: the value lies there, mapped as long as its location lives (`parts`,
-                // checked by `LockLocation::find`), aligned (`LockKind::align`). Its bytes are a
-                // value: any are, or `taken` has checked them before the guard was handed out. The
-                // lock is held, so nobody writes meanwhile, as long as peers keep the protocol (at
-                // the type), or the holder borrows its guard mutably.
+                // SAFETY: the value lies there. It is mapped as long as its location lives
+                // (`parts`, checked by `LockLocation::find`), and aligned (`LockKind::align`). Its
+                // bytes are a value: any are, or `taken` has checked them before it returned the
+                // guard. The lock is held. So no thread writes meanwhile, as long as peers keep the
+                // protocol (at the type), or the holder borrows its guard mutably.
                 unsafe { self.value.as_ref() }
             }
         }
@@ -676,7 +692,7 @@ guard!(RwLockUpgradableGuard);
 
 impl<T: Value + ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as in `deref`; it is held to write, and the guard is borrowed mutably.
+        // SAFETY: as in `deref`. The lock is held to write, and the guard is borrowed mutably.
         unsafe { self.value.as_mut() }
     }
 }
