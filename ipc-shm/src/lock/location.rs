@@ -1,4 +1,4 @@
-//! Where a lock lies: in a segment, from an offset on, and who this process is there.
+//! The location of a lock in a segment, and the identity of this process there.
 //!
 //! ```text
 //!   word 0     tag: which lock, of which type; written last
@@ -6,7 +6,7 @@
 //!   word 2 …   the lock's own
 //! ```
 
-// Keeps a pointer into the segment, so that the way to a lock's word is short.
+// Keeps a pointer into the segment, so that access to a lock's word is fast.
 #![allow(unsafe_code)]
 
 use std::fmt;
@@ -29,15 +29,15 @@ use crate::segment::{OpenMode, Segment, SegmentBuilder};
 use crate::spin_policy::CachedNumber;
 use crate::sync::{AtomicU64, Ordering};
 
-/// Words before the lock's own.
+/// The number of words before the lock's own.
 pub(crate) const HEAD: usize = 2;
 
-/// A lock's words, in this process.
+/// The words of a lock, as mapped in this process.
 #[derive(Clone)]
 pub(crate) struct LockLocation {
     words: NonNull<AtomicU64>,
     count: usize,
-    /// Of what the words say once, checked and copied.
+    /// The number of items: read from the words once, checked and copied.
     pub(crate) len: usize,
     /// This process as a holder.
     pub(crate) me: u64,
@@ -48,40 +48,41 @@ pub(crate) struct LockLocation {
     segment: Segment,
 }
 
-// SAFETY: the pointer leads to atomics, in the mapping that the segment keeps; any thread may use
+// SAFETY: the pointer leads to atomics, in the mapping that the segment keeps. Any thread may use
 // them.
 unsafe impl Send for LockLocation {}
 // SAFETY: as above.
 unsafe impl Sync for LockLocation {}
 
-/// How many words of its own a lock of so many items has, where so many participants can be. `None`
-/// if no memory is so large.
+/// Returns the number of a lock's own words, for so many items and so many participants.
+///
+/// `None` if no memory is so large.
 pub(crate) type Count = fn(usize, usize) -> Option<usize>;
 
-/// Where a lock is to lie.
+/// Where to place a lock.
 #[derive(Clone, Copy)]
 pub(crate) enum LockSlot<'a> {
-    /// In a segment of its own, that has no name.
+    /// In a segment of its own, without a name.
     Anonymous,
-    /// In a segment, next to what is there.
+    /// In a given segment, next to the objects there.
     In(&'a Segment),
-    /// In a segment of its own, by this name.
+    /// In a segment of its own, with this name.
     Named(OpenMode, &'a str),
 }
 
-/// A kind of lock.
+/// A kind of lock: its name, the fingerprint of its type, and its alignment.
 #[derive(Clone, Copy)]
 pub(crate) struct LockKind {
     pub(crate) name: &'static str,
     pub(crate) fingerprint: u64,
-    /// In words: where it may begin.
+    /// The alignment of the lock's start, in words.
     pub(crate) align: usize,
 }
 
 impl LockKind {
-    /// The lock of this name, over values of type `T`.
+    /// Returns the kind of the lock with this name, over values of type `T`.
     pub(crate) fn of<T>(name: &'static str, align: usize) -> LockKind {
-        // Never 0: that is what unused memory says.
+        // Never 0, because unused memory is 0.
         LockKind { name, fingerprint: Fingerprint::of::<T>(name) | 1, align }
     }
 
@@ -91,8 +92,9 @@ impl LockKind {
 }
 
 impl LockLocation {
-    /// Makes a lock, or finds the one that has the name; `fill` writes into a new one's words what
-    /// is not 0.
+    /// Makes a lock, or finds the one that has the name.
+    ///
+    /// `fill` writes the initial contents of a new lock's words, where they are not 0.
     pub(crate) fn make(
         slot: LockSlot<'_>,
         kind: LockKind,
@@ -110,7 +112,8 @@ impl LockLocation {
             LockSlot::Named(open_mode, name) => {
                 let mut fill =
                     |segment: &Segment| Self::within(segment, kind, len, count, fill).map(drop);
-                // One that is there may be made for fewer participants: `find` checks its size.
+                // An existing segment may have been made for fewer participants. `find` checks its
+                // size.
                 let terms = terms.of_any_size().fingerprint(kind.fingerprint);
                 let segment = terms.named(open_mode, name, &mut fill)?;
                 Self::find(&segment, 0, kind, count)
@@ -119,7 +122,7 @@ impl LockLocation {
         }
     }
 
-    /// The lock of this name.
+    /// Opens the lock with this name.
     pub(crate) fn open(name: &str, kind: LockKind, count: Count) -> io::Result<LockLocation> {
         let terms = SegmentBuilder::new(0).fingerprint(kind.fingerprint);
         Self::find(&terms.named(OpenMode::Open, name, &mut |_| Ok(()))?, 0, kind, count)
@@ -141,12 +144,12 @@ impl LockLocation {
         location.all()[1].store(len as u64, Ordering::Relaxed); // Relaxed: the tag's Release.
         fill(&location)?;
         kill_point!("lock.tag");
-        // Release: whoever sees it sees the rest.
+        // Release: a process that sees the tag sees the rest.
         location.all()[0].store(kind.fingerprint, Ordering::Release);
         Ok(location)
     }
 
-    /// The lock at an offset, where somebody has placed it. What is there is checked.
+    /// Finds the lock that was placed at an offset, and checks its words.
     pub(crate) fn find(
         segment: &Segment,
         offset: usize,
@@ -158,14 +161,14 @@ impl LockLocation {
             io::Error::new(io::ErrorKind::InvalidData, text)
         };
         let head = segment.words64(offset, HEAD)?;
-        // Acquire: after whoever placed it.
+        // Acquire: pairs with the Release store of the tag in `within`.
         if head[0].load(Ordering::Acquire) != kind.fingerprint {
             return Err(refuse("is no such lock, or protects another type"));
         }
         if offset % kind.align() != 0 {
             return Err(refuse("is not aligned"));
         }
-        // Read once, checked, and never again. Relaxed: the tag's Acquire.
+        // Read once, checked, and never read again. Relaxed: the tag's Acquire.
         let len = usize::try_from(head[1].load(Ordering::Relaxed))
             .map_err(|_| refuse("has no such length"))?;
         let count = count(len, segment.participants()?.capacity())
@@ -195,19 +198,21 @@ impl LockLocation {
 
     #[inline(always)]
     fn all(&self) -> &[AtomicU64] {
-        // SAFETY: `at` got the pointer from a slice of so many words in the segment, which `self`
+        // SAFETY: `at` took the pointer from a slice of `count` words in the segment, which `self`
         // keeps mapped.
         unsafe { std::slice::from_raw_parts(self.words.as_ptr(), self.count) }
     }
 
-    /// The lock's own words.
+    /// Returns the lock's own words.
     #[inline(always)]
     pub(crate) fn words(&self) -> &[AtomicU64] {
         &self.all()[HEAD..]
     }
 
-    /// Where the value that begins at one of the lock's own words lies: so many words from there on
-    /// are its own, of a value that is not several one at least (`value::words`, asked by `find`).
+    /// Returns where the value lies that begins at one of the lock's own words.
+    ///
+    /// From there on the lock owns as many words as the value takes. If the value is not a slice,
+    /// this is at least one word (`value::words`, which `find` calls).
     #[inline(always)]
     pub(crate) fn value<T: ValueLayout + ?Sized>(&self, word: usize) -> NonNull<T> {
         let empty = size_of::<T::Item>() == 0 || self.len == 0;
@@ -220,8 +225,9 @@ impl LockLocation {
         self.segment.participants().expect("it had participants when the lock was found")
     }
 
-    /// Whether this process was forked from the one that attached. Its mapping is not there:
-    /// nothing of the lock may be touched.
+    /// Returns whether this process was forked from the process that attached.
+    ///
+    /// A forked process has no mapping, so it must not touch the lock.
     #[inline(always)]
     pub(crate) fn forked(&self) -> bool {
         self.fork.forked()
@@ -232,7 +238,7 @@ impl LockLocation {
         if self.forked() { Err(Refused::Forked) } else { Ok(()) }
     }
 
-    /// Where in the segment.
+    /// Returns the offset in the segment.
     pub(crate) fn offset(&self) -> usize {
         self.offset
     }
@@ -241,7 +247,7 @@ impl LockLocation {
         &self.segment
     }
 
-    /// What tells this lock from every other one that this process has or had.
+    /// Returns a key that differs from that of every other lock that this process has or had.
     pub(crate) fn key(&self) -> thread::Read {
         (self.words.as_ptr().addr(), self.mapping)
     }
@@ -272,8 +278,8 @@ impl fmt::Debug for LockLocation {
     }
 }
 
-/// How often to look again at a held lock: as often as `std` does, where the holder can run
-/// meanwhile.
+/// How many times to read a held lock again before a sleep: as often as `std`, if the holder can
+/// run meanwhile.
 const SPINS: u32 = 100;
 
 impl LockEnv for LockLocation {
@@ -330,12 +336,14 @@ impl LockEnv for LockLocation {
     }
 }
 
-/// How a lock is found that is made by name or lies in a segment, alike for all of them.
-/// It takes what `new` takes, and how to pass it on.
+/// The constructors by name, which are the same for all locks.
+///
+/// The macro takes the arguments of `new`, and how to pass them on.
 macro_rules! create_by_name {
     ($($arg:ident: $Arg:ty)? $(=> $pass:expr)?) => {
-        /// As [`new`](Self::new), in a segment of its own that has this name. The name goes with
-        /// the last handle.
+        /// Makes the object as [`new`](Self::new), in a segment of its own with this name.
+        ///
+        /// The name is removed with the last handle.
         ///
         /// # Errors
         ///
@@ -344,47 +352,49 @@ macro_rules! create_by_name {
             Self::make(LockSlot::Named(OpenMode::Create, name) $(, $pass)?)
         }
 
-        /// Opens the one of this name if there is one, and makes it as [`create`](Self::create)
-        /// does if there is none. Of any number of processes that do this at once, one makes it.
+        /// Opens the object with this name, or makes it as [`create`](Self::create) if there is
+        /// none.
+        ///
+        /// If several processes call this at once, one of them makes the object.
         ///
         /// # Errors
         ///
-        /// As [`create`](Self::create) and [`open`](Self::open), but for `AlreadyExists` and
+        /// As [`create`](Self::create) and [`open`](Self::open), except for `AlreadyExists` and
         /// `NotFound`.
         pub fn open_or_create(name: &str $(, $arg: $Arg)?) -> io::Result<Self> {
             Self::make(LockSlot::Named(OpenMode::OpenOrCreate, name) $(, $pass)?)
         }
     };
 }
-/// As `create_by_name`: what needs nothing but the slot.
+/// The methods that need nothing but the location, which are the same for all locks.
 macro_rules! open_or_find {
     () => {
-        /// Opens the one of this name.
+        /// Opens the object with this name.
         ///
         /// # Errors
         ///
-        /// As [`Segment::open`]; `InvalidData` if it is of another kind or type.
+        /// As [`Segment::open`], and `InvalidData` if the object is of another kind or type.
         pub fn open(name: &str) -> io::Result<Self> {
             Self::at_location(LockLocation::open(name, Self::kind(), Self::count)?)
         }
 
-        /// The one that was made in a segment at this [offset](Self::offset).
+        /// Returns the object that was made in a segment at this [offset](Self::offset).
         ///
         /// # Errors
         ///
-        /// `InvalidInput` if nothing can lie there, `InvalidData` if what lies there is of another
-        /// kind or type.
+        /// `InvalidInput` if no object can lie there, `InvalidData` if the object there is of
+        /// another kind or type.
         pub fn at(segment: &Segment, offset: usize) -> io::Result<Self> {
             Self::at_location(LockLocation::find(segment, offset, Self::kind(), Self::count)?)
         }
 
-        /// Where in its segment it lies.
+        /// Returns the offset of the object in its segment.
         #[must_use]
         pub fn offset(&self) -> usize {
             self.location.offset()
         }
 
-        /// The segment that it lies in.
+        /// Returns the segment of the object.
         #[must_use]
         pub fn segment(&self) -> &Segment {
             self.location.segment()

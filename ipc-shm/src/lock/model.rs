@@ -1,11 +1,13 @@
-//! Locks on the heap, for loom, shuttle and fuzzing: the words in vectors, processes that are
-//! threads of a model or take turns in one, and a kernel that knows who is alive and who sleeps.
-//! For internal use only; nothing here is stable.
+//! Locks on the heap, for loom, shuttle and fuzzing.
 //!
-//! A sleep ends with a wake-up, and once for each value of a word after each death, as if a slice
-//! had elapsed: so a wake-up that is lost without anybody's death is a deadlock, which the
-//! scheduler reports. Where processes take turns, some slices elapse, and who has still not got
-//! what it waits for is killed asleep: see `killed_after`.
+//! The words lie in vectors. The processes are threads of a model, or take turns in one thread. A
+//! model of the kernel knows which processes are alive and which sleep. For internal use only:
+//! nothing here is stable.
+//!
+//! A sleep ends with a wake. It also ends once for each value of a word after each death, as if a
+//! slice had elapsed. So a wake that is lost without a death is a deadlock, which the scheduler
+//! reports. Where processes take turns, some slices elapse. A process that still waits after that
+//! is killed while it sleeps: see `killed_after`.
 
 #![allow(missing_docs)]
 
@@ -30,15 +32,16 @@ use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Acquire, Release, SeqCst};
 use crate::sync::models::{Condvar, Mutex, UnsafeCell};
 
-/// The most processes of a model.
+/// The maximum number of processes of a model.
 const MOST: usize = 4;
-/// So many slices of one operation elapse where nobody else runs: what can be had from the dead is
-/// had by then.
+/// How many slices of one operation elapse while no other process runs.
+///
+/// By then the operation has recovered all that dead processes held.
 #[cfg(not(loom))]
 const SLICES: usize = 8;
 
 struct Kernel {
-    /// Per id, the generation that lives, or 0.
+    /// The generation that is alive, per id, or 0.
     life: Vec<AtomicU64>,
     futexes: Mutex<Futexes>,
     changed: Condvar,
@@ -46,44 +49,47 @@ struct Kernel {
 
 #[derive(Default)]
 struct Futexes {
-    /// Who sleeps on which word, in the order in which they came.
+    /// The sleepers and their words, in the order of their arrival.
     sleepers: Vec<(usize, usize)>,
     #[cfg(loom)]
     came: usize,
     deaths: usize,
 }
 
-/// What is protected: loom finds accesses that nothing orders. Elsewhere one thread runs at a time,
-/// up to its next access to a word.
+/// The value that a lock protects. With loom, an access that no edge orders is an error.
+///
+/// Elsewhere one thread runs at a time, up to its next access to a word.
 pub struct Protected(UnsafeCell<u64>);
 
 impl Protected {
     pub fn add(&self, n: u64) -> u64 {
         self.0.with_mut(|value| {
-            // SAFETY: loom checks that nobody else is at it; elsewhere nobody else runs.
+            // SAFETY: loom checks that no other thread accesses the value. Elsewhere no other
+            // thread runs.
             let value = unsafe { &mut *value };
             *value += n;
             *value
         })
     }
     pub fn read(&self) -> u64 {
-        // SAFETY: loom checks that nobody writes meanwhile; elsewhere nobody else runs.
+        // SAFETY: loom checks that no thread writes meanwhile. Elsewhere no other thread runs.
         self.0.with(|value| unsafe { *value })
     }
 }
 
-// SAFETY: loom checks every access; elsewhere all threads of a model run in one of the system's.
+// SAFETY: loom checks every access. Elsewhere all threads of a model run in one thread of the
+// system.
 unsafe impl Send for Protected {}
 // SAFETY: as above.
 unsafe impl Sync for Protected {}
 
-/// One word for each thing that a lock has, more than enough for any of them.
+/// The words of every kind of lock, more than enough for each.
 pub struct Shared {
     kernel: Kernel,
     words: Vec<AtomicU64>,
     each: [Vec<AtomicU64>; 2],
     pub value: Protected,
-    /// For a mutex beside a condition.
+    /// The words of the mutex that belongs to a condition.
     mutex: [AtomicU64; 2],
     parties: u32,
     auto: bool,
@@ -98,20 +104,20 @@ pub struct Peer {
     shared: Arc<Shared>,
     owner: u64,
     thread: u64,
-    /// The deaths that its slices have ended for; where processes take turns, the slices of this
-    /// operation.
+    /// The number of deaths that have ended a slice of this process. Where processes take turns,
+    /// the number of slices of this operation.
     seen: Cell<usize>,
-    /// On which word, and while it was what.
+    /// The word of the last sleep, and its value then.
     #[cfg(loom)]
     slept_on: Cell<(usize, u64)>,
 }
 
-/// Processes that share one lock.
+/// Makes processes that share one lock.
 pub fn processes<const N: usize>() -> [Peer; N] {
     with(0, false)
 }
 
-/// The same, of a barrier with so many parties, or an event.
+/// Makes processes that share a barrier with so many parties, or an event.
 pub fn with<const N: usize>(parties: u32, auto: bool) -> [Peer; N] {
     let each = [words(words_for(MOST)), words(words_for(MOST))];
     let life = words(MOST + 1);
@@ -173,7 +179,7 @@ impl LockEnv for Peer {
     fn sleep(&self, word: &AtomicU64, seen: u64, _timeout: Duration) {
         let kernel = &self.shared.kernel;
         let mut futexes = kernel.futexes.lock().expect("no panic while it is held");
-        // As the kernel does: compared under the lock that wakers take. SeqCst: for loom it is
+        // Like the kernel, compares under the lock that wakers take. SeqCst: for loom this is
         // Acquire.
         if word.load(SeqCst) as u32 != seen as u32 {
             return;
@@ -190,8 +196,8 @@ impl LockEnv for Peer {
         }
         let elapsed = futexes.sleepers.iter().any(|(_, other)| *other == place);
         futexes.sleepers.retain(|(_, other)| *other != place);
-        // Who is woken, or finds the word changed, does not look who is dead: his slice is still to
-        // come.
+        // A sleeper that is woken, or finds the word changed, does not check for deaths. Its slice
+        // is still to elapse.
         if elapsed && word.load(SeqCst) as u32 == seen as u32 {
             self.seen.set(futexes.deaths);
             self.slept_on.set((address, seen));
@@ -227,8 +233,9 @@ impl Peer {
         }
     }
 
-    /// Runs `work` up to the point `name`, the `n`-th time that it comes there, and dies. If it
-    /// does not come there, what it returns.
+    /// Runs `work` up to the `n`-th arrival at the kill point `name`, and dies.
+    ///
+    /// Returns the result of `work` if it ends before that.
     pub fn killed_at<T>(&self, name: &'static str, n: u32, work: impl FnOnce() -> T) -> Option<T> {
         let done = killpoint::killed_at(name, n, work);
         if done.is_none() {
@@ -237,8 +244,10 @@ impl Peer {
         done
     }
 
-    /// Runs `work` up to the point that comes after `n` others, or until it would sleep for ever,
-    /// and dies. If it comes to its end, what it returns; beside that the points that were reached.
+    /// Runs `work` up to the kill point after `n` others, or until it would sleep for ever, and
+    /// dies.
+    ///
+    /// Returns the result of `work` if it ends before that, and the points that were reached.
     pub fn killed_after<T>(
         &self,
         n: u32,
@@ -253,7 +262,7 @@ impl Peer {
         (done, reached)
     }
 
-    /// The process is gone, and everybody's next slice ends.
+    /// Ends the process, and the next slice of every other process.
     pub fn die(&self) {
         let kernel = &self.shared.kernel;
         kernel.life[usize::from(id(self.owner))].store(0, Release);
@@ -263,7 +272,7 @@ impl Peer {
         kernel.changed.notify_all();
     }
 
-    /// Another process that has the id of this one, which is dead.
+    /// Makes another process with the id of this one, which is dead.
     pub fn successor(&self) -> Peer {
         let generation = generation(self.owner) as u64 + 10;
         let id = u64::from(id(self.owner));
@@ -297,7 +306,7 @@ impl Peer {
         }
     }
 
-    /// To update: the death of who holds it so spoils nothing.
+    /// Acquires the mutex to update, so the death of the holder does not poison it.
     pub fn lock_to_update(&self) {
         let me = self.me() | UPDATING;
         if !self.mutex().try_now(me) {
@@ -309,7 +318,7 @@ impl Peer {
         assert_eq!(self.mutex().unlock(self, self.me()), Ok(()));
     }
 
-    /// The pid of the one that died while it held it.
+    /// Returns the pid of the process that died while it held the mutex.
     pub fn died(&self) -> Option<u32> {
         self.mutex().cause().map(|cause| match cause {
             PoisonedBy::OwnerDied { pid } => pid,
@@ -347,7 +356,7 @@ impl Peer {
     pub fn downgrade(&self) {
         assert_eq!(self.rwlock().downgrade(self, self.me()), Ok(()));
     }
-    /// The writer, or the upgradable reader.
+    /// Releases the lock of the writer, or of the upgradable reader.
     pub fn leave(&self) {
         assert_eq!(self.rwlock().leave(self, self.me()), Ok(()));
     }
@@ -369,7 +378,7 @@ impl Peer {
             since,
         }
     }
-    /// Holding the mutex.
+    /// Registers a waiter that holds the mutex.
     pub fn wait(&self) {
         let waiter = self.condvar().enter(self, self.me());
         self.unlock();
@@ -395,7 +404,7 @@ impl Peer {
     }
 }
 
-/// One that waits at the condition.
+/// A registered waiter of the condition.
 pub struct Entered(Waiter);
 
 /// The semaphore.
@@ -404,7 +413,7 @@ impl Peer {
         let [held, generations] = &self.shared.each;
         RawSemaphore { grant: &self.shared.words[0], held, generations, bound: 9 }
     }
-    /// Before others come.
+    /// Initialises the semaphore, before other processes use it.
     pub fn permits(&self, n: u32) {
         self.semaphore().initialise(n);
     }
@@ -428,12 +437,12 @@ impl Peer {
     }
 }
 
-/// Once.
+/// The once.
 impl Peer {
     fn once(&self) -> RawOnce<'_> {
         RawOnce { state: &self.shared.words[0] }
     }
-    /// Whether it was done by `f`.
+    /// Returns whether `f` ran.
     pub fn call_once(&self, f: impl FnOnce()) -> bool {
         match self.once().begin(self, self.me(), false, Deadline::Never) {
             Ok(Begin::Ours { .. }) => {
@@ -475,7 +484,7 @@ impl Peer {
     pub fn join_barrier(&self) {
         assert_eq!(self.barrier().join(self, self.me()), Ok(()));
     }
-    /// Whether it is the leader; `None` if the barrier is broken.
+    /// Returns whether the caller is the leader, or `None` if the barrier is broken.
     pub fn wait_at_barrier(&self) -> Option<bool> {
         match self.barrier().wait(self, Deadline::Never) {
             Passed::Leader => Some(true),

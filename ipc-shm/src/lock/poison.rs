@@ -1,4 +1,4 @@
-//! Poison, and the other answers of locks that are not a guard.
+//! Poison, and the other errors of locks.
 
 use std::error::Error;
 use std::fmt;
@@ -8,9 +8,10 @@ use std::fmt;
 pub enum PoisonedBy {
     /// A thread panicked while it held the lock.
     Panicked,
-    /// A process died while it held the lock: was killed, or exited without giving it back.
+    /// A process died while it held the lock: it was killed, or it exited without releasing the
+    /// lock.
     OwnerDied {
-        /// Its pid; 0 if nobody knows it any more.
+        /// The pid of the dead process, or 0 if it is no longer known.
         pid: u32,
     },
 }
@@ -25,11 +26,11 @@ impl fmt::Display for PoisonedBy {
     }
 }
 
-/// A lock was taken that is poisoned: as [`std::sync::PoisonError`], with the guard in it.
+/// The error of a call that locked a poisoned lock. It holds the guard: [`std::sync::PoisonError`].
 ///
-/// The lock is held. What it protects may be half changed: look, repair, and end it with
-/// `clear_poison`. Where a call hands out no guard, as `get`, the guard in here is `()`, and the
-/// lock is not held.
+/// The lock is held. The data may be half changed. Check it, repair it, and end the poisoning with
+/// `clear_poison`. If a call returns no guard, such as `get`, the guard in this error is `()`, and
+/// the lock is not held.
 pub struct PoisonError<G> {
     guard: G,
     cause: PoisonedBy,
@@ -40,41 +41,41 @@ impl<G> PoisonError<G> {
         PoisonError { guard, cause }
     }
 
-    /// Why.
+    /// Returns why the lock is poisoned.
     pub fn cause(&self) -> PoisonedBy {
         self.cause
     }
 
-    /// The guard.
+    /// Returns the guard.
     pub fn into_inner(self) -> G {
         self.guard
     }
 
-    /// The guard, borrowed.
+    /// Returns a reference to the guard.
     pub fn get_ref(&self) -> &G {
         &self.guard
     }
 
-    /// The guard, borrowed to change what it protects.
+    /// Returns a mutable reference to the guard, to change what the lock protects.
     pub fn get_mut(&mut self) -> &mut G {
         &mut self.guard
     }
 }
 
-/// Why a lock cannot be used by this caller now. Nothing has changed.
+/// Why the caller cannot use a lock now. Nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refused {
     /// The calling thread holds the lock itself, and would wait for itself for ever.
     WouldDeadlock,
-    /// The calling thread does not hold what it gives back.
+    /// The calling thread does not hold the lock that it releases.
     NotOwner,
-    /// This process was forked from the one that attached to the lock. It may open or receive the
-    /// lock itself.
+    /// This process was forked from the process that attached to the lock. It may open or receive
+    /// the lock itself.
     Forked,
-    /// A count has reached its end: recursions, readers or permits.
+    /// A count has reached its maximum: recursions, readers or permits.
     TooMany,
-    /// Somebody has written into the lock's memory without keeping the protocol.
+    /// A peer has written into the lock's memory without keeping the protocol.
     Corrupt(&'static str),
 }
 
@@ -94,7 +95,7 @@ impl fmt::Display for Refused {
 
 impl Error for Refused {}
 
-/// What `lock` answers instead of a guard.
+/// The error of `lock`.
 pub enum LockError<G> {
     /// The lock is held, and poisoned.
     Poisoned(PoisonError<G>),
@@ -102,37 +103,37 @@ pub enum LockError<G> {
     Refused(Refused),
 }
 
-/// What `try_lock` answers instead of a guard.
+/// The error of `try_lock`.
 pub enum TryLockError<G> {
     /// The lock is held, and poisoned.
     Poisoned(PoisonError<G>),
-    /// Somebody else holds it.
+    /// Another thread holds the lock.
     WouldBlock,
     /// The lock is not held.
     Refused(Refused),
 }
 
-/// What `lock_timeout` and `lock_deadline` answer instead of a guard.
+/// The error of `lock_timeout` and `lock_deadline`.
 pub enum LockTimeoutError<G> {
     /// The lock is held, and poisoned.
     Poisoned(PoisonError<G>),
-    /// Somebody else held it until the deadline.
+    /// Another thread held the lock until the deadline.
     Timeout,
     /// The lock is not held.
     Refused(Refused),
 }
 
-/// What `lock` answers: a guard, or something else, such as a copy of the value.
+/// The result of `lock`: a guard, or another value, such as a copy.
 pub type LockResult<R, G = R> = Result<R, LockError<G>>;
-/// What `try_lock` answers.
+/// The result of `try_lock`.
 pub type TryLockResult<G> = Result<G, TryLockError<G>>;
-/// What `lock_timeout` and `lock_deadline` answer.
+/// The result of `lock_timeout` and `lock_deadline`.
 pub type LockTimeoutResult<G> = Result<G, LockTimeoutError<G>>;
 
-/// Any of them, before it is known which call it was.
+/// The error of any of these calls, before it is converted to the error of one.
 pub(crate) enum Failure<G> {
     Poisoned(PoisonError<G>),
-    /// Not now, or not until the deadline.
+    /// The lock is held by another thread, now or until the deadline.
     Busy,
     Refused(Refused),
 }
@@ -195,7 +196,7 @@ impl<G> From<Failure<G>> for LockTimeoutError<G> {
 }
 
 impl<G> LockError<G> {
-    /// Why it is poisoned, if it is.
+    /// Returns why the lock is poisoned, if it is.
     pub fn cause(&self) -> Option<PoisonedBy> {
         match self {
             LockError::Poisoned(poisoned) => Some(poisoned.cause()),
@@ -203,7 +204,7 @@ impl<G> LockError<G> {
         }
     }
 
-    /// The same without the guard, which is dropped.
+    /// Drops the guard, and returns the error without it.
     pub(crate) fn without_guard(self) -> LockError<()> {
         match self {
             LockError::Poisoned(poisoned) => {
@@ -213,7 +214,7 @@ impl<G> LockError<G> {
         }
     }
 
-    /// The guard, if the lock is held all the same.
+    /// Returns the guard, if the lock is held in spite of the error.
     pub fn into_guard(self) -> Result<G, Refused> {
         match self {
             LockError::Poisoned(poisoned) => Ok(poisoned.into_inner()),
@@ -223,7 +224,7 @@ impl<G> LockError<G> {
 }
 
 impl<G> TryLockError<G> {
-    /// Why it is poisoned, if it is.
+    /// Returns why the lock is poisoned, if it is.
     pub fn cause(&self) -> Option<PoisonedBy> {
         match self {
             TryLockError::Poisoned(poisoned) => Some(poisoned.cause()),
@@ -231,14 +232,14 @@ impl<G> TryLockError<G> {
         }
     }
 
-    /// Whether somebody else holds it.
+    /// Returns whether another thread holds the lock.
     pub fn is_would_block(&self) -> bool {
         matches!(self, TryLockError::WouldBlock)
     }
 }
 
 impl<G> LockTimeoutError<G> {
-    /// Why it is poisoned, if it is.
+    /// Returns why the lock is poisoned, if it is.
     pub fn cause(&self) -> Option<PoisonedBy> {
         match self {
             LockTimeoutError::Poisoned(poisoned) => Some(poisoned.cause()),
@@ -246,7 +247,7 @@ impl<G> LockTimeoutError<G> {
         }
     }
 
-    /// Whether the time is over.
+    /// Returns whether the time has elapsed.
     pub fn is_timeout(&self) -> bool {
         matches!(self, LockTimeoutError::Timeout)
     }
@@ -330,7 +331,7 @@ impl<G> fmt::Display for LockTimeoutError<G> {
 }
 impl<G> Error for LockTimeoutError<G> {}
 
-/// A call for which the time was over, or that was refused: of what hands over no guard.
+/// The error of a call that returns no guard: the time has elapsed, or the call was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LockAttemptError {
     Busy,
@@ -343,7 +344,7 @@ impl From<Refused> for LockAttemptError {
     }
 }
 
-/// `{ pid, kind }`, kept beside the lock word; 0 while the lock is sound.
+/// The mark `{ pid, kind }` beside the lock word. It is 0 while the lock is not poisoned.
 pub(crate) mod mark {
     use super::PoisonedBy;
 
@@ -357,7 +358,7 @@ pub(crate) mod mark {
         }
     }
 
-    /// `None` if it is sound. Whatever a peer makes up is one of the two.
+    /// Returns the cause of the poison, or `None` without poison, whatever a peer wrote there.
     pub(crate) const fn cause(mark: u64) -> Option<PoisonedBy> {
         match mark {
             0 => None,

@@ -256,15 +256,16 @@ impl<T: Value + ?Sized> RwLock<T> {
         }
     }
 
-    /// Locks it to read if no writer has it or waits for it and its value is sound. The guard stays
-    /// in registers, because all of this is inlined.
+    /// Locks to read if no writer holds the lock or waits for it, and the value is sound.
+    ///
+    /// The guard stays in registers, because all of this is inlined.
     #[inline(always)]
     fn read_at_once(&self) -> Option<RwLockReadGuard<'_, T>> {
         if self.location.forked() {
             return None;
         }
         let (me, key, raw) = (self.location.me(), self.location.key(), self.raw());
-        // A thread that reads already may pass a writer that waits: `read_with` sees to that.
+        // A thread that already reads may pass a waiting writer. `read_with` handles that case.
         if !raw.try_read(&self.location, me, false) {
             return None;
         }
@@ -663,9 +664,10 @@ macro_rules! guard {
             fn deref(&self) -> &T {
                 // SAFETY: the value lies there. It is mapped as long as its location lives
                 // (`parts`, checked by `LockLocation::find`), and aligned (`LockKind::align`). Its
-                // bytes are a value: any are, or `taken` has checked them before it returned the
-                // guard. The lock is held. So no thread writes meanwhile, as long as peers keep the
-                // protocol (at the type), or the holder borrows its guard mutably.
+                // bytes are a value: any are, or `taken` or `read_at_once` has checked them before
+                // it returned the guard. The lock is held. So no thread writes meanwhile, as long
+                // as peers keep the protocol (at the type), or the holder borrows its guard
+                // mutably.
                 unsafe { self.value.as_ref() }
             }
         }

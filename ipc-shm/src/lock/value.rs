@@ -1,6 +1,6 @@
-//! What a lock can hold.
+//! The values that a lock can hold.
 
-// A view of the bytes that a held lock protects.
+// Makes views of the bytes that a held lock protects.
 #![allow(unsafe_code)]
 
 use std::mem::MaybeUninit;
@@ -13,38 +13,39 @@ use crate::lock::location::LockLocation;
 use crate::lock::poison::Refused;
 use crate::sync::AtomicU64;
 
-/// What a lock can hold: data whose bytes can be checked ([`Checked`]), or a slice of it.
+/// A value that a lock can hold: data whose bytes can be checked ([`Checked`]), or a slice of it.
 ///
-/// Of plain data any bytes are a value. Of other types, such as `bool`, the bytes are checked each
-/// time that the lock is taken, in a slice those of each item.
+/// For plain data any bytes are a value. For other types, such as `bool`, the bytes are checked
+/// each time that the lock is acquired. In a slice, those of each item are checked.
 pub trait Value: ValueLayout + Send + Sync {}
 
 impl<T: Checked + Send + Sync> Value for T {}
 impl<T: Checked + Send + Sync> Value for [T] {}
 
-/// What lies there is no value of the type.
+/// The error if the bytes are no value of the type.
 pub(crate) const NO_VALUE: Refused = Refused::Corrupt(
     "its bytes are no value of its type; clear the poison, if there is some, and set a value",
 );
 
-/// How a value lies in words. For this crate only: it is in no public path.
+/// The layout of a value in words. For this crate only: it is in no public path.
 pub trait ValueLayout {
-    /// A copy in this process' own memory.
+    /// The type of a copy in this process' own memory.
     type Own;
     #[doc(hidden)]
     type Item: Checked;
-    /// Whether it is a slice.
+    /// Whether the value is a slice.
     #[doc(hidden)]
     const MANY: bool;
     #[doc(hidden)]
     fn items(&self) -> &[Self::Item];
-    /// A copy of so many items from the beginning of `words`; `None` if the bytes of one are no
-    /// value.
+    /// Copies `len` items from the beginning of `words`.
+    ///
+    /// Returns `None` if the bytes of an item are no value.
     #[doc(hidden)]
     fn read(words: &[AtomicU64], len: usize) -> Option<Self::Own>;
     #[doc(hidden)]
     fn own(own: &mut Self::Own) -> &mut Self;
-    /// So many items at `at`.
+    /// Returns a pointer to `len` items at `at`.
     #[doc(hidden)]
     fn view(at: *mut Self::Item, len: usize) -> *mut Self;
 }
@@ -80,8 +81,8 @@ impl<T: Checked> ValueLayout for [T] {
     }
     fn read(words: &[AtomicU64], len: usize) -> Option<Box<[T]>> {
         let mut values = vec![MaybeUninit::<T>::zeroed(); len];
-        // SAFETY: so many bytes lie there, all initialised, without padding (`NoUninit`); `&mut
-        // [u8]` can only write initialised ones.
+        // SAFETY: so many bytes lie there, all of them initialised and without padding
+        // (`NoUninit`). Through `&mut [u8]` only initialised bytes can be written.
         let bytes = unsafe {
             std::slice::from_raw_parts_mut(
                 values.as_mut_ptr().cast::<u8>(),
@@ -90,8 +91,8 @@ impl<T: Checked> ValueLayout for [T] {
         };
         copy::read_bytes(words, bytes);
         if has_invalid_bits::<T>() {
-            // SAFETY: as many items as there are, in our own memory; any bytes are `Bits`, as large
-            // and as aligned as `T`.
+            // SAFETY: there are `len` items, in this process' own memory. Any bytes are `Bits`,
+            // which has the size and the alignment of `T`.
             let bits =
                 unsafe { std::slice::from_raw_parts(values.as_ptr().cast::<T::Bits>(), len) };
             if !bits.iter().all(T::is_valid_bit_pattern) {
@@ -99,8 +100,8 @@ impl<T: Checked> ValueLayout for [T] {
             }
         }
         let values = Box::into_raw(values.into_boxed_slice());
-        // SAFETY: from a box of as many items of the same layout; each is initialised, and checked
-        // to be a value.
+        // SAFETY: the pointer is from a box of as many items with the same layout. Each item is
+        // initialised, and was checked to be a value.
         Some(unsafe { Box::from_raw(values as *mut [T]) })
     }
     fn own(own: &mut Box<[T]>) -> &mut [T] {
@@ -111,7 +112,7 @@ impl<T: Checked> ValueLayout for [T] {
     }
 }
 
-/// Whether the items that begin at one of the lock's own words are values. Of plain data, they are.
+/// Returns whether the items from one of the lock's own words on are values. Plain data always is.
 #[inline(always)]
 pub(crate) fn is_valid<T: ValueLayout + ?Sized>(location: &LockLocation, at: usize) -> bool {
     !has_invalid_bits::<T::Item>() || are_valid::<T::Item>(&location.words()[at..], location.len)
@@ -122,11 +123,11 @@ fn are_valid<T: Checked>(words: &[AtomicU64], len: usize) -> bool {
     let first = NonNull::from(words).cast::<T>();
     (0..len).all(|index| {
         let mut copied = Copied::<T>::new();
-        // SAFETY: the item lies within `words`, checked above.
+        // SAFETY: the item lies within `words`, as checked above.
         let item = unsafe { first.add(index) };
-        // SAFETY: as above; in this process there are references to the words only as atomics, and
-        // to the value only by guards, none of which writes while this is called: the caller has
-        // the lock.
+        // SAFETY: as above. In this process, references to the words exist only as atomics, and
+        // references to the value only in guards. None of them writes during this call, because the
+        // caller holds the lock.
         unsafe { bytes_at::read(item.cast(), copied.bytes()) };
         copied.is_valid()
     })
@@ -138,8 +139,9 @@ pub(crate) fn write<T: ValueLayout + ?Sized>(words: &[AtomicU64], value: &T) {
     copy::write_bytes(words, bytemuck::cast_slice(value.items()));
 }
 
-/// Words that so many items take; `None` if no memory is so large, or one value is said to be none
-/// or several.
+/// Returns the number of words that so many items take.
+///
+/// `None` if no memory is so large, or if a value that is not a slice has a length other than 1.
 pub(crate) fn words<T: ValueLayout + ?Sized>(len: usize) -> Option<usize> {
     if !T::MANY && len != 1 {
         return None;
@@ -147,7 +149,7 @@ pub(crate) fn words<T: ValueLayout + ?Sized>(len: usize) -> Option<usize> {
     Some(size_of::<T::Item>().checked_mul(len)?.div_ceil(8))
 }
 
-/// Words at which a value may begin: multiples of these.
+/// Returns the alignment of a value, in words.
 pub(crate) const fn align<T: ValueLayout + ?Sized>() -> usize {
     let align = align_of::<T::Item>().div_ceil(8);
     if align == 0 { 1 } else { align }

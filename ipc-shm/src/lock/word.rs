@@ -98,8 +98,9 @@ pub(crate) trait LockEnv {
     fn pid(&self, owner: u64) -> u32;
     /// Returns the maximum number of participants, for locks that keep a word for each.
     fn max_participants(&self) -> usize;
-    /// Sleeps while the low half of the word equals that of `seen`, at most for `timeout`. The sleep
-    /// may end earlier.
+    /// Sleeps while the low half of the word equals that of `seen`, at most for `timeout`.
+    ///
+    /// The sleep may end earlier.
     fn sleep(&self, word: &AtomicU64, seen: u64, timeout: Duration);
     /// Wakes at most `n` threads that sleep on the word, and returns how many.
     fn wake(&self, word: &AtomicU64, n: u32) -> usize;

@@ -175,7 +175,7 @@ impl RawRwLock<'_> {
     /// count itself, so it need not wake the writer afterwards.
     #[inline(always)]
     pub(crate) fn try_read(&self, env: &impl LockEnv, me: u64, again: bool) -> bool {
-        // Relaxed: looked at again once we are counted.
+        // Relaxed: loaded again after `count_in`.
         if !(again || admits(self.turn.load(Relaxed))) || self.count_in(me).is_err() {
             return false;
         }
@@ -183,7 +183,7 @@ impl RawRwLock<'_> {
         if again || admits(self.turn.load(SeqCst)) {
             return true;
         }
-        // It cannot fail: we have counted ourselves.
+        // This cannot fail, because this thread has counted itself.
         let _ = self.count_out(env, me);
         false
     }
@@ -201,7 +201,7 @@ impl RawRwLock<'_> {
             return Ok(());
         }
         if again {
-            // Nothing to wait for: there are too many readers.
+            // There is nothing to wait for: `count_in` failed because there are too many readers.
             return Ok(self.count_in(me)?);
         }
         self.read_slow(env, me, deadline)
