@@ -1,4 +1,4 @@
-//! A place where processes wait for each other.
+//! A point where processes wait for each other.
 
 use std::error::Error;
 use std::fmt;
@@ -16,12 +16,12 @@ use super::word::LockEnv;
 use crate::segment::{OpenMode, Segment};
 use crate::sync::Ordering::Relaxed;
 
-/// A place where so many parties wait for each other, again and again: [`std::sync::Barrier`] in
-/// shared memory, and Python's `Barrier`.
+/// A point where a number of parties wait for each other, again and again: [`std::sync::Barrier`]
+/// in shared memory, and Python's `Barrier`.
 ///
-/// Parties are threads, of one process or of many. A process that has a handle is expected to come:
-/// if it dies with one, the barrier breaks for all who wait, instead of letting them wait for ever.
-/// One that has dropped its handles is not missed.
+/// Parties are threads, of one process or of many. A process with a handle is expected to arrive.
+/// If it dies with a handle, the barrier breaks for all waiters, so they do not wait for ever. A
+/// process that has dropped its handles is not expected.
 ///
 /// ```
 /// use ipc_shm::lock::Barrier;
@@ -38,27 +38,29 @@ pub struct Barrier {
     parties: u32,
 }
 
-/// Says which one of the parties the caller is: as [`std::sync::BarrierWaitResult`].
+/// The result of a wait that passed: as [`std::sync::BarrierWaitResult`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BarrierWaitResult(bool);
 
 impl BarrierWaitResult {
-    /// Whether it is the one, of all parties of the round, that came last.
+    /// Returns whether the caller is the leader: the party of the round that arrived last.
     #[must_use]
     pub fn is_leader(&self) -> bool {
         self.0
     }
 }
 
-/// Why a wait at a barrier ended before all parties came.
+/// Why a wait at a barrier ended before all parties arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BarrierError {
-    /// The barrier is broken: a party died, another's time was over, or somebody said so. It stays
-    /// so until the [reset](Barrier::reset).
+    /// The barrier is broken, until the [reset](Barrier::reset).
+    ///
+    /// A party died, or another party reached its deadline, or a call of [`abort`](Barrier::abort)
+    /// broke it.
     Broken,
-    /// The caller's time was over, which broke the barrier.
+    /// The caller reached its deadline, which broke the barrier.
     Timeout,
-    /// Nothing was waited for.
+    /// The call was refused, and did not wait.
     Refused(Refused),
 }
 
@@ -84,7 +86,7 @@ impl From<Refused> for BarrierError {
 
 const STATE: usize = 0;
 const PARTIES: usize = 1;
-/// How long `wait` waits at most, in nanoseconds; 0: for ever.
+/// The default timeout of `wait`, in nanoseconds. 0 means no timeout.
 const TIMEOUT: usize = 2;
 const HANDLES: usize = 8 - HEAD;
 
@@ -97,21 +99,24 @@ impl Barrier {
         Some(HANDLES + words_for(participants))
     }
 
-    /// Makes a barrier for so many parties, in an anonymous segment of its own. For none, as for
-    /// one, nobody waits.
+    /// Makes a barrier for so many parties, in an anonymous segment of its own.
+    ///
+    /// A barrier for no party or for one party never makes a caller wait.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for 2^20 parties and more; others as [`Segment::anonymous`].
+    /// `InvalidInput` for 2^20 parties or more, others as [`Segment::anonymous`].
     pub fn new(parties: usize) -> io::Result<Barrier> {
         Self::make(LockSlot::Anonymous, parties)
     }
 
-    /// Makes a barrier in a segment: a word for each participant that it can have, and some more.
+    /// Makes a barrier in a segment.
+    ///
+    /// It takes one word for each participant that the segment can have, and some more.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for 2^20 parties and more; others as [`Mutex::new_in`](super::Mutex::new_in).
+    /// `InvalidInput` for 2^20 parties or more, others as [`Mutex::new_in`](super::Mutex::new_in).
     pub fn new_in(segment: &Segment, parties: usize) -> io::Result<Barrier> {
         Self::make(LockSlot::In(segment), parties)
     }
@@ -135,7 +140,7 @@ impl Barrier {
         Self::at_location(LockLocation::make(slot, Self::kind(), 0, Self::count, &fill)?)
     }
 
-    /// Counts the handle.
+    /// Adds the handle to the count of this process.
     fn at_location(location: LockLocation) -> io::Result<Barrier> {
         // Read once. Relaxed: the tag's Acquire.
         let parties = location.words()[PARTIES].load(Relaxed).min(u64::from(MAX_PARTIES)) as u32;
@@ -150,31 +155,33 @@ impl Barrier {
         RawBarrier { state: &words[STATE], handles, parties: self.parties }
     }
 
-    /// Waits until all parties have come. One of them is told that it is the leader.
+    /// Waits until all parties have arrived. One of them is the leader.
     ///
     /// Blocks no longer than the default timeout, if one was set
     /// ([`set_default_timeout`](Barrier::set_default_timeout)).
     ///
     /// # Errors
     ///
-    /// [`Broken`](BarrierError::Broken), at once or within 50 ms of a party's death;
-    /// [`Timeout`](BarrierError::Timeout) after the default timeout, which breaks the barrier.
+    /// - [`Broken`](BarrierError::Broken) at once if the barrier is broken, or within 50 ms of a
+    ///   party's death.
+    /// - [`Timeout`](BarrierError::Timeout) after the default timeout, which breaks the barrier.
+    /// - [`Refused`](BarrierError::Refused) in a forked process.
     pub fn wait(&self) -> Result<BarrierWaitResult, BarrierError> {
         self.location.check()?;
         self.wait_with(self.default_deadline())
     }
 
-    /// Waits as [`wait`](Barrier::wait); the party that comes last runs its `action` before the
-    /// others pass.
+    /// Waits as [`wait`](Barrier::wait). The last party runs its `action` before the others pass.
     ///
-    /// It is what Python calls a barrier's action. An action does not travel, so each party names
-    /// it where it waits; one of them runs. What it does is visible to all parties when they pass.
+    /// Python calls this a barrier's action. A function is not sent to other processes, so each
+    /// party passes its own where it waits, and one of them runs. The effects of the action are
+    /// visible to all parties when they pass.
     ///
     /// # Errors
     ///
     /// As [`wait`](Barrier::wait). If the action panics, or its process dies meanwhile, the barrier
-    /// breaks. The time of the others goes on while the action runs; if it is over, the barrier
-    /// breaks, and the action runs to its end.
+    /// breaks. The deadlines of the other parties apply while the action runs. At such a deadline
+    /// the barrier breaks, and the action still runs to its end.
     ///
     /// ```
     /// # use ipc_shm::lock::Barrier;
@@ -189,11 +196,10 @@ impl Barrier {
         Self::passed(self.raw().wait_then(&self.location, self.default_deadline(), Some(action)))
     }
 
-    /// Sets how long [`wait`](Barrier::wait) waits at most, in all processes; `None` is for ever,
-    /// as at first.
+    /// Sets the default timeout of [`wait`](Barrier::wait), for all processes.
     ///
-    /// It takes effect for waits that begin later. A timeout of zero is one nanosecond, and the
-    /// longest is 584 years.
+    /// `None` means no timeout, which is the initial setting. The timeout applies to waits that
+    /// begin later. A timeout of zero counts as one nanosecond. The longest timeout is 584 years.
     ///
     /// # Errors
     ///
@@ -202,7 +208,7 @@ impl Barrier {
         self.location.check()?;
         let nanos = timeout
             .map_or(0, |timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX).max(1));
-        // Relaxed: a number, nothing rides on it.
+        // Relaxed: a number that publishes nothing else.
         self.location.words()[TIMEOUT].store(nanos, Relaxed);
         Ok(())
     }
@@ -214,17 +220,20 @@ impl Barrier {
         }
     }
 
-    /// As [`wait`](Barrier::wait), but no longer than this. As with Python's, an elapsed time
-    /// breaks the barrier for all: the round cannot end any more.
+    /// Waits as [`wait`](Barrier::wait), but no longer than `timeout`.
+    ///
+    /// As in Python, a timeout breaks the barrier for all parties, because the round can no longer
+    /// end.
     ///
     /// # Errors
     ///
-    /// [`Timeout`](BarrierError::Timeout); others as [`wait`](Barrier::wait).
+    /// [`Timeout`](BarrierError::Timeout) if the time has elapsed, others as
+    /// [`wait`](Barrier::wait).
     pub fn wait_timeout(&self, timeout: Duration) -> Result<BarrierWaitResult, BarrierError> {
         self.wait_with(Deadline::after(timeout))
     }
 
-    /// As [`wait_timeout`](Barrier::wait_timeout), until then.
+    /// Waits as [`wait_timeout`](Barrier::wait_timeout), but until `deadline`.
     ///
     /// # Errors
     ///
@@ -247,7 +256,7 @@ impl Barrier {
         }
     }
 
-    /// Breaks the barrier, for all who wait and will come, until the reset.
+    /// Breaks the barrier until the reset, for all parties that wait or arrive later.
     ///
     /// # Errors
     ///
@@ -258,7 +267,8 @@ impl Barrier {
         Ok(())
     }
 
-    /// Makes it as new. Who waits is told that his round was broken; dead parties are forgotten.
+    /// Resets the barrier. Waiters get [`Broken`](BarrierError::Broken), and dead parties are
+    /// forgotten.
     ///
     /// # Errors
     ///
@@ -269,19 +279,19 @@ impl Barrier {
         Ok(())
     }
 
-    /// Whether it is broken. False in a forked process.
+    /// Returns whether the barrier is broken. False in a forked process.
     #[must_use]
     pub fn is_broken(&self) -> bool {
         !self.location.forked() && self.raw().is_broken()
     }
 
-    /// How many parties it takes to pass.
+    /// Returns how many parties must arrive to pass.
     #[must_use]
     pub fn parties(&self) -> usize {
         self.parties as usize
     }
 
-    /// How many wait now: Python's `n_waiting`. 0 in a forked process.
+    /// Returns how many parties wait now: Python's `n_waiting`. 0 in a forked process.
     #[must_use]
     pub fn waiting(&self) -> usize {
         if self.location.forked() { 0 } else { self.raw().waiting() as usize }
@@ -291,10 +301,10 @@ impl Barrier {
 impl Clone for Barrier {
     /// # Panics
     ///
-    /// With 2^32 handles in one process.
+    /// Panics if this process has 2^32 handles.
     fn clone(&self) -> Self {
         if self.location.forked() {
-            // It is no party, and its handles answer so.
+            // A forked process is no party. Its handles return `Forked`.
             return Barrier { location: self.location.clone(), parties: self.parties };
         }
         Self::at_location(self.location.clone()).expect("fewer handles than 2^32")

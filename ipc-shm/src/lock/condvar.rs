@@ -1,4 +1,4 @@
-//! Waiting until something that a mutex protects has changed.
+//! Waiting until data that a mutex protects has changed.
 
 use std::fmt;
 use std::io;
@@ -15,12 +15,14 @@ use super::value::Value;
 use super::word::LockEnv;
 use crate::segment::{OpenMode, Segment};
 
-/// Waiting until something that a [`Mutex`] protects has changed: [`std::sync::Condvar`] in shared
-/// memory, and Python's `Condition`.
+/// A condition: a thread waits until data that a [`Mutex`] protects has changed.
 ///
-/// Any mutexes may be used with it. Who has waited longest is notified first; nobody else wakes up
-/// then. As with `std`, one may wake up for nothing: when a process dies, or where more than 64
-/// threads wait at once. Wait in a loop, or with [`wait_while`](Condvar::wait_while).
+/// It is [`std::sync::Condvar`] in shared memory, and Python's `Condition`. It works with any
+/// mutexes. The thread that has waited longest is notified first, and no other thread wakes up
+/// then.
+///
+/// As with `std`, a thread may wake up spuriously: when a process dies, or when more than 64
+/// threads wait at once. So wait in a loop, or with [`wait_while`](Condvar::wait_while).
 ///
 /// ```
 /// use ipc_shm::lock::{Condvar, Mutex};
@@ -40,22 +42,23 @@ use crate::segment::{OpenMode, Segment};
 ///
 /// # When a process dies
 ///
-/// Every other one that waits wakes up, within 50 ms, and is to look at what it waits for again:
-/// the dead one may have changed it and not have come to notify, or may have been notified and not
-/// have come to look. So nobody waits for ever because somebody was killed. (With more than 64 of
-/// them it takes 50 ms for each 64.) Who held the mutex is told as for the [`Mutex`]. Dead are
-/// processes that end, by whatever, without dropping their handles of the condition.
+/// Every waiter in the other processes wakes up within 50 ms, and must check its condition again.
+/// The dead process may have changed the data and not have notified. Or it may have been notified
+/// and not have acted on that. So no thread waits for ever because a process was killed. (With more
+/// than 64 waiters it takes 50 ms for each 64.) If the dead process held the mutex, the next holder
+/// gets the error that [`Mutex`] describes. A process counts as dead if it ends in any way without
+/// dropping its handles of the condition.
 #[derive(Clone)]
 pub struct Condvar {
     location: LockLocation,
 }
 
-/// Whether a wait with a deadline ended with it: as [`std::sync::WaitTimeoutResult`].
+/// Whether a wait ended because of its deadline: as [`std::sync::WaitTimeoutResult`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitTimeoutResult(bool);
 
 impl WaitTimeoutResult {
-    /// Whether the time was over before anybody notified.
+    /// Returns whether the time elapsed before a notification.
     #[must_use]
     pub fn timed_out(&self) -> bool {
         self.0
@@ -94,7 +97,7 @@ impl Condvar {
         Self::make(LockSlot::Anonymous)
     }
 
-    /// Makes a condition in a segment: about 1 KiB.
+    /// Makes a condition in a segment. It takes about 1 KiB.
     ///
     /// # Errors
     ///
@@ -117,11 +120,13 @@ impl Condvar {
         }
     }
 
-    /// Unlocks, waits until notified, and locks again, without missing a notification in between.
+    /// Unlocks the mutex, waits until notified, and locks the mutex again.
+    ///
+    /// No notification in between is missed.
     ///
     /// # Errors
     ///
-    /// As [`Mutex::lock`], of the locking at the end. If it is refused, the guard is gone, and the
+    /// As [`Mutex::lock`], for the lock at the end. If that is refused, the guard is gone, and the
     /// mutex is not locked.
     pub fn wait<'a, T: Value + ?Sized>(
         &self,
@@ -133,7 +138,7 @@ impl Condvar {
         }
     }
 
-    /// Waits as long as `condition` holds.
+    /// Waits as long as `condition` returns true.
     ///
     /// # Errors
     ///
@@ -149,7 +154,9 @@ impl Condvar {
         Ok(guard)
     }
 
-    /// As [`wait`](Condvar::wait), but no longer than this. The locking at the end has no deadline.
+    /// Waits as [`wait`](Condvar::wait), but no longer than `timeout`.
+    ///
+    /// The lock at the end has no deadline.
     ///
     /// # Errors
     ///
@@ -162,7 +169,7 @@ impl Condvar {
         Ok(self.wait_with(guard, Deadline::after(timeout))?)
     }
 
-    /// As [`wait_timeout`](Condvar::wait_timeout), until then.
+    /// Waits as [`wait_timeout`](Condvar::wait_timeout), but until `deadline`.
     ///
     /// # Errors
     ///
@@ -175,8 +182,9 @@ impl Condvar {
         Ok(self.wait_with(guard, Deadline::At(deadline))?)
     }
 
-    /// As [`wait_while`](Condvar::wait_while), but no longer than this; timed out only if
-    /// `condition` still holds.
+    /// Waits as [`wait_while`](Condvar::wait_while), but no longer than `timeout`.
+    ///
+    /// The result says that the wait timed out only if `condition` is still true.
     ///
     /// # Errors
     ///
@@ -237,10 +245,10 @@ impl Condvar {
         }
     }
 
-    /// Wakes the thread that has waited longest, and returns whether there was one.
+    /// Notifies the thread that has waited longest. Returns whether there was one.
     ///
-    /// Never blocks. A waiter whose process is dead is passed over. Beyond 64 threads that wait at
-    /// once, the later ones count only while they sleep.
+    /// Never blocks. Skips a waiter whose process is dead. When more than 64 threads wait at once,
+    /// the later ones count only while they sleep.
     ///
     /// # Errors
     ///
@@ -250,10 +258,10 @@ impl Condvar {
         Ok(self.raw().notify_one(&self.location))
     }
 
-    /// Wakes all threads that wait, and returns how many were notified.
+    /// Notifies all waiting threads, and returns how many it notified.
     ///
-    /// Never blocks. A waiter whose process was killed counts until its place is found to be free;
-    /// beyond 64 threads that wait at once, the later ones count only while they sleep.
+    /// Never blocks. A waiter whose process was killed counts until its place is found to be free.
+    /// When more than 64 threads wait at once, the later ones count only while they sleep.
     ///
     /// # Errors
     ///

@@ -12,10 +12,10 @@ use super::poison::Refused;
 use super::raw::event::RawEvent;
 use crate::segment::{OpenMode, Segment};
 
-/// A flag that processes wait for: Python's `Event`, and raw_sync's.
+/// A flag that processes wait for: Python's `Event`, and that of raw_sync.
 ///
-/// A manual one stays set until it is [cleared](Event::clear), and lets everybody through; an
-/// [automatic](Event::auto) one lets one through, and is clear again.
+/// A manual event stays set until it is [cleared](Event::clear), and every waiter returns. An
+/// [automatic](Event::auto) event lets one waiter return, and is clear again.
 ///
 /// ```
 /// use ipc_shm::lock::Event;
@@ -31,10 +31,15 @@ use crate::segment::{OpenMode, Segment};
 ///
 /// # When a process dies
 ///
-/// The flag stays as it is. One that an automatic event woke, and that is killed before it has
-/// taken it, has not taken it: another one is let through. Who was to set it, and is killed before,
-/// has not set it, and nobody is told: a [condition](super::Condvar) wakes those that wait for it
-/// then, and a channel disconnects.
+/// The flag keeps its state.
+///
+/// | the dead process | the others |
+/// |---|---|
+/// | was woken for an automatic event, and had not taken it | another waiter takes it |
+/// | had not yet set the event | wait on, because the death is not reported to them |
+///
+/// To learn of the death of a process that was to set the event, use a [condition](super::Condvar)
+/// or a channel instead. A condition wakes its waiters then, and a channel disconnects.
 #[derive(Clone)]
 pub struct Event {
     location: LockLocation,
@@ -52,7 +57,7 @@ impl Event {
         Some(1)
     }
 
-    /// The length says which kind it is.
+    /// Reads the kind of the event from the length.
     fn at_location(location: LockLocation) -> io::Result<Event> {
         let auto = location.len != 0;
         Ok(Event { location, auto })
@@ -68,7 +73,7 @@ impl Event {
         )?)
     }
 
-    /// Makes a manual event that is clear, in an anonymous segment of its own.
+    /// Makes a manual event, initially clear, in an anonymous segment of its own.
     ///
     /// # Errors
     ///
@@ -77,7 +82,7 @@ impl Event {
         Self::make(LockSlot::Anonymous, false)
     }
 
-    /// Makes a manual event in a segment.
+    /// Makes a manual event, initially clear, in a segment.
     ///
     /// # Errors
     ///
@@ -86,7 +91,7 @@ impl Event {
         Self::make(LockSlot::In(segment), false)
     }
 
-    /// Makes an automatic event that is clear, in an anonymous segment of its own.
+    /// Makes an automatic event, initially clear, in an anonymous segment of its own.
     ///
     /// # Errors
     ///
@@ -95,7 +100,7 @@ impl Event {
         Self::make(LockSlot::Anonymous, true)
     }
 
-    /// Makes an automatic event in a segment.
+    /// Makes an automatic event, initially clear, in a segment.
     ///
     /// # Errors
     ///
@@ -104,7 +109,7 @@ impl Event {
         Self::make(LockSlot::In(segment), true)
     }
 
-    /// As [`auto`](Event::auto), in a segment of its own that has this name.
+    /// Makes an automatic event in a segment of its own with this name.
     ///
     /// # Errors
     ///
@@ -120,13 +125,13 @@ impl Event {
         RawEvent { state: &self.location.words()[STATE], auto: self.auto }
     }
 
-    /// Whether it is set. False in a forked process.
+    /// Returns whether the event is set. False in a forked process.
     #[must_use]
     pub fn is_set(&self) -> bool {
         !self.location.forked() && self.raw().is_set()
     }
 
-    /// Sets it, and wakes all that wait; one of them, if it is automatic.
+    /// Sets the event, and wakes all waiters, or one waiter if the event is automatic.
     ///
     /// # Errors
     ///
@@ -137,7 +142,7 @@ impl Event {
         Ok(())
     }
 
-    /// Clears it. Who waited when it was set is let through all the same, unless it is automatic.
+    /// Clears the event. A thread that waited when a manual event was set returns all the same.
     ///
     /// # Errors
     ///
@@ -148,7 +153,7 @@ impl Event {
         Ok(())
     }
 
-    /// Waits until it is set.
+    /// Waits until the event is set. Takes it if it is automatic.
     ///
     /// # Errors
     ///
@@ -157,7 +162,8 @@ impl Event {
         self.wait_with(Deadline::Never).map(|_| ())
     }
 
-    /// Waits until it is set, but no longer than this: false if it was not.
+    /// Waits as [`wait`](Event::wait), but no longer than `timeout`. Returns whether the event was
+    /// set.
     ///
     /// # Errors
     ///
@@ -166,7 +172,9 @@ impl Event {
         self.wait_with(Deadline::after(timeout))
     }
 
-    /// Waits until it is set, but no longer than until then: false if it was not.
+    /// Waits as [`wait`](Event::wait), but no longer than until `deadline`.
+    ///
+    /// Returns whether the event was set.
     ///
     /// # Errors
     ///
@@ -175,7 +183,7 @@ impl Event {
         self.wait_with(Deadline::At(deadline))
     }
 
-    /// Passes if it is set, without waiting.
+    /// Returns whether the event is set, without waiting. Takes it if it is automatic.
     ///
     /// # Errors
     ///

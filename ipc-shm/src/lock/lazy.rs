@@ -1,4 +1,4 @@
-//! A value that is made when it is first asked for, by one of all processes.
+//! A value that one of all processes makes when it is first used.
 
 use std::fmt;
 use std::io;
@@ -8,12 +8,11 @@ use super::poison::Refused;
 use crate::checked::Checked;
 use crate::segment::Segment;
 
-/// A value that a function makes when it is first asked for: [`std::sync::LazyLock`] in shared
-/// memory.
+/// A value that a function makes on first use: [`std::sync::LazyLock`] in shared memory.
 ///
-/// Of all processes that ask, one runs its function, and the others wait for the value. A function
-/// does not travel in messages: a process that is to share the value gets the [`OnceLock`]
-/// ([`once`](LazyLock::once)), or opens it by its name, and names the function again
+/// Of all processes that ask for the value, one runs its function, and the others wait. A function
+/// is not sent in messages. A process that shares the value gets the [`OnceLock`]
+/// ([`once`](LazyLock::once)), or opens it by its name. It then passes the function again
 /// ([`over`](LazyLock::over), [`open`](LazyLock::open)).
 ///
 /// ```
@@ -28,19 +27,21 @@ use crate::segment::Segment;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// There is no `Deref`: [`force`](LazyLock::force) can be refused, in a forked process for example.
+/// There is no `Deref`, because [`force`](LazyLock::force) can fail, in a forked process for
+/// example.
 ///
 /// # When a process dies
 ///
-/// While it runs the function, which writes to its own memory: the next process that asks, or
-/// waits, runs its own. So the value is made once, and the function may run more than once.
+/// If the process dies while it runs the function, the next process that asks, or a waiting one,
+/// runs its own. The function writes to its own memory. So the value is made once, and the function
+/// may run more than once.
 pub struct LazyLock<T: Checked + Send + Sync> {
     once: OnceLock<T>,
     make: fn() -> T,
 }
 
 impl<T: Checked + Send + Sync> LazyLock<T> {
-    /// Makes one without a value, in an anonymous segment of its own.
+    /// Makes an object without a value, in an anonymous segment of its own.
     ///
     /// # Errors
     ///
@@ -49,7 +50,7 @@ impl<T: Checked + Send + Sync> LazyLock<T> {
         Ok(Self::over(OnceLock::new()?, make))
     }
 
-    /// Makes one without a value, in a segment.
+    /// Makes an object without a value, in a segment.
     ///
     /// # Errors
     ///
@@ -58,7 +59,7 @@ impl<T: Checked + Send + Sync> LazyLock<T> {
         Ok(Self::over(OnceLock::new_in(segment)?, make))
     }
 
-    /// Makes one without a value, in a segment of its own that has this name.
+    /// Makes an object without a value, in a segment of its own with this name.
     ///
     /// # Errors
     ///
@@ -67,7 +68,7 @@ impl<T: Checked + Send + Sync> LazyLock<T> {
         Ok(Self::over(OnceLock::create(name)?, make))
     }
 
-    /// Opens the one of this name.
+    /// Opens the object with this name.
     ///
     /// # Errors
     ///
@@ -76,7 +77,7 @@ impl<T: Checked + Send + Sync> LazyLock<T> {
         Ok(Self::over(OnceLock::open(name)?, make))
     }
 
-    /// Opens the one of this name if there is one, and makes it if there is none.
+    /// Opens the object with this name, or makes it if there is none.
     ///
     /// # Errors
     ///
@@ -85,26 +86,27 @@ impl<T: Checked + Send + Sync> LazyLock<T> {
         Ok(Self::over(OnceLock::open_or_create(name)?, make))
     }
 
-    /// Makes one over a value that other processes may share: what they have made is the value.
+    /// Makes an object over an existing [`OnceLock`]. A value that another process made there is
+    /// used.
     pub fn over(once: OnceLock<T>, make: fn() -> T) -> Self {
         LazyLock { once, make }
     }
 
-    /// Returns what the value lies in: it travels to other processes.
+    /// Returns the object that holds the value. It can be sent to other processes.
     pub fn once(&self) -> &OnceLock<T> {
         &self.once
     }
 
-    /// Returns the value; makes it if there is none yet.
+    /// Returns the value, and makes it first if there is none yet.
     ///
-    /// Blocks while another thread or process makes it. If the function panics there is still no
-    /// value, where `std`'s is poisoned: the next one that asks runs its function.
+    /// Blocks while another thread or process makes it. If the function panics, there is still no
+    /// value, and the next caller runs its function. `std` poisons the object instead.
     ///
     /// # Errors
     ///
-    /// [`WouldDeadlock`](Refused::WouldDeadlock) if the function itself asks for the value,
-    /// [`Forked`](Refused::Forked) in a forked process, [`Corrupt`](Refused::Corrupt) if a peer has
-    /// written bytes there that are no value.
+    /// - [`WouldDeadlock`](Refused::WouldDeadlock) if the function itself asks for the value.
+    /// - [`Forked`](Refused::Forked) in a forked process.
+    /// - [`Corrupt`](Refused::Corrupt) if a peer has written bytes there that are no value.
     pub fn force(this: &Self) -> Result<&T, Refused> {
         this.once.get_or_init(this.make)
     }

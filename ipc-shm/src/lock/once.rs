@@ -1,4 +1,4 @@
-//! What is done once, by one of all processes.
+//! Initialisation that runs once, in one of all processes.
 
 // Lends a value in place.
 #![allow(unsafe_code)]
@@ -23,7 +23,7 @@ use crate::copy;
 use crate::killpoint::kill_point;
 use crate::segment::{OpenMode, Segment};
 
-/// Something that is done once, by one of all processes: [`std::sync::Once`] in shared memory.
+/// An initialisation that runs once, in one of all processes: [`std::sync::Once`] in shared memory.
 ///
 /// ```
 /// use ipc_shm::lock::Once;
@@ -36,7 +36,8 @@ use crate::segment::{OpenMode, Segment};
 ///
 /// # When a process dies
 ///
-/// While it runs the initialiser: the next one that comes, or waits, runs its own.
+/// If the process dies while it runs the initialiser, the next caller, or a waiting one, runs its
+/// own.
 #[derive(Clone)]
 pub struct Once {
     location: LockLocation,
@@ -56,26 +57,29 @@ pub struct Once {
 ///
 /// # When a process dies
 ///
-/// While it runs the initialiser, which runs in its own memory: the next one that comes, or waits,
-/// runs its own.
+/// If the process dies while it runs the initialiser, the next caller, or a waiting one, runs its
+/// own. The initialiser runs in its own memory, so no other process sees a part of the value.
 ///
 /// # Peers
 ///
-/// [`get`](OnceLock::get) lends the value where it lies: nobody writes it any more, as long as
-/// peers keep the protocol. [`copied`](OnceLock::copied) works on any bytes. Bytes that are no
-/// value, such as 2 for a `bool`, are `None`, and [`Refused::Corrupt`] where there is no `Option`.
+/// [`get`](OnceLock::get) lends the value in place. No peer that keeps the protocol writes it any
+/// more. [`copied`](OnceLock::copied) works on any bytes. For bytes that are no value, such as 2
+/// for a `bool`, a call that returns an `Option` returns `None`, and the others return
+/// [`Refused::Corrupt`].
 pub struct OnceLock<T: Checked + Send + Sync> {
     location: LockLocation,
     _value: PhantomData<T>,
 }
 
-/// Why something was not done.
+/// Why an initialisation did not run or has not completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnceError {
-    /// The one that ran it before panicked. [`Once::call_once_force`] tries again.
+    /// The previous initialiser panicked. [`Once::call_once_force`] tries again.
     Poisoned,
-    /// [`WouldDeadlock`](Refused::WouldDeadlock) if the initialiser itself asks for what it
-    /// initialises.
+    /// The call was refused.
+    ///
+    /// [`WouldDeadlock`](Refused::WouldDeadlock) if the initialiser itself asks for the value that
+    /// it initialises.
     Refused(Refused),
 }
 
@@ -96,25 +100,25 @@ impl From<Refused> for OnceError {
     }
 }
 
-/// What [`Once::call_once_force`] tells its initialiser: as [`std::sync::OnceState`].
+/// The argument of the initialiser of [`Once::call_once_force`]: as [`std::sync::OnceState`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OnceState {
     poisoned: bool,
 }
 
 impl OnceState {
-    /// Whether the one before panicked.
+    /// Returns whether the previous initialiser panicked.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
         self.poisoned
     }
 }
 
-/// An initialiser that runs: if it unwinds, others are told.
+/// A running initialiser. Dropping it, also on unwinding, ends the run for the waiters.
 struct Running<'a> {
     location: &'a LockLocation,
     me: u64,
-    /// If it does not get to its end.
+    /// How the run ends if the initialiser does not return a value.
     otherwise: End,
 }
 
@@ -126,7 +130,7 @@ impl Running<'_> {
 
     fn end(&self, how: End) {
         if !self.location.forked() {
-            // It fails if somebody has scribbled: then nobody waits for us.
+            // This fails only if a peer breaks the protocol. Then no thread waits for this run.
             let _ = raw(self.location).end(self.location, self.me, how);
         }
     }
@@ -144,7 +148,7 @@ fn raw(location: &LockLocation) -> RawOnce<'_> {
     RawOnce { state: &location.words()[STATE] }
 }
 
-/// Begins, or says that it is done.
+/// Begins the initialisation, or returns that it has completed.
 fn begin(
     location: &LockLocation,
     force: bool,
@@ -173,7 +177,7 @@ impl Once {
         Some(1)
     }
 
-    /// Makes one in an anonymous segment of its own.
+    /// Makes an initialisation in an anonymous segment of its own.
     ///
     /// # Errors
     ///
@@ -182,7 +186,7 @@ impl Once {
         Self::make(LockSlot::Anonymous)
     }
 
-    /// Makes one in a segment.
+    /// Makes an initialisation in a segment.
     ///
     /// # Errors
     ///
@@ -202,13 +206,16 @@ impl Once {
         Self::at_location(LockLocation::make(slot, Self::kind(), 0, Self::count, &|_| Ok(()))?)
     }
 
-    /// Runs `f` if nobody has run one yet; waits if somebody does. What it has done is seen when
-    /// this returns.
+    /// Runs `f` if no initialiser has completed yet. Waits while another thread runs one.
+    ///
+    /// When this call returns, the caller sees what the initialiser did.
     ///
     /// # Errors
     ///
-    /// [`Poisoned`](OnceError::Poisoned) if an initialiser panicked, where [`std::sync::Once`]
-    /// panics.
+    /// - [`Poisoned`](OnceError::Poisoned) if an initialiser panicked. [`std::sync::Once`] panics
+    ///   instead.
+    /// - [`Refused`](OnceError::Refused) if `f` calls this itself (`WouldDeadlock`), in a forked
+    ///   process, and if the memory is corrupt.
     pub fn call_once(&self, f: impl FnOnce()) -> Result<(), OnceError> {
         if let Some((running, _)) = begin(&self.location, false, End::Poisoned)? {
             kill_point!("once.run");
@@ -218,11 +225,11 @@ impl Once {
         Ok(())
     }
 
-    /// As [`call_once`](Once::call_once), also if an initialiser panicked.
+    /// Runs `f` as [`call_once`](Once::call_once), even if a previous initialiser panicked.
     ///
     /// # Errors
     ///
-    /// [`Refused`](OnceError::Refused).
+    /// [`Refused`](OnceError::Refused) as [`call_once`](Once::call_once).
     pub fn call_once_force(&self, f: impl FnOnce(&OnceState)) -> Result<(), OnceError> {
         if let Some((running, poisoned)) = begin(&self.location, true, End::Poisoned)? {
             f(&OnceState { poisoned });
@@ -231,17 +238,18 @@ impl Once {
         Ok(())
     }
 
-    /// Whether it has been done. False in a forked process.
+    /// Returns whether the initialisation has completed. False in a forked process.
     #[must_use]
     pub fn is_completed(&self) -> bool {
         !self.location.forked() && raw(&self.location).is_complete()
     }
 
-    /// Waits until somebody has done it.
+    /// Waits until an initialiser has completed.
     ///
     /// # Errors
     ///
-    /// [`Poisoned`](OnceError::Poisoned) if that one panicked.
+    /// [`Poisoned`](OnceError::Poisoned) if the initialiser panicked.
+    /// [`Refused`](OnceError::Refused) in a forked process.
     pub fn wait(&self) -> Result<(), OnceError> {
         self.location.check()?;
         raw(&self.location)
@@ -250,14 +258,14 @@ impl Once {
             .and_then(|sound| if sound { Ok(()) } else { Err(OnceError::Poisoned) })
     }
 
-    /// Waits until it has been done, whether or not initialisers panic before: as
-    /// [`std::sync::Once::wait_force`].
+    /// Waits until an initialiser has completed, even if others panic before.
     ///
-    /// Blocks until an initialiser returns. If one dies or panics, it waits for the next one.
+    /// Blocks until an initialiser returns, as [`std::sync::Once::wait_force`]. If one dies or
+    /// panics, waits for the next one.
     ///
     /// # Errors
     ///
-    /// [`Refused`](OnceError::Refused).
+    /// [`Refused`](OnceError::Refused) in a forked process.
     ///
     /// ```
     /// # use ipc_shm::lock::Once;
@@ -290,7 +298,7 @@ impl<T: Checked + Send + Sync> OnceLock<T> {
         Ok(OnceLock { location, _value: PhantomData })
     }
 
-    /// Makes one without a value, in an anonymous segment of its own.
+    /// Makes an object without a value, in an anonymous segment of its own.
     ///
     /// # Errors
     ///
@@ -299,7 +307,7 @@ impl<T: Checked + Send + Sync> OnceLock<T> {
         Self::make(LockSlot::Anonymous)
     }
 
-    /// Makes one without a value, in a segment.
+    /// Makes an object without a value, in a segment.
     ///
     /// # Errors
     ///
@@ -315,7 +323,7 @@ impl<T: Checked + Send + Sync> OnceLock<T> {
         Self::at_location(LockLocation::make(slot, Self::kind(), 1, Self::count, &|_| Ok(()))?)
     }
 
-    /// The value, if there is one. `None` in a forked process.
+    /// Returns the value, if there is one. `None` in a forked process.
     #[must_use]
     pub fn get(&self) -> Option<&T> {
         if self.location.forked() || !raw(&self.location).is_complete() {
@@ -329,14 +337,14 @@ impl<T: Checked + Send + Sync> OnceLock<T> {
         } else {
             self.location.value(Self::value_at())
         };
-        // SAFETY: the value lies there, mapped as long as `self.location`, aligned
-        // (`LockKind::align`); its bytes are one: any are, or they were checked above. It is
-        // complete (ONCE-E1), so no peer writes it any more, as long as peers keep the protocol (at
-        // the type).
+        // SAFETY: the value lies there. It is mapped as long as `self.location` lives, and aligned
+        // (`LockKind::align`). Its bytes are a value: any are, or they were checked above. The
+        // value is complete (ONCE-E1), so no peer writes it any more, as long as peers keep the
+        // protocol (at the type).
         Some(unsafe { at.as_ref() })
     }
 
-    /// A copy of the value, if there is one.
+    /// Returns a copy of the value, if there is one.
     #[must_use]
     pub fn copied(&self) -> Option<T> {
         if self.location.forked() || !raw(&self.location).is_complete() {
@@ -345,11 +353,13 @@ impl<T: Checked + Send + Sync> OnceLock<T> {
         T::read(&self.location.words()[Self::value_at()..], 1)
     }
 
-    /// Writes the value, if nobody has: `Ok(Err(value))` gives it back. Waits while somebody does.
+    /// Writes the value, or returns it in `Ok(Err(value))` if there already is one.
+    ///
+    /// Waits while another thread writes the value.
     ///
     /// # Errors
     ///
-    /// [`Refused`].
+    /// As [`get_or_init`](OnceLock::get_or_init).
     pub fn set(&self, value: T) -> Result<Result<(), T>, Refused> {
         let mut value = Some(value);
         self.initialise(|| Ok::<T, Infallible>(value.take().expect("called once")))?
@@ -357,22 +367,24 @@ impl<T: Checked + Send + Sync> OnceLock<T> {
         Ok(value.map_or(Ok(()), Err))
     }
 
-    /// The value; if there is none yet, what `f` returns becomes it. Of many processes that do this
-    /// at once, one runs its `f`, and the others wait.
+    /// Returns the value. If there is none yet, the result of `f` becomes the value.
     ///
-    /// If `f` panics there is still no value, as with [`std::sync::OnceLock`].
+    /// If several processes call this at once, one runs its `f`, and the others wait. If `f`
+    /// panics, there is still no value, as with [`std::sync::OnceLock`].
     ///
     /// # Errors
     ///
-    /// [`Refused`]: `WouldDeadlock` if `f` asks for this value.
+    /// [`Refused`], if `f` itself asks for this value (`WouldDeadlock`), in a forked process, and
+    /// if the memory is corrupt.
     pub fn get_or_init(&self, f: impl FnOnce() -> T) -> Result<&T, Refused> {
         self.initialise(|| Ok::<T, Infallible>(f()))?.unwrap_or_else(|e| match e {});
         self.get()
             .ok_or(Refused::Corrupt("a value has gone, or its bytes are no value of its type"))
     }
 
-    /// As [`get_or_init`](OnceLock::get_or_init), with an `f` that may fail: its error is inside,
-    /// and there is still no value.
+    /// Returns the value as [`get_or_init`](OnceLock::get_or_init), with an `f` that may fail.
+    ///
+    /// If `f` fails, its error is the inner result, and there is still no value.
     ///
     /// # Errors
     ///
@@ -406,11 +418,11 @@ impl<T: Checked + Send + Sync> OnceLock<T> {
         Ok(Ok(()))
     }
 
-    /// Waits until somebody has written the value.
+    /// Waits until another thread has written the value.
     ///
     /// # Errors
     ///
-    /// [`Refused`].
+    /// [`Refused`] in a forked process, and if the memory is corrupt.
     pub fn wait(&self) -> Result<&T, Refused> {
         self.location.check()?;
         raw(&self.location).wait(&self.location, true)?;

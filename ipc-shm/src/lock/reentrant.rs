@@ -1,4 +1,4 @@
-//! Mutual exclusion that a thread may enter again.
+//! Mutual exclusion with a mutex that its holder may lock again.
 
 use std::fmt;
 use std::io;
@@ -23,11 +23,10 @@ use crate::segment::{OpenMode, Segment};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::Relaxed;
 
-/// A mutex that the thread which holds it may lock again: Python's `RLock`, `std`'s
-/// `ReentrantLock`.
+/// A mutex that its holder may lock again: Python's `RLock`, `std`'s `ReentrantLock`.
 ///
-/// It is free again when each guard was dropped. Since several guards of one thread may be there at
-/// once, none lends the value: they copy it out ([`get`](ReentrantMutexGuard::get)) and in
+/// The mutex is free again when every guard was dropped. Because one thread may have several guards
+/// at once, no guard lends the value. Guards copy it out ([`get`](ReentrantMutexGuard::get)) and in
 /// ([`set`](ReentrantMutexGuard::set)).
 ///
 /// ```
@@ -41,8 +40,8 @@ use crate::sync::Ordering::Relaxed;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A guard that a thread has forgotten ([`std::mem::forget`]) keeps the mutex locked, as long as
-/// the process lives: no other thread is ever taken for the holder.
+/// A guard that a thread has forgotten ([`std::mem::forget`]) keeps the mutex locked as long as the
+/// process lives. No other thread is ever mistaken for the holder.
 ///
 /// # When a process dies
 ///
@@ -54,7 +53,7 @@ pub struct ReentrantMutex<T: Stored + Send + Sync = ()> {
 
 const STATE: usize = 0;
 const MARK: usize = 1;
-/// Guards of the holder, written by it only.
+/// The number of guards of the holder. Only the holder writes it.
 const DEPTH: usize = 2;
 const REST: usize = 3;
 
@@ -113,17 +112,17 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
         &self.location.words()[DEPTH]
     }
 
-    /// Waits until no other thread holds it, and locks it once more.
+    /// Waits until no other thread holds the mutex, and locks it once more.
     ///
     /// # Errors
     ///
-    /// As [`Mutex::lock`](super::Mutex::lock), but for `WouldDeadlock`;
+    /// As [`Mutex::lock`](super::Mutex::lock), except for `WouldDeadlock`.
     /// [`TooMany`](Refused::TooMany) after 2^32 guards.
     pub fn lock(&self) -> LockResult<ReentrantMutexGuard<'_, T>> {
         Ok(self.acquire(Deadline::Never)?)
     }
 
-    /// Locks it if no other thread holds it.
+    /// Locks the mutex if no other thread holds it.
     ///
     /// # Errors
     ///
@@ -132,7 +131,7 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
         Ok(self.acquire(Deadline::Now)?)
     }
 
-    /// As [`lock`](ReentrantMutex::lock), but waits no longer than this.
+    /// Locks the mutex as [`lock`](ReentrantMutex::lock), but waits no longer than `timeout`.
     ///
     /// # Errors
     ///
@@ -141,7 +140,8 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
         Ok(self.acquire(Deadline::after(timeout))?)
     }
 
-    /// As [`lock`](ReentrantMutex::lock), but waits no longer than until then.
+    /// Locks the mutex as [`lock`](ReentrantMutex::lock), but waits no longer than until
+    /// `deadline`.
     ///
     /// # Errors
     ///
@@ -171,7 +171,7 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
                 raw.lock(&self.location, me, deadline)?;
             }
             kill_point!("reentrant.first");
-            // Relaxed, and whatever a dead holder left there is overwritten.
+            // Relaxed: only the holder writes it. The value that a dead holder left is overwritten.
             self.depth().store(1, Relaxed);
         }
         thread::took();
@@ -187,11 +187,11 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
         }
     }
 
-    /// Returns whether it is locked at this moment, be it by the calling thread.
+    /// Returns whether the mutex is locked at this moment, also by the calling thread.
     ///
-    /// Never blocks. What a dead process had locked is not locked: [`try_lock`](Self::try_lock)
-    /// takes it. Another thread may change it before the answer is returned. False in a forked
-    /// process.
+    /// Never blocks. A mutex whose holder is dead is not locked: [`try_lock`](Self::try_lock)
+    /// acquires it. Another thread may lock or unlock before this call returns. Returns false in a
+    /// forked process.
     ///
     /// ```
     /// # use ipc_shm::lock::ReentrantMutex;
@@ -205,20 +205,20 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
         !self.location.forked() && self.raw().is_locked(&self.location)
     }
 
-    /// Returns whether the calling thread holds it.
+    /// Returns whether the calling thread holds the mutex.
     #[must_use]
     pub fn is_owned_by_current_thread(&self) -> bool {
         let me = self.location.me();
         !self.location.forked() && super::word::names_a_thread(me) && self.raw().is_held_by(me)
     }
 
-    /// Whether it is poisoned.
+    /// Returns whether the mutex is poisoned.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
         !self.location.forked() && self.raw().cause().is_some()
     }
 
-    /// Ends the poisoning; in a forked process it does nothing.
+    /// Ends the poisoning. Does nothing in a forked process.
     pub fn clear_poison(&self) {
         if !self.location.forked() {
             self.raw().set_cause(None);
@@ -226,7 +226,7 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
     }
 }
 
-/// A locked [`ReentrantMutex`]: gives it back once when dropped. It belongs to its thread.
+/// A locked [`ReentrantMutex`]. Dropping the guard unlocks it once. It belongs to its thread.
 #[must_use = "it unlocks at once if it is not kept"]
 pub struct ReentrantMutexGuard<'a, T: Stored + Send + Sync = ()> {
     mutex: &'a ReentrantMutex<T>,
@@ -237,7 +237,7 @@ pub struct ReentrantMutexGuard<'a, T: Stored + Send + Sync = ()> {
 }
 
 impl<T: Stored + Send + Sync> ReentrantMutexGuard<'_, T> {
-    /// A copy of the value.
+    /// Returns a copy of the value.
     #[must_use]
     pub fn get(&self) -> T {
         let mut copied = Copied::new();
@@ -248,13 +248,13 @@ impl<T: Stored + Send + Sync> ReentrantMutexGuard<'_, T> {
         copied.value()
     }
 
-    /// Replaces the value. A process that is killed meanwhile poisons it.
+    /// Replaces the value. If the process is killed meanwhile, the mutex is poisoned.
     pub fn set(&self, value: T) {
         kill_point!("reentrant.set");
         copy::write_value(&self.mutex.location.words()[ReentrantMutex::<T>::value_at()..], &value);
     }
 
-    /// Unlocks once, and says whether that was possible.
+    /// Unlocks once, and returns whether that was possible.
     ///
     /// # Errors
     ///
@@ -287,7 +287,7 @@ impl<T: Stored + Send + Sync> ReentrantMutexGuard<'_, T> {
 
 impl<T: Stored + Send + Sync> Drop for ReentrantMutexGuard<'_, T> {
     fn drop(&mut self) {
-        // A failure leaves the lock as it is: `unlock` tells of it.
+        // A failure leaves the lock as it is. `unlock` reports it.
         let _ = self.give_back();
     }
 }

@@ -16,12 +16,13 @@ use super::word::LockEnv;
 use crate::segment::{OpenMode, Segment};
 use crate::sync::Ordering::Relaxed;
 
-/// Counted permits, which come back when their holder dies: Python's `Semaphore`.
+/// Counted permits, which are recovered when their holder dies: Python's `Semaphore`.
 ///
-/// [`acquire`](Semaphore::acquire) gives a [`Permit`], which comes back when it is dropped or its
-/// process dies. Those who signal with a semaphore use up a permit with [`Permit::forget`], and add
-/// one with [`release`](Semaphore::release), from any process: what Python's `acquire` and
-/// `release` do.
+/// [`acquire`](Semaphore::acquire) returns a [`Permit`]. The permit is given back when it is
+/// dropped, or when its process dies.
+///
+/// To signal with a semaphore, use a permit up with [`Permit::forget`], and add one with
+/// [`release`](Semaphore::release), from any process. Python's `acquire` and `release` do the same.
 ///
 /// ```
 /// use ipc_shm::lock::Semaphore;
@@ -40,14 +41,15 @@ pub struct Semaphore {
     bound: u32,
 }
 
-/// A [`Semaphore`] that never has more permits than it began with: Python's `BoundedSemaphore`. To
-/// release more is an error.
+/// A [`Semaphore`] that never has more permits than initially: Python's `BoundedSemaphore`.
+///
+/// Releasing more is an error.
 #[derive(Clone, Debug)]
 pub struct BoundedSemaphore(Semaphore);
 
-/// A permit of a [`Semaphore`]: comes back when dropped, or when this process dies.
+/// A permit of a [`Semaphore`]. It is given back when dropped, or when this process dies.
 ///
-/// It belongs to the process, not to the thread, and may be dropped in any.
+/// It belongs to the process, not to the thread. Any thread of the process may drop it.
 #[must_use = "it comes back at once if it is not kept"]
 pub struct Permit<'a> {
     semaphore: &'a Semaphore,
@@ -84,26 +86,28 @@ fn at_location(location: LockLocation) -> io::Result<Semaphore> {
 }
 
 impl Semaphore {
-    /// The most permits that there can be.
+    /// The maximum number of permits.
     pub const MAX_PERMITS: u32 = MAX_PERMITS;
 
     /// Makes a semaphore with so many permits, in an anonymous segment of its own.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` beyond [`MAX_PERMITS`](Semaphore::MAX_PERMITS); others as
+    /// `InvalidInput` if `permits` is more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS), others as
     /// [`Segment::anonymous`].
     pub fn new(permits: u32) -> io::Result<Semaphore> {
         Self::make(LockSlot::Anonymous, permits)
     }
 
-    /// Makes a semaphore in a segment: two words for each participant that it can have, and some
-    /// more.
+    /// Makes a semaphore in a segment.
+    ///
+    /// It takes two words for each participant that the segment can have, and some more.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` beyond [`MAX_PERMITS`](Semaphore::MAX_PERMITS) or in a segment for more than
-    /// 4095 participants; others as [`Mutex::new_in`](super::Mutex::new_in).
+    /// `InvalidInput` if `permits` is more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS), or if the
+    /// segment is for more than 4095 participants. Others as
+    /// [`Mutex::new_in`](super::Mutex::new_in).
     pub fn new_in(segment: &Segment, permits: u32) -> io::Result<Semaphore> {
         Self::make(LockSlot::In(segment), permits)
     }
@@ -127,17 +131,17 @@ impl Semaphore {
         make(slot, Self::kind(), permits, MAX_PERMITS)
     }
 
-    /// Waits for a permit, and takes it.
+    /// Waits for a permit, and acquires it.
     ///
     /// # Errors
     ///
     /// [`Forked`](Refused::Forked) in a forked process, [`Corrupt`](Refused::Corrupt) if the memory
-    /// is.
+    /// is corrupt.
     pub fn acquire(&self) -> Result<Permit<'_>, Refused> {
         Ok(self.acquire_with(Deadline::Never)?.expect("who has no deadline is not told of it"))
     }
 
-    /// Takes a permit if there is one; `None` if not.
+    /// Acquires a permit if there is one. Returns `None` if not.
     ///
     /// # Errors
     ///
@@ -146,7 +150,7 @@ impl Semaphore {
         self.acquire_with(Deadline::Now)
     }
 
-    /// Waits for a permit, but no longer than this; `None` if there was none.
+    /// Waits for a permit, but no longer than `timeout`. Returns `None` if there was none.
     ///
     /// # Errors
     ///
@@ -155,7 +159,7 @@ impl Semaphore {
         self.acquire_with(Deadline::after(timeout))
     }
 
-    /// Waits for a permit, but no longer than until then; `None` if there was none.
+    /// Waits for a permit, but no longer than until `deadline`. Returns `None` if there was none.
     ///
     /// # Errors
     ///
@@ -174,26 +178,28 @@ impl Semaphore {
         }
     }
 
-    /// Adds `n` permits, and wakes as many that wait.
+    /// Adds `n` permits, and wakes as many waiters.
     ///
     /// # Errors
     ///
-    /// [`TooMany`](Refused::TooMany) beyond the bound, left and held together; nothing has changed.
-    /// Others as [`acquire`](Semaphore::acquire).
+    /// [`TooMany`](Refused::TooMany) if the permits, left and held together, would exceed the
+    /// bound: nothing has changed then. Others as [`acquire`](Semaphore::acquire).
     pub fn release(&self, n: u32) -> Result<(), Refused> {
         self.location.check()?;
         raw(&self.location, self.bound).add(&self.location, n)
     }
 
-    /// Permits that are left now: Python's `get_value`. Those of dead processes are counted when
-    /// somebody misses them. 0 in a forked process.
+    /// Returns how many permits are left now: Python's `get_value`.
+    ///
+    /// The permits of a dead process count again once a waiter has recovered them. Returns 0 in a
+    /// forked process.
     #[must_use]
     pub fn available_permits(&self) -> u32 {
         if self.location.forked() { 0 } else { raw(&self.location, self.bound).permits() }
     }
 }
 
-/// Ids are kept in 12 bits.
+/// Checks that the ids fit into 12 bits.
 fn fits(location: &LockLocation) -> io::Result<()> {
     if location.max_participants() > MAX_PARTICIPANTS {
         let text =
@@ -214,17 +220,17 @@ fn raw(location: &LockLocation, bound: u32) -> RawSemaphore<'_> {
 }
 
 impl Permit<'_> {
-    /// Uses the permit up: there is one less, until somebody [releases](Semaphore::release) one.
+    /// Uses the permit up: there is one less, until a [release](Semaphore::release) adds one.
     ///
     /// # Errors
     ///
-    /// [`Forked`](Refused::Forked) in a forked process, [`Corrupt`](Refused::Corrupt) and
-    /// [`NotOwner`](Refused::NotOwner) if somebody has scribbled.
+    /// [`Forked`](Refused::Forked) in a forked process. [`Corrupt`](Refused::Corrupt) or
+    /// [`NotOwner`](Refused::NotOwner) if a peer has written garbage.
     pub fn forget(permit: Self) -> Result<(), Refused> {
         ManuallyDrop::new(permit).end(false)
     }
 
-    /// Gives it back, and says whether that was possible.
+    /// Gives the permit back, and returns whether that was possible.
     ///
     /// # Errors
     ///
@@ -242,7 +248,7 @@ impl Permit<'_> {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        // A failure leaves it as it is: `give_back` tells of it.
+        // A failure leaves the semaphore as it is. `give_back` reports it.
         let _ = self.end(true);
     }
 }
@@ -268,7 +274,7 @@ impl BoundedSemaphore {
 
     create_by_name!(permits: u32 => permits);
 
-    /// Opens the one of this name.
+    /// Opens the semaphore with this name.
     ///
     /// # Errors
     ///
@@ -277,7 +283,7 @@ impl BoundedSemaphore {
         Self::at_location(LockLocation::open(name, Self::kind(), count)?)
     }
 
-    /// The one that was made in a segment at this [offset](Semaphore::offset).
+    /// Returns the semaphore that was made in a segment at this [offset](Semaphore::offset).
     ///
     /// # Errors
     ///
@@ -299,7 +305,7 @@ impl BoundedSemaphore {
     }
 }
 
-/// All that a semaphore does: only [`release`](Semaphore::release) has another bound.
+/// The methods of a semaphore. Only [`release`](Semaphore::release) has another bound.
 impl std::ops::Deref for BoundedSemaphore {
     type Target = Semaphore;
 
