@@ -1,6 +1,6 @@
-//! The ends of a channel over any route: one pair of types, whatever the route.
+//! The ends of a channel over any route, as one pair of types.
 //!
-//! A route is one of a closed list, which is here: a variant of [`AnyTx`] and [`AnyRx`], an arm of
+//! The list of routes is closed. A route has a variant of [`AnyTx`] and of [`AnyRx`], an arm of
 //! `each!`, and a tag if its ends travel.
 
 use std::fmt;
@@ -50,7 +50,7 @@ impl<T: Serialize + DeserializeOwned> ipc_core::Route<T> for Any {
     type Rx = AnyRx<T>;
 }
 
-/// Evaluates an expression with the end, whichever its route is.
+/// Evaluates an expression with the end, for each route.
 macro_rules! each {
     ($End:ident, $any:expr, $end:ident => $with:expr) => {
         match $any {
@@ -204,11 +204,11 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for AnyRx<T> {
     }
 }
 
-/// A message that is lent; dropping it acknowledges the message.
+/// A lent message. Dropping it acknowledges the message.
 ///
 /// If this process is killed while it holds the guard, a message of a channel through shared memory
-/// is delivered again, to another receiver. On the route pipe it was acknowledged when it was
-/// received: it is gone with this process.
+/// is redelivered to another receiver. On the route pipe, receiving the message acknowledged it, so
+/// it is lost.
 pub struct Ref<'a, T>(RefRepr<'a, T>);
 
 enum RefRepr<'a, T> {
@@ -219,8 +219,8 @@ enum RefRepr<'a, T> {
 }
 
 impl<T> Ref<'_, T> {
-    /// How often the message was delivered, this time included. Above 1: an earlier receiver died
-    /// with it, and may have acted on it.
+    /// Returns how often the message was delivered, this time included. If it is above 1, an
+    /// earlier receiver died with the message, and may have acted on it.
     #[must_use]
     pub fn deliveries(&self) -> u64 {
         match &self.0 {
@@ -229,7 +229,7 @@ impl<T> Ref<'_, T> {
         }
     }
 
-    /// The message; this acknowledges it.
+    /// Acknowledges the message and returns it.
     #[must_use]
     pub fn into_inner(self) -> T {
         match self.0 {

@@ -1,4 +1,4 @@
-//! Channels, locks and shared data between processes that feel like those between threads, and
+//! Channels, locks and shared data between processes, which feel like those between threads and
 //! survive kill -9.
 //!
 //! ```no_run
@@ -22,25 +22,26 @@
 //! }
 //! ```
 //!
-//! - [`Sender`] and [`Receiver`]: one pair of types, whatever the route, with crossbeam-channel's
+//! - [`Sender`] and [`Receiver`]: one pair of types for every route, with crossbeam-channel's
 //!   methods.
-//! - [`bounded`]: through shared memory, the default route; [`shm`] has it and the statically typed
-//!   channels, [`pipe`] the same through sockets, [`thread`] between threads, [`Route`] the choice
-//!   at run time.
+//! - [`bounded`]: makes a channel through shared memory, the default route.
+//! - [`shm`]: that route, and its statically typed channels. [`pipe`]: channels through sockets.
+//!   [`thread`]: channels between threads. [`Route`]: chooses a route at run time.
 //! - [`pipe::Handle`]: files, sockets and ends of channels in messages; [`pipe::duplex`]: both
-//!   directions at once.
+//!   directions over one connection.
 //! - [`shm::Segment`], [`shm::Shared`], [`shm::Mutex`] and more: data that is shared instead of
 //!   sent, and its locks.
 //! - [`init`], [`spawn`], [`JoinHandle`], [`process`]: processes as easily as threads.
-//! - [`which_route`]: which of them when, by what was measured, and when threads are the better
-//!   choice.
-//! - Errors are crossbeam's, with one more answer on each side: [`Unsendable`] and [`Unreadable`].
+//! - [`which_route`]: when to use which route, according to measurements, and when threads are the
+//!   better choice.
+//! - Errors are those of crossbeam, with one more on each side: [`Unsendable`] and [`Unreadable`].
 //!
 //! # When a process dies
 //!
-//! Death counts as dropping every end. What a process had sent is there; what it was receiving goes
-//! to another receiver; who waits for it is told. `DESIGN.md` has a table of where a process can
-//! die, and what the others see.
+//! The death of a process drops every end that it held. The messages that it had sent can still be
+//! received. A message that it was receiving goes to another receiver. A process that waits for it
+//! is woken with an error. `DESIGN.md` has a table of the points where a process can die, and of
+//! what the other processes observe.
 
 #![deny(unsafe_code)]
 
@@ -61,17 +62,16 @@ pub use process::{JoinError, JoinHandle, init, spawn};
 pub use route::{Route, UnknownRoute};
 pub use shm::bounded;
 
-/// The sending end of a channel, whatever its route.
+/// The sending end of a channel, for every route.
 ///
-/// `R` is the route: [`Any`], or a route that the program chose when it was compiled, such as
-/// [`shm::pod::Pod`].
+/// `R` is the route: [`Any`], or a route that is fixed at compile time, such as [`shm::pod::Pod`].
 pub type Sender<T, R = Any> = ipc_core::Sender<T, R>;
-/// The receiving end of a channel, whatever its route.
+/// The receiving end of a channel, for every route.
 ///
 /// `R` is the route, as in [`Sender`].
 pub type Receiver<T, R = Any> = ipc_core::Receiver<T, R>;
 
-/// Receives until the channel is disconnected and empty: what [`Receiver::iter`] returns.
+/// The iterator of [`Receiver::iter`], which receives until the channel is disconnected and empty.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -85,14 +85,14 @@ pub type Receiver<T, R = Any> = ipc_core::Receiver<T, R>;
 /// # Ok(()) }
 /// ```
 pub type Iter<'a, T, R = Any> = ipc_core::iter::Iter<'a, T, R>;
-/// Receives what is there and never waits: what [`Receiver::try_iter`] returns.
+/// The iterator of [`Receiver::try_iter`], which receives what is there and never waits.
 pub type TryIter<'a, T, R = Any> = ipc_core::iter::TryIter<'a, T, R>;
-/// Receives until the channel is disconnected and empty, and owns its receiver.
+/// An iterator that receives until the channel is disconnected and empty, and owns its receiver.
 pub type IntoIter<T, R = Any> = ipc_core::iter::IntoIter<T, R>;
-/// Takes what is there, in batches: what [`Receiver::drain`] returns.
+/// The iterator of [`Receiver::drain`], which receives what is there, in batches.
 pub type Drain<'a, T, R = Any> = ipc_core::iter::Drain<'a, T, R>;
 
-/// What the tests use. No part of the public API: any release may change it.
+/// Items for the tests. Not part of the public API: any release may change it.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::any::{AnyRx, AnyTx};

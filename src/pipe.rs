@@ -1,9 +1,9 @@
-//! Channels through sockets and pipes, between any processes: the same pair of types as the other
-//! routes.
+//! Channels through sockets and pipes, between any processes, with the same pair of types as the
+//! other routes.
 //!
-//! They are slower than shared memory, and do what that cannot: a message may hold handles, and
-//! ends of channels of any route; a connection goes both ways; what the kernel holds, no process
-//! can break.
+//! They are slower than shared memory, but have advantages over it. A message may hold handles, and
+//! ends of channels of any route. A connection has both directions. No process can damage the state
+//! that the kernel holds.
 //!
 //! The statically typed ends are in [`ipc_pipes`].
 
@@ -24,29 +24,31 @@ pub use ipc_pipes::ipc_channel;
 use crate::any::{AnyRx, AnyTx};
 use crate::{Receiver, Sender};
 
-/// Makes a channel through a pair of sockets.
+/// Makes a channel through a pair of sockets; see [`ipc_pipes::channel`].
 ///
-/// It has no capacity of its own: the kernel's buffer bounds it, at some hundred small messages. As
-/// [`ipc_pipes::channel`].
+/// It has no capacity of its own. The kernel's buffer bounds it, at some hundred small messages.
 ///
 /// # Errors
 ///
-/// As [`ipc_pipes::channel`].
+/// As [`ipc_pipes::channel`]: an error of the system if it has no more sockets or files,
+/// `Unsupported` on systems without them.
 pub fn channel<T: Serialize + DeserializeOwned>() -> io::Result<(Sender<T>, Receiver<T>)> {
     Ok(erase(ipc_pipes::channel()?))
 }
 
-/// Makes a channel through an anonymous pipe: no handles in messages. As
-/// [`ipc_pipes::pipe::channel`].
+/// Makes a channel through an anonymous pipe; see [`ipc_pipes::pipe::channel`].
+///
+/// Its messages cannot hold handles.
 ///
 /// # Errors
 ///
-/// As [`ipc_pipes::pipe::channel`].
+/// As [`ipc_pipes::pipe::channel`]: an error of the system if it has no more pipes or files,
+/// `Unsupported` on systems without them.
 pub fn anonymous<T: Serialize + DeserializeOwned>() -> io::Result<(Sender<T>, Receiver<T>)> {
     Ok(erase(ipc_pipes::pipe::channel()?))
 }
 
-/// Gives ends of this route the types that all routes have.
+/// Converts the ends of a channel of this route to the types of all routes.
 #[must_use]
 pub fn erase<T: Serialize + DeserializeOwned>(
     (tx, rx): (ipc_pipes::Sender<T>, ipc_pipes::Receiver<T>),

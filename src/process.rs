@@ -1,8 +1,8 @@
 //! Processes that start like threads: [`spawn`], [`init`], [`JoinHandle`], [`Builder`].
 //!
-//! A child is this executable, started again; in [`init`] it turns into the function it was started
-//! for, or before `main`, if its parent is a test. The function's arguments and result travel by
-//! serde, together with the handles in them (ends of channels, for instance).
+//! A child is this executable, started again. [`init`] turns it into the function that it was
+//! started for. If its parent is a test, that happens before `main`. The function's arguments and
+//! result travel by serde, together with the handles in them, such as ends of channels.
 //!
 //! | question | answer |
 //! |---|---|
@@ -13,16 +13,16 @@
 //! | Ctrl-C | reaches the child too; not with [`Builder::new_process_group`] or [`Builder::ignore_interrupt`] |
 //! | which functions | `fn` items and closures that capture nothing, of the executable itself |
 //! | a function in a message | [`Func`], made by [`func!`](crate::func) |
-//! | the child panics, exits, is killed | [`JoinHandle::join`] says so: [`JoinError`] |
-//! | the child dies while it starts | [`spawn`] says so |
+//! | the child panics, exits, is killed | [`JoinHandle::join`] returns a [`JoinError`] |
+//! | the child dies while it starts | [`spawn`] returns an error |
 //! | the parent dies while the child starts | the child exits |
-//! | the parent dies later | the child goes on to the end of its function; the result goes nowhere. Or it is killed, if [`Builder::kill_with_parent`] says so |
-//! | the handle is dropped | the child goes on, and is reaped at a later [`spawn`]; or is killed, if [`Builder::kill_on_drop`] says so |
+//! | the parent dies later | the child runs to the end of its function, and its result is lost. With [`Builder::kill_with_parent`] it is killed instead |
+//! | the handle is dropped | the child continues, and a later [`spawn`] reaps it. With [`Builder::kill_on_drop`] it is killed instead |
 //! | a child has sent its result | it exits like a `main` that returns: its other threads end with it |
-//! | SIGCHLD is ignored, or another part of the program reaps all children | `join` answers as always since Linux 6.15. Before, it does not know how a child ended that gave no result and was not killed by [`JoinHandle::kill`]: [`JoinError::Unknown`] |
-//! | the executable has set-user-ID or file capabilities | [`spawn`] refuses: the child would have more rights than its parent, and could not trust it. A child that finds this out itself exits |
+//! | SIGCHLD is ignored, or another part of the program reaps all children | since Linux 6.15, `join` returns the same as always. Before, [`JoinError::Unknown`] for a child that gave no result and was not killed by [`JoinHandle::kill`] |
+//! | the executable has set-user-ID or file capabilities | [`spawn`] fails: the child would have more rights than its parent, and could not trust it. A child that finds this out itself exits |
 //! | its exit status | 0 with a result; 101 after a panic; 112 if it could not start its function or send its result; 113 if its parent died before |
-//! | this process forks without exec | the fork may spawn children of its own; a handle that it inherited answers errors, and dropping it does nothing |
+//! | this process forks without exec | the fork may spawn children of its own. A handle that it inherited returns errors, and dropping it does nothing |
 //! | how large arguments and results may be | 1 TiB each, encoded. More is [`Unsendable::TooLarge`](crate::Unsendable::TooLarge) with both sizes. More than 96 KiB lie in a memory file meanwhile, which counts as memory of the process that encoded them |
 //! | no process waits for the result | the child ends all the same. Where it can make no memory file, it waits with a result larger than the socket's buffer (some 200 kB) until someone joins it or the handle is dropped |
 
@@ -58,13 +58,13 @@ pub use ipc_sys::spawn::Resource;
 
 /// Starts a process that runs `f` with `args`, like [`std::thread::spawn`] starts a thread.
 ///
-/// The child is this same executable, started again with the same arguments; [`init`] must come
-/// first in its `main`, and turns it into `f`. A child of a test does not run `main`. `f` is a `fn`
-/// or a closure that captures nothing; what it needs goes into `args`, which may hold the ends of
-/// channels and other handles.
+/// The child is this same executable, started again with the same arguments. [`init`] must come
+/// first in its `main`, and turns the child into `f`. A child of a test does not run `main`. `f` is
+/// a `fn` or a closure that captures nothing. What it needs goes into `args`, which may hold the
+/// ends of channels and other handles.
 ///
-/// Blocks until the child has decoded its arguments, some milliseconds, and some 20 more for each
-/// GiB of private memory of this process; a child that does nothing for 30 seconds meanwhile is
+/// Blocks until the child has decoded its arguments: some milliseconds, and some 20 more for each
+/// GiB of private memory of this process. A child that does nothing for 30 seconds meanwhile is
 /// killed ([`Builder::startup_timeout`]).
 ///
 /// # Errors
@@ -78,20 +78,23 @@ pub use ipc_sys::spawn::Resource;
 /// - `Unsupported`: `f` is not part of the executable itself (but of a plug-in, say), or the
 ///   executable gains rights when it is started (set-user-ID, file capabilities), or this operating
 ///   system is not supported.
-/// - `BrokenPipe`, `TimedOut`: the child ended, or did nothing, before it had its arguments; most
-///   often because it never came to [`init`].
+/// - `BrokenPipe`, `TimedOut`: the child ended, or did nothing, before it had its arguments, most
+///   often because its `main` does not call [`init`].
 /// - `InvalidData`: the child could not decode its arguments.
-/// - Others: a system call failed; the text says in which step.
+/// - Others: a system call failed. The text names the step.
 ///
-/// In each case no process is left behind. The error's
-/// [`source`](std::error::Error::source) is the cause, where that has a type: an
-/// [`Unsendable`](crate::Unsendable) of arguments that are not sent, an
-/// [`Unreadable`](crate::Unreadable) of arguments that the child does not read, the
-/// [`io::Error`] of a system call.
+/// In each case no process stays behind. The [`source`](std::error::Error::source) of the error is
+/// its cause, if the cause has a type:
+///
+/// | cause | type of the source |
+/// |---|---|
+/// | arguments that cannot be sent | [`Unsendable`](crate::Unsendable) |
+/// | arguments that the child cannot read | [`Unreadable`](crate::Unreadable) |
+/// | a system call | [`io::Error`] |
 ///
 /// # When a process dies
 ///
-/// A child that dies makes [`JoinHandle::join`] answer with how. A child whose parent dies goes on
+/// If the child dies, [`JoinHandle::join`] returns how it died. If the parent dies, the child runs
 /// to the end of `f`.
 ///
 /// # Examples

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{Receiver, Sender};
 
-/// Which way messages go; to choose at run time.
+/// The route of a channel, to choose at run time.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -34,9 +34,9 @@ impl Route {
     ///
     /// # Errors
     ///
-    /// As [`shm::bounded`](crate::shm::bounded) and [`thread::bounded`](crate::thread::bounded);
-    /// `InvalidInput` for [`Route::Pipe`], where the kernel keeps no count and a sender would not
-    /// wait where it should: see [`channel`](Route::channel).
+    /// - As [`shm::bounded`](crate::shm::bounded) and [`thread::bounded`](crate::thread::bounded).
+    /// - `InvalidInput` for [`Route::Pipe`]: the kernel does not count messages, so a sender would
+    ///   not block at `capacity`. Use [`channel`](Route::channel).
     pub fn bounded<T: Serialize + DeserializeOwned>(
         self,
         capacity: usize,
@@ -51,9 +51,13 @@ impl Route {
         }
     }
 
-    /// Makes a channel on this route with what room the route gives it: 1024 messages in shared
-    /// memory, the kernel's buffer (some hundred small messages) on the route pipe, and all memory
-    /// between threads.
+    /// Makes a channel on this route with the route's own capacity.
+    ///
+    /// | route | capacity |
+    /// |---|---|
+    /// | [`Shm`](Route::Shm) | 1024 messages |
+    /// | [`Pipe`](Route::Pipe) | the kernel's buffer, some hundred small messages |
+    /// | [`Thread`](Route::Thread) | all memory |
     ///
     /// # Errors
     ///
@@ -90,7 +94,7 @@ impl std::str::FromStr for Route {
     }
 }
 
-/// There is no route of this name.
+/// The error of parsing a [`Route`]: there is no route of this name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownRoute(String);
 

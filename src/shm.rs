@@ -1,10 +1,10 @@
-//! Shared memory: channels through it, between any processes, the memory itself, and locks in it.
+//! Shared memory between any processes: channels through it, the memory itself, and locks in it.
 //!
-//! The channels have the same pair of types as the other routes. For plain data, and for the last
-//! nanosecond, the statically typed channels of [`ipc_shm`] are here too: [`pod`], [`mod@slice`],
+//! The channels have the same pair of types as the other routes. The statically typed channels of
+//! [`ipc_shm`] are here too, for plain data and for the last nanosecond: [`pod`], [`mod@slice`],
 //! [`bytes`].
 //!
-//! Data that stays where it is, and is shared instead of sent:
+//! Types for data that stays in place, and is shared instead of sent:
 //!
 //! | here | between threads | in Python |
 //! |---|---|---|
@@ -22,9 +22,10 @@
 //! | [`Event`] | – | `Event` |
 //! | [`Once`], [`OnceLock<T>`](OnceLock), [`LazyLock<T>`](LazyLock) | [`std::sync::Once`], [`std::sync::OnceLock`], [`std::sync::LazyLock`] | – |
 //!
-//! Each is a handle: cloned, sent in the arguments of [`spawn`](crate::spawn) or in a message of a
-//! route that carries handles, or opened by its name. Nothing that is killed leaves them locked.
-//! What the locks answer, and what becomes of those of the dead, is in [`mod@lock`].
+//! Each of them is a handle. It can be cloned, sent in the arguments of [`spawn`](crate::spawn) or
+//! in a message of a route that carries handles, or opened by its name. A process
+//! that is killed never leaves one locked. [`mod@lock`] describes what the locks return, and what
+//! happens to the locks of a process that died.
 
 use std::io;
 
@@ -46,21 +47,21 @@ use crate::{Receiver, Sender};
 
 /// Makes a channel through shared memory with room for `capacity` messages.
 ///
-/// A message is encoded once, up to 240 bytes into the ring itself and larger ones into a block,
-/// and outlives its sender. The memory goes when the last process that uses the channel has gone.
+/// A message is encoded once: up to 240 bytes into the ring itself, a larger one into a block. It
+/// outlives its sender. The memory is freed when the last process that uses the channel has ended.
 ///
 /// # Two bounded channels in a circle
 ///
-/// A program that sends all its jobs over one channel and only then receives the results over
-/// another waits for ever as soon as there are more jobs than both channels and the workers hold:
-/// the workers wait for room for their results, so they take no more jobs, so there is no room for
-/// the next job. No process has died, and each waits rightly, so no error tells. A larger capacity
-/// only moves the number of jobs at which it happens. What helps:
+/// A program may send all its jobs over one channel, and only then receive the results over
+/// another. It waits for ever if there are more jobs than both channels and the workers hold. The
+/// workers wait for room for their results, so they take no more jobs, so there is no room for the
+/// next job. No process has died, and each one waits correctly, so there is no error. A larger
+/// capacity only raises the number of jobs at which this happens. Solutions:
 ///
-/// - a thread that receives while another sends (below);
-/// - one thread that sends with `try_send`, and receives a result whenever that answers `Full`;
+/// - a thread that receives while another one sends (below);
+/// - one thread that sends with `try_send`, and receives a result whenever that returns `Full`;
 /// - a capacity for results that is at least the number of jobs;
-/// - `send_timeout`, if it must not happen unnoticed.
+/// - `send_timeout`, if the program must notice it.
 ///
 /// ```
 /// use multiprocess::{Receiver, Sender};
@@ -92,14 +93,16 @@ use crate::{Receiver, Sender};
 ///
 /// # Errors
 ///
-/// As [`Builder::typed`].
+/// As [`Builder::typed`]: `InvalidInput` if `capacity` is not possible, an error of the system if
+/// it has no memory or no descriptor left, `Unsupported` on systems that this crate does not
+/// support yet. The error names the step, and nothing stays behind.
 pub fn bounded<T: Serialize + DeserializeOwned>(
     capacity: usize,
 ) -> io::Result<(Sender<T>, Receiver<T>)> {
     Ok(erase(Builder::new(capacity).typed()?))
 }
 
-/// Gives ends of this route the types that all routes have.
+/// Converts the ends of a channel of this route to the types of all routes.
 #[must_use]
 pub fn erase<T: Serialize + DeserializeOwned>(
     (tx, rx): (ipc_shm::Sender<T>, ipc_shm::Receiver<T>),

@@ -1,8 +1,8 @@
-//! Channels between the threads of one process: crossbeam-channel inside, the same pair of types
-//! outside.
+//! Channels between the threads of one process, with the same pair of types as the other routes.
 //!
-//! For programs that choose at run time, and to compare with. Messages are moved, never encoded.
-//! The ends cannot leave the process: sending one of them to another process is refused.
+//! They are those of crossbeam-channel inside. They are for programs that choose a route at run
+//! time, and for comparisons. Messages are moved, never encoded. The ends cannot leave the process:
+//! sending one to another process fails.
 
 use std::io;
 
@@ -13,12 +13,13 @@ use crate::any::{AnyRx, AnyTx};
 use crate::thread_ends::ends;
 use crate::{Receiver, Sender};
 
-/// Makes a channel between threads with room for `capacity` messages; with 0, `send` waits until a
-/// receiver takes the message.
+/// Makes a channel between threads with room for `capacity` messages.
+///
+/// With a capacity of 0, `send` blocks until a receiver takes the message.
 ///
 /// # Errors
 ///
-/// None; the result is what the other routes have.
+/// None. The type of the result is that of the other routes.
 pub fn bounded<T>(capacity: usize) -> io::Result<(Sender<T>, Receiver<T>)>
 where
     T: Serialize + DeserializeOwned,
@@ -26,11 +27,11 @@ where
     Ok(erase(crossbeam_channel::bounded(capacity)))
 }
 
-/// Makes a channel between threads that only memory bounds.
+/// Makes a channel between threads that only memory bounds. Sending never blocks.
 ///
 /// # Errors
 ///
-/// None; the result is what the other routes have.
+/// None. The type of the result is that of the other routes.
 pub fn unbounded<T>() -> io::Result<(Sender<T>, Receiver<T>)>
 where
     T: Serialize + DeserializeOwned,

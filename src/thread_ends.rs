@@ -1,4 +1,4 @@
-//! The ends of a channel between threads: crossbeam-channel's, and a count of them.
+//! The ends of a channel between threads: those of crossbeam-channel, and a count of them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub(crate) fn ends<T>(
     (ThreadTx { tx, count: count.clone() }, ThreadRx { rx, count })
 }
 
-/// How many ends there are. crossbeam-channel does not tell.
+/// The number of ends, which crossbeam-channel does not return.
 struct Count {
     senders: AtomicUsize,
     receivers: AtomicUsize,

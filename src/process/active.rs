@@ -1,14 +1,14 @@
-//! Which children of this process run.
+//! The list of the running children of this process.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ipc_sys::per_process::PerProcess;
 use ipc_sys::spawn::{End, WeakEnd};
 
-/// The children that this process has started, until they are found to have ended.
+/// The children that this process has started and that are not known to have ended.
 static CHILDREN: PerProcess<Mutex<Vec<(ActiveChild, WeakEnd)>>> = PerProcess::new();
 
-/// Describes a child of this process that runs: see [`active_children`].
+/// A running child of this process; see [`active_children`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActiveChild {
     id: u32,
@@ -22,19 +22,19 @@ impl ActiveChild {
         self.id
     }
 
-    /// Returns the name that [`Builder::name`](super::Builder::name) gave it.
+    /// Returns the name that [`Builder::name`](super::Builder::name) gave to the child.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 }
 
-/// Returns the children of this process that have not ended: Python's `active_children`.
+/// Returns the children of this process that have not ended, like Python's `active_children`.
 ///
-/// Never blocks. It lists the children that [`spawn`](super::spawn) and [`Builder`](super::Builder)
-/// started, the oldest first, also those whose handle was dropped. A stopped child has not ended. A
-/// child may end before the answer is returned. In a process that was forked, its parent's children
-/// are not listed.
+/// Never blocks. The list holds the children that [`spawn`](super::spawn) and
+/// [`Builder`](super::Builder) started, the oldest first, also those whose handle was dropped. A
+/// stopped child has not ended. A child may end before this function returns. In a forked process,
+/// the children of its parent are not listed.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -47,7 +47,9 @@ impl ActiveChild {
 ///     }
 /// }
 /// let child = Builder::new().name("worker").spawn(park, ())?;
-/// assert!(active_children().iter().any(|active| active.id() == child.id() && active.name() == Some("worker")));
+/// assert!(active_children()
+///     .iter()
+///     .any(|active| active.id() == child.id() && active.name() == Some("worker")));
 /// child.kill()?;
 /// let id = child.id();
 /// assert!(child.join().is_err());

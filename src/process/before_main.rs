@@ -1,16 +1,16 @@
 //! A function that runs before `main`.
 //!
-//! It recognises a child before anything else can get in the way: it takes the socket, and removes
-//! the variable from the environment, while there is one thread only. And a child whose parent did
-//! not call `init` on its main thread becomes its function here: in tests `main` is libtest's,
-//! which would print, and run a test.
+//! It recognizes a child before other code can interfere: it takes the socket and removes the
+//! variable from the environment while there is only one thread. A child whose parent did not call
+//! `init` on its main thread also becomes its function here. In tests, `main` is that of libtest,
+//! which would print and run a test.
 //!
-//! Such a child runs before what `main` does: the standard library has not yet named the main
-//! thread nor ignored SIGPIPE ([`sys::as_before_main`](ipc_sys::spawn::as_before_main) does), and
-//! constructors that the linker put behind this one have not run.
+//! Such a child runs before what `main` does. The standard library has not yet named the main
+//! thread nor ignored SIGPIPE ([`sys::as_before_main`](ipc_sys::spawn::as_before_main) does both),
+//! and constructors that the linker put behind this one have not run.
 //!
-//! This file opts in to `unsafe`, because only a section of the executable says what runs before
-//! `main`.
+//! This file opts in to `unsafe`, because only a section of the executable can name a function that
+//! runs before `main`.
 #![allow(unsafe_code)]
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,7 +32,7 @@ extern "C" fn before_main() {
     super::child::before_main();
 }
 
-/// Whether this executable calls what this file puts before `main`.
+/// Returns whether this executable has called the function of this file.
 pub(super) fn has_run() -> bool {
     RAN.load(Ordering::Relaxed)
 }

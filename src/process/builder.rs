@@ -1,4 +1,4 @@
-//! [`Builder`]: what can be said about a child before it starts.
+//! [`Builder`]: the options of a child, and its start.
 
 use std::ffi::OsStr;
 use std::io;
@@ -24,7 +24,7 @@ use super::running::{self, Event, Running};
 /// How long a child may take for one step of its start.
 const STARTUP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Configures and starts a child process: [`spawn`](super::spawn) with more to say.
+/// Configures and starts a child process; [`spawn`](super::spawn) with options.
 ///
 /// # Examples
 ///
@@ -59,7 +59,8 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// A child with the environment, the current directory, stdout and stderr of this process.
+    /// Makes a builder of a child with the environment, current directory, stdout and stderr of
+    /// this process.
     pub fn new() -> Self {
         Builder {
             command: sys::command(),
@@ -71,13 +72,12 @@ impl Builder {
         }
     }
 
-    /// Names the child; without it, the child has the program's name.
+    /// Sets the name of the child. The default is the name of the program.
     ///
-    /// The name is that of [`JoinHandle::name`], of [`current`](super::current()) in the child, of
-    /// the errors of [`spawn`](Self::spawn), and of what a panic in the child prints. As far as 15
-    /// bytes go, it is also the name of the process and of the threads that it starts without a
-    /// name, as `ps`, `top`, `pkill` and `perf` show it. The child's command line stays that of
-    /// this process.
+    /// [`JoinHandle::name`], [`current`](super::current()) in the child and the errors of
+    /// [`spawn`](Self::spawn) show the name, and so does a panic in the child. Its first 15 bytes
+    /// are also the name of the process, and of the threads that it starts without a name. `ps`,
+    /// `top`, `pkill` and `perf` show them. The child's command line stays that of this process.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -104,7 +104,7 @@ impl Builder {
         self
     }
 
-    /// Gives the child an environment with nothing in it but what is set from here on.
+    /// Removes all environment variables of the child, except those that are set after this call.
     pub fn env_clear(mut self) -> Self {
         self.command.env_clear();
         self
@@ -116,20 +116,22 @@ impl Builder {
         self
     }
 
-    /// Whether dropping the [`JoinHandle`] kills the child; otherwise it detaches it.
+    /// Sets whether dropping the [`JoinHandle`] kills the child. By default it detaches the child.
     pub fn kill_on_drop(mut self, kill: bool) -> Self {
         self.kill_on_drop = kill;
         self
     }
 
-    /// Whether the child is killed when this process ends, however it ends: by returning from
-    /// `main`, by a panic, by SIGKILL. Otherwise it goes on to the end of its function.
+    /// Sets whether the child is killed when this process ends, however it ends.
     ///
-    /// It does not matter which thread spawned the child, nor whether that one or the
-    /// [`JoinHandle`] still exists. A child that is stopped is continued, and killed. Nobody sees
-    /// its exit status. The option covers the child from [`init`](super::init) on, where a child
-    /// whose parent is gone exits, and does not reach programs that the child executes, nor what it
-    /// forks. Its own children end with it if they were started with this option too.
+    /// By default the child runs to the end of its function. With this option it is killed if this
+    /// process returns from `main`, panics or is killed by SIGKILL. It does not matter which thread
+    /// spawned the child, nor whether that thread or the [`JoinHandle`] still exists. A stopped
+    /// child is continued and killed. No process gets the exit status of the child.
+    ///
+    /// The option applies from [`init`](super::init) on; before that, a child whose parent is gone
+    /// exits. It does not apply to programs that the child executes, nor to processes that it
+    /// forks. The child's own children end with it if they were started with this option too.
     ///
     /// A thread of the child, named `parent-watch`, waits for the parent. As a side effect, a
     /// stopped child is continued (SIGCONT) when the thread that spawned it ends.
@@ -156,32 +158,33 @@ impl Builder {
         self
     }
 
-    /// Sets how long a starting child may be inactive before it is killed; 30 seconds by default.
+    /// Sets how long a starting child may be inactive before it is killed. The default is 30
+    /// seconds.
     ///
-    /// That is how long it may take to come to [`init`](super::init), and afterwards how long it
-    /// may go without taking a part of its arguments, and without working on them. A child that
-    /// decodes for longer is not killed while it uses the processor or waits for it or for a disk.
-    /// One that stops working is killed within twice this time.
+    /// The time limits how long the child may take to call [`init`](super::init). After that it
+    /// limits how long the child may take no part of its arguments, and not work on them. A child
+    /// that decodes for longer is not killed while it uses the processor, or waits for the
+    /// processor or for a disk. A child that stops working is killed within twice this time.
     pub fn startup_timeout(mut self, timeout: Duration) -> Self {
         self.startup_timeout = timeout;
         self
     }
 
-    /// Where the child's stdin comes from; it is empty by default.
+    /// Sets the stdin of the child. By default it is empty.
     ///
-    /// With `Stdio::piped()`, [`JoinHandle::take_stdin`] has the writing end.
+    /// With `Stdio::piped()`, [`JoinHandle::take_stdin`] returns the writing end.
     pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
         self.command.stdin(stdin);
         self.set_up.stdin = true;
         self
     }
 
-    /// Lets the child inherit a descriptor, open under the same number, and across its own `exec`.
+    /// Lets the child inherit a descriptor under the same number, also across its own `exec`.
     ///
-    /// For code that knows descriptors by their numbers, like a jobserver; what the child's
-    /// function uses is better part of its arguments, as a [`pipe::Handle`](crate::pipe::Handle).
-    /// The child inherits its standard streams and what was given here, and no other descriptor,
-    /// also if it was opened without close-on-exec.
+    /// This is for code that knows descriptors by their numbers, such as a jobserver. A handle that
+    /// the child's function uses is better part of its arguments, as a
+    /// [`pipe::Handle`](crate::pipe::Handle). The child inherits its standard streams and these
+    /// descriptors, and no other one, even if it was opened without close-on-exec.
     ///
     /// # Examples
     ///
@@ -195,7 +198,10 @@ impl Builder {
     /// let number = file.as_raw_fd();
     /// let child = multiprocess::process::Builder::new()
     ///     .inherit_fd(file)
-    ///     .spawn(|fd: i32| std::path::Path::new(&format!("/proc/self/fd/{fd}")).exists(), number)?;
+    ///     .spawn(
+    ///         |fd: i32| std::path::Path::new(&format!("/proc/self/fd/{fd}")).exists(),
+    ///         number,
+    ///     )?;
     /// assert!(child.join()?);
     /// # Ok(())
     /// # }
@@ -208,13 +214,13 @@ impl Builder {
         self
     }
 
-    /// Where the child's stdout goes; to that of this process by default.
+    /// Sets the stdout of the child. By default it is that of this process.
     pub fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
         self.command.stdout(stdout);
         self
     }
 
-    /// Where the child's stderr goes; to that of this process by default.
+    /// Sets the stderr of the child. By default it is that of this process.
     pub fn stderr(mut self, stderr: impl Into<Stdio>) -> Self {
         self.command.stderr(stderr);
         self
@@ -222,9 +228,11 @@ impl Builder {
 
     /// Starts a child process that runs `f` with `args`; see [`spawn`](super::spawn).
     ///
+    /// Blocks until the child has decoded its arguments.
+    ///
     /// # Errors
     ///
-    /// As [`spawn`](super::spawn).
+    /// As [`spawn`](super::spawn). An option that the system refuses is an error too.
     pub fn spawn<A, R>(self, f: fn(A) -> R, args: A) -> io::Result<JoinHandle<R>>
     where
         A: Serialize + DeserializeOwned,
@@ -244,8 +252,8 @@ impl Builder {
             let mut payload = Payload::new();
             let (most, set_by) = (protocol::MAX_MESSAGE, SizeLimit::Spawn);
             let encoded = codec::encode_into(&args, &mut payload, most, set_by);
-            // Now, not when the child already runs: what it sees of its channels does not depend on
-            // how soon this process goes on.
+            // Dropped now, so that what the child observes of its channels does not depend on how
+            // soon this process continues.
             drop(args);
             let handles = encoded.map_err(not_encoded)?;
             self.start(start, entry, (payload, handles))
@@ -268,7 +276,8 @@ impl Builder {
             .args(std::env::args_os().skip(1))
             .env(protocol::VARIABLE, start.variable(&marker));
         let started = sys::start(self.command, &ours, theirs, self.set_up).map_err(|error| {
-            // A step before `exec` says what it was. Without a word, it was `exec` itself.
+            // A step before `exec` names itself in the error. An error without text is that of
+            // `exec`.
             let exec = error.raw_os_error().is_some() && error.kind() == io::ErrorKind::NotFound;
             let hint = if exec { " (is /proc mounted?)" } else { "" };
             let text = format!("starting this executable again{hint}: {error}");
@@ -287,7 +296,7 @@ impl Builder {
     }
 }
 
-/// Why there is nothing to be sent to a child.
+/// Makes the error for arguments that cannot be sent to a child.
 fn not_encoded(cause: Unsendable) -> io::Error {
     let (kind, what) = match &cause {
         Unsendable::Handles(NotCarried::Participants { .. }) => {
@@ -307,7 +316,7 @@ enum Step {
     Arguments,
 }
 
-/// Waits for the child to come to `init`, and gives it the function and its arguments.
+/// Waits until the child calls `init`, and sends it the function and its arguments.
 fn hand_over(
     running: &mut Running,
     (call, call_handles): (&Call, Vec<OsHandle>),
@@ -318,12 +327,12 @@ fn hand_over(
     expect(running, protocol::HELLO, Step::Init, patience)?;
     let sent = running
         .send(protocol::CALL, &call, &call_handles, patience)
-        // The handles are then on their way, or with the child: they count as its own.
+        // The handles then travel or have arrived, so they count as the child's own.
         .and_then(|()| running.send_payload(protocol::ARGUMENTS, payload, handles, patience));
     drop(call_handles);
     match sent {
         Ok(()) => expect(running, protocol::READY, Step::Arguments, patience),
-        // A child that stopped listening may have said why.
+        // A child that closed its socket may have sent the reason before.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
             expect(running, protocol::READY, Step::Arguments, patience)
         }
@@ -334,14 +343,14 @@ fn hand_over(
     }
 }
 
-/// Waits for a frame of this kind, which carries nothing else.
+/// Waits for a frame of this kind with no contents.
 fn expect(running: &mut Running, kind: u32, step: Step, patience: Duration) -> io::Result<()> {
     let invalid = |text: String| Err(io::Error::new(io::ErrorKind::InvalidData, text));
     let mut deadline = Instant::now().checked_add(patience);
     let mut activity = running.activity();
     let event = loop {
         match running.next(deadline)? {
-            // Only while it decodes: a program that never calls `init` may be busy for ever.
+            // Only while the child decodes: a program that never calls `init` may be busy for ever.
             Event::TimedOut if step == Step::Arguments => {
                 let now = running.activity();
                 if !now.shows_work_since(activity) {

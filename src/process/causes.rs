@@ -1,14 +1,14 @@
-//! Why arguments or a result do not travel, as a child tells it to its parent.
+//! The causes why arguments or a result do not travel, as a child sends them to its parent.
 //!
-//! Errors of channels are made for the process that they occur in. A child writes them down in
-//! these types, and the parent makes the same errors of them again.
+//! An error of a channel is made for the process in which it occurs. A child sends it as one of
+//! these types, and the parent makes the same error from it.
 
 use ipc_core::{CodecError, NotCarried, SizeLimit, Unreadable, Unsendable};
 use serde::{Deserialize, Serialize};
 
 use super::protocol::MAX_MESSAGE;
 
-/// Why the child does not become its function.
+/// The reason why the child does not start its function.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Refusal {
     /// The arguments do not decode.
@@ -107,7 +107,7 @@ impl From<NotSent> for Unsendable {
     }
 }
 
-/// The cause of an [`Unsendable`], without the words that its reader has seen already.
+/// Returns the cause of an [`Unsendable`], without the words that its reader has seen already.
 pub(super) fn text_of_unsendable(cause: &Unsendable) -> String {
     match cause {
         Unsendable::Encode(cause) => cause.to_string(),
@@ -115,7 +115,7 @@ pub(super) fn text_of_unsendable(cause: &Unsendable) -> String {
     }
 }
 
-/// As [`text_of_unsendable`].
+/// Returns the cause of an [`Unreadable`], as [`text_of_unsendable`] does.
 pub(super) fn text_of_unreadable(cause: &Unreadable) -> String {
     match cause {
         Unreadable::Decode(cause) => cause.to_string(),

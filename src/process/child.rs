@@ -27,34 +27,35 @@ static CALLED: AtomicBool = AtomicBool::new(false);
 /// [`init`] was called on the thread that runs `main`. Relaxed: it guards no other memory.
 static IN_MAIN: AtomicBool = AtomicBool::new(false);
 
-/// How long a child waits before it looks whether its parent is still the same.
+/// How often a waiting child checks whether its parent is still the same.
 const GLANCE: Duration = Duration::from_secs(1);
 
-/// Turns a spawned child into its function; in every other process returns at once.
+/// Turns a spawned child into its function. In every other process, returns at once.
 ///
-/// Call it first in `main`: whatever comes before it happens in each child again. In a child that
-/// [`spawn`](crate::spawn) started, it does not return: it takes the function and its arguments
-/// from the parent, runs it, sends the result back and exits. Everywhere else it costs next to
-/// nothing; a second call does nothing.
+/// Call it first in `main`: everything before it happens again in each child. In a child that
+/// [`spawn`](crate::spawn) started, it does not return. It receives the function and its arguments
+/// from the parent, runs the function, sends the result back and exits. In every other process it
+/// costs next to nothing, and a second call does nothing.
 ///
-/// A child finds the socket to its parent by an environment variable `MULTIPROCESS_CHILD`, which it
-/// removes before `main`: programs that it starts, or replaces itself by, are no children. A child
-/// that must not obey its parent, because its executable gives it more rights (set-user-ID, file
-/// capabilities), or that cannot, because its socket was closed, says so on stderr and exits with
-/// status 112. It never runs `main` a second time.
+/// A child finds the socket to its parent by the environment variable `MULTIPROCESS_CHILD`. It
+/// removes the variable before `main`, so programs that it starts or executes are not children.
+///
+/// Two kinds of children print an error to stderr and exit with status 112: one that must not obey
+/// its parent because its executable gives it more rights (set-user-ID, file capabilities), and one
+/// that cannot because its socket was closed. A child never runs `main` a second time.
 ///
 /// # In tests
 ///
-/// The `main` of a test is libtest's, so a child of a test does not run it: it turns into its
-/// function before `main`, prints nothing of its own, and needs no `init`. The same holds for each
-/// program in which `init` was called on another thread than the main one, or in which other
-/// threads spawn without it. Such a child has what `main` and constructors do before it runs as
-/// little as what a test does first; and its main thread has no name. Works with `cargo test` and
+/// The `main` of a test is that of libtest, so a child of a test does not run it. It turns into its
+/// function before `main`, prints nothing of its own, and needs no `init`. The same holds if the
+/// program called `init` on another thread than the main one, or spawns without `init` from another
+/// thread. Code in `main`, in constructors and at the beginning of a test does not run before the
+/// function of such a child, and its main thread has no name. This works with `cargo test` and
 /// `cargo nextest`.
 ///
 /// # When a process dies
 ///
-/// A child whose parent dies before the function could start exits without a word, with status 113.
+/// A child whose parent dies before the function could start exits silently, with status 113.
 ///
 /// # Examples
 ///
@@ -76,7 +77,7 @@ pub fn init() {
     }
 }
 
-/// What happens in every process before its `main`.
+/// Runs in every process before its `main`.
 pub(super) fn before_main() {
     if let Some(child) = identity::child().filter(|child| child.start() == Start::BeforeMain) {
         sys::as_before_main();
@@ -86,7 +87,7 @@ pub(super) fn before_main() {
     }
 }
 
-/// How children of this process come to their functions.
+/// Returns how children of this process become their functions.
 ///
 /// # Errors
 ///
@@ -111,14 +112,14 @@ pub(super) fn start_of_children() -> io::Result<Start> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, text))
 }
 
-/// The way from a child to its parent.
+/// The connection of a child to its parent.
 pub(super) struct Link {
     socket: OsHandle,
     reader: FrameReader,
     parent: u32,
 }
 
-/// The parent is dead, or does not want to hear from this child any more.
+/// The error that the parent is dead, or has closed its end of the socket.
 struct Gone;
 
 impl Link {
@@ -126,8 +127,9 @@ impl Link {
         Link { socket, reader: FrameReader::new(), parent: sys::parent_id() }
     }
 
-    /// Sleeps until the socket is ready. The socket tells of the parent's death, unless a process
-    /// that the parent forked holds it open as well: hence the glance at who the parent is.
+    /// Sleeps until the socket is ready. The parent's death makes the socket ready, unless a
+    /// process that the parent forked holds it open as well. So this also checks the number of the
+    /// parent.
     fn wait(socket: &OsHandle, parent: u32, interest: Interest) -> io::Result<()> {
         loop {
             if sys::wait(None, Some((socket, interest)), Some(GLANCE))?.socket {
@@ -139,8 +141,9 @@ impl Link {
         }
     }
 
-    /// Sends a frame. If the system refuses to, there is no way left to tell the parent: says so on
-    /// stderr, and exits. What went out of a frame is worth nothing without the rest.
+    /// Sends a frame. If the system refuses, there is no way left to report it to the parent, so
+    /// this prints the error to stderr and exits. A part of a frame is worth nothing without the
+    /// rest.
     fn send(&mut self, kind: u32, body: &[u8]) -> Result<(), Gone> {
         let (socket, parent) = (&self.socket, self.parent);
         let mut wait = || Link::wait(socket, parent, Interest::Write);
@@ -170,7 +173,7 @@ impl Link {
         }
     }
 
-    /// The next frame, which must be of this kind.
+    /// Receives the next frame, which must be of this kind.
     fn expect(&mut self, kind: u32) -> Result<Result<Frame, String>, Gone> {
         loop {
             match self.reader.advance(&self.socket) {
@@ -191,7 +194,7 @@ impl Link {
         }
     }
 
-    /// Tells the parent why there will be no function, and exits.
+    /// Sends the parent the reason why the function does not start, and exits.
     fn refuse(&mut self, why: &Refusal) -> ! {
         match self.send(protocol::REFUSED, &encoded(why)) {
             Ok(()) => exit(protocol::EXIT_REFUSED),
@@ -200,9 +203,9 @@ impl Link {
     }
 }
 
-/// A message of the protocol itself.
+/// Encodes a message of the protocol itself.
 fn encoded(message: &impl Serialize) -> Vec<u8> {
-    // Memory is all that it can lack.
+    // The only possible error is a lack of memory.
     postcard::to_stdvec(message).unwrap_or_default()
 }
 
@@ -230,22 +233,20 @@ fn become_child(socket: OsHandle) -> ! {
     link.refuse(&why)
 }
 
-/// Makes this process what the parent's [`Builder`](super::Builder) says, as far as that can wait
-/// for `init`.
+/// Applies the options of the parent's [`Builder`](super::Builder) that can wait until `init`.
 fn prepare(call: &mut Call, handles: Vec<OsHandle>, parent: u32) -> io::Result<()> {
     if call.end_with_parent {
         let handle = handles.into_iter().next();
         let parent = handle.ok_or_else(|| io::Error::other("a handle is missing"))?;
         sys::end_with(parent, protocol::EXIT_ORPHANED)?;
     }
-    // After that thread was started: the threads that are started from here on have the name as
-    // well.
+    // After that thread was started: threads that are started from here on have the name as well.
     current::become_child(call.name.take(), parent);
     Ok(())
 }
 
-/// Decodes the arguments, runs `f`, sends its result and exits. Returns only to say why `f` cannot
-/// start.
+/// Decodes the arguments, runs `f`, sends its result and exits. Returns only if `f` cannot start,
+/// with the reason.
 pub(super) fn execute<A, R>(f: fn(A) -> R, link: &mut Link) -> Refusal
 where
     A: DeserializeOwned,
@@ -285,7 +286,7 @@ where
         Ok(encoded) => encoded.map_err(NotSent::from),
         Err(payload) => Err(NotSent::Encode(CodecError::Refused(message(payload).into()).into())),
     };
-    // What the result owned is released in order, not by death.
+    // Releases what the result owned in order, instead of by death.
     let _ = catch_unwind(AssertUnwindSafe(|| drop(result)));
     match encoded_result {
         Ok(handles) => finish(0, || link.send_payload(protocol::RETURNED, payload, handles)),
@@ -296,15 +297,15 @@ where
     }
 }
 
-/// Sends the last frame and exits. A parent that is gone or does not care is not told.
+/// Sends the last frame and exits. A parent that is gone or has closed its end gets nothing.
 fn finish(status: i32, send: impl FnOnce() -> Result<(), Gone>) -> ! {
-    // Who sees the result sees the output as well.
+    // Flushed first: a parent that has the result can read the output as well.
     let _ = io::stdout().flush();
     let _ = send();
     exit(status)
 }
 
-/// What a panic said.
+/// Returns the message of a panic.
 fn message(payload: Box<dyn Any + Send>) -> String {
     let text = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
         (Some(text), _) => (*text).to_owned(),

@@ -1,4 +1,4 @@
-//! [`current`]: what this process is called, and whose child it is.
+//! [`current`]: the name of this process, and its parent.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use ipc_sys::spawn as sys;
 
-/// What a child was told at its start. Never set in other processes.
+/// The name and the parent that a child received at its start. Never set in other processes.
 static CHILD: OnceLock<Current> = OnceLock::new();
 
 /// Returns the name, the number and the parent of this process.
@@ -36,13 +36,13 @@ static CHILD: OnceLock<Current> = OnceLock::new();
 pub fn current() -> Current {
     let id = std::process::id();
     match CHILD.get() {
-        // A process that was forked from a child is none.
+        // A process that was forked from a child is not a child.
         Some(child) if child.id == id => child.clone(),
         _ => Current { name: program_name(), id, parent_id: sys::parent_id(), is_child: false },
     }
 }
 
-/// A process as it sees itself: what [`current`] returns.
+/// The name, the number and the parent of a process, returned by [`current`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Current {
     name: String,
@@ -52,41 +52,45 @@ pub struct Current {
 }
 
 impl Current {
-    /// The name that [`Builder::name`](super::Builder::name) gave to this child, or the program's.
+    /// Returns the name that [`Builder::name`](super::Builder::name) gave to this child, or the
+    /// program's.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The number of this process.
+    /// Returns the number of this process.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.id
     }
 
-    /// The number of the parent. In a child, that of the process that spawned it, also after that
-    /// one has ended; another process may have the number then.
+    /// Returns the number of the parent.
+    ///
+    /// In a child, that is the process that spawned it, even after that process has ended. Another
+    /// process may have the number then.
     #[must_use]
     pub fn parent_id(&self) -> u32 {
         self.parent_id
     }
 
-    /// Whether [`spawn`](super::spawn) or a [`Builder`](super::Builder) started this process.
+    /// Returns whether [`spawn`](super::spawn) or a [`Builder`](super::Builder) started this
+    /// process.
     #[must_use]
     pub fn is_child(&self) -> bool {
         self.is_child
     }
 }
 
-/// As panics name it: `process "reader" (1234)`.
+/// Formats the process as panics name it: `process "reader" (1234)`.
 impl fmt::Display for Current {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "process {:?} ({})", self.name, self.id)
     }
 }
 
-/// In a child: takes the name that it was given, or the program's, also for the system's tools; and
-/// has panics say which process it is.
+/// In a child: takes the given name or the program's, also for the system's tools, and makes panics
+/// print which process it is.
 pub(super) fn become_child(name: Option<String>, parent_id: u32) {
     let name = name.unwrap_or_else(program_name);
     sys::name_process(&name);

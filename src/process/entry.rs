@@ -1,9 +1,9 @@
-//! How a function gets to the child: as its place in the executable file.
+//! The way of a function to the child: as a place in the executable file.
 //!
-//! Parent and child run the same file, each at addresses of its own. So the parent sends where in
-//! the file the function's code starts, and the child looks up where that part of the file lies in
-//! its own memory. Two places are sent: that of the function `f`, and that of [`trampoline`] for
-//! its types, which alone knows how to decode the arguments of `f` and how to encode its result.
+//! Parent and child run the same file, each at addresses of its own. So the parent sends the offset
+//! of the function's code in the file. The child looks up where that part of the file is mapped in
+//! its own memory. Two offsets are sent: that of the function `f`, and that of [`trampoline`] for
+//! its types. Only the trampoline can decode the arguments of `f` and encode its result.
 //!
 //! This file opts in to `unsafe`, because only `unsafe` turns an address back into a function.
 #![allow(unsafe_code)]
@@ -31,8 +31,8 @@ pub(super) struct Entry {
     types: u64,
 }
 
-/// Where the trampoline goes on: `f`, the [`types`] that the parent sent, and the way to the
-/// parent.
+/// The function at the trampoline's address. It takes `f`, the [`types`] that the parent sent, and
+/// the connection to the parent.
 type Trampoline = unsafe fn(f: *const (), types: u64, link: &mut Link) -> Refusal;
 
 impl Entry {
@@ -66,7 +66,8 @@ impl Entry {
         })
     }
 
-    /// In the child: runs the function and ends the process. Returns only to say why it did not.
+    /// In the child: runs the function and ends the process. Returns only if it cannot, with the
+    /// reason.
     pub(super) fn run(&self, link: &mut Link) -> Refusal {
         let ranges = match sys::code_ranges() {
             Ok(ranges) => ranges,
@@ -109,7 +110,7 @@ impl Entry {
     }
 }
 
-/// Turns into `f`, which takes an `A` and returns an `R`. Returns only to say why it did not.
+/// Becomes `f`, which takes an `A` and returns an `R`. Returns only if it cannot, with the reason.
 ///
 /// # Safety
 ///
@@ -128,13 +129,13 @@ where
     child::execute(f, link)
 }
 
-/// Which offset of the file lies at this address.
+/// Returns the offset in the file of the code at this address.
 fn place_of(ranges: &[CodeRange], address: u64) -> Option<u64> {
     let range = ranges.iter().find(|r| (r.start..r.end).contains(&address))?;
     range.offset.checked_add(address - range.start)
 }
 
-/// At which address this offset of the file lies.
+/// Returns the address at which this offset of the file is mapped.
 fn address_of(ranges: &[CodeRange], place: u64) -> Option<u64> {
     ranges
         .iter()

@@ -1,4 +1,4 @@
-//! Why a child was not started, or gave no result.
+//! The errors of a child that was not started, or gave no result.
 
 use std::error::Error;
 use std::fmt;
@@ -8,7 +8,7 @@ use ipc_core::{Unreadable, Unsendable};
 
 use super::causes::{text_of_unreadable, text_of_unsendable};
 
-/// What an error of [`spawn`](super::spawn) holds: its text, and its cause.
+/// The content of an error of [`spawn`](super::spawn): its text and its cause.
 #[derive(Debug)]
 struct NotStarted {
     text: String,
@@ -27,7 +27,7 @@ impl Error for NotStarted {
     }
 }
 
-/// An error with this text, whose source is its cause.
+/// Makes an error with this text, whose source is its cause.
 pub(super) fn caused(
     kind: io::ErrorKind,
     text: String,
@@ -36,7 +36,7 @@ pub(super) fn caused(
     io::Error::new(kind, NotStarted { text, cause: cause.into() })
 }
 
-/// Says what was being done when the error occurred. Its kind and its cause stay.
+/// Adds to an error what was being done when it occurred. Its kind and its cause stay.
 pub(super) fn context(what: &str, error: io::Error) -> io::Error {
     let (kind, text) = (error.kind(), format!("{what}: {error}"));
     match error.downcast::<NotStarted>() {
@@ -45,33 +45,34 @@ pub(super) fn context(what: &str, error: io::Error) -> io::Error {
     }
 }
 
-/// Why [`JoinHandle::join`](super::JoinHandle::join) has no result: how the child ended instead.
+/// The error of [`JoinHandle::join`](super::JoinHandle::join): how a child without a result ended.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum JoinError {
-    /// The function panicked, with this message. What the panic hook prints is on the child's
-    /// stderr.
+    /// The function panicked, with this message. The panic hook prints to the child's stderr.
     ///
-    /// In a program built with `panic = "abort"` a panic kills the child, and the answer is
+    /// In a program built with `panic = "abort"`, a panic kills the child, and the error is
     /// `Killed`.
     Panicked(String),
-    /// The process exited with this status before it had sent a result: `std::process::exit`, say.
+    /// The process exited with this status before it had sent a result, by `std::process::exit`,
+    /// for example.
     Exited(i32),
     /// The process was killed by this signal (9 is SIGKILL) before it had sent a result.
     Killed(i32),
-    /// The function returned, but the child could not encode or send what it returned, for this
-    /// reason. A result of more than 1 TiB, encoded, is
-    /// [`TooLarge`](Unsendable::TooLarge). A panic in the result's `Serialize` is
-    /// [`Refused`](ipc_core::CodecError::Refused) with its message.
-    Unsendable(Unsendable),
-    /// A result came, but it cannot be read, for this reason.
-    Unreadable(Unreadable),
-    /// The child gave no result, and the operating system does not tell how it ended; the text says
-    /// why.
+    /// The function returned, but the child could not encode or send the result, for this reason.
     ///
-    /// On Linux before 6.15 this is so if the program ignores SIGCHLD, or another part of it reaps
-    /// all children (`waitpid(-1)`), unless the child was killed by
-    /// [`JoinHandle::kill`](super::JoinHandle::kill).
+    /// For a result of more than 1 TiB, encoded, the reason is [`TooLarge`](Unsendable::TooLarge).
+    /// For a panic in the result's `Serialize`, it is [`Refused`](ipc_core::CodecError::Refused)
+    /// with the panic's message.
+    Unsendable(Unsendable),
+    /// A result arrived that cannot be read, for this reason.
+    Unreadable(Unreadable),
+    /// The child gave no result, and the operating system does not report how it ended. The text
+    /// says why.
+    ///
+    /// On Linux before 6.15, this happens if the program ignores SIGCHLD, or another part of it
+    /// reaps all children (`waitpid(-1)`), unless [`JoinHandle::kill`](super::JoinHandle::kill)
+    /// killed the child.
     Unknown(io::Error),
 }
 

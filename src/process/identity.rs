@@ -1,8 +1,8 @@
-//! What this process is: an ordinary program, or a child that `spawn` started.
+//! The kind of this process: an ordinary program, or a child that `spawn` started.
 //!
-//! The parent leaves the child a socket, and a variable in its environment that says under which
-//! number. The child looks once, before `main` ([`before_main`](super::before_main)), and then
-//! removes the variable, so that no program that it starts or becomes can be taken for a child.
+//! The parent gives the child a socket, and an environment variable with the socket's number. The
+//! child checks them once, before `main` ([`before_main`](super::before_main)). Then it removes the
+//! variable, so that no program that it starts or executes is taken for a child.
 //!
 //! | variable | socket | this process |
 //! |---|---|---|
@@ -26,11 +26,11 @@ static CHILD: OnceLock<Option<Child>> = OnceLock::new();
 #[derive(Debug)]
 pub(super) struct Child {
     start: Start,
-    /// The way to the parent; `None` once the child has come to its function.
+    /// The socket to the parent; `None` after the child has started its function.
     socket: Mutex<Option<OsHandle>>,
 }
 
-/// This process as a child; `None` if it is an ordinary program.
+/// Returns this process as a child, or `None` if it is an ordinary program.
 ///
 /// Ends the process if it is a child that must not become its function.
 pub(super) fn child() -> Option<&'static Child> {
@@ -64,24 +64,25 @@ fn recognise() -> Option<Child> {
     }
 }
 
-/// Ends a child that cannot become its function, and cannot tell its parent.
+/// Ends a child that cannot start its function, and cannot report that to its parent.
 fn refuse(why: &str) -> ! {
     eprintln!("multiprocess: this process was started by spawn, but {why}; it exits");
     exit(protocol::EXIT_REFUSED)
 }
 
 impl Child {
-    /// How this child turns into its function; its own children do the same.
+    /// Returns how this child turns into its function; its own children do the same.
     pub(super) fn start(&self) -> Start {
         self.start
     }
 
-    /// Whether the child has come to its function.
+    /// Returns whether the child has started its function.
     pub(super) fn has_started(&self) -> bool {
         self.socket().is_none()
     }
 
-    /// The way to the parent, once. Ends the process if the socket has been closed meanwhile.
+    /// Takes the socket to the parent, once. Ends the process if the socket has been closed
+    /// meanwhile.
     pub(super) fn take_socket(&self) -> Option<OsHandle> {
         let socket = self.socket().take()?;
         if !sys::is_socket(&socket) {

@@ -1,4 +1,4 @@
-//! [`JoinHandle`]: what a parent can do with its child.
+//! [`JoinHandle`]: the parent's handle of a child.
 
 use std::fmt;
 use std::io;
@@ -22,16 +22,15 @@ use super::running::{Event, Running};
 
 /// Owns a child process that [`spawn`](super::spawn) started: waits for its result, or kills it.
 ///
-/// Dropping the handle detaches the child, as with threads: it goes on, and its result goes
-/// nowhere. It is reaped all the same, when this process next spawns a child; until then, a
-/// detached child that has ended stays in the process table. With
-/// [`Builder::kill_on_drop`](super::Builder::kill_on_drop), dropping the handle kills the child and
-/// waits until it is gone.
+/// Dropping the handle detaches the child, as with threads: the child continues, and its result is
+/// lost. The next `spawn` of this process reaps it. Until then, a detached child that has ended
+/// stays in the process table. With [`Builder::kill_on_drop`](super::Builder::kill_on_drop),
+/// dropping the handle kills the child and blocks until it is gone.
 ///
 /// # When a process dies
 ///
-/// However the child ends, [`join`](Self::join) answers at once, whoever else holds its output or
-/// its socket open. If the parent dies, the child goes on; its result goes nowhere.
+/// However the child ends, [`join`](Self::join) returns at once, even if another process holds the
+/// child's output or socket open. If the parent dies, the child continues, and its result is lost.
 ///
 /// # Examples
 ///
@@ -58,22 +57,22 @@ struct Child {
     name: Option<String>,
     kill_on_drop: bool,
     streams: Streams,
-    /// As long as the handle is there, also when the child was reaped.
+    /// Lives as long as the handle, also after the child was reaped.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "there it is no descriptor"))]
     end: End,
 }
 
 struct State {
     running: Running,
-    /// What the child sent as its last frame, or why that cannot be read.
+    /// The last frame of the child, or why it cannot be read.
     last: Option<Result<Frame, JoinError>>,
-    /// How it ended, once it has been reaped.
+    /// How the child ended, after it has been reaped.
     ended: Option<Result<Status, io::Error>>,
 }
 
 impl State {
-    /// Waits for the end until `deadline`, and takes the result from the socket meanwhile, which
-    /// would otherwise fill up and hold the child back. Whether it has ended.
+    /// Waits for the end until `deadline`, and returns whether the child has ended. Meanwhile it
+    /// takes the result from the socket, which would otherwise fill up and delay the child.
     fn wait(&mut self, deadline: Option<Instant>) -> bool {
         while self.ended.is_none() {
             match self.running.next(deadline) {
@@ -87,8 +86,7 @@ impl State {
                     self.last = Some(Ok(frame));
                     self.running.close_socket();
                 }
-                // Broken data ends the conversation, and the socket with it; the next round sees
-                // the end.
+                // A broken frame closes the socket; the next round finds the end.
                 Err(error) if self.last.is_none() => {
                     self.last = Some(Err(match error.downcast() {
                         Ok(cause) => JoinError::Unreadable(cause),
@@ -120,8 +118,8 @@ impl<R> JoinHandle<R> {
         }
     }
 
-    /// Fails in a process that was forked from the child's parent: there another thread may hold
-    /// the lock for ever.
+    /// Locks the state. Fails in a process that was forked from the child's parent, because there
+    /// the lock may be held for ever.
     fn state(&self) -> io::Result<MutexGuard<'_, State>> {
         if self.child.parent.forked() {
             let text = "this process was forked from the parent of the child process; only the parent can wait for it \
@@ -131,33 +129,34 @@ impl<R> JoinHandle<R> {
         Ok(self.child.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether the child has ended, so that [`join`](Self::join) would not block. Never blocks.
+    /// Returns whether the child has ended, so that [`join`](Self::join) would not block. Never
+    /// blocks.
     ///
-    /// Where a large result goes through the socket, see [the module](super), the child cannot end
-    /// before it is taken; this call does that, piece by piece.
+    /// If a large result travels through the socket (see [the module](super)), the child cannot end
+    /// before the result is taken. Each call takes a part of it.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.state().map_or(true, |mut state| state.wait(Some(Instant::now())))
     }
 
-    /// Kills the child at once (SIGKILL); [`join`](Self::join) then answers [`JoinError::Killed`],
-    /// or with the result if that had been sent. Does not wait, and does nothing to a child that
-    /// has ended.
+    /// Kills the child at once (SIGKILL).
     ///
-    /// The signal goes to this child or to nobody: a process that was given its number since is
-    /// safe.
+    /// After that [`join`](Self::join) returns [`JoinError::Killed`], or the result if the child
+    /// had sent it. Never blocks, and does nothing to a child that has ended. The signal never goes
+    /// to another process, even if one has been given the same number since.
     ///
     /// # Errors
     ///
-    /// What the operating system says, if the child runs under another user now; `Unsupported` in a
-    /// process that was forked from the child's parent.
+    /// An error of the system if the child runs under another user now. `Unsupported` in a process
+    /// that was forked from the child's parent.
     #[doc(alias("SIGKILL", "pidfd_send_signal"))]
     pub fn kill(&self) -> io::Result<()> {
         self.state()?.running.signal(Signal::Kill)
     }
 
-    /// Asks the child to end (SIGTERM), which it may handle or ignore. Otherwise like
-    /// [`kill`](Self::kill).
+    /// Asks the child to end (SIGTERM). The child may handle or ignore the signal.
+    ///
+    /// Otherwise like [`kill`](Self::kill). Never blocks.
     ///
     /// # Errors
     ///
@@ -167,46 +166,49 @@ impl<R> JoinHandle<R> {
         self.state()?.running.signal(Signal::Terminate)
     }
 
-    /// The number of the child's process. Another process may get the same one after the child was
-    /// joined.
+    /// Returns the number of the child's process. After the child was joined, another process may
+    /// get the same number.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id
     }
 
-    /// The name given to [`Builder::name`](super::Builder::name).
+    /// Returns the name that [`Builder::name`](super::Builder::name) gave to the child.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.child.name.as_deref()
     }
 
-    /// The writing end of the child's stdin, once, if [`Builder::stdin`](super::Builder::stdin) was
-    /// given `Stdio::piped()`. The child reads to the end when it is dropped; while it stays in the
-    /// handle, it is open.
+    /// Takes the writing end of the child's stdin, once.
+    ///
+    /// There is one if [`Builder::stdin`](super::Builder::stdin) was given `Stdio::piped()`. It
+    /// stays open while it is in the handle. After it was dropped, the child reads to the end.
     pub fn take_stdin(&mut self) -> Option<ChildStdin> {
         self.child.streams.stdin.take()
     }
 
-    /// The reading end of the child's stdout, once, if [`Builder::stdout`](super::Builder::stdout)
-    /// was given `Stdio::piped()`. Read it, or a child that prints much blocks.
+    /// Takes the reading end of the child's stdout, once.
+    ///
+    /// There is one if [`Builder::stdout`](super::Builder::stdout) was given `Stdio::piped()`. Read
+    /// it, or a child that prints much blocks.
     pub fn take_stdout(&mut self) -> Option<ChildStdout> {
         self.child.streams.stdout.take()
     }
 
-    /// Like [`take_stdout`](Self::take_stdout), for stderr.
+    /// Takes the reading end of the child's stderr, like [`take_stdout`](Self::take_stdout).
     pub fn take_stderr(&mut self) -> Option<ChildStderr> {
         self.child.streams.stderr.take()
     }
 }
 
 impl<R: DeserializeOwned> JoinHandle<R> {
-    /// Waits for the child to end, and returns what its function returned.
+    /// Waits for the child to end, and returns the result of its function.
     ///
-    /// Blocks until the process is gone, also if the result came before.
+    /// Blocks until the process is gone, even if the result came before.
     ///
     /// # Errors
     ///
-    /// How it ended instead, see [`JoinError`].
+    /// A [`JoinError`] that says how the child ended, if it gave no result.
     pub fn join(self) -> Result<R, JoinError> {
         self.join_until(None).unwrap_or_else(|_| {
             let error = io::Error::other("waiting without a deadline came to its deadline");
@@ -214,12 +216,12 @@ impl<R: DeserializeOwned> JoinHandle<R> {
         })
     }
 
-    /// Waits for the child to end, but no longer than `timeout`.
+    /// Waits for the child to end, and blocks for at most `timeout`.
     ///
     /// # Errors
     ///
-    /// The outer error gives the handle back: the child still runs (a stopped one, too), and can be
-    /// waited for again, or killed. Everything else is as in [`join`](Self::join).
+    /// The outer error returns the handle: the child still runs or is stopped, and can be waited
+    /// for again or killed. The inner result is that of [`join`](Self::join).
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -234,16 +236,16 @@ impl<R: DeserializeOwned> JoinHandle<R> {
     /// # }
     /// ```
     pub fn join_timeout(self, timeout: Duration) -> Result<Result<R, JoinError>, Self> {
-        // A time that the clock cannot hold is for ever.
+        // A time that the clock cannot represent is no limit.
         self.join_until(Instant::now().checked_add(timeout))
     }
 
-    /// Returns what the child's function returned if it has ended. Never blocks.
+    /// Returns the result of the child's function if the child has ended. Never blocks.
     ///
     /// # Errors
     ///
-    /// As [`join_timeout`](Self::join_timeout). To look at many children without giving up their
-    /// handles, use [`is_finished`](Self::is_finished).
+    /// As [`join_timeout`](Self::join_timeout). To check many children and keep their handles, use
+    /// [`is_finished`](Self::is_finished).
     pub fn try_join(self) -> Result<Result<R, JoinError>, Self> {
         self.join_until(Some(Instant::now()))
     }
@@ -263,7 +265,7 @@ impl<R: DeserializeOwned> JoinHandle<R> {
     }
 }
 
-/// What the last frame and the end of the process make together. A result that has come is a
+/// Makes the result from the last frame and the end of the process. A result that has come is a
 /// result, however the process ended after it.
 fn outcome<R: DeserializeOwned>(
     last: Option<Result<Frame, JoinError>>,
@@ -304,13 +306,15 @@ impl Drop for Child {
     }
 }
 
-/// A descriptor that becomes readable when the child ends, and stays so: its pidfd.
+/// The pidfd of the child: a descriptor that becomes and stays readable when the child ends.
 ///
 /// It is for `poll`, `epoll` and event loops that wait for descriptors: wait until it is readable,
-/// then call [`try_join`](JoinHandle::try_join). It is never readable before the child's end,
-/// although the child may have sent its result. A child that can make no memory file for a large
-/// result cannot end before a call of [`is_finished`](JoinHandle::is_finished) or
-/// [`join`](JoinHandle::join) takes it. Nothing can be read from it. A stopped child has not ended.
+/// then call [`try_join`](JoinHandle::try_join). It is never readable before the child has ended,
+/// although the child may have sent its result before. A stopped child has not ended. Nothing can
+/// be read from the descriptor.
+///
+/// A child that can make no memory file for a large result cannot end before a call of
+/// [`is_finished`](JoinHandle::is_finished) or [`join`](JoinHandle::join) takes the result.
 ///
 /// On Linux only.
 ///

@@ -2,16 +2,19 @@
 
 use super::{Builder, Resource};
 
-/// Process groups, priorities, limits and users. If the system refuses one of them, `spawn` fails,
-/// says which, and leaves no process behind. Whatever else a child is to be, its function can do
-/// first: no code of the user's runs between fork and exec.
+/// Process groups, priorities, limits and users.
+///
+/// If the system refuses one of these options, `spawn` fails, names the option, and no process
+/// stays behind. The child's function can do everything else first. No code of the user runs
+/// between fork and exec.
 impl Builder {
-    /// Whether the child gets a process group of its own; otherwise it is in that of this process.
+    /// Sets whether the child gets a process group of its own. By default it is in the group of
+    /// this process.
     ///
-    /// The terminal sends Ctrl-C (SIGINT), Ctrl-\ and Ctrl-Z to the whole process group that runs
-    /// in its foreground, and a shell sends SIGHUP to all groups that it started. A child in a
-    /// group of its own gets none of them, so its parent decides when it ends. It must not read
-    /// from the terminal: SIGTTIN would stop it. To keep only Ctrl-C away, use
+    /// The terminal sends Ctrl-C (SIGINT), Ctrl-\ and Ctrl-Z to the whole process group in its
+    /// foreground, and a shell sends SIGHUP to all groups that it started. A child in a group of
+    /// its own gets none of them, so its parent decides when it ends. The child must not read from
+    /// the terminal, because SIGTTIN would stop it. To block only Ctrl-C, use
     /// [`ignore_interrupt`](Self::ignore_interrupt).
     ///
     /// ```
@@ -31,30 +34,31 @@ impl Builder {
         self
     }
 
-    /// Whether the child ignores SIGINT, which is what Ctrl-C sends to every process of the
-    /// foreground group.
+    /// Sets whether the child ignores SIGINT, which Ctrl-C sends to every process of the foreground
+    /// group.
     ///
     /// The child's own children and the programs that it executes ignore it as well, unless they
-    /// set it to something else.
+    /// change it.
     #[doc(alias("SIGINT", "Ctrl-C"))]
     pub fn ignore_interrupt(mut self, ignore: bool) -> Self {
         self.set_up.ignore_interrupt = ignore;
         self
     }
 
-    /// Adds to the nice value of the child: it is that of this thread by default. The higher, the
-    /// lower its priority; the sum is kept between -20 and 19. A negative increment needs rights
-    /// (`CAP_SYS_NICE`).
+    /// Adds to the nice value of the child, which is that of this thread by default.
+    ///
+    /// The higher the value, the lower the child's priority. The sum is kept between -20 and 19. A
+    /// negative increment needs rights (`CAP_SYS_NICE`).
     #[doc(alias = "setpriority")]
     pub fn nice(mut self, increment: i32) -> Self {
         self.set_up.nice = increment;
         self
     }
 
-    /// Limits a resource of the child; `None` is no limit. By default it has the limits of this
-    /// process.
+    /// Limits a resource of the child; `None` is no limit. By default the child has the limits of
+    /// this process.
     ///
-    /// The child may raise the soft limit up to the hard one. To raise the hard limit above that of
+    /// The child may raise the soft limit up to the hard one. Raising the hard limit above that of
     /// this process needs rights (`CAP_SYS_RESOURCE`). A later call for the same resource replaces
     /// an earlier one.
     ///
@@ -88,13 +92,13 @@ impl Builder {
 
     /// Runs the child as the user of this number: real, effective and saved user ID. Needs rights.
     ///
-    /// If this process is the superuser's, the child also gives up its supplementary groups, unless
-    /// [`groups`](Self::groups) sets them. Set [`gid`](Self::gid) as well: a child of another user
-    /// that is still in this process's group may do what the group may. The executable must be
-    /// readable and executable for that user.
+    /// If this process runs as the superuser, the child also drops its supplementary groups, unless
+    /// [`groups`](Self::groups) sets them. Set [`gid`](Self::gid) as well: otherwise the child
+    /// keeps the rights of this process's group. The executable must be readable and executable for
+    /// that user.
     ///
-    /// Ends of pipes and of channels in the arguments work. What the child opens by name must be
-    /// open to that user.
+    /// Ends of pipes and of channels in the arguments work. Files that the child opens by name must
+    /// be accessible to that user.
     #[doc(alias = "setuid")]
     pub fn uid(mut self, uid: u32) -> Self {
         self.set_up.uid = Some(uid);

@@ -1,17 +1,17 @@
-//! What parent and child say to each other, in this order.
+//! The messages between parent and child, in this order.
 //!
 //! ```text
-//! child ── HELLO ──▶ parent                     it has come to `init`
-//! child ◀── CALL, ARGUMENTS ── parent           which function, and its arguments with their handles
-//! child ── READY ──▶ parent                     they are decoded: `spawn` returns. Or REFUSED, and why not
+//! child ── HELLO ──▶ parent            the child has called `init`
+//! child ◀── CALL, ARGUMENTS ── parent  the function, and its arguments with their handles
+//! child ── READY ──▶ parent            decoded: `spawn` returns; or REFUSED and the reason
 //! child ── RETURNED | PANICKED | UNSENDABLE ──▶ parent     the end
 //! ```
 //!
 //! # If one of them dies
 //!
-//! The parent looks at the child's pidfd whenever it waits, so a dead child is an error of `spawn`
-//! or an answer of `join`. A child whose parent dies before READY exits with [`EXIT_ORPHANED`];
-//! later it goes on to the end of its function, and its result goes nowhere.
+//! The parent polls the child's pidfd whenever it waits. So a dead child is an error of `spawn`, or
+//! a result of `join`. A child whose parent dies before READY exits with [`EXIT_ORPHANED`]. Later,
+//! the child runs to the end of its function, and its result is lost.
 
 use ipc_pipes::__private::frame::MAX_BODY;
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ pub(super) const UNSENDABLE: u32 = 8;
 pub(super) const MAX_MESSAGE: usize =
     if MAX_BODY > isize::MAX as u64 { isize::MAX as usize } else { MAX_BODY as usize };
 
-/// Tells a child that it is one; its value is [`ipc_sys::spawn::marker`] of the socket, and a
+/// The variable that marks a child. Its value is [`ipc_sys::spawn::marker`] of the socket, and a
 /// [`Start`].
 pub(super) const VARIABLE: &str = "MULTIPROCESS_CHILD";
 
@@ -51,7 +51,7 @@ pub(super) enum Start {
 }
 
 impl Start {
-    /// What the variable says to a child.
+    /// Returns the value of the variable for a child.
     pub(super) fn variable(self, marker: &str) -> String {
         let start = match self {
             Start::InMain => "main",
@@ -60,7 +60,7 @@ impl Start {
         format!("{marker} {start}")
     }
 
-    /// The marker in the variable, and this.
+    /// Splits the value of the variable into the marker and this.
     pub(super) fn of_variable(value: &str) -> Option<(&str, Self)> {
         match value.rsplit_once(' ')? {
             (marker, "main") => Some((marker, Start::InMain)),
@@ -77,7 +77,7 @@ pub(super) const EXIT_REFUSED: i32 = 112;
 /// The exit status of a child whose parent died before the function could start.
 pub(super) const EXIT_ORPHANED: i32 = 113;
 
-/// Which function to run, and what the child is to be before.
+/// The function to run, and options that the child applies before.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Call {
     pub(super) entry: Entry,

@@ -12,10 +12,10 @@ use ipc_sys::fork::ForkCheck;
 use ipc_sys::per_process::PerProcess;
 use ipc_sys::spawn::{self as sys, Activity, End, Interest, Process, Reap, Signal, Status};
 
-/// Children that nobody waits for any more, until they are reaped.
+/// Children without a handle, until they are reaped.
 static DETACHED: PerProcess<Mutex<Vec<Process>>> = PerProcess::new();
 
-/// How long a killed child is waited for before it is left to [`reap_detached`].
+/// How long to wait for a killed child before it is left to [`reap_detached`].
 const KILL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a child that ended may take to be reaped by another part of the program.
@@ -24,7 +24,7 @@ const ELSEWHERE_PATIENCE: Duration = Duration::from_secs(5);
 /// The number of the signal that kills.
 const SIGKILL: i32 = 9;
 
-/// What [`Running::next`] came upon.
+/// The result of [`Running::next`].
 #[derive(Debug)]
 pub(super) enum Event {
     Frame(Frame),
@@ -38,14 +38,14 @@ pub(super) enum Event {
 pub(super) struct Running {
     process: Option<Process>,
     id: u32,
-    /// `None` once there is nothing more to read.
+    /// `None` after everything was read.
     socket: Option<OsHandle>,
     reader: FrameReader,
-    /// The pidfd said so.
+    /// The pidfd was readable.
     ended: bool,
-    /// The process whose child it is.
+    /// The process that spawned the child.
     parent: ForkCheck,
-    /// It was sent SIGKILL before it had ended.
+    /// It received SIGKILL before it had ended.
     killed: bool,
 }
 
@@ -62,7 +62,7 @@ impl Running {
         }
     }
 
-    /// The process whose child it is: not one that was forked from it.
+    /// Returns the process that spawned the child, which is not one that was forked from it.
     pub(super) fn parent(&self) -> ForkCheck {
         self.parent
     }
@@ -71,20 +71,20 @@ impl Running {
         self.id
     }
 
-    /// The end of a child that has not been reaped.
+    /// Returns the pidfd of a child that has not been reaped.
     pub(super) fn end(&self) -> Option<End> {
         self.process.as_ref().map(Process::end)
     }
 
-    /// What the child is doing; nothing once it has been reaped.
+    /// Returns what the child is doing, or nothing after it has been reaped.
     pub(super) fn activity(&self) -> Activity {
         self.process.as_ref().map(Process::activity).unwrap_or_default()
     }
 
     /// Waits for the next frame or the child's end, at most until `deadline`.
     ///
-    /// The pidfd is the truth about the end: what others hold open does not matter. After it the
-    /// socket is read as far as it goes, without waiting.
+    /// Only the pidfd decides whether the child has ended, because other processes may hold the
+    /// socket open. After the end, the socket is read as far as possible without waiting.
     pub(super) fn next(&mut self, deadline: Option<Instant>) -> io::Result<Event> {
         let mut timeout = Some(Duration::ZERO);
         loop {
@@ -113,7 +113,7 @@ impl Running {
             return Ok(None);
         };
         let progress = match self.reader.advance(socket) {
-            // The child died with something of ours unread.
+            // The child died before it had read everything from this process.
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(Progress::Closed),
             other => other,
         };
@@ -123,7 +123,7 @@ impl Running {
         progress.map(Some)
     }
 
-    /// Nothing that the child still says is of interest.
+    /// Closes the socket: later frames of the child are not needed.
     pub(super) fn close_socket(&mut self) {
         self.socket = None;
     }
@@ -139,7 +139,7 @@ impl Running {
         self.send_by(patience, |socket, wait| send_frame(socket, kind, body, handles, wait))
     }
 
-    /// As [`send`](Self::send), a body that was written as it is to be sent.
+    /// Sends a body that was already written as it is to be sent; see [`send`](Self::send).
     pub(super) fn send_payload(
         &mut self,
         kind: u32,
@@ -175,7 +175,7 @@ impl Running {
             }
         };
         send(socket, &mut wait).map_err(|error| match error.kind() {
-            // The same, if the child died with something of ours unread.
+            // The same, if the child died before it had read everything from this process.
             io::ErrorKind::ConnectionReset => io::ErrorKind::BrokenPipe.into(),
             _ => error,
         })
@@ -191,11 +191,12 @@ impl Running {
         Ok(())
     }
 
-    /// How the child ended, once [`Event::Ended`] has been seen; reaps it. `None` at the deadline:
-    /// a debugger that traces the child takes its end first, and only then is it ours.
+    /// Reaps the child after [`Event::Ended`], and returns how it ended. Returns `None` at the
+    /// deadline: a debugger that traces the child is notified of its end first, and only then can
+    /// the parent reap it.
     ///
     /// If another part of the program reaps the child, the status is the one that the system keeps,
-    /// or that of the signal by which it was killed here.
+    /// or the signal by which the child was killed here.
     pub(super) fn reap(&mut self, deadline: Option<Instant>) -> io::Result<Option<Status>> {
         let Some(process) = &self.process else {
             return Err(io::Error::other("it was reaped before"));
@@ -222,8 +223,8 @@ impl Running {
         end
     }
 
-    /// Kills the child and reaps it. Waits for a short time only: a process that sits in the kernel
-    /// dies when it comes back from there, and is then reaped like one that was detached.
+    /// Kills the child and reaps it. Waits for a short time only: a process that is blocked in the
+    /// kernel dies when it returns from there, and is then reaped like a detached one.
     pub(super) fn kill_and_reap(&mut self) {
         self.close_socket();
         if self.parent.forked() {
@@ -257,7 +258,7 @@ fn detached() -> std::sync::MutexGuard<'static, Vec<Process>> {
     DETACHED.get().lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The time left until then; `None` is for ever.
+/// Returns the time that is left until `deadline`, or `None` without a deadline.
 fn left(deadline: Option<Instant>) -> Option<Duration> {
     deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
 }
