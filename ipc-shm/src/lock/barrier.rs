@@ -237,7 +237,8 @@ impl Barrier {
     ///
     /// # Errors
     ///
-    /// As [`wait_timeout`](Barrier::wait_timeout).
+    /// [`Timeout`](BarrierError::Timeout) if the deadline has passed, others as
+    /// [`wait`](Barrier::wait).
     pub fn wait_deadline(&self, deadline: Instant) -> Result<BarrierWaitResult, BarrierError> {
         self.wait_with(Deadline::At(deadline))
     }
@@ -299,6 +300,8 @@ impl Barrier {
 }
 
 impl Clone for Barrier {
+    /// Clones the handle, and counts the clone as a handle of this process.
+    ///
     /// # Panics
     ///
     /// Panics if this process has 2^32 handles.

@@ -142,7 +142,7 @@ impl Condvar {
     ///
     /// # Errors
     ///
-    /// As [`wait`](Condvar::wait).
+    /// As [`Mutex::lock`], for the lock at the end.
     pub fn wait_while<'a, T: Value + ?Sized>(
         &self,
         mut guard: MutexGuard<'a, T>,
@@ -160,7 +160,7 @@ impl Condvar {
     ///
     /// # Errors
     ///
-    /// As [`wait`](Condvar::wait).
+    /// As [`Mutex::lock`], for the lock at the end.
     pub fn wait_timeout<'a, T: Value + ?Sized>(
         &self,
         guard: MutexGuard<'a, T>,
@@ -173,7 +173,7 @@ impl Condvar {
     ///
     /// # Errors
     ///
-    /// As [`wait`](Condvar::wait).
+    /// As [`Mutex::lock`], for the lock at the end.
     pub fn wait_deadline<'a, T: Value + ?Sized>(
         &self,
         guard: MutexGuard<'a, T>,
@@ -188,7 +188,7 @@ impl Condvar {
     ///
     /// # Errors
     ///
-    /// As [`wait`](Condvar::wait).
+    /// As [`Mutex::lock`], for the lock at the end.
     pub fn wait_timeout_while<'a, T: Value + ?Sized>(
         &self,
         mut guard: MutexGuard<'a, T>,

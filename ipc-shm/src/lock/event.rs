@@ -113,7 +113,7 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// As [`create`](Event::create).
+    /// As [`Segment::create`].
     pub fn create_auto(name: &str) -> io::Result<Event> {
         Self::make(LockSlot::Named(OpenMode::Create, name), true)
     }

@@ -72,7 +72,7 @@ impl<T: Checked + Send + Sync> LazyLock<T> {
     ///
     /// # Errors
     ///
-    /// As [`OnceLock::open`].
+    /// As [`Segment::open`], and `InvalidData` if the object is of another kind or type.
     pub fn open(name: &str, make: fn() -> T) -> io::Result<Self> {
         Ok(Self::over(OnceLock::open(name)?, make))
     }
@@ -81,7 +81,7 @@ impl<T: Checked + Send + Sync> LazyLock<T> {
     ///
     /// # Errors
     ///
-    /// As [`OnceLock::open_or_create`].
+    /// As [`LazyLock::create`] and [`LazyLock::open`], except for `AlreadyExists` and `NotFound`.
     pub fn open_or_create(name: &str, make: fn() -> T) -> io::Result<Self> {
         Ok(Self::over(OnceLock::open_or_create(name)?, make))
     }

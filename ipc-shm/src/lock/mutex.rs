@@ -179,7 +179,7 @@ impl<T: Checked + Send + Sync> Mutex<[T]> {
     ///
     /// # Errors
     ///
-    /// As [`Mutex::new`].
+    /// As [`Segment::anonymous`].
     pub fn from_slice(values: &[T]) -> io::Result<Mutex<[T]>> {
         Self::make(LockSlot::Anonymous, values)
     }
@@ -197,7 +197,7 @@ impl<T: Checked + Send + Sync> Mutex<[T]> {
     ///
     /// # Errors
     ///
-    /// As [`Mutex::create`].
+    /// As [`Segment::create`].
     pub fn create_from_slice(name: &str, values: &[T]) -> io::Result<Mutex<[T]>> {
         Self::make(LockSlot::Named(OpenMode::Create, name), values)
     }
@@ -286,7 +286,8 @@ impl<T: Value + ?Sized> Mutex<T> {
     ///
     /// # Errors
     ///
-    /// As [`lock_timeout`](Mutex::lock_timeout).
+    /// [`Timeout`](super::LockTimeoutError::Timeout) if the deadline has passed, others as
+    /// [`lock`](Mutex::lock).
     pub fn lock_deadline(&self, deadline: Instant) -> LockTimeoutResult<MutexGuard<'_, T>> {
         Ok(self.acquire(Deadline::At(deadline))?)
     }

@@ -116,8 +116,10 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
     ///
     /// # Errors
     ///
-    /// As [`Mutex::lock`](super::Mutex::lock), except for `WouldDeadlock`.
-    /// [`TooMany`](Refused::TooMany) after 2^32 guards.
+    /// - [`Poisoned`](super::LockError::Poisoned), with the guard, if a thread panicked or a
+    ///   process died while it held the lock.
+    /// - [`Refused`](super::LockError::Refused), without the lock, after 2^32 guards
+    ///   ([`TooMany`](Refused::TooMany)), in a forked process, and if the memory is corrupt.
     pub fn lock(&self) -> LockResult<ReentrantMutexGuard<'_, T>> {
         Ok(self.acquire(Deadline::Never)?)
     }
@@ -126,7 +128,8 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
     ///
     /// # Errors
     ///
-    /// As [`Mutex::try_lock`](super::Mutex::try_lock).
+    /// [`WouldBlock`](super::TryLockError::WouldBlock) if another thread holds the mutex, others as
+    /// [`lock`](ReentrantMutex::lock).
     pub fn try_lock(&self) -> TryLockResult<ReentrantMutexGuard<'_, T>> {
         Ok(self.acquire(Deadline::Now)?)
     }
@@ -135,7 +138,8 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
     ///
     /// # Errors
     ///
-    /// As [`Mutex::lock_timeout`](super::Mutex::lock_timeout).
+    /// [`Timeout`](super::LockTimeoutError::Timeout) if the time has elapsed, others as
+    /// [`lock`](ReentrantMutex::lock).
     pub fn lock_timeout(&self, timeout: Duration) -> LockTimeoutResult<ReentrantMutexGuard<'_, T>> {
         Ok(self.acquire(Deadline::after(timeout))?)
     }
@@ -145,7 +149,8 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
     ///
     /// # Errors
     ///
-    /// As [`Mutex::lock_timeout`](super::Mutex::lock_timeout).
+    /// [`Timeout`](super::LockTimeoutError::Timeout) if the deadline has passed, others as
+    /// [`lock`](ReentrantMutex::lock).
     pub fn lock_deadline(
         &self,
         deadline: Instant,

@@ -147,7 +147,7 @@ impl<T: Checked + Send + Sync> RwLock<[T]> {
     ///
     /// # Errors
     ///
-    /// As [`RwLock::new`].
+    /// As [`Segment::anonymous`].
     pub fn from_slice(values: &[T]) -> io::Result<RwLock<[T]>> {
         Self::make(LockSlot::Anonymous, values)
     }
@@ -156,7 +156,7 @@ impl<T: Checked + Send + Sync> RwLock<[T]> {
     ///
     /// # Errors
     ///
-    /// As [`RwLock::new_in`].
+    /// As [`Mutex::new_in`](super::Mutex::new_in).
     pub fn from_slice_in(segment: &Segment, values: &[T]) -> io::Result<RwLock<[T]>> {
         Self::make(LockSlot::In(segment), values)
     }
@@ -165,7 +165,7 @@ impl<T: Checked + Send + Sync> RwLock<[T]> {
     ///
     /// # Errors
     ///
-    /// As [`RwLock::create`].
+    /// As [`Segment::create`].
     pub fn create_from_slice(name: &str, values: &[T]) -> io::Result<RwLock<[T]>> {
         Self::make(LockSlot::Named(OpenMode::Create, name), values)
     }
@@ -365,7 +365,8 @@ impl<T: Value + ?Sized> RwLock<T> {
     ///
     /// # Errors
     ///
-    /// As [`read_timeout`](RwLock::read_timeout).
+    /// [`Timeout`](super::LockTimeoutError::Timeout) if the deadline has passed, others as
+    /// [`read`](RwLock::read).
     pub fn read_deadline(&self, deadline: Instant) -> LockTimeoutResult<RwLockReadGuard<'_, T>> {
         Ok(self.read_with(Deadline::At(deadline))?)
     }
@@ -374,8 +375,11 @@ impl<T: Value + ?Sized> RwLock<T> {
     ///
     /// # Errors
     ///
-    /// As [`read`](RwLock::read). [`WouldDeadlock`](Refused::WouldDeadlock) also if the calling
-    /// thread reads.
+    /// - [`Poisoned`](super::LockError::Poisoned), with the guard, if a thread panicked or a
+    ///   process died while it wrote.
+    /// - [`Refused`](super::LockError::Refused) if the calling thread reads or writes
+    ///   ([`WouldDeadlock`](Refused::WouldDeadlock)), in a forked process, and if the memory is
+    ///   corrupt.
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
         Ok(self.write_with(Deadline::Never)?)
     }
@@ -384,7 +388,8 @@ impl<T: Value + ?Sized> RwLock<T> {
     ///
     /// # Errors
     ///
-    /// As [`try_read`](RwLock::try_read).
+    /// [`WouldBlock`](super::TryLockError::WouldBlock) if a thread holds the lock, also if this is
+    /// the calling thread. Others as [`write`](RwLock::write).
     pub fn try_write(&self) -> TryLockResult<RwLockWriteGuard<'_, T>> {
         Ok(self.write_with(Deadline::Now)?)
     }
@@ -393,7 +398,8 @@ impl<T: Value + ?Sized> RwLock<T> {
     ///
     /// # Errors
     ///
-    /// As [`read_timeout`](RwLock::read_timeout).
+    /// [`Timeout`](super::LockTimeoutError::Timeout) if the time has elapsed, others as
+    /// [`write`](RwLock::write).
     pub fn write_timeout(&self, timeout: Duration) -> LockTimeoutResult<RwLockWriteGuard<'_, T>> {
         Ok(self.write_with(Deadline::after(timeout))?)
     }
@@ -402,7 +408,8 @@ impl<T: Value + ?Sized> RwLock<T> {
     ///
     /// # Errors
     ///
-    /// As [`read_timeout`](RwLock::read_timeout).
+    /// [`Timeout`](super::LockTimeoutError::Timeout) if the deadline has passed, others as
+    /// [`write`](RwLock::write).
     pub fn write_deadline(&self, deadline: Instant) -> LockTimeoutResult<RwLockWriteGuard<'_, T>> {
         Ok(self.write_with(Deadline::At(deadline))?)
     }
@@ -424,7 +431,8 @@ impl<T: Value + ?Sized> RwLock<T> {
     ///
     /// # Errors
     ///
-    /// As [`try_read`](RwLock::try_read).
+    /// [`WouldBlock`](super::TryLockError::WouldBlock) if a writer or another upgradable reader
+    /// holds the lock, others as [`read`](RwLock::read).
     pub fn try_upgradable_read(&self) -> TryLockResult<RwLockUpgradableGuard<'_, T>> {
         Ok(self.upgradable_with(Deadline::Now)?)
     }

@@ -278,7 +278,7 @@ impl BoundedSemaphore {
     ///
     /// # Errors
     ///
-    /// As [`Semaphore::open`].
+    /// As [`Segment::open`], and `InvalidData` if the object is of another kind.
     pub fn open(name: &str) -> io::Result<BoundedSemaphore> {
         Self::at_location(LockLocation::open(name, Self::kind(), count)?)
     }

@@ -121,7 +121,8 @@ pub(crate) type Read = (usize, u64);
 /// Records that the calling thread holds `read`.
 #[inline]
 pub(crate) fn reads(read: Read) {
-    // `READS` is gone only while the last destructors of the thread run. Then nothing is recorded.
+    // `READS` is missing only while the last destructors of the thread run. Then nothing is
+    // recorded.
     let _ = READS.try_with(|reads| reads.borrow_mut().push(read));
 }
 

@@ -9,8 +9,8 @@
 //!                                         └──a participant has died: A itself────────┘
 //! ```
 //!
-//! A notifier that notifies one waiter chooses the live waiter with the oldest *ticket*. It wakes
-//! this waiter through the place's own word, so no other thread wakes up.
+//! A notifier that wakes one waiter chooses the live waiter with the oldest *ticket*. It wakes this
+//! waiter through the place's own word, so no other thread wakes up.
 //!
 //! A process that dies may have changed what others wait for, and not have notified them. Or it was
 //! notified, and has not acted on that. So a waiter checks for deaths at the end of each slice and
@@ -110,7 +110,7 @@ impl RawCondvar<'_> {
         Waiter::Overflow { seen: w | ANYBODY, deaths }
     }
 
-    /// Returns whether a place is free. With `look`, frees it first if its owner is dead.
+    /// Returns whether a place is free. With `look`, frees it first if its owner is not alive.
     fn is_free(&self, env: &impl LockEnv, place: &AtomicU64, look: bool) -> bool {
         let w = place.load(Relaxed); // Relaxed: a CAS follows.
         if w == 0 || !look || env.liveness(owner(w)) == Liveness::Alive {

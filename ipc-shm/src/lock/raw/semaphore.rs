@@ -149,7 +149,7 @@ impl RawSemaphore<'_> {
         Ok(g)
     }
 
-    /// Makes the words of this participant ours, and returns its id.
+    /// Registers this participant as the owner of its id's words, and returns the id.
     ///
     /// Reclaims the permits of the participant that had the id before.
     fn enrol(&self, env: &impl LockEnv, me: u64) -> Result<u64, Refused> {
@@ -164,7 +164,7 @@ impl RawSemaphore<'_> {
             }
             self.reclaim(env, id, found)?;
             kill_point!("semaphore.enrol");
-            // AcqRel: before our operations, after the reclaiming.
+            // AcqRel: before the operations of this participant, after the reclaiming.
             let _ = word.compare_exchange(found, ours, AcqRel, Relaxed);
             kill_point!("semaphore.enrolled");
         }
