@@ -68,7 +68,9 @@ const fn next(state: u64, broken: bool) -> u64 {
 /// The words of a barrier.
 #[derive(Clone, Copy)]
 pub(crate) struct RawBarrier<'a> {
+    /// `{ history, round, arrived, broken }`.
     pub(crate) state: &'a AtomicU64,
+    /// The count of handles of each participant.
     pub(crate) handles: &'a [AtomicU64],
     pub(crate) parties: u32,
 }
@@ -85,6 +87,7 @@ pub(crate) enum Passed {
 const HANDLES: u64 = u32::MAX as u64;
 
 impl RawBarrier<'_> {
+    /// Returns the count of handles of this process.
     fn mine(&self, me: u64) -> &AtomicU64 {
         of_id(self.handles, id(owner(me))).expect("a participant of this segment")
     }
@@ -216,6 +219,7 @@ impl RawBarrier<'_> {
         }
     }
 
+    /// Wakes every waiter after a round has ended.
     fn pass(&self, env: &impl LockEnv) {
         kill_point!("barrier.pass");
         env.wake(self.state, u32::MAX);
@@ -254,6 +258,7 @@ impl RawBarrier<'_> {
         Some(if broken { Passed::Broken } else { Passed::Follower })
     }
 
+    /// Returns whether a process died with a handle.
     fn somebody_died(&self, env: &impl LockEnv) -> bool {
         (1..=env.max_participants() as u16).any(|id| {
             // Acquire: orders the count before the check of its owner's death.
@@ -310,6 +315,7 @@ impl RawBarrier<'_> {
         env.wake(self.state, u32::MAX);
     }
 
+    /// Returns whether the barrier is broken.
     pub(crate) fn is_broken(&self) -> bool {
         self.state.load(Acquire) & BROKEN != 0 // Acquire: BARRIER-E1.
     }

@@ -14,9 +14,10 @@
 //!
 //! A process that dies may have changed what others wait for, and not have notified them. Or it was
 //! notified, and has not acted on that. So a waiter checks for deaths at the end of each slice and
-//! at its deadline. If a participant has died since it registered, it wakes up as if it were
-//! notified. Its caller then checks again what it waits for, once for each death. Earlier deaths do
-//! not matter: the waiter registered with the mutex held, so it has seen what those processes did.
+//! at its deadline. If a participant has died since the waiter registered, the waiter wakes up as
+//! if it were notified. Its caller then checks its condition again, once for each death. Earlier
+//! deaths do not matter: the waiter registered with the mutex held, so it has seen what those
+//! processes did.
 //!
 //! When all [`PLACES`] are taken, later waiters wait together on `overflow_waiters`, `{ anybody,
 //! seq }`. They are served after the others. Sometimes they are woken spuriously, as `std` allows.
@@ -63,7 +64,9 @@ const ANYBODY: u64 = 1 << 32;
 pub(crate) struct RawCondvar<'a> {
     /// Places from this index on were never used.
     pub(crate) used: &'a AtomicU64,
+    /// The next ticket.
     pub(crate) tickets: &'a AtomicU64,
+    /// `{ anybody, seq }`, on which waiters without a place sleep.
     pub(crate) overflow_waiters: &'a AtomicU64,
     /// The holder in each place, and whether it waits or is notified.
     pub(crate) places: &'a [AtomicU64],
@@ -120,6 +123,7 @@ impl RawCondvar<'_> {
         place.compare_exchange(w, 0, AcqRel, Relaxed).is_ok() // AcqRel: as the owner would have.
     }
 
+    /// Takes a ticket, and shows the place to notifiers.
     fn arrive(&self, index: usize, me: u64) {
         kill_point!("condvar.ticket");
         // Relaxed: tickets only order the waiters by age.
@@ -227,6 +231,7 @@ impl RawCondvar<'_> {
         }
     }
 
+    /// Frees the place of the calling waiter.
     fn free(&self, place: &AtomicU64, w: u64) {
         kill_point!("condvar.return");
         // AcqRel: the next waiter uses the place. This fails only if a peer breaks the protocol.
@@ -280,6 +285,7 @@ impl RawCondvar<'_> {
         notified + self.notify_crowd(env, u32::MAX)
     }
 
+    /// Notifies the waiter in a place, and wakes it. Returns whether it was still waiting.
     fn notify(&self, env: &impl LockEnv, place: &AtomicU64, w: u64) -> bool {
         kill_point!("condvar.notify");
         // AcqRel: CONDVAR-E2.

@@ -39,15 +39,19 @@ const ALL: u64 = u32::MAX as u64;
 /// The word of an event, and which kind it is.
 #[derive(Clone, Copy)]
 pub(crate) struct RawEvent<'a> {
+    /// `{ seq, waiters, set }`.
     pub(crate) state: &'a AtomicU64,
+    /// Whether one waiter takes the event, and clears it by that.
     pub(crate) auto: bool,
 }
 
 impl RawEvent<'_> {
+    /// Returns whether the event is set.
     pub(crate) fn is_set(&self) -> bool {
         self.state.load(Acquire) & SET != 0 // Acquire: EVENT-E1.
     }
 
+    /// Sets the event, and wakes the waiters: every one, or one of an auto event.
     pub(crate) fn set(&self, env: &impl LockEnv) {
         let mut w = self.state.load(Relaxed); // Relaxed: the CAS decides.
         loop {
@@ -67,6 +71,7 @@ impl RawEvent<'_> {
         }
     }
 
+    /// Clears the event.
     pub(crate) fn clear(&self) {
         let mut w = self.state.load(Relaxed); // Relaxed: the CAS decides.
         while w & SET != 0 {

@@ -54,7 +54,9 @@ pub(crate) const UPDATING: u64 = 2;
 /// The words of a mutex.
 #[derive(Clone, Copy)]
 pub(crate) struct RawMutex<'a> {
+    /// The lock word: the holder and its flags, or 0 while the lock is free.
     pub(crate) state: &'a AtomicU64,
+    /// The poison mark ([`mark`]).
     pub(crate) mark: &'a AtomicU64,
 }
 
@@ -135,6 +137,7 @@ impl RawMutex<'_> {
         }
     }
 
+    /// Takes the lock over from the dead holder that `w` names. Returns whether this thread did.
     fn take_over(&self, env: &impl LockEnv, w: u64, me: u64) -> bool {
         let pid = env.pid(owner(w));
         let updating = w & UPDATING != 0;
@@ -195,6 +198,7 @@ impl RawMutex<'_> {
         self.unlock_contended(env, me)
     }
 
+    /// Releases a lock that has waiters, and wakes one.
     #[cold]
     fn unlock_contended(&self, env: &impl LockEnv, me: u64) -> Result<(), Refused> {
         if !self.is_held_by(me) {
@@ -218,8 +222,12 @@ impl RawMutex<'_> {
     }
 }
 
+/// What a check of the holder found.
 enum Look {
+    /// The holder is dead, and this thread has taken the lock over.
     Ours,
+    /// The holder is alive.
     Lives,
+    /// The word has changed, so the caller reads it again.
     Again,
 }

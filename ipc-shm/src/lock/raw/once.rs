@@ -63,6 +63,7 @@ pub(crate) enum End {
 }
 
 impl RawOnce<'_> {
+    /// Returns whether the initialiser has completed.
     #[inline(always)]
     pub(crate) fn is_complete(&self) -> bool {
         self.state.load(Acquire) & !CONTENDED == COMPLETE // Acquire: ONCE-E1.

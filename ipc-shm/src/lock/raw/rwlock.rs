@@ -69,8 +69,11 @@ use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sync::model_fence;
 
+/// The owner of the turn is the upgradable reader.
 pub(crate) const UPGRADABLE: u64 = 0;
+/// The owner of the turn waits until no participant reads.
 pub(crate) const PENDING: u64 = 2;
+/// The owner of the turn writes.
 pub(crate) const ACTIVE: u64 = 4;
 const MODE: u64 = 6;
 
@@ -161,6 +164,7 @@ impl RawRwLock<'_> {
         Ok(())
     }
 
+    /// Wakes the writer that waits until no participant reads.
     #[cold]
     fn tell_drained(&self, env: &impl LockEnv) {
         self.drained.fetch_add(1, Release); // Release: RWLOCK-E4.
@@ -207,6 +211,7 @@ impl RawRwLock<'_> {
         self.read_slow(env, me, deadline)
     }
 
+    /// Acquires the lock to read, after waiting for a writer.
     #[cold]
     fn read_slow(
         &self,
@@ -445,11 +450,13 @@ impl RawRwLock<'_> {
         Ok(())
     }
 
+    /// Returns whether `me` has the turn.
     pub(crate) fn has_turn(&self, me: u64) -> bool {
         // Relaxed: if the word names this thread, this thread wrote it.
         holder(self.turn.load(Relaxed)) == holder(me)
     }
 
+    /// Wakes every thread that waits for the turn, if `w` says that there may be one.
     fn wake_contended(&self, env: &impl LockEnv, w: u64) {
         if w & CONTENDED != 0 {
             env.wake(self.turn, u32::MAX);
@@ -509,6 +516,7 @@ impl RawRwLock<'_> {
         Ok(self.set_mode(env, me, ACTIVE)?)
     }
 
+    /// Returns whether a participant reads. With `look`, first resets the counts of dead readers.
     fn somebody_reads(&self, env: &impl LockEnv, look: bool) -> bool {
         // SeqCst: RWLOCK-E3. The bound holds whatever a peer wrote there.
         let highest = self.highest.load(SeqCst).min(env.max_participants() as u64);
@@ -556,6 +564,7 @@ impl RawRwLock<'_> {
         mark::cause(self.mark.load(Relaxed)) // Relaxed: RWLOCK-E1 carries it.
     }
 
+    /// Poisons the lock, or ends the poisoning.
     pub(crate) fn set_cause(&self, cause: Option<PoisonedBy>) {
         kill_point!("turn.mark");
         self.mark.store(cause.map_or(0, mark::of), Relaxed); // Relaxed: RWLOCK-E1 carries it.

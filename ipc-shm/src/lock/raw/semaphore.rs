@@ -111,10 +111,12 @@ pub(crate) struct RawSemaphore<'a> {
 const CORRUPT: &str = "a semaphore names a participant that there cannot be";
 
 impl RawSemaphore<'_> {
+    /// Returns the word of the participant with this id.
     fn held_by(&self, id: u64) -> Result<&AtomicU64, Refused> {
         of_id(self.held, id as u16).ok_or(Refused::Corrupt(CORRUPT))
     }
 
+    /// Returns the generation that the word of this id belongs to.
     fn generation_of(&self, id: u64) -> Result<&AtomicU64, Refused> {
         of_id(self.generations, id as u16).ok_or(Refused::Corrupt(CORRUPT))
     }
@@ -330,6 +332,7 @@ impl RawSemaphore<'_> {
         (self.grant.load(Relaxed) & PERMITS) as u32
     }
 
+    /// Wakes up to `n` waiters, if `g` says that there may be any.
     fn wake(&self, env: &impl LockEnv, g: u64, n: u64) {
         if g & WAITERS != 0 {
             env.wake(self.grant, n.min(u64::from(u32::MAX)) as u32);
