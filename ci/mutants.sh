@@ -38,7 +38,7 @@ judge() {
     echo "$name: caught by $2: ${said##*$'\n'}"
 }
 
-in_ring=ipc-shm/src/ring.rs in_repair=ipc-shm/src/repair.rs in_participants=ipc-shm/src/participants.rs
+in_ring=ipc-shm/src/ring.rs in_repair=ipc-shm/src/repair.rs in_participants=ipc-shm/src/attach/participants.rs
 
 # Signing, and the repair of a channel.
 mutant send-unsigned $in_ring 1 's/^ *self.sign_writers\(t\);//' 'crash points::killed_while_sending'
@@ -89,7 +89,7 @@ mutant fork-keeps-leases $in_unforked 1 's/if is\(\*fd, file.identity\) && .*$/i
 mutant fork-keeps-what-is-sent $in_unforked 1 's/\(!file.sent \|\| has_lease\(\*fd\)\)/!file.sent/' 'process limits::after_fork::'
 mutant fork-closes-by-number $in_unforked 1 's/^    identity\(fd\).is_ok_and\(.*$/    identity(fd).is_ok_and(|_| wanted == wanted)/' 'process limits::after_fork::a_fork_keeps'
 mutant opened-before-noted $in_unforked 2 '/fn open_if/,/^    \}/{s/let mut files = open_files\(\);//; s/^( *)files.note/\1open_files().note/}' 'process limits::after_fork::a_fork_has_no'
-mutant lease-stays-on-what-arrived ipc-shm/src/attachment.rs 1 's/let moves = leases.try_repair\(id\);/let moves = false;/' 'process limits::after_fork::a_fork_with_a_copy'
+mutant lease-stays-on-what-arrived ipc-shm/src/attach/attachment.rs 1 's/let moves = leases.try_repair\(id\);/let moves = false;/' 'process limits::after_fork::a_fork_with_a_copy'
 
 # Names of killed processes.
 in_names=ipc-shm/src/segment/names.rs in_claims=ipc-pipes/src/listener/claim.rs

@@ -6,11 +6,11 @@ use ipc_core::{Receiver, Route, Sender};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::attachment::{Attachment, Role};
+use crate::attach::attachment::{Attachment, Role};
+use crate::attach::participant_limit;
 use crate::endpoint::Endpoint;
 use crate::ends::{Codec, Rx, Tx};
 use crate::layout::{Geometry, LINE, MAX_PARTICIPANTS};
-use crate::participant_limit;
 use crate::pod::{self, Plain, Pod};
 use crate::slice;
 use crate::typed::Typed;

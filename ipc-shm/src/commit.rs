@@ -9,7 +9,7 @@ use std::io;
 
 use ipc_sys as sys;
 
-use crate::attachment::{Attachment, CLOSED};
+use crate::attach::attachment::{Attachment, CLOSED};
 use crate::killpoint::kill_point;
 use crate::layout::{BlockMeta, PAGE, block};
 use crate::places::{self, Place, Unreached};
@@ -198,7 +198,7 @@ mod tests {
     use ipc_core::Deadline;
 
     use super::{KEPT, KEPT_IN_ALL, PAGE, rounded};
-    use crate::attachment::{Attachment, Role};
+    use crate::attach::attachment::{Attachment, Role};
     use crate::endpoint::Endpoint;
     use crate::ends::Codec;
     use crate::killpoint::killed_at;

@@ -17,11 +17,11 @@ use ipc_core::{Deadline, RecvTimeoutError, SizeLimit, Unreadable, Unsendable};
 use ipc_sys as sys;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
-use crate::attachment::{Attachment, Kind, Role};
+use crate::attach::attachment::{Attachment, Kind, Role};
+use crate::attach::participant_limit::not_issued;
 use crate::doorbell::{Barrier, Side, Ticket};
 use crate::layout::{entry, members};
 use crate::memory::{Memory, Slot};
-use crate::participant_limit::not_issued;
 use crate::places::Unreached;
 use crate::prefetch::Prefetcher;
 use crate::ring::{NOWHERE, NotYet, Participant, Sink};

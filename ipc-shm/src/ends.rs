@@ -8,7 +8,7 @@ use ipc_core::error::DisconnectCause;
 use ipc_core::route::End;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::attachment::{Kind, Role};
+use crate::attach::attachment::{Kind, Role};
 use crate::endpoint::Endpoint;
 
 /// How messages of type `T` lie in shared memory: a marker, such as [`Typed`](crate::Typed).

@@ -26,10 +26,10 @@ use ipc_sys as sys;
 
 use crate::sync::{AtomicU64, Ordering};
 
+use crate::attach::lease::{ByteLocks, Leases};
 use crate::layout::{Fingerprint, MAX_PARTICIPANTS, PAGE};
-use crate::lease::{ByteLocks, Leases};
 
-/// What the kernel is asked about an attached process: see [`participants`](crate::participants).
+/// What the kernel is asked about an attached process: see [`participants`](crate::attach::participants).
 #[repr(C)]
 pub(crate) struct Entry {
     /// `{ generation, ending, used }`. Of the entry that nobody has, the number of deaths.

@@ -53,8 +53,7 @@ extern crate self as ipc_shm;
 
 // Everything above the protocol needs a kernel, which loom has not: its models run on `model`
 // instead.
-#[cfg(not(loom))]
-mod attachment;
+mod attach;
 #[cfg(not(loom))]
 mod builder;
 #[cfg(not(loom))]
@@ -64,8 +63,6 @@ mod checked;
 #[cfg(not(loom))]
 mod commit;
 mod copy;
-#[cfg(not(loom))]
-mod descriptor;
 mod doorbell;
 #[cfg(not(loom))]
 mod endpoint;
@@ -75,7 +72,6 @@ mod ends;
 mod fuzz;
 mod killpoint;
 mod layout;
-mod lease;
 #[cfg(not(loom))]
 mod lend;
 pub mod lock;
@@ -87,8 +83,6 @@ pub mod model;
 mod model_futex;
 #[cfg(not(loom))]
 mod object;
-#[cfg(not(loom))]
-mod participants;
 #[cfg(not(loom))]
 mod prefetch;
 #[cfg(not(loom))]
@@ -118,8 +112,6 @@ pub mod bytes {
     }
 }
 #[cfg(not(loom))]
-mod participant_limit;
-#[cfg(not(loom))]
 mod places;
 #[cfg(not(loom))]
 pub mod pod;
@@ -135,8 +127,6 @@ mod seq;
 pub use seq::model as latch;
 #[cfg(not(loom))]
 mod footer;
-#[cfg(not(loom))]
-mod peer_monitor;
 #[cfg(not(loom))]
 mod seqlock;
 #[cfg(not(loom))]

@@ -14,11 +14,11 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::attach::lease::Leases;
 use crate::doorbell::{self, Barrier, Ticket};
 use crate::killpoint;
 use crate::layout::{BlockMeta, CacheLine, Geometry, Header, Hints, Meta, Seqs};
 use crate::layout::{block, count, entry, kind, members, owner, pos, slot};
-use crate::lease::Leases;
 use crate::memory::{Memory, Slot};
 #[cfg(loom)]
 use crate::model_futex::ModelFutex;

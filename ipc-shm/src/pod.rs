@@ -27,7 +27,7 @@ use ipc_core::route::{Borrow, Loan as LoanRoute, Receive, Transmit};
 use ipc_core::{Deadline, Route, Unreadable, Unsendable};
 use serde::Deserializer;
 
-use crate::attachment::Kind;
+use crate::attach::attachment::Kind;
 use crate::builder::Builder;
 use crate::copy;
 use crate::endpoint::{Endpoint, always_in_block, never_in_block};

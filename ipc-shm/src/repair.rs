@@ -11,10 +11,10 @@
 //!    slot any more, or never will; 5. its slots; 6. the blocks it only held; 7. everybody is told;
 //!    8. with no receiver left, what is queued is discarded; 9. the entry is free.
 
+use crate::attach::lease::Leases;
 use crate::doorbell::Side;
 use crate::killpoint::kill_point;
 use crate::layout::{CLOSED, block, claim, count, entry, kind, members, owner, pos, slot};
-use crate::lease::Leases;
 use crate::memory::{Memory, Slot};
 use crate::ring::{After, Participant, Sink};
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};

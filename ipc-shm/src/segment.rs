@@ -28,9 +28,9 @@ pub use self::list::SegmentInfo;
 use self::mapped::{CURSOR, Mapped};
 use self::path::SegmentPath;
 pub use self::view::View;
+use crate::attach::participant_limit::not_issued;
+use crate::attach::participants::Participants;
 use crate::layout::PAGE;
-use crate::participant_limit::not_issued;
-use crate::participants::Participants;
 
 /// Memory that processes share: a handle, cloned and sent freely.
 ///

@@ -10,12 +10,12 @@ use std::marker::PhantomData;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::attach::participants::{Owner, Participants};
 use crate::checked::{Copied, Stored};
 use crate::copy::words;
 use crate::killpoint::kill_point;
 use crate::layout::{Fingerprint, LINE};
 use crate::object::{Object, Placed, Shape, refuse};
-use crate::participants::{Owner, Participants};
 use crate::segment::{OpenMode, Segment};
 use crate::seq::{COPIES, Copies};
 

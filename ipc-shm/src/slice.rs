@@ -31,7 +31,7 @@ use ipc_core::route::{Borrow, Loan as LoanRoute, Receive, Transmit};
 use ipc_core::{Deadline, Route, Unreadable};
 use serde::Deserializer;
 
-use crate::attachment::Kind;
+use crate::attach::attachment::Kind;
 use crate::builder::Builder;
 use crate::copy;
 use crate::endpoint::Endpoint;

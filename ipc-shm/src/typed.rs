@@ -16,7 +16,7 @@ use ipc_core::{Deadline, Route, Unreadable};
 use serde::de::DeserializeOwned;
 use serde::{Deserializer, Serialize};
 
-use crate::attachment::Kind;
+use crate::attach::attachment::Kind;
 use crate::builder::Builder;
 use crate::copy;
 use crate::endpoint::Endpoint;

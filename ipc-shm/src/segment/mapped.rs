@@ -23,13 +23,13 @@ use ipc_sys::per_process::PerProcess;
 
 use super::names;
 use super::path::SegmentPath;
+use crate::attach::descriptor::Descriptor;
+use crate::attach::lease::ByteLocks;
+use crate::attach::participant_limit;
+use crate::attach::participants::{Owner, Participants, Table};
 use crate::bytes_at;
-use crate::descriptor::Descriptor;
 use crate::footer::{END_WORDS, EndWords, Entry, Footer, FooterState, Lifetime, META};
 use crate::killpoint::kill_point;
-use crate::lease::ByteLocks;
-use crate::participant_limit;
-use crate::participants::{Owner, Participants, Table};
 
 type Attached = HashMap<sys::Identity, Weak<Mapped>>;
 static TABLE: PerProcess<Mutex<Attached>> = PerProcess::new();

@@ -34,7 +34,7 @@ use ipc_sys::lease::Unforked;
 use super::Segment;
 use super::mapped::{Mapped, find};
 use super::path::SegmentPath;
-use crate::descriptor::Descriptor;
+use crate::attach::descriptor::Descriptor;
 use crate::footer::{Footer, FooterState, Lifetime};
 use crate::killpoint::kill_point;
 

@@ -17,9 +17,9 @@ use super::Segment;
 use super::builder::SegmentBuilder;
 use super::mapped::{find, not_forked, refused};
 use super::path::SegmentPath;
+use crate::attach::descriptor::Descriptor;
 use crate::bytes_at;
 use crate::checked::{Copied, Stored};
-use crate::descriptor::Descriptor;
 use crate::footer::FooterState;
 
 /// A segment to be read only: its mapping cannot write, nor can the descriptor that goes with it to

@@ -42,10 +42,10 @@ use ipc_core::OsHandle;
 use ipc_sys as sys;
 use ipc_sys::per_process::PerProcess;
 
-use crate::attachment::Attachment;
+use crate::attach::attachment::Attachment;
+use crate::attach::lease::{ByteLocks, Leases};
 use crate::doorbell::Side;
 use crate::layout::{entry, pid_hint};
-use crate::lease::{ByteLocks, Leases};
 use crate::memory::Memory;
 
 /// Who waits where threads or descriptors have run out does not try again with each slice.

@@ -1,7 +1,7 @@
 //! Who is attached to a segment, and who is dead.
 //!
 //! Each process that has a segment is one participant of it, however many handles it has: an id,
-//! whose *life* byte it holds a lock on ([`lease`](crate::lease)), and a *generation*, that is
+//! whose *life* byte it holds a lock on ([`lease`](crate::attach::lease)), and a *generation*, that is
 //! counted up whenever the id is given to somebody. A word that names its owner by both stays
 //! unambiguous when the owner is dead and the id another's: nothing has to be searched or repaired
 //! before an id can be used again.
@@ -40,11 +40,11 @@ use std::sync::Arc;
 
 use ipc_sys as sys;
 
-use crate::descriptor::Descriptor;
+use crate::attach::descriptor::Descriptor;
+use crate::attach::lease::{ByteLocks, Leases};
 use crate::footer::{Entry, life};
 use crate::killpoint::kill_point;
 use crate::layout::pid_hint;
-use crate::lease::{ByteLocks, Leases};
 use crate::throttle::Throttle;
 
 /// A participant, for good: `{ generation: 32, id: 16 }` in 48 bits, never 0.
@@ -263,7 +263,7 @@ impl Participants {
         // In another namespace the number is another process'.
         let known = word != pid_hint::NONE
             && pid_hint::namespace(word)
-                == pid_hint::namespace(crate::participant_limit::pid_identity());
+                == pid_hint::namespace(crate::attach::participant_limit::pid_identity());
         // After a new owner's `pid_hint` comes its generation: the same generation, the same
         // owner's, most likely.
         (known && self.generation(owner.id()) == owner.generation()).then_some(pid_hint::pid(word))

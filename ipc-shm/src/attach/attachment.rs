@@ -3,7 +3,7 @@
 //! A process attaches to a channel once, however many endpoints of it arrive: a table of the
 //! process finds the attachment again by the segment's identity. One descriptor is kept open for
 //! it, to ask after leases and to allocate blocks ([`commit`](crate::commit)); the life lease needs
-//! none ([`lease`](crate::lease)).
+//! none ([`lease`](crate::attach::lease)).
 
 use crate::sync::Ordering;
 use std::collections::HashMap;
@@ -20,14 +20,14 @@ use ipc_sys::lease::Unforked;
 use ipc_sys::memory::MmapRaw;
 use ipc_sys::per_process::PerProcess;
 
-use crate::descriptor::Descriptor;
+use crate::attach::descriptor::Descriptor;
+use crate::attach::lease::{ByteLocks, Leases};
+use crate::attach::participant_limit;
+use crate::attach::peer_monitor;
 use crate::doorbell::{Barrier, Side};
 use crate::killpoint::kill_point;
 use crate::layout::{Geometry, Header, MAX_PARTICIPANTS, PAGE, entry, pid_hint};
-use crate::lease::{ByteLocks, Leases};
 use crate::memory::Memory;
-use crate::participant_limit;
-use crate::peer_monitor;
 use crate::places::Places;
 use crate::repair::BlockOf;
 use crate::ring::Participant;
