@@ -29,31 +29,31 @@ judge() {
 }
 
 # Orderings and steps of the ring.
-mutant ready-relaxed ipc-shm/src/ring.rs 1 's/(store\(slot::ready\(q\), )Release/\1Relaxed/' 'ring::two_sends'
-mutant receive-slot-relaxed ipc-shm/src/ring.rs 1 's/^( {20}let state = self.state\(q\).load\()Acquire/\1Relaxed/' 'ring::each'
-mutant send-slot-relaxed ipc-shm/src/ring.rs 1 's/(self.state\(q\).load\()Acquire(\) == slot::free\(q\) \{)$/\1Relaxed\2/' 'ring::messages'
-mutant send-tail-relaxed ipc-shm/src/ring.rs 3 's/(let mut t = self.tail\(\).load\()Acquire/\1Relaxed/; s/(let now = self.tail\(\).load\()Acquire/\1Relaxed/; s/(self.tail\(\).compare_exchange\(t, claim\(q, found, me.id\), )AcqRel, Acquire/\1Release, Relaxed/' 'ring::an_old'
-mutant receive-head-relaxed ipc-shm/src/ring.rs 3 's/(let mut h = self.head\(\).load\()Acquire/\1Relaxed/; s/(let now = self.head\(\).load\()Acquire/\1Relaxed/; s/(self.head\(\).compare_exchange\(h, claim\(q, found, me.id\), )AcqRel, Acquire/\1Release, Relaxed/' 'ring::an_old'
-mutant free-relaxed ipc-shm/src/ring.rs 1 's/(from.state.store\(freed, )Release(\); .. Release: RING-E2. The)/\1Relaxed\2/' 'ring::messages'
-mutant block-slot-free-relaxed ipc-shm/src/ring.rs 1 '/kill_point!\("receive.lent"\)/,/kill_point!\("receive.block"\)/s/Release/Relaxed/' 'blocks::disconnected'
-mutant send-unsigned ipc-shm/src/ring.rs 1 's/^( {16})self.sign_writers\(t\);/\1();/' 'crashes::a_sender'
-mutant receive-unsigned ipc-shm/src/ring.rs 1 's/^( {16,20})self.sign_readers\(h\);/\1();/' 'crashes::a_receiver'
-mutant ready-before-written ipc-shm/src/ring.rs 1 '/kill_point!\("send.claimed"\)/,/kill_point!\("send.written"\)/s/write\(to, q\);/to.state.store(slot::ready(q), Release); write(to, q);/' 'ring::messages'
-mutant publishes-downwards ipc-shm/src/ring.rs 2 '/^        let mut q = first;$/,/me.last.store/{s/let mut q = first;/let mut q = (1..found).fold(first, |q, _| g.next(q));/; s/q = g.next\(q\);/q = g.prev(q);/}' 'ring::a_batch crashes::a_sender_that_dies_in'
-mutant signs-downwards ipc-shm/src/ring.rs 2 '/fn sign_writers_slow/,/^    }/{s/let mut q = .*$/let mut q = self.geometry.prev(pos(t));/; s/q = self.geometry.next\(q\);/q = self.geometry.prev(q);/}' 'crashes::a_signer'
-mutant void-not-signed ipc-shm/src/ring.rs 1 's/slot::VOID if state == slot::void\(q\) =>/slot::VOID if state == 1 =>/' 'crashes::a_void'
-mutant lost-not-looked-for ipc-shm/src/ring.rs 1 's/if state == block::lost\(pos\(state\)\)/if state == u64::MAX/' 'blocks::a_dead_receivers'
-mutant reminder-ignored ipc-shm/src/ring.rs 1 's/if self.orphan_seq\(\).load\(Relaxed\) != me.orphans_seen.load\(Relaxed\)/if false/' 'crashes::an_orphan'
-mutant last-before-publish ipc-shm/src/ring.rs 1 's/kill_point!\("send.claimed"\);/me.last.store(g.next(q), Release);/' ring::threads
-mutant last-before-free ipc-shm/src/ring.rs 1 's/kill_point!\("receive.claimed"\);/me.last.store(g.next(q), Release);/' ring::threads
-mutant void-freed-by-store ipc-shm/src/ring.rs 1 's/let _ = self.state\(q\).compare_exchange\(slot::void\(q\), freed, AcqRel, Relaxed\);/self.state(q).store(freed, Release);/' 'ring::a_late'
-mutant slot-freed-before-lent ipc-shm/src/ring.rs 1 's/kill_point!\("receive.lend"\);/from.state.store(freed, Release); &/' 'blocks::disconnected blocks::a_dead_receivers blocks::a_message'
-mutant orphan-adopted-by-store ipc-shm/src/ring.rs 1 's/self.state\(p\).compare_exchange\(from, to, AcqRel, Relaxed\).is_ok\(\)/{ let _ = from; self.state(p).store(to, Release); true }/' 'crashes::of_two_adopters'
-mutant lost-adopted-by-store ipc-shm/src/ring.rs 1 's/lost.state.compare_exchange\(from, to, AcqRel, Relaxed\).is_ok\(\)/{ let _ = from; lost.state.store(to, Release); true }/' 'blocks::of_two_adopters'
-mutant scan-before-orphan-seq ipc-shm/src/ring.rs 1 's/me.orphans_seen.store\(seq, Relaxed\);/let _ = seq; me.orphans_seen.store(self.orphan_seq().load(Acquire), Relaxed);/' 'crashes::an_orphan_made'
-mutant orphan-seq-relaxed ipc-shm/src/ring.rs 1 's/(let seq = self.orphan_seq\(\).load\()Acquire/\1Relaxed/' 'crashes::an_orphan'
-mutant disconnected-ignores-lent ipc-shm/src/ring.rs 1 's/block::LENT => owner\(state\) == me,/block::LENT => true,/' 'blocks::disconnected'
-mutant disconnected-ignores-slots ipc-shm/src/ring.rs 1 's/kind\(self.slot_at\(index\).state.load\(Acquire\)\) != slot::FREE/false/' blocks::disconnected
+mutant ready-relaxed ipc-shm/src/channel/ring.rs 1 's/(store\(slot::ready\(q\), )Release/\1Relaxed/' 'ring::two_sends'
+mutant receive-slot-relaxed ipc-shm/src/channel/ring.rs 1 's/^( {20}let state = self.state\(q\).load\()Acquire/\1Relaxed/' 'ring::each'
+mutant send-slot-relaxed ipc-shm/src/channel/ring.rs 1 's/(self.state\(q\).load\()Acquire(\) == slot::free\(q\) \{)$/\1Relaxed\2/' 'ring::messages'
+mutant send-tail-relaxed ipc-shm/src/channel/ring.rs 3 's/(let mut t = self.tail\(\).load\()Acquire/\1Relaxed/; s/(let now = self.tail\(\).load\()Acquire/\1Relaxed/; s/(self.tail\(\).compare_exchange\(t, claim\(q, found, me.id\), )AcqRel, Acquire/\1Release, Relaxed/' 'ring::an_old'
+mutant receive-head-relaxed ipc-shm/src/channel/ring.rs 3 's/(let mut h = self.head\(\).load\()Acquire/\1Relaxed/; s/(let now = self.head\(\).load\()Acquire/\1Relaxed/; s/(self.head\(\).compare_exchange\(h, claim\(q, found, me.id\), )AcqRel, Acquire/\1Release, Relaxed/' 'ring::an_old'
+mutant free-relaxed ipc-shm/src/channel/ring.rs 1 's/(from.state.store\(freed, )Release(\); .. Release: RING-E2. The)/\1Relaxed\2/' 'ring::messages'
+mutant block-slot-free-relaxed ipc-shm/src/channel/ring.rs 1 '/kill_point!\("receive.lent"\)/,/kill_point!\("receive.block"\)/s/Release/Relaxed/' 'blocks::disconnected'
+mutant send-unsigned ipc-shm/src/channel/ring.rs 1 's/^( {16})self.sign_writers\(t\);/\1();/' 'crashes::a_sender'
+mutant receive-unsigned ipc-shm/src/channel/ring.rs 1 's/^( {16,20})self.sign_readers\(h\);/\1();/' 'crashes::a_receiver'
+mutant ready-before-written ipc-shm/src/channel/ring.rs 1 '/kill_point!\("send.claimed"\)/,/kill_point!\("send.written"\)/s/write\(to, q\);/to.state.store(slot::ready(q), Release); write(to, q);/' 'ring::messages'
+mutant publishes-downwards ipc-shm/src/channel/ring.rs 2 '/^        let mut q = first;$/,/me.last.store/{s/let mut q = first;/let mut q = (1..found).fold(first, |q, _| g.next(q));/; s/q = g.next\(q\);/q = g.prev(q);/}' 'ring::a_batch crashes::a_sender_that_dies_in'
+mutant signs-downwards ipc-shm/src/channel/ring.rs 2 '/fn sign_writers_slow/,/^    }/{s/let mut q = .*$/let mut q = self.geometry.prev(pos(t));/; s/q = self.geometry.next\(q\);/q = self.geometry.prev(q);/}' 'crashes::a_signer'
+mutant void-not-signed ipc-shm/src/channel/ring.rs 1 's/slot::VOID if state == slot::void\(q\) =>/slot::VOID if state == 1 =>/' 'crashes::a_void'
+mutant lost-not-looked-for ipc-shm/src/channel/ring.rs 1 's/if state == block::lost\(pos\(state\)\)/if state == u64::MAX/' 'blocks::a_dead_receivers'
+mutant reminder-ignored ipc-shm/src/channel/ring.rs 1 's/if self.orphan_seq\(\).load\(Relaxed\) != me.orphans_seen.load\(Relaxed\)/if false/' 'crashes::an_orphan'
+mutant last-before-publish ipc-shm/src/channel/ring.rs 1 's/kill_point!\("send.claimed"\);/me.last.store(g.next(q), Release);/' ring::threads
+mutant last-before-free ipc-shm/src/channel/ring.rs 1 's/kill_point!\("receive.claimed"\);/me.last.store(g.next(q), Release);/' ring::threads
+mutant void-freed-by-store ipc-shm/src/channel/ring.rs 1 's/let _ = self.state\(q\).compare_exchange\(slot::void\(q\), freed, AcqRel, Relaxed\);/self.state(q).store(freed, Release);/' 'ring::a_late'
+mutant slot-freed-before-lent ipc-shm/src/channel/ring.rs 1 's/kill_point!\("receive.lend"\);/from.state.store(freed, Release); &/' 'blocks::disconnected blocks::a_dead_receivers blocks::a_message'
+mutant orphan-adopted-by-store ipc-shm/src/channel/ring.rs 1 's/self.state\(p\).compare_exchange\(from, to, AcqRel, Relaxed\).is_ok\(\)/{ let _ = from; self.state(p).store(to, Release); true }/' 'crashes::of_two_adopters'
+mutant lost-adopted-by-store ipc-shm/src/channel/ring.rs 1 's/lost.state.compare_exchange\(from, to, AcqRel, Relaxed\).is_ok\(\)/{ let _ = from; lost.state.store(to, Release); true }/' 'blocks::of_two_adopters'
+mutant scan-before-orphan-seq ipc-shm/src/channel/ring.rs 1 's/me.orphans_seen.store\(seq, Relaxed\);/let _ = seq; me.orphans_seen.store(self.orphan_seq().load(Acquire), Relaxed);/' 'crashes::an_orphan_made'
+mutant orphan-seq-relaxed ipc-shm/src/channel/ring.rs 1 's/(let seq = self.orphan_seq\(\).load\()Acquire/\1Relaxed/' 'crashes::an_orphan'
+mutant disconnected-ignores-lent ipc-shm/src/channel/ring.rs 1 's/block::LENT => owner\(state\) == me,/block::LENT => true,/' 'blocks::disconnected'
+mutant disconnected-ignores-slots ipc-shm/src/channel/ring.rs 1 's/kind\(self.slot_at\(index\).state.load\(Acquire\)\) != slot::FREE/false/' blocks::disconnected
 
 # A value with one writer.
 mutant seq-reader-no-fence ipc-shm/src/seq.rs 1 's/^        fence\(Ordering::Acquire\);$//' latch::a_reading
@@ -65,35 +65,35 @@ mutant seq-writes-the-last ipc-shm/src/seq.rs 1 's/(copy::write_bytes\(self.copy
 
 # Blocks. Not the Release of `InFlight`: the store of `Ready` comes after it, and carries it to every
 # reader.
-mutant block-free-relaxed ipc-shm/src/pool.rs 1 's/(store\(block::FREE, )Release/\1Relaxed/' 'blocks::a_block'
-mutant loan-relaxed ipc-shm/src/pool.rs 1 's/(block::held\(me.id\), )AcqRel/\1Relaxed/' 'blocks::a_block'
+mutant block-free-relaxed ipc-shm/src/channel/pool.rs 1 's/(store\(block::FREE, )Release/\1Relaxed/' 'blocks::a_block'
+mutant loan-relaxed ipc-shm/src/channel/pool.rs 1 's/(block::held\(me.id\), )AcqRel/\1Relaxed/' 'blocks::a_block'
 
 # Sleeping and waking.
-mutant ring-no-fence ipc-shm/src/doorbell.rs 1 's/Barrier::Ours => fence\(SeqCst\),/Barrier::Ours => (),/' 'bells::a_sleeping'
-mutant register-no-fence ipc-shm/src/doorbell.rs 1 's/fence\(SeqCst\); (.. S2)/\1/' 'bells::a_sleeping'
+mutant ring-no-fence ipc-shm/src/channel/doorbell.rs 1 's/Barrier::Ours => fence\(SeqCst\),/Barrier::Ours => (),/' 'bells::a_sleeping'
+mutant register-no-fence ipc-shm/src/channel/doorbell.rs 1 's/fence\(SeqCst\); (.. S2)/\1/' 'bells::a_sleeping'
 # Not the fence in `ring_all`: `ring_all` always changes the word, so it is ordered with every
 # registration anyway.
-mutant unregister-any-seq ipc-shm/src/doorbell.rs 1 's/while seq\(w\) == ticket.seq \&\& tokens/while tokens/' bells::who
-mutant ring-keeps-seq ipc-shm/src/doorbell.rs 1 's/(let notified = wait_word\(tokens\(w\) - k, seq\(w\))\.wrapping_add\(1\)/\1/' 'bells::a_sleeping'
-mutant ring-drops-tokens ipc-shm/src/doorbell.rs 1 's/self.wake\(side, k\) == 0/{ self.wake(side, k); true }/' 'bells::two_messages'
+mutant unregister-any-seq ipc-shm/src/channel/doorbell.rs 1 's/while seq\(w\) == ticket.seq \&\& tokens/while tokens/' bells::who
+mutant ring-keeps-seq ipc-shm/src/channel/doorbell.rs 1 's/(let notified = wait_word\(tokens\(w\) - k, seq\(w\))\.wrapping_add\(1\)/\1/' 'bells::a_sleeping'
+mutant ring-drops-tokens ipc-shm/src/channel/doorbell.rs 1 's/self.wake\(side, k\) == 0/{ self.wake(side, k); true }/' 'bells::two_messages'
 
 # Membership, leaving, repair.
-mutant settle-no-fence ipc-shm/src/repair.rs 1 's/^        fence\(SeqCst\);$//' 'members::of_the_last_two_senders'
-mutant settle-by-store ipc-shm/src/repair.rs 1 's/self.members\(\).compare_exchange\(m, flags, AcqRel, Relaxed\).is_err\(\)/{ self.members().store(flags, Release); false }/' 'members::who'
-mutant join-without-cas ipc-shm/src/repair.rs 1 's/match self.members\(\).compare_exchange\(m, m.wrapping_add\(members::SEQ\), AcqRel, Acquire\)/match Ok::<u64, u64>(m)/' 'members::who'
-mutant join-without-close ipc-shm/src/repair.rs 1 '/kill_point!\("join.joined"\)/,/self.close/s/self.close\(\);/();/' 'members::a_sender_that'
-mutant leave-without-discard ipc-shm/src/repair.rs 1 '/pub\(crate\) fn leave\(/,/kill_point!\("leave.free"\)/s/self.discard\(me, block_of\);/();/' 'members::a_message'
-mutant forgotten-kept ipc-shm/src/repair.rs 1 '/pub\(crate\) fn leave\(/,/kill_point!/s/self.give_back_forgotten\(me.id\);/();/' 'blocks::a_forgotten'
-mutant repair-without-lease ipc-shm/src/repair.rs 1 's/if !leases.try_repair\(dead\)/if !leases.try_repair(dead) \&\& false/' 'crashes::of_two_recoverers members::an_id'
-mutant repair-does-not-sign ipc-shm/src/repair.rs 1 's/^ {16}self.sign_writers\(t\);/();/' 'crashes::a_dead'
-mutant owner-kept ipc-shm/src/repair.rs 1 's/let cleared = claim\(pos\(t\), 0, 0\)/let cleared = claim(pos(t), 0, o)/' crashes::of_two_recoverers
-mutant no-orphan-seq ipc-shm/src/repair.rs 1 '/7. Always/,/kill_point!/s/self.orphan_seq\(\).fetch_add\(1, AcqRel\);/();/' 'crashes::an_orphan'
-mutant repair-is-silent ipc-shm/src/repair.rs 1 '/kill_point!\("recover.orphans"\)/,/kill_point!\("recover.free"\)/s/self.ring_all\(Side::Receivers\);/();/' 'bells::a_repair'
-mutant in-flight-kept ipc-shm/src/repair.rs 1 '/kill_point!\("clean.in_flight"\)/,/\}/s/found.state.store\(block::FREE, Release\);/();/' 'blocks::a_dead_senders'
-mutant lent-slot-kept ipc-shm/src/repair.rs 1 '/kill_point!\("clean.lent_slot"\)/,/\}/s/self.state\(p\).store\(.*\);/();/' 'blocks::a_dead'
-mutant lent-freed ipc-shm/src/repair.rs 1 's/found.state.store\(block::lost\(p\), Release\);/found.state.store(block::FREE, Release);/' 'blocks::a_dead_receivers'
-mutant forgotten-after-discard ipc-shm/src/repair.rs 2 '/pub\(crate\) fn leave\(/,/kill_point!\("leave.freed"\)/{s/^        self.give_back_forgotten\(me.id\);$//; s/^        kill_point!\("leave.clean"\);/        self.give_back_forgotten(me.id);/}' 'blocks::what_the_last'
-mutant held-kept ipc-shm/src/repair.rs 1 '/kill_point!\("clean.held"\)/,/\}/s/found.state.store\(block::FREE, Release\);/();/' 'blocks::a_dead_senders'
+mutant settle-no-fence ipc-shm/src/channel/repair.rs 1 's/^        fence\(SeqCst\);$//' 'members::of_the_last_two_senders'
+mutant settle-by-store ipc-shm/src/channel/repair.rs 1 's/self.members\(\).compare_exchange\(m, flags, AcqRel, Relaxed\).is_err\(\)/{ self.members().store(flags, Release); false }/' 'members::who'
+mutant join-without-cas ipc-shm/src/channel/repair.rs 1 's/match self.members\(\).compare_exchange\(m, m.wrapping_add\(members::SEQ\), AcqRel, Acquire\)/match Ok::<u64, u64>(m)/' 'members::who'
+mutant join-without-close ipc-shm/src/channel/repair.rs 1 '/kill_point!\("join.joined"\)/,/self.close/s/self.close\(\);/();/' 'members::a_sender_that'
+mutant leave-without-discard ipc-shm/src/channel/repair.rs 1 '/pub\(crate\) fn leave\(/,/kill_point!\("leave.free"\)/s/self.discard\(me, block_of\);/();/' 'members::a_message'
+mutant forgotten-kept ipc-shm/src/channel/repair.rs 1 '/pub\(crate\) fn leave\(/,/kill_point!/s/self.give_back_forgotten\(me.id\);/();/' 'blocks::a_forgotten'
+mutant repair-without-lease ipc-shm/src/channel/repair.rs 1 's/if !leases.try_repair\(dead\)/if !leases.try_repair(dead) \&\& false/' 'crashes::of_two_recoverers members::an_id'
+mutant repair-does-not-sign ipc-shm/src/channel/repair.rs 1 's/^ {16}self.sign_writers\(t\);/();/' 'crashes::a_dead'
+mutant owner-kept ipc-shm/src/channel/repair.rs 1 's/let cleared = claim\(pos\(t\), 0, 0\)/let cleared = claim(pos(t), 0, o)/' crashes::of_two_recoverers
+mutant no-orphan-seq ipc-shm/src/channel/repair.rs 1 '/7. Always/,/kill_point!/s/self.orphan_seq\(\).fetch_add\(1, AcqRel\);/();/' 'crashes::an_orphan'
+mutant repair-is-silent ipc-shm/src/channel/repair.rs 1 '/kill_point!\("recover.orphans"\)/,/kill_point!\("recover.free"\)/s/self.ring_all\(Side::Receivers\);/();/' 'bells::a_repair'
+mutant in-flight-kept ipc-shm/src/channel/repair.rs 1 '/kill_point!\("clean.in_flight"\)/,/\}/s/found.state.store\(block::FREE, Release\);/();/' 'blocks::a_dead_senders'
+mutant lent-slot-kept ipc-shm/src/channel/repair.rs 1 '/kill_point!\("clean.lent_slot"\)/,/\}/s/self.state\(p\).store\(.*\);/();/' 'blocks::a_dead'
+mutant lent-freed ipc-shm/src/channel/repair.rs 1 's/found.state.store\(block::lost\(p\), Release\);/found.state.store(block::FREE, Release);/' 'blocks::a_dead_receivers'
+mutant forgotten-after-discard ipc-shm/src/channel/repair.rs 2 '/pub\(crate\) fn leave\(/,/kill_point!\("leave.freed"\)/{s/^        self.give_back_forgotten\(me.id\);$//; s/^        kill_point!\("leave.clean"\);/        self.give_back_forgotten(me.id);/}' 'blocks::what_the_last'
+mutant held-kept ipc-shm/src/channel/repair.rs 1 '/kill_point!\("clean.held"\)/,/\}/s/found.state.store\(block::FREE, Release\);/();/' 'blocks::a_dead_senders'
 
 # Locks.
 mutant lock-relaxed ipc-shm/src/lock/raw/mutex.rs 2 's/(compare_exchange\((0|w), me, )Acquire/\1Relaxed/' locks::a_mutex

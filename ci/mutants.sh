@@ -38,7 +38,7 @@ judge() {
     echo "$name: caught by $2: ${said##*$'\n'}"
 }
 
-in_ring=ipc-shm/src/ring.rs in_repair=ipc-shm/src/repair.rs in_participants=ipc-shm/src/attach/participants.rs
+in_ring=ipc-shm/src/channel/ring.rs in_repair=ipc-shm/src/channel/repair.rs in_participants=ipc-shm/src/attach/participants.rs
 
 # Signing, and the repair of a channel.
 mutant send-unsigned $in_ring 1 's/^ *self.sign_writers\(t\);//' 'crash points::killed_while_sending'
@@ -53,7 +53,7 @@ mutant entry-freed-first $in_repair 1 's/kill_point!\("recover.roles"\);/kill_po
 mutant held-forgotten $in_repair 1 's/== block::held\(o\)/== block::lost(o)/' 'crash points::killed_while_repairing'
 mutant forgotten-untold $in_repair 1 '/kill_point!\("leave.orphans"\)/,/\}/s/self.orphan_seq\(\).fetch_add\(1, AcqRel\);//' 'crash points::killed_while_attaching'
 mutant lent-is-no-message $in_ring 1 's/block::LENT => owner\(state\) == me,/block::LENT => true,/' 'crash stops::a_lent_message_holds_up'
-mutant trim-before-acknowledging ipc-shm/src/pool.rs 1 's/self.blocks\(\)\[index\].state.store\(block::held\(me\), Release\);/let _ = me;/' 'crash points::killed_with_large_messages'
+mutant trim-before-acknowledging ipc-shm/src/channel/pool.rs 1 's/self.blocks\(\)\[index\].state.store\(block::held\(me\), Release\);/let _ = me;/' 'crash points::killed_with_large_messages'
 mutant slot-guards-uncounted ipc-shm/src/lend.rs 1 's/self.deliveries = 2;//' 'crash points::killed_while_receiving_plain_data'
 mutant members-not-scanned $in_repair 1 's/let flags = self.settle_membership\(true\);/let flags = 0;/' 'crash points::killed_as_the_last'
 
@@ -65,7 +65,7 @@ mutant exit-taken-for-leaving $in_participants 1 's/self.depart\(life::USED \| l
 # Deaths that are looked for before a time limit is reported.
 in_locks=ipc-shm/src/lock/raw
 mutant timeout-unlooked ipc-core/src/wait.rs 1 's/^ *bell.recover_dead_throttled\(\);$//' 'process limits::polling::polling_senders'
-mutant empty-unlooked ipc-shm/src/endpoint.rs 1 '/fn is_final/,/^    \}/s/&& !self.attachment.recover_dead_throttled\(\)//' 'process limits::polling::trying_again'
+mutant empty-unlooked ipc-shm/src/channel/endpoint.rs 1 '/fn is_final/,/^    \}/s/&& !self.attachment.recover_dead_throttled\(\)//' 'process limits::polling::trying_again'
 mutant peer-in-the-way-unlooked ipc-core/src/wait.rs 1 's/\} else if bell.recover_dead\(\) \{/} else if false {/' 'ipc-core:lib wait::'
 mutant lock-timeout-unlooked $in_locks/mutex.rs 1 's/if parked == Parked::Changed \{/if parked == Parked::TimedOut { return Err(LockAttemptError::Busy); } &/' 'process limits::polling::polling_for_locks'
 mutant turn-timeout-unlooked $in_locks/rwlock.rs 2 's/match env.liveness\(owner\(w\)\) \{/if parked == Parked::TimedOut { return Err(LockAttemptError::Busy); } &/' 'process limits::polling::polling_for_locks'
@@ -75,7 +75,7 @@ mutant condition-timeout-unlooked $in_locks/condvar.rs 2 's/Parked::TimedOut if 
 mutant barrier-timeout-unlooked $in_locks/barrier.rs 2 's/let died = self.somebody_died\(env\);/let died = false;/' 'process limits::polling::polling_for_conditions'
 
 # Places of blocks in a file that grows.
-in_places=ipc-shm/src/places.rs in_commit=ipc-shm/src/commit.rs
+in_places=ipc-shm/src/channel/places.rs in_commit=ipc-shm/src/channel/commit.rs
 mutant place-beyond-the-file $in_places 1 's/self.reached\(in_file as u64\);/self.reached(MOST.max(in_file as u64));/' 'ipc-shm:hostile live::a_place'
 mutant places-overlap $in_places 1 's/(end.compare_exchange_weak\(now, place.at \+ room)/\1 \/ 2/' 'crash points::killed_with_large_messages'
 mutant place-taken-by-store $in_places 1 's/match end.compare_exchange_weak\(now, (place.at \+ room).*$/match { end.store(\1, Ordering::Relaxed); Ok::<u64, u64>(now) }/' 'ipc-shm:lib places::'

@@ -26,7 +26,7 @@
 //! | `members` | 63..4 seq, 3 receivers died, 2 senders died, 1 receivers gone, 0 senders gone |
 //! | `entry` | 63 used, 47..24 receivers of the process, 23..0 its senders |
 //! | `pid_hint` | 63..32 pid of the participant, 31..0 its pid namespace; 0 not known. A hint: see [`pid_hint`] |
-//! | `end` | bytes of the data area that were ever given out, as places of blocks ([`places`](crate::places)) |
+//! | `end` | bytes of the data area that were ever given out, as places of blocks ([`places`](crate::channel::places)) |
 //! | `recv_wait`, `send_wait` | 63..32 tokens, 31..0 seq: the futex |
 //!
 //! *pos* is a position in the stream of messages, `{ lap, index }`: the low bits are the index of

@@ -4,11 +4,11 @@ use crate::sync::Ordering;
 
 use ipc_core::Unreadable;
 
+use crate::channel::endpoint::Endpoint;
+use crate::channel::memory::Slot;
+use crate::channel::repair::BlockOf;
+use crate::channel::ring::{After, Sink};
 use crate::copy::own_lines;
-use crate::endpoint::Endpoint;
-use crate::memory::Slot;
-use crate::repair::BlockOf;
-use crate::ring::{After, Sink};
 use crate::sync::AtomicU64;
 
 /// A message that is lent to us: in a block, or, if no block was free, in its slot.

@@ -55,19 +55,11 @@ extern crate self as ipc_shm;
 // instead.
 mod attach;
 #[cfg(not(loom))]
-mod builder;
-#[cfg(not(loom))]
 mod bytes_at;
+mod channel;
 #[cfg(not(loom))]
 mod checked;
-#[cfg(not(loom))]
-mod commit;
 mod copy;
-mod doorbell;
-#[cfg(not(loom))]
-mod endpoint;
-#[cfg(not(loom))]
-mod ends;
 #[cfg(all(test, not(loom), target_os = "linux"))]
 mod fuzz;
 mod killpoint;
@@ -75,7 +67,6 @@ mod layout;
 #[cfg(not(loom))]
 mod lend;
 pub mod lock;
-mod memory;
 #[cfg(any(loom, fuzzing, test))]
 #[doc(hidden)]
 pub mod model;
@@ -83,10 +74,6 @@ pub mod model;
 mod model_futex;
 #[cfg(not(loom))]
 mod object;
-#[cfg(not(loom))]
-mod prefetch;
-#[cfg(not(loom))]
-mod spin_policy;
 #[cfg(not(loom))]
 mod wire;
 #[cfg(not(loom))]
@@ -112,12 +99,7 @@ pub mod bytes {
     }
 }
 #[cfg(not(loom))]
-mod places;
-#[cfg(not(loom))]
 pub mod pod;
-mod pool;
-mod repair;
-mod ring;
 #[cfg(not(loom))]
 #[allow(dead_code, reason = "words of 32 bits are for the tests")]
 mod segment;
@@ -144,11 +126,11 @@ mod typed;
 mod word;
 
 #[cfg(not(loom))]
-pub use builder::Builder;
+pub use channel::builder::Builder;
+#[cfg(not(loom))]
+pub use channel::ends::Codec;
 #[cfg(not(loom))]
 pub use checked::{Checked, Stored};
-#[cfg(not(loom))]
-pub use ends::Codec;
 #[cfg(not(loom))]
 pub use footer::Lifetime;
 pub use ipc_core::error::*;
@@ -169,5 +151,5 @@ pub use word::{Integer, Word};
 #[cfg(not(loom))]
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::ends::{Rx, Tx};
+    pub use crate::channel::ends::{Rx, Tx};
 }

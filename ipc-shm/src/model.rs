@@ -15,14 +15,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::attach::lease::Leases;
-use crate::doorbell::{self, Barrier, Ticket};
+use crate::channel::doorbell::{self, Barrier, Ticket};
+use crate::channel::memory::{Memory, Slot};
+use crate::channel::ring::{self, After, Participant, Sink};
 use crate::killpoint;
 use crate::layout::{BlockMeta, CacheLine, Geometry, Header, Hints, Meta, Seqs};
 use crate::layout::{block, count, entry, kind, members, owner, pos, slot};
-use crate::memory::{Memory, Slot};
 #[cfg(loom)]
 use crate::model_futex::ModelFutex;
-use crate::ring::{self, After, Participant, Sink};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::sync::models::UnsafeCell;

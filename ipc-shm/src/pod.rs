@@ -28,14 +28,14 @@ use ipc_core::{Deadline, Route, Unreadable, Unsendable};
 use serde::Deserializer;
 
 use crate::attach::attachment::Kind;
-use crate::builder::Builder;
+use crate::channel::builder::Builder;
+use crate::channel::endpoint::{Endpoint, always_in_block, never_in_block};
+use crate::channel::ends::{Codec, Rx, Tx};
+use crate::channel::memory::Slot;
+use crate::channel::repair::BlockOf;
+use crate::channel::ring::{After, NotYet, Sink};
 use crate::copy;
-use crate::endpoint::{Endpoint, always_in_block, never_in_block};
-use crate::ends::{Codec, Rx, Tx};
 use crate::lend::{BorrowSink, LentMessage};
-use crate::memory::Slot;
-use crate::repair::BlockOf;
-use crate::ring::{After, NotYet, Sink};
 use crate::sync::AtomicU64;
 
 /// The route of plain data through shared memory.

@@ -32,10 +32,10 @@ use ipc_core::{Deadline, Route, Unreadable};
 use serde::Deserializer;
 
 use crate::attach::attachment::Kind;
-use crate::builder::Builder;
+use crate::channel::builder::Builder;
+use crate::channel::endpoint::Endpoint;
+use crate::channel::ends::{Codec, Rx, Tx};
 use crate::copy;
-use crate::endpoint::Endpoint;
-use crate::ends::{Codec, Rx, Tx};
 use crate::lend::{BorrowSink, LentMessage};
 use crate::pod::Plain;
 use crate::sync::AtomicU64;

@@ -17,10 +17,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserializer, Serialize};
 
 use crate::attach::attachment::Kind;
-use crate::builder::Builder;
+use crate::channel::builder::Builder;
+use crate::channel::endpoint::Endpoint;
+use crate::channel::ends::{Codec, Rx, Tx};
 use crate::copy;
-use crate::endpoint::Endpoint;
-use crate::ends::{Codec, Rx, Tx};
 use crate::lend::{BorrowSink, LentMessage};
 use crate::wire::{
     One, Piece, Pieces, Rest, Scratch, block_of, encoded, inline_limit, part, room, send_boxed,

@@ -8,10 +8,10 @@ use std::cell::Cell;
 use ipc_core::__private::SendFailure;
 use ipc_core::{Deadline, Unreadable, Unsendable};
 
+use crate::channel::endpoint::Endpoint;
+use crate::channel::memory::Slot;
+use crate::channel::ring::{After, Sink};
 use crate::copy;
-use crate::endpoint::Endpoint;
-use crate::memory::Slot;
-use crate::ring::{After, Sink};
 use crate::sync::Ordering::Relaxed;
 
 /// The first word of a slot's payload: the length of the message behind it, or this and its block.

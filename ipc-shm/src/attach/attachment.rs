@@ -2,7 +2,7 @@
 //!
 //! A process attaches to a channel once, however many endpoints of it arrive: a table of the
 //! process finds the attachment again by the segment's identity. One descriptor is kept open for
-//! it, to ask after leases and to allocate blocks ([`commit`](crate::commit)); the life lease needs
+//! it, to ask after leases and to allocate blocks ([`commit`](crate::channel::commit)); the life lease needs
 //! none ([`lease`](crate::attach::lease)).
 
 use crate::sync::Ordering;
@@ -24,13 +24,13 @@ use crate::attach::descriptor::Descriptor;
 use crate::attach::lease::{ByteLocks, Leases};
 use crate::attach::participant_limit;
 use crate::attach::peer_monitor;
-use crate::doorbell::{Barrier, Side};
+use crate::channel::doorbell::{Barrier, Side};
+use crate::channel::memory::Memory;
+use crate::channel::places::Places;
+use crate::channel::repair::BlockOf;
+use crate::channel::ring::Participant;
 use crate::killpoint::kill_point;
 use crate::layout::{Geometry, Header, MAX_PARTICIPANTS, PAGE, entry, pid_hint};
-use crate::memory::Memory;
-use crate::places::Places;
-use crate::repair::BlockOf;
-use crate::ring::Participant;
 use crate::throttle::Throttle;
 
 /// Which end.

@@ -44,9 +44,9 @@ use ipc_sys::per_process::PerProcess;
 
 use crate::attach::attachment::Attachment;
 use crate::attach::lease::{ByteLocks, Leases};
-use crate::doorbell::Side;
+use crate::channel::doorbell::Side;
+use crate::channel::memory::Memory;
 use crate::layout::{entry, pid_hint};
-use crate::memory::Memory;
 
 /// Who waits where threads or descriptors have run out does not try again with each slice.
 const RETRY: Duration = Duration::from_secs(1);

@@ -23,10 +23,10 @@ use super::value::ValueLayout;
 use super::word::{Liveness, LockEnv, held, id};
 use crate::attach::participant_limit;
 use crate::attach::participants::{Owner, Participants};
+use crate::channel::spin_policy::CachedNumber;
 use crate::killpoint::kill_point;
 use crate::layout::{Fingerprint, LINE};
 use crate::segment::{OpenMode, Segment, SegmentBuilder};
-use crate::spin_policy::CachedNumber;
 use crate::sync::{AtomicU64, Ordering};
 
 /// The number of words before the lock's own.

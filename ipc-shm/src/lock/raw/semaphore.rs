@@ -18,7 +18,7 @@
 //! The next operation on `grant` first *settles* the previous one. That is, it brings that
 //! participant's word up to the operation that `grant` names. Usually the participant itself
 //! settles at once. Settling twice has no effect, because each operation of a participant has a
-//! number. The ring signs its claims in the same way ([`ring`](crate::ring)).
+//! number. The ring signs its claims in the same way ([`ring`](crate::channel::ring)).
 //!
 //! ```text
 //!   take         permits - 1   held + 1

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use ipc_core::__private::wait::Ended;
 use ipc_sys as sys;
 
-use crate::doorbell::Side;
+use crate::channel::doorbell::Side;
+use crate::channel::memory::Memory;
+use crate::channel::ring::{NOWHERE, Participant};
 use crate::layout::pos;
-use crate::memory::Memory;
-use crate::ring::{NOWHERE, Participant};
 
 /// Nanoseconds between two polls of a slot that is waited for.
 pub(crate) const POLL: u64 = 50;

@@ -29,8 +29,8 @@ use std::time::Duration;
 use ipc_core::__private::wait::Woken;
 use ipc_sys as sys;
 
+use crate::channel::memory::Memory;
 use crate::killpoint::kill_point;
-use crate::memory::Memory;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use crate::sync::{AtomicU64, fence};
 

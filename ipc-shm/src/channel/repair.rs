@@ -12,11 +12,11 @@
 //!    8. with no receiver left, what is queued is discarded; 9. the entry is free.
 
 use crate::attach::lease::Leases;
-use crate::doorbell::Side;
+use crate::channel::doorbell::Side;
+use crate::channel::memory::{Memory, Slot};
+use crate::channel::ring::{After, Participant, Sink};
 use crate::killpoint::kill_point;
 use crate::layout::{CLOSED, block, claim, count, entry, kind, members, owner, pos, slot};
-use crate::memory::{Memory, Slot};
-use crate::ring::{After, Participant, Sink};
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use crate::sync::fence;
 

@@ -2,7 +2,7 @@
 //!
 //! A large or slow write goes into a private block first and is published by its index, so that it
 //! never stands in anyone's way. Its bytes lie together, in a place that it gets when a message
-//! needs it ([`places`](crate::places)).
+//! needs it ([`places`](crate::channel::places)).
 //!
 //! # Life of a block
 //!
@@ -15,13 +15,13 @@
 //! ```
 //!
 //! What dies with a sender before its message is published is freed; a message that was published
-//! is lost to nobody: see [`repair`](crate::repair).
+//! is lost to nobody: see [`repair`](crate::channel::repair).
 
-use crate::doorbell::Side;
+use crate::channel::doorbell::Side;
+use crate::channel::memory::Memory;
+use crate::channel::ring::Participant;
 use crate::killpoint::kill_point;
 use crate::layout::{block, pos};
-use crate::memory::Memory;
-use crate::ring::Participant;
 use crate::sync::Ordering::{AcqRel, Relaxed, Release};
 
 /// Blocks near a participant's own place that are tried first: few blocks in turn stay in the

@@ -9,7 +9,7 @@ use ipc_core::route::End;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::attach::attachment::{Kind, Role};
-use crate::endpoint::Endpoint;
+use crate::channel::endpoint::Endpoint;
 
 /// How messages of type `T` lie in shared memory: a marker, such as [`Typed`](crate::Typed).
 #[allow(private_interfaces)] // Sealed: only this crate implements or calls it.

@@ -4,7 +4,7 @@
 //! A claim moves `tail` (`head`) by one CAS, and says in the same word who claimed, and how many
 //! slots. The next claimer, before it overwrites that word, *signs* the last claim's slots with its
 //! owner if they are not finished yet. So a claim is always named somewhere, by its slots or by the
-//! word, and what a dead process leaves can be found and mended ([`repair`](crate::repair)). The
+//! word, and what a dead process leaves can be found and mended ([`repair`](crate::channel::repair)). The
 //! algorithm is this project's own; `ci/ring-model` holds a model of it that is searched
 //! exhaustively, with kills between any two steps.
 //!
@@ -46,7 +46,7 @@
 //! | RING-I5 | The position in `slot.state` never decreases. At one position the state goes from `Free`, perhaps through `Writing`, to `Ready` or `Void`; from there through any number of `Reading` and `Orphan`, in turn, to `Free` of the next lap. |
 //! | RING-I6 | A block is `InFlight(p)` only while its slot is not past `p`. From `Lent` on, the block is the message, and its slot becomes `Free` of the next lap, never `Orphan`. Only the owner that `Held` or `Lent` names accesses the block's bytes. When all participants have ended, all blocks are `Free`. |
 //! | RING-I7 | When `recv` returns `Disconnected`, every completed send has been received. When `recv` or `send` does, no live participant that is attached has the other role. |
-//! | RING-I8 | A bell has at least as many tokens as there are sleepers in its futex that were not woken ([`doorbell`](crate::doorbell)). |
+//! | RING-I8 | A bell has at least as many tokens as there are sleepers in its futex that were not woken ([`doorbell`](crate::channel::doorbell)). |
 //!
 //! # If a peer dies
 //!
@@ -60,10 +60,10 @@
 #[cfg(not(loom))]
 use ipc_core::__private::wait::InTheWay;
 
-use crate::doorbell::Side;
+use crate::channel::doorbell::Side;
+use crate::channel::memory::{Memory, Slot};
 use crate::killpoint::kill_point;
 use crate::layout::{CLOSED, MAX_BATCH, block, claim, count, kind, owner, pos, slot};
-use crate::memory::{Memory, Slot};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
 

@@ -19,13 +19,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use crate::attach::attachment::{Attachment, Kind, Role};
 use crate::attach::participant_limit::not_issued;
-use crate::doorbell::{Barrier, Side, Ticket};
+use crate::channel::doorbell::{Barrier, Side, Ticket};
+use crate::channel::memory::{Memory, Slot};
+use crate::channel::places::Unreached;
+use crate::channel::prefetch::Prefetcher;
+use crate::channel::ring::{NOWHERE, NotYet, Participant, Sink};
+use crate::channel::spin_policy::{self, SpinPolicy};
 use crate::layout::{entry, members};
-use crate::memory::{Memory, Slot};
-use crate::places::Unreached;
-use crate::prefetch::Prefetcher;
-use crate::ring::{NOWHERE, NotYet, Participant, Sink};
-use crate::spin_policy::{self, SpinPolicy};
 
 const NO_PLACE: &str = "a message lies where no message can";
 

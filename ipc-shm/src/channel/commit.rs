@@ -10,9 +10,9 @@ use std::io;
 use ipc_sys as sys;
 
 use crate::attach::attachment::{Attachment, CLOSED};
+use crate::channel::places::{self, Place, Unreached};
 use crate::killpoint::kill_point;
 use crate::layout::{BlockMeta, PAGE, block};
-use crate::places::{self, Place, Unreached};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Relaxed};
 
@@ -199,8 +199,8 @@ mod tests {
 
     use super::{KEPT, KEPT_IN_ALL, PAGE, rounded};
     use crate::attach::attachment::{Attachment, Role};
-    use crate::endpoint::Endpoint;
-    use crate::ends::Codec;
+    use crate::channel::endpoint::Endpoint;
+    use crate::channel::ends::Codec;
     use crate::killpoint::killed_at;
     use crate::layout::Geometry;
     use crate::typed::Typed;

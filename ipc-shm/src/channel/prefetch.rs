@@ -10,9 +10,9 @@
 
 use crate::sync::unmodelled::{AtomicI64, Ordering::Relaxed};
 
-use crate::doorbell::Side;
+use crate::channel::doorbell::Side;
+use crate::channel::memory::Memory;
 use crate::layout::{Geometry, pos};
-use crate::memory::Memory;
 
 /// Bytes between the slot at hand and the one to fetch, in a channel that has room for many times
 /// as much.

@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 
 use crate::attach::attachment::{Attachment, Role};
 use crate::attach::participant_limit;
-use crate::endpoint::Endpoint;
-use crate::ends::{Codec, Rx, Tx};
+use crate::channel::endpoint::Endpoint;
+use crate::channel::ends::{Codec, Rx, Tx};
 use crate::layout::{Geometry, LINE, MAX_PARTICIPANTS};
 use crate::pod::{self, Plain, Pod};
 use crate::slice;

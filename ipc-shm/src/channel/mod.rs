@@ -1,0 +1,21 @@
+//! Channels: the ring and its large messages, sleeping and waking, recovery, and the ends.
+
+#[cfg(not(loom))]
+pub(crate) mod builder;
+#[cfg(not(loom))]
+pub(crate) mod commit;
+pub(crate) mod doorbell;
+#[cfg(not(loom))]
+pub(crate) mod endpoint;
+#[cfg(not(loom))]
+pub(crate) mod ends;
+pub(crate) mod memory;
+#[cfg(not(loom))]
+pub(crate) mod places;
+pub(crate) mod pool;
+#[cfg(not(loom))]
+pub(crate) mod prefetch;
+pub(crate) mod repair;
+pub(crate) mod ring;
+#[cfg(not(loom))]
+pub(crate) mod spin_policy;
