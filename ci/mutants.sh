@@ -54,7 +54,7 @@ mutant held-forgotten $in_repair 1 's/== block::held\(o\)/== block::lost(o)/' 'c
 mutant forgotten-untold $in_repair 1 '/kill_point!\("leave.orphans"\)/,/\}/s/self.orphan_seq\(\).fetch_add\(1, AcqRel\);//' 'crash points::killed_while_attaching'
 mutant lent-is-no-message $in_ring 1 's/block::LENT => owner\(state\) == me,/block::LENT => true,/' 'crash stops::a_lent_message_holds_up'
 mutant trim-before-acknowledging ipc-shm/src/channel/pool.rs 1 's/self.blocks\(\)\[index\].state.store\(block::held\(me\), Release\);/let _ = me;/' 'crash points::killed_with_large_messages'
-mutant slot-guards-uncounted ipc-shm/src/lend.rs 1 's/self.deliveries = 2;//' 'crash points::killed_while_receiving_plain_data'
+mutant slot-guards-uncounted ipc-shm/src/message/lend.rs 1 's/self.deliveries = 2;//' 'crash points::killed_while_receiving_plain_data'
 mutant members-not-scanned $in_repair 1 's/let flags = self.settle_membership\(true\);/let flags = 0;/' 'crash points::killed_as_the_last'
 
 # Deaths, as the locks hear of them.

@@ -64,9 +64,9 @@ mod copy;
 mod fuzz;
 mod killpoint;
 mod layout;
-#[cfg(not(loom))]
-mod lend;
 pub mod lock;
+#[cfg(not(loom))]
+mod message;
 #[cfg(any(loom, fuzzing, test))]
 #[doc(hidden)]
 pub mod model;
@@ -74,32 +74,6 @@ pub mod model;
 mod model_futex;
 #[cfg(not(loom))]
 mod object;
-#[cfg(not(loom))]
-mod wire;
-#[cfg(not(loom))]
-pub mod bytes {
-    //! Channels of bytes: [`slice`](mod@crate::slice) for `u8`.
-
-    use std::io;
-
-    pub use crate::slice::Slices;
-
-    /// The sending end of a channel of bytes.
-    pub type Sender = crate::slice::Sender<u8>;
-    /// The receiving end of a channel of bytes.
-    pub type Receiver = crate::slice::Receiver<u8>;
-
-    /// Makes a channel of bytes with room for `capacity` messages of any length.
-    ///
-    /// # Errors
-    ///
-    /// As [`Builder::slices`](crate::Builder::slices).
-    pub fn bounded(capacity: usize) -> io::Result<(Sender, Receiver)> {
-        crate::slice::bounded(capacity)
-    }
-}
-#[cfg(not(loom))]
-pub mod pod;
 #[cfg(not(loom))]
 #[allow(dead_code, reason = "words of 32 bits are for the tests")]
 mod segment;
@@ -115,13 +89,9 @@ mod seqlock;
 mod shared;
 #[cfg(not(loom))]
 mod shared_slice;
-#[cfg(not(loom))]
-pub mod slice;
 mod sync;
 #[cfg(not(loom))]
 mod throttle;
-#[cfg(not(loom))]
-mod typed;
 #[cfg(not(loom))]
 mod word;
 
@@ -135,6 +105,10 @@ pub use checked::{Checked, Stored};
 pub use footer::Lifetime;
 pub use ipc_core::error::*;
 #[cfg(not(loom))]
+pub use message::typed::{Receiver, Ref, Sender, Typed, bounded};
+#[cfg(not(loom))]
+pub use message::{bytes, pod, slice};
+#[cfg(not(loom))]
 pub use segment::{Segment, SegmentBuilder, SegmentInfo, View};
 #[cfg(not(loom))]
 pub use seqlock::{SeqLock, SeqWriter};
@@ -142,8 +116,6 @@ pub use seqlock::{SeqLock, SeqWriter};
 pub use shared::Shared;
 #[cfg(not(loom))]
 pub use shared_slice::SharedSlice;
-#[cfg(not(loom))]
-pub use typed::{Receiver, Ref, Sender, Typed, bounded};
 #[cfg(not(loom))]
 pub use word::{Integer, Word};
 

@@ -11,9 +11,9 @@ use crate::attach::participant_limit;
 use crate::channel::endpoint::Endpoint;
 use crate::channel::ends::{Codec, Rx, Tx};
 use crate::layout::{Geometry, LINE, MAX_PARTICIPANTS};
-use crate::pod::{self, Plain, Pod};
-use crate::slice;
-use crate::typed::Typed;
+use crate::message::pod::{self, Plain, Pod};
+use crate::message::slice;
+use crate::message::typed::Typed;
 
 /// Makes channels in shared memory.
 ///

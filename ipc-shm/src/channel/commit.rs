@@ -203,7 +203,7 @@ mod tests {
     use crate::channel::ends::Codec;
     use crate::killpoint::killed_at;
     use crate::layout::Geometry;
-    use crate::typed::Typed;
+    use crate::message::typed::Typed;
 
     const LARGE: usize = (5 << 20) / 2;
     const BLOCKS: usize = 40;

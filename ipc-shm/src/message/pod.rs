@@ -35,7 +35,7 @@ use crate::channel::memory::Slot;
 use crate::channel::repair::BlockOf;
 use crate::channel::ring::{After, NotYet, Sink};
 use crate::copy;
-use crate::lend::{BorrowSink, LentMessage};
+use crate::message::lend::{BorrowSink, LentMessage};
 use crate::sync::AtomicU64;
 
 /// The route of plain data through shared memory.

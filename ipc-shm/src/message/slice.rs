@@ -1,7 +1,7 @@
 //! Channels of slices: each message is any number of elements of plain data.
 //!
 //! Short ones lie in the ring, others in a block of their own, where they can be written and read
-//! in place. A message is a `Vec<E>` to those who want it copied. [`bytes`](crate::bytes) is this
+//! in place. A message is a `Vec<E>` to those who want it copied. [`bytes`](crate::message::bytes) is this
 //! for `u8`.
 //!
 //! ```
@@ -36,12 +36,12 @@ use crate::channel::builder::Builder;
 use crate::channel::endpoint::Endpoint;
 use crate::channel::ends::{Codec, Rx, Tx};
 use crate::copy;
-use crate::lend::{BorrowSink, LentMessage};
-use crate::pod::Plain;
-use crate::sync::AtomicU64;
-use crate::wire::{
+use crate::message::lend::{BorrowSink, LentMessage};
+use crate::message::pod::Plain;
+use crate::message::wire::{
     IN_BLOCK, One, Scratch, block_of, encoded, inline_limit, part, room, send_bytes,
 };
+use crate::sync::AtomicU64;
 
 /// The route of slices through shared memory.
 #[derive(Clone, Copy, Debug)]

@@ -21,8 +21,8 @@ use crate::channel::builder::Builder;
 use crate::channel::endpoint::Endpoint;
 use crate::channel::ends::{Codec, Rx, Tx};
 use crate::copy;
-use crate::lend::{BorrowSink, LentMessage};
-use crate::wire::{
+use crate::message::lend::{BorrowSink, LentMessage};
+use crate::message::wire::{
     One, Piece, Pieces, Rest, Scratch, block_of, encoded, inline_limit, part, room, send_boxed,
     send_bytes, send_run, take_block,
 };
