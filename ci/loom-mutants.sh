@@ -56,12 +56,12 @@ mutant disconnected-ignores-lent ipc-shm/src/channel/ring.rs 1 's/block::LENT =>
 mutant disconnected-ignores-slots ipc-shm/src/channel/ring.rs 1 's/kind\(self.slot_at\(index\).state.load\(Acquire\)\) != slot::FREE/false/' blocks::disconnected
 
 # A value with one writer.
-mutant seq-reader-no-fence ipc-shm/src/seq.rs 1 's/^        fence\(Ordering::Acquire\);$//' latch::a_reading
-mutant seq-writer-no-fence ipc-shm/src/seq.rs 1 's/^        fence\(Ordering::Release\);$//' latch::a_reading
-mutant seq-complete-relaxed ipc-shm/src/seq.rs 1 's/(self.seq.store\(number, Ordering::)Release/\1Relaxed/' latch::a_reading
-mutant seq-no-look-back ipc-shm/src/seq.rs 1 's/now.wrapping_sub\(number\) < COPIES - 1/now <= u64::MAX/' latch::a_reading
-mutant seq-looks-too-late ipc-shm/src/seq.rs 1 's/(now.wrapping_sub\(number\) < COPIES) - 1/\1/' latch::a_reading
-mutant seq-writes-the-last ipc-shm/src/seq.rs 1 's/(copy::write_bytes\(self.copy\()number/\1last/' latch::a_killed
+mutant seq-reader-no-fence ipc-shm/src/value/seq.rs 1 's/^        fence\(Ordering::Acquire\);$//' latch::a_reading
+mutant seq-writer-no-fence ipc-shm/src/value/seq.rs 1 's/^        fence\(Ordering::Release\);$//' latch::a_reading
+mutant seq-complete-relaxed ipc-shm/src/value/seq.rs 1 's/(self.seq.store\(number, Ordering::)Release/\1Relaxed/' latch::a_reading
+mutant seq-no-look-back ipc-shm/src/value/seq.rs 1 's/now.wrapping_sub\(number\) < COPIES - 1/now <= u64::MAX/' latch::a_reading
+mutant seq-looks-too-late ipc-shm/src/value/seq.rs 1 's/(now.wrapping_sub\(number\) < COPIES) - 1/\1/' latch::a_reading
+mutant seq-writes-the-last ipc-shm/src/value/seq.rs 1 's/(copy::write_bytes\(self.copy\()number/\1last/' latch::a_killed
 
 # Blocks. Not the Release of `InFlight`: the store of `Ready` comes after it, and carries it to every
 # reader.

@@ -57,8 +57,6 @@ mod attach;
 #[cfg(not(loom))]
 mod bytes_at;
 mod channel;
-#[cfg(not(loom))]
-mod checked;
 mod copy;
 #[cfg(all(test, not(loom), target_os = "linux"))]
 mod fuzz;
@@ -73,34 +71,22 @@ pub mod model;
 #[cfg(loom)]
 mod model_futex;
 #[cfg(not(loom))]
-mod object;
-#[cfg(not(loom))]
 #[allow(dead_code, reason = "words of 32 bits are for the tests")]
 mod segment;
-mod seq;
+mod value;
 #[cfg(loom)]
 #[doc(hidden)]
-pub use seq::model as latch;
+pub use value::seq::model as latch;
 #[cfg(not(loom))]
 mod footer;
-#[cfg(not(loom))]
-mod seqlock;
-#[cfg(not(loom))]
-mod shared;
-#[cfg(not(loom))]
-mod shared_slice;
 mod sync;
 #[cfg(not(loom))]
 mod throttle;
-#[cfg(not(loom))]
-mod word;
 
 #[cfg(not(loom))]
 pub use channel::builder::Builder;
 #[cfg(not(loom))]
 pub use channel::ends::Codec;
-#[cfg(not(loom))]
-pub use checked::{Checked, Stored};
 #[cfg(not(loom))]
 pub use footer::Lifetime;
 pub use ipc_core::error::*;
@@ -111,13 +97,15 @@ pub use message::{bytes, pod, slice};
 #[cfg(not(loom))]
 pub use segment::{Segment, SegmentBuilder, SegmentInfo, View};
 #[cfg(not(loom))]
-pub use seqlock::{SeqLock, SeqWriter};
+pub use value::checked::{Checked, Stored};
 #[cfg(not(loom))]
-pub use shared::Shared;
+pub use value::seqlock::{SeqLock, SeqWriter};
 #[cfg(not(loom))]
-pub use shared_slice::SharedSlice;
+pub use value::shared::Shared;
 #[cfg(not(loom))]
-pub use word::{Integer, Word};
+pub use value::shared_slice::SharedSlice;
+#[cfg(not(loom))]
+pub use value::word::{Integer, Word};
 
 /// What the facade uses. No part of the public API: any release may change it.
 #[cfg(not(loom))]

@@ -5,8 +5,8 @@ use std::io;
 
 use super::once::OnceLock;
 use super::poison::Refused;
-use crate::checked::Checked;
 use crate::segment::Segment;
+use crate::value::checked::Checked;
 
 /// A value that a function makes on first use: [`std::sync::LazyLock`] in shared memory.
 ///

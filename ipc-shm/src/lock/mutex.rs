@@ -21,11 +21,11 @@ use super::raw::mutex::{RawMutex, UPDATING};
 use super::thread;
 use super::value::{self, NO_VALUE, Value};
 use super::word::{CONTENDED, FLAGS, LockEnv};
-use crate::checked::Checked;
 use crate::killpoint::kill_point;
 use crate::segment::{OpenMode, Segment};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Relaxed, Release};
+use crate::value::checked::Checked;
 
 /// A mutex between processes, for data of fixed size or a slice: [`std::sync::Mutex`] in shared
 /// memory.

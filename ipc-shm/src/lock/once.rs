@@ -18,10 +18,10 @@ use super::poison::{LockAttemptError, Refused};
 use super::raw::once::{Begin, End, RawOnce};
 use super::value::{self, ValueLayout};
 use super::word::LockEnv;
-use crate::checked::Checked;
 use crate::copy;
 use crate::killpoint::kill_point;
 use crate::segment::{OpenMode, Segment};
+use crate::value::checked::Checked;
 
 /// An initialisation that runs once, in one of all processes: [`std::sync::Once`] in shared memory.
 ///

@@ -16,12 +16,12 @@ use super::raw::mutex::RawMutex;
 use super::thread;
 use super::value;
 use super::word::LockEnv;
-use crate::checked::{Copied, Stored};
 use crate::copy;
 use crate::killpoint::kill_point;
 use crate::segment::{OpenMode, Segment};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::Relaxed;
+use crate::value::checked::{Copied, Stored};
 
 /// A mutex that its holder may lock again: Python's `RLock`, `std`'s `ReentrantLock`.
 ///

@@ -24,8 +24,8 @@ use super::raw::{index_of, words_for};
 use super::thread;
 use super::value::{self, NO_VALUE, Value, ValueLayout};
 use super::word::{LockEnv, id, owner};
-use crate::checked::Checked;
 use crate::segment::{OpenMode, Segment};
+use crate::value::checked::Checked;
 
 /// A readers-writer lock between processes: [`std::sync::RwLock`] in shared memory.
 ///

@@ -7,11 +7,11 @@ use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 use crate::bytes_at;
-use crate::checked::{Checked, Copied, has_invalid_bits};
 use crate::copy;
 use crate::lock::location::LockLocation;
 use crate::lock::poison::Refused;
 use crate::sync::AtomicU64;
+use crate::value::checked::{Checked, Copied, has_invalid_bits};
 
 /// A value that a lock can hold: data whose bytes can be checked ([`Checked`]), or a slice of it.
 ///

@@ -11,13 +11,13 @@ use std::marker::PhantomData;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::attach::participants::{Owner, Participants};
-use crate::checked::{Copied, Stored};
 use crate::copy::words;
 use crate::killpoint::kill_point;
 use crate::layout::{Fingerprint, LINE};
-use crate::object::{Object, Placed, Shape, refuse};
 use crate::segment::{OpenMode, Segment};
-use crate::seq::{COPIES, Copies};
+use crate::value::checked::{Copied, Stored};
+use crate::value::object::{Object, Placed, Shape, refuse};
+use crate::value::seq::{COPIES, Copies};
 
 /// One value ([`Stored`]) with one writer at a time, and any number of readers that never block it:
 /// a handle, cloned and sent freely.

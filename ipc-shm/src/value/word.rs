@@ -4,7 +4,7 @@ use crate::sync::unmodelled::{
     AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering,
 };
 
-use crate::checked::{ReadAs, Stored};
+use crate::value::checked::{ReadAs, Stored};
 
 mod sealed {
     pub trait Sealed {}

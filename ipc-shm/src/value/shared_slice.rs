@@ -12,12 +12,12 @@ use std::ptr::NonNull;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::bytes_at;
-use crate::checked::{Copied, Stored, has_invalid_bits};
 use crate::layout::Fingerprint;
-use crate::object::{Object, Placed, Shape, refuse};
 use crate::segment::{OpenMode, Segment};
-use crate::shared::Shared;
-use crate::word::Word;
+use crate::value::checked::{Copied, Stored, has_invalid_bits};
+use crate::value::object::{Object, Placed, Shape, refuse};
+use crate::value::shared::Shared;
+use crate::value::word::Word;
 
 /// An array of values ([`Stored`]) in shared memory, or a part of one: a handle, cloned and sent
 /// freely.

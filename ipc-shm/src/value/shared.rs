@@ -11,11 +11,11 @@ use std::marker::PhantomData;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::bytes_at;
-use crate::checked::{Copied, Stored};
 use crate::layout::Fingerprint;
-use crate::object::{Object, Placed, Shape, refuse};
 use crate::segment::{OpenMode, Segment};
-use crate::word::{Integer, Word};
+use crate::value::checked::{Copied, Stored};
+use crate::value::object::{Object, Placed, Shape, refuse};
+use crate::value::word::{Integer, Word};
 
 /// One value in shared memory ([`Stored`]: plain data, `bool`, `char`): a handle, cloned and sent
 /// freely.
