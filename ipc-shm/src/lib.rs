@@ -77,8 +77,6 @@ mod value;
 #[cfg(loom)]
 #[doc(hidden)]
 pub use value::seq::model as latch;
-#[cfg(not(loom))]
-mod footer;
 mod sync;
 #[cfg(not(loom))]
 mod throttle;
@@ -87,13 +85,13 @@ mod throttle;
 pub use channel::builder::Builder;
 #[cfg(not(loom))]
 pub use channel::ends::Codec;
-#[cfg(not(loom))]
-pub use footer::Lifetime;
 pub use ipc_core::error::*;
 #[cfg(not(loom))]
 pub use message::typed::{Receiver, Ref, Sender, Typed, bounded};
 #[cfg(not(loom))]
 pub use message::{bytes, pod, slice};
+#[cfg(not(loom))]
+pub use segment::footer::Lifetime;
 #[cfg(not(loom))]
 pub use segment::{Segment, SegmentBuilder, SegmentInfo, View};
 #[cfg(not(loom))]

@@ -1,6 +1,7 @@
 //! Segments: memory that processes share.
 
 mod builder;
+pub(crate) mod footer;
 mod list;
 mod mapped;
 mod names;

@@ -42,9 +42,9 @@ use ipc_sys as sys;
 
 use crate::attach::descriptor::Descriptor;
 use crate::attach::lease::{ByteLocks, Leases};
-use crate::footer::{Entry, life};
 use crate::killpoint::kill_point;
 use crate::layout::pid_hint;
+use crate::segment::footer::{Entry, life};
 use crate::throttle::Throttle;
 
 /// A participant, for good: `{ generation: 32, id: 16 }` in 48 bits, never 0.

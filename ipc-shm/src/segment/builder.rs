@@ -14,8 +14,8 @@ use ipc_sys as sys;
 use ipc_sys::lease::Unforked;
 
 use crate::attach::participant_limit;
-use crate::footer::{Footer, Lifetime};
 use crate::layout::PAGE;
+use crate::segment::footer::{Footer, Lifetime};
 
 /// How long `create` may take to remove what killed processes left.
 const CLEANING: Duration = Duration::from_millis(10);

@@ -9,7 +9,7 @@ use super::path::SegmentPath;
 use ipc_core::__private::step;
 use ipc_sys as sys;
 
-use crate::footer::{FooterState, Lifetime};
+use crate::segment::footer::{FooterState, Lifetime};
 
 /// A named segment, as [`Segment::list`](super::Segment::list) found it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -28,8 +28,8 @@ use crate::attach::lease::ByteLocks;
 use crate::attach::participant_limit;
 use crate::attach::participants::{Owner, Participants, Table};
 use crate::bytes_at;
-use crate::footer::{END_WORDS, EndWords, Entry, Footer, FooterState, Lifetime, META};
 use crate::killpoint::kill_point;
+use crate::segment::footer::{END_WORDS, EndWords, Entry, Footer, FooterState, Lifetime, META};
 
 type Attached = HashMap<sys::Identity, Weak<Mapped>>;
 static TABLE: PerProcess<Mutex<Attached>> = PerProcess::new();

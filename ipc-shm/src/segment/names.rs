@@ -35,8 +35,8 @@ use super::Segment;
 use super::mapped::{Mapped, find};
 use super::path::SegmentPath;
 use crate::attach::descriptor::Descriptor;
-use crate::footer::{Footer, FooterState, Lifetime};
 use crate::killpoint::kill_point;
+use crate::segment::footer::{Footer, FooterState, Lifetime};
 
 /// How long to wait for others at the same name: they need microseconds, and are stopped if they
 /// take longer.

@@ -1,7 +1,7 @@
 use crate::sync::Ordering::Relaxed;
 
 use super::*;
-use crate::footer::{Footer, Lifetime};
+use crate::segment::footer::{Footer, Lifetime};
 
 #[test]
 fn what_is_placed_does_not_overlap_and_ends_with_the_segment() {

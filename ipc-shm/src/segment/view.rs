@@ -19,7 +19,7 @@ use super::mapped::{find, not_forked, refused};
 use super::path::SegmentPath;
 use crate::attach::descriptor::Descriptor;
 use crate::bytes_at;
-use crate::footer::FooterState;
+use crate::segment::footer::FooterState;
 use crate::value::checked::{Copied, Stored};
 
 /// A segment to be read only: its mapping cannot write, nor can the descriptor that goes with it to
