@@ -11,6 +11,8 @@
 // `asm!`, and views of bytes that are about to be filled.
 #![allow(unsafe_code)]
 
+#[cfg(not(loom))]
+pub(crate) mod bytes_at;
 use bytemuck::{AnyBitPattern, NoUninit};
 
 use crate::layout::LINE;

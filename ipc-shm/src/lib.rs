@@ -54,8 +54,6 @@ extern crate self as ipc_shm;
 // Everything above the protocol needs a kernel, which loom has not: its models run on `model`
 // instead.
 mod attach;
-#[cfg(not(loom))]
-mod bytes_at;
 mod channel;
 mod copy;
 #[cfg(all(test, not(loom), target_os = "linux"))]

@@ -6,8 +6,8 @@
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
-use crate::bytes_at;
 use crate::copy;
+use crate::copy::bytes_at;
 use crate::lock::location::LockLocation;
 use crate::lock::poison::Refused;
 use crate::sync::AtomicU64;

@@ -27,7 +27,7 @@ use crate::attach::descriptor::Descriptor;
 use crate::attach::lease::ByteLocks;
 use crate::attach::participant_limit;
 use crate::attach::participants::{Owner, Participants, Table};
-use crate::bytes_at;
+use crate::copy::bytes_at;
 use crate::killpoint::kill_point;
 use crate::segment::footer::{END_WORDS, EndWords, Entry, Footer, FooterState, Lifetime, META};
 

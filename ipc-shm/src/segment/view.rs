@@ -18,7 +18,7 @@ use super::builder::SegmentBuilder;
 use super::mapped::{find, not_forked, refused};
 use super::path::SegmentPath;
 use crate::attach::descriptor::Descriptor;
-use crate::bytes_at;
+use crate::copy::bytes_at;
 use crate::segment::footer::FooterState;
 use crate::value::checked::{Copied, Stored};
 

@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::bytes_at;
+use crate::copy::bytes_at;
 use crate::layout::Fingerprint;
 use crate::segment::{OpenMode, Segment};
 use crate::value::checked::{Copied, Stored};

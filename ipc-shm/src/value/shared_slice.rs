@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::bytes_at;
+use crate::copy::bytes_at;
 use crate::layout::Fingerprint;
 use crate::segment::{OpenMode, Segment};
 use crate::value::checked::{Copied, Stored, has_invalid_bits};
