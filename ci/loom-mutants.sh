@@ -78,22 +78,22 @@ mutant ring-keeps-seq ipc-shm/src/channel/doorbell.rs 1 's/(let notified = wait_
 mutant ring-drops-tokens ipc-shm/src/channel/doorbell.rs 1 's/self.wake\(side, k\) == 0/{ self.wake(side, k); true }/' 'bells::two_messages'
 
 # Membership, leaving, repair.
-mutant settle-no-fence ipc-shm/src/channel/repair.rs 1 's/^        fence\(SeqCst\);$//' 'members::of_the_last_two_senders'
-mutant settle-by-store ipc-shm/src/channel/repair.rs 1 's/self.members\(\).compare_exchange\(m, flags, AcqRel, Relaxed\).is_err\(\)/{ self.members().store(flags, Release); false }/' 'members::who'
-mutant join-without-cas ipc-shm/src/channel/repair.rs 1 's/match self.members\(\).compare_exchange\(m, m.wrapping_add\(members::SEQ\), AcqRel, Acquire\)/match Ok::<u64, u64>(m)/' 'members::who'
-mutant join-without-close ipc-shm/src/channel/repair.rs 1 '/kill_point!\("join.joined"\)/,/self.close/s/self.close\(\);/();/' 'members::a_sender_that'
-mutant leave-without-discard ipc-shm/src/channel/repair.rs 1 '/pub\(crate\) fn leave\(/,/kill_point!\("leave.free"\)/s/self.discard\(me, block_of\);/();/' 'members::a_message'
-mutant forgotten-kept ipc-shm/src/channel/repair.rs 1 '/pub\(crate\) fn leave\(/,/kill_point!/s/self.give_back_forgotten\(me.id\);/();/' 'blocks::a_forgotten'
-mutant repair-without-lease ipc-shm/src/channel/repair.rs 1 's/if !leases.try_repair\(dead\)/if !leases.try_repair(dead) \&\& false/' 'crashes::of_two_recoverers members::an_id'
-mutant repair-does-not-sign ipc-shm/src/channel/repair.rs 1 's/^ {16}self.sign_writers\(t\);/();/' 'crashes::a_dead'
-mutant owner-kept ipc-shm/src/channel/repair.rs 1 's/let cleared = claim\(pos\(t\), 0, 0\)/let cleared = claim(pos(t), 0, o)/' crashes::of_two_recoverers
-mutant no-orphan-seq ipc-shm/src/channel/repair.rs 1 '/7. Always/,/kill_point!/s/self.orphan_seq\(\).fetch_add\(1, AcqRel\);/();/' 'crashes::an_orphan'
-mutant repair-is-silent ipc-shm/src/channel/repair.rs 1 '/kill_point!\("recover.orphans"\)/,/kill_point!\("recover.free"\)/s/self.ring_all\(Side::Receivers\);/();/' 'bells::a_repair'
-mutant in-flight-kept ipc-shm/src/channel/repair.rs 1 '/kill_point!\("clean.in_flight"\)/,/\}/s/found.state.store\(block::FREE, Release\);/();/' 'blocks::a_dead_senders'
-mutant lent-slot-kept ipc-shm/src/channel/repair.rs 1 '/kill_point!\("clean.lent_slot"\)/,/\}/s/self.state\(p\).store\(.*\);/();/' 'blocks::a_dead'
-mutant lent-freed ipc-shm/src/channel/repair.rs 1 's/found.state.store\(block::lost\(p\), Release\);/found.state.store(block::FREE, Release);/' 'blocks::a_dead_receivers'
-mutant forgotten-after-discard ipc-shm/src/channel/repair.rs 2 '/pub\(crate\) fn leave\(/,/kill_point!\("leave.freed"\)/{s/^        self.give_back_forgotten\(me.id\);$//; s/^        kill_point!\("leave.clean"\);/        self.give_back_forgotten(me.id);/}' 'blocks::what_the_last'
-mutant held-kept ipc-shm/src/channel/repair.rs 1 '/kill_point!\("clean.held"\)/,/\}/s/found.state.store\(block::FREE, Release\);/();/' 'blocks::a_dead_senders'
+mutant settle-no-fence ipc-shm/src/channel/recovery.rs 1 's/^        fence\(SeqCst\);$//' 'members::of_the_last_two_senders'
+mutant settle-by-store ipc-shm/src/channel/recovery.rs 1 's/self.members\(\).compare_exchange\(m, flags, AcqRel, Relaxed\).is_err\(\)/{ self.members().store(flags, Release); false }/' 'members::who'
+mutant join-without-cas ipc-shm/src/channel/recovery.rs 1 's/match self.members\(\).compare_exchange\(m, m.wrapping_add\(members::SEQ\), AcqRel, Acquire\)/match Ok::<u64, u64>(m)/' 'members::who'
+mutant join-without-close ipc-shm/src/channel/recovery.rs 1 '/kill_point!\("join.joined"\)/,/self.close/s/self.close\(\);/();/' 'members::a_sender_that'
+mutant leave-without-discard ipc-shm/src/channel/recovery.rs 1 '/pub\(crate\) fn leave\(/,/kill_point!\("leave.free"\)/s/self.discard\(me, block_of\);/();/' 'members::a_message'
+mutant forgotten-kept ipc-shm/src/channel/recovery.rs 1 '/pub\(crate\) fn leave\(/,/kill_point!/s/self.give_back_forgotten\(me.id\);/();/' 'blocks::a_forgotten'
+mutant repair-without-lease ipc-shm/src/channel/recovery.rs 1 's/if !leases.try_repair\(dead\)/if !leases.try_repair(dead) \&\& false/' 'crashes::of_two_recoverers members::an_id'
+mutant repair-does-not-sign ipc-shm/src/channel/recovery.rs 1 's/^ {16}self.sign_writers\(t\);/();/' 'crashes::a_dead'
+mutant owner-kept ipc-shm/src/channel/recovery.rs 1 's/let cleared = claim\(pos\(t\), 0, 0\)/let cleared = claim(pos(t), 0, o)/' crashes::of_two_recoverers
+mutant no-orphan-seq ipc-shm/src/channel/recovery.rs 1 '/7. Always/,/kill_point!/s/self.orphan_seq\(\).fetch_add\(1, AcqRel\);/();/' 'crashes::an_orphan'
+mutant repair-is-silent ipc-shm/src/channel/recovery.rs 1 '/kill_point!\("recover.orphans"\)/,/kill_point!\("recover.free"\)/s/self.ring_all\(Side::Receivers\);/();/' 'bells::a_repair'
+mutant in-flight-kept ipc-shm/src/channel/recovery.rs 1 '/kill_point!\("clean.in_flight"\)/,/\}/s/found.state.store\(block::FREE, Release\);/();/' 'blocks::a_dead_senders'
+mutant lent-slot-kept ipc-shm/src/channel/recovery.rs 1 '/kill_point!\("clean.lent_slot"\)/,/\}/s/self.state\(p\).store\(.*\);/();/' 'blocks::a_dead'
+mutant lent-freed ipc-shm/src/channel/recovery.rs 1 's/found.state.store\(block::lost\(p\), Release\);/found.state.store(block::FREE, Release);/' 'blocks::a_dead_receivers'
+mutant forgotten-after-discard ipc-shm/src/channel/recovery.rs 2 '/pub\(crate\) fn leave\(/,/kill_point!\("leave.freed"\)/{s/^        self.give_back_forgotten\(me.id\);$//; s/^        kill_point!\("leave.clean"\);/        self.give_back_forgotten(me.id);/}' 'blocks::what_the_last'
+mutant held-kept ipc-shm/src/channel/recovery.rs 1 '/kill_point!\("clean.held"\)/,/\}/s/found.state.store\(block::FREE, Release\);/();/' 'blocks::a_dead_senders'
 
 # Locks.
 mutant lock-relaxed ipc-shm/src/lock/raw/mutex.rs 2 's/(compare_exchange\((0|w), me, )Acquire/\1Relaxed/' locks::a_mutex

@@ -38,7 +38,7 @@ judge() {
     echo "$name: caught by $2: ${said##*$'\n'}"
 }
 
-in_ring=ipc-shm/src/channel/ring.rs in_repair=ipc-shm/src/channel/repair.rs in_participants=ipc-shm/src/attach/participants.rs
+in_ring=ipc-shm/src/channel/ring.rs in_repair=ipc-shm/src/channel/recovery.rs in_participants=ipc-shm/src/attach/participants.rs
 
 # Signing, and the repair of a channel.
 mutant send-unsigned $in_ring 1 's/^ *self.sign_writers\(t\);//' 'crash points::killed_while_sending'

@@ -27,7 +27,7 @@ use crate::attach::peer_monitor;
 use crate::channel::doorbell::{Barrier, Side};
 use crate::channel::memory::Memory;
 use crate::channel::places::Places;
-use crate::channel::repair::BlockOf;
+use crate::channel::recovery::BlockOf;
 use crate::channel::ring::Participant;
 use crate::killpoint::kill_point;
 use crate::layout::{Geometry, Header, MAX_PARTICIPANTS, PAGE, entry, pid_hint};

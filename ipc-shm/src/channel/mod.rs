@@ -15,7 +15,7 @@ pub(crate) mod places;
 pub(crate) mod pool;
 #[cfg(not(loom))]
 pub(crate) mod prefetch;
-pub(crate) mod repair;
+pub(crate) mod recovery;
 pub(crate) mod ring;
 #[cfg(not(loom))]
 pub(crate) mod spin_policy;

@@ -6,7 +6,7 @@ use ipc_core::Unreadable;
 
 use crate::channel::endpoint::Endpoint;
 use crate::channel::memory::Slot;
-use crate::channel::repair::BlockOf;
+use crate::channel::recovery::BlockOf;
 use crate::channel::ring::{After, Sink};
 use crate::copy::own_lines;
 use crate::sync::AtomicU64;

@@ -32,7 +32,7 @@ use crate::channel::builder::Builder;
 use crate::channel::endpoint::{Endpoint, always_in_block, never_in_block};
 use crate::channel::ends::{Codec, Rx, Tx};
 use crate::channel::memory::Slot;
-use crate::channel::repair::BlockOf;
+use crate::channel::recovery::BlockOf;
 use crate::channel::ring::{After, NotYet, Sink};
 use crate::copy;
 use crate::message::lend::{BorrowSink, LentMessage};
