@@ -34,16 +34,21 @@
 //!
 //! # How it works
 //!
-//! `ipc_sys` makes the system calls: above it, no module knows an operating system.
+//! `ipc_sys` makes the system calls: no module here knows an operating system. The folders, from
+//! the top down:
 //!
-//! `layout` says what every byte is; `memory` where it lies; `ring` is the queue, `pool` its large
-//! messages, `doorbell` sleeping and waking, `lease` how the kernel tells who is alive, `repair`
-//! what is done for the dead. On top, `attachment` is a process' part, `endpoint` a handle's, and
-//! `typed`, `pod` and `slice` say how messages lie.
+//! | folder | what it holds |
+//! |---|---|
+//! | `lock/` | the public locks; `lock/raw/` has the protocol of each |
+//! | `value/` | values in a segment: `Shared`, `SharedSlice`, `SeqLock`, and `object`, which finds them at an offset |
+//! | `message/` | the kinds of messages: `typed`, `pod`, `slice`, `bytes`; `wire` encodes them, `lend` lends them in place |
+//! | `channel/` | `ring` is the queue, `pool` and `places` its large messages, `doorbell` sleeping and waking, `recovery` what is done after a death, `spin_policy` and `prefetch` how a peer waits and reads ahead; `endpoint` is a handle's part |
+//! | `segment/` | a segment's names, mappings and `footer` |
+//! | `attach/` | `attachment` is a process's part of a channel, `participants` that of a segment; `lease` says who is alive, `peer_monitor` wakes the waiters of a peer that died |
+//! | `copy/` | copies between shared memory and this process's |
+//! | files | `layout` says what every byte of a channel is; `sync` has the atomics, `killpoint` the points at which tests kill |
 //!
-//! Of segments, `footer` says what lies in them beside the user's data; `participants` who is
-//! attached; `segment` has a process' mappings, and `segment/names` what becomes of names; `object`
-//! is what lies at an offset, whatever it is; `bytes_at` moves bytes, `seq` is the sequence lock.
+//! `model` runs the protocols of channels and locks without a kernel.
 
 #![cfg_attr(loom, allow(dead_code))] // A model uses a part.
 

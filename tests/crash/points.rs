@@ -155,7 +155,8 @@ const SEGMENTS: [&str; 5] = ["member.", "name.", "segment.", "seq.", "seqlock."]
 fn named() -> BTreeSet<String> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("ipc-shm/src");
     let mut named = BTreeSet::new();
-    for file in fs::read_dir(sources).unwrap().flatten() {
+    let folders = ["", "attach", "channel", "message", "value"].map(|name| sources.join(name));
+    for file in folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap().flatten()) {
         let Ok(text) = fs::read_to_string(file.path()) else { continue };
         for rest in text.split("kill_point!(\"").skip(1) {
             let name = rest.split('"').next().unwrap();

@@ -174,7 +174,8 @@ fn named() -> BTreeSet<String> {
     let mut files: Vec<_> =
         fs::read_dir(sources.join("segment")).unwrap().map(|file| file.unwrap().path()).collect();
     files.extend(
-        ["participants.rs", "segment.rs", "seq.rs", "seqlock.rs"].map(|file| sources.join(file)),
+        ["attach/participants.rs", "segment.rs", "value/seq.rs", "value/seqlock.rs"]
+            .map(|file| sources.join(file)),
     );
     let texts = files.iter().map(|file| fs::read_to_string(file).unwrap());
     let named: BTreeSet<String> = texts

@@ -2,8 +2,8 @@
 //!
 //! A process attaches to a channel once, however many endpoints of it arrive: a table of the
 //! process finds the attachment again by the segment's identity. One descriptor is kept open for
-//! it, to ask after leases and to allocate blocks ([`commit`](crate::channel::commit)); the life lease needs
-//! none ([`lease`](crate::attach::lease)).
+//! it, to ask after leases and to allocate blocks ([`commit`](crate::channel::commit)); the life
+//! lease needs none ([`lease`](crate::attach::lease)).
 
 use crate::sync::Ordering;
 use std::collections::HashMap;

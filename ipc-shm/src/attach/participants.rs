@@ -1,8 +1,8 @@
 //! Who is attached to a segment, and who is dead.
 //!
 //! Each process that has a segment is one participant of it, however many handles it has: an id,
-//! whose *life* byte it holds a lock on ([`lease`](crate::attach::lease)), and a *generation*, that is
-//! counted up whenever the id is given to somebody. A word that names its owner by both stays
+//! whose *life* byte it holds a lock on ([`lease`](crate::attach::lease)), and a *generation*, that
+//! is counted up whenever the id is given to somebody. A word that names its owner by both stays
 //! unambiguous when the owner is dead and the id another's: nothing has to be searched or repaired
 //! before an id can be used again.
 //!

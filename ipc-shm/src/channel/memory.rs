@@ -8,8 +8,8 @@ use std::ptr::NonNull;
 use crate::layout::{BlockMeta, Geometry, Header};
 use crate::sync::AtomicU64;
 
-/// A segment's words, by name, up to its data area ([`places`](crate::channel::places)). Copied freely;
-/// valid as long as the memory it was made over.
+/// A segment's words, by name, up to its data area ([`places`](crate::channel::places)). Copied
+/// freely; valid as long as the memory it was made over.
 ///
 /// Peers write the same memory, so everything in it is reached through shared references to
 /// atomics, and payloads are copied through atomics or by the processor behind the compiler's back

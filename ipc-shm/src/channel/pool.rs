@@ -15,7 +15,7 @@
 //! ```
 //!
 //! What dies with a sender before its message is published is freed; a message that was published
-//! is lost to nobody: see [`repair`](crate::channel::recovery).
+//! is lost to nobody: see [`recovery`](crate::channel::recovery).
 
 use crate::channel::doorbell::Side;
 use crate::channel::memory::Memory;

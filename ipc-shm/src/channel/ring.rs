@@ -4,9 +4,9 @@
 //! A claim moves `tail` (`head`) by one CAS, and says in the same word who claimed, and how many
 //! slots. The next claimer, before it overwrites that word, *signs* the last claim's slots with its
 //! owner if they are not finished yet. So a claim is always named somewhere, by its slots or by the
-//! word, and what a dead process leaves can be found and mended ([`repair`](crate::channel::recovery)). The
-//! algorithm is this project's own; `ci/ring-model` holds a model of it that is searched
-//! exhaustively, with kills between any two steps.
+//! word, and what a dead process leaves can be found and mended
+//! ([`recovery`](crate::channel::recovery)). The algorithm is this project's own; `ci/ring-model`
+//! holds a model of it that is searched exhaustively, with kills between any two steps.
 //!
 //! # Life of a slot
 //!

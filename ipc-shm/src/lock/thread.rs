@@ -114,8 +114,8 @@ pub(crate) fn returned() {
 
 /// A lock that is held for reading: its address, and the number of its mapping.
 ///
-/// The number ([`Participants::mapping`](crate::attach::participants::Participants::mapping)) is needed
-/// because another lock may later lie at the same address.
+/// The number ([`Participants::mapping`](crate::attach::participants::Participants::mapping)) is
+/// needed because another lock may later lie at the same address.
 pub(crate) type Read = (usize, u64);
 
 /// Records that the calling thread holds `read`.

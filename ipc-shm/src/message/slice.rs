@@ -1,8 +1,8 @@
 //! Channels of slices: each message is any number of elements of plain data.
 //!
 //! Short ones lie in the ring, others in a block of their own, where they can be written and read
-//! in place. A message is a `Vec<E>` to those who want it copied. [`bytes`](crate::message::bytes) is this
-//! for `u8`.
+//! in place. A message is a `Vec<E>` to those who want it copied. [`bytes`](crate::message::bytes)
+//! is this for `u8`.
 //!
 //! ```
 //! let (tx, rx) = ipc_shm::slice::bounded::<f32>(8)?;

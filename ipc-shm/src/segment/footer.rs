@@ -29,7 +29,8 @@ use crate::sync::{AtomicU64, Ordering};
 use crate::attach::lease::{ByteLocks, Leases};
 use crate::layout::{Fingerprint, MAX_PARTICIPANTS, PAGE};
 
-/// What the kernel is asked about an attached process: see [`participants`](crate::attach::participants).
+/// What the kernel is asked about an attached process: see
+/// [`participants`](crate::attach::participants).
 #[repr(C)]
 pub(crate) struct Entry {
     /// `{ generation, ending, used }`. Of the entry that nobody has, the number of deaths.
