@@ -118,7 +118,7 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
     ///
     /// - [`Poisoned`](super::LockError::Poisoned), with the guard, if a thread panicked or a
     ///   process died while it held the lock.
-    /// - [`Refused`](super::LockError::Refused), without the lock, after 2^32 guards
+    /// - [`Refused`](super::LockError::Refused), without a guard, after 2^32 guards
     ///   ([`TooMany`](Refused::TooMany)), in a forked process, and if the memory is corrupt.
     pub fn lock(&self) -> LockResult<ReentrantMutexGuard<'_, T>> {
         Ok(self.acquire(Deadline::Never)?)
