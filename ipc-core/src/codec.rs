@@ -2,11 +2,11 @@
 //!
 //! | form | what it is | which types |
 //! |---|---|---|
-//! | compact | values one behind the other, integers as in memory | those that ask, when they are read, for just what was written |
+//! | compact | values one after the other, integers as in memory | types that, when they are decoded, ask exactly for what was encoded |
 //! | described | each value behind a byte that says what it is, with names | all others |
 //!
-//! The sender finds out once for each type which form it needs, and keeps it in the endpoint
-//! ([`Form`]). The last byte of a message says which form it has, so the receiver need not know.
+//! The sender finds out once for each type which form it needs, and keeps that in the endpoint
+//! ([`Form`]). The last byte of a message names its form, so the receiver need not know.
 //!
 //! | what | how it travels |
 //! |---|---|
@@ -16,11 +16,11 @@
 //! | a path or text that is not UTF-8, where its type refuses it; integers of 128 bits in tagged, untagged or flattened types, which serde does not keep; more than [`MAX_DEPTH`] levels | not: `send` refuses |
 //! | fields that are renamed for one direction only; a field of a tuple struct with `skip_serializing_if` | not: no form carries them |
 //!
-//! Neither form nests deeper than [`MAX_DEPTH`], nor allocates memory for what the bytes do not
-//! hold. Any bytes at all are safe to decode.
+//! Neither form nests deeper than [`MAX_DEPTH`], nor allocates memory for more than the bytes hold.
+//! Decoding is safe for all bytes.
 //!
-//! Plain data needs no codec: `bytemuck`'s marker traits say that its bytes are the message, and
-//! the routes copy them as they lie.
+//! Plain data needs no codec. `bytemuck`'s marker traits guarantee that its bytes are the message,
+//! and the routes copy them as they are.
 
 use std::str;
 
@@ -50,8 +50,8 @@ use output::{Buffer, Count, Output};
 pub const FORMAT: &str = "compact 2, described 2";
 
 /// How deep values may be nested, in both directions: structs, tuples, sequences, maps and variants
-/// of enums in one another, as in serde_json. An option or a newtype around one of them is no level
-/// of its own.
+/// of enums in one another, as in serde_json. An option or a newtype around one of them is not a
+/// level of its own.
 pub const MAX_DEPTH: usize = 128;
 
 /// How many values that take no bytes, such as `()`, a sequence may have. A hostile length would
@@ -66,8 +66,8 @@ fn text(bytes: &[u8]) -> Result<&str, Error> {
     str::from_utf8(bytes).map_err(|_| CodecError::Invalid.into())
 }
 
-/// Encodes in the compact form over the bytes of a buffer. How many are written there, and what did
-/// not fit.
+/// Encodes in the compact form over the bytes of a buffer. Returns how many bytes were written, and
+/// what did not fit.
 #[inline(always)]
 fn compact<T: Serialize>(
     message: &T,
@@ -91,11 +91,11 @@ fn described<T: Serialize>(message: &T, bytes: &mut Vec<u8>, limit: usize) -> Re
     Ok(())
 }
 
-/// Describes a message that did not fit into `limit` bytes. To count its bytes, it is encoded once
-/// more.
+/// Describes a message that did not fit into `limit` bytes. The message is encoded once more, to
+/// count its bytes.
 ///
-/// If it does not encode to its end, which the first attempt did not reach, the size is the least
-/// that it can be.
+/// If it does not encode to its end, which the first attempt did not reach, the size is a lower
+/// bound.
 #[cold]
 #[inline(never)]
 fn too_large<T: Serialize>(message: &T, limit: usize, form: &Form) -> Unsendable {
@@ -116,7 +116,7 @@ fn counted<T: Serialize>(message: &T) -> Result<usize, Error> {
     described::encode_into(message, DESCRIBED, &mut count, usize::MAX).map(|()| count.0)
 }
 
-/// Why a message does not encode; `None` if it is too large.
+/// Returns why a message does not encode, or `None` if it is too large.
 #[cold]
 #[inline(never)]
 fn not_encoded(error: Error) -> Option<Unsendable> {
@@ -127,15 +127,16 @@ fn not_encoded(error: Error) -> Option<Unsendable> {
     }
 }
 
-/// Bytes that a buffer has at least.
+/// The least number of bytes of a buffer.
 const LEAST: usize = 512;
 
-/// Encodes `message` over the first bytes of `bytes` and returns how many; at most `limit`, no
+/// Encodes `message` over the first bytes of `bytes` and returns how many: at most `limit`, without
 /// handles.
 ///
-/// `bytes` is grown as needed: what is behind the message means nothing. Kept from one message to
-/// the next it costs no allocation. `form` must be of this type of messages. The type's `Serialize`
-/// is called once, but for the first messages of a type, with which its form is found out.
+/// `bytes` is grown as needed, and the bytes after the message mean nothing. If it is kept from one
+/// message to the next, encoding allocates nothing. `form` must be that of this type of messages.
+/// The type's `Serialize` is called once, except for the first messages of a type, which show its
+/// form.
 ///
 /// # Errors
 ///
@@ -164,7 +165,7 @@ pub fn encode<T: Serialize + DeserializeOwned>(
                 return Ok(bytes.len());
             }
             Err(error) => match error.cause() {
-                // Never again: such types do it often.
+                // Never again, because such types often need the other form.
                 Cause::NotCompact => form.describe::<T>(),
                 _ if refused => return Err(Unsendable::Handles(handle::NotCarried::BytesOnly)),
                 cause => {
@@ -199,8 +200,8 @@ fn encode_described<T: Serialize>(
     }
 }
 
-/// As [`encode`] for a route that carries handles, behind the first `begin` bytes, which are kept.
-/// Returns where the message ends, and the handles in it.
+/// Encodes `message` for a route that carries handles, as [`encode`] does. The first `begin` bytes
+/// are kept. Returns where the message ends, and its handles.
 ///
 /// # Errors
 ///
@@ -218,12 +219,12 @@ pub fn encode_carrying<T: Serialize + DeserializeOwned>(
     })
 }
 
-/// As [`encode_carrying`], but answers `None` if the message is larger than `limit`, and does not
-/// count by how much: for those who try whether it fits.
+/// Encodes `message` as [`encode_carrying`] does, but returns `None` if it is larger than `limit`.
+/// Then it does not count by how much. For callers that try whether a message fits.
 ///
 /// # Errors
 ///
-/// As [`encode_carrying`], and `None`.
+/// As [`encode_carrying`].
 pub fn encode_behind<T: Serialize + DeserializeOwned>(
     message: &T,
     bytes: &mut Vec<u8>,
@@ -232,8 +233,8 @@ pub fn encode_behind<T: Serialize + DeserializeOwned>(
     form: &Form,
 ) -> Result<(usize, Vec<handle::OsHandle>), Option<Unsendable>> {
     if form.is_unknown() {
-        // A type may hand its handles over, and not copies of them: it is encoded once only, as it
-        // is sent.
+        // A type may give its handles away instead of copies of them. So it is encoded once only,
+        // in the form in which it is sent.
         let described = described_behind(message, bytes, begin, limit);
         match &described {
             Ok((_, handles)) if !handles.is_empty() => {
@@ -293,15 +294,15 @@ fn described_behind<T: Serialize>(
     }
 }
 
-/// As [`encode_carrying`], into a sink, always in the described form: for one message that is large
-/// or the only one of its type. Returns its handles.
+/// Encodes `message` into a sink as [`encode_carrying`] does, and returns its handles. The form is
+/// always the described one: for one message that is large or the only one of its type.
 ///
 /// A sequence of numbers is copied as a whole, through a buffer that stays in the processor's
-/// cache; texts and bytes go straight to the sink.
+/// cache. Texts and bytes go directly to the sink.
 ///
 /// # Errors
 ///
-/// As [`encode_carrying`], and what the sink answers. If the message has more than `limit` bytes,
+/// As [`encode_carrying`], and the errors of the sink. If the message has more than `limit` bytes,
 /// [`Unsendable::TooLarge`] with `set_by`.
 pub fn encode_into<T: Serialize>(
     message: &T,
@@ -326,7 +327,7 @@ pub fn encode_into<T: Serialize>(
     }
 }
 
-/// As [`encode_into`], into bytes of their own, of any length.
+/// Encodes `message` as [`encode_into`] does, into bytes of their own, of any length.
 ///
 /// # Errors
 ///
@@ -342,15 +343,15 @@ pub fn to_bytes<T: Serialize>(message: &T) -> Result<(Vec<u8>, Vec<handle::OsHan
 ///
 /// # Errors
 ///
-/// Any bytes at all are safe to decode. A length that the bytes cannot hold is refused before
-/// memory is allocated for it.
+/// A [`CodecError`] if they are not a message of this type. Decoding is safe for all bytes. A
+/// length that the bytes cannot hold is refused before memory is allocated for it.
 #[inline]
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     handle::refuse(|| decode_here(bytes))
 }
 
-/// As [`decode`], with the handles that came with the message; those that it does not take are
-/// closed.
+/// Decodes a message as [`decode`] does, with the handles that came with it. Handles that it does
+/// not take are closed.
 ///
 /// # Errors
 ///

@@ -46,24 +46,24 @@ pub type OsHandle = std::convert::Infallible;
 pub const MAX_HANDLES: usize = 253;
 
 enum Kind {
-    /// What was attached, and why something was not.
+    /// The handles that were attached, and why one was not.
     Collect(Vec<OsHandle>, Option<NotCarried>),
     Provide(Vec<Option<OsHandle>>),
 }
 
 struct Scope {
     kind: Kind,
-    /// What values of this message leave for each other.
+    /// The contexts that values of this message leave for each other.
     contexts: Vec<Box<dyn Any>>,
 }
 
-/// Which scope is the innermost. Most messages hold no handle, so the scopes that they pass are a
-/// word, and not on the stack.
+/// The innermost scope. Most messages hold no handle, so their scope is a word, and not on the
+/// stack.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Innermost {
     /// The last one on the stack, if there is one.
     Stacked,
-    /// [`collect`] that nothing was given to. It goes on the stack when something is.
+    /// An empty [`collect`]. It moves to the stack when a handle is attached.
     Empty,
     /// [`refuse`], whatever scopes lie below.
     Refusing,
@@ -74,14 +74,14 @@ enum Innermost {
 thread_local! {
     static INNERMOST: Cell<Innermost> = const { Cell::new(Innermost::Stacked) };
     static SCOPES: RefCell<Vec<Scope>> = const { RefCell::new(Vec::new()) };
-    /// Why the last message of this thread could not be encoded or decoded, where a handle's owner
-    /// said so.
+    /// The reason of a handle's owner why the last message of this thread could not be encoded or
+    /// decoded.
     static CAUSE: RefCell<Option<String>> = const { RefCell::new(None) };
-    /// Whether it did: looked at for each message.
+    /// Whether there is such a reason. Checked for each message.
     static CAUSED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Puts back what was, also when the code inside unwinds.
+/// Restores the previous scope, also when the code inside unwinds.
 struct Restore(Innermost);
 
 impl Restore {
@@ -121,7 +121,7 @@ impl Entered {
 impl Drop for Entered {
     #[inline]
     fn drop(&mut self) {
-        // Scopes inside have ended: what is the innermost now is this one.
+        // The scopes inside have ended, so the innermost one is this one.
         if INNERMOST.get() == Innermost::Stacked {
             pop();
         }
@@ -134,12 +134,13 @@ fn push(kind: Kind) {
 
 #[cold]
 fn pop() {
-    // Closed outside the borrow: a handle's drop must be free to do what it likes.
+    // Dropped outside the borrow, because the drop of a handle may do anything.
     let ended = SCOPES.with_borrow_mut(Vec::pop);
     drop(ended);
 }
 
-/// Puts the innermost scope on the stack, where it can be given something; false if it refuses all.
+/// Moves the innermost scope to the stack, where handles can be attached. Returns false if it
+/// refuses all handles.
 fn opened() -> bool {
     match INNERMOST.get() {
         Innermost::Stacked => true,
@@ -152,7 +153,7 @@ fn opened() -> bool {
     }
 }
 
-/// A new message: what was said of the last one is of no interest any more.
+/// Begins a new message, and forgets the reason of the last one.
 #[inline]
 fn forget() {
     if CAUSED.replace(false) {
@@ -160,12 +161,12 @@ fn forget() {
     }
 }
 
-/// The innermost scope.
+/// Returns the innermost scope.
 fn kind_of(scopes: &mut [Scope]) -> Option<&mut Kind> {
     scopes.last_mut().map(|scope| &mut scope.kind)
 }
 
-/// Runs `encode` and returns, beside its result, the handles that were attached meanwhile.
+/// Runs `encode`, and returns its result and the handles that were attached meanwhile.
 #[inline]
 pub fn collect<R>(encode: impl FnOnce() -> R) -> (R, Vec<OsHandle>) {
     let entered = Entered::collect();
@@ -183,7 +184,7 @@ fn collected() -> Vec<OsHandle> {
     })
 }
 
-/// Runs `decode` with `handles` to be taken by their index; those left are closed.
+/// Runs `decode`, which can take `handles` by their index. Those that it does not take are closed.
 pub fn provide<R>(handles: Vec<OsHandle>, decode: impl FnOnce() -> R) -> R {
     let _entered = Entered::provide(handles);
     decode()
@@ -196,8 +197,8 @@ pub fn refuse<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Runs `f` beside the message that this thread is encoding or decoding, if it does: `f` is refused
-/// all handles, and what it says with [`record_cause`] is forgotten.
+/// Runs `f` outside the message that this thread is encoding or decoding, if there is one. Refuses
+/// all handles inside `f`, and discards the reasons that `f` gives to [`record_cause`].
 pub(crate) fn aside<R>(f: impl FnOnce() -> R) -> R {
     struct Cause(Option<String>, bool);
 
@@ -216,8 +217,8 @@ pub(crate) fn aside<R>(f: impl FnOnce() -> R) -> R {
 ///
 /// # Errors
 ///
-/// [`NotCarried`] if no message is being encoded, its route carries no handles, or it is full. The
-/// handle is closed.
+/// [`NotCarried`] if no message is being encoded, its route carries no handles, or it is full.
+/// `handle` is closed.
 pub fn attach(handle: OsHandle) -> Result<u32, NotCarried> {
     carried()?;
     SCOPES.with_borrow_mut(|scopes| match kind_of(scopes) {
@@ -229,15 +230,15 @@ pub fn attach(handle: OsHandle) -> Result<u32, NotCarried> {
     })
 }
 
-/// Gives a copy of `handle`, a further handle to the same open file, to the message that this
-/// thread is encoding, and returns its index there.
+/// Gives a copy of `handle` to the message that this thread is encoding, and returns its index
+/// there. The copy is a further handle to the same open file.
 ///
 /// # Errors
 ///
-/// As [`attach`], and [`NotCarried::Exhausted`].
+/// As [`attach`], and [`NotCarried::Exhausted`] if this process may open no more handles.
 #[cfg(any(unix, windows))]
 pub fn attach_copy(handle: &OsHandle) -> Result<u32, NotCarried> {
-    // Asked first: the copy is a system call.
+    // Checked first, because the copy is a system call.
     carried()?;
     let Ok(copy) = handle.try_clone() else {
         return SCOPES
@@ -256,7 +257,7 @@ pub fn attach_copy(handle: &OsHandle) -> Result<u32, NotCarried> {
     match *handle {}
 }
 
-/// Remembers why.
+/// Records why a handle was not attached.
 fn not_carried(scope: Option<&mut Kind>, cause: NotCarried) -> NotCarried {
     if let Some(Kind::Collect(_, why)) = scope {
         *why = Some(cause);
@@ -264,13 +265,14 @@ fn not_carried(scope: Option<&mut Kind>, cause: NotCarried) -> NotCarried {
     cause
 }
 
-/// Whether a message is being encoded or decoded on this thread now, in any of the scopes.
+/// Returns whether a message is being encoded or decoded on this thread now, in any of the scopes.
 #[must_use]
 pub fn in_scope() -> bool {
     INNERMOST.get() != Innermost::Stacked || SCOPES.with_borrow(|scopes| !scopes.is_empty())
 }
 
-/// Whether a message can carry a handle now. Cheaper to ask before a handle is made.
+/// Returns whether a message can carry a handle now. Checking first is cheaper than making a handle
+/// in vain.
 ///
 /// # Errors
 ///
@@ -287,15 +289,14 @@ pub fn carried() -> Result<(), NotCarried> {
     })
 }
 
-/// Says why a handle cannot be given to the message that this thread is encoding: its owner cannot
-/// make one.
+/// Records why the owner of a handle cannot give one to the message that this thread is encoding.
 pub fn decline(cause: NotCarried) {
     if opened() {
         SCOPES.with_borrow_mut(|scopes| not_carried(kind_of(scopes), cause));
     }
 }
 
-/// Why [`collect`], which this is called in, has refused a handle, if it has.
+/// Returns why the enclosing [`collect`] has refused a handle, if it has.
 #[must_use]
 #[inline]
 pub fn not_collected() -> Option<NotCarried> {
@@ -310,8 +311,8 @@ fn refused_while_collecting() -> Option<NotCarried> {
     })
 }
 
-/// Whether [`refuse`], which this is called in, has refused a handle: why an encoding failed, since
-/// serde's errors do not carry causes.
+/// Returns whether the enclosing [`refuse`] has refused a handle. If so, that is why an encoding
+/// failed, since serde's errors do not carry causes.
 #[must_use]
 #[inline]
 pub fn refused() -> bool {
@@ -320,8 +321,8 @@ pub fn refused() -> bool {
 
 /// Takes the handle with this index out of the message that this thread is decoding.
 ///
-/// `None` if there is no such handle, it was taken before, or no message with handles is being
-/// decoded.
+/// Returns `None` if there is no such handle, it was taken before, or no message with handles is
+/// being decoded.
 #[must_use]
 pub fn take(index: u32) -> Option<OsHandle> {
     if INNERMOST.get() != Innermost::Stacked {
@@ -379,19 +380,19 @@ pub fn cause_text(error: impl fmt::Display) -> String {
     CAUSE.take().unwrap_or_else(|| error.to_string())
 }
 
-/// Why a handle could not be given to a message.
+/// The reason why a handle could not be given to a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotCarried {
-    /// The message goes over a route that carries bytes only, or is not going anywhere.
+    /// The route of the message carries bytes only, or the message does not travel at all.
     BytesOnly,
     /// The message carries [`MAX_HANDLES`] already.
     TooMany,
-    /// It takes a further handle to send it, and this process may open no more.
+    /// Sending the message needs a further handle, and this process may open no more.
     Exhausted,
-    /// As many processes as can be are attached to the object whose handle it is.
+    /// The object of the handle has its maximum of attached processes.
     Participants {
-        /// How many can be.
+        /// That maximum.
         most: usize,
     },
 }

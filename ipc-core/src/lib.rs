@@ -1,16 +1,16 @@
 //! The channel API of [`multiprocess`](https://docs.rs/multiprocess), written once for every route.
 //!
-//! A *route* is a way for messages to get from one end to the other: shared memory, a pipe, a
-//! channel between threads. This crate holds what they have in common, and knows no operating
-//! system:
+//! A *route* is a way for messages to travel from one end to the other: shared memory, a pipe, a
+//! channel between threads. This crate has what all routes have in common, and does not depend on
+//! an operating system:
 //!
-//! - [`Sender`] and [`Receiver`], with crossbeam-channel's methods and a few more; [`iter`] their
+//! - [`Sender`] and [`Receiver`], with crossbeam-channel's methods and a few more; [`iter`]: their
 //!   iterators.
-//! - [`error`]: every answer that is not a message. Messages come back inside.
+//! - [`error`]: their errors. An error of sending returns the message.
 //! - [`Handle`]: a file, socket or pipe in a message.
 //! - [`name_type`]: gives a type that two programs define differently one name for both.
 //! - [`route`]: the traits in the bounds of `Sender` and `Receiver`; [`Deadline`]: until when an
-//!   operation may wait.
+//!   operation may block.
 //!
 //! Most programs want the facade, `multiprocess`, or one of the routes, such as `ipc-shm`.
 //!
@@ -44,7 +44,7 @@ pub use handle::{Handle, MAX_HANDLES, OsHandle};
 pub use route::Route;
 pub use shape::name_type;
 
-/// What the routes and the facade use. No part of the public API: any release may change it.
+/// Items for the routes and the facade. Not part of the public API: any release may change them.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::send_failure::SendFailure;

@@ -1,12 +1,12 @@
-//! Why a route did not send a message that the caller still has.
+//! The reason why a route did not send a message that the caller still has.
 
 use crate::error::{SendManyError, SendTimeoutError, Unsendable};
 
-/// Why a message was not sent. The caller still has the message.
+/// The reason why a message was not sent. The caller still has the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendFailure {
-    /// There was no room as long as one was to wait.
+    /// There was no room before the deadline.
     Timeout,
     /// No receiver is left, and none can come.
     Disconnected,
@@ -35,7 +35,7 @@ impl SendFailure {
         SendManyError { sent, unsent, unsendable }
     }
 
-    /// Takes an error of [`with`](SendFailure::with) apart.
+    /// Splits an error of [`with`](SendFailure::with) into its parts.
     pub fn of<T>(error: SendTimeoutError<T>) -> (SendFailure, T) {
         match error {
             SendTimeoutError::Timeout(message) => (SendFailure::Timeout, message),

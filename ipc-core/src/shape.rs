@@ -1,12 +1,11 @@
-//! The shape of a message type: what two programs must agree on before they exchange messages of
+//! The shape of a message type, on which two programs must agree before they exchange messages of
 //! it.
 //!
-//! Programs that are built apart have no common name for a type: the path of a type depends on the
-//! crate and the module that it is compiled in. What they must have in common is what is on the
-//! wire. For a serde type that is its *shape*: which kinds of values its `Deserialize`
-//! implementation asks for, in which order, with serde's names of its structs, fields, enums and
-//! variants. For plain data it is its size and alignment, together with the name of the type
-//! without its path.
+//! Programs that are built separately have no common name for a type, because the path of a type
+//! depends on its crate and module. They must agree on the bytes that travel. For a serde type
+//! those depend on its *shape*: which kinds of values its `Deserialize` implementation asks for, in
+//! which order. The shape includes serde's names of structs, fields, enums and variants. For plain
+//! data it is the size and alignment, and the name of the type without its path.
 //!
 //! | these agree | these do not |
 //! |---|---|
@@ -18,15 +17,14 @@
 //! # How it is found
 //!
 //! A deserializer that has no input (`shape/trace.rs`) answers each question of the type with a
-//! made-up value and takes down what was asked. A type is run as often as it takes to see each
-//! variant of its enums and each field behind one that refuses its made-up value. Types that
-//! contain themselves become cycles in what is taken down. The hash is that of the type unfolded to
-//! a depth of 32, so it does not depend on the way in which it was found.
+//! made-up value, and records the question. It runs the type as often as needed to reach each
+//! variant of its enums, and each field behind one that refuses its made-up value. Types that
+//! contain themselves become cycles in the record. The hash is that of the type unfolded to a depth
+//! of 32, so it does not depend on how it was found.
 //!
-//! A place whose type refuses every made-up value, or asks for *any* value, is compared by what it
-//! asked for up to there. A `Deserialize` implementation that panics is compared up to where it
-//! panicked. What a type may ask is bounded, so that none takes long, and the result is kept for
-//! each type.
+//! If a place refuses every made-up value, or asks for *any* value, the questions up to there are
+//! compared. The same holds for a `Deserialize` implementation that panics. The number of questions
+//! is bounded, so that no type takes long, and the result is kept for each type.
 
 use std::any::TypeId;
 use std::collections::BTreeMap;
@@ -45,7 +43,7 @@ mod trace;
 /// The longest [`text`](Shape::text), in bytes.
 pub const MAX_TEXT: usize = 128;
 
-/// What two ends must have in common to exchange messages.
+/// The properties of a message type that both ends must have in common.
 #[derive(Debug)]
 pub struct Shape {
     fingerprint: u64,
@@ -53,7 +51,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Returns the shape of a serde type, which is found when it is first asked for.
+    /// Returns the shape of a serde type, and finds it at the first call.
     #[must_use]
     pub fn of<T: DeserializeOwned>() -> &'static Shape {
         kept::<T>("", |name| {
@@ -65,7 +63,8 @@ impl Shape {
         })
     }
 
-    /// Returns the shape of plain data, copied as it lies; `what` is said before its type.
+    /// Returns the shape of plain data, which is copied as it is. `what` precedes its type in the
+    /// text.
     #[must_use]
     pub fn plain<T>(what: &'static str) -> &'static Shape {
         kept::<T>(what, |name| {
@@ -86,7 +85,7 @@ impl Shape {
         }
     }
 
-    /// Returns the hash of all that must agree: shape, name, and the format of messages.
+    /// Returns the hash of everything that must agree: shape, name, and the format of messages.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
@@ -114,14 +113,17 @@ fn plain_hash(name: &str, what: &str, size: usize, align: usize) -> Hash {
     hash.word(size as u64).word(align as u64)
 }
 
-/// Gives a message type a name, which is compared with that of the other program besides its shape.
+/// Gives a message type a name, which is compared with the name in the other program, in addition
+/// to the shape.
 ///
-/// Both programs must call it with the same name, before they make or receive the first end of a
-/// channel of this type. Use it where types of the same shape mean different things, or a new
-/// version of a type means something else. A name never makes types of different shapes agree:
-/// their messages could not be read. Of plain data, the name replaces the type's own name in the
-/// comparison. It applies to channels of `T` itself, not to types that contain `T`; for those,
-/// `#[serde(rename = "…")]` at the type is part of the shape.
+/// Both programs must call this function with the same name before they make or receive the first
+/// end of a channel of this type. Use it if types of the same shape mean different things, or if a
+/// new version of a type means something else. It never makes types of different shapes agree,
+/// because their messages could not be read. For plain data, the name replaces the type's own name
+/// in the comparison.
+///
+/// The name applies to channels of `T` itself, not to types that contain `T`. For those, use
+/// `#[serde(rename = "…")]` at the type, which is part of the shape.
 ///
 /// ```
 /// # use ipc_core::name_type; // `multiprocess::name_type`
@@ -134,8 +136,9 @@ fn plain_hash(name: &str, what: &str, size: usize, align: usize) -> Hash {
 ///
 /// # Errors
 ///
-/// `AlreadyExists` if the type has another name in this process, or has been used without this one;
-/// `InvalidInput` if the name is empty or longer than 64 bytes.
+/// - `AlreadyExists` if the type has another name in this process, or has been used without this
+///   one.
+/// - `InvalidInput` if the name is empty or longer than 64 bytes.
 pub fn name_type<T>(name: &str) -> io::Result<()> {
     let of = std::any::type_name::<T>();
     let refuse = |kind, what: &str| {
@@ -173,44 +176,44 @@ type Shapes = BTreeMap<(TypeId, &'static str), &'static Shape>;
 static SHAPES: Mutex<Shapes> = Mutex::new(BTreeMap::new());
 static NAMES: Mutex<BTreeMap<TypeId, &'static str>> = Mutex::new(BTreeMap::new());
 
-/// The name that a type was given.
+/// Returns the name that was given to a type.
 fn name_of(id: TypeId) -> Option<&'static str> {
     lock(&NAMES)?.get(&id).copied()
 }
 
-/// The shape that is kept for this type, or else what `find` finds for its name.
+/// Returns the shape that is kept for this type, or else the one that `find` finds for its name.
 fn kept<T>(what: &'static str, find: impl FnOnce(Option<&'static str>) -> Shape) -> &'static Shape {
     let key = (typeid::of::<T>(), what);
     if let Some(shape) = lock(&SHAPES).and_then(|shapes| shapes.get(&key).copied()) {
         return shape;
     }
     let name = name_of(key.0);
-    // Without the lock: a type's own code runs here, and may make channels itself.
+    // Without the lock, because the type's own code runs here and may make channels itself.
     let found = find(name);
     let Some(mut shapes) = lock(&SHAPES) else { return Box::leak(Box::new(found)) };
     if name_of(key.0) != name {
-        // It was named meanwhile: the name counts from the next use on.
+        // It was named meanwhile; the name applies from the next use on.
         return Box::leak(Box::new(found));
     }
     // Kept for as long as the process lives: there are as many as message types.
     shapes.entry(key).or_insert_with(|| Box::leak(Box::new(found)))
 }
 
-/// Traces a type; its hash, and what it looks like.
+/// Traces a type, and returns its hash and its description.
 fn trace<T: DeserializeOwned>() -> (u64, String) {
     trace::run(&mut |tracer| T::deserialize(tracer).is_ok())
 }
 
-/// Whether this thread is looking for the shape of a type: ends of channels and the like, which do
-/// not exist without a message, then answer with [`end`] or [`plain_end`].
+/// Returns whether this thread is tracing the shape of a type. Ends of channels and similar types
+/// do not exist without a message; they then return [`end`] or [`plain_end`].
 #[must_use]
 #[inline]
 pub fn tracing() -> bool {
     trace::active()
 }
 
-/// In place of the end of a channel, while its shape is looked for: what it is, and the shape of
-/// its messages.
+/// Stands for the end of a channel while its shape is traced: its kind, and the shape of its
+/// messages.
 pub fn end<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     what: &'static str,
     deserializer: D,
@@ -237,13 +240,13 @@ pub fn end<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     D::Error::custom("there is no channel")
 }
 
-/// As [`end`], of something that has no type.
+/// Stands for a value that has no message type, as [`end`] does.
 pub fn other<'de, D: Deserializer<'de>>(what: &'static str, deserializer: D) -> D::Error {
     let _ = deserializer.deserialize_unit_struct(what, serde::de::IgnoredAny);
     D::Error::custom("there is no handle")
 }
 
-/// As [`end`], of a channel of plain data.
+/// Stands for the end of a channel of plain data, as [`end`] does.
 pub fn plain_end<'de, T, D: Deserializer<'de>>(what: &'static str, deserializer: D) -> D::Error {
     struct Plain<T>(std::marker::PhantomData<fn() -> T>);
 
@@ -273,24 +276,25 @@ pub fn plain_end<'de, T, D: Deserializer<'de>>(what: &'static str, deserializer:
     end::<Plain<T>, D>(what, deserializer)
 }
 
-/// What the types at both ends of something are, where they do not agree.
+/// The types at both ends of a channel or connection that do not agree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch(Box<(String, String)>);
 
 impl Mismatch {
-    /// This end's type, and the other's as it describes itself: any bytes.
+    /// Makes it from this end's type and the other end's description of its type, which may be any
+    /// bytes.
     #[must_use]
     pub fn new(here: &Shape, there: &[u8]) -> Mismatch {
         Mismatch(Box::new((here.text.clone(), readable(there))))
     }
 
-    /// The type of the end in this process.
+    /// Returns the type of the end in this process.
     #[must_use]
     pub fn here(&self) -> &str {
         &self.0.0
     }
 
-    /// The type that the other program has, as it describes it: not to be trusted.
+    /// Returns the type in the other program, as that program describes it. Do not trust it.
     #[must_use]
     pub fn there(&self) -> &str {
         &self.0.1
@@ -312,7 +316,7 @@ impl fmt::Display for Mismatch {
 
 impl std::error::Error for Mismatch {}
 
-/// Any bytes as a text that can be printed, of [`MAX_TEXT`] bytes at most: what a peer has written
+/// Converts any bytes into printable text of at most [`MAX_TEXT`] bytes. What a peer has written
 /// may be garbage.
 #[must_use]
 pub fn readable(bytes: &[u8]) -> String {
@@ -340,7 +344,7 @@ fn cut(mut text: String) -> String {
     text
 }
 
-/// The name of a type without the paths in it: `Vec<Order>` for `alloc::vec::Vec<shop::Order>`.
+/// Returns the name of a type without its paths: `Vec<Order>` for `alloc::vec::Vec<shop::Order>`.
 pub(crate) fn without_paths(name: &str) -> String {
     let mut short = String::with_capacity(name.len());
     let mut begin = 0;

@@ -1,24 +1,23 @@
-//! Errors that say of what, and in which step.
+//! Errors that name their object and the step that failed.
 
 use std::fmt;
 use std::io;
 
-/// Adds to an error what it is about and what was being done: for routes, which ask much of the
-/// system.
+/// Adds to an error its object and the step that failed. For routes, which make many system calls.
 ///
-/// The kind stays, and what the system answered is the [`source`](std::error::Error::source) of
-/// what is inside.
+/// The kind stays. The [`source`](std::error::Error::source) of the inner error is the error of the
+/// system.
 ///
 /// # Errors
 ///
-/// That of `result`, with `subject` and `what` in front.
+/// The error of `result`, with `subject` and `what` in front.
 pub fn step<T>(subject: impl fmt::Display, what: &str, result: io::Result<T>) -> io::Result<T> {
     result.map_err(|error| {
         io::Error::new(error.kind(), Step { what: format!("{subject}: {what}"), error })
     })
 }
 
-/// Which step of making or attaching failed.
+/// The step that failed.
 #[derive(Debug)]
 struct Step {
     what: String,

@@ -1,4 +1,4 @@
-//! What carries datagrams from one side to the other: a socket, or a pipe.
+//! The carrier of datagrams from one side to the other: a socket or a pipe.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ impl Carrier {
         matches!(self, Carrier::Pipe(_))
     }
 
-    /// Whether this process was forked from the one that it belongs to.
+    /// Returns whether this process was forked from the one that the carrier belongs to.
     #[inline]
     pub(crate) fn forked(&self) -> bool {
         match self {
@@ -76,7 +76,7 @@ impl Carrier {
         }
     }
 
-    /// Of a connection: what is sent and received over it.
+    /// Returns the types of the messages of a connection.
     #[inline]
     pub(crate) fn types(&self) -> Option<&Types> {
         match self {
@@ -85,7 +85,7 @@ impl Carrier {
         }
     }
 
-    /// Whether the sending side can send nothing now.
+    /// Returns whether the sending side has no room now.
     pub(crate) fn is_full(&self) -> bool {
         match self {
             Carrier::Socket(socket) => {
@@ -95,7 +95,7 @@ impl Carrier {
         }
     }
 
-    /// Whether there is nothing in it that was sent and not received, as this side sees it.
+    /// Returns whether it holds nothing that was sent and not received, as this side sees it.
     pub(crate) fn is_empty(&self, side: Side) -> bool {
         match (self, side) {
             (Carrier::Socket(socket), Side::Sender) => sys::socket::unsent(socket.fd()) == 0,
@@ -118,7 +118,7 @@ struct Sent {
     files: Files,
 }
 
-/// And in one that is being decoded: what became of the descriptors.
+/// The same in a message that is being decoded: the carrier that was made from the descriptors.
 struct Made {
     files: Files,
     side: Side,
@@ -161,7 +161,7 @@ impl Carrier {
     }
 }
 
-/// The files of a carrier in a message that is being decoded. The carrier is still to be made.
+/// The files of a carrier in a message that is being decoded. The carrier is not made yet.
 pub(crate) struct ReceivedCarrier(Files);
 
 impl<'de> Deserialize<'de> for ReceivedCarrier {
@@ -171,16 +171,16 @@ impl<'de> Deserialize<'de> for ReceivedCarrier {
 }
 
 impl ReceivedCarrier {
-    /// Takes its files out of the message that is being decoded. They are closed if this process
-    /// has the same open. `types` are those of a connection.
+    /// Takes the files out of the message that is being decoded, and makes their carrier. They are
+    /// closed if this process has the same files open. `types` are those of a connection.
     pub(crate) fn carrier<E: de::Error>(
         self,
         counters: Option<&Arc<SharedCounters>>,
         side: Side,
         types: Option<Types>,
     ) -> Result<Arc<Carrier>, E> {
-        // A socket carries both halves of a connection; a pipe that came for one side is none of
-        // the other.
+        // A socket carries both halves of a connection. A pipe that came for one side does not
+        // carry the other.
         let fits = |made: &Made| {
             made.files == self.0
                 && (made.side == side || !made.carrier.is_pipe())

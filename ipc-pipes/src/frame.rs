@@ -1,8 +1,8 @@
-//! Frames with handles over a stream socket: how `spawn` talks to its children.
+//! Frames with handles over a stream socket, for the connection between `spawn` and its children.
 //!
-//! For what is longer than a datagram can be and has one reader at a time, who must look at other
-//! things meanwhile; everything else is better off with a [`channel`](crate::channel()) or a
-//! [`Duplex`](crate::Duplex).
+//! They are for messages that are longer than a datagram can be, if there is one reader at a time,
+//! which must wait for other events as well. For everything else, use a
+//! [`channel`](crate::channel()) or a [`Duplex`](crate::Duplex).
 //!
 //! ```text
 //! offset 0       4      8         12      16       24
@@ -11,25 +11,25 @@
 //!        └───────┴──────┴─────────┴───────┴────────┴──────────────┘
 //! ```
 //!
-//! All words are little-endian; `handles` says how many OS handles travel with the header, `length`
-//! how many bytes the body has. Nothing here blocks but through the `wait` that the caller hands
-//! in, so that the caller decides what else to look at meanwhile.
+//! All words are little-endian. `handles` is the number of OS handles that travel with the header,
+//! and `length` the number of bytes of the body. Nothing here blocks except in the `wait` of the
+//! caller, which decides for which other events it waits.
 //!
 //! | place | the body is |
 //! |---|---|
 //! | 0 | behind the header |
 //! | 1 | in a sealed memory file, the first of the handles; nothing is behind the header |
 //!
-//! A body of more than 96 KiB is encoded into a memory file ([`Payload`]) and read where it lies,
-//! so it is copied once on each side and never waits for room in the socket. If this process can
-//! make no such file, or may send no further handle, the body goes through the socket.
+//! A body of more than 96 KiB is encoded into a memory file ([`Payload`]) and read in place. So it
+//! is copied once on each side, and never waits for room in the socket. If this process can make no
+//! such file, or may send no further handle, the body goes through the socket.
 //!
 //! # If the peer dies or lies
 //!
-//! A frame that is not complete is never seen. Memory for a body grows with the bytes that have
-//! come, not with the length that was claimed. A memory file is read only if it is sealed, so that
-//! no process can change or shorten it, and if it is as long as the header says. Handles that do
-//! not fit what the header says are closed.
+//! An incomplete frame is never returned. Memory for a body grows with the bytes that have arrived,
+//! not with the length in the header. A memory file is read only if it is sealed, so that no
+//! process can change or shorten it, and if it is as long as the header says. Handles that do not
+//! match the header are closed.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -52,17 +52,17 @@ const SEALED: u32 = 1;
 /// The longest body; a longer one is refused before anything is allocated for it.
 pub const MAX_BODY: u64 = 1 << 40;
 
-/// How much is read at once, and by how much the memory for a body may run ahead of what has come.
+/// How much is read at once, and by how much the memory for a body may exceed what has arrived.
 const PIECE: usize = 256 * 1024;
 
-/// How many pieces one [`FrameReader::advance`] reads at most, so that its caller can look at the
-/// clock.
+/// How many pieces one [`FrameReader::advance`] reads at most, so that its caller can check the
+/// time.
 const PIECES: usize = 8;
 
-/// One message as it came: what it is, its bytes, and the handles that came with it.
+/// A received message: its kind, its bytes, and its handles.
 #[derive(Debug)]
 pub struct Frame {
-    /// What its sender said that it is.
+    /// The kind that the sender gave to it.
     pub kind: u32,
     /// Its bytes.
     pub body: Body,
@@ -70,7 +70,7 @@ pub struct Frame {
     pub handles: Vec<OsHandle>,
 }
 
-/// The bytes of a frame that came.
+/// The bytes of a received frame.
 pub struct Body(Received);
 
 enum Received {
@@ -104,7 +104,7 @@ pub struct Payload(Written);
 enum Written {
     Here {
         bytes: Vec<u8>,
-        /// Whether this process may put them into a file: it has not failed to.
+        /// Whether the bytes may move to a file: no attempt has failed yet.
         may_move: bool,
     },
     File {
@@ -120,7 +120,7 @@ impl Default for Payload {
 }
 
 impl Payload {
-    /// An empty body.
+    /// Makes an empty body.
     #[must_use]
     pub const fn new() -> Self {
         Payload(Written::Here { bytes: Vec::new(), may_move: true })
@@ -177,14 +177,15 @@ impl fmt::Debug for Payload {
     }
 }
 
-/// A file with these bytes, to which more can be added; `None` if this process can make none.
+/// Makes a file with these bytes, to which more can be added. Returns `None` if this process can
+/// make none.
 fn file_of(bytes: &[u8]) -> Option<OsHandle> {
     let file = sys::store::message_memfd().ok()?;
     sys::store::put(sys::borrow(&file), 0, bytes).ok()?;
     Some(file)
 }
 
-/// The bytes of such a file.
+/// Returns the bytes of such a file.
 fn taken_back(file: &OsHandle, len: usize) -> Result<Vec<u8>, Unsendable> {
     let mut bytes = Vec::new();
     match sys::store::get(sys::borrow(file), 0, len as u64, &mut bytes) {
@@ -193,27 +194,27 @@ fn taken_back(file: &OsHandle, len: usize) -> Result<Vec<u8>, Unsendable> {
     }
 }
 
-/// How far [`FrameReader::advance`] came.
+/// The result of [`FrameReader::advance`].
 #[derive(Debug)]
 pub enum Progress {
     /// A whole frame.
     Frame(Frame),
     /// Some bytes, and there may be more at once.
     Some,
-    /// All that was there; wait until the socket is readable.
+    /// Everything that was there: wait until the socket is readable.
     Drained,
-    /// The other end is closed. What came of an unfinished frame is worth nothing.
+    /// The other end is closed. The part of an unfinished frame is worthless.
     Closed,
 }
 
-/// Sends one frame whole, with its body behind the header, calling `wait` whenever the socket takes
-/// no more for the moment.
+/// Sends one whole frame, with its body behind the header. Calls `wait` whenever the socket has no
+/// room.
 ///
 /// # Errors
 ///
-/// What the socket or `wait` answered; the frame may then have been sent in part, and the socket is
-/// of no further use. `InvalidInput` before anything was sent if the body is longer than
-/// [`MAX_BODY`].
+/// - An error of the socket or of `wait`. The frame may then have been sent in part, and the socket
+///   cannot be used any more.
+/// - `InvalidInput`, before anything was sent, if the body is longer than [`MAX_BODY`].
 pub fn send_frame(
     socket: &OsHandle,
     kind: u32,
@@ -232,11 +233,11 @@ pub fn send_frame(
     send_whole(socket, header(kind, HERE, handles.len(), body.len()), body, handles, wait)
 }
 
-/// Sends one frame whole, as [`send_frame`]; a large body as a memory file.
+/// Sends one whole frame, as [`send_frame`] does, but a large body as a memory file.
 ///
 /// # Errors
 ///
-/// As [`send_frame`]; `OutOfMemory` before anything was sent if the body can go neither way.
+/// As [`send_frame`], and `OutOfMemory`, before anything was sent, if the body can go neither way.
 pub fn send_payload(
     socket: &OsHandle,
     kind: u32,
@@ -299,7 +300,7 @@ fn send_whole(
     Ok(())
 }
 
-/// What the header said, once it is complete and checked.
+/// The contents of the header, after it is complete and checked.
 #[derive(Clone, Copy, Debug)]
 struct Head {
     kind: u32,
@@ -307,7 +308,7 @@ struct Head {
     length: u64,
 }
 
-/// Puts frames together from whatever part of them has come.
+/// Assembles frames from the parts that have arrived.
 #[derive(Debug)]
 pub struct FrameReader {
     header: [u8; HEADER],
@@ -325,7 +326,7 @@ impl Default for FrameReader {
 }
 
 impl FrameReader {
-    /// At the beginning of a frame.
+    /// Makes a reader at the beginning of a frame.
     #[must_use]
     pub fn new() -> Self {
         FrameReader {
@@ -337,14 +338,16 @@ impl FrameReader {
         }
     }
 
-    /// Reads what is there, up to the end of one frame or a few pieces; never blocks.
+    /// Reads what is there, up to the end of one frame or a few pieces. Never blocks.
     ///
     /// # Errors
     ///
-    /// An error that holds an [`Unreadable`]: of kind `InvalidData` if this is no frame of ours,
-    /// claims too much, or came with other handles than it says; of kind `OutOfMemory` if there is
-    /// no memory for it. And what the socket answered. After an error the stream is out of step and
-    /// must not be read on.
+    /// After an error the stream is out of step and must not be read further.
+    ///
+    /// - `InvalidData` with an [`Unreadable`] if this is not a frame of this crate, its length is
+    ///   too large, or the handles do not match it.
+    /// - `OutOfMemory` with an [`Unreadable`] if there is no memory for it.
+    /// - Others: an error of the socket.
     pub fn advance(&mut self, socket: &OsHandle) -> io::Result<Progress> {
         for _ in 0..PIECES {
             let step = match self.head {
@@ -375,7 +378,7 @@ impl FrameReader {
         Ok(Progress::Some)
     }
 
-    /// The frame whose body is in the first of the handles.
+    /// Returns the frame whose body is in the first of the handles.
     fn open(&mut self, head: Head) -> io::Result<Frame> {
         let mut whole = std::mem::take(self);
         if whole.handles.is_empty() {

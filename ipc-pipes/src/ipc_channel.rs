@@ -21,21 +21,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # What it can say, and what it cannot
+//! # Differences
 //!
 //! | | |
 //! |---|---|
 //! | `capacity` | `None`: the buffer of a socket bounds it |
-//! | `try_send`, `send_timeout` | `ipc-channel` has a `send` that waits, and no other. So these ask the socket for room, and send into it, with 32 KiB to spare that only many others at that moment could take. A message above 200 KiB goes in pieces, and waits for its receiver whatever the deadline |
-//! | `len`, `is_empty` of a sender | 0 if nothing is unread, 1 for any number: so much a socket tells |
-//! | `len`, `is_empty`, `is_disconnected` of a receiver | what comes out is counted, up to 1,024 messages, and kept for the next `recv`. If this process is killed, they are gone with it |
+//! | `try_send`, `send_timeout` | `ipc-channel` has only a `send` that blocks. So these check whether the socket has room, with 32 KiB to spare, and then call `send`. It blocks only if many others take that room at the same moment. A message above 200 KiB goes in pieces, and waits for its receiver whatever the deadline |
+//! | `len`, `is_empty` of a sender | 0 if nothing is unread, 1 for any number: a socket does not return more |
+//! | `len`, `is_empty`, `is_disconnected` of a receiver | messages are taken out to be counted, up to 1,024, and kept for the next `recv`. If this process is killed, they are lost |
 //! | `disconnect_cause` | `Dropped`, also if a process died: the channel does not know |
 //! | `sender_count` | `None`, or 0 if all senders are gone |
-//! | `receiver_count` | of a receiver its clones, all of which are in its process; of a sender 1, or 0 if the receiver is gone |
+//! | `receiver_count` | of a receiver the number of its clones, all of which are in its process; of a sender 1, or 0 if the receiver is gone |
 //! | clones of a receiver | share the one receiver of this process; each message goes to one of them |
 //!
-//! A sender that is killed in the middle of a large message has sent nothing: its pieces are
-//! skipped, where `IpcReceiver::recv` answers that all senders were gone.
+//! A sender that is killed in the middle of a large message has sent nothing. Its pieces are
+//! skipped, whereas `IpcReceiver::recv` returns that all senders are gone.
 //!
 //! # In messages
 //!
@@ -45,9 +45,9 @@
 //! | [`Receiver`] | travels, if it has no clones and holds no messages that were counted; it is gone here, as `IpcReceiver` is | refused |
 //! | `IpcSender`, `IpcReceiver` as they are | travel | must not be in such a message, and no error says so: all that they write is a number. The receiver panics over it, and the next message of `ipc-channel` from that thread takes the end along. Make them ends of this module first |
 //!
-//! Not for peers that are not trusted: `ipc-channel` believes what a peer's message says of itself.
-//! It needs rustc 1.86, and on systems other than Linux `try_send` and timeouts answer `Full` and
-//! `Timeout` always.
+//! Do not use it with peers that are not trusted: `ipc-channel` relies on what a peer's message
+//! says of itself. It needs rustc 1.86. On systems other than Linux, `try_send` and timeouts always
+//! return `Full` and `Timeout`.
 
 mod fd_extractor;
 mod rx;
@@ -94,7 +94,7 @@ thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs what encodes or decodes a message of `ipc-channel`; and whether an end of another route was
+/// Encodes or decodes a message of `ipc-channel`. Returns also whether an end of another route was
 /// refused.
 fn inside<R>(f: impl FnOnce() -> R) -> (R, bool) {
     struct Restore(bool);
@@ -110,13 +110,13 @@ fn inside<R>(f: impl FnOnce() -> R) -> (R, bool) {
     })
 }
 
-/// Whether an end that is encoded or decoded now is part of a message of `ipc-channel`: of this
-/// module's, or of a program's own, which opens no scope.
+/// Returns whether an end that is encoded or decoded now is part of a message of `ipc-channel`: a
+/// message of this module, or one of the program's own, which opens no scope.
 fn is_inside() -> bool {
     INSIDE.get() || !handle::in_scope()
 }
 
-/// What was wrong with a message, as far as `ipc-channel` says.
+/// Returns the reason why a message does not encode or decode, as far as `ipc-channel` reports it.
 fn codec_error(error: &(dyn std::error::Error + 'static)) -> CodecError {
     let cause = error.source().and_then(|source| source.downcast_ref::<postcard::Error>());
     match cause {

@@ -1,14 +1,13 @@
-//! What this process has open already.
+//! The files of channels that this process has open already.
 //!
 //! An end that arrives brings descriptors of its own: of a socket or a pipe, of the store of a
-//! pipe, of the shared counters. A process that has the same socket or pipe, because another end
-//! came before or was sent away from here, keeps one set of descriptors for all of its ends, and
-//! closes those that came. So an end that is received a thousand times takes as many descriptors as
-//! one. Ends are counted as before: each is one in the shared counters.
+//! pipe, of the shared counters. A process may have the same socket or pipe open already, because
+//! another end arrived before or was sent away from here. Then it keeps one set of descriptors for
+//! all of its ends, and closes those that arrived. So an end that is received a thousand times
+//! takes as many descriptors as one. Each end still counts as one in the shared counters.
 //!
-//! What is known is found by the numbers of its files, which the kernel gives to no other file
-//! while one of them is open here. In a process that was forked nothing is known yet
-//! ([`PerProcess`]).
+//! A file is found by its numbers, which the kernel gives to no other file while the file is open
+//! here. A process that was forked begins without known files ([`PerProcess`]).
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -47,9 +46,9 @@ pub(crate) struct Key {
     file: Identity,
     store: Option<Identity>,
     counters: Option<Identity>,
-    /// Of a pipe, whose two ends are one file.
+    /// For a pipe, whose two ends are one file.
     side: Option<Side>,
-    /// Of a connection, which checks what arrives.
+    /// For a connection, which checks what arrives.
     types: Option<(u64, u64)>,
 }
 
@@ -118,13 +117,13 @@ impl<K: Eq + Hash, V> Table<K, V> {
     }
 }
 
-/// The carrier that this process knows by the key, or the one that `made` is, which is known from
-/// now on.
+/// Returns the carrier with this key, or else `made`, which is known from now on.
 pub(crate) fn carrier(key: Option<Key>, made: Carrier) -> Arc<Carrier> {
     let made = Arc::new(made);
     let Some(key) = key else { return made };
     let mut known = known();
-    // Not one whose descriptor the program has closed: its number is another file's by now.
+    // Not a carrier whose descriptor the program has closed: its number may be that of another file
+    // now.
     let open = |carrier: &Arc<Carrier>| identity(carrier.fd()) == Some(key.file);
     if let Some(here) = known.carriers.get(&key).filter(open) {
         if let (Some(here), Some(made)) = (here.types(), made.types()) {
@@ -136,7 +135,7 @@ pub(crate) fn carrier(key: Option<Key>, made: Carrier) -> Arc<Carrier> {
     made
 }
 
-/// Has ends that arrive later find this carrier.
+/// Makes this carrier known to ends that arrive later.
 pub(crate) fn remember(key: Option<Key>, carrier: &Arc<Carrier>) {
     if let Some(key) = key {
         known().carriers.insert(key, carrier);

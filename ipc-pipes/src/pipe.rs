@@ -1,9 +1,9 @@
 //! Channels over anonymous pipes.
 //!
-//! The same ends as those of [`channel()`](crate::channel()), with the kernel's oldest carrier
-//! underneath: a little faster for small messages where sender and receiver take turns, and no
-//! handles in messages, which are [`Unsendable`](crate::Unsendable::Handles) here. `packets` says
-//! how messages lie, and what a death leaves behind.
+//! Their ends are the same as those of [`channel()`](crate::channel()), over the kernel's oldest
+//! carrier. They are a little faster for small messages if sender and receiver take turns. A
+//! message that holds handles is [`Unsendable`](crate::Unsendable::Handles) here. `packets`
+//! describes the layout of messages, and the state after a death.
 
 use std::io;
 use std::sync::Arc;
@@ -20,15 +20,14 @@ use crate::shared_counters::SharedCounters;
 
 /// Makes a channel over an anonymous pipe.
 ///
-/// It has no capacity of its own: the pipe bounds it, at 64 messages, or at 16 where the user's
-/// pipes have used up what the system allows them (`fs.pipe-user-pages-soft`); a batch of small
-/// messages to a single receiver that takes batches counts as one. A message of more than 4088
-/// bytes travels through a file in memory that goes with the channel, and keeps up to 4 MiB for the
-/// next ones.
+/// It has no capacity of its own: the pipe bounds it, at 64 messages. If the user's pipes have used
+/// up their limit (`fs.pipe-user-pages-soft`), the bound is 16. A batch of small messages counts as
+/// one, if there is a single receiver that takes batches. A message of more than 4088 bytes travels
+/// through a file in memory, which belongs to the channel and keeps up to 4 MiB for later messages.
 ///
 /// # Errors
 ///
-/// The system's, if it has no more pipes or files for us; `Unsupported` where there are none.
+/// An error of the system if it has no more pipes or files; `Unsupported` on systems without them.
 pub fn channel<T: Serialize + DeserializeOwned>() -> io::Result<(Sender<T>, Receiver<T>)> {
     const WHAT: &str = "pipe channel";
     let (reader, writer) = step(WHAT, "making a pipe", sys::pipe::pipe())?;

@@ -1,9 +1,9 @@
-//! Whether both ends of something are for the same messages.
+//! The check whether both ends of a channel or connection are for the same messages.
 //!
-//! An end that travels says its type, which is checked where it arrives. Of a connection that was
-//! made by a name, neither side knows what the other expects: so the first message that an end
-//! sends is preceded by its type. The receiving end compares it with its own, and if they differ,
-//! it refuses all that arrives from then on.
+//! An end that travels carries its type, which is checked where it arrives. If a connection was
+//! made by a name, neither side knows what the other expects. So the first message of an end is
+//! preceded by its type. The receiving end compares that type with its own. If they differ, it
+//! refuses everything that arrives from then on.
 //!
 //! | bytes before the message | |
 //! |---|---|
@@ -18,7 +18,7 @@ use ipc_core::__private::handle;
 use ipc_core::__private::shape::{Mismatch, Shape};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// What is sent and received over a connection.
+/// The types of the messages that are sent and received over a connection.
 pub(crate) struct Types {
     pub(crate) sent: &'static Shape,
     pub(crate) received: &'static Shape,
@@ -29,17 +29,18 @@ pub(crate) struct Types {
 }
 
 impl Types {
-    /// Of a connection whose other end is `known` to be for the same messages, or not.
+    /// Makes the types of a connection. `known` says whether its other end is known to be for the
+    /// same messages.
     pub(crate) fn new(sent: &'static Shape, received: &'static Shape, known: bool) -> Types {
         Types { sent, received, unknown: AtomicBool::new(!known), wrong: OnceLock::new() }
     }
 
-    /// What tells it from others of the same connection.
+    /// Returns what distinguishes it from others of the same connection.
     pub(crate) fn key(&self) -> (u64, u64) {
         (self.sent.fingerprint(), self.received.fingerprint())
     }
 
-    /// Learns what `other`, of the same connection, knows.
+    /// Takes over what `other`, of the same connection, knows.
     pub(crate) fn merge(&self, other: &Types) {
         if other.known() {
             self.introduced();
@@ -47,16 +48,16 @@ impl Types {
     }
 
     pub(crate) fn known(&self) -> bool {
-        // Relaxed: two threads that both send a first message say the same twice.
+        // Relaxed: if two threads both send a first message, both send the type.
         !self.unknown.load(Ordering::Relaxed)
     }
 
-    /// The first message is sent.
+    /// Records that the first message was sent.
     pub(crate) fn introduced(&self) {
         self.unknown.store(false, Ordering::Relaxed); // Relaxed: as above.
     }
 
-    /// Writes what is sent, before the first message.
+    /// Writes the type of the messages that are sent, before the first message.
     pub(crate) fn introduce(&self, bytes: &mut Vec<u8>) {
         let text = self.sent.text().as_bytes();
         bytes.extend_from_slice(&self.sent.fingerprint().to_le_bytes());
@@ -64,7 +65,7 @@ impl Types {
         bytes.extend_from_slice(text);
     }
 
-    /// Compares what stands before a first message, and returns where the message begins; `None` if
+    /// Compares the type before a first message, and returns where the message begins, or `None` if
     /// it is cut off.
     pub(crate) fn meet(&self, body: &[u8]) -> Option<usize> {
         let (fingerprint, rest) = body.split_first_chunk()?;
@@ -76,7 +77,7 @@ impl Types {
         Some(9 + text.len())
     }
 
-    /// Why nothing can be received.
+    /// Returns why nothing can be received.
     pub(crate) fn wrong(&self) -> Option<&Mismatch> {
         self.wrong.get()
     }
@@ -105,7 +106,7 @@ impl<'de> Deserialize<'de> for Heard {
 }
 
 impl Heard {
-    /// Checks that it is what this process takes it for.
+    /// Checks that it is the type that this process expects.
     pub(crate) fn is<E: de::Error>(&self, shape: &Shape, what: &str) -> Result<(), E> {
         if self.fingerprint == shape.fingerprint() {
             return Ok(());

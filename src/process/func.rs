@@ -1,10 +1,10 @@
 //! Functions as values that travel.
 //!
-//! A [`Func`] is a reference to a [`Target`], a constant that the compiler puts into the
-//! executable for each function that is named with [`func!`](crate::func). What travels is where
-//! the target lies, counted from the beginning of the executable in memory.
+//! A [`Func`] is a reference to a [`Target`], a constant that the compiler puts into the executable
+//! for each function that is named with [`func!`](crate::func). The target's offset from the
+//! beginning of the executable in memory travels.
 //!
-//! Any bytes may arrive. So the receiver looks at what lies there before it calls anything:
+//! Any bytes may arrive. So the receiver checks the place in its memory before it calls anything:
 //!
 //! | it checks | so that |
 //! |---|---|
@@ -30,17 +30,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use super::entry::{FNV_START, fingerprint, fnv};
 
-/// A function as a value: it can be sent to other processes of this executable and called there.
+/// A function as a value, which can be sent to other processes of this executable and called there.
 ///
-/// [`func!`](crate::func) makes one of a `fn` item, or of a closure that captures nothing. The
-/// signature is part of the type: a `Func<A, R>` is called with an `A` and returns an `R`. Neither
-/// need be a serde type, unless it is sent, too.
+/// [`func!`](crate::func) makes one from a `fn` item, or from a closure that captures nothing. The
+/// signature is part of the type: a `Func<A, R>` takes an `A` and returns an `R`. Neither must be a
+/// serde type, unless it is sent too.
 ///
-/// | it arrives | answer |
+/// | it arrives | result |
 /// |---|---|
 /// | in a process of the same executable, however it was started | the same function |
 /// | in another program, or another build of it | it does not decode |
-/// | as bytes that were no `Func`, or one of another signature | it does not decode; nothing is ever called that is not such a function |
+/// | as bytes that were not a `Func`, or one of another signature | it does not decode, and no other function is ever called |
 ///
 /// With it, a pool of workers is a channel:
 ///
@@ -86,15 +86,15 @@ use super::entry::{FNV_START, fingerprint, fnv};
 ///
 /// # Errors of a channel
 ///
-/// A message with a function that is not part of the executable itself, but of a shared library, is
-/// `Unsendable`; so is any on a system that this crate cannot start processes on.
+/// A message is `Unsendable` if its function is not part of the executable itself but of a shared
+/// library. So is any function on a system on which this crate cannot start processes.
 pub struct Func<A: 'static, R: 'static> {
     target: &'static Target<A, R>,
 }
 
 /// Makes a [`Func`] of a function.
 ///
-/// The function is a `fn` item or a closure that captures nothing: the compiler refuses others.
+/// The function is a `fn` item or a closure that captures nothing. Other closures do not compile.
 ///
 /// ```
 /// use multiprocess::process::Func;
@@ -125,14 +125,14 @@ macro_rules! func {
     };
 }
 
-/// What a [`Func`] refers to: a constant of the executable, made by [`func!`](crate::func).
+/// The target of a [`Func`]: a constant of the executable, made by [`func!`](crate::func).
 #[repr(C)]
 pub struct Target<A: 'static, R: 'static> {
     head: Head,
     call: fn(A) -> R,
 }
 
-/// What all targets have, whatever their types.
+/// The fields that all targets have, whatever their types.
 #[repr(C)]
 struct Head {
     mark: [u64; 2],
@@ -172,10 +172,10 @@ impl<A: 'static, R: 'static> fmt::Debug for Target<A, R> {
     }
 }
 
-/// A function, as it travels.
+/// A function in a message.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Place {
-    /// Where its target lies, counted from where the executable begins in memory.
+    /// The place of its target, counted from the beginning of the executable in memory.
     offset: u64,
     /// [`hash`] of its name.
     name: u64,
@@ -265,9 +265,10 @@ impl<A: 'static, R: 'static> Func<A, R> {
     }
 }
 
-/// Where the executable's constants lie. That does not change while a process runs.
+/// Returns where the executable's constants are mapped. That does not change while a process runs.
 fn constants() -> Result<&'static [CodeRange], String> {
-    // Of each process: one that was forked while it is being found out would wait for ever.
+    // One for each process: a process that was forked during the initialization would wait for
+    // ever.
     static RANGES: PerProcess<OnceLock<Result<Vec<CodeRange>, String>>> = PerProcess::new();
     let ranges = RANGES.get().get_or_init(|| match sys::constant_ranges() {
         Ok(ranges) if !ranges.is_empty() => Ok(ranges),
@@ -280,12 +281,12 @@ fn constants() -> Result<&'static [CodeRange], String> {
     ranges.as_deref().map_err(Clone::clone)
 }
 
-/// Where the executable begins.
+/// Returns where the executable begins.
 fn begin(ranges: &[CodeRange]) -> u64 {
     ranges.iter().map(|range| range.start).min().unwrap_or(0)
 }
 
-/// Whether a whole target can lie there.
+/// Returns whether a whole target can be there.
 fn lies_in(ranges: &[CodeRange], address: u64) -> bool {
     let Some(end) = address.checked_add(size_of::<Target<(), ()>>() as u64) else { return false };
     ranges.iter().any(|range| range.start <= address && end <= range.end)

@@ -7,16 +7,16 @@ use serde::{de, ser};
 use super::MAX_DEPTH;
 use crate::error::Unsendable;
 
-/// What went wrong between a message and its bytes.
+/// The reason why a message does not encode or decode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CodecError {
     /// The bytes end before the message does.
     Truncated,
-    /// The bytes go on after the message has ended.
+    /// The bytes continue after the message has ended.
     Trailing,
-    /// A value has no meaning in its type: a `bool` of 2, a `char` that is none, text that is not
-    /// UTF-8.
+    /// A value has no meaning in its type: a `bool` of 2, a `char` that is not a character, text
+    /// that is not UTF-8.
     Invalid,
     /// Values are nested deeper than [`MAX_DEPTH`].
     TooDeep,
@@ -44,7 +44,8 @@ impl std::error::Error for CodecError {}
 
 pub(super) type Result<T> = std::result::Result<T, Error>;
 
-/// Why a serializer or a deserializer stopped. One word, so that a result is returned in registers.
+/// The reason why a serializer or a deserializer stopped. It is one word, so that a result is
+/// returned in registers.
 #[derive(Debug)]
 pub(super) struct Error(Box<Cause>);
 
@@ -56,7 +57,7 @@ pub(super) enum Cause {
     NotCompact,
     /// The sink takes no more.
     Unsendable(Unsendable),
-    /// The type's code is not to run any further, because what was to be found out is known.
+    /// The type's code is not to run any further, because the result is known.
     Known,
     Codec(CodecError),
 }

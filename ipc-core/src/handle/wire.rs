@@ -9,12 +9,12 @@ use crate::shape;
 
 /// A handle of the operating system that travels in messages: a file, a socket, an end of a pipe.
 ///
-/// The receiver gets a handle of its own to the same open file; the sender's is closed when the
-/// message that it sent, or that came back to it, is dropped. On the way it counts as open: a peer
-/// sees no end of file while a message that holds it lies unread.
+/// The receiver gets a handle of its own to the same open file. The sender's handle is closed when
+/// its message is dropped, after it was sent or came back in an error. On the way the handle counts
+/// as open: a peer sees no end of file while an unread message holds the handle.
 ///
-/// Only routes that carry handles take it, as do the arguments and the result of a spawned process;
-/// elsewhere the message is [`Unsendable`](crate::Unsendable::Handles).
+/// Routes that carry handles accept it, and so do the arguments and the result of a spawned
+/// process. On other routes the message is [`Unsendable`](crate::Unsendable::Handles).
 ///
 /// ```
 /// # #[cfg(unix)] {
@@ -42,13 +42,13 @@ impl Handle {
         Handle(handle)
     }
 
-    /// The handle.
+    /// Unwraps the handle.
     #[must_use]
     pub fn into_inner(self) -> OsHandle {
         self.0
     }
 
-    /// The handle, lent.
+    /// Borrows the handle.
     #[must_use]
     pub fn get(&self) -> &OsHandle {
         &self.0

@@ -23,7 +23,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
 use super::{codec_error, inside, is_inside};
 use crate::Ref;
 
-/// The receiving end of an `ipc-channel`: what [`Receiver`](super::Receiver) is made of.
+/// The receiving end of an `ipc-channel`, which [`Receiver`](super::Receiver) wraps.
 pub struct Rx<T> {
     shared: Arc<Shared<T>>,
 }
@@ -39,14 +39,14 @@ struct State<T> {
     receiver: Option<IpcReceiver<T>>,
     /// The messages that were taken out to be counted, at most [`MOST`].
     ahead: VecDeque<Result<T, Unreadable>>,
-    /// No sender is left, and nothing that they sent.
+    /// No sender is left, and no message.
     ended: bool,
 }
 
 /// How many messages are taken out to be counted: more than a socket's buffer holds at any moment.
 const MOST: usize = 1024;
 
-/// What one attempt to receive returned.
+/// The result of one attempt to receive.
 enum RecvStep<T> {
     Message(Result<T, Unreadable>),
     Nothing,
@@ -115,7 +115,8 @@ impl<T: Serialize + DeserializeOwned> ReceiverGuard<'_, T> {
         }
     }
 
-    /// As [`wait`](ReceiverGuard::wait), but an end is one.
+    /// Waits in the receiver as [`wait`](ReceiverGuard::wait) does, but returns the end only if it
+    /// is one.
     fn receive(&self, deadline: Deadline) -> RecvStep<T> {
         loop {
             match self.wait(deadline) {
@@ -265,7 +266,7 @@ impl<T: Serialize + DeserializeOwned> End for Rx<T> {
     }
 
     fn sender_count(&self) -> Option<usize> {
-        // How many clones a sender has, and in how many processes, nothing tells.
+        // The number of a sender's clones, and of their processes, is unknown.
         self.is_disconnected().then_some(0)
     }
 
@@ -313,7 +314,7 @@ impl<T> TryFrom<Rx<T>> for IpcReceiver<T> {
 }
 
 impl<T> Rx<T> {
-    /// The receiver, if this end is the only one, and holds no message.
+    /// Returns the receiver if this end is the only one and holds no message.
     fn take_alone(&mut self) -> Option<IpcReceiver<T>> {
         let state =
             Arc::get_mut(&mut self.shared)?.state.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -321,7 +322,8 @@ impl<T> Rx<T> {
     }
 }
 
-/// It travels in messages of `ipc-channel`, as `IpcReceiver` does: what stays here is disconnected.
+/// Sends the receiver in messages of `ipc-channel`, as `IpcReceiver` does. This end is then
+/// disconnected.
 impl<T> Serialize for Rx<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let refused = |cause: &str| ser::Error::custom(handle::record_cause(cause));

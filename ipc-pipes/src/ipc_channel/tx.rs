@@ -22,14 +22,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use super::{codec_error, fd_extractor, inside, is_inside};
 
-/// The sending end of an `ipc-channel`: what [`Sender`](super::Sender) is made of.
+/// The sending end of an `ipc-channel`, which [`Sender`](super::Sender) wraps.
 pub struct Tx<T> {
     sender: OpaqueIpcSender,
     shared: Arc<Shared>,
     messages: PhantomData<fn(T)>,
 }
 
-/// What the clones of one sender share.
+/// The state that the clones of one sender share.
 #[derive(Default)]
 struct Shared {
     /// A copy of its descriptor, from the first time that it is needed.
@@ -50,7 +50,7 @@ impl<T> Tx<T> {
         self.shared.descriptor.get().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// Whether a message can be sent now without waiting, or the receiver is gone.
+    /// Returns whether a message can be sent now without waiting, or the receiver is gone.
     fn has_room(fd: &OsHandle) -> bool {
         let fd = sys::borrow(fd);
         // The kernel takes any message while what is unread is less than the whole buffer.
@@ -70,7 +70,7 @@ impl<T> Tx<T> {
     }
 }
 
-/// Left free, for those who send at the same moment.
+/// The room that is left free, for senders that send at the same moment.
 const SPARE: usize = 32 * 1024;
 
 impl<T: Serialize> From<IpcSender<T>> for Tx<T> {
@@ -147,8 +147,8 @@ impl<T: Serialize> Tx<T> {
     }
 }
 
-/// Why a message does not encode. `ipc-channel` forgets what the message's type said: it is asked
-/// again.
+/// Returns why a message does not encode. `ipc-channel` discards the error of the message's type,
+/// so the message is encoded again.
 #[cold]
 fn why<T: Serialize>(message: &T) -> CodecError {
     match codec::to_bytes(message) {
@@ -229,7 +229,7 @@ impl<T> End for Tx<T> {
     }
 
     fn sender_count(&self) -> Option<usize> {
-        // How many clones there are, and in how many processes, nothing tells.
+        // The number of clones, and of their processes, is unknown.
         None
     }
 
@@ -238,7 +238,7 @@ impl<T> End for Tx<T> {
     }
 }
 
-/// A copy travels: as a sender of `ipc-channel` in its messages, else as a handle.
+/// Sends a copy: as a sender of `ipc-channel` in its messages, else as a handle.
 impl<T> Serialize for Tx<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if is_inside() {
