@@ -40,7 +40,7 @@ pub fn borrow(handle: &OsHandle) -> Borrowed<'_> {
     handle
 }
 
-/// Returns what tells an open object from all others, for as long as it is open. (`fstat`)
+/// Returns the identity of an open object, which no other object has while it is open. (`fstat`)
 #[inline]
 pub fn identity(fd: Borrowed<'_>) -> io::Result<Identity> {
     os::identity(fd)
@@ -65,7 +65,7 @@ pub fn number(fd: &OsHandle) -> Number {
     os::number(fd)
 }
 
-/// Gives this thread a table of descriptors of its own, in which there is `keep` and nothing else.
+/// Gives this thread a table of descriptors of its own, which contains only `keep`.
 /// (`close_range(CLOSE_RANGE_UNSHARE)`)
 ///
 /// # Safety

@@ -7,7 +7,7 @@ use crate::OsHandle;
 use crate::descriptor::{Borrowed, Identity};
 use crate::os::file as os;
 
-/// What a file is, and whose.
+/// The kind and the owner of a file.
 #[derive(Clone, Copy, Debug)]
 pub struct FileStat {
     /// Whether it is a regular file.
@@ -18,7 +18,7 @@ pub struct FileStat {
     pub mode: u32,
     /// Whether it has more than one name.
     pub second_name: bool,
-    /// What tells it from other files.
+    /// The identity, which distinguishes it from other files.
     pub identity: Identity,
     /// Its size.
     pub len: usize,
@@ -30,13 +30,13 @@ pub fn directory() -> &'static Path {
     os::directory()
 }
 
-/// Returns what an open file is, and whose. (`fstat`)
+/// Returns the kind and the owner of an open file. (`fstat`)
 #[inline]
 pub fn stat_file(fd: Borrowed<'_>) -> io::Result<FileStat> {
     os::stat_file(fd)
 }
 
-/// Returns what is at a path, and whose. (`fstatat`)
+/// Returns the kind and the owner of the file at a path. (`fstatat`)
 #[inline]
 pub fn stat_path(path: &Path) -> io::Result<FileStat> {
     os::stat_path(path)

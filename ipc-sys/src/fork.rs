@@ -1,4 +1,4 @@
-//! Whether this process was forked from the one that made an object.
+//! The check whether this process was forked from the one that made an object.
 //!
 //! An object that belongs to one process keeps a [`ForkCheck`] from when it was made, and calls
 //! [`forked`](ForkCheck::forked) before each operation. That is one load, with no system call, so

@@ -9,7 +9,7 @@ use crate::os::futex as os;
 
 /// Sleeps while the low half of `word` is `seq`, at most as long as `timeout`.
 ///
-/// May return early: the caller looks at the word again. (`FUTEX_WAIT`)
+/// May return early, so the caller must check the word again. (`FUTEX_WAIT`)
 #[inline]
 pub fn wait(word: &AtomicU64, seq: u32, timeout: Duration) {
     os::wait(word, seq, timeout)

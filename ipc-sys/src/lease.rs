@@ -6,10 +6,10 @@
 //!
 //! | item | what it promises | on Linux |
 //! |---|---|---|
-//! | [`Unforked::open`], [`Unforked::open_if`] | opens a file while no thread forks, and notes it | `pthread_atfork` |
+//! | [`Unforked::open`], [`Unforked::open_if`] | opens a file while no thread forks, and records it | `pthread_atfork` |
 //! | [`Unforked::fd`] | borrows it | |
-//! | [`Unforked::send`] | gives it away, to travel in a message; a fork still closes it while a lease is on it | `/proc/self/fdinfo/N` |
-//! | [`Unforked::forget`] | leaves its number to another file: the program has closed this one | |
+//! | [`Unforked::send`] | releases it, to travel in a message; a fork still closes it while a lease is on it | `/proc/self/fdinfo/N` |
+//! | [`Unforked::forget`] | forgets its number, which may be another file's: the program has closed this one | |
 
 use std::io;
 

@@ -26,10 +26,10 @@ pub fn granule(fd: Borrowed<'_>) -> io::Result<usize> {
     os::granule(fd)
 }
 
-/// Returns how long a file of this process may get.
+/// Returns the longest length that this process may give to a file.
 ///
-/// `None` if any length will do, or if the question is forbidden, as in some sandboxes. Beyond the
-/// limit the kernel sends a signal that kills. (`getrlimit(RLIMIT_FSIZE)`)
+/// Returns `None` if there is no limit, or if the call is forbidden, as in some sandboxes. Beyond
+/// the limit the kernel sends a signal that kills. (`getrlimit(RLIMIT_FSIZE)`)
 #[inline]
 pub fn file_limit() -> Option<u64> {
     os::file_limit()
@@ -68,7 +68,7 @@ pub fn allocate_growing(fd: Borrowed<'_>, offset: usize, bytes: usize) -> io::Re
     os::allocate_growing(fd, offset, bytes)
 }
 
-/// Gives the memory of a part of a file back; its bytes are zero afterwards.
+/// Frees the memory of a part of a file, whose bytes are zero afterwards.
 /// (`fallocate(FALLOC_FL_PUNCH_HOLE)`)
 #[inline]
 pub fn release(fd: Borrowed<'_>, offset: usize, len: usize) -> io::Result<()> {

@@ -3,10 +3,10 @@
 //! | item | what it promises | on Linux |
 //! |---|---|---|
 //! | [`Directory`] | a directory that stays the same one, whatever is renamed | `open(O_PATH)` |
-//! | [`NameEntry`] | what is at a name; it stays what it is | `openat(O_PATH)` |
+//! | [`NameEntry`] | the entry at a name, which stays the same one | `openat(O_PATH)` |
 //! | [`Lock`] | an empty file beside the name, locked until it is dropped, or until death | `flock` |
 //! | [`Watch::new`] | wakes up when a name appears in a directory | `inotify` |
-//! | [`Watch::clear`] | forgets what has been seen; false if nothing was | `read` |
+//! | [`Watch::clear`] | discards the events so far; false if there were none | `read` |
 
 use std::ffi::OsStr;
 use std::io;
@@ -21,12 +21,12 @@ use crate::os::name as os;
 pub use crate::os::name::{Directory, Lock, NameEntry, Watch};
 use crate::process::Exit;
 
-/// What is at a name.
+/// The kind of the entry at a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A socket.
     Socket,
-    /// Anything else: what to call it.
+    /// Anything else, with a word for it.
     Other(&'static str),
 }
 
@@ -48,20 +48,20 @@ pub fn directory(path: &Path) -> io::Result<Directory> {
     os::directory(path)
 }
 
-/// Returns what is at a name; symbolic links are not followed. (`openat`, `fstat`)
+/// Returns the entry at a name. Symbolic links are not followed. (`openat`, `fstat`)
 #[inline]
 pub fn look(directory: &Directory, name: &OsStr) -> io::Result<Option<NameEntry>> {
     os::look(directory, name)
 }
 
-/// Returns whether this is what is at a name; opens nothing. (`fstatat`)
+/// Returns whether this is the entry at a name. Opens nothing. (`fstatat`)
 #[inline]
 pub fn is_at(directory: &Directory, name: &OsStr, wanted: Identity) -> bool {
     os::is_at(directory, name, wanted)
 }
 
-/// Returns whether the socket at a name is still open in some process, which does not notice.
-/// (`connect`)
+/// Returns whether the socket at a name is still open in some process, without that process
+/// noticing. (`connect`)
 #[inline]
 pub fn alive(entry: &NameEntry) -> io::Result<bool> {
     os::alive(entry)
@@ -79,7 +79,7 @@ pub fn bind(directory: &Directory, name: &OsStr, mode: u32) -> io::Result<(OsHan
     os::bind(directory, name, mode)
 }
 
-/// Binds a socket to a name that is no file, and goes with the socket. (`bind`)
+/// Binds a socket to a name that is not a file, and that goes with the socket. (`bind`)
 #[inline]
 pub fn bind_abstract(name: &[u8]) -> io::Result<OsHandle> {
     os::bind_abstract(name)
@@ -103,7 +103,7 @@ pub fn exchange(directory: &Directory, one: &OsStr, other: &OsStr) -> io::Result
     os::exchange(directory, one, other)
 }
 
-/// Returns the names in a directory, without those of no text. (`getdents`)
+/// Returns the names in a directory, except those that are not text. (`getdents`)
 #[inline]
 pub fn entries(directory: &Directory) -> io::Result<Vec<String>> {
     os::entries(directory)
@@ -115,13 +115,13 @@ pub fn remove(directory: &Directory, name: &OsStr) -> io::Result<()> {
     os::remove(directory, name)
 }
 
-/// Connects to what was found. (`connect`)
+/// Connects to the socket of an entry. (`connect`)
 #[inline]
 pub fn connect(entry: &NameEntry, deadline: Deadline) -> io::Result<OsHandle> {
     os::connect(entry, deadline)
 }
 
-/// Connects to a name that is no file. (`connect`)
+/// Connects to a name that is not a file. (`connect`)
 #[inline]
 pub fn connect_abstract(name: &[u8], deadline: Deadline) -> io::Result<OsHandle> {
     os::connect_abstract(name, deadline)

@@ -1,8 +1,8 @@
 //! Statics that a forked child does not share with its parent.
 //!
-//! What a process has in statics is copied by `fork`: a table of attachments that are the parent's,
-//! a lock that another thread of the parent held, and that no thread of the child will ever
-//! release. So such state is behind a [`PerProcess`]: a forked child starts with an empty one, and
+//! `fork` copies the statics of a process. They may hold a table of attachments that belong to the
+//! parent, or a lock that another thread of the parent held and that no thread of the child will
+//! ever release. So such state is in a [`PerProcess`]: a forked child starts with an empty one, and
 //! never touches the copy.
 
 // Keeps a pointer, because a lock could be held by another thread when the process forks.
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::fork::ForkCheck;
 
-/// A value of each process, made when the process asks for it first.
+/// A value for each process, made at the first access.
 pub struct PerProcess<T: 'static> {
     current: AtomicPtr<Owned<T>>,
 }
@@ -25,12 +25,12 @@ struct Owned<T> {
 
 #[allow(clippy::new_without_default, reason = "for statics only")]
 impl<T: Default + Send + Sync> PerProcess<T> {
-    /// Makes a static that no process has asked for yet.
+    /// Makes a static without a value.
     pub const fn new() -> Self {
         PerProcess { current: AtomicPtr::new(ptr::null_mut()) }
     }
 
-    /// Returns this process' value. Never blocks.
+    /// Returns the value of this process. Never blocks.
     #[inline]
     pub fn get(&'static self) -> &'static T {
         // Acquire: with the exchange in `renew`, after which the value is complete.
@@ -49,7 +49,7 @@ impl<T: Default + Send + Sync> PerProcess<T> {
         // AcqRel: Release publishes the value; Acquire on failure sees that of the thread that was
         // first.
         match self.current.compare_exchange(old, made, Ordering::AcqRel, Ordering::Acquire) {
-            // The parent's value stays as it is: what it would drop is the parent's.
+            // The parent's value stays as it is, because what it would drop belongs to the parent.
             // SAFETY: made above and stored, so it is never freed.
             Ok(_) => unsafe { &(*made).value },
             Err(now) => {

@@ -10,23 +10,24 @@ use crate::OsHandle;
 use crate::descriptor::Borrowed;
 use crate::os::socket as os;
 
-/// What to wait for.
+/// The event to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interest {
-    /// Something to receive.
+    /// There is something to receive.
     Receive,
-    /// Room to send.
+    /// There is room to send.
     Send,
-    /// Nothing but the other end's going.
+    /// Only the other end is closed.
     End,
 }
 
-/// Why a datagram was not sent.
+/// The reason why a datagram was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotSent {
     /// There is no room now.
     Full,
-    /// There are too many handles on their way now; nothing tells when there are less.
+    /// There are too many handles on their way now. The kernel does not notify when there are
+    /// fewer.
     TooManyInFlight,
     /// The other end is closed.
     Gone,
@@ -36,7 +37,7 @@ pub enum NotSent {
     OutOfMemory,
 }
 
-/// Why no datagram was received.
+/// The reason why no datagram was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotReceived {
     /// There is none now.
@@ -61,7 +62,7 @@ pub struct ReceivedDatagram {
 /// The process at the other end of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Credentials {
-    /// Its number; 0 if this process cannot see into its namespace.
+    /// Its number, or 0 if its namespace is not visible to this process.
     pub pid: u32,
     /// Its effective user.
     pub uid: u32,
@@ -94,7 +95,7 @@ pub fn send(
     os::send(socket, bytes, handles, wait)
 }
 
-/// Receives one datagram with its handles, and says what was cut off or lost; sleeps for one if
+/// Receives one datagram with its handles, and returns what was cut off or lost; sleeps for one if
 /// `wait`. (`recvmsg`)
 #[inline]
 pub fn receive(
@@ -154,7 +155,7 @@ pub fn unread(socket: Borrowed<'_>) -> usize {
     os::unread(socket)
 }
 
-/// Returns how many bytes of ours, with the kernel's own, were not received yet.
+/// Returns how many bytes of this end, with the kernel's own, were not received yet.
 /// (`ioctl(SIOCOUTQ)`)
 #[inline]
 pub fn unsent(socket: Borrowed<'_>) -> usize {
@@ -185,13 +186,13 @@ pub fn accept(socket: &OsHandle) -> io::Result<Option<OsHandle>> {
     os::accept(socket)
 }
 
-/// Returns who connected, or who listens, as the kernel noted it then. (`SO_PEERCRED`)
+/// Returns the process that connected or listens, as the kernel recorded it then. (`SO_PEERCRED`)
 #[inline]
 pub fn credentials(socket: Borrowed<'_>) -> io::Result<Credentials> {
     os::credentials(socket)
 }
 
-/// Returns a handle for that process, whatever happens to its number. (`SO_PEERPIDFD`)
+/// Returns a handle for that process, which never means another one. (`SO_PEERPIDFD`)
 #[inline]
 pub fn peer_pidfd(socket: Borrowed<'_>) -> io::Result<OsHandle> {
     os::peer_pidfd(socket)

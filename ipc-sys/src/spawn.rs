@@ -1,14 +1,14 @@
-//! Starting this executable again as a child, and what the child finds.
+//! Starting this executable again as a child, and the child's side of that.
 //!
-//! Calls that a signal interrupts are repeated, or return early where that is said.
+//! Calls that a signal interrupts are repeated, or return early where that is documented.
 //!
 //! | item | what it promises | on Linux |
 //! |---|---|---|
 //! | [`Process`] | a child, by a handle that never means another process, whatever happens to its pid | `pidfd_send_signal`, `waitid`, `PIDFD_GET_INFO` |
 //! | [`Process::try_reap`] | reaps it if it has ended; never blocks | `waitid` |
 //! | [`Process::signal`] | sends a signal; nothing happens if it has ended | `pidfd_send_signal` |
-//! | [`Process::activity`] | what it is doing, as far as the system tells | `/proc/PID/stat` |
-//! | [`End`], [`WeakEnd`] | the end of a child, to be waited for with other things; [`WeakEnd`] keeps it from nothing | the pidfd, `ppoll` |
+//! | [`Process::activity`] | returns what it is doing, as far as the system reports it | `/proc/PID/stat` |
+//! | [`End`], [`WeakEnd`] | the end of a child, to wait for together with other events; a [`WeakEnd`] does not keep the descriptor open | the pidfd, `ppoll` |
 
 use std::fmt;
 use std::io;
@@ -20,16 +20,16 @@ use crate::OsHandle;
 use crate::os::spawn as os;
 pub use crate::os::spawn::{End, Process, WeakEnd};
 
-/// What to wait for on a socket.
+/// The event to wait for on a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interest {
-    /// Something to read.
+    /// There is something to read.
     Read,
-    /// Room to write.
+    /// There is room to write.
     Write,
 }
 
-/// What [`wait`] found; all `false` when the time is over or it returned early.
+/// The result of [`wait`]; all `false` when the time is over or it returned early.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ready {
     /// The process has ended.
@@ -47,7 +47,7 @@ pub enum Signal {
     Terminate,
 }
 
-/// What a process was found doing. The default is nothing.
+/// What a process is doing. The default is nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Activity {
     /// It runs, or waits for the processor or a disk.
@@ -57,7 +57,7 @@ pub struct Activity {
 }
 
 impl Activity {
-    /// Whether it is at work, or has been since `before`.
+    /// Returns whether it is at work, or has been since `before`.
     pub fn shows_work_since(self, before: Self) -> bool {
         self.busy || self.used > before.used
     }
@@ -72,17 +72,17 @@ pub enum Status {
     Killed(i32),
 }
 
-/// What [`Process::try_reap`] found.
+/// The result of [`Process::try_reap`].
 #[derive(Debug)]
 pub enum Reap {
-    /// The process has not ended, or a debugger takes its end first.
+    /// The process has not ended, or a debugger is notified of its end first.
     NotYet,
     /// It has ended, and was reaped now.
     Ended(Status),
-    /// It is not this process's to reap: another part of the program is about to do so, or this
+    /// It cannot be reaped by this process: another part of the program is about to do so, or this
     /// process is a fork of the parent.
     Elsewhere,
-    /// It was reaped elsewhere, and the system does not tell its status any more. The text says
+    /// It was reaped elsewhere, and the system does not have its status any more. The text says
     /// why.
     Lost(&'static str),
 }

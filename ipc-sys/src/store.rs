@@ -19,14 +19,14 @@ pub use crate::os::store::{SealedMapping, Words};
 /// The number of shared counters of a channel.
 pub const WORDS: usize = 10;
 
-/// Why bytes were not put into a file in memory.
+/// The reason why bytes were not put into a file in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotStored {
     /// There is no descriptor left.
     OutOfHandles,
     /// There is no memory for them.
     OutOfMemory,
-    /// They are longer than this, which a file of this process may be at most.
+    /// They are longer than this, the longest that a file of this process may be.
     TooLarge(usize),
 }
 
@@ -59,7 +59,7 @@ pub fn get(
     os::get(store, offset, len, bytes)
 }
 
-/// Gives the memory of some bytes back. (`fallocate(FALLOC_FL_PUNCH_HOLE)`)
+/// Frees the memory of some bytes. (`fallocate(FALLOC_FL_PUNCH_HOLE)`)
 #[inline]
 pub fn free(store: Borrowed<'_>, offset: u64, len: u64) {
     os::free(store, offset, len)
@@ -72,7 +72,7 @@ pub fn seal_to_memfd(bytes: &[u8]) -> Result<OsHandle, NotStored> {
     os::seal_to_memfd(bytes)
 }
 
-/// Maps a file of [`seal_to_memfd`], or says why it is none. (`fcntl(F_GET_SEALS)`, `mmap`)
+/// Maps a file of [`seal_to_memfd`], or returns why it is not one. (`fcntl(F_GET_SEALS)`, `mmap`)
 #[inline]
 pub fn map_sealed(fd: Borrowed<'_>, len: u64) -> Result<SealedMapping, Unreadable> {
     os::map_sealed(fd, len)
@@ -84,8 +84,7 @@ pub fn message_memfd() -> io::Result<OsHandle> {
     os::message_memfd()
 }
 
-/// Makes it a file as one of [`seal_to_memfd`]; false if the kernel refuses.
-/// (`fcntl(F_ADD_SEALS)`)
+/// Seals it like a file of [`seal_to_memfd`]; false if the kernel refuses. (`fcntl(F_ADD_SEALS)`)
 #[inline]
 pub fn seal_message(memfd: Borrowed<'_>) -> bool {
     os::seal_message(memfd)

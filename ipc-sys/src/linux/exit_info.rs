@@ -1,9 +1,9 @@
-//! How a process ended that another part of the program has reaped. Its pidfd tells, since
+//! How a process ended that another part of the program has reaped. Its pidfd returns that since
 //! Linux 6.15.
 //!
 //! The kernel itself reaps children of a process that ignores SIGCHLD. A thread that calls
-//! `waitpid(-1)` reaps every child. In both cases `waitid` answers ECHILD, and the status would be
-//! lost.
+//! `waitpid(-1)` reaps every child. In both cases `waitid` fails with ECHILD, and the status would
+//! be lost.
 //!
 //! This file opts in to `unsafe` for one `ioctl` that rustix does not have, and to ask for a
 //! signal's action.
@@ -81,7 +81,8 @@ pub(crate) fn reaped_elsewhere() -> &'static str {
 pub struct Exit(pub(super) OwnedFd);
 
 impl Exit {
-    /// Watches a child; `None` if there is no child of that number: it was waited for.
+    /// Watches a child. Returns `None` if there is no child of that number because it was waited
+    /// for.
     pub fn of(pid: u32) -> io::Result<Option<Exit>> {
         let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
         let exit = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
@@ -91,13 +92,14 @@ impl Exit {
         };
         match exit.has_ended() {
             Ok(_) => Ok(Some(exit)),
-            // The number belongs to a stranger by now.
+            // The number belongs to another process by now.
             Err(error) if error.raw_os_error() == Some(libc::ECHILD) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Whether it has ended. It is not waited for. ECHILD if something else has reaped it.
+    /// Returns whether it has ended, without waiting for it. ECHILD if something else has reaped
+    /// it.
     fn has_ended(&self) -> io::Result<bool> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         let status =
@@ -105,7 +107,7 @@ impl Exit {
         Ok(status.is_some())
     }
 
-    /// Whether it has ended. It is not waited for.
+    /// Returns whether it has ended, without waiting for it.
     pub fn is_over(&self) -> io::Result<bool> {
         match self.has_ended() {
             Err(error) if error.raw_os_error() == Some(libc::ECHILD) => Ok(true),
@@ -113,7 +115,7 @@ impl Exit {
         }
     }
 
-    /// How it ended, if something else has reaped it and the system still knows.
+    /// Returns how it ended, if something else has reaped it and the system still has the status.
     pub fn status_elsewhere(&self) -> Option<ExitStatus> {
         let limit = Instant::now() + Duration::from_secs(5);
         loop {

@@ -72,7 +72,7 @@ impl Directory {
     }
 }
 
-/// A path that leads to what the descriptor is open on.
+/// Returns a path that leads to the open object of the descriptor.
 fn through(fd: &OwnedFd) -> String {
     format!("/proc/self/fd/{}", fd.as_raw_fd())
 }
@@ -99,7 +99,7 @@ pub struct NameEntry {
     fd: OwnedFd,
     /// What it is.
     pub kind: Kind,
-    /// What tells it from all others.
+    /// Its identity, which no other file has.
     pub identity: Identity,
     /// The user that owns it.
     pub owner: u32,
@@ -129,8 +129,8 @@ pub(crate) fn is_at(directory: &Directory, name: &OsStr, wanted: Identity) -> bo
 }
 
 pub(crate) fn alive(entry: &NameEntry) -> io::Result<bool> {
-    // To connect with a socket of another type is refused after the kernel has looked for the
-    // socket that this name belongs to, and before that one hears of it.
+    // The kernel refuses a connection with a socket of another type after it has looked up the
+    // socket of this name, and before that socket is notified.
     let probe = socket(SocketType::DGRAM)?;
     let address = SocketAddrUnix::new(through(&entry.fd))?;
     match retry_on_intr(|| rustix::net::connect(&probe, &address)) {
@@ -169,7 +169,7 @@ pub(crate) fn try_lock<'a>(
         Err(Errno::WOULDBLOCK) => return Ok(None),
         Err(error) => return Err(error.into()),
     }
-    // The one who held it has taken the file away: a lock on what has no name excludes no one.
+    // Its last holder has removed the file. A lock on a file without a name excludes no process.
     match rustix::fs::statat(&directory.0, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(named) if identity(&named) == identity(&stat) => {
             Ok(Some(Lock { directory, name, file, number: stat.st_ino }))
@@ -282,7 +282,7 @@ fn connect_to(address: &SocketAddrUnix, deadline: Deadline) -> io::Result<OsHand
     let socket = socket(SocketType::SEQPACKET)?;
     loop {
         if let Deadline::At(_) | Deadline::Now = deadline {
-            // 0 would be for ever; and the first look is not denied to anybody.
+            // 0 would mean for ever, and the first attempt must be possible in any case.
             let left = deadline.left(Duration::from_secs(3600)).unwrap_or_default();
             set_socket_timeout(&socket, Timeout::Send, Some(left.max(Duration::from_millis(1))))?;
         }
@@ -323,7 +323,7 @@ impl Watch {
         Ok(Watch(fd))
     }
 
-    /// Forgets what has been seen; false if nothing was.
+    /// Discards the events so far; false if there were none.
     pub fn clear(&self) -> io::Result<bool> {
         let mut events = [0; 4096];
         let mut seen = false;
@@ -354,7 +354,7 @@ pub(crate) fn wait(
         .flatten()
         .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
         .collect();
-    // A time too long for the kernel's type is for ever, as far as anyone can tell.
+    // A time that is too long for the kernel's type is no limit in practice.
     let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
     match rustix::event::poll(&mut fds, timeout.as_ref()) {
         Ok(_) | Err(Errno::INTR) => Ok(()),

@@ -1,12 +1,12 @@
 //! Open files that a forked child does not keep.
 //!
-//! Leases and locks are of the open file, and an open file lasts as long as any process has a
-//! descriptor of it. A child that is forked without exec gets a copy of each descriptor. If it kept
-//! one that a lease or a lock is on, its parent would look alive after it was killed. So each
-//! forked child closes them before `fork` returns in it (`pthread_atfork`), and no fork comes
-//! between opening one and noting it.
+//! Leases and locks belong to the open file. An open file lasts as long as any process has a
+//! descriptor of it, and a child that is forked without exec gets a copy of each descriptor. If the
+//! child kept one with a lease or a lock on it, its parent would look alive after it was killed. So
+//! each forked child closes them before `fork` returns in it (`pthread_atfork`), and no fork comes
+//! between opening one and recording it.
 //!
-//! A process that is cloned by a system call of its own, past the C library, keeps them until it
+//! A process that is cloned directly by a system call, without the C library, keeps them until it
 //! ends.
 
 // Descriptors by their numbers, and handlers that the C library calls.
@@ -47,14 +47,15 @@ struct Open {
 #[derive(Clone, Copy)]
 struct File {
     identity: Identity,
-    /// It travels in a message, and its later owner closes it without a note here. So its number
-    /// may be another file's by now.
+    /// The file travels in a message, and its later owner closes it without a record here. So its
+    /// number may be that of another file now.
     sent: bool,
 }
 
 static OPEN: PerProcess<Mutex<Open>> = PerProcess::new();
 
-/// While this lives, no thread of this process forks. Not to be asked for twice by one thread.
+/// Locks the table. While the guard lives, no thread of this process forks. One thread must not
+/// lock it twice.
 fn open_files() -> MutexGuard<'static, Open> {
     // Relaxed: it guards no other memory; if two threads ask, the handlers find out. A forked child
     // inherits both.
@@ -74,13 +75,14 @@ pub(super) fn without_fork<T>(work: impl FnOnce() -> T) -> T {
 }
 
 impl Unforked {
-    /// Notes what `open` opens. It must be short, and must not ask for another one.
+    /// Opens a file with `open` and records it. `open` must be short, and must not call this
+    /// function.
     pub fn open(open: impl FnOnce() -> io::Result<OwnedFd>) -> io::Result<Unforked> {
         Self::open_if(|| open().map(Some))
             .map(|open| open.expect("it was opened, or there was an error"))
     }
 
-    /// As [`open`](Unforked::open), if it opens anything.
+    /// Opens a file as [`open`](Unforked::open) does, if `open` opens one.
     pub fn open_if(
         open: impl FnOnce() -> io::Result<Option<OwnedFd>>,
     ) -> io::Result<Option<Unforked>> {
@@ -91,13 +93,13 @@ impl Unforked {
         Ok(Some(Unforked { fd: ManuallyDrop::new(fd), process: ForkCheck::new() }))
     }
 
-    /// Borrows it.
+    /// Borrows the descriptor.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 
-    /// Gives it away, to travel in a message. As long as it is open and a lease is on it, forks
-    /// close it all the same.
+    /// Releases the descriptor, to travel in a message. While it is open and a lease is on it,
+    /// forks close it all the same.
     pub fn send(self) -> OwnedFd {
         let mut this = ManuallyDrop::new(self);
         if let Some(file) = open_files().files.get_mut(&this.fd.as_raw_fd()) {
@@ -107,7 +109,7 @@ impl Unforked {
         unsafe { ManuallyDrop::take(&mut this.fd) }
     }
 
-    /// Leaves its number to another file: the program has closed this one.
+    /// Forgets the number, which may be that of another file: the program has closed this one.
     pub fn forget(self) {
         open_files().files.remove(&self.fd.as_raw_fd());
         std::mem::forget(self);
@@ -137,7 +139,7 @@ impl Open {
     }
 }
 
-/// Whether the descriptor of this number is open, and of this object.
+/// Returns whether the descriptor of this number is open, and of this object.
 fn is(fd: RawFd, wanted: Identity) -> bool {
     // SAFETY: it is asked what it is, and if it is not open the kernel says so; not -1, as it was
     // open once.
@@ -154,7 +156,7 @@ thread_local! {
     static FORKING: RefCell<Option<MutexGuard<'static, Open>>> = const { RefCell::new(None) };
 }
 
-/// The guard that this thread got before it forked.
+/// Calls `f` with the guard that this thread took before it forked.
 fn forking(f: impl FnOnce(&mut Option<MutexGuard<'static, Open>>)) {
     // A thread that has ended its thread-locals forks unguarded.
     let _ = FORKING.try_with(|forking| forking.try_borrow_mut().map(|mut forking| f(&mut forking)));
@@ -193,7 +195,7 @@ extern "C" fn in_child() {
     });
 }
 
-/// Whether the open file of this number has a lock of our kind. Allocates nothing.
+/// Returns whether the open file of this number has a lock of this crate. Allocates nothing.
 fn has_lease(fd: RawFd) -> bool {
     let mut path = [0; 40];
     let written = write!(&mut path[..], "/proc/self/fdinfo/{fd}\0");
