@@ -73,10 +73,10 @@ pub use ipc_sys::spawn::Resource;
 ///   arguments do not encode.
 /// - `FileTooLarge`: the arguments, encoded, are larger than 1 TiB.
 /// - `OutOfMemory`: there is no memory for the encoded arguments.
-/// - `QuotaExceeded`: as many processes as can be are attached to a channel, segment or lock among
-///   the arguments; make it with more [`participants`](crate::shm::Builder::participants).
-/// - `Unsupported`: `f` is not part of the executable itself (but of a plug-in, say), or the
-///   executable gains rights when it is started (set-user-ID, file capabilities), or this operating
+/// - `QuotaExceeded`: a channel, segment or lock among the arguments has its maximum of attached
+///   processes. Make it with more [`participants`](crate::shm::Builder::participants).
+/// - `Unsupported`: `f` is not part of the executable itself, but of a plug-in, for example. Or the
+///   executable gains rights when it is started (set-user-ID, file capabilities). Or this operating
 ///   system is not supported.
 /// - `BrokenPipe`, `TimedOut`: the child ended, or did nothing, before it had its arguments, most
 ///   often because its `main` does not call [`init`].

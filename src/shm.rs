@@ -93,9 +93,11 @@ use crate::{Receiver, Sender};
 ///
 /// # Errors
 ///
-/// As [`Builder::typed`]: `InvalidInput` if `capacity` is not possible, an error of the system if
-/// it has no memory or no descriptor left, `Unsupported` on systems that this crate does not
-/// support yet. The error names the step, and nothing stays behind.
+/// As [`Builder::typed`]. The error names the step, and nothing stays behind.
+///
+/// - `InvalidInput` if `capacity` is not possible.
+/// - `Unsupported` on systems that this crate does not support yet.
+/// - Others: the system has no memory or no descriptor left.
 pub fn bounded<T: Serialize + DeserializeOwned>(
     capacity: usize,
 ) -> io::Result<(Sender<T>, Receiver<T>)> {

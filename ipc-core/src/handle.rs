@@ -18,11 +18,11 @@
 //! A handle that was not taken is closed when its scope ends, so a message that fails to decode
 //! leaks nothing.
 //!
-//! Several values of one message may share a handle: the first one leaves a context in the scope
-//! ([`set_context`]), and the others read it ([`context`]), on either side.
+//! Several values of one message may share a handle. The first one leaves a context in the scope
+//! ([`set_context`]), and the others read it ([`context`]). Both the sender and the receiver do so.
 //!
-//! [`Handle`] is for messages what an owned handle is for programs: any file, socket or pipe, as a
-//! value of a serde type.
+//! [`Handle`] owns any file, socket or pipe as a value of a serde type, like an owned handle in a
+//! program.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};

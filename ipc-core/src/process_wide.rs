@@ -1,23 +1,23 @@
 //! Locks of statics, in a process that may be forked.
 //!
 //! `fork` copies a lock as it is. If another thread of the parent holds it at that moment, no
-//! thread of the child will ever unlock it. So nothing that the process keeps for itself may be
-//! waited for without a limit, and such a static is a plain `Mutex`: a `LazyLock` or a `OnceLock`
-//! that is being initialized waits for ever in the child.
+//! thread of the child will ever unlock it. So no call may wait without a limit for state of the
+//! whole process. Such a static is a plain `Mutex`. A `LazyLock` or a `OnceLock` that is being
+//! initialized would wait for ever in the child.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Locks a static; `None` if this process was forked while another thread held the lock.
+/// Locks a static. Returns `None` if this process was forked while another thread held the lock.
 ///
-/// No code of the user's may run while it is locked, so that it is held for moments only. A holder
-/// that panicked must have left nothing half done. A caller that gets `None` goes on without what
-/// the static would have remembered.
+/// No code of the user may run while it is locked, so it is held for moments only. A holder that
+/// panicked must have left the state complete. A caller that gets `None` continues without the
+/// content of the static.
 ///
-/// A forked child waits for a lock that its parent held for one second, once. After that it gives
-/// up any lock at once that it cannot have.
+/// A forked child waits one second, once, for a lock that its parent held. After that it gives up
+/// at once each lock that is not free.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     /// The last process that has waited in vain.
     static IN_VAIN: AtomicU32 = AtomicU32::new(0);
@@ -25,7 +25,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
 }
 
 fn lock_or_give_up<'a, T>(mutex: &'a Mutex<T>, in_vain: &AtomicU32) -> Option<MutexGuard<'a, T>> {
-    /// No thread keeps it as long as this: it looks something up.
+    /// No thread holds the lock for this long, because it only looks something up.
     const LIMIT: Duration = Duration::from_secs(1);
     let mut began = None;
     loop {

@@ -320,8 +320,8 @@ impl Slices {
     /// A wait of this length makes it worthwhile to be notified of deaths.
     const BEFORE_MONITORING: Duration = Duration::from_millis(30);
     /// How long to sleep while the waiter is notified of each death and of each peer that joins.
-    /// The rest is for events that notify no waiter: a peer is stopped just when it should wake
-    /// this one, or releases its part by executing another program.
+    /// Some events notify no waiter: a peer is stopped just when it should wake this one, or
+    /// releases its part by executing another program.
     const TOLD: Duration = Duration::from_secs(1);
 
     /// Begins a wait.

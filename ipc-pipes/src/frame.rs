@@ -1,8 +1,8 @@
 //! Frames with handles over a stream socket, for the connection between `spawn` and its children.
 //!
-//! They are for messages that are longer than a datagram can be, if there is one reader at a time,
-//! which must wait for other events as well. For everything else, use a
-//! [`channel`](crate::channel()) or a [`Duplex`](crate::Duplex).
+//! They are for messages that are longer than a datagram can be, between one sender and one reader
+//! that waits for other events as well. For everything else, use a [`channel`](crate::channel()) or
+//! a [`Duplex`](crate::Duplex).
 //!
 //! ```text
 //! offset 0       4      8         12      16       24

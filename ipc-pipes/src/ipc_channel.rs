@@ -110,8 +110,8 @@ fn inside<R>(f: impl FnOnce() -> R) -> (R, bool) {
     })
 }
 
-/// Returns whether an end that is encoded or decoded now is part of a message of `ipc-channel`: a
-/// message of this module, or one of the program's own, which opens no scope.
+/// Returns whether an end that is encoded or decoded now is part of a message of `ipc-channel`.
+/// That is a message of this module, or one of the program's own, which opens no scope.
 fn is_inside() -> bool {
     INSIDE.get() || !handle::in_scope()
 }

@@ -104,7 +104,6 @@ impl Listener {
     ///
     /// These entries stay: names of sockets that a process has open, names that a process is
     /// binding at this moment, names of other users, and everything that is not a socket.
-    /// this moment; other users'; whatever is no socket.
     ///
     /// ```
     /// use ipc_pipes::Listener;
@@ -145,8 +144,8 @@ impl Listener {
     ///
     /// Blocks until a process connects. Connections are queued, so a process that connects need not
     /// wait for this call. If that process has died meanwhile, its connection is accepted all the
-    /// same: it holds the messages that the process had sent, and then it is disconnected.
-    /// Connections of users that are not allowed are closed, and never returned.
+    /// same. The messages that the process had sent are received, and then the end. Connections of
+    /// users that are not allowed are closed, and never returned.
     ///
     /// # Errors
     ///

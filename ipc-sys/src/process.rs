@@ -1,10 +1,10 @@
-//! This process and others: who they are, whether they live, how they ended, and processors.
+//! This process and others: their identity, their life and end, and processors.
 //!
 //! | item | what it promises | on Linux |
 //! |---|---|---|
 //! | [`Exit::of`] | wakes up when a child ends; none if there is no child of that number | `pidfd_open` |
-//! | [`Exit::is_over`] | whether it has ended; it is not waited for | `waitid(WNOWAIT)` |
-//! | [`Exit::status_elsewhere`] | how it ended, if something else has reaped it | `PIDFD_GET_INFO` |
+//! | [`Exit::is_over`] | returns whether it has ended, without waiting for it | `waitid(WNOWAIT)` |
+//! | [`Exit::status_elsewhere`] | returns how it ended, if something else has reaped it | `PIDFD_GET_INFO` |
 
 use std::io;
 use std::process::ExitStatus;
@@ -20,9 +20,9 @@ pub fn user() -> u32 {
     os::user()
 }
 
-/// Returns what tells the namespace of this process' number from others.
+/// Returns the identity of the namespace of this process' number.
 ///
-/// `None` if that cannot be told. (`stat("/proc/self/ns/pid")`)
+/// Returns `None` if it cannot be found out. (`stat("/proc/self/ns/pid")`)
 #[inline]
 pub fn pid_namespace() -> Option<u64> {
     os::pid_namespace()
@@ -35,9 +35,9 @@ pub fn pidfd_open(pid: u32) -> io::Result<OsHandle> {
     os::pidfd_open(pid)
 }
 
-/// Returns whether a thread of the process, other than this one, runs or is ready to.
+/// Returns whether a thread of the process, other than this one, runs or is ready to run.
 ///
-/// False if that cannot be told. (`/proc/PID/task/*/stat`)
+/// Returns false if that cannot be found out. (`/proc/PID/task/*/stat`)
 #[inline]
 pub fn can_run(pid: u32) -> bool {
     os::can_run(pid)

@@ -214,8 +214,8 @@ pub fn command() -> Command {
     os::command()
 }
 
-/// Returns what tells the child's own socket from any other, and the child from other processes.
-/// (`fstat`)
+/// Returns a marker that distinguishes the child's own socket from any other, and the child from
+/// other processes. (`fstat`)
 #[inline]
 pub fn marker(socket: &OsHandle) -> io::Result<String> {
     os::marker(socket)
@@ -242,8 +242,8 @@ pub fn check_executable() -> io::Result<()> {
     os::check_executable()
 }
 
-/// Returns whether this very code is part of the executable, not of a library; true if that cannot
-/// be told. (`/proc/self/maps`)
+/// Returns whether this code is part of the executable, not of a library; true if that cannot be
+/// found out. (`/proc/self/maps`)
 #[inline]
 pub fn in_executable() -> bool {
     os::in_executable()

@@ -40,17 +40,19 @@ const GLANCE: Duration = Duration::from_secs(1);
 /// A child finds the socket to its parent by the environment variable `MULTIPROCESS_CHILD`. It
 /// removes the variable before `main`, so programs that it starts or executes are not children.
 ///
-/// Two kinds of children print an error to stderr and exit with status 112: one that must not obey
-/// its parent because its executable gives it more rights (set-user-ID, file capabilities), and one
-/// that cannot because its socket was closed. A child never runs `main` a second time.
+/// Two kinds of children print an error to stderr and exit with status 112. One must not obey its
+/// parent, because its executable gives it more rights (set-user-ID, file capabilities). The other
+/// one cannot, because its socket was closed. A child never runs `main` a second time.
 ///
 /// # In tests
 ///
 /// The `main` of a test is that of libtest, so a child of a test does not run it. It turns into its
 /// function before `main`, prints nothing of its own, and needs no `init`. The same holds if the
 /// program called `init` on another thread than the main one, or spawns without `init` from another
-/// thread. Code in `main`, in constructors and at the beginning of a test does not run before the
-/// function of such a child, and its main thread has no name. This works with `cargo test` and
+/// thread.
+///
+/// Such a child never runs the code in `main` or at the beginning of a test, and some constructors
+/// have not run before its function. Its main thread has no name. This works with `cargo test` and
 /// `cargo nextest`.
 ///
 /// # When a process dies

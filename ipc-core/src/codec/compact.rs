@@ -1,4 +1,4 @@
-//! The compact form: values one behind the other, and nothing that says what they are.
+//! The compact form: values one after the other, without their types.
 //!
 //! | value | bytes |
 //! |---|---|
@@ -14,10 +14,10 @@
 //! A length is 32 bits; if all of them are set, 64 bits follow that are the length.
 //!
 //! The receiver must ask for what the sender wrote, in the same order. So [`form`](super::form)
-//! finds out whether a type does before it uses this form, and the serializer answers
+//! finds out whether a type does so before it uses this form. The serializer returns
 //! [`NotCompact`](super::error::Cause::NotCompact) for values that the form cannot hold: fields
 //! that are skipped, sequences of unknown length, and very large enums. The name finds the variant
-//! of an enum that skips some on one side only.
+//! of an enum that skips some variants on one side only.
 
 mod de;
 mod ser;
@@ -28,7 +28,8 @@ pub(super) use ser::encode;
 /// A length of this or more is followed by 64 bits.
 const LONG: u32 = u32::MAX;
 
-/// What identifies a variant; `None` for the 257th, or of more than 255 fields.
+/// Returns the identification of a variant, or `None` for the 257th, or for one of more than 255
+/// fields.
 #[inline(always)]
 fn tag(index: u32, name: &str, fields: usize) -> Option<u32> {
     let (index, fields) = (u8::try_from(index).ok()?, u8::try_from(fields).ok()?);
@@ -36,7 +37,7 @@ fn tag(index: u32, name: &str, fields: usize) -> Option<u32> {
     Some(u32::from_le_bytes([index, fields, low, high]))
 }
 
-/// A check sum of a name, of a few of its bytes: it is made for each message.
+/// Returns a check sum of a few bytes of a name. It is computed for each message.
 #[inline(always)]
 fn sum(name: &str) -> u16 {
     let bytes = name.as_bytes();

@@ -1,9 +1,9 @@
-//! The described form: each value behind a byte that says what it is, fields and variants with
-//! their names.
+//! The described form: each value after a byte with its kind, fields and variants with their names.
 //!
-//! A type may ask "what comes next?" (`deserialize_any`), leave out fields, or read its fields by
-//! name: flattened structs, tagged and untagged enums, values of JSON. This form answers. Unlike
-//! MessagePack and JSON it tells `Some(None)` from `None`, and holds integers of 128 bits.
+//! A type may ask "what comes next?" (`deserialize_any`), leave out fields, or decode its fields by
+//! name. Flattened structs, tagged and untagged enums and values of JSON do so. This form has the
+//! answers. Unlike MessagePack and JSON it distinguishes `Some(None)` from `None`, and holds
+//! integers of 128 bits.
 //!
 //! | tag | bytes behind it |
 //! |---|---|
@@ -26,7 +26,7 @@ mod ser;
 pub(super) use de::{Decoder, Trial, decode};
 pub(super) use ser::{encode, encode_into};
 
-/// What a value is.
+/// The kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tag(pub(super) u8);
 

@@ -1,23 +1,22 @@
-//! Which form the messages of a type are encoded in.
+//! The form in which the messages of a type are encoded.
 //!
-//! A type needs the described form if it asks, when it is read, for anything else than what was
-//! written. Two things show that, and neither needs a receiver:
+//! A type needs the described form if, when it is decoded, it asks for anything else than what was
+//! encoded. Two things show that, and neither needs a receiver:
 //!
-//! 1. A *trial*: a real message is read with care ([`Trial`]). It shows what a type's two
-//!    implementations make of fields that only one of them knows, and which values the type takes
-//!    for valid.
-//! 2. A *probe*: the type is read from made-up values ([`probe`]). It shows the variants that no
+//! 1. A *trial*: a real message is decoded with checks ([`Trial`]). It shows what a type's two
+//!    implementations do with fields that only one of them knows, and which values are valid for
+//!    the type.
+//! 2. A *probe*: the type is decoded from made-up values ([`probe`]). It shows the variants that no
 //!    message had yet.
 //!
-//! Only if both say so the compact form is used. If they cannot tell, because the type refuses the
-//! values, or holds handles, which there are not, the message is described, and the next one is
-//! looked at again, [`MOST_TRIALS`] times. If they say that it needs the described form, the
-//! message is read back from it, and refused if that fails: then the type does not read what it
-//! writes in any form.
+//! The compact form is used only if both allow it. They may not be able to decide, because the type
+//! refuses the values, or holds handles, which made-up values have not. Then the message is
+//! described, and the next one is examined again, [`MOST_TRIALS`] times. If they decide for the
+//! described form, the message is decoded from it at once. If that fails, the type cannot decode
+//! what it encodes in any form, and the message is refused.
 //!
-//! What is written in the compact form is checked a last time, at no cost: a field that is skipped,
-//! or a sequence whose length is not known, is seen by the serializer, and the type changes its
-//! form for good.
+//! A message in the compact form is checked a last time, at no cost. The serializer notices a field
+//! that is skipped, or a sequence of unknown length, and then the type changes its form for good.
 
 use std::any::TypeId;
 use std::collections::BTreeMap;
@@ -34,26 +33,26 @@ use super::probe::probe;
 use crate::handle;
 use crate::process_wide::lock;
 
-/// Remembers which form the messages of one type are encoded in.
+/// The form in which the messages of one type are encoded.
 ///
-/// Each endpoint that sends has one. What was found out is also kept for the whole process, so that
-/// a type is examined once, and not for each endpoint. Examining it calls its `Deserialize` in the
-/// process that sends: on a message that is about to be sent, up to its last value, and on made-up
-/// values. What that makes is dropped.
+/// Each endpoint that sends has one. The result is also kept for the whole process, so that a type
+/// is examined once, and not for each endpoint. Examining it calls its `Deserialize` in the process
+/// that sends: on a message that is about to be sent, up to its last value, and on made-up values.
+/// The values that this makes are dropped.
 pub struct Form(AtomicU8);
 
-/// What a [`Form`] holds.
+/// The states of a [`Form`].
 const UNKNOWN: u8 = 0;
 const COMPACT: u8 = 1;
 const DESCRIBED: u8 = 2;
 
-/// How many messages of a type are looked at before it is described for good.
+/// How many messages of a type are examined before it is described for good.
 const MOST_TRIALS: u8 = 8;
 
-/// What is known of a type.
+/// The knowledge about a type.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Known {
-    /// So many trials have shown nothing.
+    /// This many trials have shown nothing.
     Trials(u8),
     Compact,
     Described,
@@ -61,7 +60,8 @@ enum Known {
 
 static KNOWN: Mutex<BTreeMap<TypeId, Known>> = Mutex::new(BTreeMap::new());
 
-/// `None` in a process that was forked while another thread had it: each endpoint finds out anew.
+/// Locks the table. Returns `None` in a process that was forked while another thread had it locked:
+/// then each endpoint examines its type again.
 fn known() -> Option<MutexGuard<'static, BTreeMap<TypeId, Known>>> {
     lock(&KNOWN)
 }
@@ -73,19 +73,19 @@ impl Default for Form {
 }
 
 impl Form {
-    /// Of a type of which nothing is known yet.
+    /// Makes the form of a type that was not examined yet.
     #[must_use]
     pub const fn new() -> Form {
         Form(AtomicU8::new(UNKNOWN))
     }
 
-    /// Whether messages are encoded in the compact form.
+    /// Returns whether messages are encoded in the compact form.
     #[inline(always)]
     pub(super) fn is_compact(&self) -> bool {
         self.0.load(Ordering::Relaxed) == COMPACT // Relaxed: it guards no other memory.
     }
 
-    /// Whether nothing is known yet.
+    /// Returns whether the type was not examined yet.
     #[inline]
     pub(super) fn is_unknown(&self) -> bool {
         self.0.load(Ordering::Relaxed) == UNKNOWN // Relaxed: as above.
@@ -101,11 +101,11 @@ impl Form {
         form == COMPACT
     }
 
-    /// Finds out whether this message may have the compact form.
+    /// Decides whether this message may have the compact form.
     ///
     /// # Errors
     ///
-    /// Why it can have neither.
+    /// The reason why it can have neither form.
     #[inline]
     pub(super) fn find_out<T: Serialize + DeserializeOwned>(
         &self,
@@ -132,14 +132,14 @@ impl Form {
         };
         let Some(mut known) = known() else { return Ok(self.set(now)) };
         let kept = known.entry(this).or_insert(now);
-        // Another thread may have found out more meanwhile: that a field is skipped.
+        // Another thread may have learnt meanwhile that a field is skipped.
         if *kept != Known::Described {
             *kept = now;
         }
         Ok(self.set(*kept))
     }
 
-    /// The type was seen to need the described form.
+    /// Records that the type needs the described form.
     #[cold]
     #[inline(never)]
     pub(super) fn describe<T>(&self) {
@@ -150,7 +150,8 @@ impl Form {
     }
 }
 
-/// Whether the compact form will do for messages of this type; `None` if they do not show it.
+/// Returns whether messages of this type can have the compact form, or `None` if this message does
+/// not show it.
 fn examine<T: Serialize + DeserializeOwned>(message: &T) -> Option<bool> {
     handle::refuse(|| {
         let mut bytes = Vec::new();
@@ -162,17 +163,17 @@ fn examine<T: Serialize + DeserializeOwned>(message: &T) -> Option<bool> {
                 false => Some(false),
             }
         };
-        // What panics here panics where the message is received too, or it does not like made-up
-        // values.
+        // Code that panics here also panics where the message is received, or it does not accept
+        // made-up values.
         catch_unwind(AssertUnwindSafe(read)).ok().flatten()
     })
 }
 
-/// Reads a message from the described form, as its receiver will.
+/// Decodes a message from the described form, as its receiver will.
 fn read_back<T: Serialize + DeserializeOwned>(message: &T) -> Result<(), CodecError> {
     let read = || {
         let mut bytes = Vec::new();
-        // Why it does not encode is said when it is encoded to be sent.
+        // The encoding for sending reports why it does not encode.
         described::encode(message, &mut bytes, usize::MAX, true).ok()?;
         described::decode::<T>(&bytes).err()
     };

@@ -1,10 +1,10 @@
-//! What a type asks for when it is read, found out without a message.
+//! The questions that a type asks when it is decoded, found without a message.
 //!
-//! A message shows what its own values ask for, and nothing of the variants that it does not have.
-//! So the type's `Deserialize` is run on made-up values, often enough to come to every variant:
-//! numbers are 1, texts "1", every option is there, every sequence has one element. Where a type
-//! nests in itself, the inner one is empty. Values that the type takes for invalid end it, and
-//! nothing is known then; so what a real message had in such a place
+//! A message shows only the questions of its own values, and not those of the variants that it does
+//! not have. So the type's `Deserialize` is run on made-up values, often enough to reach every
+//! variant. Numbers are 1, texts "1", every option is there, every sequence has one element. If a
+//! type nests in itself, the inner one is empty. A value that is invalid for the type ends the
+//! probe without a result. So the value of a real message at such a place
 //! ([`Trial`](super::described::Trial)) is preferred.
 
 use std::any::TypeId;
@@ -19,10 +19,11 @@ use super::depth::Depth;
 use super::described::{Decoder, Tag};
 use super::error::{Cause, Error, Result};
 
-/// So many values are made up for one type at most.
+/// At most this many values are made up for one type.
 const MOST_VALUES: usize = 20_000;
 
-/// Whether the compact form will do for every value of a type; `None` if that cannot be found out.
+/// Returns whether every value of a type can have the compact form, or `None` if that cannot be
+/// found out.
 pub(super) fn probe<T: DeserializeOwned>(samples: &[(TypeId, &[u8])]) -> Option<bool> {
     let mut probe =
         Probe { samples, enums: BTreeMap::new(), open: Vec::new(), values: 0, described: false };
@@ -37,7 +38,7 @@ pub(super) fn probe<T: DeserializeOwned>(samples: &[(TypeId, &[u8])]) -> Option<
         if variants().all(|variant| variant.visited) {
             return Some(true);
         }
-        // Some are out of reach if none is new.
+        // If none is new, some cannot be reached.
         let now = variants().filter(|variant| variant.visited).count();
         if now == std::mem::replace(&mut visited, now) {
             return None;
@@ -49,12 +50,12 @@ struct Probe<'de> {
     samples: &'de [(TypeId, &'de [u8])],
     /// The enums that were found, by their visitors.
     enums: BTreeMap<TypeId, Enum>,
-    /// The visitors of what is being read now, from the outside in, and the variant if it is an
-    /// enum.
+    /// The visitors of the values that are being decoded, from the outside in, and the variant for
+    /// an enum.
     open: Vec<(TypeId, Option<usize>)>,
     /// Values made up so far.
     values: usize,
-    /// The type asked for what only the described form has.
+    /// The type asked for something that only the described form has.
     described: bool,
 }
 
@@ -76,8 +77,8 @@ impl Probe<'_> {
         self.open.iter().any(|(open, _)| *open == visitor)
     }
 
-    /// Which variant to read: a new one, or one that has new ones in it, or the one that comes to
-    /// an end soonest.
+    /// Returns the variant to decode: a new one, or one that contains new ones, or the one that
+    /// ends soonest.
     fn choose(&self, this: TypeId) -> Option<usize> {
         let variants = &self.enums.get(&this)?.variants;
         if let Some(new) = variants.iter().position(|variant| !variant.visited) {
@@ -105,7 +106,7 @@ impl Probe<'_> {
     }
 }
 
-/// One value, made up.
+/// One made-up value.
 struct Value<'a, 'de> {
     probe: &'a mut Probe<'de>,
     depth: Depth,
@@ -121,7 +122,7 @@ impl<'a, 'de> Value<'a, 'de> {
         if self.probe.values <= MOST_VALUES { Ok(()) } else { Err(Cause::Known.into()) }
     }
 
-    /// A value of its own, described: a sample, or else this one.
+    /// Decodes a leaf: a described sample, or else the made-up value.
     fn leaf<V: Visitor<'de>>(mut self, made_up: &'static [u8], visitor: V) -> Result<V::Value> {
         self.count()?;
         let this = typeid::of::<V>();
@@ -130,7 +131,7 @@ impl<'a, 'de> Value<'a, 'de> {
         Decoder::new(&mut bytes, None).deserialize_any(visitor)
     }
 
-    /// Reads what is in this value, which may be a value of the same kind.
+    /// Decodes the content of this value, which may be a value of the same kind.
     fn open<R>(
         mut self,
         this: TypeId,
@@ -151,7 +152,7 @@ impl<'a, 'de> Value<'a, 'de> {
         Ok(Value { depth: self.depth.wrapped()?, probe: self.probe })
     }
 
-    /// One value in a row, or none if it would nest in itself.
+    /// Decodes one value in a row, or none if it would nest in itself.
     fn some<V: Visitor<'de>>(
         self,
         visitor: V,
@@ -162,11 +163,11 @@ impl<'a, 'de> Value<'a, 'de> {
         self.open(this, |value| value.row(len, |row| visit(visitor, row)))
     }
 
-    /// Just so many values in a row.
+    /// Decodes a row of exactly this many values.
     fn row<R>(self, len: usize, visit: impl FnOnce(&mut Row<'_, 'de>) -> Result<R>) -> Result<R> {
         let mut row = Row { value: self.inside()?, left: len };
         let value = visit(&mut row)?;
-        // In the compact form what is left over would be taken for what comes next.
+        // In the compact form, values that are left over would be taken for the next ones.
         if row.left == 0 { Ok(value) } else { Err(Cause::Known.into()) }
     }
 

@@ -1,15 +1,18 @@
-//! A deserializer without input, which takes down what a type asks for.
+//! A deserializer without input, which records the questions of a type.
 //!
-//! What it finds is a graph: a *node* for each compound that was asked for, told apart by the type
-//! of its visitor, with an *edge* to what lies at each of its *places*: the fields of a struct, the
-//! variants of an enum, the elements of a tuple, the one kind of element of a sequence.
+//! The result is a graph. It has a *node* for each compound that was asked for, identified by the
+//! type of its visitor. The *places* of a compound are the fields of a struct, the variants of an
+//! enum, the elements of a tuple, or the one kind of element of a sequence. An *edge* leads from
+//! each place to its content.
 //!
-//! A place is *settled* when what lies there has been seen completely, whether a value of it could
-//! be made or not. One pass runs the type once. A struct begins with its first field that is not
-//! settled, since a field that refuses its made-up value ends the pass; an enum takes its next such
-//! variant. An enum that contains itself is made of a variant that could be made before. When
-//! passes have settled nothing for a while, what lies in a tuple behind an element that cannot be
-//! made is given up; when that settles nothing either, the search is over.
+//! A place is *settled* when its content has been seen completely, whether a value of it could be
+//! made or not. One pass runs the type once. A struct begins with its first field that is not
+//! settled, since a field that refuses its made-up value ends the pass. An enum takes its next
+//! variant that is not settled. An enum that contains itself is made of a variant that could be
+//! made before.
+//!
+//! If passes have settled nothing for a while, the elements of a tuple behind one that cannot be
+//! made are given up. If that settles nothing either, the search is over.
 
 use std::any::TypeId;
 use std::cell::{Cell, RefCell};
@@ -25,13 +28,13 @@ use serde::de::{
 use super::{Hash, MAX_TEXT, without_paths};
 use crate::handle;
 
-/// Questions that a type may ask, in all passes: some milliseconds' worth.
+/// How many questions a type may ask in all passes: some milliseconds of work.
 const MOST_STEPS: usize = 50_000;
-/// Passes that settle nothing.
+/// How many passes may settle nothing.
 const MOST_IDLE: usize = 64;
-/// How deep compounds may lie in each other: the stack is bounded.
+/// How deep compounds may be nested: the stack is bounded.
 const MOST_DEPTH: usize = 100;
-/// Elements of a tuple that are looked at, one by one.
+/// How many elements of a tuple are examined one by one.
 const MOST_ELEMENTS: usize = 256;
 /// How deep the type is unfolded for its hash.
 const ROUNDS: usize = 32;
@@ -61,7 +64,7 @@ pub(super) fn run(once: &mut dyn FnMut(Tracer<'_>) -> bool) -> (u64, String) {
         loop {
             let before = graph.settled.get();
             let tracer = Tracer { graph: &graph, parent: None, depth: 0 };
-            // A panic of the type's own is as good as an error: what it has asked is known.
+            // A panic of the type is as good as an error: its questions so far are recorded.
             let made = catch_unwind(AssertUnwindSafe(|| once(tracer)));
             graph.close();
             let over = match graph.root.get() {
@@ -82,7 +85,7 @@ pub(super) fn run(once: &mut dyn FnMut(Tracer<'_>) -> bool) -> (u64, String) {
     (graph.hash(), graph.text())
 }
 
-/// What lies at a place.
+/// The content of a place.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Edge {
     /// Something that has no parts.
@@ -92,7 +95,7 @@ enum Edge {
 
 macro_rules! leaves {
     ($($Leaf:ident $name:expr,)*) => {
-        /// What has no parts.
+        /// A type without parts.
         #[derive(Clone, Copy, PartialEq, Eq)]
         enum Leaf {
             $($Leaf,)*
@@ -108,7 +111,7 @@ macro_rules! leaves {
     };
 }
 
-/// What the text of a type begins with that is not known before it is there.
+/// The beginning of the text of a type that is only known when a value is there.
 pub(super) const ANY: &str = "any value";
 
 leaves! {
@@ -155,17 +158,17 @@ struct Node {
     name: &'static str,
     /// Of fields or variants; empty if they have none.
     names: &'static [&'static str],
-    /// As it was said, which may be more than there are edges.
+    /// The length that the type gave, which may be more than there are edges.
     len: usize,
     edges: Vec<Option<Edge>>,
     settled: Vec<bool>,
-    /// Places that are not settled.
+    /// The number of places that are not settled.
     pending: usize,
     /// The first place of which a value could be made.
     good: Option<usize>,
     /// Of an enum: the variant that has its turn.
     turn: usize,
-    /// It is being visited: what asks for it now contains itself.
+    /// It is being visited. A question for it now means that it contains itself.
     open: bool,
     /// A struct whose visitor takes fields in order only.
     in_order: bool,
@@ -179,7 +182,7 @@ struct Graph {
     steps: Cell<usize>,
     /// Places that were settled, ever.
     settled: Cell<usize>,
-    /// What cannot be reached is given up in this pass.
+    /// Whether places that cannot be reached are given up in this pass.
     resigned: Cell<bool>,
 }
 
@@ -188,14 +191,14 @@ impl Graph {
         self.steps.get() >= MOST_STEPS
     }
 
-    /// After a pass, which may have ended anywhere.
+    /// Ends a pass, which may have stopped anywhere.
     fn close(&self) {
         for node in &mut *self.nodes.borrow_mut() {
             node.open = false;
         }
     }
 
-    /// Places that are not settled.
+    /// Returns the number of places that are not settled.
     fn pending(&self) -> usize {
         self.nodes.borrow().iter().map(|node| node.pending).sum()
     }
@@ -204,18 +207,18 @@ impl Graph {
         f(&mut self.nodes.borrow_mut()[node])
     }
 
-    /// Says what lies at a place.
+    /// Records the content of a place.
     fn link(&self, parent: Option<(usize, usize)>, edge: Edge) {
         match parent {
             Some((node, place)) => self.with(node, |node| {
-                // What was seen first: a later pass sees the same.
+                // The first one is kept: a later pass sees the same.
                 node.edges[place].get_or_insert(edge);
             }),
             None => self.root.set(self.root.get().or(Some(edge))),
         }
     }
 
-    /// A place was visited: it is settled if what lies there is.
+    /// Records that a place was visited. It is settled if its content is.
     fn visited(&self, node: usize, place: usize, made: bool) {
         let edge = self.with(node, |node| node.edges[place]);
         let complete = match edge {
@@ -263,7 +266,7 @@ impl Graph {
         text
     }
 
-    /// Writes what lies somewhere; nothing more once the text is long enough.
+    /// Writes the content of a place, unless the text is long enough.
     fn write(&self, text: &mut String, edge: Option<Edge>, depth: usize) {
         if text.len() > MAX_TEXT {
             return;
@@ -338,14 +341,14 @@ fn mix(hash: u64, word: u64) -> u64 {
 }
 
 impl Node {
-    /// What it is without what lies in it.
+    /// Returns the hash of the node without its content.
     fn label(&self) -> u64 {
         let hash = Hash::new().word(self.kind as u64).word(self.len as u64);
         let hash = hash.bytes(without_paths(self.name).as_bytes());
         self.names.iter().fold(hash, |hash, name| hash.bytes(name.as_bytes())).0
     }
 
-    /// The next variant that is not settled; if all are, one that can be made.
+    /// Returns the next variant that is not settled, or if all are, one that can be made.
     fn next_turn(&mut self) -> Option<usize> {
         let len = self.settled.len();
         let next =
@@ -354,7 +357,7 @@ impl Node {
         next.or(self.good)
     }
 
-    /// The first place that is not settled.
+    /// Returns the first place that is not settled.
     fn first(&self) -> Option<usize> {
         self.settled.iter().position(|settled| !settled)
     }
@@ -400,7 +403,7 @@ impl<'a> Tracer<'a> {
         self.step()
     }
 
-    /// A compound, by its visitor: known, or new. An error if it contains itself.
+    /// Returns the compound of a visitor, known or new. An error if it contains itself.
     fn open<V>(
         &self,
         kind: Kind,
@@ -466,27 +469,27 @@ impl<'a> Visit<'a> {
         Tracer { graph: self.graph, parent: Some((self.node, place)), depth: self.depth }
     }
 
-    /// Runs what lies at a place.
+    /// Runs the content of a place.
     fn seed<'de, S: DeserializeSeed<'de>>(&self, place: usize, seed: S) -> Result<S::Value> {
         let value = seed.deserialize(self.at(place));
         self.graph.visited(self.node, place, value.is_ok());
         value
     }
 
-    /// All places in order, to a visitor of a sequence.
+    /// Passes all places in order to a visitor of a sequence.
     fn in_order<'de, V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value> {
         let (places, len) = self.with(|node| (node.edges.len(), node.len));
         let mut elements = Elements { visit: self, next: 0, places, len, hopeless: false };
         let value = visitor.visit_seq(&mut elements);
         let (asked, hopeless) = (elements.next, elements.hopeless);
         if value.is_ok() || hopeless && self.graph.resigned.get() || asked == 0 {
-            // What was not asked for now never is.
+            // A place that was not asked for now never is.
             (asked..places).for_each(|place| self.graph.settle(self.node, place));
         }
         value
     }
 
-    /// Fields by their names, from the first one that is not settled.
+    /// Passes fields by their names, from the first one that is not settled.
     fn fields<'de, V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value> {
         let (first, in_order) = self.with(|node| (node.first().unwrap_or(0), node.in_order));
         if in_order {
@@ -495,7 +498,7 @@ impl<'a> Visit<'a> {
         let mut fields = Fields { visit: self, next: first, asked: false };
         let value = visitor.visit_map(&mut fields);
         if !fields.asked && value.is_err() {
-            // It knows no fields by name. The next pass goes in order.
+            // The visitor does not know fields by name. The next pass goes in order.
             self.with(|node| node.in_order = true);
             self.graph.settled.set(self.graph.settled.get() + 1);
         }
@@ -517,7 +520,7 @@ impl<'de> SeqAccess<'de> for &mut Elements<'_, '_> {
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
         if self.next >= self.places {
-            // There would be more, but they are not looked at.
+            // There would be more, but they are not examined.
             return if self.len > self.places { Err(Stop) } else { Ok(None) };
         }
         let place = self.next;
@@ -592,7 +595,7 @@ impl<'de> MapAccess<'de> for Items<'_, '_> {
         let key = seed.deserialize(self.visit.at(0));
         self.visit.graph.visited(self.visit.node, 0, false);
         if key.is_err() && self.visit.with(|node| node.settled[0]) {
-            // There is no key to come to the value with.
+            // There is no key to reach the value with.
             self.visit.graph.settle(self.visit.node, 1);
         }
         key.map(Some)

@@ -70,9 +70,11 @@ pub(super) struct Claim {
 ///
 /// # Errors
 ///
-/// `AddrInUse` if the name belongs to a socket that is open in some process; `AlreadyExists` if
-/// there is something else at it, `PermissionDenied` if it is another user's; `TimedOut` if another
-/// process takes longer than ten seconds to take this name; what the system answers, with the step.
+/// - `AddrInUse` if the name belongs to a socket that is open in some process.
+/// - `AlreadyExists` if the entry at the name is not a socket.
+/// - `PermissionDenied` if the entry belongs to another user.
+/// - `TimedOut` if another process takes longer than ten seconds to take this name.
+/// - Others: an error of the system, with the step.
 pub(super) fn claim(
     directory: Directory,
     file: OsString,

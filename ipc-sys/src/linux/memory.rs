@@ -35,8 +35,9 @@ pub(crate) fn set_len(fd: BorrowedFd<'_>, len: usize) -> io::Result<()> {
     Ok(retry_on_intr(|| rustix::fs::ftruncate(fd, len as u64))?)
 }
 
-/// How long a file may get (RLIMIT_FSIZE); none if any length will do, or if the question is
-/// forbidden, as in some sandboxes. Beyond it the kernel sends a signal that kills: ask first.
+/// Returns the longest length that this process may give to a file (RLIMIT_FSIZE), or `None` if
+/// there is no limit, or if the call is forbidden, as in some sandboxes. Beyond the limit the
+/// kernel sends a signal that kills, so check first.
 pub(crate) fn file_limit() -> Option<u64> {
     limit(libc::RLIMIT_FSIZE)
 }
@@ -49,13 +50,13 @@ fn limit(resource: libc::__rlimit_resource_t) -> Option<u64> {
     (known && limit.rlim_cur != libc::RLIM64_INFINITY).then_some(limit.rlim_cur)
 }
 
-/// Says what to do about the error.
+/// Adds to an error what to do about it.
 fn advise(error: impl Into<io::Error>, advice: impl Display) -> io::Error {
     let error = error.into();
     io::Error::new(error.kind(), format!("{error}: {advice}"))
 }
 
-/// Why there is no descriptor.
+/// Makes the error for a missing descriptor.
 pub(super) fn no_descriptor(error: Errno) -> io::Error {
     match error {
         Errno::MFILE => {
@@ -71,7 +72,7 @@ pub(super) fn no_descriptor(error: Errno) -> io::Error {
     }
 }
 
-/// Why there is no memory for `len` bytes of a file.
+/// Makes the error for missing memory for `len` bytes of a file.
 fn no_memory(error: Errno, len: usize) -> io::Error {
     match error {
         Errno::NOMEM | Errno::NOSPC => advise(
@@ -85,7 +86,7 @@ fn no_memory(error: Errno, len: usize) -> io::Error {
     }
 }
 
-/// Why `len` bytes cannot be mapped.
+/// Makes the error for `len` bytes that cannot be mapped.
 fn not_mapped(error: io::Error, len: usize) -> io::Error {
     if error.raw_os_error() != Some(libc::ENOMEM) {
         return error;
@@ -211,8 +212,8 @@ pub(crate) fn map_read_only(fd: BorrowedFd<'_>, len: usize) -> io::Result<MmapRa
 }
 
 /// Keeps a mapping out of forked children and out of core dumps. A dump would read every page of
-/// it, so it would allocate memory for the holes of a file that other processes keep, and hold this
-/// process' leases meanwhile.
+/// the mapping. So it would allocate memory for the holes of a file that other processes keep, and
+/// hold this process' leases meanwhile.
 fn own(mapping: MmapRaw) -> io::Result<MmapRaw> {
     mapping.advise(Advice::DontFork)?;
     mapping.advise(Advice::DontDump)?;
@@ -231,7 +232,7 @@ pub(crate) fn pin(mapping: &MmapRaw) -> io::Result<()> {
     mapping.lock()
 }
 
-/// Whether the open file is read-write and an object that `map` can share.
+/// Returns whether the open file is read-write and an object that `map` can share.
 pub(crate) fn mappable(fd: BorrowedFd<'_>) -> io::Result<bool> {
     let flags = rustix::fs::fcntl_getfl(fd)?;
     Ok(flags.contains(OFlags::RDWR))

@@ -107,8 +107,8 @@ pub(crate) fn receive(
         let got = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
         let Ok(len) = usize::try_from(got) else {
             match Errno::from_io_error(&io::Error::last_os_error()) {
-                // Told once, if the other end was closed with something unread; what is here is
-                // still here.
+                // The kernel reports once that the other end was closed with something unread. The
+                // datagrams here can still be received.
                 Some(Errno::INTR | Errno::CONNRESET) => continue,
                 Some(Errno::AGAIN) => return Err(NotReceived::Empty),
                 Some(Errno::NOMEM | Errno::NOBUFS) => return Err(NotReceived::OutOfMemory),
@@ -219,7 +219,7 @@ pub(crate) fn ready(socket: BorrowedFd<'_>, interest: Interest, deadline: Deadli
     loop {
         let timeout = match deadline {
             Deadline::Now => Some(Timespec { tv_sec: 0, tv_nsec: 0 }),
-            // A time too long for the kernel's type is for ever, as far as anyone can tell.
+            // A time that is too long for the kernel's type is no limit in practice.
             Deadline::At(deadline) => {
                 Timespec::try_from(deadline.saturating_duration_since(Instant::now())).ok()
             }

@@ -1,4 +1,4 @@
-//! What messages leave in files in memory, and the counters of a channel.
+//! The files in memory for messages, and the counters of a channel.
 
 // Mapped memory that others write needs pointers.
 #![allow(unsafe_code)]
@@ -61,7 +61,7 @@ pub(crate) fn get(
 ) -> Result<(), Unreadable> {
     let lie = || Unreadable::Malformed("its bytes are not where it says");
     let stat = rustix::fs::fstat(store).map_err(|_| lie())?;
-    // What the file does not hold is not there, whatever its length.
+    // Bytes that the file does not hold are not there, whatever its length.
     let held = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
     let file = u64::try_from(stat.st_size).unwrap_or(0);
     if len > held || offset.checked_add(len).is_none_or(|end| end > file) {
@@ -91,7 +91,7 @@ pub(crate) fn free(store: BorrowedFd<'_>, offset: u64, len: u64) {
 
 const SEALS: SealFlags = SealFlags::WRITE.union(SealFlags::SHRINK).union(SealFlags::GROW);
 
-/// Files that are tried, one after the other, where the kernel refuses to seal.
+/// How many files are tried, one after the other, if the kernel refuses to seal.
 const FILES: usize = 8;
 
 pub(crate) fn seal_to_memfd(bytes: &[u8]) -> Result<OwnedFd, NotStored> {
@@ -189,7 +189,7 @@ impl Words {
     ///
     /// # Errors
     ///
-    /// If it is no such file, or cannot be mapped.
+    /// If it is not such a file, or cannot be mapped.
     pub fn map(fd: BorrowedFd<'_>) -> io::Result<Words> {
         if !sealed(fd) || rustix::fs::fstat(fd)?.st_size != COUNTERS_LEN as _ {
             return Err(io::Error::new(

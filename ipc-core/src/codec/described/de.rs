@@ -1,4 +1,4 @@
-//! Reads the described form.
+//! The decoder of the described form.
 
 use std::any::TypeId;
 use std::cell::{Cell, RefCell};
@@ -15,31 +15,34 @@ use super::super::number::{made, numbers};
 use super::super::text;
 use super::{LONG_NAME, Number, Tag};
 
-/// Reads a message from exactly these bytes.
+/// Decodes a message from exactly these bytes.
 #[inline(never)]
 pub(in super::super) fn decode<T: DeserializeOwned>(mut bytes: &[u8]) -> Result<T> {
     let message = T::deserialize(Decoder::new(&mut bytes, None))?;
     if bytes.is_empty() { Ok(message) } else { Err(CodecError::Trailing.into()) }
 }
 
-/// Finds out whether a type, while it reads a message in the described form, asks for just what was
-/// written, in the same order. It need not: what it asks for may be a wish, or nothing. But only
-/// then the compact form will do.
+/// A trial: whether a type, when it is decoded, asks for exactly what was encoded, in the same
+/// order.
+///
+/// A type need not do so, because serde's questions may be hints. But only then the compact form is
+/// possible.
 ///
 /// The type's code runs on values of a real message, and is stopped before it has the last one. So
-/// no value of the type comes into being; values in it may, and are dropped.
+/// no value of the type is made. Values inside it may be made, and are dropped.
 #[derive(Default)]
 pub(in super::super) struct Trial<'de> {
     /// It asked for something else.
     differs: Cell<bool>,
     /// It was stopped at the end.
     ended: Cell<bool>,
-    /// What visitors were given, described: what a type of the user's takes for valid.
+    /// The described values that visitors received: values that are valid for a type of the user's.
     samples: RefCell<Vec<(TypeId, &'de [u8])>>,
 }
 
 impl<'de> Trial<'de> {
-    /// Runs it; whether the type asks for what was written, if it went to the end.
+    /// Runs the trial. Returns whether the type asks for what was encoded, if the trial came to the
+    /// end.
     pub(in super::super) fn run<T: DeserializeOwned>(&self, mut bytes: &'de [u8]) -> Option<bool> {
         let read = T::deserialize(Decoder::new(&mut bytes, Some(self)));
         let ended = self.ended.get() || read.is_ok() && bytes.is_empty();
@@ -68,9 +71,9 @@ impl<'de> Trial<'de> {
 
 /// Reads one value.
 pub(in super::super) struct Decoder<'a, 'de> {
-    /// What is not read yet.
+    /// The bytes that are not decoded yet.
     bytes: &'a mut &'de [u8],
-    /// The tag of the value, if it does not stand before it.
+    /// The tag of the value, if it is not in front of the value.
     tag: Option<Tag>,
     depth: Depth,
     trial: Option<&'a Trial<'de>>,
@@ -109,7 +112,7 @@ impl<'a, 'de> Decoder<'a, 'de> {
         Ok(taken)
     }
 
-    /// What the next value is; it is not taken.
+    /// Returns the kind of the next value, without taking it.
     fn peek(&self) -> Result<Tag> {
         match (self.tag, self.bytes.first()) {
             (Some(tag), _) => Ok(tag),
@@ -140,13 +143,13 @@ impl<'a, 'de> Decoder<'a, 'de> {
         }
     }
 
-    /// The number of values that follow, each of a byte at least.
+    /// Returns the number of values that follow, each of at least one byte.
     fn count(&mut self) -> Result<usize> {
         let count = u32::from_le_bytes(self.fixed()?) as usize;
         if count <= self.bytes.len() { Ok(count) } else { Err(CodecError::Truncated.into()) }
     }
 
-    /// The values of a sequence, a tuple, a map or a struct, whose tag this is.
+    /// Returns the values of a sequence, a tuple, a map or a struct with this tag.
     fn row(mut self, tag: Tag) -> Result<Row<'a, 'de>> {
         let (len, kind) = match tag {
             Tag::NUMBERS => {
@@ -184,7 +187,7 @@ impl<'a, 'de> Decoder<'a, 'de> {
         row.end(value)
     }
 
-    /// Gives a value to a visitor, whatever it is.
+    /// Passes a value of any kind to a visitor.
     fn any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
         let tag = self.tag()?;
         macro_rules! number {
@@ -242,7 +245,7 @@ impl<'a, 'de> Decoder<'a, 'de> {
         }
     }
 
-    /// A value that is no other value's: what it is must be what is asked for, if it is a trial.
+    /// Decodes a leaf. In a trial, its kind must be one of those that were asked for.
     fn leaf<V: Visitor<'de>>(self, asked: &[Tag], visitor: V) -> Result<V::Value> {
         let Some(trial) = self.trial else { return self.any(visitor) };
         let tag = self.peek()?;
@@ -259,7 +262,7 @@ impl<'a, 'de> Decoder<'a, 'de> {
         self.any(visitor)
     }
 
-    /// A variant whose tag this is.
+    /// Returns the variant with this tag.
     fn variant(mut self, tag: Tag) -> Result<Variant<'a, 'de>> {
         let index = u32::from_le_bytes(self.fixed()?);
         let name = self.name()?;
@@ -267,7 +270,7 @@ impl<'a, 'de> Decoder<'a, 'de> {
     }
 }
 
-/// The bytes of a number.
+/// Returns the number of bytes of a number.
 fn size(tag: Tag) -> Option<usize> {
     macro_rules! size {
         ($($Number:ty: $size:literal),*) => {
@@ -288,7 +291,7 @@ macro_rules! leaves {
     };
 }
 
-/// What asks for anything, of which the compact form has nothing.
+/// A question for any kind of value, which the compact form cannot answer.
 macro_rules! anything {
     ($($method:ident;)*) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
@@ -379,7 +382,7 @@ impl<'de> Deserializer<'de> for Decoder<'_, 'de> {
         macro_rules! copy {
             ($($Number:ty: $size:literal),*) => {
                 $(if tag == Tag::NUMBERS {
-                    // The tag of the numbers stands behind the other one, unless that was taken
+                    // The tag of the numbers is behind the other one, unless that one was taken
                     // already.
                     let behind = usize::from(self.tag.is_none());
                     let same = self.bytes.get(behind) == Some(&<$Number>::TAG.0);
@@ -474,7 +477,7 @@ impl<'de> Deserializer<'de> for Decoder<'_, 'de> {
                 visitor.visit_enum(variant)
             }
             _ if self.trial.is_some() => self.trial.map_or(Err(Cause::Known.into()), Trial::differ),
-            // As in JSON: a type may write itself what looks like an enum.
+            // As in JSON: a type may write something itself that looks like an enum.
             Tag::TEXT => {
                 let name = text(self.bytes()?)?;
                 visitor.visit_enum(Variant {
@@ -496,8 +499,8 @@ impl<'de> Deserializer<'de> for Decoder<'_, 'de> {
     }
 
     fn is_human_readable(&self) -> bool {
-        // Content that serde keeps for later, for untagged enums for example, says so always. What
-        // is to be in the compact form is not.
+        // Content that serde keeps for later, for untagged enums for example, is always readable.
+        // Content for the compact form is not.
         self.trial.is_none()
     }
 }
@@ -534,7 +537,7 @@ impl<'de> Decoder<'_, 'de> {
     }
 }
 
-/// Of what a row consists.
+/// The elements of a row.
 #[derive(Clone, Copy)]
 enum Values {
     Plain,
@@ -546,7 +549,7 @@ enum Values {
 /// Values in a row.
 struct Row<'a, 'de> {
     decoder: Decoder<'a, 'de>,
-    /// How many there are still.
+    /// The number of elements that are left.
     len: usize,
     kind: Values,
 }
@@ -560,7 +563,7 @@ impl<'de> Row<'_, 'de> {
         }
     }
 
-    /// All must have been taken.
+    /// Checks that all elements were taken.
     fn end<T>(self, value: T) -> Result<T> {
         match (self.len, self.decoder.trial) {
             (0, _) => Ok(value),
@@ -637,7 +640,7 @@ struct Variant<'a, 'de> {
 }
 
 impl<'a, 'de> Variant<'a, 'de> {
-    /// What is in it, as a value.
+    /// Returns the content of the variant, as a value.
     fn body(self) -> Result<Decoder<'a, 'de>> {
         Ok(match self.tag {
             Tag::NEWTYPE_VARIANT => self.decoder.inside()?,
@@ -651,7 +654,7 @@ impl<'a, 'de> Variant<'a, 'de> {
         Ok(Entry { name: Some(self.name), body: Some(self.body()?) })
     }
 
-    /// In a trial: it must be of this kind.
+    /// Checks in a trial that the variant is of this kind.
     fn asked(&self, tag: Tag) -> Result<Option<&'a Trial<'de>>> {
         match self.decoder.trial {
             Some(trial) if self.tag != tag => trial.differ(),
@@ -711,7 +714,7 @@ impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
 
 /// A map of one entry, which is a variant of an enum.
 struct Entry<'a, 'de> {
-    /// `None`: it is a value that is still to be read.
+    /// `None` if it is a value that is still to be decoded.
     name: Option<&'de str>,
     body: Option<Decoder<'a, 'de>>,
 }

@@ -1,4 +1,4 @@
-//! Writes the described form.
+//! The encoder of the described form.
 
 use std::fmt;
 
@@ -13,10 +13,10 @@ use super::super::number::{bytes_of, is_ref, numbers};
 use super::super::output::Sink;
 use super::{LONG_NAME, Number, Tag};
 
-/// Writes a message behind what is in `bytes`, which may grow to `limit` bytes.
+/// Encodes a message behind the content of `bytes`, which may grow to `limit` bytes.
 ///
-/// `readable`: types are told that the form is for humans, so that an address, say, becomes a text.
-/// serde reads flattened and untagged values as if it always were.
+/// `readable` makes types encode themselves for people: an address becomes a text, for example.
+/// serde decodes flattened and untagged values as if `readable` were always set.
 pub(in super::super) fn encode<T: Serialize>(
     message: &T,
     bytes: &mut Vec<u8>,
@@ -41,7 +41,7 @@ pub(in super::super) fn encode_into<T: Serialize>(
     out.flush()
 }
 
-/// Bytes that are collected before a sink gets them: they fit in a processor's second cache.
+/// How many bytes are collected before a sink gets them. They fit in a processor's second cache.
 const BUFFER: usize = 128 * 1024;
 
 pub(in super::super) struct Out<'a> {
@@ -49,7 +49,7 @@ pub(in super::super) struct Out<'a> {
     /// The most bytes that `bytes` may hold.
     room: usize,
     readable: bool,
-    /// Where `bytes` goes when it is full.
+    /// The sink of `bytes` when it is full.
     drain: Option<Drain<'a>>,
 }
 
@@ -101,7 +101,7 @@ impl Out<'_> {
         Ok(())
     }
 
-    /// How many bytes have been written.
+    /// Returns how many bytes have been written.
     fn position(&self) -> usize {
         self.drain.as_ref().map_or(0, |drain| drain.taken) + self.bytes.len()
     }
@@ -146,7 +146,7 @@ impl Out<'_> {
         self.put(&[0; 8])?;
         let begin = self.position();
         loop {
-            // Piece by piece: how many there are is the iterator's word.
+            // In pieces, because only the iterator says how many there are.
             let piece = numbers.size_hint().0.clamp(256, 1 << 16);
             let from = self.bytes.len();
             let room = self.room.saturating_sub(from).min(piece * N) / N * N;
@@ -180,7 +180,7 @@ struct Encoder<'a, 'o> {
 }
 
 impl<'a, 'o> Encoder<'a, 'o> {
-    /// Values that follow, and that are counted.
+    /// Begins a row of values that are counted.
     fn values(self, tag: Tag) -> Result<Values<'a, 'o>> {
         self.out.tag(tag)?;
         self.fields()
@@ -346,7 +346,7 @@ impl<'a, 'o> Serializer for Encoder<'a, 'o> {
         self.fields()
     }
 
-    /// What `Vec`, slices and the like come through.
+    /// `Vec`, slices and similar types call this.
     fn collect_seq<I>(self, items: I) -> Result<()>
     where
         I: IntoIterator<Item: Serialize>,

@@ -1,4 +1,4 @@
-//! What a child finds when it starts.
+//! The start of a child: its inherited socket and its environment.
 //!
 //! This file opts in to `unsafe`: descriptors that were inherited, and the environment.
 #![allow(unsafe_code)]
@@ -67,7 +67,7 @@ pub(crate) fn is_socket(socket: &OsHandle) -> bool {
     socket_inode(socket.as_fd()).is_some()
 }
 
-/// The number of the socket behind this descriptor, if it is one.
+/// Returns the number of the socket behind this descriptor, if it is one.
 fn socket_inode(socket: BorrowedFd<'_>) -> Option<u64> {
     let stat = rustix::fs::fstat(socket).ok()?;
     (FileType::from_raw_mode(stat.st_mode) == FileType::Socket).then_some(stat.st_ino)

@@ -1,7 +1,7 @@
-//! Where the executable's code lies, as `/proc/self/maps` and the auxiliary vector tell it.
+//! The places of the executable's code, from `/proc/self/maps` and the auxiliary vector.
 //!
-//! `/proc/self/auxv` says the same as `getauxval`, but is closed to a process that is not dumpable:
-//! one that has changed its user, for instance, or whose executable it may not read.
+//! `/proc/self/auxv` has the same content as `getauxval`. But a process that is not dumpable cannot
+//! open it: one that has changed its user, for example, or that may not read its executable.
 //!
 //! This file opts in to `unsafe` for `getauxval`, which no crate of ours has for these keys.
 #![allow(unsafe_code)]
@@ -24,8 +24,8 @@ pub(crate) fn code_ranges() -> io::Result<Vec<CodeRange>> {
     Ok(parse(&maps, auxiliary(libc::AT_ENTRY), started.as_os_str().as_bytes()))
 }
 
-/// Where the executable's file lies in memory that this process can read and nothing can write: its
-/// code, and its constants, those that the loader has relocated included.
+/// Returns where the executable's file is mapped in memory that this process can read and no
+/// process can write: its code, and its constants, also those that the loader has relocated.
 pub(crate) fn constant_ranges() -> io::Result<Vec<CodeRange>> {
     let code = code_ranges()?;
     let maps = fs::read("/proc/self/maps").map_err(|error| {
@@ -34,7 +34,7 @@ pub(crate) fn constant_ranges() -> io::Result<Vec<CodeRange>> {
     Ok(constants(&maps, &code))
 }
 
-/// The mappings of the file which this code is of, if they can be read and not written.
+/// Returns the mappings of the file of this code that can be read and not written.
 fn constants(maps: &[u8], code: &[CodeRange]) -> Vec<CodeRange> {
     let lines =
         || maps.split(|byte| *byte == b'\n').filter_map(|line| Some((line, parse_line(line)?)));
@@ -49,15 +49,15 @@ fn constants(maps: &[u8], code: &[CodeRange]) -> Vec<CodeRange> {
     found.map(|(_, mapping)| mapping.range).collect()
 }
 
-/// Whether this program runs with other rights than the process that started it: set-user-ID,
-/// capabilities of the file.
+/// Returns whether this program runs with other rights than the process that started it:
+/// set-user-ID, capabilities of the file.
 pub(super) fn secure() -> bool {
     rustix::process::getuid() != rustix::process::geteuid()
         || rustix::process::getgid() != rustix::process::getegid()
         || auxiliary(libc::AT_SECURE) != 0
 }
 
-/// What the kernel told this program when it started; 0 if it said nothing under this key.
+/// Returns a value of the auxiliary vector, or 0 if it has none under this key.
 fn auxiliary(key: libc::c_ulong) -> u64 {
     // SAFETY: looks up a number, for any key.
     unsafe { libc::getauxval(key) }
@@ -71,8 +71,8 @@ struct Mapping<'a> {
     file: (&'a [u8], &'a [u8], &'a [u8]),
 }
 
-/// The executable mappings of that file which `entry` lies in, if it is the one that was `started`.
-/// A program that was handed to its dynamic loader has another one: to start the same file again
+/// Returns the executable mappings of the file that contains `entry`, if it is the one that was
+/// `started`. A program that was passed to its dynamic loader has another file: starting that again
 /// would start the loader without a program.
 fn parse(maps: &[u8], entry: u64, started: &[u8]) -> Vec<CodeRange> {
     let mappings: Vec<Mapping<'_>> = maps

@@ -56,7 +56,7 @@ pub(crate) fn wait(
         };
         fds.push(PollFd::new(socket, flags));
     }
-    // A time too long for the kernel's type is for ever, as far as anyone can tell.
+    // A time that is too long for the kernel's type is no limit in practice.
     let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
     match poll(&mut fds, timeout.as_ref()) {
         Ok(_) => {}
@@ -88,18 +88,18 @@ impl Process {
         self.pid
     }
 
-    /// The end of the process, also when this has gone.
+    /// Returns the end of the process, which outlives this value.
     pub fn end(&self) -> End {
         End(Arc::clone(&self.pidfd))
     }
 
-    /// What the process is doing, as far as the system tells.
+    /// Returns what the process is doing, as far as the system reports it.
     pub fn activity(&self) -> Activity {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
         activity(&stat).unwrap_or_default()
     }
 
-    /// Sends a signal; nothing happens if the process has ended.
+    /// Sends a signal. Nothing happens if the process has ended.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         let signal = match signal {
             Signal::Kill => rustix::process::Signal::KILL,
@@ -111,7 +111,7 @@ impl Process {
         }
     }
 
-    /// Reaps the process if it has ended; never blocks. Finds [`Reap::Ended`] only once, unless
+    /// Reaps the process if it has ended. Never blocks. Returns [`Reap::Ended`] only once, unless
     /// another part of the program has reaped it.
     pub fn try_reap(&self) -> io::Result<Reap> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
@@ -149,7 +149,7 @@ pub(crate) fn name_process(name: &str) {
     }
 }
 
-/// From a process' `stat`: its state, and its time in user and in system mode.
+/// Parses a process' `stat`: its state, and its time in user and in system mode.
 fn activity(stat: &str) -> Option<Activity> {
     // The name before it may contain anything.
     let (_, rest) = stat.rsplit_once(") ")?;

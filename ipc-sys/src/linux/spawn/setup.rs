@@ -8,9 +8,9 @@
 //! parent: restores its signals, reads the report
 //! ```
 //!
-//! The pidfd comes from the child, so it cannot mean another process: between a fork and
-//! `pidfd_open` in the parent, another part of the program may reap the child, and its number may
-//! be given out again. For the same reason nothing here kills by number.
+//! The pidfd comes from the child, so it cannot mean another process. If the parent called
+//! `pidfd_open` after the fork, another part of the program could reap the child in between, and
+//! its number could be given out again. For the same reason nothing here kills by number.
 //!
 //! Signals are blocked from before the fork until the child has no handler of the parent any more.
 //! So no handler of the parent runs in the child, where it would write to pipes that both share,
@@ -294,8 +294,8 @@ pub(crate) fn start(
     })
 }
 
-/// Gives up a child of which there is no pidfd. Either it has ended, or it ends when it comes to
-/// its socket, in `init`. It is not killed by its number, which may be another process's by now.
+/// Gives up a child without a pidfd. Either it has ended, or it ends when it reads its socket in
+/// `init`. It is not killed by its number, which may be that of another process by now.
 fn abandon(ours: &OsHandle, mut child: Child) {
     let _ = rustix::net::shutdown(ours, Shutdown::Both);
     let limit = Instant::now() + ABANDON_PATIENCE;
