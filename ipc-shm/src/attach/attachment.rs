@@ -1,9 +1,9 @@
-//! A process' part in a channel: its mapping, its lease, its endpoints counted.
+//! A process' part in a channel: its mapping, its lease, and the count of its endpoints.
 //!
-//! A process attaches to a channel once, however many endpoints of it arrive: a table of the
-//! process finds the attachment again by the segment's identity. One descriptor is kept open for
-//! it, to ask after leases and to allocate blocks ([`commit`](crate::channel::commit)); the life
-//! lease needs none ([`lease`](crate::attach::lease)).
+//! A process attaches to a channel once, however many endpoints of it arrive. A table in the
+//! process finds the attachment again by the segment's identity. The attachment keeps one
+//! descriptor open, to query leases and to allocate blocks ([`commit`](crate::channel::commit)).
+//! The life lease needs none ([`lease`](crate::attach::lease)).
 
 use crate::sync::Ordering;
 use std::collections::HashMap;
@@ -33,27 +33,28 @@ use crate::killpoint::kill_point;
 use crate::layout::{Geometry, Header, MAX_PARTICIPANTS, PAGE, entry, pid_hint};
 use crate::throttle::Throttle;
 
-/// Which end.
+/// One end of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Sender,
     Receiver,
 }
 
-/// What both programs must agree on, beyond the sizes that the segment itself tells.
+/// What both programs must agree on, beyond the sizes that the segment itself states.
 #[derive(Clone, Copy)]
 pub(crate) struct Kind {
-    /// Of type, codec and layout.
+    /// The shape of type, codec and layout.
     pub(crate) shape: &'static Shape,
-    /// Where a message lies.
+    /// Finds the block in which a message lies.
     pub(crate) block_of: BlockOf,
-    /// Bytes that a slot has for its message, at least, and a block, if there are any.
+    /// The least bytes that a slot has for its message, and a block, if there are any.
     pub(crate) least: (usize, usize),
 }
 
 impl Kind {
-    /// Whether such messages fit where they lie: a header may agree with itself and lie all the
-    /// same.
+    /// Returns whether such messages fit into the slots and blocks.
+    ///
+    /// A header may agree with itself and still be wrong.
     fn fits(&self, geometry: &Geometry) -> bool {
         let (slot, block) = self.least;
         geometry.stride >= size_of::<u64>() + slot
@@ -86,48 +87,48 @@ pub(crate) struct Attachment {
     pub(crate) me: u64,
     pub(crate) barrier: Barrier,
     pub(crate) fork: sys::fork::ForkCheck,
-    /// What our word among the `pid_hints` says.
+    /// This process' word among the `pid_hints`.
     pub(crate) pid_hint: u64,
     kind: Kind,
     roles: Mutex<Roles>,
-    /// Held while this process repairs, attaches for another or leaves: locks on bytes keep
-    /// processes apart, not the threads of one.
+    /// Held while this process recovers peers, attaches another participant, or detaches. Locks on
+    /// bytes separate processes, not the threads of one.
     repairing: Mutex<Participant>,
     /// When a thread of this process last looked for dead peers.
     looked: Throttle,
     corrupt: OnceLock<&'static str>,
-    /// An open file description of our own.
+    /// An open file description that only this process uses.
     descriptor: Descriptor,
-    /// What is mapped of the data area: unmapped before the lease ends.
+    /// The mapped parts of the data area, unmapped before the lease ends.
     pub(crate) places: Places,
-    /// All before the data area. The life lease lives as long as this.
+    /// The mapping of everything before the data area. The life lease lives as long as this.
     mapping: ManuallyDrop<MmapRaw>,
 }
 
-/// What is wrong when [`Attachment::descriptor`] is not ours.
+/// The error text if [`Attachment::descriptor`] is no longer the attachment's own.
 pub(crate) const CLOSED: &str =
     "this program has closed the channel's descriptor, which tells who is alive";
 
 type Table = HashMap<sys::Identity, Weak<Attachment>>;
 static TABLE: PerProcess<Mutex<Table>> = PerProcess::new();
 
-/// How long a newcomer waits for others that repair what a dead one left. A repair takes
-/// microseconds; one that takes longer was stopped, and then only the order of what comes again is
-/// lost.
+/// How long a new participant waits while other processes recover what a dead one left. A recovery
+/// takes microseconds. A process that takes longer was stopped, and then only the order of
+/// redelivered messages is lost.
 const OTHERS_REPAIR: Duration = Duration::from_millis(100);
 
-/// A lock whose holder panicked protects nothing that could be half done here.
+/// Locks a mutex, also a poisoned one: here a panic leaves nothing half done.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Adds to an error what was being done.
+/// Adds to an error the step that failed.
 fn step<T>(what: &str, result: io::Result<T>) -> io::Result<T> {
     ipc_core::__private::step("shared-memory channel", what, result)
 }
 
 impl Attachment {
-    /// Makes a channel, with one sender and one receiver here.
+    /// Creates a channel, with one sender and one receiver in this process.
     pub(crate) fn create(geometry: Geometry, kind: Kind) -> io::Result<Arc<Attachment>> {
         let fd = step(
             "creating its segment",
@@ -135,7 +136,8 @@ impl Attachment {
         )?;
         kill_point!("create.fd");
         let open = fd.fd();
-        // All that is touched without asking is paid for now: memory that runs out later is SIGBUS.
+        // Everything that is accessed without a check is allocated now: memory that runs out later
+        // is SIGBUS.
         let len = geometry.data_offset();
         step("sizing its segment", sys::memory::set_len(open, len))?;
         step("allocating its segment", sys::memory::allocate(open, 0, len))?;
@@ -153,7 +155,7 @@ impl Attachment {
         let memory = view(&mapping, geometry);
         memory.initialise(0);
         let roles = Roles { senders: 1, receivers: 1 };
-        // Relaxed: nobody else has the segment.
+        // Relaxed: no other process has the segment.
         memory.entries()[1].store(roles.word(), Ordering::Relaxed);
         memory.pid_hints()[1].store(participant_limit::pid_identity(), Ordering::Relaxed);
         memory.header().describe(&geometry, kind.shape);
@@ -189,11 +191,12 @@ impl Attachment {
         })
     }
 
-    /// Makes a participant of role `role` that is not attached to any process yet, and returns the
-    /// descriptor that its life lease is on, and its id.
+    /// Creates a participant of role `role` that is not attached to any process yet.
     ///
-    /// Until a process maps the descriptor, the endpoint is in transit: alive as long as anybody
-    /// has it open.
+    /// Returns the descriptor that its life lease is on, and its id.
+    ///
+    /// Until a process maps the descriptor, the endpoint is in transit: it is alive as long as any
+    /// process has the descriptor open.
     pub(crate) fn issue(&self, role: Role) -> io::Result<(OsHandle, u64)> {
         let fd = self
             .descriptor()
@@ -207,14 +210,14 @@ impl Attachment {
         self.after_the_dead(&participant, &leases);
         for id in 1..self.memory.entries().len() as u64 {
             let entry = &self.memory.entries()[id as usize];
-            // Relaxed: looked at again under both leases.
+            // Relaxed: read again under both leases.
             if entry.load(Ordering::Relaxed) != 0 || !leases.try_repair(id) {
                 continue;
             }
             kill_point!("attach.repair");
             let won = new.take_life(id).unwrap_or(false);
             kill_point!("attach.life");
-            // Acquire: after whoever freed it.
+            // Acquire: pairs with the Release store of the process that freed the entry.
             if !won || entry.load(Ordering::Acquire) != 0 {
                 if won {
                     new.end_life(id);
@@ -225,14 +228,15 @@ impl Attachment {
             let mut roles = Roles::default();
             *roles.count(role) = 1;
             kill_point!("attach.who");
-            // Relaxed: a hint; whoever sees the entry that `join` stores sees this too.
+            // Relaxed: a hint. A process that sees the entry that `join` stores sees this too.
             self.memory.pid_hints()[id as usize].store(pid_hint::NONE, Ordering::Relaxed);
             let joined = self.memory.join(id, roles.word());
             kill_point!("attach.joined");
             leases.end_repair(id);
             kill_point!("attach.issued");
             if joined {
-                // Nobody is told of the death of who is on its way: sleepers must look often again.
+                // No process is notified if a participant dies in transit, so sleepers must check
+                // often again.
                 self.memory.ring_sleepers();
                 return Ok((lease.send(), id));
             }
@@ -245,13 +249,15 @@ impl Attachment {
         Err(participant_limit::all_taken("shared-memory channel", self.memory.entries().len() - 1))
     }
 
-    /// Repairs what the dead left, and waits while others do: their ids are to be had, and who
-    /// comes after them must find their orphans before younger messages.
+    /// Recovers the state of dead peers, and waits while other processes do.
+    ///
+    /// Their ids then become free, and a participant that takes one must find the orphans before
+    /// younger messages.
     fn after_the_dead(&self, participant: &Participant, leases: &ByteLocks<'_>) {
         let patience = Instant::now() + OTHERS_REPAIR;
         self.memory.recover_all(participant, leases, self.kind.block_of);
         while self.memory.any_dead(self.me, leases) && Instant::now() < patience {
-            // Whoever repairs ends with ringing everybody.
+            // The recovering process notifies all waiters when it is done.
             let ticket = self.memory.register(Side::Receivers);
             self.memory.sleep(Side::Receivers, &ticket, Duration::from_millis(1));
             self.memory.unregister(Side::Receivers, &ticket);
@@ -259,7 +265,7 @@ impl Attachment {
         }
     }
 
-    /// Attaches this process to a channel by a descriptor from [`issue`](Attachment::issue).
+    /// Attaches this process to a channel, by a descriptor from [`issue`](Attachment::issue).
     pub(crate) fn adopt(
         fd: OsHandle,
         id: u64,
@@ -277,7 +283,7 @@ impl Attachment {
         }
         let identity = step("looking at its segment", sys::descriptor::identity(open))?;
         let len = step("looking at its segment", sys::memory::len(open))?;
-        // Held throughout: two endpoints of one channel that arrive at once make one attachment.
+        // Held until the end: two endpoints of one channel that arrive at once make one attachment.
         let mut table = lock(TABLE.get());
         if let Some(here) = table.get(&identity).and_then(Weak::upgrade) {
             drop(table);
@@ -287,8 +293,8 @@ impl Attachment {
                 ));
             }
             here.merge(id, role)?;
-            // Nothing names the id any more. Said rather than left to closing: a forked child may
-            // have a copy.
+            // Nothing names the id any more. The lease is released here, not by closing, because a
+            // forked child may have a copy of the descriptor.
             ByteLocks(open).end_life(id);
             drop(fd);
             return Ok(here);
@@ -305,10 +311,10 @@ impl Attachment {
         if !leases.alive(id) {
             return Err(refuse("its lease has ended"));
         }
-        // A child that was forked when the message came may have a copy of what came, and keep the
-        // lease on it. So the lease moves to an open file that no child has. Meanwhile no process
-        // repairs: the id looks dead for a moment. A peer that holds the repair lease has taken
-        // this id for another's, and then the lease stays where it is.
+        // A child that was forked when the message arrived may have a copy of the descriptor, and
+        // keep the lease on it. So the lease moves to an open file that no child has. Meanwhile no
+        // process recovers this id, although it looks dead for a moment. A peer that holds the
+        // repair lease has mistaken this id for another one. Then the lease stays where it is.
         let moves = leases.try_repair(id);
         if moves {
             kill_point!("adopt.repair");
@@ -334,7 +340,7 @@ impl Attachment {
         let mut roles = Roles::default();
         *roles.count(role) = 1;
         let entry = memory.entries().get(id as usize).filter(|_| id != 0);
-        // Acquire: after whoever issued it.
+        // Acquire: pairs with the Release store of the process that issued it, in `Memory::join`.
         if entry.is_none_or(|entry| entry.load(Ordering::Acquire) != roles.word()) {
             return Err(refuse("its participant is not there"));
         }
@@ -350,12 +356,12 @@ impl Attachment {
         drop(lease); // The mapping keeps the lease.
         drop(table);
         kill_point!("adopt.who");
-        // Relaxed: a hint. Those who sleep can watch this process from now on.
+        // Relaxed: a hint. From now on, sleepers can monitor this process.
         attached.memory.pid_hints()[id as usize].store(attached.pid_hint, Ordering::Relaxed);
         attached.memory.ring_sleepers();
         if role == Role::Receiver {
-            // Again, though whoever issued it has done so: another may have died while it was on
-            // its way.
+            // Again, although the process that issued it has done so: another participant may have
+            // died while this one was in transit.
             if let Some(fd) = attached.descriptor() {
                 attached.after_the_dead(&lock(&attached.repairing), &ByteLocks(fd));
             }
@@ -364,7 +370,9 @@ impl Attachment {
         Ok(attached)
     }
 
-    /// An endpoint came to a process that is attached already: its participant hands the role over.
+    /// Merges an endpoint that arrived in a process that is already attached.
+    ///
+    /// The endpoint's own participant gives its role to this one.
     fn merge(&self, id: u64, role: Role) -> io::Result<()> {
         if id == self.me || id == 0 || id as usize >= self.memory.entries().len() {
             return Err(io::Error::new(
@@ -406,22 +414,24 @@ impl Attachment {
         Ok(())
     }
 
-    /// Counts one endpoint less; the last of a role tells the others. Leaving altogether is the
-    /// drop's.
+    /// Counts one endpoint less. The last one of a role notifies the peers.
+    ///
+    /// The drop of the attachment detaches the process.
     pub(crate) fn remove(&self, role: Role) {
         let mut roles = lock(&self.roles);
         *roles.count(role) -= 1;
         let word = roles.word();
         if *roles.count(role) > 0 {
             kill_point!("endpoint.remove");
-            self.memory.entries()[self.me as usize].store(word, Ordering::Release); // Release: as in `add`.
+            // Release: as in `add`.
+            self.memory.entries()[self.me as usize].store(word, Ordering::Release);
         } else {
             let participant = lock(&self.repairing);
             self.memory.leave_role(&participant, word, role == Role::Receiver, self.kind.block_of);
         }
     }
 
-    /// The descriptor, if it is still ours.
+    /// Returns the descriptor, if it is still the attachment's own.
     pub(crate) fn descriptor(&self) -> Option<sys::Borrowed<'_>> {
         self.descriptor.get()
     }
@@ -439,10 +449,11 @@ impl Attachment {
             return self.corrupt.set(what).is_ok();
         }
         let Some(fd) = self.descriptor() else {
-            // Without it the dead look alive, and who waits for them would wait for ever.
+            // Without it dead peers look alive, and a process that waits for them would wait for
+            // ever.
             return self.corrupt.set(CLOSED).is_ok();
         };
-        // Another thread at it will wake us.
+        // If another thread is recovering, it will wake this one.
         match self.repairing.try_lock() {
             Ok(participant) => {
                 self.memory.recover_all(&participant, &ByteLocks(fd), self.kind.block_of)
@@ -451,38 +462,38 @@ impl Attachment {
         }
     }
 
-    /// Whether sleepers of this process will be notified of every other participant's death.
+    /// Returns whether sleepers of this process are notified of every other participant's death.
     pub(crate) fn monitors_deaths(&self) -> bool {
         peer_monitor::monitors_deaths(self)
     }
 
-    /// As [`recover_dead`](Attachment::recover_dead), at most once a millisecond.
+    /// Does the same as [`recover_dead`](Attachment::recover_dead), at most once a millisecond.
     pub(crate) fn recover_dead_throttled(&self) -> bool {
         self.looked.due() && self.look()
     }
 
-    /// The process number of a participant, as far as it is known here.
+    /// Returns the process number of a participant, as far as it is known here.
     pub(crate) fn pid(&self, id: u64) -> Option<u32> {
         // Relaxed: a hint.
         let word = self.memory.pid_hints().get(id as usize)?.load(Ordering::Relaxed);
-        // In another namespace the number is another process'.
+        // In another namespace the number names another process.
         let known = word != pid_hint::NONE
             && pid_hint::namespace(word) == pid_hint::namespace(self.pid_hint);
         known.then_some(pid_hint::pid(word))
     }
 
-    /// What a peer was found to have scribbled.
+    /// Returns what a peer was found to have scribbled.
     pub(crate) fn corrupt(&self) -> Option<&'static str> {
         self.corrupt.get().copied()
     }
 
-    /// Says that a peer has scribbled.
+    /// Records that a peer has scribbled.
     pub(crate) fn found_corrupt(&self, what: &'static str) {
         // The first finding stays.
         let _ = self.corrupt.set(what);
     }
 
-    /// Whether this process was forked from the one that attached.
+    /// Returns whether this process was forked from the one that attached.
     #[inline]
     pub(crate) fn forked(&self) -> bool {
         self.fork.forked()
@@ -492,11 +503,11 @@ impl Attachment {
 impl Drop for Attachment {
     fn drop(&mut self) {
         if self.forked() {
-            // The mappings are not ours (MADV_DONTFORK), nor is the membership.
+            // The mappings are not this process' (MADV_DONTFORK), nor is the membership.
             self.places.forget();
             return;
         }
-        // It uses our mapping.
+        // The monitor uses this mapping.
         peer_monitor::forget(self);
         let participant = Participant::new(self.me);
         self.memory.leave(&participant, self.kind.block_of);
@@ -513,31 +524,32 @@ impl Drop for Attachment {
 
 use raw::{header, unmap, view};
 
-/// The few lines that know where the mapping lies.
+/// The code that accesses the address of the mapping.
 #[allow(unsafe_code)]
 mod raw {
     use super::{Geometry, Header, ManuallyDrop, Memory, MmapRaw, NonNull, PAGE, Places};
 
-    /// The header of a mapping of at least a page.
+    /// Returns the header of a mapping of at least a page.
     pub(super) fn header(mapping: &MmapRaw) -> &Header {
         assert!(mapping.len() >= PAGE);
-        // SAFETY: a page lies there, as aligned; a header is shorter, and of atomics only, valid
-        // whatever bytes they hold.
+        // SAFETY: at least a page is mapped there, aligned to a page. A header is shorter, and
+        // consists of atomics only, which are valid whatever bytes they hold.
         unsafe { &*mapping.as_mut_ptr().cast::<Header>() }
     }
 
-    /// A view of a mapping as long as the geometry says.
+    /// Returns a view of a mapping that is as long as the geometry says.
     pub(super) fn view(mapping: &MmapRaw, geometry: Geometry) -> Memory {
         assert!(mapping.len() >= geometry.data_offset());
         let base = NonNull::new(mapping.as_mut_ptr()).expect("a mapping is somewhere");
         // SAFETY: so many bytes are mapped there, checked above, until `unmap` at the attachment's
-        // end; every endpoint keeps its attachment alive as long as it uses the view. All access is
+        // end. Every endpoint keeps its attachment alive as long as it uses the view. All access is
         // through atomics.
         unsafe { Memory::mapped(base, geometry) }
     }
 
-    /// Ends the mappings, the one that the life lease is on last: dead is who cannot write any
-    /// more.
+    /// Ends the mappings, and last the one that the life lease is on.
+    ///
+    /// So a process counts as dead only when it cannot write any more.
     pub(super) fn unmap(places: &mut Places, mapping: &mut ManuallyDrop<MmapRaw>) {
         places.unmap();
         // SAFETY: called once, by the attachment's drop, when no endpoint is left.

@@ -1,34 +1,36 @@
-//! Leases: how the kernel tells who is alive.
+//! Leases: how the kernel says which participants are alive.
 //!
-//! Each participant has two bytes far behind the segment's end, each under an exclusive lock of an
-//! open file description:
+//! Each participant has two bytes far behind the segment's end. An exclusive lock of an open file
+//! description lies on each:
 //!
-//! - *life*: held by the participant. Its description is closed as soon as the segment is mapped
-//!   from it; the lock then lives exactly as long as the mapping through which the process could
-//!   still write. It survives `close`, `close_range` and `fork` (the mapping is `MADV_DONTFORK`),
-//!   and goes with `munmap`, `exec`, and death of any kind. On its way to another process it sits
-//!   on the description itself.
-//! - *repair*: held by whoever repairs what the participant left, and while the id is given out.
+//! - *life*: held by the participant. It closes the description as soon as it has mapped the
+//!   segment from it. The lock then lives exactly as long as the mapping through which the process
+//!   could still write. It survives `close`, `close_range` and `fork` (the mapping is
+//!   `MADV_DONTFORK`). It ends with `munmap`, `exec`, and death of any kind. On its way to another
+//!   process, the description itself holds it.
+//! - *repair*: held by the process that recovers what the participant left, and while the id is
+//!   given out.
 //!
-//! A participant is dead if and only if its life byte can be had. Never by pid, heartbeat or
-//! timeout: a stopped process is alive.
+//! A participant is dead if and only if its life byte can be locked. No pid, heartbeat or timeout
+//! decides it: a stopped process is alive.
 
 use std::io;
 
 use ipc_sys as sys;
 
-/// What the protocol asks of the kernel.
+/// The questions that the protocol asks the kernel.
 pub(crate) trait Leases {
-    /// Whether somebody holds the life lease of `id`. In doubt, yes: nobody alive is ever taken for
-    /// dead.
+    /// Returns whether a process holds the life lease of `id`.
+    ///
+    /// In doubt, returns true: no living participant is ever taken for dead.
     fn alive(&self, id: u64) -> bool;
-    /// Takes the repair lease of `id`, if nobody has it.
+    /// Takes the repair lease of `id`, if it is free.
     fn try_repair(&self, id: u64) -> bool;
-    /// Gives the repair lease of `id` back.
+    /// Releases the repair lease of `id`.
     fn end_repair(&self, id: u64);
 }
 
-/// Behind any data: no segment is so long (`layout::MAX_LEN`).
+/// Where the leases begin: behind any data, since no segment is so long (`layout::MAX_LEN`).
 const LEASES: u64 = 1 << 60;
 
 const fn life(id: u64) -> u64 {
@@ -43,14 +45,14 @@ const fn repair(id: u64) -> u64 {
 pub(crate) struct ByteLocks<'a>(pub(crate) sys::Borrowed<'a>);
 
 impl ByteLocks<'_> {
-    /// Takes the life lease of `id` on this description, if nobody has it.
+    /// Takes the life lease of `id` on this description, if it is free.
     pub(crate) fn take_life(&self, id: u64) -> io::Result<bool> {
         sys::lease::try_lock(self.0, life(id))
     }
 
-    /// Gives a life lease back that was taken on this description.
+    /// Releases a life lease that was taken on this description.
     pub(crate) fn end_life(&self, id: u64) {
-        // If it fails, the lease goes when the description is closed, right after.
+        // If it fails, the lease ends when the description is closed, right after.
         let _ = sys::lease::unlock(self.0, life(id));
     }
 }
@@ -65,7 +67,7 @@ impl Leases for ByteLocks<'_> {
     }
 
     fn end_repair(&self, id: u64) {
-        // Fails on no open description; were it to, the lease would go with this process.
+        // This fails on no open description. If it did, the lease would end with this process.
         let _ = sys::lease::unlock(self.0, repair(id));
     }
 }

@@ -1,35 +1,38 @@
-//! Who is attached to a segment, and who is dead.
+//! The participants of a segment: which are attached, and which are dead.
 //!
-//! Each process that has a segment is one participant of it, however many handles it has: an id,
-//! whose *life* byte it holds a lock on ([`lease`](crate::attach::lease)), and a *generation*, that
-//! is counted up whenever the id is given to somebody. A word that names its owner by both stays
-//! unambiguous when the owner is dead and the id another's: nothing has to be searched or repaired
-//! before an id can be used again.
+//! Each process that has a segment is one participant of it, however many handles it has. A
+//! participant is an id and a *generation*. The process holds a lock on the id's *life* byte
+//! ([`lease`](crate::attach::lease)). The generation is incremented each time the id is given to a
+//! participant. A word that names its owner by both stays unambiguous when the owner is dead and
+//! another participant has the id. So nothing has to be searched or recovered before an id is used
+//! again.
 //!
 //! # Life of an id
 //!
 //! ```text
-//!  free ──take the life byte──▶ taken ──generation + 1──▶ attached ──leave: used off──▶ ──unmap──▶ free
-//!                                 └── killed: the kernel gives the byte back ──┴──────────────────▶ free
+//! free ──lock life byte──▶ taken ──generation + 1──▶ attached ──detach: used off──▶ ─unmap──▶ free
+//!                            └── killed: the kernel unlocks the byte ──┴────────────────────▶ free
 //! ```
 //!
-//! The life byte is exclusive, so whoever has it is alone with the id; that is why a participant
-//! may be killed anywhere here and leaves nothing to be done. On its way to another process the
-//! byte is held by the descriptor that travels.
+//! The lock on the life byte is exclusive, so its holder is alone with the id. That is why a
+//! participant may be killed at any of these steps, and nothing has to be done. On its way to
+//! another process, the descriptor that travels holds the lock.
 //!
-//! A participant is dead if and only if its generation has passed, or its byte can be had. Between
-//! the two steps of whoever comes after it, it looks alive for a moment more.
+//! A participant is dead if and only if its generation has passed, or its life byte can be locked.
+//! While the next participant with the same id is between its two steps, a dead one looks alive for
+//! a moment more.
 //!
 //! # Deaths are counted
 //!
-//! Who is used and has no byte has not left, but died. Whoever finds it so, because he looks or
-//! because he comes after it, counts the death and then takes *used* off: so every death is
-//! counted, whoever is killed meanwhile, and some are counted twice. Who ends by `exit` with
-//! handles left says that it is *ending*: it does not keep a name, and has died once its byte can
-//! be had, for threads of it may have been in the middle of something. Who waits for what a dead
-//! one may have owed him ([`lock`](crate::lock)) compares the count.
+//! A participant that is marked *used* and has no lock on its life byte has not detached, but died.
+//! A process that finds it, because it looks or because it takes the id, counts the death and then
+//! clears *used*. So every death is counted, whichever process is killed meanwhile, and some are
+//! counted twice. A process that ends by `exit` with handles left marks itself *ending*. It does
+//! not keep a name. It counts as dead once its byte can be locked, because its threads may have
+//! been in the middle of an operation. A process that waits for what a dead participant may have
+//! owed it ([`lock`](crate::lock)) compares the count.
 
-// Looks at entries in the mapping.
+// Accesses entries in the mapping.
 #![allow(unsafe_code)]
 
 use crate::sync::{AtomicU64, Ordering};
@@ -47,7 +50,7 @@ use crate::layout::pid_hint;
 use crate::segment::footer::{Entry, life};
 use crate::throttle::Throttle;
 
-/// A participant, for good: `{ generation: 32, id: 16 }` in 48 bits, never 0.
+/// Names one participant, never another: `{ generation: 32, id: 16 }` in 48 bits, never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Owner(NonZeroU64);
 
@@ -58,13 +61,13 @@ impl Owner {
         NonZeroU64::new(u64::from(generation) << 16 | u64::from(id)).filter(|_| id != 0).map(Owner)
     }
 
-    /// The owner in the low 48 bits of a word; `None` if they name nobody.
+    /// Returns the owner in the low 48 bits of a word, or `None` if they name no participant.
     pub(crate) fn from_bits(word: u64) -> Option<Owner> {
         let bits = word & ((1 << Owner::BITS) - 1);
         Owner::new((bits >> 16) as u32, bits as u16)
     }
 
-    /// In 48 bits.
+    /// Returns the owner as 48 bits.
     #[inline]
     pub(crate) fn bits(self) -> u64 {
         self.0.get()
@@ -81,18 +84,18 @@ impl Owner {
     }
 }
 
-/// How many participants are looked at in one slice of a wait.
+/// The number of participants that one slice of a wait looks at.
 const AT_ONCE: usize = 64;
 
 /// A process' part in a segment, and its view of the others'.
 pub(crate) struct Participants {
     table: Table,
     me: Owner,
-    /// Tells this mapping from every other one that this process has or had.
+    /// Distinguishes this mapping from every other one that this process has or had.
     mapping: u64,
     fork: sys::fork::ForkCheck,
     descriptor: Arc<Descriptor>,
-    /// When all were last looked at.
+    /// When this process last looked at all participants.
     looked: Throttle,
 }
 
@@ -104,10 +107,10 @@ pub(crate) struct Table {
     len: usize,
 }
 
-// SAFETY: all it gives out are references to atomics, which any thread may use as long as the
-// mapping is there.
+// SAFETY: the table returns only references to atomics, which any thread may use as long as the
+// mapping exists.
 unsafe impl Send for Table {}
-// SAFETY: as above; it has no state of its own that changes.
+// SAFETY: as above. The table has no state of its own that changes.
 unsafe impl Sync for Table {}
 
 impl Table {
@@ -120,7 +123,8 @@ impl Table {
     }
 
     fn entries(&self) -> &[Entry] {
-        // SAFETY: `new`; atomics, for which any bytes are valid, whatever a peer writes.
+        // SAFETY: `new` requires it. The entries are atomics, for which any bytes are valid,
+        // whatever a peer writes.
         unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.len) }
     }
 
@@ -128,15 +132,16 @@ impl Table {
         self.entries().get(usize::from(id)).filter(|_| id != 0)
     }
 
-    /// Takes a free id on the open file `lease`, for this process or another. `None` if all are
-    /// taken.
+    /// Takes a free id on the open file `lease`, for this process or another.
+    ///
+    /// Returns `None` if all ids are taken.
     pub(crate) fn issue(&self, lease: sys::Borrowed<'_>) -> io::Result<Option<u16>> {
         for (id, entry) in (1..).zip(&self.entries()[1..]) {
             kill_point!("member.take");
             if ByteLocks(lease).take_life(u64::from(id))? {
-                // Acquire: after whoever had the id before.
+                // Acquire: pairs with the Release stores of the id's previous participant.
                 if entry.life.load(Ordering::Acquire) & life::USED != 0 {
-                    // He died, and nobody has looked since.
+                    // The previous participant died, and no process has counted that yet.
                     self.count_death();
                 }
                 return Ok(Some(id));
@@ -145,33 +150,35 @@ impl Table {
         Ok(None)
     }
 
-    /// How many participants were found dead: at least so many, for some are counted twice.
+    /// Returns the number of deaths counted. Some deaths are counted twice.
     fn deaths(&self) -> &AtomicU64 {
         &self.entries()[0].life
     }
 
     fn count_death(&self) {
         kill_point!("member.count");
-        // Release: whoever hears of it sees what the dead one did, as he who found it dead;
-        // Acquire: of all of them.
+        // Release: a process that reads the count sees what the dead participant did, as this
+        // process does. Acquire: the same for all deaths counted before.
         self.deaths().fetch_add(1, Ordering::AcqRel);
         kill_point!("member.counted");
     }
 
-    /// Makes a new owner of an id whose life byte is held by the caller.
+    /// Creates a new owner of an id whose life byte the caller holds.
     pub(crate) fn enter(&self, id: u16, pid_hint: u64) -> Option<Owner> {
         let entry = self.get(id)?;
-        // Acquire: after whoever had the id before; only holders of its byte write a generation.
+        // Acquire: pairs with the stores of the id's previous participant. Only the holder of its
+        // byte writes a generation.
         let mut generation = life::generation(entry.life.load(Ordering::Acquire)).wrapping_add(1);
         if generation == 0 {
-            // After 2^32 participants. An owner of generation 0 is possible, but looks like a mere
-            // id.
+            // Reached after 2^32 participants. An owner of generation 0 is possible, but looks like
+            // a mere id.
             generation = 1;
         }
         kill_point!("member.who");
         entry.pid_hint.store(pid_hint, Ordering::Relaxed); // Relaxed: a hint.
         kill_point!("member.enter");
-        // Release: whoever finds an owner of this generation finds no older one's words under it.
+        // Release: a process that finds an owner of this generation finds no words of an older
+        // owner under it.
         entry.life.store(life::word(generation, life::USED), Ordering::Release);
         Owner::new(generation, id)
     }
@@ -180,7 +187,7 @@ impl Table {
 impl Participants {
     pub(crate) fn new(table: Table, me: Owner, descriptor: Arc<Descriptor>) -> Participants {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let mapping = NEXT.fetch_add(1, Ordering::Relaxed); // Relaxed: only that each is another one.
+        let mapping = NEXT.fetch_add(1, Ordering::Relaxed); // Relaxed: only unique.
         Participants {
             table,
             me,
@@ -191,7 +198,7 @@ impl Participants {
         }
     }
 
-    /// The number of this mapping, which never comes again in this process.
+    /// Returns the number of this mapping, which never occurs again in this process.
     pub(crate) fn mapping(&self) -> u64 {
         self.mapping
     }
@@ -200,52 +207,58 @@ impl Participants {
         &self.table
     }
 
-    /// This process.
+    /// Returns the owner that this process is.
     #[inline]
     pub(crate) fn me(&self) -> Owner {
         self.me
     }
 
-    /// How many participants there can be: their ids are 1 to this.
+    /// Returns the maximum number of participants. Their ids are 1 to this number.
     #[inline]
     pub(crate) fn capacity(&self) -> usize {
         self.table.len - 1
     }
 
-    /// Whether this process was forked from the one that attached: it is no participant, and has no
-    /// mapping.
+    /// Returns whether this process was forked from the one that attached.
+    ///
+    /// Such a process is no participant, and has no mapping.
     #[inline]
     pub(crate) fn forked(&self) -> bool {
         self.fork.forked()
     }
 
-    /// Of the last participant that was given this id; 0 if there was none, or is no such id.
+    /// Returns the generation of the last participant that was given this id.
+    ///
+    /// Returns 0 if there was none, or if there is no such id.
     pub(crate) fn generation(&self, id: u16) -> u32 {
         // Acquire: `enter`.
         self.table.get(id).map_or(0, |entry| life::generation(entry.life.load(Ordering::Acquire)))
     }
 
-    /// Whether `owner` lives. False only if its id was given to another since, or the kernel says
-    /// that nobody holds its life byte. In doubt, true: nobody alive is ever taken for dead. About
-    /// two syscalls.
+    /// Returns whether `owner` lives. Costs about two system calls.
+    ///
+    /// Returns false only if its id was given to another participant since, or if the kernel says
+    /// that no open file holds its life byte. In doubt, returns true: no living participant is ever
+    /// taken for dead.
     pub(crate) fn alive(&self, owner: Owner) -> bool {
         if owner == self.me {
             return true;
         }
         if self.table.get(owner.id()).is_none() {
-            // Made up: nobody ever was or will be.
+            // A made-up id: there never was such a participant, and never will be.
             return false;
         }
         if self.generation(owner.id()) != owner.generation() {
             return false;
         }
-        // Without our descriptor nothing can be asked.
+        // Without its descriptor this process cannot ask the kernel.
         self.descriptor.get().is_none_or(|fd| ByteLocks(fd).alive(u64::from(owner.id())))
     }
 
-    /// Whether anybody else is attached, or on its way, and not about to end. In doubt, yes. Asked
-    /// under the name's lock ([`names`](crate::segment)), while nobody can come but by a handle of
-    /// somebody who is there.
+    /// Returns whether another participant is attached, or on its way, and not about to end.
+    ///
+    /// In doubt, returns true. The caller holds the name's lock ([`names`](crate::segment)).
+    /// Meanwhile a participant can only arrive by a handle of one that is there.
     pub(crate) fn others(&self, open: sys::Borrowed<'_>) -> bool {
         let staying = |life: u64| life & life::USED != 0 && life & life::ENDING == 0;
         let here = |entry: &Entry| staying(entry.life.load(Ordering::Acquire)); // Acquire: `enter`.
@@ -255,29 +268,33 @@ impl Participants {
         })
     }
 
-    /// The pid of a participant, for messages to people; `None` if it has not said, or is another's
-    /// by now.
+    /// Returns the pid of a participant, for messages to people.
+    ///
+    /// Returns `None` if the participant has not published it, or if another one has the id by now.
     pub(crate) fn pid(&self, owner: Owner) -> Option<u32> {
         let entry = self.table.get(owner.id())?;
         let word = entry.pid_hint.load(Ordering::Relaxed); // Relaxed: a hint.
-        // In another namespace the number is another process'.
+        // In another namespace the number names another process.
         let known = word != pid_hint::NONE
             && pid_hint::namespace(word)
                 == pid_hint::namespace(crate::attach::participant_limit::pid_identity());
-        // After a new owner's `pid_hint` comes its generation: the same generation, the same
-        // owner's, most likely.
+        // A new owner stores its `pid_hint` before its generation. So if the generation is the
+        // same, the pid most likely is the same owner's.
         (known && self.generation(owner.id()) == owner.generation()).then_some(pid_hint::pid(word))
     }
 
-    /// How many participants have died, as far as anybody has looked. It only grows, by more than
-    /// one for some.
+    /// Returns how many deaths the processes have counted so far.
+    ///
+    /// The number only grows, by more than one for some deaths.
     pub(crate) fn deaths(&self) -> u64 {
         self.table.deaths().load(Ordering::Acquire) // Acquire: `count_death`.
     }
 
-    /// The same, after a look at some, others at each turn. A syscall for each that is there.
+    /// Returns the same after a look at some participants, others at each turn.
+    ///
+    /// Costs a system call for each participant looked at.
     pub(crate) fn look_for_deaths(&self, turn: usize) -> u64 {
-        // Without our descriptor nothing can be asked.
+        // Without its descriptor this process cannot ask the kernel.
         let Some(fd) = self.descriptor.get() else { return self.deaths() };
         let used = || {
             let entries = (1..).zip(&self.table.entries()[1..]);
@@ -285,16 +302,17 @@ impl Participants {
             let lives = entries.map(|(id, entry)| (id, entry, entry.life.load(Ordering::Acquire)));
             lives.filter(|(id, _, life)| *id != self.me.id() && life & life::USED != 0)
         };
-        // Of those that are there, so that the number of those that can be costs no time.
+        // Divides the participants that exist, so that unused ids cost no time.
         let parts = used().count().div_ceil(AT_ONCE).max(1);
         for (id, entry, life) in used().skip(turn % parts * AT_ONCE).take(AT_ONCE) {
             if ByteLocks(fd).alive(id.into()) {
                 continue;
             }
-            // In this order: who is killed in between has it counted again.
+            // In this order: if this process is killed in between, the death is counted again.
             self.table.count_death();
-            // Relaxed: the count says all, and whoever has the id next acquires what its owner
-            // released. If it fails, it has left after all, or the id is another's.
+            // Relaxed: the count carries the edge, and the next participant with the id acquires
+            // what this owner released. If it fails, the participant has detached after all, or
+            // another one has the id.
             let _ = entry.life.compare_exchange(
                 life,
                 life & !life::USED,
@@ -306,7 +324,7 @@ impl Participants {
         self.deaths()
     }
 
-    /// The same, after a look at all, at most about once a millisecond.
+    /// Returns the same after a look at all participants, at most about once a millisecond.
     pub(crate) fn look_for_deaths_throttled(&self) -> u64 {
         if self.looked.due() {
             for turn in 0..self.capacity().div_ceil(AT_ONCE) {
@@ -316,13 +334,14 @@ impl Participants {
         self.deaths()
     }
 
-    /// The first step of leaving; unmapping is the second.
+    /// Does the first step of detaching. Unmapping is the second.
     pub(crate) fn leave(&self) {
         self.depart(0);
     }
 
-    /// Says that this process ends: its threads may be in the middle of something until it has, and
-    /// then have died.
+    /// Marks this process as ending.
+    ///
+    /// Its threads may be in the middle of an operation until it has ended, and then have died.
     pub(crate) fn end(&self) {
         self.depart(life::USED | life::ENDING);
     }
@@ -330,8 +349,8 @@ impl Participants {
     fn depart(&self, flags: u64) {
         let Some(entry) = self.table.get(self.me.id()) else { return };
         kill_point!("member.leave");
-        // Release: flags that others read. The generation stays: it is past when it is given out
-        // anew.
+        // Release: flags that other processes read. The generation stays, and has passed when the
+        // id is given out anew.
         entry.life.store(life::word(self.me.generation(), flags), Ordering::Release);
     }
 }
@@ -343,7 +362,7 @@ mod tests {
     use super::*;
     use crate::Segment;
 
-    /// A participant on its way to another process: alive as long as the handles are.
+    /// Returns a participant on its way to another process, alive as long as the handles are.
     fn in_transit(segment: &Segment) -> (Owner, Vec<handle::OsHandle>) {
         let (bytes, handles) = handle::collect(|| postcard::to_stdvec(segment).unwrap());
         let (_, id): (u32, u16) = postcard::take_from_bytes(&bytes).unwrap().0;
@@ -388,7 +407,7 @@ mod tests {
         drop(handles);
         assert_eq!(participants.deaths(), 0);
         assert_eq!([0, 1].map(|turn| participants.look_for_deaths(turn)), [1, 1]);
-        // Who comes after one that was looked at does not count it again.
+        // A participant that takes the id after a counted death does not count it again.
         let (second, handles) = in_transit(&segment);
         assert_eq!((second.id(), participants.deaths()), (first.id(), 1));
         drop(handles);

@@ -1,9 +1,9 @@
-//! Hearing of deaths: a thread of this process to which the kernel tells when a peer's process has
-//! ended.
+//! Monitoring of peers: a thread of this process that the kernel notifies when a peer's process
+//! ends.
 //!
-//! It is a hint, and makes waiting cheap: whoever is told of every death need not get up to look.
-//! The verdict stays the lease's ([`Attachment::recover_dead`]); whoever cannot be told, looks
-//! often.
+//! The notification is a hint, and makes waiting cheap: a waiter that is notified of every death
+//! need not wake up to check. The lease still decides ([`Attachment::recover_dead`]). A waiter that
+//! cannot be notified checks often.
 //!
 //! ```text
 //!   sleeper                                this module                     monitor thread
@@ -11,24 +11,26 @@
 //!   asks `monitors_deaths`: all of them?   asks for those not open: false  opens a pidfd for each
 //!   sleeps a short slice, asks again       open now, the lease held: true
 //!   sleeps for long                                                        readable: ring_all
-//!   recovers its dead peers, rings everybody
+//!   recovers its dead peers, notifies all
 //! ```
 //!
-//! - A pid is used again by the system. A lease that is held after the pidfd was opened was held
-//!   when it was, and so the pidfd is its holder's. One that is readable at once is no use.
-//! - What dies between the answer and the sleep rings for the registration before it.
-//! - A dead process whose lease lives on for a moment is not repaired by who is notified. He asks
-//!   again, gets no pidfd for it, and looks often.
-//! - Who comes rings the sleepers ([`Memory::ring_sleepers`]), so they ask again.
+//! - The system reuses pids. A lease that is held after the pidfd was opened was held when it was
+//!   opened, so the pidfd is the one of its holder. A pidfd that is readable at once is of no use.
+//! - If a peer dies between the answer and the sleep, the monitor notifies the registration, which
+//!   was made before.
+//! - If a dead process' lease lives on for a moment, the notified waiter does not recover it. The
+//!   waiter asks again, gets no pidfd for it, and checks often.
+//! - A process that attaches notifies the sleepers ([`Memory::ring_sleepers`]), so they ask again.
 //!
-//! The thread has a table of descriptors of its own: pidfds neither count against the program's
-//! limit nor are closed by a program that closes all it does not know. It hears through a line
-//! whose other end is the one descriptor in the program's table; that one closed by whomever, the
-//! thread ends, and rings everybody. It cannot look at leases, having none of our descriptors, nor
-//! hold an attachment, whose drop needs them: it knows views of the mappings, which [`forget`]
-//! takes from it before they end.
+//! The thread has a table of descriptors of its own. So its pidfds do not count against the
+//! program's limit, and a program that closes all descriptors it does not know leaves them open.
+//! The thread is woken through a line whose other end is the one descriptor in the program's table.
+//! If that one is closed, the thread ends, and notifies all waiters. The thread cannot query
+//! leases, because it has none of the program's descriptors. Nor can it hold an attachment, whose
+//! drop needs them. It has views of the mappings, which [`forget`] takes from it before they end.
 //!
-//! Started when somebody has waited for long, ended when no attachment has a living peer monitored.
+//! The thread starts when a waiter has waited for long. It ends when no attachment has a living
+//! peer monitored.
 
 use crate::sync::Ordering;
 use std::collections::HashMap;
@@ -48,32 +50,33 @@ use crate::channel::doorbell::Side;
 use crate::channel::memory::Memory;
 use crate::layout::{entry, pid_hint};
 
-/// Who waits where threads or descriptors have run out does not try again with each slice.
+/// How long after a failed start the next one is tried. Where threads or descriptors have run out,
+/// a waiter does not try again with each slice.
 const RETRY: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 struct State {
     monitor: Option<Monitor>,
-    /// How many were started.
+    /// The number of threads started.
     started: u64,
     not_before: Option<Instant>,
-    /// The system does not have what it takes.
+    /// The system lacks what the thread needs.
     unable: bool,
 }
 
 static STATE: PerProcess<Mutex<State>> = PerProcess::new();
 
-/// A running thread, as the others see it.
+/// A running monitor thread, as the other threads see it.
 struct Monitor {
     number: u64,
     /// Belongs to the program's table: the thread must not drop it.
     line: ManuallyDrop<OsHandle>,
     identity: sys::Identity,
-    /// By their `pid_hint` words.
+    /// The monitored processes, by their `pid_hint` words.
     peers: HashMap<u64, Peer>,
 }
 
-/// A process.
+/// A monitored process.
 #[derive(Default)]
 struct Peer {
     /// Whether the thread has its pidfd.
@@ -81,9 +84,9 @@ struct Peer {
     parts: Vec<Part>,
 }
 
-/// A peer's part in a channel that we are attached to.
+/// A peer's part in a channel that this process is attached to.
 struct Part {
-    /// Our attachment: its address, until `forget`.
+    /// The address of this process' attachment, until `forget`.
     attachment: usize,
     id: u64,
     /// Valid until `forget`.
@@ -101,7 +104,7 @@ fn state() -> MutexGuard<'static, State> {
     STATE.get().lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether `id` is still the part of this process.
+/// Returns whether `id` is still the part of the process whose `pid_hint` word is `word`.
 fn still(memory: &Memory, id: u64, word: u64) -> bool {
     // Acquire: after `join`, the word is this participant's or 0.
     memory.entries()[id as usize].load(Ordering::Acquire) & entry::USED != 0
@@ -109,7 +112,7 @@ fn still(memory: &Memory, id: u64, word: u64) -> bool {
 }
 
 impl Monitor {
-    /// The line, if it is still ours: see `Attachment::descriptor`.
+    /// Returns the line, if it is still the monitor's own: see `Attachment::descriptor`.
     fn line(&self) -> Option<sys::Borrowed<'_>> {
         let line = sys::borrow(&self.line);
         sys::descriptor::identity(line)
@@ -117,7 +120,7 @@ impl Monitor {
             .then_some(line)
     }
 
-    /// Has the thread look at `peers`. False if it cannot be reached.
+    /// Wakes the thread to read `peers`. Returns false if it cannot be reached.
     fn say(&self) -> bool {
         self.line().is_some_and(sys::wake_pair::wake)
     }
@@ -125,7 +128,7 @@ impl Monitor {
     /// Ends the thread.
     fn stop(mut self) {
         let Some(line) = self.line() else { return };
-        // Not only closed: a forked child may have the line too.
+        // Shut down, not only closed: a forked child may have the line too.
         sys::wake_pair::shut_down(line);
         close(&mut self.line);
     }
@@ -136,7 +139,7 @@ impl State {
         self.monitor.as_mut().filter(|monitor| monitor.number == number)
     }
 
-    /// The running thread, or a new one.
+    /// Returns the running thread, or starts one.
     fn running(&mut self) -> Option<&mut Monitor> {
         if self.monitor.is_none() {
             if self.unable || self.not_before.is_some_and(|time| Instant::now() < time) {
@@ -155,7 +158,7 @@ impl State {
         let (number, fd) = (self.started, sys::descriptor::number(&theirs));
         let (ready, is_ready) = sync_channel(1);
         let run = move || {
-            // The numbers are the program's until then: nothing here may close them.
+            // Until then the descriptor numbers are the program's, so nothing here may close them.
             // SAFETY: `theirs` is open until this thread has reported. Of descriptors this thread
             // uses that one, and those that it opens from now on: `run` gets no other.
             #[allow(unsafe_code)]
@@ -167,11 +170,11 @@ impl State {
                 run(number, &line);
             }
         };
-        // No handler of the program's runs in a thread that has none of its descriptors.
+        // No signal handler of the program runs in a thread that has none of its descriptors.
         let builder =
             thread::Builder::new().name("channel-watcher".to_owned()).stack_size(128 << 10);
         sys::process::without_signals(|| builder.spawn(run)).ok()?;
-        // Until then the thread uses our table.
+        // Until the thread reports, it uses the program's table.
         if !is_ready.recv().unwrap_or(false) {
             self.unable = true;
             return None;
@@ -181,10 +184,11 @@ impl State {
     }
 }
 
-/// Whether the death of every participant but this process is monitored from now on. If not, those
-/// that can be will be soon.
+/// Returns whether the death of every other participant is monitored from now on.
 ///
-/// To be asked while registered as a waiter.
+/// If not, those that can be monitored will be soon.
+///
+/// The caller is registered as a waiter.
 pub(crate) fn monitors_deaths(attachment: &Attachment) -> bool {
     if attachment.forked() || attachment.pid_hint == pid_hint::NONE {
         return false;
@@ -209,7 +213,7 @@ pub(crate) fn monitors_deaths(attachment: &Attachment) -> bool {
         }
     }
     let mut state = state();
-    // Those who have gone meanwhile.
+    // The participants that have detached meanwhile.
     let dropped = state.drop_parts(key(attachment), |id, word| !wanted.contains(&(id, word)));
     if wanted.is_empty() {
         state.settle(dropped);
@@ -228,7 +232,7 @@ pub(crate) fn monitors_deaths(attachment: &Attachment) -> bool {
             peer.parts.len() - 1
         });
         let part = &mut peer.parts[index];
-        // In this order: whose lease is held now, held it when the pidfd was opened.
+        // In this order: a participant whose lease is held now held it when the pidfd was opened.
         part.sure = part.sure || peer.open && ByteLocks(fd).alive(id) && still(&memory, id, word);
         all &= part.sure;
     }
@@ -239,7 +243,7 @@ pub(crate) fn monitors_deaths(attachment: &Attachment) -> bool {
     all
 }
 
-/// Before an attachment's mapping ends.
+/// Drops all that the thread knows of an attachment, before the attachment's mapping ends.
 pub(crate) fn forget(attachment: &Attachment) {
     let mut state = state();
     let dropped = state.drop_parts(key(attachment), |_, _| true);
@@ -247,7 +251,7 @@ pub(crate) fn forget(attachment: &Attachment) {
 }
 
 impl State {
-    /// Drops the parts of this attachment that are `gone`. True if there was one.
+    /// Drops the parts of this attachment that are `gone`. Returns true if there was one.
     fn drop_parts(&mut self, attachment: usize, gone: impl Fn(u64, u64) -> bool) -> bool {
         let Some(monitor) = &mut self.monitor else { return false };
         let mut any = false;
@@ -262,7 +266,7 @@ impl State {
         any
     }
 
-    /// Ends the thread if it has nothing to do, or else tells it of `news`.
+    /// Ends the thread if it has nothing to do. Otherwise wakes it if there is `news`.
     fn settle(&mut self, news: bool) {
         let Some(monitor) = &self.monitor else { return };
         if monitor.peers.is_empty() {
@@ -272,8 +276,10 @@ impl State {
         }
     }
 
-    /// The line is closed: nothing is monitored any more, everybody must look for himself. It is
-    /// not dropped: its number is another file's by now, or of another table than this thread's.
+    /// Gives the thread up, because its line is closed.
+    ///
+    /// Nothing is monitored any more, and all waiters must check for themselves. The line is not
+    /// dropped: by now its number belongs to another file, or to another table than this thread's.
     fn abandon(&mut self) {
         let Some(monitor) = self.monitor.take() else { return };
         for part in monitor.peers.values().flat_map(|peer| &peer.parts) {
@@ -282,12 +288,12 @@ impl State {
     }
 }
 
-/// The thread.
+/// The monitor thread's main loop.
 fn run(number: u64, line: &OsHandle) {
-    // In this thread's table: opened and dropped here only.
+    // In this thread's table: opened and dropped only here.
     let mut pidfds: HashMap<u64, OsHandle> = HashMap::new();
     loop {
-        // Those who wait for the thread to have started hold the lock.
+        // The threads that wait for this one to start hold the lock.
         match state().number(number) {
             Some(monitor) => renew(monitor, &mut pidfds),
             None => return,
@@ -308,7 +314,7 @@ fn run(number: u64, line: &OsHandle) {
         for (word, _) in words.iter().zip(&readable[1..]).filter(|(_, readable)| **readable) {
             pidfds.remove(word);
             let mut state = state();
-            // One whose pidfd is asked for anew may be another process.
+            // If its pidfd is requested anew, it may be another process.
             let dead = state.number(number).and_then(|monitor| monitor.peers.remove(word));
             for part in dead.iter().flat_map(|peer| &peer.parts) {
                 if still(&part.memory, part.id, *word) {
@@ -319,12 +325,13 @@ fn run(number: u64, line: &OsHandle) {
     }
 }
 
-/// Opens and closes as asked.
+/// Opens and closes pidfds as `peers` requires.
 fn renew(monitor: &mut Monitor, pidfds: &mut HashMap<u64, OsHandle>) {
     pidfds.retain(|word, _| monitor.peers.contains_key(word));
     monitor.peers.retain(|word, peer| {
         if !peer.open {
-            // Gone already, or no room: who asks again is told that it is not monitored.
+            // The process has ended, or there is no descriptor left. The next call of
+            // `monitors_deaths` returns that it is not monitored.
             let Ok(pidfd) = sys::process::pidfd_open(pid_hint::pid(*word)) else { return false };
             if !matches!(
                 sys::wake_pair::readable(&[sys::borrow(&pidfd)], false).as_deref(),
@@ -339,15 +346,18 @@ fn renew(monitor: &mut Monitor, pidfds: &mut HashMap<u64, OsHandle>) {
     });
 }
 
-/// Without asking for tokens: the dead may have taken one, and woken nobody.
+/// Notifies all waiters of a channel.
+///
+/// It does so whether there are tokens or not: a dead peer may have taken a token, and woken no
+/// waiter.
 fn ring(memory: &Memory) {
     memory.ring_all(Side::Receivers);
     memory.ring_all(Side::Senders);
 }
 
-/// The one line that ends the line.
+/// Closes the line.
 #[allow(unsafe_code)]
 fn close(line: &mut ManuallyDrop<OsHandle>) {
-    // SAFETY: called once, by `Monitor::stop`, which consumes what it belongs to.
+    // SAFETY: called once, by `Monitor::stop`, which consumes the monitor that owns the line.
     unsafe { ManuallyDrop::drop(line) }
 }
