@@ -1,17 +1,23 @@
-//! Every byte that two processes must agree on.
+//! The layout of a segment: every byte that two processes must agree on.
 //!
 //! ```text
-//! offset 0      128    256    384    512    640    768     896    1024                        (128-aligned)   (page)
-//!        ┌──────┬──────┬──────┬──────┬──────┬──────┬───────┬──────┬─────────┬──────┬─────────┬───────────────┬─────────
-//!        │ meta │ tail │ head │ recv │ send │ seqs │ hints │ text │ entries │ pids │ block   │ slot 0, 1, …  │ data:
-//!        │      │      │      │ wait │ wait │      │       │      │ 0, 1, … │ 0, … │ meta …  │ (stride each) │ places
-//!        └──────┴──────┴──────┴──────┴──────┴──────┴───────┴──────┴─────────┴──────┴─────────┴───────────────┴─────────
-//!        └──────────────── allocated when the segment is made ───────────────────────────────────────────────┘ when used
+//! offset 0      128    256    384    512    640    768     896    1024
+//!        ┌──────┬──────┬──────┬──────┬──────┬──────┬───────┬──────┬───────────────
+//!        │ meta │ tail │ head │ recv │ send │ seqs │ hints │ text │ (below)
+//!        │      │      │      │ wait │ wait │      │       │      │
+//!        └──────┴──────┴──────┴──────┴──────┴──────┴───────┴──────┴───────────────
+//!   from 1024                        128-aligned     page-aligned
+//!        ┌─────────┬──────┬─────────┬───────────────┬──────────────
+//!        │ entries │ pids │ block   │ slot 0, 1, …  │ data:
+//!        │ 0, 1, … │ 0, … │ meta …  │ (stride each) │ places
+//!        └─────────┴──────┴─────────┴───────────────┴──────────────
+//!          allocated at creation, as all above       │ allocated when used
 //! ```
 //!
-//! All words are `u64` in the machine's own byte order; the magic number tells another one, which
-//! is refused. *meta* is written once, before anybody else can attach, its magic number last; it is
-//! read and checked once, copied into a [`Geometry`], and never read again.
+//! All words are `u64` in the machine's own byte order. The magic number reveals another byte
+//! order, which is refused. *meta* is written once, before any other process can attach, its magic
+//! number last. Each process reads and checks it once, copies it into a [`Geometry`], and never
+//! reads it again.
 //!
 //! # Packed words
 //!
@@ -29,9 +35,10 @@
 //! | `end` | bytes of the data area that were ever given out, as places of blocks ([`places`](crate::channel::places)) |
 //! | `recv_wait`, `send_wait` | 63..32 tokens, 31..0 seq: the futex |
 //!
-//! *pos* is a position in the stream of messages, `{ lap, index }`: the low bits are the index of
-//! its slot, the bits above count laps. The index takes as many bits as the capacity needs, so a
-//! capacity need not be a power of two; positions beyond it are skipped ([`Geometry::next`]).
+//! *pos* is a position in the stream of messages, `{ lap, index }`. The low bits are the index of
+//! its slot, and the bits above count laps. The index has as many bits as the capacity needs. The
+//! capacity need not be a power of two, because positions beyond it are skipped
+//! ([`Geometry::next`]).
 
 use std::io;
 
@@ -39,45 +46,45 @@ use ipc_core::__private::shape::{self, MAX_TEXT, Mismatch, Shape};
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// Owner, 10 bits: 0 is nobody.
+/// The mask of the owner, which has 10 bits. 0 stands for no owner.
 pub(crate) const OWNER: u64 = (1 << 10) - 1;
-/// The most participants a segment can have.
+/// The largest number of participants that a segment can have.
 pub(crate) const MAX_PARTICIPANTS: usize = OWNER as usize;
 const FIELD: u32 = 10;
 const FIELD_MASK: u64 = (1 << 6) - 1;
-/// `tail`: no claim succeeds any more.
+/// The flag in `tail` after which no claim succeeds any more.
 pub(crate) const CLOSED: u64 = 1 << 16;
 const POS: u32 = 17;
-/// Positions count modulo 2^47.
+/// The mask of a position. Positions count modulo 2^47.
 pub(crate) const POS_MASK: u64 = (1 << 47) - 1;
-/// The largest batch: what the count of a claim can say.
+/// The largest batch that the count of a claim can express.
 pub(crate) const MAX_BATCH: usize = FIELD_MASK as usize;
 
-/// `tail` or `head`: `{ pos, closed, count, owner }`, the last claim's.
+/// Packs `tail` or `head`: `{ pos, closed, count, owner }` of the last claim.
 #[inline]
 pub(crate) const fn claim(pos: u64, count: u64, owner: u64) -> u64 {
     (pos << POS) | (count << FIELD) | owner
 }
 
-/// The position in a packed word.
+/// Returns the position in a packed word.
 #[inline]
 pub(crate) const fn pos(word: u64) -> u64 {
     word >> POS
 }
 
-/// The count of a claim.
+/// Returns the count of a claim.
 #[inline]
 pub(crate) const fn count(word: u64) -> u64 {
     (word >> FIELD) & FIELD_MASK
 }
 
-/// The owner in a packed word.
+/// Returns the owner in a packed word.
 #[inline]
 pub(crate) const fn owner(word: u64) -> u64 {
     word & OWNER
 }
 
-/// The kind in a slot's or block's state.
+/// Returns the kind in the state of a slot or block.
 #[inline]
 pub(crate) const fn kind(word: u64) -> u64 {
     (word >> FIELD) & FIELD_MASK
@@ -94,27 +101,27 @@ pub(crate) mod slot {
     pub(crate) const VOID: u64 = 4;
     pub(crate) const ORPHAN: u64 = 5;
 
-    /// May be claimed for writing as `pos`; or is, and unsigned (only the last claim).
+    /// The slot may be claimed for writing as `pos`, or is claimed but unsigned (last claim only).
     #[inline]
     pub(crate) const fn free(pos: u64) -> u64 {
         (pos << POS) | (FREE << FIELD)
     }
-    /// Claimed by `owner`, signed.
+    /// The slot is claimed for writing by `owner`, and signed.
     #[inline]
     pub(crate) const fn writing(pos: u64, owner: u64) -> u64 {
         (pos << POS) | (WRITING << FIELD) | owner
     }
-    /// Holds message `pos`; or is claimed for reading and unsigned (only the last claim).
+    /// The slot holds message `pos`. It may be claimed for reading but unsigned (last claim only).
     #[inline]
     pub(crate) const fn ready(pos: u64) -> u64 {
         (pos << POS) | (READY << FIELD)
     }
-    /// Claimed for reading by `owner`, signed.
+    /// The slot is claimed for reading by `owner`, and signed.
     #[inline]
     pub(crate) const fn reading(pos: u64, owner: u64) -> u64 {
         (pos << POS) | (READING << FIELD) | owner
     }
-    /// Holds nothing: its writer died or gave up.
+    /// The slot holds no message, because its writer died or gave up.
     #[inline]
     pub(crate) const fn void(pos: u64) -> u64 {
         (pos << POS) | (VOID << FIELD)
@@ -135,19 +142,19 @@ pub(crate) mod block {
     pub(crate) const LENT: u64 = 3;
     pub(crate) const LOST: u64 = 4;
 
-    /// May be taken by anybody.
+    /// Any process may claim the block.
     pub(crate) const FREE: u64 = 0;
-    /// `owner` fills it; or has acknowledged its message and still reads it.
+    /// `owner` fills the block, or has acknowledged its message and still reads it.
     #[inline]
     pub(crate) const fn held(owner: u64) -> u64 {
         (HELD << FIELD) | owner
     }
-    /// Holds message `pos`, whose slot is not past it.
+    /// The block holds message `pos`, whose slot is not past it.
     #[inline]
     pub(crate) const fn in_flight(pos: u64) -> u64 {
         (pos << POS) | (IN_FLIGHT << FIELD)
     }
-    /// Message `pos`, read by `owner`, not acknowledged.
+    /// The block holds message `pos`, which `owner` reads and has not acknowledged.
     #[inline]
     pub(crate) const fn lent(pos: u64, owner: u64) -> u64 {
         (pos << POS) | (LENT << FIELD) | owner
@@ -159,7 +166,7 @@ pub(crate) mod block {
     }
 }
 
-/// `members`: flags below a count of attachments.
+/// The word `members`: flags below a count of attachments.
 pub(crate) mod members {
     pub(crate) const SENDERS_GONE: u64 = 1;
     pub(crate) const RECEIVERS_GONE: u64 = 2;
@@ -169,11 +176,11 @@ pub(crate) mod members {
     pub(crate) const SEQ: u64 = 16;
 }
 
-/// An entry: which endpoints a participant has.
+/// An entry, which counts the endpoints of a participant.
 pub(crate) mod entry {
     pub(crate) const USED: u64 = 1 << 63;
     const COUNT: u64 = (1 << 24) - 1;
-    /// The most endpoints of one role in one process.
+    /// The largest number of endpoints of one role in one process.
     pub(crate) const MAX_ENDPOINTS: usize = COUNT as usize;
 
     pub(crate) const fn used(senders: usize, receivers: usize) -> u64 {
@@ -187,11 +194,12 @@ pub(crate) mod entry {
     }
 }
 
-/// The process of a participant, for those that would like to hear of its death from the kernel.
-/// Nothing is decided by it: a process number means something in one namespace only, and is used
-/// again.
+/// The process of a participant, for peers that let the kernel notify them of its death.
+///
+/// No decision depends on it, because a process number has a meaning in one namespace only, and is
+/// used again.
 pub(crate) mod pid_hint {
-    /// On its way, or of a process that does not know itself.
+    /// The participant is not attached yet, or its process does not know its own number.
     pub(crate) const NONE: u64 = 0;
 
     pub(crate) const fn word(pid: u32, namespace: u64) -> u64 {
@@ -205,11 +213,11 @@ pub(crate) mod pid_hint {
     }
 }
 
-/// A word with two cache lines of its own: processors fetch lines in pairs.
+/// A word with two cache lines of its own, because processors fetch lines in pairs.
 #[repr(C, align(128))]
 pub(crate) struct CacheLine(pub(crate) AtomicU64);
 
-/// What a segment says of itself: written once, its magic number last.
+/// The description of a segment, written once, its magic number last.
 #[repr(C, align(128))]
 pub(crate) struct Meta {
     pub(crate) magic: AtomicU64,
@@ -223,8 +231,10 @@ pub(crate) struct Meta {
     pub(crate) checksum: AtomicU64,
 }
 
-/// `members` and `orphan_seq`: read often, written when a process attaches, leaves or dies; `end`,
-/// when a block gets a place.
+/// The words `members`, `orphan_seq` and `end`.
+///
+/// Processes read the first two often, and write them when a process attaches, leaves or dies. A
+/// process writes `end` when a block gets a place.
 #[repr(C, align(128))]
 pub(crate) struct Seqs {
     pub(crate) members: AtomicU64,
@@ -232,15 +242,16 @@ pub(crate) struct Seqs {
     pub(crate) end: AtomicU64,
 }
 
-/// On which processor each side last waited, counted from 1. Hints: nothing depends on them but
-/// speed.
+/// The processor on which each side last waited, counted from 1.
+///
+/// These are hints: only speed depends on them.
 #[repr(C, align(128))]
 pub(crate) struct Hints {
     pub(crate) senders_cpu: AtomicU64,
     pub(crate) receivers_cpu: AtomicU64,
 }
 
-/// The head of a segment.
+/// The header of a segment.
 #[repr(C)]
 pub(crate) struct Header {
     pub(crate) meta: Meta,
@@ -250,34 +261,39 @@ pub(crate) struct Header {
     pub(crate) send_wait: CacheLine,
     pub(crate) seqs: Seqs,
     pub(crate) hints: Hints,
-    /// What the messages are, for people: [`Shape::text`], ended by a 0 if there is room. Written
-    /// before *meta*.
+    /// The description of the messages for error texts: [`Shape::text`], ended by a 0 if there is
+    /// room.
+    ///
+    /// It is written before *meta*.
     pub(crate) text: [AtomicU64; MAX_TEXT / 8],
     #[cfg(loom)]
     pub(crate) futexes: [crate::model_futex::ModelFutex; 2],
 }
 
-/// What is known of a block; its bytes lie elsewhere, on pages of their own. In a cache line of its
-/// own, too.
+/// The metadata of a block, in a cache line of its own.
+///
+/// The bytes of the block lie elsewhere, on pages of their own.
 #[repr(C, align(64))]
 pub(crate) struct BlockMeta {
     pub(crate) state: AtomicU64,
-    /// Bytes of the message in it. Written by the block's owner, as all below.
+    /// Bytes of the message in the block. Only the block's owner writes this and all below.
     pub(crate) len: AtomicU64,
-    /// How often the message has been delivered.
+    /// The number of times that the message was delivered.
     pub(crate) deliveries: AtomicU64,
-    /// Bytes of its place that memory is allocated for.
+    /// Bytes of the block's place for which memory is allocated.
     pub(crate) committed: AtomicU64,
-    /// Its place in the data area: where its bytes begin.
+    /// The block's place in the data area, where its bytes begin.
     pub(crate) place: AtomicU64,
-    /// Bytes of its place; 0 if it has none yet. Stored after `place`, and only ever grows: killed
-    /// in between, its owner leaves a place that is larger than it says.
+    /// Bytes of the block's place, or 0 if it has none yet.
+    ///
+    /// Stored after `place`, and never decreases. If the owner is killed between the two stores,
+    /// the place is larger than this word says.
     pub(crate) room: AtomicU64,
 }
 
 const ENTRIES: usize = 1024;
 const BLOCK_META: usize = 64;
-/// Slots and their strides are multiples of a line.
+/// The size of a cache line. Slots and their strides are multiples of it.
 pub(crate) const LINE: usize = 64;
 pub(crate) const PAGE: usize = 4096;
 
@@ -297,29 +313,29 @@ const _: () = {
     assert!(offset_of!(Meta, checksum) == 64);
 };
 
-/// A segment from a machine of the other byte order begins with another number.
+/// The magic number. On a machine of the other byte order it reads as another number.
 const MAGIC: u64 = u64::from_le_bytes(*b"MPROCSEG");
 const VERSION: u64 = 5;
 
-/// The sizes and places of a segment, checked, in this process' own memory.
+/// The sizes and places of a segment, checked, in this process's own memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Geometry {
-    /// Slots.
+    /// The number of slots.
     pub(crate) capacity: u64,
-    /// Positions per lap less one: the mask of a position's index.
+    /// The positions per lap less one, which is the mask of a position's index.
     pub(crate) mask: u64,
-    /// Bytes from a slot to the next.
+    /// The number of bytes from a slot to the next.
     pub(crate) stride: usize,
-    /// Entries, the unused one of id 0 included.
+    /// The number of entries, including the unused one of id 0.
     pub(crate) entries: usize,
     pub(crate) blocks: usize,
     /// The largest message, in bytes.
     pub(crate) largest: usize,
-    /// The most bytes of a block's place: the largest message, in whole pages.
+    /// The largest size of a block's place: the largest message, in whole pages.
     pub(crate) block_size: usize,
 }
 
-/// Larger sizes than any machine has, so that no sum below can overflow.
+/// The largest capacity. This limit and those below exceed any machine, so no sum can overflow.
 const MAX_CAPACITY: u64 = 1 << 32;
 const MAX_STRIDE: usize = 1 << 20;
 const MAX_BLOCKS: usize = 1 << 33;
@@ -327,7 +343,11 @@ const MAX_BLOCK_SIZE: usize = 1 << 46;
 const MAX_LEN: u128 = 1 << 46;
 
 impl Geometry {
-    /// Checks the numbers; `what` fails is said in the error.
+    /// Checks the numbers, and makes a geometry of them.
+    ///
+    /// # Errors
+    ///
+    /// Returns which number is invalid.
     pub(crate) fn new(
         capacity: u64,
         stride: usize,
@@ -383,24 +403,25 @@ impl Geometry {
         (self.blocks_offset() + self.blocks * BLOCK_META).next_multiple_of(2 * LINE)
     }
 
-    /// Where the data area begins: all before it is allocated when the segment is made, and mapped
-    /// at once.
+    /// Returns where the data area begins.
+    ///
+    /// Everything before it is allocated when the segment is created, and mapped at once.
     pub(crate) fn data_offset(&self) -> usize {
         (self.slots_offset() + self.capacity as usize * self.stride).next_multiple_of(PAGE)
     }
 
-    /// The largest batch.
+    /// Returns the largest batch.
     pub(crate) fn max_batch(&self) -> usize {
         MAX_BATCH.min(self.capacity as usize)
     }
 
-    /// The index of a position's slot: in bounds also for a position that a peer made up.
+    /// Returns the index of a position's slot, in bounds also if a peer made up the position.
     #[inline]
     pub(crate) fn index(&self, pos: u64) -> usize {
         (pos & self.mask).min(self.capacity - 1) as usize
     }
 
-    /// The position after `pos`.
+    /// Returns the position after `pos`.
     #[inline]
     pub(crate) fn next(&self, pos: u64) -> u64 {
         if (pos & self.mask) + 1 < self.capacity {
@@ -410,13 +431,15 @@ impl Geometry {
         }
     }
 
-    /// The position before `pos`.
+    /// Returns the position before `pos`.
     #[inline]
     pub(crate) fn prev(&self, pos: u64) -> u64 {
         self.back(pos, 1)
     }
 
-    /// The position `n` before `pos`, `n` at most the capacity (wrapping for what a peer made up).
+    /// Returns the position `n` before `pos`, where `n` is at most the capacity.
+    ///
+    /// It wraps if a peer made up the position.
     #[inline]
     pub(crate) fn back(&self, pos: u64, n: u64) -> u64 {
         let index = pos & self.mask;
@@ -428,19 +451,19 @@ impl Geometry {
         }
     }
 
-    /// The position of the same slot, one lap later.
+    /// Returns the position of the same slot, one lap later.
     #[inline]
     pub(crate) fn next_lap(&self, pos: u64) -> u64 {
         (pos + self.mask + 1) & POS_MASK
     }
 
-    /// The position of the same slot, one lap before.
+    /// Returns the position of the same slot, one lap before.
     #[inline]
     pub(crate) fn last_lap(&self, pos: u64) -> u64 {
         pos.wrapping_sub(self.mask + 1) & POS_MASK
     }
 
-    /// How many positions lie from `from` up to `to`, which is not before it.
+    /// Returns the number of positions from `from` up to `to`, which is not before it.
     #[inline]
     pub(crate) fn distance(&self, from: u64, to: u64) -> u64 {
         let laps = ((to & !self.mask).wrapping_sub(from & !self.mask) & POS_MASK) / (self.mask + 1);
@@ -466,8 +489,8 @@ impl Header {
     /// Writes the description of a new segment for messages of this shape, the magic number last.
     pub(crate) fn describe(&self, geometry: &Geometry, shape: &Shape) {
         let (meta, fingerprint) = (&self.meta, shape.fingerprint());
-        // Relaxed: nobody else has the segment; the magic number's Release publishes to whoever
-        // opens it.
+        // Relaxed: no other process has the segment yet. The magic number's Release publishes the
+        // words to the processes that open it.
         for (word, bytes) in self.text.iter().zip(shape.text().as_bytes().chunks(8)) {
             let mut padded = [0; 8];
             padded[..bytes.len()].copy_from_slice(bytes);
@@ -484,13 +507,14 @@ impl Header {
         meta.magic.store(MAGIC, Ordering::Release);
     }
 
-    /// Reads and checks the description of a segment of `len` bytes, whose messages must have this
-    /// shape.
+    /// Reads and checks the description of a segment of `len` bytes.
+    ///
+    /// Its messages must have this shape.
     ///
     /// # Errors
     ///
-    /// `InvalidData`, with what is wrong: another magic number or version, messages of another
-    /// type, numbers that do not fit together or not the file.
+    /// Returns `InvalidData` with the reason: another magic number or version, messages of another
+    /// type, or numbers that fit neither each other nor the file.
     pub(crate) fn check(&self, len: usize, shape: &Shape) -> io::Result<Geometry> {
         let refuse = |what: &str| {
             io::Error::new(io::ErrorKind::InvalidData, format!("segment refused: {what}"))
@@ -504,7 +528,8 @@ impl Header {
             return Err(refuse("made by another version of this library"));
         }
         if word(&meta.fingerprint) != fingerprint {
-            // Copied out before it is looked at: any bytes, and a peer may change them.
+            // Copied out before it is checked: the bytes may be anything, and a peer may change
+            // them.
             let bytes: Vec<u8> =
                 self.text.iter().flat_map(|bytes| word(bytes).to_ne_bytes()).collect();
             let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
@@ -529,7 +554,7 @@ impl Header {
     }
 }
 
-/// A 64-bit FNV-1a hash: what two programs must have in common to meet.
+/// A 64-bit FNV-1a hash of what two programs must have in common to meet.
 ///
 /// <https://datatracker.ietf.org/doc/html/draft-eastlake-fnv>
 #[derive(Clone, Copy)]
@@ -554,8 +579,10 @@ impl Fingerprint {
         self
     }
 
-    /// A type of plain data, by its name without the path, and its size and alignment: what
-    /// programs that are built apart have in common.
+    /// Returns the fingerprint of a type of plain data.
+    ///
+    /// It covers the name without the path, the size and the alignment, which programs that are
+    /// built separately have in common.
     pub(crate) fn of<T>(layout: &str) -> u64 {
         shape::plain_fingerprint::<T>(layout)
     }

@@ -1,8 +1,8 @@
-//! Sleeping and waking: an eventcount with tokens in one word, `{ tokens, seq }`.
+//! Sleeping and waking: an eventcount that packs `{ tokens, seq }` into one word.
 //!
-//! A sleeper adds a token, looks once more, and sleeps while `seq` stands still. Who publishes
-//! takes a token away and moves `seq`, if there is a token. Why no wake-up is lost, one column a
-//! process:
+//! A waiter registers a token, checks its condition once more, and sleeps while `seq` stays the
+//! same. A publisher that finds a token removes it and increments `seq`. The columns show the two
+//! processes, and why no wake-up is lost:
 //!
 //! ```text
 //!   sleeper                            waker
@@ -12,17 +12,23 @@
 //!   S5 sleep while seq == s            K3 { seq + 1, tokens - 1 }   K4 wake one
 //! ```
 //!
-//! P and K2 are a store and a load of different words, which every processor may reorder; so are S1
-//! and S3. With both barriers, either S3 sees P or K2 sees S1. The waker's is on the hot path, and
-//! costs 5 to 15 %; so the sleeper makes it for both: `membarrier` returns only after every running
-//! thread of every registered process has executed a full barrier. P before that barrier: S3 sees
-//! it. P after it: so is K2, and sees S1. A process that could not register keeps its own fence;
-//! both kinds may share a ring.
+//! P and K2 are a store and a load of different words, which every processor may reorder. So are S1
+//! and S3. With both barriers, either S3 sees P or K2 sees S1.
 //!
-//! Tokens, not a count of sleepers: a killed sleeper leaves one token, which costs one futile
-//! wake-up and is gone; in a count it would cost one with each message, for ever.
+//! A barrier of the waker is on the hot path, and costs 5 to 15 %. So the waiter issues it for both
+//! sides: `membarrier` returns only after every running thread of every registered process has
+//! executed a full barrier. If P is before that barrier, S3 sees P. If P is after it, K2 is after
+//! it too, and sees S1.
 //!
-//! Nothing here hangs for want of a wake-up: who sleeps, sleeps in slices (`ipc-core/src/wait.rs`).
+//! A process that could not register for `membarrier` issues its own fence. Both kinds of process
+//! may share a ring.
+//!
+//! The word counts tokens, not sleepers. A killed waiter leaves one token, which costs one futile
+//! wake-up and is then gone. In a count of sleepers it would cost one futile wake-up for each
+//! message, for ever.
+//!
+//! A lost wake-up delays a waiter but never hangs it, because waiters sleep in slices
+//! (`ipc-core/src/wait.rs`).
 
 use std::time::Duration;
 
@@ -46,36 +52,36 @@ const fn wait_word(tokens: u32, seq: u32) -> u64 {
     (tokens as u64) << 32 | seq as u64
 }
 
-/// Which of the two bells.
+/// Selects one of the two bells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
-    /// Receivers sleep here, for a message.
+    /// Receivers wait on this bell for a message.
     Receivers,
-    /// Senders sleep here, for room.
+    /// Senders wait on this bell for room.
     Senders,
 }
 
-/// A registration: the `seq` it was made under.
+/// A waiter's registration, with the `seq` under which it was made.
 pub(crate) struct Ticket {
     seq: u32,
-    /// Whether the barrier was made for both sides. If not, sleep in short slices only.
+    /// Whether the barrier covers both sides. If not, the waiter sleeps in short slices only.
     sound: bool,
 }
 
-/// How long to sleep when the barrier failed.
+/// The longest sleep when the barrier failed.
 const UNSOUND_SLICE: Duration = Duration::from_millis(1);
 
-/// How this process orders publishing before the look at the tokens.
+/// How this process orders a publication before its load of the tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Barrier {
-    /// Registered: sleepers make it for us.
+    /// The process is registered for `membarrier`: the waiters issue the barrier for it.
     Theirs,
-    /// A fence of our own.
+    /// The process issues its own fence.
     Ours,
 }
 
 impl Barrier {
-    /// Registers this process, if the system can.
+    /// Registers this process for `membarrier`, if the system supports it.
     pub(crate) fn register() -> Barrier {
         if !cfg!(loom) && sys::barrier::register() { Barrier::Theirs } else { Barrier::Ours }
     }
@@ -90,16 +96,17 @@ impl Memory {
         }
     }
 
-    /// Wakes up to `n` sleepers, after something was published for them.
+    /// Wakes up to `n` waiters of this side, after a publication that concerns them.
     #[inline(always)]
     pub(crate) fn ring(&self, side: Side, n: u64, barrier: Barrier) {
         match barrier {
-            // K1: see the module's words; the compiler must keep the order too.
+            // K1: the waiters' barrier stands in (see the module documentation). The compiler must
+            // keep the order too.
             Barrier::Theirs => crate::sync::unmodelled::compiler_fence(SeqCst),
-            // K1: SeqCst, the other half is S1 and S2.
+            // K1: SeqCst, because S1 and S2 are the other half.
             Barrier::Ours => fence(SeqCst),
         }
-        // K2. Relaxed: ordered by K1.
+        // K2. Relaxed: K1 orders this load.
         if tokens(self.bell(side).load(Relaxed)) != 0 {
             self.ring_slow(side, n.min(u64::from(u32::MAX)) as u32);
         }
@@ -116,15 +123,16 @@ impl Memory {
             }
             let notified = wait_word(tokens(w) - k, seq(w).wrapping_add(1));
             kill_point!("ring.token");
-            // K3. AcqRel: the woken, who load it, are after what was published.
+            // K3. AcqRel: a woken waiter loads `seq`, so it sees what was published before.
             match bell.compare_exchange(w, notified, AcqRel, Relaxed) {
                 Ok(_) => {
                     kill_point!("ring.wake");
                     // K4.
                     if self.wake(side, k) == 0 {
                         kill_point!("ring.surplus");
-                        // All older tokens are surplus: their owners are dead, or will see the new
-                        // seq. Relaxed on failure: somebody else rang or came.
+                        // No waiter sleeps in the futex, so all older tokens are surplus: their
+                        // owners are dead, or will see the new `seq`. Relaxed on failure: another
+                        // process rang or registered meanwhile.
                         let _ = bell.compare_exchange(
                             notified,
                             wait_word(0, seq(notified)),
@@ -139,11 +147,11 @@ impl Memory {
         }
     }
 
-    /// Wakes everybody who sleeps on this side.
+    /// Wakes all waiters of this side.
     #[cold]
     pub(crate) fn ring_all(&self, side: Side) {
         let bell = self.bell(side);
-        // SeqCst, both: as in `ring`, for whatever was changed before.
+        // SeqCst: as in `ring`, it orders what was changed before.
         fence(SeqCst);
         let mut w = bell.load(Relaxed);
         loop {
@@ -158,17 +166,19 @@ impl Memory {
         kill_point!("ring_all.woken");
     }
 
-    /// Has everybody who sleeps, on either side, look who the participants are, after they have
-    /// changed. Who joins does this, so it is cheap where nobody sleeps.
+    /// Wakes the waiters of both sides, so that they read the changed participant table.
     ///
-    /// Whoever adds a token and then looks at the participants either sees the change, or his token
-    /// is seen here. A sleeper whose token somebody else took already is woken by him; if he dies
-    /// before he does, by whoever hears of that, who rings without asking for tokens.
+    /// A process that joins calls this. It is cheap where no process sleeps.
+    ///
+    /// A waiter registers its token before it reads the participant table. So either the waiter
+    /// sees the change, or this function sees its token. If another process has already removed the
+    /// token, that process wakes the waiter. If that process dies first, the process that observes
+    /// its death rings regardless of tokens.
     pub(crate) fn ring_sleepers(&self) {
-        // SeqCst: between what was changed and the tokens; the other half is S1 and S2.
+        // SeqCst: orders the change before the load of the tokens. S1 and S2 are the other half.
         fence(SeqCst);
         for side in [Side::Receivers, Side::Senders] {
-            // Relaxed: ordered by the fence.
+            // Relaxed: the fence orders this load.
             if tokens(self.bell(side).load(Relaxed)) != 0 {
                 self.ring_all(side);
             }
@@ -180,17 +190,17 @@ impl Memory {
         kill_point!("sleep.announce");
         let w = self.bell(side).fetch_add(TOKEN, SeqCst); // S1.
         kill_point!("sleep.announced");
-        fence(SeqCst); // S2, against processes that make their own fence.
+        fence(SeqCst); // S2, against processes that issue their own fence.
         let sound = cfg!(loom) || sys::barrier::issue();
         kill_point!("sleep.barrier");
         Ticket { seq: seq(w), sound }
     }
 
-    /// Takes a registration back: S4.
+    /// Unregisters a waiter: S4.
     pub(crate) fn unregister(&self, side: Side, ticket: &Ticket) {
         let bell = self.bell(side);
         let mut w = bell.load(Relaxed); // Relaxed: the CAS decides.
-        // Another seq: the token is used, or will be dropped.
+        // If `seq` has changed, the token was used or will be dropped.
         while seq(w) == ticket.seq && tokens(w) > 0 {
             kill_point!("sleep.withdraw");
             match bell.compare_exchange(w, w - TOKEN, AcqRel, Relaxed) {
@@ -200,14 +210,16 @@ impl Memory {
         }
     }
 
-    /// Sleeps until notified, at most `timeout`: S5 and S6. If the time elapses the registration
-    /// stands: whatever is published after S2 finds its token, also between two sleeps.
+    /// Sleeps until notified, at most for `timeout`: S5 and S6.
+    ///
+    /// If the time elapses, the waiter stays registered. Whatever is published after S2 finds its
+    /// token, also between two sleeps.
     pub(crate) fn sleep(&self, side: Side, ticket: &Ticket, timeout: Duration) -> Woken {
         let timeout = if ticket.sound { timeout } else { timeout.min(UNSOUND_SLICE) };
         kill_point!("sleep.wait");
         self.futex_wait(side, ticket.seq, timeout);
         kill_point!("sleep.woken");
-        // Acquire: K3, what was published before the ring.
+        // Acquire: pairs with K3, so that what was published before the ring is visible.
         if seq(self.bell(side).load(Acquire)) != ticket.seq {
             return Woken::Notified;
         }

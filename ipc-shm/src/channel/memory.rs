@@ -1,4 +1,6 @@
-//! One process' view of a segment: where each word lies. Protocol above, placement below.
+//! One process's view of a segment: the place of each word.
+//!
+//! The protocol is above this module, and the placement below it.
 
 // Turns offsets into references to atomics.
 #![allow(unsafe_code)]
@@ -8,11 +10,12 @@ use std::ptr::NonNull;
 use crate::layout::{BlockMeta, Geometry, Header};
 use crate::sync::AtomicU64;
 
-/// A segment's words, by name, up to its data area ([`places`](crate::channel::places)). Copied
-/// freely; valid as long as the memory it was made over.
+/// The words of a segment by name, up to its data area ([`places`](crate::channel::places)).
 ///
-/// Peers write the same memory, so everything in it is reached through shared references to
-/// atomics, and payloads are copied through atomics or by the processor behind the compiler's back
+/// Copies are cheap. A view is valid as long as the memory that it was made over.
+///
+/// Peers write the same memory. So this process reaches everything in it through shared references
+/// to atomics. Payloads are copied through atomics, or by the processor behind the compiler's back
 /// ([`copy`](crate::copy)).
 #[derive(Clone, Copy)]
 pub(crate) struct Memory {
@@ -21,27 +24,27 @@ pub(crate) struct Memory {
     pid_hints: NonNull<AtomicU64>,
     blocks: NonNull<BlockMeta>,
     slots: NonNull<AtomicU64>,
-    /// Words from a slot to the next.
+    /// The number of words from a slot to the next.
     stride: usize,
     pub(crate) geometry: Geometry,
 }
 
-// SAFETY: all it gives out are references to atomics and pointers; whoever keeps the memory alive
-// (`Attachment`, or the model) may do so from any thread.
+// SAFETY: a view hands out only references to atomics, and pointers. The owner of the memory
+// (`Attachment`, or the model) keeps it alive, and both may be used from any thread.
 unsafe impl Send for Memory {}
-// SAFETY: as above; it has no state of its own that changes.
+// SAFETY: as above. A view has no state of its own that changes.
 unsafe impl Sync for Memory {}
 
-/// A slot: its state, then its payload.
+/// A slot, which is a state followed by a payload.
 #[derive(Clone, Copy)]
 pub(crate) struct Slot<'a> {
     pub(crate) state: &'a AtomicU64,
-    /// The words behind the state, to the end of the stride.
+    /// The words after the state, up to the end of the stride.
     pub(crate) payload: &'a [AtomicU64],
 }
 
 impl Memory {
-    /// A view of a mapped segment of this geometry.
+    /// Makes a view of a mapped segment of this geometry.
     ///
     /// # Safety
     ///
@@ -65,7 +68,7 @@ impl Memory {
         }
     }
 
-    /// A view of memory in parts, for models.
+    /// Makes a view of memory in parts, for models.
     ///
     /// # Safety
     ///
@@ -84,8 +87,8 @@ impl Memory {
 
     #[inline]
     pub(crate) fn header(&self) -> &Header {
-        // SAFETY: `mapped` and `parts` promise a header there; it is made of atomics only, for
-        // which any bytes are valid, whatever a peer writes.
+        // SAFETY: the callers of `mapped` and `parts` promise a header there. It consists of
+        // atomics only, for which any bytes are valid, whatever a peer writes.
         unsafe { self.header.as_ref() }
     }
 
@@ -104,7 +107,7 @@ impl Memory {
         &self.header().seqs.members
     }
 
-    /// Bytes of the data area that were ever given out.
+    /// Returns the word that counts the bytes of the data area that were ever given out.
     #[cfg_attr(loom, allow(dead_code, reason = "a model has no data area"))]
     pub(crate) fn end(&self) -> &AtomicU64 {
         &self.header().seqs.end
@@ -115,14 +118,14 @@ impl Memory {
         &self.header().seqs.orphan_seq
     }
 
-    /// All entries; that of id 0 is never used.
+    /// Returns all entries. The entry of id 0 is never used.
     #[inline]
     pub(crate) fn entries(&self) -> &[AtomicU64] {
         // SAFETY: so many atomics lie there (`Geometry::pid_hints_offset` leaves room for them).
         unsafe { std::slice::from_raw_parts(self.entries.as_ptr(), self.geometry.entries) }
     }
 
-    /// The process of each participant: as many words as entries.
+    /// Returns the process of each participant, as many words as entries.
     pub(crate) fn pid_hints(&self) -> &[AtomicU64] {
         // SAFETY: so many atomics lie there (`Geometry::blocks_offset` leaves room for them).
         unsafe { std::slice::from_raw_parts(self.pid_hints.as_ptr(), self.geometry.entries) }
@@ -130,25 +133,26 @@ impl Memory {
 
     #[inline]
     pub(crate) fn blocks(&self) -> &[BlockMeta] {
-        // SAFETY: so many lie there (`Geometry::slots_offset` leaves room for them), made of
-        // atomics.
+        // SAFETY: so many of them lie there (`Geometry::slots_offset` leaves room for them), and
+        // they consist of atomics.
         unsafe { std::slice::from_raw_parts(self.blocks.as_ptr(), self.geometry.blocks) }
     }
 
-    /// The slot of a position; some slot also for a position that a peer made up.
+    /// Returns the slot of a position. A position that a peer made up also gets some slot.
     #[inline]
     pub(crate) fn slot(&self, pos: u64) -> Slot<'_> {
         self.slot_at(self.geometry.index(pos))
     }
 
-    /// The state of a position's slot.
+    /// Returns the state of a position's slot.
     #[inline]
     pub(crate) fn state(&self, pos: u64) -> &AtomicU64 {
         self.slot(pos).state
     }
 
-    /// Has the first `len` bytes of the slot `lead` positions after `pos`, or of the first one,
-    /// fetched for writing.
+    /// Prefetches the first `len` bytes of the slot `lead` positions after `pos` for writing.
+    ///
+    /// If that is past the last slot, the index wraps around to the first slots.
     #[cfg(not(loom))]
     #[inline(always)]
     pub(crate) fn prefetch(&self, pos: u64, lead: u64, len: usize) {
@@ -176,7 +180,7 @@ impl Memory {
 
     /// Sets all words of a new segment to their initial values, positions starting at `start`.
     ///
-    /// Memory that comes zeroed needs no more than this; nobody else may use it yet.
+    /// Zeroed memory needs nothing else. No other process may use the segment yet.
     pub(crate) fn initialise(&self, start: u64) {
         use crate::layout::{claim, slot};
         use crate::sync::Ordering::Relaxed;

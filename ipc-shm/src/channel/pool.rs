@@ -1,8 +1,8 @@
-//! The block pool: messages above the inline size, and messages that are lent.
+//! The block pool, for messages above the inline size and messages that are lent.
 //!
-//! A large or slow write goes into a private block first and is published by its index, so that it
-//! never stands in anyone's way. Its bytes lie together, in a place that it gets when a message
-//! needs it ([`places`](crate::channel::places)).
+//! A sender writes a large or slow message into a private block first, and then publishes its
+//! index. So the write never blocks other participants. The bytes of a block are contiguous, in a
+//! place that the block gets when a message needs it ([`places`](crate::channel::places)).
 //!
 //! # Life of a block
 //!
@@ -14,8 +14,8 @@
 //!                                                       Lost(p) ────┘
 //! ```
 //!
-//! What dies with a sender before its message is published is freed; a message that was published
-//! is lost to nobody: see [`recovery`](crate::channel::recovery).
+//! If a sender dies before it publishes its message, the block is freed. A published message is
+//! never lost: see [`recovery`](crate::channel::recovery).
 
 use crate::channel::doorbell::Side;
 use crate::channel::memory::Memory;
@@ -24,12 +24,13 @@ use crate::killpoint::kill_point;
 use crate::layout::{block, pos};
 use crate::sync::Ordering::{AcqRel, Relaxed, Release};
 
-/// Blocks near a participant's own place that are tried first: few blocks in turn stay in the
-/// cache.
+/// The number of blocks near a participant's own place that it tries first.
+///
+/// Reusing few blocks keeps them in the cache.
 const NEAR: usize = 8;
 
 impl Memory {
-    /// Takes a free block: Held by us.
+    /// Claims a free block. Its state is then Held by this process.
     pub(crate) fn loan_block(&self, me: &Participant) -> Option<usize> {
         let blocks = self.blocks();
         if blocks.is_empty() {
@@ -47,10 +48,10 @@ impl Memory {
                 continue;
             }
             kill_point!("loan.cas");
-            // AcqRel: Acquire what its last reader did with it, before it freed it.
+            // AcqRel: Acquire pairs with the Release by which its last reader freed it.
             if state.compare_exchange(block::FREE, block::held(me.id), AcqRel, Relaxed).is_ok() {
                 kill_point!("loan.held");
-                // Relaxed: ours alone until it is published.
+                // Relaxed: this process owns the block alone until it publishes it.
                 blocks[index].deliveries.store(0, Relaxed);
                 me.next_block.store(index as u64 + 1, Relaxed);
                 return Some(index);
@@ -59,37 +60,38 @@ impl Memory {
         None
     }
 
-    /// Says how long the message in a block of ours is.
+    /// Sets the length of the message in a block that this process owns.
     pub(crate) fn set_block_len(&self, index: usize, len: usize) {
         // Relaxed: published with the block.
         self.blocks()[index].len.store(len as u64, Relaxed);
     }
 
-    /// How long the message in a block lent to us is; no longer than the block, whatever a peer
-    /// writes.
+    /// Returns the length of the message in a block that is lent to this process.
+    ///
+    /// It is at most the size of the block, whatever a peer writes.
     pub(crate) fn block_len(&self, index: usize) -> usize {
         let len = self.blocks()[index].len.load(Relaxed); // Relaxed: the state's Acquire came before.
         usize::try_from(len).unwrap_or(usize::MAX).min(self.geometry.block_size)
     }
 
-    /// Gives the message in a block that is lent to us back, to be delivered again.
+    /// Returns the message in a block that is lent to this process, so that it is redelivered.
     #[cfg_attr(loom, allow(dead_code, reason = "in a model every place can be reached"))]
     pub(crate) fn give_back(&self, index: usize) {
         let found = &self.blocks()[index].state;
         kill_point!("block.lose");
-        // Relaxed, and Release as RING-E4: it is ours until then.
+        // Relaxed load: this process owns the block until the store. Release: as RING-E4.
         found.store(block::lost(pos(found.load(Relaxed))), Release);
         kill_point!("block.lost");
         self.orphan_seq().fetch_add(1, AcqRel); // AcqRel: RING-E6.
         self.ring_all(Side::Receivers);
     }
 
-    /// How often the message in a block lent to us was delivered, this time included.
+    /// Returns how often the message in a lent block was delivered, this time included.
     pub(crate) fn deliveries(&self, index: usize) -> u64 {
         self.blocks()[index].deliveries.load(Relaxed) // Relaxed: the state's Acquire came before.
     }
 
-    /// Publishes a block of ours as message `pos`, right before its slot is published.
+    /// Publishes an own block as message `pos`. The caller publishes its slot right after.
     #[inline]
     pub(crate) fn publish_block(&self, index: usize, pos: u64) {
         kill_point!("send.fly");
@@ -97,7 +99,7 @@ impl Memory {
         kill_point!("send.flown");
     }
 
-    /// Lends a block of ours to ourselves, as the message `pos` of a slot that we have claimed.
+    /// Lends an own block to this process, as the message `pos` of a slot that it has claimed.
     pub(crate) fn lend_own_block(&self, index: usize, pos: u64, me: u64, deliveries: u64) {
         self.blocks()[index].deliveries.store(deliveries, Relaxed); // Relaxed: as in `set_block_len`.
         kill_point!("receive.lend_inline");
@@ -105,18 +107,19 @@ impl Memory {
         kill_point!("receive.lent_inline");
     }
 
-    /// Keeps a block of ours, Held or Lent before. If it was lent, this acknowledges its message.
+    /// Keeps an own block, Held or Lent before. If it was lent, this acknowledges its message.
     pub(crate) fn keep_block(&self, index: usize, me: u64) {
         kill_point!("block.keep");
-        self.blocks()[index].state.store(block::held(me), Release); // Release: nothing rides on it.
+        // Release: no data depends on it.
+        self.blocks()[index].state.store(block::held(me), Release);
         kill_point!("block.kept");
     }
 
-    /// Gives a block of ours back: Held or Lent before. If it was lent, this acknowledges its
-    /// message.
+    /// Frees an own block, Held or Lent before. If it was lent, this acknowledges its message.
     pub(crate) fn free_block(&self, index: usize) {
         kill_point!("block.free");
-        self.blocks()[index].state.store(block::FREE, Release); // Release: our reads are over.
+        // Release: this process has finished its reads.
+        self.blocks()[index].state.store(block::FREE, Release);
         kill_point!("block.freed");
     }
 }

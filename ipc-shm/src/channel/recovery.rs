@@ -1,15 +1,19 @@
-//! Membership, leaving, and the repair of what the dead leave.
+//! Membership, leaving, and the recovery of the state of dead participants.
 //!
-//! A repair may be done by any process, at any time, under the dead one's repair lease. Each step
-//! may be repeated from the start by another process if the repairer dies too: the order below is
-//! what makes that so, and what `ci/ring-model` checks. Leaving is the same steps, done for oneself
-//! under one's own life.
+//! Any process may recover a dead participant at any time, under that participant's repair lease.
+//! If the recovering process dies too, another process repeats each step from the start. The order
+//! of the steps below makes that possible, and `ci/ring-model` checks it. A process that leaves
+//! does the same steps for itself, under its own life lease.
 //!
-//! 1. the roles go from the entry; 2. membership: was it the last of its side? then the ring is
-//!    closed;
-//! 3. `tail` and `head` stop naming it, their claims signed; 4. its blocks whose message has no
-//!    slot any more, or never will; 5. its slots; 6. the blocks it only held; 7. everybody is told;
-//!    8. with no receiver left, what is queued is discarded; 9. the entry is free.
+//! 1. Clear the roles in the entry.
+//! 2. Membership: if the participant was the last one of its side, close the ring.
+//! 3. Sign the claims that `tail` and `head` name, so that neither word names the participant.
+//! 4. Free its blocks in flight whose slot is not published. Mark its lent blocks Lost.
+//! 5. Mark its slots Void or Orphan.
+//! 6. Free the blocks that it only held.
+//! 7. Notify all waiters.
+//! 8. Discard the queued messages if no receiver is left.
+//! 9. Free the entry.
 
 use crate::attach::lease::Leases;
 use crate::channel::doorbell::Side;
@@ -20,11 +24,13 @@ use crate::layout::{CLOSED, block, claim, count, entry, kind, members, owner, po
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use crate::sync::fence;
 
-/// Which messages lie in blocks: the channel's to know.
+/// Returns the block that a slot's message lies in, if any. Each kind of channel has its own.
 pub(crate) type BlockOf = fn(Slot<'_>) -> Option<u64>;
 
 impl Memory {
-    /// Repairs what `dead` left, if it is dead and nobody else is at it. True if it was repaired.
+    /// Recovers the participant `dead`, if it is dead and no other process is recovering it.
+    ///
+    /// Returns whether it was recovered.
     pub(crate) fn recover(
         &self,
         dead: u64,
@@ -38,18 +44,19 @@ impl Memory {
             return false;
         }
         kill_point!("recover.leased");
-        // In this order: holding the repair lease nobody can attach under this id, and a leaver
-        // frees its entry before its life. Acquire: the entry as its owner left it.
+        // In this order: while this process holds the repair lease, no process can attach under
+        // this id, and a process that leaves frees its entry before its life lease. Acquire: the
+        // entry as its owner stored it last.
         let gone = !leases.alive(dead) && entry.load(Acquire) & entry::USED != 0;
         if gone {
             kill_point!("recover.entry");
-            entry.store(entry::used(0, 0), Release); // 1. Release: nothing rides on it but the roles.
+            entry.store(entry::used(0, 0), Release); // 1. Release: it publishes the roles only.
             kill_point!("recover.roles");
             let flags = self.settle_membership(true); // 2.
             self.clean(dead); // 3 to 6.
             kill_point!("recover.cleaned");
-            // 7. Always: a repairer that died may have made orphans without counting them here.
-            // AcqRel: RING-E6.
+            // 7. Always: an earlier recovering process that died may have made orphans without
+            //    counting them. AcqRel: RING-E6.
             self.orphan_seq().fetch_add(1, AcqRel);
             kill_point!("recover.orphans");
             self.ring_all(Side::Receivers);
@@ -59,15 +66,17 @@ impl Memory {
                 self.discard(me, block_of); // 8.
             }
             kill_point!("recover.free");
-            entry.store(0, Release); // 9. Release: the id is another's to use, with nothing naming it.
+            // 9. Release: the next process may use the id, and no word names it any more.
+            entry.store(0, Release);
             kill_point!("recover.freed");
         }
         leases.end_repair(dead);
         gone
     }
 
-    /// Leaves: the last endpoint of this process is gone. The caller holds its own life lease until
-    /// this returns, and uses the id no more.
+    /// Detaches this process, whose last endpoint is gone.
+    ///
+    /// The caller holds its own life lease until this returns, and does not use the id afterwards.
     pub(crate) fn leave(&self, me: &Participant, block_of: BlockOf) {
         self.give_back_forgotten(me.id);
         let Some(entry) = self.entries().get(me.id as usize) else { return };
@@ -88,7 +97,9 @@ impl Memory {
         kill_point!("leave.freed");
     }
 
-    /// The last endpoint of one role is gone from this process, which stays with the other role.
+    /// Removes one role of this process, whose last endpoint of that role is gone.
+    ///
+    /// The process stays attached with the other role.
     pub(crate) fn leave_role(
         &self,
         me: &Participant,
@@ -113,13 +124,13 @@ impl Memory {
         kill_point!("leave_role.done");
     }
 
-    /// Joins under id `me`, whose entry and leases are ours: `entry` says the roles.
+    /// Joins under the id `me` with `roles`. This process holds its entry and leases.
     ///
-    /// False if the side of that role is gone for good; the caller leaves again.
+    /// Returns false if the side of that role is gone for good. The caller then leaves again.
     pub(crate) fn join(&self, me: u64, roles: u64) -> bool {
         let Some(entry) = self.entries().get(me as usize) else { return false };
         kill_point!("join.entry");
-        // Release: before the CAS below. A scan that began before sees the CAS and starts over.
+        // Release: before the CAS below. A scan that began earlier sees the CAS and starts over.
         entry.store(roles, Release);
         kill_point!("join.members");
         let mut m = self.members().load(Acquire);
@@ -140,19 +151,20 @@ impl Memory {
         }
         kill_point!("join.joined");
         if m & members::GONE != 0 {
-            // A sender may come after the receivers have gone: it is told so with its first
-            // message.
+            // A sender may join after the receivers are gone. Its first send returns
+            // `Disconnected`.
             self.close();
         }
         true
     }
 
-    /// Step 2: whoever has no one left on his side is gone for good. Returns the flags.
+    /// Marks each side that has no participant left as gone for good: step 2. Returns the flags.
     fn settle_membership(&self, died: bool) -> u64 {
-        // SeqCst: of two that leave at once, at least one sees the other's roles cleared.
+        // SeqCst: if two participants leave at once, at least one sees the other's roles cleared.
         fence(SeqCst);
         loop {
-            let m = self.members().load(Acquire); // Acquire: who attached before is seen below.
+            // Acquire: the scan below sees every participant that attached before.
+            let m = self.members().load(Acquire);
             let (mut senders, mut receivers) = (false, false);
             for entry in &self.entries()[1..] {
                 let e = entry.load(Acquire);
@@ -169,7 +181,7 @@ impl Memory {
                 flags |= members::RECEIVERS_GONE | if died { members::RECEIVERS_DIED } else { 0 };
             }
             kill_point!("membership.cas");
-            // AcqRel: nobody attached during the scan if `members` has not moved.
+            // AcqRel: if `members` has not changed, no participant attached during the scan.
             if flags != m && self.members().compare_exchange(m, flags, AcqRel, Relaxed).is_err() {
                 continue;
             }
@@ -180,7 +192,7 @@ impl Memory {
         }
     }
 
-    /// Puts CLOSED into `tail`, until it is there.
+    /// Sets CLOSED in `tail`. Repeats the CAS until it is set.
     fn close(&self) {
         let mut t = self.tail().load(Acquire);
         while t & CLOSED == 0 {
@@ -193,7 +205,7 @@ impl Memory {
         }
     }
 
-    /// Steps 3 to 6: no word names `o` any more.
+    /// Removes every reference to owner `o` from the ring and the blocks: steps 3 to 6.
     fn clean(&self, o: u64) {
         let g = &self.geometry;
         // 3.
@@ -224,7 +236,7 @@ impl Memory {
                 break;
             }
         }
-        // 4. Before 5, after which nothing tells whose block in flight it is, nor which slot and
+        // 4. Before 5. After step 5 no word says who owns a block in flight, nor which slot and
         //    block are one message.
         for found in self.blocks() {
             let state = found.state.load(Acquire); // Acquire: as RING-E4.
@@ -263,7 +275,9 @@ impl Memory {
         }
     }
 
-    /// Before leaving: messages whose guards were forgotten go to others.
+    /// Returns messages whose guards were forgotten, so that other receivers get them.
+    ///
+    /// A process calls this before it leaves.
     fn give_back_forgotten(&self, me: u64) {
         let mut any = false;
         for index in 0..self.geometry.capacity as usize {
@@ -290,10 +304,12 @@ impl Memory {
         }
     }
 
-    /// With no receiver left: receives everything that is ready, orphaned or lost, and drops it.
+    /// Receives and drops every message that is ready, orphaned or lost.
+    ///
+    /// Called when no receiver is left.
     fn discard(&self, me: &Participant, block_of: BlockOf) {
         let mut nowhere = Discard { memory: *self, block_of };
-        // Each message once; a peer that scribbles cannot keep us here.
+        // Each message once, so a peer that writes garbage cannot keep this process in the loop.
         let most = 2 * self.geometry.capacity + 2 * self.geometry.blocks as u64;
         for _ in 0..most {
             kill_point!("discard.next");
@@ -303,8 +319,9 @@ impl Memory {
         }
     }
 
-    /// Looks at every participant once, and repairs what the dead left. True if anything was
-    /// repaired.
+    /// Checks every participant once, and recovers those that are dead.
+    ///
+    /// Returns whether any was recovered.
     pub(crate) fn recover_all(
         &self,
         me: &Participant,
@@ -318,22 +335,24 @@ impl Memory {
         any
     }
 
-    /// Whether anybody is dead and not repaired yet.
+    /// Returns whether any participant is dead and not recovered yet.
     pub(crate) fn any_dead(&self, me: u64, leases: &impl Leases) -> bool {
         self.dead(me, leases).next().is_some()
     }
 
-    /// Those that are dead and not repaired, at the moment that each is looked at.
+    /// Returns the ids of participants that are dead and not recovered.
+    ///
+    /// Each id is checked at the moment that the iterator reaches it.
     fn dead<'a>(&'a self, me: u64, leases: &'a impl Leases) -> impl Iterator<Item = u64> + 'a {
         (1..self.entries().len() as u64).filter(move |id| {
-            // Relaxed: `recover` looks again under the lease.
+            // Relaxed: `recover` checks again under the lease.
             let used = self.entries()[*id as usize].load(Relaxed) & entry::USED != 0;
             used && *id != me && !leases.alive(*id)
         })
     }
 }
 
-/// Drops what it gets.
+/// A sink that drops every message.
 struct Discard {
     memory: Memory,
     block_of: BlockOf,
@@ -352,5 +371,5 @@ impl Sink for Discard {
     fn corrupt(&mut self, _what: &'static str) {}
 }
 
-// Kinds that `clean` must know are all there are.
+// `clean` must handle every kind. These are all.
 const _: () = assert!(slot::ORPHAN == 5 && block::LOST == 4 && kind(slot::void(0)) == slot::VOID);

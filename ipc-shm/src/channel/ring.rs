@@ -1,12 +1,15 @@
-//! The ring: a lock-free queue of many senders and many receivers, any of which may be killed at
-//! any instruction ("signed claims").
+//! The ring: a lock-free queue of many senders and many receivers.
 //!
-//! A claim moves `tail` (`head`) by one CAS, and says in the same word who claimed, and how many
-//! slots. The next claimer, before it overwrites that word, *signs* the last claim's slots with its
-//! owner if they are not finished yet. So a claim is always named somewhere, by its slots or by the
-//! word, and what a dead process leaves can be found and mended
-//! ([`recovery`](crate::channel::recovery)). The algorithm is this project's own; `ci/ring-model`
-//! holds a model of it that is searched exhaustively, with kills between any two steps.
+//! Any of them may be killed at any instruction ("signed claims").
+//!
+//! A claim moves `tail` or `head` by one CAS. The same word records which participant claimed, and
+//! how many slots. Before the next claimer overwrites that word, it *signs* the unfinished slots of
+//! the last claim with their owner. So either the slots or the word always name a claim's owner,
+//! and other processes can find and recover what a dead process leaves
+//! ([`recovery`](crate::channel::recovery)).
+//!
+//! The algorithm is this project's own. `ci/ring-model` holds a model of it, which is searched
+//! exhaustively, with kills between any two steps.
 //!
 //! # Life of a slot
 //!
@@ -26,16 +29,16 @@
 //! | edge | from | to | over | what it carries |
 //! |---|---|---|---|---|
 //! | RING-E1 | publish: `Ready` Release | receive: slot load Acquire | `slot.state` | the payload |
-//! | RING-E2 | free: `Free` Release | send: slot load Acquire | `slot.state` | the payload has been read |
-//! | RING-E3 | claim: CAS AcqRel | load Acquire | `tail`, `head` | the signing of the claim before |
-//! | RING-E4 | sign: CAS AcqRel | recovery, adoption: Acquire | `slot.state` | RING-E1 goes on through the signature |
+//! | RING-E2 | free: `Free` Release | send: slot load Acquire | `slot.state` | the end of the receiver's reads of the payload |
+//! | RING-E3 | claim: CAS AcqRel | load Acquire | `tail`, `head` | the signatures of the previous claim |
+//! | RING-E4 | sign: CAS AcqRel | recovery, adoption: Acquire | `slot.state` | the payload: the signature extends RING-E1 |
 //! | RING-E5 | own publish (free): `last` Release | own claim: Acquire | `Participant::last` | another thread's claim through this handle is finished |
 //! | RING-E6 | `orphan_seq` AcqRel | scan: Acquire | `orphan_seq` | the orphans made before |
 //!
 //! # Invariants
 //!
-//! They hold between any two steps of any processes that keep the protocol, also after any kills.
-//! `me` is the process at the step. SAFETY comments and the models cite them.
+//! The invariants hold between any two steps of any processes that keep the protocol, also after
+//! any kills. `me` is the process that takes the step. SAFETY comments and the models cite them.
 //!
 //! | invariant | what holds |
 //! |---|---|
@@ -67,26 +70,27 @@ use crate::layout::{CLOSED, MAX_BATCH, block, claim, count, kind, owner, pos, sl
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
-/// No position: they have 47 bits.
+/// The value for "no position". Positions have 47 bits.
 pub(crate) const NOWHERE: u64 = u64::MAX;
-/// So many claims may be lost to others, or to a peer that scribbles, before an attempt gives up
-/// for now.
+/// The number of lost claims after which an attempt gives up for now.
+///
+/// Claims are lost to other participants, or to a peer that writes garbage.
 const MOST_TRIES: u32 = 1 << 10;
 
-/// A participant, as one of its handles knows it.
+/// The state of a participant that one of its handles remembers.
 ///
-/// Threads may share a handle: each word is a hint that stays true.
+/// Threads may share a handle, because each word is a hint that stays true.
 ///
-/// A handle sends or receives, never both: `last` is a position of one end of the ring, and the
-/// same one at the other end would be taken for a claim of ours.
+/// A handle either sends or receives. `last` is a position of one end of the ring. At the other
+/// end, the same position would be mistaken for a claim of this handle.
 pub(crate) struct Participant {
     /// Its id.
     pub(crate) id: u64,
-    /// Where this handle's last claim ended. Stored once that claim is finished.
+    /// The position where this handle's last claim ended. It is stored when that claim is finished.
     pub(crate) last: AtomicU64,
     /// The `orphan_seq` up to which no orphan is left.
     orphans_seen: AtomicU64,
-    /// A block to begin the search for a free one at.
+    /// The block at which the search for a free one begins.
     pub(crate) next_block: AtomicU64,
 }
 
@@ -101,43 +105,47 @@ impl Participant {
     }
 }
 
-/// Why nothing was claimed.
+/// The reason why nothing was claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotYet {
-    /// Full or empty, or the next slot is in another's hands.
+    /// The ring is full or empty, or another participant has claimed the next slot.
     Busy,
-    /// `tail` is closed: no message will ever be sent again.
+    /// `tail` is closed, so no message can be sent any more.
     Closed,
 }
 
-/// What becomes of a slot that was read.
+/// What happens to a slot after its message was read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum After {
-    /// It is free again: the message is received.
+    /// The slot becomes free: the message is received.
     Free,
-    /// It stays claimed, signed by the reader, until [`Memory::free_slot`].
+    /// The slot stays claimed and signed by the reader until [`Memory::free_slot`].
     Keep,
 }
 
-/// Where received messages go. Nothing in it may panic: between claim and free there is no way
-/// back.
+/// The destination of received messages.
+///
+/// No method may panic, because a claim cannot be undone before its slot is free.
 pub(crate) trait Sink {
-    /// The block that the message in this slot lies in, if it does not lie in the slot.
+    /// Returns the block that the slot's message lies in, if it does not lie in the slot.
     fn block_of(&self, slot: Slot<'_>) -> Option<u64>;
-    /// Takes the message out of a slot that is ours alone until this returns.
+    /// Reads the message in a slot, which this process owns alone until this returns.
     fn inline(&mut self, slot: Slot<'_>, pos: u64) -> After;
-    /// Takes a block that is lent to us with message `pos` in it; its slot is already free.
+    /// Takes a lent block with message `pos` in it. Its slot is already free.
     fn block(&mut self, block: usize, pos: u64);
-    /// Told that the message that comes next was another receiver's, which died with it.
+    /// Marks the next message as redelivered: another receiver had claimed it and died.
     fn redelivered(&mut self) {}
-    /// Told of a slot whose block cannot be: a peer has broken the protocol. The message is
-    /// dropped.
+    /// Reports a slot that names an invalid block, because a peer has broken the protocol.
+    ///
+    /// The message is dropped.
     fn corrupt(&mut self, what: &'static str);
 }
 
 impl Memory {
-    /// Sends up to `k` messages, `1 ≤ k ≤ max_batch`, and returns how many: claims, calls `write`
-    /// for each slot in order, publishes each. `write` must not panic.
+    /// Sends up to `k` messages, `1 ≤ k ≤ max_batch`, and returns how many.
+    ///
+    /// It claims the slots, calls `write` for each slot in order, and publishes each. `write` must
+    /// not panic.
     #[inline(always)]
     pub(crate) fn send(
         &self,
@@ -148,7 +156,7 @@ impl Memory {
         let g = &self.geometry;
         let mut tries = 0;
         // Acquire: RING-E3, so that the slots are seen at least as the previous claimer saw them.
-        // With Relaxed a slot of one lap ago could be taken for "signed", and a claim be lost.
+        // With Relaxed, a slot of one lap ago could be mistaken for "signed", and a claim be lost.
         let mut t = self.tail().load(Acquire);
         let (first, found) = loop {
             if t & CLOSED != 0 {
@@ -157,7 +165,7 @@ impl Memory {
             let p = pos(t);
             let mut found = 0;
             let mut q = p;
-            // Acquire: RING-E2, its reader is done.
+            // Acquire: RING-E2, the slot's reader has finished.
             while found < k && self.state(q).load(Acquire) == slot::free(q) {
                 found += 1;
                 q = g.next(q);
@@ -171,13 +179,13 @@ impl Memory {
                 t = now;
                 continue;
             }
-            // Acquire: RING-E5. What this handle itself claimed last and has finished needs no
-            // signature.
+            // Acquire: RING-E5. A claim that this handle made and has finished needs no signature.
             if count(t) > 0 && me.last.load(Acquire) != p {
                 self.sign_writers(t);
             }
             kill_point!("send.claim");
-            // AcqRel: RING-E3. Release: who sees this claim sees the signing of the one before.
+            // AcqRel: RING-E3. Release: a process that sees this claim also sees the signatures of
+            // the previous one.
             match self.tail().compare_exchange(t, claim(q, found, me.id), AcqRel, Acquire) {
                 Ok(_) => break (p, found),
                 Err(now) if tries > MOST_TRIES => {
@@ -190,7 +198,8 @@ impl Memory {
         let mut q = first;
         for _ in 0..found {
             kill_point!("send.claimed");
-            // RING-I4: the slot is Free(q) or Writing(q, me), and only we touch its payload.
+            // RING-I4: the slot is Free(q) or Writing(q, me), and only this process accesses its
+            // payload.
             let to = self.slot(q);
             write(to, q);
             kill_point!("send.written");
@@ -198,14 +207,14 @@ impl Memory {
             kill_point!("send.published");
             q = g.next(q);
         }
-        // Release: RING-E5, stored only now that all of the claim is published.
+        // Release: RING-E5. It is stored only after all of the claim is published.
         me.last.store(q, Release);
         Ok(found)
     }
 
-    /// Receives up to `k` messages, `1 ≤ k ≤ max_batch`, and returns how many: at least one.
+    /// Receives up to `k` messages, `1 ≤ k ≤ max_batch`, and returns how many, at least one.
     ///
-    /// With `k > 1` the sink must answer [`After::Free`].
+    /// If `k > 1`, the sink must return [`After::Free`].
     #[inline(always)]
     pub(crate) fn receive(
         &self,
@@ -215,7 +224,7 @@ impl Memory {
     ) -> Result<u64, NotYet> {
         let g = &self.geometry;
         let mut tries = 0;
-        // Relaxed: a reminder; `adopt` loads it again with Acquire before it scans.
+        // Relaxed: a hint only. `adopt` loads it again with Acquire before it scans.
         if self.orphan_seq().load(Relaxed) != me.orphans_seen.load(Relaxed) && self.adopt(me, sink)
         {
             return Ok(1);
@@ -264,8 +273,8 @@ impl Memory {
                 kill_point!("receive.claimed");
                 if voids >> i & 1 == 1 {
                     kill_point!("receive.void");
-                    // A CAS, not a store: a signer may have freed it already, and it may be in use
-                    // again. Failure Relaxed: nothing is done with it. Release: RING-E2.
+                    // A CAS, not a store: a signer may have freed the slot already, and it may be
+                    // in use again. Failure Relaxed: the value is not used. Release: RING-E2.
                     let freed = slot::free(g.next_lap(q));
                     let _ = self.state(q).compare_exchange(slot::void(q), freed, AcqRel, Relaxed);
                 } else {
@@ -275,10 +284,11 @@ impl Memory {
                 kill_point!("receive.freed");
                 q = g.next(q);
             }
-            // Release: RING-E5, stored only now that all of the claim is given back.
+            // Release: RING-E5. It is stored only after all of the claim is freed.
             me.last.store(q, Release);
             if voids != 0 {
-                // Room for which the caller, who is told of messages only, wakes nobody.
+                // The voids made room. The caller wakes senders for received messages only, so this
+                // function wakes them for the voids.
                 self.ring_all(Side::Senders);
             }
             if received > 0 {
@@ -291,21 +301,22 @@ impl Memory {
         }
     }
 
-    /// Takes the message of slot `q`, which is claimed by us, and gives the slot back.
+    /// Receives the message of slot `q`, which this process has claimed, and frees the slot.
     #[inline(always)]
     fn take(&self, me: &Participant, from: Slot<'_>, q: u64, sink: &mut impl Sink) {
         let freed = slot::free(self.geometry.next_lap(q));
         if let Some(index) = sink.block_of(from) {
             return self.take_block(me, from, q, index, sink);
         }
-        // RING-I4: Ready(q) or Reading(q, me): the payload stands still, and is ours to read.
+        // RING-I4: the slot is Ready(q) or Reading(q, me), so the payload does not change, and this
+        // process may read it.
         if sink.inline(from, q) == After::Free {
             kill_point!("receive.read");
             from.state.store(freed, Release); // Release: RING-E2. The message is received.
         }
     }
 
-    /// As [`take`](Memory::take), for a message in a block.
+    /// Receives a message in a block, as [`take`](Memory::take) does one in a slot.
     fn take_block(
         &self,
         me: &Participant,
@@ -316,7 +327,7 @@ impl Memory {
     ) {
         let freed = slot::free(self.geometry.next_lap(q));
         let index = usize::try_from(index).unwrap_or(usize::MAX);
-        // Acquire: as RING-E1; the block was written before the slot was published.
+        // Acquire: as RING-E1. The block was written before the slot was published.
         let Some(found) =
             self.blocks().get(index).filter(|b| b.state.load(Acquire) == block::in_flight(q))
         else {
@@ -324,10 +335,11 @@ impl Memory {
             return sink.corrupt("a message's block is not the message's");
         };
         kill_point!("receive.lend");
-        // Before the slot is freed: from here on until it is acknowledged the message is the block
+        // Before the slot is freed. From here until the acknowledgement, the block is the message
         // (RING-I6).
-        found.state.store(block::lent(q, me.id), Release); // Release: a recoverer sees the message.
-        // Relaxed: read by whoever the block is lent to, after the state's Acquire.
+        // Release: a recovering process sees the message.
+        found.state.store(block::lent(q, me.id), Release);
+        // Relaxed: the receiver that the block is lent to reads it after the state's Acquire.
         let deliveries = found.deliveries.load(Relaxed).saturating_add(1);
         kill_point!("receive.count");
         found.deliveries.store(deliveries, Relaxed);
@@ -337,16 +349,16 @@ impl Memory {
         sink.block(index, q);
     }
 
-    /// Signs the slot of position `q`, claimed alone by us for reading, so that it can be kept.
+    /// Signs the slot `q`, which this process alone claimed for reading, so that it can be kept.
     pub(crate) fn sign_own_reading(&self, q: u64, me: u64) {
         kill_point!("receive.sign");
-        // AcqRel: RING-E4. Failure Relaxed: another process signed it for this one, or it was
-        // adopted and so is signed.
+        // AcqRel: RING-E4. Failure Relaxed: another process signed the slot for this one, or this
+        // process adopted the message, which signs it.
         let _ =
             self.state(q).compare_exchange(slot::ready(q), slot::reading(q, me), AcqRel, Relaxed);
     }
 
-    /// Gives a kept slot back: its message is received.
+    /// Frees a kept slot. Its message is then received.
     pub(crate) fn free_slot(&self, q: u64) {
         kill_point!("guard.free_slot");
         self.state(q).store(slot::free(self.geometry.next_lap(q)), Release); // Release: RING-E2.
@@ -357,8 +369,8 @@ impl Memory {
     #[inline]
     pub(crate) fn sign_writers(&self, t: u64) {
         let last = self.geometry.prev(pos(t));
-        // Acquire: RING-E1, RING-E4. If the last of the claim is not Free, all of it is signed or
-        // published, since both go upwards.
+        // Acquire: RING-E1, RING-E4. Both signing and publishing go upwards. So if the last slot of
+        // the claim is not Free, all of them are signed or published.
         if self.state(last).load(Acquire) == slot::free(last) {
             self.sign_writers_slow(t);
         }
@@ -369,7 +381,8 @@ impl Memory {
         let mut q = self.geometry.back(pos(t), count(t).min(self.geometry.capacity));
         for _ in 0..count(t).min(self.geometry.capacity) {
             kill_point!("send.sign");
-            // AcqRel: RING-E4. Failure Relaxed: its owner published it, or another signed it.
+            // AcqRel: RING-E4. Failure Relaxed: its owner published it, or another process signed
+            // it.
             let _ = self.state(q).compare_exchange(
                 slot::free(q),
                 slot::writing(q, owner(t)),
@@ -406,13 +419,15 @@ impl Memory {
                     continue;
                 }
             };
-            // AcqRel: RING-E4. Failure Relaxed: its owner freed it, or another signed it.
+            // AcqRel: RING-E4. Failure Relaxed: its owner freed it, or another process signed it.
             let _ = self.state(q).compare_exchange(state, signed, AcqRel, Relaxed);
             q = g.next(q);
         }
     }
 
-    /// Takes over the oldest message that a dead receiver left, if there is one.
+    /// Adopts the oldest message that a dead receiver had claimed, if there is one.
+    ///
+    /// Returns whether it adopted one.
     #[cold]
     pub(crate) fn adopt(&self, me: &Participant, sink: &mut impl Sink) -> bool {
         let g = &self.geometry;
@@ -432,7 +447,7 @@ impl Memory {
                     orphans.push((pos(state), OrphanIn::Block(index)));
                 }
             }
-            // Loaded after the scan: all that was found lies behind it, so ages compare.
+            // Loaded after the scan, so all positions found lie before it, and their ages compare.
             let head = pos(self.head().load(Acquire)); // Acquire: RING-E3.
             let oldest = orphans.into_iter().max_by_key(|(p, _)| g.distance(*p, head));
             let Some((p, found)) = oldest else {
@@ -471,40 +486,43 @@ impl Memory {
         false
     }
 
-    /// Messages in the ring, from two loads that need not agree.
+    /// Returns the number of messages in the ring, from two loads that need not agree.
     pub(crate) fn len(&self) -> usize {
-        // Relaxed: a snapshot for people.
+        // Relaxed: a snapshot for information only.
         let (tail, head) = (pos(self.tail().load(Relaxed)), pos(self.head().load(Relaxed)));
         let len = self.geometry.distance(head, tail);
-        // `tail` was loaded first: `head` may have passed it meanwhile.
+        // `tail` was loaded first, so `head` may have passed it meanwhile.
         if len > self.geometry.capacity { 0 } else { len as usize }
     }
 
-    /// The sender that has claimed the next position to read and has not published; `None` if the
-    /// ring is empty. For a receiver whose attempt has failed.
+    /// Returns the sender that has claimed the next position to read and has not published.
+    ///
+    /// Returns `None` if the ring is empty. A receiver calls this after its attempt has failed.
     #[cfg(not(loom))]
     pub(crate) fn sender_in_the_way(&self) -> Option<InTheWay> {
-        // In this order: `head` never passes `tail`. So if both are equal, the ring was empty when
-        // `tail` was loaded. Acquire: RING-E3, so `tail` shows what the claimers that `head` names
-        // had sent before.
+        // In this order, because `head` never passes `tail`. So if both are equal, the ring was
+        // empty when `tail` was loaded. Acquire: RING-E3, so that `tail` includes what the claimers
+        // that `head` names had sent before.
         let head = pos(self.head().load(Acquire));
         let tail = self.tail().load(Acquire);
         if head == pos(tail) {
             return None;
         }
         let state = self.state(head).load(Acquire); // Acquire: RING-E4.
-        // A claim that is not signed is the last one.
+        // An unsigned claim is the last one.
         let peer = if kind(state) == slot::WRITING { owner(state) } else { owner(tail) };
         Some(InTheWay { position: head, peer })
     }
 
-    /// The receiver that has claimed the message at the next position to write and has not freed
-    /// its slot; `None` if the ring is full. For a sender whose attempt has failed.
+    /// Returns the receiver that has claimed the slot of the next position to write and not freed
+    /// it.
+    ///
+    /// Returns `None` if the ring is full. A sender calls this after its attempt has failed.
     #[cfg(not(loom))]
     pub(crate) fn receiver_in_the_way(&self) -> Option<InTheWay> {
         let g = &self.geometry;
-        // In this order: `tail` is never further ahead than the capacity. So if it is as far ahead
-        // as that, the ring was full when `head` was loaded. Acquire: RING-E3, as in
+        // In this order, because `tail` is at most the capacity ahead of `head`. So if it is that
+        // far ahead, the ring was full when `head` was loaded. Acquire: RING-E3, as in
         // `sender_in_the_way`.
         let tail = pos(self.tail().load(Acquire));
         let head = self.head().load(Acquire);
@@ -512,7 +530,7 @@ impl Memory {
             return None;
         }
         let state = self.state(tail).load(Acquire); // Acquire: RING-E4.
-        // A message of a dead reader waits for its next one, and keeps its place meanwhile.
+        // The message of a dead receiver waits for the next receiver, and keeps its slot meanwhile.
         if state == slot::orphan(g.last_lap(tail)) {
             return None;
         }
@@ -520,37 +538,41 @@ impl Memory {
         Some(InTheWay { position: tail, peer })
     }
 
-    /// As [`receiver_in_the_way`](Memory::receiver_in_the_way), for a sender that has found no free
-    /// block. `None` also if each block holds a message that waits for a receiver.
+    /// Does what [`receiver_in_the_way`](Memory::receiver_in_the_way) does, for a sender without a
+    /// block.
+    ///
+    /// The sender has found no free block. Also returns `None` if each block holds a message that
+    /// waits for a receiver.
     #[cfg(not(loom))]
     pub(crate) fn block_in_the_way(&self) -> Option<InTheWay> {
         let ends = || (self.tail().load(Acquire), self.head().load(Acquire)); // Acquire: RING-E3.
         let before = ends();
         self.receiver_in_the_way()?;
         let waits = |state| matches!(kind(state), block::IN_FLIGHT | block::LOST);
-        // Acquire: as RING-E4. With the ends as before, no block has changed hands meanwhile.
+        // Acquire: as RING-E4. If the ends have not changed, no block has changed owners meanwhile.
         let all = self.blocks().iter().all(|block| waits(block.state.load(Acquire)));
-        // Apart from the positions of slots, which have 47 bits. It may be a loan or a guard, which
-        // its owner keeps as long as it likes: no peer to wait for.
+        // Differs from the positions of slots, which have 47 bits. The block may be a loan or a
+        // guard, which its owner keeps as long as it likes, so there is no peer to wait for.
         let position = pos(before.0) | 1 << 48;
         (!all || ends() != before).then_some(InTheWay { position, peer: 0 })
     }
 
-    /// Whether nothing can be sent any more.
+    /// Returns whether the ring is closed, so that nothing can be sent any more.
     pub(crate) fn closed(&self) -> bool {
         self.tail().load(Acquire) & CLOSED != 0 // Acquire: RING-E3.
     }
 
-    /// Whether every message of a closed ring was received or is certain never to come to `me`.
+    /// Returns whether the ring is closed and no message can reach `me` any more.
     pub(crate) fn finished(&self, me: u64) -> bool {
         let g = &self.geometry;
         let t = self.tail().load(Acquire); // Acquire: RING-E3.
         if t & CLOSED == 0 || pos(t) != pos(self.head().load(Acquire)) {
             return false;
         }
-        // Slots first: a message goes from slot to block, never back.
+        // Slots first: a message moves from a slot to a block, never back.
         for index in 0..g.capacity as usize {
-            // Acquire: RING-E2, so that the block, lent before the slot was freed, is seen.
+            // Acquire: RING-E2. The block was lent before the slot was freed, so the loads below
+            // see it.
             if kind(self.slot_at(index).state.load(Acquire)) != slot::FREE {
                 return false;
             }
@@ -565,11 +587,11 @@ impl Memory {
         })
     }
 
-    /// Looks whether the words at the two ends are such as the protocol can have written.
+    /// Checks whether the protocol can have written the words at the two ends.
     ///
     /// # Errors
     ///
-    /// What is wrong. A peer has scribbled; nobody can mend that.
+    /// Returns what is wrong. A peer has written garbage, which no process can repair.
     pub(crate) fn check(&self) -> Result<(), &'static str> {
         let g = &self.geometry;
         let position = |p: u64| p & g.mask < g.capacity;
@@ -586,10 +608,10 @@ impl Memory {
             }
             let state = self.state(p).load(Acquire);
             if end.load(Acquire) != word {
-                continue; // It moves: somebody makes progress.
+                continue; // The end moved, so another process makes progress.
             }
-            // This lap's state, or the last one's that is not finished yet; at `head` perhaps the
-            // next one's.
+            // The state is of this lap, or of the last lap if that is not finished yet. At `head`
+            // it may also be of the next lap.
             let at = pos(state);
             let next = what == "head" && at == g.next_lap(p);
             let plausible = at == p || at == g.last_lap(p) || next;
@@ -608,13 +630,13 @@ impl Memory {
     }
 }
 
-/// Where the message of a dead receiver lies.
+/// Where the message of a dead receiver lies: in a slot or in a block.
 enum OrphanIn {
     Slot,
     Block(usize),
 }
 
-/// After a lost CAS: the more often, the longer out of the way.
+/// Backs off after a lost CAS. Each further loss makes the pause longer.
 #[inline]
 fn contended(tries: u32) {
     #[cfg(not(loom))]
