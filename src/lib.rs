@@ -71,7 +71,7 @@ pub type Sender<T, R = Any> = ipc_core::Sender<T, R>;
 /// `R` is the route, as in [`Sender`].
 pub type Receiver<T, R = Any> = ipc_core::Receiver<T, R>;
 
-/// The iterator of [`Receiver::iter`], which receives until the channel is disconnected and empty.
+/// The iterator of [`Receiver::iter`], which receives until disconnected and empty.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -87,7 +87,7 @@ pub type Receiver<T, R = Any> = ipc_core::Receiver<T, R>;
 pub type Iter<'a, T, R = Any> = ipc_core::iter::Iter<'a, T, R>;
 /// The iterator of [`Receiver::try_iter`], which receives what is there and never waits.
 pub type TryIter<'a, T, R = Any> = ipc_core::iter::TryIter<'a, T, R>;
-/// An iterator that receives until the channel is disconnected and empty, and owns its receiver.
+/// An iterator that owns a receiver, and receives until disconnected and empty.
 pub type IntoIter<T, R = Any> = ipc_core::iter::IntoIter<T, R>;
 /// The iterator of [`Receiver::drain`], which receives what is there, in batches.
 pub type Drain<'a, T, R = Any> = ipc_core::iter::Drain<'a, T, R>;

@@ -48,7 +48,8 @@ use crate::{Receiver, Sender};
 /// Makes a channel through shared memory with room for `capacity` messages.
 ///
 /// A message is encoded once: up to 240 bytes into the ring itself, a larger one into a block. It
-/// outlives its sender. The memory is freed when the last process that uses the channel has ended.
+/// outlives its sender. The memory is freed when the last process that uses the channel has dropped
+/// its ends or died.
 ///
 /// # Two bounded channels in a circle
 ///

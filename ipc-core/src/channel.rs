@@ -193,7 +193,7 @@ impl<T, R: Route<T>> Sender<T, R> {
         self.tx.len()
     }
 
-    /// Returns the number of messages that fit in the channel, or `None` if it has no fixed bound.
+    /// Returns the number of messages that fit in the channel; `None` without a fixed bound.
     #[must_use]
     pub fn capacity(&self) -> Option<usize> {
         self.tx.capacity()
@@ -373,10 +373,10 @@ impl<T, R: Route<T>> Receiver<T, R> {
         patient(self.rx.recv_many(messages, max, Deadline::Never))
     }
 
-    /// Receives at most `max` messages that are there now, appends them to `messages` and returns
-    /// how many.
+    /// Receives the messages that are there now, at most `max`.
     ///
-    /// Never waits for a message. The number is at least one, unless `max` is 0.
+    /// Appends them to `messages` and returns how many. The number is at least one, unless `max` is
+    /// 0. Never waits for a message.
     ///
     /// # Errors
     ///
@@ -444,11 +444,11 @@ impl<T, R: Route<T>> Receiver<T, R> {
         Iter::new(self)
     }
 
-    /// Returns an iterator that receives the messages that are there; it never waits for
-    /// one.
+    /// Returns an iterator over the messages that are there.
     ///
-    /// It receives each message as [`try_recv`](Receiver::try_recv) does. So it ends before a
-    /// message whose sender is stopped in the middle of sending it.
+    /// The iterator never waits for a message. It receives each one as
+    /// [`try_recv`](Receiver::try_recv) does. So it ends before a message whose sender is stopped
+    /// in the middle of sending it.
     ///
     /// # Panics
     ///
@@ -457,13 +457,12 @@ impl<T, R: Route<T>> Receiver<T, R> {
         TryIter { receiver: self }
     }
 
-    /// Returns an iterator that receives what is in the channel now, in batches; it never
-    /// waits for a message.
+    /// Returns an iterator over the messages that are there now, which receives in batches.
     ///
-    /// It receives as many messages as [`len`](Receiver::len) counts. They are fewer if other
-    /// receivers take some, or if a sender is stopped in the middle of sending one
-    /// ([`try_recv`](Receiver::try_recv)). Messages that are in a batch when the iterator is
-    /// dropped are dropped with it.
+    /// The iterator never waits for a message. It receives as many messages as
+    /// [`len`](Receiver::len) counts. They are fewer if other receivers take some, or if a sender
+    /// is stopped in the middle of sending one ([`try_recv`](Receiver::try_recv)). Messages that
+    /// are in a batch when the iterator is dropped are dropped with it.
     ///
     /// # Panics
     ///
@@ -494,7 +493,7 @@ impl<T, R: Route<T>> Receiver<T, R> {
         self.rx.len()
     }
 
-    /// Returns the number of messages that fit in the channel, or `None` if it has no fixed bound.
+    /// Returns the number of messages that fit in the channel; `None` without a fixed bound.
     #[must_use]
     pub fn capacity(&self) -> Option<usize> {
         self.rx.capacity()

@@ -19,10 +19,10 @@ fn unreadable(cause: &Unreadable) -> ! {
     )
 }
 
-/// An iterator that receives until the channel is disconnected and empty; see [`Receiver::iter`].
+/// An iterator that receives until the channel is disconnected and empty.
 ///
-/// It blocks while the channel is empty. It panics if a message cannot be read. After it has ended
-/// or panicked, it returns `None`.
+/// [`Receiver::iter`] returns it. It blocks while the channel is empty. It panics if a message
+/// cannot be read. After it has ended or panicked, it returns `None`.
 #[must_use = "an iterator receives nothing until it is used"]
 pub struct Iter<'a, T, R: Route<T>> {
     receiver: &'a Receiver<T, R>,
@@ -40,7 +40,7 @@ pub struct TryIter<'a, T, R: Route<T>> {
     pub(crate) receiver: &'a Receiver<T, R>,
 }
 
-/// An iterator that receives until the channel is disconnected and empty, and owns the receiver.
+/// An iterator that owns a receiver, and receives until disconnected and empty.
 ///
 /// It blocks while the channel is empty. It panics if a message cannot be read, as
 /// [`Receiver::iter`] does. After it has ended or panicked, it returns `None`.

@@ -113,8 +113,7 @@ fn plain_hash(name: &str, what: &str, size: usize, align: usize) -> Hash {
     hash.word(size as u64).word(align as u64)
 }
 
-/// Gives a message type a name, which is compared with the name in the other program, in addition
-/// to the shape.
+/// Gives a message type a name, which is compared in addition to the shape.
 ///
 /// Both programs must call this function with the same name before they make or receive the first
 /// end of a channel of this type. Use it if types of the same shape mean different things, or if a

@@ -43,12 +43,11 @@ pub fn connect<A: DeserializeOwned, B: DeserializeOwned>(
     Connector::new().connect(name)
 }
 
-/// Connects to the [`Listener`](crate::Listener) at a name, and blocks for at most `timeout` until
-/// there is one.
+/// Connects to the [`Listener`](crate::Listener) at a name, and waits until there is one.
 ///
-/// If a file name does not exist yet, the kernel wakes this call when the name appears. For an
-/// abstract name, and for a path whose directory does not exist yet, the kernel notifies no
-/// process. Then this call tries again, at least every 20 ms.
+/// Blocks for at most `timeout`. If a file name does not exist yet, the kernel wakes this call when
+/// the name appears. For an abstract name, and for a path whose directory does not exist yet, the
+/// kernel notifies no process. Then this call tries again, at least every 20 ms.
 ///
 /// # Errors
 ///
@@ -74,15 +73,15 @@ impl Connector {
         Connector::default()
     }
 
-    /// Also connects to listeners of these users, given by number: `[0]` for a service that runs as
-    /// root, for example.
+    /// Also connects to listeners of these users, given by number.
+    ///
+    /// For a service that runs as root, for example, that is `[0]`.
     pub fn allow_users(mut self, users: impl IntoIterator<Item = u32>) -> Connector {
         self.users.allow(users);
         self
     }
 
-    /// Connects to listeners of every user. Look at [`Duplex::peer`] before you send anything
-    /// secret.
+    /// Connects to listeners of every user. Look at [`Duplex::peer`] before you send anything.
     pub fn allow_any_user(mut self) -> Connector {
         self.users = Users::Any;
         self

@@ -106,8 +106,10 @@ impl<A, B> Duplex<A, B> {
         (Sender::new(tx), Receiver::new(rx))
     }
 
-    /// Returns whether there is something to receive, and blocks for at most `timeout` until there
-    /// is. True also if the other end is gone, which [`recv`](Duplex::recv) then returns.
+    /// Returns whether there is something to receive.
+    ///
+    /// Blocks for at most `timeout` until there is. True also if the other end is gone, which
+    /// [`recv`](Duplex::recv) then returns.
     #[must_use]
     pub fn poll(&self, timeout: Duration) -> bool {
         !self.socket.forked()

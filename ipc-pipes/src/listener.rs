@@ -91,8 +91,9 @@ impl Listener {
         Builder::new()
     }
 
-    /// Removes the names that begin with `prefix` and whose listeners were killed, and returns them
-    /// in order.
+    /// Removes the names of killed listeners that begin with `prefix`.
+    ///
+    /// Returns the removed names in order.
     ///
     /// A process that is killed, by SIGKILL, by SIGTERM without a handler or by a crash, cannot
     /// remove its name. The name stays as a dead socket, which uses no memory, until the next

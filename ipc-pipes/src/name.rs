@@ -138,10 +138,10 @@ impl Name {
         Ok(Name(Kind::Abstract(name)))
     }
 
-    /// Makes an abstract name that no other process has or can guess, to be passed to the peer.
+    /// Makes an abstract name that no other process has or can guess.
     ///
-    /// Other users can see the name in a list that the kernel gives to every user. So the two sides
-    /// check each other's user all the same.
+    /// Pass it to the peer. Other users can see the name in a list that the kernel gives to every
+    /// user. So the two sides check each other's user all the same.
     ///
     /// # Errors
     ///

@@ -274,7 +274,7 @@ impl OneShotClient {
         Ok(OneShotClient { name: name.to_name()?, connector: Connector::new() })
     }
 
-    /// Makes a client of the server that has put its name into the environment of this process.
+    /// Makes a client of the server whose name is in the environment of this process.
     ///
     /// # Errors
     ///

@@ -42,10 +42,10 @@ impl fmt::Display for Peer {
 }
 
 impl<A, B> Duplex<A, B> {
-    /// Returns the process at the other end, as the kernel recorded it when the connection was
-    /// made. For [`duplex`](crate::duplex()), that is the process that made the connection.
+    /// Returns the process at the other end, as the kernel recorded it.
     ///
-    /// Never blocks.
+    /// It is recorded when the connection is made. For [`duplex`](crate::duplex()), it is the
+    /// process that made the connection. Never blocks.
     ///
     /// # Errors
     ///

@@ -29,12 +29,12 @@ impl ActiveChild {
     }
 }
 
-/// Returns the children of this process that have not ended, like Python's `active_children`.
+/// Returns the children of this process that have not ended.
 ///
-/// Never blocks. The list holds the children that [`spawn`](super::spawn) and
-/// [`Builder`](super::Builder) started, the oldest first, also those whose handle was dropped. A
-/// stopped child has not ended. A child may end before this function returns. In a forked process,
-/// the children of its parent are not listed.
+/// Like Python's `active_children`. Never blocks. The list holds the children that
+/// [`spawn`](super::spawn) and [`Builder`](super::Builder) started, the oldest first, also those
+/// whose handle was dropped. A stopped child has not ended. A child may end before this function
+/// returns. In a forked process, the children of its parent are not listed.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -59,8 +59,10 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Makes a builder of a child with the environment, current directory, stdout and stderr of
-    /// this process.
+    /// Makes a builder of a child.
+    ///
+    /// By default the child has the environment, current directory, stdout and stderr of this
+    /// process.
     pub fn new() -> Self {
         Builder {
             command: sys::command(),
@@ -104,7 +106,9 @@ impl Builder {
         self
     }
 
-    /// Removes all environment variables of the child, except those that are set after this call.
+    /// Removes all environment variables of the child.
+    ///
+    /// Variables that are set after this call stay.
     pub fn env_clear(mut self) -> Self {
         self.command.env_clear();
         self

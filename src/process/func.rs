@@ -30,11 +30,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use super::entry::{FNV_START, fingerprint, fnv};
 
-/// A function as a value, which can be sent to other processes of this executable and called there.
+/// A function as a value.
 ///
-/// [`func!`](crate::func) makes one from a `fn` item, or from a closure that captures nothing. The
-/// signature is part of the type: a `Func<A, R>` takes an `A` and returns an `R`. Neither must be a
-/// serde type, unless it is sent too.
+/// It can be sent to other processes of this executable and called there. [`func!`](crate::func)
+/// makes one from a `fn` item, or from a closure that captures nothing. The signature is part of
+/// the type: a `Func<A, R>` takes an `A` and returns an `R`. Neither must be a serde type, unless
+/// it is sent too.
 ///
 /// | it arrives | result |
 /// |---|---|

@@ -34,11 +34,10 @@ impl Builder {
         self
     }
 
-    /// Sets whether the child ignores SIGINT, which Ctrl-C sends to every process of the foreground
-    /// group.
+    /// Sets whether the child ignores SIGINT.
     ///
-    /// The child's own children and the programs that it executes ignore it as well, unless they
-    /// change it.
+    /// Ctrl-C sends SIGINT to every process of the foreground group. The child's own children and
+    /// the programs that it executes ignore it as well, unless they change it.
     #[doc(alias("SIGINT", "Ctrl-C"))]
     pub fn ignore_interrupt(mut self, ignore: bool) -> Self {
         self.set_up.ignore_interrupt = ignore;
