@@ -33,13 +33,14 @@ use crate::attach::participant_limit::not_issued;
 use crate::attach::participants::Participants;
 use crate::layout::PAGE;
 
-/// Memory that processes share: a handle, cloned and sent freely.
+/// A handle to memory that processes share. Handles are cloned and sent freely.
 ///
-/// What Python calls `multiprocessing.shared_memory.SharedMemory`. A handle goes to another process
-/// in the arguments of `multiprocess::spawn` or in a message of a route that carries handles, or
-/// the other process opens it by its name. Bytes are copied in and out with [`read`](Segment::read)
-/// and [`write`](Segment::write); typed data goes into a [`Shared`](crate::Shared), a
-/// [`SharedSlice`](crate::SharedSlice) or a [`SeqLock`](crate::SeqLock).
+/// It is what Python calls `multiprocessing.shared_memory.SharedMemory`. A handle goes to another
+/// process in the arguments of `multiprocess::spawn`, or in a message of a route that carries
+/// handles. The other process can also open the segment by its name. [`read`](Segment::read) and
+/// [`write`](Segment::write) copy bytes out and in. Typed data goes into a
+/// [`Shared`](crate::Shared), a [`SharedSlice`](crate::SharedSlice) or a
+/// [`SeqLock`](crate::SeqLock).
 ///
 /// ```
 /// use ipc_shm::Segment;
@@ -54,57 +55,62 @@ use crate::layout::PAGE;
 ///
 /// | question | answer |
 /// |---|---|
-/// | which name | one component, as `shm_open`'s without the slash in front: no slash, no control character, 1 to 255 bytes |
-/// | who may open it | who its mode lets, 0600 if nothing else is asked for; what belongs to another user, gives more rights than asked for, has a second name or is no regular file is refused |
+/// | which name | one component, as the name of `shm_open` without the leading slash: no slash, no control character, 1 to 255 bytes |
+/// | which users may open it | those that its mode allows, 0600 by default; refused is an object that belongs to another user, gives more rights than asked for, has a second name, or is no regular file |
 /// | is there memory for all of it | yes, from the beginning: a full file system is an error and never a SIGBUS |
-/// | can its size change | an anonymous one's not: it is sealed. Whoever may write a named one can cut it off under your feet; touching it then is SIGBUS |
+/// | can its size change | an anonymous segment is sealed, so no; a process that may write to a named one can truncate it, and then access is SIGBUS |
 /// | is it in a core dump | no |
-/// | when does a name go | [`Lifetime`](crate::Lifetime) |
-/// | what does another program see | the object `/dev/shm/NAME`, user data at offset 0, some pages of ours at the end |
-/// | and the other way round | an object made by another program opens as bytes: nobody knows who is attached, no locks in it |
+/// | when is a name removed | see [`Lifetime`](crate::Lifetime) |
+/// | what does another program see | the object `/dev/shm/NAME`, with user data at offset 0 and some pages of this crate at the end |
+/// | what of another program's object | it opens as bytes; its users are unknown, so it can hold no locks |
 ///
 /// # When a process dies
 ///
-/// Its part in the segment is free again at once, its bytes are what they were. If everybody was
-/// killed, a name of [`LastHandle`](crate::Lifetime::LastHandle) stays until somebody comes to it:
-/// [`open`](Segment::open) and [`open_or_create`](Segment::open_or_create) find the data that is
-/// left, [`create`](Segment::create) replaces it, [`list`](Segment::list) shows it as abandoned,
-/// and [`remove_abandoned`](Segment::remove_abandoned) removes it. Until then it keeps its memory.
+/// Its part in the segment is free again at once, and its bytes stay as they were. If all users
+/// were killed, a name of [`LastHandle`](crate::Lifetime::LastHandle) stays, and keeps its memory:
+///
+/// - [`open`](Segment::open) and [`open_or_create`](Segment::open_or_create) find the data that is
+///   left.
+/// - [`create`](Segment::create) replaces it.
+/// - [`list`](Segment::list) shows it as abandoned.
+/// - [`remove_abandoned`](Segment::remove_abandoned) removes it.
 ///
 /// # Forks
 ///
-/// A process that was forked without exec has no mapping of the segments that its parent had: to
+/// A process that was forked without exec has no mapping of the segments that its parent had. To
 /// read, write or send an inherited one is an error, and dropping it changes nothing in the parent.
-/// It may make, open and receive segments of its own, also those that its parent has, and is a
-/// participant of its own then.
+/// The process may make, open and receive segments of its own, also those that its parent has. It
+/// is then a participant of its own.
 #[derive(Clone)]
 pub struct Segment {
     mapped: Arc<Mapped>,
 }
 
 impl Segment {
-    /// Makes a segment of `size` bytes, all zero, that has no name: it goes when the last process
-    /// that uses it has gone, however it goes.
+    /// Creates a segment of `size` bytes, all zero, that has no name.
+    ///
+    /// Its memory is freed when the last process that uses it detaches or dies.
     ///
     /// # Errors
     ///
     /// `InvalidInput` if the size is 0 or larger than any memory; `Unsupported` on systems that
-    /// this crate does not know yet; whatever the system answers, with the step that failed.
+    /// this crate does not know yet; any error of the system, with the step that failed.
     #[doc(alias = "memfd_create")]
     pub fn anonymous(size: usize) -> io::Result<Segment> {
         SegmentBuilder::new(size).anonymous()
     }
 
-    /// Makes a segment of `size` bytes, all zero, under a name that nobody uses.
+    /// Creates a segment of `size` bytes, all zero, under a name that is not in use.
     ///
-    /// What was left under the name by processes that are all dead is replaced, unless it is
-    /// [`Persistent`](crate::Lifetime::Persistent).
+    /// If processes that are all dead have left a segment under the name, it is replaced, unless it
+    /// is [`Persistent`](crate::Lifetime::Persistent).
     ///
     /// # Errors
     ///
-    /// `AlreadyExists` if somebody uses the name; `InvalidInput` if the name or the size cannot be;
-    /// `PermissionDenied` if something is there that is not to be trusted; `StorageFull` if there
-    /// is no room; `TimedOut` if a process is stopped in the midst of it. Nothing is left behind.
+    /// `AlreadyExists` if the name is in use; `InvalidInput` if the name or the size is not
+    /// allowed; `PermissionDenied` if the name leads to an object that cannot be trusted;
+    /// `StorageFull` if there is no room; `TimedOut` if a process is stopped while it creates,
+    /// opens or removes the name. After an error nothing is left.
     #[doc(alias = "shm_open")]
     pub fn create(name: &str, size: usize) -> io::Result<Segment> {
         SegmentBuilder::new(size).create(name)
@@ -114,7 +120,7 @@ impl Segment {
     ///
     /// # Errors
     ///
-    /// `NotFound` if there is none; `PermissionDenied` if what is there is not to be trusted;
+    /// `NotFound` if there is none; `PermissionDenied` if the object cannot be trusted;
     /// `InvalidData` if it is no segment, or holds a value of some type; others as
     /// [`create`](Segment::create).
     #[doc(alias = "shm_open")]
@@ -122,60 +128,70 @@ impl Segment {
         SegmentBuilder::new(0).open(name)
     }
 
-    /// Opens the segment of this name if there is one of at least `size` bytes, and makes it if
-    /// there is none. Of any number of processes that do this at once, one makes it.
+    /// Opens the segment of this name, or creates it if there is none.
+    ///
+    /// A segment that is opened must have at least `size` bytes. If several processes do this at
+    /// once, exactly one creates it.
     ///
     /// # Errors
     ///
-    /// As [`open`](Segment::open) and [`create`](Segment::create), but for `NotFound` and
+    /// As [`open`](Segment::open) and [`create`](Segment::create), except `NotFound` and
     /// `AlreadyExists`.
     #[doc(alias = "shm_open")]
     pub fn open_or_create(name: &str, size: usize) -> io::Result<Segment> {
         SegmentBuilder::new(size).open_or_create(name)
     }
 
-    /// Opens the file at this path as a segment, or makes one of `size` bytes. It is there to stay:
-    /// [`Lifetime::Persistent`](crate::Lifetime::Persistent) if nothing else is asked for.
+    /// Opens the file at this path as a segment, or creates one of `size` bytes.
     ///
-    /// Its bytes are written to disk by the system, some time after. A file of another program, of
-    /// any length, is mapped as it is.
+    /// The file stays: its lifetime is [`Lifetime::Persistent`](crate::Lifetime::Persistent) by
+    /// default.
+    ///
+    /// The system writes its bytes to disk some time later. A file of another program, of any
+    /// length, is mapped as it is.
     ///
     /// # Errors
     ///
     /// As [`open_or_create`](Segment::open_or_create); `Unsupported` on a file system that cannot
-    /// promise memory (`fallocate`).
+    /// reserve memory (`fallocate`).
     #[doc(alias = "mmap")]
     pub fn file(path: impl AsRef<Path>, size: usize) -> io::Result<Segment> {
         SegmentBuilder::new(size).file(path)
     }
 
-    /// Removes a name. Whoever has the segment keeps it; the name is free for another at once.
+    /// Removes a name. Processes that have the segment keep it, and the name is free at once.
     ///
     /// # Errors
     ///
     /// `NotFound` if there is none; `PermissionDenied` if it is no regular file, or may not be
-    /// removed; `TimedOut` if a process is stopped in the midst of opening or leaving it.
+    /// removed; `TimedOut` if a process is stopped while it opens the segment or detaches from it.
     #[doc(alias = "shm_unlink")]
     pub fn unlink(name: &str) -> io::Result<()> {
         SegmentBuilder::new(0).lookup(SegmentPath::Name(name.to_owned()))?.unlink()
     }
 
-    /// Removes the names, beginning with `prefix`, of segments whose every user was killed; returns
-    /// them in order.
+    /// Removes the names that begin with `prefix` of segments whose every user was killed.
     ///
-    /// A segment's name goes with the last process that has it
+    /// Returns the removed names in order.
+    ///
+    /// The last process that has a segment removes its name
     /// ([`LastHandle`](crate::Lifetime::LastHandle)). A process that is killed, by SIGKILL, by
-    /// SIGTERM without a handler or by a crash, cannot remove it, so after the last one the name
-    /// stays, with its memory, until it is opened, replaced by [`create`](Segment::create), or
-    /// removed here. Everything that has a name is a segment: locks, [`Shared`](crate::Shared) and
-    /// others too.
+    /// SIGTERM without a handler or by a crash, cannot do so. If the last process is killed, the
+    /// name stays, with its memory, until the segment is opened, replaced by
+    /// [`create`](Segment::create), or removed here. Everything that has a name is a segment:
+    /// locks, [`Shared`](crate::Shared) and others too.
     ///
-    /// What stays: segments that a process has, or that are on their way to one; those of
-    /// [`Persistent`](crate::Lifetime::Persistent) lifetime; those of other users; files that are
-    /// none of this crate's. Blocks for nothing: a segment that another process is opening at this
-    /// moment is in use. Other processes see the name go, and `NotFound` when they open it.
+    /// These names stay:
     ///
-    /// A service that restarts calls this first, with what its names begin with;
+    /// - of segments that a process has, or that are on their way to one
+    /// - of [`Persistent`](crate::Lifetime::Persistent) lifetime
+    /// - of other users
+    /// - of files that this crate did not make
+    ///
+    /// The function does not block. A segment that another process is opening at this moment is in
+    /// use. After the removal, other processes get `NotFound` when they open the name.
+    ///
+    /// A service that restarts calls this first, with the prefix of its names.
     /// [`SegmentBuilder::remove_abandoned`] does it with each `create`.
     ///
     /// ```
@@ -189,14 +205,14 @@ impl Segment {
     ///
     /// # Errors
     ///
-    /// If the directory of shared memory (`/dev/shm`) cannot be read. What cannot be removed is
-    /// left.
+    /// If the directory of shared memory (`/dev/shm`) cannot be read. Names that cannot be removed
+    /// stay, without an error.
     #[doc(alias = "shm_unlink")]
     pub fn remove_abandoned(prefix: &str) -> io::Result<Vec<String>> {
         list::remove_abandoned(prefix)
     }
 
-    /// The named segments of this crate that this process may read, in the order of their names.
+    /// Returns the named segments of this crate that this process may read, sorted by name.
     ///
     /// # Errors
     ///
@@ -205,11 +221,11 @@ impl Segment {
         list::list()
     }
 
-    /// A view of the same memory that cannot write.
+    /// Returns a view of the same memory that cannot write.
     ///
     /// # Errors
     ///
-    /// Whatever the system answers, with the step that failed; `Unsupported` in a forked process.
+    /// Any error of the system, with the step that failed; `Unsupported` in a forked process.
     pub fn view(&self) -> io::Result<View> {
         View::of(self)
     }
@@ -218,7 +234,7 @@ impl Segment {
         Segment { mapped }
     }
 
-    /// Its name, if it has one.
+    /// Returns the segment's name, if it has one.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         match self.mapped.segment_path() {
@@ -227,8 +243,10 @@ impl Segment {
         }
     }
 
-    /// How many processes are attached, this one and handles on their way included; `None` of a
-    /// segment that another program made.
+    /// Returns how many processes are attached.
+    ///
+    /// The number includes this process and handles on their way. Returns `None` for a segment that
+    /// another program made.
     #[must_use]
     pub fn attached(&self) -> Option<usize> {
         let footer = self.mapped.footer()?;
@@ -236,49 +254,52 @@ impl Segment {
         Some(footer.living(open))
     }
 
-    /// Where its bytes begin, as long as a handle of the segment lives in this process.
+    /// Returns where the bytes begin. Valid as long as this process has a handle of the segment.
     ///
-    /// Other processes may write there at any time, so make no reference to it but to atomics,
+    /// Other processes may write there at any time. So make no references to it except to atomics,
     /// unless you know that they do not.
     #[must_use]
     pub fn as_ptr(&self) -> *mut u8 {
         self.mapped.base().as_ptr()
     }
 
-    /// Copies the bytes at `offset` to `to`. What a peer writes meanwhile may arrive or not, in any
-    /// mixture.
+    /// Copies the bytes at `offset` to `to`.
+    ///
+    /// If a peer writes there meanwhile, the result may be any mixture of old and new bytes.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if they are not all in the segment; `Unsupported` in a process that was
+    /// `InvalidInput` if the bytes are not all in the segment; `Unsupported` in a process that was
     /// forked since.
     pub fn read(&self, offset: usize, to: &mut [u8]) -> io::Result<()> {
         self.mapped.not_forked()?;
         self.mapped.read(offset, to).ok_or_else(|| self.outside(offset, to.len(), 1))
     }
 
-    /// Copies `bytes` to `offset`. A peer that reads there meanwhile may see any mixture.
+    /// Copies `bytes` to `offset`.
+    ///
+    /// A peer that reads there meanwhile may see any mixture of old and new bytes.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if they do not all fit into the segment; `Unsupported` in a process that was
-    /// forked since.
+    /// `InvalidInput` if the bytes do not all fit into the segment; `Unsupported` in a process that
+    /// was forked since.
     pub fn write(&self, offset: usize, bytes: &[u8]) -> io::Result<()> {
         self.mapped.not_forked()?;
         self.mapped.write(offset, bytes).ok_or_else(|| self.outside(offset, bytes.len(), 1))
     }
 
-    /// Bytes of user data.
+    /// Returns the number of bytes of user data.
     #[must_use]
     pub fn size(&self) -> usize {
         self.mapped.size()
     }
 
-    /// Who is attached.
+    /// Returns the participants of the segment.
     ///
     /// # Errors
     ///
-    /// `Unsupported` of a foreign segment: nobody knows.
+    /// `Unsupported` for a foreign segment, whose participants are unknown.
     pub(crate) fn participants(&self) -> io::Result<&Participants> {
         self.mapped.participants().ok_or_else(|| {
             io::Error::new(
@@ -292,19 +313,21 @@ impl Segment {
         })
     }
 
-    /// Whether both are the same memory.
+    /// Returns whether both handles lead to the same memory.
     #[must_use]
     pub fn same_segment(&self, other: &Segment) -> bool {
         self.mapped.identity() == other.mapped.identity()
     }
 
-    /// Gives out `bytes` of user data, zero if nobody wrote there by an offset of his own, aligned
-    /// so, never to be given out again; returns their offset.
+    /// Allocates `bytes` of user data, aligned to `align`, and returns their offset.
+    ///
+    /// The bytes are never allocated again. They are zero, unless a process wrote there by an
+    /// offset of its own.
     ///
     /// # Errors
     ///
     /// `StorageFull` if there is no room; `InvalidInput` if `align` is no power of two or more than
-    /// a page; `Unsupported` of a foreign segment.
+    /// a page; `Unsupported` for a foreign segment.
     pub(crate) fn place(&self, bytes: usize, align: usize) -> io::Result<usize> {
         self.participants()?;
         let Some(cursor) = self.mapped.cursor() else { unreachable!("it has participants") };
@@ -316,7 +339,7 @@ impl Segment {
         self.mapped.not_forked()?;
         let mut at = cursor.load(CURSOR);
         loop {
-            // Whatever a peer wrote there: checked on this copy.
+            // A peer may have written anything there, so this copy is checked.
             let start = usize::try_from(at).ok().and_then(|at| at.checked_next_multiple_of(align));
             let end = start.and_then(|start| start.checked_add(bytes));
             let (Some(start), Some(end)) = (start, end.filter(|end| *end <= self.size())) else {
@@ -330,7 +353,7 @@ impl Segment {
         }
     }
 
-    /// The process that has it mapped.
+    /// Returns the process that has the segment mapped.
     pub(crate) fn process(&self) -> sys::fork::ForkCheck {
         self.mapped.process()
     }
@@ -345,17 +368,17 @@ impl Segment {
         self.error(io::ErrorKind::InvalidInput, &what)
     }
 
-    /// Where `bytes` bytes at `offset` lie, as long as a handle of the segment does.
+    /// Returns where `bytes` bytes at `offset` lie. Valid as long as a handle of the segment lives.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if they are not in the segment, or not aligned so.
+    /// `InvalidInput` if they are not in the segment, or not aligned to `align`.
     pub(crate) fn at(&self, offset: usize, bytes: usize, align: usize) -> io::Result<NonNull<u8>> {
         self.mapped.not_forked()?;
         self.mapped.at(offset, bytes, align).ok_or_else(|| self.outside(offset, bytes, align))
     }
 
-    /// `n` words of 64 bits at `offset`.
+    /// Returns `n` words of 64 bits at `offset`.
     ///
     /// # Errors
     ///
@@ -365,7 +388,7 @@ impl Segment {
         self.mapped.words64(offset, n).ok_or_else(|| self.outside(offset, n.saturating_mul(8), 8))
     }
 
-    /// `n` words of 32 bits at `offset`.
+    /// Returns `n` words of 32 bits at `offset`.
     ///
     /// # Errors
     ///
@@ -390,7 +413,7 @@ impl Serialize for Segment {
         if let Some((index, id)) = handle::context(|sent: &Sent| sent.of(&self.mapped)) {
             return (index, id, self.mapped.segment_path()).serialize(serializer);
         }
-        // Asked first: taking an id for a message that cannot carry it would be for nothing.
+        // Checked first, so that no id is taken for a message that cannot carry it.
         handle::carried().map_err(|error| ser::Error::custom(handle::record_cause(error)))?;
         self.mapped
             .not_forked()
@@ -403,8 +426,10 @@ impl Serialize for Segment {
     }
 }
 
-/// A note in a message that is being encoded: its values of one segment, be they a hundred locks,
-/// take one descriptor and one participant on their way.
+/// A note on a message that is being encoded: the descriptor and id of a segment that it carries.
+///
+/// All values of one segment, be they a hundred locks, share one descriptor and one participant in
+/// a message.
 struct Sent {
     segment: sys::Identity,
     index: u32,
@@ -417,7 +442,8 @@ impl Sent {
     }
 }
 
-/// And in one that is being decoded: the descriptor and id that a mapping was attached from.
+/// A note on a message that is being decoded: the descriptor and id that a mapping was attached
+/// from.
 struct AttachedFrom {
     index: u32,
     id: u16,
@@ -445,13 +471,13 @@ impl<'de> Deserialize<'de> for Segment {
     }
 }
 
-/// What came in a message: nothing of it is believed.
+/// Attaches to a segment that arrived in a message, of which nothing is trusted.
 fn arrive(fd: handle::OsHandle, id: u16, segment_path: SegmentPath) -> io::Result<Arc<Mapped>> {
     arrived(&fd, &segment_path, true)?;
     Mapped::attach(fd, (id != 0).then_some(id), None, segment_path)
 }
 
-/// Whether what arrived can be a segment.
+/// Checks whether an object that arrived can be a segment.
 fn arrived(fd: &handle::OsHandle, segment_path: &SegmentPath, write: bool) -> io::Result<()> {
     segment_path.check()?;
     let open = sys::borrow(fd);

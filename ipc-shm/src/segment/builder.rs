@@ -77,9 +77,11 @@ impl SegmentBuilder {
         }
     }
 
-    /// The rights of a new named segment, exactly so, whatever the umask; and the most that one
-    /// which is there may give, or else it is refused: whoever can write to it can break it. 0600
-    /// if not set. The owner's must be among them.
+    /// Sets the rights of a new named segment, exactly, whatever the umask. The default is 0600.
+    ///
+    /// They are also the most rights that an existing segment may give. One that gives more is
+    /// refused, because a user that can write to it can break it. The rights must include the
+    /// owner's.
     pub fn mode(mut self, mode: u32) -> SegmentBuilder {
         self.mode = mode;
         self

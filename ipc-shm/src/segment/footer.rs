@@ -1,4 +1,5 @@
-//! What a segment says of itself, and who is attached: its last pages, behind the user's data.
+//! The footer: a segment's description and its participants, in its last pages, behind the user's
+//! data.
 //!
 //! ```text
 //! offset 0           size    (page)                               len-256      len-128      len
@@ -8,19 +9,19 @@
 //!                            └── footer: whole pages ───────────────────────────────────────┘
 //! ```
 //!
-//! User data begins at offset 0, so a program that knows nothing of this crate, and maps the
-//! object, finds it there. The length of the object says where the footer is. An object without
-//! one is *foreign*: bytes, and nobody knows who is attached.
+//! User data begins at offset 0, so a program that does not know this crate, and maps the object,
+//! finds it there. The length of the object determines where the footer is. An object without a
+//! footer is *foreign*: just bytes, with unknown users.
 //!
 //! | word | bits |
 //! |---|---|
-//! | `entry.life` | 63..32 generation, 1 ending, 0 used; of entry 0, how many have died |
+//! | `entry.life` | 63..32 generation, 1 ending, 0 used; of entry 0, the number of deaths |
 //! | `entry.pid_hint` | as in [`layout`](crate::layout): a hint |
-//! | `cursor` | the first byte of user data that was not given out yet |
+//! | `cursor` | the first byte of user data that is not allocated yet |
 //!
-//! *meta* is written once, before anybody else can attach, its magic number last. It is read and
-//! checked once, copied, and never read again. All words are `u64` in the machine's own byte order;
-//! the magic number tells another one.
+//! *meta* is written once, before another process can attach, its magic number last. A process
+//! reads and checks it once, copies it, and never reads it again. All words are `u64` in the
+//! machine's own byte order. The magic number shows a different one.
 
 use ipc_sys as sys;
 
@@ -29,11 +30,10 @@ use crate::sync::{AtomicU64, Ordering};
 use crate::attach::lease::{ByteLocks, Leases};
 use crate::layout::{Fingerprint, MAX_PARTICIPANTS, PAGE};
 
-/// What the kernel is asked about an attached process: see
-/// [`participants`](crate::attach::participants).
+/// The entry of a participant: see [`participants`](crate::attach::participants).
 #[repr(C)]
 pub(crate) struct Entry {
-    /// `{ generation, ending, used }`. Of the entry that nobody has, the number of deaths.
+    /// `{ generation, ending, used }`. In entry 0, which no participant has, the number of deaths.
     pub(crate) life: AtomicU64,
     pub(crate) pid_hint: AtomicU64,
 }
@@ -41,7 +41,7 @@ pub(crate) struct Entry {
 /// An entry's life.
 pub(crate) mod life {
     pub(crate) const USED: u64 = 1;
-    /// Its process is about to end; threads of it may run until it does.
+    /// Its process is about to end. Its threads may run until it does.
     pub(crate) const ENDING: u64 = 2;
 
     pub(crate) const fn word(generation: u32, flags: u64) -> u64 {
@@ -66,7 +66,7 @@ const WORDS: usize = 8;
 #[repr(C)]
 pub(crate) struct EndWords {
     meta: Meta,
-    /// Written by whoever places something; everything else here stands still.
+    /// Written by each process that allocates user data. Everything else here does not change.
     pub(crate) cursor: Cursor,
 }
 
@@ -76,7 +76,7 @@ pub(crate) struct Cursor(pub(crate) AtomicU64);
 
 /// Bytes of [`EndWords`].
 pub(crate) const END_WORDS: usize = 256;
-/// Bytes of what [`Footer::read`] looks at: the beginning of [`EndWords`].
+/// Bytes that [`Footer::read`] reads: the beginning of [`EndWords`].
 pub(crate) const META: usize = 8 * (1 + WORDS);
 const ENTRY: usize = 16;
 
@@ -89,7 +89,7 @@ const _: () = {
 
 /// A segment from a machine of the other byte order ends with another number.
 const MAGIC: u64 = u64::from_le_bytes(*b"MPROCSHM");
-/// In place of it, while who makes the segment where others can see it is not done.
+/// The number in its place while a segment that other processes can already see is not finished.
 const MAKING: u64 = u64::from_le_bytes(*b"mprocshm");
 const VERSION: u64 = 1;
 const WORD_SIZE: u64 = 8;
@@ -97,15 +97,17 @@ const WORD_SIZE: u64 = 8;
 /// No object is so long: the leases lie behind it, and no sum below can overflow.
 const MAX_LEN: usize = 1 << 46;
 
-/// When the name of a segment goes.
+/// When the name of a segment is removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Lifetime {
-    /// With the last process that is attached: it removes the name when it lets the segment go. If
-    /// the last ones were killed, the name stays until somebody comes to it.
+    /// The last process that is attached removes the name when it detaches.
+    ///
+    /// If the last processes were killed, the name stays until a process opens, replaces or removes
+    /// it.
     #[default]
     LastHandle,
-    /// Never by itself: only `Segment::unlink`, or whoever removes the file, ends it.
+    /// The name stays until a process calls `Segment::unlink`, or removes the file.
     Persistent,
 }
 
@@ -119,23 +121,24 @@ pub(crate) struct Footer {
     /// The most processes that can be attached.
     pub(crate) participants: usize,
     pub(crate) lifetime: Lifetime,
-    /// Of the type that lies at offset 0; 0 if the segment is just bytes.
+    /// The fingerprint of the type that lies at offset 0; 0 if the segment is just bytes.
     pub(crate) fingerprint: u64,
 }
 
-/// What the last bytes of an object turned out to be.
+/// What the last bytes of an object are.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum FooterState {
     Ours(Footer),
-    /// Whoever made it died before it was done, or is not done yet.
+    /// The process that makes it died before it was finished, or is still making it.
     Unfinished,
-    /// Its last bytes are something else's.
+    /// Its last bytes are not a footer.
     Foreign,
 }
 
 impl Footer {
-    /// The footer of a new segment, whose object is a multiple of `granule` bytes long (a power of
-    /// two, at least a page).
+    /// Returns the footer of a new segment.
+    ///
+    /// The length of its object is a multiple of `granule`, a power of two and at least a page.
     pub(crate) fn new(
         size: usize,
         participants: usize,
@@ -158,7 +161,7 @@ impl Footer {
         Ok(Footer { len, size, participants, lifetime, fingerprint })
     }
 
-    /// Where the entries begin.
+    /// Returns the offset at which the entries begin.
     pub(crate) fn entries_offset(&self) -> usize {
         self.len - footer_len(self.participants)
     }
@@ -168,8 +171,9 @@ impl Footer {
         self.participants + 1
     }
 
-    /// How many participants live, those on their way included, as the kernel says by way of any
-    /// open file.
+    /// Returns how many participants are alive, including those on their way.
+    ///
+    /// The kernel says so through any open file.
     pub(crate) fn living(&self, open: sys::Borrowed<'_>) -> usize {
         (1..self.entries() as u64).filter(|id| ByteLocks(open).alive(*id)).count()
     }
@@ -195,16 +199,17 @@ impl Footer {
 
     /// Writes the description of a new segment, the magic number last.
     pub(crate) fn write(&self, end_words: &EndWords) {
-        // Relaxed: nobody else has the segment; the magic number's Release publishes to whoever
-        // opens it.
+        // Relaxed: no other process has the segment. The Release store of the magic number
+        // publishes these words to each process that opens it.
         for (to, word) in end_words.meta.rest.iter().zip(self.words()) {
             to.store(word, Ordering::Relaxed);
         }
         end_words.meta.magic.store(MAGIC, Ordering::Release);
     }
 
-    /// The last words of one that is not done, and where in the object they are. As it ends with
-    /// them, an object that was empty has its length, and its mark, at once.
+    /// Returns the last words of an unfinished object, and their offset.
+    ///
+    /// The object ends with them. So an object that was empty gets its length and its mark at once.
     pub(crate) fn unfinished(&self) -> ([u8; END_WORDS], usize) {
         let mut end_words = [0; END_WORDS];
         end_words[..8].copy_from_slice(&MAKING.to_ne_bytes());

@@ -26,7 +26,7 @@ pub struct SegmentInfo {
 }
 
 impl SegmentInfo {
-    /// Whether all who had it were killed, so that nobody has removed its name.
+    /// Returns whether every process that had it was killed, so that its name has not been removed.
     #[must_use]
     pub fn is_abandoned(&self) -> bool {
         self.attached == 0 && self.lifetime == Lifetime::LastHandle

@@ -1,7 +1,7 @@
 //! A process' one mapping of a segment, and its membership.
 //!
-//! A process attaches to a segment once, however many handles of it arrive or are opened: a table
-//! of the process finds the mapping again by the object's identity.
+//! A process attaches to a segment once, however many handles of it arrive or are opened. A table
+//! in the process finds the mapping again by the object's identity.
 
 // Turns offsets into pointers and references to atomics.
 #![allow(unsafe_code)]
@@ -34,31 +34,34 @@ use crate::segment::footer::{END_WORDS, EndWords, Entry, Footer, FooterState, Li
 type Attached = HashMap<sys::Identity, Weak<Mapped>>;
 static TABLE: PerProcess<Mutex<Attached>> = PerProcess::new();
 
-/// A panic leaves nothing half done in the table.
+/// Locks the table. A panic leaves nothing half done in it.
 fn table() -> MutexGuard<'static, Attached> {
     TABLE.get().lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a program has in statics, or has forgotten, is never dropped: names go when it ends.
+/// Has the names removed when the program ends.
+///
+/// A handle in a static, or one that was forgotten, is never dropped.
 fn remove_names_at_exit() {
-    // Relaxed: it guards no other memory. A forked child inherits what is to be run, and the flag.
+    // Relaxed: the flag guards no other memory. A forked child inherits both the exit handler and
+    // the flag.
     static ASKED: AtomicBool = AtomicBool::new(false);
     if !ASKED.load(Ordering::Relaxed) {
-        // Before the flag is set: a child that is forked in between has it run twice, and not
-        // never.
+        // Before the flag is set: in a child that is forked in between, the handler runs twice, and
+        // not never.
         sys::process::at_exit(at_exit);
         ASKED.store(true, Ordering::Relaxed);
     }
 }
 
 extern "C" fn at_exit() {
-    // Whoever ends the program in the midst of attaching leaves names, as if it were killed.
+    // A program that ends in the middle of attaching leaves names, as if it were killed.
     let Ok(mut table) = TABLE.get().try_lock() else { return };
     // Taken out: if this runs twice, the second time finds nothing.
     let left: Vec<Arc<Mapped>> = table.drain().filter_map(|(_, weak)| weak.upgrade()).collect();
     drop(table);
     for mapped in left {
-        // Not unmapped: other threads may be at it still.
+        // Not unmapped: other threads may still use it.
         mapped
             .membership
             .leave(|participants| participants.into_iter().for_each(Participants::end));
@@ -75,23 +78,23 @@ pub(crate) struct Mapped {
     membership: Membership,
 }
 
-/// Who this process is there, and by which name.
+/// The membership of this process in the segment, and the segment's name.
 struct Membership {
-    /// `None` of a foreign segment.
+    /// `None` for a foreign segment.
     ours: Option<Ours>,
     descriptor: Arc<Descriptor>,
     segment_path: SegmentPath,
-    /// Others can find it: it is not one that could not be finished.
+    /// Whether later handles can find it. False if it could not be finished.
     known: AtomicBool,
 }
 
-/// What only segments of this crate have.
+/// The part that only segments of this crate have.
 struct Ours {
     footer: Footer,
     participants: Participants,
 }
 
-/// That this process has the mapping: that it was not forked from the one that `process` is.
+/// Checks that this process has the mapping: that it was not forked from the one that `process` is.
 #[inline]
 pub(crate) fn not_forked(
     process: sys::fork::ForkCheck,
@@ -110,15 +113,16 @@ fn forked(segment_path: &SegmentPath) -> io::Error {
 }
 
 impl Membership {
-    /// Removes the name if nobody else has the segment, and leaves: `depart`.
+    /// Removes the name if no other process has the segment, and detaches by calling `depart`.
     fn leave(&self, depart: impl FnOnce(Option<&Participants>)) {
         let ours = self.ours.as_ref();
         let last_removes = ours.is_some_and(|ours| ours.footer.lifetime == Lifetime::LastHandle);
         let known = self.known.load(Ordering::Relaxed); // Relaxed: as where it is stored.
         let path = self.segment_path.path().filter(|_| last_removes && known);
         let lock = path.as_ref().and_then(|path| names::NameLock::of(&self.descriptor, path));
-        // Held until we have left: of two who leave at once, the second finds itself alone. If
-        // it cannot be locked, the name stays, as if this process had been killed.
+        // Held until this process has detached. So if two processes detach at once, the second
+        // finds that it is alone. If the name cannot be locked, it stays, as if this process had
+        // been killed.
         let guard = lock.as_ref().and_then(names::NameLock::lock);
         if let (Some(ours), Some(path), Some(guard)) = (ours, &path, &guard) {
             if !ours.participants.others(guard.on()) {
@@ -129,14 +133,15 @@ impl Membership {
     }
 }
 
-/// All participants are alive.
+/// The error if all ids belong to living participants.
 fn full(segment_path: &SegmentPath, footer: &Footer) -> io::Error {
     participant_limit::all_taken(segment_path, footer.participants)
 }
 
 impl Mapped {
-    /// Makes this process the first participant of a new object, whose memory is paid for and all
-    /// zero. It says nothing of itself until [`describe`](Mapped::describe) is called.
+    /// Makes this process the first participant of a new object, which is allocated and all zero.
+    ///
+    /// The object has no description until [`describe`](Mapped::describe) is called.
     pub(crate) fn create(
         fd: Unforked,
         footer: Footer,
@@ -154,7 +159,7 @@ impl Mapped {
         Ok(Arc::new(Self::new(mapping, fd, Some((footer, entries, me)), segment_path)?))
     }
 
-    /// Publishes what a new segment is.
+    /// Publishes the description of a new segment.
     pub(crate) fn describe(&self) {
         if let Some(ours) = &self.membership.ours {
             kill_point!("segment.describe");
@@ -191,17 +196,19 @@ impl Mapped {
         })
     }
 
-    /// Has later comers to the same object in this process find this mapping.
+    /// Registers the mapping, so that later handles of the same object in this process find it.
     pub(crate) fn known(self: Arc<Mapped>) -> Arc<Mapped> {
-        // Relaxed: this process' own, and handed over as a whole.
+        // Relaxed: only this process uses it, and the mapping is handed over as a whole.
         self.membership.known.store(true, Ordering::Relaxed);
         table().insert(self.membership.descriptor.identity(), Arc::downgrade(&self));
         self
     }
 
-    /// Attaches this process to the object of an open file, unless it is already. With `issued`,
-    /// the open file holds the life lease of that id. With `holds`, what lies in it must have this
-    /// fingerprint; who has it mapped already asks that himself, [`must_hold`](Mapped::must_hold).
+    /// Attaches this process to the object of an open file, unless it is attached already.
+    ///
+    /// With `issued`, the open file holds the life lease of that id. With `holds`, the value in the
+    /// object must have this fingerprint. If the object is already mapped, the caller checks that
+    /// with [`must_hold`](Mapped::must_hold).
     pub(crate) fn attach(
         fd: OsHandle,
         issued: Option<u16>,
@@ -211,11 +218,11 @@ impl Mapped {
         let open = sys::borrow(&fd);
         let refuse = |what: &str| refused(&segment_path, what);
         let identity = step(&segment_path, "looking at it", sys::descriptor::identity(open))?;
-        // Held throughout: two handles of one segment that arrive at once make one mapping.
+        // Held until the end: two handles of one segment that arrive at once make one mapping.
         let mut table = table();
         if let Some(here) = table.get(&identity).and_then(Weak::upgrade) {
-            // The lease that came goes; nothing names its id. Said rather than left to closing: a
-            // forked child may have a copy of the descriptor.
+            // The lease that arrived ends, because nothing names its id. It is released here, not
+            // by closing, because a forked child may have a copy of the descriptor.
             if let Some(id) = issued.filter(|id| *id != 0) {
                 ByteLocks(open).end_life(id.into());
             }
@@ -234,17 +241,18 @@ impl Mapped {
                 return Err(refuse("whoever made it died before it was done"));
             }
             FooterState::Foreign => holds_what(&segment_path, None, holds)?,
-            // Before it is attached to: whoever leaves may be the last.
+            // Before this process attaches: if it detached again, it might be the last.
             FooterState::Ours(footer) => holds_what(&segment_path, Some(footer), holds)?,
         }
-        // The one from which it is mapped is closed, and holds the life lease; another is kept.
+        // The file that is mapped is closed, and its mapping holds the life lease. Another one is
+        // kept open.
         let lease = Unforked::open(|| sys::descriptor::reopen(open));
         let lease = step(&segment_path, "opening it again (is /proc mounted?)", lease)?;
         let on = lease.fd();
         let mapping = step(&segment_path, "mapping it", sys::memory::map(on, len))?;
         kill_point!("segment.mapped");
-        // What shrank since cannot be touched without SIGBUS. Who shrinks it later is to blame
-        // himself.
+        // An object that has shrunk since cannot be accessed without SIGBUS. A process that shrinks
+        // it later is itself to blame.
         if step(&segment_path, "looking at it", sys::memory::len(on))? != len {
             return Err(refuse("its length changes"));
         }
@@ -253,8 +261,8 @@ impl Mapped {
             FooterState::Ours(footer) => {
                 let entries = entries(&mapping, &footer);
                 let id = match issued {
-                    // On the very open file that holds it, taking it again succeeds: nobody else
-                    // can have it.
+                    // On the open file that holds the lease, taking it again succeeds. No other
+                    // process can have it.
                     Some(id) => {
                         let (arrived, id) = (ByteLocks(open), u64::from(id));
                         let known = id < footer.entries() as u64 && id != 0;
@@ -263,9 +271,9 @@ impl Mapped {
                         {
                             return Err(refuse("its participant is not there"));
                         }
-                        // A child that was forked when the message came may have a copy of what
-                        // came, and keep the lease on it. So the lease moves to an open file that
-                        // no child has.
+                        // A child that was forked when the message arrived may have a copy of the
+                        // descriptor, and keep the lease on it. So the lease moves to an open file
+                        // that no child has.
                         arrived.end_life(id);
                         kill_point!("segment.moving");
                         step(&segment_path, "moving its lease", ByteLocks(on).take_life(id))?
@@ -273,7 +281,7 @@ impl Mapped {
                     }
                     None => None,
                 };
-                // Or any: the one that came may have been given out in between.
+                // If another participant was given that id in between, any free id is taken.
                 let id = match id {
                     Some(id) => id,
                     None => step(&segment_path, "taking a lease", entries.issue(on))?
@@ -298,13 +306,14 @@ impl Mapped {
         Ok(mapped)
     }
 
-    /// That what lies in it has this fingerprint.
+    /// Checks that the value in the segment has this fingerprint.
     pub(crate) fn must_hold(&self, fingerprint: u64) -> io::Result<()> {
         holds_what(&self.membership.segment_path, self.footer(), Some(fingerprint))
     }
 
-    /// Makes a handle for another process: a descriptor, and the id whose life lease it holds (0 of
-    /// a foreign segment).
+    /// Makes a handle for another process.
+    ///
+    /// Returns a descriptor, and the id whose life lease it holds (0 for a foreign segment).
     pub(crate) fn issue(&self) -> io::Result<(OsHandle, u16)> {
         let fd = self.open_descriptor()?;
         let lease = step(
@@ -321,7 +330,7 @@ impl Mapped {
         Ok((lease.send(), id))
     }
 
-    /// The descriptor, or what became of it.
+    /// Returns the descriptor, or an error if the program has closed it.
     pub(crate) fn open_descriptor(&self) -> io::Result<sys::Borrowed<'_>> {
         self.membership.descriptor.get().ok_or_else(|| {
             io::Error::other(format!(
@@ -344,12 +353,12 @@ impl Mapped {
         self.fork.forked()
     }
 
-    /// The process that has the mapping.
+    /// Returns the process that has the mapping.
     pub(crate) fn process(&self) -> sys::fork::ForkCheck {
         self.fork
     }
 
-    /// That this is that process.
+    /// Checks that this is that process.
     #[inline]
     pub(crate) fn not_forked(&self) -> io::Result<()> {
         not_forked(self.fork, &self.membership.segment_path)
@@ -369,12 +378,12 @@ impl Mapped {
         self.membership.ours.as_ref().map(|ours| &ours.participants)
     }
 
-    /// The allocation cursor.
+    /// Returns the allocation cursor.
     pub(crate) fn cursor(&self) -> Option<&AtomicU64> {
         self.membership.ours.as_ref().map(|_| &end_words(&self.mapping).cursor.0)
     }
 
-    /// Has all pages mapped now, rather than when they are touched first.
+    /// Maps all pages now, rather than at their first access.
     pub(crate) fn populate(&self) -> io::Result<()> {
         step(
             &self.membership.segment_path,
@@ -383,7 +392,7 @@ impl Mapped {
         )
     }
 
-    /// Keeps it in memory, as long as this process has it.
+    /// Locks the segment in memory, as long as this process has it mapped.
     pub(crate) fn pin(&self) -> io::Result<()> {
         step(
             &self.membership.segment_path,
@@ -392,19 +401,19 @@ impl Mapped {
         )
     }
 
-    /// Where the user data begins.
+    /// Returns where the user data begins.
     #[inline]
     pub(crate) fn base(&self) -> NonNull<u8> {
         NonNull::new(self.mapping.as_mut_ptr()).expect("a mapping is somewhere")
     }
 
-    /// Whether `len` bytes at `offset` are user data, aligned so.
+    /// Returns whether `len` bytes at `offset` are user data, aligned to `align`.
     #[inline]
     fn has(&self, offset: usize, len: usize, align: usize) -> bool {
         offset.checked_add(len).is_some_and(|end| end <= self.size) && offset % align == 0
     }
 
-    /// Where `len` bytes at `offset` lie, if they are user data, aligned so.
+    /// Returns where `len` bytes at `offset` lie, if they are user data, aligned to `align`.
     #[inline]
     pub(crate) fn at(&self, offset: usize, len: usize, align: usize) -> Option<NonNull<u8>> {
         if !self.has(offset, len, align) {
@@ -414,34 +423,34 @@ impl Mapped {
         Some(unsafe { self.base().add(offset) })
     }
 
-    /// Copies bytes out; `None` if they are not all user data.
+    /// Copies bytes out. Returns `None` if they are not all user data.
     pub(crate) fn read(&self, offset: usize, to: &mut [u8]) -> Option<()> {
         let from = self.at(offset, to.len(), 1)?;
-        // SAFETY: so many bytes are mapped there, as long as `self` is. Who makes references to
-        // them vouches for what others do.
+        // SAFETY: so many bytes are mapped there, as long as `self` is. A caller that makes
+        // references to them vouches for what other processes do.
         unsafe { bytes_at::read(from, to) };
         Some(())
     }
 
-    /// Copies bytes in; `None` if they do not all fit into user data.
+    /// Copies bytes in. Returns `None` if they do not all fit into user data.
     pub(crate) fn write(&self, offset: usize, bytes: &[u8]) -> Option<()> {
         let to = self.at(offset, bytes.len(), 1)?;
-        // SAFETY: as `read`, and the mapping is to be written.
+        // SAFETY: as `read`, and the mapping is writable.
         unsafe { bytes_at::write(to, bytes) };
         Some(())
     }
 
-    /// `n` words of 64 bits.
+    /// Returns `n` words of 64 bits.
     #[inline]
     pub(crate) fn words64(&self, offset: usize, n: usize) -> Option<&[AtomicU64]> {
         let at = self.at(offset, n.checked_mul(8)?, 8)?;
-        // SAFETY: so many bytes are mapped there as long as `self` is, aligned, as the base is to a
-        // page; atomics are valid whatever bytes they hold. Other views of them (`words32`,
-        // pointers that users write through) are the user's to keep apart, as with peers.
+        // SAFETY: so many bytes are mapped there as long as `self` is. They are aligned, because
+        // the base is aligned to a page. Atomics are valid whatever bytes they hold. As with peers,
+        // the user keeps other views of them (`words32`, pointers that users write through) apart.
         Some(unsafe { std::slice::from_raw_parts(at.as_ptr().cast(), n) })
     }
 
-    /// `n` words of 32 bits.
+    /// Returns `n` words of 32 bits.
     #[inline]
     pub(crate) fn words32(&self, offset: usize, n: usize) -> Option<&[AtomicU32]> {
         let at = self.at(offset, n.checked_mul(4)?, 4)?;
@@ -454,7 +463,7 @@ pub(crate) fn refused(segment_path: &SegmentPath, what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("{segment_path}: refused: {what}"))
 }
 
-/// Whether what lies in a segment is what is wanted, if it is known what that is.
+/// Checks whether a segment holds what is wanted, if that is known.
 fn holds_what(
     segment_path: &SegmentPath,
     footer: Option<&Footer>,
@@ -469,7 +478,7 @@ fn holds_what(
     }
 }
 
-/// What the end of an object of `len` bytes says. `Ok` in the error: it was refused.
+/// Reads the end of an object of `len` bytes. `Ok` in the error says why it was refused.
 pub(crate) fn find(
     open: sys::Borrowed<'_>,
     len: usize,
@@ -485,38 +494,39 @@ pub(crate) fn find(
     Footer::read(len, &meta).map_err(Ok)
 }
 
-/// The entries in a mapping that is as long as the footer says.
+/// Returns the entries in a mapping that is as long as the footer says.
 fn entries(mapping: &MmapRaw, footer: &Footer) -> Table {
     assert!(mapping.len() == footer.len && footer.entries_offset() < footer.len);
     let base = NonNull::new(mapping.as_mut_ptr()).expect("a mapping is somewhere");
     // SAFETY: within the mapping, asserted above.
     let first = unsafe { base.add(footer.entries_offset()) };
-    // SAFETY: so many entries lie before the last words (`footer_len`), at whole pages; only this
-    // crate's atomics access them; the mapping outlives the table, which is dropped with the
+    // SAFETY: so many entries lie before the last words (`footer_len`), at whole pages. Only this
+    // crate's atomics access them. The mapping outlives the table, which is dropped with the
     // `Mapped`, or before.
     unsafe { Table::new(first.cast::<Entry>(), footer.entries()) }
 }
 
-/// The last words of a mapping of at least a page, and of whole pages.
+/// Returns the last words of a mapping of at least a page, and of whole pages.
 fn end_words(mapping: &MmapRaw) -> &EndWords {
     assert!(mapping.len() >= END_WORDS && mapping.len() % END_WORDS == 0);
     let end_words = mapping.as_mut_ptr().wrapping_add(mapping.len() - END_WORDS);
-    // SAFETY: the last bytes of the mapping, aligned to their length as it begins at a page;
-    // atomics only.
+    // SAFETY: these are the last bytes of the mapping, aligned to their length, because the mapping
+    // begins at a page. They are atomics only.
     unsafe { &*end_words.cast::<EndWords>() }
 }
 
 impl Drop for Mapped {
     fn drop(&mut self) {
         if self.forked() {
-            // The mapping is not ours (MADV_DONTFORK), nor is the membership.
+            // The mapping is not this process' (MADV_DONTFORK), nor is the membership.
             return;
         }
         let Mapped { mapping, membership, .. } = self;
         membership.leave(|participants| {
             participants.into_iter().for_each(Participants::leave);
             kill_point!("segment.unmap");
-            // SAFETY: once, here; whoever uses the mapping holds this.
+            // SAFETY: called once, here. All users of the mapping hold this `Mapped`, so none is
+            // left.
             unsafe { ManuallyDrop::drop(mapping) };
             kill_point!("segment.unmapped");
         });
@@ -537,5 +547,7 @@ impl std::fmt::Debug for Mapped {
     }
 }
 
-/// Nothing rides on it: what was placed is handed over by whoever placed it.
+/// The ordering of the allocation cursor, which carries no edge.
+///
+/// The process that allocates data hands it over by other means.
 pub(crate) const CURSOR: Ordering = Ordering::Relaxed;

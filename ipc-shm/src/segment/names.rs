@@ -1,24 +1,26 @@
 //! Names: how a segment gets one, is found by it, and loses it.
 //!
-//! Any number of processes may do all of this to one name at once, and be killed anywhere.
+//! Any number of processes may do all of this to one name at once, and be killed at any point.
 //!
 //! ```text
-//!   create   an object without a name (O_TMPFILE): allocated, filled, described, attached ──linkat──▶ named
-//!   open     open the file ──▶ take its first byte ──▶ is it still what the name says? ──▶ attach ──▶ let go
-//!   the last take its first byte ──▶ nobody else alive? remove the name ──▶ unmap ──▶ let go
+//!   create     make an object without a name (O_TMPFILE) ──▶ allocate, fill, describe, attach
+//!              ──linkat──▶ named
+//!   open       open the file ──▶ lock its first byte ──▶ does the name still lead to it?
+//!              ──▶ attach ──▶ unlock
+//!   last user  lock its first byte ──▶ no other user alive? remove the name ──▶ unmap ──▶ unlock
 //! ```
 //!
-//! - So there is no name of something half done, and whoever makes an object is attached before it
-//!   can be seen. Where the file system has no objects without names, it is made under the name
-//!   with its first byte locked; what is found unfinished and unlocked is a dead process', and is
-//!   replaced, never mended.
-//! - The first byte is a lock of each object, not of the name: who has it asks whether the name
-//!   still leads to this object, or else starts over. Names are only removed by who has the byte
-//!   and has asked.
-//! - So whoever attaches finds the name leading to his object, and it goes on leading there while
-//!   he lives, unless somebody calls `unlink`.
-//! - The byte is the kernel's lock, so it goes with a killed process. Waiting for it is bounded: a
-//!   process may be stopped while it has it.
+//! - So no name leads to an unfinished object, and the process that makes an object is attached
+//!   before others can see it. Some file systems have no objects without names. There the object is
+//!   made under the name, with its first byte locked. An object that is found unfinished and
+//!   unlocked is a dead process', and is replaced, never mended.
+//! - The first byte is a lock of each object, not of the name. A process that has locked it checks
+//!   whether the name still leads to this object, and starts over if not. Only a process that holds
+//!   the lock, and has checked, removes a name.
+//! - So a process that attaches finds the name leading to its object. The name goes on leading
+//!   there as long as the process lives, unless a process calls `unlink`.
+//! - The kernel owns the lock, so it is released when its holder is killed. Waiting for it is
+//!   bounded, because a process may be stopped while it holds the lock.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -38,24 +40,24 @@ use crate::attach::descriptor::Descriptor;
 use crate::killpoint::kill_point;
 use crate::segment::footer::{Footer, FooterState, Lifetime};
 
-/// How long to wait for others at the same name: they need microseconds, and are stopped if they
-/// take longer.
+/// How long to wait for other processes at the same name. They need microseconds. A process that
+/// takes longer is stopped.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long an unfinished object that nobody holds may belong to somebody who is about to. Who
-/// takes it away too early has its maker begin anew.
+/// How long an unfinished and unlocked object may still belong to a process that is about to lock
+/// it. If it is removed too early, its maker starts over.
 const UNFINISHED: Duration = Duration::from_millis(100);
-/// The same for who can only give up.
+/// The same for a process that only opens, and can do no more than give up.
 const UNFINISHED_TO_OPEN: Duration = Duration::from_secs(1);
 const NAP: Duration = Duration::from_micros(100);
 
-/// The first byte, whose lock is the object's name lock.
+/// The offset of the first byte, whose lock is the object's name lock.
 const LOCK_BYTE: u64 = 0;
 
 /// The lock on an object's first byte, held until dropped.
 pub(crate) struct NameLockGuard<'a>(sys::Borrowed<'a>);
 
 impl<'a> NameLockGuard<'a> {
-    /// Waits for it until then; `None` if it was not to be had.
+    /// Waits for the lock until `until`. Returns `None` if another process still holds it.
     fn take(open: sys::Borrowed<'a>, until: Instant) -> io::Result<Option<NameLockGuard<'a>>> {
         loop {
             if sys::lease::try_lock(open, LOCK_BYTE)? {
@@ -69,7 +71,7 @@ impl<'a> NameLockGuard<'a> {
         }
     }
 
-    /// The open file that it is on.
+    /// Returns the open file that the lock is on.
     pub(crate) fn on(&self) -> sys::Borrowed<'a> {
         self.0
     }
@@ -77,17 +79,17 @@ impl<'a> NameLockGuard<'a> {
 
 impl Drop for NameLockGuard<'_> {
     fn drop(&mut self) {
-        // Not left to closing: a child that was forked meanwhile would keep the lock until it
-        // execs.
+        // Unlocked here, not by closing: a child that was forked meanwhile would keep the lock
+        // until it execs.
         let _ = sys::lease::unlock(self.0, LOCK_BYTE);
     }
 }
 
-/// What is looked for, and on which terms.
+/// The name that is looked up, and the conditions.
 pub(crate) struct NameLookup {
     pub(crate) segment_path: SegmentPath,
     pub(crate) path: PathBuf,
-    /// The rights that it may give.
+    /// The most rights that the object may give.
     pub(crate) mode: u32,
     /// Whether it may belong to another user.
     pub(crate) any_owner: bool,
@@ -95,20 +97,22 @@ pub(crate) struct NameLookup {
     pub(crate) holds: u64,
 }
 
-/// What a new segment is made of.
+/// The arguments of the creation of a segment.
 pub(crate) struct CreateArgs<'a> {
-    /// What it is to be; asked for only if it is made.
+    /// Makes the footer. Called only if a segment is created.
     pub(crate) footer: &'a dyn Fn() -> io::Result<Footer>,
-    /// Fills it, before anybody else sees it. Called once for each object that is made.
+    /// Fills the segment before another process can see it. Called once for each object that is
+    /// made.
     pub(crate) fill: &'a mut dyn FnMut(&Segment) -> io::Result<()>,
 }
 
-/// What came of opening what a name leads to.
+/// The result of opening the object that a name leads to.
 enum OpenAttempt {
     Attached(Arc<Mapped>),
     /// The name led elsewhere when it was locked.
     Moved,
-    /// Nobody is at it, and it is not done. Removed, if that was asked for.
+    /// The object is unfinished, and no process is working on it. It was removed, if that was asked
+    /// for.
     Unfinished(sys::Identity),
 }
 
@@ -121,7 +125,7 @@ impl NameLookup {
         step(&self.segment_path, what, result)
     }
 
-    /// Whether what is there may be used.
+    /// Checks whether the object that is there may be used.
     fn trust(&self, stat: &sys::file::FileStat) -> io::Result<()> {
         let refuse = |what: &str| {
             Err(self.error(io::ErrorKind::PermissionDenied, &format!("not trusted: {what}")))
@@ -144,7 +148,7 @@ impl NameLookup {
         Ok(())
     }
 
-    /// An open file of what the name leads to, and may be trusted, to lock its first byte.
+    /// Opens the file that the name leads to, if it may be trusted, to lock its first byte.
     fn open_to_lock(&self) -> io::Result<Unforked> {
         self.open_file(|path| Unforked::open(|| sys::file::open_file(path, true)), Unforked::fd)
     }
@@ -154,7 +158,7 @@ impl NameLookup {
         open: impl FnOnce(&Path) -> io::Result<F>,
         borrow: fn(&F) -> sys::Borrowed<'_>,
     ) -> io::Result<F> {
-        // Looked at first: opening some devices does things.
+        // Checked before opening, because opening some devices has effects.
         let seen = self.step("looking for it", sys::file::stat_path(&self.path))?;
         self.trust(&seen)?;
         let open = self.step("opening it", open(&self.path))?;
@@ -163,7 +167,7 @@ impl NameLookup {
         Ok(open)
     }
 
-    /// Locks the first byte of an open file. `None` if the name does not lead there.
+    /// Locks the first byte of an open file. Returns `None` if the name does not lead there.
     fn lock<'a>(
         &self,
         open: sys::Borrowed<'a>,
@@ -180,13 +184,13 @@ impl NameLookup {
         Ok(leads_to(&self.path, here.identity).then_some(guard))
     }
 
-    /// Looks what is there, and attaches to it; or removes it, if it is this one and not finished.
+    /// Attaches to the object that is there, or removes it if it is `clear` and unfinished.
     fn enter(&self, until: Instant, clear: Option<sys::Identity>) -> io::Result<OpenAttempt> {
         let file = self.open_to_lock()?;
         let open = file.fd();
         kill_point!("name.opened");
         let Some(guard) = self.lock(open, until)? else { return Ok(OpenAttempt::Moved) };
-        // Again, as it is now.
+        // Checked again, as the object is now.
         let stat = self.step("looking at it", sys::file::stat_file(open))?;
         self.trust(&stat)?;
         if stat.len == 0 || matches!(find(open, stat.len), Ok(FooterState::Unfinished)) {
@@ -204,7 +208,7 @@ impl NameLookup {
         Ok(OpenAttempt::Attached(mapped))
     }
 
-    /// Opens what the name leads to.
+    /// Opens the segment that the name leads to.
     pub(crate) fn open(&self) -> io::Result<Arc<Mapped>> {
         let text =
             "whoever makes it died before it was done, or is not done yet; `create` replaces it";
@@ -212,18 +216,21 @@ impl NameLookup {
             .ok_or_else(|| self.error(io::ErrorKind::InvalidData, text))
     }
 
-    /// `None` if what was there was not finished by whoever made it; cleared away if asked for.
+    /// Opens the segment that the name leads to, until `until`.
+    ///
+    /// Returns `None` if its maker did not finish it. With `clear`, such an object is removed.
     fn open_until(&self, until: Instant, clear: bool) -> io::Result<Option<Arc<Mapped>>> {
         let patience = if clear { UNFINISHED } else { UNFINISHED_TO_OPEN };
-        // Which, and since when: another one is another's, who has only begun.
+        // Which object is unfinished, and since when. Another object has another maker, which has
+        // only begun.
         let mut unfinished = None;
         loop {
             let old = unfinished.filter(|(_, since): &(_, Instant)| since.elapsed() >= patience);
             let old = old.map(|(which, _)| which);
             match self.enter(until, old.filter(|_| clear))? {
                 OpenAttempt::Attached(mapped) => {
-                    // Not under the lock: dropped here, it may be the last handle, which takes
-                    // the lock.
+                    // Not under the lock. The mapping may be the last handle, and to drop that
+                    // takes the lock.
                     mapped.must_hold(self.holds)?;
                     return Ok(Some(mapped));
                 }
@@ -247,7 +254,8 @@ impl NameLookup {
         Err(self.error(io::ErrorKind::TimedOut, "others make and remove it all the time"))
     }
 
-    /// Makes it; `AlreadyExists` if somebody uses what is there, or it is there to stay.
+    /// Creates the segment. Fails with `AlreadyExists` if the one that is there is in use or
+    /// persistent.
     pub(crate) fn create(&self, args: &mut CreateArgs<'_>) -> io::Result<Arc<Mapped>> {
         self.create_until(Instant::now() + PATIENCE, args)
     }
@@ -272,7 +280,7 @@ impl NameLookup {
         Ok(mapped.known())
     }
 
-    /// Where the file system cannot make objects without names.
+    /// Creates the segment where the file system cannot make objects without names.
     pub(crate) fn create_in_place(
         &self,
         until: Instant,
@@ -289,7 +297,7 @@ impl NameLookup {
             };
             kill_point!("name.created");
             let open = fd.fd();
-            // Somebody may have found it empty, and have taken it away.
+            // Another process may have found it empty, and have removed it.
             let Some(guard) = self.lock(open, until)? else { continue };
             let own = self.step(
                 "opening it again (is /proc mounted?)",
@@ -310,7 +318,7 @@ impl NameLookup {
         }
     }
 
-    /// Makes an object of an empty file: all but its name.
+    /// Makes a segment from an empty file: everything but its name.
     fn make(
         &self,
         fd: Unforked,
@@ -328,7 +336,7 @@ impl NameLookup {
         Ok(segment.mapped)
     }
 
-    /// Removes a name whose users are all dead, and that should have gone with them.
+    /// Removes a name whose users are all dead, and that the last of them should have removed.
     fn evict(&self, until: Instant) -> io::Result<()> {
         let exists = |what: &str| {
             Err(self.error(io::ErrorKind::AlreadyExists, &format!("it is there already: {what}")))
@@ -369,7 +377,7 @@ impl NameLookup {
         }
     }
 
-    /// Opens it, or makes it.
+    /// Opens the segment, or creates it.
     pub(crate) fn open_or_create(&self, args: &mut CreateArgs<'_>) -> io::Result<Arc<Mapped>> {
         let until = Instant::now() + PATIENCE;
         loop {
@@ -388,18 +396,20 @@ impl NameLookup {
         }
     }
 
-    /// An open file to be read only, and what lies in it: bytes, or a value.
+    /// Opens the file to be read only, whether bytes or a value lie in it.
     pub(crate) fn open_read_only(&self) -> io::Result<OsHandle> {
         self.open_file(|path| sys::file::open_file(path, false), sys::borrow)
     }
 
-    /// Removes the name if every process that had the object was killed, and the last one was to
-    /// remove it, or if its maker was killed before it was done. Returns whether it did. Waits for
-    /// nothing: an object that another process is at is in use.
+    /// Removes the name if the object is abandoned. Returns whether it did.
+    ///
+    /// An object is abandoned if every process that had it was killed, and the last one was to
+    /// remove the name. So is one whose maker was killed before it was finished. The function does
+    /// not wait: an object that another process has locked is in use.
     pub(crate) fn remove_if_abandoned(&self) -> io::Result<bool> {
         let file = self.open_to_lock()?;
         let open = file.fd();
-        // First without the lock, which others at the name would have to wait for.
+        // First without the lock, for which other processes at the name would have to wait.
         if !self.is_abandoned(open)? {
             return Ok(false);
         }
@@ -418,7 +428,7 @@ impl NameLookup {
         Ok(true)
     }
 
-    /// Whether no process has the object, and it was to go with the last one that had it.
+    /// Returns whether no process has the object, and the last one was to remove its name.
     fn is_abandoned(&self, open: sys::Borrowed<'_>) -> io::Result<bool> {
         let stat = self.step("looking at it", sys::file::stat_file(open))?;
         self.trust(&stat)?;
@@ -426,13 +436,14 @@ impl NameLookup {
             Ok(FooterState::Ours(footer)) => {
                 footer.lifetime == Lifetime::LastHandle && footer.living(open) == 0
             }
-            // Its maker marks it while it holds the lock, and holds the lock until it is done.
+            // Its maker marks it while it holds the lock, and holds the lock until the object is
+            // finished.
             Ok(FooterState::Unfinished) => true,
             Ok(FooterState::Foreign) | Err(_) => false,
         })
     }
 
-    /// Removes the name, whoever has the object.
+    /// Removes the name, whichever processes have the object.
     pub(crate) fn unlink(&self) -> io::Result<()> {
         let until = Instant::now() + PATIENCE;
         loop {
@@ -441,7 +452,7 @@ impl NameLookup {
                 return self.trust(&seen);
             }
             let file = match Unforked::open(|| sys::file::open_file(&self.path, true)) {
-                // Nobody can open it, so nobody is at it.
+                // No process can open it, so no process holds its lock.
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                     return self.step("removing it", sys::file::remove(&self.path));
                 }
@@ -457,20 +468,20 @@ impl NameLookup {
     }
 }
 
-/// Whether a name leads to this object.
+/// Returns whether a name leads to this object.
 fn leads_to(path: &Path, identity: sys::Identity) -> bool {
     sys::file::stat_path(path).is_ok_and(|stat| stat.identity == identity)
 }
 
-/// The open file by which a process that lets a segment go locks its name.
+/// The open file through which a process that detaches from a segment locks its name.
 pub(crate) enum NameLock<'a> {
     Kept(sys::Borrowed<'a>),
-    /// The program has closed the one that was kept.
+    /// A file opened anew, because the program has closed the one that was kept.
     Opened(Unforked),
 }
 
 impl<'a> NameLock<'a> {
-    /// `None` if the name does not lead to the segment.
+    /// Finds the file to lock. Returns `None` if the name does not lead to the segment.
     pub(crate) fn of(descriptor: &'a Descriptor, path: &Path) -> Option<NameLock<'a>> {
         if !leads_to(path, descriptor.identity()) {
             return None;
@@ -483,7 +494,7 @@ impl<'a> NameLock<'a> {
         (identity == descriptor.identity()).then_some(NameLock::Opened(open))
     }
 
-    /// `None` if it is not to be had.
+    /// Locks the name. Returns `None` if it cannot be locked.
     pub(crate) fn lock(&self) -> Option<NameLockGuard<'_>> {
         let open = match self {
             NameLock::Kept(open) => *open,
@@ -493,11 +504,11 @@ impl<'a> NameLock<'a> {
     }
 }
 
-/// Removes a name that leads to this object; to be called under its lock.
+/// Removes the name if it leads to this object. The caller holds its lock.
 pub(crate) fn remove(path: &Path, identity: sys::Identity) {
     if leads_to(path, identity) {
         kill_point!("name.remove");
-        // What it cannot remove it leaves, as if it had been killed.
+        // A name that cannot be removed stays, as if this process had been killed.
         let _ = sys::file::remove(path);
         kill_point!("name.removed");
     }

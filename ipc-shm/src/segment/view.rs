@@ -1,4 +1,4 @@
-//! Views that cannot write.
+//! Views: segments mapped to be read only.
 
 use std::fmt;
 use std::io;
@@ -22,13 +22,13 @@ use crate::copy::bytes_at;
 use crate::segment::footer::FooterState;
 use crate::value::checked::{Copied, Stored};
 
-/// A segment to be read only: its mapping cannot write, nor can the descriptor that goes with it to
-/// another process.
+/// A read-only handle to a segment. Neither its mapping nor the descriptor that it sends can write.
 ///
-/// Who views is not attached: a view keeps the memory, but no name, and nobody waits for it. Cloned
-/// and sent as a [`Segment`] is.
+/// A process that only has a view is not attached. A view keeps the memory, but not the name, and
+/// no process waits for it. It is cloned and sent as a [`Segment`] is.
 ///
-/// It protects against accidents. Whoever has the rights to the object can open it anew.
+/// It protects against accidents only. A process that has the rights to the object can open it
+/// anew.
 #[derive(Clone)]
 pub struct View {
     inner: Arc<Inner>,
@@ -43,7 +43,7 @@ struct Inner {
 }
 
 impl View {
-    /// Opens the segment of this name, to be read only. It may hold a value of any type.
+    /// Opens the segment of this name to be read only. It may hold a value of any type.
     ///
     /// # Errors
     ///
@@ -168,7 +168,7 @@ impl Drop for Inner {
 
 #[allow(unsafe_code)]
 fn unmap(mapping: &mut ManuallyDrop<MmapRaw>) {
-    // SAFETY: once, by the drop above; whoever reads holds the view.
+    // SAFETY: called once, by the drop above. Each reader holds the view, so none is left.
     unsafe { ManuallyDrop::drop(mapping) }
 }
 
