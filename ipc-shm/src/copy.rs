@@ -1,14 +1,14 @@
-//! Bytes into and out of shared memory, whatever a peer does to them meanwhile.
+//! Copies of bytes into and out of shared memory, whatever a peer does to them meanwhile.
 //!
-//! Other processes may write these bytes while we read them, if they break the protocol. So the
-//! compiler must not be told that they stand still: copies go through relaxed atomics, or through
-//! vector registers in `asm!` blocks, which the compiler cannot look into. What comes out is some
-//! bytes; only peers that keep the protocol make them the message.
+//! Other processes may write these bytes while this process reads them, if they break the protocol.
+//! So the compiler must not assume that they do not change. Copies go through relaxed atomics, or
+//! through vector registers in `asm!` blocks, which the compiler cannot analyse. A copy yields some
+//! bytes. They are the message only if the peers keep the protocol.
 //!
-//! Not through `rep movsb`: where the processor has no fast one, as in many virtual machines, it
-//! moves one byte at a time as soon as the two sides are aligned differently.
+//! Copies do not use `rep movsb`. Where the processor has no fast one, as in many virtual machines,
+//! it moves one byte at a time as soon as the two sides are aligned differently.
 
-// `asm!`, and views of bytes that are about to be filled.
+// `asm!` blocks, and views of bytes that are about to be filled.
 #![allow(unsafe_code)]
 
 #[cfg(not(loom))]
@@ -18,7 +18,7 @@ use bytemuck::{AnyBitPattern, NoUninit};
 use crate::layout::LINE;
 use crate::sync::{AtomicU64, Ordering::Relaxed};
 
-/// Words that `len` bytes take.
+/// Returns the number of words that `len` bytes take.
 #[inline]
 pub(crate) const fn words(len: usize) -> usize {
     len.div_ceil(8)
@@ -68,11 +68,11 @@ pub(crate) fn read_bytes(from: &[AtomicU64], bytes: &mut [u8]) {
     }
 }
 
-/// The first `n` elements that lie in `from`: any bytes are some.
+/// Returns the first `n` elements in `from`. Any bytes are valid elements.
 ///
 /// # Panics
 ///
-/// If there are not so many, or one takes no bytes.
+/// If there are not so many, or if an element has no bytes.
 #[cfg(not(loom))]
 pub(crate) fn read_vec<E: NoUninit + AnyBitPattern>(from: &[AtomicU64], n: usize) -> Vec<E> {
     let fit = size_of_val(from) / size_of::<E>();
@@ -82,41 +82,41 @@ pub(crate) fn read_vec<E: NoUninit + AnyBitPattern>(from: &[AtomicU64], n: usize
     let whole = len - len % RUN;
     let to = elements.as_mut_ptr().cast::<u8>();
     if whole > 0 {
-        // SAFETY: so many bytes are there to be read, checked above, and to be written, in what was
-        // allocated; a peer that writes the source meanwhile changes which bytes arrive.
+        // SAFETY: so many bytes can be read, as checked above, and written, in what was allocated.
+        // A peer that writes the source meanwhile changes only which bytes arrive.
         unsafe { move_runs(from.as_ptr().cast(), to, whole) };
     }
     let mut rest = [0; RUN];
     let rest = &mut rest[..len - whole];
     read_bytes(&from[whole / 8..], rest);
-    // SAFETY: `whole` is no more than what was allocated.
+    // SAFETY: `whole` is at most what was allocated.
     let end = unsafe { to.add(whole) };
     // SAFETY: so many bytes are left there.
     unsafe { end.copy_from_nonoverlapping(rest.as_ptr(), rest.len()) };
-    // SAFETY: all of its bytes are written, and any bytes are an element.
+    // SAFETY: all of its bytes are written, and any bytes are a valid element.
     unsafe { elements.set_len(n) };
     elements
 }
 
-/// Bytes that are moved at once in long copies.
+/// The number of bytes that long copies move at once.
 const RUN: usize = 64;
 
-/// Writes as many whole runs as there are; returns what is left to do.
+/// Writes as many whole runs as there are, and returns what is left.
 #[inline(always)]
 fn write_runs<'a, 'b>(to: &'a [AtomicU64], bytes: &'b [u8]) -> (&'a [AtomicU64], &'b [u8]) {
-    // Of a constant length, vectors are unrolled.
+    // The length is constant, so that the compiler unrolls the vectors.
     if cfg!(loom) || bytes.len() < 4 * RUN {
         return (to, bytes);
     }
     let (whole, rest) = bytes.split_at(bytes.len() - bytes.len() % RUN);
     let (runs, to) = to.split_at(words(whole.len()));
-    // SAFETY: so many bytes are there to be read, and, in atomics, to be written, also through a
-    // shared reference; they do not overlap: nobody makes a slice of shared memory.
+    // SAFETY: so many bytes can be read, and, because they are atomics, written also through a
+    // shared reference. They do not overlap, because no code makes a slice of shared memory.
     unsafe { move_runs(whole.as_ptr(), runs.as_ptr().cast::<u8>().cast_mut(), whole.len()) };
     (to, rest)
 }
 
-/// Reads as many whole runs as there are; returns what is left to do.
+/// Reads as many whole runs as there are, and returns what is left.
 #[inline(always)]
 fn read_runs<'a, 'b>(
     from: &'a [AtomicU64],
@@ -128,8 +128,8 @@ fn read_runs<'a, 'b>(
     let whole = bytes.len() - bytes.len() % RUN;
     let (whole, rest) = bytes.split_at_mut(whole);
     let (runs, from) = from.split_at(words(whole.len()));
-    // SAFETY: so many bytes are there to be read, and, ours alone, to be written; a peer that
-    // writes the source meanwhile changes which bytes arrive, nothing else.
+    // SAFETY: so many bytes can be read, and written, because the destination belongs to this call
+    // alone. A peer that writes the source meanwhile changes only which bytes arrive.
     unsafe { move_runs(runs.as_ptr().cast(), whole.as_mut_ptr(), whole.len()) };
     (from, rest)
 }
@@ -138,18 +138,18 @@ fn read_runs<'a, 'b>(
 ///
 /// # Safety
 ///
-/// So many bytes can be read at `from` and written at `to`, and do not overlap. Other processes may
-/// write both meanwhile.
+/// `len` bytes can be read at `from` and written at `to`, and they do not overlap. Other processes
+/// may write both meanwhile.
 #[inline]
 unsafe fn move_runs(from: *const u8, to: *mut u8, len: usize) {
     debug_assert!(len % RUN == 0);
     for at in (0..len).step_by(RUN) {
-        // SAFETY: within what the caller promises.
+        // SAFETY: the access is within what the caller promises.
         let from = unsafe { from.add(at) };
         // SAFETY: as above.
         let to = unsafe { to.add(at) };
-        // SAFETY: as above; the instructions change nothing else, and the compiler does not look
-        // into them.
+        // SAFETY: as above. The instructions change nothing else, and the compiler does not analyse
+        // them.
         #[cfg(target_arch = "x86_64")]
         unsafe {
             std::arch::asm!(
@@ -181,7 +181,7 @@ unsafe fn move_runs(from: *const u8, to: *mut u8, len: usize) {
         }
         #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         for i in 0..RUN {
-            // SAFETY: as above. Volatile: bytes that a peer may be writing are not to be read
+            // SAFETY: as above. Volatile, because bytes that a peer may be writing must not be read
             // twice.
             let byte = unsafe { from.add(i).read_volatile() };
             // SAFETY: as above.
@@ -190,21 +190,21 @@ unsafe fn move_runs(from: *const u8, to: *mut u8, len: usize) {
     }
 }
 
-/// Bytes of a vector register that every processor of the architecture has.
+/// The size of a vector register that every processor of the architecture has, in bytes.
 #[cfg(all(target_arch = "x86_64", not(loom)))]
 const VECTOR: usize = 16;
 
-/// Writes as many whole vectors as there are; returns what is left to do.
+/// Writes as many whole vectors as there are, and returns what is left.
 #[inline(always)]
 fn write_vectors<'a, 'b>(to: &'a [AtomicU64], bytes: &'b [u8]) -> (&'a [AtomicU64], &'b [u8]) {
     #[cfg(all(target_arch = "x86_64", not(loom)))]
     {
         let (whole, rest) = bytes.split_at(bytes.len() - bytes.len() % VECTOR);
         for (words, bytes) in to.chunks_exact(VECTOR / 8).zip(whole.chunks_exact(VECTOR)) {
-            // SAFETY: sixteen bytes are there to be read, at any alignment.
+            // SAFETY: sixteen bytes can be read there, at any alignment.
             let vector = unsafe { std::arch::x86_64::_mm_loadu_si128(bytes.as_ptr().cast()) };
-            // SAFETY: two words of atomics are there to be written, also through a shared
-            // reference; the instruction changes nothing else.
+            // SAFETY: two words of atomics can be written there, also through a shared reference.
+            // The instruction changes nothing else.
             unsafe {
                 std::arch::asm!(
                     "movups [{}], {}", in(reg) words.as_ptr(), in(xmm_reg) vector,
@@ -218,7 +218,7 @@ fn write_vectors<'a, 'b>(to: &'a [AtomicU64], bytes: &'b [u8]) -> (&'a [AtomicU6
     (to, bytes)
 }
 
-/// Reads as many whole vectors as there are; returns what is left to do.
+/// Reads as many whole vectors as there are, and returns what is left.
 #[inline(always)]
 fn read_vectors<'a, 'b>(
     from: &'a [AtomicU64],
@@ -230,8 +230,8 @@ fn read_vectors<'a, 'b>(
         let (whole, rest) = bytes.split_at_mut(whole);
         for (words, bytes) in from.chunks_exact(VECTOR / 8).zip(whole.chunks_exact_mut(VECTOR)) {
             let vector: std::arch::x86_64::__m128i;
-            // SAFETY: two words of atomics are there to be read; a peer that writes them meanwhile
-            // changes which bits arrive, nothing else: the compiler does not look into the
+            // SAFETY: two words of atomics can be read there. A peer that writes them meanwhile
+            // changes only which bits arrive, because the compiler does not analyse the
             // instruction.
             unsafe {
                 std::arch::asm!(
@@ -239,7 +239,8 @@ fn read_vectors<'a, 'b>(
                     options(nostack, preserves_flags, readonly)
                 );
             }
-            // SAFETY: sixteen bytes are there to be written, at any alignment, and ours alone.
+            // SAFETY: sixteen bytes can be written there, at any alignment, and they belong to this
+            // call alone.
             unsafe { std::arch::x86_64::_mm_storeu_si128(bytes.as_mut_ptr().cast(), vector) };
         }
         (&from[words(whole.len())..], rest)
@@ -254,7 +255,7 @@ pub(crate) fn write_value<T: NoUninit>(to: &[AtomicU64], value: &T) {
     write_bytes(to, bytemuck::bytes_of(value));
 }
 
-/// Reads a value of plain data from the beginning of `from`: any bytes are one.
+/// Reads a value of plain data from the beginning of `from`. Any bytes are a valid value.
 #[inline]
 pub(crate) fn read_value<T: NoUninit + AnyBitPattern>(from: &[AtomicU64]) -> T {
     let mut value = T::zeroed();
@@ -262,37 +263,37 @@ pub(crate) fn read_value<T: NoUninit + AnyBitPattern>(from: &[AtomicU64]) -> T {
     value
 }
 
-/// As [`read_bytes`], out of a slot's payload that is about to be freed: and touches each of its
-/// lines.
+/// Reads as [`read_bytes`], and writes to each line of the payload, whose slot is about to be
+/// freed.
 ///
-/// A line that a receiver only reads stays shared between the two processors, and the sender's next
-/// write to it has to ask for it alone, which costs more than all the rest. A line that the
-/// receiver has written moves over as a whole. So it stores into each line what it has just read
-/// there.
+/// A line that a receiver only reads stays shared between the two processors. The sender's next
+/// write must then request exclusive access, which costs more than all the rest. A line that the
+/// receiver has written moves over as a whole. So the receiver stores into each line what it has
+/// just read there.
 #[inline(always)]
 pub(crate) fn take_bytes(from: &[AtomicU64], bytes: &mut [u8]) {
     read_bytes(from, bytes);
     touch_lines(from, words(bytes.len()));
 }
 
-/// Writes into each line that the first `words` words of a payload lie in, but for the first, whose
-/// state word is written anyway.
+/// Writes into each line that the first `words` words of a payload lie in, except the first.
+///
+/// The state word of the first line is written anyway.
 #[inline(always)]
 pub(crate) fn touch_lines(payload: &[AtomicU64], words: usize) {
     // The payload begins at the second word of a line.
     for word in payload[..words].iter().skip(LINE / 8 - 1).step_by(LINE / 8) {
-        // Relaxed: the slot is ours; what was read there goes back.
+        // Relaxed: this process owns the slot, and stores the value that it read there.
         word.store(word.load(Relaxed), Relaxed);
     }
 }
 
-/// Has the lines of a message in a block come over as a whole, before it is read; see
-/// [`take_bytes`].
+/// Moves the lines of a message in a block over as a whole before it is read. See [`take_bytes`].
 ///
-/// What is larger than a cache gains nothing from it.
+/// Messages larger than a cache gain nothing from it.
 pub(crate) fn own_lines(message: &[AtomicU64]) {
     const MOST: usize = (256 << 10) / 8;
-    // As many lines ahead as a core can wait for at once.
+    // The number of lines that a core can wait for at once.
     const LEAD: usize = 24 * LINE / 8;
     if message.len() > MOST {
         return;
@@ -301,12 +302,12 @@ pub(crate) fn own_lines(message: &[AtomicU64]) {
         if let Some(ahead) = message.get(i + LEAD) {
             prefetch_line(ahead);
         }
-        // Relaxed: the block is lent to us; what was read there goes back.
+        // Relaxed: the block is lent to this process, which stores the value that it read there.
         word.store(word.load(Relaxed), Relaxed);
     }
 }
 
-/// As [`read_value`], touching lines as [`take_bytes`].
+/// Reads as [`read_value`], and writes to each line as [`take_bytes`].
 #[inline(always)]
 pub(crate) fn take_value<T: NoUninit + AnyBitPattern>(from: &[AtomicU64]) -> T {
     let mut value = T::zeroed();
@@ -314,8 +315,9 @@ pub(crate) fn take_value<T: NoUninit + AnyBitPattern>(from: &[AtomicU64]) -> T {
     value
 }
 
-/// Asks for the lines of a slot's first `len` bytes to be fetched for writing: they are about to be
-/// filled, or freed.
+/// Prefetches the lines of a slot's first `len` bytes for writing.
+///
+/// The slot is about to be filled or freed.
 #[inline(always)]
 pub(crate) fn prefetch(state: &AtomicU64, payload: &[AtomicU64], len: usize) {
     prefetch_line(state);

@@ -1,5 +1,6 @@
-//! The fuzz targets that need what only tests can see, over their corpus: see `fuzz/` of the
-//! repository.
+//! The fuzz targets that need items visible only to tests, run over their corpus.
+//!
+//! See `fuzz/` of the repository.
 
 #![allow(unreachable_pub, reason = "the targets are a crate of their own as well")]
 

@@ -1,10 +1,10 @@
-//! Places to die at, for the crash tests: nothing at all without `--cfg killpoints`.
+//! The kill points of the crash tests. Without `--cfg killpoints` they compile to nothing.
 //!
 //! A process that is started with `KILLPOINT=name:n` in its environment kills itself with SIGKILL
-//! when it reaches the point of that name for the n-th time. Points stand before each shared write
-//! and each syscall of the protocol.
+//! when it reaches the point of that name for the n-th time. Each shared write and each system call
+//! of the protocol has a point before it.
 //!
-//! In a model (`--cfg loom`, fuzzing, unit tests) the same points end a simulated process: see
+//! In a model (`--cfg loom`, fuzzing, unit tests), the same points end a simulated process. See
 //! `killed_at` and `killed_after`.
 
 macro_rules! kill_point {
@@ -34,30 +34,32 @@ mod armed {
 
     use crate::sync::models::thread_local;
 
-    /// Where a simulated process will be killed.
+    /// The point at which a simulated process will be killed.
     #[derive(Clone, Copy)]
     enum Armed {
         Nowhere,
-        /// At the point of this name, after it has been passed so often.
+        /// The point of this name, after the process has passed it so often.
         At(&'static str, u32),
-        /// At whatever point comes after so many others.
+        /// Any point, after the process has passed so many others.
         After(u32),
     }
 
-    // Of a model's thread, where there is a scheduler: it runs them all in one of the system's.
+    // With a scheduler, these belong to a thread of the model, because the scheduler runs all of
+    // them in one thread of the system.
     thread_local! {
-        /// Where the simulated process that this thread is will be killed.
+        /// The point at which the simulated process of this thread will be killed.
         static ARMED: Cell<Armed> = Cell::new(Armed::Nowhere);
-        /// The points that were reached since the process was armed, the one that it was killed at
-        /// included.
+        /// The points that the process reached since it was armed, including the one that killed
+        /// it.
         static REACHED: RefCell<Vec<&'static str>> = RefCell::new(Vec::new());
     }
 
-    /// What unwinds a killed process: nothing of the protocol is a destructor, so nothing more
-    /// happens.
+    /// The panic payload that unwinds a killed process.
+    ///
+    /// No part of the protocol is a destructor, so the unwinding does nothing else.
     struct Killed;
 
-    /// Ends the simulated process that this thread is.
+    /// Ends the simulated process of this thread.
     pub(crate) fn die() -> ! {
         resume_unwind(Box::new(Killed))
     }
@@ -91,14 +93,16 @@ mod armed {
         }
     }
 
-    /// Runs `work` up to the point `name`, the `n`-th time that it comes there, counted from 0.
-    /// `None` if it was killed there.
+    /// Runs `work` until it reaches the point `name` for the `n`-th time, counted from 0.
+    ///
+    /// Returns `None` if it was killed there.
     pub(crate) fn killed_at<T>(name: &'static str, n: u32, work: impl FnOnce() -> T) -> Option<T> {
         armed(Armed::At(name, n), work)
     }
 
-    /// Runs `work` up to the point that comes after `n` others; `None` if it was killed there.
-    /// Beside it the points that were reached.
+    /// Runs `work` until it reaches the point after `n` others.
+    ///
+    /// Returns `None` if it was killed there. Also returns the points that it reached.
     pub(crate) fn killed_after<T>(
         n: u32,
         work: impl FnOnce() -> T,

@@ -1,5 +1,7 @@
-//! Channels in shared memory, between processes: crossbeam-channel's API, at the speed of threads,
-//! and kill -9 of any process at any instruction is an ordinary event.
+//! Channels in shared memory between processes, with the API of crossbeam-channel.
+//!
+//! They are as fast as channels between threads, and a kill -9 of any process at any instruction is
+//! an ordinary event.
 //!
 //! ```
 //! let (tx, rx) = ipc_shm::bounded::<(u32, String)>(64)?;
@@ -8,8 +10,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! An end goes to another process in the arguments of `multiprocess::spawn`: it is `Serialize`, and
-//! its descriptor travels with the message.
+//! A program sends an end to another process in the arguments of `multiprocess::spawn`. The end is
+//! `Serialize`, and its descriptor travels with the message.
 //!
 //! - [`bounded`]: messages of any serde type. [`pod`]: plain data, copied as it lies, or lent in
 //!   place.
@@ -17,25 +19,28 @@
 //! - [`Builder`]: how large messages may be, and how many processes may attach.
 //! - [`Segment`]: the memory itself, with or without a name; [`Shared`], [`SharedSlice`],
 //!   [`SeqLock`]: what lies in it, to stay there and be used by several processes.
-//! - What is here is statically typed; `multiprocess` has one pair of types for every route.
+//! - The types of this crate are static. `multiprocess` has one pair of types for every route.
 //!
-//! Not for processes that do not trust each other: a peer that writes garbage gets nobody more than
-//! an error ([`Unreadable`](Unreadable::Corrupt)), but it can break the channel. Not between
-//! machines.
+//! The processes must trust each other. A peer that writes garbage causes only an error in other
+//! processes ([`Unreadable`](Unreadable::Corrupt)), but it can break the channel. The processes
+//! must run on the same machine.
 //!
-//! Not for signal handlers: a call that waits, or looks after the dead, takes locks of this
-//! process. Only `try_send` of plain data ([`pod`]) into a channel with room takes none.
+//! Signal handlers must not use these channels. A call that waits, or that recovers dead peers,
+//! takes locks of this process. Only `try_send` of plain data ([`pod`]) into a channel with room
+//! takes none.
 //!
 //! # When a process dies
 //!
-//! What it had sent is there. What it was sending is not, or whole. What it was receiving, or had
-//! borrowed by `recv_ref`, goes to another receiver. Whoever waits for it is told within 50 ms. The
-//! segment goes with the last process that uses it; no name is left, because it has none.
+//! - Messages that it had sent stay in the channel.
+//! - A message that it was sending arrives whole or not at all.
+//! - A message that it was receiving, or had borrowed by `recv_ref`, goes to another receiver.
+//! - Processes that wait for the dead process are notified within 50 ms.
+//! - The segment is freed with the last process that uses it. No name is left, because it has none.
 //!
 //! # How it works
 //!
-//! `ipc_sys` makes the system calls: no module here knows an operating system. The folders, from
-//! the top down:
+//! `ipc_sys` makes the system calls, so no module here depends on an operating system. The folders,
+//! from the top down:
 //!
 //! | folder | what it holds |
 //! |---|---|
@@ -50,13 +55,13 @@
 //!
 //! `model` runs the protocols of channels and locks without a kernel.
 
-#![cfg_attr(loom, allow(dead_code))] // A model uses a part.
+#![cfg_attr(loom, allow(dead_code))] // A model uses only a part.
 
-// By the name that the fuzz targets know.
+// The fuzz targets use this name.
 #[cfg(all(test, not(loom), target_os = "linux"))]
 extern crate self as ipc_shm;
 
-// Everything above the protocol needs a kernel, which loom has not: its models run on `model`
+// Everything above the protocol needs a kernel, which loom does not have. Its models run on `model`
 // instead.
 mod attach;
 mod channel;
@@ -108,7 +113,7 @@ pub use value::shared_slice::SharedSlice;
 #[cfg(not(loom))]
 pub use value::word::{Integer, Word};
 
-/// What the facade uses. No part of the public API: any release may change it.
+/// The items that the facade uses. They are no part of the public API: any release may change them.
 #[cfg(not(loom))]
 #[doc(hidden)]
 pub mod __private {

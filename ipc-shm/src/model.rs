@@ -1,13 +1,16 @@
-//! A ring on the heap, for loom, shuttle and fuzzing: the words of a segment in boxes, leases as
-//! words of their own, and processes that are threads of a model, or take turns in one; each can be
-//! killed at any of the protocol's points.
+//! A ring on the heap, for loom, shuttle and fuzzing.
 //!
-//! The protocol is the crate's own, on [`Memory::parts`]. What stands for the kernel and for the
-//! layers above is kept small: leases ([`Parts::life`]), the waiting loop ([`Peer::waiting`]), and
-//! how a borrowed inline message moves into a block ([`Peer::borrow`]). For internal use only;
-//! nothing here is stable.
+//! The words of a segment lie in boxes, and leases are words of their own. The processes are
+//! threads of a model, or take turns in one thread. Each can be killed at any kill point of the
+//! protocol.
+//!
+//! The protocol is the crate's own, on [`Memory::parts`]. The replacements of the kernel and of the
+//! layers above are small: leases ([`Parts::life`]), the waiting loop ([`Peer::waiting`]), and how
+//! a borrowed inline message moves into a block ([`Peer::borrow`]).
+//!
+//! The module is for internal use only, and nothing here is stable.
 
-// `Memory::parts` wants to be told that the boxes outlive it.
+// The caller of `Memory::parts` must ensure that the boxes outlive the view.
 #![allow(unsafe_code, missing_docs)]
 
 use std::ptr::NonNull;
@@ -32,7 +35,7 @@ pub const SENDER: u64 = entry::used(1, 0);
 pub const RECEIVER: u64 = entry::used(0, 1);
 pub const BOTH: u64 = entry::used(1, 1);
 
-/// Which of the two bells.
+/// Selects one of the two bells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     Receivers,
@@ -48,7 +51,7 @@ impl From<Side> for doorbell::Side {
     }
 }
 
-/// Why nothing was claimed.
+/// The reason why nothing was claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotYet {
     Busy,
@@ -64,10 +67,10 @@ impl From<ring::NotYet> for NotYet {
     }
 }
 
-/// In a slot's first word: the message lies in the block that the rest says.
+/// The flag in a slot's first word that the message lies in a block. The rest names the block.
 const BOXED: u64 = 1 << 63;
 
-/// A message is a word and its copy: a torn or stale one is told by the two differing.
+/// The words of a message: a word and its copy. In a torn or stale message the two differ.
 const WORDS: usize = 2;
 
 struct Parts {
@@ -77,25 +80,27 @@ struct Parts {
     blocks: Box<[BlockMeta]>,
     slots: Box<[AtomicU64]>,
     data: Box<[AtomicU64]>,
-    /// What a payload is to the processor: plain memory. loom finds accesses that nothing orders.
+    /// The payloads as the processor sees them: plain memory. loom finds unordered accesses.
     slot_bytes: Box<[UnsafeCell<()>]>,
     block_bytes: Box<[UnsafeCell<()>]>,
     geometry: Geometry,
-    /// Per id, who holds the lease: 0 or an id.
+    /// The holder of each id's lease: 0 or an id.
     life: Box<[AtomicU64]>,
     repair: Box<[AtomicU64]>,
 }
 
-/// A ring, and the kernel that knows who is alive.
+/// A ring, and the kernel that knows which processes are alive.
 #[derive(Clone)]
 pub struct Ring(Arc<Parts>);
 
-/// One process: its id, and a handle for each side. Shared by reference it has several threads.
+/// One process, with its id and a handle for each side.
+///
+/// If it is shared by reference, it has several threads.
 pub struct Peer {
     ring: Ring,
-    /// It sends.
+    /// The process sends.
     participant: Participant,
-    /// It receives.
+    /// The process receives.
     taking: Participant,
 }
 
@@ -119,8 +124,9 @@ fn part<T>(part: &[T]) -> NonNull<T> {
 }
 
 impl Ring {
-    /// A ring with these blocks; the ids from 1 on have these roles, 0 for an id that is still
-    /// free.
+    /// Makes a ring with these blocks.
+    ///
+    /// The ids from 1 on have these roles. The role of an id that is still free is 0.
     pub fn new<const N: usize>(capacity: u64, blocks: usize, roles: [u64; N]) -> (Ring, [Peer; N]) {
         let word = || AtomicU64::new(0);
         let line = || CacheLine(AtomicU64::new(0));
@@ -183,7 +189,7 @@ impl Ring {
         ring.memory().initialise(0);
         for (i, roles) in roles.into_iter().enumerate() {
             if roles != 0 {
-                // Relaxed: no other thread is there yet.
+                // Relaxed: no other thread exists yet.
                 ring.0.entries[i + 1].store(roles, Relaxed);
                 ring.0.life[i + 1].store(i as u64 + 1, Relaxed);
             }
@@ -198,7 +204,7 @@ impl Ring {
 
     fn memory(&self) -> Memory {
         let p = &*self.0;
-        // SAFETY: the boxes are as long as `geometry` says, and live as long as `self` or a clone
+        // SAFETY: the boxes are as long as `geometry` says. They live as long as `self` or a clone
         // of it, which every user of the view has.
         unsafe {
             Memory::parts(
@@ -212,8 +218,10 @@ impl Ring {
         }
     }
 
-    /// After all threads were joined: whoever is dead was recovered or nobody is left to, no claim
-    /// is left open, and nobody is named whose entry is free (RING-I1, RING-I2, RING-I3).
+    /// Checks the ring after all threads were joined.
+    ///
+    /// Every dead process was recovered, unless no process is left that could recover it. No claim
+    /// is left open, and no word names an id whose entry is free (RING-I1, RING-I2, RING-I3).
     pub fn check(&self) {
         let memory = self.memory();
         let used =
@@ -245,7 +253,7 @@ impl Ring {
         }
     }
 
-    /// After everybody has left: nothing is left.
+    /// Checks that nothing is left after all processes have detached.
     pub fn check_empty(&self) {
         self.check();
         let memory = self.memory();
@@ -270,7 +278,7 @@ impl Ring {
         self.memory().members().load(Acquire) & members::RECEIVERS_GONE != 0
     }
 
-    /// How many tokens lie at a bell.
+    /// Returns the number of tokens of a bell.
     pub fn tokens(&self, side: Side) -> u64 {
         let header = self.memory();
         let bell = match side {
@@ -281,8 +289,10 @@ impl Ring {
     }
 }
 
-/// The leases, as one process sees them. As the kernel does, each orders what it tells: what a dead
-/// process did comes before the end of its life lease, what a repairer did before the end of his.
+/// The leases, as one process sees them.
+///
+/// As in the kernel, each query orders what it returns. The actions of a dead process come before
+/// the end of its life lease, and those of a recovering process before the end of its repair lease.
 impl Leases for Peer {
     fn alive(&self, id: u64) -> bool {
         self.ring.0.life[id as usize].load(Acquire) != 0
@@ -304,7 +314,7 @@ impl Peer {
         self.ring.memory()
     }
 
-    /// Sends these as one batch; `Ok` with how many.
+    /// Sends these as one batch, and returns how many were sent.
     pub fn send_all(&self, values: &[u64]) -> Result<u64, NotYet> {
         let mut next = values.iter();
         let sent = self.memory().send(&self.participant, values.len() as u64, |to, pos| {
@@ -317,14 +327,14 @@ impl Peer {
         self.send_all(&[value]).map(|_| ())
     }
 
-    /// Receives up to `k` messages, read and acknowledged.
+    /// Receives up to `k` messages, reads and acknowledges them.
     pub fn receive_all(&self, k: u64) -> Result<Vec<u64>, NotYet> {
         let mut values = Vec::new();
         self.receive_into(k, &mut values)?;
         Ok(values)
     }
 
-    /// The same, so that what was read is known also of a process that is killed meanwhile.
+    /// Receives in the same way, and records what was read even if the process is killed meanwhile.
     pub fn receive_into(&self, k: u64, values: &mut Vec<u64>) -> Result<(), NotYet> {
         let mut taker = Taker { peer: self, values };
         let received = self.memory().receive(&self.taking, k, &mut taker)?;
@@ -336,7 +346,7 @@ impl Peer {
         self.receive_all(1).map(|values| values[0])
     }
 
-    /// Receives a message so that it stays lent; an inline one moves into a block, if one is free.
+    /// Receives a message that stays lent. An inline message moves into a block, if one is free.
     pub fn borrow(&self) -> Result<Held, NotYet> {
         let mut lender = Lender { peer: self, held: None };
         self.memory().receive(&self.taking, 1, &mut lender)?;
@@ -382,18 +392,19 @@ impl Peer {
         self.memory().free_block(block);
     }
 
-    /// Whether this process sees that no receiver is left.
+    /// Returns whether this process sees that no receiver is left.
     pub fn sees_receivers_gone(&self) -> bool {
         self.ring.receivers_gone()
     }
 
-    /// Whether a receiver would be told `Disconnected` now.
+    /// Returns whether a receive would return `Disconnected` now.
     pub fn finished(&self) -> bool {
         self.memory().closed() && self.memory().finished(self.id())
     }
 
-    /// Runs `work` up to the point `name`, the `n`-th time that it comes there, and dies. If it
-    /// does not come there, what it returns.
+    /// Runs `work` until it reaches the point `name` for the `n`-th time, and dies there.
+    ///
+    /// If `work` does not reach it, this returns the result of `work`.
     pub fn killed_at<T>(&self, name: &'static str, n: u32, work: impl FnOnce() -> T) -> Option<T> {
         let done = killpoint::killed_at(name, n, work);
         if done.is_none() {
@@ -402,9 +413,10 @@ impl Peer {
         done
     }
 
-    /// Runs `work` up to the point that comes after `n` others, and dies. If it does not get so
-    /// far, what it returns; beside that the points that were reached, the one that it died at
-    /// included.
+    /// Runs `work` until it reaches the point after `n` others, and dies there.
+    ///
+    /// If `work` does not get so far, this returns its result. It also returns the points that were
+    /// reached, including the one at which the process died.
     pub fn killed_after<T>(
         &self,
         n: u32,
@@ -417,25 +429,26 @@ impl Peer {
         (done, reached)
     }
 
-    /// As [`killed_at`](Peer::killed_at), for a thread that stops for good in a process that lives
-    /// on.
+    /// Stops a thread for good at a point, in a process that lives on.
+    ///
+    /// Otherwise as [`killed_at`](Peer::killed_at).
     pub fn stopped_at<T>(&self, name: &'static str, n: u32, work: impl FnOnce() -> T) -> Option<T> {
         killpoint::killed_at(name, n, work)
     }
 
-    /// The process is gone: the kernel drops its leases. It is not used any more.
+    /// Ends the process: the kernel drops its leases. The process is not used any more.
     pub fn die(&self) {
-        // The life lease lies on the mapping, which goes before the open files.
+        // The life lease depends on the mapping, which the kernel removes before the open files.
         self.ring.0.life[self.id() as usize].store(0, Release);
         for repair in &self.ring.0.repair {
-            // Relaxed: only its holder gives it back.
+            // Relaxed: only its holder releases it.
             if repair.load(Relaxed) == self.id() {
                 repair.store(0, Release);
             }
         }
     }
 
-    /// Repairs what `id` left, if it is dead.
+    /// Recovers the participant `id`, if it is dead.
     pub fn recover(&self, id: u64) -> bool {
         !self.alive(id) && self.memory().recover(id, &self.taking, self, block_of)
     }
@@ -450,19 +463,21 @@ impl Peer {
         self.ring.0.life[self.id() as usize].store(0, Release);
     }
 
-    /// Drops the last endpoint of one role; `roles` are left.
+    /// Drops the last endpoint of one role. `roles` are left.
     pub fn leave_role(&self, roles: u64) {
         self.memory().leave_role(&self.taking, roles, entry::receivers(roles) == 0, block_of);
     }
 
-    /// Counts `roles` in the entry of this process, which had none of that role. False:
-    /// disconnected.
+    /// Counts `roles` in the entry of this process, which had none of that role.
+    ///
+    /// Returns false if that side is disconnected.
     pub fn join(&self, roles: u64) -> bool {
         self.memory().join(self.id(), roles)
     }
 
-    /// Attaches this peer, under an id that is or becomes free. `None` if it is taken; else whether
-    /// it joined.
+    /// Attaches this peer, under an id that is or becomes free.
+    ///
+    /// Returns `None` if the id is taken, and else whether the peer joined.
     pub fn attach(&self, roles: u64) -> Option<bool> {
         let (id, life) = (self.id(), &self.ring.0.life[self.id() as usize]);
         if self.memory().entries()[id as usize].load(Relaxed) != 0 || !self.try_repair(id) {
@@ -484,12 +499,12 @@ impl Peer {
         Some(joined)
     }
 
-    /// Another process under the same id, to be attached once this one is gone.
+    /// Makes another process with the same id, to be attached after this one is gone.
     pub fn successor(&self) -> Peer {
         self.ring.peer(self.id())
     }
 
-    /// Wakes up to `n` of a side, after something was published for it.
+    /// Wakes up to `n` waiters of a side, after a publication that concerns them.
     pub fn ring(&self, side: Side, n: u64) {
         self.memory().ring(side.into(), n, Barrier::Ours);
     }
@@ -498,9 +513,10 @@ impl Peer {
         self.memory().ring_all(side.into());
     }
 
-    /// Tries `attempt` and sleeps on this side until it succeeds: the loop of
-    /// `ipc-core/src/wait.rs`, without spinning, slices and deadlines, so that whoever is not woken
-    /// sleeps for ever.
+    /// Tries `attempt` and sleeps on this side until it succeeds.
+    ///
+    /// This is the loop of `ipc-core/src/wait.rs` without spinning, slices and deadlines. So a
+    /// waiter that is not woken sleeps for ever.
     pub fn waiting<T>(&self, side: Side, mut attempt: impl FnMut() -> Option<T>) -> T {
         loop {
             if let Some(done) = attempt() {
@@ -528,11 +544,12 @@ impl Peer {
     }
 }
 
-/// A registration to sleep.
+/// A waiter's registration.
 pub struct Registered(Ticket);
 
-/// The payloads: words, and the plain bytes that they stand for. All Relaxed: the state words order
-/// them.
+/// The payloads: words, and the plain bytes that they stand for.
+///
+/// All accesses are Relaxed, because the state words order them.
 impl Peer {
     fn write_slot(&self, to: Slot<'_>, pos: u64, value: u64) {
         self.ring.0.slot_bytes[self.ring.0.geometry.index(pos)].with_mut(|_| ());
@@ -578,7 +595,7 @@ fn block_of(from: Slot<'_>) -> Option<u64> {
     (word & BOXED != 0).then_some(word & !BOXED)
 }
 
-/// Copies messages out.
+/// A sink that copies messages out.
 struct Taker<'a> {
     peer: &'a Peer,
     values: &'a mut Vec<u64>,
@@ -601,7 +618,7 @@ impl Sink for Taker<'_> {
     }
 }
 
-/// Keeps one message lent.
+/// A sink that keeps one message lent.
 struct Lender<'a> {
     peer: &'a Peer,
     held: Option<Held>,

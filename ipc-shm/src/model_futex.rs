@@ -1,11 +1,11 @@
-//! A futex for models: sleepers of one word.
+//! A futex for models, with the waiters of one word.
 
 use crate::sync::models::{Condvar, Mutex};
 use crate::sync::{AtomicU64, Ordering};
 
-/// The sleepers of a word: first come, first woken.
+/// The waiters of a word, which are woken in the order of their arrival.
 pub(crate) struct ModelFutex {
-    /// How many have come, and how many of them, the first ones, were woken.
+    /// The number of waiters that arrived, and the number of them, the first ones, that were woken.
     state: Mutex<(usize, usize)>,
     woken: Condvar,
 }
@@ -15,16 +15,17 @@ impl ModelFutex {
         ModelFutex { state: Mutex::new((0, 0)), woken: Condvar::new() }
     }
 
-    /// Sleeps while the low half of the word is `seq`. Never elapses: a lost wake-up is a deadlock
-    /// that loom reports.
+    /// Sleeps while the low half of the word is `seq`.
+    ///
+    /// The sleep has no timeout, so a lost wake-up is a deadlock that loom reports.
     pub(crate) fn wait(&self, word: &AtomicU64, seq: u32) {
         let mut state = self.state.lock().expect("no panic while it is held");
-        // As the kernel does: the word is compared under the lock that wakers take. SeqCst: for
-        // loom it is Acquire; a waker that had the lock before has changed the word before.
+        // As in the kernel, the word is compared under the lock that wakers take. SeqCst, which for
+        // loom is Acquire: a waker that had the lock before has changed the word before.
         if word.load(Ordering::SeqCst) as u32 != seq {
             return;
         }
-        // A wake-up is for who slept already, never for who comes after it.
+        // A wake-up concerns waiters that slept already, never later ones.
         let place = state.0;
         state.0 += 1;
         while state.1 <= place {
@@ -32,7 +33,7 @@ impl ModelFutex {
         }
     }
 
-    /// Wakes at most `n`, and says how many.
+    /// Wakes at most `n` waiters, and returns how many.
     pub(crate) fn wake(&self, n: u32) -> usize {
         let mut state = self.state.lock().expect("no panic while it is held");
         let woken = (state.0 - state.1).min(n as usize);

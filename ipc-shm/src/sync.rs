@@ -1,16 +1,18 @@
-//! The atomics of the protocol: the processor's, or those of a model.
+//! The atomics of the protocol, either the processor's or those of a model.
 //!
-//! `--cfg loom` makes a model of the crate, whose threads loom schedules; with `--cfg shuttle`
-//! beside it, shuttle does.
+//! `--cfg loom` makes a model of the crate, whose threads loom schedules. If `--cfg shuttle` is
+//! added, shuttle schedules them.
 
-/// Who schedules the threads of a model.
+/// The scheduler of a model's threads.
 #[cfg(all(loom, not(shuttle)))]
 pub(crate) use ::loom as scheduler;
 #[cfg(shuttle)]
 pub(crate) use ::shuttle as scheduler;
 
-/// Between two SeqCst accesses of different words, where SeqCst's one order of all of them is
-/// relied on: loom has that order for fences only. Elsewhere it is nothing.
+/// A fence between two SeqCst accesses of different words, needed by models only.
+///
+/// It stands where the protocol relies on SeqCst's single order of all accesses, which loom has for
+/// fences only. Outside models it does nothing.
 #[inline(always)]
 pub(crate) fn model_fence() {
     #[cfg(loom)]
@@ -20,8 +22,10 @@ pub(crate) fn model_fence() {
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::{AtomicU64, Ordering, fence};
 
-/// The processor's own, also in a model: for words of one process, which no peer sees, and for the
-/// values that users put into shared memory, which no protocol reads.
+/// The processor's own atomics, also in a model.
+///
+/// They are for words of one process, which no peer sees, and for the values that users put into
+/// shared memory, which no protocol reads.
 pub(crate) mod unmodelled {
     pub(crate) use std::sync::atomic::*;
 }
@@ -38,8 +42,9 @@ pub(crate) use word::AtomicU64;
 #[cfg(not(target_has_atomic = "64"))]
 compile_error!("ipc-shm needs 64-bit atomics: every word of its protocol is one");
 
-/// What only models need: the scheduler's, or in fuzzing and tests, where a model runs in one
-/// thread, the standard library's.
+/// The items that only models need, from the scheduler or from the standard library.
+///
+/// The latter is for fuzzing and tests, where a model runs in one thread.
 #[cfg(any(loom, fuzzing, test))]
 pub(crate) mod models {
     #[cfg(loom)]
@@ -57,11 +62,11 @@ pub(crate) mod models {
     #[cfg(all(loom, not(shuttle)))]
     pub(crate) use loom::cell::UnsafeCell;
 
-    /// loom's cell, but for the watching.
+    /// A replacement of loom's cell that detects no races.
     #[cfg(any(not(loom), shuttle))]
     pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 
-    // SAFETY: shuttle runs all threads of a model in one of the system's.
+    // SAFETY: shuttle runs all threads of a model in one thread of the system.
     #[cfg(shuttle)]
     #[allow(unsafe_code)]
     unsafe impl<T: Send> Sync for UnsafeCell<T> {}
@@ -85,20 +90,20 @@ mod word {
     use super::Ordering::{self, Relaxed};
     use loom::sync::atomic::AtomicU64 as Word;
 
-    /// loom's word, made up for two things that loom (0.7) does not know.
+    /// loom's word, with two additions for what loom (0.7) does not model.
     ///
     /// *A store takes its place in the modification order.* A signer's CAS of `Free` and the
-    /// owner's store of `Ready` race, and what orders them is that a CAS comes right behind what it
-    /// read: the store is before `Free`, which it is not, or behind the CAS. loom leaves such a
-    /// pair unordered, and lets everybody afterwards read either. So a store is a swap here. That
-    /// weakens models a little: who reads it is, if it is Release, after the store, and besides
-    /// after the stores it overwrote.
+    /// owner's store of `Ready` race. Their order follows because a CAS comes right after the value
+    /// that it read. So the store is either before `Free`, which it is not, or after the CAS. loom
+    /// leaves such a pair unordered, and lets every later load return either value. So a store is a
+    /// swap here. That weakens models a little: a load that reads the store, if the store is
+    /// Release, is ordered after it, and also after the stores that it overwrote.
     ///
     /// *A load is a reason to try another order.* loom remembers the last access to a word, and not
-    /// the last of each thread: where a thread loads a word before it stores it, its store is
-    /// compared with its own load, and that another thread's load came before is forgotten; a send
-    /// against a receive is then run in one order only. So each access is announced by a store to a
-    /// twin of the word, which orders nothing.
+    /// the last one of each thread. If a thread loads a word before it stores it, loom compares its
+    /// store with its own load, and forgets that another thread's load came before. loom then runs
+    /// a send against a receive in one order only. So each access first stores to a twin of the
+    /// word, which orders nothing.
     pub(crate) struct AtomicU64 {
         word: Word,
         twin: Word,

@@ -1,25 +1,27 @@
-//! How often a process looks who is dead, where it is asked more often than it need be.
+//! Limits how often a process checks for dead participants, when its callers ask more often.
 
 use crate::sync::unmodelled::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-/// Microseconds between two looks.
+/// The microseconds between two checks.
 const INTERVAL: u64 = 1000;
 
-/// When somebody last looked.
+/// The time of the last check.
 pub(crate) struct Throttle {
     made: Instant,
-    /// Microseconds after `made`. Relaxed throughout: a time, nothing rides on it.
+    /// Microseconds after `made`. Relaxed throughout: it is a time, and no data depends on it.
     last: AtomicU64,
 }
 
 impl Throttle {
-    /// The first look is due.
+    /// The first check is due.
     pub(crate) fn new() -> Throttle {
         Throttle { made: Instant::now(), last: AtomicU64::new(0) }
     }
 
-    /// Whether the last look was at least a millisecond ago. If so, this one begins.
+    /// Returns whether the last check was at least a millisecond ago.
+    ///
+    /// If so, a new check begins.
     pub(crate) fn due(&self) -> bool {
         let now = self.now();
         let due = now.saturating_sub(self.last.load(Relaxed)) >= INTERVAL;
@@ -29,7 +31,7 @@ impl Throttle {
         due
     }
 
-    /// Begins a look that was not asked for here.
+    /// Records the begin of a check that does not depend on the limit.
     pub(crate) fn begin(&self) {
         self.last.store(self.now(), Relaxed);
     }

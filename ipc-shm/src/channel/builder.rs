@@ -1,4 +1,4 @@
-//! How a channel is made.
+//! The builder of channels.
 
 use std::io;
 
@@ -15,13 +15,14 @@ use crate::message::pod::{self, Plain, Pod};
 use crate::message::slice;
 use crate::message::typed::Typed;
 
-/// Makes channels in shared memory.
+/// Creates channels in shared memory.
 ///
-/// A channel is one anonymous segment, that goes when the last process that uses it has gone,
-/// however it goes. Its memory is what its slots need, and a page or two. Messages above the inline
-/// size take memory, address space and room in the file when they are sent, about as much as they
-/// have bytes; what is free again is used for the next ones. So limits on any of these are reached
-/// by what a channel carries, not by what it could carry.
+/// A channel is one anonymous segment. The kernel frees it when the last process that uses it
+/// detaches or ends, for whatever reason. Its memory is what its slots need, and a page or two.
+///
+/// Messages above the inline size take memory, address space and room in the file when they are
+/// sent, about as much as they have bytes. Later messages reuse what is free again. So a channel
+/// reaches limits on any of these by what it carries, not by what it could carry.
 ///
 /// ```
 /// let (tx, rx) = ipc_shm::Builder::new(64).max_message(1 << 20).typed::<String>()?;
@@ -40,15 +41,15 @@ pub struct Builder {
 
 /// The default of [`Builder::inline`].
 const INLINE: usize = 240;
-/// The most that a channel takes in, if nothing else is asked for.
+/// The most bytes of messages that a channel holds by default.
 const SPACE: usize = 1 << 34;
 const LEAST_MESSAGE: usize = 1 << 20;
 const MOST_MESSAGE: usize = 1 << 30;
-/// Blocks beyond the capacity: for messages that are being written, or lent.
+/// The number of blocks beyond the capacity, for messages that are being written or are lent.
 const SPARE_BLOCKS: usize = 16;
 
 impl Builder {
-    /// A channel with room for exactly `capacity` messages.
+    /// Starts a channel with room for exactly `capacity` messages.
     pub fn new(capacity: usize) -> Builder {
         Builder {
             capacity,
@@ -58,40 +59,47 @@ impl Builder {
         }
     }
 
-    /// How large an encoded message may be to lie in the ring itself; larger ones take a block, and
-    /// about twice the time. 240 bytes if not set, rounded up to fill cache lines. Not for plain
-    /// data, whose size is known.
+    /// Sets how large an encoded message may be to lie in the ring itself.
+    ///
+    /// Larger messages take a block, and about twice the time. The default is 240 bytes. The size
+    /// is rounded up to fill cache lines. It does not apply to plain data, whose size is known.
     pub fn inline(mut self, bytes: usize) -> Builder {
         self.inline = bytes;
         self
     }
 
-    /// The largest message, in bytes, encoded: a larger one, by a single byte even, is
+    /// Sets the size of the largest encoded message, in bytes, which is at least 1.
+    ///
+    /// A message that is larger, even by a single byte, is
     /// [`Unsendable::TooLarge`](ipc_core::Unsendable::TooLarge), whether it would lie in a slot or
-    /// a block. At least 1; not for plain data, whose size is known. If not set, 16 GiB divided by
-    /// a few more than `capacity`, but at least 1 MiB and at most 1 GiB. It is a limit only, and
-    /// costs nothing.
+    /// a block. The setting does not apply to plain data, whose size is known.
+    ///
+    /// The default is 16 GiB divided by a few more than `capacity`, but at least 1 MiB and at most
+    /// 1 GiB. It is a limit only, and costs nothing.
     pub fn max_message(mut self, bytes: usize) -> Builder {
         self.max_message = Some(bytes);
         self
     }
 
-    /// How many processes can be attached at once, ends on their way to another process included:
-    /// 1023 at most. If not set, two for each processor of this machine, and not fewer than 127.
+    /// Sets how many processes can be attached at once, at most 1023.
     ///
-    /// When all are taken, an end cannot be sent: `spawn` and `send` say so, and name this method.
+    /// Ends on their way to another process are included. The default is two for each processor of
+    /// this machine, and not fewer than 127.
+    ///
+    /// When all are taken, an end cannot be sent. The errors of `spawn` and `send` then name this
+    /// method.
     pub fn participants(mut self, most: usize) -> Builder {
         self.participants = most;
         self
     }
 
-    /// Makes a channel of any serde type.
+    /// Creates a channel of any serde type.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the numbers cannot be, `OutOfMemory` and the like if the system has no
-    /// memory or no descriptor left, `Unsupported` on systems that this crate does not know yet.
-    /// The error says at which step. Nothing is left behind.
+    /// Returns `InvalidInput` if the numbers are invalid, `OutOfMemory` and the like if the system
+    /// has no memory or no descriptor left, and `Unsupported` on systems that this crate does not
+    /// know yet. The error names the step that failed. A failed call leaves nothing behind.
     pub fn typed<T: Serialize + DeserializeOwned>(
         &self,
     ) -> io::Result<(Sender<T, Typed>, Receiver<T, Typed>)> {
@@ -99,7 +107,7 @@ impl Builder {
         self.make(stride, blocks, largest)
     }
 
-    /// Makes a channel of slices of plain data; see [`mod@slice`].
+    /// Creates a channel of slices of plain data. See [`mod@slice`].
     ///
     /// # Errors
     ///
@@ -109,7 +117,7 @@ impl Builder {
         self.make(stride, blocks, largest)
     }
 
-    /// Stride, blocks and largest message of a channel whose messages have any length.
+    /// Returns stride, blocks and largest message of a channel whose messages have any length.
     fn any_length(&self) -> (Option<usize>, usize, usize) {
         let stride =
             self.inline.checked_add(16).and_then(|bytes| bytes.checked_next_multiple_of(LINE));
@@ -119,7 +127,7 @@ impl Builder {
         (stride, blocks, largest)
     }
 
-    /// Makes a channel of plain data.
+    /// Creates a channel of plain data.
     ///
     /// # Errors
     ///

@@ -1,8 +1,9 @@
-//! The memory of blocks: allocated when a message needs it, and kept for the next one, within
-//! bounds.
+//! The memory of blocks, which is allocated on demand and kept within bounds.
 //!
-//! Allocating a page and giving it back costs several times what copying it does, so blocks of
-//! usual sizes keep what they have, and so do larger ones until all that are free keep
+//! A message causes the allocation, and the next message reuses the memory.
+//!
+//! Allocating a page and returning it costs several times as much as copying it. So blocks of usual
+//! sizes keep their memory. Larger blocks keep it too, until all free blocks together keep
 //! [`KEPT_IN_ALL`].
 
 use std::io;
@@ -16,27 +17,31 @@ use crate::layout::{BlockMeta, PAGE, block};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Relaxed};
 
-/// What each block keeps, whatever the others do.
+/// The bytes that each block keeps, whatever the other blocks do.
 const KEPT: u64 = 1 << 20;
 
-/// What the free blocks that have more than [`KEPT`] keep together. Little where processes are
-/// killed at every step, so that they get there.
+/// The bytes that the free blocks with more than [`KEPT`] keep together.
+///
+/// It is small where tests kill processes at every step, so that they reach it.
 const KEPT_IN_ALL: u64 = if cfg!(killpoints) { 5 << 18 } else { 64 << 20 };
 
-/// Only so many blocks, the first ones, keep more than [`KEPT`]: they are looked through.
+/// The number of blocks, the first ones, that may keep more than [`KEPT`].
+///
+/// It is limited because each call searches them.
 const KEEPERS: usize = 1024;
 
 impl Attachment {
-    /// Makes room for `len` bytes in a block of ours, and returns where they lie: a place, memory
-    /// in it, and a mapping of it here, as far as they are not there already.
+    /// Makes room for `len` bytes in an own block, and returns where they lie.
+    ///
+    /// Takes a place, allocates memory in it and maps it here, where that was not done before.
     ///
     /// # Errors
     ///
-    /// What the system said, or that a peer has scribbled.
+    /// Returns the error of the system, or that a peer has written garbage.
     #[inline]
     pub(crate) fn commit(&self, block: usize, len: usize) -> Result<&[AtomicU64], Unreached> {
         let meta = &self.memory.blocks()[block];
-        // Relaxed: the block is ours.
+        // Relaxed: this process owns the block.
         if len as u64 <= meta.committed.load(Relaxed) {
             if let Some(words) = self.places.get(Place::of(meta), len) {
                 return Ok(words);
@@ -50,7 +55,7 @@ impl Attachment {
         let fd = self.descriptor().ok_or_else(|| io::Error::other(CLOSED))?;
         let data = self.memory.geometry.data_offset();
         let mut place = Place::of(meta);
-        // Relaxed, all below: the block is ours.
+        // Relaxed, all below: this process owns the block.
         if place.possible() && len as u64 <= meta.committed.load(Relaxed) {
             // Allocated by another process, if the file is long enough.
             match self.places.reach(fd, place, len) {
@@ -67,7 +72,8 @@ impl Attachment {
                 self.places.map(fd, place)
             })?;
             kill_point!("block.place");
-            // First: when the block has another place, nothing names the memory of the old one.
+            // First, because no word names the memory of the old place once the block has another
+            // one.
             self.trim(meta);
             meta.place.store(place.at, Relaxed);
             kill_point!("block.placed");
@@ -82,7 +88,7 @@ impl Attachment {
         self.places.get(place, len).ok_or(Unreached::Corrupt)
     }
 
-    /// Where the first `len` bytes of a block lie that is lent to us.
+    /// Returns where the first `len` bytes of a lent block lie.
     ///
     /// # Errors
     ///
@@ -104,9 +110,11 @@ impl Attachment {
         self.places.reach(fd, place, len)
     }
 
-    /// Before a block of ours is given back: if the free ones would keep too much with it, others
-    /// are trimmed, those that are taken last first, or else the block itself. Senders found so
-    /// many blocks taken that are free again.
+    /// Limits the memory that free blocks keep, before an own block is freed.
+    ///
+    /// If the free blocks would keep too much with it, it trims others, beginning with those that
+    /// are claimed last, or else the block itself. Returns how many blocks it claimed and freed
+    /// again, which senders have found claimed meanwhile.
     #[inline]
     pub(crate) fn economize(&self, block: usize, me: u64) -> u64 {
         // Relaxed: as in `commit`.
@@ -120,7 +128,8 @@ impl Attachment {
     fn economize_large(&self, block: usize, me: u64) -> u64 {
         let keepers = &self.memory.blocks()[..KEEPERS.min(self.memory.blocks().len())];
         let own = self.memory.blocks()[block].committed.load(Relaxed); // Relaxed: as in `commit`.
-        // Relaxed: others take and free blocks meanwhile. It is a matter of thrift only.
+        // Relaxed: other processes claim and free blocks meanwhile. Only the amount of kept memory
+        // depends on it.
         let free = |at: usize| match keepers[at].committed.load(Relaxed) {
             large if large > KEPT && keepers[at].state.load(Relaxed) == block::FREE => large,
             _ => 0,
@@ -128,7 +137,7 @@ impl Attachment {
         let mut trimmed = 0;
         let mut kept = (0..keepers.len()).map(free).fold(own, u64::saturating_add);
         if block < keepers.len() && own <= KEPT_IN_ALL {
-            // Once through them, whatever a peer writes there.
+            // One pass over the blocks, whatever a peer writes there.
             for (at, meta) in keepers.iter().enumerate().rev() {
                 if kept <= KEPT_IN_ALL {
                     return trimmed;
@@ -140,7 +149,8 @@ impl Attachment {
                         .compare_exchange(block::FREE, block::held(me), AcqRel, Relaxed)
                         .is_ok()
                 {
-                    kept = kept.saturating_sub(meta.committed.load(Relaxed)); // Relaxed: ours by now.
+                    // Relaxed: this process owns the block now.
+                    kept = kept.saturating_sub(meta.committed.load(Relaxed));
                     self.trim(meta);
                     self.memory.free_block(at);
                     trimmed += 1;
@@ -150,26 +160,27 @@ impl Attachment {
                 return trimmed;
             }
         }
-        // Acknowledged before its memory goes: Lent, it would be delivered again if we died in
-        // between, as zeros.
+        // Acknowledged before its memory is returned. If the block were still Lent and this process
+        // died in between, the message would be redelivered as zeros.
         self.memory.keep_block(block, me);
         self.trim(&self.memory.blocks()[block]);
         trimmed
     }
 
-    /// Gives the memory of a block back to the system that is Held by us: it holds no message any
-    /// more.
+    /// Returns the memory of a block to the system.
+    ///
+    /// This process holds the block (Held), which contains no message any more.
     fn trim(&self, meta: &BlockMeta) {
         let place = Place::of(meta);
-        // In this order: a block that seems uncommitted is allocated again, one that seems
-        // committed is used.
+        // In this order, because a block that seems uncommitted is allocated again, while one that
+        // seems committed is used.
         meta.committed.store(0, Relaxed); // Relaxed: as in `commit`.
         if !place.possible() {
             return;
         }
         let Some(fd) = self.descriptor() else { return };
         kill_point!("block.trim");
-        // If it fails, the memory is kept, and was paid for.
+        // If this fails, the block keeps memory that is allocated already.
         let _ = sys::memory::release(
             fd,
             self.memory.geometry.data_offset() + place.at as usize,
@@ -179,13 +190,14 @@ impl Attachment {
     }
 }
 
-/// What is allocated for `len` bytes in a place with so much room.
+/// Returns how many bytes are allocated for `len` bytes in a place with so much room.
 fn allocated(len: usize, room: u64) -> usize {
     rounded(len).clamp(PAGE, room as usize)
 }
 
-/// What is wanted for `len` bytes: up to an eighth more, so that a block that grows slowly asks
-/// seldom.
+/// Returns how many bytes to allocate for `len` bytes.
+///
+/// That is up to an eighth more, so that a block that grows slowly seldom allocates.
 fn rounded(len: usize) -> usize {
     let step = (len.next_power_of_two() / 16).max(PAGE);
     len.checked_next_multiple_of(step).unwrap_or(len)

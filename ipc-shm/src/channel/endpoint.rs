@@ -1,4 +1,4 @@
-//! What all shared-memory endpoints have in common, whatever their messages look like.
+//! The common part of all shared-memory endpoints, independent of their messages.
 
 use crate::sync::unmodelled::AtomicBool;
 use crate::sync::{AtomicU64, Ordering};
@@ -29,9 +29,9 @@ use crate::layout::{entry, members};
 
 const NO_PLACE: &str = "a message lies where no message can";
 
-/// One end: a share in the attachment, and what this handle remembers.
+/// One end of a channel: a share in the attachment, and the state of this handle.
 pub(crate) struct Endpoint {
-    /// A copy of the attachment's: one step less on the hot path.
+    /// A copy of the attachment's view, which saves one indirection on the hot path.
     pub(crate) memory: Memory,
     pub(crate) participant: Participant,
     pub(crate) barrier: Barrier,
@@ -41,16 +41,16 @@ pub(crate) struct Endpoint {
     role: Role,
     spin_policy: SpinPolicy,
     prefetcher: Prefetcher,
-    /// Messages that could not be read and are still to be told of.
+    /// The errors of messages that could not be read. Later calls report them.
     unread: Mutex<VecDeque<Unreadable>>,
     any_unread: AtomicBool,
-    /// The position of a peer that `try_*` has given up on.
+    /// The position of the peer for which `try_*` no longer waits.
     given_up: AtomicU64,
     pub(crate) attachment: Arc<Attachment>,
 }
 
 impl Endpoint {
-    /// An endpoint that is counted already.
+    /// Makes an endpoint that is counted already.
     pub(crate) fn counted(attachment: Arc<Attachment>, role: Role) -> Endpoint {
         Endpoint {
             memory: attachment.memory,
@@ -68,7 +68,7 @@ impl Endpoint {
         }
     }
 
-    /// Keeps for the next call that a message could not be read.
+    /// Records that a message could not be read, so that the next call reports it.
     #[cold]
     pub(crate) fn unread(&self, cause: Unreadable) {
         let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,13 +76,13 @@ impl Endpoint {
         self.any_unread.store(true, Ordering::Relaxed); // Relaxed: the lock orders the rest.
     }
 
-    /// Whether there are messages that could not be read, still to be told of.
+    /// Returns whether there are unreadable messages that were not reported yet.
     #[inline]
     pub(crate) fn any_unread(&self) -> bool {
         self.any_unread.load(Ordering::Relaxed) // Relaxed: the lock orders the rest.
     }
 
-    /// Tells of a message that could not be read, if that is still to be told.
+    /// Reports an unreadable message, if there is one that was not reported yet.
     #[inline]
     pub(crate) fn check_unread(&self) -> Result<(), RecvTimeoutError> {
         if self.any_unread() { self.tell_unread() } else { Ok(()) }
@@ -101,13 +101,13 @@ impl Endpoint {
         self.fork.forked()
     }
 
-    /// Has the first `len` bytes of a slot ahead of `pos`, which we are working on, fetched.
+    /// Prefetches the first `len` bytes of a slot ahead of `pos`, the position in progress.
     #[inline(always)]
     pub(crate) fn prefetch(&self, pos: u64, len: usize) {
         self.prefetcher.fetch(&self.memory, self.side(), pos, len);
     }
 
-    /// Our own bell, and the other side's.
+    /// Returns the side of this endpoint, which names the bell that it waits on.
     fn side(&self) -> Side {
         match self.role {
             Role::Sender => Side::Senders,
@@ -115,19 +115,21 @@ impl Endpoint {
         }
     }
 
-    /// Wakes receivers for `n` messages.
+    /// Wakes receivers after `n` messages were published.
     #[inline(always)]
     pub(crate) fn wake_receivers(&self, n: u64) {
         self.memory.ring(Side::Receivers, n, self.barrier);
     }
 
-    /// Wakes senders for room for `n` messages.
+    /// Wakes senders after `n` messages were received, which made room.
     #[inline(always)]
     pub(crate) fn wake_senders(&self, n: u64) {
         self.memory.ring(Side::Senders, n, self.barrier);
     }
 
-    /// Tries to send until it is done, or `deadline` has passed. `attempt` has just failed.
+    /// Retries `attempt` until it succeeds, or `deadline` has passed.
+    ///
+    /// The caller has just made a failed attempt.
     #[cold]
     pub(crate) fn send_slow(
         &self,
@@ -137,8 +139,9 @@ impl Endpoint {
         self.send_past(deadline, || self.memory.receiver_in_the_way(), attempt)
     }
 
-    /// Whether a call that has just failed cannot succeed soon: nothing is in its way, the ring is
-    /// open, and no peer was found dead.
+    /// Returns whether a call that has just failed cannot succeed soon.
+    ///
+    /// That is so if no peer is in its way, the ring is open, and no peer was found dead.
     fn is_final(&self, in_the_way: impl Fn() -> Option<InTheWay>) -> bool {
         !self.memory.closed()
             && in_the_way().is_none()
@@ -146,7 +149,8 @@ impl Endpoint {
             && !self.attachment.recover_dead_throttled()
     }
 
-    /// As [`send_slow`](Endpoint::send_slow), where `in_the_way` says which peer keeps us from it.
+    /// Retries as [`send_slow`](Endpoint::send_slow). `in_the_way` returns the peer that blocks the
+    /// attempt.
     fn send_past(
         &self,
         deadline: Deadline,
@@ -169,7 +173,7 @@ impl Endpoint {
         sent.unwrap_or(Err(SendFailure::Timeout))
     }
 
-    /// Refuses a message of `size` bytes that is larger than the channel takes.
+    /// Returns an error if a message of `size` bytes is larger than the channel allows.
     #[inline]
     pub(crate) fn fits(&self, size: usize) -> Result<(), SendFailure> {
         let limit = self.memory.geometry.largest;
@@ -180,7 +184,7 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Lends a block with memory for `len` bytes, and returns its bytes; waits for one.
+    /// Claims a block with memory for `len` bytes, and returns its bytes. Waits for a free block.
     pub(crate) fn loan(
         &self,
         len: usize,
@@ -220,8 +224,8 @@ impl Endpoint {
         match unreached {
             Unreached::Corrupt => Unsendable::Corrupt(NO_PLACE),
             Unreached::System(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-                // What the limit is worth in messages depends on those that are queued: said is the
-                // file's.
+                // The limit in messages would depend on those that are queued, so the error names
+                // the limit of the file.
                 let limit = sys::memory::file_limit().unwrap_or(u64::MAX) as usize;
                 Unsendable::TooLarge { size, limit, set_by: SizeLimit::FileSize }
             }
@@ -229,12 +233,12 @@ impl Endpoint {
         }
     }
 
-    /// The first `len` bytes of a message in a block that is lent to us, in whole words.
+    /// Returns the first `len` bytes of a message in a lent block, in whole words.
     ///
     /// # Errors
     ///
-    /// If they cannot be reached. The block is not ours any more then, and the message goes to
-    /// another receiver, if it is one.
+    /// Fails if the bytes cannot be reached. This process then gives the block up, and the message,
+    /// if it is one, goes to another receiver.
     pub(crate) fn lent(&self, block: usize, len: usize) -> Result<&[AtomicU64], Unreadable> {
         self.attachment.lent(block, len).map_err(|unreached| self.unread_block(block, &unreached))
     }
@@ -250,23 +254,25 @@ impl Endpoint {
         }
     }
 
-    /// Leaves the message in a block that is lent to us to a receiver that has memory for it, this
-    /// process at another time included.
+    /// Returns the message in a lent block, so that a receiver with enough memory gets it.
+    ///
+    /// That may be this process at a later time.
     #[cold]
     pub(crate) fn no_memory_for(&self, block: usize) -> Unreadable {
         self.memory.give_back(block);
         Unreadable::OutOfMemory
     }
 
-    /// Gives a block of ours back, and wakes senders.
+    /// Frees an own block, and wakes senders.
     pub(crate) fn return_block(&self, block: usize) {
         let others = self.attachment.economize(block, self.participant.id);
         self.memory.free_block(block);
         self.wake_senders(1 + others);
     }
 
-    /// Publishes a block of ours as the next message; waits for room. The block is still ours if it
-    /// fails.
+    /// Publishes an own block as the next message. Waits for room.
+    ///
+    /// If this fails, this process still owns the block.
     pub(crate) fn send_block(
         &self,
         block: usize,
@@ -290,8 +296,9 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Receives into `sink` until it is done, or `deadline` has passed; `Ok` with how many
-    /// messages.
+    /// Receives up to `k` messages into `sink`, and returns how many.
+    ///
+    /// Waits for the first message until `deadline`.
     #[inline(always)]
     pub(crate) fn receive(
         &self,
@@ -318,7 +325,7 @@ impl Endpoint {
         let attempt = || match self.memory.receive(&self.participant, k, sink) {
             Ok(received) => Some(Ok(received)),
             Err(_) if self.memory.closed() && self.memory.finished(self.participant.id) => {
-                // Others that sleep must come to the same conclusion.
+                // Other receivers that sleep must return the same error.
                 self.memory.ring_all(Side::Receivers);
                 Some(Err(RecvTimeoutError::Disconnected))
             }
@@ -385,7 +392,7 @@ impl Endpoint {
             Role::Sender => entry::senders,
             Role::Receiver => entry::receivers,
         };
-        // Relaxed: a number for people.
+        // Relaxed: a number for information only.
         self.memory.entries()[1..].iter().map(|entry| count(entry.load(Ordering::Relaxed))).sum()
     }
 
@@ -394,8 +401,8 @@ impl Endpoint {
     }
 
     pub(crate) fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Asked first: issuing a participant for a message that cannot carry it would be for
-        // nothing.
+        // Checked first, because a participant issued for a message that cannot carry it would be
+        // wasted.
         handle::carried().map_err(|error| ser::Error::custom(handle::record_cause(error)))?;
         if self.forked() {
             return Err(ser::Error::custom(handle::record_cause(Unsendable::Forked)));
@@ -504,12 +511,12 @@ impl Doorbell for Endpoint {
     }
 }
 
-/// The block in a slot whose message never lies in one.
+/// Returns no block, for channels whose messages never lie in one.
 pub(crate) fn never_in_block(_slot: Slot<'_>) -> Option<u64> {
     None
 }
 
-/// The block in a slot whose message always lies in one.
+/// Returns the block that a slot names, for channels whose messages always lie in one.
 pub(crate) fn always_in_block(slot: Slot<'_>) -> Option<u64> {
     Some(slot.payload[0].load(Ordering::Relaxed)) // Relaxed: after the slot's Acquire, RING-E1.
 }

@@ -1,4 +1,6 @@
-//! The two ends of every channel in shared memory; `C` says how its messages lie there.
+//! The two ends of every channel in shared memory.
+//!
+//! The parameter `C` selects how its messages lie there.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -11,14 +13,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::attach::attachment::{Kind, Role};
 use crate::channel::endpoint::Endpoint;
 
-/// How messages of type `T` lie in shared memory: a marker, such as [`Typed`](crate::Typed).
+/// A marker of how messages of type `T` lie in shared memory, such as [`Typed`](crate::Typed).
 #[allow(private_interfaces)] // Sealed: only this crate implements or calls it.
 pub trait Codec<T> {
-    /// What two programs must agree on.
+    /// Returns what two programs must agree on.
     #[doc(hidden)]
     fn kind() -> Kind;
 
-    /// In place of an end, while the shape of the type that it is in is looked for.
+    /// Stands in for an end while the shape of the type that contains it is determined.
     #[doc(hidden)]
     fn trace<'de, D: Deserializer<'de>>(what: &'static str, deserializer: D) -> D::Error;
 }

@@ -1,15 +1,16 @@
-//! Where the bytes of blocks lie: places in the file, given out when they are first needed, and
-//! mapped in pieces.
+//! The places in the file where the bytes of blocks lie.
+//!
+//! A place is given out when it is first needed, and mapped in pieces.
 //!
 //! A block has no bytes until a message needs some. Then its owner takes a *place* for it: the next
-//! bytes of the data area, behind all that were given out before. A block keeps its place, also
-//! when it is free and when its memory was given back, until a message does not fit there; then it
-//! gets another one, and the old one is not used again. So the file is as long as what was used of
-//! it, within a factor ([`room_for`]), and a place belongs to one block.
+//! bytes of the data area, after all that were given out before. A block keeps its place also when
+//! it is free, and when its memory was returned to the system. If a message does not fit there, the
+//! block gets another place, and the old one is not used again. So the file is as long as the used
+//! part of it, within a factor ([`room_for`]), and a place belongs to one block.
 //!
 //! # Windows
 //!
-//! A process maps what it touches, in *windows* that grow with the distance from the beginning, so
+//! A process maps what it touches in *windows*. They grow with the distance from the beginning, so
 //! that they are few:
 //!
 //! ```text
@@ -22,30 +23,30 @@
 //! │              │ or one of all of it, for a place that does not fit into a quarter
 //! ```
 //!
-//! A place lies in one window, so a message is contiguous. A window stays mapped, at the same
-//! address, until the attachment ends: references into it stay valid, whatever a peer writes
+//! A place lies in one window, so a message is contiguous. A window stays mapped at the same
+//! address until the attachment ends. So references into it stay valid, whatever a peer writes
 //! meanwhile.
 //!
-//! # What keeps touching it from being a signal
+//! # Why an access never raises a signal
 //!
-//! A window may reach beyond the end of the file. So a process touches only bytes that it knows to
-//! be in the file: the file is sealed against shrinking, so what was in it once stays. `known` says
-//! how far that is.
+//! A window may extend beyond the end of the file. So a process touches only bytes that it knows to
+//! be in the file. The file is sealed against shrinking, so bytes that were in it once stay in it.
+//! `known` records how far that is.
 //!
 //! # If a process dies
 //!
 //! | after | it leaves |
 //! |---|---|
-//! | moving `end` | bytes of the file that nobody uses, and no memory in them |
-//! | giving its block the place | a block without memory: the next owner allocates it |
-//! | allocating | as above: allocating again changes nothing |
+//! | moving `end` | bytes of the file that no block uses, without memory in them |
+//! | giving its block the place | a block without memory, which the next owner allocates |
+//! | allocating | the same, because a second allocation changes nothing |
 //!
 //! # The lease
 //!
 //! Windows are mapped from another open file than the one that holds the life lease. The lease
-//! still ends after the last of them: the drop of an attachment unmaps them first, and the kernel
-//! takes the page tables of a process that ends, or execs, down for all mappings before it lets go
-//! of the first file.
+//! still ends after the last of them. The drop of an attachment unmaps the windows first. When a
+//! process ends or execs, the kernel removes the page tables of all mappings before it releases the
+//! first file.
 
 // Turns offsets into pointers.
 #![allow(unsafe_code)]
@@ -61,26 +62,28 @@ use ipc_sys::memory::MmapRaw;
 use crate::layout::{BlockMeta, PAGE};
 use crate::sync::AtomicU64 as SharedU64;
 
-/// The first window. Larger than what most channels ever use.
+/// The size of the first window, which is more than most channels ever use.
 const FIRST: u64 = 1 << FIRST_BITS;
 const FIRST_BITS: u32 = 18;
-/// Windows of a part of an octave.
+/// The number of windows that are a part of an octave.
 const PARTS: u64 = 4;
 const PARTS_BITS: u32 = 2;
-/// No place ends behind this. More than any process can map.
+/// The limit for the end of a place, which is more than any process can map.
 const MOST: u64 = 1 << MOST_BITS;
 const MOST_BITS: u32 = 56;
-/// The first window, and for each octave its parts and the whole.
+/// The number of windows: the first one, and for each octave its parts and the whole.
 const WINDOWS: usize = 1 + (MOST_BITS - FIRST_BITS) as usize * (PARTS as usize + 1);
-/// So many times other processes may be faster, or a peer scribble, before giving up.
+/// The number of lost attempts before giving up.
+///
+/// Other processes may be faster, or a peer may write garbage.
 const MOST_TRIES: u32 = 1 << 10;
 
-/// Why there is no place for a message, or it cannot be reached.
+/// The reason why there is no place for a message, or why the place cannot be reached.
 #[derive(Debug)]
 pub(crate) enum Unreached {
-    /// A peer has written a place that cannot be.
+    /// A peer has written an invalid place.
     Corrupt,
-    /// The system has no memory, address space or room in the file; or what is needed to ask for it
+    /// The system has no memory, address space or room in the file, or what is needed to request it
     /// is gone.
     System(io::Error),
 }
@@ -91,9 +94,10 @@ impl From<io::Error> for Unreached {
     }
 }
 
-/// Bytes of the file that a block gets for a message of `len` bytes: a power of two or one and a
-/// half of it, so that messages that grow slowly seldom need another place; at most `most`, the
-/// largest message in whole pages.
+/// Returns the bytes of the file that a block gets for a message of `len` bytes.
+///
+/// That is a power of two, or one and a half of it, so that messages that grow slowly seldom need
+/// another place. It is at most `most`, the largest message in whole pages.
 pub(crate) fn room_for(len: usize, most: usize) -> usize {
     let len = len.max(PAGE);
     let power = len.checked_next_power_of_two().unwrap_or(usize::MAX);
@@ -110,8 +114,9 @@ struct Window {
     size: u64,
 }
 
-/// The window in which a place lies. `None` if there is none: no process has given out such a
-/// place.
+/// Returns the window in which a place lies.
+///
+/// Returns `None` if there is none, because no process has given out such a place.
 #[inline]
 fn window(Place { at: place, room }: Place) -> Option<Window> {
     if place % PAGE as u64 != 0 {
@@ -138,7 +143,7 @@ fn window(Place { at: place, room }: Place) -> Option<Window> {
     })
 }
 
-/// The first place from `end` on for `room` bytes; `None` if there is none.
+/// Returns the first place from `end` on for `room` bytes, or `None` if there is none.
 fn next_place(end: u64, room: u64) -> Option<u64> {
     if end > MOST || room > MOST {
         return None;
@@ -150,7 +155,7 @@ fn next_place(end: u64, room: u64) -> Option<u64> {
     loop {
         let octave = place.ilog2();
         let part = 1 << (octave - PARTS_BITS);
-        // Into a part of the octave, if it fits into one.
+        // The place goes into a part of the octave, if it fits into one.
         if room <= part && place % part + room > part {
             place = place.next_multiple_of(part);
             continue;
@@ -166,19 +171,20 @@ fn next_place(end: u64, room: u64) -> Option<u64> {
     }
 }
 
-/// Takes `room` bytes, whole pages, of the data area of which all up to `end` are given out. Asks
-/// beforehand whether the place is `usable`: one that is taken and then cannot be used would be in
-/// the way of smaller ones.
+/// Takes `room` bytes, whole pages, of the data area, in which all up to `end` are given out.
+///
+/// Checks beforehand whether the place is `usable`. A place that is taken and then cannot be used
+/// would block smaller ones.
 ///
 /// # Errors
 ///
-/// `Corrupt` if `end` is what no process has made it; else that of `usable`.
+/// Returns `Corrupt` if no process can have written `end`, and the error of `usable` if that fails.
 pub(crate) fn take(
     end: &SharedU64,
     room: u64,
     mut usable: impl FnMut(Place) -> Result<(), Unreached>,
 ) -> Result<Place, Unreached> {
-    // Relaxed, all of these: the number says which bytes are whose; nothing else is known by it.
+    // Relaxed, all of these: the number only assigns bytes to owners, and no data depends on it.
     let mut now = end.load(Ordering::Relaxed);
     for _ in 0..MOST_TRIES {
         let at =
@@ -194,12 +200,12 @@ pub(crate) fn take(
     Err(Unreached::Corrupt)
 }
 
-/// The place of a block, as it was read: a peer may have written anything there.
+/// The place of a block, as it was read. A peer may have written anything there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// Where it begins in the data area.
+    /// The offset in the data area where the place begins.
     pub(crate) at: u64,
-    /// Bytes of it.
+    /// The number of bytes of the place.
     pub(crate) room: u64,
 }
 
@@ -207,11 +213,12 @@ impl Place {
     /// Reads the place of a block.
     #[inline]
     pub(crate) fn of(block: &BlockMeta) -> Place {
-        // Relaxed: the block is ours, or lent to us, and its state's Acquire came before.
+        // Relaxed: this process owns the block, or it is lent to this process, and its state's
+        // Acquire came before.
         Place { at: block.place.load(Ordering::Relaxed), room: block.room.load(Ordering::Relaxed) }
     }
 
-    /// Whether a block can have it.
+    /// Returns whether a block can have this place.
     pub(crate) fn possible(self) -> bool {
         self.room % PAGE as u64 == 0 && self.room > 0 && window(self).is_some()
     }
@@ -219,12 +226,12 @@ impl Place {
 
 /// The windows of the data area that this process has mapped.
 pub(crate) struct Places {
-    /// Where the data area begins in the file.
+    /// The offset in the file where the data area begins.
     data: usize,
-    /// The file has so many bytes of the data area, at least.
+    /// The number of bytes of the data area that the file has at least.
     known: AtomicU64,
     windows: [AtomicPtr<u8>; WINDOWS],
-    /// Those that are there; held while one is added.
+    /// The windows that are mapped. The lock is held while one is added.
     mapped: Mutex<Vec<MmapRaw>>,
 }
 
@@ -238,36 +245,39 @@ impl Places {
         }
     }
 
-    /// The first `len` bytes of a place, in whole words, if they are mapped here and known to be in
-    /// the file.
+    /// Returns the first `len` bytes of a place, in whole words.
+    ///
+    /// Returns `None` unless they are mapped here and known to be in the file.
     #[inline]
     pub(crate) fn get(&self, place: Place, len: usize) -> Option<&[SharedU64]> {
         let window = window(place)?;
-        // Acquire: after the kernel was asked how long the file is, or made it so long.
+        // Acquire: after the kernel returned the length of the file, or made it so long.
         if len as u64 > place.room || place.at + len as u64 > self.known.load(Ordering::Acquire) {
             return None;
         }
-        // Acquire: with `map`.
+        // Acquire: pairs with the Release in `map`.
         let start = NonNull::new(self.windows[window.index].load(Ordering::Acquire))?;
         // SAFETY: `map` has stored the address of a mapping of this window's size, and `place` lies
         // in it.
         let first = unsafe { start.add((place.at - window.start) as usize) }.cast::<SharedU64>();
         // SAFETY: `len` bytes lie there in the window (`window`, and no more than its room), and in
-        // the file (`known`), which never gets shorter: whatever a peer does, they can be touched.
-        // So can the rest of the last word: the place begins a page (`window`), so that word is in
-        // the last of their pages. They are mapped until `unmap`, which takes `&mut`. Aligned to a
-        // page, as the mapping is; atomics, for which any bytes are valid.
+        // the file (`known`), which never gets shorter. So they can be touched, whatever a peer
+        // does. The same holds for the rest of the last word: the place begins a page (`window`),
+        // so that word is in the last of their pages. They are mapped until `unmap`, which takes
+        // `&mut`. They are aligned to a page, as the mapping is, and they are atomics, for which
+        // any bytes are valid.
         Some(unsafe {
             std::slice::from_raw_parts(first.as_ptr(), len.div_ceil(size_of::<SharedU64>()))
         })
     }
 
-    /// Maps a place, of this open file of the segment. It may be behind its end: see
-    /// [`get`](Places::get).
+    /// Maps a place of this open file of the segment.
+    ///
+    /// The place may be past the end of the file: see [`get`](Places::get).
     ///
     /// # Errors
     ///
-    /// `Corrupt` if there is no such place; else the system's.
+    /// Returns `Corrupt` if there is no such place, and else the error of the system.
     pub(crate) fn map(&self, fd: sys::Borrowed<'_>, place: Place) -> Result<(), Unreached> {
         let window = window(place).ok_or(Unreached::Corrupt)?;
         let mut mapped = self.mapped.lock().unwrap_or_else(PoisonError::into_inner);
@@ -276,24 +286,25 @@ impl Places {
         if to.load(Ordering::Relaxed).is_null() {
             let (offset, size) = (self.data as u64 + window.start, window.size as usize);
             let mapping = sys::memory::map_at(fd, offset, size)?;
-            // Release: with `get`.
+            // Release: pairs with the Acquire in `get`.
             to.store(mapping.as_mut_ptr(), Ordering::Release);
             mapped.push(mapping);
         }
         Ok(())
     }
 
-    /// The file has all bytes of the data area up to `end`, now and later.
+    /// Records that the file has all bytes of the data area up to `end`, now and later.
     pub(crate) fn reached(&self, end: u64) {
-        self.known.fetch_max(end, Ordering::AcqRel); // Release: with `get`.
+        self.known.fetch_max(end, Ordering::AcqRel); // Release: pairs with the Acquire in `get`.
     }
 
-    /// Makes sure that the first `len` bytes of a place can be touched, which another process has
-    /// allocated.
+    /// Ensures that the first `len` bytes of a place can be touched.
+    ///
+    /// Another process has allocated them.
     ///
     /// # Errors
     ///
-    /// As [`map`](Places::map); `Corrupt` if they are not in the file.
+    /// As [`map`](Places::map), and `Corrupt` if the bytes are not in the file.
     pub(crate) fn reach(
         &self,
         fd: sys::Borrowed<'_>,
@@ -312,7 +323,7 @@ impl Places {
         self.mapped.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Forgets all windows, in a forked process: they are not mapped there.
+    /// Forgets all windows in a forked process, where they are not mapped.
     pub(crate) fn forget(&mut self) {
         self.windows = [const { AtomicPtr::new(ptr::null_mut()) }; WINDOWS];
         let mapped = self.mapped.get_mut().unwrap_or_else(PoisonError::into_inner);

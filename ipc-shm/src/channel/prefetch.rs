@@ -1,12 +1,14 @@
-//! Lines that are fetched before they are needed.
+//! Prefetches cache lines before they are needed.
 //!
-//! A claim is a locked instruction, which waits until all stores before it are done: without more,
-//! each message waits for the transfer of its slot's lines from the other processor. So both sides
-//! ask for the slot a few positions ahead *for writing*: the sender because it will fill it, the
-//! receiver because it will free it. Lines then move once per direction. It only helps for slots
-//! that are not in the other side's hands: fetched from there, they would be fetched back. So a
-//! handle looks now and then how far the other side is away, and fetches ahead as long as that look
-//! is good for.
+//! A claim is a locked instruction, which waits until all stores before it are done. Without
+//! prefetching, each message would wait for the transfer of its slot's lines from the other
+//! processor. So both sides prefetch the slot a few positions ahead *for writing*: the sender
+//! because it will fill it, the receiver because it will free it. Lines then move once per
+//! direction.
+//!
+//! This helps only for slots that the other side is not using. A slot that it is using would be
+//! fetched, and then fetched back. So a handle loads the other side's position now and then, and
+//! prefetches for as many slots as that position allows.
 
 use crate::sync::unmodelled::{AtomicI64, Ordering::Relaxed};
 
@@ -14,26 +16,32 @@ use crate::channel::doorbell::Side;
 use crate::channel::memory::Memory;
 use crate::layout::{Geometry, pos};
 
-/// Bytes between the slot at hand and the one to fetch, in a channel that has room for many times
-/// as much.
+/// Bytes between the current slot and the slot to fetch, in a channel with room for many times as
+/// much.
 const LEAD: u64 = 4096;
-/// Slots to leave alone before the other side's position.
+/// Slots before the other side's position that are not fetched.
 const MARGIN: i64 = 8;
-/// Slots that one look is good for: others may take them meanwhile.
+/// Slots for which one load of the position is valid. Other processes may claim them meanwhile.
 const TRUST: i64 = 1024;
-/// Slots to go before the next look, after one that found the other side near; after several, twice
-/// as many each time, up to so many times. A look takes the other side's line from it, for nothing
-/// if each message is waited for.
+/// Slots before the next load of the position, after one that found the other side near.
+///
+/// After several such loads in a row it doubles each time, up to a maximum factor. Each load takes
+/// the other side's line from it, and gains nothing if the peer waits for each message.
 const PAUSE: i64 = 16;
 const LONGEST: i64 = 16;
 
-/// What a handle has seen of the other side. A hint: threads that share the handle may mix it up.
+/// What a handle has seen of the other side.
+///
+/// It is a hint: threads that share the handle may mix it up.
 pub(crate) struct Prefetcher {
-    /// Above 0: slots to fetch ahead before the next look. Else: as many below 0 to pass before it.
+    /// The number of slots until the next load of the other side's position.
+    ///
+    /// Slots are fetched ahead while it is above 0. Below 0, it counts the slots to pass before the
+    /// next load.
     credit: AtomicI64,
-    /// How many times [`PAUSE`] the next pause is.
+    /// The length of the next pause, as a multiple of [`PAUSE`].
     pauses: AtomicI64,
-    /// Slots between the one at hand and the one to fetch.
+    /// Slots between the current slot and the slot to fetch.
     lead: u64,
 }
 
@@ -43,8 +51,7 @@ impl Prefetcher {
         Prefetcher { credit: AtomicI64::new(0), pauses: AtomicI64::new(1), lead }
     }
 
-    /// Has the first `len` bytes of a slot ahead of `at` fetched, which `side` claimed and is
-    /// working on.
+    /// Prefetches the first `len` bytes of a slot ahead of `at`, which `side` claimed and works on.
     #[inline(always)]
     pub(crate) fn fetch(&self, memory: &Memory, side: Side, at: u64, len: usize) {
         let credit = self.credit.load(Relaxed);
@@ -61,8 +68,8 @@ impl Prefetcher {
     #[inline(never)]
     fn look(&self, memory: &Memory, side: Side, at: u64) {
         let g = &memory.geometry;
-        // Relaxed: positions to go by, nothing is read behind them. Clamped: a peer can write
-        // anything there.
+        // Relaxed: the positions are estimates, and no data depends on them. Clamped, because a
+        // peer can write anything there.
         let away = match side {
             Side::Senders => {
                 g.capacity.saturating_sub(g.distance(pos(memory.head().load(Relaxed)), at))
@@ -88,15 +95,15 @@ mod tests {
     use crate::sync::AtomicU64;
     use std::ptr::NonNull;
 
-    /// A ring in ordinary memory.
+    /// Makes a ring in ordinary memory.
     #[allow(unsafe_code)]
     fn ring(capacity: u64) -> (Vec<[u64; PAGE / 8]>, Memory) {
         let geometry = Geometry::new(capacity, 64, 4, 0, PAGE).unwrap();
         let mut pages = vec![[0; PAGE / 8]; geometry.data_offset() / PAGE + 1];
         let base = pages.as_mut_ptr().cast::<u8>();
         let base = base.wrapping_add(base.align_offset(PAGE));
-        // SAFETY: so many bytes lie there, as aligned, as long as the pages that are returned
-        // beside it; nobody else uses them.
+        // SAFETY: so many bytes lie there, aligned, as long as the pages live that are returned
+        // beside it. No other code uses them.
         let memory = unsafe { Memory::mapped(NonNull::new(base).unwrap(), geometry) };
         memory.initialise(0);
         (pages, memory)
@@ -111,13 +118,13 @@ mod tests {
         let (_pages, memory) = ring(1024);
         let prefetcher = Prefetcher::new(&memory.geometry);
         assert_eq!(prefetcher.lead, 64);
-        // An empty ring: nothing for a receiver, much room for a sender.
+        // An empty ring has nothing for a receiver, and much room for a sender.
         prefetcher.fetch(&memory, Side::Receivers, 0, 16);
         assert_eq!(prefetcher.credit.load(Relaxed), -PAUSE);
         let sender = Prefetcher::new(&memory.geometry);
         sender.fetch(&memory, Side::Senders, 0, 16);
         assert_eq!(sender.credit.load(Relaxed), 1024 - 64 - MARGIN);
-        // The receiver looks again only after a while.
+        // The receiver loads the position again only after a while.
         go(memory.tail(), 500);
         for at in 0..PAUSE as u64 {
             prefetcher.fetch(&memory, Side::Receivers, at, 16);
@@ -133,7 +140,7 @@ mod tests {
             let (_pages, memory) = ring(capacity);
             let prefetcher = Prefetcher::new(&memory.geometry);
             assert!(prefetcher.lead >= 1);
-            // Whatever a peer writes: some slot is fetched, or none.
+            // Whatever a peer writes, some slot is fetched, or none.
             for other in [0, 1, capacity, u64::MAX >> 20, u64::MAX >> 17] {
                 go(memory.head(), other);
                 go(memory.tail(), other);

@@ -1,11 +1,14 @@
-//! How a side waits before it sleeps: what makes two processes fast together.
+//! The policy of how a side spins before it sleeps.
+//!
+//! It is what makes two processes fast together.
 //!
 //! A sender and a receiver that work on neighbouring slots share each cache line, and every message
 //! costs several transfers of about 50 ns. With some distance between them a line moves once per
-//! direction, and they run several times as fast. So a side that has caught up with a streaming one
-//! *lets its peer run ahead*: it stays away for a moment, as long as the other's position moves
-//! fast, and no longer than a few microseconds. A side that waits for a single message must not: it
-//! polls closely.
+//! direction, and they run several times as fast.
+//!
+//! So a side that has caught up with a streaming peer *lets its peer run ahead*. It stays away for
+//! a moment while the peer's position moves fast, at most for a few microseconds. A side that waits
+//! for a single message must not do so: it polls closely.
 
 use crate::sync::unmodelled::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -18,28 +21,28 @@ use crate::channel::memory::Memory;
 use crate::channel::ring::{NOWHERE, Participant};
 use crate::layout::pos;
 
-/// Nanoseconds between two polls of a slot that is waited for.
+/// Nanoseconds between two polls of a slot that this side waits for.
 pub(crate) const POLL: u64 = 50;
-/// Polls before the processor is yielded: about what a sleep and a wake-up cost.
+/// Polls before the processor is yielded. They take about as long as a sleep and a wake-up.
 const MOST_SPINS: u32 = 160;
-/// So many messages that were there at once stream.
+/// The number of messages without a wait from which on messages count as a stream.
 const STREAM: u64 = 4;
-/// Nanoseconds between two looks at the other side's position while it runs ahead.
+/// Nanoseconds between two loads of the other side's position while it runs ahead.
 const LOOK: (u64, u64) = (430, 860);
-/// Nanoseconds that the other side is left to run ahead at most.
+/// The most nanoseconds for which the other side may run ahead.
 const RUN_AHEAD: u64 = 4300;
-/// Nanoseconds per message from which on the other side does not stream, but is paced.
+/// Nanoseconds per message from which on the other side counts as paced, not streaming.
 const PACED: u64 = 430;
-/// A yield that takes longer has let somebody else run.
+/// A yield that takes longer has let another thread run.
 const SWITCH: Duration = Duration::from_micros(1);
 
-/// What a handle has learned. All words are hints.
+/// The measurements of a handle. All words are hints.
 pub(crate) struct SpinPolicy {
-    /// Polls worth making.
+    /// The number of polls that are worth making.
     limit: AtomicU32,
-    /// The position since which messages may stream.
+    /// The position from which on messages may stream.
     since: AtomicU64,
-    /// Waits since then.
+    /// The number of waits since then.
     waits: AtomicU32,
 }
 
@@ -52,7 +55,7 @@ impl SpinPolicy {
         }
     }
 
-    /// How often to poll: not at all where the other side cannot run meanwhile.
+    /// Returns how often to poll, which is 0 if the other side cannot run meanwhile.
     pub(crate) fn spins(&self, memory: &Memory, side: Side) -> u32 {
         if alone() || same_cpu(memory, side) { 0 } else { self.limit.load(Relaxed) }
     }
@@ -65,14 +68,14 @@ impl SpinPolicy {
                 Ended::Spinning => (limit + step).min(MOST_SPINS),
                 Ended::Yielding(after) if after <= SWITCH => (limit + step).min(MOST_SPINS),
                 Ended::Yielding(_) => limit / 2,
-                // So that it is tried again at times.
+                // So that polling is tried again now and then.
                 Ended::Sleeping => (limit + 1).min(MOST_SPINS),
             },
             Relaxed,
         );
     }
 
-    /// Lets the other side get ahead, if messages stream. True if it did.
+    /// Lets the other side run ahead, if messages stream. Returns whether it did.
     pub(crate) fn let_peer_run_ahead(
         &self,
         memory: &Memory,
@@ -92,7 +95,7 @@ impl SpinPolicy {
             restart();
             return false;
         }
-        // Each wait ended with a message too; those do not count.
+        // Each wait ended with a message too. These messages do not count.
         let immediate = g.distance(since, last).saturating_sub(u64::from(waits));
         if immediate < STREAM || alone() || same_cpu(memory, side) {
             return false;
@@ -105,14 +108,14 @@ impl SpinPolicy {
     }
 }
 
-/// Stays away while the other side's position moves fast, until it is far enough ahead.
+/// Waits until the other side is far enough ahead, while its position moves fast.
 fn look_ahead(memory: &Memory, last: u64, side: Side) -> bool {
     let g = &memory.geometry;
     let other = match side {
         Side::Receivers => memory.tail(),
         Side::Senders => memory.head(),
     };
-    // Relaxed throughout: positions to go by, nothing is read behind them.
+    // Relaxed throughout: the positions are estimates, and no data depends on them.
     let mut seen = pos(other.load(Relaxed));
     let (mut wait, mut spent, mut moved) = (LOOK.0, 0, false);
     let goal = g.capacity / 4;
@@ -124,13 +127,14 @@ fn look_ahead(memory: &Memory, last: u64, side: Side) -> bool {
         if came == 0 {
             return moved;
         }
-        // Saturating: a peer can make the position go backwards.
+        // Saturating, because a peer can move the position backwards.
         if came.saturating_mul(PACED) < wait {
-            // Paced, not streaming: each message is wanted as it comes.
+            // The peer is paced, not streaming, so each message is needed as soon as it is
+            // published.
             return false;
         }
         (moved, seen) = (true, now);
-        // Messages to receive, or room to send.
+        // The messages to receive, or the room to send.
         let have = match side {
             Side::Receivers => g.distance(last, now),
             Side::Senders => g.capacity.saturating_sub(g.distance(now, last)),
@@ -143,9 +147,10 @@ fn look_ahead(memory: &Memory, last: u64, side: Side) -> bool {
     true
 }
 
-/// A number of this machine, never 0, that is found out when it is first asked for.
+/// A number of this machine, never 0, that is measured when it is first used.
 ///
-/// Not a lock: another thread may be in here when a process forks, and the child would wait for it.
+/// It is not a lock. Another thread may be in here when a process forks, and the child would wait
+/// for that thread.
 pub(crate) struct CachedNumber(AtomicU64);
 
 impl CachedNumber {
@@ -153,7 +158,7 @@ impl CachedNumber {
         CachedNumber(AtomicU64::new(0))
     }
 
-    /// The number. Threads that ask at the same time find it out at the same time.
+    /// Returns the number. Threads that call this at the same time may each measure it.
     #[inline]
     pub(crate) fn get(&self, find: impl FnOnce() -> u64) -> u64 {
         match self.0.load(Relaxed) {
@@ -165,18 +170,20 @@ impl CachedNumber {
     #[cold]
     fn find(&self, find: impl FnOnce() -> u64) -> u64 {
         let found = find();
-        self.0.store(found, Relaxed); // Relaxed: the number is all there is.
+        self.0.store(found, Relaxed); // Relaxed: no data depends on the number.
         found
     }
 }
 
-/// Whether there is one processor only.
+/// Returns whether there is only one processor.
 fn alone() -> bool {
     static CPUS: CachedNumber = CachedNumber::new();
     CPUS.get(|| sys::process::cpus() as u64) < 2
 }
 
-/// Whether the other side last waited on the processor that we are on. Says where we are.
+/// Returns whether the other side last waited on the current processor.
+///
+/// Records the current processor for the other side.
 fn same_cpu(memory: &Memory, side: Side) -> bool {
     let hints = &memory.header().hints;
     let (mine, other) = match side {
@@ -184,18 +191,18 @@ fn same_cpu(memory: &Memory, side: Side) -> bool {
         Side::Receivers => (&hints.receivers_cpu, &hints.senders_cpu),
     };
     let here = sys::process::cpu() as u64 + 1;
-    // Looked at first: a line that nobody writes costs nothing.
+    // Loaded first, because reading a line that no process writes costs nothing.
     if mine.load(crate::sync::Ordering::Relaxed) != here {
         mine.store(here, crate::sync::Ordering::Relaxed);
     }
     other.load(crate::sync::Ordering::Relaxed) == here
 }
 
-/// Pauses for about so many nanoseconds, without asking for the time.
+/// Pauses for about so many nanoseconds, without reading a clock.
 pub(crate) fn pause(nanos: u64) {
     static PICOS: CachedNumber = CachedNumber::new();
     let picos = PICOS.get(|| {
-        // The shortest of a few: whatever interrupts makes one longer.
+        // The shortest of a few measurements, because an interruption only makes one longer.
         let measure = || {
             let begin = Instant::now();
             (0..256).for_each(|_| std::hint::spin_loop());

@@ -1,20 +1,21 @@
-//! Bytes to and from any place in shared memory, whatever a peer does to them meanwhile.
+//! Copies of bytes to and from any place in shared memory, whatever a peer does meanwhile.
 //!
-//! As [`copy`](crate::copy), for places that are not whole words: nothing beside the bytes is
-//! touched. A number of 1, 2, 4 or 8 bytes that is aligned to its size is moved at once, so it is
-//! never torn; longer ones may be.
+//! They resemble those of [`copy`](crate::copy), for places that are not whole words. They touch
+//! only the bytes themselves. A number of 1, 2, 4 or 8 bytes that is aligned to its size is moved
+//! at once, so it is never torn. Longer ones may be.
 
-// Atomics over addresses, `asm!`.
+// Atomics over addresses, and `asm!`.
 #![allow(unsafe_code)]
 
 use crate::sync::unmodelled::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::ptr::NonNull;
 
-/// From this length on the processor's string move is faster.
+/// The length from which on the processor's string move is faster.
 #[cfg(target_arch = "x86_64")]
 const LONG: usize = 256;
 
-/// The largest power of two, at most 8, that the address is aligned to and that fits into `left`.
+/// Returns the largest power of two, at most 8, that the address is aligned to and that fits into
+/// `left`.
 #[inline(always)]
 fn unit(address: usize, left: usize) -> usize {
     let aligned = 1 << address.trailing_zeros().min(3);
@@ -32,15 +33,15 @@ fn unit(address: usize, left: usize) -> usize {
 pub(crate) unsafe fn read(from: NonNull<u8>, to: &mut [u8]) {
     #[cfg(target_arch = "x86_64")]
     if to.len() >= LONG {
-        // SAFETY: the caller's; `to` is ours alone, and the processor copies behind the compiler's
-        // back.
+        // SAFETY: the caller's promise. `to` belongs to this call alone, and the processor copies
+        // behind the compiler's back.
         return unsafe { string_move(from.as_ptr(), to.as_mut_ptr(), to.len()) };
     }
     let (mut from, mut to) = (from, to);
     while !to.is_empty() {
         let n = unit(from.addr().get(), to.len());
         let (now, rest) = to.split_at_mut(n);
-        // Relaxed, all of these: what orders them, if anything does, is the user's.
+        // Relaxed, all of these: the user is responsible for any ordering.
         match n {
             8 => {
                 // SAFETY: `n` bytes are mapped there (the caller's), aligned to `n` (`unit`).
@@ -79,7 +80,7 @@ pub(crate) unsafe fn read(from: NonNull<u8>, to: &mut [u8]) {
 pub(crate) unsafe fn write(to: NonNull<u8>, bytes: &[u8]) {
     #[cfg(target_arch = "x86_64")]
     if bytes.len() >= LONG {
-        // SAFETY: the caller's.
+        // SAFETY: the caller's promise.
         return unsafe { string_move(bytes.as_ptr(), to.as_ptr(), bytes.len()) };
     }
     let (mut to, mut bytes) = (to, bytes);
@@ -116,7 +117,7 @@ pub(crate) unsafe fn write(to: NonNull<u8>, bytes: &[u8]) {
     }
 }
 
-/// `rep movsb`.
+/// Copies by `rep movsb`.
 ///
 /// # Safety
 ///
@@ -124,8 +125,8 @@ pub(crate) unsafe fn write(to: NonNull<u8>, bytes: &[u8]) {
 #[cfg(target_arch = "x86_64")]
 #[inline]
 unsafe fn string_move(from: *const u8, to: *mut u8, len: usize) {
-    // SAFETY: the caller's promise; the direction flag is clear, as the ABI has it, and `rep movsb`
-    // changes nothing but the three registers and the destination.
+    // SAFETY: the caller's promise. The direction flag is clear, as the ABI requires, and `rep
+    // movsb` changes nothing but the three registers and the destination.
     unsafe {
         std::arch::asm!(
             "rep movsb",
@@ -150,7 +151,7 @@ mod tests {
                 let base = NonNull::new(memory.as_mut_ptr().cast::<u8>()).unwrap();
                 // SAFETY: 800 bytes lie there, and `at + len` is less.
                 let place = unsafe { base.add(at) };
-                // SAFETY: as above; nobody else has it.
+                // SAFETY: as above. No other code uses it.
                 unsafe { write(place, &source[..len]) };
                 let mut back = vec![0; len];
                 // SAFETY: as above.
