@@ -1,4 +1,4 @@
-//! What keeps a lent message in place until its guard is dropped.
+//! Lent messages: each stays in place until its guard is dropped.
 
 use crate::sync::Ordering;
 
@@ -11,10 +11,11 @@ use crate::channel::ring::{After, Sink};
 use crate::copy::own_lines;
 use crate::sync::AtomicU64;
 
-/// A message that is lent to us: in a block, or, if no block was free, in its slot.
+/// A message that is lent to this process, in a block, or, if no block was free, in its slot.
 pub(crate) struct LentMessage<'a> {
     end: &'a Endpoint,
-    /// Bytes of it, and where they lie. Looked up once: a peer may write another place.
+    /// The length of the message, and where it lies. Read once, because a peer may write another
+    /// place.
     len: usize,
     words: &'a [AtomicU64],
     place: Place,
@@ -27,7 +28,8 @@ enum Place {
 }
 
 impl<'a> LentMessage<'a> {
-    /// A block that is lent to us with a message of `len` bytes, and is about to be read.
+    /// Returns the message of `len` bytes in a block that is lent to this process and about to be
+    /// read.
     ///
     /// # Errors
     ///
@@ -46,8 +48,8 @@ impl<'a> LentMessage<'a> {
     ///
     /// # Errors
     ///
-    /// Without memory for a message in a block, that message goes to another receiver, if it is
-    /// one.
+    /// If there is no memory for a message in a block, that message goes to another receiver, and
+    /// the reason is returned.
     pub(crate) fn with_memory(self, bytes: &mut Vec<u8>) -> Result<LentMessage<'a>, Unreadable> {
         match self.place {
             Place::Block(block)
@@ -62,17 +64,17 @@ impl<'a> LentMessage<'a> {
         }
     }
 
-    /// Where the message lies: at least as many words as it has bytes.
+    /// Returns where the message lies: at least as many words as its bytes need.
     pub(crate) fn words(&self) -> &'a [AtomicU64] {
         self.words
     }
 
-    /// Bytes of the message.
+    /// Returns the length of the message in bytes.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// How often the message was delivered, this time included.
+    /// Returns how often the message was delivered, including this time.
     pub(crate) fn deliveries(&self) -> u64 {
         match self.place {
             Place::Block(block) => self.end.memory.deliveries(block),
@@ -102,15 +104,17 @@ pub(crate) struct BorrowSink<'a> {
     end: &'a Endpoint,
     block_of: BlockOf,
     part: Part,
-    /// Bytes of each message, if they are all the same.
+    /// The size of each message, if all have the same.
     size: Option<usize>,
     pub(crate) held: Option<LentMessage<'a>>,
-    /// Of an inline message. A slot has no room to count: 2 stands for all but the first.
+    /// How often an inline message was delivered. A slot has no room to count: 2 stands for any
+    /// number but 1.
     deliveries: u64,
     unreadable: Option<Unreadable>,
 }
 
-/// Which part of a slot's payload is the message: words to skip, and bytes. Within the payload.
+/// Finds the part of a slot's payload that is the message: words to skip, and bytes. It lies within
+/// the payload.
 pub(crate) type Part = fn(Slot<'_>) -> (usize, usize);
 
 impl<'a> BorrowSink<'a> {
@@ -123,12 +127,12 @@ impl<'a> BorrowSink<'a> {
         BorrowSink { end, block_of, part, size, held: None, deliveries: 1, unreadable: None }
     }
 
-    /// Why nothing is held, though a message was received.
+    /// Returns why nothing is held, although a message was received.
     pub(crate) fn unreadable(self) -> Unreadable {
         self.unreadable.unwrap_or(Unreadable::Corrupt("nothing was received"))
     }
 
-    /// A block to move an inline message into, and its bytes.
+    /// Takes a block to move an inline message into, and returns it with its words.
     fn spare(&self, len: usize) -> Option<(usize, &'a [AtomicU64])> {
         let block = self.end.memory.loan_block(&self.end.participant)?;
         if let Ok(words) = self.end.attachment.commit(block, len) {
@@ -175,7 +179,7 @@ impl Sink for BorrowSink<'_> {
         }
     }
 
-    /// It may have been lent where it lay, and been acted on.
+    /// The message may have been lent in its slot before, and a receiver may have acted on it.
     fn redelivered(&mut self) {
         self.deliveries = 2;
     }

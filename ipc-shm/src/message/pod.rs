@@ -1,8 +1,8 @@
-//! Channels of plain data: messages are copied as they lie, and can be lent where they lie.
+//! Channels of plain data: messages are copied as they lie, and can be lent in place.
 //!
-//! `T` is anything whose bytes are its value: `bytemuck::NoUninit + AnyBitPattern`, which
-//! bytemuck's derives check. Up to 1 KiB it lies in the ring itself, above that in a block of its
-//! own.
+//! `T` is any type whose bytes are its value: `bytemuck::NoUninit + AnyBitPattern`, which
+//! bytemuck's derives check. A message of up to 1 KiB lies in the ring itself, a larger one in a
+//! block of its own.
 //!
 //! ```
 //! let (tx, rx) = ipc_shm::pod::bounded::<[u64; 8]>(64)?;
@@ -53,7 +53,8 @@ impl<T: NoUninit + AnyBitPattern> Plain for T {}
 
 /// Makes a channel of plain data with room for `capacity` messages.
 ///
-/// Full is exactly `capacity` messages. As in [`Builder`], with its defaults.
+/// The channel is full at exactly `capacity` messages. Everything else is as in [`Builder`], with
+/// its defaults.
 ///
 /// # Errors
 ///
@@ -62,10 +63,11 @@ pub fn bounded<T: Plain>(capacity: usize) -> io::Result<(Sender<T>, Receiver<T>)
     Builder::new(capacity).pod()
 }
 
-/// The largest message in the ring itself.
+/// The size of the largest message that lies in the ring itself.
 pub(crate) const INLINE: usize = 1024;
 
-/// Whether messages of this type lie in the ring. A slot's payload is aligned to eight bytes.
+/// Returns whether messages of this type lie in the ring. A slot's payload is aligned to eight
+/// bytes.
 pub(crate) const fn inline<T>() -> bool {
     size_of::<T>() <= INLINE && align_of::<T>() <= 8
 }
@@ -141,7 +143,7 @@ fn write<T: Plain>(end: &Endpoint, message: &T) -> impl FnMut(Slot<'_>, u64) {
     }
 }
 
-/// Sends a message on any path.
+/// Sends a message, waiting if it must.
 #[inline(never)]
 fn send_slow<T: Plain>(end: &Endpoint, message: &T, deadline: Deadline) -> Result<(), SendFailure> {
     if !inline::<T>() {
@@ -162,7 +164,7 @@ fn send_slow<T: Plain>(end: &Endpoint, message: &T, deadline: Deadline) -> Resul
     Ok(())
 }
 
-/// A message too large for a slot: written to a block first.
+/// Sends a message that is too large for a slot, by writing it to a block first.
 fn send_boxed<T: Plain>(
     end: &Endpoint,
     message: &T,
@@ -173,7 +175,7 @@ fn send_boxed<T: Plain>(
     end.send_block(block, block as u64, deadline).inspect_err(|_| end.return_block(block))
 }
 
-/// Sends as many as there is room for, at least one.
+/// Sends as many messages as there is room for, at least one, and returns how many.
 fn send_batch<T: Plain>(end: &Endpoint, messages: &[T]) -> Result<usize, SendFailure> {
     if !inline::<T>() {
         send_boxed(end, &messages[0], Deadline::Never)?;
@@ -200,8 +202,9 @@ fn send_batch<T: Plain>(end: &Endpoint, messages: &[T]) -> Result<usize, SendFai
     Ok(sent as usize)
 }
 
-/// Messages taken from an iterator before slots are claimed for them: nothing of the user's runs in
-/// between.
+/// Messages taken from an iterator before slots are claimed for them.
+///
+/// So no code of the user runs between the claim and the publication.
 struct Batch<T> {
     messages: Vec<T>,
     sent: usize,
@@ -230,7 +233,7 @@ impl<T: Copy> Batch<T> {
     }
 }
 
-/// Where the values that are received go.
+/// A destination for received values.
 trait Put<T> {
     fn put(&mut self, value: T);
 }
@@ -245,16 +248,16 @@ impl<T> Put<T> for &mut T {
 impl<T> Put<T> for &mut Vec<T> {
     #[inline(always)]
     fn put(&mut self, value: T) {
-        // There is room for it: reserved before the claim.
+        // Room for it was reserved before the claim.
         self.push(value);
     }
 }
 
-/// Reads messages out of their slots.
+/// Copies messages out of their slots.
 struct Read<'a, T, V> {
     end: &'a Endpoint,
     values: V,
-    /// Why the one message that was received could not be read.
+    /// Why the only received message could not be read.
     unread: Option<Unreadable>,
     _messages: PhantomData<T>,
 }
@@ -277,7 +280,8 @@ impl<T: Plain, V: Put<T>> Sink for Read<'_, T, V> {
         self.values.put(copy::take_value(slot.payload));
         After::Free
     }
-    /// It was lent in a block, and its borrower died. Such a message is received alone.
+    /// Copies a message that was lent in a block, and whose borrower died. Such a message is
+    /// received alone.
     fn block(&mut self, block: usize, _pos: u64) {
         match self.end.lent(block, size_of::<T>()) {
             Ok(words) => {
@@ -308,7 +312,7 @@ impl<T: Plain> Receive<T> for Rx<T, Pod> {
         if self.end.memory.receive(&self.end.participant, 1, &mut read).is_err()
             || read.unread.is_some()
         {
-            // `recv`, which is asked next, finds the same.
+            // The caller tries `recv` next, which finds the same.
             return None;
         }
         self.end.wake_senders(1);
@@ -354,36 +358,38 @@ impl<T: Plain> Receive<T> for Rx<T, Pod> {
                 Err(_) if received > 0 => break,
                 Err(error) => return Err(error),
             }
-            // What is there belongs to this call; what is not is not waited for.
+            // Messages that are there belong to this call. It does not wait for more.
             deadline = Deadline::Now;
         }
         Ok(received)
     }
 }
 
-/// A message of plain data that is lent to us; dropping it acknowledges the message.
+/// A message of plain data that is lent to this process. Its drop acknowledges the message.
 ///
-/// It is read in place. If this process is killed while it holds the guard, the message is
+/// The message is read in place. If this process is killed while it holds the guard, the message is
 /// delivered again.
 ///
-/// The memory is shared: the message stands still while it is lent against peers that keep the
-/// protocol, as everything that goes through this crate does. A peer that writes where it must not
-/// can change it under the reference; where you cannot trust the peers, use [`copied`](Ref::copied)
-/// only, or `recv`.
+/// The memory is shared. While the message is lent, peers that keep the protocol do not change it,
+/// and everything that goes through this crate keeps it. A peer that writes where it must not can
+/// change the message under the reference. Where you cannot trust the peers, use only
+/// [`copied`](Ref::copied) or `recv`.
 pub struct Ref<'a, T> {
     lent: LentMessage<'a>,
     _message: PhantomData<&'a T>,
 }
 
 impl<T: Plain> Ref<'_, T> {
-    /// How often the message was delivered, this time included. Above 1: an earlier receiver died
-    /// with it, and may have acted on it.
+    /// Returns how often the message was delivered, including this time.
+    ///
+    /// Above 1, an earlier receiver died with the message, and may have acted on it.
     #[must_use]
     pub fn deliveries(&self) -> u64 {
         self.lent.deliveries()
     }
 
-    /// A copy of the message, made without a reference to shared memory; acknowledges it.
+    /// Returns a copy of the message, made without a reference to shared memory, and acknowledges
+    /// it.
     #[must_use]
     pub fn copied(self) -> T {
         copy::read_value(self.lent.words())
@@ -402,9 +408,10 @@ impl<T: Plain> Deref for Ref<'_, T> {
             "blocks are aligned to pages, inline messages need no more than words"
         );
         // SAFETY: initialised memory of at least this size lies there, aligned, checked above, for
-        // as long as the hold; any bytes are a `T` (`AnyBitPattern`). It does not change while it
-        // is lent: its state is Lent or Reading by us, and only the owner of a block or slot writes
-        // there (RING-I4, RING-I6). A peer that breaks this violates the type's contract, above.
+        // as long as the message is lent. Any bytes are a `T` (`AnyBitPattern`). It does not change
+        // while it is lent: its state is Lent or Reading by this process, and only the owner of a
+        // block or slot writes there (RING-I4, RING-I6). A peer that breaks this violates the
+        // type's contract, above.
         unsafe { &*message }
     }
 }
@@ -432,10 +439,11 @@ impl<T: Plain> Borrow<T> for Rx<T, Pod> {
     }
 }
 
-/// The place of a message to be sent; dropped unsent, nothing is sent.
+/// The place of a message to be sent. If it is dropped unsent, nothing is sent.
 ///
-/// It holds whatever bytes were there before. As [`Ref`], it is ours alone against peers that keep
-/// the protocol; [`write`](Loan::write) copies into it without a reference to shared memory.
+/// It holds the bytes that were there before. As with [`Ref`], only this process accesses it, as
+/// long as the peers keep the protocol. [`write`](Loan::write) copies into it without a reference
+/// to shared memory.
 pub struct Loan<'a, T> {
     end: &'a Endpoint,
     block: usize,
@@ -449,11 +457,13 @@ impl<T: Plain> Loan<'_, T> {
         copy::write_value(self.words, message);
     }
 
-    /// Sends the message, waiting for room as long as it takes. The other side sees it in place.
+    /// Sends the message. Blocks until there is room.
+    ///
+    /// The receiver can read it in place.
     ///
     /// # Errors
     ///
-    /// As [`Sender::send`](ipc_core::Sender::send); the loan comes back.
+    /// As [`Sender::send`](ipc_core::Sender::send). The error holds the loan.
     pub fn send(self) -> Result<(), SendError<Self>> {
         let sent = if inline::<T>() {
             self.send_inline()
@@ -473,7 +483,7 @@ impl<T: Plain> Loan<'_, T> {
         }
     }
 
-    /// A message that belongs into its slot is copied there; the block goes back.
+    /// Copies a message that belongs into a slot there. The block is returned.
     fn send_inline(&self) -> Result<(), SendFailure> {
         let message = copy::read_value::<T>(self.words);
         send_batch(self.end, &[message]).map(drop)
@@ -493,16 +503,16 @@ impl<T: Plain> Deref for Loan<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: checked in `place`: large enough, aligned to a page; mapped as long as the
-        // endpoint; any bytes are a `T`. The block is Held by us, so no other process reads
-        // or writes it (RING-I6).
+        // SAFETY: `place` checks that it is large enough and aligned to a page. It is mapped as
+        // long as the endpoint lives. Any bytes are a `T`. The block is Held by this process, so no
+        // other process reads or writes it (RING-I6).
         unsafe { &*self.place() }
     }
 }
 
 impl<T: Plain> DerefMut for Loan<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as `deref`; and `&mut self` is the only way to it in this process, since a block
+        // SAFETY: as `deref`. And `&mut self` is the only way to it in this process, since a block
         // is loaned to one loan at a time (CAS Free -> Held).
         unsafe { &mut *self.place() }
     }

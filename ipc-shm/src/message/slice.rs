@@ -1,15 +1,16 @@
 //! Channels of slices: each message is any number of elements of plain data.
 //!
-//! Short ones lie in the ring, others in a block of their own, where they can be written and read
-//! in place. A message is a `Vec<E>` to those who want it copied. [`bytes`](crate::message::bytes)
-//! is this for `u8`.
+//! Short messages lie in the ring. Longer ones lie in a block of their own, where they can be
+//! written and read in place. A message is a `Vec<E>` to a program that wants it copied.
+//! [`bytes`](crate::message::bytes) is the same for `u8`.
 //!
 //! ```
 //! let (tx, rx) = ipc_shm::slice::bounded::<f32>(8)?;
 //! tx.send(vec![1.0, 2.5])?;
 //! let mut samples = tx.loan_slice(48_000)?;
 //! samples.fill(0.5);
-//! samples.send().map_err(|error| error.to_string())?; // The error holds the loan, and so a borrow.
+//! // The error holds the loan, and so a borrow.
+//! samples.send().map_err(|error| error.to_string())?;
 //! assert_eq!(rx.recv()?, [1.0, 2.5]);
 //! assert_eq!(rx.recv_ref()?.iter().sum::<f32>(), 24_000.0);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -54,7 +55,7 @@ pub type Receiver<E> = ipc_core::Receiver<Vec<E>, Slices>;
 
 /// Makes a channel of slices with room for `capacity` messages.
 ///
-/// As in [`Builder`], with its defaults.
+/// Everything else is as in [`Builder`], with its defaults.
 ///
 /// # Errors
 ///
@@ -63,7 +64,7 @@ pub fn bounded<E: Plain>(capacity: usize) -> io::Result<(Sender<E>, Receiver<E>)
     Builder::new(capacity).slices()
 }
 
-/// Elements lie at any multiple of eight bytes, and take room.
+/// Checks that elements may lie at any multiple of eight bytes, and take room.
 struct Fits<E>(PhantomData<E>);
 
 impl<E> Fits<E> {
@@ -93,14 +94,14 @@ impl<E> Codec<Vec<E>> for Slices {
 impl<E: Plain> Transmit<Vec<E>> for Tx<Vec<E>, Slices> {
     fn send(&self, message: Vec<E>, deadline: Deadline) -> Result<(), SendTimeoutError<Vec<E>>> {
         let bytes = bytemuck::cast_slice::<E, u8>(&message);
-        // A slot may have room for more.
+        // A slot may have room for a longer message.
         let fits = self.end.fits(bytes.len());
         fits.and_then(|()| send_bytes(&self.end, bytes, deadline))
             .map_err(|failure| failure.with(message))
     }
 }
 
-/// A length that is no number of elements: a peer has written it.
+/// The error for a length that is no whole number of elements, which a peer has written.
 const RAGGED: RecvTimeoutError =
     RecvTimeoutError::Unreadable(Unreadable::Decode(CodecError::Truncated));
 
@@ -108,7 +109,7 @@ impl<E: Plain> Receive<Vec<E>> for Rx<Vec<E>, Slices> {
     fn recv(&self, deadline: Deadline) -> Result<Vec<E>, RecvTimeoutError> {
         let end = &self.end;
         let mut scratch = Scratch::take();
-        // Only what comes out of a slot passes through the scratch bytes.
+        // Only a message from a slot passes through the scratch bytes.
         let mut one = One::new(end, room(&mut scratch.0, inline_limit(end)));
         end.receive(1, deadline, &mut one)?;
         if let Some(block) = one.block() {
@@ -127,16 +128,16 @@ impl<E: Plain> Receive<Vec<E>> for Rx<Vec<E>, Slices> {
     }
 }
 
-/// A slice that is lent to us; dropping it acknowledges the message.
+/// A slice that is lent to this process. Its drop acknowledges the message.
 ///
-/// It is read in place. If this process is killed while it holds the guard, the message is
+/// The slice is read in place. If this process is killed while it holds the guard, the message is
 /// delivered again.
 ///
-/// The memory is shared: the message stands still while it is lent against peers that keep the
-/// protocol, as everything that goes through this crate does. A peer that writes where it must not
-/// can change it under the reference; where you cannot trust the peers, use
-/// [`to_vec_copied`](Ref::to_vec_copied) only, or `recv`. A forked child must not touch it: the
-/// memory is not there.
+/// The memory is shared. While the message is lent, peers that keep the protocol do not change it,
+/// and everything that goes through this crate keeps it. A peer that writes where it must not can
+/// change the message under the reference. Where you cannot trust the peers, use only
+/// [`to_vec_copied`](Ref::to_vec_copied) or `recv`. A forked child must not access it, because it
+/// has no mapping of the memory.
 pub struct Ref<'a, E> {
     lent: LentMessage<'a>,
     len: usize,
@@ -153,14 +154,15 @@ impl<'a, E: Plain> Ref<'a, E> {
         Ok(Ref { lent, len: bytes / size_of::<E>(), _elements: PhantomData })
     }
 
-    /// How often the message was delivered, this time included. Above 1: an earlier receiver died
-    /// with it, and may have acted on it.
+    /// Returns how often the message was delivered, including this time.
+    ///
+    /// Above 1, an earlier receiver died with the message, and may have acted on it.
     #[must_use]
     pub fn deliveries(&self) -> u64 {
         self.lent.deliveries()
     }
 
-    /// A copy of the message, made without a reference to shared memory.
+    /// Returns a copy of the message, made without a reference to shared memory.
     #[must_use]
     pub fn to_vec_copied(&self) -> Vec<E> {
         copy::read_vec(self.lent.words(), self.len)
@@ -174,10 +176,10 @@ impl<E: Plain> Deref for Ref<'_, E> {
         let words = self.lent.words();
         assert!(size_of_val(words) >= self.len * size_of::<E>(), "a message fits where it lies");
         // SAFETY: so many bytes of initialised memory lie there, checked above, for as long as the
-        // hold, and are aligned to eight, as `Fits` asks; any bytes are elements (`AnyBitPattern`).
-        // They do not change while they are lent: only the owner of a block or slot writes there
-        // (RING-I4, RING-I6), and that is us. A peer that breaks this violates the type's contract,
-        // above.
+        // message is lent. They are aligned to eight, as `Fits` requires. Any bytes are elements
+        // (`AnyBitPattern`). They do not change while they are lent: only the owner of a block or
+        // slot writes there (RING-I4, RING-I6), and that is this process. A peer that breaks this
+        // violates the type's contract, above.
         unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), self.len) }
     }
 }
@@ -205,10 +207,11 @@ impl<E: Plain> Borrow<Vec<E>> for Rx<Vec<E>, Slices> {
     }
 }
 
-/// The place of a slice to be sent; dropped unsent, nothing is sent.
+/// The place of a slice to be sent. If it is dropped unsent, nothing is sent.
 ///
-/// It holds whatever bytes were there before. As [`Ref`], it is ours alone against peers that keep
-/// the protocol; [`write`](Loan::write) copies into it without a reference to shared memory.
+/// It holds the bytes that were there before. As with [`Ref`], only this process accesses it, as
+/// long as the peers keep the protocol. [`write`](Loan::write) copies into it without a reference
+/// to shared memory.
 pub struct Loan<'a, E> {
     end: &'a Endpoint,
     block: usize,
@@ -222,17 +225,19 @@ impl<E: Plain> Loan<'_, E> {
     ///
     /// # Panics
     ///
-    /// If they are not as many as were asked for.
+    /// If the number of elements is not the one that the loan was made for.
     pub fn write(&mut self, elements: &[E]) {
         assert_eq!(elements.len(), self.len, "as many elements as the loan is for");
         copy::write_bytes(self.words, bytemuck::cast_slice::<E, u8>(elements));
     }
 
-    /// Sends the slice, waiting for room as long as it takes. The other side sees it in place.
+    /// Sends the slice. Blocks until there is room.
+    ///
+    /// The receiver can read it in place.
     ///
     /// # Errors
     ///
-    /// As [`Sender::send`](ipc_core::Sender::send); the loan comes back.
+    /// As [`Sender::send`](ipc_core::Sender::send). The error holds the loan.
     pub fn send(self) -> Result<(), SendError<Self>> {
         let header = IN_BLOCK | self.block as u64;
         match self.end.send_block(self.block, header, Deadline::Never) {
@@ -259,16 +264,16 @@ impl<E: Plain> Deref for Loan<'_, E> {
     type Target = [E];
 
     fn deref(&self) -> &[E] {
-        // SAFETY: checked in `place`: long enough, and aligned to a page; mapped as long as the
-        // endpoint; any bytes are elements. The block is Held by us, so no other process reads or
-        // writes it (RING-I6).
+        // SAFETY: `place` checks that it is long enough and aligned to a page. It is mapped as long
+        // as the endpoint lives. Any bytes are elements. The block is Held by this process, so no
+        // other process reads or writes it (RING-I6).
         unsafe { std::slice::from_raw_parts(self.place(), self.len) }
     }
 }
 
 impl<E: Plain> DerefMut for Loan<'_, E> {
     fn deref_mut(&mut self) -> &mut [E] {
-        // SAFETY: as `deref`; and `&mut self` is the only way to it in this process, since a block
+        // SAFETY: as `deref`. And `&mut self` is the only way to it in this process, since a block
         // is loaned to one loan at a time (CAS Free -> Held).
         unsafe { std::slice::from_raw_parts_mut(self.place(), self.len) }
     }

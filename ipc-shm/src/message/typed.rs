@@ -1,7 +1,7 @@
 //! Channels of any serde type.
 //!
-//! A message is encoded once, before anything is claimed for it, and decoded after its place is
-//! given back: no code of the user's runs while another process could be waiting for it.
+//! A message is encoded once, before anything is claimed for it. It is decoded after its place is
+//! returned. So no code of the user runs while another process could be waiting for it.
 
 use std::fmt;
 use std::io;
@@ -38,7 +38,8 @@ pub type Receiver<T> = ipc_core::Receiver<T, Typed>;
 
 /// Makes a channel with room for `capacity` messages.
 ///
-/// Full is exactly `capacity` messages. As in [`Builder`], with its defaults.
+/// The channel is full at exactly `capacity` messages. Everything else is as in [`Builder`], with
+/// its defaults.
 ///
 /// # Errors
 ///
@@ -109,7 +110,8 @@ fn send_one<T: Serialize + DeserializeOwned>(
     send_bytes(end, &bytes[..len], deadline)
 }
 
-/// Sends a batch: runs of small messages share a claim, large ones go one by one. `done` counts.
+/// Sends a batch. Runs of small messages share a claim, and large ones are sent one by one. `done`
+/// counts.
 fn send_batch<T: Serialize + DeserializeOwned>(
     end: &Endpoint,
     batch: &[T],
@@ -122,7 +124,7 @@ fn send_batch<T: Serialize + DeserializeOwned>(
     let mut unsendable = None;
     let mut rest = batch.iter();
     while *done < batch.len() && unsendable.is_none() {
-        // Encode a run of small ones, up to a large one, or one that cannot be sent.
+        // Encode a run of small messages, up to a large one, or one that cannot be sent.
         ends.clear();
         let mut used = 0;
         let mut large = None;
@@ -175,7 +177,7 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T, Typed> {
         match decoded {
             Ok(message) => Some(message),
             Err(cause) => {
-                // Told by `recv`, which is asked next.
+                // The caller tries `recv` next, which returns the error.
                 end.unread(cause);
                 None
             }
@@ -226,8 +228,8 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T, Typed> {
                 Err(_) if received > 0 => break,
                 Err(error) => return Err(error),
             }
-            // What could not be read is told when there is nothing else to tell, else with the next
-            // call.
+            // An unreadable message is reported if there is nothing else to return, and otherwise
+            // by the next call.
             if received == 0 {
                 self.end.check_unread()?;
             }
@@ -236,8 +238,9 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T, Typed> {
     }
 }
 
-/// Decodes what was received together. A message that does not decode is told later, the others are
-/// kept.
+/// Decodes the messages that were received together.
+///
+/// A message that does not decode is reported by a later call, and the others are kept.
 fn decode_all<T: DeserializeOwned>(
     end: &Endpoint,
     bytes: &[u8],
@@ -261,24 +264,25 @@ fn decode_all<T: DeserializeOwned>(
     messages.len() - before
 }
 
-/// A message that is lent to us, decoded; dropping it acknowledges the message.
+/// A lent message, decoded. Its drop acknowledges the message.
 ///
 /// If this process is killed while it holds the guard, the message is delivered again, to another
-/// receiver. The value is this process' own: whatever is done to it stays here.
+/// receiver. The value is this process' own, and changes to it stay in this process.
 pub struct Ref<'a, T> {
     value: T,
     lent: LentMessage<'a>,
 }
 
 impl<T> Ref<'_, T> {
-    /// How often the message was delivered, this time included. Above 1: an earlier receiver died
-    /// with it, and may have acted on it.
+    /// Returns how often the message was delivered, including this time.
+    ///
+    /// Above 1, an earlier receiver died with the message, and may have acted on it.
     #[must_use]
     pub fn deliveries(&self) -> u64 {
         self.lent.deliveries()
     }
 
-    /// The message; this acknowledges it.
+    /// Returns the message, and acknowledges it.
     #[must_use]
     pub fn into_inner(self) -> T {
         self.value
@@ -324,7 +328,8 @@ impl<T: Serialize + DeserializeOwned> Borrow<T> for Rx<T, Typed> {
         let message = room(&mut scratch.0, lent.len());
         copy::read_bytes(lent.words(), message);
         let value = codec::decode(message);
-        // A message that does not decode is acknowledged: it would not for anybody else.
+        // A message that does not decode is acknowledged: it would not decode for any other
+        // receiver.
         value.map(|value| Ref { value, lent }).map_err(undecodable)
     }
 }

@@ -1,7 +1,7 @@
 //! Messages of any length: bytes in a slot, or in a block.
 //!
-//! The first word of a slot's payload says which: the length of the message behind it, or the
-//! number of its block with the top bit set.
+//! The first word of a slot's payload says which: either the length of the message behind it, or
+//! the number of its block with the top bit set.
 
 use std::cell::Cell;
 
@@ -14,7 +14,7 @@ use crate::channel::ring::{After, Sink};
 use crate::copy;
 use crate::sync::Ordering::Relaxed;
 
-/// The first word of a slot's payload: the length of the message behind it, or this and its block.
+/// The bit in the first word of a slot's payload that marks the rest as a block's number.
 pub(crate) const IN_BLOCK: u64 = 1 << 63;
 
 pub(crate) fn block_of(slot: Slot<'_>) -> Option<u64> {
@@ -22,23 +22,25 @@ pub(crate) fn block_of(slot: Slot<'_>) -> Option<u64> {
     (header & IN_BLOCK != 0).then_some(header & !IN_BLOCK)
 }
 
-/// Skips the header; no more bytes than the slot has, whatever a peer wrote.
+/// Returns the part of a payload behind the header: no more bytes than the slot has, whatever a
+/// peer wrote.
 pub(crate) fn part(slot: Slot<'_>) -> (usize, usize) {
     let len = slot.payload[0].load(Relaxed); // Relaxed: as above.
     (1, usize::try_from(len).unwrap_or(usize::MAX).min(size_of_val(&slot.payload[1..])))
 }
 
 thread_local! {
-    /// Bytes on their way. Kept from one message to the next, and never shortened: what is behind
-    /// the message of the moment means nothing.
+    /// The bytes of a message that is encoded or decoded. They are kept from one message to the
+    /// next, and never shortened, so bytes behind the present message mean nothing.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// More is not kept: a mebibyte of somebody's and what it is wrapped in are.
+/// The most bytes that are kept: enough for a message of a mebibyte, and what wraps it.
 const KEPT: usize = 2 << 20;
 
-/// The thread's scratch bytes, given back when dropped. Nested, in a user's `Serialize`, there are
-/// fresh ones.
+/// The thread's scratch bytes, returned when dropped.
+///
+/// Nested uses, in a user's `Serialize`, get fresh ones.
 pub(crate) struct Scratch(pub(crate) Vec<u8>);
 
 impl Scratch {
@@ -60,7 +62,7 @@ impl Drop for Scratch {
     }
 }
 
-/// At least so many bytes of scratch.
+/// Returns `len` bytes of scratch, and makes it longer if needed.
 #[inline]
 pub(crate) fn room(bytes: &mut Vec<u8>, len: usize) -> &mut [u8] {
     if bytes.len() < len {
@@ -76,7 +78,7 @@ fn write_inline(slot: Slot<'_>, bytes: &[u8]) {
     copy::write_bytes(&slot.payload[1..], bytes);
 }
 
-/// The most bytes of a message in a slot.
+/// Returns the most bytes that a message in a slot has.
 pub(crate) fn inline_limit(end: &Endpoint) -> usize {
     end.memory.geometry.stride - 16
 }
@@ -150,8 +152,10 @@ pub(crate) fn send_run(
     Ok(())
 }
 
-/// Reads encoded messages: inline ones into `bytes`, which has room for all, those in blocks left
-/// there for now.
+/// Receives encoded messages.
+///
+/// It copies inline messages into `bytes`, which has room for all. Messages in blocks stay there
+/// for now.
 pub(crate) struct Pieces<'a> {
     pub(crate) end: &'a Endpoint,
     pub(crate) bytes: &'a mut [u8],
@@ -162,7 +166,7 @@ pub(crate) struct Pieces<'a> {
 
 #[derive(Clone, Copy)]
 pub(crate) enum Piece {
-    /// Up to here in `bytes`.
+    /// An inline message, which ends here in `bytes`.
     Inline(usize),
     Block(usize),
 }
@@ -186,7 +190,7 @@ impl Sink for Pieces<'_> {
     }
 }
 
-/// Copies a message out of its slot, which is about to be freed; returns its length.
+/// Copies a message out of its slot, which is about to be freed, and returns its length.
 #[inline(always)]
 fn read_inline(slot: Slot<'_>, bytes: &mut [u8]) -> usize {
     let (skip, len) = part(slot);
@@ -195,7 +199,7 @@ fn read_inline(slot: Slot<'_>, bytes: &mut [u8]) -> usize {
     len
 }
 
-/// Copies the message out of a block that is lent to us, and acknowledges it.
+/// Copies the message out of a block that is lent to this process, and acknowledges it.
 ///
 /// # Errors
 ///
@@ -217,19 +221,19 @@ pub(crate) fn take_block<'a>(
     Ok(message)
 }
 
-/// Reads one encoded message.
+/// Receives one encoded message.
 pub(crate) struct One<'a> {
     end: &'a Endpoint,
     bytes: &'a mut [u8],
     taken: Taken,
 }
 
-/// What became of a message that was received.
+/// Where a received message is.
 #[derive(Clone, Copy)]
 pub(crate) enum Taken {
-    /// So many bytes of it were copied.
+    /// Its bytes were copied. This is their number.
     Inline(usize),
-    /// It is lent to us in a block.
+    /// It is lent to this process, in this block.
     Block(usize),
     Corrupt(&'static str),
 }
@@ -240,7 +244,7 @@ impl<'a> One<'a> {
         One { end, bytes, taken: Taken::Inline(0) }
     }
 
-    /// The block that the message is lent to us in, if it is.
+    /// Returns the block in which the message is lent, if it is.
     pub(crate) fn block(&self) -> Option<usize> {
         match self.taken {
             Taken::Block(block) => Some(block),
@@ -274,7 +278,7 @@ impl Sink for One<'_> {
     }
 }
 
-/// The bytes of a message that was received; tells senders of the room.
+/// Returns the bytes of a received message, and wakes senders that wait for room.
 #[inline(always)]
 pub(crate) fn encoded<'a>(
     end: &Endpoint,
@@ -294,7 +298,7 @@ pub(crate) fn encoded<'a>(
     }
 }
 
-/// What is still to be decoded: if the user's code panics, its blocks go back.
+/// The messages still to be decoded. If the user's code panics, their blocks are returned.
 pub(crate) struct Rest<'a> {
     pub(crate) end: &'a Endpoint,
     pub(crate) pieces: std::slice::Iter<'a, Piece>,

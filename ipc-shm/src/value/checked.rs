@@ -1,10 +1,10 @@
-//! Values whose bytes are not all valid, such as `bool`: what of them may lie in shared memory.
+//! Values whose bytes are not all valid, such as `bool`, and how they may lie in shared memory.
 //!
 //! A peer can write any byte at any time. So the bytes are first copied into memory of this
-//! process, where they stand still, and are then judged: there is never a reference to a value
-//! whose bytes nobody has looked at.
+//! process, where they do not change, and are then checked. There is never a reference to a value
+//! whose bytes were not checked.
 
-// Makes values of bytes that were judged.
+// Makes values of bytes that were checked.
 #![allow(unsafe_code)]
 
 use std::mem::MaybeUninit;
@@ -52,7 +52,7 @@ impl<T: NoUninit + CheckedBitPattern> Checked for T {}
 pub trait Stored: NoUninit + CheckedBitPattern<Bits: ReadAs<Self>> {}
 impl<T: NoUninit + CheckedBitPattern<Bits: ReadAs<T>>> Stored for T {}
 
-/// Bits of which each is read as some `T`. It is in no public path: see [`Stored`].
+/// Bits that are each read as some `T`. It is in no public path: see [`Stored`].
 pub trait ReadAs<T> {
     #[doc(hidden)]
     fn read_as(self) -> T;
@@ -79,7 +79,7 @@ impl ReadAs<char> for u32 {
     }
 }
 
-/// Whether some bytes are no `T`. A constant for the compiler.
+/// Returns whether some bytes are no `T`. The compiler knows it as a constant.
 #[inline(always)]
 pub(crate) fn has_invalid_bits<T: Checked>() -> bool {
     // Of plain data, and of nothing else, bytemuck says that the bits are the type itself.
@@ -95,10 +95,10 @@ impl<T: Checked> Copied<T> {
         Copied(MaybeUninit::zeroed())
     }
 
-    /// Where the bytes go.
+    /// Returns where the bytes are copied to.
     #[inline(always)]
     pub(crate) fn bytes(&mut self) -> &mut [u8] {
-        // SAFETY: so many bytes are there, initialised by `new`; `&mut [u8]` can only write
+        // SAFETY: so many bytes are there, initialised by `new`, and `&mut [u8]` can only write
         // initialised ones.
         unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), size_of::<T>()) }
     }
@@ -110,18 +110,18 @@ impl<T: Checked> Copied<T> {
                 size_of::<T>() == size_of::<T::Bits>() && align_of::<T>() == align_of::<T::Bits>()
             )
         };
-        // SAFETY: as many bytes, as aligned (above), initialised, in our own memory; any bytes are
-        // `Bits` (`AnyBitPattern`).
+        // SAFETY: as many bytes, as aligned (above), initialised, in this process' own memory. Any
+        // bytes are `Bits` (`AnyBitPattern`).
         unsafe { &*self.0.as_ptr().cast() }
     }
 
-    /// Whether they are a value.
+    /// Returns whether the bytes are a value.
     #[inline(always)]
     pub(crate) fn is_valid(&self) -> bool {
         T::is_valid_bit_pattern(self.bits())
     }
 
-    /// The value, if they are one.
+    /// Returns the value, if the bytes are one.
     #[inline(always)]
     pub(crate) fn checked(self) -> Option<T> {
         // SAFETY: valid bits are a value (`CheckedBitPattern`), and all are initialised.
@@ -130,7 +130,7 @@ impl<T: Checked> Copied<T> {
 }
 
 impl<T: Stored> Copied<T> {
-    /// The value that they are, or are read as.
+    /// Returns the value that the bytes are, or are read as.
     #[inline(always)]
     pub(crate) fn value(self) -> T {
         // A copy: `Bits` is `Copy`.

@@ -1,4 +1,4 @@
-//! What lies in a segment to stay there: values, slices, and values under a sequence lock.
+//! Objects that stay in a segment: values, slices, and values under a sequence lock.
 
 #[cfg(not(loom))]
 pub(crate) mod checked;

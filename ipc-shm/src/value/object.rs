@@ -1,4 +1,4 @@
-//! What lies in a segment at an offset: the common part of everything that is shared by value.
+//! Objects at an offset of a segment: the common part of everything that is shared by value.
 
 use std::io;
 use std::ptr::NonNull;
@@ -8,16 +8,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::segment::{OpenMode, Segment, SegmentBuilder};
 
-/// What is to lie there.
+/// The size, alignment and type of an object.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
     pub(crate) bytes: usize,
     pub(crate) align: usize,
-    /// Of type and layout; never 0, which means bytes.
+    /// The fingerprint of type and layout; never 0, which means bytes.
     pub(crate) fingerprint: u64,
 }
 
-/// A place in a segment. Cloned and sent as the segment is.
+/// An object in a segment. It is cloned and sent as the segment is.
 #[derive(Clone, Debug)]
 pub(crate) struct Object {
     pub(crate) segment: Segment,
@@ -25,19 +25,20 @@ pub(crate) struct Object {
 }
 
 impl Object {
-    /// In a segment of its own, without a name.
+    /// Creates an object in a segment of its own, without a name.
     pub(crate) fn anonymous(shape: Shape) -> io::Result<Object> {
         Self::whole(Self::terms(shape).anonymous()?, shape)
     }
 
-    /// In this segment, next to what was placed there before.
+    /// Creates an object in this segment, behind the objects that were placed there before.
     pub(crate) fn new_in(segment: &Segment, shape: Shape) -> io::Result<Object> {
         let offset = segment.place(shape.bytes, shape.align)?;
         Ok(Object { segment: segment.clone(), offset })
     }
 
-    /// In a segment of its own, by this name; `fill` makes it what it is, before anybody else sees
-    /// it.
+    /// Creates or opens an object in a segment of its own, by this name.
+    ///
+    /// `fill` initializes a new one before another process sees it.
     pub(crate) fn named(
         open_mode: OpenMode,
         name: &str,
@@ -49,7 +50,7 @@ impl Object {
         Ok(Object { segment, offset: 0 })
     }
 
-    /// At a place that somebody else has chosen. Any bytes may lie there.
+    /// Returns the object at a place that the caller has chosen. Any bytes may lie there.
     pub(crate) fn at(segment: &Segment, offset: usize, shape: Shape) -> io::Result<Object> {
         segment.at(offset, shape.bytes, shape.align)?;
         Ok(Object { segment: segment.clone(), offset })
@@ -59,24 +60,24 @@ impl Object {
         SegmentBuilder::new(shape.bytes.max(1)).fingerprint(shape.fingerprint)
     }
 
-    /// All of a new segment: nothing else is to be placed there.
+    /// Returns an object that takes all of a new segment. Nothing else is placed there.
     fn whole(segment: Segment, shape: Shape) -> io::Result<Object> {
         let offset = segment.place(segment.size(), shape.align)?;
         debug_assert_eq!(offset, 0);
         Ok(Object { segment, offset })
     }
 
-    /// Where it lies, as long as this does.
+    /// Returns where the object lies. Valid as long as this handle lives.
     ///
     /// # Errors
     ///
-    /// As [`Segment::at`]: what arrived in a message is checked here.
+    /// As [`Segment::at`]. Also an object that arrived in a message is checked here.
     pub(crate) fn pointer(&self, shape: Shape) -> io::Result<Placed<u8>> {
         let at = self.segment.at(self.offset, shape.bytes, shape.align)?;
         Ok(Placed { at, process: self.segment.process() })
     }
 
-    /// Writes a handle down, for a type of this fingerprint, with what else must be known.
+    /// Serializes a handle to a type of this fingerprint, together with `more`.
     pub(crate) fn serialize_with<S: Serializer>(
         &self,
         fingerprint: u64,
@@ -86,8 +87,9 @@ impl Object {
         (fingerprint, self.offset as u64, more, &self.segment).serialize(serializer)
     }
 
-    /// Reads a handle, of a type of this fingerprint. Its offset is not checked yet:
-    /// [`pointer`](Object::pointer).
+    /// Deserializes a handle to a type of this fingerprint.
+    ///
+    /// Its offset is not checked yet: see [`pointer`](Object::pointer).
     pub(crate) fn deserialize_with<'de, D: Deserializer<'de>, M: Deserialize<'de>>(
         fingerprint: u64,
         deserializer: D,
@@ -101,15 +103,16 @@ impl Object {
     }
 }
 
-/// A pointer into a segment, for the process that has the mapping. In a process that was forked
-/// from it other memory may lie there.
+/// A pointer into a segment, for the process that has the mapping.
+///
+/// In a process that was forked from it, other memory may lie there.
 pub(crate) struct Placed<T> {
     at: NonNull<T>,
     process: ForkCheck,
 }
 
 impl<T> Placed<T> {
-    /// The pointer.
+    /// Returns the pointer.
     ///
     /// # Panics
     ///
@@ -123,13 +126,13 @@ impl<T> Placed<T> {
         self.at
     }
 
-    /// The pointer, for a caller that vouches for what it does there.
+    /// Returns the pointer, for a caller that vouches for what it does there.
     #[inline]
     pub(crate) fn as_ptr(self) -> *mut T {
         self.at.as_ptr()
     }
 
-    /// Another place in the same mapping.
+    /// Returns another place in the same mapping.
     #[inline]
     pub(crate) fn at<U>(self, at: NonNull<U>) -> Placed<U> {
         Placed { at, process: self.process }
@@ -157,7 +160,7 @@ fn forked() -> ! {
     )
 }
 
-/// An error of a message, that is not forgotten on the way.
+/// Turns an error into one of the message, and keeps its cause.
 pub(crate) fn refuse<E: de::Error>(what: impl std::fmt::Display) -> E {
     E::custom(ipc_core::__private::handle::record_cause(what))
 }

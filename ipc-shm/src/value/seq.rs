@@ -1,4 +1,4 @@
-//! A value with one writer, that any number of readers read without a word to him.
+//! A value with one writer, which any number of readers read without notifying the writer.
 //!
 //! ```text
 //! offset 0     8       64       64+stride
@@ -7,14 +7,14 @@
 //!        └─────┴───────┴────────┴────────┴────────┴────────┘
 //! ```
 //!
-//! Value number *s* lies in copy *s* mod 4, and `seq` is the number of the last that is complete.
-//! The writer fills the copy of *s* + 1, which is the oldest, then counts `seq` up. A reader takes
-//! the last complete one, and looks afterwards whether it was filled anew meanwhile: for *s* + 4,
-//! which begins when *s* + 3 is complete.
+//! Value number *s* lies in copy *s* mod 4, and `seq` is the number of the last complete one. The
+//! writer fills the copy of *s* + 1, which is the oldest, and then increments `seq`. A reader
+//! copies the last complete one, and then checks whether it was filled anew meanwhile. That would
+//! be for *s* + 4, which begins when *s* + 3 is complete.
 //!
-//! A Linux `seqcount_latch` with four copies instead of two: with two, a reader is overtaken by any
-//! value that is completed while it copies, and a quick writer keeps it from ever reading one; with
-//! four it takes three.
+//! It is a Linux `seqcount_latch` with four copies instead of two. With two, a reader is overtaken
+//! by any value that is completed while it copies, and a quick writer keeps it from ever reading
+//! one. With four, it takes three values.
 //! <https://docs.kernel.org/locking/seqlock.html#latch-sequence-counters-seqcount-latch-t>
 //!
 //! # Edges
@@ -30,14 +30,15 @@
 //!
 //! # If the writer dies
 //!
-//! While it fills a copy: nobody looks at that one. Before or after it counts: the value is the one
-//! before, or the new one. Readers do not notice. The next writer fills the same copy again.
+//! If it dies while it fills a copy, no reader uses that copy. If it dies before or after it
+//! increments `seq`, the value is the previous or the new one. Readers do not notice. The next
+//! writer fills the same copy again.
 
 use crate::copy;
 use crate::killpoint::kill_point;
 use crate::sync::{AtomicU64, Ordering, fence};
 
-/// How many values lie there.
+/// The number of copies.
 pub(crate) const COPIES: u64 = 4;
 
 /// The words of a value, wherever they lie.
@@ -50,14 +51,15 @@ pub(crate) struct Copies<'a> {
 }
 
 impl Copies<'_> {
-    /// The copy of a value's number, whatever number it is.
+    /// Returns the copy for the value with this number, whatever number it is.
     #[inline(always)]
     fn copy(&self, number: u64) -> &[AtomicU64] {
         let first = (number % COPIES) as usize * self.stride;
         &self.words[first..first + self.stride]
     }
 
-    /// Reads the last complete value; false if it was overtaken meanwhile, and `to` is any mixture.
+    /// Reads the last complete value. Returns false if it was overtaken, and `to` is then any
+    /// mixture.
     #[inline(always)]
     pub(crate) fn read(&self, to: &mut [u8]) -> bool {
         // Acquire: SEQLOCK-E1.
@@ -70,9 +72,9 @@ impl Copies<'_> {
         now.wrapping_sub(number) < COPIES - 1
     }
 
-    /// The number of the last complete value, for the next writer.
+    /// Returns the number of the last complete value, for the next writer.
     pub(crate) fn last(&self) -> u64 {
-        // Acquire: the writer before has filled no copy after this.
+        // Acquire: the previous writer has filled no copy after this.
         self.seq.load(Ordering::Acquire)
     }
 
@@ -80,7 +82,8 @@ impl Copies<'_> {
     #[inline(always)]
     pub(crate) fn write(&self, last: u64, bytes: &[u8]) -> u64 {
         let number = last.wrapping_add(1);
-        // Release: SEQLOCK-E2, `last` is published before any byte of what comes three later.
+        // Release: SEQLOCK-E2, `last` is published before any byte of the value three numbers
+        // later.
         fence(Ordering::Release);
         kill_point!("seq.fill");
         copy::write_bytes(self.copy(number), bytes);
@@ -117,8 +120,8 @@ pub mod model {
             Copies { seq: &self.seq, words: &self.words, stride: STRIDE }
         }
 
-        /// Writes values of these numbers, and is killed at the point, the `n`-th time that it
-        /// comes there, counted from 0.
+        /// Writes values of these numbers, and is killed the `n`-th time that it reaches the point,
+        /// counted from 0.
         pub fn killed_at(
             &self,
             point: &'static str,
@@ -129,7 +132,7 @@ pub mod model {
             crate::killpoint::killed_at(point, n, write).is_none()
         }
 
-        /// The number of the last value.
+        /// Returns the number of the last value.
         pub fn last(&self) -> u64 {
             self.copies().last()
         }
@@ -139,7 +142,7 @@ pub mod model {
             self.copies().write(last, bytemuck::bytes_of(&value))
         }
 
-        /// `None` if it was overtaken.
+        /// Reads the last value. Returns `None` if it was overtaken.
         pub fn read(&self) -> Option<[u64; 2]> {
             let mut value = [0; 2];
             self.copies().read(bytemuck::bytes_of_mut(&mut value)).then_some(value)

@@ -1,4 +1,4 @@
-//! A value with one writer, in a segment.
+//! Values with one writer, in a segment.
 
 // Words at an address in a segment.
 #![allow(unsafe_code)]
@@ -19,11 +19,13 @@ use crate::value::checked::{Copied, Stored};
 use crate::value::object::{Object, Placed, Shape, refuse};
 use crate::value::seq::{COPIES, Copies};
 
-/// One value ([`Stored`]) with one writer at a time, and any number of readers that never block it:
-/// a handle, cloned and sent freely.
+/// A handle to one value ([`Stored`]) with one writer at a time. Handles are cloned and sent
+/// freely.
 ///
-/// A reading is always one value as it was written, never a mixture, and takes nanoseconds; it
-/// writes nothing, so that readers do not disturb each other or the writer.
+/// Any number of readers read it, and never block the writer.
+///
+/// A read always returns one value as it was written, never a mixture, and takes nanoseconds. It
+/// writes nothing, so readers do not disturb each other or the writer.
 ///
 /// ```
 /// let position = ipc_shm::SeqLock::new([0.0f64; 3])?;
@@ -35,34 +37,35 @@ use crate::value::seq::{COPIES, Copies};
 ///
 /// # When a process dies
 ///
-/// A reader: nothing. A writer, anywhere: readers go on to read the last value that was complete,
-/// and the next who asks is the [`writer`](SeqLock::writer).
+/// The death of a reader changes nothing. If the writer dies, at any point, readers continue to
+/// read the last complete value. The next process that calls [`writer`](SeqLock::writer) becomes
+/// the writer.
 ///
 /// # Promises
 ///
-/// Against a peer that writes there without being the writer: readings are any bytes,
-/// [`try_read`](SeqLock::try_read) ends. In a process that was forked, without exec, every access
-/// to an inherited one panics: that process has no mapping of it. It may open or receive the same
-/// value itself.
+/// If a peer writes there without being the writer, reads may return any bytes, and
+/// [`try_read`](SeqLock::try_read) still ends. In a process that was forked, without exec, every
+/// access to an inherited `SeqLock` panics, because that process has no mapping of it. It may open
+/// or receive the same value itself.
 pub struct SeqLock<T> {
     object: Object,
     words: Placed<AtomicU64>,
     _value: PhantomData<T>,
 }
 
-// SAFETY: a handle of memory that is accessed by atomics, and copied.
+// SAFETY: a handle to memory that is accessed by atomics, and copied.
 unsafe impl<T: Stored + Send> Send for SeqLock<T> {}
 // SAFETY: as above.
 unsafe impl<T: Stored + Send> Sync for SeqLock<T> {}
 
-/// `seq` and `owner`, on a line of their own.
+/// Bytes of `seq` and `owner`, on a cache line of their own.
 const HEAD: usize = LINE;
-/// How often [`SeqLock::try_read`] starts over.
+/// How many attempts [`SeqLock::try_read`] makes.
 const ATTEMPTS: u32 = 100;
 
 impl<T: Stored> SeqLock<T> {
-    /// Words of a copy: whole lines, so that the one that is written shares none with the one that
-    /// is read.
+    /// Words of a copy. A copy takes whole cache lines, so that the one that is written shares none
+    /// with the one that is read.
     const STRIDE: usize = words(size_of::<T>()).next_multiple_of(LINE / 8);
 
     const BYTES: usize = HEAD + Self::STRIDE * 8 * COPIES as usize;
@@ -73,20 +76,20 @@ impl<T: Stored> SeqLock<T> {
 
     fn of(object: Object) -> io::Result<SeqLock<T>> {
         let words = object.pointer(Self::shape())?.cast();
-        // Said now rather than when somebody wants to write.
+        // Checked now, rather than when a process wants to write.
         object.segment.participants()?;
         Ok(SeqLock { object, words, _value: PhantomData })
     }
 
     fn filled(object: Object, value: T) -> io::Result<SeqLock<T>> {
         let lock = Self::of(object)?;
-        // Nobody else has it, and it may lie where somebody wrote before.
+        // No other process has it, and a process may have written at its place before.
         lock.owner().store(0, Ordering::Relaxed); // Relaxed: handed over as a whole.
         lock.copies().write(u64::MAX, bytemuck::bytes_of(&value));
         Ok(lock)
     }
 
-    /// Shares a value, in a segment of its own without a name.
+    /// Creates a shared value, in a segment of its own without a name.
     ///
     /// # Errors
     ///
@@ -95,7 +98,7 @@ impl<T: Stored> SeqLock<T> {
         Self::filled(Object::anonymous(Self::shape())?, value)
     }
 
-    /// Shares a value in a segment, together with others.
+    /// Creates a shared value in a segment, together with others.
     ///
     /// # Errors
     ///
@@ -104,7 +107,7 @@ impl<T: Stored> SeqLock<T> {
         Self::filled(Object::new_in(segment, Self::shape())?, value)
     }
 
-    /// Shares a value under a name. It goes with the last handle.
+    /// Creates a shared value under a name. The last process that has it removes the name.
     ///
     /// # Errors
     ///
@@ -122,7 +125,7 @@ impl<T: Stored> SeqLock<T> {
         Self::named(OpenMode::Open, name, Copied::new().value())
     }
 
-    /// Opens the value of this name if there is one, and makes it `value` if there is none.
+    /// Opens the value of this name, or creates it as `value` if there is none.
     ///
     /// # Errors
     ///
@@ -138,7 +141,7 @@ impl<T: Stored> SeqLock<T> {
 
     #[inline(always)]
     fn words(&self) -> &[AtomicU64] {
-        // SAFETY: so many bytes lie there (`of`), aligned, as long as `self` does; atomics are
+        // SAFETY: so many bytes lie there (`of`), aligned, as long as `self` lives. Atomics are
         // valid whatever a peer writes.
         unsafe { std::slice::from_raw_parts(self.words.get().as_ptr(), Self::BYTES / 8) }
     }
@@ -149,15 +152,15 @@ impl<T: Stored> SeqLock<T> {
         Copies { seq: &head[0], words, stride: Self::STRIDE }
     }
 
-    /// The writer's [`Owner`], or 0.
+    /// Returns the word that holds the writer's [`Owner`], or 0.
     fn owner(&self) -> &AtomicU64 {
         &self.words()[1]
     }
 
-    /// The last value that was completely written.
+    /// Returns the last value that was completely written.
     ///
-    /// Starts over when the writer completes three values while it copies one. A writer that is
-    /// killed or stopped keeps nobody from reading.
+    /// It starts over if the writer completes three values while it copies one. A writer that is
+    /// killed or stopped does not block readers.
     #[must_use]
     #[inline]
     pub fn read(&self) -> T {
@@ -169,8 +172,9 @@ impl<T: Stored> SeqLock<T> {
         }
     }
 
-    /// As [`read`](SeqLock::read), but gives up after a hundred attempts, some microseconds for
-    /// small values.
+    /// Reads as [`read`](SeqLock::read), but returns `None` after a hundred attempts.
+    ///
+    /// That takes some microseconds for small values.
     #[must_use]
     #[inline]
     pub fn try_read(&self) -> Option<T> {
@@ -187,7 +191,8 @@ impl<T: Stored> SeqLock<T> {
 
     /// Makes the caller the writer, until the [`SeqWriter`] is dropped or its process dies.
     ///
-    /// Does not wait: who wants to hand the writing on sends word that he has dropped it.
+    /// It does not wait. A process that wants to hand the role over drops its [`SeqWriter`], and
+    /// then notifies the next writer.
     ///
     /// # Errors
     ///
@@ -203,7 +208,7 @@ impl<T: Stored> SeqLock<T> {
         let word = self.owner();
         let mut now = word.load(Ordering::Relaxed); // Relaxed: the CAS decides.
         loop {
-            // What is no owner was scribbled there.
+            // A word that is no owner was scribbled by a peer.
             let busy = Owner::from_bits(now).filter(|owner| {
                 owner.bits() == now && (*owner == me || participants.alive(*owner))
             });
@@ -215,7 +220,7 @@ impl<T: Stored> SeqLock<T> {
                 return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
             }
             kill_point!("seqlock.own");
-            // Acquire: after the writer before, who is gone or dead.
+            // Acquire: after the previous writer, which has dropped the role or is dead.
             match word.compare_exchange(now, me.bits(), Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => break,
                 Err(other) => now = other,
@@ -229,32 +234,35 @@ impl<T: Stored> SeqLock<T> {
         self.object.segment.participants()
     }
 
-    /// The segment that it lies in.
+    /// Returns the segment that the value lies in.
     #[must_use]
     pub fn segment(&self) -> &Segment {
         &self.object.segment
     }
 }
 
-/// The one who writes a [`SeqLock`]: from [`SeqLock::writer`]. Dropping it lets another be.
+/// The writer of a [`SeqLock`], from [`SeqLock::writer`]. Its drop lets another process be the
+/// writer.
 ///
-/// Not `Clone`, and stays in its process. One that is forgotten instead of dropped stays until its
-/// process ends.
+/// It is not `Clone`, and stays in its process. If it is forgotten instead of dropped, its process
+/// remains the writer until it ends.
 pub struct SeqWriter<T: Stored> {
     lock: SeqLock<T>,
-    /// The number of the last value.
+    /// The number of the last value written.
     last: u64,
 }
 
 impl<T: Stored> SeqWriter<T> {
-    /// Writes a value: whoever reads from now on gets it, or a later one. Waits for nobody.
+    /// Writes a value. Each read that begins from now on returns it, or a later one. Does not
+    /// block.
     #[inline]
     pub fn write(&mut self, value: T) {
         self.last = self.lock.copies().write(self.last, bytemuck::bytes_of(&value));
     }
 
-    /// Writes what `change` makes of the last value. If it panics, or the process is killed
-    /// meanwhile, that stays.
+    /// Calls `change` with the last value, and writes the result.
+    ///
+    /// If `change` panics, or the process is killed meanwhile, the last value stays.
     pub fn update<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
         let mut value = self.lock.read();
         let result = change(&mut value);
@@ -262,7 +270,7 @@ impl<T: Stored> SeqWriter<T> {
         result
     }
 
-    /// What is written.
+    /// Returns the value that this writer writes.
     #[must_use]
     pub fn lock(&self) -> &SeqLock<T> {
         &self.lock
@@ -276,8 +284,8 @@ impl<T: Stored> Drop for SeqWriter<T> {
             return; // It is the parent's.
         }
         kill_point!("seqlock.leave");
-        // Release: what was written comes before the next writer. If it is not ours any more, a
-        // peer has scribbled.
+        // Release: what was written comes before the next writer. If this process is not the owner
+        // any more, a peer has scribbled.
         let me = participants.me().bits();
         let _ = self.lock.owner().compare_exchange(me, 0, Ordering::Release, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! One value that processes share.
+//! Values that processes share.
 
 // Atomics and copies over an address in a segment.
 #![allow(unsafe_code)]
@@ -17,10 +17,11 @@ use crate::value::checked::{Copied, Stored};
 use crate::value::object::{Object, Placed, Shape, refuse};
 use crate::value::word::{Integer, Word};
 
-/// One value in shared memory ([`Stored`]: plain data, `bool`, `char`): a handle, cloned and sent
-/// freely.
+/// A handle to one value in shared memory. Handles are cloned and sent freely.
 ///
-/// What Python calls `multiprocessing.Value(…, lock=False)`, and between threads is an
+/// The value is plain data, a `bool` or a `char` ([`Stored`]).
+///
+/// It is what Python calls `multiprocessing.Value(…, lock=False)`. Between threads it is an
 /// `Arc<AtomicU64>`.
 ///
 /// ```
@@ -32,27 +33,27 @@ use crate::value::word::{Integer, Word};
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
-/// | type | what there is | torn? |
+/// | type | operations | torn? |
 /// |---|---|---|
 /// | integers and floats of 1 to 8 bytes, `bool` ([`Word`]) | `load`, `store`, `swap`, `compare_exchange`, as std's atomics; integers also `fetch_…` | never |
 /// | any of them | [`get`](Shared::get), [`set`](Shared::set): copies | if it is read while another writes, unless it is a word |
 ///
-/// For a larger value with one writer there is [`SeqLock`](crate::SeqLock), which is never torn;
-/// for one with several, a mutex.
+/// For a larger value with one writer, use [`SeqLock`](crate::SeqLock), which is never torn. For
+/// one with several writers, use a mutex.
 ///
 /// # Promises
 ///
-/// Any bytes are a value, so a peer that breaks the protocol can write what it likes there, and
+/// Any bytes are a value. So a peer that breaks the protocol can write any value there, and do
 /// nothing worse. A process that is killed leaves what it had written. In a process that was
-/// forked, without exec, every access to an inherited one panics: that process has no mapping of
-/// it. It may open or receive the same value itself.
+/// forked, without exec, every access to an inherited `Shared` panics, because that process has no
+/// mapping of it. It may open or receive the same value itself.
 pub struct Shared<T> {
     object: Object,
     at: Placed<T>,
     _value: PhantomData<T>,
 }
 
-// SAFETY: a handle of memory that other processes write anyway; every access is atomic or a copy.
+// SAFETY: a handle to memory that other processes write anyway. Every access is atomic or a copy.
 unsafe impl<T: Stored + Send> Send for Shared<T> {}
 // SAFETY: as above.
 unsafe impl<T: Stored + Send> Sync for Shared<T> {}
@@ -71,7 +72,7 @@ impl<T: Stored> Shared<T> {
         Ok(Shared { object, at, _value: PhantomData })
     }
 
-    /// Shares a value, in a segment of its own without a name.
+    /// Creates a shared value, in a segment of its own without a name.
     ///
     /// # Errors
     ///
@@ -82,19 +83,23 @@ impl<T: Stored> Shared<T> {
         Ok(shared)
     }
 
-    /// Shares a value in a segment, together with others: a page for each would be much.
+    /// Creates a shared value in a segment, together with others.
+    ///
+    /// A segment of its own would take at least a page.
     ///
     /// # Errors
     ///
-    /// `StorageFull` if there is no room left in it; `Unsupported` if another program made it:
-    /// place it yourself, [`at`](Shared::at).
+    /// `StorageFull` if there is no room left in it; `Unsupported` if another program made it: then
+    /// choose the place yourself, with [`at`](Shared::at).
     pub fn new_in(segment: &Segment, value: T) -> io::Result<Shared<T>> {
         let shared = Self::of(Object::new_in(segment, Self::shape())?)?;
         shared.set(value);
         Ok(shared)
     }
 
-    /// The value at an offset of a segment that you lay out yourself. Whatever lies there is one.
+    /// Returns the value at an offset of a segment that you lay out yourself.
+    ///
+    /// Any bytes that lie there are a value.
     ///
     /// # Errors
     ///
@@ -103,7 +108,7 @@ impl<T: Stored> Shared<T> {
         Self::of(Object::at(segment, offset, Self::shape())?)
     }
 
-    /// Shares a value under a name. It goes with the last handle.
+    /// Creates a shared value under a name. The last process that has it removes the name.
     ///
     /// # Errors
     ///
@@ -121,7 +126,7 @@ impl<T: Stored> Shared<T> {
         Self::named(OpenMode::Open, name, Copied::new().value())
     }
 
-    /// Opens the value of this name if there is one, and makes it `value` if there is none.
+    /// Opens the value of this name, or creates it as `value` if there is none.
     ///
     /// # Errors
     ///
@@ -138,32 +143,38 @@ impl<T: Stored> Shared<T> {
         Self::of(Object::named(open_mode, name, Self::shape(), fill)?)
     }
 
-    /// A copy of the value. If it is larger than a word, and another process writes it meanwhile, a
+    /// Returns a copy of the value.
+    ///
+    /// If the value is larger than a word, and another process writes it meanwhile, the copy is a
     /// mixture.
     #[must_use]
     #[inline]
     pub fn get(&self) -> T {
         let mut copied = Copied::new();
-        // SAFETY: a `T` lies there (`of`), as long as `self` does; nobody makes references to it
-        // but whoever calls `as_ptr`, and vouches for it.
+        // SAFETY: a `T` lies there (`of`), as long as `self` lives. Only a caller of `as_ptr` makes
+        // references to it, and vouches for it.
         unsafe { bytes_at::read(self.at.get().cast(), copied.bytes()) };
         copied.value()
     }
 
-    /// Copies a value there. If it is larger than a word, who reads it meanwhile gets a mixture.
+    /// Copies `value` into shared memory.
+    ///
+    /// If it is larger than a word, a process that reads it meanwhile gets a mixture.
     #[inline]
     pub fn set(&self, value: T) {
-        // SAFETY: as `get`; the mapping is to be written.
+        // SAFETY: as `get`, and the mapping is writable.
         unsafe { bytes_at::write(self.at.get().cast(), bytemuck::bytes_of(&value)) };
     }
 
-    /// Where it lies, as long as a handle of it does. Other processes may write there at any time.
+    /// Returns where the value lies. Valid as long as a handle of it lives.
+    ///
+    /// Other processes may write there at any time.
     #[must_use]
     pub fn as_ptr(&self) -> *mut T {
         self.at.as_ptr()
     }
 
-    /// The segment that it lies in.
+    /// Returns the segment that the value lies in.
     #[must_use]
     pub fn segment(&self) -> &Segment {
         &self.object.segment
@@ -183,13 +194,13 @@ macro_rules! forward {
 impl<T: Word> Shared<T> {
     #[inline]
     fn word(&self) -> &T::Atomic {
-        // SAFETY: a `T` lies there (`of`), aligned, as long as `self` does; its atomic is as large
-        // and aligned, and valid whatever a peer writes.
+        // SAFETY: a `T` lies there (`of`), aligned, as long as `self` lives. Its atomic has the
+        // same size and alignment, and is valid whatever a peer writes.
         unsafe { self.at.get().cast::<T::Atomic>().as_ref() }
     }
 
     forward! {
-        /// Loads the value; as std's atomics do.
+        /// Loads the value, as std's atomics do.
         ///
         /// # Panics
         ///
@@ -201,16 +212,17 @@ impl<T: Word> Shared<T> {
         ///
         /// If `order` is `Acquire` or `AcqRel`.
         store(value: T, order: Ordering) -> ();
-        /// Stores a value, and returns the one before.
+        /// Stores a value, and returns the previous one.
         swap(value: T, order: Ordering) -> T;
     }
 
-    /// Stores `new` if the value is `current`, bit by bit, and returns the value before: `Ok` if it
-    /// was stored.
+    /// Stores `new` if the value is `current`, bit by bit.
+    ///
+    /// Returns the previous value: `Ok` if `new` was stored.
     ///
     /// # Errors
     ///
-    /// The value that it is, if it is not `current`.
+    /// The present value, if it is not `current`.
     ///
     /// # Panics
     ///
@@ -226,12 +238,13 @@ impl<T: Word> Shared<T> {
         T::compare_exchange(self.word(), current, new, success, failure)
     }
 
-    /// Replaces the value by what `f` makes of it, which may be called again if others are at it
-    /// too; returns the value before.
+    /// Replaces the value by the result of `f`, and returns the previous value.
+    ///
+    /// `f` may be called again if other processes change the value at the same time.
     ///
     /// # Errors
     ///
-    /// The value that it is, if `f` said `None`.
+    /// The present value, if `f` returned `None`.
     ///
     /// # Panics
     ///
@@ -255,19 +268,19 @@ impl<T: Word> Shared<T> {
 
 impl<T: Integer> Shared<T> {
     forward! {
-        /// Adds, wrapping around; returns the value before.
+        /// Adds, wrapping around, and returns the previous value.
         fetch_add(value: T, order: Ordering) -> T;
-        /// Subtracts, wrapping around; returns the value before.
+        /// Subtracts, wrapping around, and returns the previous value.
         fetch_sub(value: T, order: Ordering) -> T;
-        /// Bitwise and; returns the value before.
+        /// Stores the bitwise and, and returns the previous value.
         fetch_and(value: T, order: Ordering) -> T;
-        /// Bitwise or; returns the value before.
+        /// Stores the bitwise or, and returns the previous value.
         fetch_or(value: T, order: Ordering) -> T;
-        /// Bitwise exclusive or; returns the value before.
+        /// Stores the bitwise exclusive or, and returns the previous value.
         fetch_xor(value: T, order: Ordering) -> T;
-        /// The larger of both; returns the value before.
+        /// Stores the larger of both, and returns the previous value.
         fetch_max(value: T, order: Ordering) -> T;
-        /// The smaller of both; returns the value before.
+        /// Stores the smaller of both, and returns the previous value.
         fetch_min(value: T, order: Ordering) -> T;
     }
 }

@@ -1,6 +1,6 @@
 //! Arrays that processes share.
 
-// Copies from and to addresses in a segment; lends slices to who promises.
+// Copies from and to addresses in a segment, and lends slices to callers that promise to be alone.
 #![allow(unsafe_code)]
 
 use std::fmt;
@@ -19,11 +19,12 @@ use crate::value::object::{Object, Placed, Shape, refuse};
 use crate::value::shared::Shared;
 use crate::value::word::Word;
 
-/// An array of values ([`Stored`]) in shared memory, or a part of one: a handle, cloned and sent
-/// freely.
+/// A handle to an array of values ([`Stored`]) in shared memory, or to a part of one.
 ///
-/// What Python calls `multiprocessing.Array(…, lock=False)`, or a numpy array over a
-/// `SharedMemory`. Parts go to different processes, each of which then works on its own:
+/// Handles are cloned and sent freely.
+///
+/// It is what Python calls `multiprocessing.Array(…, lock=False)`, or a numpy array over a
+/// `SharedMemory`. Parts go to different processes, each of which then works on its own part:
 ///
 /// ```
 /// use ipc_shm::SharedSlice;
@@ -36,19 +37,19 @@ use crate::value::word::Word;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
-/// | access | what it costs | when others write meanwhile |
+/// | access | what it costs | if other processes write meanwhile |
 /// |---|---|---|
 /// | [`get`](SharedSlice::get), [`set`](SharedSlice::set) | a copy of an element | a number ([`Word`]) is never torn, others may be |
 /// | [`read`](SharedSlice::read), [`write`](SharedSlice::write), [`fill`](SharedSlice::fill), [`to_vec`](SharedSlice::to_vec) | a copy of many | any mixture |
 /// | [`element`](SharedSlice::element) | an atomic number | as std's atomics |
 /// | [`as_slice`](SharedSlice::as_slice), [`as_mut_slice`](SharedSlice::as_mut_slice) | nothing: in place | undefined behaviour: you promise that they do not |
 ///
-/// Nothing keeps two processes from having overlapping parts.
+/// Two processes may have overlapping parts.
 ///
 /// # Promises
 ///
-/// As [`Shared`]: any bytes are elements, the dead leave what they had written, and in a forked
-/// process every access to an inherited one panics.
+/// As [`Shared`]: any bytes are elements, a process that is killed leaves what it had written, and
+/// in a forked process every access to an inherited `SharedSlice` panics.
 pub struct SharedSlice<T> {
     object: Object,
     first: Placed<T>,
@@ -56,8 +57,8 @@ pub struct SharedSlice<T> {
     _elements: PhantomData<T>,
 }
 
-// SAFETY: a handle of memory that other processes write anyway; every access is atomic or a copy,
-// or promised.
+// SAFETY: a handle to memory that other processes write anyway. Every access is atomic, a copy, or
+// covered by the caller's promise.
 unsafe impl<T: Stored + Send> Send for SharedSlice<T> {}
 // SAFETY: as above.
 unsafe impl<T: Stored + Send> Sync for SharedSlice<T> {}
@@ -83,7 +84,7 @@ impl<T: Stored> SharedSlice<T> {
         Ok(SharedSlice { object, first, len, _elements: PhantomData })
     }
 
-    /// Makes an array of `len` elements, all zero, in a segment of its own without a name.
+    /// Creates an array of `len` elements, all zero, in a segment of its own without a name.
     ///
     /// # Errors
     ///
@@ -92,31 +93,31 @@ impl<T: Stored> SharedSlice<T> {
         Self::of(Object::anonymous(Self::shape(len)?)?, len)
     }
 
-    /// As [`new`](SharedSlice::new), with these elements.
+    /// Creates an array of these elements, in a segment of its own without a name.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`Segment::anonymous`].
     pub fn from_slice(elements: &[T]) -> io::Result<SharedSlice<T>> {
         let shared = Self::new(elements.len())?;
         shared.write(0, elements);
         Ok(shared)
     }
 
-    /// Makes an array of `len` elements, all zero, in a segment together with others.
+    /// Creates an array of `len` elements, all zero, in a segment together with others.
     ///
     /// # Errors
     ///
-    /// `StorageFull` if there is no room left in it; `Unsupported` if another program made it:
-    /// place it yourself, [`at`](SharedSlice::at).
+    /// `StorageFull` if there is no room left in it; `Unsupported` if another program made it: then
+    /// choose the place yourself, with [`at`](SharedSlice::at).
     pub fn new_in(segment: &Segment, len: usize) -> io::Result<SharedSlice<T>> {
         let shared = Self::of(Object::new_in(segment, Self::shape(len)?)?, len)?;
-        // Somebody may have written there by an offset of his own.
+        // A process may have written there by an offset of its own.
         shared.fill(Copied::new().value());
         Ok(shared)
     }
 
-    /// The `len` elements at an offset, in bytes, of a segment that you lay out yourself.
+    /// Returns the `len` elements at an offset, in bytes, of a segment that you lay out yourself.
     ///
     /// # Errors
     ///
@@ -125,7 +126,9 @@ impl<T: Stored> SharedSlice<T> {
         Self::of(Object::at(segment, offset, Self::shape(len)?)?, len)
     }
 
-    /// Makes an array of `len` elements, all zero, under a name. It goes with the last handle.
+    /// Creates an array of `len` elements, all zero, under a name.
+    ///
+    /// The last process that has it removes the name.
     ///
     /// # Errors
     ///
@@ -134,7 +137,7 @@ impl<T: Stored> SharedSlice<T> {
         Self::of(Object::named(OpenMode::Create, name, Self::shape(len)?, |_| Ok(()))?, len)
     }
 
-    /// Opens an array by its name: all of it.
+    /// Opens all of an array by its name.
     ///
     /// # Errors
     ///
@@ -145,8 +148,9 @@ impl<T: Stored> SharedSlice<T> {
         Self::of(object, len)
     }
 
-    /// Opens the array of this name if there is one of at least `len` elements, and makes it if
-    /// there is none.
+    /// Opens the array of this name, or creates one of `len` elements if there is none.
+    ///
+    /// An array that is opened must have at least `len` elements.
     ///
     /// # Errors
     ///
@@ -157,20 +161,20 @@ impl<T: Stored> SharedSlice<T> {
         Self::of(object, len)
     }
 
-    /// How many elements there are.
+    /// Returns the number of elements.
     #[must_use]
     #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no elements.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// A copy of an element; `None` if there is none.
+    /// Returns a copy of an element, or `None` if there is no such element.
     #[must_use]
     #[inline]
     pub fn get(&self, index: usize) -> Option<T> {
@@ -178,9 +182,11 @@ impl<T: Stored> SharedSlice<T> {
             return None;
         }
         let mut copied = Copied::new();
-        // SAFETY: so many elements lie there (`of`), as long as `self` does, and it is one of them.
+        // SAFETY: so many elements lie there (`of`), as long as `self` lives, and it is one of
+        // them.
         let from = unsafe { self.first.get().add(index) };
-        // SAFETY: as above; who makes references to it (`as_slice`) vouches for what others do.
+        // SAFETY: as above. A caller that makes references to it (`as_slice`) vouches for what
+        // other processes do.
         unsafe { bytes_at::read(from.cast(), copied.bytes()) };
         Some(copied.value())
     }
@@ -196,7 +202,7 @@ impl<T: Stored> SharedSlice<T> {
         self.write(index, std::slice::from_ref(&value));
     }
 
-    /// Where `len` elements from `index` on lie.
+    /// Returns where `len` elements from `index` on lie.
     #[inline]
     #[track_caller]
     fn place(&self, index: usize, len: usize) -> NonNull<u8> {
@@ -205,8 +211,8 @@ impl<T: Stored> SharedSlice<T> {
             index.checked_add(len).is_some_and(|end| end <= most),
             "{len} elements from {index} on are out of range for a shared slice of length {most}"
         );
-        // SAFETY: so many elements lie there (`of`), as long as `self` does, and it is at most
-        // behind the last.
+        // SAFETY: so many elements lie there (`of`), as long as `self` lives, and the pointer is at
+        // most behind the last.
         unsafe { self.first.get().add(index) }.cast()
     }
 
@@ -214,7 +220,7 @@ impl<T: Stored> SharedSlice<T> {
     ///
     /// # Panics
     ///
-    /// If there are not so many.
+    /// If there are not that many elements.
     #[inline]
     #[track_caller]
     pub fn read(&self, index: usize, to: &mut [T]) {
@@ -223,14 +229,15 @@ impl<T: Stored> SharedSlice<T> {
             let elements = (index..).map_while(|index| self.get(index));
             return to.iter_mut().zip(elements).for_each(|(to, element)| *to = element);
         }
-        // SAFETY: they are ours alone; any bytes are a `T`, and it has no padding (`NoUninit`).
+        // SAFETY: this process alone has them. Any bytes are a `T`, and it has no padding
+        // (`NoUninit`).
         let bytes =
             unsafe { std::slice::from_raw_parts_mut(to.as_mut_ptr().cast(), size_of_val(to)) };
         // SAFETY: so many lie there, checked by `place`; otherwise as `get`.
         unsafe { bytes_at::read(from, bytes) };
     }
 
-    /// Copies `elements` there, from `index` on.
+    /// Copies `elements` into the array, from `index` on.
     ///
     /// # Panics
     ///
@@ -252,7 +259,7 @@ impl<T: Stored> SharedSlice<T> {
         }
     }
 
-    /// A copy of all elements.
+    /// Returns a copy of all elements.
     #[must_use]
     pub fn to_vec(&self) -> Vec<T> {
         let mut elements = vec![Copied::new().value(); self.len];
@@ -260,7 +267,7 @@ impl<T: Stored> SharedSlice<T> {
         elements
     }
 
-    /// The part from `mid` on, and the one before: before, after.
+    /// Splits the array at `mid`, and returns the parts before and from `mid` on.
     ///
     /// # Panics
     ///
@@ -271,7 +278,7 @@ impl<T: Stored> SharedSlice<T> {
         (self.slice(..mid), self.slice(mid..))
     }
 
-    /// Parts of `size` elements, one behind the other; the last may be shorter.
+    /// Returns consecutive parts of `size` elements. The last one may be shorter.
     ///
     /// # Panics
     ///
@@ -286,11 +293,11 @@ impl<T: Stored> SharedSlice<T> {
             .map(move |n| self.slice(n * size..((n + 1) * size).min(self.len)))
     }
 
-    /// A part.
+    /// Returns a part of the array.
     ///
     /// # Panics
     ///
-    /// If it is not all within.
+    /// If the part is not all in the array.
     #[must_use]
     #[track_caller]
     pub fn slice(&self, range: impl RangeBounds<usize>) -> SharedSlice<T> {
@@ -318,8 +325,9 @@ impl<T: Stored> SharedSlice<T> {
         }
     }
 
-    /// A handle of one element; `None` if there is none. For numbers, with all of an atomic's
-    /// operations.
+    /// Returns a handle to one element, or `None` if there is no such element.
+    ///
+    /// For numbers, it has all operations of an atomic.
     #[must_use]
     pub fn element(&self, index: usize) -> Option<Shared<T>>
     where
@@ -331,44 +339,48 @@ impl<T: Stored> SharedSlice<T> {
         Shared::at(&self.object.segment, self.object.offset + index * size_of::<T>()).ok()
     }
 
-    /// Where the first element lies, as long as a handle of the array does. Other processes may
-    /// write there at any time.
+    /// Returns where the first element lies. Valid as long as a handle of the array lives.
+    ///
+    /// Other processes may write there at any time.
     #[must_use]
     pub fn as_ptr(&self) -> *mut T {
         self.first.as_ptr()
     }
 
-    /// The elements in place, to be read. [`read`](SharedSlice::read) and
-    /// [`to_vec`](SharedSlice::to_vec) copy instead, and ask for no promise.
+    /// Returns the elements in place, to be read.
+    ///
+    /// [`read`](SharedSlice::read) and [`to_vec`](SharedSlice::to_vec) copy instead, and need no
+    /// promise.
     ///
     /// # Safety
     ///
-    /// While the slice lives nobody writes these elements: not this process, and no other. This
-    /// process was not forked since, without exec, from the one that attached. The bytes of each
-    /// element are a value: of plain data any are, of a `bool` only 0 and 1.
+    /// While the slice lives, no process writes these elements: not this process, and no other.
+    /// This process was not forked since, without exec, from the one that attached. The bytes of
+    /// each element are a value: of plain data any are, of a `bool` only 0 and 1.
     #[must_use]
     pub unsafe fn as_slice(&self) -> &[T] {
-        // SAFETY: so many elements lie there (`of`), aligned; that they are elements and nobody
-        // writes them is the caller's promise.
+        // SAFETY: so many elements lie there (`of`), aligned. The caller promises that they are
+        // elements, and that no process writes them.
         unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.len) }
     }
 
-    /// The elements in place, to be written. [`write`](SharedSlice::write) copies instead, and asks
-    /// for no promise.
+    /// Returns the elements in place, to be written.
+    ///
+    /// [`write`](SharedSlice::write) copies instead, and needs no promise.
     ///
     /// # Safety
     ///
-    /// While the slice lives nobody else reads or writes these elements: not this process by other
-    /// handles, and no other. This process was not forked since, without exec, from the one that
-    /// attached. The bytes of each element are a value.
+    /// While the slice lives, nothing else reads or writes these elements: not this process by
+    /// other handles, and no other process. This process was not forked since, without exec, from
+    /// the one that attached. The bytes of each element are a value.
     #[must_use]
     #[allow(clippy::mut_from_ref)] // A handle, as a pointer is: the caller promises.
     pub unsafe fn as_mut_slice(&self) -> &mut [T] {
-        // SAFETY: as `as_slice`; that nobody else has them is the caller's promise.
+        // SAFETY: as `as_slice`. The caller promises that nothing else reads or writes them.
         unsafe { std::slice::from_raw_parts_mut(self.first.as_ptr(), self.len) }
     }
 
-    /// The segment that it lies in.
+    /// Returns the segment that the array lies in.
     #[must_use]
     pub fn segment(&self) -> &Segment {
         &self.object.segment

@@ -1,4 +1,4 @@
-//! Numbers and truth values that the processor moves and changes at once.
+//! Numbers and truth values that the processor loads, stores and changes in one step.
 
 use crate::sync::unmodelled::{
     AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering,
@@ -112,7 +112,8 @@ impl sealed::Sealed for bool {}
 /// that is read as `true`.
 const TRIES: usize = 3;
 
-/// As `AtomicBool`. A byte that only a peer that breaks the protocol writes is `true` ([`Stored`]).
+/// Works as `AtomicBool`. A byte other than 0 and 1, which only a peer that breaks the protocol
+/// writes, is `true` ([`Stored`]).
 impl Word for bool {
     type Atomic = AtomicU8;
     #[inline(always)]
