@@ -5,8 +5,8 @@
 //! through vector registers in `asm!` blocks, which the compiler cannot analyse. A copy yields some
 //! bytes. They are the message only if the peers keep the protocol.
 //!
-//! Copies do not use `rep movsb`. Where the processor has no fast one, as in many virtual machines,
-//! it moves one byte at a time as soon as the two sides are aligned differently.
+//! Copies do not use `rep movsb`. Many virtual machines have no fast one. There it moves one byte
+//! at a time as soon as the two sides are aligned differently.
 
 // `asm!` blocks, and views of bytes that are about to be filled.
 #![allow(unsafe_code)]
@@ -263,8 +263,9 @@ pub(crate) fn read_value<T: NoUninit + AnyBitPattern>(from: &[AtomicU64]) -> T {
     value
 }
 
-/// Reads as [`read_bytes`], and writes to each line of the payload, whose slot is about to be
-/// freed.
+/// Reads as [`read_bytes`], and writes to each line of the payload.
+///
+/// The slot is about to be freed.
 ///
 /// A line that a receiver only reads stays shared between the two processors. The sender's next
 /// write must then request exclusive access, which costs more than all the rest. A line that the

@@ -1,8 +1,8 @@
 //! The kill points of the crash tests. Without `--cfg killpoints` they compile to nothing.
 //!
-//! A process that is started with `KILLPOINT=name:n` in its environment kills itself with SIGKILL
-//! when it reaches the point of that name for the n-th time. Each shared write and each system call
-//! of the protocol has a point before it.
+//! The environment variable `KILLPOINT=name:n` arms a process. It kills itself with SIGKILL when it
+//! reaches the point of that name for the n-th time. Each shared write and each system call of the
+//! protocol has a point before it.
 //!
 //! In a model (`--cfg loom`, fuzzing, unit tests), the same points end a simulated process. See
 //! `killed_at` and `killed_after`.

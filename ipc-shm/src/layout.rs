@@ -101,7 +101,9 @@ pub(crate) mod slot {
     pub(crate) const VOID: u64 = 4;
     pub(crate) const ORPHAN: u64 = 5;
 
-    /// The slot may be claimed for writing as `pos`, or is claimed but unsigned (last claim only).
+    /// The slot may be claimed for writing as `pos`.
+    ///
+    /// Or it is claimed but unsigned, which only a slot of the last claim can be.
     #[inline]
     pub(crate) const fn free(pos: u64) -> u64 {
         (pos << POS) | (FREE << FIELD)
@@ -111,7 +113,9 @@ pub(crate) mod slot {
     pub(crate) const fn writing(pos: u64, owner: u64) -> u64 {
         (pos << POS) | (WRITING << FIELD) | owner
     }
-    /// The slot holds message `pos`. It may be claimed for reading but unsigned (last claim only).
+    /// The slot holds message `pos`.
+    ///
+    /// It may be claimed for reading but unsigned, which only a slot of the last claim can be.
     #[inline]
     pub(crate) const fn ready(pos: u64) -> u64 {
         (pos << POS) | (READY << FIELD)
@@ -261,8 +265,9 @@ pub(crate) struct Header {
     pub(crate) send_wait: CacheLine,
     pub(crate) seqs: Seqs,
     pub(crate) hints: Hints,
-    /// The description of the messages for error texts: [`Shape::text`], ended by a 0 if there is
-    /// room.
+    /// The description of the messages for error texts ([`Shape::text`]).
+    ///
+    /// A 0 ends it if there is room.
     ///
     /// It is written before *meta*.
     pub(crate) text: [AtomicU64; MAX_TEXT / 8],
@@ -415,7 +420,9 @@ impl Geometry {
         MAX_BATCH.min(self.capacity as usize)
     }
 
-    /// Returns the index of a position's slot, in bounds also if a peer made up the position.
+    /// Returns the index of a position's slot.
+    ///
+    /// It is in bounds also for an invalid position, which a peer wrote.
     #[inline]
     pub(crate) fn index(&self, pos: u64) -> usize {
         (pos & self.mask).min(self.capacity - 1) as usize
@@ -439,7 +446,7 @@ impl Geometry {
 
     /// Returns the position `n` before `pos`, where `n` is at most the capacity.
     ///
-    /// It wraps if a peer made up the position.
+    /// It wraps for an invalid position, which a peer wrote.
     #[inline]
     pub(crate) fn back(&self, pos: u64, n: u64) -> u64 {
         let index = pos & self.mask;

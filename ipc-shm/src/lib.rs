@@ -13,13 +13,15 @@
 //! A program sends an end to another process in the arguments of `multiprocess::spawn`. The end is
 //! `Serialize`, and its descriptor travels with the message.
 //!
-//! - [`bounded`]: messages of any serde type. [`pod`]: plain data, copied as it lies, or lent in
-//!   place.
-//!   [`mod@slice`]: slices of plain data of any length, copied or lent; [`bytes`] is that for `u8`.
-//! - [`Builder`]: how large messages may be, and how many processes may attach.
-//! - [`Segment`]: the memory itself, with or without a name; [`Shared`], [`SharedSlice`],
-//!   [`SeqLock`]: what lies in it, to stay there and be used by several processes.
-//! - The types of this crate are static. `multiprocess` has one pair of types for every route.
+//! - [`bounded`]: messages of any serde type.
+//! - [`pod`]: plain data, copied as it lies, or lent in place.
+//! - [`mod@slice`]: slices of plain data of any length, copied or lent. [`bytes`] is the same for
+//!   `u8`.
+//! - [`Builder`]: sets how large messages may be, and how many processes may attach.
+//! - [`Segment`]: the memory itself, with or without a name.
+//! - [`Shared`], [`SharedSlice`], [`SeqLock`]: values in a segment, which stay there and which
+//!   several processes use.
+//! - Channels of this crate are statically typed. `multiprocess` has one pair of types for every route.
 //!
 //! The processes must trust each other. A peer that writes garbage causes only an error in other
 //! processes ([`Unreadable`](Unreadable::Corrupt)), but it can break the channel. The processes
@@ -47,11 +49,11 @@
 //! | `lock/` | the public locks; `lock/raw/` has the protocol of each |
 //! | `value/` | values in a segment: `Shared`, `SharedSlice`, `SeqLock`, and `object`, which finds them at an offset |
 //! | `message/` | the kinds of messages: `typed`, `pod`, `slice`, `bytes`; `wire` encodes them, `lend` lends them in place |
-//! | `channel/` | `ring` is the queue, `pool` and `places` its large messages, `doorbell` sleeping and waking, `recovery` what is done after a death, `spin_policy` and `prefetch` how a peer waits and reads ahead; `endpoint` is a handle's part |
+//! | `channel/` | `ring` is the queue, `pool` and `places` hold its large messages, `doorbell` puts waiters to sleep and wakes them, `recovery` runs after a death, `spin_policy` and `prefetch` decide how a peer waits and reads ahead; `endpoint` is the part of a handle |
 //! | `segment/` | a segment's names, mappings and `footer` |
-//! | `attach/` | `attachment` is a process's part of a channel, `participants` that of a segment; `lease` says who is alive, `peer_monitor` wakes the waiters of a peer that died |
-//! | `copy/` | copies between shared memory and this process's |
-//! | files | `layout` says what every byte of a channel is; `sync` has the atomics, `killpoint` the points at which tests kill |
+//! | `attach/` | `attachment` is a process's part of a channel, `participants` its part of a segment; `lease` decides which processes are alive, `peer_monitor` wakes the waiters of a peer that died |
+//! | `copy/` | copies between shared memory and private memory |
+//! | files | `layout` defines every byte of a channel; `sync` has the atomics, `killpoint` the points at which tests kill a process |
 //!
 //! `model` runs the protocols of channels and locks without a kernel.
 

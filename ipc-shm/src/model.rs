@@ -292,7 +292,8 @@ impl Ring {
 /// The leases, as one process sees them.
 ///
 /// As in the kernel, each query orders what it returns. The actions of a dead process come before
-/// the end of its life lease, and those of a recovering process before the end of its repair lease.
+/// the end of its life lease. Those of a recovering process come before the end of its repair
+/// lease.
 impl Leases for Peer {
     fn alive(&self, id: u64) -> bool {
         self.ring.0.life[id as usize].load(Acquire) != 0
@@ -334,7 +335,9 @@ impl Peer {
         Ok(values)
     }
 
-    /// Receives in the same way, and records what was read even if the process is killed meanwhile.
+    /// Receives in the same way, and records what was read in `values`.
+    ///
+    /// So it is known even if the process is killed meanwhile.
     pub fn receive_into(&self, k: u64, values: &mut Vec<u64>) -> Result<(), NotYet> {
         let mut taker = Taker { peer: self, values };
         let received = self.memory().receive(&self.taking, k, &mut taker)?;

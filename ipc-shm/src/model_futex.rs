@@ -5,7 +5,7 @@ use crate::sync::{AtomicU64, Ordering};
 
 /// The waiters of a word, which are woken in the order of their arrival.
 pub(crate) struct ModelFutex {
-    /// The number of waiters that arrived, and the number of them, the first ones, that were woken.
+    /// The number of waiters that arrived, and how many of them, the first ones, were woken.
     state: Mutex<(usize, usize)>,
     woken: Condvar,
 }

@@ -101,9 +101,9 @@ mod word {
     ///
     /// *A load is a reason to try another order.* loom remembers the last access to a word, and not
     /// the last one of each thread. If a thread loads a word before it stores it, loom compares its
-    /// store with its own load, and forgets that another thread's load came before. loom then runs
-    /// a send against a receive in one order only. So each access first stores to a twin of the
-    /// word, which orders nothing.
+    /// store with its own load. It forgets that another thread's load came before. loom then runs a
+    /// send against a receive in one order only. So each access first stores to a twin of the word,
+    /// which orders nothing.
     pub(crate) struct AtomicU64 {
         word: Word,
         twin: Word,

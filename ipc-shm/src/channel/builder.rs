@@ -97,9 +97,11 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// Returns `InvalidInput` if the numbers are invalid, `OutOfMemory` and the like if the system
-    /// has no memory or no descriptor left, and `Unsupported` on systems that this crate does not
-    /// know yet. The error names the step that failed. A failed call leaves nothing behind.
+    /// - `InvalidInput` if the numbers are invalid.
+    /// - `OutOfMemory` and the like if the system has no memory or no descriptor left.
+    /// - `Unsupported` on systems that this crate does not know yet.
+    ///
+    /// The error names the step that failed. A failed call leaves nothing behind.
     pub fn typed<T: Serialize + DeserializeOwned>(
         &self,
     ) -> io::Result<(Sender<T, Typed>, Receiver<T, Typed>)> {

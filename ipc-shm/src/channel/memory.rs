@@ -48,9 +48,9 @@ impl Memory {
     ///
     /// # Safety
     ///
-    /// `base` points to at least `geometry.data_offset()` bytes, shared memory or this process'
-    /// own, aligned to a page, that stay mapped as long as the view or a copy of it is used, and
-    /// that this process accesses in no other way than through atomics.
+    /// `base` points to at least `geometry.data_offset()` bytes, aligned to a page, of shared
+    /// memory or of this process's own. They stay mapped as long as the view or a copy of it is
+    /// used. This process accesses them in no other way than through atomics.
     #[cfg(not(loom))]
     pub(crate) unsafe fn mapped(base: NonNull<u8>, geometry: Geometry) -> Memory {
         let at = |offset: usize| {
@@ -138,7 +138,7 @@ impl Memory {
         unsafe { std::slice::from_raw_parts(self.blocks.as_ptr(), self.geometry.blocks) }
     }
 
-    /// Returns the slot of a position. A position that a peer made up also gets some slot.
+    /// Returns the slot of a position. An invalid position, written by a peer, also has some slot.
     #[inline]
     pub(crate) fn slot(&self, pos: u64) -> Slot<'_> {
         self.slot_at(self.geometry.index(pos))

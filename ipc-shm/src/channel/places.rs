@@ -83,8 +83,9 @@ const MOST_TRIES: u32 = 1 << 10;
 pub(crate) enum Unreached {
     /// A peer has written an invalid place.
     Corrupt,
-    /// The system has no memory, address space or room in the file, or what is needed to request it
-    /// is gone.
+    /// The system has no memory, address space or room in the file.
+    ///
+    /// Or the descriptor that is needed to request them is gone.
     System(io::Error),
 }
 

@@ -70,7 +70,7 @@ impl Memory {
     ///
     /// It is at most the size of the block, whatever a peer writes.
     pub(crate) fn block_len(&self, index: usize) -> usize {
-        let len = self.blocks()[index].len.load(Relaxed); // Relaxed: the state's Acquire came before.
+        let len = self.blocks()[index].len.load(Relaxed); // Relaxed: after the state's Acquire.
         usize::try_from(len).unwrap_or(usize::MAX).min(self.geometry.block_size)
     }
 
@@ -88,7 +88,7 @@ impl Memory {
 
     /// Returns how often the message in a lent block was delivered, this time included.
     pub(crate) fn deliveries(&self, index: usize) -> u64 {
-        self.blocks()[index].deliveries.load(Relaxed) // Relaxed: the state's Acquire came before.
+        self.blocks()[index].deliveries.load(Relaxed) // Relaxed: after the state's Acquire.
     }
 
     /// Publishes an own block as message `pos`. The caller publishes its slot right after.
@@ -101,7 +101,8 @@ impl Memory {
 
     /// Lends an own block to this process, as the message `pos` of a slot that it has claimed.
     pub(crate) fn lend_own_block(&self, index: usize, pos: u64, me: u64, deliveries: u64) {
-        self.blocks()[index].deliveries.store(deliveries, Relaxed); // Relaxed: as in `set_block_len`.
+        // Relaxed: published with the block, as in `set_block_len`.
+        self.blocks()[index].deliveries.store(deliveries, Relaxed);
         kill_point!("receive.lend_inline");
         self.blocks()[index].state.store(block::lent(pos, me), Release); // Release: as RING-E1.
         kill_point!("receive.lent_inline");

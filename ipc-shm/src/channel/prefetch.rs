@@ -16,8 +16,9 @@ use crate::channel::doorbell::Side;
 use crate::channel::memory::Memory;
 use crate::layout::{Geometry, pos};
 
-/// Bytes between the current slot and the slot to fetch, in a channel with room for many times as
-/// much.
+/// Bytes between the current slot and the slot to fetch.
+///
+/// This holds for a channel with room for many times as much.
 const LEAD: u64 = 4096;
 /// Slots before the other side's position that are not fetched.
 const MARGIN: i64 = 8;
@@ -51,7 +52,9 @@ impl Prefetcher {
         Prefetcher { credit: AtomicI64::new(0), pauses: AtomicI64::new(1), lead }
     }
 
-    /// Prefetches the first `len` bytes of a slot ahead of `at`, which `side` claimed and works on.
+    /// Prefetches the first `len` bytes of a slot ahead of `at`.
+    ///
+    /// `side` has claimed `at` and works on it.
     #[inline(always)]
     pub(crate) fn fetch(&self, memory: &Memory, side: Side, at: u64, len: usize) {
         let credit = self.credit.load(Relaxed);

@@ -44,9 +44,9 @@ impl Memory {
             return false;
         }
         kill_point!("recover.leased");
-        // In this order: while this process holds the repair lease, no process can attach under
-        // this id, and a process that leaves frees its entry before its life lease. Acquire: the
-        // entry as its owner stored it last.
+        // In this order. While this process holds the repair lease, no process can attach under
+        // this id. A process that leaves frees its entry before its life lease. Acquire: the entry
+        // as its owner stored it last.
         let gone = !leases.alive(dead) && entry.load(Acquire) & entry::USED != 0;
         if gone {
             kill_point!("recover.entry");

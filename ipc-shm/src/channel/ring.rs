@@ -46,17 +46,17 @@
 //! | RING-I2 | A slot `Ready(p)` or `Void(p)` whose `p` is claimed for reading lies in the last claim of `head`. So a process that dies with a claim to receive is named by a slot or by `head`. |
 //! | RING-I3 | Every owner that `tail`, `head`, `Writing`, `Reading`, `Held` or `Lent` names has a used entry. |
 //! | RING-I4 | While the payload of `p` is written, and when `Ready(p)` is stored, the slot is `Free(p)` or `Writing(p,me)`. While it is read, and when `Free(p + a lap)` is stored, the slot is `Ready(p)` or `Reading(p,me)`. In between, only the claimer accesses the payload. |
-//! | RING-I5 | The position in `slot.state` never decreases. At one position the state goes from `Free`, perhaps through `Writing`, to `Ready` or `Void`; from there through any number of `Reading` and `Orphan`, in turn, to `Free` of the next lap. |
+//! | RING-I5 | The position in `slot.state` never decreases. At one position the state changes from `Free`, perhaps through `Writing`, to `Ready` or `Void`. From there it changes through any number of `Reading` and `Orphan`, in turn, to `Free` of the next lap. |
 //! | RING-I6 | A block is `InFlight(p)` only while its slot is not past `p`. From `Lent` on, the block is the message, and its slot becomes `Free` of the next lap, never `Orphan`. Only the owner that `Held` or `Lent` names accesses the block's bytes. When all participants have ended, all blocks are `Free`. |
-//! | RING-I7 | When `recv` returns `Disconnected`, every completed send has been received. When `recv` or `send` does, no live participant that is attached has the other role. |
-//! | RING-I8 | A bell has at least as many tokens as there are sleepers in its futex that were not woken ([`doorbell`](crate::channel::doorbell)). |
+//! | RING-I7 | When `recv` returns `Disconnected`, every completed send has been received. When `recv` or `send` returns `Disconnected`, no live participant that is attached has the other role. |
+//! | RING-I8 | A bell has at least as many tokens as its futex has sleeping waiters that were not woken ([`doorbell`](crate::channel::doorbell)). |
 //!
 //! # If a peer dies
 //!
-//! | after | it leaves | others see | mended to |
+//! | after | it leaves | others see | recovered to |
 //! |---|---|---|---|
 //! | its claim to send | `tail` or `Writing` names it | the slot in progress | `Void`: skipped |
-//! | its publishing | nothing | the message | – |
+//! | its publication | nothing | the message | – |
 //! | its claim to receive | `head` or `Reading` names it | the slot in progress | `Orphan`: delivered to another |
 //! | its freeing | nothing | a free slot | – |
 
@@ -514,8 +514,7 @@ impl Memory {
         Some(InTheWay { position: head, peer })
     }
 
-    /// Returns the receiver that has claimed the slot of the next position to write and not freed
-    /// it.
+    /// Returns the receiver that has claimed and not freed the slot of the next position to write.
     ///
     /// Returns `None` if the ring is full. A sender calls this after its attempt has failed.
     #[cfg(not(loom))]
@@ -538,11 +537,10 @@ impl Memory {
         Some(InTheWay { position: tail, peer })
     }
 
-    /// Does what [`receiver_in_the_way`](Memory::receiver_in_the_way) does, for a sender without a
-    /// block.
+    /// Returns what is in the way of a sender that has found no free block.
     ///
-    /// The sender has found no free block. Also returns `None` if each block holds a message that
-    /// waits for a receiver.
+    /// Returns `None` as [`receiver_in_the_way`](Memory::receiver_in_the_way) does, and also if
+    /// each block holds a message that waits for a receiver.
     #[cfg(not(loom))]
     pub(crate) fn block_in_the_way(&self) -> Option<InTheWay> {
         let ends = || (self.tail().load(Acquire), self.head().load(Acquire)); // Acquire: RING-E3.
@@ -552,7 +550,7 @@ impl Memory {
         // Acquire: as RING-E4. If the ends have not changed, no block has changed owners meanwhile.
         let all = self.blocks().iter().all(|block| waits(block.state.load(Acquire)));
         // Differs from the positions of slots, which have 47 bits. The block may be a loan or a
-        // guard, which its owner keeps as long as it likes, so there is no peer to wait for.
+        // guard, which its owner keeps as long as it likes. So there is no peer to wait for.
         let position = pos(before.0) | 1 << 48;
         (!all || ends() != before).then_some(InTheWay { position, peer: 0 })
     }

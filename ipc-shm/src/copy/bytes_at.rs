@@ -14,8 +14,9 @@ use std::ptr::NonNull;
 #[cfg(target_arch = "x86_64")]
 const LONG: usize = 256;
 
-/// Returns the largest power of two, at most 8, that the address is aligned to and that fits into
-/// `left`.
+/// Returns the size of the next access: 1, 2, 4 or 8 bytes.
+///
+/// It is the largest of them to which the address is aligned and which fits into `left`.
 #[inline(always)]
 fn unit(address: usize, left: usize) -> usize {
     let aligned = 1 << address.trailing_zeros().min(3);
