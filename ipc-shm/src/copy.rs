@@ -336,12 +336,12 @@ pub(crate) fn prefetch(state: &AtomicU64, payload: &[AtomicU64], len: usize) {
 fn prefetch_line(word: &AtomicU64) {
     let address: *const AtomicU64 = word;
     #[cfg(all(target_arch = "x86_64", not(loom)))]
-    // SAFETY: a prefetch is a hint; it faults on no address and changes nothing.
+    // SAFETY: a prefetch is a hint. It faults on no address and changes nothing.
     unsafe {
         std::arch::asm!("prefetchw [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
     }
     #[cfg(all(target_arch = "aarch64", not(loom)))]
-    // SAFETY: a prefetch is a hint; it faults on no address and changes nothing.
+    // SAFETY: a prefetch is a hint. It faults on no address and changes nothing.
     unsafe {
         std::arch::asm!("prfm pstl1keep, [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
     }

@@ -31,7 +31,7 @@
 //! |---|---|
 //! | `members` | 63..4 seq, 3 receivers died, 2 senders died, 1 receivers gone, 0 senders gone |
 //! | `entry` | 63 used, 47..24 receivers of the process, 23..0 its senders |
-//! | `pid_hint` | 63..32 pid of the participant, 31..0 its pid namespace; 0 not known. A hint: see [`pid_hint`] |
+//! | `pid_hint` | 63..32 pid of the participant, 31..0 its pid namespace; 0 if not known. A hint: see [`pid_hint`] |
 //! | `end` | bytes of the data area that were ever given out, as places of blocks ([`places`](crate::channel::places)) |
 //! | `recv_wait`, `send_wait` | 63..32 tokens, 31..0 seq: the futex |
 //!
@@ -90,7 +90,7 @@ pub(crate) const fn kind(word: u64) -> u64 {
     (word >> FIELD) & FIELD_MASK
 }
 
-/// A slot's state: `{ pos, kind, owner }`.
+/// The state of a slot: `{ pos, kind, owner }`.
 pub(crate) mod slot {
     use super::{FIELD, POS};
 
@@ -130,14 +130,14 @@ pub(crate) mod slot {
     pub(crate) const fn void(pos: u64) -> u64 {
         (pos << POS) | (VOID << FIELD)
     }
-    /// Message `pos`, its reader died.
+    /// The slot holds message `pos`, whose reader died.
     #[inline]
     pub(crate) const fn orphan(pos: u64) -> u64 {
         (pos << POS) | (ORPHAN << FIELD)
     }
 }
 
-/// A block's state: `{ pos, kind, owner }`.
+/// The state of a block: `{ pos, kind, owner }`.
 pub(crate) mod block {
     use super::{FIELD, POS};
 
@@ -163,7 +163,7 @@ pub(crate) mod block {
     pub(crate) const fn lent(pos: u64, owner: u64) -> u64 {
         (pos << POS) | (LENT << FIELD) | owner
     }
-    /// Message `pos`, its reader died.
+    /// The block holds message `pos`, whose reader died.
     #[inline]
     pub(crate) const fn lost(pos: u64) -> u64 {
         (pos << POS) | (LOST << FIELD)

@@ -21,7 +21,8 @@
 //! - [`Segment`]: the memory itself, with or without a name.
 //! - [`Shared`], [`SharedSlice`], [`SeqLock`]: values in a segment, which stay there and which
 //!   several processes use.
-//! - Channels of this crate are statically typed. `multiprocess` has one pair of types for every route.
+//! - Channels of this crate are statically typed. `multiprocess` has one pair of types for every
+//!   route.
 //!
 //! The processes must trust each other. A peer that writes garbage causes only an error in other
 //! processes ([`Unreadable`](Unreadable::Corrupt)), but it can break the channel. The processes
@@ -46,7 +47,7 @@
 //!
 //! | folder | what it holds |
 //! |---|---|
-//! | `lock/` | the public locks; `lock/raw/` has the protocol of each |
+//! | `lock/` | the public locks; `lock/raw/` contains the protocol of each |
 //! | `value/` | values in a segment: `Shared`, `SharedSlice`, `SeqLock`, and `object`, which finds them at an offset |
 //! | `message/` | the kinds of messages: `typed`, `pod`, `slice`, `bytes`; `wire` encodes them, `lend` lends them in place |
 //! | `channel/` | `ring` is the queue, `pool` and `places` hold its large messages, `doorbell` puts waiters to sleep and wakes them, `recovery` runs after a death, `spin_policy` and `prefetch` decide how a peer waits and reads ahead; `endpoint` is the part of a handle |

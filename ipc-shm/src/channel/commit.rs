@@ -57,7 +57,7 @@ impl Attachment {
         let mut place = Place::of(meta);
         // Relaxed, all below: this process owns the block.
         if place.possible() && len as u64 <= meta.committed.load(Relaxed) {
-            // Allocated by another process, if the file is long enough.
+            // If the file is long enough, another process has allocated the bytes.
             match self.places.reach(fd, place, len) {
                 Err(Unreached::Corrupt) => {}
                 reached => return reached,
@@ -227,7 +227,7 @@ mod tests {
         (attachment, end)
     }
 
-    /// Bytes of memory that the segment takes.
+    /// Returns the bytes of memory that the segment takes.
     fn taken(attachment: &Attachment) -> u64 {
         let stat = rustix::fs::fstat(attachment.descriptor().unwrap()).unwrap();
         stat.st_blocks as u64 * 512 - attachment.memory.geometry.data_offset() as u64
@@ -245,7 +245,7 @@ mod tests {
         assert!(kept <= KEPT_IN_ALL, "{kept}");
         assert!(kept + 2 * LARGE as u64 > KEPT_IN_ALL, "{kept}");
 
-        // What is taken first was kept.
+        // The blocks that are claimed first keep their memory.
         for _ in 0..100 {
             let (block, _) = end.loan(LARGE, Deadline::Now).unwrap();
             assert_eq!(taken(&attachment), kept);
@@ -293,7 +293,7 @@ mod tests {
         end.return_block(first);
         let killed = killed_at("block.placed", 0, || loan(8 * PAGE).0);
         assert_eq!(killed, None);
-        // As a recovery does.
+        // As recovery does.
         end.return_block(first);
         let (again, ours) = loan(8 * PAGE);
         assert_eq!(again, first);

@@ -5,10 +5,10 @@
 //! processes, and why no wake-up is lost:
 //!
 //! ```text
-//!   sleeper                            waker
+//!   waiter                             waker
 //!   S1 tokens += 1        SeqCst       P  publish (slot, Release)
 //!   S2 barrier in every process        K1 the barrier of S2, or a fence of its own
-//!   S3 look again                      K2 any tokens?
+//!   S3 check again                     K2 any tokens?
 //!   S5 sleep while seq == s            K3 { seq + 1, tokens - 1 }   K4 wake one
 //! ```
 //!

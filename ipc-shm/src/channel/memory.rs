@@ -2,7 +2,7 @@
 //!
 //! The protocol is above this module, and the placement below it.
 
-// Turns offsets into references to atomics.
+// The module turns offsets into references to atomics.
 #![allow(unsafe_code)]
 
 use std::ptr::NonNull;
@@ -171,9 +171,9 @@ impl Memory {
         let first = unsafe { self.slots.add(index * self.stride) };
         // SAFETY: a stride of atomics lies there.
         let words = unsafe { std::slice::from_raw_parts(first.as_ptr(), self.stride) };
-        // SAFETY: a stride is at least a line: eight words (`Geometry::new`).
+        // SAFETY: a stride is at least a line, which is eight words (`Geometry::new`).
         let (state, payload) = unsafe { words.split_at_unchecked(1) };
-        // SAFETY: as above, it has one word.
+        // SAFETY: as above. `state` has one word.
         let state = unsafe { state.get_unchecked(0) };
         Slot { state, payload }
     }

@@ -1,4 +1,4 @@
-//! Channels: the ring and its large messages, sleeping and waking, recovery, and the ends.
+//! Channels: the ring and its large messages, the doorbell, recovery, and the ends.
 
 #[cfg(not(loom))]
 pub(crate) mod builder;

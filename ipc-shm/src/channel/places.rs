@@ -48,7 +48,7 @@
 //! process ends or execs, the kernel removes the page tables of all mappings before it releases the
 //! first file.
 
-// Turns offsets into pointers.
+// The module turns offsets into pointers.
 #![allow(unsafe_code)]
 
 use crate::sync::unmodelled::{AtomicPtr, AtomicU64, Ordering};
@@ -283,7 +283,7 @@ impl Places {
         let window = window(place).ok_or(Unreached::Corrupt)?;
         let mut mapped = self.mapped.lock().unwrap_or_else(PoisonError::into_inner);
         let to = &self.windows[window.index];
-        // Relaxed: stored under the lock.
+        // Relaxed: `map` stores it under the lock.
         if to.load(Ordering::Relaxed).is_null() {
             let (offset, size) = (self.data as u64 + window.start, window.size as usize);
             let mapping = sys::memory::map_at(fd, offset, size)?;

@@ -57,8 +57,8 @@
 //! |---|---|---|---|
 //! | its claim to send | `tail` or `Writing` names it | the slot in progress | `Void`: skipped |
 //! | its publication | nothing | the message | – |
-//! | its claim to receive | `head` or `Reading` names it | the slot in progress | `Orphan`: delivered to another |
-//! | its freeing | nothing | a free slot | – |
+//! | its claim to receive | `head` or `Reading` names it | the slot in progress | `Orphan`: delivered to another receiver |
+//! | its release of the slot | nothing | a free slot | – |
 
 #[cfg(not(loom))]
 use ipc_core::__private::wait::InTheWay;
@@ -459,7 +459,7 @@ impl Memory {
             match found {
                 OrphanIn::Slot => {
                     let (from, to) = (slot::orphan(p), slot::reading(p, me.id));
-                    // AcqRel: RING-E4. Failure: another adopted it; look again.
+                    // AcqRel: RING-E4. Failure: another receiver adopted it, so scan again.
                     if self.state(p).compare_exchange(from, to, AcqRel, Relaxed).is_ok() {
                         kill_point!("adopt.adopted");
                         sink.redelivered();
@@ -470,7 +470,7 @@ impl Memory {
                 OrphanIn::Block(index) => {
                     let lost = &self.blocks()[index];
                     let (from, to) = (block::lost(p), block::lent(p, me.id));
-                    // AcqRel: RING-E4. Failure: another adopted it; look again.
+                    // AcqRel: RING-E4. Failure: another receiver adopted it, so scan again.
                     if lost.state.compare_exchange(from, to, AcqRel, Relaxed).is_ok() {
                         kill_point!("adopt.adopted");
                         // Relaxed: as in `take_block`.
@@ -594,7 +594,7 @@ impl Memory {
         let g = &self.geometry;
         let position = |p: u64| p & g.mask < g.capacity;
         for (end, what) in [(self.tail(), "tail"), (self.head(), "head")] {
-            // Acquire: RING-E3, so the slot is seen at least as the claimer saw it.
+            // Acquire: RING-E3, so that the slot is seen at least as the claimer saw it.
             let word = end.load(Acquire);
             let p = pos(word);
             if !position(p) {

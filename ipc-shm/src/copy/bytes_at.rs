@@ -45,7 +45,7 @@ pub(crate) unsafe fn read(from: NonNull<u8>, to: &mut [u8]) {
         // Relaxed, all of these: the user is responsible for any ordering.
         match n {
             8 => {
-                // SAFETY: `n` bytes are mapped there (the caller's), aligned to `n` (`unit`).
+                // SAFETY: `n` bytes are mapped there (the caller's promise), aligned to `n` (`unit`).
                 let word = unsafe { from.cast::<AtomicU64>().as_ref() };
                 now.copy_from_slice(&word.load(Relaxed).to_ne_bytes());
             }
@@ -65,7 +65,7 @@ pub(crate) unsafe fn read(from: NonNull<u8>, to: &mut [u8]) {
                 now[0] = byte.load(Relaxed);
             }
         }
-        // SAFETY: at most one behind the last byte, which the caller vouches for.
+        // SAFETY: at most one past the last byte, within what the caller promises.
         from = unsafe { from.add(n) };
         to = rest;
     }
@@ -94,7 +94,7 @@ pub(crate) unsafe fn write(to: NonNull<u8>, bytes: &[u8]) {
         // Relaxed: as in `read`.
         match n {
             8 => {
-                // SAFETY: `n` bytes are mapped there (the caller's), aligned to `n` (`unit`).
+                // SAFETY: `n` bytes are mapped there (the caller's promise), aligned to `n` (`unit`).
                 unsafe { to.cast::<AtomicU64>().as_ref() }.store(u64::from_ne_bytes(word), Relaxed);
             }
             4 => {
@@ -112,7 +112,7 @@ pub(crate) unsafe fn write(to: NonNull<u8>, bytes: &[u8]) {
                 unsafe { to.cast::<AtomicU8>().as_ref() }.store(a, Relaxed);
             }
         }
-        // SAFETY: at most one behind the last byte, which the caller vouches for.
+        // SAFETY: at most one past the last byte, within what the caller promises.
         to = unsafe { to.add(n) };
         bytes = rest;
     }
@@ -122,7 +122,7 @@ pub(crate) unsafe fn write(to: NonNull<u8>, bytes: &[u8]) {
 ///
 /// # Safety
 ///
-/// `len` bytes can be read at `from` and written at `to`, and do not overlap.
+/// `len` bytes can be read at `from` and written at `to`, and they do not overlap.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 unsafe fn string_move(from: *const u8, to: *mut u8, len: usize) {
