@@ -170,9 +170,9 @@ impl Segment {
         SegmentBuilder::new(0).lookup(SegmentPath::Name(name.to_owned()))?.unlink()
     }
 
-    /// Removes the names that begin with `prefix` of segments whose every user was killed.
+    /// Removes the names of segments whose every user was killed.
     ///
-    /// Returns the removed names in order.
+    /// Only names that begin with `prefix` are removed. Returns the removed names in order.
     ///
     /// The last process that has a segment removes its name
     /// ([`LastHandle`](crate::Lifetime::LastHandle)). A process that is killed, by SIGKILL, by
@@ -212,7 +212,7 @@ impl Segment {
         list::remove_abandoned(prefix)
     }
 
-    /// Returns the named segments of this crate that this process may read, sorted by name.
+    /// Returns this crate's named segments that this process may read, sorted by name.
     ///
     /// # Errors
     ///
@@ -426,10 +426,10 @@ impl Serialize for Segment {
     }
 }
 
-/// A note on a message that is being encoded: the descriptor and id of a segment that it carries.
+/// A note on a message that is being encoded, about a segment that it carries.
 ///
-/// All values of one segment, be they a hundred locks, share one descriptor and one participant in
-/// a message.
+/// It has the segment's descriptor and id. All values of one segment, be they a hundred locks,
+/// share one descriptor and one participant in a message.
 struct Sent {
     segment: sys::Identity,
     index: u32,
@@ -442,8 +442,9 @@ impl Sent {
     }
 }
 
-/// A note on a message that is being decoded: the descriptor and id that a mapping was attached
-/// from.
+/// A note on a message that is being decoded, about a mapping that was attached from it.
+///
+/// It has the descriptor and id that the mapping was attached from.
 struct AttachedFrom {
     index: u32,
     id: u16,

@@ -1,4 +1,4 @@
-//! The one descriptor that a process keeps of a segment, a channel's or any other.
+//! The one descriptor that a process keeps for a segment, be it a channel's or another.
 
 use std::io;
 use std::mem::ManuallyDrop;
@@ -6,9 +6,10 @@ use std::mem::ManuallyDrop;
 use ipc_sys as sys;
 use ipc_sys::lease::Unforked;
 
-/// An open file that a program which closes all that it does not know may have closed behind our
-/// back; the next file that it opens then has the number. To lock, allocate or close there would be
-/// harm, so each use asks first.
+/// An open file that the program may have closed, together with all that it does not know.
+///
+/// The next file that the program opens then gets the number. To lock, allocate or close there
+/// would do harm, so each use checks first.
 pub(crate) struct Descriptor {
     fd: ManuallyDrop<Unforked>,
     identity: sys::Identity,
@@ -21,8 +22,9 @@ impl Descriptor {
         Ok(Descriptor { fd: ManuallyDrop::new(fd), identity, fork: sys::fork::ForkCheck::new() })
     }
 
-    /// The descriptor, if it is still ours. Not in a forked child, where its number may be another
-    /// file's.
+    /// Returns the descriptor, if it is still this file's.
+    ///
+    /// Returns `None` in a forked child, where the number may be another file's.
     pub(crate) fn get(&self) -> Option<sys::Borrowed<'_>> {
         if self.fork.forked() {
             return None;
@@ -31,7 +33,7 @@ impl Descriptor {
         sys::descriptor::identity(fd).is_ok_and(|identity| identity == self.identity).then_some(fd)
     }
 
-    /// What tells its object from others.
+    /// Returns the identity of the object, which distinguishes it from others.
     pub(crate) fn identity(&self) -> sys::Identity {
         self.identity
     }

@@ -30,7 +30,9 @@ pub(crate) trait Leases {
     fn end_repair(&self, id: u64);
 }
 
-/// Where the leases begin: behind any data, since no segment is so long (`layout::MAX_LEN`).
+/// Where the leases begin: behind any data.
+///
+/// No segment is so long (`layout::MAX_LEN`).
 const LEASES: u64 = 1 << 60;
 
 const fn life(id: u64) -> u64 {
@@ -41,7 +43,9 @@ const fn repair(id: u64) -> u64 {
     LEASES + 2 * id + 1
 }
 
-/// Leases as locks on bytes of this open file, which no other process and no other attachment uses.
+/// Leases as locks on bytes of this open file.
+///
+/// No other process and no other attachment uses the file.
 pub(crate) struct ByteLocks<'a>(pub(crate) sys::Borrowed<'a>);
 
 impl ByteLocks<'_> {

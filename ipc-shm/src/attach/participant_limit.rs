@@ -1,4 +1,4 @@
-//! How many processes may be attached to a channel or a segment at once.
+//! The limit on how many processes may be attached to a channel or a segment at once.
 
 use std::fmt;
 use std::io;
@@ -20,7 +20,7 @@ pub(crate) fn pid_identity() -> u64 {
     if pid_hint::pid(known) == pid {
         return known;
     }
-    // Of a process that has forked since, or of none yet.
+    // The known word is of the process that forked this one, or there is none yet.
     let Some(namespace) = sys::process::pid_namespace() else { return pid_hint::NONE };
     let word = pid_hint::word(pid, namespace);
     KNOWN.store(word, Ordering::Relaxed); // Relaxed: as above.
@@ -30,8 +30,9 @@ pub(crate) fn pid_identity() -> u64 {
 /// The default on small machines. A participant takes 16 bytes of memory.
 const LEAST: usize = 127;
 
-/// Returns how many participants an object has if its maker does not say: enough for a worker on
-/// each processor of this machine, and as many processes besides.
+/// Returns the default number of participants of an object.
+///
+/// It is enough for a worker on each processor of this machine, and as many processes besides.
 pub(crate) fn by_default() -> usize {
     static DEFAULT: CachedNumber = CachedNumber::new();
     DEFAULT.get(|| for_processors(sys::process::cpus()) as u64) as usize
@@ -49,7 +50,7 @@ const fn for_processors(processors: usize) -> usize {
     }
 }
 
-/// All participants of an object live.
+/// The error if all participants of an object are alive.
 #[derive(Debug)]
 struct AllTaken {
     object: String,
@@ -65,14 +66,16 @@ impl fmt::Display for AllTaken {
 
 impl std::error::Error for AllTaken {}
 
-/// The error of a process that wants to attach to `object`, or to send it, and finds no participant
-/// that is free.
+/// Returns the error if no participant is free.
+///
+/// A process gets it that wants to attach to `object`, or to send it.
 pub(crate) fn all_taken(object: impl fmt::Display, most: usize) -> io::Error {
     io::Error::new(io::ErrorKind::QuotaExceeded, AllTaken { object: object.to_string(), most })
 }
 
-/// Turns the error of making a handle for another process into one of the message that it was to
-/// travel in.
+/// Turns the error of creating a handle into one of the message.
+///
+/// The message is the one that should carry the handle to another process.
 pub(crate) fn not_issued<E: ser::Error>(error: io::Error) -> E {
     if let Some(AllTaken { most, .. }) = error.get_ref().and_then(|cause| cause.downcast_ref()) {
         handle::decline(NotCarried::Participants { most: *most });

@@ -50,7 +50,9 @@ use crate::layout::pid_hint;
 use crate::segment::footer::{Entry, life};
 use crate::throttle::Throttle;
 
-/// Names one participant, never another: `{ generation: 32, id: 16 }` in 48 bits, never 0.
+/// Names one participant, and never another.
+///
+/// It is `{ generation: 32, id: 16 }` in 48 bits, and never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Owner(NonZeroU64);
 

@@ -28,8 +28,9 @@ enum Place {
 }
 
 impl<'a> LentMessage<'a> {
-    /// Returns the message of `len` bytes in a block that is lent to this process and about to be
-    /// read.
+    /// Returns the message of `len` bytes in a block.
+    ///
+    /// The block is lent to this process, and is about to be read.
     ///
     /// # Errors
     ///

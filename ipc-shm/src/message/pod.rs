@@ -388,8 +388,9 @@ impl<T: Plain> Ref<'_, T> {
         self.lent.deliveries()
     }
 
-    /// Returns a copy of the message, made without a reference to shared memory, and acknowledges
-    /// it.
+    /// Returns a copy of the message, and acknowledges it.
+    ///
+    /// The copy is made without a reference to shared memory.
     #[must_use]
     pub fn copied(self) -> T {
         copy::read_value(self.lent.words())

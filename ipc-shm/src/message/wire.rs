@@ -22,8 +22,9 @@ pub(crate) fn block_of(slot: Slot<'_>) -> Option<u64> {
     (header & IN_BLOCK != 0).then_some(header & !IN_BLOCK)
 }
 
-/// Returns the part of a payload behind the header: no more bytes than the slot has, whatever a
-/// peer wrote.
+/// Returns the part of a payload behind the header.
+///
+/// It has no more bytes than the slot, whatever a peer wrote.
 pub(crate) fn part(slot: Slot<'_>) -> (usize, usize) {
     let len = slot.payload[0].load(Relaxed); // Relaxed: as above.
     (1, usize::try_from(len).unwrap_or(usize::MAX).min(size_of_val(&slot.payload[1..])))

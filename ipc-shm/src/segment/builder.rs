@@ -1,4 +1,4 @@
-//! How a segment is made, or found.
+//! Options of a segment that is created or opened.
 
 use std::io;
 use std::path::Path;
@@ -17,12 +17,12 @@ use crate::attach::participant_limit;
 use crate::layout::PAGE;
 use crate::segment::footer::{Footer, Lifetime};
 
-/// How long `create` may take to remove what killed processes left.
+/// How long `create` may take to remove names that killed processes left.
 const CLEANING: Duration = Duration::from_millis(10);
-/// Rights of the owner only.
+/// The default mode: rights of the owner only.
 const MODE: u32 = 0o600;
 
-/// Makes and opens segments, on other terms than [`Segment`]'s own functions.
+/// Creates and opens segments with other options than [`Segment`]'s own functions.
 ///
 /// ```
 /// use ipc_shm::SegmentBuilder;
@@ -35,7 +35,7 @@ const MODE: u32 = 0o600;
 #[must_use]
 pub struct SegmentBuilder {
     size: usize,
-    /// Bytes that one which is there already must have.
+    /// The least bytes of a segment that is opened.
     least: usize,
     mode: u32,
     participants: usize,
@@ -44,13 +44,13 @@ pub struct SegmentBuilder {
     huge_pages: bool,
     prefault: bool,
     lock_memory: bool,
-    /// Of the value that lies in it; 0 for bytes.
+    /// The fingerprint of the value that lies in the segment; 0 for bytes.
     fingerprint: u64,
-    /// What the abandoned names begin with that are removed first.
+    /// The prefix of the abandoned names that are removed first.
     abandoned: Option<String>,
 }
 
-/// Whether a named segment is made or opened.
+/// Whether a named segment is created or opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OpenMode {
     Create,
@@ -87,53 +87,61 @@ impl SegmentBuilder {
         self
     }
 
-    /// How many processes can be attached at once, handles on their way included: 1023 at most. If
-    /// not set, two for each processor of this machine, and not fewer than 127.
+    /// Sets how many processes can be attached at once, at most 1023.
     ///
-    /// When all are taken, the segment can neither be opened nor sent: the error says so, and names
-    /// this method.
+    /// The number includes handles on their way. The default is two for each processor of this
+    /// machine, and not fewer than 127. When all are taken, the segment can neither be opened nor
+    /// sent. The error says so, and names this method.
     pub fn participants(mut self, most: usize) -> SegmentBuilder {
         self.participants = most;
         self
     }
 
-    /// When the name goes; if not set, with the last handle, and of a
-    /// [`file`](SegmentBuilder::file) never.
+    /// Sets when the name is removed.
+    ///
+    /// The default is with the last handle, and for a [`file`](SegmentBuilder::file) never.
     pub fn lifetime(mut self, lifetime: Lifetime) -> SegmentBuilder {
         self.lifetime = Some(lifetime);
         self
     }
 
-    /// Whether to open what belongs to another user, who may then write there: refused if not set.
+    /// Sets whether to open a segment of another user.
+    ///
+    /// The default is to refuse it, because the other user may write to the segment.
     pub fn any_owner(mut self, yes: bool) -> SegmentBuilder {
         self.any_owner = yes;
         self
     }
 
-    /// Explicit huge pages (`MFD_HUGETLB`): an error where the administrator has reserved none
-    /// (`/proc/sys/vm/nr_hugepages`). Anonymous segments only: names are in another file system.
+    /// Sets whether to use explicit huge pages (`MFD_HUGETLB`).
+    ///
+    /// Creation fails if the administrator has reserved none (`/proc/sys/vm/nr_hugepages`). They
+    /// are for anonymous segments only, because names are in another file system.
     #[doc(alias = "MFD_HUGETLB")]
     pub fn huge_pages(mut self, yes: bool) -> SegmentBuilder {
         self.huge_pages = yes;
         self
     }
 
-    /// Maps all pages at once, so that none is when it is touched first (`MADV_POPULATE_WRITE`).
-    /// The memory itself is always there from the beginning.
+    /// Sets whether to map all pages at once, and not at their first access.
+    ///
+    /// It uses `MADV_POPULATE_WRITE`. The memory itself is always allocated from the beginning.
     #[doc(alias = "MADV_POPULATE_WRITE")]
     pub fn prefault(mut self, yes: bool) -> SegmentBuilder {
         self.prefault = yes;
         self
     }
 
-    /// Keeps it in memory as long as this process has it (`mlock`).
+    /// Sets whether to lock the segment in memory (`mlock`).
+    ///
+    /// It stays locked as long as this process has it.
     #[doc(alias = "mlock")]
     pub fn lock_memory(mut self, yes: bool) -> SegmentBuilder {
         self.lock_memory = yes;
         self
     }
 
-    /// One that is there already may have any size: the caller checks what it needs.
+    /// Lets a segment that is opened have any size. The caller checks what it needs.
     pub(crate) fn of_any_size(mut self) -> SegmentBuilder {
         self.least = 0;
         self
@@ -144,14 +152,14 @@ impl SegmentBuilder {
         self
     }
 
-    /// Has [`create`](SegmentBuilder::create) and
-    /// [`open_or_create`](SegmentBuilder::open_or_create) first remove names that begin with
-    /// `prefix` and whose every user was killed, as [`Segment::remove_abandoned`] does.
+    /// Removes abandoned names first, as [`Segment::remove_abandoned`] does.
     ///
-    /// For programs whose names differ from run to run, so that what killed ones leave does not
-    /// pile up. It takes 10 ms at most; what it does not come to in that time is left to the next
-    /// call. An error there is none of `create`. The name that is made or opened is never among
-    /// those.
+    /// [`create`](SegmentBuilder::create) and [`open_or_create`](SegmentBuilder::open_or_create)
+    /// then first remove the names that begin with `prefix` and whose every user was killed.
+    ///
+    /// It is for programs whose names differ from run to run, so that names left by killed ones do
+    /// not pile up. It takes 10 ms at most, and leaves the rest to the next call. An error of the
+    /// removal does not make `create` fail. The name that is created or opened is never removed.
     ///
     /// ```
     /// use ipc_shm::SegmentBuilder;
@@ -166,11 +174,11 @@ impl SegmentBuilder {
         self
     }
 
-    /// As [`Segment::anonymous`].
+    /// Creates a segment without a name, as [`Segment::anonymous`] does.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`Segment::anonymous`].
     pub fn anonymous(&self) -> io::Result<Segment> {
         let segment_path = SegmentPath::Anonymous;
         let fd = if self.huge_pages {
@@ -202,38 +210,38 @@ impl SegmentBuilder {
         Ok(Segment::of(mapped.known()))
     }
 
-    /// As [`Segment::create`].
+    /// Creates a segment under a name that is not in use, as [`Segment::create`] does.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`Segment::create`].
     pub fn create(&self, name: &str) -> io::Result<Segment> {
         self.named(OpenMode::Create, name, &mut |_| Ok(()))
     }
 
-    /// As [`Segment::open`].
+    /// Opens the segment of this name, as [`Segment::open`] does.
     ///
     /// # Errors
     ///
-    /// As there; and `InvalidData` if it is smaller than asked for.
+    /// As [`Segment::open`]; and `InvalidData` if it is smaller than asked for.
     pub fn open(&self, name: &str) -> io::Result<Segment> {
         self.named(OpenMode::Open, name, &mut |_| Ok(()))
     }
 
-    /// As [`Segment::open_or_create`].
+    /// Opens or creates the segment of this name, as [`Segment::open_or_create`] does.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`Segment::open_or_create`].
     pub fn open_or_create(&self, name: &str) -> io::Result<Segment> {
         self.named(OpenMode::OpenOrCreate, name, &mut |_| Ok(()))
     }
 
-    /// As [`Segment::file`].
+    /// Opens or creates the file at this path as a segment, as [`Segment::file`] does.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`Segment::file`].
     pub fn file(&self, path: impl AsRef<Path>) -> io::Result<Segment> {
         let path = path.as_ref();
         let absolute =
@@ -243,7 +251,8 @@ impl SegmentBuilder {
         terms.at(OpenMode::OpenOrCreate, SegmentPath::File(absolute), &mut |_| Ok(()))
     }
 
-    /// Under a name; `fill` writes into a new one before anybody else sees it.
+    /// Creates or opens a segment under a name. `fill` writes into a new one before another process
+    /// sees it.
     pub(crate) fn named(
         &self,
         open_mode: OpenMode,
@@ -318,7 +327,7 @@ impl SegmentBuilder {
         )
     }
 
-    /// Applies the options that are for this process only.
+    /// Applies the options that concern only this process.
     fn apply_memory_options(&self, mapped: &Arc<Mapped>) -> io::Result<()> {
         if self.prefault {
             mapped.populate()?;

@@ -216,12 +216,11 @@ impl Footer {
         (end_words, self.len - END_WORDS)
     }
 
-    /// Checks the description at the end of an object of `len` bytes: the first ones of its
-    /// last words, copied.
+    /// Checks the description of an object of `len` bytes: a copy of the first of its last words.
     ///
     /// # Errors
     ///
-    /// What is wrong with what is, or was, a segment of this crate.
+    /// The reason why a segment of this crate is refused, if it is, or was, one.
     pub(crate) fn read(len: usize, meta: &[u8; META]) -> Result<FooterState, &'static str> {
         let mut words = [0; 1 + WORDS];
         for (word, bytes) in words.iter_mut().zip(meta.chunks_exact(8)) {
@@ -251,7 +250,7 @@ impl Footer {
         };
         let made = Footer::new(small(size), small(participants), lifetime, fingerprint, PAGE)
             .map_err(|_| "its description is damaged (size or participants)")?;
-        // Where pages are huge, the object is longer than it had to be.
+        // With huge pages, the object is longer than it had to be.
         let footer = Footer { len, ..made };
         if small(said) != len || made.len > len || len > MAX_LEN {
             return Err("it is not as long as it says");

@@ -1,4 +1,4 @@
-//! What segments there are, and which of them were left by killed processes.
+//! Lists the named segments, and finds those that killed processes left.
 
 use std::io;
 use std::time::{Instant, SystemTime};
@@ -15,18 +15,18 @@ use crate::segment::footer::{FooterState, Lifetime};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SegmentInfo {
-    /// Its name.
+    /// The segment's name.
     pub name: String,
-    /// Bytes of user data.
+    /// The number of bytes of user data.
     pub size: usize,
-    /// How many processes are attached, handles on their way included.
+    /// How many processes are attached, including handles on their way.
     pub attached: usize,
-    /// When its name goes.
+    /// When its name is removed.
     pub lifetime: Lifetime,
 }
 
 impl SegmentInfo {
-    /// Returns whether every process that had it was killed, so that its name has not been removed.
+    /// Returns whether every process that had it was killed, so its name remains.
     #[must_use]
     pub fn is_abandoned(&self) -> bool {
         self.attached == 0 && self.lifetime == Lifetime::LastHandle
@@ -39,7 +39,7 @@ pub(super) fn list() -> io::Result<Vec<SegmentInfo>> {
     Ok(found)
 }
 
-/// All names in the directory of shared memory, of segments and other files.
+/// Returns all names in the directory of shared memory, of segments and other files.
 fn names() -> io::Result<impl Iterator<Item = String>> {
     let directory = sys::file::directory();
     let entries = step(
@@ -58,8 +58,10 @@ pub(super) fn remove_abandoned(prefix: &str) -> io::Result<Vec<String>> {
     Ok(removed)
 }
 
-/// As [`remove_abandoned`], without `except`, and as far as it comes until then. Begins anywhere,
-/// so that names in use do not keep it from those behind them for ever.
+/// Removes abandoned names as [`remove_abandoned`] does, without `except`, until `until`.
+///
+/// It begins at a name that differs from call to call. So names in use do not keep it from those
+/// behind them for ever.
 pub(super) fn remove_some_abandoned(prefix: &str, except: &str, until: Instant) {
     let Ok(names) = names() else { return };
     let in_time = |_: &String| Instant::now() < until;
@@ -74,7 +76,10 @@ pub(super) fn remove_some_abandoned(prefix: &str, except: &str, until: Instant) 
     }
 }
 
-/// False also of what is no segment, has gone meanwhile, or is not this user's to remove.
+/// Removes the name of a segment if it is abandoned, and returns whether it did.
+///
+/// Returns false also for a file that is no segment, was removed meanwhile, or is not this user's
+/// to remove.
 fn remove_if_abandoned(name: &str) -> bool {
     // Its mode does not matter, since nothing is mapped.
     let terms = SegmentBuilder::new(0).mode(0o666);
@@ -82,9 +87,12 @@ fn remove_if_abandoned(name: &str) -> bool {
     lookup.and_then(|lookup| lookup.remove_if_abandoned()).unwrap_or(false)
 }
 
-/// `None` of what is no segment, has gone meanwhile, or is not ours to read.
+/// Reads the description of a named segment.
+///
+/// Returns `None` for a file that is no segment, was removed meanwhile, or is not this user's to
+/// read.
 fn look(name: String) -> Option<SegmentInfo> {
-    // Whose it is does not matter: nothing is mapped.
+    // The owner does not matter, since nothing is mapped.
     let terms = SegmentBuilder::new(0).any_owner(true).mode(0o666);
     let lookup = terms.lookup(SegmentPath::Name(name.clone())).ok()?;
     let fd = lookup.open_read_only().ok()?;

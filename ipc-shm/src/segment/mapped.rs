@@ -94,7 +94,9 @@ struct Ours {
     participants: Participants,
 }
 
-/// Checks that this process has the mapping: that it was not forked from the one that `process` is.
+/// Checks that this process has the mapping.
+///
+/// It has it unless it was forked from the one that `process` is.
 #[inline]
 pub(crate) fn not_forked(
     process: sys::fork::ForkCheck,
@@ -139,9 +141,10 @@ fn full(segment_path: &SegmentPath, footer: &Footer) -> io::Error {
 }
 
 impl Mapped {
-    /// Makes this process the first participant of a new object, which is allocated and all zero.
+    /// Makes this process the first participant of a new object.
     ///
-    /// The object has no description until [`describe`](Mapped::describe) is called.
+    /// The object is allocated and all zero. It has no description until
+    /// [`describe`](Mapped::describe) is called.
     pub(crate) fn create(
         fd: Unforked,
         footer: Footer,
@@ -196,7 +199,7 @@ impl Mapped {
         })
     }
 
-    /// Registers the mapping, so that later handles of the same object in this process find it.
+    /// Registers the mapping, so that later handles of the object in this process find it.
     pub(crate) fn known(self: Arc<Mapped>) -> Arc<Mapped> {
         // Relaxed: only this process uses it, and the mapping is handed over as a whole.
         self.membership.known.store(true, Ordering::Relaxed);

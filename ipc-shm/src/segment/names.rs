@@ -43,8 +43,9 @@ use crate::segment::footer::{Footer, FooterState, Lifetime};
 /// How long to wait for other processes at the same name. They need microseconds. A process that
 /// takes longer is stopped.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long an unfinished and unlocked object may still belong to a process that is about to lock
-/// it. If it is removed too early, its maker starts over.
+/// How long an unfinished, unlocked object may still belong to a living process.
+///
+/// That process is about to lock it. If it is removed too early, its maker starts over.
 const UNFINISHED: Duration = Duration::from_millis(100);
 /// The same for a process that only opens, and can do no more than give up.
 const UNFINISHED_TO_OPEN: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! Where a segment is to be found.
+//! The place where a segment is found.
 
 use std::fmt;
 use std::io;
@@ -7,17 +7,17 @@ use std::path::PathBuf;
 use ipc_sys as sys;
 use serde::{Deserialize, Serialize};
 
-/// Where a segment is to be found, and how it is called in errors.
+/// Where a segment is found, and its name in errors.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum SegmentPath {
     Anonymous,
-    /// In the shared-memory file system.
+    /// A name in the shared-memory file system.
     Name(String),
     File(PathBuf),
 }
 
 impl SegmentPath {
-    /// Its path, if it has one.
+    /// Returns the segment's path, if it has one.
     pub(crate) fn path(&self) -> Option<PathBuf> {
         match self {
             SegmentPath::Anonymous => None,
@@ -26,7 +26,8 @@ impl SegmentPath {
         }
     }
 
-    /// Whether it can be one: a name, or a path, that comes in a message is another process' word.
+    /// Checks that it can be the place of a segment. A name or path that arrives in a message is
+    /// another process' claim.
     pub(crate) fn check(&self) -> io::Result<()> {
         match self {
             SegmentPath::Anonymous => Ok(()),
@@ -40,11 +41,10 @@ impl SegmentPath {
     }
 }
 
-/// The most bytes of a name: what file systems take.
+/// The most bytes of a name that file systems accept.
 const LONGEST: usize = 255;
 
-/// The same names on every system, whatever that system would take: one component of a path, and
-/// printable.
+/// Checks a name. Every system allows the same names: one component of a path, and printable.
 fn check_name(name: &str) -> io::Result<()> {
     let what = if name.is_empty() {
         "it is empty"

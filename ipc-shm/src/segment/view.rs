@@ -100,13 +100,13 @@ impl View {
         Ok(View { inner: Arc::new(inner) })
     }
 
-    /// Bytes of user data.
+    /// Returns the number of bytes of user data.
     #[must_use]
     pub fn size(&self) -> usize {
         self.inner.size
     }
 
-    /// Where its bytes begin, as long as a clone of this view lives.
+    /// Returns where the bytes begin. Valid as long as a clone of this view lives.
     ///
     /// To write there is SIGSEGV. Other processes may write there at any time.
     #[must_use]
@@ -114,8 +114,9 @@ impl View {
         self.inner.mapping.as_ptr()
     }
 
-    /// Copies the bytes at `offset` to `to`. What a peer writes meanwhile may arrive or not, in any
-    /// mixture.
+    /// Copies the bytes at `offset` to `to`.
+    ///
+    /// If a peer writes there meanwhile, the result may be any mixture of old and new bytes.
     ///
     /// # Errors
     ///
@@ -138,7 +139,7 @@ impl View {
         Ok(())
     }
 
-    /// Copies a value out; it may be torn, as in [`read`](View::read).
+    /// Returns a copy of a value, which may be torn, as in [`read`](View::read).
     ///
     /// # Errors
     ///
@@ -154,7 +155,7 @@ impl View {
 fn copy_out(base: NonNull<u8>, offset: usize, to: &mut [u8]) {
     // SAFETY: `read` has checked that so many bytes are in the mapping.
     let from = unsafe { base.add(offset) };
-    // SAFETY: as above; the mapping is shared memory, which this process accesses in no other way.
+    // SAFETY: as above. The mapping is shared memory, which this process accesses in no other way.
     unsafe { bytes_at::read(from, to) }
 }
 

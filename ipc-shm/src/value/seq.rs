@@ -120,8 +120,9 @@ pub mod model {
             Copies { seq: &self.seq, words: &self.words, stride: STRIDE }
         }
 
-        /// Writes values of these numbers, and is killed the `n`-th time that it reaches the point,
-        /// counted from 0.
+        /// Writes values of these numbers, and is killed at the point.
+        ///
+        /// That happens the `n`-th time that it reaches the point, counted from 0.
         pub fn killed_at(
             &self,
             point: &'static str,

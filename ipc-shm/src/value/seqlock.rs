@@ -189,7 +189,7 @@ impl<T: Stored> SeqLock<T> {
         None
     }
 
-    /// Makes the caller the writer, until the [`SeqWriter`] is dropped or its process dies.
+    /// Makes the caller the writer until the [`SeqWriter`] is dropped or its process dies.
     ///
     /// It does not wait. A process that wants to hand the role over drops its [`SeqWriter`], and
     /// then notifies the next writer.

@@ -19,9 +19,9 @@ use crate::value::object::{Object, Placed, Shape, refuse};
 use crate::value::shared::Shared;
 use crate::value::word::Word;
 
-/// A handle to an array of values ([`Stored`]) in shared memory, or to a part of one.
+/// A handle to an array in shared memory, or to a part of one.
 ///
-/// Handles are cloned and sent freely.
+/// The elements are values ([`Stored`]). Handles are cloned and sent freely.
 ///
 /// It is what Python calls `multiprocessing.Array(…, lock=False)`, or a numpy array over a
 /// `SharedMemory`. Parts go to different processes, each of which then works on its own part:
@@ -84,7 +84,7 @@ impl<T: Stored> SharedSlice<T> {
         Ok(SharedSlice { object, first, len, _elements: PhantomData })
     }
 
-    /// Creates an array of `len` elements, all zero, in a segment of its own without a name.
+    /// Creates an array of `len` elements, all zero, in an unnamed segment of its own.
     ///
     /// # Errors
     ///
@@ -93,7 +93,7 @@ impl<T: Stored> SharedSlice<T> {
         Self::of(Object::anonymous(Self::shape(len)?)?, len)
     }
 
-    /// Creates an array of these elements, in a segment of its own without a name.
+    /// Creates an array of these elements, in an unnamed segment of its own.
     ///
     /// # Errors
     ///
@@ -117,7 +117,9 @@ impl<T: Stored> SharedSlice<T> {
         Ok(shared)
     }
 
-    /// Returns the `len` elements at an offset, in bytes, of a segment that you lay out yourself.
+    /// Returns the `len` elements at an offset, in bytes, of a segment.
+    ///
+    /// The program lays that segment out itself.
     ///
     /// # Errors
     ///

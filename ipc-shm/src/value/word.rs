@@ -10,8 +10,10 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A value of 1, 2, 4 or 8 bytes: `u8` to `u64`, `i8` to `i64`, `f32`, `f64`, `bool`. Not `usize`,
-/// whose size is not the same in every program.
+/// A number or `bool` of 1, 2, 4 or 8 bytes.
+///
+/// It is implemented for `u8` to `u64`, `i8` to `i64`, `f32`, `f64` and `bool`. It is not
+/// implemented for `usize`, whose size is not the same in every program.
 pub trait Word: Stored + sealed::Sealed {
     #[doc(hidden)]
     type Atomic;
@@ -108,8 +110,9 @@ word!(f64, AtomicU64, f64::to_bits, f64::from_bits);
 
 impl sealed::Sealed for bool {}
 
-/// How often a `compare_exchange` of a `bool` tries again because a peer has written another byte
-/// that is read as `true`.
+/// How often a `compare_exchange` of a `bool` tries again.
+///
+/// It does so if a peer has written another byte that is read as `true`.
 const TRIES: usize = 3;
 
 /// Works as `AtomicBool`. A byte other than 0 and 1, which only a peer that breaks the protocol
