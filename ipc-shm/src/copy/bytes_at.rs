@@ -45,7 +45,8 @@ pub(crate) unsafe fn read(from: NonNull<u8>, to: &mut [u8]) {
         // Relaxed, all of these: the user is responsible for any ordering.
         match n {
             8 => {
-                // SAFETY: `n` bytes are mapped there (the caller's promise), aligned to `n` (`unit`).
+                // SAFETY: `n` bytes are mapped there (the caller's promise), aligned to `n`
+                // (`unit`).
                 let word = unsafe { from.cast::<AtomicU64>().as_ref() };
                 now.copy_from_slice(&word.load(Relaxed).to_ne_bytes());
             }
@@ -94,7 +95,8 @@ pub(crate) unsafe fn write(to: NonNull<u8>, bytes: &[u8]) {
         // Relaxed: as in `read`.
         match n {
             8 => {
-                // SAFETY: `n` bytes are mapped there (the caller's promise), aligned to `n` (`unit`).
+                // SAFETY: `n` bytes are mapped there (the caller's promise), aligned to `n`
+                // (`unit`).
                 unsafe { to.cast::<AtomicU64>().as_ref() }.store(u64::from_ne_bytes(word), Relaxed);
             }
             4 => {
