@@ -59,6 +59,9 @@ pub(crate) struct Traced<R> {
     thread: pid_t,
 }
 
+/// The system calls that start a process or thread.
+const STARTS: [c_long; 4] = [libc::SYS_clone, libc::SYS_clone3, libc::SYS_fork, libc::SYS_vfork];
+
 /// Starts `f` in a child that is stopped at its first mark. None, and a word about it, where that
 /// is not permitted.
 pub(crate) fn trace<A, R>(f: fn((A, Stand)) -> R, args: A) -> Option<Traced<R>>
@@ -201,6 +204,9 @@ impl<R: DeserializeOwned> Traced<R> {
     ) -> Option<c_long> {
         let mut failed = None;
         let mut number = 0;
+        // `std` starts a process, and then receives how `exec` went. If that fails with anything
+        // but EINTR, which it never does, `std` waits for the child, which waits for its parent.
+        let mut starting = false;
         loop {
             if self.resume(libc::PTRACE_SYSCALL) == Stop::Mark {
                 return failed;
@@ -208,6 +214,8 @@ impl<R: DeserializeOwned> Traced<R> {
             // Before a call; the mark itself is one.
             let mut registers = self.registers();
             let call = registers.orig_rax as c_long;
+            let hears_of_exec = starting && [libc::SYS_read, libc::SYS_recvfrom].contains(&call);
+            starting = !hears_of_exec && (starting || STARTS.contains(&call));
             let fails = call != libc::SYS_tgkill && may_fail(call) && {
                 number += 1;
                 number == n + 1
@@ -222,6 +230,7 @@ impl<R: DeserializeOwned> Traced<R> {
             }
             if fails {
                 let mut registers = self.registers();
+                let error = if hears_of_exec { libc::EINTR } else { error };
                 registers.rax = -i64::from(error) as u64;
                 self.set(&registers);
             }
