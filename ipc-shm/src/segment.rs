@@ -56,7 +56,7 @@ use crate::layout::PAGE;
 /// | question | answer |
 /// |---|---|
 /// | which name | one component, as the name of `shm_open` without the leading slash: no slash, no control character, 1 to 255 bytes |
-/// | which users may open it | those that its mode allows, 0600 by default; refused is an object that belongs to another user, gives more rights than asked for, has a second name, or is no regular file |
+/// | which users may open it | those that its mode allows, 0600 by default; an object that belongs to another user, gives more rights than asked for, has a second name, or is no regular file is refused |
 /// | is there memory for all of it | yes, from the beginning: a full file system is an error and never a SIGBUS |
 /// | can its size change | an anonymous segment is sealed, so no; a process that may write to a named one can truncate it, and then access is SIGBUS |
 /// | is it in a core dump | no |
@@ -93,8 +93,9 @@ impl Segment {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the size is 0 or larger than any memory; `Unsupported` on systems that
-    /// this crate does not know yet; any error of the system, with the step that failed.
+    /// - `InvalidInput` if the size is 0 or larger than any memory.
+    /// - `Unsupported` on systems that this crate does not know yet.
+    /// - Any error of the system, with the step that failed.
     #[doc(alias = "memfd_create")]
     pub fn anonymous(size: usize) -> io::Result<Segment> {
         SegmentBuilder::new(size).anonymous()
@@ -107,10 +108,13 @@ impl Segment {
     ///
     /// # Errors
     ///
-    /// `AlreadyExists` if the name is in use; `InvalidInput` if the name or the size is not
-    /// allowed; `PermissionDenied` if the name leads to an object that cannot be trusted;
-    /// `StorageFull` if there is no room; `TimedOut` if a process is stopped while it creates,
-    /// opens or removes the name. After an error nothing is left.
+    /// - `AlreadyExists` if the name is in use.
+    /// - `InvalidInput` if the name or the size is not allowed.
+    /// - `PermissionDenied` if the name leads to an object that cannot be trusted.
+    /// - `StorageFull` if there is no room.
+    /// - `TimedOut` if a process is stopped while it creates, opens or removes the name.
+    ///
+    /// After an error nothing is left.
     #[doc(alias = "shm_open")]
     pub fn create(name: &str, size: usize) -> io::Result<Segment> {
         SegmentBuilder::new(size).create(name)
@@ -120,9 +124,10 @@ impl Segment {
     ///
     /// # Errors
     ///
-    /// `NotFound` if there is none; `PermissionDenied` if the object cannot be trusted;
-    /// `InvalidData` if it is no segment, or holds a value of some type; others as
-    /// [`create`](Segment::create).
+    /// - `NotFound` if there is none.
+    /// - `PermissionDenied` if the object cannot be trusted.
+    /// - `InvalidData` if it is no segment, or holds a value of some type.
+    /// - Others as [`create`](Segment::create).
     #[doc(alias = "shm_open")]
     pub fn open(name: &str) -> io::Result<Segment> {
         SegmentBuilder::new(0).open(name)
@@ -163,8 +168,9 @@ impl Segment {
     ///
     /// # Errors
     ///
-    /// `NotFound` if there is none; `PermissionDenied` if it is no regular file, or may not be
-    /// removed; `TimedOut` if a process is stopped while it opens the segment or detaches from it.
+    /// - `NotFound` if there is none.
+    /// - `PermissionDenied` if it is no regular file, or may not be removed.
+    /// - `TimedOut` if a process is stopped while it opens the segment or detaches from it.
     #[doc(alias = "shm_unlink")]
     pub fn unlink(name: &str) -> io::Result<()> {
         SegmentBuilder::new(0).lookup(SegmentPath::Name(name.to_owned()))?.unlink()

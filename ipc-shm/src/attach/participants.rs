@@ -86,7 +86,7 @@ impl Owner {
     }
 }
 
-/// The number of participants that one slice of a wait looks at.
+/// The number of participants that one slice of a wait checks.
 const AT_ONCE: usize = 64;
 
 /// A process' part in a segment, and its view of the others'.
@@ -97,7 +97,7 @@ pub(crate) struct Participants {
     mapping: u64,
     fork: sys::fork::ForkCheck,
     descriptor: Arc<Descriptor>,
-    /// When this process last looked at all participants.
+    /// When this process last checked all participants.
     looked: Throttle,
 }
 
@@ -257,7 +257,7 @@ impl Participants {
         self.descriptor.get().is_none_or(|fd| ByteLocks(fd).alive(u64::from(owner.id())))
     }
 
-    /// Returns whether another participant is attached, or on its way, and not about to end.
+    /// Returns whether another participant is attached or in transit, and not ending.
     ///
     /// In doubt, returns true. The caller holds the name's lock ([`names`](crate::segment)).
     /// Meanwhile a participant can only arrive by a handle of one that is there.
@@ -292,9 +292,9 @@ impl Participants {
         self.table.deaths().load(Ordering::Acquire) // Acquire: `count_death`.
     }
 
-    /// Returns the same after a look at some participants, others at each turn.
+    /// Checks some participants, others at each turn, and returns the deaths counted.
     ///
-    /// Costs a system call for each participant looked at.
+    /// Costs a system call for each participant checked.
     pub(crate) fn look_for_deaths(&self, turn: usize) -> u64 {
         // Without its descriptor this process cannot ask the kernel.
         let Some(fd) = self.descriptor.get() else { return self.deaths() };
@@ -326,7 +326,7 @@ impl Participants {
         self.deaths()
     }
 
-    /// Returns the same after a look at all participants, at most about once a millisecond.
+    /// Checks all participants, at most about once a millisecond, and returns the deaths counted.
     pub(crate) fn look_for_deaths_throttled(&self) -> u64 {
         if self.looked.due() {
             for turn in 0..self.capacity().div_ceil(AT_ONCE) {

@@ -99,7 +99,7 @@ fn key(attachment: &Attachment) -> usize {
     std::ptr::from_ref(attachment).addr()
 }
 
-/// A panic leaves nothing half done here.
+/// Locks the state. A panic leaves nothing half done in it.
 fn state() -> MutexGuard<'static, State> {
     STATE.get().lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -49,8 +49,7 @@ impl<'a> LentMessage<'a> {
     ///
     /// # Errors
     ///
-    /// If there is no memory for a message in a block, that message goes to another receiver, and
-    /// the reason is returned.
+    /// If there is no memory for a message in a block. That message then goes to another receiver.
     pub(crate) fn with_memory(self, bytes: &mut Vec<u8>) -> Result<LentMessage<'a>, Unreadable> {
         match self.place {
             Place::Block(block)
