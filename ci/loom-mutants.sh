@@ -63,8 +63,8 @@ mutant seq-no-look-back ipc-shm/src/value/seq.rs 1 's/now.wrapping_sub\(number\)
 mutant seq-looks-too-late ipc-shm/src/value/seq.rs 1 's/(now.wrapping_sub\(number\) < COPIES) - 1/\1/' latch::a_reading
 mutant seq-writes-the-last ipc-shm/src/value/seq.rs 1 's/(copy::write_bytes\(self.copy\()number/\1last/' latch::a_killed
 
-# Blocks. Not the Release of `InFlight`: the store of `Ready` comes after it, and carries it to every
-# reader.
+# Blocks. Not the Release of `InFlight`: the store of `Ready` comes after it, and carries it to
+# every reader.
 mutant block-free-relaxed ipc-shm/src/channel/pool.rs 1 's/(store\(block::FREE, )Release/\1Relaxed/' 'blocks::a_block'
 mutant loan-relaxed ipc-shm/src/channel/pool.rs 1 's/(block::held\(me.id\), )AcqRel/\1Relaxed/' 'blocks::a_block'
 

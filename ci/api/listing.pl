@@ -65,13 +65,21 @@ sub page {
     $lines{"$path: implements " . join ', ', sort @plain} = 1 if @plain;
 }
 
+# A page that leads elsewhere stands where a private module has what is public by another path.
+sub is_module {
+    my ($file) = @_;
+    open my $in, '<', $file or return 0;
+    local $/;
+    return <$in> !~ /http-equiv="refresh"/;
+}
+
 sub directory {
     my ($dir, $path) = @_;
     opendir my $in, $dir or die "$dir: $!";
     for my $entry (sort readdir $in) {
         next if $entry =~ /^\./ || $entry eq '__private';
         if (-d "$dir/$entry") {
-            $lines{"${path}::$entry: mod"} = 1 if -e "$dir/$entry/index.html";
+            $lines{"${path}::$entry: mod"} = 1 if is_module("$dir/$entry/index.html");
             directory("$dir/$entry", "${path}::$entry");
         } elsif ($entry =~ /^(struct|enum|union|trait|type|fn|macro|constant|static|derive|attr)\.(.+)\.html$/) {
             page("$dir/$entry", "${path}::$2", $1);
