@@ -135,8 +135,8 @@ impl Connector {
         });
         checked.map_err(|error| {
             let what = match error.kind() {
-                io::ErrorKind::NotFound => "nobody listens: ",
-                io::ErrorKind::ConnectionRefused => "nobody listens any more: ",
+                io::ErrorKind::NotFound => "no process listens there: ",
+                io::ErrorKind::ConnectionRefused => "no process listens there any more: ",
                 _ => "",
             };
             io::Error::new(error.kind(), format!("connecting to the name {name}: {what}{error}"))

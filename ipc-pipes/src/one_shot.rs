@@ -284,7 +284,7 @@ impl OneShotClient {
             Ok(name) => OneShotClient::new(name),
             Err(error) => {
                 let text = format!(
-                    "the environment variable {VARIABLE}: {error}; who starts this program sets it"
+                    "the environment variable {VARIABLE}: {error}; the program that starts this one must set it"
                 );
                 Err(io::Error::new(io::ErrorKind::NotFound, text))
             }

@@ -387,7 +387,8 @@ fn what_a_dead_maker_left_unfinished_is_replaced() {
         write();
         let error = Segment::open(&name).unwrap_err();
         assert!(
-            error.kind() == InvalidData && error.to_string().contains("died before it was done"),
+            error.kind() == InvalidData
+                && error.to_string().contains("died before it was finished"),
             "{error}"
         );
         assert!(name.is_there());

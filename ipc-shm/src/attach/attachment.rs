@@ -106,8 +106,7 @@ pub(crate) struct Attachment {
 }
 
 /// The error text if [`Attachment::descriptor`] is no longer the attachment's own.
-pub(crate) const CLOSED: &str =
-    "this program has closed the channel's descriptor, which tells who is alive";
+pub(crate) const CLOSED: &str = "this program has closed the channel's descriptor, by which the kernel knows which processes are alive";
 
 type Table = HashMap<sys::Identity, Weak<Attachment>>;
 static TABLE: PerProcess<Mutex<Table>> = PerProcess::new();

@@ -164,7 +164,7 @@ fn begin(
         Ok(Begin::Ours { poisoned }) => Ok(Some((Running { location, me, otherwise }, poisoned))),
         Ok(Begin::Poisoned) => Err(OnceError::Poisoned),
         Err(LockAttemptError::Refused(why)) => Err(why.into()),
-        Err(LockAttemptError::Busy) => unreachable!("who has no deadline is not told of it"),
+        Err(LockAttemptError::Busy) => unreachable!("a call without a deadline does not time out"),
     }
 }
 

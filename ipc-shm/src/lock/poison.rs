@@ -169,7 +169,7 @@ impl<G> From<Failure<G>> for LockError<G> {
     fn from(failure: Failure<G>) -> Self {
         match failure {
             Failure::Poisoned(poisoned) => LockError::Poisoned(poisoned),
-            Failure::Busy => unreachable!("who has no deadline is not told of it"),
+            Failure::Busy => unreachable!("a call without a deadline does not time out"),
             Failure::Refused(why) => LockError::Refused(why),
         }
     }
@@ -232,7 +232,7 @@ impl<G> TryLockError<G> {
         }
     }
 
-    /// Returns whether another thread holds the lock.
+    /// Returns whether the lock is held.
     pub fn is_would_block(&self) -> bool {
         matches!(self, TryLockError::WouldBlock)
     }
@@ -300,7 +300,7 @@ impl<G> fmt::Display for TryLockError<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TryLockError::Poisoned(poisoned) => poisoned.fmt(f),
-            TryLockError::WouldBlock => f.write_str("somebody else holds the lock"),
+            TryLockError::WouldBlock => f.write_str("the lock is held"),
             TryLockError::Refused(why) => why.fmt(f),
         }
     }
@@ -322,9 +322,7 @@ impl<G> fmt::Display for LockTimeoutError<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LockTimeoutError::Poisoned(poisoned) => poisoned.fmt(f),
-            LockTimeoutError::Timeout => {
-                f.write_str("somebody else held the lock until the deadline")
-            }
+            LockTimeoutError::Timeout => f.write_str("the lock was held until the deadline"),
             LockTimeoutError::Refused(why) => why.fmt(f),
         }
     }

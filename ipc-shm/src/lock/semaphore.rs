@@ -138,7 +138,9 @@ impl Semaphore {
     /// [`Forked`](Refused::Forked) in a forked process, [`Corrupt`](Refused::Corrupt) if the memory
     /// is corrupt.
     pub fn acquire(&self) -> Result<Permit<'_>, Refused> {
-        Ok(self.acquire_with(Deadline::Never)?.expect("who has no deadline is not told of it"))
+        Ok(self
+            .acquire_with(Deadline::Never)?
+            .expect("a call without a deadline does not time out"))
     }
 
     /// Acquires a permit if there is one. Returns `None` if not.

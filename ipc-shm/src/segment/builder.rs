@@ -305,7 +305,7 @@ impl SegmentBuilder {
         segment_path.check()?;
         if self.mode & 0o600 != 0o600 || self.mode & !0o666 != 0 {
             let text = format!(
-                "{segment_path}: mode {:04o}: its owner must be able to read and write it, and nobody to execute it",
+                "{segment_path}: mode {:04o}: its owner must be able to read and write it, and no user to execute it",
                 self.mode
             );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));

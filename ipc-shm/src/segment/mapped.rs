@@ -241,7 +241,7 @@ impl Mapped {
         })?;
         match &found {
             FooterState::Unfinished => {
-                return Err(refuse("whoever made it died before it was done"));
+                return Err(refuse("its creator died before it was finished"));
             }
             FooterState::Foreign => holds_what(&segment_path, None, holds)?,
             // Before this process attaches: if it detached again, it might be the last.

@@ -211,8 +211,7 @@ impl NameLookup {
 
     /// Opens the segment that the name leads to.
     pub(crate) fn open(&self) -> io::Result<Arc<Mapped>> {
-        let text =
-            "whoever makes it died before it was done, or is not done yet; `create` replaces it";
+        let text = "its creator died before it was finished, or has not finished it yet; `create` replaces it";
         self.open_until(Instant::now() + PATIENCE, false)?
             .ok_or_else(|| self.error(io::ErrorKind::InvalidData, text))
     }
@@ -372,7 +371,7 @@ impl NameLookup {
                 Err(Err(error)) => return self.step("reading its description", Err(error)),
             }
             kill_point!("name.evict");
-            self.step("removing what the dead left", sys::file::remove(&self.path))?;
+            self.step("removing what a dead process left", sys::file::remove(&self.path))?;
             kill_point!("name.evicted");
             return Ok(());
         }

@@ -78,7 +78,7 @@ impl View {
             FooterState::Ours(footer) => footer.size,
             FooterState::Foreign => len,
             FooterState::Unfinished => {
-                return Err(refused(&segment_path, "whoever makes it is not done, or died"));
+                return Err(refused(&segment_path, "its creator has not finished it, or died"));
             }
         };
         let mapping = step(&segment_path, "mapping it", sys::memory::map_read_only(open, len))?;

@@ -52,7 +52,7 @@ pub(crate) unsafe fn inherited(marker: &str) -> io::Result<Inherited> {
     // The superuser may start children that run as others.
     if peer.uid != rustix::process::geteuid().as_raw() && peer.uid != 0 {
         return Ok(Inherited::Refused(
-            "its socket was made by another user, whom it must not obey",
+            "its socket was made by another user, which it must not obey",
         ));
     }
     rustix::io::fcntl_setfd(socket, FdFlags::CLOEXEC)?;
