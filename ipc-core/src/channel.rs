@@ -10,7 +10,6 @@ use crate::error::{
     DisconnectCause, RecvError, RecvTimeoutError, SendError, SendManyError, SendTimeoutError,
     TryRecvError, TrySendError,
 };
-use crate::iter::{Drain, IntoIter, Iter, TryIter};
 use crate::route::{Borrow, End, Loan, Receive, Route, Transmit};
 
 /// The sending end of a channel.
@@ -431,46 +430,6 @@ impl<T, R: Route<T>> Receiver<T, R> {
         self.rx.recv_ref(Deadline::after(timeout))
     }
 
-    /// Returns an iterator that receives until the channel is disconnected and empty.
-    ///
-    /// The iterator blocks while the channel is empty.
-    ///
-    /// # Panics
-    ///
-    /// The iterator panics if a message cannot be read. If it ended instead, the loop over it would
-    /// look as if every message had been received. [`recv`](Receiver::recv) returns that error as
-    /// [`Unreadable`](crate::Unreadable), so use `recv` if peers are not trusted.
-    pub fn iter(&self) -> Iter<'_, T, R> {
-        Iter::new(self)
-    }
-
-    /// Returns an iterator over the messages that are there.
-    ///
-    /// The iterator never waits for a message. It receives each one as
-    /// [`try_recv`](Receiver::try_recv) does. So it ends before a message whose sender is stopped
-    /// in the middle of sending it.
-    ///
-    /// # Panics
-    ///
-    /// The iterator panics if a message cannot be read, as that of [`iter`](Receiver::iter) does.
-    pub fn try_iter(&self) -> TryIter<'_, T, R> {
-        TryIter { receiver: self }
-    }
-
-    /// Returns an iterator over the messages that are there now, which receives in batches.
-    ///
-    /// The iterator never waits for a message. It receives as many messages as
-    /// [`len`](Receiver::len) counts. They are fewer if other receivers take some, or if a sender
-    /// is stopped in the middle of sending one ([`try_recv`](Receiver::try_recv)). Messages that
-    /// are in a batch when the iterator is dropped are dropped with it.
-    ///
-    /// # Panics
-    ///
-    /// The iterator panics if a message cannot be read, as that of [`iter`](Receiver::iter) does.
-    pub fn drain(&self) -> Drain<'_, T, R> {
-        Drain::new(self)
-    }
-
     /// Returns whether the channel is empty, as counted by [`len`](Receiver::len).
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -606,23 +565,5 @@ impl<'de, T, R: Route<T, Tx: Deserialize<'de>>> Deserialize<'de> for Sender<T, R
 impl<'de, T, R: Route<T, Rx: Deserialize<'de>>> Deserialize<'de> for Receiver<T, R> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         R::Rx::deserialize(deserializer).map(Receiver::new)
-    }
-}
-
-impl<'a, T, R: Route<T>> IntoIterator for &'a Receiver<T, R> {
-    type Item = T;
-    type IntoIter = Iter<'a, T, R>;
-
-    fn into_iter(self) -> Iter<'a, T, R> {
-        self.iter()
-    }
-}
-
-impl<T, R: Route<T>> IntoIterator for Receiver<T, R> {
-    type Item = T;
-    type IntoIter = IntoIter<T, R>;
-
-    fn into_iter(self) -> IntoIter<T, R> {
-        IntoIter::new(self)
     }
 }

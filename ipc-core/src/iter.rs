@@ -60,6 +60,66 @@ pub struct Drain<'a, T, R: Route<T>> {
     left: usize,
 }
 
+impl<T, R: Route<T>> Receiver<T, R> {
+    /// Returns an iterator that receives until the channel is disconnected and empty.
+    ///
+    /// The iterator blocks while the channel is empty.
+    ///
+    /// # Panics
+    ///
+    /// The iterator panics if a message cannot be read. If it ended instead, the loop over it would
+    /// look as if every message had been received. [`recv`](Receiver::recv) returns that error as
+    /// [`Unreadable`], so use `recv` if peers are not trusted.
+    pub fn iter(&self) -> Iter<'_, T, R> {
+        Iter::new(self)
+    }
+
+    /// Returns an iterator over the messages that are there.
+    ///
+    /// The iterator never waits for a message. It receives each one as
+    /// [`try_recv`](Receiver::try_recv) does. So it ends before a message whose sender is stopped
+    /// in the middle of sending it.
+    ///
+    /// # Panics
+    ///
+    /// The iterator panics if a message cannot be read, as that of [`iter`](Receiver::iter) does.
+    pub fn try_iter(&self) -> TryIter<'_, T, R> {
+        TryIter { receiver: self }
+    }
+
+    /// Returns an iterator over the messages that are there now, which receives in batches.
+    ///
+    /// The iterator never waits for a message. It receives as many messages as
+    /// [`len`](Receiver::len) counts. They are fewer if other receivers take some, or if a sender
+    /// is stopped in the middle of sending one ([`try_recv`](Receiver::try_recv)). Messages that
+    /// are in a batch when the iterator is dropped are dropped with it.
+    ///
+    /// # Panics
+    ///
+    /// The iterator panics if a message cannot be read, as that of [`iter`](Receiver::iter) does.
+    pub fn drain(&self) -> Drain<'_, T, R> {
+        Drain::new(self)
+    }
+}
+
+impl<'a, T, R: Route<T>> IntoIterator for &'a Receiver<T, R> {
+    type Item = T;
+    type IntoIter = Iter<'a, T, R>;
+
+    fn into_iter(self) -> Iter<'a, T, R> {
+        self.iter()
+    }
+}
+
+impl<T, R: Route<T>> IntoIterator for Receiver<T, R> {
+    type Item = T;
+    type IntoIter = IntoIter<T, R>;
+
+    fn into_iter(self) -> IntoIter<T, R> {
+        IntoIter::new(self)
+    }
+}
+
 impl<'a, T, R: Route<T>> Iter<'a, T, R> {
     pub(crate) fn new(receiver: &'a Receiver<T, R>) -> Self {
         Iter { receiver, ended: false }

@@ -3,17 +3,12 @@
 use std::io;
 
 use ipc_core::{Receiver, Route, Sender};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::attach::attachment::{Attachment, Role};
 use crate::attach::participant_limit;
 use crate::channel::endpoint::Endpoint;
 use crate::channel::ends::{Codec, Rx, Tx};
 use crate::layout::{Geometry, LINE, MAX_PARTICIPANTS};
-use crate::message::pod::{self, Plain, Pod};
-use crate::message::slice;
-use crate::message::typed::Typed;
 
 /// Creates channels in shared memory.
 ///
@@ -93,34 +88,8 @@ impl Builder {
         self
     }
 
-    /// Creates a channel of any serde type.
-    ///
-    /// # Errors
-    ///
-    /// - `InvalidInput` if the numbers are invalid.
-    /// - `OutOfMemory` and the like if the system has no memory or no descriptor left.
-    /// - `Unsupported` on systems that this crate does not know yet.
-    ///
-    /// The error names the step that failed. A failed call leaves nothing behind.
-    pub fn typed<T: Serialize + DeserializeOwned>(
-        &self,
-    ) -> io::Result<(Sender<T, Typed>, Receiver<T, Typed>)> {
-        let (stride, blocks, largest) = self.any_length();
-        self.make(stride, blocks, largest)
-    }
-
-    /// Creates a channel of slices of plain data. See [`mod@slice`].
-    ///
-    /// # Errors
-    ///
-    /// As [`typed`](Builder::typed).
-    pub fn slices<E: Plain>(&self) -> io::Result<(slice::Sender<E>, slice::Receiver<E>)> {
-        let (stride, blocks, largest) = self.any_length();
-        self.make(stride, blocks, largest)
-    }
-
     /// Returns stride, blocks and largest message of a channel whose messages have any length.
-    fn any_length(&self) -> (Option<usize>, usize, usize) {
+    pub(crate) fn any_length(&self) -> (Option<usize>, usize, usize) {
         let stride =
             self.inline.checked_add(16).and_then(|bytes| bytes.checked_next_multiple_of(LINE));
         let blocks = self.capacity.saturating_add(SPARE_BLOCKS);
@@ -129,21 +98,19 @@ impl Builder {
         (stride, blocks, largest)
     }
 
-    /// Creates a channel of plain data.
-    ///
-    /// # Errors
-    ///
-    /// As [`typed`](Builder::typed).
-    pub fn pod<T: Plain>(&self) -> io::Result<(Sender<T, Pod>, Receiver<T, Pod>)> {
-        let (payload, blocks) = if pod::inline::<T>() {
-            (size_of::<T>(), SPARE_BLOCKS)
+    /// Returns the same of a channel whose messages all have `size` bytes, `inline` or in blocks.
+    pub(crate) fn one_length(&self, size: usize, inline: bool) -> (Option<usize>, usize, usize) {
+        let (payload, blocks) = if inline {
+            (size, SPARE_BLOCKS)
         } else {
             (8, self.capacity.saturating_add(SPARE_BLOCKS))
         };
-        self.make((payload + 8).checked_next_multiple_of(LINE), blocks, size_of::<T>().max(1))
+        ((payload + 8).checked_next_multiple_of(LINE), blocks, size.max(1))
     }
 
-    fn make<T, C>(
+    /// Creates a channel with slots of `stride` bytes (`None` if that is too large), and `blocks`
+    /// places for messages of `largest` bytes.
+    pub(crate) fn make<T, C>(
         &self,
         stride: Option<usize>,
         blocks: usize,

@@ -63,6 +63,20 @@ pub fn bounded<T: Plain>(capacity: usize) -> io::Result<(Sender<T>, Receiver<T>)
     Builder::new(capacity).pod()
 }
 
+impl Builder {
+    /// Creates a channel of plain data.
+    ///
+    /// # Errors
+    ///
+    /// As [`typed`](Builder::typed).
+    pub fn pod<T: Plain>(
+        &self,
+    ) -> io::Result<(ipc_core::Sender<T, Pod>, ipc_core::Receiver<T, Pod>)> {
+        let (stride, blocks, largest) = self.one_length(size_of::<T>(), inline::<T>());
+        self.make(stride, blocks, largest)
+    }
+}
+
 /// The size of the largest message that lies in the ring itself.
 pub(crate) const INLINE: usize = 1024;
 

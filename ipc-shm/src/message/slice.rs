@@ -64,6 +64,18 @@ pub fn bounded<E: Plain>(capacity: usize) -> io::Result<(Sender<E>, Receiver<E>)
     Builder::new(capacity).slices()
 }
 
+impl Builder {
+    /// Creates a channel of slices of plain data. See the [module](self).
+    ///
+    /// # Errors
+    ///
+    /// As [`typed`](Builder::typed).
+    pub fn slices<E: Plain>(&self) -> io::Result<(Sender<E>, Receiver<E>)> {
+        let (stride, blocks, largest) = self.any_length();
+        self.make(stride, blocks, largest)
+    }
+}
+
 /// Checks that elements may lie at any multiple of eight bytes, and take room.
 struct Fits<E>(PhantomData<E>);
 

@@ -50,6 +50,24 @@ pub fn bounded<T: Serialize + DeserializeOwned>(
     Builder::new(capacity).typed()
 }
 
+impl Builder {
+    /// Creates a channel of any serde type.
+    ///
+    /// # Errors
+    ///
+    /// - `InvalidInput` if the numbers are invalid.
+    /// - `OutOfMemory` and the like if the system has no memory or no descriptor left.
+    /// - `Unsupported` on systems that this crate does not know yet.
+    ///
+    /// The error names the step that failed. A failed call leaves nothing behind.
+    pub fn typed<T: Serialize + DeserializeOwned>(
+        &self,
+    ) -> io::Result<(ipc_core::Sender<T, Typed>, ipc_core::Receiver<T, Typed>)> {
+        let (stride, blocks, largest) = self.any_length();
+        self.make(stride, blocks, largest)
+    }
+}
+
 impl<T: Serialize + DeserializeOwned> Route<T> for Typed {
     type Tx = Tx<T, Typed>;
     type Rx = Rx<T, Typed>;
