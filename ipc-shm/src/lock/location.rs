@@ -19,7 +19,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::poison::Refused;
 use super::thread;
-use super::value::ValueLayout;
+use super::value::{ValueLayout, are_valid};
 use super::word::{Liveness, LockEnv, held, id};
 use crate::attach::participant_limit;
 use crate::attach::participants::{Owner, Participants};
@@ -28,6 +28,7 @@ use crate::killpoint::kill_point;
 use crate::layout::{Fingerprint, LINE};
 use crate::segment::{OpenMode, Segment, SegmentBuilder};
 use crate::sync::{AtomicU64, Ordering};
+use crate::value::checked::has_invalid_bits;
 
 /// The number of words before the lock's own.
 pub(crate) const HEAD: usize = 2;
@@ -219,6 +220,13 @@ impl LockLocation {
         let at =
             if empty { NonNull::dangling() } else { NonNull::from(&self.words()[word]).cast() };
         NonNull::new(T::view(at.as_ptr(), self.len)).expect("made from a pointer that is not null")
+    }
+
+    /// Returns whether the items from one of the lock's own words on are values. Plain data always
+    /// is.
+    #[inline(always)]
+    pub(crate) fn is_valid<T: ValueLayout + ?Sized>(&self, word: usize) -> bool {
+        !has_invalid_bits::<T::Item>() || are_valid::<T::Item>(&self.words()[word..], self.len)
     }
 
     fn participants(&self) -> &Participants {

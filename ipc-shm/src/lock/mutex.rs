@@ -236,7 +236,7 @@ impl<T: Value + ?Sized> Mutex<T> {
     #[inline(always)]
     fn is_valid(&self) -> bool {
         let (at, _) = self.places();
-        value::is_valid::<T>(&self.location, at)
+        self.location.is_valid::<T>(at)
     }
 
     /// Waits until the mutex is free, and locks it.

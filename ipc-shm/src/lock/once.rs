@@ -329,7 +329,7 @@ impl<T: Checked + Send + Sync> OnceLock<T> {
         if self.location.forked() || !raw(&self.location).is_complete() {
             return None;
         }
-        if !value::is_valid::<T>(&self.location, Self::value_at()) {
+        if !self.location.is_valid::<T>(Self::value_at()) {
             return None;
         }
         let at: NonNull<T> = if size_of::<T>() == 0 {

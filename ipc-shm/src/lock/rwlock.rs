@@ -247,7 +247,7 @@ impl<T: Value + ?Sized> RwLock<T> {
     /// The guard is returned only over bytes that are a value.
     #[inline(always)]
     fn taken<G>(&self, guard: G) -> Got<G> {
-        if !value::is_valid::<T>(&self.location, self.value_at) {
+        if !self.location.is_valid::<T>(self.value_at) {
             return Err(NO_VALUE.into());
         }
         match self.raw().cause() {
@@ -269,7 +269,7 @@ impl<T: Value + ?Sized> RwLock<T> {
         if !raw.try_read(&self.location, me, false) {
             return None;
         }
-        if raw.cause().is_some() || !value::is_valid::<T>(&self.location, self.value_at) {
+        if raw.cause().is_some() || !self.location.is_valid::<T>(self.value_at) {
             // `read_with` locks it again and returns the reason.
             let _ = raw.unlock_read(&self.location, me);
             return None;

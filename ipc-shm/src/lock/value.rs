@@ -8,7 +8,6 @@ use std::ptr::NonNull;
 
 use crate::copy;
 use crate::copy::bytes_at;
-use crate::lock::location::LockLocation;
 use crate::lock::poison::Refused;
 use crate::sync::AtomicU64;
 use crate::value::checked::{Checked, Copied, has_invalid_bits};
@@ -112,13 +111,8 @@ impl<T: Checked> ValueLayout for [T] {
     }
 }
 
-/// Returns whether the items from one of the lock's own words on are values. Plain data always is.
-#[inline(always)]
-pub(crate) fn is_valid<T: ValueLayout + ?Sized>(location: &LockLocation, at: usize) -> bool {
-    !has_invalid_bits::<T::Item>() || are_valid::<T::Item>(&location.words()[at..], location.len)
-}
-
-fn are_valid<T: Checked>(words: &[AtomicU64], len: usize) -> bool {
+/// Returns whether the first `len` items in `words` are values.
+pub(crate) fn are_valid<T: Checked>(words: &[AtomicU64], len: usize) -> bool {
     assert!(len.checked_mul(size_of::<T>()).is_some_and(|bytes| bytes <= size_of_val(words)));
     let first = NonNull::from(words).cast::<T>();
     (0..len).all(|index| {
