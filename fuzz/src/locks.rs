@@ -231,7 +231,7 @@ impl RwLock {
         self.turn.filter(|(holder, lives, _)| *holder == who && *lives).map(|(_, _, turn)| turn)
     }
 
-    /// Checks what the new holder is told of its predecessor.
+    /// Checks what the lock reports to the new holder about its predecessor.
     fn told(&self, who: usize) {
         let told = self.processes[who].peer.wrote().is_some();
         match self.wrote {

@@ -161,7 +161,7 @@ fn configs() -> Vec<Cfg> {
         quit(blocks(b("leave-2p1c-cap2-b2", &[S, S, R], 2, 2, 1), 2), 1),
         quit(blocks(b("leave-1p2c-cap2-b2", &[S, R, R], 3, 2, 1), 2), 1),
         quit(late(b("leave-1p1c+c-cap2", &[S, R], 3, 2, 1), R), 1),
-        // a sender that attaches when no receiver is left: joins, closes, is told
+        // a sender that attaches when no receiver is left: joins, closes, gets `Disconnected`
         joins(quit(race(b("join-2p1c+p-cap1", &[S, S, R], 1, 1, 0), S), 1)),
         joins(quit(race(b("join-crash-2p1c+p-cap1", &[S, S, R], 1, 1, 1), S), 1)),
         joins(quit(race(b("join-2p1c+p-cap2", &[S, S, R], 1, 2, 0), S), 1)),

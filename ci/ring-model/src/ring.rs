@@ -238,8 +238,8 @@ pub struct Cfg {
     pub rdv: bool,
     /// Rendezvous: a waiting sender may give up at any time.
     pub timeouts: bool,
-    /// A sender may still attach when no receiver is left: it closes the ring, and is told with its
-    /// first message.
+    /// A sender may still attach when no receiver is left: it closes the ring, and learns that
+    /// with its first message.
     pub late_joins: bool,
     /// The late process' endpoint arrives in process 0: that counts the role too, then the id it
     /// came under leaves.

@@ -42,7 +42,7 @@ fn each_of_three_gets_the_mutex() {
     });
 }
 
-/// Two take over from a dead holder: one after the other, and both are told.
+/// Two take over from a dead holder: one after the other, and each learns of the death.
 #[test]
 fn a_dead_holders_mutex_is_taken_over_by_one() {
     model(2, || {

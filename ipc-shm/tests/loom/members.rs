@@ -115,7 +115,7 @@ fn what_was_sent_before_the_close_arrives() {
     });
 }
 
-/// Either the newcomer was counted, or it is told that its side is gone.
+/// Either the newcomer was counted, or it learns that its side is gone.
 #[test]
 fn who_joins_while_the_last_of_its_side_leaves_is_in_or_refused() {
     model(3, || {
