@@ -136,6 +136,13 @@ pub fn receive_part(
     os::receive_part(socket, into, handles)
 }
 
+/// Reads the next bytes of a stream, which stay there, with any handles. Never blocks.
+/// (`recv(MSG_PEEK)`)
+#[inline]
+pub fn peek(socket: &OsHandle, into: &mut [u8]) -> io::Result<usize> {
+    os::peek(socket, into)
+}
+
 /// Returns whether the other end is closed. (`poll`)
 #[inline]
 pub fn gone(socket: Borrowed<'_>) -> bool {

@@ -10,7 +10,8 @@ use multiprocess::process::{Builder, Resource};
 use multiprocess::{JoinError, JoinHandle, Unreadable, Unsendable, spawn};
 use rustix::event::{PollFd, PollFlags, poll};
 use serde::{Deserialize, Serialize};
-use testkit::watchdog;
+use testkit::rights::starved;
+use testkit::{descriptors, watchdog};
 
 use crate::support::{Fd, hear, line, say};
 
@@ -48,6 +49,24 @@ fn structs_go_in_and_come_out() {
     let (result, count) = spawn(answer, order.clone()).unwrap().join().unwrap();
     order.id = 8;
     assert_eq!((result, count), (order, 2));
+}
+
+/// A large result comes as a memory file, for which the parent has no descriptor left.
+// faults 61
+#[test]
+fn a_large_result_arrives_at_the_limit_of_open_files() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    let parent = |()| {
+        let before = descriptors();
+        let child = spawn(|()| "x".repeat(200_000), ()).unwrap();
+        // It has sent its result before.
+        poll(&mut [PollFd::new(&child, PollFlags::IN)], None).unwrap();
+        let result = starved(0, || child.join());
+        assert!(result.unwrap() == "x".repeat(200_000));
+        assert_eq!(descriptors(), before);
+    };
+    spawn(parent, ()).unwrap().join().unwrap();
 }
 
 #[test]

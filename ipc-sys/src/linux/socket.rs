@@ -203,6 +203,12 @@ pub(crate) fn receive_part(
     Ok(received.bytes)
 }
 
+pub(crate) fn peek(socket: &OwnedFd, into: &mut [u8]) -> io::Result<usize> {
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    let (_, len) = retry_on_intr(|| rustix::net::recv(socket, &mut *into, flags))?;
+    Ok(len)
+}
+
 pub(crate) fn gone(socket: BorrowedFd<'_>) -> bool {
     let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
     let mut fds = [PollFd::from_borrowed_fd(socket, PollFlags::RDHUP)];

@@ -41,6 +41,9 @@ pub(crate) fn too_many_in_flight(_: &io::Error) -> bool {
 pub(crate) fn receive_part(_: &OsHandle, _: &mut [u8], _: &mut Vec<OsHandle>) -> io::Result<usize> {
     unsupported()
 }
+pub(crate) fn peek(_: &OsHandle, _: &mut [u8]) -> io::Result<usize> {
+    unsupported()
+}
 pub(crate) fn gone(_fd: Borrowed<'_>) -> bool {
     true
 }

@@ -1,8 +1,12 @@
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::os::unix::net::UnixStream;
 
-use ipc_core::{MAX_HANDLES, OsHandle};
+use ipc_core::__private::codec::Sink;
+use ipc_core::{MAX_HANDLES, OsHandle, Unreadable};
+use ipc_sys as sys;
 
+use super::header::{MAGIC, SEALED};
+use super::reader::{PIECE, Received};
 use super::*;
 
 /// A stream to write anything to, and the socket that reads it.
