@@ -28,6 +28,7 @@ pub mod iter;
 #[cfg(killpoints)]
 mod killpoint;
 mod process_wide;
+mod ready;
 pub mod route;
 mod send_failure;
 mod shape;
@@ -66,6 +67,10 @@ pub mod __private {
     /// What two programs must agree on to exchange messages of a type.
     pub mod shape {
         pub use crate::shape::*;
+    }
+    /// What a call waits for.
+    pub mod ready {
+        pub use crate::ready::*;
     }
     /// The blocking loop.
     pub mod wait {

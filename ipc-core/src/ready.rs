@@ -1,0 +1,187 @@
+//! What a call waits for: attempts that never wait, and readiness.
+//!
+//! A route offers a [`Ready`] end that can be waited for together with others, and a
+//! [`Selectable`] end whose operation can be claimed. The loop that waits is written once.
+//!.
+//!
+//! These traits appear in the bounds of `Select`. The routes of this workspace implement them. Do
+//! not implement them elsewhere: any release may add required methods.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use crate::error::{RecvTimeoutError, SendTimeoutError, Unreadable, Unsendable};
+
+/// What a waiter sleeps on until an operation may succeed.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Source<'a> {
+    /// The low half of a word that changes: sleep while it is `seen`.
+    Word {
+        /// The word.
+        word: &'a AtomicU64,
+        /// The value of the low half when the waiter registered.
+        seen: u32,
+        /// Whether the word lies in memory that processes share.
+        shared: bool,
+    },
+    /// A file, socket or pipe that becomes readable, or writable.
+    #[cfg(unix)]
+    File {
+        /// The descriptor.
+        fd: std::os::fd::BorrowedFd<'a>,
+        /// Whether the waiter waits for room to write, not for something to read.
+        writable: bool,
+    },
+    /// The end keeps the waker that it was given, and wakes it.
+    Waker,
+    /// Nothing but time: see [`Ready::deadline`].
+    Time,
+}
+
+/// A registration as a waiter. It stays valid until [`Ready::unregister`].
+#[derive(Debug)]
+pub struct Registration<'a> {
+    /// What to sleep on.
+    pub source: Source<'a>,
+    /// What [`Ready::unregister`] needs.
+    pub ticket: Ticket,
+    /// Whether the waiter must issue a barrier in every process before it checks again. One barrier
+    /// covers any number of registrations.
+    pub barrier: bool,
+}
+
+/// The number of a registration. Its meaning is the end's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket(pub u64);
+
+/// What became of a registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The waiter has used what it was notified of, or found nothing there.
+    Used,
+    /// The waiter did not look at this end after it was notified. The notification goes to another
+    /// waiter.
+    Unused,
+}
+
+/// Something that may become ready. Knows no message type.
+///
+/// No wake-up is lost because of this contract: everything that makes the end ready after
+/// [`register`](Ready::register) and the barrier notifies the registration. So one more check
+/// between registering and sleeping sees everything that came before.
+pub trait Ready: Pace {
+    /// Returns whether an attempt may do something now. That the other side is gone counts too.
+    fn is_ready(&self) -> bool;
+
+    /// Registers the caller as a waiter. It checks once more before it sleeps.
+    fn register(&self, waker: &Waker) -> Registration<'_>;
+
+    /// Ends a registration. If it was notified and `outcome` is [`Outcome::Unused`], another waiter
+    /// is notified instead.
+    fn unregister(&self, ticket: Ticket, outcome: Outcome);
+
+    /// Returns whether the registration was notified, and so is used up.
+    fn notified(&self, ticket: Ticket) -> bool;
+
+    /// Checks whether peers are dead, and recovers their state. Returns whether anything changed.
+    /// Called when a sleep has ended because its time was over.
+    fn recover_dead(&self) -> bool {
+        false
+    }
+
+    /// Does what [`recover_dead`](Ready::recover_dead) does, at most about once a millisecond.
+    fn recover_dead_throttled(&self) -> bool {
+        false
+    }
+
+    /// Returns whether this waiter is notified of the death of every peer. Then it hardly needs to
+    /// check itself. Called while registered.
+    fn monitors_deaths(&self) -> bool {
+        true
+    }
+
+    /// Returns when the end becomes ready by itself.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+}
+
+/// How a waiter behaves before it sleeps. These are heuristics, and no part of the protocol.
+pub trait Pace {
+    /// Returns how often to try again before sleeping: 0 if the other side cannot run meanwhile.
+    fn spins(&self) -> u32 {
+        0
+    }
+}
+
+/// An end whose operation can be claimed without waiting, and completed later.
+///
+/// A claim is completed by [`ClaimSend`] or [`ClaimRecv`], which know the type of the message. The
+/// operation then never waits for the other side.
+pub trait Selectable: Ready {
+    /// Claims the operation if it can be done now. Never waits.
+    fn claim(&self) -> Option<Claim>;
+
+    /// Undoes a claim: the place becomes free, or the message is received by another call.
+    fn give_back(&self, claim: Claim);
+}
+
+/// A sending end that can complete a claim.
+pub trait ClaimSend<T>: Selectable {
+    /// Sends a message into the claimed place.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::send`](crate::Sender::send). The place is given back.
+    fn send_claimed(&self, claim: Claim, message: T) -> Result<(), SendTimeoutError<T>>;
+}
+
+/// A receiving end that can complete a claim.
+pub trait ClaimRecv<T>: Selectable {
+    /// Receives the claimed message.
+    ///
+    /// # Errors
+    ///
+    /// As [`Receiver::recv`](crate::Receiver::recv).
+    fn recv_claimed(&self, claim: Claim) -> Result<T, RecvTimeoutError>;
+}
+
+/// A claimed operation, until it is completed or given back.
+#[non_exhaustive]
+pub enum Claim {
+    /// The other side is gone: completing returns that.
+    Disconnected,
+    /// No message was claimed, for this reason: completing returns it.
+    Unreadable(Unreadable),
+    /// No place was claimed, for this reason: completing returns it.
+    Unsendable(Unsendable),
+    /// A place of the end. The meaning of the numbers is the end's own.
+    Place(u64, u64),
+    /// A message that has left the channel.
+    Message(Box<dyn Any + Send>),
+    /// The time that a timer delivers.
+    Time(Instant),
+    /// Nothing was claimed: the end is ready, and completing performs the operation.
+    Ready,
+}
+
+impl fmt::Debug for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Claim::Disconnected => "Disconnected",
+            Claim::Unreadable(_) => "Unreadable",
+            Claim::Unsendable(_) => "Unsendable",
+            Claim::Place(..) => "Place",
+            Claim::Message(_) => "Message",
+            Claim::Time(_) => "Time",
+            Claim::Ready => "Ready",
+        })
+    }
+}
+
+/// The most that one sleep may take, whatever the source says.
+pub const UNSOUND_SLICE: Duration = Duration::from_millis(1);
