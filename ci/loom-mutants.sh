@@ -69,13 +69,15 @@ mutant block-free-relaxed ipc-shm/src/channel/pool.rs 1 's/(store\(block::FREE, 
 mutant loan-relaxed ipc-shm/src/channel/pool.rs 1 's/(block::held\(me.id\), )AcqRel/\1Relaxed/' 'blocks::a_block'
 
 # Sleeping and waking.
-mutant ring-no-fence ipc-shm/src/channel/doorbell.rs 1 's/Barrier::Ours => fence\(SeqCst\),/Barrier::Ours => (),/' 'bells::a_sleeping'
-mutant register-no-fence ipc-shm/src/channel/doorbell.rs 1 's/fence\(SeqCst\); (.. S2)/\1/' 'bells::a_sleeping'
+mutant ring-no-fence ipc-wait/src/bell.rs 1 's/Barrier::Ours => fence\(SeqCst\),/Barrier::Ours => (),/' 'bells::a_sleeping'
+mutant register-no-fence ipc-wait/src/bell.rs 1 's/fence\(SeqCst\); (.. S2)/\1/' 'bells::a_sleeping'
 # Not the fence in `ring_all`: `ring_all` always changes the word, so it is ordered with every
 # registration anyway.
-mutant unregister-any-seq ipc-shm/src/channel/doorbell.rs 1 's/while seq\(w\) == ticket.seq \&\& tokens/while tokens/' bells::who
-mutant ring-keeps-seq ipc-shm/src/channel/doorbell.rs 1 's/(let notified = wait_word\(tokens\(w\) - k, seq\(w\))\.wrapping_add\(1\)/\1/' 'bells::a_sleeping'
-mutant ring-drops-tokens ipc-shm/src/channel/doorbell.rs 1 's/self.wake\(side, k\) == 0/{ self.wake(side, k); true }/' 'bells::two_messages'
+mutant unregister-any-seq ipc-wait/src/bell.rs 1 's/while seq\(w\) == ticket.seq \&\& tokens/while tokens/' bells::who
+mutant ring-keeps-seq ipc-wait/src/bell.rs 1 's/(let notified = wait_word\(tokens\(w\) - k, seq\(w\))\.wrapping_add\(1\)/\1/' 'bells::a_sleeping'
+mutant ring-drops-tokens ipc-wait/src/bell.rs 1 's/self.wake\(k\) == 0/{ self.wake(k); true }/' 'bells::two_messages'
+
+mutant leave-keeps-wake-up ipc-wait/src/bell.rs 1 's/^            self.ring\(1, barrier\);$/let _ = barrier;/' 'bells::a_wake_up_of_one'
 
 # Membership, leaving, repair.
 mutant settle-no-fence ipc-shm/src/channel/recovery.rs 1 's/^        fence\(SeqCst\);$//' 'members::of_the_last_two_senders'
@@ -88,7 +90,7 @@ mutant repair-without-lease ipc-shm/src/channel/recovery.rs 1 's/if !leases.try_
 mutant repair-does-not-sign ipc-shm/src/channel/recovery.rs 1 's/^ {16}self.sign_writers\(t\);/();/' 'crashes::a_dead'
 mutant owner-kept ipc-shm/src/channel/recovery.rs 1 's/let cleared = claim\(pos\(t\), 0, 0\)/let cleared = claim(pos(t), 0, o)/' crashes::of_two_recoverers
 mutant no-orphan-seq ipc-shm/src/channel/recovery.rs 1 '/7. Always/,/kill_point!/s/self.orphan_seq\(\).fetch_add\(1, AcqRel\);/();/' 'crashes::an_orphan'
-mutant repair-is-silent ipc-shm/src/channel/recovery.rs 1 '/kill_point!\("recover.orphans"\)/,/kill_point!\("recover.free"\)/s/self.ring_all\(Side::Receivers\);/();/' 'bells::a_repair'
+mutant repair-is-silent ipc-shm/src/channel/recovery.rs 1 '/kill_point!\("recover.orphans"\)/,/kill_point!\("recover.free"\)/s/self.bell\(Side::Receivers\).ring_all\(\);/();/' 'bells::a_repair'
 mutant in-flight-kept ipc-shm/src/channel/recovery.rs 1 '/kill_point!\("clean.in_flight"\)/,/\}/s/found.state.store\(block::FREE, Release\);/();/' 'blocks::a_dead_senders'
 mutant lent-slot-kept ipc-shm/src/channel/recovery.rs 1 '/kill_point!\("clean.lent_slot"\)/,/\}/s/self.state\(p\).store\(.*\);/();/' 'blocks::a_dead'
 mutant lent-freed ipc-shm/src/channel/recovery.rs 1 's/found.state.store\(block::lost\(p\), Release\);/found.state.store(block::FREE, Release);/' 'blocks::a_dead_receivers'

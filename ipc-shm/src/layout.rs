@@ -272,7 +272,7 @@ pub(crate) struct Header {
     /// It is written before *meta*.
     pub(crate) text: [AtomicU64; MAX_TEXT / 8],
     #[cfg(loom)]
-    pub(crate) futexes: [crate::model_futex::ModelFutex; 2],
+    pub(crate) futexes: [ipc_wait::model_futex::ModelFutex; 2],
 }
 
 /// The metadata of a block, in a cache line of its own.

@@ -42,19 +42,19 @@
 //!
 //! # How it works
 //!
-//! `ipc_sys` makes the system calls, so no module here depends on an operating system. The folders,
-//! from the top down:
+//! `ipc_sys` makes the system calls, so no module here depends on an operating system. `ipc_wait`
+//! puts waiters to sleep and wakes them. The folders, from the top down:
 //!
 //! | folder | what it holds |
 //! |---|---|
 //! | `lock/` | the public locks; `lock/raw/` contains the protocol of each |
 //! | `value/` | values in a segment: `Shared`, `SharedSlice`, `SeqLock`, and `object`, which finds them at an offset |
 //! | `message/` | the kinds of messages: `typed`, `pod`, `slice`, `bytes`; `wire` encodes them, `lend` lends them in place |
-//! | `channel/` | `ring` is the queue, `pool` and `places` hold its large messages, `doorbell` puts waiters to sleep and wakes them, `recovery` runs after a death, `spin_policy` and `prefetch` decide how a peer waits and reads ahead; `endpoint` is the part of a handle |
+//! | `channel/` | `ring` is the queue, `pool` and `places` hold its large messages, `recovery` runs after a death, `spin_policy` and `prefetch` decide how a peer waits and reads ahead; `endpoint` is the part of a handle |
 //! | `segment/` | a segment's names, mappings and `footer` |
 //! | `attach/` | `attachment` is a process's part of a channel, `participants` its part of a segment; `lease` decides which processes are alive, `peer_monitor` wakes the waiters of a peer that died |
 //! | `copy/` | copies between shared memory and private memory |
-//! | files | `layout` defines every byte of a channel; `sync` has the atomics, `killpoint` the points at which tests kill a process |
+//! | files | `layout` defines every byte of a channel; `sync` and `killpoint` take the atomics, and the points at which tests kill a process, from `ipc_wait` |
 //!
 //! `model` runs the protocols of channels and locks without a kernel.
 
@@ -79,8 +79,6 @@ mod message;
 #[cfg(any(loom, fuzzing, test))]
 #[doc(hidden)]
 pub mod model;
-#[cfg(loom)]
-mod model_futex;
 #[cfg(not(loom))]
 #[allow(dead_code, reason = "words of 32 bits are for the tests")]
 mod segment;

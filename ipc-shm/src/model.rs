@@ -18,17 +18,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::attach::lease::Leases;
-use crate::channel::doorbell::{self, Barrier, Ticket};
-use crate::channel::memory::{Memory, Slot};
+use crate::channel::memory::{self, Memory, Slot};
 use crate::channel::ring::{self, After, Participant, Sink};
 use crate::killpoint;
 use crate::layout::{BlockMeta, CacheLine, Geometry, Header, Hints, Meta, Seqs};
 use crate::layout::{block, count, entry, kind, members, owner, pos, slot};
-#[cfg(loom)]
-use crate::model_futex::ModelFutex;
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::sync::models::UnsafeCell;
+use ipc_core::__private::ready::Outcome;
+#[cfg(loom)]
+use ipc_wait::model_futex::ModelFutex;
+use ipc_wait::{Barrier, Ticket};
 
 /// One endpoint, of either role or both.
 pub const SENDER: u64 = entry::used(1, 0);
@@ -42,11 +43,11 @@ pub enum Side {
     Senders,
 }
 
-impl From<Side> for doorbell::Side {
+impl From<Side> for memory::Side {
     fn from(side: Side) -> Self {
         match side {
-            Side::Receivers => doorbell::Side::Receivers,
-            Side::Senders => doorbell::Side::Senders,
+            Side::Receivers => memory::Side::Receivers,
+            Side::Senders => memory::Side::Senders,
         }
     }
 }
@@ -280,12 +281,7 @@ impl Ring {
 
     /// Returns the number of tokens of a bell.
     pub fn tokens(&self, side: Side) -> u64 {
-        let header = self.memory();
-        let bell = match side {
-            Side::Receivers => &header.header().recv_wait.0,
-            Side::Senders => &header.header().send_wait.0,
-        };
-        bell.load(Acquire) >> 32
+        u64::from(self.memory().bell(side.into()).tokens())
     }
 }
 
@@ -509,11 +505,11 @@ impl Peer {
 
     /// Wakes up to `n` waiters of a side, after a publication that concerns them.
     pub fn ring(&self, side: Side, n: u64) {
-        self.memory().ring(side.into(), n, Barrier::Ours);
+        self.memory().bell(side.into()).ring(n, Barrier::Ours);
     }
 
     pub fn ring_all(&self, side: Side) {
-        self.memory().ring_all(side.into());
+        self.memory().bell(side.into()).ring_all();
     }
 
     /// Tries `attempt` and sleeps on this side until it succeeds.
@@ -535,15 +531,20 @@ impl Peer {
     }
 
     pub fn register(&self, side: Side) -> Registered {
-        Registered(self.memory().register(side.into()))
+        Registered(self.memory().bell(side.into()).register())
     }
 
     pub fn unregister(&self, side: Side, ticket: Registered) {
-        self.memory().unregister(side.into(), &ticket.0);
+        self.memory().bell(side.into()).unregister(&ticket.0);
+    }
+
+    /// Unregisters a waiter that waits for other things too, and does not check this one again.
+    pub fn leave_unused(&self, side: Side, ticket: Registered) {
+        self.memory().bell(side.into()).leave(&ticket.0, Outcome::Unused, Barrier::Ours);
     }
 
     pub fn sleep(&self, side: Side, ticket: Registered) {
-        self.memory().sleep(side.into(), &ticket.0, Duration::MAX);
+        self.memory().bell(side.into()).sleep(&ticket.0, Duration::MAX);
     }
 }
 

@@ -1,6 +1,8 @@
-//! Sleeping on a word of shared memory.
+//! Sleeping on a word of memory.
 //!
-//! The word is the low half of 64 bits. Sleepers and wakers are different processes.
+//! The word is the low half of 64 bits. Sleepers and wakers are different processes, or threads of
+//! one process. The latter use the functions named *private*, which neither wake the sleepers of
+//! the others nor are woken by them.
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -19,4 +21,16 @@ pub fn wait(word: &AtomicU64, seq: u32, timeout: Duration) {
 #[inline]
 pub fn wake(word: &AtomicU64, n: u32) -> usize {
     os::wake(word, n)
+}
+
+/// Sleeps as [`wait`], in memory that only the threads of this process use.
+#[inline]
+pub fn wait_private(word: &AtomicU64, seq: u32, timeout: Duration) {
+    os::wait_private(word, seq, timeout)
+}
+
+/// Wakes sleepers as [`wake`], which called [`wait_private`].
+#[inline]
+pub fn wake_private(word: &AtomicU64, n: u32) -> usize {
+    os::wake_private(word, n)
 }

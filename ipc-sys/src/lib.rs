@@ -13,7 +13,7 @@
 //! | [`mod@file`] | names of shared memory |
 //! | [`descriptor`] | open files, and the table of them |
 //! | [`lease`] | locks that end with their holder |
-//! | [`futex`] | sleeping on a word of shared memory |
+//! | [`futex`] | sleeping on a word of memory |
 //! | [`barrier`] | barriers in the threads of other processes |
 //! | [`process`] | this process and others |
 //! | [`socket`] | local sockets, and handles in messages |

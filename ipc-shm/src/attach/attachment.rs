@@ -19,13 +19,13 @@ use ipc_sys as sys;
 use ipc_sys::lease::Unforked;
 use ipc_sys::memory::MmapRaw;
 use ipc_sys::per_process::PerProcess;
+use ipc_wait::Barrier;
 
 use crate::attach::descriptor::Descriptor;
 use crate::attach::lease::{ByteLocks, Leases};
 use crate::attach::participant_limit;
 use crate::attach::peer_monitor;
-use crate::channel::doorbell::{Barrier, Side};
-use crate::channel::memory::Memory;
+use crate::channel::memory::{Memory, Side};
 use crate::channel::places::Places;
 use crate::channel::recovery::BlockOf;
 use crate::channel::ring::Participant;
@@ -257,9 +257,10 @@ impl Attachment {
         self.memory.recover_all(participant, leases, self.kind.block_of);
         while self.memory.any_dead(self.me, leases) && Instant::now() < patience {
             // The recovering process notifies all waiters when it is done.
-            let ticket = self.memory.register(Side::Receivers);
-            self.memory.sleep(Side::Receivers, &ticket, Duration::from_millis(1));
-            self.memory.unregister(Side::Receivers, &ticket);
+            let bell = self.memory.bell(Side::Receivers);
+            let ticket = bell.register();
+            bell.sleep(&ticket, Duration::from_millis(1));
+            bell.unregister(&ticket);
             self.memory.recover_all(participant, leases, self.kind.block_of);
         }
     }

@@ -46,8 +46,8 @@ use ipc_sys::per_process::PerProcess;
 
 use crate::attach::attachment::Attachment;
 use crate::attach::lease::{ByteLocks, Leases};
-use crate::channel::doorbell::Side;
 use crate::channel::memory::Memory;
+use crate::channel::memory::Side;
 use crate::layout::{entry, pid_hint};
 
 /// How long after a failed start the next one is tried. Where threads or descriptors have run out,
@@ -351,8 +351,8 @@ fn renew(monitor: &mut Monitor, pidfds: &mut HashMap<u64, OsHandle>) {
 /// It does so whether there are tokens or not: a dead peer may have taken a token, and woken no
 /// waiter.
 fn ring(memory: &Memory) {
-    memory.ring_all(Side::Receivers);
-    memory.ring_all(Side::Senders);
+    memory.bell(Side::Receivers).ring_all();
+    memory.bell(Side::Senders).ring_all();
 }
 
 /// Closes the line.

@@ -15,12 +15,12 @@ use ipc_core::__private::wait::{Doorbell, Ended, InTheWay, Woken, at_once, until
 use ipc_core::error::DisconnectCause;
 use ipc_core::{Deadline, RecvTimeoutError, SizeLimit, Unreadable, Unsendable};
 use ipc_sys as sys;
+use ipc_wait::{Barrier, Ticket};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use crate::attach::attachment::{Attachment, Kind, Role};
 use crate::attach::participant_limit::not_issued;
-use crate::channel::doorbell::{Barrier, Side, Ticket};
-use crate::channel::memory::{Memory, Slot};
+use crate::channel::memory::{Memory, Side, Slot};
 use crate::channel::places::Unreached;
 use crate::channel::prefetch::Prefetcher;
 use crate::channel::ring::{NOWHERE, NotYet, Participant, Sink};
@@ -118,13 +118,13 @@ impl Endpoint {
     /// Wakes receivers after `n` messages were published.
     #[inline(always)]
     pub(crate) fn wake_receivers(&self, n: u64) {
-        self.memory.ring(Side::Receivers, n, self.barrier);
+        self.memory.bell(Side::Receivers).ring(n, self.barrier);
     }
 
     /// Wakes senders after `n` messages were received, which made room.
     #[inline(always)]
     pub(crate) fn wake_senders(&self, n: u64) {
-        self.memory.ring(Side::Senders, n, self.barrier);
+        self.memory.bell(Side::Senders).ring(n, self.barrier);
     }
 
     /// Retries `attempt` until it succeeds, or `deadline` has passed.
@@ -326,7 +326,7 @@ impl Endpoint {
             Ok(received) => Some(Ok(received)),
             Err(_) if self.memory.closed() && self.memory.finished(self.participant.id) => {
                 // Other receivers that sleep must return the same error.
-                self.memory.ring_all(Side::Receivers);
+                self.memory.bell(Side::Receivers).ring_all();
                 Some(Err(RecvTimeoutError::Disconnected))
             }
             Err(_) => {
@@ -463,15 +463,15 @@ impl Doorbell for Endpoint {
     type Ticket = Ticket;
 
     fn register(&self) -> Ticket {
-        self.memory.register(self.side())
+        self.memory.bell(self.side()).register()
     }
 
     fn unregister(&self, ticket: Ticket) {
-        self.memory.unregister(self.side(), &ticket);
+        self.memory.bell(self.side()).unregister(&ticket);
     }
 
     fn sleep(&self, ticket: &Ticket, timeout: Duration) -> Woken {
-        self.memory.sleep(self.side(), ticket, timeout)
+        self.memory.bell(self.side()).sleep(ticket, timeout)
     }
 
     fn recover_dead(&self) -> bool {
@@ -491,7 +491,7 @@ impl Doorbell for Endpoint {
     }
 
     fn forward_wake(&self) {
-        self.memory.ring(self.side(), 1, self.barrier);
+        self.memory.bell(self.side()).ring(1, self.barrier);
     }
 
     fn let_peer_run_ahead(&self) -> bool {

@@ -7,8 +7,19 @@
 
 use std::ptr::NonNull;
 
+use ipc_wait::Bell;
+
 use crate::layout::{BlockMeta, Geometry, Header};
 use crate::sync::AtomicU64;
+
+/// Selects one of the two bells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// Receivers wait on this bell for a message.
+    Receivers,
+    /// Senders wait on this bell for room.
+    Senders,
+}
 
 /// The words of a segment by name, up to its data area ([`places`](crate::channel::places)).
 ///
@@ -100,6 +111,27 @@ impl Memory {
     #[inline]
     pub(crate) fn head(&self) -> &AtomicU64 {
         &self.header().head.0
+    }
+
+    /// Returns the bell on which the waiters of this side sleep.
+    #[inline(always)]
+    pub(crate) fn bell(&self, side: Side) -> Bell<'_> {
+        let word = match side {
+            Side::Receivers => &self.header().recv_wait.0,
+            Side::Senders => &self.header().send_wait.0,
+        };
+        #[cfg(loom)]
+        return Bell::shared(word, &self.header().futexes[side as usize]);
+        #[cfg(not(loom))]
+        Bell::shared(word)
+    }
+
+    /// Wakes the waiters of both sides, so that they read the changed participant table.
+    ///
+    /// A process that joins calls this.
+    pub(crate) fn ring_sleepers(&self) {
+        self.bell(Side::Receivers).ring_sleepers();
+        self.bell(Side::Senders).ring_sleepers();
     }
 
     #[inline]

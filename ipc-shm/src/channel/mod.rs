@@ -1,10 +1,9 @@
-//! Channels: the ring and its large messages, the doorbell, recovery, and the ends.
+//! Channels: the ring and its large messages, recovery, and the ends.
 
 #[cfg(not(loom))]
 pub(crate) mod builder;
 #[cfg(not(loom))]
 pub(crate) mod commit;
-pub(crate) mod doorbell;
 #[cfg(not(loom))]
 pub(crate) mod endpoint;
 #[cfg(not(loom))]

@@ -17,8 +17,8 @@
 //! If a sender dies before it publishes its message, the block is freed. A published message is
 //! never lost: see [`recovery`](crate::channel::recovery).
 
-use crate::channel::doorbell::Side;
 use crate::channel::memory::Memory;
+use crate::channel::memory::Side;
 use crate::channel::ring::Participant;
 use crate::killpoint::kill_point;
 use crate::layout::{block, pos};
@@ -83,7 +83,7 @@ impl Memory {
         found.store(block::lost(pos(found.load(Relaxed))), Release);
         kill_point!("block.lost");
         self.orphan_seq().fetch_add(1, AcqRel); // AcqRel: RING-E6.
-        self.ring_all(Side::Receivers);
+        self.bell(Side::Receivers).ring_all();
     }
 
     /// Returns how often the message in a lent block was delivered, this time included.

@@ -12,8 +12,8 @@
 
 use crate::sync::unmodelled::{AtomicI64, Ordering::Relaxed};
 
-use crate::channel::doorbell::Side;
 use crate::channel::memory::Memory;
+use crate::channel::memory::Side;
 use crate::layout::{Geometry, pos};
 
 /// Bytes between the current slot and the slot to fetch.

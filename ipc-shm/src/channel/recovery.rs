@@ -16,7 +16,7 @@
 //! 9. Free the entry.
 
 use crate::attach::lease::Leases;
-use crate::channel::doorbell::Side;
+use crate::channel::memory::Side;
 use crate::channel::memory::{Memory, Slot};
 use crate::channel::ring::{After, Participant, Sink};
 use crate::killpoint::kill_point;
@@ -59,8 +59,8 @@ impl Memory {
             //    counting them. AcqRel: RING-E6.
             self.orphan_seq().fetch_add(1, AcqRel);
             kill_point!("recover.orphans");
-            self.ring_all(Side::Receivers);
-            self.ring_all(Side::Senders);
+            self.bell(Side::Receivers).ring_all();
+            self.bell(Side::Senders).ring_all();
             kill_point!("recover.rung");
             if flags & members::RECEIVERS_GONE != 0 {
                 self.discard(me, block_of); // 8.
@@ -84,8 +84,8 @@ impl Memory {
         entry.store(entry::used(0, 0), Release); // 1.
         kill_point!("leave.membership");
         if self.settle_membership(false) & members::GONE != 0 {
-            self.ring_all(Side::Receivers);
-            self.ring_all(Side::Senders);
+            self.bell(Side::Receivers).ring_all();
+            self.bell(Side::Senders).ring_all();
         }
         if self.members().load(Acquire) & members::RECEIVERS_GONE != 0 {
             self.discard(me, block_of);
@@ -115,8 +115,8 @@ impl Memory {
         entry.store(roles, Release); // 1.
         kill_point!("leave_role.membership");
         if self.settle_membership(false) & members::GONE != 0 {
-            self.ring_all(Side::Receivers);
-            self.ring_all(Side::Senders);
+            self.bell(Side::Receivers).ring_all();
+            self.bell(Side::Senders).ring_all();
             if receivers && self.members().load(Acquire) & members::RECEIVERS_GONE != 0 {
                 self.discard(me, block_of);
             }
@@ -300,7 +300,7 @@ impl Memory {
         if any {
             kill_point!("leave.orphans");
             self.orphan_seq().fetch_add(1, AcqRel); // AcqRel: RING-E6.
-            self.ring_all(Side::Receivers);
+            self.bell(Side::Receivers).ring_all();
         }
     }
 

@@ -49,7 +49,7 @@
 //! | RING-I5 | The position in `slot.state` never decreases. At one position the state changes from `Free`, perhaps through `Writing`, to `Ready` or `Void`. From there it changes through any number of `Reading` and `Orphan`, in turn, to `Free` of the next lap. |
 //! | RING-I6 | A block is `InFlight(p)` only while its slot is not past `p`. From `Lent` on, the block is the message, and its slot becomes `Free` of the next lap, never `Orphan`. Only the owner that `Held` or `Lent` names accesses the block's bytes. When all participants have ended, all blocks are `Free`. |
 //! | RING-I7 | When `recv` returns `Disconnected`, every completed send has been received. When `recv` or `send` returns `Disconnected`, no live participant that is attached has the other role. |
-//! | RING-I8 | A bell has at least as many tokens as its futex has sleeping waiters that were not woken ([`doorbell`](crate::channel::doorbell)). |
+//! | RING-I8 | A bell has at least as many tokens as its futex has sleeping waiters that were not woken ([`bell`](ipc_wait::bell)). |
 //!
 //! # If a peer dies
 //!
@@ -63,7 +63,7 @@
 #[cfg(not(loom))]
 use ipc_core::__private::wait::InTheWay;
 
-use crate::channel::doorbell::Side;
+use crate::channel::memory::Side;
 use crate::channel::memory::{Memory, Slot};
 use crate::killpoint::kill_point;
 use crate::layout::{CLOSED, MAX_BATCH, block, claim, count, kind, owner, pos, slot};
@@ -289,7 +289,7 @@ impl Memory {
             if voids != 0 {
                 // The voids made room. The caller wakes senders for received messages only, so this
                 // function wakes them for the voids.
-                self.ring_all(Side::Senders);
+                self.bell(Side::Senders).ring_all();
             }
             if received > 0 {
                 return Ok(received);

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use ipc_core::__private::wait::Ended;
 use ipc_sys as sys;
 
-use crate::channel::doorbell::Side;
 use crate::channel::memory::Memory;
+use crate::channel::memory::Side;
 use crate::channel::ring::{NOWHERE, Participant};
 use crate::layout::pos;
 

@@ -126,6 +126,22 @@ fn a_wake_up_that_is_not_used_is_passed_on() {
     });
 }
 
+/// One of two waits for other things too, and leaves without looking again: if it was notified, the
+/// other is woken in its place.
+#[test]
+fn a_wake_up_of_one_that_leaves_goes_to_another() {
+    model(2, || {
+        let (_ring, [a, selector, c]) = Ring::new(1, 0, [SENDER, RECEIVER, RECEIVER]);
+        let ticket = selector.register(Side::Receivers);
+        let selector = loom::thread::spawn(move || selector.leave_unused(Side::Receivers, ticket));
+        let c = loom::thread::spawn(move || c.waiting(Side::Receivers, || c.receive().ok()));
+        a.send(1).expect("there is room");
+        a.ring(Side::Receivers, 1);
+        assert_eq!(c.join().expect("woken"), 1);
+        selector.join().expect("it does not sleep");
+    });
+}
+
 /// One of two unregisters while the bell is rung: the other is woken.
 #[test]
 fn a_ring_is_not_lost_to_one_who_withdraws() {

@@ -1,4 +1,4 @@
-//! Shared futexes.
+//! Futexes.
 
 // The half of a word, as the kernel wants it, needs a pointer.
 #![allow(unsafe_code)]
@@ -20,16 +20,34 @@ fn low_half(word: &AtomicU64) -> &AtomicU32 {
 // Shared: the sleeper and the waker are different processes. With FUTEX_PRIVATE_FLAG neither would
 // ever find the other.
 const SHARED: futex::Flags = futex::Flags::empty();
+// Private: the kernel finds sleepers by the address, without looking up what is mapped there.
+const PRIVATE: futex::Flags = futex::Flags::PRIVATE;
 
-pub(crate) fn wait(word: &AtomicU64, seq: u32, timeout: Duration) {
+fn wait_as(word: &AtomicU64, flags: futex::Flags, seq: u32, timeout: Duration) {
     let timeout = rustix::fs::Timespec {
         tv_sec: timeout.as_secs() as _,
         tv_nsec: timeout.subsec_nanos().into(),
     };
     // Woken, changed before (EAGAIN), a signal, the timeout: the caller looks at the word again.
-    let _ = futex::wait(low_half(word), SHARED, seq, Some(&timeout));
+    let _ = futex::wait(low_half(word), flags, seq, Some(&timeout));
+}
+
+fn wake_as(word: &AtomicU64, flags: futex::Flags, n: u32) -> usize {
+    futex::wake(low_half(word), flags, n.min(i32::MAX as u32)).unwrap_or(0)
+}
+
+pub(crate) fn wait(word: &AtomicU64, seq: u32, timeout: Duration) {
+    wait_as(word, SHARED, seq, timeout);
 }
 
 pub(crate) fn wake(word: &AtomicU64, n: u32) -> usize {
-    futex::wake(low_half(word), SHARED, n.min(i32::MAX as u32)).unwrap_or(0)
+    wake_as(word, SHARED, n)
+}
+
+pub(crate) fn wait_private(word: &AtomicU64, seq: u32, timeout: Duration) {
+    wait_as(word, PRIVATE, seq, timeout);
+}
+
+pub(crate) fn wake_private(word: &AtomicU64, n: u32) -> usize {
+    wake_as(word, PRIVATE, n)
 }

@@ -4,21 +4,22 @@ use crate::sync::models::{Condvar, Mutex};
 use crate::sync::{AtomicU64, Ordering};
 
 /// The waiters of a word, which are woken in the order of their arrival.
-pub(crate) struct ModelFutex {
+pub struct ModelFutex {
     /// The number of waiters that arrived, and how many of them, the first ones, were woken.
     state: Mutex<(usize, usize)>,
     woken: Condvar,
 }
 
 impl ModelFutex {
-    pub(crate) fn new() -> ModelFutex {
+    /// Makes a futex without waiters.
+    pub fn new() -> ModelFutex {
         ModelFutex { state: Mutex::new((0, 0)), woken: Condvar::new() }
     }
 
     /// Sleeps while the low half of the word is `seq`.
     ///
     /// The sleep has no timeout, so a lost wake-up is a deadlock that loom reports.
-    pub(crate) fn wait(&self, word: &AtomicU64, seq: u32) {
+    pub fn wait(&self, word: &AtomicU64, seq: u32) {
         let mut state = self.state.lock().expect("no panic while it is held");
         // As in the kernel, the word is compared under the lock that wakers take. SeqCst, which for
         // loom is Acquire: a waker that had the lock before has changed the word before.
@@ -34,7 +35,7 @@ impl ModelFutex {
     }
 
     /// Wakes at most `n` waiters, and returns how many.
-    pub(crate) fn wake(&self, n: u32) -> usize {
+    pub fn wake(&self, n: u32) -> usize {
         let mut state = self.state.lock().expect("no panic while it is held");
         let woken = (state.0 - state.1).min(n as usize);
         state.1 += woken;

@@ -1,0 +1,18 @@
+//! How threads and processes of [`multiprocess`](https://docs.rs/multiprocess) sleep and wake each
+//! other.
+//!
+//! This crate is an implementation detail of `ipc-shm` and `multiprocess`. Its interface may change
+//! with every version.
+//!
+//! - [`bell`]: an eventcount in one word, on which waiters sleep. It may lie in memory that
+//!   processes share, or in that of one process.
+//! - [`sync`]: the atomics of the protocols, which models replace.
+//! - [`killpoint`]: the places at which tests kill a process.
+
+pub mod bell;
+pub mod killpoint;
+#[cfg(loom)]
+pub mod model_futex;
+pub mod sync;
+
+pub use bell::{Barrier, Bell, Ticket};
