@@ -22,49 +22,32 @@
 //! Plain data needs no codec. `bytemuck`'s marker traits guarantee that its bytes are the message,
 //! and the routes copy them as they are.
 
-use std::str;
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{SizeLimit, Unsendable};
 use crate::handle;
 
+mod cause;
 mod compact;
 mod depth;
 mod described;
 mod error;
 mod form;
+mod format;
 mod number;
 mod output;
 mod probe;
+mod text;
 
 pub use error::CodecError;
 pub use form::Form;
+pub use format::{FORMAT, MAX_DEPTH};
 pub use output::Sink;
 
-use error::{Cause, Error};
+use cause::{Cause, Error};
+use format::{COMPACT, DESCRIBED};
 use output::{Buffer, Count, Output};
-
-/// The format of messages and its version, of both forms: ends that write another one are refused.
-pub const FORMAT: &str = "compact 2, described 2";
-
-/// How deep values may be nested, in both directions: structs, tuples, sequences, maps and variants
-/// of enums in one another, as in serde_json. An option or a newtype around one of them is not a
-/// level of its own.
-pub const MAX_DEPTH: usize = 128;
-
-/// How many values that take no bytes, such as `()`, a sequence may have. A hostile length would
-/// keep the receiver counting for years.
-const MOST_EMPTY: usize = 1 << 20;
-
-/// The last byte of a message.
-const COMPACT: u8 = 0;
-const DESCRIBED: u8 = 1;
-
-fn text(bytes: &[u8]) -> Result<&str, Error> {
-    str::from_utf8(bytes).map_err(|_| CodecError::Invalid.into())
-}
 
 /// Encodes in the compact form over the bytes of a buffer. Returns how many bytes were written, and
 /// what did not fit.

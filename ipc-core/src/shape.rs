@@ -28,20 +28,26 @@
 
 use std::any::TypeId;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::sync::Mutex;
 
-use serde::Deserializer;
-use serde::de::{Deserialize, DeserializeOwned, Error as _, Visitor};
+use serde::de::DeserializeOwned;
 
-use crate::codec;
+use crate::codec::FORMAT;
 use crate::process_wide::lock;
 
+mod hash;
+mod mismatch;
+mod stand_in;
+mod text;
 mod trace;
 
-/// The longest [`text`](Shape::text), in bytes.
-pub const MAX_TEXT: usize = 128;
+pub use mismatch::Mismatch;
+pub use stand_in::{end, other, plain_end};
+pub use text::{MAX_TEXT, readable};
+
+use hash::Hash;
+use text::without_paths;
 
 /// The properties of a message type that both ends must have in common.
 #[derive(Debug)]
@@ -59,7 +65,7 @@ impl Shape {
             if text.starts_with(trace::ANY) {
                 text = format!("{} ({text})", without_paths(std::any::type_name::<T>()));
             }
-            Shape::new(name, text, Hash::new().bytes(codec::FORMAT.as_bytes()).word(hash))
+            Shape::new(name, text, Hash::new().bytes(FORMAT.as_bytes()).word(hash))
         })
     }
 
@@ -209,185 +215,6 @@ fn trace<T: DeserializeOwned>() -> (u64, String) {
 #[inline]
 pub fn tracing() -> bool {
     trace::active()
-}
-
-/// Stands for the end of a channel while its shape is traced: its kind, and the shape of its
-/// messages.
-pub fn end<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-    what: &'static str,
-    deserializer: D,
-) -> D::Error {
-    struct Messages<T>(std::marker::PhantomData<fn() -> T>);
-
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for Messages<T> {
-        type Value = ();
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("the messages of a channel")
-        }
-
-        fn visit_newtype_struct<D: Deserializer<'de>>(
-            self,
-            deserializer: D,
-        ) -> Result<(), D::Error> {
-            T::deserialize(deserializer).map(drop)
-        }
-    }
-
-    let visitor = Messages::<T>(std::marker::PhantomData);
-    let _ = deserializer.deserialize_newtype_struct(what, visitor);
-    D::Error::custom("there is no channel")
-}
-
-/// Stands for a value that has no message type, as [`end`] does.
-pub fn other<'de, D: Deserializer<'de>>(what: &'static str, deserializer: D) -> D::Error {
-    let _ = deserializer.deserialize_unit_struct(what, serde::de::IgnoredAny);
-    D::Error::custom("there is no handle")
-}
-
-/// Stands for the end of a channel of plain data, as [`end`] does.
-pub fn plain_end<'de, T, D: Deserializer<'de>>(what: &'static str, deserializer: D) -> D::Error {
-    struct Plain<T>(std::marker::PhantomData<fn() -> T>);
-
-    impl<'de, T> Deserialize<'de> for Plain<T> {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            let visitor = Plain(std::marker::PhantomData);
-            deserializer.deserialize_tuple_struct(
-                std::any::type_name::<T>(),
-                size_of::<T>(),
-                visitor,
-            )
-        }
-    }
-
-    impl<'de, T> Visitor<'de> for Plain<T> {
-        type Value = Self;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("plain data")
-        }
-
-        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, _: A) -> Result<Self, A::Error> {
-            Ok(self)
-        }
-    }
-
-    end::<Plain<T>, D>(what, deserializer)
-}
-
-/// The types at both ends of a channel or connection that do not agree.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mismatch(Box<(String, String)>);
-
-impl Mismatch {
-    /// Makes it from this end's type and the other end's description of its type, which may be any
-    /// bytes.
-    #[must_use]
-    pub fn new(here: &Shape, there: &[u8]) -> Mismatch {
-        Mismatch(Box::new((here.text.clone(), readable(there))))
-    }
-
-    /// Returns the type of the end in this process.
-    #[must_use]
-    pub fn here(&self) -> &str {
-        &self.0.0
-    }
-
-    /// Returns the type in the other program, as that program describes it. Do not trust it.
-    #[must_use]
-    pub fn there(&self) -> &str {
-        &self.0.1
-    }
-}
-
-impl fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (here, there) = &*self.0;
-        write!(f, "this end is for messages `{here}`, the other side is for `{there}`")?;
-        if here == there {
-            f.write_str(
-                "; the types differ in a part that is not shown, or the programs in their format",
-            )?;
-        }
-        f.write_str("; use the same type in both programs")
-    }
-}
-
-impl std::error::Error for Mismatch {}
-
-/// Converts any bytes into printable text of at most [`MAX_TEXT`] bytes. What a peer has written
-/// may be garbage.
-#[must_use]
-pub fn readable(bytes: &[u8]) -> String {
-    let long = bytes.len() > MAX_TEXT;
-    let bytes = &bytes[..bytes.len().min(MAX_TEXT)];
-    let mut text = String::new();
-    for c in String::from_utf8_lossy(bytes).chars() {
-        let c = if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
-        // A replacement may be longer than what it stands for.
-        if text.len() + c.len_utf8() > MAX_TEXT {
-            return cut(text);
-        }
-        text.push(c);
-    }
-    if long { cut(text) } else { text }
-}
-
-/// Makes room for a mark that something is missing.
-fn cut(mut text: String) -> String {
-    const MORE: char = '…';
-    while text.len() + MORE.len_utf8() > MAX_TEXT || text.ends_with(char::REPLACEMENT_CHARACTER) {
-        text.pop();
-    }
-    text.push(MORE);
-    text
-}
-
-/// Returns the name of a type without its paths: `Vec<Order>` for `alloc::vec::Vec<shop::Order>`.
-pub(crate) fn without_paths(name: &str) -> String {
-    let mut short = String::with_capacity(name.len());
-    let mut begin = 0;
-    let mut rest = name;
-    while let Some(c) = rest.chars().next() {
-        if let Some(after) = rest.strip_prefix("::") {
-            short.truncate(begin);
-            rest = after;
-            continue;
-        }
-        short.push(c);
-        if !c.is_alphanumeric() && c != '_' {
-            begin = short.len();
-        }
-        rest = &rest[c.len_utf8()..];
-    }
-    short
-}
-
-/// A 64-bit FNV-1a hash.
-///
-/// <https://datatracker.ietf.org/doc/html/draft-eastlake-fnv>
-#[derive(Clone, Copy)]
-pub(crate) struct Hash(pub(crate) u64);
-
-impl Hash {
-    pub(crate) const fn new() -> Self {
-        Hash(0xcbf2_9ce4_8422_2325)
-    }
-
-    /// Bytes, and where they end.
-    pub(crate) fn bytes(mut self, bytes: &[u8]) -> Self {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-        self.word(bytes.len() as u64)
-    }
-
-    pub(crate) fn word(mut self, word: u64) -> Self {
-        for byte in word.to_le_bytes() {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-        self
-    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@
 //!
 //! The receiver must ask for what the sender wrote, in the same order. So [`form`](super::form)
 //! finds out whether a type does so before it uses this form. The serializer returns
-//! [`NotCompact`](super::error::Cause::NotCompact) for values that the form cannot hold: fields
+//! [`NotCompact`](super::cause::Cause::NotCompact) for values that the form cannot hold: fields
 //! that are skipped, sequences of unknown length, and very large enums. The name finds the variant
 //! of an enum that skips some variants on one side only.
 

@@ -1,7 +1,8 @@
 //! How deep values are nested.
 
-use super::MAX_DEPTH;
-use super::error::{CodecError, Result};
+use super::cause::Result;
+use super::error::CodecError;
+use super::format::MAX_DEPTH;
 
 /// How deep a value lies in its message, in halves of a level.
 #[derive(Clone, Copy)]

@@ -22,9 +22,11 @@
 
 mod de;
 mod ser;
+mod trial;
 
-pub(super) use de::{Decoder, Trial, decode};
+pub(super) use de::{Decoder, decode};
 pub(super) use ser::{encode, encode_into};
+pub(super) use trial::Trial;
 
 /// The kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use super::error::{Cause, Result};
+use super::cause::{Cause, Result};
 use crate::error::Unsendable;
 
 /// Takes an encoded message piece by piece, so that a large one need not lie in memory as a whole.

@@ -15,9 +15,9 @@ use serde::de::{
     SeqAccess, VariantAccess, Visitor,
 };
 
+use super::cause::{Cause, Error, Result};
 use super::depth::Depth;
 use super::described::{Decoder, Tag};
-use super::error::{Cause, Error, Result};
 
 /// At most this many values are made up for one type.
 const MOST_VALUES: usize = 20_000;

@@ -1,9 +1,11 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt;
 use std::marker::PhantomData;
 use std::num::NonZeroU8;
 use std::rc::Rc;
 
-use serde::Deserialize;
+use serde::de::{Error as _, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::*;
 use crate::handle;

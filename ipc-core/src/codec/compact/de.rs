@@ -7,10 +7,12 @@ use serde::de::{
     SeqAccess, VariantAccess, Visitor,
 };
 
+use super::super::cause::{Cause, Error, Result};
 use super::super::depth::Depth;
-use super::super::error::{Cause, CodecError, Error, Result};
+use super::super::error::CodecError;
+use super::super::format::MOST_EMPTY;
 use super::super::number::{made, numbers};
-use super::super::{MOST_EMPTY, text};
+use super::super::text::text;
 use super::{LONG, sum};
 
 /// Reads a message from exactly these bytes.

@@ -7,8 +7,8 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
+use super::super::cause::{Cause, Error, Result};
 use super::super::depth::Depth;
-use super::super::error::{Cause, Error, Result};
 use super::super::number::{bytes_of, is_ref, numbers};
 use super::super::output::Output;
 use super::{LONG, tag};

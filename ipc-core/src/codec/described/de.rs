@@ -1,18 +1,17 @@
 //! The decoder of the described form.
 
-use std::any::TypeId;
-use std::cell::{Cell, RefCell};
-
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{
     Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IgnoredAny,
     IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 
+use super::super::cause::{Cause, Error, Result};
 use super::super::depth::Depth;
-use super::super::error::{Cause, CodecError, Error, Result};
+use super::super::error::CodecError;
 use super::super::number::{made, numbers};
-use super::super::text;
+use super::super::text::text;
+use super::trial::Trial;
 use super::{LONG_NAME, Number, Tag};
 
 /// Decodes a message from exactly these bytes.
@@ -22,50 +21,12 @@ pub(in super::super) fn decode<T: DeserializeOwned>(mut bytes: &[u8]) -> Result<
     if bytes.is_empty() { Ok(message) } else { Err(CodecError::Trailing.into()) }
 }
 
-/// A trial: whether a type, when it is decoded, asks for exactly what was encoded, in the same
-/// order.
-///
-/// A type need not do so, because serde's questions may be hints. But only then the compact form is
-/// possible.
-///
-/// The type's code runs on values of a real message, and is stopped before it has the last one. So
-/// no value of the type is made. Values inside it may be made, and are dropped.
-#[derive(Default)]
-pub(in super::super) struct Trial<'de> {
-    /// It asked for something else.
-    differs: Cell<bool>,
-    /// It was stopped at the end.
-    ended: Cell<bool>,
-    /// The described values that visitors received: values that are valid for a type of the user's.
-    samples: RefCell<Vec<(TypeId, &'de [u8])>>,
-}
-
 impl<'de> Trial<'de> {
     /// Runs the trial. Returns whether the type asks for what was encoded, if the trial came to the
     /// end.
     pub(in super::super) fn run<T: DeserializeOwned>(&self, mut bytes: &'de [u8]) -> Option<bool> {
         let read = T::deserialize(Decoder::new(&mut bytes, Some(self)));
-        let ended = self.ended.get() || read.is_ok() && bytes.is_empty();
-        if self.differs.get() { Some(false) } else { ended.then_some(true) }
-    }
-
-    pub(in super::super) fn into_samples(self) -> Vec<(TypeId, &'de [u8])> {
-        self.samples.into_inner()
-    }
-
-    /// Stops the type's code: it asked for something else.
-    fn differ<T>(&self) -> Result<T> {
-        self.differs.set(true);
-        Err(Cause::Known.into())
-    }
-
-    /// Stops the type's code if nothing is left to be read.
-    fn end_of(&self, bytes: &[u8]) -> Result<()> {
-        if bytes.is_empty() {
-            self.ended.set(true);
-            return Err(Cause::Known.into());
-        }
-        Ok(())
+        self.verdict(read.is_ok() && bytes.is_empty())
     }
 }
 
@@ -256,7 +217,7 @@ impl<'a, 'de> Decoder<'a, 'de> {
             let mut after = *self.bytes;
             Decoder::new(&mut after, None).any(IgnoredAny)?;
             let len = self.bytes.len() - after.len();
-            trial.samples.borrow_mut().push((typeid::of::<V>(), &self.bytes[..len]));
+            trial.sample(typeid::of::<V>(), &self.bytes[..len]);
             trial.end_of(after)?;
         }
         self.any(visitor)

@@ -7,8 +7,9 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
+use super::super::cause::{Cause, Error, Result};
 use super::super::depth::Depth;
-use super::super::error::{Cause, CodecError, Error, Result};
+use super::super::error::CodecError;
 use super::super::number::{bytes_of, is_ref, numbers};
 use super::super::output::Sink;
 use super::{LONG_NAME, Number, Tag};
