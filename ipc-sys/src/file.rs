@@ -4,25 +4,9 @@ use std::io;
 use std::path::Path;
 
 use crate::OsHandle;
-use crate::descriptor::{Borrowed, Identity};
+use crate::descriptor::Borrowed;
 use crate::os::file as os;
-
-/// The kind and the owner of a file.
-#[derive(Clone, Copy, Debug)]
-pub struct FileStat {
-    /// Whether it is a regular file.
-    pub regular: bool,
-    /// The user that owns it.
-    pub owner: u32,
-    /// The rights, with the bits above them.
-    pub mode: u32,
-    /// Whether it has more than one name.
-    pub second_name: bool,
-    /// The identity, which distinguishes it from other files.
-    pub identity: Identity,
-    /// Its size.
-    pub len: usize,
-}
+pub use crate::types::file::FileStat;
 
 /// Returns the directory with the names of shared memory: `/dev/shm`.
 #[inline]

@@ -30,7 +30,8 @@
 //! The code for a system is one folder: `linux/`, and `unsupported/` for all systems without a
 //! folder of their own, where everything compiles and every call fails. A port begins as a copy of
 //! `unsupported/`, and one line in this file selects it. The contracts name each function of the
-//! folder with its full signature, so the compiler reports what a port lacks.
+//! folder with its full signature, so the compiler reports what a port lacks. The folder uses the
+//! types of the contracts (`types/`), and no contract that calls it.
 //!
 //! With `--cfg unsupported`, `unsupported/` is compiled in place of this system's own folder.
 
@@ -52,6 +53,7 @@ pub mod process;
 pub mod socket;
 pub mod spawn;
 pub mod store;
+mod types;
 pub mod wake_pair;
 
 pub use descriptor::{Borrowed, Identity, borrow};

@@ -20,15 +20,7 @@ use crate::descriptor::Identity;
 use crate::os::name as os;
 pub use crate::os::name::{Directory, Lock, NameEntry, Watch};
 use crate::process::Exit;
-
-/// The kind of the entry at a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A socket.
-    Socket,
-    /// Anything else, with a word for it.
-    Other(&'static str),
-}
+pub use crate::types::name::Kind;
 
 /// Returns whether this is a directory of this user that no other user may enter. (`lstat`)
 #[inline]

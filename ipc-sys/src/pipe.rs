@@ -6,9 +6,7 @@ use crate::OsHandle;
 use crate::descriptor::Borrowed;
 use crate::os::pipe as os;
 use crate::socket::{NotReceived, NotSent};
-
-/// The longest packet of a pipe: what POSIX calls PIPE_BUF.
-pub const PACKET: usize = 4096;
+pub use crate::types::pipe::PACKET;
 
 /// Makes a pipe: the end to read from, and the end to write to. (`pipe2(O_DIRECT)`)
 #[inline]

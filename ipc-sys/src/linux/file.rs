@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 
-use crate::file::FileStat;
+use crate::types::file::FileStat;
 
 pub(crate) fn directory() -> &'static Path {
     Path::new("/dev/shm")

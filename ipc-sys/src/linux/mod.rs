@@ -12,6 +12,7 @@ pub(crate) mod futex;
 // Leases lie beyond the offsets of 32 bits. Without them there is no shared memory.
 #[cfg_attr(not(target_pointer_width = "64"), path = "../unsupported/lease.rs")]
 pub(crate) mod lease;
+mod limits;
 pub(crate) mod memory;
 pub(crate) mod name;
 pub(crate) mod pipe;

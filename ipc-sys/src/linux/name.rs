@@ -19,8 +19,8 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use super::descriptor::above_stdio;
 use super::exit_info::Exit;
 use super::process::user;
-use crate::descriptor::Identity;
-use crate::name::Kind;
+use crate::types::descriptor::Identity;
+use crate::types::name::Kind;
 
 fn kind(stat: &Stat) -> Kind {
     match FileType::from_raw_mode(stat.st_mode) {

@@ -14,8 +14,8 @@ use rustix::io::{Errno, ReadWriteFlags, retry_on_intr};
 use rustix::pipe::PipeFlags;
 
 use super::socket::ready;
-use crate::pipe::PACKET;
-use crate::socket::{Interest, NotReceived, NotSent};
+use crate::types::pipe::PACKET;
+use crate::types::socket::{Interest, NotReceived, NotSent};
 
 pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let flags = PipeFlags::CLOEXEC | PipeFlags::NONBLOCK | PipeFlags::DIRECT;

@@ -20,7 +20,7 @@ use rustix::net::{
 };
 
 use super::descriptor::above_stdio;
-use crate::socket::{Credentials, Interest, NotReceived, NotSent, ReceivedDatagram};
+use crate::types::socket::{Credentials, Interest, NotReceived, NotSent, ReceivedDatagram};
 
 pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(rustix::net::socketpair(

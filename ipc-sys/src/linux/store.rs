@@ -15,7 +15,7 @@ use rustix::io::{Errno, retry_on_intr};
 use super::memory::{
     file_limit, memory_file, seal, seal_against_shrinking, sealed, sealed_against_shrinking,
 };
-use crate::store::{NotStored, WORDS};
+use crate::types::store::{NotStored, WORDS};
 
 pub(crate) fn store() -> io::Result<OwnedFd> {
     let fd = memory_file("multiprocess-store", MemfdFlags::empty())?;

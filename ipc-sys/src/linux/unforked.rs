@@ -25,9 +25,9 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Mode, OFlags};
 
 use super::descriptor::identity;
-use crate::descriptor::Identity;
 use crate::fork::ForkCheck;
 use crate::per_process::PerProcess;
+use crate::types::descriptor::Identity;
 
 /// An open file that no forked child keeps.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::io;
 
 use super::unsupported;
 use crate::OsHandle;
-use crate::descriptor::{Borrowed, Identity};
+use crate::types::descriptor::{Borrowed, Identity};
 
 pub(crate) fn reopen(_fd: Borrowed<'_>) -> io::Result<OsHandle> {
     unsupported()

@@ -6,7 +6,7 @@ use std::io;
 use std::process::ExitStatus;
 
 use super::unsupported;
-use crate::descriptor::Borrowed;
+use crate::types::descriptor::Borrowed;
 
 pub(crate) fn exit_status(_pidfd: Borrowed<'_>) -> io::Result<Option<ExitStatus>> {
     unsupported()

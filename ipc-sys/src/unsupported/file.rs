@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::unsupported;
 use crate::OsHandle;
-use crate::descriptor::Borrowed;
-use crate::file::FileStat;
+use crate::types::descriptor::Borrowed;
+use crate::types::file::FileStat;
 
 pub(crate) fn directory() -> &'static Path {
     Path::new("")

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::unsupported;
-use crate::descriptor::Borrowed;
+use crate::types::descriptor::Borrowed;
 
 pub(crate) fn try_lock(_fd: Borrowed<'_>, _byte: u64) -> io::Result<bool> {
     unsupported()

@@ -6,7 +6,7 @@ use memmap2::MmapRaw;
 
 use super::unsupported;
 use crate::OsHandle;
-use crate::descriptor::Borrowed;
+use crate::types::descriptor::Borrowed;
 
 pub(crate) fn create(_name: &str) -> io::Result<OsHandle> {
     unsupported()

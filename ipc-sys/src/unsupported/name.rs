@@ -12,8 +12,8 @@ use ipc_core::Deadline;
 use super::exit_info::Exit;
 use super::unsupported;
 use crate::OsHandle;
-use crate::descriptor::Identity;
-use crate::name::Kind;
+use crate::types::descriptor::Identity;
+use crate::types::name::Kind;
 
 #[derive(Debug)]
 pub struct Directory;

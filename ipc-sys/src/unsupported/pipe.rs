@@ -4,8 +4,8 @@ use std::io;
 
 use super::unsupported;
 use crate::OsHandle;
-use crate::descriptor::Borrowed;
-use crate::socket::{NotReceived, NotSent};
+use crate::types::descriptor::Borrowed;
+use crate::types::socket::{NotReceived, NotSent};
 
 pub(crate) fn pipe() -> io::Result<(OsHandle, OsHandle)> {
     unsupported()

@@ -6,8 +6,8 @@ use ipc_core::Deadline;
 
 use super::unsupported;
 use crate::OsHandle;
-use crate::descriptor::Borrowed;
-use crate::socket::{Credentials, Interest, NotReceived, NotSent, ReceivedDatagram};
+use crate::types::descriptor::Borrowed;
+use crate::types::socket::{Credentials, Interest, NotReceived, NotSent, ReceivedDatagram};
 
 pub(crate) fn pair() -> io::Result<(OsHandle, OsHandle)> {
     unsupported()

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use super::unsupported;
 use crate::OsHandle;
-use crate::spawn::{Activity, CodeRange, Inherited, Interest, Ready, Reap, SetUp, Signal, Started};
+use crate::types::spawn::{
+    Activity, CodeRange, Inherited, Interest, Ready, Reap, SetUp, Signal, Streams,
+};
 
 pub(crate) fn stream_pair() -> io::Result<(OsHandle, OsHandle)> {
     unsupported()
@@ -36,7 +38,12 @@ pub(crate) fn check_executable() -> io::Result<()> {
     unsupported()
 }
 
-pub(crate) fn start(_: Command, _: &OsHandle, _: OsHandle, _: SetUp) -> io::Result<Started> {
+pub(crate) fn start(
+    _: Command,
+    _: &OsHandle,
+    _: OsHandle,
+    _: SetUp,
+) -> io::Result<(Process, Streams)> {
     unsupported()
 }
 

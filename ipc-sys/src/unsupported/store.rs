@@ -8,8 +8,8 @@ use ipc_core::Unreadable;
 
 use super::unsupported;
 use crate::OsHandle;
-use crate::descriptor::Borrowed;
-use crate::store::NotStored;
+use crate::types::descriptor::Borrowed;
+use crate::types::store::NotStored;
 
 pub(crate) fn seal_to_memfd(_bytes: &[u8]) -> Result<OsHandle, NotStored> {
     Err(NotStored::OutOfMemory)

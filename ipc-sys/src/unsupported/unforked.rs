@@ -5,7 +5,7 @@
 use std::io;
 
 use crate::OsHandle;
-use crate::descriptor::{Borrowed, borrow};
+use crate::types::descriptor::{Borrowed, borrow};
 
 #[derive(Debug)]
 pub struct Unforked(OsHandle);

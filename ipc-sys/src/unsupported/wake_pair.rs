@@ -4,7 +4,7 @@ use std::io;
 
 use super::unsupported;
 use crate::OsHandle;
-use crate::descriptor::Borrowed;
+use crate::types::descriptor::Borrowed;
 
 pub(crate) fn new() -> io::Result<(OsHandle, OsHandle)> {
     unsupported()

@@ -11,7 +11,7 @@ use rustix::io::FdFlags;
 
 use super::{maps, parent_id};
 use crate::OsHandle;
-use crate::spawn::Inherited;
+use crate::types::spawn::Inherited;
 
 pub(crate) fn in_executable() -> bool {
     let here = in_executable as fn() -> bool as usize as u64;

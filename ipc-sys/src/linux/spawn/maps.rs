@@ -10,7 +10,7 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::spawn::CodeRange;
+use crate::types::spawn::CodeRange;
 
 pub(crate) fn code_ranges() -> io::Result<Vec<CodeRange>> {
     let maps = fs::read("/proc/self/maps").map_err(|error| {

@@ -28,7 +28,7 @@ pub(crate) use self::setup::start;
 use super::descriptor::above_stdio;
 use super::exit_info;
 use crate::OsHandle;
-use crate::spawn::{Activity, Interest, Ready, Reap, Signal, Status};
+use crate::types::spawn::{Activity, Interest, Ready, Reap, Signal, Status};
 
 pub(crate) fn stream_pair() -> io::Result<(OsHandle, OsHandle)> {
     let (ours, theirs) = rustix::net::socketpair(

@@ -45,7 +45,7 @@ use super::super::descriptor::above_stdio;
 use super::Process;
 use super::exec::{close_on_exec, empty_input};
 use crate::OsHandle;
-use crate::spawn::{Resource, SetUp, Started, Streams};
+use crate::types::spawn::{Resource, SetUp, Streams};
 
 /// In a report: no step failed.
 const NONE: u32 = u32::MAX;
@@ -217,7 +217,7 @@ pub(crate) fn start(
     ours: &OsHandle,
     theirs: OsHandle,
     set_up: SetUp,
-) -> io::Result<Started> {
+) -> io::Result<(Process, Streams)> {
     let keep_stdin = set_up.stdin;
     let steps = Step::list(set_up)?;
     // A child whose pidfd has no room here could not be killed: better no child.
@@ -284,14 +284,13 @@ pub(crate) fn start(
         let _ = rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
         return Err(error);
     }
-    Ok(Started {
-        process: Process { pidfd: pidfd.into(), pid: child.id() },
-        streams: Streams {
-            stdin: child.stdin.take(),
-            stdout: child.stdout.take(),
-            stderr: child.stderr.take(),
-        },
-    })
+    let process = Process { pidfd: pidfd.into(), pid: child.id() };
+    let streams = Streams {
+        stdin: child.stdin.take(),
+        stdout: child.stdout.take(),
+        stderr: child.stderr.take(),
+    };
+    Ok((process, streams))
 }
 
 /// Gives up a child without a pidfd. Either it has ended, or it ends when it reads its socket in
