@@ -29,17 +29,22 @@
 mod active;
 mod before_main;
 mod builder;
+mod call;
 mod causes;
 mod child;
 mod current;
 mod entry;
 mod error;
+mod execute;
+mod fingerprint;
 mod func;
 mod identity;
 mod join;
+mod link;
 mod options;
 mod protocol;
 mod running;
+mod start;
 
 use std::io;
 

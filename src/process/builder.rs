@@ -14,12 +14,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::JoinHandle;
+use super::call::Call;
 use super::causes::{Refusal, text_of_unsendable};
-use super::child;
 use super::entry::Entry;
 use super::error::{caused, context};
-use super::protocol::{self, Call, Start};
+use super::protocol::{self, Start};
 use super::running::{self, Event, Running};
+use super::start::start_of_children;
 
 /// How long a child may take for one step of its start.
 const STARTUP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -249,7 +250,7 @@ impl Builder {
         let name = self.name.clone();
         let kill_on_drop = self.kill_on_drop;
         let start = move || {
-            let start = child::start_of_children()?;
+            let start = start_of_children()?;
             sys::check_executable()?;
             running::reap_detached();
             let entry = Entry::new(f)?;

@@ -16,7 +16,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::causes::Refusal;
-use super::child::{self, Link};
+use super::execute::execute;
+use super::fingerprint::{FNV_START, fingerprint, fnv};
+use super::link::Link;
 
 /// A function and its types, in a form that means the same in every process of this executable.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -126,7 +128,7 @@ where
     // SAFETY: the caller promises that this is a `fn(A) -> R`, see above; function pointers have
     // the size of a pointer on every system that starts processes.
     let f = unsafe { std::mem::transmute::<*const (), fn(A) -> R>(f) };
-    child::execute(f, link)
+    execute(f, link)
 }
 
 /// Returns the offset in the file of the code at this address.
@@ -146,26 +148,11 @@ fn address_of(ranges: &[CodeRange], place: u64) -> Option<u64> {
         .filter(|address| *address != 0)
 }
 
-/// The layout of the executable's code, without its addresses.
-pub(super) fn fingerprint(ranges: &[CodeRange]) -> u64 {
-    ranges.iter().fold(FNV_START, |hash, range| {
-        let hash = fnv(hash, &range.offset.to_le_bytes());
-        fnv(hash, &(range.end - range.start).to_le_bytes())
-    })
-}
-
 /// The names, sizes and alignments of both types.
 fn types<A, R>() -> u64 {
     let sizes = [size_of::<A>(), align_of::<A>(), size_of::<R>(), align_of::<R>()];
     let hash = fnv(FNV_START, std::any::type_name::<fn(A) -> R>().as_bytes());
     sizes.iter().fold(hash, |hash, size| fnv(hash, &size.to_le_bytes()))
-}
-
-pub(super) const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
-
-/// The hash FNV-1a.
-pub(super) fn fnv(hash: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ use ipc_sys::per_process::PerProcess;
 use ipc_sys::spawn::{self as sys, CodeRange};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
-use super::entry::{FNV_START, fingerprint, fnv};
+use super::fingerprint::{FNV_START, fingerprint, fnv};
 
 /// A function as a value.
 ///

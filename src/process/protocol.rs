@@ -14,12 +14,9 @@
 //! the child runs to the end of its function, and its result is lost.
 
 use ipc_pipes::__private::frame::MAX_BODY;
-use serde::{Deserialize, Serialize};
-
-use super::entry::Entry;
 
 pub(super) const HELLO: u32 = 1;
-/// The body is a [`Call`].
+/// The body is a [`Call`](super::call::Call).
 pub(super) const CALL: u32 = 2;
 /// The body is the encoded `A`.
 pub(super) const ARGUMENTS: u32 = 3;
@@ -76,13 +73,3 @@ pub(super) const EXIT_PANICKED: i32 = 101;
 pub(super) const EXIT_REFUSED: i32 = 112;
 /// The exit status of a child whose parent died before the function could start.
 pub(super) const EXIT_ORPHANED: i32 = 113;
-
-/// The function to run, and options that the child applies before.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Call {
-    pub(super) entry: Entry,
-    /// The first handle of the frame is the parent's process: the child ends with it.
-    pub(super) end_with_parent: bool,
-    /// The child's name, if it has one of its own.
-    pub(super) name: Option<String>,
-}
