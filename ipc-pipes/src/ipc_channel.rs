@@ -4,18 +4,18 @@
 //! channel at a time.
 //!
 //! ```
-//! use ipc_pipes::ipc_channel::{Receiver, Sender};
+//! use ipc_pipes::ipc_channel::{into_ipc_sender, receiver, sender};
 //!
 //! // A channel that the program has.
 //! let (tx, rx) = ipc_channel::ipc::channel::<String>()?;
-//! // The same channel, with this crate's methods; the other end may go on as it is.
-//! let tx = Sender::new(tx.into());
+//! // The same channel, with this crate's methods. The other end may stay as it is.
+//! let tx = sender(tx);
 //! tx.send("hello".to_owned())?;
 //! assert_eq!(rx.recv()?, "hello");
-//! let rx = Receiver::new(rx.into());
+//! let rx = receiver(rx);
 //! assert!(rx.try_recv().unwrap_err().is_empty());
 //! // And back.
-//! let tx: ipc_channel::ipc::IpcSender<String> = tx.into_route().into();
+//! let tx: ipc_channel::ipc::IpcSender<String> = into_ipc_sender(tx);
 //! drop(tx);
 //! assert!(rx.recv().unwrap_err().is_disconnected());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -49,21 +49,21 @@
 //! says of itself. It needs rustc 1.86. On systems other than Linux, `try_send` and timeouts always
 //! return `Full` and `Timeout`.
 
+mod error;
 mod fd_extractor;
+mod inside;
 mod rx;
 mod tx;
 
-use std::cell::Cell;
 use std::io;
 
-use ipc_core::__private::handle;
-use ipc_core::CodecError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use ::ipc_channel::ipc::{IpcReceiver, IpcSender};
-pub use rx::{Busy, Rx};
-pub use tx::Tx;
+
+use rx::Rx;
+use tx::Tx;
 
 /// The route over `ipc-channel`.
 #[derive(Clone, Copy, Debug)]
@@ -86,49 +86,35 @@ impl<T: Serialize + DeserializeOwned> ipc_core::Route<T> for Adapter {
 /// As [`ipc_channel::ipc::channel`].
 pub fn channel<T: Serialize + DeserializeOwned>() -> io::Result<(Sender<T>, Receiver<T>)> {
     let (tx, rx) = ::ipc_channel::ipc::channel()?;
-    Ok((Sender::new(tx.into()), Receiver::new(rx.into())))
+    Ok((sender(tx), receiver(rx)))
 }
 
-thread_local! {
-    /// Whether `ipc-channel` encodes or decodes a message on this thread for an end of this module.
-    static INSIDE: Cell<bool> = const { Cell::new(false) };
+/// Gives a sender of `ipc-channel` the methods of this crate. It sends into the same channel.
+#[must_use]
+pub fn sender<T: Serialize + DeserializeOwned>(sender: IpcSender<T>) -> Sender<T> {
+    Sender::new(Tx::new(sender.to_opaque()))
 }
 
-/// Encodes or decodes a message of `ipc-channel`. Returns also whether an end of another route was
-/// refused.
-fn inside<R>(f: impl FnOnce() -> R) -> (R, bool) {
-    struct Restore(bool);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            INSIDE.set(self.0);
-        }
-    }
-    let _restore = Restore(INSIDE.replace(true));
-    handle::refuse(|| {
-        let result = f();
-        (result, handle::refused())
-    })
+/// Gives a receiver of `ipc-channel` the methods of this crate. It receives from the same channel.
+#[must_use]
+pub fn receiver<T: Serialize + DeserializeOwned>(receiver: IpcReceiver<T>) -> Receiver<T> {
+    Receiver::new(Rx::new(receiver))
 }
 
-/// Returns whether an end that is encoded or decoded now is part of a message of `ipc-channel`.
-/// That is a message of this module, or one of the program's own, which opens no scope.
-fn is_inside() -> bool {
-    INSIDE.get() || !handle::in_scope()
+/// Converts a sender back into one of `ipc-channel`.
+#[must_use]
+pub fn into_ipc_sender<T: Serialize + DeserializeOwned>(sender: Sender<T>) -> IpcSender<T> {
+    sender.into_route().into_sender().to()
 }
 
-/// Returns the reason why a message does not encode or decode, as far as `ipc-channel` reports it.
-fn codec_error(error: &(dyn std::error::Error + 'static)) -> CodecError {
-    let cause = error.source().and_then(|source| source.downcast_ref::<postcard::Error>());
-    match cause {
-        Some(postcard::Error::DeserializeUnexpectedEnd) => CodecError::Truncated,
-        Some(postcard::Error::SerdeDeCustom | postcard::Error::SerdeSerCustom) => {
-            CodecError::Refused(
-                "its type refused, with a text that `ipc-channel` does not keep".into(),
-            )
-        }
-        Some(postcard::Error::WontImplement) => CodecError::Refused(
-            "`ipc-channel` encodes in the postcard format, which cannot hold the type".into(),
-        ),
-        _ => CodecError::Invalid,
-    }
+/// Converts a receiver back into one of `ipc-channel`.
+///
+/// # Errors
+///
+/// Returns the receiver if it has clones in this process, or holds messages that were taken out to
+/// be counted. Drop the clones, and receive the messages.
+pub fn into_ipc_receiver<T: Serialize + DeserializeOwned>(
+    receiver: Receiver<T>,
+) -> Result<IpcReceiver<T>, Receiver<T>> {
+    receiver.into_route().into_receiver().map_err(Receiver::new)
 }

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use ipc_channel::ipc::{IpcReceiver, IpcSender};
 use ipc_core::NotCarried;
-use ipc_pipes::ipc_channel::{Receiver, Rx, Sender, Tx, channel};
+use ipc_pipes::ipc_channel::{
+    Receiver, Sender, channel, into_ipc_receiver, into_ipc_sender, receiver, sender,
+};
 use multiprocess::process::Builder;
 use multiprocess::{JoinHandle, Unreadable, Unsendable, bounded, pipe};
 use serde::de::DeserializeOwned;
@@ -21,45 +23,41 @@ where
     Builder::new().kill_on_drop(true).spawn(f, args).unwrap()
 }
 
-/// A sending end as part of a message of any route: what `Sender` is made of.
-type Sending<T> = Tx<T>;
-
 #[test]
 fn either_end_of_a_channel_moves_over_and_back() {
     let _watchdog = watchdog();
     let (tx, rx) = ipc_channel::ipc::channel::<(u64, String)>().unwrap();
     let (a, b) = ((1, "one".to_owned()), (2, "two".repeat(100_000)));
-    let ours: Sender<_> = Sender::new(tx.clone().into());
+    let ours: Sender<_> = sender(tx.clone());
     ours.send(a.clone()).unwrap();
     tx.send((3, String::new())).unwrap();
     assert_eq!(rx.recv().unwrap(), a);
-    let rx: Receiver<_> = Receiver::new(rx.into());
+    let rx: Receiver<_> = receiver(rx);
     assert_eq!(rx.recv().unwrap().0, 3);
     // A message that goes in pieces waits for its receiver.
-    let theirs: IpcSender<_> = ours.into_route().into();
+    let theirs: IpcSender<_> = into_ipc_sender(ours);
     let big = b.clone();
     let sending = std::thread::spawn(move || theirs.send(big).unwrap());
     assert_eq!(rx.recv().unwrap(), b);
     sending.join().unwrap();
 
     let clone = rx.clone();
-    let busy = IpcReceiver::try_from(rx.into_route()).unwrap_err();
+    let rx = into_ipc_receiver(rx).unwrap_err();
     drop(clone);
-    let rx = IpcReceiver::try_from(busy.0).unwrap();
+    let rx: IpcReceiver<_> = into_ipc_receiver(rx).unwrap();
     tx.send(a.clone()).unwrap();
-    let rx: Receiver<_> = Receiver::new(rx.into());
+    let rx: Receiver<_> = receiver(rx);
     assert_eq!(rx.len(), 1, "counted, and so kept");
-    let busy = IpcReceiver::try_from(rx.into_route()).unwrap_err();
-    let rx: Receiver<_> = Receiver::new(busy.0);
+    let rx = into_ipc_receiver(rx).unwrap_err();
     assert_eq!(rx.recv().unwrap(), a);
     drop(tx);
-    assert!(IpcReceiver::try_from(rx.into_route()).unwrap().recv().is_err());
+    assert!(into_ipc_receiver(rx).unwrap().recv().is_err());
 }
 
 /// Gets a sender in a message of our route and answers on it.
-fn answer(inbox: multiprocess::Receiver<(u64, Sending<u64>)>) {
+fn answer(inbox: multiprocess::Receiver<(u64, Sender<u64>)>) {
     for (number, to) in inbox {
-        Sender::new(to).send(number * 2).unwrap();
+        to.send(number * 2).unwrap();
     }
 }
 
@@ -74,8 +72,7 @@ fn a_sender_travels_in_messages_that_carry_handles_and_works_there() {
         let (tx, rx) = channel::<u64>().unwrap();
         let warm_up = descriptors();
         for n in 0..20 {
-            let tx = tx.route().clone();
-            inbox.send((n, tx)).unwrap();
+            inbox.send((n, tx.clone())).unwrap();
             assert_eq!(rx.recv(), Ok(n * 2));
         }
         assert!(descriptors() <= warm_up + 3, "{} from {warm_up}", descriptors());
@@ -92,8 +89,7 @@ fn a_sender_in_the_arguments_of_a_process_works_there() {
     multiprocess::init();
     let _watchdog = watchdog();
     let (tx, rx) = channel::<String>().unwrap();
-    let child =
-        child(|tx: Sending<String>| Sender::new(tx).send("hello".into()).unwrap(), tx.into_route());
+    let child = child(|tx: Sender<String>| tx.send("hello".into()).unwrap(), tx);
     assert_eq!(rx.recv().unwrap(), "hello");
     child.join().unwrap();
     assert!(rx.recv().unwrap_err().is_disconnected());
@@ -103,17 +99,17 @@ fn a_sender_in_the_arguments_of_a_process_works_there() {
 fn where_only_bytes_go_ends_are_refused() {
     let _watchdog = watchdog();
     let (tx, rx) = channel::<u64>().unwrap();
-    let (by_bytes, _keep) = bounded::<Sending<u64>>(1).unwrap();
-    let refused = by_bytes.send(tx.route().clone()).unwrap_err();
+    let (by_bytes, _keep) = bounded::<Sender<u64>>(1).unwrap();
+    let refused = by_bytes.send(tx.clone()).unwrap_err();
     assert!(matches!(
         refused,
         multiprocess::SendError::Unsendable(_, Unsendable::Handles(NotCarried::BytesOnly))
     ));
-    let (handles, _keep) = pipe::channel::<Rx<u64>>().unwrap();
-    let refused = handles.send(rx.into_route()).unwrap_err();
+    let (handles, _keep) = pipe::channel::<Receiver<u64>>().unwrap();
+    let refused = handles.send(rx).unwrap_err();
     assert!(refused.is_unsendable());
     // It came back whole.
-    let rx = Receiver::new(refused.into_inner());
+    let rx = refused.into_inner();
     tx.send(7).unwrap();
     assert_eq!(rx.recv(), Ok(7));
 }
@@ -124,14 +120,14 @@ fn our_ends_travel_in_its_messages_as_its_own_do() {
     #[derive(Serialize, Deserialize)]
     struct Mixed {
         theirs: IpcSender<u64>,
-        ours: Sending<u64>,
-        receiver: Rx<u64>,
+        ours: Sender<u64>,
+        receiver: Receiver<u64>,
     }
     let (theirs, from_theirs) = ipc_channel::ipc::channel().unwrap();
     let (ours, from_ours) = channel::<u64>().unwrap();
     let (to_receiver, receiver) = channel::<u64>().unwrap();
     to_receiver.send(3).unwrap();
-    let mixed = Mixed { theirs, ours: ours.into_route(), receiver: receiver.into_route() };
+    let mixed = Mixed { theirs, ours, receiver };
     // Over our route, and over its own.
     let (by_ours, at_ours) = channel::<Mixed>().unwrap();
     by_ours.send(mixed).unwrap();
@@ -141,13 +137,11 @@ fn our_ends_travel_in_its_messages_as_its_own_do() {
     let mixed = at_theirs.recv().unwrap();
     mixed.theirs.send(1).unwrap();
     assert_eq!(from_theirs.recv().unwrap(), 1);
-    let ours = Sender::new(mixed.ours);
-    ours.send(2).unwrap();
+    mixed.ours.send(2).unwrap();
     assert_eq!(from_ours.recv(), Ok(2));
-    let receiver: Receiver<u64> = Receiver::new(mixed.receiver);
-    assert_eq!(receiver.recv(), Ok(3));
+    assert_eq!(mixed.receiver.recv(), Ok(3));
     to_receiver.send(4).unwrap();
-    assert_eq!(receiver.recv(), Ok(4));
+    assert_eq!(mixed.receiver.recv(), Ok(4));
 }
 
 /// Encodes, or does not; never decodes.
@@ -221,9 +215,9 @@ fn more_handles_than_it_sends_are_refused() {
     }
 }
 
-/// Sends a message that goes in pieces, of which nobody takes the second.
-fn send_large(tx: Sending<Vec<u8>>) {
-    let _ = Sender::new(tx).send(vec![7; 4 << 20]);
+/// Sends a message that goes in pieces, of which the second is never received.
+fn send_large(tx: Sender<Vec<u8>>) {
+    let _ = tx.send(vec![7; 4 << 20]);
 }
 
 #[test]
@@ -231,7 +225,7 @@ fn a_sender_killed_in_the_middle_of_a_large_message_has_sent_nothing() {
     multiprocess::init();
     let _watchdog = watchdog();
     let (tx, rx) = channel::<Vec<u8>>().unwrap();
-    let child = child(send_large, tx.route().clone());
+    let child = child(send_large, tx.clone());
     // The first piece is there; the rest waits for room.
     while tx.is_empty() {
         std::thread::yield_now();

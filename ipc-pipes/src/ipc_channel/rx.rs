@@ -20,7 +20,8 @@ use ipc_core::{Deadline, Unreadable};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
 
-use super::{codec_error, inside, is_inside};
+use super::error::codec_error;
+use super::inside::{inside, is_inside};
 use crate::Ref;
 
 /// The receiving end of an `ipc-channel`, which [`Receiver`](super::Receiver) wraps.
@@ -139,7 +140,7 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T> {
     fn recv(&self, deadline: Deadline) -> Result<T, RecvTimeoutError> {
         let shared = &*self.shared;
         let mut state = shared.lock();
-        let mut looked = false;
+        let mut tried = false;
         loop {
             if let Some(ahead) = state.ahead.pop_front() {
                 return ahead.map_err(RecvTimeoutError::Unreadable);
@@ -148,7 +149,7 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T> {
                 return Err(RecvTimeoutError::Disconnected);
             }
             // A call that does not wait tries once, all the same.
-            if looked && deadline.left(SLICE).is_none() {
+            if tried && deadline.left(SLICE).is_none() {
                 return Err(RecvTimeoutError::Timeout);
             }
             state = match state.receiver.take() {
@@ -157,7 +158,7 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T> {
                     let guard = ReceiverGuard { shared, receiver: Some(receiver) };
                     let step = guard.receive(deadline);
                     drop(guard);
-                    looked = true;
+                    tried = true;
                     match step {
                         RecvStep::Message(message) => {
                             return message.map_err(RecvTimeoutError::Unreadable);
@@ -197,7 +198,7 @@ impl<T: Serialize + DeserializeOwned> Borrow<T> for Rx<T> {
 
 impl<T: Serialize + DeserializeOwned> Rx<T> {
     /// Takes out what is there, to count it, until `most` messages are kept.
-    fn look(&self, most: usize) -> MutexGuard<'_, State<T>> {
+    fn fetch_ahead(&self, most: usize) -> MutexGuard<'_, State<T>> {
         let mut state = self.shared.lock();
         if state.ahead.len() >= most || state.ended {
             return state;
@@ -242,11 +243,11 @@ impl<T> fmt::Debug for Rx<T> {
 
 impl<T: Serialize + DeserializeOwned> End for Rx<T> {
     fn len(&self) -> usize {
-        self.look(MOST).ahead.len()
+        self.fetch_ahead(MOST).ahead.len()
     }
 
     fn is_empty(&self) -> bool {
-        self.look(1).ahead.is_empty()
+        self.fetch_ahead(1).ahead.is_empty()
     }
 
     fn capacity(&self) -> Option<usize> {
@@ -258,7 +259,7 @@ impl<T: Serialize + DeserializeOwned> End for Rx<T> {
     }
 
     fn is_disconnected(&self) -> bool {
-        self.look(MOST).ended
+        self.fetch_ahead(MOST).ended
     }
 
     fn disconnect_cause(&self) -> Option<DisconnectCause> {
@@ -275,50 +276,26 @@ impl<T: Serialize + DeserializeOwned> End for Rx<T> {
     }
 }
 
-impl<T> From<IpcReceiver<T>> for Rx<T> {
-    fn from(receiver: IpcReceiver<T>) -> Self {
+/// The error text for an end whose receiver cannot be taken out.
+const BUSY: &str = "the ipc-channel receiver has clones here, or holds messages that were counted: drop them, or receive them";
+
+impl<T> Rx<T> {
+    /// Makes an end of a receiver of `ipc-channel`.
+    pub(super) fn new(receiver: IpcReceiver<T>) -> Self {
         let state = State { receiver: Some(receiver), ahead: VecDeque::new(), ended: false };
         Rx { shared: Arc::new(Shared { state: Mutex::new(state), available: Condvar::new() }) }
     }
-}
 
-/// The error of taking the receiver out: it has clones, or messages were taken out to be counted.
-/// It holds the receiver.
-pub struct Busy<T>(pub Rx<T>);
-
-impl<T> fmt::Debug for Busy<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad("Busy(..)")
-    }
-}
-
-impl<T> fmt::Display for Busy<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        BUSY.fmt(f)
-    }
-}
-
-impl<T> std::error::Error for Busy<T> {}
-
-const BUSY: &str = "the ipc-channel receiver has clones here, or holds messages that were counted: drop them, or receive them";
-
-impl<T> TryFrom<Rx<T>> for IpcReceiver<T> {
-    type Error = Busy<T>;
-
-    fn try_from(mut rx: Rx<T>) -> Result<Self, Busy<T>> {
-        match rx.take_alone() {
+    /// Takes the receiver out. Returns this end instead if it is not the only one in this process,
+    /// or holds messages.
+    pub(super) fn into_receiver(mut self) -> Result<IpcReceiver<T>, Self> {
+        let state = Arc::get_mut(&mut self.shared)
+            .map(|shared| shared.state.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let alone = state.filter(|state| state.ahead.is_empty());
+        match alone.and_then(|state| state.receiver.take()) {
             Some(receiver) => Ok(receiver),
-            None => Err(Busy(rx)),
+            None => Err(self),
         }
-    }
-}
-
-impl<T> Rx<T> {
-    /// Returns the receiver if this end is the only one and holds no message.
-    fn take_alone(&mut self) -> Option<IpcReceiver<T>> {
-        let state =
-            Arc::get_mut(&mut self.shared)?.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if !state.ahead.is_empty() { None } else { state.receiver.take() }
     }
 }
 
@@ -351,6 +328,6 @@ impl<'de, T> Deserialize<'de> for Rx<T> {
             let cause = "an ipc-channel receiver travels in messages of ipc-channel only";
             return Err(serde::de::Error::custom(handle::record_cause(cause)));
         }
-        Ok(IpcReceiver::deserialize(deserializer)?.into())
+        IpcReceiver::deserialize(deserializer).map(Rx::new)
     }
 }

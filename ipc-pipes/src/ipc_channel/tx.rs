@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, OnceLock};
 
 use ::ipc_channel::IpcError;
-use ::ipc_channel::ipc::{IpcSender, OpaqueIpcSender};
+use ::ipc_channel::ipc::OpaqueIpcSender;
 use ipc_core::__private::SendFailure;
 use ipc_core::__private::codec::{self, CodecError};
 use ipc_core::__private::handle::{self, NotCarried, OsHandle};
@@ -20,7 +20,9 @@ use ipc_sys::socket::Interest;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
-use super::{codec_error, fd_extractor, inside, is_inside};
+use super::error::{NOT_POSTCARD, codec_error};
+use super::fd_extractor;
+use super::inside::{inside, is_inside};
 
 /// The sending end of an `ipc-channel`, which [`Sender`](super::Sender) wraps.
 pub struct Tx<T> {
@@ -37,8 +39,14 @@ struct Shared {
 }
 
 impl<T> Tx<T> {
-    fn new(sender: OpaqueIpcSender) -> Self {
+    /// Makes an end of a sender of `ipc-channel`.
+    pub(super) fn new(sender: OpaqueIpcSender) -> Self {
         Tx { sender, shared: Arc::default(), messages: PhantomData }
+    }
+
+    /// Returns the sender of `ipc-channel`.
+    pub(super) fn into_sender(self) -> OpaqueIpcSender {
+        self.sender
     }
 
     fn descriptor(&self) -> io::Result<&OsHandle> {
@@ -72,18 +80,6 @@ impl<T> Tx<T> {
 
 /// The room that is left free, for senders that send at the same moment.
 const SPARE: usize = 32 * 1024;
-
-impl<T: Serialize> From<IpcSender<T>> for Tx<T> {
-    fn from(sender: IpcSender<T>) -> Self {
-        Tx::new(sender.to_opaque())
-    }
-}
-
-impl<T: Serialize + DeserializeOwned> From<Tx<T>> for IpcSender<T> {
-    fn from(tx: Tx<T>) -> Self {
-        tx.sender.to()
-    }
-}
 
 /// A message of the caller: `ipc-channel` takes ownership and returns nothing on an error.
 struct BorrowedMessage<'a, T> {
@@ -153,9 +149,7 @@ impl<T: Serialize> Tx<T> {
 fn why<T: Serialize>(message: &T) -> CodecError {
     match codec::to_bytes(message) {
         Err(Unsendable::Encode(cause)) => cause,
-        _ => CodecError::Refused(
-            "`ipc-channel` encodes in the postcard format, which cannot hold the type".into(),
-        ),
+        _ => CodecError::Refused(NOT_POSTCARD.into()),
     }
 }
 
