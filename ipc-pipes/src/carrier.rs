@@ -10,11 +10,18 @@ use ipc_sys::Borrowed;
 use ipc_sys::socket::ReceivedDatagram;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
-use crate::known::{self, Key};
+use crate::known::{Known, identity};
 use crate::packets::Packets;
 use crate::shared_counters::{SharedCounters, Side};
 use crate::socket::Socket;
 use crate::types::Types;
+
+mod key;
+
+use key::Key;
+
+/// The carriers of this process, by what tells them apart.
+static KNOWN: Known<Key, Carrier> = Known::new();
 
 pub(crate) enum Carrier {
     Socket(Socket),
@@ -149,8 +156,30 @@ impl Carrier {
         let files = files.map_err(|error| ser::Error::custom(handle::record_cause(error)))?;
         handle::set_context(Sent { carrier: self.clone(), files });
         // It may come back.
-        known::remember(self.key(counters, side), self);
+        if let Some(key) = self.key(counters, side) {
+            KNOWN.lock().insert(key, self);
+        }
         files.serialize(serializer)
+    }
+
+    /// Returns the carrier of this process with the same files, or else this one, which is known
+    /// from now on.
+    fn or_known(self, counters: Option<&Arc<SharedCounters>>, side: Side) -> Arc<Carrier> {
+        let key = self.key(counters, side);
+        let made = Arc::new(self);
+        let Some(key) = key else { return made };
+        let mut known = KNOWN.lock();
+        // Not a carrier whose descriptor the program has closed: its number may be that of another
+        // file now.
+        let open = |carrier: &Arc<Carrier>| identity(carrier.fd()) == Some(key.file);
+        if let Some(here) = known.get(&key).filter(open) {
+            if let (Some(here), Some(made)) = (here.types(), made.types()) {
+                here.merge(made);
+            }
+            return here;
+        }
+        known.insert(key, &made);
+        made
     }
 
     fn key(&self, counters: Option<&Arc<SharedCounters>>, side: Side) -> Option<Key> {
@@ -216,7 +245,7 @@ impl ReceivedCarrier {
                 }
             }
         };
-        let carrier = known::carrier(carrier.key(counters, side), carrier);
+        let carrier = carrier.or_known(counters, side);
         handle::set_context(Made { files: self.0, side, carrier: carrier.clone() });
         Ok(carrier)
     }

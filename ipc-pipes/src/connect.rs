@@ -131,7 +131,7 @@ impl Connector {
                 let text = format!("{peer} listens there, which is not allowed");
                 return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
             }
-            Ok(Duplex::introduced(socket))
+            Ok(Duplex::to_other_program(socket))
         });
         checked.map_err(|error| {
             let what = match error.kind() {
@@ -145,11 +145,11 @@ impl Connector {
 
     /// Connects to the process that listens now.
     fn attempt(&self, place: &Place, deadline: Deadline) -> io::Result<OsHandle> {
-        kill_point!("connect.look");
+        kill_point!("connect.lookup");
         match place {
             Place::Abstract(name) => sys::name::connect_abstract(name, deadline),
             Place::File(directory, file) => {
-                let Some(entry) = sys::name::look(directory, file)? else {
+                let Some(entry) = sys::name::lookup(directory, file)? else {
                     return Err(io::Error::new(io::ErrorKind::NotFound, "there is no such name"));
                 };
                 if let Kind::Other(what) = entry.kind {

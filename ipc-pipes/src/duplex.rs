@@ -23,9 +23,9 @@ use crate::carrier::{Carrier, ReceivedCarrier};
 use crate::channel::{self, Receiver, Sender};
 use crate::message::{self, HEADER, Kind, Scratch};
 use crate::shared_counters::Side;
-use crate::shared_end::Leaves;
+use crate::shared_end::SentCarrier;
 use crate::socket::Socket;
-use crate::types::{Heard, Said, Types};
+use crate::types::{ReceivedType, SentType, Types};
 
 /// One end of a connection, which sends `A`s and receives `B`s.
 ///
@@ -71,7 +71,7 @@ where
 impl<A: DeserializeOwned, B: DeserializeOwned> Duplex<A, B> {
     /// Makes an end over a connected socket that keeps the boundaries of datagrams, to another
     /// program. The first message is preceded by its type.
-    pub(crate) fn introduced(fd: OsHandle) -> Self {
+    pub(crate) fn to_other_program(fd: OsHandle) -> Self {
         Duplex::over(fd, false)
     }
 
@@ -323,8 +323,8 @@ impl<A, B> Serialize for Duplex<A, B> {
         let Some(types) = self.socket.types() else {
             return Err(ser::Error::custom("a connection knows what is sent over it"));
         };
-        let (sent, received) = (Said(types.sent), Said(types.received));
-        (sent, received, types.known(), Leaves(&self.socket, None, Side::Sender))
+        let (sent, received) = (SentType(types.sent), SentType(types.received));
+        (sent, received, types.known(), SentCarrier(&self.socket, None, Side::Sender))
             .serialize(serializer)
     }
 }
@@ -334,12 +334,13 @@ impl<'de, A: DeserializeOwned, B: DeserializeOwned> Deserialize<'de> for Duplex<
         if shape::tracing() {
             return Err(shape::end::<(A, B), D>("Duplex", deserializer));
         }
-        let (sends, receives, known, came) =
-            <(Heard, Heard, bool, ReceivedCarrier)>::deserialize(deserializer)?;
+        let (sends, receives, known, carrier) =
+            <(ReceivedType, ReceivedType, bool, ReceivedCarrier)>::deserialize(deserializer)?;
         let (sent, received) = (Shape::of::<A>(), Shape::of::<B>());
-        sends.is(sent, "an end of a connection arrived, for what it sends")?;
-        receives.is(received, "an end of a connection arrived, for what it receives")?;
-        let socket = came.carrier(None, Side::Sender, Some(Types::new(sent, received, known)))?;
+        sends.check(sent, "an end of a connection arrived, for what it sends")?;
+        receives.check(received, "an end of a connection arrived, for what it receives")?;
+        let socket =
+            carrier.carrier(None, Side::Sender, Some(Types::new(sent, received, known)))?;
         Ok(Duplex { socket, form: Form::new(), _messages: PhantomData })
     }
 }

@@ -217,7 +217,7 @@ impl Listener {
             sys::name::wait(Some(self.socket()), None, None, timeout)?;
             Ok(())
         });
-        accepted.map(Duplex::introduced).map_err(|error| self.accept_error(&error))
+        accepted.map(Duplex::to_other_program).map_err(|error| self.accept_error(&error))
     }
 
     pub(crate) fn accept_error(&self, error: &io::Error) -> io::Error {

@@ -257,12 +257,12 @@ fn send_first<T: Serialize + DeserializeOwned>(
 ) -> Result<(), SendFailure> {
     bytes.clear();
     bytes.resize(HEADER, 0);
-    types.introduce(bytes);
+    types.write_type(bytes);
     let begin = bytes.len();
     let encoded = codec::encode_carrying(message, bytes, begin, LIMIT, form);
     let (end, handles) = encoded.map_err(SendFailure::Unsendable)?;
     send(carrier, Kind::First, &mut bytes[..end], handles, deadline)?;
-    types.introduced();
+    types.set_type_sent();
     Ok(())
 }
 
@@ -376,7 +376,7 @@ fn open(
     let mut received = ReceivedMessage { kind, place, skip: 0, handles };
     if let Some(types) = carrier.types() {
         if kind == Kind::First {
-            match types.meet(received.body(buffer)) {
+            match types.check_type(received.body(buffer)) {
                 Some(skip) => received.skip = skip,
                 None => return malformed("the type of its messages is cut off"),
             }

@@ -159,7 +159,7 @@ impl OneShotServer {
         match accept_of(listener, child, deadline) {
             Ok(socket) => {
                 self.listener = None;
-                Ok(Duplex::introduced(socket))
+                Ok(Duplex::to_other_program(socket))
             }
             Err(error) if error.get_ref().is_some_and(|cause| cause.is::<ChildExited>()) => {
                 Err(error)

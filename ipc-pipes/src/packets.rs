@@ -108,7 +108,7 @@ impl Packets {
         if done.is_some() || deadline == Deadline::Now {
             return done;
         }
-        done = self.backoff.look_again(&mut attempt);
+        done = self.backoff.poll(&mut attempt);
         let mut over = false;
         while done.is_none() && !over {
             over = !sys::socket::ready(self.fd(), interest, deadline);

@@ -27,21 +27,21 @@ impl PollBackoff {
     /// Polls again, each time after about a microsecond in which the other side may get ahead;
     /// returns `None` if that did not help.
     #[cold]
-    pub(crate) fn look_again<R>(&self, mut look: impl FnMut() -> Option<R>) -> Option<R> {
-        let looks = self.0.load(Ordering::Relaxed);
-        for _ in 0..looks {
+    pub(crate) fn poll<R>(&self, mut attempt: impl FnMut() -> Option<R>) -> Option<R> {
+        let polls = self.0.load(Ordering::Relaxed);
+        for _ in 0..polls {
             for _ in 0..PAUSES {
                 hint::spin_loop();
             }
-            if let Some(found) = look() {
-                if looks < MOST {
-                    self.0.store((looks * 2).min(MOST), Ordering::Relaxed);
+            if let Some(found) = attempt() {
+                if polls < MOST {
+                    self.0.store((polls * 2).min(MOST), Ordering::Relaxed);
                 }
                 return Some(found);
             }
         }
-        if looks > LEAST {
-            self.0.store(looks / 2, Ordering::Relaxed);
+        if polls > LEAST {
+            self.0.store(polls / 2, Ordering::Relaxed);
         }
         None
     }

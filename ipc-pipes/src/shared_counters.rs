@@ -14,7 +14,7 @@
 //!    640   batch
 //!    768   packed
 //!    896   stored
-//!   1024   coming
+//!   1024   in_transit
 //!   1152   taken
 //! ```
 //!
@@ -31,7 +31,7 @@
 //! | `batch` | how many messages a batch may hold now; 0: none are wanted |
 //! | `packed` | batches that were ever made |
 //! | `stored` | bytes of the store of a pipe that were ever given out, beside its shelf |
-//! | `coming` | receivers on their way to another process, or lost on it: while there is one, no batch is made |
+//! | `in_transit` | receivers on their way to another process, or lost on it: while there is one, no batch is made |
 //! | `taken` | a bit for each piece of the shelf, the beginning of the store, whose memory is used again: set while a message is there |
 //!
 //! # What a death leaves behind
@@ -58,9 +58,10 @@ use std::{io, thread};
 use ipc_core::__private::handle::{self, NotCarried, OsHandle};
 use ipc_core::__private::step;
 use ipc_sys as sys;
+use ipc_sys::Identity;
 use ipc_sys::store::Words;
 
-use crate::known;
+use crate::known::{Known, identity};
 
 const SENDERS: usize = 0;
 const RECEIVERS: usize = 1;
@@ -70,7 +71,7 @@ const PARKED: usize = 4;
 const BATCH: usize = 5;
 const PACKED: usize = 6;
 const STORED: usize = 7;
-const COMING: usize = 8;
+const IN_TRANSIT: usize = 8;
 const TAKEN: usize = 9;
 
 /// Places in the store are so many bytes, or a multiple: memory is given back in whole pages, of
@@ -91,6 +92,9 @@ pub(crate) struct SharedCounters {
     pub(crate) fd: OsHandle,
 }
 
+/// The counters of this process, by their files.
+static KNOWN: Known<Identity, SharedCounters> = Known::new();
+
 /// A context of a message that is being encoded: the index of the file of its counters.
 struct SentCounters(Arc<SharedCounters>, u32);
 
@@ -109,21 +113,41 @@ impl SharedCounters {
         Ok(SharedCounters { words: Words::map(sys::borrow(&fd))?, fd })
     }
 
+    /// Returns the counters of this process in this file, or else maps them. They are known from
+    /// now on.
+    fn known_or_of(file: OsHandle) -> io::Result<Arc<SharedCounters>> {
+        let Some(key) = identity(sys::borrow(&file)) else {
+            return SharedCounters::of(file).map(Arc::new);
+        };
+        let mut known = KNOWN.lock();
+        let open =
+            |counters: &Arc<SharedCounters>| identity(sys::borrow(&counters.fd)) == Some(key);
+        if let Some(here) = known.get(&key).filter(open) {
+            return Ok(here);
+        }
+        let counters = Arc::new(SharedCounters::of(file)?);
+        known.insert(key, &counters);
+        Ok(counters)
+    }
+
     /// Gives a copy of its file to the message that is being encoded, unless it has one already;
     /// returns its index.
-    pub(crate) fn leave_with_message(self: &Arc<Self>) -> Result<u32, NotCarried> {
+    pub(crate) fn attach_to_message(self: &Arc<Self>) -> Result<u32, NotCarried> {
         let sent = |sent: &SentCounters| Arc::ptr_eq(&sent.0, self).then_some(sent.1);
         if let Some(index) = handle::context(sent) {
             return Ok(index);
         }
         let index = handle::attach_copy(&self.fd)?;
         handle::set_context(SentCounters(self.clone(), index));
-        known::remember_counters(self);
+        // They may come back.
+        if let Some(key) = identity(sys::borrow(&self.fd)) {
+            KNOWN.lock().insert(key, self);
+        }
         Ok(index)
     }
 
-    /// The shared counters whose file has this index in the message that is being decoded.
-    pub(crate) fn arrive_with_message(index: u32) -> io::Result<Arc<SharedCounters>> {
+    /// Returns the shared counters whose file has this index in the message that is being decoded.
+    pub(crate) fn take_from_message(index: u32) -> io::Result<Arc<SharedCounters>> {
         let arrived = |arrived: &ReceivedCounters| (arrived.0 == index).then(|| arrived.1.clone());
         if let Some(counters) = handle::context(arrived) {
             return Ok(counters);
@@ -134,7 +158,7 @@ impl SharedCounters {
                 "the counters of an end did not come with it",
             )
         };
-        let counters = known::counters(handle::take(index).ok_or_else(missing)?)?;
+        let counters = Self::known_or_of(handle::take(index).ok_or_else(missing)?)?;
         handle::set_context(ReceivedCounters(index, counters.clone()));
         Ok(counters)
     }
@@ -154,14 +178,14 @@ impl SharedCounters {
     }
 
     /// A receiver is on its way: it will want what others have parked.
-    pub(crate) fn depart(&self) {
-        self.words.get(COMING).fetch_add(1, SeqCst); // SeqCst: as in `enter`.
+    pub(crate) fn add_in_transit(&self) {
+        self.words.get(IN_TRANSIT).fetch_add(1, SeqCst); // SeqCst: as in `enter`.
     }
 
     /// It has arrived, and is counted as an end; or it stays where it is.
     pub(crate) fn arrive(&self) {
         // Release: with `wanted`, which sees the end if it does not see it coming.
-        self.words.get(COMING).fetch_sub(1, Release);
+        self.words.get(IN_TRANSIT).fetch_sub(1, Release);
     }
 
     /// Counts an end less.
@@ -195,8 +219,8 @@ impl SharedCounters {
     /// empty.
     pub(crate) fn len(&self, empty: impl Fn() -> bool) -> usize {
         let (sent, received) = (self.words.get(SENT), self.words.get(RECEIVED));
-        let look = || (sent.load(Relaxed), received.load(Relaxed));
-        let mut seen = look();
+        let load = || (sent.load(Relaxed), received.load(Relaxed));
+        let mut seen = load();
         let queued = if !empty() {
             // Not more than what was counted, but something is there.
             usize::try_from(seen.0.wrapping_sub(seen.1) as i64).unwrap_or(0).max(1)
@@ -207,7 +231,7 @@ impl SharedCounters {
                     break;
                 }
                 thread::yield_now();
-                let now = look();
+                let now = load();
                 if now == seen && empty() {
                     let _ = received.compare_exchange(now.1, now.0, Relaxed, Relaxed);
                     break;
@@ -235,9 +259,9 @@ impl SharedCounters {
     pub(crate) fn wanted(&self) -> usize {
         let batch = self.words.get(BATCH).load(SeqCst); // SeqCst: as in `enter`.
         // Before the ends: one that has arrived meanwhile is among them.
-        let coming = self.words.get(COMING).load(SeqCst);
+        let in_transit = self.words.get(IN_TRANSIT).load(SeqCst);
         let receivers = self.ends(Side::Receiver).load(SeqCst);
-        if receivers == 1 && coming == 0 { usize::try_from(batch).unwrap_or(0) } else { 0 }
+        if receivers == 1 && in_transit == 0 { usize::try_from(batch).unwrap_or(0) } else { 0 }
     }
 
     /// Counts a batch before it is sent.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use crate::batch::BATCH;
 use crate::carrier::{Carrier, ReceivedCarrier};
 use crate::shared_counters::{SharedCounters, Side};
-use crate::types::{Heard, Said};
+use crate::types::{ReceivedType, SentType};
 
 /// One side of a channel in one process.
 pub(crate) struct SharedEnd {
@@ -115,11 +115,11 @@ impl SharedEnd {
         if self.carrier.forked() {
             return Err(refused(&Unsendable::Forked));
         }
-        let coming = self.counters.as_ref().filter(|_| side == Side::Receiver);
+        let leaving = self.counters.as_ref().filter(|_| side == Side::Receiver);
         // Announced first: a batch that is made in spite of it is seen below.
-        coming.inspect(|counters| counters.depart());
-        if coming.is_some() && self.batches_under_way() {
-            coming.inspect(|counters| counters.arrive());
+        leaving.inspect(|counters| counters.add_in_transit());
+        if leaving.is_some() && self.batches_under_way() {
+            leaving.inspect(|counters| counters.arrive());
             return Err(refused(
                 &"batches are on their way to this receiver: receive them before it goes to another process, \
                   or let it go before the first `recv_many`",
@@ -128,10 +128,10 @@ impl SharedEnd {
         // Relaxed: the drop of the last end reads it.
         self.sent_away.store(true, Ordering::Relaxed);
         let counters = match &self.counters {
-            Some(counters) => Some(counters.leave_with_message().map_err(|error| refused(&error))?),
+            Some(counters) => Some(counters.attach_to_message().map_err(|error| refused(&error))?),
             None => None,
         };
-        (Said(self.shape), counters, Leaves(&self.carrier, self.counters.as_ref(), side))
+        (SentType(self.shape), counters, SentCarrier(&self.carrier, self.counters.as_ref(), side))
             .serialize(serializer)
     }
 
@@ -140,13 +140,13 @@ impl SharedEnd {
         side: Side,
         shape: &'static Shape,
     ) -> Result<SharedEnd, D::Error> {
-        let (said, counters, carrier) =
-            <(Heard, Option<u32>, ReceivedCarrier)>::deserialize(deserializer)?;
-        said.is(shape, "an end of a channel arrived")?;
+        let (received, counters, carrier) =
+            <(ReceivedType, Option<u32>, ReceivedCarrier)>::deserialize(deserializer)?;
+        received.check(shape, "an end of a channel arrived")?;
         let refused = |cause: &dyn fmt::Display| de::Error::custom(handle::record_cause(cause));
         let counters = match counters {
             Some(index) => {
-                Some(SharedCounters::arrive_with_message(index).map_err(|error| refused(&error))?)
+                Some(SharedCounters::take_from_message(index).map_err(|error| refused(&error))?)
             }
             None => None,
         };
@@ -226,13 +226,13 @@ impl Drop for SharedEnd {
 }
 
 /// The carrier of an end that leaves in a message, with the counters and the side of that end.
-pub(crate) struct Leaves<'a>(
+pub(crate) struct SentCarrier<'a>(
     pub(crate) &'a Arc<Carrier>,
     pub(crate) Option<&'a Arc<SharedCounters>>,
     pub(crate) Side,
 );
 
-impl Serialize for Leaves<'_> {
+impl Serialize for SentCarrier<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(self.1, self.2, serializer)
     }

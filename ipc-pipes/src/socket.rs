@@ -143,7 +143,7 @@ impl Socket {
         };
         let mut done = attempt(false);
         if done.is_none() && deadline != Deadline::Now {
-            done = self.backoff.look_again(|| attempt(false));
+            done = self.backoff.poll(|| attempt(false));
         }
         if done.is_none() && deadline == Deadline::Never {
             // A call without a deadline waits inside the system call.

@@ -43,7 +43,7 @@ impl Types {
     /// Takes over what `other`, of the same connection, knows.
     pub(crate) fn merge(&self, other: &Types) {
         if other.known() {
-            self.introduced();
+            self.set_type_sent();
         }
     }
 
@@ -53,12 +53,12 @@ impl Types {
     }
 
     /// Records that the first message was sent.
-    pub(crate) fn introduced(&self) {
+    pub(crate) fn set_type_sent(&self) {
         self.unknown.store(false, Ordering::Relaxed); // Relaxed: as above.
     }
 
     /// Writes the type of the messages that are sent, before the first message.
-    pub(crate) fn introduce(&self, bytes: &mut Vec<u8>) {
+    pub(crate) fn write_type(&self, bytes: &mut Vec<u8>) {
         let text = self.sent.text().as_bytes();
         bytes.extend_from_slice(&self.sent.fingerprint().to_le_bytes());
         bytes.push(text.len() as u8);
@@ -67,7 +67,7 @@ impl Types {
 
     /// Compares the type before a first message, and returns where the message begins, or `None` if
     /// it is cut off.
-    pub(crate) fn meet(&self, body: &[u8]) -> Option<usize> {
+    pub(crate) fn check_type(&self, body: &[u8]) -> Option<usize> {
         let (fingerprint, rest) = body.split_first_chunk()?;
         let (len, rest) = rest.split_first()?;
         let text = rest.get(..usize::from(*len))?;
@@ -84,30 +84,30 @@ impl Types {
 }
 
 /// A type, as it travels with an end.
-pub(crate) struct Said(pub(crate) &'static Shape);
+pub(crate) struct SentType(pub(crate) &'static Shape);
 
-impl Serialize for Said {
+impl Serialize for SentType {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         (self.0.fingerprint(), self.0.text()).serialize(serializer)
     }
 }
 
 /// A type that came with an end.
-pub(crate) struct Heard {
+pub(crate) struct ReceivedType {
     fingerprint: u64,
     text: String,
 }
 
-impl<'de> Deserialize<'de> for Heard {
+impl<'de> Deserialize<'de> for ReceivedType {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (fingerprint, text) = <(u64, String)>::deserialize(deserializer)?;
-        Ok(Heard { fingerprint, text })
+        Ok(ReceivedType { fingerprint, text })
     }
 }
 
-impl Heard {
+impl ReceivedType {
     /// Checks that it is the type that this process expects.
-    pub(crate) fn is<E: de::Error>(&self, shape: &Shape, what: &str) -> Result<(), E> {
+    pub(crate) fn check<E: de::Error>(&self, shape: &Shape, what: &str) -> Result<(), E> {
         if self.fingerprint == shape.fingerprint() {
             return Ok(());
         }

@@ -42,8 +42,8 @@ pub fn directory(path: &Path) -> io::Result<Directory> {
 
 /// Returns the entry at a name. Symbolic links are not followed. (`openat`, `fstat`)
 #[inline]
-pub fn look(directory: &Directory, name: &OsStr) -> io::Result<Option<NameEntry>> {
-    os::look(directory, name)
+pub fn lookup(directory: &Directory, name: &OsStr) -> io::Result<Option<NameEntry>> {
+    os::lookup(directory, name)
 }
 
 /// Returns whether this is the entry at a name. Opens nothing. (`fstatat`)

@@ -4,7 +4,7 @@
 //!              .orders.lock      .<number>.new            orders
 //!   lock       made, locked
 //!   clear         │              one left here is removed
-//!   look          │                 ·                     nothing, or a dead socket, else refused
+//!   look up       │                 ·                     nothing, or a dead socket, else refused
 //!   bind          │              socket, mode as asked
 //!   listen        │                 │ listens
 //!   publish       │                 └──── rename ───────▶ listens
@@ -135,10 +135,10 @@ fn new_of(lock: u64) -> OsString {
 
 /// How long another process may be in the middle of taking the same name: it takes microseconds, if
 /// it is not stopped.
-const PATIENCE: Duration = Duration::from_secs(10);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn lock<'a>(directory: &'a Directory, name: &'a OsStr) -> io::Result<Lock<'a>> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + LOCK_TIMEOUT;
     let mut pause = Duration::from_micros(20);
     loop {
         let step = |error: io::Error| {
@@ -233,7 +233,7 @@ fn clear(directory: &Directory, lock: &Lock<'_>) -> io::Result<OsString> {
         move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"))
     };
     let new = new_of(lock.number);
-    if let Some(left) = sys::name::look(directory, &new)? {
+    if let Some(left) = sys::name::lookup(directory, &new)? {
         check(&left, Path::new(&new))?;
         if sys::name::alive(&left).map_err(step("looking whether it is alive"))? {
             let text = format!("{} is in use", Path::new(&new).display());
@@ -278,8 +278,8 @@ fn remove_if_abandoned(directory: &Directory, file: &OsStr, private: bool) -> io
     let lock_name = lock_of(file);
     // First without the lock, whose file would be made for a name that is in use.
     if dead(directory, file)?.is_none() {
-        let Some(left) = sys::name::look(directory, &lock_name)? else { return Ok(false) };
-        if !private && sys::name::look(directory, &new_of(left.identity.1))?.is_none() {
+        let Some(left) = sys::name::lookup(directory, &lock_name)? else { return Ok(false) };
+        if !private && sys::name::lookup(directory, &new_of(left.identity.1))?.is_none() {
             return Ok(false);
         }
     }
@@ -295,7 +295,7 @@ fn remove_if_abandoned(directory: &Directory, file: &OsStr, private: bool) -> io
 
 /// The dead socket at a name; `None` if there is nothing.
 fn dead(directory: &Directory, file: &OsStr) -> io::Result<Option<NameEntry>> {
-    let Some(entry) = sys::name::look(directory, file)? else { return Ok(None) };
+    let Some(entry) = sys::name::lookup(directory, file)? else { return Ok(None) };
     check(&entry, Path::new(file))?;
     if sys::name::alive(&entry)? {
         let text = "a process that is alive listens there";
@@ -322,7 +322,7 @@ fn check(entry: &NameEntry, name: &Path) -> io::Result<()> {
 impl Claim {
     /// Removes the name if it is still that of this socket.
     pub(super) fn release(&self) {
-        kill_point!("release.look");
+        kill_point!("release.check");
         // The socket is open, so no process that follows the rules has taken its name.
         if sys::name::is_at(&self.directory, &self.file, self.identity) {
             kill_point!("release.remove");

@@ -106,7 +106,7 @@ pub struct NameEntry {
     mode: Mode,
 }
 
-pub(crate) fn look(directory: &Directory, name: &OsStr) -> io::Result<Option<NameEntry>> {
+pub(crate) fn lookup(directory: &Directory, name: &OsStr) -> io::Result<Option<NameEntry>> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = match retry_on_intr(|| rustix::fs::openat(&directory.0, name, flags, Mode::empty())) {
         Ok(fd) => fd,
@@ -224,7 +224,7 @@ pub(crate) fn bind(
 }
 
 fn set_mode(directory: &Directory, name: &OsStr, mode: Mode) -> io::Result<Identity> {
-    match look(directory, name)? {
+    match lookup(directory, name)? {
         Some(entry) if entry.kind == Kind::Socket => {
             if entry.mode != mode {
                 rustix::fs::chmodat(CWD, through(&entry.fd), mode, AtFlags::empty())?;
@@ -391,7 +391,7 @@ mod tests {
                 });
             }
         });
-        assert!(look(&place, OsStr::new(".lock")).unwrap().is_none());
+        assert!(lookup(&place, OsStr::new(".lock")).unwrap().is_none());
         std::fs::remove_dir(&path).unwrap();
     }
 }

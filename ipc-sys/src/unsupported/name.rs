@@ -39,7 +39,7 @@ pub(crate) fn make_private(_path: &Path) -> io::Result<()> {
 pub(crate) fn directory(_path: &Path) -> io::Result<Directory> {
     unsupported()
 }
-pub(crate) fn look(_directory: &Directory, _name: &OsStr) -> io::Result<Option<NameEntry>> {
+pub(crate) fn lookup(_directory: &Directory, _name: &OsStr) -> io::Result<Option<NameEntry>> {
     unsupported()
 }
 pub(crate) fn is_at(_directory: &Directory, _name: &OsStr, _wanted: Identity) -> bool {
