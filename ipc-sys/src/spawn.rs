@@ -171,4 +171,4 @@ const _: fn(&Process) -> Activity = Process::activity;
 const _: fn(&Process, Signal) -> io::Result<()> = Process::signal;
 const _: fn(&Process) -> io::Result<Reap> = Process::try_reap;
 const _: fn(&End) -> WeakEnd = End::downgrade;
-const _: fn(&WeakEnd) -> bool = WeakEnd::is_to_come;
+const _: fn(&WeakEnd) -> bool = WeakEnd::is_pending;

@@ -60,14 +60,14 @@ impl ActiveChild {
 #[must_use]
 pub fn active_children() -> Vec<ActiveChild> {
     let mut children = children();
-    children.retain(|(_, end)| end.is_to_come());
+    children.retain(|(_, end)| end.is_pending());
     children.iter().map(|(child, _)| child.clone()).collect()
 }
 
 /// Adds a child that has been started.
 pub(super) fn add(id: u32, name: Option<String>, end: &End) {
     let mut children = children();
-    children.retain(|(_, end)| end.is_to_come());
+    children.retain(|(_, end)| end.is_pending());
     children.push((ActiveChild { id, name }, end.downgrade()));
 }
 

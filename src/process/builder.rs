@@ -291,7 +291,7 @@ impl Builder {
         let mut running = Running::new(started.process, ours);
         let call = Call { entry, end_with_parent: this_process.is_some(), name: self.name };
         let call = (&call, Vec::from_iter(this_process));
-        match hand_over(&mut running, call, args, self.startup_timeout) {
+        match send_call(&mut running, call, args, self.startup_timeout) {
             Ok(()) => Ok((running, started.streams)),
             Err(error) => {
                 running.kill_and_reap();
@@ -322,36 +322,36 @@ enum Step {
 }
 
 /// Waits until the child calls `init`, and sends it the function and its arguments.
-fn hand_over(
+fn send_call(
     running: &mut Running,
     (call, call_handles): (&Call, Vec<OsHandle>),
     (payload, handles): (Payload, Vec<OsHandle>),
-    patience: Duration,
+    timeout: Duration,
 ) -> io::Result<()> {
     let call = postcard::to_stdvec(call).map_err(io::Error::other)?;
-    expect(running, protocol::HELLO, Step::Init, patience)?;
+    expect(running, protocol::HELLO, Step::Init, timeout)?;
     let sent = running
-        .send(protocol::CALL, &call, &call_handles, patience)
+        .send(protocol::CALL, &call, &call_handles, timeout)
         // The handles then travel or have arrived, so they count as the child's own.
-        .and_then(|()| running.send_payload(protocol::ARGUMENTS, payload, handles, patience));
+        .and_then(|()| running.send_payload(protocol::ARGUMENTS, payload, handles, timeout));
     drop(call_handles);
     match sent {
-        Ok(()) => expect(running, protocol::READY, Step::Arguments, patience),
+        Ok(()) => expect(running, protocol::READY, Step::Arguments, timeout),
         // A child that closed its socket may have sent the reason before.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-            expect(running, protocol::READY, Step::Arguments, patience)
+            expect(running, protocol::READY, Step::Arguments, timeout)
         }
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-            Err(timed_out(Step::Arguments, patience))
+            Err(timed_out(Step::Arguments, timeout))
         }
         Err(error) => Err(context("sending the arguments", error)),
     }
 }
 
 /// Waits for a frame of this kind with no contents.
-fn expect(running: &mut Running, kind: u32, step: Step, patience: Duration) -> io::Result<()> {
+fn expect(running: &mut Running, kind: u32, step: Step, timeout: Duration) -> io::Result<()> {
     let invalid = |text: String| Err(io::Error::new(io::ErrorKind::InvalidData, text));
-    let mut deadline = Instant::now().checked_add(patience);
+    let mut deadline = Instant::now().checked_add(timeout);
     let mut activity = running.activity();
     let event = loop {
         match running.next(deadline)? {
@@ -362,7 +362,7 @@ fn expect(running: &mut Running, kind: u32, step: Step, patience: Duration) -> i
                     break Event::TimedOut;
                 }
                 activity = now;
-                deadline = Instant::now().checked_add(patience);
+                deadline = Instant::now().checked_add(timeout);
             }
             event => break event,
         }
@@ -384,7 +384,7 @@ fn expect(running: &mut Running, kind: u32, step: Step, patience: Duration) -> i
             "the child sent a message of kind {} where {kind} was expected",
             frame.kind
         )),
-        Event::TimedOut => Err(timed_out(step, patience)),
+        Event::TimedOut => Err(timed_out(step, timeout)),
         Event::Ended => {
             let reaped = running.reap(deadline);
             let refused = matches!(reaped, Ok(Some(Status::Exited(protocol::EXIT_REFUSED))));
@@ -410,14 +410,14 @@ fn expect(running: &mut Running, kind: u32, step: Step, patience: Duration) -> i
     }
 }
 
-fn timed_out(step: Step, patience: Duration) -> io::Error {
+fn timed_out(step: Step, timeout: Duration) -> io::Error {
     let text = match step {
         Step::Init => format!(
-            "the child did not reach multiprocess::init() within {patience:?} and was killed; \
+            "the child did not reach multiprocess::init() within {timeout:?} and was killed; \
              call init() first in main"
         ),
         Step::Arguments => {
-            format!("the child did nothing with its arguments for {patience:?} and was killed")
+            format!("the child did nothing with its arguments for {timeout:?} and was killed")
         }
     };
     io::Error::new(io::ErrorKind::TimedOut, text)

@@ -16,10 +16,10 @@ use ipc_sys::spawn::{self as sys, Activity, End, Interest, Process, Reap, Signal
 static DETACHED: PerProcess<Mutex<Vec<Process>>> = PerProcess::new();
 
 /// How long to wait for a killed child before it is left to [`reap_detached`].
-const KILL_PATIENCE: Duration = Duration::from_secs(2);
+const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a child that ended may take to be reaped by another part of the program.
-const ELSEWHERE_PATIENCE: Duration = Duration::from_secs(5);
+const ELSEWHERE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The number of the signal that kills.
 const SIGKILL: i32 = 9;
@@ -128,15 +128,15 @@ impl Running {
         self.socket = None;
     }
 
-    /// Sends a frame, as long as the child takes some of it within `patience`, and lives.
+    /// Sends a frame, as long as the child takes some of it within `timeout`, and lives.
     pub(super) fn send(
         &mut self,
         kind: u32,
         body: &[u8],
         handles: &[OsHandle],
-        patience: Duration,
+        timeout: Duration,
     ) -> io::Result<()> {
-        self.send_by(patience, |socket, wait| send_frame(socket, kind, body, handles, wait))
+        self.send_by(timeout, |socket, wait| send_frame(socket, kind, body, handles, wait))
     }
 
     /// Sends a body that was already written as it is to be sent; see [`send`](Self::send).
@@ -145,21 +145,21 @@ impl Running {
         kind: u32,
         payload: Payload,
         handles: Vec<OsHandle>,
-        patience: Duration,
+        timeout: Duration,
     ) -> io::Result<()> {
-        self.send_by(patience, |socket, wait| send_payload(socket, kind, payload, handles, wait))
+        self.send_by(timeout, |socket, wait| send_payload(socket, kind, payload, handles, wait))
     }
 
     fn send_by(
         &mut self,
-        patience: Duration,
+        timeout: Duration,
         send: impl FnOnce(&OsHandle, &mut dyn FnMut() -> io::Result<()>) -> io::Result<()>,
     ) -> io::Result<()> {
         let (Some(socket), process) = (&self.socket, self.process.as_ref()) else {
             return Err(io::ErrorKind::BrokenPipe.into());
         };
         let mut wait = || {
-            let deadline = Instant::now().checked_add(patience);
+            let deadline = Instant::now().checked_add(timeout);
             loop {
                 let timeout = left(deadline);
                 let ready = sys::wait(process, Some((socket, Interest::Write)), timeout)?;
@@ -207,7 +207,7 @@ impl Running {
                 Ok(Reap::Ended(status)) => break Ok(Some(status)),
                 Ok(Reap::Lost(_)) if self.killed => break Ok(Some(Status::Killed(SIGKILL))),
                 Ok(Reap::Lost(why)) => break Err(io::Error::other(why)),
-                Ok(Reap::Elsewhere) if began.elapsed() > ELSEWHERE_PATIENCE => {
+                Ok(Reap::Elsewhere) if began.elapsed() > ELSEWHERE_TIMEOUT => {
                     let text =
                         "it is not a child of this process, and its parent has not reaped it";
                     break Err(io::Error::other(text));
@@ -231,7 +231,7 @@ impl Running {
             return;
         }
         let _ = self.signal(Signal::Kill);
-        let deadline = Instant::now().checked_add(KILL_PATIENCE);
+        let deadline = Instant::now().checked_add(KILL_TIMEOUT);
         if let Ok(Event::Ended) = self.next(deadline) {
             let _ = self.reap(deadline);
         }

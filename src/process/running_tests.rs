@@ -20,11 +20,11 @@ fn later() -> Option<Instant> {
 }
 
 #[test]
-fn sending_to_a_child_that_does_not_read_ends_with_the_patience() {
+fn sending_to_a_child_that_does_not_read_ends_at_its_timeout() {
     let mut running = foreign("exec sleep 1000");
     let body = vec![0; 10 << 20];
-    let patience = Duration::from_millis(50);
-    let error = running.send(1, &body, &[], patience).unwrap_err();
+    let timeout = Duration::from_millis(50);
+    let error = running.send(1, &body, &[], timeout).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     running.kill_and_reap();
     assert!(running.process.is_none());
@@ -40,8 +40,8 @@ fn sending_to_a_child_that_dies_meanwhile_ends_with_the_child() {
     for script in scripts {
         let mut running = foreign(script);
         let body = vec![0; 10 << 20];
-        let patience = Duration::from_secs(20);
-        let error = running.send(1, &body, &[], patience).unwrap_err();
+        let timeout = Duration::from_secs(20);
+        let error = running.send(1, &body, &[], timeout).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
         assert!(matches!(running.next(later()), Ok(Event::Ended)));
         assert_eq!(running.reap(later()).unwrap(), Some(Status::Killed(9)));

@@ -149,7 +149,7 @@ fn is(fd: RawFd, wanted: Identity) -> bool {
 
 /// How long a fork waits for other threads. They need microseconds; one that is interrupted by a
 /// signal handler, which forks, never ends meanwhile.
-const PATIENCE: Duration = Duration::from_secs(1);
+const FORK_TIMEOUT: Duration = Duration::from_secs(1);
 
 thread_local! {
     /// Held by a thread that forks, from before the fork until after it.
@@ -164,7 +164,7 @@ fn forking(f: impl FnOnce(&mut Option<MutexGuard<'static, Open>>)) {
 
 extern "C" fn before_fork() {
     forking(|forking| {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + FORK_TIMEOUT;
         while forking.is_none() {
             match OPEN.get().try_lock() {
                 Ok(open) => *forking = Some(open),

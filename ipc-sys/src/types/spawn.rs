@@ -15,7 +15,8 @@ pub enum Interest {
     Write,
 }
 
-/// The result of [`wait`](crate::spawn::wait); all `false` when the time is over or it returned early.
+/// The result of [`wait`](crate::spawn::wait); all `false` when the time is over or it returned
+/// early.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ready {
     /// The process has ended.

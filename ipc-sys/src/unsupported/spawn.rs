@@ -88,7 +88,7 @@ impl End {
 pub struct WeakEnd(Infallible);
 
 impl WeakEnd {
-    pub fn is_to_come(&self) -> bool {
+    pub fn is_pending(&self) -> bool {
         match self.0 {}
     }
 }

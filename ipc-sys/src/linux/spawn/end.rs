@@ -28,8 +28,9 @@ impl AsFd for End {
 }
 
 impl WeakEnd {
-    /// Whether the child has not ended. Without a pidfd it has: the child was reaped.
-    pub fn is_to_come(&self) -> bool {
+    /// Returns whether the child has not ended. Without a pidfd it has ended, because it was
+    /// reaped.
+    pub fn is_pending(&self) -> bool {
         self.0.upgrade().is_some_and(|pidfd| {
             let mut fds = [PollFd::new(&*pidfd, PollFlags::IN)];
             let now = Timespec { tv_sec: 0, tv_nsec: 0 };

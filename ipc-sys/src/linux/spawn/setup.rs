@@ -53,7 +53,7 @@ const NONE: u32 = u32::MAX;
 /// little-endian.
 const REPORT: usize = 8;
 /// How long a child that was given up may take to end before it is left unreaped.
-const ABANDON_PATIENCE: Duration = Duration::from_secs(2);
+const ABANDON_TIMEOUT: Duration = Duration::from_secs(2);
 /// The status of a child that could not take a step. The parent reads the report instead.
 const EXIT_FAILED: i32 = 127;
 
@@ -297,7 +297,7 @@ pub(crate) fn start(
 /// `init`. It is not killed by its number, which may be that of another process by now.
 fn abandon(ours: &OsHandle, mut child: Child) {
     let _ = rustix::net::shutdown(ours, Shutdown::Both);
-    let limit = Instant::now() + ABANDON_PATIENCE;
+    let limit = Instant::now() + ABANDON_TIMEOUT;
     while matches!(child.try_wait(), Ok(None)) && Instant::now() < limit {
         std::thread::sleep(Duration::from_millis(1));
     }
