@@ -30,6 +30,7 @@ mod killpoint;
 mod process_wide;
 mod ready;
 pub mod route;
+mod select;
 mod send_failure;
 mod shape;
 mod step;
@@ -63,6 +64,10 @@ pub mod __private {
     #[cfg(killpoints)]
     pub mod killpoint {
         pub use crate::killpoint::*;
+    }
+    /// The loop that waits for one of several ends.
+    pub mod select {
+        pub use crate::select::*;
     }
     /// What two programs must agree on to exchange messages of a type.
     pub mod shape {

@@ -1,8 +1,8 @@
 //! What a call waits for: attempts that never wait, and readiness.
 //!
 //! A route offers a [`Ready`] end that can be waited for together with others, and a
-//! [`Selectable`] end whose operation can be claimed. The loop that waits is written once.
-//!.
+//! [`Selectable`] end whose operation can be claimed. The loop that waits is written once
+//! ([`select`](crate::__private::select)).
 //!
 //! These traits appear in the bounds of `Select`. The routes of this workspace implement them. Do
 //! not implement them elsewhere: any release may add required methods.
@@ -11,9 +11,10 @@ use std::any::Any;
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::error::{RecvTimeoutError, SendTimeoutError, Unreadable, Unsendable};
+use crate::wait::Ended;
 
 /// What a waiter sleeps on until an operation may succeed.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +99,13 @@ pub trait Ready: Pace {
         false
     }
 
+    /// Returns whether an attempt is worthwhile after one that has failed, for calls that do not
+    /// wait. If a peer is in the middle of an operation, this waits for it, for a short time that
+    /// is bounded.
+    fn settle(&self) -> bool {
+        self.recover_dead_throttled()
+    }
+
     /// Returns whether this waiter is notified of the death of every peer. Then it hardly needs to
     /// check itself. Called while registered.
     fn monitors_deaths(&self) -> bool {
@@ -115,6 +123,16 @@ pub trait Pace {
     /// Returns how often to try again before sleeping: 0 if the other side cannot run meanwhile.
     fn spins(&self) -> u32 {
         0
+    }
+
+    /// Pauses between two of these attempts.
+    fn pause(&self) {
+        std::hint::spin_loop();
+    }
+
+    /// Records how a wait ended, for the next result of [`spins`](Pace::spins).
+    fn waited(&self, ended: Ended) {
+        let _ = ended;
     }
 }
 
@@ -182,6 +200,3 @@ impl fmt::Debug for Claim {
         })
     }
 }
-
-/// The most that one sleep may take, whatever the source says.
-pub const UNSOUND_SLICE: Duration = Duration::from_millis(1);

@@ -83,7 +83,7 @@ pub enum Ended {
 
 /// How often the processor is yielded before sleeping. With more processes than processors, the
 /// other side is likely to be ready to run, and a yield costs a tenth of a sleep.
-const YIELDS: u32 = 20;
+pub(crate) const YIELDS: u32 = 20;
 
 /// How a sleep ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,8 +162,9 @@ pub fn until<D: Doorbell, R>(
         };
         // After registering: everything that makes the answer untrue from here on notifies this
         // ticket.
-        let told = slices.slept >= Slices::BEFORE_MONITORING && bell.monitors_deaths();
-        let timeout = if told { deadline.left(Slices::TOLD).unwrap_or(timeout) } else { timeout };
+        let monitored = slices.is_long() && bell.monitors_deaths();
+        let timeout =
+            if monitored { deadline.left(Slices::MONITORED).unwrap_or(timeout) } else { timeout };
         let woken = bell.sleep(&ticket, timeout);
         if woken == Woken::Elapsed {
             // The registration stays: a later publisher still notifies it.
@@ -322,7 +323,7 @@ impl Slices {
     /// How long to sleep while the waiter is notified of each death and of each peer that joins.
     /// Some events notify no waiter: a peer is stopped just when it should wake this one, or
     /// releases its part by executing another program.
-    const TOLD: Duration = Duration::from_secs(1);
+    pub(crate) const MONITORED: Duration = Duration::from_secs(1);
 
     /// Begins a wait.
     #[must_use]
@@ -334,6 +335,11 @@ impl Slices {
     #[must_use]
     pub fn current(&self) -> Duration {
         self.current
+    }
+
+    /// Returns whether the wait is long enough to be notified of deaths from here on.
+    pub(crate) fn is_long(&self) -> bool {
+        self.slept >= Self::BEFORE_MONITORING
     }
 
     /// Records that a slice has elapsed, and how long it took.

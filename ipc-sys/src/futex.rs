@@ -4,7 +4,7 @@
 //! one process. The latter use the functions named *private*, which neither wake the sleepers of
 //! the others nor are woken by them.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::os::futex as os;
@@ -33,4 +33,39 @@ pub fn wait_private(word: &AtomicU64, seq: u32, timeout: Duration) {
 #[inline]
 pub fn wake_private(word: &AtomicU64, n: u32) -> usize {
     os::wake_private(word, n)
+}
+
+/// A word to sleep on, together with others.
+#[derive(Clone, Copy, Debug)]
+pub struct Word<'a> {
+    /// The word, of which the low half counts.
+    pub word: &'a AtomicU64,
+    /// Sleep while the low half is this.
+    pub seen: u32,
+    /// Whether the word lies in memory that processes share.
+    pub shared: bool,
+}
+
+impl Word<'_> {
+    /// Returns whether the low half has changed.
+    #[inline]
+    pub fn changed(&self) -> bool {
+        // Acquire: what the waker did before it changed the word is seen.
+        self.word.load(Ordering::Acquire) as u32 != self.seen
+    }
+
+    /// Sleeps while the word has not changed, at most as long as `timeout`. May return early.
+    #[inline]
+    pub fn wait(&self, timeout: Duration) {
+        os::wait_word(self, timeout)
+    }
+}
+
+/// Sleeps while none of up to 128 words has changed, at most as long as `timeout`.
+///
+/// May return early. Returns false, without sleeping, if the system cannot. (`futex_waitv`, Linux
+/// 5.16)
+#[inline]
+pub fn wait_any(words: &[Word<'_>], timeout: Duration) -> bool {
+    os::wait_any(words, timeout)
 }

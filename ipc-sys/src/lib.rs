@@ -14,6 +14,8 @@
 //! | [`descriptor`] | open files, and the table of them |
 //! | [`lease`] | locks that end with their holder |
 //! | [`futex`] | sleeping on a word of memory |
+//! | [`sleep`] | sleeping on several words, files and wakers at once |
+//! | [`reactor`] | a thread that waits for files |
 //! | [`barrier`] | barriers in the threads of other processes |
 //! | [`process`] | this process and others |
 //! | [`socket`] | local sockets, and handles in messages |
@@ -50,6 +52,8 @@ pub mod name;
 pub mod per_process;
 pub mod pipe;
 pub mod process;
+pub mod reactor;
+pub mod sleep;
 pub mod socket;
 pub mod spawn;
 pub mod store;

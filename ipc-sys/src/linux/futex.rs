@@ -3,10 +3,15 @@
 // The half of a word, as the kernel wants it, needs a pointer.
 #![allow(unsafe_code)]
 
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::thread::futex;
+use rustix::time::{ClockId, Timespec};
+
+use crate::futex::Word;
 
 /// The futex: the low half of the word.
 fn low_half(word: &AtomicU64) -> &AtomicU32 {
@@ -23,21 +28,54 @@ const SHARED: futex::Flags = futex::Flags::empty();
 // Private: the kernel finds sleepers by the address, without looking up what is mapped there.
 const PRIVATE: futex::Flags = futex::Flags::PRIVATE;
 
-fn wait_as(word: &AtomicU64, flags: futex::Flags, seq: u32, timeout: Duration) {
-    let timeout = rustix::fs::Timespec {
-        tv_sec: timeout.as_secs() as _,
-        tv_nsec: timeout.subsec_nanos().into(),
-    };
-    // Woken, changed before (EAGAIN), a signal, the timeout: the caller looks at the word again.
-    let _ = futex::wait(low_half(word), flags, seq, Some(&timeout));
-}
-
 fn wake_as(word: &AtomicU64, flags: futex::Flags, n: u32) -> usize {
     futex::wake(low_half(word), flags, n.min(i32::MAX as u32)).unwrap_or(0)
 }
 
 pub(crate) fn wait(word: &AtomicU64, seq: u32, timeout: Duration) {
-    wait_as(word, SHARED, seq, timeout);
+    wait_word(&Word { word, seen: seq, shared: true }, timeout);
+}
+
+pub(crate) fn wait_word(word: &Word<'_>, timeout: Duration) {
+    let timeout =
+        Timespec { tv_sec: timeout.as_secs() as _, tv_nsec: timeout.subsec_nanos().into() };
+    let flags = if word.shared { SHARED } else { PRIVATE };
+    // Woken, changed before (EAGAIN), a signal, the timeout: the caller looks at the word again.
+    let _ = futex::wait(low_half(word.word), flags, word.seen, Some(&timeout));
+}
+
+pub(crate) fn wait_any(words: &[Word<'_>], timeout: Duration) -> bool {
+    /// The system has no such call, or forbids it.
+    static MISSING: AtomicBool = AtomicBool::new(false);
+    // Relaxed: a hint.
+    if MISSING.load(Relaxed) {
+        return false;
+    }
+    let waits: Vec<futex::Wait> = words
+        .iter()
+        .map(|word| {
+            let mut wait = futex::Wait::new();
+            wait.val = word.seen.into();
+            wait.uaddr =
+                futex::WaitPtr::new(std::ptr::from_ref(low_half(word.word)).cast_mut().cast());
+            wait.flags = futex::WaitFlags::SIZE_U32;
+            if !word.shared {
+                wait.flags |= futex::WaitFlags::PRIVATE;
+            }
+            wait
+        })
+        .collect();
+    // The call takes a point of the clock. One beyond what the clock can represent is no limit.
+    let now = rustix::time::clock_gettime(ClockId::Monotonic);
+    let until = Timespec::try_from(timeout).ok().and_then(|timeout| now.checked_add(timeout));
+    match futex::waitv(&waits, futex::WaitvFlags::empty(), until.as_ref(), ClockId::Monotonic) {
+        Err(Errno::NOSYS | Errno::PERM) => {
+            MISSING.store(true, Relaxed); // Relaxed: as above.
+            false
+        }
+        // As above.
+        _ => true,
+    }
 }
 
 pub(crate) fn wake(word: &AtomicU64, n: u32) -> usize {
@@ -45,7 +83,7 @@ pub(crate) fn wake(word: &AtomicU64, n: u32) -> usize {
 }
 
 pub(crate) fn wait_private(word: &AtomicU64, seq: u32, timeout: Duration) {
-    wait_as(word, PRIVATE, seq, timeout);
+    wait_word(&Word { word, seen: seq, shared: false }, timeout);
 }
 
 pub(crate) fn wake_private(word: &AtomicU64, n: u32) -> usize {

@@ -3,8 +3,18 @@
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use crate::futex::Word;
+
 pub(crate) fn wait(_word: &AtomicU64, _seq: u32, _timeout: Duration) {
     std::thread::yield_now();
+}
+
+pub(crate) fn wait_word(_word: &Word<'_>, _timeout: Duration) {
+    std::thread::yield_now();
+}
+
+pub(crate) fn wait_any(_words: &[Word<'_>], _timeout: Duration) -> bool {
+    false
 }
 
 pub(crate) fn wake(_word: &AtomicU64, _n: u32) -> usize {

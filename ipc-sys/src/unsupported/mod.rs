@@ -13,6 +13,8 @@ pub(crate) mod memory;
 pub(crate) mod name;
 pub(crate) mod pipe;
 pub(crate) mod process;
+pub(crate) mod reactor;
+pub(crate) mod sleep;
 pub(crate) mod socket;
 pub(crate) mod spawn;
 pub(crate) mod store;
