@@ -10,6 +10,7 @@ use crate::error::{
     DisconnectCause, RecvError, RecvTimeoutError, SendError, SendManyError, SendTimeoutError,
     TryRecvError, TrySendError,
 };
+use crate::ready::{Claim, ClaimBorrow, ClaimRecv, ClaimSend};
 use crate::route::{Borrow, End, Loan, Receive, Route, Transmit};
 
 /// The sending end of a channel.
@@ -120,6 +121,19 @@ impl<T, R: Route<T>> Sender<T, R> {
     /// in time.
     pub fn send_deadline(&self, message: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
         self.tx.send(message, Deadline::At(deadline))
+    }
+
+    /// Completes a claim of `Select`.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Sender::send).
+    #[doc(hidden)]
+    pub fn send_claimed(&self, claim: Claim, message: T) -> Result<(), SendError<T>>
+    where
+        R::Tx: ClaimSend<T>,
+    {
+        self.tx.send_claimed(claim, message).map_err(waited)
     }
 
     /// Sends all messages in order, and returns how many were sent.
@@ -327,6 +341,32 @@ impl<T, R: Route<T>> Receiver<T, R> {
 
     // Not part of the inlined callers, so that there a message goes directly to its destination.
     #[inline(never)]
+    /// Completes a claim of `Select`.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Receiver::recv).
+    #[doc(hidden)]
+    pub fn recv_claimed(&self, claim: Claim) -> Result<T, RecvError>
+    where
+        R::Rx: ClaimRecv<T>,
+    {
+        patient(self.rx.recv_claimed(claim))
+    }
+
+    /// Completes a claim of `Select`, and lends the message.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv_ref`](Receiver::recv_ref).
+    #[doc(hidden)]
+    pub fn recv_ref_claimed(&self, claim: Claim) -> Result<<R::Rx as Borrow<T>>::Ref<'_>, RecvError>
+    where
+        R::Rx: ClaimBorrow<T>,
+    {
+        patient(self.rx.recv_ref_claimed(claim))
+    }
+
     fn recv_waiting(&self) -> Result<T, RecvError> {
         patient(self.rx.recv(Deadline::Never))
     }

@@ -11,9 +11,10 @@ use std::any::Any;
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::error::{RecvTimeoutError, SendTimeoutError, Unreadable, Unsendable};
+use crate::route::Borrow;
 use crate::wait::Ended;
 
 /// What a waiter sleeps on until an operation may succeed.
@@ -168,6 +169,16 @@ pub trait ClaimRecv<T>: Selectable {
     fn recv_claimed(&self, claim: Claim) -> Result<T, RecvTimeoutError>;
 }
 
+/// A receiving end that can complete a claim with a message that is lent in place.
+pub trait ClaimBorrow<T: ?Sized>: Selectable + Borrow<T> {
+    /// Lends the claimed message.
+    ///
+    /// # Errors
+    ///
+    /// As [`Receiver::recv_ref`](crate::Receiver::recv_ref).
+    fn recv_ref_claimed(&self, claim: Claim) -> Result<Self::Ref<'_>, RecvTimeoutError>;
+}
+
 /// A claimed operation, until it is completed or given back.
 #[non_exhaustive]
 pub enum Claim {
@@ -200,3 +211,6 @@ impl fmt::Debug for Claim {
         })
     }
 }
+
+/// The longest sleep where the barrier failed, whatever the source says.
+pub const UNSOUND_SLICE: Duration = Duration::from_millis(1);

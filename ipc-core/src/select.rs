@@ -24,7 +24,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crate::deadline::Deadline;
-use crate::ready::{Outcome, Ready, Registration, Source};
+use crate::ready::{Outcome, Ready, Registration, Source, UNSOUND_SLICE};
 use crate::wait::{Ended, Slices, YIELDS};
 
 /// How a thread sleeps until one of several sources changes.
@@ -51,9 +51,6 @@ pub enum Order {
     /// In the order given: an early end has priority.
     Biased,
 }
-
-/// The longest sleep where the barrier failed.
-const UNSOUND_SLICE: Duration = Duration::from_millis(1);
 
 /// Calls `attempt` with the number of an end until it returns something or `deadline` has passed.
 ///

@@ -11,7 +11,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,12 @@ pub struct File<'a> {
     pub fd: crate::Borrowed<'a>,
     /// Whether to wait for room to write, not for something to read.
     pub writable: bool,
+}
+
+/// Waits until a file is ready, or closed at its other end, for at most `timeout`. (`ppoll`)
+#[must_use]
+pub fn ready(file: File<'_>, timeout: Duration) -> bool {
+    os::poll(&[file], timeout)
 }
 
 /// The calling thread, as a sleeper.
@@ -89,6 +95,8 @@ impl Sleeper for ThisThread {
     }
 
     fn barrier(&self) -> bool {
+        // SeqCst: for processes that issue a fence of their own, where the call below fails.
+        fence(Ordering::SeqCst);
         barrier::issue()
     }
 
