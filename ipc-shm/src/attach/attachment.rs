@@ -89,7 +89,7 @@ pub(crate) struct Attachment {
     pub(crate) fork: sys::fork::ForkCheck,
     /// This process' word among the `pid_hints`.
     pub(crate) pid_hint: u64,
-    kind: Kind,
+    pub(crate) kind: Kind,
     roles: Mutex<Roles>,
     /// Held while this process recovers peers, attaches another participant, or detaches. Locks on
     /// bytes separate processes, not the threads of one.

@@ -108,7 +108,7 @@ impl Endpoint {
     }
 
     /// Returns the side of this endpoint, which names the bell that it waits on.
-    fn side(&self) -> Side {
+    pub(crate) fn side(&self) -> Side {
         match self.role {
             Role::Sender => Side::Senders,
             Role::Receiver => Side::Receivers,
@@ -324,15 +324,7 @@ impl Endpoint {
     ) -> Result<u64, RecvTimeoutError> {
         let attempt = || match self.memory.receive(&self.participant, k, sink) {
             Ok(received) => Some(Ok(received)),
-            Err(_) if self.memory.closed() && self.memory.finished(self.participant.id) => {
-                // Other receivers that sleep must return the same error.
-                self.memory.bell(Side::Receivers).ring_all();
-                Some(Err(RecvTimeoutError::Disconnected))
-            }
-            Err(_) => {
-                let what = self.attachment.corrupt()?;
-                Some(Err(RecvTimeoutError::Unreadable(Unreadable::Corrupt(what))))
-            }
+            Err(_) => self.nothing_to_receive().map(Err),
         };
         let in_the_way = || self.memory.sender_in_the_way();
         let received = match deadline {
@@ -341,6 +333,65 @@ impl Endpoint {
             _ => until(self, deadline, attempt),
         };
         received.unwrap_or(Err(RecvTimeoutError::Timeout))
+    }
+
+    /// Receives a message into `sink` if there is one. Returns `None` if there is none now.
+    pub(crate) fn try_receive(&self, sink: &mut impl Sink) -> Option<Result<(), RecvTimeoutError>> {
+        match self.memory.receive(&self.participant, 1, sink) {
+            Ok(_) => Some(Ok(())),
+            Err(_) => self.nothing_to_receive().map(Err),
+        }
+    }
+
+    /// Returns why no message can come, after an attempt that found none.
+    fn nothing_to_receive(&self) -> Option<RecvTimeoutError> {
+        if self.memory.closed() && self.memory.finished(self.participant.id) {
+            // Other receivers that sleep must return the same error.
+            self.memory.bell(Side::Receivers).ring_all();
+            return Some(RecvTimeoutError::Disconnected);
+        }
+        let what = self.attachment.corrupt()?;
+        Some(RecvTimeoutError::Unreadable(Unreadable::Corrupt(what)))
+    }
+
+    /// Claims a slot to send, if there is one. Returns `None` if there is none now.
+    pub(crate) fn try_claim_slot(&self) -> Option<Result<u64, SendFailure>> {
+        if self.forked() {
+            return Some(Err(SendFailure::Unsendable(Unsendable::Forked)));
+        }
+        match self.memory.claim_slot(&self.participant) {
+            Ok(pos) => Some(Ok(pos)),
+            Err(NotYet::Closed) => Some(Err(SendFailure::Disconnected)),
+            Err(NotYet::Busy) => {
+                let what = self.attachment.corrupt()?;
+                Some(Err(SendFailure::Unsendable(Unsendable::Corrupt(what))))
+            }
+        }
+    }
+
+    /// Returns whether a call may do something now.
+    pub(crate) fn may_do_something(&self) -> bool {
+        if self.forked() || self.any_unread() {
+            return true;
+        }
+        match self.role {
+            Role::Sender => self.memory.may_send(),
+            Role::Receiver => {
+                self.memory.may_receive(&self.participant)
+                    || (self.memory.closed() && self.memory.finished(self.participant.id))
+            }
+        }
+    }
+
+    /// Waits, for a bounded time, for a peer that is in the middle of an operation. Returns whether
+    /// a call may do something then.
+    pub(crate) fn settle(&self) -> bool {
+        let in_the_way = || match self.role {
+            Role::Sender => self.memory.receiver_in_the_way(),
+            Role::Receiver => self.memory.sender_in_the_way(),
+        };
+        let attempt = || self.may_do_something().then_some(());
+        !self.is_final(in_the_way) && at_once(self, &self.given_up, in_the_way, attempt).is_some()
     }
 
     fn flags(&self) -> u64 {

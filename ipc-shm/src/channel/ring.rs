@@ -153,12 +153,34 @@ impl Memory {
         k: u64,
         mut write: impl FnMut(Slot<'_>, u64),
     ) -> Result<u64, NotYet> {
+        let (first, found) = self.claim_to_send(me, k)?;
+        let g = &self.geometry;
+        let mut q = first;
+        for _ in 0..found {
+            kill_point!("send.claimed");
+            // RING-I4: the slot is Free(q) or Writing(q, me), and only this process accesses its
+            // payload.
+            let to = self.slot(q);
+            write(to, q);
+            kill_point!("send.written");
+            to.state.store(slot::ready(q), Release); // Release: RING-E1.
+            kill_point!("send.published");
+            q = g.next(q);
+        }
+        // Release: RING-E5. It is stored only after all of the claim is published.
+        me.last.store(q, Release);
+        Ok(found)
+    }
+
+    /// Claims up to `k` slots to send, and returns the first position and how many.
+    #[inline(always)]
+    fn claim_to_send(&self, me: &Participant, k: u64) -> Result<(u64, u64), NotYet> {
         let g = &self.geometry;
         let mut tries = 0;
         // Acquire: RING-E3, so that the slots are seen at least as the previous claimer saw them.
         // With Relaxed, a slot of one lap ago could be mistaken for "signed", and a claim be lost.
         let mut t = self.tail().load(Acquire);
-        let (first, found) = loop {
+        loop {
             if t & CLOSED != 0 {
                 return Err(NotYet::Closed);
             }
@@ -187,29 +209,40 @@ impl Memory {
             // AcqRel: RING-E3. Release: a process that sees this claim also sees the signatures of
             // the previous one.
             match self.tail().compare_exchange(t, claim(q, found, me.id), AcqRel, Acquire) {
-                Ok(_) => break (p, found),
+                Ok(_) => return Ok((p, found)),
                 Err(now) if tries > MOST_TRIES => {
                     return Err(if now & CLOSED == 0 { NotYet::Busy } else { NotYet::Closed });
                 }
                 Err(now) => t = now,
             }
             contended(tries);
-        };
-        let mut q = first;
-        for _ in 0..found {
-            kill_point!("send.claimed");
-            // RING-I4: the slot is Free(q) or Writing(q, me), and only this process accesses its
-            // payload.
-            let to = self.slot(q);
-            write(to, q);
-            kill_point!("send.written");
-            to.state.store(slot::ready(q), Release); // Release: RING-E1.
-            kill_point!("send.published");
-            q = g.next(q);
         }
-        // Release: RING-E5. It is stored only after all of the claim is published.
-        me.last.store(q, Release);
-        Ok(found)
+    }
+
+    /// Claims a slot to send, which stays claimed until [`publish`](Memory::publish) or
+    /// [`give_up`](Memory::give_up).
+    ///
+    /// Receivers wait for it, and messages behind it, meanwhile.
+    pub(crate) fn claim_slot(&self, me: &Participant) -> Result<u64, NotYet> {
+        // `last` stays, so the next claimer signs the slot for this process.
+        self.claim_to_send(me, 1).map(|(pos, _)| pos)
+    }
+
+    /// Publishes the message that was written into the claimed slot `q`.
+    pub(crate) fn publish(&self, q: u64) {
+        kill_point!("send.written_late");
+        self.state(q).store(slot::ready(q), Release); // Release: RING-E1.
+        kill_point!("send.published_late");
+    }
+
+    /// Gives up the claimed slot `q`: receivers skip it.
+    pub(crate) fn give_up(&self, q: u64) {
+        kill_point!("send.give_up");
+        // Release: no data depends on it. A signer's CAS comes before, or fails.
+        self.state(q).store(slot::void(q), Release);
+        kill_point!("send.given_up");
+        // A receiver that waits for the slot skips it, and finds what is behind.
+        self.bell(Side::Receivers).ring_all();
     }
 
     /// Receives up to `k` messages, `1 ≤ k ≤ max_batch`, and returns how many, at least one.
@@ -363,6 +396,34 @@ impl Memory {
         kill_point!("guard.free_slot");
         self.state(q).store(slot::free(self.geometry.next_lap(q)), Release); // Release: RING-E2.
         kill_point!("guard.freed_slot");
+    }
+
+    /// Returns the message of a kept slot, which another receiver adopts.
+    pub(crate) fn give_back_slot(&self, q: u64) {
+        kill_point!("guard.orphan");
+        self.state(q).store(slot::orphan(q), Release); // Release: RING-E4.
+        kill_point!("guard.orphaned");
+        self.orphan_seq().fetch_add(1, AcqRel); // AcqRel: RING-E6.
+        self.bell(Side::Receivers).ring_all();
+    }
+
+    /// Returns whether a call that receives may do something now: there is a message, or a slot to
+    /// skip, or a message whose receiver died.
+    pub(crate) fn may_receive(&self, me: &Participant) -> bool {
+        // Acquire: RING-E6, so that the slots are seen as the orphans' makers left them.
+        if self.orphan_seq().load(Acquire) != me.orphans_seen.load(Relaxed) {
+            return true;
+        }
+        let q = pos(self.head().load(Acquire)); // Acquire: RING-E3.
+        let state = self.state(q).load(Acquire); // Acquire: RING-E1.
+        state == slot::ready(q) || state == slot::void(q)
+    }
+
+    /// Returns whether a call that sends may do something now.
+    pub(crate) fn may_send(&self) -> bool {
+        let t = self.tail().load(Acquire); // Acquire: RING-E3.
+        // Acquire: RING-E2.
+        t & CLOSED != 0 || self.state(pos(t)).load(Acquire) == slot::free(pos(t))
     }
 
     /// Signs the last claim to send, if it is not finished.

@@ -2,13 +2,15 @@
 
 use crate::sync::Ordering;
 
-use ipc_core::Unreadable;
+use ipc_core::__private::ready::Claim;
+use ipc_core::{RecvTimeoutError, Unreadable};
 
 use crate::channel::endpoint::Endpoint;
 use crate::channel::memory::Slot;
 use crate::channel::recovery::BlockOf;
 use crate::channel::ring::{After, Sink};
 use crate::copy::own_lines;
+use crate::message::claims::place;
 use crate::sync::AtomicU64;
 
 /// A message that is lent to this process, in a block, or, if no block was free, in its slot.
@@ -43,6 +45,39 @@ impl<'a> LentMessage<'a> {
         let words = end.lent(block, len)?;
         own_lines(words);
         Ok(LentMessage { end, len, words, place: Place::Block(block) })
+    }
+
+    /// Returns the message that a claim of `end` names, in the part of a slot that `part` finds, or
+    /// in a block. `size` is the size of each message, if all have the same.
+    ///
+    /// # Errors
+    ///
+    /// If there is no message, or as [`of_block`](LentMessage::of_block).
+    pub(crate) fn claimed(
+        end: &'a Endpoint,
+        claim: Claim,
+        part: Part,
+        size: Option<usize>,
+    ) -> Result<LentMessage<'a>, RecvTimeoutError> {
+        if end.forked() {
+            return Err(RecvTimeoutError::Unreadable(Unreadable::Forked));
+        }
+        match claim {
+            Claim::Place(block, place::BLOCK) => {
+                let block = block as usize;
+                let len = size.unwrap_or_else(|| end.memory.block_len(block));
+                LentMessage::of_block(end, block, len).map_err(RecvTimeoutError::Unreadable)
+            }
+            Claim::Place(pos, again) => {
+                let slot = end.memory.slot(pos);
+                let (skip, len) = part(slot);
+                let deliveries = if again == place::SLOT_AGAIN { 2 } else { 1 };
+                let place = Place::Slot { pos, deliveries };
+                Ok(LentMessage { end, len, words: &slot.payload[skip..], place })
+            }
+            Claim::Unreadable(cause) => Err(RecvTimeoutError::Unreadable(cause)),
+            _ => Err(RecvTimeoutError::Disconnected),
+        }
     }
 
     /// Reserves memory for a copy of the message in `bytes`.

@@ -1,6 +1,7 @@
 //! How messages lie in a channel: encoded, as plain data, as slices, copied or lent.
 
 pub mod bytes;
+pub(crate) mod claims;
 pub(crate) mod lend;
 pub mod pod;
 pub mod slice;

@@ -21,6 +21,7 @@ use std::ops::{Deref, DerefMut};
 
 use bytemuck::{AnyBitPattern, NoUninit};
 use ipc_core::__private::SendFailure;
+use ipc_core::__private::ready::{Claim, ClaimBorrow, ClaimRecv, ClaimSend};
 use ipc_core::__private::shape::{self, Shape};
 use ipc_core::error::{RecvTimeoutError, SendError, SendManyError, SendTimeoutError};
 use ipc_core::route::{Borrow, Loan as LoanRoute, Receive, Transmit};
@@ -35,6 +36,7 @@ use crate::channel::memory::Slot;
 use crate::channel::recovery::BlockOf;
 use crate::channel::ring::{After, NotYet, Sink};
 use crate::copy;
+use crate::message::claims::Room;
 use crate::message::lend::{BorrowSink, LentMessage};
 use crate::sync::AtomicU64;
 
@@ -558,5 +560,45 @@ impl<T: Plain> LoanRoute<T> for Tx<T, Pod> {
         let (block, words) =
             self.end.loan(size_of::<T>().max(1), deadline).map_err(|failure| failure.with(()))?;
         Ok(Loan { end: &self.end, block, words, _message: PhantomData })
+    }
+}
+
+impl<T: Plain> ClaimSend<T> for Tx<T, Pod> {
+    fn send_claimed(&self, claim: Claim, message: T) -> Result<(), SendTimeoutError<T>> {
+        let end = &self.end;
+        let send = || {
+            let room = Room::claimed(end, claim)?;
+            if inline::<T>() {
+                room.send_inline(|slot| copy::write_value(slot.payload, &message));
+                return Ok(());
+            }
+            match end.loan(size_of::<T>(), Deadline::Now) {
+                Ok((block, words)) => {
+                    copy::write_value(words, &message);
+                    room.send_block(block, block as u64);
+                    Ok(())
+                }
+                Err(SendFailure::Timeout) => {
+                    // All blocks are in use: it waits without the slot.
+                    drop(room);
+                    send_boxed(end, &message, Deadline::Never)
+                }
+                Err(failure) => Err(failure),
+            }
+        };
+        send().map_err(|failure: SendFailure| failure.with(message))
+    }
+}
+
+impl<T: Plain> ClaimRecv<T> for Rx<T, Pod> {
+    fn recv_claimed(&self, claim: Claim) -> Result<T, RecvTimeoutError> {
+        Ok(self.recv_ref_claimed(claim)?.copied())
+    }
+}
+
+impl<T: Plain> ClaimBorrow<T> for Rx<T, Pod> {
+    fn recv_ref_claimed(&self, claim: Claim) -> Result<Ref<'_, T>, RecvTimeoutError> {
+        let lent = LentMessage::claimed(&self.end, claim, part::<T>, Some(size_of::<T>()))?;
+        Ok(Ref { lent, _message: PhantomData })
     }
 }

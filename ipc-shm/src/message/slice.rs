@@ -25,6 +25,7 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
 use ipc_core::__private::SendFailure;
+use ipc_core::__private::ready::{Claim, ClaimBorrow, ClaimRecv, ClaimSend};
 use ipc_core::__private::shape::{self, Shape};
 use ipc_core::CodecError;
 use ipc_core::error::{RecvTimeoutError, SendError, SendTimeoutError};
@@ -37,6 +38,7 @@ use crate::channel::builder::Builder;
 use crate::channel::endpoint::Endpoint;
 use crate::channel::ends::{Codec, Rx, Tx};
 use crate::copy;
+use crate::message::claims::Room;
 use crate::message::lend::{BorrowSink, LentMessage};
 use crate::message::pod::Plain;
 use crate::message::wire::{
@@ -316,5 +318,29 @@ impl<E: Plain> LoanRoute<Vec<E>> for Tx<Vec<E>, Slices> {
         let bytes = len.saturating_mul(size_of::<E>());
         let (block, words) = self.end.loan(bytes, deadline).map_err(|failure| failure.with(()))?;
         Ok(Loan { end: &self.end, block, words, len, _elements: PhantomData })
+    }
+}
+
+impl<E: Plain> ClaimSend<Vec<E>> for Tx<Vec<E>, Slices> {
+    fn send_claimed(&self, claim: Claim, message: Vec<E>) -> Result<(), SendTimeoutError<Vec<E>>> {
+        let bytes = bytemuck::cast_slice::<E, u8>(&message);
+        let send = || {
+            let room = Room::claimed(&self.end, claim)?;
+            self.end.fits(bytes.len())?;
+            room.send_bytes(bytes)
+        };
+        send().map_err(|failure: SendFailure| failure.with(message))
+    }
+}
+
+impl<E: Plain> ClaimRecv<Vec<E>> for Rx<Vec<E>, Slices> {
+    fn recv_claimed(&self, claim: Claim) -> Result<Vec<E>, RecvTimeoutError> {
+        Ok(self.recv_ref_claimed(claim)?.to_vec_copied())
+    }
+}
+
+impl<E: Plain> ClaimBorrow<Vec<E>> for Rx<Vec<E>, Slices> {
+    fn recv_ref_claimed(&self, claim: Claim) -> Result<Ref<'_, E>, RecvTimeoutError> {
+        Ref::new(LentMessage::claimed(&self.end, claim, part, None)?)
     }
 }

@@ -9,6 +9,7 @@ use std::ops::{Deref, DerefMut};
 
 use ipc_core::__private::SendFailure;
 use ipc_core::__private::codec;
+use ipc_core::__private::ready::{Claim, ClaimBorrow, ClaimRecv, ClaimSend};
 use ipc_core::__private::shape::{self, Shape};
 use ipc_core::error::{RecvTimeoutError, SendManyError, SendTimeoutError};
 use ipc_core::route::{Borrow, Receive, Transmit};
@@ -21,6 +22,7 @@ use crate::channel::builder::Builder;
 use crate::channel::endpoint::Endpoint;
 use crate::channel::ends::{Codec, Rx, Tx};
 use crate::copy;
+use crate::message::claims::Room;
 use crate::message::lend::{BorrowSink, LentMessage};
 use crate::message::wire::{
     One, Piece, Pieces, Rest, Scratch, block_of, encoded, inline_limit, part, room, send_boxed,
@@ -327,6 +329,17 @@ impl<T: fmt::Debug> fmt::Debug for Ref<'_, T> {
     }
 }
 
+/// Decodes a lent message, which stays lent.
+fn borrowed<T: DeserializeOwned>(lent: LentMessage<'_>) -> Result<Ref<'_, T>, RecvTimeoutError> {
+    let mut scratch = Scratch::take();
+    let lent = lent.with_memory(&mut scratch.0).map_err(RecvTimeoutError::Unreadable)?;
+    let message = room(&mut scratch.0, lent.len());
+    copy::read_bytes(lent.words(), message);
+    // A message that does not decode is acknowledged: it would not decode for any other receiver.
+    let value = codec::decode(message);
+    value.map(|value| Ref { value, lent }).map_err(undecodable)
+}
+
 impl<T: Serialize + DeserializeOwned> Borrow<T> for Rx<T, Typed> {
     type Ref<'a>
         = Ref<'a, T>
@@ -338,16 +351,43 @@ impl<T: Serialize + DeserializeOwned> Borrow<T> for Rx<T, Typed> {
         let mut sink = BorrowSink::new(&self.end, block_of, part, None);
         self.end.receive(1, deadline, &mut sink)?;
         self.end.wake_senders(1);
-        let Some(lent) = sink.held.take() else {
-            return Err(RecvTimeoutError::Unreadable(sink.unreadable()));
+        match sink.held.take() {
+            Some(lent) => borrowed(lent),
+            None => Err(RecvTimeoutError::Unreadable(sink.unreadable())),
+        }
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> ClaimSend<T> for Tx<T, Typed> {
+    fn send_claimed(&self, claim: Claim, message: T) -> Result<(), SendTimeoutError<T>> {
+        let send = |message| {
+            let end = &self.end;
+            let room = Room::claimed(end, claim)?;
+            let mut scratch = Scratch::take();
+            let limit = end.memory.geometry.largest;
+            let len = codec::encode(message, &mut scratch.0, limit, &end.form)
+                .map_err(SendFailure::Unsendable)?;
+            room.send_bytes(&scratch.0[..len])
         };
+        send(&message).map_err(|failure: SendFailure| failure.with(message))
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> ClaimRecv<T> for Rx<T, Typed> {
+    fn recv_claimed(&self, claim: Claim) -> Result<T, RecvTimeoutError> {
+        let lent = LentMessage::claimed(&self.end, claim, part, None)?;
         let mut scratch = Scratch::take();
         let lent = lent.with_memory(&mut scratch.0).map_err(RecvTimeoutError::Unreadable)?;
         let message = room(&mut scratch.0, lent.len());
         copy::read_bytes(lent.words(), message);
-        let value = codec::decode(message);
-        // A message that does not decode is acknowledged: it would not decode for any other
-        // receiver.
-        value.map(|value| Ref { value, lent }).map_err(undecodable)
+        // Before the message is decoded, which runs code of the user.
+        drop(lent);
+        codec::decode(message).map_err(undecodable)
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> ClaimBorrow<T> for Rx<T, Typed> {
+    fn recv_ref_claimed(&self, claim: Claim) -> Result<Ref<'_, T>, RecvTimeoutError> {
+        borrowed(LentMessage::claimed(&self.end, claim, part, None)?)
     }
 }

@@ -74,7 +74,7 @@ pub(crate) fn room(bytes: &mut Vec<u8>, len: usize) -> &mut [u8] {
 
 /// Writes an encoded message into a slot.
 #[inline]
-fn write_inline(slot: Slot<'_>, bytes: &[u8]) {
+pub(crate) fn write_inline(slot: Slot<'_>, bytes: &[u8]) {
     slot.payload[0].store(bytes.len() as u64, Relaxed); // Relaxed: RING-E1 publishes it.
     copy::write_bytes(&slot.payload[1..], bytes);
 }

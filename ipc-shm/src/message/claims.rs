@@ -1,0 +1,293 @@
+//! Claimed operations: those that `Select` has chosen, and that are not completed yet.
+//!
+//! A claimed message stays in its slot or block, signed by this process. A claimed place is a slot
+//! of the ring, as in a send that has not published yet. So if this process dies before it
+//! completes the operation, recovery gives the message to another receiver, and voids the place
+//! ([`ring`](crate::channel::ring)).
+
+use std::task::Waker;
+
+use ipc_core::__private::SendFailure;
+use ipc_core::__private::ready::{Claim, Outcome, Pace, Ready, Registration, Selectable, Ticket};
+use ipc_core::__private::wait::{Doorbell, Ended};
+use ipc_core::{Deadline, RecvTimeoutError, Unreadable, Unsendable};
+
+use crate::channel::endpoint::Endpoint;
+use crate::channel::ends::{Rx, Tx};
+use crate::channel::memory::Slot;
+use crate::channel::recovery::BlockOf;
+use crate::channel::ring::{After, Sink};
+use crate::copy;
+use crate::message::wire::{IN_BLOCK, inline_limit, send_bytes, write_inline};
+use crate::sync::Ordering::Relaxed;
+
+/// Where a claimed message lies: the second number of its claim. The first is the position of the
+/// slot, or the number of the block.
+pub(crate) mod place {
+    /// In a slot.
+    pub(crate) const SLOT: u64 = 0;
+    /// In a slot, and another receiver had it before.
+    pub(crate) const SLOT_AGAIN: u64 = 1;
+    /// In a block.
+    pub(crate) const BLOCK: u64 = 2;
+}
+
+/// Receives one message so that it stays claimed.
+struct ClaimSink<'a> {
+    end: &'a Endpoint,
+    block_of: BlockOf,
+    claim: Claim,
+    again: bool,
+}
+
+impl Sink for ClaimSink<'_> {
+    fn block_of(&self, slot: Slot<'_>) -> Option<u64> {
+        (self.block_of)(slot)
+    }
+
+    fn inline(&mut self, _slot: Slot<'_>, pos: u64) -> After {
+        self.end.memory.sign_own_reading(pos, self.end.participant.id);
+        self.claim = Claim::Place(pos, if self.again { place::SLOT_AGAIN } else { place::SLOT });
+        After::Keep
+    }
+
+    fn block(&mut self, block: usize, _pos: u64) {
+        self.claim = Claim::Place(block as u64, place::BLOCK);
+        // Its slot is free.
+        self.end.wake_senders(1);
+    }
+
+    fn redelivered(&mut self) {
+        self.again = true;
+    }
+
+    fn corrupt(&mut self, what: &'static str) {
+        self.claim = Claim::Unreadable(Unreadable::Corrupt(what));
+        self.end.wake_senders(1);
+    }
+}
+
+fn claim_message(end: &Endpoint) -> Option<Claim> {
+    if end.forked() {
+        return Some(Claim::Unreadable(Unreadable::Forked));
+    }
+    let received = match end.check_unread() {
+        Ok(()) => {
+            let claim = Claim::Unreadable(Unreadable::Corrupt("nothing was received"));
+            let block_of = end.attachment.kind.block_of;
+            let mut sink = ClaimSink { end, block_of, claim, again: false };
+            end.try_receive(&mut sink)?.map(|()| sink.claim)
+        }
+        Err(error) => Err(error),
+    };
+    Some(received.unwrap_or_else(|error| match error {
+        RecvTimeoutError::Unreadable(cause) => Claim::Unreadable(cause),
+        _ => Claim::Disconnected,
+    }))
+}
+
+fn claim_room(end: &Endpoint) -> Option<Claim> {
+    Some(match end.try_claim_slot()? {
+        Ok(pos) => Claim::Place(pos, place::SLOT),
+        Err(SendFailure::Unsendable(cause)) => Claim::Unsendable(cause),
+        Err(_) => Claim::Disconnected,
+    })
+}
+
+/// A claimed slot to send. If it is dropped, it is given up.
+pub(crate) struct Room<'a> {
+    end: &'a Endpoint,
+    pos: u64,
+}
+
+impl<'a> Room<'a> {
+    /// Returns the slot that a claim of `end` names.
+    ///
+    /// # Errors
+    ///
+    /// If there is no slot, because nothing can be sent.
+    pub(crate) fn claimed(end: &'a Endpoint, claim: Claim) -> Result<Room<'a>, SendFailure> {
+        if end.forked() {
+            return Err(SendFailure::Unsendable(Unsendable::Forked));
+        }
+        match claim {
+            Claim::Place(pos, _) => Ok(Room { end, pos }),
+            Claim::Unsendable(cause) => Err(SendFailure::Unsendable(cause)),
+            _ => Err(SendFailure::Disconnected),
+        }
+    }
+
+    /// Writes the message into the slot, and publishes it.
+    pub(crate) fn send_inline(self, write: impl FnOnce(Slot<'_>)) {
+        // RING-I4: the slot is Free or Writing by this process, so only it accesses the payload.
+        write(self.end.memory.slot(self.pos));
+        self.end.memory.publish(self.pos);
+        self.end.wake_receivers(1);
+        std::mem::forget(self);
+    }
+
+    /// Publishes an own block as the message. `header` is the payload that names it.
+    pub(crate) fn send_block(self, block: usize, header: u64) {
+        self.send_inline_with(|end, pos, slot| {
+            slot.payload[0].store(header, Relaxed); // Relaxed: RING-E1 publishes it.
+            end.memory.publish_block(block, pos);
+        });
+    }
+
+    fn send_inline_with(self, write: impl FnOnce(&Endpoint, u64, Slot<'_>)) {
+        let (end, pos) = (self.end, self.pos);
+        self.send_inline(|slot| write(end, pos, slot));
+    }
+
+    /// Sends an encoded message of any length. Waits only if all blocks are in use, and then
+    /// without the slot.
+    pub(crate) fn send_bytes(self, bytes: &[u8]) -> Result<(), SendFailure> {
+        let end = self.end;
+        if bytes.len() <= inline_limit(end) {
+            self.send_inline(|slot| write_inline(slot, bytes));
+            return Ok(());
+        }
+        match end.loan(bytes.len(), Deadline::Now) {
+            Ok((block, words)) => {
+                copy::write_bytes(words, bytes);
+                self.send_block(block, IN_BLOCK | block as u64);
+                Ok(())
+            }
+            Err(SendFailure::Timeout) => {
+                drop(self);
+                send_bytes(end, bytes, Deadline::Never)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        self.end.memory.give_up(self.pos);
+    }
+}
+
+impl Pace for Endpoint {
+    fn spins(&self) -> u32 {
+        Doorbell::spins(self)
+    }
+
+    fn pause(&self) {
+        Doorbell::pause(self);
+    }
+
+    fn waited(&self, ended: Ended) {
+        Doorbell::waited(self, ended);
+    }
+}
+
+impl Ready for Endpoint {
+    fn is_ready(&self) -> bool {
+        self.may_do_something()
+    }
+
+    fn register(&self, _waker: &Waker) -> Registration<'_> {
+        let bell = self.memory.bell(self.side());
+        let ticket = bell.announce();
+        Registration { source: bell.source(&ticket), ticket: ticket.into(), barrier: true }
+    }
+
+    fn unregister(&self, ticket: Ticket, outcome: Outcome) {
+        self.memory.bell(self.side()).leave(&ticket.into(), outcome, self.barrier);
+    }
+
+    fn notified(&self, ticket: Ticket) -> bool {
+        self.memory.bell(self.side()).notified(&ticket.into())
+    }
+
+    fn recover_dead(&self) -> bool {
+        Doorbell::recover_dead(self)
+    }
+
+    fn recover_dead_throttled(&self) -> bool {
+        Doorbell::recover_dead_throttled(self)
+    }
+
+    fn settle(&self) -> bool {
+        Endpoint::settle(self)
+    }
+
+    fn monitors_deaths(&self) -> bool {
+        Doorbell::monitors_deaths(self)
+    }
+}
+
+macro_rules! end {
+    ($End:ident) => {
+        impl<T, C> Pace for $End<T, C> {
+            fn spins(&self) -> u32 {
+                Pace::spins(&self.end)
+            }
+            fn pause(&self) {
+                Pace::pause(&self.end);
+            }
+            fn waited(&self, ended: Ended) {
+                Pace::waited(&self.end, ended);
+            }
+        }
+
+        impl<T, C> Ready for $End<T, C> {
+            fn is_ready(&self) -> bool {
+                self.end.is_ready()
+            }
+            fn register(&self, waker: &Waker) -> Registration<'_> {
+                Ready::register(&self.end, waker)
+            }
+            fn unregister(&self, ticket: Ticket, outcome: Outcome) {
+                Ready::unregister(&self.end, ticket, outcome);
+            }
+            fn notified(&self, ticket: Ticket) -> bool {
+                self.end.notified(ticket)
+            }
+            fn recover_dead(&self) -> bool {
+                Ready::recover_dead(&self.end)
+            }
+            fn recover_dead_throttled(&self) -> bool {
+                Ready::recover_dead_throttled(&self.end)
+            }
+            fn settle(&self) -> bool {
+                Ready::settle(&self.end)
+            }
+            fn monitors_deaths(&self) -> bool {
+                Ready::monitors_deaths(&self.end)
+            }
+        }
+    };
+}
+
+end!(Tx);
+end!(Rx);
+
+impl<T, C> Selectable for Tx<T, C> {
+    fn claim(&self) -> Option<Claim> {
+        claim_room(&self.end)
+    }
+
+    fn give_back(&self, claim: Claim) {
+        // Its drop gives it up.
+        drop(Room::claimed(&self.end, claim));
+    }
+}
+
+impl<T, C> Selectable for Rx<T, C> {
+    fn claim(&self) -> Option<Claim> {
+        claim_message(&self.end)
+    }
+
+    fn give_back(&self, claim: Claim) {
+        let end = &self.end;
+        match claim {
+            _ if end.forked() => {}
+            Claim::Place(block, place::BLOCK) => end.memory.give_back(block as usize),
+            Claim::Place(pos, _) => end.memory.give_back_slot(pos),
+            Claim::Unreadable(cause) => end.unread(cause),
+            _ => {}
+        }
+    }
+}
