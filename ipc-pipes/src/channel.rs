@@ -97,13 +97,13 @@ const SLICE: Duration = Duration::from_millis(250);
 
 /// The sending end of a channel over a socket pair.
 pub struct Tx<T> {
-    shared: Arc<SharedEnd>,
+    pub(crate) shared: Arc<SharedEnd>,
     _messages: PhantomData<fn(T)>,
 }
 
 /// The receiving end of a channel over a socket pair.
 pub struct Rx<T> {
-    shared: Arc<SharedEnd>,
+    pub(crate) shared: Arc<SharedEnd>,
     _messages: PhantomData<fn() -> T>,
 }
 
@@ -311,7 +311,7 @@ impl<T: DeserializeOwned> Rx<T> {
             if shared.any_parked() {
                 let mut taken = 0;
                 while let Some(message) = (taken < max).then(|| shared.unpark()).flatten() {
-                    take(codec::decode(&message).map_err(Unreadable::Decode));
+                    take(message.decode());
                     taken += 1;
                 }
                 if taken > 0 {
@@ -426,7 +426,6 @@ pub struct Ref<'a, T> {
 }
 
 impl<T> Ref<'_, T> {
-    #[cfg(feature = "ipc-channel")]
     pub(crate) fn new(value: T) -> Self {
         Ref { value, _receiver: PhantomData }
     }

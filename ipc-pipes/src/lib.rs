@@ -30,6 +30,7 @@
 mod batch;
 mod carrier;
 mod channel;
+mod claims;
 mod connect;
 mod duplex;
 mod frame;

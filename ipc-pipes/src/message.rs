@@ -403,6 +403,18 @@ pub(crate) fn decode<T: DeserializeOwned>(
     codec::decode_carrying(&place.body(buffer)[skip..], handles).map_err(Unreadable::Decode)
 }
 
+/// A message that was received, with the buffer in which it may lie.
+pub(crate) struct TakenOut {
+    pub(crate) received: ReceivedMessage,
+    pub(crate) buffer: Scratch,
+}
+
+impl TakenOut {
+    pub(crate) fn decode<T: DeserializeOwned>(self) -> Result<T, Unreadable> {
+        decode(self.received, &self.buffer.0)
+    }
+}
+
 /// Receives and decodes one message.
 #[inline]
 pub(crate) fn recv_one<T: DeserializeOwned>(

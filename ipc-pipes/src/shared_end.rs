@@ -5,18 +5,37 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ipc_core::__private::codec::Form;
+use ipc_core::__private::codec::{self, Form};
 use ipc_core::__private::handle;
 use ipc_core::__private::shape::Shape;
 use ipc_core::error::{DisconnectCause, RecvTimeoutError};
 use ipc_core::{Unreadable, Unsendable};
 use ipc_sys as sys;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use crate::batch::BATCH;
 use crate::carrier::{Carrier, ReceivedCarrier};
+use crate::message::TakenOut;
 use crate::shared_counters::{SharedCounters, Side};
 use crate::types::{ReceivedType, SentType};
+
+/// A message that was taken out of the carrier.
+pub(crate) enum Parked {
+    /// One of a batch, encoded. It has no handles.
+    Encoded(Vec<u8>),
+    /// One with everything that came with it.
+    Received(TakenOut),
+}
+
+impl Parked {
+    pub(crate) fn decode<T: DeserializeOwned>(self) -> Result<T, Unreadable> {
+        match self {
+            Parked::Encoded(bytes) => codec::decode(&bytes).map_err(Unreadable::Decode),
+            Parked::Received(message) => message.decode(),
+        }
+    }
+}
 
 /// One side of a channel in one process.
 pub(crate) struct SharedEnd {
@@ -31,8 +50,8 @@ pub(crate) struct SharedEnd {
     /// other half. Not if a copy of this half has left the process.
     half: Option<Side>,
     sent_away: AtomicBool,
-    /// The messages of batches that were not asked for yet, encoded.
-    parked: Mutex<VecDeque<Vec<u8>>>,
+    /// The messages that were taken out of the carrier and not asked for yet.
+    parked: Mutex<VecDeque<Parked>>,
     /// The number of those messages.
     any_parked: AtomicUsize,
     /// Threads that receive now.
@@ -168,7 +187,7 @@ impl SharedEnd {
     }
 
     /// Takes a message that is parked.
-    pub(crate) fn unpark(&self) -> Option<Vec<u8>> {
+    pub(crate) fn unpark(&self) -> Option<Parked> {
         let mut parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
         let message = parked.pop_front()?;
         self.any_parked.store(parked.len(), Ordering::Relaxed);
@@ -182,10 +201,21 @@ impl SharedEnd {
     pub(crate) fn park<'a>(&self, messages: impl Iterator<Item = &'a [u8]>) {
         let mut parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
         let before = parked.len();
-        parked.extend(messages.map(<[u8]>::to_vec));
+        parked.extend(messages.map(|message| Parked::Encoded(message.to_vec())));
         self.any_parked.store(parked.len(), Ordering::Relaxed);
         if let Some(counters) = &self.counters {
             counters.park(parked.len() - before);
+        }
+    }
+
+    /// Parks a message that was taken out and is not wanted, as the next one.
+    #[cold]
+    pub(crate) fn park_first(&self, message: Parked) {
+        let mut parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
+        parked.push_front(message);
+        self.any_parked.store(parked.len(), Ordering::Relaxed);
+        if let Some(counters) = &self.counters {
+            counters.park(1);
         }
     }
 
@@ -195,6 +225,11 @@ impl SharedEnd {
         let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
         unread.push_back(cause);
         self.any_unread.store(true, Ordering::Relaxed); // Relaxed: the lock orders the rest.
+    }
+
+    /// Returns whether an earlier call has kept the error of an unreadable message.
+    pub(crate) fn any_unread(&self) -> bool {
+        self.any_unread.load(Ordering::Relaxed) // Relaxed: the lock orders the rest.
     }
 
     /// Returns the error of an unreadable message that an earlier call has kept.
