@@ -6,8 +6,15 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
+use std::task::Waker;
+use std::time::Instant;
 
 use ipc_core::__private::SendFailure;
+use ipc_core::__private::ready::{
+    Claim, ClaimBorrow, ClaimRecv, ClaimSend, Outcome, Pace, Ready, Registration, Selectable,
+    Ticket,
+};
+use ipc_core::__private::wait::Ended;
 use ipc_core::__private::{handle, shape};
 use ipc_core::Deadline;
 use ipc_core::error::{DisconnectCause, RecvTimeoutError, SendManyError, SendTimeoutError};
@@ -114,6 +121,57 @@ macro_rules! end {
             }
             fn receiver_count(&self) -> Option<usize> {
                 each!($End, self, end => end.receiver_count())
+            }
+        }
+
+        impl<T> Pace for $End<T> {
+            fn spins(&self) -> u32 {
+                each!($End, self, end => Pace::spins(end))
+            }
+            fn pause(&self) {
+                each!($End, self, end => Pace::pause(end));
+            }
+            fn waited(&self, ended: Ended) {
+                each!($End, self, end => Pace::waited(end, ended));
+            }
+        }
+
+        impl<T> Ready for $End<T> {
+            fn is_ready(&self) -> bool {
+                each!($End, self, end => end.is_ready())
+            }
+            fn register(&self, waker: &Waker) -> Registration<'_> {
+                each!($End, self, end => end.register(waker))
+            }
+            fn unregister(&self, ticket: Ticket, outcome: Outcome) {
+                each!($End, self, end => end.unregister(ticket, outcome));
+            }
+            fn notified(&self, ticket: Ticket) -> bool {
+                each!($End, self, end => end.notified(ticket))
+            }
+            fn recover_dead(&self) -> bool {
+                each!($End, self, end => end.recover_dead())
+            }
+            fn recover_dead_throttled(&self) -> bool {
+                each!($End, self, end => end.recover_dead_throttled())
+            }
+            fn settle(&self) -> bool {
+                each!($End, self, end => end.settle())
+            }
+            fn monitors_deaths(&self) -> bool {
+                each!($End, self, end => end.monitors_deaths())
+            }
+            fn deadline(&self) -> Option<Instant> {
+                each!($End, self, end => end.deadline())
+            }
+        }
+
+        impl<T> Selectable for $End<T> {
+            fn claim(&self) -> Option<Claim> {
+                each!($End, self, end => end.claim())
+            }
+            fn give_back(&self, claim: Claim) {
+                each!($End, self, end => end.give_back(claim));
             }
         }
 
@@ -268,5 +326,28 @@ impl<T: Serialize + DeserializeOwned> Borrow<T> for AnyRx<T> {
             AnyRx::Pipe(rx) => rx.recv(deadline).map(|message| Ref(RefRepr::Owned(message))),
             AnyRx::Thread(rx) => rx.recv(deadline).map(|message| Ref(RefRepr::Owned(message))),
         }
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> ClaimSend<T> for AnyTx<T> {
+    fn send_claimed(&self, claim: Claim, message: T) -> Result<(), SendTimeoutError<T>> {
+        each!(AnyTx, self, tx => tx.send_claimed(claim, message))
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> ClaimRecv<T> for AnyRx<T> {
+    fn recv_claimed(&self, claim: Claim) -> Result<T, RecvTimeoutError> {
+        each!(AnyRx, self, rx => rx.recv_claimed(claim))
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> ClaimBorrow<T> for AnyRx<T> {
+    fn recv_ref_claimed(&self, claim: Claim) -> Result<Ref<'_, T>, RecvTimeoutError> {
+        let repr = match self {
+            AnyRx::Shm(rx) => RefRepr::Shm(rx.recv_ref_claimed(claim)?),
+            AnyRx::Pipe(rx) => RefRepr::Owned(rx.recv_claimed(claim)?),
+            AnyRx::Thread(rx) => RefRepr::Owned(rx.recv_claimed(claim)?),
+        };
+        Ok(Ref(repr))
     }
 }

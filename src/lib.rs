@@ -49,9 +49,11 @@ mod any;
 pub mod pipe;
 pub mod process;
 mod route;
+mod select;
 pub mod shm;
 pub mod thread;
 mod thread_ends;
+mod timer;
 #[doc = include_str!("../docs/which-route.md")]
 pub mod which_route {}
 
@@ -60,7 +62,11 @@ pub use ipc_core::error::*;
 pub use ipc_core::name_type;
 pub use process::{JoinError, JoinHandle, init, spawn};
 pub use route::{Route, UnknownRoute};
+pub use select::{
+    ReadyTimeoutError, Select, SelectTimeoutError, SelectedOperation, TryReadyError, TrySelectError,
+};
 pub use shm::bounded;
+pub use timer::{Timer, after, at, never, tick};
 
 /// The sending end of a channel, for every route.
 ///

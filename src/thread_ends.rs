@@ -1,25 +1,41 @@
-//! The ends of a channel between threads: those of crossbeam-channel, and a count of them.
+//! The ends of a channel between threads: those of crossbeam-channel, a count of them, and the
+//! waiters of `Select`, which crossbeam-channel offers no place for.
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::Waker;
 
+use ipc_core::__private::ready::{
+    Claim, ClaimRecv, ClaimSend, Outcome, Pace, Ready, Registration, Selectable, Ticket,
+};
 use ipc_core::Deadline;
 use ipc_core::error::{DisconnectCause, RecvTimeoutError, SendTimeoutError};
 use ipc_core::route::{End, Receive, Transmit};
+use ipc_wait::{Barrier, Bell};
 
 /// Adds the count of ends to a channel of crossbeam.
 pub(crate) fn ends<T>(
     (tx, rx): (crossbeam_channel::Sender<T>, crossbeam_channel::Receiver<T>),
 ) -> (ThreadTx<T>, ThreadRx<T>) {
-    let count = Arc::new(Count { senders: AtomicUsize::new(1), receivers: AtomicUsize::new(1) });
+    let count = Arc::new(Count {
+        senders: AtomicUsize::new(1),
+        receivers: AtomicUsize::new(1),
+        room: AtomicU64::new(0),
+        messages: AtomicU64::new(0),
+    });
     (ThreadTx { tx, count: count.clone() }, ThreadRx { rx, count })
 }
 
-/// The number of ends, which crossbeam-channel does not return.
+/// The number of ends, which crossbeam-channel does not return, and the bells on which `Select`
+/// waits.
 struct Count {
     senders: AtomicUsize,
     receivers: AtomicUsize,
+    /// For room to send.
+    room: AtomicU64,
+    /// For messages.
+    messages: AtomicU64,
 }
 
 /// The sending end of a channel between threads.
@@ -35,7 +51,7 @@ pub struct ThreadRx<T> {
 }
 
 macro_rules! end {
-    ($End:ident, $inner:ident, $mine:ident, $others:ident) => {
+    ($End:ident, $inner:ident, $mine:ident, $others:ident, $wait:ident, $wake:ident, $ready:expr) => {
         impl<T> Clone for $End<T> {
             fn clone(&self) -> Self {
                 // Relaxed: a number; the channel itself orders everything else.
@@ -46,8 +62,42 @@ macro_rules! end {
 
         impl<T> Drop for $End<T> {
             fn drop(&mut self) {
-                self.count.$mine.fetch_sub(1, Ordering::Relaxed); // Relaxed: as above.
+                // Relaxed: as above.
+                if self.count.$mine.fetch_sub(1, Ordering::Relaxed) == 1 {
+                    Bell::private(&self.count.$wake).ring_all();
+                }
             }
+        }
+
+        impl<T> Pace for $End<T> {}
+
+        impl<T> Ready for $End<T> {
+            fn is_ready(&self) -> bool {
+                self.is_disconnected() || !$ready(&self.$inner)
+            }
+
+            fn register(&self, _waker: &Waker) -> Registration<'_> {
+                let bell = Bell::private(&self.count.$wait);
+                let ticket = bell.announce();
+                let source = bell.source(&ticket);
+                Registration { source, ticket: ticket.into(), barrier: true }
+            }
+
+            fn unregister(&self, ticket: Ticket, outcome: Outcome) {
+                Bell::private(&self.count.$wait).leave(&ticket.into(), outcome, Barrier::Ours);
+            }
+
+            fn notified(&self, ticket: Ticket) -> bool {
+                Bell::private(&self.count.$wait).notified(&ticket.into())
+            }
+        }
+
+        impl<T> Selectable for $End<T> {
+            fn claim(&self) -> Option<Claim> {
+                self.is_ready().then_some(Claim::Ready)
+            }
+
+            fn give_back(&self, _claim: Claim) {}
         }
 
         impl<T> fmt::Debug for $End<T> {
@@ -88,14 +138,17 @@ macro_rules! end {
     };
 }
 
-end!(ThreadTx, tx, senders, receivers);
-end!(ThreadRx, rx, receivers, senders);
+type Sending<T> = crossbeam_channel::Sender<T>;
+type Receiving<T> = crossbeam_channel::Receiver<T>;
+
+end!(ThreadTx, tx, senders, receivers, room, messages, Sending::is_full);
+end!(ThreadRx, rx, receivers, senders, messages, room, Receiving::is_empty);
 
 impl<T> Transmit<T> for ThreadTx<T> {
     #[inline]
     fn send(&self, message: T, deadline: Deadline) -> Result<(), SendTimeoutError<T>> {
         use crossbeam_channel::{SendTimeoutError as Late, TrySendError as Now};
-        match deadline {
+        let sent = match deadline {
             Deadline::Now => self.tx.try_send(message).map_err(|error| match error {
                 Now::Full(message) => SendTimeoutError::Timeout(message),
                 Now::Disconnected(message) => SendTimeoutError::Disconnected(message),
@@ -109,7 +162,9 @@ impl<T> Transmit<T> for ThreadTx<T> {
             Deadline::Never => {
                 self.tx.send(message).map_err(|error| SendTimeoutError::Disconnected(error.0))
             }
-        }
+        };
+        Bell::private(&self.count.messages).ring(1, Barrier::Ours);
+        sent
     }
 }
 
@@ -117,7 +172,7 @@ impl<T> Receive<T> for ThreadRx<T> {
     #[inline]
     fn recv(&self, deadline: Deadline) -> Result<T, RecvTimeoutError> {
         use crossbeam_channel::{RecvTimeoutError as Late, TryRecvError as Now};
-        match deadline {
+        let received = match deadline {
             Deadline::Now => self.rx.try_recv().map_err(|error| match error {
                 Now::Empty => RecvTimeoutError::Timeout,
                 Now::Disconnected => RecvTimeoutError::Disconnected,
@@ -129,7 +184,23 @@ impl<T> Receive<T> for ThreadRx<T> {
                 })
             }
             Deadline::Never => self.rx.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        }
+        };
+        Bell::private(&self.count.room).ring(1, Barrier::Ours);
+        received
+    }
+}
+
+impl<T> ClaimSend<T> for ThreadTx<T> {
+    /// Waits if another sender was faster.
+    fn send_claimed(&self, _claim: Claim, message: T) -> Result<(), SendTimeoutError<T>> {
+        self.send(message, Deadline::Never)
+    }
+}
+
+impl<T> ClaimRecv<T> for ThreadRx<T> {
+    /// Waits if another receiver was faster.
+    fn recv_claimed(&self, _claim: Claim) -> Result<T, RecvTimeoutError> {
+        self.recv(Deadline::Never)
     }
 }
 

@@ -1,0 +1,539 @@
+//! Waiting for one of several operations.
+
+mod errors;
+#[cfg(unix)]
+mod file;
+mod macros;
+
+use std::fmt;
+#[cfg(unix)]
+use std::os::fd::AsFd;
+use std::ptr;
+use std::time::{Duration, Instant};
+
+use ipc_core::__private::ready::{Claim, ClaimBorrow, ClaimRecv, ClaimSend, Selectable};
+use ipc_core::__private::select::{Order, wait};
+use ipc_core::Deadline;
+use ipc_core::error::{RecvError, SendError};
+use ipc_core::route::Borrow;
+use ipc_sys::sleep::ThisThread;
+
+pub use self::errors::{ReadyTimeoutError, SelectTimeoutError, TryReadyError, TrySelectError};
+#[cfg(unix)]
+use self::file::File;
+#[cfg(target_os = "linux")]
+use crate::JoinHandle;
+use crate::{Receiver, Sender};
+
+/// Waits for one of several operations on channels, of any routes, between threads and processes.
+///
+/// The macro [`select!`](crate::select!) is shorter where the operations are known when the program
+/// is compiled. A `Select` is for lists of operations that are made at run time. It has
+/// crossbeam-channel's methods.
+///
+/// There are two ways to use it:
+///
+/// - [`select`](Select::select) returns an operation that *was chosen*: complete it with
+///   [`SelectedOperation::recv`] or [`SelectedOperation::send`]. It then does not wait any more.
+/// - [`ready`](Select::ready) returns the number of an operation that *may be done now*: then try
+///   it, with `try_recv` and the like. Another thread or process may be faster.
+///
+/// If several operations are ready, one is chosen at random, so that none starves another. With
+/// [`new_biased`](Select::new_biased) it is the first.
+///
+/// | what dies | what this call does |
+/// |---|---|
+/// | a peer of one of the channels | it is noticed as in `recv`: within 50 ms if the process waits for it |
+/// | the process that has chosen an operation to receive, before it completes it | through shared memory, another receiver gets the message; over a socket it is lost with the process |
+/// | the process that has chosen an operation to send, before it completes it | nothing was sent |
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use multiprocess::Select;
+///
+/// let (numbers, from_numbers) = multiprocess::bounded::<u64>(4)?;
+/// let (_texts, from_texts) = multiprocess::pipe::channel::<String>()?;
+/// numbers.send(7)?;
+///
+/// let mut select = Select::new();
+/// let first = select.recv(&from_numbers);
+/// let second = select.recv(&from_texts);
+/// let operation = select.select();
+/// assert_eq!(operation.index(), first);
+/// assert_eq!(operation.recv(&from_numbers)?, 7);
+/// # let _ = second;
+/// # Ok(()) }
+/// ```
+pub struct Select<'a> {
+    operations: Vec<Operation<'a>>,
+    /// The number of the next operation.
+    next: usize,
+    how: Order,
+    /// The positions in `operations`, in the order in which they are tried.
+    order: Vec<usize>,
+}
+
+struct Operation<'a> {
+    index: usize,
+    end: End<'a>,
+}
+
+/// What is waited for.
+#[derive(Clone, Copy)]
+enum End<'a> {
+    /// An end of a channel.
+    Channel(&'a (dyn Selectable + 'a)),
+    #[cfg(unix)]
+    File(File<'a>),
+}
+
+impl<'a> End<'a> {
+    fn get(&self) -> &(dyn Selectable + 'a) {
+        match self {
+            End::Channel(end) => *end,
+            #[cfg(unix)]
+            End::File(file) => file,
+        }
+    }
+}
+
+impl Default for Select<'_> {
+    fn default() -> Self {
+        Select::new()
+    }
+}
+
+impl<'a> Select<'a> {
+    /// Makes an empty list of operations. Of several that are ready, one is chosen at random.
+    #[must_use]
+    pub fn new() -> Self {
+        Select { operations: Vec::new(), next: 0, how: Order::Fair, order: Vec::new() }
+    }
+
+    /// Makes an empty list of operations. Of several that are ready, the one that was added first
+    /// is chosen, so an early operation can starve later ones.
+    #[must_use]
+    pub fn new_biased() -> Self {
+        Select { how: Order::Biased, ..Select::new() }
+    }
+
+    /// Adds sending to this channel, and returns the number of the operation.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (tx, rx) = multiprocess::bounded(1)?;
+    /// let mut select = multiprocess::Select::new();
+    /// select.send(&tx);
+    /// select.select().send(&tx, 3)?;
+    /// assert_eq!(rx.recv()?, 3);
+    /// # Ok(()) }
+    /// ```
+    pub fn send<T, R>(&mut self, sender: &'a Sender<T, R>) -> usize
+    where
+        R: ipc_core::Route<T, Tx: ClaimSend<T>>,
+    {
+        self.add(End::Channel(sender.route()))
+    }
+
+    /// Adds receiving from this channel, and returns the number of the operation.
+    pub fn recv<T, R>(&mut self, receiver: &'a Receiver<T, R>) -> usize
+    where
+        R: ipc_core::Route<T, Rx: ClaimRecv<T>>,
+    {
+        self.add(End::Channel(receiver.route()))
+    }
+
+    /// Adds waiting until a file, socket or pipe has something to read, or is closed at its other
+    /// end, and returns the number of the operation. Complete it with
+    /// [`SelectedOperation::complete`], and then read.
+    ///
+    /// A file of a disk is always ready.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::io::{Read, Write};
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// let (mut near, mut far) = UnixStream::pair()?;
+    /// let (_tx, rx) = multiprocess::bounded::<u8>(1)?;
+    /// let mut select = multiprocess::Select::new();
+    /// select.recv(&rx);
+    /// let socket = select.readable(&far);
+    /// near.write_all(b"x")?;
+    /// let operation = select.select();
+    /// assert_eq!(operation.index(), socket);
+    /// operation.complete();
+    /// far.read_exact(&mut [0])?;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(unix)]
+    pub fn readable(&mut self, file: &'a impl AsFd) -> usize {
+        self.add(End::File(File { fd: file.as_fd(), writable: false }))
+    }
+
+    /// Adds waiting until a socket or pipe has room to write, or is closed at its other end, and
+    /// returns the number of the operation. See [`readable`](Select::readable).
+    #[cfg(unix)]
+    pub fn writable(&mut self, file: &'a impl AsFd) -> usize {
+        self.add(End::File(File { fd: file.as_fd(), writable: true }))
+    }
+
+    /// Adds waiting for the end of a child, and returns the number of the operation. Complete it
+    /// with [`SelectedOperation::complete`], and then call [`JoinHandle::try_join`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// multiprocess::init();
+    /// let child = multiprocess::spawn(|()| 7, ())?;
+    /// let (_tx, rx) = multiprocess::bounded::<u8>(1)?;
+    /// let mut select = multiprocess::Select::new();
+    /// let ended = select.join(&child);
+    /// select.recv(&rx);
+    /// let operation = select.select();
+    /// assert_eq!(operation.index(), ended);
+    /// operation.complete();
+    /// assert_eq!(child.try_join().expect("it has ended")?, 7);
+    /// # Ok(()) }
+    /// ```
+    #[cfg(target_os = "linux")]
+    pub fn join<R>(&mut self, child: &'a JoinHandle<R>) -> usize {
+        self.readable(child)
+    }
+
+    /// Adds waiting for a client of a listener, and returns the number of the operation. Complete
+    /// it with [`SelectedOperation::complete`], and then call
+    /// [`accept_timeout`](crate::pipe::Listener::accept_timeout).
+    #[cfg(unix)]
+    pub fn accept(&mut self, listener: &'a crate::pipe::Listener) -> usize {
+        self.readable(listener)
+    }
+
+    fn add(&mut self, end: End<'a>) -> usize {
+        let index = self.next;
+        self.next += 1;
+        self.order.push(self.operations.len());
+        self.operations.push(Operation { index, end });
+        index
+    }
+
+    /// Removes an operation, for example because its channel is disconnected. The numbers of the
+    /// others stay.
+    ///
+    /// # Panics
+    ///
+    /// If there is no operation of this number.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (tx, rx) = multiprocess::bounded::<u8>(1)?;
+    /// let (other, from_other) = multiprocess::bounded::<u8>(1)?;
+    /// let mut select = multiprocess::Select::new();
+    /// let (first, second) = (select.recv(&rx), select.recv(&from_other));
+    /// drop(tx);
+    /// select.remove(first);
+    /// other.send(1)?;
+    /// assert_eq!(select.ready(), second);
+    /// # Ok(()) }
+    /// ```
+    pub fn remove(&mut self, index: usize) {
+        let position = self.operations.iter().position(|operation| operation.index == index);
+        let Some(position) = position else {
+            panic!("there is no operation {index} in this `Select`, or it was removed before");
+        };
+        self.operations.remove(position);
+        self.order.clear();
+        self.order.extend(0..self.operations.len());
+    }
+
+    /// Chooses an operation that is ready now. Never waits.
+    ///
+    /// An operation is ready too if its channel is disconnected.
+    ///
+    /// # Errors
+    ///
+    /// If none is ready.
+    pub fn try_select(&mut self) -> Result<SelectedOperation<'a>, TrySelectError> {
+        self.choose(Deadline::Now).ok_or(TrySelectError)
+    }
+
+    /// Waits until an operation is ready, and chooses it.
+    ///
+    /// # Panics
+    ///
+    /// If there is no operation: it would wait for ever.
+    pub fn select(&mut self) -> SelectedOperation<'a> {
+        self.check_not_empty();
+        match self.choose(Deadline::Never) {
+            Some(operation) => operation,
+            None => unreachable!("for ever is over"),
+        }
+    }
+
+    /// Waits until an operation is ready, for at most `timeout`, and chooses it.
+    ///
+    /// # Errors
+    ///
+    /// If none became ready in time.
+    pub fn select_timeout(
+        &mut self,
+        timeout: Duration,
+    ) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
+        self.choose(Deadline::after(timeout)).ok_or(SelectTimeoutError)
+    }
+
+    /// Waits until an operation is ready, until `deadline` at most, and chooses it.
+    ///
+    /// # Errors
+    ///
+    /// If none became ready in time.
+    pub fn select_deadline(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
+        self.choose(Deadline::At(deadline)).ok_or(SelectTimeoutError)
+    }
+
+    /// Returns the number of an operation that is ready now. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// If none is ready.
+    pub fn try_ready(&mut self) -> Result<usize, TryReadyError> {
+        self.find_ready(Deadline::Now).ok_or(TryReadyError)
+    }
+
+    /// Waits until an operation is ready, and returns its number.
+    ///
+    /// Nothing was done yet: try it with `try_recv` or `try_send`, and call this again if it has
+    /// failed, because another thread or process was faster.
+    ///
+    /// # Panics
+    ///
+    /// If there is no operation: it would wait for ever.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (tx, rx) = multiprocess::bounded(1)?;
+    /// tx.send(5)?;
+    /// let mut select = multiprocess::Select::new();
+    /// select.recv(&rx);
+    /// let received = loop {
+    ///     select.ready();
+    ///     match rx.try_recv() {
+    ///         Err(error) if error.is_empty() => continue,
+    ///         received => break received,
+    ///     }
+    /// };
+    /// assert_eq!(received?, 5);
+    /// # Ok(()) }
+    /// ```
+    pub fn ready(&mut self) -> usize {
+        self.check_not_empty();
+        match self.find_ready(Deadline::Never) {
+            Some(index) => index,
+            None => unreachable!("for ever is over"),
+        }
+    }
+
+    /// Waits until an operation is ready, for at most `timeout`, and returns its number.
+    ///
+    /// # Errors
+    ///
+    /// If none became ready in time.
+    pub fn ready_timeout(&mut self, timeout: Duration) -> Result<usize, ReadyTimeoutError> {
+        self.find_ready(Deadline::after(timeout)).ok_or(ReadyTimeoutError)
+    }
+
+    /// Waits until an operation is ready, until `deadline` at most, and returns its number.
+    ///
+    /// # Errors
+    ///
+    /// If none became ready in time.
+    pub fn ready_deadline(&mut self, deadline: Instant) -> Result<usize, ReadyTimeoutError> {
+        self.find_ready(Deadline::At(deadline)).ok_or(ReadyTimeoutError)
+    }
+
+    fn check_not_empty(&self) {
+        assert!(!self.operations.is_empty(), "there is no operation in this `Select` to wait for");
+    }
+
+    fn choose(&mut self, deadline: Deadline) -> Option<SelectedOperation<'a>> {
+        let operations = &self.operations;
+        let end = |i: usize| operations[i].end.get();
+        let attempt = |i: usize| end(i).claim();
+        let (i, claim) = self::run(end, &mut self.order, self.how, deadline, attempt)?;
+        Some(SelectedOperation {
+            index: operations[i].index,
+            end: operations[i].end,
+            claim: Some(claim),
+        })
+    }
+
+    fn find_ready(&mut self, deadline: Deadline) -> Option<usize> {
+        let operations = &self.operations;
+        let end = |i: usize| operations[i].end.get();
+        let attempt = |i: usize| end(i).is_ready().then_some(());
+        let (i, ()) = self::run(end, &mut self.order, self.how, deadline, attempt)?;
+        Some(operations[i].index)
+    }
+}
+
+/// Waits; without an operation, until the deadline.
+fn run<'a, R>(
+    end: impl Fn(usize) -> &'a dyn Selectable,
+    order: &mut [usize],
+    how: Order,
+    deadline: Deadline,
+    attempt: impl FnMut(usize) -> Option<R>,
+) -> Option<(usize, R)> {
+    if order.is_empty() {
+        if let Deadline::At(deadline) = deadline {
+            std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
+        }
+        return None;
+    }
+    wait(end, order, how, deadline, &ThisThread, attempt)
+}
+
+impl fmt::Debug for Select<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Select").field("operations", &self.operations.len()).finish_non_exhaustive()
+    }
+}
+
+/// An operation that was chosen by [`Select::select`], and is to be completed.
+///
+/// What it needs is claimed: a message, or room for one. So completing it does not wait. Over
+/// sockets the kernel reserves no room, so completing a `send` there may wait if another sender was
+/// faster.
+///
+/// # Panics
+///
+/// If it is dropped without being completed. The claim is given back then: the message goes to
+/// another call of `recv`.
+#[must_use = "an operation that was chosen must be completed"]
+pub struct SelectedOperation<'a> {
+    index: usize,
+    end: End<'a>,
+    /// `None` after completion.
+    claim: Option<Claim>,
+}
+
+impl SelectedOperation<'_> {
+    /// Returns the number of the operation, as [`Select::recv`] and [`Select::send`] returned it.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Completes an operation that sends, with the message.
+    ///
+    /// # Panics
+    ///
+    /// If another operation was chosen than sending through this `sender`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::send`](ipc_core::Sender::send).
+    pub fn send<T, R>(self, sender: &Sender<T, R>, message: T) -> Result<(), SendError<T>>
+    where
+        R: ipc_core::Route<T, Tx: ClaimSend<T>>,
+    {
+        let claim = self.completed(ptr::from_ref(sender.route()).cast());
+        sender.send_claimed(claim, message)
+    }
+
+    /// Completes an operation that receives, and returns the message.
+    ///
+    /// # Panics
+    ///
+    /// If another operation was chosen than receiving from this `receiver`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Receiver::recv`](ipc_core::Receiver::recv).
+    pub fn recv<T, R>(self, receiver: &Receiver<T, R>) -> Result<T, RecvError>
+    where
+        R: ipc_core::Route<T, Rx: ClaimRecv<T>>,
+    {
+        let claim = self.completed(ptr::from_ref(receiver.route()).cast());
+        receiver.recv_claimed(claim)
+    }
+
+    /// Completes an operation that receives, and lends the message, as
+    /// [`recv_ref`](ipc_core::Receiver::recv_ref) does.
+    ///
+    /// # Panics
+    ///
+    /// If another operation was chosen than receiving from this `receiver`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Receiver::recv_ref`](ipc_core::Receiver::recv_ref).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (tx, rx) = multiprocess::bounded(1)?;
+    /// tx.send("job".to_owned())?;
+    /// let mut select = multiprocess::Select::new();
+    /// select.recv(&rx);
+    /// let job = select.select().recv_ref(&rx)?;
+    /// assert_eq!((job.as_str(), job.deliveries()), ("job", 1));
+    /// # Ok(()) }
+    /// ```
+    pub fn recv_ref<'r, T, R>(
+        self,
+        receiver: &'r Receiver<T, R>,
+    ) -> Result<<R::Rx as Borrow<T>>::Ref<'r>, RecvError>
+    where
+        R: ipc_core::Route<T, Rx: ClaimBorrow<T>>,
+    {
+        let claim = self.completed(ptr::from_ref(receiver.route()).cast());
+        receiver.recv_ref_claimed(claim)
+    }
+
+    /// Completes an operation that is not on a channel: a file, a child, a listener. Nothing was
+    /// claimed for it, so it is only ready.
+    ///
+    /// # Panics
+    ///
+    /// If the operation is on a channel.
+    pub fn complete(mut self) {
+        assert!(
+            matches!(self.claim, Some(Claim::Ready)) && !matches!(self.end, End::Channel(_)),
+            "operation {} is on a channel: complete it with `recv` or `send`",
+            self.index
+        );
+        self.claim = None;
+    }
+
+    /// Takes the claim out, if it is of this end.
+    fn completed(mut self, end: *const ()) -> Claim {
+        assert!(
+            ptr::eq(ptr::from_ref(self.end.get()).cast::<()>(), end),
+            "operation {} was chosen, which is not on the end that was given",
+            self.index
+        );
+        match self.claim.take() {
+            Some(claim) => claim,
+            None => unreachable!("only its completion takes it out"),
+        }
+    }
+}
+
+impl Drop for SelectedOperation<'_> {
+    fn drop(&mut self) {
+        let Some(claim) = self.claim.take() else { return };
+        self.end.get().give_back(claim);
+        // The other panic says what is wrong.
+        if !std::thread::panicking() {
+            panic!("operation {} was chosen, and dropped without being completed", self.index);
+        }
+    }
+}
+
+impl fmt::Debug for SelectedOperation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SelectedOperation").field("index", &self.index).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,187 @@
+//! The macros that write a `Select` out.
+
+/// Waits for one of several operations on channels, and runs the code of the one that was chosen.
+///
+/// The channels may be of any routes, and between threads or processes. The grammar is
+/// crossbeam-channel's:
+///
+/// | arm | the operation |
+/// |---|---|
+/// | `recv(rx) -> message => …` | receives; `message` is the result of [`recv`](crate::Receiver::recv) |
+/// | `send(tx, value) -> result => …` | sends; `value` is evaluated only if this arm is chosen |
+/// | `default => …` | runs if no operation is ready now: nothing waits |
+/// | `default(timeout) => …` | runs if no operation became ready in time |
+///
+/// If several operations are ready, one is chosen at random, so that no arm starves another; see
+/// [`select_biased!`](crate::select_biased!). An operation is ready too if its channel is
+/// disconnected. [`Select`](crate::Select) is for lists of operations that are made at run time.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+///
+/// use multiprocess::{after, select};
+///
+/// let (numbers, from_numbers) = multiprocess::bounded::<u64>(4)?;
+/// let (_texts, from_texts) = multiprocess::pipe::channel::<String>()?;
+/// numbers.send(7)?;
+/// let late = after(Duration::from_secs(5));
+/// let got = select! {
+///     recv(from_numbers) -> number => number?,
+///     recv(from_texts) -> text => text?.len() as u64,
+///     recv(late) -> _ => 0,
+/// };
+/// assert_eq!(got, 7);
+/// # Ok(()) }
+/// ```
+#[macro_export]
+macro_rules! select {
+    ($($arms:tt)*) => {
+        $crate::__select!(@arm new [] [] $($arms)*)
+    };
+}
+
+/// As [`select!`](crate::select!), but of several operations that are ready the first is chosen.
+///
+/// So an early arm can starve later ones.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (urgent, from_urgent) = multiprocess::bounded(4)?;
+/// let (usual, from_usual) = multiprocess::bounded(4)?;
+/// usual.send("usual")?;
+/// urgent.send("urgent")?;
+/// let got = multiprocess::select_biased! {
+///     recv(from_urgent) -> got => got?,
+///     recv(from_usual) -> got => got?,
+/// };
+/// assert_eq!(got, "urgent");
+/// # Ok(()) }
+/// ```
+#[macro_export]
+macro_rules! select_biased {
+    ($($arms:tt)*) => {
+        $crate::__select!(@arm new_biased [] [] $($arms)*)
+    };
+}
+
+/// What `select!` expands to, in steps:
+///
+/// - `@arm` reads the head of the next arm, and `@body` its code. They collect the operations in
+///   one list and the default in another. Each arm gets an identifier of its own, because each is
+///   read in an expansion of its own.
+/// - `@nest` evaluates the end of each operation once, and keeps it for as long as the arm runs.
+/// - `@run` chooses, completes and runs.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __select {
+    // No arm is left.
+    (@arm $how:ident [] []) => {
+        ::std::compile_error!("`select!` needs an operation or a default")
+    };
+    (@arm $how:ident [$($ops:tt)*] [$($default:tt)*]) => {
+        $crate::__select!(@nest $how [$($ops)*] [$($default)*] [$($ops)*])
+    };
+    (@arm $how:ident $ops:tt $default:tt
+        recv($end:expr $(,)?) -> $result:pat => $($rest:tt)*) => {
+        $crate::__select!(@body $how $ops $default
+            (recv end index ($end) () ($result)) $($rest)*)
+    };
+    (@arm $how:ident $ops:tt $default:tt
+        send($end:expr, $message:expr $(,)?) -> $result:pat => $($rest:tt)*) => {
+        $crate::__select!(@body $how $ops $default
+            (send end index ($end) ($message) ($result)) $($rest)*)
+    };
+    (@arm $how:ident $ops:tt [] default $(())? => $($rest:tt)*) => {
+        $crate::__select!(@body $how $ops [] (default now) $($rest)*)
+    };
+    (@arm $how:ident $ops:tt [] default($timeout:expr $(,)?) => $($rest:tt)*) => {
+        $crate::__select!(@body $how $ops [] (default ($timeout)) $($rest)*)
+    };
+    (@arm $how:ident $ops:tt [$($default:tt)+] default $($rest:tt)*) => {
+        ::std::compile_error!("`select!` has one default at most")
+    };
+    (@arm $how:ident $ops:tt $default:tt $($rest:tt)*) => {
+        ::std::compile_error!(::std::concat!(
+            "`select!` expects `recv(rx) -> message => …`, `send(tx, value) -> result => …`, ",
+            "`default => …` or `default(timeout) => …` here: ",
+            ::std::stringify!($($rest)*)
+        ))
+    };
+
+    (@body $how:ident $ops:tt $default:tt $head:tt $body:block, $($rest:tt)*) => {
+        $crate::__select!(@add $how $ops $default $head ($body) $($rest)*)
+    };
+    (@body $how:ident $ops:tt $default:tt $head:tt $body:block $($rest:tt)*) => {
+        $crate::__select!(@add $how $ops $default $head ($body) $($rest)*)
+    };
+    (@body $how:ident $ops:tt $default:tt $head:tt $body:expr, $($rest:tt)*) => {
+        $crate::__select!(@add $how $ops $default $head ($body) $($rest)*)
+    };
+    (@body $how:ident $ops:tt $default:tt $head:tt $body:expr) => {
+        $crate::__select!(@add $how $ops $default $head ($body))
+    };
+
+    (@add $how:ident $ops:tt [] (default $when:tt) $body:tt $($rest:tt)*) => {
+        $crate::__select!(@arm $how $ops [$when $body] $($rest)*)
+    };
+    (@add $how:ident [$($ops:tt)*] $default:tt ($($head:tt)*) $body:tt $($rest:tt)*) => {
+        $crate::__select!(@arm $how [$($ops)* ($($head)* $body)] $default $($rest)*)
+    };
+
+    (@nest $how:ident $ops:tt $default:tt []) => {
+        $crate::__select!(@run $how $ops $default)
+    };
+    (@nest $how:ident $ops:tt $default:tt
+        [($kind:ident $end:ident $index:ident ($of:expr) $($op:tt)*) $($more:tt)*]) => {
+        match &$of {
+            $end => $crate::__select!(@nest $how $ops $default [$($more)*]),
+        }
+    };
+
+    (@run $how:ident [$($ops:tt)*] []) => {{
+        let mut select = $crate::Select::$how();
+        $($crate::__select!(@list select $ops);)*
+        let chosen = ::std::option::Option::Some(select.select());
+        // The arms may drop what was waited for.
+        ::std::mem::drop(select);
+        let number = chosen.as_ref().map(|chosen| chosen.index());
+        $crate::__select!(@complete chosen number (::std::unreachable!()) $($ops)*)
+    }};
+    (@run $how:ident [$($ops:tt)*] [now $default:tt]) => {{
+        let mut select = $crate::Select::$how();
+        $($crate::__select!(@list select $ops);)*
+        let chosen = select.try_select().ok();
+        ::std::mem::drop(select);
+        let number = chosen.as_ref().map(|chosen| chosen.index());
+        $crate::__select!(@complete chosen number $default $($ops)*)
+    }};
+    (@run $how:ident [$($ops:tt)*] [($timeout:expr) $default:tt]) => {{
+        let mut select = $crate::Select::$how();
+        $($crate::__select!(@list select $ops);)*
+        let chosen = select.select_timeout($timeout).ok();
+        ::std::mem::drop(select);
+        let number = chosen.as_ref().map(|chosen| chosen.index());
+        $crate::__select!(@complete chosen number $default $($ops)*)
+    }};
+
+    (@list $select:ident ($kind:ident $end:ident $index:ident $($op:tt)*)) => {
+        let $index = $select.$kind($end);
+    };
+
+    (@complete $chosen:ident $number:ident ($default:expr)) => {{
+        ::std::mem::drop(($chosen, $number));
+        $default
+    }};
+    (@complete $chosen:ident $number:ident $default:tt
+        ($kind:ident $end:ident $index:ident $of:tt ($($message:expr)?) ($result:pat) ($body:expr))
+        $($ops:tt)*) => {
+        if $number == ::std::option::Option::Some($index) {
+            // Moved as a whole, so that nothing borrows what was waited for any more.
+            let $result = ::std::option::Option::unwrap($chosen).$kind($end $(, $message)?);
+            $body
+        } else {
+            $crate::__select!(@complete $chosen $number $default $($ops)*)
+        }
+    };
+}

@@ -1,0 +1,273 @@
+//! Channels that deliver the time: `after`, `at`, `tick`, `never`.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use ipc_core::__private::ready::{
+    Claim, ClaimRecv, Outcome, Pace, Ready, Registration, Selectable, Source, Ticket,
+};
+use ipc_core::Deadline;
+use ipc_core::error::{DisconnectCause, RecvTimeoutError, SendTimeoutError};
+use ipc_core::route::{End, Receive, Transmit};
+
+use crate::Receiver;
+
+/// The route of [`after`], [`at`], [`tick`] and [`never`]: its channels have no sender.
+#[derive(Clone, Copy, Debug)]
+pub struct Timer;
+
+/// Returns a receiver that delivers one message, `duration` from now: the time at which it was due.
+///
+/// After that it delivers nothing, and is never disconnected. Nothing runs in the background.
+/// Clones share the message. The receiver cannot travel to another process.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use multiprocess::{after, select};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (_tx, rx) = multiprocess::bounded::<u8>(1)?;
+/// let late = after(Duration::from_millis(10));
+/// let got = select! {
+///     recv(rx) -> message => message.ok(),
+///     recv(late) -> _ => None,
+/// };
+/// assert_eq!(got, None);
+/// # Ok(()) }
+/// ```
+#[must_use]
+pub fn after(duration: Duration) -> Receiver<Instant, Timer> {
+    // A time that the clock cannot represent never comes.
+    make(Instant::now().checked_add(duration), None)
+}
+
+/// Returns a receiver that delivers one message at this time. Otherwise as [`after`].
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// let due = Instant::now() + Duration::from_millis(5);
+/// assert_eq!(multiprocess::at(due).recv(), Ok(due));
+/// assert!(Instant::now() >= due);
+/// ```
+#[must_use]
+pub fn at(when: Instant) -> Receiver<Instant, Timer> {
+    make(Some(when), None)
+}
+
+/// Returns a receiver that delivers a message every `duration`: the time at which it was due.
+///
+/// The channel holds one message. While it was not received, no further one becomes due: the next
+/// one is due `duration` after it was received.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// let began = Instant::now();
+/// let ticks = multiprocess::tick(Duration::from_millis(5));
+/// assert_eq!(ticks.iter().take(3).count(), 3);
+/// assert!(began.elapsed() >= Duration::from_millis(15));
+/// ```
+#[must_use]
+pub fn tick(duration: Duration) -> Receiver<Instant, Timer> {
+    make(Instant::now().checked_add(duration), Some(duration))
+}
+
+/// Returns a receiver that never delivers a message and is never disconnected.
+///
+/// It stands for an operation that is left out.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use multiprocess::{after, never, select};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (tx, rx) = multiprocess::bounded::<u8>(1)?;
+/// tx.send(1)?;
+/// let limit: Option<Duration> = None;
+/// let late = limit.map(after).unwrap_or(never());
+/// select! {
+///     recv(rx) -> message => assert_eq!(message, Ok(1)),
+///     recv(late) -> _ => unreachable!(),
+/// }
+/// # Ok(()) }
+/// ```
+#[must_use]
+pub fn never<T>() -> Receiver<T, Timer> {
+    let message = |_| unreachable!("it is never due");
+    Receiver::new(TimerRx { due: Arc::default(), period: None, message })
+}
+
+fn make(due: Option<Instant>, period: Option<Duration>) -> Receiver<Instant, Timer> {
+    let due = Arc::new(Mutex::new(due));
+    Receiver::new(TimerRx { due, period, message: |due| due })
+}
+
+/// The receiving end of a timer.
+pub struct TimerRx<T> {
+    /// When the next message is due, if one is.
+    due: Arc<Mutex<Option<Instant>>>,
+    period: Option<Duration>,
+    message: fn(Instant) -> T,
+}
+
+impl<T> TimerRx<T> {
+    fn due(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the message, if it is due.
+    fn take(&self) -> Option<Instant> {
+        let mut due = self.due();
+        let now = Instant::now();
+        let was = due.filter(|due| now >= *due)?;
+        *due = self.period.and_then(|period| now.checked_add(period));
+        Some(was)
+    }
+}
+
+impl<T> Clone for TimerRx<T> {
+    fn clone(&self) -> Self {
+        TimerRx { due: self.due.clone(), period: self.period, message: self.message }
+    }
+}
+
+impl<T> fmt::Debug for TimerRx<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TimerRx").finish_non_exhaustive()
+    }
+}
+
+impl<T> End for TimerRx<T> {
+    fn len(&self) -> usize {
+        usize::from(self.is_ready())
+    }
+    fn capacity(&self) -> Option<usize> {
+        Some(1)
+    }
+    fn same_channel(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.due, &other.due)
+    }
+    fn is_disconnected(&self) -> bool {
+        false
+    }
+    fn disconnect_cause(&self) -> Option<DisconnectCause> {
+        None
+    }
+    fn sender_count(&self) -> Option<usize> {
+        None
+    }
+    fn receiver_count(&self) -> Option<usize> {
+        Some(Arc::strong_count(&self.due))
+    }
+}
+
+impl<T> Receive<T> for TimerRx<T> {
+    fn recv(&self, deadline: Deadline) -> Result<T, RecvTimeoutError> {
+        /// How long to sleep if nothing is due.
+        const LONG: Duration = Duration::from_secs(24 * 60 * 60);
+        loop {
+            if let Some(due) = self.take() {
+                return Ok((self.message)(due));
+            }
+            let left = self.due().map_or(LONG, |due| due.saturating_duration_since(Instant::now()));
+            match deadline.left(left) {
+                Some(slice) => std::thread::sleep(slice),
+                None => return Err(RecvTimeoutError::Timeout),
+            }
+        }
+    }
+}
+
+impl<T> Pace for TimerRx<T> {}
+
+impl<T> Ready for TimerRx<T> {
+    fn is_ready(&self) -> bool {
+        self.due().is_some_and(|due| Instant::now() >= due)
+    }
+
+    fn register(&self, _waker: &Waker) -> Registration<'_> {
+        Registration { source: Source::Time, ticket: Ticket(0), barrier: false }
+    }
+
+    fn unregister(&self, _ticket: Ticket, _outcome: Outcome) {}
+
+    fn notified(&self, _ticket: Ticket) -> bool {
+        false
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        *self.due()
+    }
+}
+
+impl<T> Selectable for TimerRx<T> {
+    fn claim(&self) -> Option<Claim> {
+        self.take().map(Claim::Time)
+    }
+
+    fn give_back(&self, claim: Claim) {
+        if let Claim::Time(due) = claim {
+            *self.due() = Some(due);
+        }
+    }
+}
+
+impl<T> ClaimRecv<T> for TimerRx<T> {
+    fn recv_claimed(&self, claim: Claim) -> Result<T, RecvTimeoutError> {
+        match claim {
+            Claim::Time(due) => Ok((self.message)(due)),
+            _ => unreachable!("the claims of a timer are times"),
+        }
+    }
+}
+
+/// The sending end of a timer: there is none.
+pub struct TimerTx<T>(Infallible, PhantomData<fn(T)>);
+
+impl<T> Clone for TimerTx<T> {
+    fn clone(&self) -> Self {
+        match self.0 {}
+    }
+}
+
+impl<T> End for TimerTx<T> {
+    fn len(&self) -> usize {
+        match self.0 {}
+    }
+    fn capacity(&self) -> Option<usize> {
+        match self.0 {}
+    }
+    fn same_channel(&self, _other: &Self) -> bool {
+        match self.0 {}
+    }
+    fn is_disconnected(&self) -> bool {
+        match self.0 {}
+    }
+    fn disconnect_cause(&self) -> Option<DisconnectCause> {
+        match self.0 {}
+    }
+    fn sender_count(&self) -> Option<usize> {
+        match self.0 {}
+    }
+    fn receiver_count(&self) -> Option<usize> {
+        match self.0 {}
+    }
+}
+
+impl<T> Transmit<T> for TimerTx<T> {
+    fn send(&self, _message: T, _deadline: Deadline) -> Result<(), SendTimeoutError<T>> {
+        match self.0 {}
+    }
+}
+
+impl<T> ipc_core::Route<T> for Timer {
+    type Tx = TimerTx<T>;
+    type Rx = TimerRx<T>;
+}
