@@ -38,7 +38,7 @@ judge() {
     echo "$name: caught by $2: ${said##*$'\n'}"
 }
 
-in_ring=ipc-shm/src/channel/ring.rs in_recovery=ipc-shm/src/channel/recovery.rs in_participants=ipc-shm/src/attach/participants.rs
+in_ring=ipc-shm/src/channel/ring.rs in_recovery=ipc-shm/src/channel/recovery.rs in_participants=ipc-shm/src/attach/participants.rs in_entries=ipc-shm/src/attach/entries.rs
 
 # Signing, and the repair of a channel.
 mutant send-unsigned $in_ring 1 's/^ *self.sign_writers\(t\);//' 'crash points::killed_while_sending'
@@ -59,7 +59,7 @@ mutant members-not-scanned $in_recovery 1 's/let flags = self.settle_membership\
 
 # Deaths, as the locks hear of them.
 mutant death-uncounted $in_participants 1 's/self.table.count_death\(\);//' 'locks deaths::one_that_is_killed_before_it_notifies'
-mutant death-uncounted-by-successor $in_participants 1 's/self.count_death\(\);//' 'locks deaths::a_process_killed_and_replaced'
+mutant death-uncounted-by-successor $in_entries 1 's/self.count_death\(\);//' 'locks deaths::a_process_killed_and_replaced'
 mutant exit-taken-for-leaving $in_participants 1 's/self.depart\(life::USED \| life::ENDING\);/self.depart(0);/' 'locks deaths::a_process_that_ends_without'
 
 # Deaths that are looked for before a time limit is reported.
@@ -89,13 +89,13 @@ mutant fork-keeps-leases $in_unforked 1 's/if is\(\*fd, file.identity\) && .*$/i
 mutant fork-keeps-what-is-sent $in_unforked 1 's/\(!file.sent \|\| has_lease\(\*fd\)\)/!file.sent/' 'process limits::after_fork::'
 mutant fork-closes-by-number $in_unforked 1 's/^    identity\(fd\).is_ok_and\(.*$/    identity(fd).is_ok_and(|_| wanted == wanted)/' 'process limits::after_fork::a_fork_keeps'
 mutant opened-before-noted $in_unforked 2 '/fn open_if/,/^    \}/{s/let mut files = open_files\(\);//; s/^( *)files.note/\1open_files().note/}' 'process limits::after_fork::a_fork_has_no'
-mutant lease-stays-on-what-arrived ipc-shm/src/attach/attachment.rs 1 's/let moves = leases.try_repair\(id\);/let moves = false;/' 'process limits::after_fork::a_fork_with_a_copy'
+mutant lease-stays-on-what-arrived ipc-shm/src/channel/attachment.rs 1 's/let moves = leases.try_repair\(id\);/let moves = false;/' 'process limits::after_fork::a_fork_with_a_copy'
 
 # Names of killed processes.
 in_names=ipc-shm/src/segment/names.rs in_claims=ipc-pipes/src/listener/claim.rs
 mutant in-use-is-abandoned $in_names 1 's/(footer.lifetime == Lifetime::LastHandle) && footer.living\(open\) == 0/\1/' 'segments abandoned::'
 mutant persistent-is-abandoned $in_names 1 's/footer.lifetime == Lifetime::LastHandle && (footer.living\(open\) == 0)/\1/' 'segments abandoned::'
-mutant foreign-is-abandoned $in_names 1 '/fn is_abandoned/,/^    \}/s/(Ok\(FooterState::Foreign\) \| Err\(_\) => )false/\1true/' 'segments abandoned::'
+mutant foreign-is-abandoned $in_names 1 '/fn is_abandoned/,/^    \}/s/(Ok\(FooterState::Foreign \| FooterState::Refused\(_\)\) \| Err\(_\) => )false/\1true/' 'segments abandoned::'
 mutant next-at-the-name-is-removed $in_names 1 '/fn remove_if_abandoned/,/^    \}/s/\|\| !leads_to\(&self.path, .*$//' 'segments points::what_is_opened'
 mutant abandoned-asked-once $in_names 1 '/fn remove_if_abandoned/,/^    \}/s/\|\| !self.is_abandoned\(open\)\?//' 'segments points::what_is_opened'
 mutant listened-at-is-abandoned $in_claims 1 '/^fn dead/,/^\}/s/if sys::name::alive\(&entry\)\? \{/if false {/' 'pipes meet::takeover::names_of_killed'

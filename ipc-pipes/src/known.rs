@@ -11,7 +11,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use ipc_sys as sys;
 use ipc_sys::per_process::PerProcess;
@@ -33,7 +33,7 @@ impl<K: Eq + Hash + Send, V: Send + Sync> Known<K, V> {
 
     /// Locks the values. A panic leaves nothing half done there.
     pub(crate) fn lock(&'static self) -> MutexGuard<'static, Table<K, V>> {
-        self.0.get().lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

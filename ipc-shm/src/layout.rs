@@ -215,6 +215,12 @@ pub(crate) mod pid_hint {
     pub(crate) const fn namespace(word: u64) -> u32 {
         word as u32
     }
+    /// Returns the pid of a participant, if it is known and names the same process for `me`.
+    ///
+    /// In another namespace the number names another process.
+    pub(crate) fn known_to(me: u64, word: u64) -> Option<u32> {
+        (word != NONE && namespace(word) == namespace(me)).then_some(pid(word))
+    }
 }
 
 /// A word with two cache lines of its own, because processors fetch lines in pairs.

@@ -50,11 +50,11 @@
 //! | `lock/` | the public locks; `lock/raw/` contains the protocol of each |
 //! | `value/` | values in a segment: `Shared`, `SharedSlice`, `SeqLock`, and `object`, which finds them at an offset |
 //! | `message/` | the kinds of messages: `typed`, `pod`, `slice`, `bytes`; `wire` encodes them, `lend` lends them in place |
-//! | `channel/` | `ring` is the queue, `pool` and `places` hold its large messages, `recovery` runs after a death, `spin_policy` and `prefetch` decide how a peer waits and reads ahead; `endpoint` is the part of a handle |
-//! | `segment/` | a segment's names, mappings and `footer` |
-//! | `attach/` | `attachment` is a process's part of a channel, `participants` its part of a segment; `lease` decides which processes are alive, `peer_monitor` wakes the waiters of a peer that died |
+//! | `channel/` | `ring` is the queue, `pool` and `places` hold its large messages, `attachment` is a process's part of a channel, `peer_monitor` wakes the waiters of a peer that died, `recovery` runs after a death, `spin_policy` and `prefetch` decide how a peer waits and reads ahead; `endpoint` is the part of a handle |
+//! | `segment/` | `handle` is a segment, `open` finds or makes one; `mapped` is a process's part of it, `footer` its description; `names`, `lookup` and `name_lock` are about its name |
+//! | `attach/` | how a process attaches to any of them: `attachments` has the steps, `mapped_file` the mapping; `lease` decides which processes are alive, `participants` are the processes of a segment |
 //! | `copy/` | copies between shared memory and private memory |
-//! | files | `layout` defines every byte of a channel; `sync` and `killpoint` take the atomics, and the points at which tests kill a process, from `ipc_wait` |
+//! | files | `cached_number` and `throttle` limit how often a process measures and checks; `layout` defines every byte of a channel; `sync` and `killpoint` take the atomics, and the points at which tests kill a process, from `ipc_wait` |
 //!
 //! `model` runs the protocols of channels and locks without a kernel.
 
@@ -67,6 +67,8 @@ extern crate self as ipc_shm;
 // Everything above the protocol needs a kernel, which loom does not have. Its models run on `model`
 // instead.
 mod attach;
+#[cfg(not(loom))]
+mod cached_number;
 mod channel;
 mod copy;
 #[cfg(all(test, not(loom), target_os = "linux"))]

@@ -10,6 +10,7 @@
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::fork::ForkCheck;
 
@@ -21,6 +22,14 @@ pub struct PerProcess<T: 'static> {
 struct Owned<T> {
     process: ForkCheck,
     value: T,
+}
+
+impl<T: Default + Send> PerProcess<Mutex<T>> {
+    /// Locks the value of this process, also if a thread has panicked with the lock held.
+    #[inline]
+    pub fn lock(&'static self) -> MutexGuard<'static, T> {
+        self.get().lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[allow(clippy::new_without_default, reason = "for statics only")]

@@ -8,6 +8,7 @@
 
 use std::io;
 use std::process::ExitStatus;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::OsHandle;
 use crate::descriptor::Borrowed;
@@ -55,10 +56,19 @@ pub fn cpu() -> usize {
     os::cpu()
 }
 
-/// Runs a function when the program ends in order. (`atexit`)
+/// Runs a function when the program ends in order, however often this is called. (`atexit`)
+///
+/// `asked` records that it was called. It may run twice in a child that was forked meanwhile.
 #[inline]
-pub fn at_exit(run: extern "C" fn()) {
-    os::at_exit(run)
+pub fn at_exit(asked: &AtomicBool, run: extern "C" fn()) {
+    // Relaxed: the flag guards no other memory. A forked child inherits both what is to be run and
+    // the flag.
+    if !asked.load(Ordering::Relaxed) {
+        // Before the flag is set: in a child that is forked in between, the function runs twice,
+        // and not never.
+        os::at_exit(run);
+        asked.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Kills this process, as `kill -9` does. (`kill`)

@@ -1,6 +1,6 @@
 //! The list of the running children of this process.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use ipc_sys::per_process::PerProcess;
 use ipc_sys::spawn::{End, WeakEnd};
@@ -59,18 +59,14 @@ impl ActiveChild {
 /// ```
 #[must_use]
 pub fn active_children() -> Vec<ActiveChild> {
-    let mut children = children();
+    let mut children = CHILDREN.lock();
     children.retain(|(_, end)| end.is_pending());
     children.iter().map(|(child, _)| child.clone()).collect()
 }
 
 /// Adds a child that has been started.
 pub(super) fn add(id: u32, name: Option<String>, end: &End) {
-    let mut children = children();
+    let mut children = CHILDREN.lock();
     children.retain(|(_, end)| end.is_pending());
     children.push((ActiveChild { id, name }, end.downgrade()));
-}
-
-fn children() -> MutexGuard<'static, Vec<(ActiveChild, WeakEnd)>> {
-    CHILDREN.get().lock().unwrap_or_else(PoisonError::into_inner)
 }

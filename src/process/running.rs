@@ -1,7 +1,7 @@
 //! The parent's side of one child: its process, and the socket to it.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use ipc_core::OsHandle;
@@ -243,7 +243,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         if let Some(process) = self.process.take().filter(|_| !self.parent.forked()) {
             if let Ok(Reap::NotYet) = process.try_reap() {
-                detached().push(process);
+                DETACHED.lock().push(process);
             }
         }
     }
@@ -251,11 +251,7 @@ impl Drop for Running {
 
 /// Reaps the detached children that have ended.
 pub(super) fn reap_detached() {
-    detached().retain(|process| matches!(process.try_reap(), Ok(Reap::NotYet)));
-}
-
-fn detached() -> std::sync::MutexGuard<'static, Vec<Process>> {
-    DETACHED.get().lock().unwrap_or_else(PoisonError::into_inner)
+    DETACHED.lock().retain(|process| matches!(process.try_reap(), Ok(Reap::NotYet)));
 }
 
 /// Returns the time that is left until `deadline`, or `None` without a deadline.

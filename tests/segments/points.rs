@@ -174,7 +174,7 @@ fn named() -> BTreeSet<String> {
     let mut files: Vec<_> =
         fs::read_dir(sources.join("segment")).unwrap().map(|file| file.unwrap().path()).collect();
     files.extend(
-        ["attach/participants.rs", "segment.rs", "value/seq.rs", "value/seqlock.rs"]
+        ["attach/entries.rs", "attach/participants.rs", "value/seq.rs", "value/seqlock.rs"]
             .map(|file| sources.join(file)),
     );
     let texts = files.iter().map(|file| fs::read_to_string(file).unwrap());

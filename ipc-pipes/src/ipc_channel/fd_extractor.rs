@@ -12,7 +12,7 @@
 //! the descriptor beside them.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use ::ipc_channel::ipc::{self, OpaqueIpcSender};
@@ -76,7 +76,7 @@ fn failed(error: ::ipc_channel::IpcError) -> io::Error {
 
 /// A copy of a sender's descriptor, and the message that it came in.
 fn take_out(sender: &OpaqueIpcSender) -> io::Result<(OsHandle, Vec<u8>)> {
-    let mut extractor = EXTRACTOR.get().lock().unwrap_or_else(PoisonError::into_inner);
+    let mut extractor = EXTRACTOR.lock();
     let extractor = match &mut *extractor {
         Some(extractor) => extractor,
         none => none.insert(FdExtractor::new()?),

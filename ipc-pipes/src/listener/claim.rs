@@ -45,8 +45,8 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use ipc_core::OsHandle;
@@ -99,18 +99,12 @@ static HELD: PerProcess<Mutex<Vec<Weak<Claim>>>> = PerProcess::new();
 /// A listener in a static, or on the stack of a program that calls `exit`, is never dropped: its
 /// name goes when the program ends.
 fn remove_at_exit(claim: &Arc<Claim>) {
-    // Relaxed: it guards no other memory. A forked child inherits what is to be run, and the flag.
     static ASKED: AtomicBool = AtomicBool::new(false);
-    let mut held = HELD.get().lock().unwrap_or_else(PoisonError::into_inner);
+    let mut held = HELD.lock();
     held.retain(|claim| claim.strong_count() > 0);
     held.push(Arc::downgrade(claim));
     drop(held);
-    if !ASKED.load(Ordering::Relaxed) {
-        // Before the flag is set: a child that is forked in between has it run twice, and not
-        // never.
-        sys::process::at_exit(at_exit);
-        ASKED.store(true, Ordering::Relaxed);
-    }
+    sys::process::at_exit(&ASKED, at_exit);
 }
 
 extern "C" fn at_exit() {

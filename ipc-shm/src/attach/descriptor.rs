@@ -1,7 +1,6 @@
 //! The one descriptor that a process keeps for a segment, be it a channel's or another.
 
 use std::io;
-use std::mem::ManuallyDrop;
 
 use ipc_sys as sys;
 use ipc_sys::lease::Unforked;
@@ -11,7 +10,8 @@ use ipc_sys::lease::Unforked;
 /// The next file that the program opens then gets the number. To lock, allocate or close there
 /// would do harm, so each use checks first.
 pub(crate) struct Descriptor {
-    fd: ManuallyDrop<Unforked>,
+    /// `None` in its drop only.
+    fd: Option<Unforked>,
     identity: sys::Identity,
     fork: sys::fork::ForkCheck,
 }
@@ -19,7 +19,7 @@ pub(crate) struct Descriptor {
 impl Descriptor {
     pub(crate) fn new(fd: Unforked) -> io::Result<Descriptor> {
         let identity = sys::descriptor::identity(fd.fd())?;
-        Ok(Descriptor { fd: ManuallyDrop::new(fd), identity, fork: sys::fork::ForkCheck::new() })
+        Ok(Descriptor { fd: Some(fd), identity, fork: sys::fork::ForkCheck::new() })
     }
 
     /// Returns the descriptor, if it is still this file's.
@@ -29,7 +29,7 @@ impl Descriptor {
         if self.fork.forked() {
             return None;
         }
-        let fd = self.fd.fd();
+        let fd = self.fd.as_ref()?.fd();
         sys::descriptor::identity(fd).is_ok_and(|identity| identity == self.identity).then_some(fd)
     }
 
@@ -42,15 +42,8 @@ impl Descriptor {
 impl Drop for Descriptor {
     fn drop(&mut self) {
         let closed = !self.fork.forked() && self.get().is_none();
-        let fd = take(&mut self.fd);
-        if closed {
+        if let Some(fd) = self.fd.take().filter(|_| closed) {
             fd.forget();
         }
     }
-}
-
-#[allow(unsafe_code)]
-fn take(fd: &mut ManuallyDrop<Unforked>) -> Unforked {
-    // SAFETY: called once, by the drop above.
-    unsafe { ManuallyDrop::take(fd) }
 }

@@ -18,6 +18,8 @@ use std::io;
 
 use ipc_sys as sys;
 
+use crate::killpoint::kill_point;
+
 /// The questions that the protocol asks the kernel.
 pub(crate) trait Leases {
     /// Returns whether a process holds the life lease of `id`.
@@ -58,6 +60,18 @@ impl ByteLocks<'_> {
     pub(crate) fn end_life(&self, id: u64) {
         // If it fails, the lease ends when the description is closed, right after.
         let _ = sys::lease::unlock(self.0, life(id));
+    }
+
+    /// Moves the life lease of `id` here from the description `from`, which arrived in a message.
+    ///
+    /// A child that was forked when it arrived may have a copy of `from`, and would keep the lease
+    /// there. No child has this description.
+    ///
+    /// Returns false if another process took the lease in between.
+    pub(crate) fn move_life(&self, id: u64, from: &ByteLocks<'_>) -> io::Result<bool> {
+        from.end_life(id);
+        kill_point!("adopt.moving");
+        self.take_life(id)
     }
 }
 

@@ -1,13 +1,15 @@
-//! A process' part in shared memory: its leases, its participants, and the deaths of peers.
+//! How a process attaches to shared memory: the mapping, the leases and the participants.
 
 #[cfg(not(loom))]
-pub(crate) mod attachment;
+pub(crate) mod attachments;
 #[cfg(not(loom))]
 pub(crate) mod descriptor;
+#[cfg(not(loom))]
+pub(crate) mod entries;
 pub(crate) mod lease;
+#[cfg(not(loom))]
+pub(crate) mod mapped_file;
 #[cfg(not(loom))]
 pub(crate) mod participant_limit;
 #[cfg(not(loom))]
 pub(crate) mod participants;
-#[cfg(not(loom))]
-pub(crate) mod peer_monitor;

@@ -7,7 +7,7 @@ use ipc_core::__private::handle::{self, NotCarried};
 use ipc_sys as sys;
 use serde::ser;
 
-use crate::channel::spin_policy::CachedNumber;
+use crate::cached_number::CachedNumber;
 use crate::layout::{MAX_PARTICIPANTS, pid_hint};
 use crate::sync::Ordering;
 use crate::sync::unmodelled::AtomicU64;

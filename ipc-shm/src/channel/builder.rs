@@ -4,10 +4,11 @@ use std::io;
 
 use ipc_core::{Receiver, Route, Sender};
 
-use crate::attach::attachment::{Attachment, Role};
 use crate::attach::participant_limit;
+use crate::channel::attachment::Attachment;
 use crate::channel::endpoint::Endpoint;
 use crate::channel::ends::{Codec, Rx, Tx};
+use crate::channel::roles::Role;
 use crate::layout::{Geometry, LINE, MAX_PARTICIPANTS};
 
 /// Creates channels in shared memory.

@@ -10,7 +10,7 @@ use std::io;
 
 use ipc_sys as sys;
 
-use crate::attach::attachment::{Attachment, CLOSED};
+use crate::channel::attachment::{Attachment, CLOSED};
 use crate::channel::places::{self, Place, Unreached};
 use crate::killpoint::kill_point;
 use crate::layout::{BlockMeta, PAGE, block};
@@ -210,9 +210,10 @@ mod tests {
     use ipc_core::Deadline;
 
     use super::{KEPT, KEPT_IN_ALL, PAGE, rounded};
-    use crate::attach::attachment::{Attachment, Role};
+    use crate::channel::attachment::Attachment;
     use crate::channel::endpoint::Endpoint;
     use crate::channel::ends::Codec;
+    use crate::channel::roles::Role;
     use crate::killpoint::killed_at;
     use crate::layout::Geometry;
     use crate::message::typed::Typed;

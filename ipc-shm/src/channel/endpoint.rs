@@ -18,12 +18,13 @@ use ipc_sys as sys;
 use ipc_wait::{Barrier, Ticket};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
-use crate::attach::attachment::{Attachment, Kind, Role};
 use crate::attach::participant_limit::not_issued;
+use crate::channel::attachment::{Attachment, Kind};
 use crate::channel::memory::{Memory, Side, Slot};
 use crate::channel::places::Unreached;
 use crate::channel::prefetch::Prefetcher;
 use crate::channel::ring::{NOWHERE, NotYet, Participant, Sink};
+use crate::channel::roles::Role;
 use crate::channel::spin_policy::{self, SpinPolicy};
 use crate::layout::{entry, members};
 

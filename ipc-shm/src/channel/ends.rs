@@ -10,8 +10,9 @@ use ipc_core::error::DisconnectCause;
 use ipc_core::route::End;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::attach::attachment::{Kind, Role};
+use crate::channel::attachment::Kind;
 use crate::channel::endpoint::Endpoint;
+use crate::channel::roles::Role;
 
 /// A marker of how messages of type `T` lie in shared memory, such as [`Typed`](crate::Typed).
 #[allow(private_interfaces)] // Sealed: only this crate implements or calls it.

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use ipc_core::__private::wait::Ended;
 use ipc_sys as sys;
 
-use crate::channel::memory::Memory;
-use crate::channel::memory::Side;
+use crate::cached_number::CachedNumber;
+use crate::channel::memory::{Memory, Side};
 use crate::channel::ring::{NOWHERE, Participant};
 use crate::layout::pos;
 
@@ -145,34 +145,6 @@ fn look_ahead(memory: &Memory, last: u64, side: Side) -> bool {
         wait = (wait * (goal - have) / came).clamp(LOOK.0, LOOK.1);
     }
     true
-}
-
-/// A number of this machine, never 0, that is measured when it is first used.
-///
-/// It is not a lock. Another thread may be in here when a process forks, and the child would wait
-/// for that thread.
-pub(crate) struct CachedNumber(AtomicU64);
-
-impl CachedNumber {
-    pub(crate) const fn new() -> CachedNumber {
-        CachedNumber(AtomicU64::new(0))
-    }
-
-    /// Returns the number. Threads that call this at the same time may each measure it.
-    #[inline]
-    pub(crate) fn get(&self, find: impl FnOnce() -> u64) -> u64 {
-        match self.0.load(Relaxed) {
-            0 => self.find(find),
-            known => known,
-        }
-    }
-
-    #[cold]
-    fn find(&self, find: impl FnOnce() -> u64) -> u64 {
-        let found = find();
-        self.0.store(found, Relaxed); // Relaxed: no data depends on the number.
-        found
-    }
 }
 
 /// Returns whether there is only one processor.

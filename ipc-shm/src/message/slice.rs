@@ -33,7 +33,7 @@ use ipc_core::route::{Borrow, Loan as LoanRoute, Receive, Transmit};
 use ipc_core::{Deadline, Route, Unreadable};
 use serde::Deserializer;
 
-use crate::attach::attachment::Kind;
+use crate::channel::attachment::Kind;
 use crate::channel::builder::Builder;
 use crate::channel::endpoint::Endpoint;
 use crate::channel::ends::{Codec, Rx, Tx};

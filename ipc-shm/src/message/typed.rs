@@ -17,7 +17,7 @@ use ipc_core::{Deadline, Route, Unreadable};
 use serde::de::DeserializeOwned;
 use serde::{Deserializer, Serialize};
 
-use crate::attach::attachment::Kind;
+use crate::channel::attachment::Kind;
 use crate::channel::builder::Builder;
 use crate::channel::endpoint::Endpoint;
 use crate::channel::ends::{Codec, Rx, Tx};

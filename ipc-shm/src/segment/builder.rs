@@ -5,10 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::handle::Segment;
+use super::list;
+use super::lookup::{MODE, NameLookup};
 use super::mapped::Mapped;
-use super::names::{CreateArgs, NameLookup};
+use super::names::CreateArgs;
 use super::path::SegmentPath;
-use super::{Segment, list};
 use ipc_core::__private::step;
 use ipc_sys as sys;
 use ipc_sys::lease::Unforked;
@@ -19,8 +21,6 @@ use crate::segment::footer::{Footer, Lifetime};
 
 /// How long `create` may take to remove names that killed processes left.
 const CLEANING: Duration = Duration::from_millis(10);
-/// The default mode: rights of the owner only.
-const MODE: u32 = 0o600;
 
 /// Creates and opens segments with other options than [`Segment`]'s own functions.
 ///
@@ -180,31 +180,25 @@ impl SegmentBuilder {
     ///
     /// As [`Segment::anonymous`].
     pub fn anonymous(&self) -> io::Result<Segment> {
-        let segment_path = SegmentPath::Anonymous;
-        let fd = if self.huge_pages {
-            step(
-                &segment_path,
-                "creating it of huge pages",
-                Unforked::open(|| sys::memory::create_huge("multiprocess-segment")),
-            )?
+        let path = SegmentPath::Anonymous;
+        let name = "multiprocess-segment";
+        let (what, create) = if self.huge_pages {
+            ("creating it of huge pages", sys::memory::create_huge as fn(&str) -> _)
         } else {
-            step(
-                &segment_path,
-                "creating it",
-                Unforked::open(|| sys::memory::create("multiprocess-segment")),
-            )?
+            ("creating it", sys::memory::create as fn(&str) -> _)
         };
+        let fd = path.step(what, Unforked::open(|| create(name)))?;
         let open = fd.fd();
         let granule = if self.huge_pages {
-            step(&segment_path, "looking at it", sys::memory::granule(open))?
+            path.step("looking at it", sys::memory::granule(open))?
         } else {
             PAGE
         };
-        let footer = self.footer(&segment_path, granule)?;
-        step(&segment_path, "sizing it", sys::memory::set_len(open, footer.len))?;
-        step(&segment_path, "allocating it", sys::memory::allocate(open, 0, footer.len))?;
-        step(&segment_path, "sealing it", sys::memory::seal(open))?;
-        let mapped = Mapped::create(fd, footer, segment_path)?;
+        let footer = self.footer(&path, granule)?;
+        path.step("sizing it", sys::memory::set_len(open, footer.len))?;
+        path.step("allocating it", sys::memory::allocate(open, 0, footer.len))?;
+        path.step("sealing it", sys::memory::seal(open))?;
+        let mapped = Mapped::create(fd, footer, path)?;
         mapped.describe();
         self.apply_memory_options(&mapped)?;
         Ok(Segment::of(mapped.known()))
@@ -269,9 +263,9 @@ impl SegmentBuilder {
         fill: &mut dyn FnMut(&Segment) -> io::Result<()>,
     ) -> io::Result<Segment> {
         let lookup = self.lookup(segment_path)?;
-        let mut fill = |segment: &Segment| {
-            self.apply_memory_options(&segment.mapped)?;
-            fill(segment)
+        let mut fill = |mapped: &Arc<Mapped>| {
+            self.apply_memory_options(mapped)?;
+            fill(&Segment::of(Arc::clone(mapped)))
         };
         let mapped = if open_mode == OpenMode::Open {
             lookup.open()?
@@ -281,9 +275,8 @@ impl SegmentBuilder {
                 list::remove_some_abandoned(prefix, name, Instant::now() + CLEANING);
             }
             if self.huge_pages {
-                let text =
-                    format!("{}: huge pages are for anonymous segments only", lookup.segment_path);
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+                let text = "huge pages are for anonymous segments only";
+                return Err(lookup.segment_path.error(io::ErrorKind::InvalidInput, text));
             }
             let mut args =
                 CreateArgs { footer: &|| self.footer(&lookup.segment_path, PAGE), fill: &mut fill };
@@ -301,30 +294,15 @@ impl SegmentBuilder {
         Ok(segment)
     }
 
-    pub(super) fn lookup(&self, segment_path: SegmentPath) -> io::Result<NameLookup> {
-        segment_path.check()?;
-        if self.mode & 0o600 != 0o600 || self.mode & !0o666 != 0 {
-            let text = format!(
-                "{segment_path}: mode {:04o}: its owner must be able to read and write it, and no user to execute it",
-                self.mode
-            );
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-        }
-        let Some(path) = segment_path.path() else { unreachable!("it is not anonymous") };
-        Ok(NameLookup {
-            path,
-            segment_path,
-            mode: self.mode,
-            any_owner: self.any_owner,
-            holds: self.fingerprint,
-        })
+    fn lookup(&self, segment_path: SegmentPath) -> io::Result<NameLookup> {
+        let lookup = NameLookup::new(segment_path, self.mode)?;
+        Ok(NameLookup { any_owner: self.any_owner, holds: self.fingerprint, ..lookup })
     }
 
     fn footer(&self, segment_path: &SegmentPath, granule: usize) -> io::Result<Footer> {
         let lifetime = self.lifetime.unwrap_or_default();
-        Footer::new(self.size, self.participants, lifetime, self.fingerprint, granule).map_err(
-            |what| io::Error::new(io::ErrorKind::InvalidInput, format!("{segment_path}: {what}")),
-        )
+        Footer::new(self.size, self.participants, lifetime, self.fingerprint, granule)
+            .map_err(|what| segment_path.error(io::ErrorKind::InvalidInput, what))
     }
 
     /// Applies the options that concern only this process.

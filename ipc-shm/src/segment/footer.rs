@@ -23,34 +23,15 @@
 //! reads and checks it once, copies it, and never reads it again. All words are `u64` in the
 //! machine's own byte order. The magic number shows a different one.
 
+use std::io;
+
 use ipc_sys as sys;
 
-use crate::sync::{AtomicU64, Ordering};
-
+use super::path::SegmentPath;
+use crate::attach::entries::ENTRY;
 use crate::attach::lease::{ByteLocks, Leases};
 use crate::layout::{Fingerprint, MAX_PARTICIPANTS, PAGE};
-
-/// The entry of a participant: see [`participants`](crate::attach::participants).
-#[repr(C)]
-pub(crate) struct Entry {
-    /// `{ generation, ending, used }`. In entry 0, which no participant has, the number of deaths.
-    pub(crate) life: AtomicU64,
-    pub(crate) pid_hint: AtomicU64,
-}
-
-/// An entry's life.
-pub(crate) mod life {
-    pub(crate) const USED: u64 = 1;
-    /// Its process is about to end. Its threads may run until it does.
-    pub(crate) const ENDING: u64 = 2;
-
-    pub(crate) const fn word(generation: u32, flags: u64) -> u64 {
-        (generation as u64) << 32 | flags
-    }
-    pub(crate) const fn generation(word: u64) -> u32 {
-        (word >> 32) as u32
-    }
-}
+use crate::sync::{AtomicU64, Ordering};
 
 /// The words of *meta*, in order.
 #[repr(C, align(128))]
@@ -78,11 +59,9 @@ pub(crate) struct Cursor(pub(crate) AtomicU64);
 pub(crate) const END_WORDS: usize = 256;
 /// Bytes that [`Footer::read`] reads: the beginning of [`EndWords`].
 pub(crate) const META: usize = 8 * (1 + WORDS);
-const ENTRY: usize = 16;
 
 const _: () = {
     assert!(size_of::<EndWords>() == END_WORDS);
-    assert!(size_of::<Entry>() == ENTRY);
     assert!(std::mem::offset_of!(EndWords, cursor) == 128);
     assert!(std::mem::offset_of!(Meta, rest) == 8);
 };
@@ -133,9 +112,47 @@ pub(crate) enum FooterState {
     Unfinished,
     /// Its last bytes are not a footer.
     Foreign,
+    /// It is, or was, a segment of this crate, and is refused for this reason.
+    Refused(&'static str),
+}
+
+impl FooterState {
+    /// Reads the end of an object of `len` bytes.
+    pub(crate) fn find(open: sys::Borrowed<'_>, len: usize) -> io::Result<FooterState> {
+        if len == 0 {
+            return Ok(FooterState::Refused("it is empty"));
+        }
+        if len % PAGE != 0 {
+            return Ok(FooterState::Foreign);
+        }
+        let mut meta = [0; META];
+        sys::memory::read_at(open, &mut meta, (len - END_WORDS) as u64)?;
+        Ok(Footer::read(len, &meta))
+    }
 }
 
 impl Footer {
+    /// Reads the footer of an object of `len` bytes. Returns `None` if it is foreign.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidData` if it is unfinished or refused.
+    pub(crate) fn of(
+        open: sys::Borrowed<'_>,
+        len: usize,
+        segment_path: &SegmentPath,
+    ) -> io::Result<Option<Footer>> {
+        let found = FooterState::find(open, len);
+        match segment_path.step("reading its description", found)? {
+            FooterState::Ours(footer) => Ok(Some(footer)),
+            FooterState::Foreign => Ok(None),
+            FooterState::Unfinished => {
+                Err(segment_path.refuse("its creator has not finished it, or died"))
+            }
+            FooterState::Refused(what) => Err(segment_path.refuse(what)),
+        }
+    }
+
     /// Returns the footer of a new segment.
     ///
     /// The length of its object is a multiple of `granule`, a power of two and at least a page.
@@ -217,11 +234,11 @@ impl Footer {
     }
 
     /// Checks the description of an object of `len` bytes: a copy of the first of its last words.
-    ///
-    /// # Errors
-    ///
-    /// The reason why a segment of this crate is refused, if it is, or was, one.
-    pub(crate) fn read(len: usize, meta: &[u8; META]) -> Result<FooterState, &'static str> {
+    pub(crate) fn read(len: usize, meta: &[u8; META]) -> FooterState {
+        Self::parse(len, meta).unwrap_or_else(FooterState::Refused)
+    }
+
+    fn parse(len: usize, meta: &[u8; META]) -> Result<FooterState, &'static str> {
         let mut words = [0; 1 + WORDS];
         for (word, bytes) in words.iter_mut().zip(meta.chunks_exact(8)) {
             *word = u64::from_ne_bytes(bytes.try_into().expect("eight bytes"));

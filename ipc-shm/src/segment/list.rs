@@ -3,15 +3,14 @@
 use std::io;
 use std::time::{Instant, SystemTime};
 
-use super::builder::SegmentBuilder;
-use super::mapped::find;
+use super::lookup::NameLookup;
 use super::path::SegmentPath;
 use ipc_core::__private::step;
 use ipc_sys as sys;
 
 use crate::segment::footer::{FooterState, Lifetime};
 
-/// A named segment, as [`Segment::list`](super::Segment::list) found it.
+/// A named segment, as [`Segment::list`](crate::Segment::list) found it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SegmentInfo {
@@ -82,8 +81,7 @@ pub(super) fn remove_some_abandoned(prefix: &str, except: &str, until: Instant) 
 /// to remove.
 fn remove_if_abandoned(name: &str) -> bool {
     // Its mode does not matter, since nothing is mapped.
-    let terms = SegmentBuilder::new(0).mode(0o666);
-    let lookup = terms.lookup(SegmentPath::Name(name.to_owned()));
+    let lookup = NameLookup::new(SegmentPath::Name(name.to_owned()), 0o666);
     lookup.and_then(|lookup| lookup.remove_if_abandoned()).unwrap_or(false)
 }
 
@@ -93,12 +91,11 @@ fn remove_if_abandoned(name: &str) -> bool {
 /// read.
 fn look(name: String) -> Option<SegmentInfo> {
     // The owner does not matter, since nothing is mapped.
-    let terms = SegmentBuilder::new(0).any_owner(true).mode(0o666);
-    let lookup = terms.lookup(SegmentPath::Name(name.clone())).ok()?;
-    let fd = lookup.open_read_only().ok()?;
+    let lookup = NameLookup::new(SegmentPath::Name(name.clone()), 0o666).ok()?;
+    let fd = NameLookup { any_owner: true, ..lookup }.open_read_only().ok()?;
     let open = sys::borrow(&fd);
     let len = sys::memory::len(open).ok()?;
-    let Ok(FooterState::Ours(footer)) = find(open, len) else { return None };
+    let Ok(FooterState::Ours(footer)) = FooterState::find(open, len) else { return None };
     Some(SegmentInfo {
         name,
         size: footer.size,

@@ -23,88 +23,33 @@
 //!   bounded, because a process may be stopped while it holds the lock.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ipc_core::__private::step;
-use ipc_core::OsHandle;
 use ipc_sys as sys;
 use ipc_sys::lease::Unforked;
 
-use super::Segment;
-use super::mapped::{Mapped, find};
-use super::path::SegmentPath;
-use crate::attach::descriptor::Descriptor;
+use super::footer::{Footer, FooterState, Lifetime};
+use super::lookup::NameLookup;
+use super::mapped::Mapped;
+use super::name_lock::{NAP, NameLockGuard, PATIENCE, leads_to};
 use crate::killpoint::kill_point;
-use crate::segment::footer::{Footer, FooterState, Lifetime};
 
-/// How long to wait for other processes at the same name. They need microseconds. A process that
-/// takes longer is stopped.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// How long an unfinished, unlocked object may still belong to a living process.
 ///
 /// That process is about to lock it. If it is removed too early, its maker starts over.
 const UNFINISHED: Duration = Duration::from_millis(100);
-/// The same for a process that only opens, and can do no more than give up.
+/// As [`UNFINISHED`], for a process that only opens, and can do no more than give up.
 const UNFINISHED_TO_OPEN: Duration = Duration::from_secs(1);
-const NAP: Duration = Duration::from_micros(100);
-
-/// The offset of the first byte, whose lock is the object's name lock.
-const LOCK_BYTE: u64 = 0;
-
-/// The lock on an object's first byte, held until dropped.
-pub(crate) struct NameLockGuard<'a>(sys::Borrowed<'a>);
-
-impl<'a> NameLockGuard<'a> {
-    /// Waits for the lock until `until`. Returns `None` if another process still holds it.
-    fn take(open: sys::Borrowed<'a>, until: Instant) -> io::Result<Option<NameLockGuard<'a>>> {
-        loop {
-            if sys::lease::try_lock(open, LOCK_BYTE)? {
-                kill_point!("name.turn");
-                return Ok(Some(NameLockGuard(open)));
-            }
-            if Instant::now() >= until {
-                return Ok(None);
-            }
-            thread::sleep(NAP);
-        }
-    }
-
-    /// Returns the open file that the lock is on.
-    pub(crate) fn on(&self) -> sys::Borrowed<'a> {
-        self.0
-    }
-}
-
-impl Drop for NameLockGuard<'_> {
-    fn drop(&mut self) {
-        // Unlocked here, not by closing: a child that was forked meanwhile would keep the lock
-        // until it execs.
-        let _ = sys::lease::unlock(self.0, LOCK_BYTE);
-    }
-}
-
-/// The name that is looked up, and the conditions.
-pub(crate) struct NameLookup {
-    pub(crate) segment_path: SegmentPath,
-    pub(crate) path: PathBuf,
-    /// The most rights that the object may give.
-    pub(crate) mode: u32,
-    /// Whether it may belong to another user.
-    pub(crate) any_owner: bool,
-    /// The fingerprint of what must lie in it.
-    pub(crate) holds: u64,
-}
-
 /// The arguments of the creation of a segment.
 pub(crate) struct CreateArgs<'a> {
     /// Makes the footer. Called only if a segment is created.
     pub(crate) footer: &'a dyn Fn() -> io::Result<Footer>,
     /// Fills the segment before another process can see it. Called once for each object that is
     /// made.
-    pub(crate) fill: &'a mut dyn FnMut(&Segment) -> io::Result<()>,
+    pub(crate) fill: &'a mut dyn FnMut(&Arc<Mapped>) -> io::Result<()>,
 }
 
 /// The result of opening the object that a name leads to.
@@ -118,73 +63,6 @@ enum OpenAttempt {
 }
 
 impl NameLookup {
-    fn error(&self, kind: io::ErrorKind, what: &str) -> io::Error {
-        io::Error::new(kind, format!("{}: {what}", self.segment_path))
-    }
-
-    fn step<T>(&self, what: &str, result: io::Result<T>) -> io::Result<T> {
-        step(&self.segment_path, what, result)
-    }
-
-    /// Checks whether the object that is there may be used.
-    fn trust(&self, stat: &sys::file::FileStat) -> io::Result<()> {
-        let refuse = |what: &str| {
-            Err(self.error(io::ErrorKind::PermissionDenied, &format!("not trusted: {what}")))
-        };
-        if !stat.regular {
-            return refuse("it is no regular file, but a link, a pipe, a directory or a device");
-        }
-        if stat.owner != sys::process::user() && !self.any_owner {
-            return refuse(&format!("it belongs to user {} (`any_owner` allows that)", stat.owner));
-        }
-        if stat.mode & !self.mode != 0 {
-            return refuse(&format!(
-                "its mode {:04o} gives rights that {:04o} does not",
-                stat.mode, self.mode
-            ));
-        }
-        if stat.second_name {
-            return refuse("it has a second name");
-        }
-        Ok(())
-    }
-
-    /// Opens the file that the name leads to, if it may be trusted, to lock its first byte.
-    fn open_to_lock(&self) -> io::Result<Unforked> {
-        self.open_file(|path| Unforked::open(|| sys::file::open_file(path, true)), Unforked::fd)
-    }
-
-    fn open_file<F>(
-        &self,
-        open: impl FnOnce(&Path) -> io::Result<F>,
-        borrow: fn(&F) -> sys::Borrowed<'_>,
-    ) -> io::Result<F> {
-        // Checked before opening, because opening some devices has effects.
-        let seen = self.step("looking for it", sys::file::stat_path(&self.path))?;
-        self.trust(&seen)?;
-        let open = self.step("opening it", open(&self.path))?;
-        let stat = self.step("looking at it", sys::file::stat_file(borrow(&open)))?;
-        self.trust(&stat)?;
-        Ok(open)
-    }
-
-    /// Locks the first byte of an open file. Returns `None` if the name does not lead there.
-    fn lock<'a>(
-        &self,
-        open: sys::Borrowed<'a>,
-        until: Instant,
-    ) -> io::Result<Option<NameLockGuard<'a>>> {
-        let guard =
-            self.step("locking it", NameLockGuard::take(open, until))?.ok_or_else(|| {
-                self.error(
-                    io::ErrorKind::TimedOut,
-                    "another process is at it, and does not end; is it stopped?",
-                )
-            })?;
-        let here = self.step("looking at it", sys::file::stat_file(open))?;
-        Ok(leads_to(&self.path, here.identity).then_some(guard))
-    }
-
     /// Attaches to the object that is there, or removes it if it is `clear` and unfinished.
     fn enter(&self, until: Instant, clear: Option<sys::Identity>) -> io::Result<OpenAttempt> {
         let file = self.open_to_lock()?;
@@ -194,7 +72,8 @@ impl NameLookup {
         // Checked again, as the object is now.
         let stat = self.step("looking at it", sys::file::stat_file(open))?;
         self.trust(&stat)?;
-        if stat.len == 0 || matches!(find(open, stat.len), Ok(FooterState::Unfinished)) {
+        if stat.len == 0 || matches!(FooterState::find(open, stat.len), Ok(FooterState::Unfinished))
+        {
             if clear == Some(stat.identity) {
                 self.step("removing what its dead maker left", sys::file::remove(&self.path))?;
                 kill_point!("name.cleared");
@@ -203,7 +82,7 @@ impl NameLookup {
         }
         let own =
             self.step("opening it again (is /proc mounted?)", sys::descriptor::reopen(open))?;
-        let mapped = Mapped::attach(own, None, Some(self.holds), self.segment_path.clone())?;
+        let mapped = Mapped::attach(own, None, Some(self.holds), &self.segment_path)?;
         kill_point!("name.attached");
         drop(guard);
         Ok(OpenAttempt::Attached(mapped))
@@ -245,13 +124,6 @@ impl NameLookup {
             }
             self.in_time(until)?;
         }
-    }
-
-    fn in_time(&self, until: Instant) -> io::Result<()> {
-        if Instant::now() < until {
-            return Ok(());
-        }
-        Err(self.error(io::ErrorKind::TimedOut, "others make and remove it all the time"))
     }
 
     /// Creates the segment. Fails with `AlreadyExists` if the one that is there is in use or
@@ -330,51 +202,10 @@ impl NameLookup {
         self.step("sizing it", sys::memory::set_len(open, footer.len))?;
         self.step("allocating it", sys::memory::allocate(open, 0, footer.len))?;
         kill_point!("name.allocated");
-        let segment = Segment::of(Mapped::create(fd, footer, self.segment_path.clone())?);
-        (args.fill)(&segment)?;
-        segment.mapped.describe();
-        Ok(segment.mapped)
-    }
-
-    /// Removes a name whose users are all dead, and that the last of them should have removed.
-    fn evict(&self, until: Instant) -> io::Result<()> {
-        let exists = |what: &str| {
-            Err(self.error(io::ErrorKind::AlreadyExists, &format!("it is there already: {what}")))
-        };
-        let file = match self.open_to_lock() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            file => file?,
-        };
-        let open = file.fd();
-        let patient = Instant::now() + UNFINISHED;
-        loop {
-            let Some(guard) = self.lock(open, until)? else { return Ok(()) };
-            let stat = self.step("looking at it", sys::file::stat_file(open))?;
-            let found =
-                if stat.len == 0 { Ok(FooterState::Unfinished) } else { find(open, stat.len) };
-            match found {
-                Ok(FooterState::Unfinished) if Instant::now() < patient => {
-                    drop(guard);
-                    thread::sleep(NAP);
-                    continue;
-                }
-                Ok(FooterState::Unfinished) => {}
-                Ok(FooterState::Foreign) => return exists("made by another program"),
-                Ok(FooterState::Ours(footer)) if footer.living(open) > 0 => {
-                    return exists("a process has it");
-                }
-                Ok(FooterState::Ours(footer)) if footer.lifetime == Lifetime::Persistent => {
-                    return exists("persistent; `unlink` removes it, `open` opens it");
-                }
-                Ok(FooterState::Ours(_)) => {}
-                Err(Ok(what)) => return exists(&format!("{what}; `unlink` removes it")),
-                Err(Err(error)) => return self.step("reading its description", Err(error)),
-            }
-            kill_point!("name.evict");
-            self.step("removing what a dead process left", sys::file::remove(&self.path))?;
-            kill_point!("name.evicted");
-            return Ok(());
-        }
+        let mapped = Mapped::create(fd, footer, self.segment_path.clone())?;
+        (args.fill)(&mapped)?;
+        mapped.describe();
+        Ok(mapped)
     }
 
     /// Opens the segment, or creates it.
@@ -396,9 +227,49 @@ impl NameLookup {
         }
     }
 
-    /// Opens the file to be read only, whether bytes or a value lie in it.
-    pub(crate) fn open_read_only(&self) -> io::Result<OsHandle> {
-        self.open_file(|path| sys::file::open_file(path, false), sys::borrow)
+    /// Removes a name whose users are all dead, and that the last of them should have removed.
+    fn evict(&self, until: Instant) -> io::Result<()> {
+        let exists = |what: &str| {
+            Err(self.error(io::ErrorKind::AlreadyExists, &format!("it is there already: {what}")))
+        };
+        let file = match self.open_to_lock() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            file => file?,
+        };
+        let open = file.fd();
+        let patient = Instant::now() + UNFINISHED;
+        loop {
+            let Some(guard) = self.lock(open, until)? else { return Ok(()) };
+            let stat = self.step("looking at it", sys::file::stat_file(open))?;
+            let found = if stat.len == 0 {
+                FooterState::Unfinished
+            } else {
+                self.step("reading its description", FooterState::find(open, stat.len))?
+            };
+            match found {
+                FooterState::Unfinished if Instant::now() < patient => {
+                    drop(guard);
+                    thread::sleep(NAP);
+                    continue;
+                }
+                FooterState::Unfinished => {}
+                FooterState::Foreign => return exists("made by another program"),
+                FooterState::Ours(footer) if footer.living(open) > 0 => {
+                    return exists("a process has it");
+                }
+                FooterState::Ours(footer) if footer.lifetime == Lifetime::Persistent => {
+                    return exists("persistent; `unlink` removes it, `open` opens it");
+                }
+                FooterState::Ours(_) => {}
+                FooterState::Refused(what) => {
+                    return exists(&format!("{what}; `unlink` removes it"));
+                }
+            }
+            kill_point!("name.evict");
+            self.step("removing what a dead process left", sys::file::remove(&self.path))?;
+            kill_point!("name.evicted");
+            return Ok(());
+        }
     }
 
     /// Removes the name if the object is abandoned. Returns whether it did.
@@ -406,7 +277,7 @@ impl NameLookup {
     /// An object is abandoned if every process that had it was killed, and the last one was to
     /// remove the name. So is one whose maker was killed before it was finished. The function does
     /// not wait: an object that another process has locked is in use.
-    pub(crate) fn remove_if_abandoned(&self) -> io::Result<bool> {
+    pub(super) fn remove_if_abandoned(&self) -> io::Result<bool> {
         let file = self.open_to_lock()?;
         let open = file.fd();
         // First without the lock, for which other processes at the name would have to wait.
@@ -432,19 +303,19 @@ impl NameLookup {
     fn is_abandoned(&self, open: sys::Borrowed<'_>) -> io::Result<bool> {
         let stat = self.step("looking at it", sys::file::stat_file(open))?;
         self.trust(&stat)?;
-        Ok(match find(open, stat.len) {
+        Ok(match FooterState::find(open, stat.len) {
             Ok(FooterState::Ours(footer)) => {
                 footer.lifetime == Lifetime::LastHandle && footer.living(open) == 0
             }
             // Its maker marks it while it holds the lock, and holds the lock until the object is
             // finished.
             Ok(FooterState::Unfinished) => true,
-            Ok(FooterState::Foreign) | Err(_) => false,
+            Ok(FooterState::Foreign | FooterState::Refused(_)) | Err(_) => false,
         })
     }
 
     /// Removes the name, whichever processes have the object.
-    pub(crate) fn unlink(&self) -> io::Result<()> {
+    pub(super) fn unlink(&self) -> io::Result<()> {
         let until = Instant::now() + PATIENCE;
         loop {
             let seen = self.step("looking for it", sys::file::stat_path(&self.path))?;
@@ -465,51 +336,5 @@ impl NameLookup {
             }
             self.in_time(until)?;
         }
-    }
-}
-
-/// Returns whether a name leads to this object.
-fn leads_to(path: &Path, identity: sys::Identity) -> bool {
-    sys::file::stat_path(path).is_ok_and(|stat| stat.identity == identity)
-}
-
-/// The open file through which a process that detaches from a segment locks its name.
-pub(crate) enum NameLock<'a> {
-    Kept(sys::Borrowed<'a>),
-    /// A file opened anew, because the program has closed the one that was kept.
-    Opened(Unforked),
-}
-
-impl<'a> NameLock<'a> {
-    /// Finds the file to lock. Returns `None` if the name does not lead to the segment.
-    pub(crate) fn of(descriptor: &'a Descriptor, path: &Path) -> Option<NameLock<'a>> {
-        if !leads_to(path, descriptor.identity()) {
-            return None;
-        }
-        if let Some(open) = descriptor.get() {
-            return Some(NameLock::Kept(open));
-        }
-        let open = Unforked::open(|| sys::file::open_file(path, true)).ok()?;
-        let identity = sys::descriptor::identity(open.fd()).ok()?;
-        (identity == descriptor.identity()).then_some(NameLock::Opened(open))
-    }
-
-    /// Locks the name. Returns `None` if it cannot be locked.
-    pub(crate) fn lock(&self) -> Option<NameLockGuard<'_>> {
-        let open = match self {
-            NameLock::Kept(open) => *open,
-            NameLock::Opened(open) => open.fd(),
-        };
-        NameLockGuard::take(open, Instant::now() + PATIENCE).ok().flatten()
-    }
-}
-
-/// Removes the name if it leads to this object. The caller holds its lock.
-pub(crate) fn remove(path: &Path, identity: sys::Identity) {
-    if leads_to(path, identity) {
-        kill_point!("name.remove");
-        // A name that cannot be removed stays, as if this process had been killed.
-        let _ = sys::file::remove(path);
-        kill_point!("name.removed");
     }
 }

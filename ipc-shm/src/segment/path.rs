@@ -4,8 +4,12 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use ipc_core::__private::step;
 use ipc_sys as sys;
+use ipc_sys::fork::ForkCheck;
 use serde::{Deserialize, Serialize};
+
+use crate::attach::descriptor::Descriptor;
 
 /// Where a segment is found, and its name in errors.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +42,41 @@ impl SegmentPath {
                 format!("segment file {path:?}: not the absolute path of a file"),
             )),
         }
+    }
+
+    /// Adds to an error the segment and the step that failed.
+    pub(crate) fn step<T>(&self, what: &str, result: io::Result<T>) -> io::Result<T> {
+        step(self, what, result)
+    }
+
+    pub(crate) fn error(&self, kind: io::ErrorKind, what: &str) -> io::Error {
+        io::Error::new(kind, format!("{self}: {what}"))
+    }
+
+    /// Returns the error if it is not what it must be.
+    pub(crate) fn refuse(&self, what: &str) -> io::Error {
+        self.error(io::ErrorKind::InvalidData, &format!("refused: {what}"))
+    }
+
+    /// Returns the segment's descriptor, or an error if the program has closed it.
+    pub(crate) fn open<'a>(&self, descriptor: &'a Descriptor) -> io::Result<sys::Borrowed<'a>> {
+        let closed = "this program has closed the segment's descriptor";
+        descriptor.get().ok_or_else(|| self.error(io::ErrorKind::Other, closed))
+    }
+
+    /// Checks that this process has the mapping.
+    ///
+    /// It has it unless it was forked from the one that `process` is.
+    #[inline]
+    pub(crate) fn not_forked(&self, process: ForkCheck) -> io::Result<()> {
+        if process.forked() { Err(self.forked()) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn forked(&self) -> io::Error {
+        let text = "this process was forked, without exec, from the one that attached to it, and has no \
+                    part in it; open it or receive it here";
+        self.error(io::ErrorKind::Unsupported, text)
     }
 }
 

@@ -1,7 +1,16 @@
-use crate::sync::Ordering::Relaxed;
+use std::io;
+use std::sync::Arc;
 
+use ipc_core::__private::handle;
+
+use super::footer::{Footer, Lifetime};
+use super::lookup::{MODE, NameLookup};
+use super::mapped::Mapped;
+use super::names::CreateArgs;
+use super::path::SegmentPath;
 use super::*;
-use crate::segment::footer::{Footer, Lifetime};
+use crate::layout::PAGE;
+use crate::sync::Ordering::Relaxed;
 
 #[test]
 fn what_is_placed_does_not_overlap_and_ends_with_the_segment() {
@@ -122,9 +131,9 @@ fn footer() -> io::Result<Footer> {
 #[test]
 fn what_is_made_under_its_name_is_made_as_well() {
     let name = name("in-place");
-    let lookup = SegmentBuilder::new(0).lookup(SegmentPath::Name(name.clone())).unwrap();
-    let mut fill = |segment: &Segment| segment.write(0, b"filled");
-    let mut args = names::CreateArgs { footer: &footer, fill: &mut fill };
+    let lookup = NameLookup::new(SegmentPath::Name(name.clone()), MODE).unwrap();
+    let mut fill = |made: &Arc<Mapped>| Segment::of(Arc::clone(made)).write(0, b"filled");
+    let mut args = CreateArgs { footer: &footer, fill: &mut fill };
     let until = || std::time::Instant::now() + std::time::Duration::from_secs(1);
     let made = Segment::of(lookup.create_in_place(until(), &mut args).unwrap());
     let open = Segment::open(&name).unwrap();
@@ -132,8 +141,8 @@ fn what_is_made_under_its_name_is_made_as_well() {
     let error = lookup.create_in_place(until(), &mut args).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
     drop((made, open));
-    let mut fails = |_: &Segment| Err(io::Error::other("no"));
-    let mut args = names::CreateArgs { footer: &footer, fill: &mut fails };
+    let mut fails = |_: &Arc<Mapped>| Err(io::Error::other("no"));
+    let mut args = CreateArgs { footer: &footer, fill: &mut fails };
     let before = std::time::Instant::now();
     assert_eq!(lookup.create_in_place(until(), &mut args).unwrap_err().to_string(), "no");
     assert!(before.elapsed() < std::time::Duration::from_secs(1), "waits for itself");

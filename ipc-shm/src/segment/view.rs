@@ -2,30 +2,27 @@
 
 use std::fmt;
 use std::io;
-use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 use ipc_core::__private::handle;
-use ipc_core::__private::step;
 use ipc_sys as sys;
 use ipc_sys::lease::Unforked;
-use ipc_sys::memory::MmapRaw;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
-use super::Segment;
-use super::builder::SegmentBuilder;
-use super::mapped::{find, not_forked, refused};
+use super::footer::Footer;
+use super::handle::arrived;
+use super::lookup::{MODE, NameLookup};
+use super::mapped::Mapped;
 use super::path::SegmentPath;
-use crate::attach::descriptor::Descriptor;
+use crate::attach::mapped_file::MappedFile;
 use crate::copy::bytes_at;
-use crate::segment::footer::FooterState;
 use crate::value::checked::{Copied, Stored};
 
 /// A read-only handle to a segment. Neither its mapping nor the descriptor that it sends can write.
 ///
 /// A process that only has a view is not attached. A view keeps the memory, but not the name, and
-/// no process waits for it. It is cloned and sent as a [`Segment`] is.
+/// no process waits for it. It is cloned and sent as a [`Segment`](crate::Segment) is.
 ///
 /// It protects against accidents only. A process that has the rights to the object can open it
 /// anew.
@@ -35,10 +32,8 @@ pub struct View {
 }
 
 struct Inner {
-    mapping: ManuallyDrop<MmapRaw>,
+    file: MappedFile,
     size: usize,
-    fork: sys::fork::ForkCheck,
-    descriptor: Descriptor,
     segment_path: SegmentPath,
 }
 
@@ -47,57 +42,30 @@ impl View {
     ///
     /// # Errors
     ///
-    /// As [`Segment::open`].
+    /// As [`Segment::open`](crate::Segment::open).
     pub fn open(name: &str) -> io::Result<View> {
-        let lookup = SegmentBuilder::new(0).lookup(SegmentPath::Name(name.to_owned()))?;
+        let lookup = NameLookup::new(SegmentPath::Name(name.to_owned()), MODE)?;
         Self::map(lookup.open_read_only()?, lookup.segment_path)
     }
 
-    pub(super) fn of(segment: &Segment) -> io::Result<View> {
-        let mapped = &segment.mapped;
+    pub(super) fn of(mapped: &Mapped) -> io::Result<View> {
         mapped.not_forked()?;
-        let fd = step(
-            mapped.segment_path(),
-            "opening it to read",
-            sys::descriptor::reopen_read_only(mapped.open_descriptor()?),
-        )?;
-        Self::map(fd, mapped.segment_path().clone())
+        let fd = sys::descriptor::reopen_read_only(mapped.open_descriptor()?);
+        let path = mapped.segment_path();
+        Self::map(path.step("opening it to read", fd)?, path.clone())
     }
 
     fn map(fd: handle::OsHandle, segment_path: SegmentPath) -> io::Result<View> {
         let open = sys::borrow(&fd);
-        let len = step(&segment_path, "looking at it", sys::memory::len(open))?;
-        let found = find(open, len).map_err(|error| match error {
-            Ok(what) => refused(&segment_path, what),
-            Err(error) => io::Error::new(
-                error.kind(),
-                format!("{segment_path}: reading its description: {error}"),
-            ),
-        })?;
-        let size = match found {
-            FooterState::Ours(footer) => footer.size,
-            FooterState::Foreign => len,
-            FooterState::Unfinished => {
-                return Err(refused(&segment_path, "its creator has not finished it, or died"));
-            }
-        };
-        let mapping = step(&segment_path, "mapping it", sys::memory::map_read_only(open, len))?;
-        if step(&segment_path, "looking at it", sys::memory::len(open))? != len {
-            return Err(refused(&segment_path, "its length changes"));
+        let len = segment_path.step("looking at it", sys::memory::len(open))?;
+        let size = Footer::of(open, len, &segment_path)?.map_or(len, |footer| footer.size);
+        let mapping = segment_path.step("mapping it", sys::memory::map_read_only(open, len))?;
+        if segment_path.step("looking at it", sys::memory::len(open))? != len {
+            return Err(segment_path.refuse("its length changes"));
         }
-        let descriptor = step(
-            &segment_path,
-            "looking at it",
-            Unforked::open(|| Ok(fd)).and_then(Descriptor::new),
-        )?;
-        let inner = Inner {
-            mapping: ManuallyDrop::new(mapping),
-            size,
-            fork: sys::fork::ForkCheck::new(),
-            descriptor,
-            segment_path,
-        };
-        Ok(View { inner: Arc::new(inner) })
+        let fd = segment_path.step("looking at it", Unforked::open(|| Ok(fd)))?;
+        let file = MappedFile::new(&segment_path, mapping, fd)?;
+        Ok(View { inner: Arc::new(Inner { file, size, segment_path }) })
     }
 
     /// Returns the number of bytes of user data.
@@ -111,7 +79,7 @@ impl View {
     /// To write there is SIGSEGV. Other processes may write there at any time.
     #[must_use]
     pub fn as_ptr(&self) -> *const u8 {
-        self.inner.mapping.as_ptr()
+        self.inner.file.mapping().as_ptr()
     }
 
     /// Copies the bytes at `offset` to `to`.
@@ -123,19 +91,13 @@ impl View {
     /// `InvalidInput` if they are not all in the segment; `Unsupported` in a process that was
     /// forked since.
     pub fn read(&self, offset: usize, to: &mut [u8]) -> io::Result<()> {
-        not_forked(self.inner.fork, &self.inner.segment_path)?;
+        self.inner.segment_path.not_forked(self.inner.file.process())?;
         let end = offset.checked_add(to.len()).filter(|end| *end <= self.size());
         if end.is_none() {
-            let text = format!(
-                "{}: {} bytes at {offset} are not in its {}",
-                self.inner.segment_path,
-                to.len(),
-                self.size()
-            );
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+            let text = format!("{} bytes at {offset} are not in its {}", to.len(), self.size());
+            return Err(self.inner.segment_path.error(io::ErrorKind::InvalidInput, &text));
         }
-        let base = NonNull::new(self.inner.mapping.as_mut_ptr()).expect("a mapping is somewhere");
-        copy_out(base, offset, to);
+        copy_out(self.inner.file.base(), offset, to);
         Ok(())
     }
 
@@ -159,20 +121,6 @@ fn copy_out(base: NonNull<u8>, offset: usize, to: &mut [u8]) {
     unsafe { bytes_at::read(from, to) }
 }
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        if !self.fork.forked() {
-            unmap(&mut self.mapping);
-        }
-    }
-}
-
-#[allow(unsafe_code)]
-fn unmap(mapping: &mut ManuallyDrop<MmapRaw>) {
-    // SAFETY: called once, by the drop above. Each reader holds the view, so none is left.
-    unsafe { ManuallyDrop::drop(mapping) }
-}
-
 impl fmt::Debug for View {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("View")
@@ -187,13 +135,10 @@ impl Serialize for View {
         let failed = |error: io::Error| ser::Error::custom(handle::record_cause(error));
         handle::carried().map_err(|error| ser::Error::custom(handle::record_cause(error)))?;
         let segment_path = &self.inner.segment_path;
-        not_forked(self.inner.fork, segment_path).map_err(failed)?;
-        let open = self.inner.descriptor.get().ok_or_else(|| {
-            failed(io::Error::other(format!(
-                "{segment_path}: this program has closed the segment's descriptor"
-            )))
-        })?;
-        let fd = step(segment_path, "opening it again", sys::descriptor::reopen_read_only(open))
+        segment_path.not_forked(self.inner.file.process()).map_err(failed)?;
+        let open = segment_path.open(self.inner.file.descriptor()).map_err(failed)?;
+        let fd = segment_path
+            .step("opening it again", sys::descriptor::reopen_read_only(open))
             .map_err(failed)?;
         let index =
             handle::attach(fd).map_err(|error| ser::Error::custom(handle::record_cause(error)))?;
@@ -209,8 +154,7 @@ impl<'de> Deserialize<'de> for View {
                 "{segment_path}: its descriptor did not arrive"
             )))
         })?;
-        let arrived =
-            super::arrived(&fd, &segment_path, false).and_then(|()| Self::map(fd, segment_path));
-        arrived.map_err(|error| de::Error::custom(handle::record_cause(error)))
+        let view = arrived(&fd, &segment_path, false).and_then(|()| Self::map(fd, segment_path));
+        view.map_err(|error| de::Error::custom(handle::record_cause(error)))
     }
 }

@@ -10,7 +10,8 @@ use std::marker::PhantomData;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::attach::participants::{Owner, Participants};
+use crate::attach::entries::Owner;
+use crate::attach::participants::Participants;
 use crate::copy::words;
 use crate::killpoint::kill_point;
 use crate::layout::{Fingerprint, LINE};

@@ -19,7 +19,7 @@ use std::io::{self, Write};
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
@@ -65,7 +65,7 @@ fn open_files() -> MutexGuard<'static, Open> {
         // them, forked children keep the descriptors.
         unsafe { libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child)) };
     }
-    OPEN.get().lock().unwrap_or_else(PoisonError::into_inner)
+    OPEN.lock()
 }
 
 /// Runs `work`, which must be short, while no thread of this process forks.

@@ -2,8 +2,8 @@
 //! ends.
 //!
 //! The notification is a hint, and makes waiting cheap: a waiter that is notified of every death
-//! need not wake up to check. The lease still decides ([`Attachment::recover_dead`]). A waiter that
-//! cannot be notified checks often.
+//! need not wake up to check. The lease still decides ([`recovery`](crate::channel::recovery)). A
+//! waiter that cannot be notified checks often.
 //!
 //! ```text
 //!   sleeper                                this module                     monitor thread
@@ -35,8 +35,8 @@
 use crate::sync::Ordering;
 use std::collections::HashMap;
 use std::mem::ManuallyDrop;
+use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -44,10 +44,8 @@ use ipc_core::OsHandle;
 use ipc_sys as sys;
 use ipc_sys::per_process::PerProcess;
 
-use crate::attach::attachment::Attachment;
-use crate::attach::lease::{ByteLocks, Leases};
-use crate::channel::memory::Memory;
-use crate::channel::memory::Side;
+use crate::attach::lease::Leases;
+use crate::channel::memory::{Memory, Side};
 use crate::layout::{entry, pid_hint};
 
 /// How long after a failed start the next one is tried. Where threads or descriptors have run out,
@@ -86,22 +84,16 @@ struct Peer {
 
 /// A peer's part in a channel that this process is attached to.
 struct Part {
-    /// The address of this process' attachment, until `forget`.
-    attachment: usize,
-    id: u64,
     /// Valid until `forget`.
     memory: Memory,
+    id: u64,
     /// Its lease was held when the pidfd was open.
     sure: bool,
 }
 
-fn key(attachment: &Attachment) -> usize {
-    std::ptr::from_ref(attachment).addr()
-}
-
-/// Locks the state. A panic leaves nothing half done in it.
-fn state() -> MutexGuard<'static, State> {
-    STATE.get().lock().unwrap_or_else(PoisonError::into_inner)
+/// Returns whether both are views of the same mapping.
+fn same(one: &Memory, other: &Memory) -> bool {
+    std::ptr::eq(one.header(), other.header())
 }
 
 /// Returns whether `id` is still the part of the process whose `pid_hint` word is `word`.
@@ -184,37 +176,33 @@ impl State {
     }
 }
 
-/// Returns whether the death of every other participant is monitored from now on.
+/// Returns whether the death of every participant other than `me` is monitored from now on.
 ///
-/// If not, those that can be monitored will be soon.
+/// If not, those that can be monitored will be soon. `own` is the `pid_hint` word of this process.
 ///
 /// The caller is registered as a waiter.
-pub(crate) fn monitors_deaths(attachment: &Attachment) -> bool {
-    if attachment.forked() || attachment.pid_hint == pid_hint::NONE {
+pub(crate) fn monitors_deaths(memory: &Memory, me: u64, own: u64, leases: &impl Leases) -> bool {
+    if own == pid_hint::NONE {
         return false;
     }
-    let Some(fd) = attachment.descriptor() else { return false };
-    let memory = attachment.memory;
     let mut all = true;
     let mut wanted = Vec::new();
     for id in 1..memory.entries().len() as u64 {
         // Acquire: its `pid_hint` word is as new.
         let used = memory.entries()[id as usize].load(Ordering::Acquire) & entry::USED != 0;
         let word = memory.pid_hints()[id as usize].load(Ordering::Relaxed); // Relaxed: a hint.
-        if !used || id == attachment.me || word == attachment.pid_hint {
+        if !used || id == me || word == own {
             continue;
         }
-        if word == pid_hint::NONE
-            || pid_hint::namespace(word) != pid_hint::namespace(attachment.pid_hint)
-        {
-            all = false;
-        } else {
+        if pid_hint::known_to(own, word).is_some() {
             wanted.push((id, word));
+        } else {
+            all = false;
         }
     }
-    let mut state = state();
+    let mut state = STATE.lock();
     // The participants that have detached meanwhile.
-    let dropped = state.drop_parts(key(attachment), |id, word| !wanted.contains(&(id, word)));
+    let dropped = state.drop_parts(memory, |id, word| !wanted.contains(&(id, word)));
     if wanted.is_empty() {
         state.settle(dropped);
         return all;
@@ -226,14 +214,14 @@ pub(crate) fn monitors_deaths(attachment: &Attachment) -> bool {
             news = true;
             Peer::default()
         });
-        let is_it = |part: &Part| part.attachment == key(attachment) && part.id == id;
+        let is_it = |part: &Part| same(&part.memory, memory) && part.id == id;
         let index = peer.parts.iter().position(is_it).unwrap_or_else(|| {
-            peer.parts.push(Part { attachment: key(attachment), id, memory, sure: false });
+            peer.parts.push(Part { memory: *memory, id, sure: false });
             peer.parts.len() - 1
         });
         let part = &mut peer.parts[index];
         // In this order: a participant whose lease is held now held it when the pidfd was opened.
-        part.sure = part.sure || peer.open && ByteLocks(fd).alive(id) && still(&memory, id, word);
+        part.sure = part.sure || peer.open && leases.alive(id) && still(memory, id, word);
         all &= part.sure;
     }
     if news && !monitor.say() {
@@ -243,21 +231,21 @@ pub(crate) fn monitors_deaths(attachment: &Attachment) -> bool {
     all
 }
 
-/// Drops all that the thread knows of an attachment, before the attachment's mapping ends.
-pub(crate) fn forget(attachment: &Attachment) {
-    let mut state = state();
-    let dropped = state.drop_parts(key(attachment), |_, _| true);
+/// Drops all that the thread knows of a channel, before its mapping ends.
+pub(crate) fn forget(memory: &Memory) {
+    let mut state = STATE.lock();
+    let dropped = state.drop_parts(memory, |_, _| true);
     state.settle(dropped);
 }
 
 impl State {
-    /// Drops the parts of this attachment that are `gone`. Returns true if there was one.
-    fn drop_parts(&mut self, attachment: usize, gone: impl Fn(u64, u64) -> bool) -> bool {
+    /// Drops the parts in this channel that are `gone`. Returns true if there was one.
+    fn drop_parts(&mut self, memory: &Memory, gone: impl Fn(u64, u64) -> bool) -> bool {
         let Some(monitor) = &mut self.monitor else { return false };
         let mut any = false;
         monitor.peers.retain(|word, peer| {
             peer.parts.retain(|part| {
-                let goes = part.attachment == attachment && gone(part.id, *word);
+                let goes = same(&part.memory, memory) && gone(part.id, *word);
                 any |= goes;
                 !goes
             });
@@ -294,7 +282,7 @@ fn run(number: u64, line: &OsHandle) {
     let mut pidfds: HashMap<u64, OsHandle> = HashMap::new();
     loop {
         // The threads that wait for this one to start hold the lock.
-        match state().number(number) {
+        match STATE.lock().number(number) {
             Some(monitor) => renew(monitor, &mut pidfds),
             None => return,
         }
@@ -305,7 +293,7 @@ fn run(number: u64, line: &OsHandle) {
             .collect();
         let readable = sys::wake_pair::readable(&fds, true).unwrap_or_default();
         if readable.first().is_none_or(|said| *said && !sys::wake_pair::drain(sys::borrow(line))) {
-            let mut state = state();
+            let mut state = STATE.lock();
             if state.number(number).is_some() {
                 state.abandon();
             }
@@ -313,7 +301,7 @@ fn run(number: u64, line: &OsHandle) {
         }
         for (word, _) in words.iter().zip(&readable[1..]).filter(|(_, readable)| **readable) {
             pidfds.remove(word);
-            let mut state = state();
+            let mut state = STATE.lock();
             // If its pidfd is requested anew, it may be another process.
             let dead = state.number(number).and_then(|monitor| monitor.peers.remove(word));
             for part in dead.iter().flat_map(|peer| &peer.parts) {

@@ -1,16 +1,13 @@
 //! A process' part in a channel: its mapping, its lease, and the count of its endpoints.
 //!
-//! A process attaches to a channel once, however many endpoints of it arrive. A table in the
-//! process finds the attachment again by the segment's identity. The attachment keeps one
-//! descriptor open, to query leases and to allocate blocks ([`commit`](crate::channel::commit)).
-//! The life lease needs none ([`lease`](crate::attach::lease)).
+//! The process attaches as to any object ([`attachments`](crate::attach::attachments)). It keeps
+//! one descriptor open, to query leases and to allocate blocks
+//! ([`commit`](crate::channel::commit)).
 
-use crate::sync::Ordering;
-use std::collections::HashMap;
+use crate::sync::{AtomicU64, Ordering};
 use std::io;
-use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use ipc_core::__private::shape::{Mismatch, Shape};
@@ -18,27 +15,21 @@ use ipc_core::OsHandle;
 use ipc_sys as sys;
 use ipc_sys::lease::Unforked;
 use ipc_sys::memory::MmapRaw;
-use ipc_sys::per_process::PerProcess;
 use ipc_wait::Barrier;
 
-use crate::attach::descriptor::Descriptor;
+use crate::attach::attachments::{self, Attachments, reopen};
 use crate::attach::lease::{ByteLocks, Leases};
+use crate::attach::mapped_file::MappedFile;
 use crate::attach::participant_limit;
-use crate::attach::peer_monitor;
 use crate::channel::memory::{Memory, Side};
+use crate::channel::peer_monitor;
 use crate::channel::places::Places;
 use crate::channel::recovery::BlockOf;
 use crate::channel::ring::Participant;
+use crate::channel::roles::{Role, Roles, disconnected};
 use crate::killpoint::kill_point;
-use crate::layout::{Geometry, Header, MAX_PARTICIPANTS, PAGE, entry, pid_hint};
+use crate::layout::{Geometry, Header, MAX_PARTICIPANTS, PAGE, pid_hint};
 use crate::throttle::Throttle;
-
-/// One end of a channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    Sender,
-    Receiver,
-}
 
 /// What both programs must agree on, beyond the sizes that the segment itself states.
 #[derive(Clone, Copy)]
@@ -62,25 +53,6 @@ impl Kind {
     }
 }
 
-#[derive(Default)]
-struct Roles {
-    senders: usize,
-    receivers: usize,
-}
-
-impl Roles {
-    fn count(&mut self, role: Role) -> &mut usize {
-        match role {
-            Role::Sender => &mut self.senders,
-            Role::Receiver => &mut self.receivers,
-        }
-    }
-
-    fn word(&self) -> u64 {
-        entry::used(self.senders, self.receivers)
-    }
-}
-
 /// A process' part in a channel.
 pub(crate) struct Attachment {
     pub(crate) memory: Memory,
@@ -97,19 +69,16 @@ pub(crate) struct Attachment {
     /// When a thread of this process last looked for dead peers.
     looked: Throttle,
     corrupt: OnceLock<&'static str>,
-    /// An open file description that only this process uses.
-    descriptor: Descriptor,
     /// The mapped parts of the data area, unmapped before the lease ends.
     pub(crate) places: Places,
     /// The mapping of everything before the data area. The life lease lives as long as this.
-    mapping: ManuallyDrop<MmapRaw>,
+    file: MappedFile,
 }
 
 /// The error text if [`Attachment::descriptor`] is no longer the attachment's own.
 pub(crate) const CLOSED: &str = "this program has closed the channel's descriptor, by which the kernel knows which processes are alive";
 
-type Table = HashMap<sys::Identity, Weak<Attachment>>;
-static TABLE: PerProcess<Mutex<Table>> = PerProcess::new();
+static ATTACHMENTS: Attachments<Attachment> = Attachments::new();
 
 /// How long a new participant waits while other processes recover what a dead one left. A recovery
 /// takes microseconds. A process that takes longer was stopped, and then only the order of
@@ -121,9 +90,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The name of a channel in errors.
+const NAME: &str = "shared-memory channel";
+
 /// Adds to an error the step that failed.
 fn step<T>(what: &str, result: io::Result<T>) -> io::Result<T> {
-    ipc_core::__private::step("shared-memory channel", what, result)
+    ipc_core::__private::step(NAME, what, result)
+}
+
+fn refuse(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("{NAME}: {what}"))
 }
 
 impl Attachment {
@@ -141,53 +117,43 @@ impl Attachment {
         step("sizing its segment", sys::memory::set_len(open, len))?;
         step("allocating its segment", sys::memory::allocate(open, 0, len))?;
         step("sealing its segment", sys::memory::seal_against_shrinking(open))?;
-        let lease = Unforked::open(|| sys::descriptor::reopen(open));
-        let lease = step("opening its segment again (is /proc mounted?)", lease)?;
-        let taken = step("taking a lease", ByteLocks(lease.fd()).take_life(1))?;
-        if !taken {
-            // No other process has the segment, so a sandbox forbids the call.
-            let text = "shared-memory channel: taking a lease: a lock on a new file is refused";
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
-        }
-        kill_point!("create.leased");
-        let mapping = step("mapping its segment", sys::memory::map(lease.fd(), len))?;
-        let memory = view(&mapping, geometry);
-        memory.initialise(0);
-        let roles = Roles { senders: 1, receivers: 1 };
-        // Relaxed: no other process has the segment.
-        memory.entries()[1].store(roles.word(), Ordering::Relaxed);
-        memory.pid_hints()[1].store(participant_limit::pid_identity(), Ordering::Relaxed);
-        memory.header().describe(&geometry, kind.shape);
-        kill_point!("create.done");
-        let descriptor = step("looking at its segment", Descriptor::new(fd))?;
-        let made = Self::new(memory, 1, kind, roles, descriptor, mapping);
-        lock(TABLE.get()).insert(made.descriptor.identity(), Arc::downgrade(&made));
+        let made = attachments::create(NAME, fd, |lease| {
+            if !step("taking a lease", ByteLocks(lease.fd()).take_life(1))? {
+                // No other process has the segment, so a sandbox forbids the call.
+                let text = format!("{NAME}: taking a lease: a lock on a new file is refused");
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+            }
+            kill_point!("create.leased");
+            let mapping = step("mapping its segment", sys::memory::map(lease.fd(), len))?;
+            let memory = view(&mapping, geometry);
+            memory.initialise(0);
+            let roles = Roles::both();
+            // Relaxed: no other process has the segment.
+            memory.entries()[1].store(roles.word(), Ordering::Relaxed);
+            memory.pid_hints()[1].store(participant_limit::pid_identity(), Ordering::Relaxed);
+            memory.header().describe(&geometry, kind.shape);
+            kill_point!("create.done");
+            Ok((mapping, move |file| Self::new(memory, 1, kind, roles, file)))
+        })?;
+        ATTACHMENTS.insert(made.file.identity(), &made);
         Ok(made)
     }
 
-    fn new(
-        memory: Memory,
-        me: u64,
-        kind: Kind,
-        roles: Roles,
-        descriptor: Descriptor,
-        mapping: MmapRaw,
-    ) -> Arc<Attachment> {
-        Arc::new(Attachment {
+    fn new(memory: Memory, me: u64, kind: Kind, roles: Roles, file: MappedFile) -> Attachment {
+        Attachment {
             memory,
             me,
             barrier: Barrier::register(),
-            fork: sys::fork::ForkCheck::new(),
+            fork: file.process(),
             pid_hint: participant_limit::pid_identity(),
             kind,
             roles: Mutex::new(roles),
             repairing: Mutex::new(Participant::new(me)),
             looked: Throttle::new(),
             corrupt: OnceLock::new(),
-            descriptor,
             places: Places::new(memory.geometry.data_offset()),
-            mapping: ManuallyDrop::new(mapping),
-        })
+            file,
+        }
     }
 
     /// Creates a participant of role `role` that is not attached to any process yet.
@@ -197,11 +163,8 @@ impl Attachment {
     /// Until a process maps the descriptor, the endpoint is in transit: it is alive as long as any
     /// process has the descriptor open.
     pub(crate) fn issue(&self, role: Role) -> io::Result<(OsHandle, u64)> {
-        let fd = self
-            .descriptor()
-            .ok_or_else(|| io::Error::other(format!("shared-memory channel: {CLOSED}")))?;
-        let lease =
-            step("opening its segment again", Unforked::open(|| sys::descriptor::reopen(fd)))?;
+        let fd = self.descriptor().ok_or_else(|| io::Error::other(format!("{NAME}: {CLOSED}")))?;
+        let lease = reopen(NAME, fd)?;
         let new = ByteLocks(lease.fd());
         let participant = lock(&self.repairing);
         let leases = ByteLocks(fd);
@@ -224,12 +187,10 @@ impl Attachment {
                 leases.end_repair(id);
                 continue;
             }
-            let mut roles = Roles::default();
-            *roles.count(role) = 1;
             kill_point!("attach.who");
             // Relaxed: a hint. A process that sees the entry that `join` stores sees this too.
             self.memory.pid_hints()[id as usize].store(pid_hint::NONE, Ordering::Relaxed);
-            let joined = self.memory.join(id, roles.word());
+            let joined = self.memory.join(id, Roles::only(role).word());
             kill_point!("attach.joined");
             leases.end_repair(id);
             kill_point!("attach.issued");
@@ -240,12 +201,9 @@ impl Attachment {
                 return Ok((lease.send(), id));
             }
             self.memory.leave(&Participant::new(id), self.kind.block_of);
-            return Err(io::Error::new(
-                io::ErrorKind::BrokenPipe,
-                "shared-memory channel: disconnected",
-            ));
+            return Err(disconnected());
         }
-        Err(participant_limit::all_taken("shared-memory channel", self.memory.entries().len() - 1))
+        Err(participant_limit::all_taken(NAME, self.memory.entries().len() - 1))
     }
 
     /// Recovers the state of dead peers, and waits while other processes do.
@@ -273,88 +231,29 @@ impl Attachment {
         kind: Kind,
     ) -> io::Result<Arc<Attachment>> {
         let open = sys::borrow(&fd);
-        let refuse = |what: &str| {
-            io::Error::new(io::ErrorKind::InvalidData, format!("shared-memory channel: {what}"))
-        };
         if !sys::memory::sealed_against_shrinking(open)
             || !step("looking at its segment", sys::memory::mappable(open))?
         {
             return Err(refuse("what arrived is not a sealed segment"));
         }
-        let identity = step("looking at its segment", sys::descriptor::identity(open))?;
-        let len = step("looking at its segment", sys::memory::len(open))?;
-        // Held until the end: two endpoints of one channel that arrive at once make one attachment.
-        let mut table = lock(TABLE.get());
-        if let Some(here) = table.get(&identity).and_then(Weak::upgrade) {
-            drop(table);
-            if here.kind.shape.fingerprint() != kind.shape.fingerprint() {
-                return Err(refuse(
-                    &Mismatch::new(kind.shape, here.kind.shape.text().as_bytes()).to_string(),
-                ));
+        let enter = |open: sys::Borrowed<'_>, lease: &Unforked| {
+            let (memory, mapping) = Self::enter(open, lease.fd(), id, role, kind)?;
+            let roles = Roles::only(role);
+            Ok((mapping, move |file| Self::new(memory, id, kind, roles, file)))
+        };
+        let (attached, unused) = ATTACHMENTS.attach(NAME, fd, enter)?;
+        if let Some(fd) = unused {
+            let shape = attached.kind.shape;
+            if shape.fingerprint() != kind.shape.fingerprint() {
+                let mismatch = Mismatch::new(kind.shape, shape.text().as_bytes());
+                return Err(refuse(&mismatch.to_string()));
             }
-            here.merge(id, role)?;
+            attached.merge(id, role)?;
             // Nothing names the id any more. The lease is released here, not by closing, because a
             // forked child may have a copy of the descriptor.
-            ByteLocks(open).end_life(id);
-            drop(fd);
-            return Ok(here);
+            ByteLocks(sys::borrow(&fd)).end_life(id);
+            return Ok(attached);
         }
-        if len < PAGE {
-            return Err(refuse("its segment is shorter than a header"));
-        }
-        let lease =
-            step("opening its segment again", Unforked::open(|| sys::descriptor::reopen(open)))?;
-        if id == 0 || id > MAX_PARTICIPANTS as u64 {
-            return Err(refuse("its participant is not there"));
-        }
-        let leases = ByteLocks(lease.fd());
-        if !leases.alive(id) {
-            return Err(refuse("its lease has ended"));
-        }
-        // A child that was forked when the message arrived may have a copy of the descriptor, and
-        // keep the lease on it. So the lease moves to an open file that no child has. Meanwhile no
-        // process recovers this id, although it looks dead for a moment. A peer that holds the
-        // repair lease has mistaken this id for another one. Then the lease stays where it is.
-        let moves = leases.try_repair(id);
-        if moves {
-            kill_point!("adopt.repair");
-            ByteLocks(open).end_life(id);
-            kill_point!("adopt.moving");
-            let moved = leases.take_life(id);
-            kill_point!("adopt.moved");
-            leases.end_repair(id);
-            if !step("moving its lease", moved)? {
-                return Err(refuse("its lease is another's"));
-            }
-        }
-        let from = if moves { lease.fd() } else { open };
-        let first = step("mapping its header", sys::memory::map(from, PAGE))?;
-        let geometry = step("attaching", header(&first).check(len, kind.shape))?;
-        drop(first);
-        if !kind.fits(&geometry) {
-            return Err(refuse("its slots or blocks are smaller than its messages"));
-        }
-        let mapping = step("mapping its segment", sys::memory::map(from, geometry.data_offset()))?;
-        kill_point!("adopt.mapped");
-        let memory = view(&mapping, geometry);
-        let mut roles = Roles::default();
-        *roles.count(role) = 1;
-        let entry = memory.entries().get(id as usize).filter(|_| id != 0);
-        // Acquire: pairs with the Release store of the process that issued it, in `Memory::join`.
-        if entry.is_none_or(|entry| entry.load(Ordering::Acquire) != roles.word()) {
-            return Err(refuse("its participant is not there"));
-        }
-        drop(fd);
-        let own = step(
-            "opening its segment again",
-            Unforked::open(|| sys::descriptor::reopen(lease.fd())),
-        )?;
-        kill_point!("adopt.own");
-        let descriptor = step("looking at its segment", Descriptor::new(own))?;
-        let attached = Self::new(memory, id, kind, roles, descriptor, mapping);
-        table.insert(identity, Arc::downgrade(&attached));
-        drop(lease); // The mapping keeps the lease.
-        drop(table);
         kill_point!("adopt.who");
         // Relaxed: a hint. From now on, sleepers can monitor this process.
         attached.memory.pid_hints()[id as usize].store(attached.pid_hint, Ordering::Relaxed);
@@ -370,15 +269,62 @@ impl Attachment {
         Ok(attached)
     }
 
+    /// Takes over the participant `id`, whose life lease arrived on `open`, and maps the segment.
+    fn enter(
+        open: sys::Borrowed<'_>,
+        lease: sys::Borrowed<'_>,
+        id: u64,
+        role: Role,
+        kind: Kind,
+    ) -> io::Result<(Memory, MmapRaw)> {
+        let len = step("looking at its segment", sys::memory::len(open))?;
+        if len < PAGE {
+            return Err(refuse("its segment is shorter than a header"));
+        }
+        if id == 0 || id > MAX_PARTICIPANTS as u64 {
+            return Err(refuse("its participant is not there"));
+        }
+        let leases = ByteLocks(lease);
+        if !leases.alive(id) {
+            return Err(refuse("its lease has ended"));
+        }
+        // While the lease moves, no process recovers this id, although it looks dead for a moment.
+        // A peer that holds the repair lease has mistaken this id for another one. Then the lease
+        // stays where it is.
+        let moves = leases.try_repair(id);
+        if moves {
+            kill_point!("adopt.repair");
+            let moved = leases.move_life(id, &ByteLocks(open));
+            kill_point!("adopt.moved");
+            leases.end_repair(id);
+            if !step("moving its lease", moved)? {
+                return Err(refuse("its lease is another's"));
+            }
+        }
+        let from = if moves { lease } else { open };
+        let first = step("mapping its header", sys::memory::map(from, PAGE))?;
+        let geometry = step("attaching", header(&first).check(len, kind.shape))?;
+        drop(first);
+        if !kind.fits(&geometry) {
+            return Err(refuse("its slots or blocks are smaller than its messages"));
+        }
+        let mapping = step("mapping its segment", sys::memory::map(from, geometry.data_offset()))?;
+        kill_point!("adopt.mapped");
+        let memory = view(&mapping, geometry);
+        // Acquire: pairs with the Release store of the process that issued it, in `Memory::join`.
+        let issued = |entry: &AtomicU64| entry.load(Ordering::Acquire) == Roles::only(role).word();
+        if !memory.entries().get(id as usize).is_some_and(issued) {
+            return Err(refuse("its participant is not there"));
+        }
+        Ok((memory, mapping))
+    }
+
     /// Merges an endpoint that arrived in a process that is already attached.
     ///
     /// The endpoint's own participant gives its role to this one.
     fn merge(&self, id: u64, role: Role) -> io::Result<()> {
         if id == self.me || id == 0 || id as usize >= self.memory.entries().len() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "shared-memory channel: no such participant",
-            ));
+            return Err(refuse("no such participant"));
         }
         kill_point!("merge.add");
         self.add(role)?;
@@ -391,27 +337,7 @@ impl Attachment {
 
     /// Counts one more endpoint of this process.
     pub(crate) fn add(&self, role: Role) -> io::Result<()> {
-        let mut roles = lock(&self.roles);
-        if *roles.count(role) == entry::MAX_ENDPOINTS {
-            return Err(io::Error::new(
-                io::ErrorKind::QuotaExceeded,
-                "too many endpoints in one process",
-            ));
-        }
-        *roles.count(role) += 1;
-        if *roles.count(role) > 1 {
-            kill_point!("endpoint.add");
-            // Release: a count that others read.
-            self.memory.entries()[self.me as usize].store(roles.word(), Ordering::Release);
-        } else if !self.memory.join(self.me, roles.word()) {
-            *roles.count(role) -= 1;
-            self.memory.entries()[self.me as usize].store(roles.word(), Ordering::Release);
-            return Err(io::Error::new(
-                io::ErrorKind::BrokenPipe,
-                "shared-memory channel: disconnected",
-            ));
-        }
-        Ok(())
+        lock(&self.roles).add(role, &self.memory, self.me)
     }
 
     /// Counts one endpoint less. The last one of a role notifies the peers.
@@ -419,21 +345,15 @@ impl Attachment {
     /// The drop of the attachment detaches the process.
     pub(crate) fn remove(&self, role: Role) {
         let mut roles = lock(&self.roles);
-        *roles.count(role) -= 1;
-        let word = roles.word();
-        if *roles.count(role) > 0 {
-            kill_point!("endpoint.remove");
-            // Release: as in `add`.
-            self.memory.entries()[self.me as usize].store(word, Ordering::Release);
-        } else {
-            let participant = lock(&self.repairing);
-            self.memory.leave_role(&participant, word, role == Role::Receiver, self.kind.block_of);
+        if !roles.remove(role, &self.memory, self.me) {
+            let (participant, receivers) = (lock(&self.repairing), role == Role::Receiver);
+            self.memory.leave_role(&participant, roles.word(), receivers, self.kind.block_of);
         }
     }
 
     /// Returns the descriptor, if it is still the attachment's own.
     pub(crate) fn descriptor(&self) -> Option<sys::Borrowed<'_>> {
-        self.descriptor.get()
+        self.file.descriptor().get()
     }
 
     /// Recovers the state of every peer that is dead, and checks whether a peer has scribbled.
@@ -464,7 +384,9 @@ impl Attachment {
 
     /// Returns whether sleepers of this process are notified of every other participant's death.
     pub(crate) fn monitors_deaths(&self) -> bool {
-        peer_monitor::monitors_deaths(self)
+        self.descriptor().is_some_and(|fd| {
+            peer_monitor::monitors_deaths(&self.memory, self.me, self.pid_hint, &ByteLocks(fd))
+        })
     }
 
     /// Does the same as [`recover_dead`](Attachment::recover_dead), at most once a millisecond.
@@ -476,10 +398,7 @@ impl Attachment {
     pub(crate) fn pid(&self, id: u64) -> Option<u32> {
         // Relaxed: a hint.
         let word = self.memory.pid_hints().get(id as usize)?.load(Ordering::Relaxed);
-        // In another namespace the number names another process.
-        let known = word != pid_hint::NONE
-            && pid_hint::namespace(word) == pid_hint::namespace(self.pid_hint);
-        known.then_some(pid_hint::pid(word))
+        pid_hint::known_to(self.pid_hint, word)
     }
 
     /// Returns what a peer was found to have scribbled.
@@ -508,51 +427,32 @@ impl Drop for Attachment {
             return;
         }
         // The monitor uses this mapping.
-        peer_monitor::forget(self);
-        let participant = Participant::new(self.me);
-        self.memory.leave(&participant, self.kind.block_of);
+        peer_monitor::forget(&self.memory);
+        self.memory.leave(&Participant::new(self.me), self.kind.block_of);
         kill_point!("leave.unmap");
-        unmap(&mut self.places, &mut self.mapping);
+        self.places.unmap();
+        self.file.unmap();
         kill_point!("leave.unmapped");
-        let mut table = lock(TABLE.get());
-        let identity = self.descriptor.identity();
-        if table.get(&identity).is_some_and(|weak| weak.strong_count() == 0) {
-            table.remove(&identity);
-        }
+        ATTACHMENTS.remove(self.file.identity());
     }
 }
 
-use raw::{header, unmap, view};
-
-/// The code that accesses the address of the mapping.
+/// Returns a view of a mapping that is as long as the geometry says.
 #[allow(unsafe_code)]
-mod raw {
-    use super::{Geometry, Header, ManuallyDrop, Memory, MmapRaw, NonNull, PAGE, Places};
+fn view(mapping: &MmapRaw, geometry: Geometry) -> Memory {
+    assert!(mapping.len() >= geometry.data_offset());
+    let base = NonNull::new(mapping.as_mut_ptr()).expect("a mapping is somewhere");
+    // SAFETY: so many bytes are mapped there, checked above, until the attachment's drop. Every
+    // endpoint keeps its attachment alive as long as it uses the view. All access is through
+    // atomics.
+    unsafe { Memory::mapped(base, geometry) }
+}
 
-    /// Returns the header of a mapping of at least a page.
-    pub(super) fn header(mapping: &MmapRaw) -> &Header {
-        assert!(mapping.len() >= PAGE);
-        // SAFETY: at least a page is mapped there, aligned to a page. A header is shorter, and
-        // consists of atomics only, which are valid whatever bytes they hold.
-        unsafe { &*mapping.as_mut_ptr().cast::<Header>() }
-    }
-
-    /// Returns a view of a mapping that is as long as the geometry says.
-    pub(super) fn view(mapping: &MmapRaw, geometry: Geometry) -> Memory {
-        assert!(mapping.len() >= geometry.data_offset());
-        let base = NonNull::new(mapping.as_mut_ptr()).expect("a mapping is somewhere");
-        // SAFETY: so many bytes are mapped there, checked above, until `unmap` at the attachment's
-        // end. Every endpoint keeps its attachment alive as long as it uses the view. All access is
-        // through atomics.
-        unsafe { Memory::mapped(base, geometry) }
-    }
-
-    /// Ends the mappings, and last the one that the life lease is on.
-    ///
-    /// So a process counts as dead only when it cannot write any more.
-    pub(super) fn unmap(places: &mut Places, mapping: &mut ManuallyDrop<MmapRaw>) {
-        places.unmap();
-        // SAFETY: called once, by the attachment's drop, when no endpoint is left.
-        unsafe { ManuallyDrop::drop(mapping) }
-    }
+/// Returns the header of a mapping of at least a page.
+#[allow(unsafe_code)]
+fn header(mapping: &MmapRaw) -> &Header {
+    assert!(mapping.len() >= PAGE);
+    // SAFETY: at least a page is mapped there, aligned to a page. A header is shorter, and consists
+    // of atomics only, which are valid whatever bytes they hold.
+    unsafe { &*mapping.as_mut_ptr().cast::<Header>() }
 }

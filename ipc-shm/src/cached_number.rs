@@ -1,0 +1,31 @@
+//! A number that a process measures once.
+
+use crate::sync::unmodelled::{AtomicU64, Ordering::Relaxed};
+
+/// A number of this machine, never 0, that is measured when it is first used.
+///
+/// It is not a lock. Another thread may be in here when a process forks, and the child would wait
+/// for that thread.
+pub(crate) struct CachedNumber(AtomicU64);
+
+impl CachedNumber {
+    pub(crate) const fn new() -> CachedNumber {
+        CachedNumber(AtomicU64::new(0))
+    }
+
+    /// Returns the number. Threads that call this at the same time may each measure it.
+    #[inline]
+    pub(crate) fn get(&self, find: impl FnOnce() -> u64) -> u64 {
+        match self.0.load(Relaxed) {
+            0 => self.find(find),
+            known => known,
+        }
+    }
+
+    #[cold]
+    fn find(&self, find: impl FnOnce() -> u64) -> u64 {
+        let found = find();
+        self.0.store(found, Relaxed); // Relaxed: no data depends on the number.
+        found
+    }
+}
