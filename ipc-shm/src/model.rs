@@ -21,7 +21,7 @@ use crate::attach::lease::Leases;
 use crate::channel::memory::{self, Memory, Slot};
 use crate::channel::ring::{self, After, Participant, Sink};
 use crate::killpoint;
-use crate::layout::{BlockMeta, CacheLine, Geometry, Header, Hints, Meta, Seqs};
+use crate::layout::{BlockMeta, CacheLine, Description, Geometry, Header, Hints, Seqs};
 use crate::layout::{block, count, entry, kind, members, owner, pos, slot};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -141,17 +141,7 @@ impl Ring {
             block_size: 8 * WORDS,
         };
         let header = Header {
-            meta: Meta {
-                magic: word(),
-                version: word(),
-                fingerprint: word(),
-                capacity: word(),
-                stride: word(),
-                participants: word(),
-                blocks: word(),
-                largest: word(),
-                checksum: word(),
-            },
+            description: Description::new(),
             tail: line(),
             head: line(),
             recv_wait: line(),

@@ -2,7 +2,7 @@
 //! sends what it likes.
 //!
 //! It is a second mapping of the segment in the same process, which makes no difference to the
-//! memory. All places and packed words are those of the library's own `layout.rs`.
+//! memory. All places and packed words are those of the library's own `layout`.
 
 use std::io::IoSlice;
 use std::mem::{MaybeUninit, offset_of};
@@ -21,26 +21,31 @@ use crate::layout::{BlockMeta, Geometry, PAGE};
 pub mod at {
     use std::mem::offset_of;
 
-    use crate::layout::{Header, Hints, Meta, Seqs};
+    use crate::layout::{Description, Header, Hints, Seqs};
+
+    /// A word of the description.
+    const fn described(index: usize) -> usize {
+        offset_of!(Header, description) + 8 * index
+    }
 
     /// The magic number, the first word of the description.
-    pub const MAGIC: usize = offset_of!(Header, meta) + offset_of!(Meta, magic);
+    pub const MAGIC: usize = described(0);
     /// The version of the layout.
-    pub const VERSION: usize = offset_of!(Header, meta) + offset_of!(Meta, version);
+    pub const VERSION: usize = described(1);
     /// What the messages are, as a hash.
-    pub const FINGERPRINT: usize = offset_of!(Header, meta) + offset_of!(Meta, fingerprint);
+    pub const FINGERPRINT: usize = described(2);
     /// The number of slots.
-    pub const CAPACITY: usize = offset_of!(Header, meta) + offset_of!(Meta, capacity);
+    pub const CAPACITY: usize = described(3);
     /// Bytes from a slot to the next.
-    pub const STRIDE: usize = offset_of!(Header, meta) + offset_of!(Meta, stride);
+    pub const STRIDE: usize = described(4);
     /// The most participants.
-    pub const PARTICIPANTS: usize = offset_of!(Header, meta) + offset_of!(Meta, participants);
+    pub const PARTICIPANTS: usize = described(5);
     /// The number of blocks.
-    pub const BLOCKS: usize = offset_of!(Header, meta) + offset_of!(Meta, blocks);
+    pub const BLOCKS: usize = described(6);
     /// Bytes of the largest message.
-    pub const LARGEST: usize = offset_of!(Header, meta) + offset_of!(Meta, largest);
+    pub const LARGEST: usize = described(7);
     /// The checksum of the words before it.
-    pub const CHECKSUM: usize = offset_of!(Header, meta) + offset_of!(Meta, checksum);
+    pub const CHECKSUM: usize = described(Description::BYTES / 8 - 1);
     /// The last claim to send.
     pub const TAIL: usize = offset_of!(Header, tail);
     /// The last claim to receive.

@@ -23,8 +23,13 @@ pub mod fuzz;
 pub mod hostile;
 // The offsets of a channel's segment: those of the library, so that they cannot differ.
 #[cfg(all(target_os = "linux", not(loom)))]
-#[path = "../../ipc-shm/src/layout.rs"]
-#[allow(dead_code, unreachable_pub, reason = "hostile peers use a small part of it")]
+#[path = "../../ipc-shm/src/layout/mod.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "hostile peers use a small part of it"
+)]
 mod layout;
 pub mod load;
 #[cfg(target_os = "linux")]

@@ -15,7 +15,7 @@ use crate::attach::descriptor::Descriptor;
 
 /// A mapped file, and a descriptor of it. Its drop ends both.
 ///
-/// A forked child inherits neither (`MADV_DONTFORK`, [`Unforked`]), so a drop there changes nothing.
+/// A forked child inherits neither (`MADV_DONTFORK`, [`Unforked`]). A drop there changes nothing.
 pub(crate) struct MappedFile {
     /// `None` after [`unmap`](MappedFile::unmap).
     mapping: Option<MmapRaw>,

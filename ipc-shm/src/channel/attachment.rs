@@ -28,7 +28,7 @@ use crate::channel::recovery::BlockOf;
 use crate::channel::ring::Participant;
 use crate::channel::roles::{Role, Roles, disconnected};
 use crate::killpoint::kill_point;
-use crate::layout::{Geometry, Header, MAX_PARTICIPANTS, PAGE, pid_hint};
+use crate::layout::{Geometry, HEADER, Header, MAX_PARTICIPANTS, PAGE, pid_hint};
 use crate::throttle::Throttle;
 
 /// What both programs must agree on, beyond the sizes that the segment itself states.
@@ -302,9 +302,9 @@ impl Attachment {
             }
         }
         let from = if moves { lease } else { open };
-        let first = step("mapping its header", sys::memory::map(from, PAGE))?;
-        let geometry = step("attaching", header(&first).check(len, kind.shape))?;
-        drop(first);
+        let mut header = [0; HEADER];
+        step("reading its header", sys::memory::read_at(from, &mut header, 0))?;
+        let geometry = step("attaching", Header::check(&header, len, kind.shape))?;
         if !kind.fits(&geometry) {
             return Err(refuse("its slots or blocks are smaller than its messages"));
         }
@@ -446,13 +446,4 @@ fn view(mapping: &MmapRaw, geometry: Geometry) -> Memory {
     // endpoint keeps its attachment alive as long as it uses the view. All access is through
     // atomics.
     unsafe { Memory::mapped(base, geometry) }
-}
-
-/// Returns the header of a mapping of at least a page.
-#[allow(unsafe_code)]
-fn header(mapping: &MmapRaw) -> &Header {
-    assert!(mapping.len() >= PAGE);
-    // SAFETY: at least a page is mapped there, aligned to a page. A header is shorter, and consists
-    // of atomics only, which are valid whatever bytes they hold.
-    unsafe { &*mapping.as_mut_ptr().cast::<Header>() }
 }

@@ -19,9 +19,8 @@
 //! | `entry.pid_hint` | as in [`layout`](crate::layout): a hint |
 //! | `cursor` | the first byte of user data that is not allocated yet |
 //!
-//! *meta* is written once, before another process can attach, its magic number last. A process
-//! reads and checks it once, copies it, and never reads it again. All words are `u64` in the
-//! machine's own byte order. The magic number shows a different one.
+//! *meta* is the [`Description`]. All words are `u64` in the machine's own byte order. The magic
+//! number shows a different one.
 
 use std::io;
 
@@ -30,51 +29,30 @@ use ipc_sys as sys;
 use super::path::SegmentPath;
 use crate::attach::entries::ENTRY;
 use crate::attach::lease::{ByteLocks, Leases};
-use crate::layout::{Fingerprint, MAX_PARTICIPANTS, PAGE};
-use crate::sync::{AtomicU64, Ordering};
-
-/// The words of *meta*, in order.
-#[repr(C, align(128))]
-pub(crate) struct Meta {
-    magic: AtomicU64,
-    rest: [AtomicU64; WORDS],
-}
-
-/// `version, word_size, len, size, participants, lifetime, fingerprint, checksum`.
-const WORDS: usize = 8;
+use crate::layout::{CacheLine, Description, MAX_LEN, MAX_PARTICIPANTS, PAGE};
 
 /// The last 256 bytes of a segment.
 #[repr(C)]
 pub(crate) struct EndWords {
-    meta: Meta,
+    description: Description,
     /// Written by each process that allocates user data. Everything else here does not change.
-    pub(crate) cursor: Cursor,
+    pub(crate) cursor: CacheLine,
 }
-
-/// The allocation cursor, on cache lines of its own.
-#[repr(C, align(128))]
-pub(crate) struct Cursor(pub(crate) AtomicU64);
 
 /// Bytes of [`EndWords`].
 pub(crate) const END_WORDS: usize = 256;
-/// Bytes that [`Footer::read`] reads: the beginning of [`EndWords`].
-pub(crate) const META: usize = 8 * (1 + WORDS);
-
 const _: () = {
     assert!(size_of::<EndWords>() == END_WORDS);
     assert!(std::mem::offset_of!(EndWords, cursor) == 128);
-    assert!(std::mem::offset_of!(Meta, rest) == 8);
 };
 
-/// A segment from a machine of the other byte order ends with another number.
 const MAGIC: u64 = u64::from_le_bytes(*b"MPROCSHM");
+/// The number in its place if a machine of the other byte order made the segment.
+const OTHER_ORDER: u64 = MAGIC.swap_bytes();
 /// The number in its place while a segment that other processes can already see is not finished.
 const MAKING: u64 = u64::from_le_bytes(*b"mprocshm");
 const VERSION: u64 = 1;
 const WORD_SIZE: u64 = 8;
-
-/// No object is so long: the leases lie behind it, and no sum below can overflow.
-const MAX_LEN: usize = 1 << 46;
 
 /// When the name of a segment is removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,9 +103,9 @@ impl FooterState {
         if len % PAGE != 0 {
             return Ok(FooterState::Foreign);
         }
-        let mut meta = [0; META];
-        sys::memory::read_at(open, &mut meta, (len - END_WORDS) as u64)?;
-        Ok(Footer::read(len, &meta))
+        let mut copy = [0; Description::BYTES];
+        sys::memory::read_at(open, &mut copy, (len - END_WORDS) as u64)?;
+        Ok(Footer::read(len, &copy).unwrap_or_else(FooterState::Refused))
     }
 }
 
@@ -195,33 +173,16 @@ impl Footer {
         (1..self.entries() as u64).filter(|id| ByteLocks(open).alive(*id)).count()
     }
 
-    fn words(&self) -> [u64; WORDS] {
+    /// Writes the description of a new segment.
+    pub(crate) fn write(&self, end_words: &EndWords) {
         let lifetime = match self.lifetime {
             Lifetime::LastHandle => 0,
             Lifetime::Persistent => 1,
         };
-        let mut words = [
-            VERSION,
-            WORD_SIZE,
-            self.len as u64,
-            self.size as u64,
-            self.participants as u64,
-            lifetime,
-            self.fingerprint,
-            0,
-        ];
-        words[WORDS - 1] = Fingerprint::new().words(&[MAGIC]).words(&words[..WORDS - 1]).0;
-        words
-    }
-
-    /// Writes the description of a new segment, the magic number last.
-    pub(crate) fn write(&self, end_words: &EndWords) {
-        // Relaxed: no other process has the segment. The Release store of the magic number
-        // publishes these words to each process that opens it.
-        for (to, word) in end_words.meta.rest.iter().zip(self.words()) {
-            to.store(word, Ordering::Relaxed);
-        }
-        end_words.meta.magic.store(MAGIC, Ordering::Release);
+        let sizes = [self.len, self.size, self.participants].map(|size| size as u64);
+        let [len, size, participants] = sizes;
+        let words = [WORD_SIZE, len, size, participants, lifetime, self.fingerprint];
+        end_words.description.write(MAGIC, VERSION, words);
     }
 
     /// Returns the last words of an unfinished object, and their offset.
@@ -233,29 +194,16 @@ impl Footer {
         (end_words, self.len - END_WORDS)
     }
 
-    /// Checks the description of an object of `len` bytes: a copy of the first of its last words.
-    pub(crate) fn read(len: usize, meta: &[u8; META]) -> FooterState {
-        Self::parse(len, meta).unwrap_or_else(FooterState::Refused)
-    }
-
-    fn parse(len: usize, meta: &[u8; META]) -> Result<FooterState, &'static str> {
-        let mut words = [0; 1 + WORDS];
-        for (word, bytes) in words.iter_mut().zip(meta.chunks_exact(8)) {
-            *word = u64::from_ne_bytes(bytes.try_into().expect("eight bytes"));
+    /// Checks a copy of the description of an object of `len` bytes.
+    fn read(len: usize, copy: &[u8; Description::BYTES]) -> Result<FooterState, &'static str> {
+        match Description::magic(copy) {
+            MAGIC => {}
+            MAKING => return Ok(FooterState::Unfinished),
+            OTHER_ORDER => return Err("made on a machine of the other byte order"),
+            _ => return Ok(FooterState::Foreign),
         }
-        let [magic, version, word_size, said, size, participants, lifetime, fingerprint, _] = words;
-        if magic == MAGIC.swap_bytes() {
-            return Err("made on a machine of the other byte order");
-        }
-        if magic == MAKING {
-            return Ok(FooterState::Unfinished);
-        }
-        if magic != MAGIC {
-            return Ok(FooterState::Foreign);
-        }
-        if version != VERSION {
-            return Err("made by another version of this library");
-        }
+        let words = Description::check(copy, VERSION)?;
+        let [word_size, said, size, participants, lifetime, fingerprint] = words;
         if word_size != WORD_SIZE {
             return Err("made on a machine of another word size");
         }
@@ -267,15 +215,11 @@ impl Footer {
         };
         let made = Footer::new(small(size), small(participants), lifetime, fingerprint, PAGE)
             .map_err(|_| "its description is damaged (size or participants)")?;
-        // With huge pages, the object is longer than it had to be.
-        let footer = Footer { len, ..made };
         if small(said) != len || made.len > len || len > MAX_LEN {
             return Err("it is not as long as it says");
         }
-        if footer.words() != words[1..] {
-            return Err("its description is damaged (checksum)");
-        }
-        Ok(FooterState::Ours(footer))
+        // With huge pages, the object is longer than it had to be.
+        Ok(FooterState::Ours(Footer { len, ..made }))
     }
 }
 
