@@ -153,9 +153,17 @@ const SEGMENTS: [&str; 5] = ["member.", "name.", "segment.", "seq.", "seqlock."]
 
 /// The names of all points in the sources of channels.
 fn named() -> BTreeSet<String> {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("ipc-shm/src");
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut named = BTreeSet::new();
-    let folders = ["", "attach", "channel", "message", "value"].map(|name| sources.join(name));
+    let folders = [
+        "ipc-shm/src",
+        "ipc-shm/src/attach",
+        "ipc-shm/src/channel",
+        "ipc-shm/src/message",
+        "ipc-shm/src/value",
+        "ipc-wait/src",
+    ]
+    .map(|name| sources.join(name));
     for file in folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap().flatten()) {
         let Ok(text) = fs::read_to_string(file.path()) else { continue };
         for rest in text.split("kill_point!(\"").skip(1) {
