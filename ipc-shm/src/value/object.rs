@@ -15,6 +15,19 @@ pub(crate) struct Shape {
     pub(crate) align: usize,
     /// The fingerprint of type and layout; never 0, which means bytes.
     pub(crate) fingerprint: u64,
+    /// Whether an object that is opened may have fewer bytes. Then the caller checks its size.
+    pub(crate) any_size: bool,
+}
+
+/// Where to make an object.
+#[derive(Clone, Copy)]
+pub(crate) enum ObjectSlot<'a> {
+    /// In a segment of its own, without a name.
+    Anonymous,
+    /// In a given segment, next to the objects there.
+    In(&'a Segment),
+    /// In a segment of its own, with this name.
+    Named(OpenMode, &'a str),
 }
 
 /// An object in a segment. It is cloned and sent as the segment is.
@@ -25,46 +38,42 @@ pub(crate) struct Object {
 }
 
 impl Object {
-    /// Creates an object in a segment of its own, without a name.
-    pub(crate) fn anonymous(shape: Shape) -> io::Result<Object> {
-        Self::whole(Self::terms(shape).anonymous()?, shape)
-    }
-
-    /// Creates an object in this segment, behind the objects that were placed there before.
-    pub(crate) fn new_in(segment: &Segment, shape: Shape) -> io::Result<Object> {
-        let offset = segment.place(shape.bytes, shape.align)?;
-        Ok(Object { segment: segment.clone(), offset })
-    }
-
-    /// Creates or opens an object in a segment of its own, by this name.
+    /// Makes an object, or opens the one that has the name.
     ///
     /// `fill` initializes a new one before another process sees it.
-    pub(crate) fn named(
-        open_mode: OpenMode,
-        name: &str,
+    pub(crate) fn make(
+        slot: ObjectSlot<'_>,
         shape: Shape,
         mut fill: impl FnMut(&Object) -> io::Result<()>,
     ) -> io::Result<Object> {
-        let mut fill = |segment: &Segment| fill(&Self::whole(segment.clone(), shape)?);
-        let segment = Self::terms(shape).named(open_mode, name, &mut fill)?;
-        Ok(Object { segment, offset: 0 })
+        let terms = SegmentBuilder::new(shape.bytes.max(1)).fingerprint(shape.fingerprint);
+        let mut place = |segment: &Segment| {
+            let offset = segment.place(shape.bytes, shape.align)?;
+            let object = Object { segment: segment.clone(), offset };
+            fill(&object)?;
+            Ok(object)
+        };
+        match slot {
+            ObjectSlot::Anonymous => place(&terms.anonymous()?),
+            ObjectSlot::In(segment) => place(segment),
+            ObjectSlot::Named(open_mode, name) => {
+                let terms = if shape.any_size { terms.of_any_size() } else { terms };
+                let mut fill = |segment: &Segment| place(segment).map(drop);
+                Ok(Object { segment: terms.named(open_mode, name, &mut fill)?, offset: 0 })
+            }
+        }
+    }
+
+    /// Opens the object that has this name.
+    pub(crate) fn open(name: &str, shape: Shape) -> io::Result<Object> {
+        Self::make(ObjectSlot::Named(OpenMode::Open, name), shape, |_| Ok(()))
     }
 
     /// Returns the object at a place that the caller has chosen. Any bytes may lie there.
-    pub(crate) fn at(segment: &Segment, offset: usize, shape: Shape) -> io::Result<Object> {
-        segment.at(offset, shape.bytes, shape.align)?;
-        Ok(Object { segment: segment.clone(), offset })
-    }
-
-    fn terms(shape: Shape) -> SegmentBuilder {
-        SegmentBuilder::new(shape.bytes.max(1)).fingerprint(shape.fingerprint)
-    }
-
-    /// Returns an object that takes all of a new segment. Nothing else is placed there.
-    fn whole(segment: Segment, shape: Shape) -> io::Result<Object> {
-        let offset = segment.place(segment.size(), shape.align)?;
-        debug_assert_eq!(offset, 0);
-        Ok(Object { segment, offset })
+    ///
+    /// The place is not checked yet: see [`pointer`](Object::pointer).
+    pub(crate) fn at(segment: &Segment, offset: usize) -> Object {
+        Object { segment: segment.clone(), offset }
     }
 
     /// Returns where the object lies. Valid as long as this handle lives.
@@ -112,6 +121,12 @@ pub(crate) struct Placed<T> {
 }
 
 impl<T> Placed<T> {
+    /// Returns whether this process was forked from the one that has the mapping.
+    #[inline(always)]
+    pub(crate) fn forked(self) -> bool {
+        self.process.forked()
+    }
+
     /// Returns the pointer.
     ///
     /// # Panics
@@ -120,14 +135,14 @@ impl<T> Placed<T> {
     #[inline(always)]
     #[track_caller]
     pub(crate) fn get(self) -> NonNull<T> {
-        if self.process.forked() {
+        if self.forked() {
             forked();
         }
         self.at
     }
 
     /// Returns the pointer, for a caller that vouches for what it does there.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn as_ptr(self) -> *mut T {
         self.at.as_ptr()
     }

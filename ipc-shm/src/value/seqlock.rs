@@ -17,7 +17,7 @@ use crate::killpoint::kill_point;
 use crate::layout::{Fingerprint, LINE};
 use crate::segment::{OpenMode, Segment};
 use crate::value::checked::{Copied, Stored};
-use crate::value::object::{Object, Placed, Shape, refuse};
+use crate::value::object::{Object, ObjectSlot, Placed, Shape, refuse};
 use crate::value::seq::{COPIES, Copies};
 
 /// A handle to one value ([`Stored`]) with one writer at a time. Handles are cloned and sent
@@ -72,7 +72,12 @@ impl<T: Stored> SeqLock<T> {
     const BYTES: usize = HEAD + Self::STRIDE * 8 * COPIES as usize;
 
     fn shape() -> Shape {
-        Shape { bytes: Self::BYTES, align: LINE, fingerprint: Fingerprint::of::<T>("seqlock") }
+        Shape {
+            bytes: Self::BYTES,
+            align: LINE,
+            fingerprint: Fingerprint::of::<T>("seqlock"),
+            any_size: false,
+        }
     }
 
     fn of(object: Object) -> io::Result<SeqLock<T>> {
@@ -82,12 +87,15 @@ impl<T: Stored> SeqLock<T> {
         Ok(SeqLock { object, words, _value: PhantomData })
     }
 
-    fn filled(object: Object, value: T) -> io::Result<SeqLock<T>> {
-        let lock = Self::of(object)?;
-        // No other process has it, and a process may have written at its place before.
-        lock.owner().store(0, Ordering::Relaxed); // Relaxed: handed over as a whole.
-        lock.copies().write(u64::MAX, bytemuck::bytes_of(&value));
-        Ok(lock)
+    fn make(slot: ObjectSlot<'_>, value: T) -> io::Result<SeqLock<T>> {
+        let fill = |object: &Object| {
+            let lock = Self::of(object.clone())?;
+            // No other process has it, and a process may have written at its place before.
+            lock.owner().store(0, Ordering::Relaxed); // Relaxed: handed over as a whole.
+            lock.copies().write(u64::MAX, bytemuck::bytes_of(&value));
+            Ok(())
+        };
+        Self::of(Object::make(slot, Self::shape(), fill)?)
     }
 
     /// Creates a shared value, in a segment of its own without a name.
@@ -96,7 +104,7 @@ impl<T: Stored> SeqLock<T> {
     ///
     /// As [`Segment::anonymous`].
     pub fn new(value: T) -> io::Result<SeqLock<T>> {
-        Self::filled(Object::anonymous(Self::shape())?, value)
+        Self::make(ObjectSlot::Anonymous, value)
     }
 
     /// Creates a shared value in a segment, together with others.
@@ -105,7 +113,7 @@ impl<T: Stored> SeqLock<T> {
     ///
     /// `StorageFull` if there is no room left in it; `Unsupported` if another program made it.
     pub fn new_in(segment: &Segment, value: T) -> io::Result<SeqLock<T>> {
-        Self::filled(Object::new_in(segment, Self::shape())?, value)
+        Self::make(ObjectSlot::In(segment), value)
     }
 
     /// Creates a shared value under a name. The last process that has it removes the name.
@@ -114,7 +122,7 @@ impl<T: Stored> SeqLock<T> {
     ///
     /// As [`Segment::create`].
     pub fn create(name: &str, value: T) -> io::Result<SeqLock<T>> {
-        Self::named(OpenMode::Create, name, value)
+        Self::make(ObjectSlot::Named(OpenMode::Create, name), value)
     }
 
     /// Opens a value by its name.
@@ -123,7 +131,7 @@ impl<T: Stored> SeqLock<T> {
     ///
     /// As [`Segment::open`]; `InvalidData` if it is of another type.
     pub fn open(name: &str) -> io::Result<SeqLock<T>> {
-        Self::named(OpenMode::Open, name, Copied::new().value())
+        Self::of(Object::open(name, Self::shape())?)
     }
 
     /// Opens the value of this name, or creates it as `value` if there is none.
@@ -132,12 +140,7 @@ impl<T: Stored> SeqLock<T> {
     ///
     /// As [`create`](SeqLock::create) and [`open`](SeqLock::open).
     pub fn open_or_create(name: &str, value: T) -> io::Result<SeqLock<T>> {
-        Self::named(OpenMode::OpenOrCreate, name, value)
-    }
-
-    fn named(open_mode: OpenMode, name: &str, value: T) -> io::Result<SeqLock<T>> {
-        let fill = |object: &Object| Self::filled(object.clone(), value).map(drop);
-        Self::of(Object::named(open_mode, name, Self::shape(), fill)?)
+        Self::make(ObjectSlot::Named(OpenMode::OpenOrCreate, name), value)
     }
 
     #[inline(always)]

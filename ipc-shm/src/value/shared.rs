@@ -14,7 +14,7 @@ use crate::copy::bytes_at;
 use crate::layout::Fingerprint;
 use crate::segment::{OpenMode, Segment};
 use crate::value::checked::{Copied, Stored};
-use crate::value::object::{Object, Placed, Shape, refuse};
+use crate::value::object::{Object, ObjectSlot, Placed, Shape, refuse};
 use crate::value::word::{Integer, Word};
 
 /// A handle to one value in shared memory. Handles are cloned and sent freely.
@@ -64,6 +64,7 @@ impl<T: Stored> Shared<T> {
             bytes: size_of::<T>(),
             align: align_of::<T>(),
             fingerprint: Fingerprint::of::<T>("shared"),
+            any_size: false,
         }
     }
 
@@ -78,9 +79,7 @@ impl<T: Stored> Shared<T> {
     ///
     /// As [`Segment::anonymous`].
     pub fn new(value: T) -> io::Result<Shared<T>> {
-        let shared = Self::of(Object::anonymous(Self::shape())?)?;
-        shared.set(value);
-        Ok(shared)
+        Self::make(ObjectSlot::Anonymous, value)
     }
 
     /// Creates a shared value in a segment, together with others.
@@ -92,9 +91,7 @@ impl<T: Stored> Shared<T> {
     /// `StorageFull` if there is no room left in it; `Unsupported` if another program made it: then
     /// choose the place yourself, with [`at`](Shared::at).
     pub fn new_in(segment: &Segment, value: T) -> io::Result<Shared<T>> {
-        let shared = Self::of(Object::new_in(segment, Self::shape())?)?;
-        shared.set(value);
-        Ok(shared)
+        Self::make(ObjectSlot::In(segment), value)
     }
 
     /// Returns the value at an offset of a segment that you lay out yourself.
@@ -105,7 +102,7 @@ impl<T: Stored> Shared<T> {
     ///
     /// `InvalidInput` if it is not all in the segment, or not aligned.
     pub fn at(segment: &Segment, offset: usize) -> io::Result<Shared<T>> {
-        Self::of(Object::at(segment, offset, Self::shape())?)
+        Self::of(Object::at(segment, offset))
     }
 
     /// Creates a shared value under a name. The last process that has it removes the name.
@@ -114,7 +111,7 @@ impl<T: Stored> Shared<T> {
     ///
     /// As [`Segment::create`].
     pub fn create(name: &str, value: T) -> io::Result<Shared<T>> {
-        Self::named(OpenMode::Create, name, value)
+        Self::make(ObjectSlot::Named(OpenMode::Create, name), value)
     }
 
     /// Opens a value by its name.
@@ -123,7 +120,7 @@ impl<T: Stored> Shared<T> {
     ///
     /// As [`Segment::open`]; `InvalidData` if it is of another type.
     pub fn open(name: &str) -> io::Result<Shared<T>> {
-        Self::named(OpenMode::Open, name, Copied::new().value())
+        Self::of(Object::open(name, Self::shape())?)
     }
 
     /// Opens the value of this name, or creates it as `value` if there is none.
@@ -132,15 +129,15 @@ impl<T: Stored> Shared<T> {
     ///
     /// As [`create`](Shared::create) and [`open`](Shared::open).
     pub fn open_or_create(name: &str, value: T) -> io::Result<Shared<T>> {
-        Self::named(OpenMode::OpenOrCreate, name, value)
+        Self::make(ObjectSlot::Named(OpenMode::OpenOrCreate, name), value)
     }
 
-    fn named(open_mode: OpenMode, name: &str, value: T) -> io::Result<Shared<T>> {
+    fn make(slot: ObjectSlot<'_>, value: T) -> io::Result<Shared<T>> {
         let fill = |object: &Object| {
             Self::of(object.clone())?.set(value);
             Ok(())
         };
-        Self::of(Object::named(open_mode, name, Self::shape(), fill)?)
+        Self::of(Object::make(slot, Self::shape(), fill)?)
     }
 
     /// Returns a copy of the value.

@@ -15,7 +15,7 @@ use crate::copy::bytes_at;
 use crate::layout::Fingerprint;
 use crate::segment::{OpenMode, Segment};
 use crate::value::checked::{Copied, Stored, has_invalid_bits};
-use crate::value::object::{Object, Placed, Shape, refuse};
+use crate::value::object::{Object, ObjectSlot, Placed, Shape, refuse};
 use crate::value::shared::Shared;
 use crate::value::word::Word;
 
@@ -76,12 +76,23 @@ impl<T: Stored> SharedSlice<T> {
                 format!("shared slice: {len} elements are too many"),
             )
         })?;
-        Ok(Shape { bytes, align: align_of::<T>(), fingerprint: Self::fingerprint() })
+        let fingerprint = Self::fingerprint();
+        Ok(Shape { bytes, align: align_of::<T>(), fingerprint, any_size: false })
     }
 
     fn of(object: Object, len: usize) -> io::Result<SharedSlice<T>> {
         let first = object.pointer(Self::shape(len)?)?.cast();
         Ok(SharedSlice { object, first, len, _elements: PhantomData })
+    }
+
+    fn make(slot: ObjectSlot<'_>, len: usize) -> io::Result<Object> {
+        Object::make(slot, Self::shape(len)?, |_| Ok(()))
+    }
+
+    /// Returns all of the array that the segment of an object holds.
+    fn whole(object: Object) -> io::Result<SharedSlice<T>> {
+        let len = object.segment.size() / size_of::<T>();
+        Self::of(object, len)
     }
 
     /// Creates an array of `len` elements, all zero, in an unnamed segment of its own.
@@ -90,7 +101,7 @@ impl<T: Stored> SharedSlice<T> {
     ///
     /// As [`Segment::anonymous`].
     pub fn new(len: usize) -> io::Result<SharedSlice<T>> {
-        Self::of(Object::anonymous(Self::shape(len)?)?, len)
+        Self::of(Self::make(ObjectSlot::Anonymous, len)?, len)
     }
 
     /// Creates an array of these elements, in an unnamed segment of its own.
@@ -111,7 +122,7 @@ impl<T: Stored> SharedSlice<T> {
     /// `StorageFull` if there is no room left in it; `Unsupported` if another program made it: then
     /// choose the place yourself, with [`at`](SharedSlice::at).
     pub fn new_in(segment: &Segment, len: usize) -> io::Result<SharedSlice<T>> {
-        let shared = Self::of(Object::new_in(segment, Self::shape(len)?)?, len)?;
+        let shared = Self::of(Self::make(ObjectSlot::In(segment), len)?, len)?;
         // A process may have written there by an offset of its own.
         shared.fill(Copied::new().value());
         Ok(shared)
@@ -125,7 +136,7 @@ impl<T: Stored> SharedSlice<T> {
     ///
     /// `InvalidInput` if they are not all in the segment, or not aligned.
     pub fn at(segment: &Segment, offset: usize, len: usize) -> io::Result<SharedSlice<T>> {
-        Self::of(Object::at(segment, offset, Self::shape(len)?)?, len)
+        Self::of(Object::at(segment, offset), len)
     }
 
     /// Creates an array of `len` elements, all zero, under a name.
@@ -136,7 +147,7 @@ impl<T: Stored> SharedSlice<T> {
     ///
     /// As [`Segment::create`].
     pub fn create(name: &str, len: usize) -> io::Result<SharedSlice<T>> {
-        Self::of(Object::named(OpenMode::Create, name, Self::shape(len)?, |_| Ok(()))?, len)
+        Self::of(Self::make(ObjectSlot::Named(OpenMode::Create, name), len)?, len)
     }
 
     /// Opens all of an array by its name.
@@ -145,9 +156,7 @@ impl<T: Stored> SharedSlice<T> {
     ///
     /// As [`Segment::open`]; `InvalidData` if its elements are of another type.
     pub fn open(name: &str) -> io::Result<SharedSlice<T>> {
-        let object = Object::named(OpenMode::Open, name, Self::shape(0)?, |_| Ok(()))?;
-        let len = object.segment.size() / size_of::<T>();
-        Self::of(object, len)
+        Self::whole(Object::open(name, Self::shape(0)?)?)
     }
 
     /// Opens the array of this name, or creates one of `len` elements if there is none.
@@ -158,9 +167,7 @@ impl<T: Stored> SharedSlice<T> {
     ///
     /// As [`create`](SharedSlice::create) and [`open`](SharedSlice::open).
     pub fn open_or_create(name: &str, len: usize) -> io::Result<SharedSlice<T>> {
-        let object = Object::named(OpenMode::OpenOrCreate, name, Self::shape(len)?, |_| Ok(()))?;
-        let len = object.segment.size() / size_of::<T>();
-        Self::of(object, len)
+        Self::whole(Self::make(ObjectSlot::Named(OpenMode::OpenOrCreate, name), len)?)
     }
 
     /// Returns the number of elements.
@@ -320,7 +327,7 @@ impl<T: Stored> SharedSlice<T> {
         );
         let offset = self.object.offset + start * size_of::<T>();
         SharedSlice {
-            object: Object { segment: self.object.segment.clone(), offset },
+            object: Object::at(&self.object.segment, offset),
             first: self.first.at(self.place(start, end - start).cast()),
             len: end - start,
             _elements: PhantomData,
