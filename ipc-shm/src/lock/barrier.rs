@@ -6,15 +6,16 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use ipc_core::Deadline;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::location::{HEAD, LockKind, LockLocation, LockSlot, create_by_name, open_or_find};
+use super::handle::{Handle, create_by_name, handle};
+use super::location::{HEAD, LockKind, LockLocation};
 use super::poison::Refused;
 use super::raw::barrier::{MAX_PARTIES, Passed, RawBarrier};
 use super::raw::words_for;
 use super::word::LockEnv;
 use crate::segment::{OpenMode, Segment};
 use crate::sync::Ordering::Relaxed;
+use crate::value::object::ObjectSlot;
 
 /// A point where a number of parties wait for each other, again and again: [`std::sync::Barrier`]
 /// in shared memory, and Python's `Barrier`.
@@ -51,6 +52,7 @@ impl BarrierWaitResult {
 }
 
 /// Why a wait at a barrier ended before all parties arrived.
+// Exhaustive: see `LockError`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BarrierError {
     /// The barrier is broken, until the [reset](Barrier::reset).
@@ -90,15 +92,24 @@ const PARTIES: usize = 1;
 const TIMEOUT: usize = 2;
 const HANDLES: usize = 8 - HEAD;
 
-impl Barrier {
+impl Handle for Barrier {
     fn kind() -> LockKind {
-        LockKind::of::<()>("Barrier", 1)
+        LockKind::plain("Barrier", |_, participants| Some(HANDLES + words_for(participants)))
     }
 
-    fn count(_len: usize, participants: usize) -> Option<usize> {
-        Some(HANDLES + words_for(participants))
+    /// Adds the handle to the count of this process.
+    fn of(location: LockLocation) -> io::Result<Barrier> {
+        // Read once. Relaxed: the tag's Acquire.
+        let parties = location.words()[PARTIES].load(Relaxed).min(u64::from(MAX_PARTIES)) as u32;
+        let barrier = Barrier { location, parties };
+        barrier.raw().join(&barrier.location, barrier.location.me).map_err(io::Error::other)?;
+        Ok(barrier)
     }
+}
 
+handle!([] Barrier);
+
+impl Barrier {
     /// Makes a barrier for so many parties, in an anonymous segment of its own.
     ///
     /// A barrier for no party or for one party never makes a caller wait.
@@ -107,7 +118,7 @@ impl Barrier {
     ///
     /// `InvalidInput` for 2^20 parties or more, others as [`Segment::anonymous`].
     pub fn new(parties: usize) -> io::Result<Barrier> {
-        Self::make(LockSlot::Anonymous, parties)
+        Self::make(ObjectSlot::Anonymous, parties)
     }
 
     /// Makes a barrier in a segment.
@@ -118,13 +129,12 @@ impl Barrier {
     ///
     /// `InvalidInput` for 2^20 parties or more, others as [`Mutex::new_in`](super::Mutex::new_in).
     pub fn new_in(segment: &Segment, parties: usize) -> io::Result<Barrier> {
-        Self::make(LockSlot::In(segment), parties)
+        Self::make(ObjectSlot::In(segment), parties)
     }
 
     create_by_name!(parties: usize => parties);
-    open_or_find!();
 
-    fn make(slot: LockSlot<'_>, parties: usize) -> io::Result<Barrier> {
+    fn make(slot: ObjectSlot<'_>, parties: usize) -> io::Result<Barrier> {
         let parties = u32::try_from(parties)
             .ok()
             .filter(|parties| *parties <= MAX_PARTIES)
@@ -132,21 +142,11 @@ impl Barrier {
                 let text = format!("Barrier: {parties} parties are more than {MAX_PARTIES}");
                 io::Error::new(io::ErrorKind::InvalidInput, text)
             })?;
-        let fill = |location: &LockLocation| {
+        Self::make_filled(slot, 0, |location| {
             // Relaxed: the tag's Release.
             location.words()[PARTIES].store(u64::from(parties), Relaxed);
             Ok(())
-        };
-        Self::at_location(LockLocation::make(slot, Self::kind(), 0, Self::count, &fill)?)
-    }
-
-    /// Adds the handle to the count of this process.
-    fn at_location(location: LockLocation) -> io::Result<Barrier> {
-        // Read once. Relaxed: the tag's Acquire.
-        let parties = location.words()[PARTIES].load(Relaxed).min(u64::from(MAX_PARTIES)) as u32;
-        let barrier = Barrier { location, parties };
-        barrier.raw().join(&barrier.location, barrier.location.me).map_err(io::Error::other)?;
-        Ok(barrier)
+        })
     }
 
     fn raw(&self) -> RawBarrier<'_> {
@@ -310,7 +310,7 @@ impl Clone for Barrier {
             // A forked process is no party. Its handles return `Forked`.
             return Barrier { location: self.location.clone(), parties: self.parties };
         }
-        Self::at_location(self.location.clone()).expect("fewer handles than 2^32")
+        Self::of(self.location.clone()).expect("fewer handles than 2^32")
     }
 }
 
@@ -319,19 +319,6 @@ impl Drop for Barrier {
         if !self.location.forked() {
             self.raw().leave(self.location.me);
         }
-    }
-}
-
-impl Serialize for Barrier {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.location.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Barrier {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let location = LockLocation::deserialize(deserializer, Self::kind(), Self::count)?;
-        Barrier::at_location(location).map_err(serde::de::Error::custom)
     }
 }
 

@@ -5,15 +5,16 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use ipc_core::Deadline;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::location::{HEAD, LockKind, LockLocation, LockSlot, create_by_name, open_or_find};
+use super::handle::{Handle, create_by_name, handle};
+use super::location::{HEAD, LockKind, LockLocation};
 use super::mutex::{Mutex, MutexGuard};
 use super::poison::{Failure, LockError, LockResult, PoisonError, Refused};
 use super::raw::condvar::{PLACES, RawCondvar};
 use super::value::Value;
 use super::word::LockEnv;
 use crate::segment::{OpenMode, Segment};
+use crate::value::object::ObjectSlot;
 
 /// A condition: a thread waits until data that a [`Mutex`] protects has changed.
 ///
@@ -71,21 +72,21 @@ const OVERFLOW_WAITERS: usize = 2;
 const PLACE: usize = 8 - HEAD;
 const SINCE: usize = PLACE + PLACES;
 
-impl Condvar {
+impl Handle for Condvar {
     fn kind() -> LockKind {
-        LockKind::of::<()>("Condvar", 1)
+        LockKind::plain("Condvar", |_, _| Some(SINCE + PLACES))
     }
 
-    fn count(_len: usize, _participants: usize) -> Option<usize> {
-        Some(SINCE + PLACES)
-    }
-
-    fn at_location(location: LockLocation) -> io::Result<Condvar> {
+    fn of(location: LockLocation) -> io::Result<Condvar> {
         Ok(Condvar { location })
     }
+}
 
-    fn make(slot: LockSlot<'_>) -> io::Result<Condvar> {
-        Self::at_location(LockLocation::make(slot, Self::kind(), 0, Self::count, &|_| Ok(()))?)
+handle!([] Condvar);
+
+impl Condvar {
+    fn make(slot: ObjectSlot<'_>) -> io::Result<Condvar> {
+        Self::make_filled(slot, 0, |_| Ok(()))
     }
 
     /// Makes a condition in an anonymous segment of its own.
@@ -94,7 +95,7 @@ impl Condvar {
     ///
     /// As [`Segment::anonymous`].
     pub fn new() -> io::Result<Condvar> {
-        Self::make(LockSlot::Anonymous)
+        Self::make(ObjectSlot::Anonymous)
     }
 
     /// Makes a condition in a segment. It takes about 1 KiB.
@@ -103,11 +104,10 @@ impl Condvar {
     ///
     /// As [`Mutex::new_in`].
     pub fn new_in(segment: &Segment) -> io::Result<Condvar> {
-        Self::make(LockSlot::In(segment))
+        Self::make(ObjectSlot::In(segment))
     }
 
     create_by_name!();
-    open_or_find!();
 
     fn raw(&self) -> RawCondvar<'_> {
         let words = self.location.words();
@@ -269,20 +269,6 @@ impl Condvar {
     pub fn notify_all(&self) -> Result<usize, Refused> {
         self.location.check()?;
         Ok(self.raw().notify_all(&self.location))
-    }
-}
-
-impl Serialize for Condvar {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.location.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Condvar {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Condvar {
-            location: LockLocation::deserialize(deserializer, Self::kind(), Self::count)?,
-        })
     }
 }
 

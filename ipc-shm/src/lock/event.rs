@@ -5,12 +5,13 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use ipc_core::Deadline;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::location::{LockKind, LockLocation, LockSlot, create_by_name, open_or_find};
+use super::handle::{Handle, create_by_name, handle};
+use super::location::{LockKind, LockLocation};
 use super::poison::Refused;
 use super::raw::event::RawEvent;
 use crate::segment::{OpenMode, Segment};
+use crate::value::object::ObjectSlot;
 
 /// A flag that processes wait for: Python's `Event`, and that of raw_sync.
 ///
@@ -48,29 +49,23 @@ pub struct Event {
 
 const STATE: usize = 0;
 
-impl Event {
+impl Handle for Event {
     fn kind() -> LockKind {
-        LockKind::of::<()>("Event", 1)
-    }
-
-    fn count(_len: usize, _participants: usize) -> Option<usize> {
-        Some(1)
+        LockKind::plain("Event", |_, _| Some(1))
     }
 
     /// Reads the kind of the event from the length.
-    fn at_location(location: LockLocation) -> io::Result<Event> {
+    fn of(location: LockLocation) -> io::Result<Event> {
         let auto = location.len != 0;
         Ok(Event { location, auto })
     }
+}
 
-    fn make(slot: LockSlot<'_>, auto: bool) -> io::Result<Event> {
-        Self::at_location(LockLocation::make(
-            slot,
-            Self::kind(),
-            usize::from(auto),
-            Self::count,
-            &|_| Ok(()),
-        )?)
+handle!([] Event);
+
+impl Event {
+    fn make(slot: ObjectSlot<'_>, auto: bool) -> io::Result<Event> {
+        Self::make_filled(slot, usize::from(auto), |_| Ok(()))
     }
 
     /// Makes a manual event, initially clear, in an anonymous segment of its own.
@@ -79,7 +74,7 @@ impl Event {
     ///
     /// As [`Segment::anonymous`].
     pub fn new() -> io::Result<Event> {
-        Self::make(LockSlot::Anonymous, false)
+        Self::make(ObjectSlot::Anonymous, false)
     }
 
     /// Makes a manual event, initially clear, in a segment.
@@ -88,7 +83,7 @@ impl Event {
     ///
     /// As [`Mutex::new_in`](super::Mutex::new_in).
     pub fn new_in(segment: &Segment) -> io::Result<Event> {
-        Self::make(LockSlot::In(segment), false)
+        Self::make(ObjectSlot::In(segment), false)
     }
 
     /// Makes an automatic event, initially clear, in an anonymous segment of its own.
@@ -97,7 +92,7 @@ impl Event {
     ///
     /// As [`Segment::anonymous`].
     pub fn auto() -> io::Result<Event> {
-        Self::make(LockSlot::Anonymous, true)
+        Self::make(ObjectSlot::Anonymous, true)
     }
 
     /// Makes an automatic event, initially clear, in a segment.
@@ -106,7 +101,7 @@ impl Event {
     ///
     /// As [`Mutex::new_in`](super::Mutex::new_in).
     pub fn auto_in(segment: &Segment) -> io::Result<Event> {
-        Self::make(LockSlot::In(segment), true)
+        Self::make(ObjectSlot::In(segment), true)
     }
 
     /// Makes an automatic event in a segment of its own with this name.
@@ -115,11 +110,10 @@ impl Event {
     ///
     /// As [`Segment::create`].
     pub fn create_auto(name: &str) -> io::Result<Event> {
-        Self::make(LockSlot::Named(OpenMode::Create, name), true)
+        Self::make(ObjectSlot::Named(OpenMode::Create, name), true)
     }
 
     create_by_name!(=> false);
-    open_or_find!();
 
     fn raw(&self) -> RawEvent<'_> {
         RawEvent { state: &self.location.words()[STATE], auto: self.auto }
@@ -195,19 +189,6 @@ impl Event {
     fn wait_with(&self, deadline: Deadline) -> Result<bool, Refused> {
         self.location.check()?;
         Ok(self.raw().wait(&self.location, deadline))
-    }
-}
-
-impl Serialize for Event {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.location.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Event {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let location = LockLocation::deserialize(deserializer, Self::kind(), Self::count)?;
-        Event::at_location(location).map_err(serde::de::Error::custom)
     }
 }
 

@@ -88,8 +88,9 @@
 //!
 //! `word` is the lock word, and the trait by which the protocols ask the kernel. `parking` is how
 //! to wait. Each module below `raw` is a protocol, with its states, its memory orderings and what a
-//! death leaves. The modules beside `raw` place it in a segment (`location`) and give it the
-//! interface of `std`. Begin with `raw::mutex`.
+//! death leaves. `location` places it in a segment, and `handle` makes, opens and sends it. `guard`
+//! acquires it, poisons it and releases it, the same way for all locks with guards. The other
+//! modules beside `raw` give each lock the interface of `std`. Begin with `raw::mutex`.
 
 #[cfg(any(loom, fuzzing, test))]
 #[doc(hidden)]
@@ -105,6 +106,10 @@ mod barrier;
 mod condvar;
 #[cfg(not(loom))]
 mod event;
+#[cfg(not(loom))]
+mod guard;
+#[cfg(not(loom))]
+mod handle;
 #[cfg(not(loom))]
 mod lazy;
 #[cfg(not(loom))]

@@ -6,26 +6,30 @@
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
 use ipc_core::Deadline;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::location::{HEAD, LockKind, LockLocation, LockSlot, create_by_name, open_or_find};
+use super::guard::{Held, Protects, RawLock, attempts, lending_guard, poisoning};
+use super::handle::{Handle, create_by_name, handle, over_values};
+use super::location::{self, HEAD, LockKind, LockLocation};
 use super::poison::{
-    Failure, LockResult, LockTimeoutResult, PoisonError, PoisonedBy, Refused, TryLockResult,
+    Failure, LockAttemptError, LockResult, LockTimeoutResult, PoisonError, PoisonedBy, Refused,
+    TryLockResult,
 };
 use super::raw::mutex::{RawMutex, UPDATING};
 use super::thread;
 use super::value::{self, NO_VALUE, Value};
-use super::word::{CONTENDED, FLAGS, LockEnv};
+use super::word::LockEnv;
 use crate::killpoint::kill_point;
 use crate::segment::{OpenMode, Segment};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Relaxed, Release};
 use crate::value::checked::Checked;
+use crate::value::object::ObjectSlot;
 
 /// A mutex between processes, for data of fixed size or a slice: [`std::sync::Mutex`] in shared
 /// memory.
@@ -82,83 +86,38 @@ const COPIES: usize = 3;
 
 /// Returns the index of the first word of each copy, and the number of words in all.
 fn copies<T: Value + ?Sized>(len: usize) -> Option<([usize; 2], usize)> {
-    let align = value::align::<T>();
-    let words = value::words::<T>(len)?;
-    let first = (HEAD + COPIES).next_multiple_of(align) - HEAD;
-    let second = (HEAD + first).checked_add(words)?.checked_next_multiple_of(align)? - HEAD;
+    let (words, first) = (value::words::<T>(len)?, location::after::<T>(COPIES));
+    let end = (HEAD + first).checked_add(words)?;
+    let second = end.checked_next_multiple_of(value::align::<T>())? - HEAD;
     Some(([first, second], second.checked_add(words)?))
 }
 
-/// Makes, opens and finds mutexes, over one value or a slice.
-impl<T: Value + ?Sized> Mutex<T> {
+impl<T: Value + ?Sized> Handle for Mutex<T> {
     fn kind() -> LockKind {
-        LockKind::of::<T::Item>(
-            if T::MANY { "Mutex of a slice" } else { "Mutex" },
-            value::align::<T>(),
-        )
+        let name = if T::MANY { "Mutex of a slice" } else { "Mutex" };
+        LockKind::over::<T>(name, |len, _| Some(copies::<T>(len)?.1))
     }
 
-    fn count(len: usize, _participants: usize) -> Option<usize> {
-        Some(copies::<T>(len)?.1)
-    }
-
-    fn at_location(location: LockLocation) -> io::Result<Self> {
+    fn of(location: LockLocation) -> io::Result<Self> {
         let (copies, _) = copies::<T>(location.len).expect("it has been placed");
         Ok(Mutex { location, copies, _value: PhantomData })
     }
+}
 
-    fn make(slot: LockSlot<'_>, value: &T) -> io::Result<Self> {
-        let fill = |location: &LockLocation| {
+handle!([T: Value + ?Sized] Mutex<T>);
+over_values!(Mutex, "mutex", "lock", "It takes 64 bytes or more, for as long as there is room.");
+
+impl<T: Value + ?Sized> Mutex<T> {
+    fn make(slot: ObjectSlot<'_>, value: &T) -> io::Result<Self> {
+        Self::make_filled(slot, value.items().len(), |location| {
             let ([first, _], _) = copies::<T>(location.len).expect("it has been placed");
             value::write(&location.words()[first..], value);
             Ok(())
-        };
-        Self::at_location(LockLocation::make(
-            slot,
-            Self::kind(),
-            value.items().len(),
-            Self::count,
-            &fill,
-        )?)
+        })
     }
-
-    open_or_find!();
 }
 
 impl<T: Checked + Send + Sync> Mutex<T> {
-    /// Makes a mutex in an anonymous segment of its own.
-    ///
-    /// To put many into one segment, use [`new_in`](Mutex::new_in).
-    ///
-    /// # Errors
-    ///
-    /// As [`Segment::anonymous`].
-    pub fn new(value: T) -> io::Result<Mutex<T>> {
-        Self::make(LockSlot::Anonymous, &value)
-    }
-
-    /// Makes a mutex in a segment, next to the objects there.
-    ///
-    /// It takes 64 bytes or more, for as long as there is room.
-    ///
-    /// # Errors
-    ///
-    /// `StorageFull` if the segment has no room, `Unsupported` if another program made the segment.
-    pub fn new_in(segment: &Segment, value: T) -> io::Result<Mutex<T>> {
-        Self::make(LockSlot::In(segment), &value)
-    }
-
-    create_by_name!(value: T => &value);
-
-    /// Returns a copy of the value. Waits as [`lock`](Mutex::lock).
-    ///
-    /// # Errors
-    ///
-    /// As [`lock`](Mutex::lock), but without a guard: the lock is not held then.
-    pub fn get(&self) -> LockResult<T, ()> {
-        self.copied()
-    }
-
     /// Replaces the value by one flip, so no thread ever sees half of it.
     ///
     /// Waits as [`lock`](Mutex::lock).
@@ -174,41 +133,61 @@ impl<T: Checked + Send + Sync> Mutex<T> {
     }
 }
 
-impl<T: Checked + Send + Sync> Mutex<[T]> {
-    /// Makes a mutex over a slice, in an anonymous segment of its own.
-    ///
-    /// # Errors
-    ///
-    /// As [`Segment::anonymous`].
-    pub fn from_slice(values: &[T]) -> io::Result<Mutex<[T]>> {
-        Self::make(LockSlot::Anonymous, values)
+/// The one mode in which a thread holds a mutex with a guard.
+pub(crate) enum Exclusive {}
+
+impl<T: Value + ?Sized> Protects for Mutex<T> {
+    type Value = T;
+
+    #[inline(always)]
+    fn location(&self) -> &LockLocation {
+        &self.location
     }
 
-    /// Makes a mutex over a slice, in a segment.
-    ///
-    /// # Errors
-    ///
-    /// As [`Mutex::new_in`].
-    pub fn from_slice_in(segment: &Segment, values: &[T]) -> io::Result<Mutex<[T]>> {
-        Self::make(LockSlot::In(segment), values)
+    #[inline(always)]
+    fn value(&self) -> NonNull<T> {
+        self.location.value(self.places().0)
     }
 
-    /// Makes a mutex over a slice, in a segment of its own with this name.
-    ///
-    /// # Errors
-    ///
-    /// As [`Segment::create`].
-    pub fn create_from_slice(name: &str, values: &[T]) -> io::Result<Mutex<[T]>> {
-        Self::make(LockSlot::Named(OpenMode::Create, name), values)
+    #[inline(always)]
+    fn is_valid(&self) -> bool {
+        self.location.is_valid::<T>(self.places().0)
     }
 
-    /// Returns a copy of the values. Waits as [`lock`](Mutex::lock).
-    ///
-    /// # Errors
-    ///
-    /// As [`lock`](Mutex::lock), but without a guard: the lock is not held then.
-    pub fn to_vec(&self) -> LockResult<Vec<T>, ()> {
-        self.copied().map(Vec::from)
+    #[inline(always)]
+    fn cause(&self) -> Option<PoisonedBy> {
+        self.raw().cause()
+    }
+
+    fn set_cause(&self, cause: Option<PoisonedBy>) {
+        self.raw().set_cause(cause);
+    }
+}
+
+impl<T: Value + ?Sized> RawLock<Exclusive> for Mutex<T> {
+    #[inline(always)]
+    fn acquire_now(&self, me: u64) -> bool {
+        let acquired = self.raw().try_now(me);
+        if acquired {
+            thread::took();
+        }
+        acquired
+    }
+
+    #[inline(always)]
+    fn acquire(&self, me: u64, deadline: Deadline) -> Result<(), LockAttemptError> {
+        if !self.raw().try_now(me) {
+            self.raw().lock(&self.location, me, deadline)?;
+        }
+        thread::took();
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn release(&self, me: u64) -> Result<(), Refused> {
+        self.raw().unlock(&self.location, me)?;
+        thread::returned();
+        Ok(())
     }
 }
 
@@ -232,115 +211,30 @@ impl<T: Value + ?Sized> Mutex<T> {
         (self.copies[turn], self.copies[turn ^ 1])
     }
 
-    /// Returns whether the bytes of the current copy are a value. For the holder.
-    #[inline(always)]
-    fn is_valid(&self) -> bool {
-        let (at, _) = self.places();
-        self.location.is_valid::<T>(at)
-    }
-
-    /// Waits until the mutex is free, and locks it.
-    ///
-    /// Blocks: spins for a moment, then sleeps. Detects the death of the holder within 50 ms.
-    ///
-    /// # Errors
-    ///
-    /// - [`Poisoned`](super::LockError::Poisoned), with the guard, if a thread panicked or a
-    ///   process died while it held the lock. This lasts until
-    ///   [`clear_poison`](Mutex::clear_poison).
-    /// - [`Refused`](super::LockError::Refused), without the lock, if the calling thread already
-    ///   holds it, in a forked process, and if the memory is corrupt.
-    #[inline]
-    pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
-        if let Some(guard) = self.fast() {
-            return Ok(guard);
-        }
-        Ok(self.acquire(Deadline::Never)?)
-    }
-
-    /// Locks the mutex if it is free, or if its holder is dead.
-    ///
-    /// # Errors
-    ///
-    /// [`WouldBlock`](super::TryLockError::WouldBlock) if a live thread holds the lock, also if
-    /// this is the calling thread. Others as [`lock`](Mutex::lock).
-    #[inline]
-    pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
-        if let Some(guard) = self.fast() {
-            return Ok(guard);
-        }
-        Ok(self.acquire(Deadline::Now)?)
-    }
-
-    /// Locks the mutex as [`lock`](Mutex::lock), but waits no longer than `timeout`.
-    ///
-    /// # Errors
-    ///
-    /// [`Timeout`](super::LockTimeoutError::Timeout) if the time has elapsed, others as
-    /// [`lock`](Mutex::lock).
-    pub fn lock_timeout(&self, timeout: Duration) -> LockTimeoutResult<MutexGuard<'_, T>> {
-        Ok(self.acquire(Deadline::after(timeout))?)
-    }
-
-    /// Locks the mutex as [`lock`](Mutex::lock), but waits no longer than until `deadline`.
-    ///
-    /// # Errors
-    ///
-    /// [`Timeout`](super::LockTimeoutError::Timeout) if the deadline has passed, others as
-    /// [`lock`](Mutex::lock).
-    pub fn lock_deadline(&self, deadline: Instant) -> LockTimeoutResult<MutexGuard<'_, T>> {
-        Ok(self.acquire(Deadline::At(deadline))?)
-    }
-
-    /// Acquires the lock if it is free, sound and not poisoned. The fast path uses registers only.
-    #[inline(always)]
-    fn fast(&self) -> Option<MutexGuard<'_, T>> {
-        if self.location.forked() {
-            return None;
-        }
-        let me = self.location.me();
-        if !self.raw().try_now(me) {
-            return None;
-        }
-        if self.raw().cause().is_some() || !self.is_valid() {
-            // The slow path acquires it again, and returns the reason.
-            let _ = self.raw().unlock(&self.location, me);
-            return None;
-        }
-        Some(MutexGuard::new(self, me))
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn acquire(&self, deadline: Deadline) -> Result<MutexGuard<'_, T>, Failure<MutexGuard<'_, T>>> {
-        let me = self.take(0, deadline)?;
-        self.taken(me)
-    }
-
-    /// Returns the guard of a lock that `me` holds, or why there is none.
-    #[cold]
-    fn taken(&self, me: u64) -> Result<MutexGuard<'_, T>, Failure<MutexGuard<'_, T>>> {
-        if !self.is_valid() {
-            // This fails only if a peer breaks the protocol. Then there is nothing to release.
-            let _ = self.raw().unlock(&self.location, me);
-            return Err(NO_VALUE.into());
-        }
-        let guard = MutexGuard::new(self, me);
-        match self.raw().cause() {
-            None => Ok(guard),
-            Some(cause) => Err(Failure::Poisoned(PoisonError::new(guard, cause))),
-        }
-    }
-
-    /// Acquires the raw lock.
-    #[inline(always)]
-    fn take<G>(&self, mode: u64, deadline: Deadline) -> Result<u64, Failure<G>> {
-        self.location.check()?;
-        let me = self.location.me() | mode;
-        if !self.raw().try_now(me) {
-            self.raw().lock(&self.location, me, deadline)?;
-        }
-        Ok(me)
+    attempts! {
+        Exclusive => MutexGuard<'_, T>;
+        /// Waits until the mutex is free, and locks it.
+        ///
+        /// Blocks: spins for a moment, then sleeps. Detects the death of the holder within 50 ms.
+        ///
+        /// # Errors
+        ///
+        /// - [`Poisoned`](super::LockError::Poisoned), with the guard, if a thread panicked or a
+        ///   process died while it held the lock. This lasts until
+        ///   [`clear_poison`](Mutex::clear_poison).
+        /// - [`Refused`](super::LockError::Refused), without the lock, if the calling thread
+        ///   already holds it, in a forked process, and if the memory is corrupt.
+        #[inline]
+        lock;
+        /// Locks the mutex if it is free, or if its holder is dead.
+        ///
+        /// # Errors
+        ///
+        /// [`WouldBlock`](super::TryLockError::WouldBlock) if a live thread holds the lock, also if
+        /// this is the calling thread. Others as [`lock`](Mutex::lock).
+        #[inline]
+        try_lock;
+        lock_timeout, lock_deadline
     }
 
     /// Changes the value as a transaction: `change` edits a copy, and one flip makes it the value.
@@ -367,9 +261,13 @@ impl<T: Value + ?Sized> Mutex<T> {
 
     /// Acquires the lock to update the value.
     fn updating(&self) -> LockResult<Updating<'_, T>, ()> {
-        let me = self.take(UPDATING, Deadline::Never)?;
+        self.location.check().map_err(Failure::from)?;
+        let me = self.location.me() | UPDATING;
+        if !self.raw().try_now(me) {
+            self.raw().lock(&self.location, me, Deadline::Never).map_err(Failure::from)?;
+        }
         let updating = Updating { mutex: self, me };
-        match self.raw().cause() {
+        match self.cause() {
             None => Ok(updating),
             Some(cause) => Err(Failure::Poisoned(PoisonError::new((), cause)).into()),
         }
@@ -416,22 +314,7 @@ impl<T: Value + ?Sized> Mutex<T> {
         !self.location.forked() && self.raw().is_locked(&self.location)
     }
 
-    /// Returns whether the mutex is poisoned.
-    ///
-    /// Another thread may poison it or end the poisoning before this call returns.
-    #[must_use]
-    pub fn is_poisoned(&self) -> bool {
-        !self.location.forked() && self.raw().cause().is_some()
-    }
-
-    /// Ends the poisoning, because the value is whole again. Call it while holding the guard.
-    ///
-    /// Does nothing in a forked process.
-    pub fn clear_poison(&self) {
-        if !self.location.forked() {
-            self.raw().set_cause(None);
-        }
-    }
+    poisoning!();
 
     /// Returns how many values the mutex protects: 1, unless it is over a slice.
     #[must_use]
@@ -480,44 +363,18 @@ impl<T: Value + ?Sized> Drop for Updating<'_, T> {
     }
 }
 
-/// A locked [`Mutex`]. Dropping the guard unlocks it. The guard belongs to its thread.
-///
-/// The value that it lends does not change as long as peers keep the protocol: see [`Mutex`].
-#[must_use = "it unlocks at once if it is not kept"]
-pub struct MutexGuard<'a, T: Value + ?Sized> {
-    mutex: &'a Mutex<T>,
-    /// The holder, with [`PANICKING`] if the thread was panicking when it locked.
-    me: u64,
-    /// Not Send.
-    _thread: PhantomData<*const ()>,
+lending_guard! {
+    mut
+    /// A locked [`Mutex`]. Dropping the guard unlocks it. The guard belongs to its thread.
+    ///
+    /// The value that it lends does not change as long as peers keep the protocol: see [`Mutex`].
+    MutexGuard, Mutex, Exclusive
 }
 
-/// A flag of the guard that no lock word has.
-const PANICKING: u64 = 4;
-const _: () = assert!(PANICKING & FLAGS != 0 && PANICKING & (CONTENDED | UPDATING) == 0);
-
-// SAFETY: a shared guard gives access to `&T` only. (The guard is not Send: the thread is the
-// owner.)
-unsafe impl<T: Value + ?Sized> Sync for MutexGuard<'_, T> {}
-
 impl<'a, T: Value + ?Sized> MutexGuard<'a, T> {
-    /// Makes the guard of a lock that `me` holds, over bytes that are a value
-    /// ([`Mutex::is_valid`]).
-    #[inline(always)]
-    fn new(mutex: &'a Mutex<T>, me: u64) -> Self {
-        thread::took();
-        let panicking = if std::thread::panicking() { PANICKING } else { 0 };
-        MutexGuard { mutex, me: me | panicking, _thread: PhantomData }
-    }
-
-    #[inline(always)]
-    fn value(&self) -> NonNull<T> {
-        self.mutex.location.value(self.mutex.places().0)
-    }
-
     /// Returns the mutex.
     pub fn mutex(guard: &Self) -> &'a Mutex<T> {
-        guard.mutex
+        guard.held.lock
     }
 
     /// Unlocks the mutex, and returns whether that was possible. Dropping the guard cannot report
@@ -531,51 +388,7 @@ impl<'a, T: Value + ?Sized> MutexGuard<'a, T> {
     /// - [`NotOwner`](Refused::NotOwner) if [`force_unlock`](Mutex::force_unlock) has released the
     ///   lock already, or if a peer has written garbage.
     pub fn unlock(guard: Self) -> Result<(), Refused> {
-        let mut guard = std::mem::ManuallyDrop::new(guard);
-        guard.give_back()
-    }
-
-    #[inline(always)]
-    fn give_back(&mut self) -> Result<(), Refused> {
-        let mutex = self.mutex;
-        mutex.location.check()?;
-        if std::thread::panicking() && self.me & PANICKING == 0 {
-            mutex.raw().set_cause(Some(PoisonedBy::Panicked));
-        }
-        mutex.raw().unlock(&mutex.location, self.me & !PANICKING)?;
-        thread::returned();
-        Ok(())
-    }
-}
-
-impl<T: Value + ?Sized> Deref for MutexGuard<'_, T> {
-    type Target = T;
-
-    #[inline(always)]
-    fn deref(&self) -> &T {
-        // SAFETY: the current copy of the value lies there. It is mapped as long as its location
-        // lives (`places`, `copies`, checked by `LockLocation::find`), and aligned
-        // (`LockKind::align`). Its bytes are a value: any are, or they were checked (`is_valid`),
-        // also those that a dead holder left half written. This thread holds the lock, so no thread
-        // writes meanwhile, as long as peers keep the protocol (at the type).
-        unsafe { self.value().as_ref() }
-    }
-}
-
-impl<T: Value + ?Sized> DerefMut for MutexGuard<'_, T> {
-    #[inline(always)]
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as in `deref`. The guard is borrowed mutably, so no other code in this process
-        // reads the value.
-        unsafe { self.value().as_mut() }
-    }
-}
-
-impl<T: Value + ?Sized> Drop for MutexGuard<'_, T> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        // A failure leaves the lock as it is. `unlock` reports it.
-        let _ = self.give_back();
+        ManuallyDrop::new(guard).held.release()
     }
 }
 
@@ -585,30 +398,11 @@ impl<T: Value + ?Sized> Clone for Mutex<T> {
     }
 }
 
-impl<T: Value + ?Sized> Serialize for Mutex<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.location.serialize(serializer)
-    }
-}
-
-impl<'de, T: Value + ?Sized> Deserialize<'de> for Mutex<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let location = LockLocation::deserialize(deserializer, Self::kind(), Self::count)?;
-        Self::at_location(location).map_err(serde::de::Error::custom)
-    }
-}
-
 impl<T: Value + ?Sized> fmt::Debug for Mutex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mutex")
             .field("location", &self.location)
             .field("poisoned", &self.is_poisoned())
             .finish()
-    }
-}
-
-impl<T: Value + ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
     }
 }

@@ -11,9 +11,9 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use ipc_core::Deadline;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::location::{HEAD, LockKind, LockLocation, LockSlot, create_by_name, open_or_find};
+use super::handle::{Handle, create_by_name, handle};
+use super::location::{self, LockKind, LockLocation};
 use super::poison::{LockAttemptError, Refused};
 use super::raw::once::{Begin, End, RawOnce};
 use super::value::{self, ValueLayout};
@@ -22,6 +22,7 @@ use crate::copy;
 use crate::killpoint::kill_point;
 use crate::segment::{OpenMode, Segment};
 use crate::value::checked::Checked;
+use crate::value::object::ObjectSlot;
 
 /// An initialisation that runs once, in one of all processes: [`std::sync::Once`] in shared memory.
 ///
@@ -72,6 +73,7 @@ pub struct OnceLock<T: Checked + Send + Sync> {
 }
 
 /// Why an initialisation did not run or has not completed.
+// Exhaustive: see `LockError`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnceError {
     /// The previous initialiser panicked. [`Once::call_once_force`] tries again.
@@ -168,22 +170,26 @@ fn begin(
     }
 }
 
-impl Once {
+impl Handle for Once {
     fn kind() -> LockKind {
-        LockKind::of::<()>("Once", 1)
+        LockKind::plain("Once", |_, _| Some(1))
     }
 
-    fn count(_len: usize, _participants: usize) -> Option<usize> {
-        Some(1)
+    fn of(location: LockLocation) -> io::Result<Self> {
+        Ok(Once { location })
     }
+}
 
+handle!([] Once);
+
+impl Once {
     /// Makes an initialisation in an anonymous segment of its own.
     ///
     /// # Errors
     ///
     /// As [`Segment::anonymous`].
     pub fn new() -> io::Result<Once> {
-        Self::make(LockSlot::Anonymous)
+        Self::make(ObjectSlot::Anonymous)
     }
 
     /// Makes an initialisation in a segment.
@@ -192,18 +198,13 @@ impl Once {
     ///
     /// As [`Mutex::new_in`](super::Mutex::new_in).
     pub fn new_in(segment: &Segment) -> io::Result<Once> {
-        Self::make(LockSlot::In(segment))
+        Self::make(ObjectSlot::In(segment))
     }
 
     create_by_name!();
-    open_or_find!();
 
-    fn at_location(location: LockLocation) -> io::Result<Once> {
-        Ok(Once { location })
-    }
-
-    fn make(slot: LockSlot<'_>) -> io::Result<Once> {
-        Self::at_location(LockLocation::make(slot, Self::kind(), 0, Self::count, &|_| Ok(()))?)
+    fn make(slot: ObjectSlot<'_>) -> io::Result<Once> {
+        Self::make_filled(slot, 0, |_| Ok(()))
     }
 
     /// Runs `f` if no initialiser has completed yet. Waits while another thread runs one.
@@ -281,21 +282,23 @@ impl Once {
     }
 }
 
-impl<T: Checked + Send + Sync> OnceLock<T> {
+impl<T: Checked + Send + Sync> Handle for OnceLock<T> {
     fn kind() -> LockKind {
-        LockKind::of::<T>("OnceLock", value::align::<T>())
+        LockKind::over::<T>("OnceLock", |len, _| {
+            Self::value_at().checked_add(value::words::<T>(len)?)
+        })
     }
 
-    fn value_at() -> usize {
-        (HEAD + STATE + 1).next_multiple_of(value::align::<T>()) - HEAD
-    }
-
-    fn count(len: usize, _participants: usize) -> Option<usize> {
-        Self::value_at().checked_add(value::words::<T>(len)?)
-    }
-
-    fn at_location(location: LockLocation) -> io::Result<Self> {
+    fn of(location: LockLocation) -> io::Result<Self> {
         Ok(OnceLock { location, _value: PhantomData })
+    }
+}
+
+handle!([T: Checked + Send + Sync] OnceLock<T>);
+
+impl<T: Checked + Send + Sync> OnceLock<T> {
+    fn value_at() -> usize {
+        location::after::<T>(STATE + 1)
     }
 
     /// Makes an object without a value, in an anonymous segment of its own.
@@ -304,7 +307,7 @@ impl<T: Checked + Send + Sync> OnceLock<T> {
     ///
     /// As [`Segment::anonymous`].
     pub fn new() -> io::Result<Self> {
-        Self::make(LockSlot::Anonymous)
+        Self::make(ObjectSlot::Anonymous)
     }
 
     /// Makes an object without a value, in a segment.
@@ -313,14 +316,13 @@ impl<T: Checked + Send + Sync> OnceLock<T> {
     ///
     /// As [`Mutex::new_in`](super::Mutex::new_in).
     pub fn new_in(segment: &Segment) -> io::Result<Self> {
-        Self::make(LockSlot::In(segment))
+        Self::make(ObjectSlot::In(segment))
     }
 
     create_by_name!();
-    open_or_find!();
 
-    fn make(slot: LockSlot<'_>) -> io::Result<Self> {
-        Self::at_location(LockLocation::make(slot, Self::kind(), 1, Self::count, &|_| Ok(()))?)
+    fn make(slot: ObjectSlot<'_>) -> io::Result<Self> {
+        Self::make_filled(slot, 1, |_| Ok(()))
     }
 
     /// Returns the value, if there is one. `None` in a forked process.
@@ -431,18 +433,6 @@ impl<T: Checked + Send + Sync> OnceLock<T> {
     }
 }
 
-impl Serialize for Once {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.location.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Once {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Once { location: LockLocation::deserialize(deserializer, Self::kind(), Self::count)? })
-    }
-}
-
 impl fmt::Debug for Once {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Once")
@@ -455,19 +445,6 @@ impl fmt::Debug for Once {
 impl<T: Checked + Send + Sync> Clone for OnceLock<T> {
     fn clone(&self) -> Self {
         OnceLock { location: self.location.clone(), _value: PhantomData }
-    }
-}
-
-impl<T: Checked + Send + Sync> Serialize for OnceLock<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.location.serialize(serializer)
-    }
-}
-
-impl<'de, T: Checked + Send + Sync> Deserialize<'de> for OnceLock<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let location = LockLocation::deserialize(deserializer, Self::kind(), Self::count)?;
-        Ok(OnceLock { location, _value: PhantomData })
     }
 }
 

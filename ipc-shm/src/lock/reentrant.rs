@@ -3,25 +3,29 @@
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
 use ipc_core::Deadline;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::location::{HEAD, LockKind, LockLocation, LockSlot, create_by_name, open_or_find};
+use super::guard::{Held, Protects, RawLock, attempts, poisoning};
+use super::handle::{Handle, create_by_name, handle};
+use super::location::{self, LockKind, LockLocation};
 use super::poison::{
-    Failure, LockResult, LockTimeoutResult, PoisonError, PoisonedBy, Refused, TryLockResult,
+    LockAttemptError, LockResult, LockTimeoutResult, PoisonedBy, Refused, TryLockResult,
 };
 use super::raw::mutex::RawMutex;
 use super::thread;
 use super::value;
-use super::word::LockEnv;
+use super::word::{LockEnv, names_a_thread};
 use crate::copy;
 use crate::killpoint::kill_point;
 use crate::segment::{OpenMode, Segment};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::Relaxed;
 use crate::value::checked::{Copied, Stored};
+use crate::value::object::ObjectSlot;
 
 /// A mutex that its holder may lock again: Python's `RLock`, `std`'s `ReentrantLock`.
 ///
@@ -57,29 +61,30 @@ const MARK: usize = 1;
 const DEPTH: usize = 2;
 const REST: usize = 3;
 
-impl<T: Stored + Send + Sync> ReentrantMutex<T> {
+impl<T: Stored + Send + Sync> Handle for ReentrantMutex<T> {
     fn kind() -> LockKind {
-        LockKind::of::<T>("ReentrantMutex", value::align::<T>())
+        LockKind::over::<T>("ReentrantMutex", |len, _| {
+            Self::value_at().checked_add(value::words::<T>(len)?)
+        })
     }
 
-    fn value_at() -> usize {
-        (HEAD + REST).next_multiple_of(value::align::<T>()) - HEAD
-    }
-
-    fn count(len: usize, _participants: usize) -> Option<usize> {
-        Self::value_at().checked_add(value::words::<T>(len)?)
-    }
-
-    fn at_location(location: LockLocation) -> io::Result<Self> {
+    fn of(location: LockLocation) -> io::Result<Self> {
         Ok(ReentrantMutex { location, _value: PhantomData })
     }
+}
 
-    fn make(slot: LockSlot<'_>, value: &T) -> io::Result<Self> {
-        let fill = |location: &LockLocation| {
+handle!([T: Stored + Send + Sync] ReentrantMutex<T>);
+
+impl<T: Stored + Send + Sync> ReentrantMutex<T> {
+    fn value_at() -> usize {
+        location::after::<T>(REST)
+    }
+
+    fn make(slot: ObjectSlot<'_>, value: &T) -> io::Result<Self> {
+        Self::make_filled(slot, 1, |location| {
             copy::write_value(&location.words()[Self::value_at()..], value);
             Ok(())
-        };
-        Self::at_location(LockLocation::make(slot, Self::kind(), 1, Self::count, &fill)?)
+        })
     }
 
     /// Makes a mutex in an anonymous segment of its own.
@@ -88,7 +93,7 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
     ///
     /// As [`Segment::anonymous`].
     pub fn new(value: T) -> io::Result<Self> {
-        Self::make(LockSlot::Anonymous, &value)
+        Self::make(ObjectSlot::Anonymous, &value)
     }
 
     /// Makes a mutex in a segment.
@@ -97,11 +102,10 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
     ///
     /// As [`Mutex::new_in`](super::Mutex::new_in).
     pub fn new_in(segment: &Segment, value: T) -> io::Result<Self> {
-        Self::make(LockSlot::In(segment), &value)
+        Self::make(ObjectSlot::In(segment), &value)
     }
 
     create_by_name!(value: T => &value);
-    open_or_find!();
 
     fn raw(&self) -> RawMutex<'_> {
         let words = self.location.words();
@@ -112,84 +116,29 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
         &self.location.words()[DEPTH]
     }
 
-    /// Waits until no other thread holds the mutex, and locks it once more.
-    ///
-    /// # Errors
-    ///
-    /// - [`Poisoned`](super::LockError::Poisoned), with the guard, if a thread panicked or a
-    ///   process died while it held the lock.
-    /// - [`Refused`](super::LockError::Refused), without a guard, after 2^32 guards
-    ///   ([`TooMany`](Refused::TooMany)), in a forked process, and if the memory is corrupt.
-    pub fn lock(&self) -> LockResult<ReentrantMutexGuard<'_, T>> {
-        Ok(self.acquire(Deadline::Never)?)
+    fn is_held_by(&self, me: u64) -> bool {
+        names_a_thread(me) && self.raw().is_held_by(me)
     }
 
-    /// Locks the mutex if no other thread holds it.
-    ///
-    /// # Errors
-    ///
-    /// [`WouldBlock`](super::TryLockError::WouldBlock) if another thread holds the mutex, others as
-    /// [`lock`](ReentrantMutex::lock).
-    pub fn try_lock(&self) -> TryLockResult<ReentrantMutexGuard<'_, T>> {
-        Ok(self.acquire(Deadline::Now)?)
-    }
-
-    /// Locks the mutex as [`lock`](ReentrantMutex::lock), but waits no longer than `timeout`.
-    ///
-    /// # Errors
-    ///
-    /// [`Timeout`](super::LockTimeoutError::Timeout) if the time has elapsed, others as
-    /// [`lock`](ReentrantMutex::lock).
-    pub fn lock_timeout(&self, timeout: Duration) -> LockTimeoutResult<ReentrantMutexGuard<'_, T>> {
-        Ok(self.acquire(Deadline::after(timeout))?)
-    }
-
-    /// Locks the mutex as [`lock`](ReentrantMutex::lock), but waits no longer than until
-    /// `deadline`.
-    ///
-    /// # Errors
-    ///
-    /// [`Timeout`](super::LockTimeoutError::Timeout) if the deadline has passed, others as
-    /// [`lock`](ReentrantMutex::lock).
-    pub fn lock_deadline(
-        &self,
-        deadline: Instant,
-    ) -> LockTimeoutResult<ReentrantMutexGuard<'_, T>> {
-        Ok(self.acquire(Deadline::At(deadline))?)
-    }
-
-    fn acquire(
-        &self,
-        deadline: Deadline,
-    ) -> Result<ReentrantMutexGuard<'_, T>, Failure<ReentrantMutexGuard<'_, T>>> {
-        self.location.check()?;
-        let (raw, me) = (self.raw(), self.location.me());
-        if super::word::names_a_thread(me) && raw.is_held_by(me) {
-            let depth = self.depth().load(Relaxed); // Relaxed: only its holder writes it.
-            if depth >= u64::from(u32::MAX) {
-                return Err(Refused::TooMany.into());
-            }
-            kill_point!("reentrant.again");
-            self.depth().store(depth + 1, Relaxed);
-        } else {
-            if !raw.try_now(me) {
-                raw.lock(&self.location, me, deadline)?;
-            }
-            kill_point!("reentrant.first");
-            // Relaxed: only the holder writes it. The value that a dead holder left is overwritten.
-            self.depth().store(1, Relaxed);
-        }
-        thread::took();
-        let guard = ReentrantMutexGuard {
-            mutex: self,
-            me,
-            panicking: std::thread::panicking(),
-            _thread: PhantomData,
-        };
-        match raw.cause() {
-            None => Ok(guard),
-            Some(cause) => Err(Failure::Poisoned(PoisonError::new(guard, cause))),
-        }
+    attempts! {
+        Again => ReentrantMutexGuard<'_, T>;
+        /// Waits until no other thread holds the mutex, and locks it once more.
+        ///
+        /// # Errors
+        ///
+        /// - [`Poisoned`](super::LockError::Poisoned), with the guard, if a thread panicked or a
+        ///   process died while it held the lock.
+        /// - [`Refused`](super::LockError::Refused), without a guard, after 2^32 guards
+        ///   ([`TooMany`](Refused::TooMany)), in a forked process, and if the memory is corrupt.
+        lock;
+        /// Locks the mutex if no other thread holds it.
+        ///
+        /// # Errors
+        ///
+        /// [`WouldBlock`](super::TryLockError::WouldBlock) if another thread holds the mutex,
+        /// others as [`lock`](ReentrantMutex::lock).
+        try_lock;
+        lock_timeout, lock_deadline
     }
 
     /// Returns whether the mutex is locked at this moment, also by the calling thread.
@@ -213,20 +162,83 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
     /// Returns whether the calling thread holds the mutex.
     #[must_use]
     pub fn is_owned_by_current_thread(&self) -> bool {
-        let me = self.location.me();
-        !self.location.forked() && super::word::names_a_thread(me) && self.raw().is_held_by(me)
+        !self.location.forked() && self.is_held_by(self.location.me())
     }
 
-    /// Returns whether the mutex is poisoned.
-    #[must_use]
-    pub fn is_poisoned(&self) -> bool {
-        !self.location.forked() && self.raw().cause().is_some()
+    poisoning!();
+}
+
+impl<T: Stored + Send + Sync> Protects for ReentrantMutex<T> {
+    /// A guard lends nothing.
+    type Value = ();
+
+    #[inline(always)]
+    fn location(&self) -> &LockLocation {
+        &self.location
     }
 
-    /// Ends the poisoning. Does nothing in a forked process.
-    pub fn clear_poison(&self) {
-        if !self.location.forked() {
-            self.raw().set_cause(None);
+    fn value(&self) -> NonNull<()> {
+        NonNull::dangling()
+    }
+
+    fn is_valid(&self) -> bool {
+        true
+    }
+
+    fn cause(&self) -> Option<PoisonedBy> {
+        self.raw().cause()
+    }
+
+    fn set_cause(&self, cause: Option<PoisonedBy>) {
+        self.raw().set_cause(cause);
+    }
+}
+
+/// The mode in which a thread holds a mutex that it may lock again.
+pub(crate) enum Again {}
+
+impl<T: Stored + Send + Sync> RawLock<Again> for ReentrantMutex<T> {
+    const FAST: bool = false;
+
+    fn acquire(&self, me: u64, deadline: Deadline) -> Result<(), LockAttemptError> {
+        if self.is_held_by(me) {
+            let depth = self.depth().load(Relaxed); // Relaxed: only its holder writes it.
+            if depth >= u64::from(u32::MAX) {
+                return Err(Refused::TooMany.into());
+            }
+            kill_point!("reentrant.again");
+            self.depth().store(depth + 1, Relaxed);
+        } else {
+            let raw = self.raw();
+            if !raw.try_now(me) {
+                raw.lock(&self.location, me, deadline)?;
+            }
+            kill_point!("reentrant.first");
+            // Relaxed: only the holder writes it. The value that a dead holder left is overwritten.
+            self.depth().store(1, Relaxed);
+        }
+        thread::took();
+        Ok(())
+    }
+
+    fn release(&self, me: u64) -> Result<(), Refused> {
+        if !self.raw().is_held_by(me) {
+            return Err(Refused::NotOwner);
+        }
+        let depth = self.depth().load(Relaxed); // Relaxed: only its holder writes it.
+        if depth > 1 {
+            kill_point!("reentrant.less");
+            self.depth().store(depth - 1, Relaxed);
+        } else {
+            self.raw().unlock(&self.location, me)?;
+        }
+        thread::returned();
+        Ok(())
+    }
+
+    fn poison(&self, me: u64) {
+        if self.raw().is_held_by(me) {
+            self.set_cause(Some(PoisonedBy::Panicked));
         }
     }
 }
@@ -234,11 +246,15 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
 /// A locked [`ReentrantMutex`]. Dropping the guard unlocks it once. It belongs to its thread.
 #[must_use = "it unlocks at once if it is not kept"]
 pub struct ReentrantMutexGuard<'a, T: Stored + Send + Sync = ()> {
-    mutex: &'a ReentrantMutex<T>,
-    me: u64,
-    panicking: bool,
-    /// Not Send: the thread is the owner.
-    _thread: PhantomData<*const ()>,
+    held: Held<'a, ReentrantMutex<T>, Again>,
+}
+
+impl<'a, T: Stored + Send + Sync> From<Held<'a, ReentrantMutex<T>, Again>>
+    for ReentrantMutexGuard<'a, T>
+{
+    fn from(held: Held<'a, ReentrantMutex<T>, Again>) -> Self {
+        ReentrantMutexGuard { held }
+    }
 }
 
 impl<T: Stored + Send + Sync> ReentrantMutexGuard<'_, T> {
@@ -246,17 +262,18 @@ impl<T: Stored + Send + Sync> ReentrantMutexGuard<'_, T> {
     #[must_use]
     pub fn get(&self) -> T {
         let mut copied = Copied::new();
-        copy::read_bytes(
-            &self.mutex.location.words()[ReentrantMutex::<T>::value_at()..],
-            copied.bytes(),
-        );
+        copy::read_bytes(self.words(), copied.bytes());
         copied.value()
     }
 
     /// Replaces the value. If the process is killed meanwhile, the mutex is poisoned.
     pub fn set(&self, value: T) {
         kill_point!("reentrant.set");
-        copy::write_value(&self.mutex.location.words()[ReentrantMutex::<T>::value_at()..], &value);
+        copy::write_value(self.words(), &value);
+    }
+
+    fn words(&self) -> &[AtomicU64] {
+        &self.held.lock.location.words()[ReentrantMutex::<T>::value_at()..]
     }
 
     /// Unlocks once, and returns whether that was possible.
@@ -265,54 +282,20 @@ impl<T: Stored + Send + Sync> ReentrantMutexGuard<'_, T> {
     ///
     /// As [`MutexGuard::unlock`](super::MutexGuard::unlock).
     pub fn unlock(guard: Self) -> Result<(), Refused> {
-        std::mem::ManuallyDrop::new(guard).give_back()
-    }
-
-    fn give_back(&self) -> Result<(), Refused> {
-        let mutex = self.mutex;
-        mutex.location.check()?;
-        let raw = mutex.raw();
-        if !raw.is_held_by(self.me) {
-            return Err(Refused::NotOwner);
-        }
-        if !self.panicking && std::thread::panicking() {
-            raw.set_cause(Some(PoisonedBy::Panicked));
-        }
-        let depth = mutex.depth().load(Relaxed); // Relaxed: only its holder writes it.
-        if depth > 1 {
-            kill_point!("reentrant.less");
-            mutex.depth().store(depth - 1, Relaxed);
-        } else {
-            raw.unlock(&mutex.location, self.me)?;
-        }
-        thread::returned();
-        Ok(())
+        ManuallyDrop::new(guard).held.release()
     }
 }
 
 impl<T: Stored + Send + Sync> Drop for ReentrantMutexGuard<'_, T> {
     fn drop(&mut self) {
         // A failure leaves the lock as it is. `unlock` reports it.
-        let _ = self.give_back();
+        let _ = self.held.release();
     }
 }
 
 impl<T: Stored + Send + Sync> Clone for ReentrantMutex<T> {
     fn clone(&self) -> Self {
         ReentrantMutex { location: self.location.clone(), _value: PhantomData }
-    }
-}
-
-impl<T: Stored + Send + Sync> Serialize for ReentrantMutex<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.location.serialize(serializer)
-    }
-}
-
-impl<'de, T: Stored + Send + Sync> Deserialize<'de> for ReentrantMutex<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let location = LockLocation::deserialize(deserializer, Self::kind(), Self::count)?;
-        Ok(ReentrantMutex { location, _value: PhantomData })
     }
 }
 

@@ -12,9 +12,10 @@ use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
 use ipc_core::Deadline;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::location::{HEAD, LockKind, LockLocation, LockSlot, create_by_name, open_or_find};
+use super::guard::{Held, Protects, RawLock, attempts, lending_guard, poisoning};
+use super::handle::{Handle, create_by_name, handle, over_values};
+use super::location::{self, HEAD, LockKind, LockLocation};
 use super::poison::{
     Failure, LockAttemptError, LockError, LockResult, LockTimeoutResult, PoisonError, PoisonedBy,
     Refused, TryLockResult,
@@ -22,10 +23,11 @@ use super::poison::{
 use super::raw::rwlock::RawRwLock;
 use super::raw::{index_of, words_for};
 use super::thread;
-use super::value::{self, NO_VALUE, Value, ValueLayout};
+use super::value::{self, NO_VALUE, Value};
 use super::word::{LockEnv, id, owner};
 use crate::segment::{OpenMode, Segment};
 use crate::value::checked::Checked;
+use crate::value::object::ObjectSlot;
 
 /// A readers-writer lock between processes: [`std::sync::RwLock`] in shared memory.
 ///
@@ -85,45 +87,54 @@ const READERS: usize = 8 - HEAD;
 
 /// Returns the index of the first word of the value, and the number of words in all.
 fn parts<T: Value + ?Sized>(len: usize, participants: usize) -> Option<(usize, usize)> {
-    let readers = words_for(participants);
-    let value = (HEAD + READERS + readers).next_multiple_of(value::align::<T>()) - HEAD;
+    let value = location::after::<T>(READERS + words_for(participants));
     Some((value, value.checked_add(value::words::<T>(len)?)?))
 }
 
-impl<T: Checked + Send + Sync> RwLock<T> {
-    /// Makes a lock in an anonymous segment of its own.
-    ///
-    /// # Errors
-    ///
-    /// As [`Segment::anonymous`].
-    pub fn new(value: T) -> io::Result<RwLock<T>> {
-        Self::make(LockSlot::Anonymous, &value)
+/// Returns the index of the first word of the value.
+fn value_at<T: Value + ?Sized>(location: &LockLocation) -> usize {
+    parts::<T>(location.len, location.max_participants()).expect("it has been placed").0
+}
+
+impl<T: Value + ?Sized> Handle for RwLock<T> {
+    fn kind() -> LockKind {
+        let name = if T::MANY { "RwLock of a slice" } else { "RwLock" };
+        LockKind::over::<T>(name, |len, participants| Some(parts::<T>(len, participants)?.1))
     }
 
-    /// Makes a lock in a segment.
-    ///
-    /// It takes one word for each participant that the segment can have, and some more.
-    ///
-    /// # Errors
-    ///
-    /// As [`Mutex::new_in`](super::Mutex::new_in).
-    pub fn new_in(segment: &Segment, value: T) -> io::Result<RwLock<T>> {
-        Self::make(LockSlot::In(segment), &value)
+    fn of(location: LockLocation) -> io::Result<Self> {
+        let value_at = value_at::<T>(&location);
+        let readers = words_for(location.max_participants());
+        let mine = READERS + index_of(readers, id(owner(location.me)));
+        Ok(RwLock { location, readers, mine, value_at, _value: PhantomData })
+    }
+}
+
+handle!([T: Value + ?Sized] RwLock<T>);
+over_values!(
+    RwLock,
+    "lock",
+    "read",
+    "It takes one word for each participant that the segment can have, and some more."
+);
+
+impl<T: Value + ?Sized> RwLock<T> {
+    fn make(slot: ObjectSlot<'_>, value: &T) -> io::Result<Self> {
+        Self::make_filled(slot, value.items().len(), |location| {
+            value::write(&location.words()[value_at::<T>(location)..], value);
+            Ok(())
+        })
     }
 
-    create_by_name!(value: T => &value);
-
-    /// Returns a copy of the value. Waits as [`read`](RwLock::read).
-    ///
-    /// # Errors
-    ///
-    /// As [`read`](RwLock::read), but without a guard: the lock is not held then.
-    pub fn get(&self) -> LockResult<T, ()> {
+    fn copied(&self) -> LockResult<T::Own, ()> {
         let guard = self.read().map_err(LockError::without_guard)?;
-        let copy = T::read(&self.location.words()[self.value_at..], guard.lock.location.len);
+        let copy = T::read(&self.location.words()[self.value_at..], self.location.len);
+        drop(guard);
         copy.ok_or(LockError::Refused(NO_VALUE))
     }
+}
 
+impl<T: Checked + Send + Sync> RwLock<T> {
     /// Replaces the value. Waits as [`write`](RwLock::write).
     ///
     /// If the process is killed meanwhile, the lock is poisoned.
@@ -132,8 +143,8 @@ impl<T: Checked + Send + Sync> RwLock<T> {
     ///
     /// As [`write`](RwLock::write). The value is not set then, and the lock is not held.
     pub fn set(&self, value: T) -> LockResult<(), ()> {
-        let guard = self.write_any(Deadline::Never)?;
-        if let Some(cause) = self.raw().cause() {
+        let guard = RwLockWriteGuard::from(Held::unchecked(self, Deadline::Never)?);
+        if let Some(cause) = self.cause() {
             return Err(LockError::Poisoned(PoisonError::new((), cause)));
         }
         value::write(&self.location.words()[self.value_at..], &value);
@@ -142,87 +153,98 @@ impl<T: Checked + Send + Sync> RwLock<T> {
     }
 }
 
-impl<T: Checked + Send + Sync> RwLock<[T]> {
-    /// Makes a lock over a slice, in an anonymous segment of its own.
-    ///
-    /// # Errors
-    ///
-    /// As [`Segment::anonymous`].
-    pub fn from_slice(values: &[T]) -> io::Result<RwLock<[T]>> {
-        Self::make(LockSlot::Anonymous, values)
+/// The modes in which a thread holds a readers-writer lock.
+pub(crate) enum Read {}
+pub(crate) enum Write {}
+pub(crate) enum Upgradable {}
+
+impl<T: Value + ?Sized> Protects for RwLock<T> {
+    type Value = T;
+
+    #[inline(always)]
+    fn location(&self) -> &LockLocation {
+        &self.location
     }
 
-    /// Makes a lock over a slice, in a segment.
-    ///
-    /// # Errors
-    ///
-    /// As [`Mutex::new_in`](super::Mutex::new_in).
-    pub fn from_slice_in(segment: &Segment, values: &[T]) -> io::Result<RwLock<[T]>> {
-        Self::make(LockSlot::In(segment), values)
+    #[inline(always)]
+    fn value(&self) -> NonNull<T> {
+        self.location.value(self.value_at)
     }
 
-    /// Makes a lock over a slice, in a segment of its own with this name.
-    ///
-    /// # Errors
-    ///
-    /// As [`Segment::create`].
-    pub fn create_from_slice(name: &str, values: &[T]) -> io::Result<RwLock<[T]>> {
-        Self::make(LockSlot::Named(OpenMode::Create, name), values)
+    #[inline(always)]
+    fn is_valid(&self) -> bool {
+        self.location.is_valid::<T>(self.value_at)
     }
 
-    /// Returns a copy of the values. Waits as [`read`](RwLock::read).
-    ///
-    /// # Errors
-    ///
-    /// As [`read`](RwLock::read), but without a guard: the lock is not held then.
-    pub fn to_vec(&self) -> LockResult<Vec<T>, ()> {
-        let guard = self.read().map_err(LockError::without_guard)?;
-        let copy = <[T]>::read(&self.location.words()[self.value_at..], guard.lock.location.len);
-        Ok(copy.ok_or(LockError::Refused(NO_VALUE))?.into_vec())
+    #[inline(always)]
+    fn cause(&self) -> Option<PoisonedBy> {
+        self.raw().cause()
+    }
+
+    fn set_cause(&self, cause: Option<PoisonedBy>) {
+        self.raw().set_cause(cause);
     }
 }
 
-/// The guard, or why there is none.
-type Got<G> = Result<G, Failure<G>>;
+impl<T: Value + ?Sized> RawLock<Read> for RwLock<T> {
+    const POISONS: bool = false;
+
+    #[inline(always)]
+    fn acquire_now(&self, me: u64) -> bool {
+        // A thread that already reads may pass a waiting writer. `acquire` handles that case.
+        let acquired = self.raw().try_read(&self.location, me, false);
+        if acquired {
+            thread::reads(self.location.key());
+        }
+        acquired
+    }
+
+    fn acquire(&self, me: u64, deadline: Deadline) -> Result<(), LockAttemptError> {
+        let key = self.location.key();
+        self.raw().read(&self.location, me, thread::is_reading(key), deadline)?;
+        thread::reads(key);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn release(&self, me: u64) -> Result<(), Refused> {
+        thread::has_read(self.location.key());
+        self.raw().unlock_read(&self.location, me)
+    }
+}
+
+impl<T: Value + ?Sized> RawLock<Write> for RwLock<T> {
+    const FAST: bool = false;
+
+    fn acquire(&self, me: u64, deadline: Deadline) -> Result<(), LockAttemptError> {
+        self.not_reading(deadline)?;
+        self.raw().write(&self.location, me, deadline)?;
+        thread::took();
+        Ok(())
+    }
+
+    fn release(&self, me: u64) -> Result<(), Refused> {
+        self.leave(me)
+    }
+}
+
+impl<T: Value + ?Sized> RawLock<Upgradable> for RwLock<T> {
+    const FAST: bool = false;
+    const POISONS: bool = false;
+
+    fn acquire(&self, me: u64, deadline: Deadline) -> Result<(), LockAttemptError> {
+        let reading = thread::is_reading(self.location.key());
+        self.raw().upgradable(&self.location, me, reading, deadline)?;
+        thread::took();
+        Ok(())
+    }
+
+    fn release(&self, me: u64) -> Result<(), Refused> {
+        self.leave(me)
+    }
+}
 
 impl<T: Value + ?Sized> RwLock<T> {
-    fn kind() -> LockKind {
-        LockKind::of::<T::Item>(
-            if T::MANY { "RwLock of a slice" } else { "RwLock" },
-            value::align::<T>(),
-        )
-    }
-
-    fn count(len: usize, participants: usize) -> Option<usize> {
-        Some(parts::<T>(len, participants)?.1)
-    }
-
-    fn at_location(location: LockLocation) -> io::Result<Self> {
-        let (value_at, _) =
-            parts::<T>(location.len, location.max_participants()).expect("it has been placed");
-        let readers = words_for(location.max_participants());
-        let mine = READERS + index_of(readers, id(owner(location.me)));
-        Ok(RwLock { location, readers, mine, value_at, _value: PhantomData })
-    }
-
-    fn make(slot: LockSlot<'_>, value: &T) -> io::Result<Self> {
-        let fill = |location: &LockLocation| {
-            let (at, _) =
-                parts::<T>(location.len, location.max_participants()).expect("it has been placed");
-            value::write(&location.words()[at..], value);
-            Ok(())
-        };
-        Self::at_location(LockLocation::make(
-            slot,
-            Self::kind(),
-            value.items().len(),
-            Self::count,
-            &fill,
-        )?)
-    }
-
-    open_or_find!();
-
     #[inline(always)]
     fn raw(&self) -> RawRwLock<'_> {
         let words = self.location.words();
@@ -237,204 +259,95 @@ impl<T: Value + ?Sized> RwLock<T> {
         }
     }
 
-    #[inline(always)]
-    fn value(&self) -> NonNull<T> {
-        self.location.value(self.value_at)
-    }
-
-    /// Returns the guard of a lock that it holds, or why there is none.
-    ///
-    /// The guard is returned only over bytes that are a value.
-    #[inline(always)]
-    fn taken<G>(&self, guard: G) -> Got<G> {
-        if !self.location.is_valid::<T>(self.value_at) {
-            return Err(NO_VALUE.into());
-        }
-        match self.raw().cause() {
-            None => Ok(guard),
-            Some(cause) => Err(Failure::Poisoned(PoisonError::new(guard, cause))),
-        }
-    }
-
-    /// Locks to read if no writer holds the lock or waits for it, and the value is sound.
-    ///
-    /// The guard stays in registers, because all of this is inlined.
-    #[inline(always)]
-    fn read_at_once(&self) -> Option<RwLockReadGuard<'_, T>> {
-        if self.location.forked() {
-            return None;
-        }
-        let (me, key, raw) = (self.location.me(), self.location.key(), self.raw());
-        // A thread that already reads may pass a waiting writer. `read_with` handles that case.
-        if !raw.try_read(&self.location, me, false) {
-            return None;
-        }
-        if raw.cause().is_some() || !self.location.is_valid::<T>(self.value_at) {
-            // `read_with` locks it again and returns the reason.
-            let _ = raw.unlock_read(&self.location, me);
-            return None;
-        }
-        thread::reads(key);
-        Some(RwLockReadGuard { lock: self, value: self.value(), me })
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn read_with(&self, deadline: Deadline) -> Got<RwLockReadGuard<'_, T>> {
-        self.location.check()?;
-        let (me, key) = (self.location.me(), self.location.key());
-        self.raw().read(&self.location, me, thread::is_reading(key), deadline)?;
-        thread::reads(key);
-        self.taken(RwLockReadGuard { lock: self, value: self.value(), me })
-    }
-
     /// Refuses to wait if the calling thread reads, because it would wait for itself for ever.
-    fn not_reading<G>(&self, deadline: Deadline) -> Result<(), Failure<G>> {
+    fn not_reading(&self, deadline: Deadline) -> Result<(), LockAttemptError> {
+        match thread::is_reading(self.location.key()) {
+            false => Ok(()),
+            true if deadline == Deadline::Now => Err(LockAttemptError::Busy),
+            true => Err(Refused::WouldDeadlock.into()),
+        }
+    }
+
+    /// Releases the lock of the writer, or of the upgradable reader.
+    fn leave(&self, me: u64) -> Result<(), Refused> {
+        self.raw().leave(&self.location, me)?;
+        thread::returned();
+        Ok(())
+    }
+
+    /// Turns the writer, or the upgradable reader, into an ordinary reader.
+    fn downgrade(&self, me: u64) -> Result<RwLockReadGuard<'_, T>, Refused> {
         self.location.check()?;
-        if !thread::is_reading(self.location.key()) {
-            return Ok(());
-        }
-        Err(if deadline == Deadline::Now { Failure::Busy } else { Refused::WouldDeadlock.into() })
+        self.raw().downgrade(&self.location, me)?;
+        thread::returned();
+        thread::reads(self.location.key());
+        Ok(Held::new(self, me).into())
     }
 
-    fn write_with(&self, deadline: Deadline) -> Got<RwLockWriteGuard<'_, T>> {
-        let guard = self.write_any(deadline)?;
-        self.taken(guard)
+    attempts! {
+        Read => RwLockReadGuard<'_, T>;
+        /// Waits until no writer holds the lock or waits for it, and locks it to read.
+        ///
+        /// # Errors
+        ///
+        /// - [`Poisoned`](super::LockError::Poisoned), with the guard, if a thread panicked or a
+        ///   process died while it wrote.
+        /// - [`Refused`](super::LockError::Refused) if the calling thread writes, in a forked
+        ///   process, and if the memory is corrupt.
+        #[inline(always)]
+        read;
+        /// Locks to read if no writer holds the lock or waits for it.
+        ///
+        /// # Errors
+        ///
+        /// [`WouldBlock`](super::TryLockError::WouldBlock) if a writer does, others as
+        /// [`read`](RwLock::read).
+        #[inline]
+        try_read;
+        read_timeout, read_deadline
     }
 
-    /// Locks to write, poisoned or not, whatever bytes the value has.
-    ///
-    /// The caller must check or write the bytes before it uses the guard to read the value.
-    fn write_any<G>(&self, deadline: Deadline) -> Result<RwLockWriteGuard<'_, T>, Failure<G>> {
-        self.not_reading(deadline)?;
-        let me = self.location.me();
-        self.raw().write(&self.location, me, deadline)?;
-        thread::took();
-        Ok(RwLockWriteGuard::new(self, me))
+    attempts! {
+        Write => RwLockWriteGuard<'_, T>;
+        /// Waits until no other thread holds the lock, and locks it to write.
+        ///
+        /// # Errors
+        ///
+        /// - [`Poisoned`](super::LockError::Poisoned), with the guard, if a thread panicked or a
+        ///   process died while it wrote.
+        /// - [`Refused`](super::LockError::Refused) if the calling thread reads or writes
+        ///   ([`WouldDeadlock`](Refused::WouldDeadlock)), in a forked process, and if the memory is
+        ///   corrupt.
+        write;
+        /// Locks to write if no other thread holds the lock.
+        ///
+        /// # Errors
+        ///
+        /// [`WouldBlock`](super::TryLockError::WouldBlock) if a thread holds the lock, also if this
+        /// is the calling thread. Others as [`write`](RwLock::write).
+        try_write;
+        write_timeout, write_deadline
     }
 
-    fn upgradable_with(&self, deadline: Deadline) -> Got<RwLockUpgradableGuard<'_, T>> {
-        self.location.check()?;
-        let (me, reading) = (self.location.me(), thread::is_reading(self.location.key()));
-        self.raw().upgradable(&self.location, me, reading, deadline)?;
-        thread::took();
-        self.taken(RwLockUpgradableGuard { lock: self, value: self.value(), me })
-    }
-
-    /// Waits until no writer holds the lock or waits for it, and locks it to read.
-    ///
-    /// # Errors
-    ///
-    /// - [`Poisoned`](super::LockError::Poisoned), with the guard, if a thread panicked or a
-    ///   process died while it wrote.
-    /// - [`Refused`](super::LockError::Refused) if the calling thread writes, in a forked process,
-    ///   and if the memory is corrupt.
-    #[inline(always)]
-    pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
-        if let Some(guard) = self.read_at_once() {
-            return Ok(guard);
-        }
-        Ok(self.read_with(Deadline::Never)?)
-    }
-
-    /// Locks to read if no writer holds the lock or waits for it.
-    ///
-    /// # Errors
-    ///
-    /// [`WouldBlock`](super::TryLockError::WouldBlock) if a writer does, others as
-    /// [`read`](RwLock::read).
-    #[inline]
-    pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
-        if let Some(guard) = self.read_at_once() {
-            return Ok(guard);
-        }
-        Ok(self.read_with(Deadline::Now)?)
-    }
-
-    /// Locks to read as [`read`](RwLock::read), but waits no longer than `timeout`.
-    ///
-    /// # Errors
-    ///
-    /// [`Timeout`](super::LockTimeoutError::Timeout) if the time has elapsed, others as
-    /// [`read`](RwLock::read).
-    pub fn read_timeout(&self, timeout: Duration) -> LockTimeoutResult<RwLockReadGuard<'_, T>> {
-        Ok(self.read_with(Deadline::after(timeout))?)
-    }
-
-    /// Locks to read as [`read`](RwLock::read), but waits no longer than until `deadline`.
-    ///
-    /// # Errors
-    ///
-    /// [`Timeout`](super::LockTimeoutError::Timeout) if the deadline has passed, others as
-    /// [`read`](RwLock::read).
-    pub fn read_deadline(&self, deadline: Instant) -> LockTimeoutResult<RwLockReadGuard<'_, T>> {
-        Ok(self.read_with(Deadline::At(deadline))?)
-    }
-
-    /// Waits until no other thread holds the lock, and locks it to write.
-    ///
-    /// # Errors
-    ///
-    /// - [`Poisoned`](super::LockError::Poisoned), with the guard, if a thread panicked or a
-    ///   process died while it wrote.
-    /// - [`Refused`](super::LockError::Refused) if the calling thread reads or writes
-    ///   ([`WouldDeadlock`](Refused::WouldDeadlock)), in a forked process, and if the memory is
-    ///   corrupt.
-    pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
-        Ok(self.write_with(Deadline::Never)?)
-    }
-
-    /// Locks to write if no other thread holds the lock.
-    ///
-    /// # Errors
-    ///
-    /// [`WouldBlock`](super::TryLockError::WouldBlock) if a thread holds the lock, also if this is
-    /// the calling thread. Others as [`write`](RwLock::write).
-    pub fn try_write(&self) -> TryLockResult<RwLockWriteGuard<'_, T>> {
-        Ok(self.write_with(Deadline::Now)?)
-    }
-
-    /// Locks to write as [`write`](RwLock::write), but waits no longer than `timeout`.
-    ///
-    /// # Errors
-    ///
-    /// [`Timeout`](super::LockTimeoutError::Timeout) if the time has elapsed, others as
-    /// [`write`](RwLock::write).
-    pub fn write_timeout(&self, timeout: Duration) -> LockTimeoutResult<RwLockWriteGuard<'_, T>> {
-        Ok(self.write_with(Deadline::after(timeout))?)
-    }
-
-    /// Locks to write as [`write`](RwLock::write), but waits no longer than until `deadline`.
-    ///
-    /// # Errors
-    ///
-    /// [`Timeout`](super::LockTimeoutError::Timeout) if the deadline has passed, others as
-    /// [`write`](RwLock::write).
-    pub fn write_deadline(&self, deadline: Instant) -> LockTimeoutResult<RwLockWriteGuard<'_, T>> {
-        Ok(self.write_with(Deadline::At(deadline))?)
-    }
-
-    /// Locks to read, as the one reader that can [upgrade](RwLockUpgradableGuard::upgrade).
-    ///
-    /// Waits while a writer or another upgradable reader holds the lock. A thread that already
-    /// reads may call it as well. To upgrade, it must drop its read guards first.
-    ///
-    /// # Errors
-    ///
-    /// As [`read`](RwLock::read). [`WouldDeadlock`](Refused::WouldDeadlock) also if the calling
-    /// thread reads and a writer waits for this read to end.
-    pub fn upgradable_read(&self) -> LockResult<RwLockUpgradableGuard<'_, T>> {
-        Ok(self.upgradable_with(Deadline::Never)?)
-    }
-
-    /// Locks as [`upgradable_read`](RwLock::upgradable_read) if that is possible at once.
-    ///
-    /// # Errors
-    ///
-    /// [`WouldBlock`](super::TryLockError::WouldBlock) if a writer or another upgradable reader
-    /// holds the lock, others as [`read`](RwLock::read).
-    pub fn try_upgradable_read(&self) -> TryLockResult<RwLockUpgradableGuard<'_, T>> {
-        Ok(self.upgradable_with(Deadline::Now)?)
+    attempts! {
+        Upgradable => RwLockUpgradableGuard<'_, T>;
+        /// Locks to read, as the one reader that can [upgrade](RwLockUpgradableGuard::upgrade).
+        ///
+        /// Waits while a writer or another upgradable reader holds the lock. A thread that already
+        /// reads may call it as well. To upgrade, it must drop its read guards first.
+        ///
+        /// # Errors
+        ///
+        /// As [`read`](RwLock::read). [`WouldDeadlock`](Refused::WouldDeadlock) also if the calling
+        /// thread reads and a writer waits for this read to end.
+        upgradable_read;
+        /// Locks as [`upgradable_read`](RwLock::upgradable_read) if that is possible at once.
+        ///
+        /// # Errors
+        ///
+        /// [`WouldBlock`](super::TryLockError::WouldBlock) if a writer or another upgradable reader
+        /// holds the lock, others as [`read`](RwLock::read).
+        try_upgradable_read
     }
 
     /// Returns whether the lock is held at this moment, to read or to write.
@@ -463,53 +376,30 @@ impl<T: Value + ?Sized> RwLock<T> {
         !self.location.forked() && self.raw().is_locked(&self.location, false)
     }
 
-    /// Returns whether the lock is poisoned.
-    #[must_use]
-    pub fn is_poisoned(&self) -> bool {
-        !self.location.forked() && self.raw().cause().is_some()
-    }
-
-    /// Ends the poisoning. Does nothing in a forked process.
-    pub fn clear_poison(&self) {
-        if !self.location.forked() {
-            self.raw().set_cause(None);
-        }
-    }
+    poisoning!();
 }
 
-/// A [`RwLock`] that is locked to read. Dropping the guard unlocks it. It belongs to its thread.
-#[must_use = "it unlocks at once if it is not kept"]
-pub struct RwLockReadGuard<'a, T: Value + ?Sized> {
-    lock: &'a RwLock<T>,
-    value: NonNull<T>,
-    me: u64,
+lending_guard! {
+    /// A [`RwLock`] that is locked to read.
+    ///
+    /// Dropping the guard unlocks it. It belongs to its thread.
+    RwLockReadGuard, RwLock, Read
 }
 
-/// A [`RwLock`] that is locked to write. Dropping the guard unlocks it. It belongs to its thread.
-#[must_use = "it unlocks at once if it is not kept"]
-pub struct RwLockWriteGuard<'a, T: Value + ?Sized> {
-    lock: &'a RwLock<T>,
-    value: NonNull<T>,
-    me: u64,
-    panicking: bool,
+lending_guard! {
+    mut
+    /// A [`RwLock`] that is locked to write.
+    ///
+    /// Dropping the guard unlocks it. It belongs to its thread.
+    RwLockWriteGuard, RwLock, Write
 }
 
-/// A [`RwLock`] that is locked to read, by the one reader that can become the writer.
-///
-/// Dropping the guard unlocks it. It belongs to its thread.
-#[must_use = "it unlocks at once if it is not kept"]
-pub struct RwLockUpgradableGuard<'a, T: Value + ?Sized> {
-    lock: &'a RwLock<T>,
-    value: NonNull<T>,
-    me: u64,
+lending_guard! {
+    /// A [`RwLock`] that is locked to read, by the one reader that can become the writer.
+    ///
+    /// Dropping the guard unlocks it. It belongs to its thread.
+    RwLockUpgradableGuard, RwLock, Upgradable
 }
-
-// SAFETY: a shared guard gives access to `&T` only. (No guard is Send: the thread is the owner.)
-unsafe impl<T: Value + ?Sized> Sync for RwLockReadGuard<'_, T> {}
-// SAFETY: as above.
-unsafe impl<T: Value + ?Sized> Sync for RwLockWriteGuard<'_, T> {}
-// SAFETY: as above.
-unsafe impl<T: Value + ?Sized> Sync for RwLockUpgradableGuard<'_, T> {}
 
 impl<T: Value + ?Sized> RwLockReadGuard<'_, T> {
     /// Unlocks, and returns whether that was possible.
@@ -518,23 +408,11 @@ impl<T: Value + ?Sized> RwLockReadGuard<'_, T> {
     ///
     /// As [`MutexGuard::unlock`](super::MutexGuard::unlock).
     pub fn unlock(guard: Self) -> Result<(), Refused> {
-        ManuallyDrop::new(guard).give_back()
-    }
-
-    #[inline(always)]
-    fn give_back(&self) -> Result<(), Refused> {
-        let location = &self.lock.location;
-        location.check()?;
-        thread::has_read(location.key());
-        self.lock.raw().unlock_read(location, self.me)
+        ManuallyDrop::new(guard).held.release()
     }
 }
 
 impl<'a, T: Value + ?Sized> RwLockWriteGuard<'a, T> {
-    fn new(lock: &'a RwLock<T>, me: u64) -> Self {
-        RwLockWriteGuard { lock, value: lock.value(), me, panicking: std::thread::panicking() }
-    }
-
     /// Turns the writer into a reader, with no writer in between.
     ///
     /// # Errors
@@ -543,13 +421,8 @@ impl<'a, T: Value + ?Sized> RwLockWriteGuard<'a, T> {
     /// - [`TooMany`](Refused::TooMany) if this process has too many readers.
     /// - [`NotOwner`](Refused::NotOwner) if a peer has written garbage.
     pub fn downgrade(guard: Self) -> Result<RwLockReadGuard<'a, T>, Refused> {
-        let lock = guard.lock;
-        lock.location.check()?;
-        let guard = ManuallyDrop::new(guard);
-        lock.raw().downgrade(&lock.location, guard.me)?;
-        thread::returned();
-        thread::reads(lock.location.key());
-        Ok(RwLockReadGuard { lock, value: guard.value, me: guard.me })
+        let held = ManuallyDrop::new(guard).held;
+        held.lock.downgrade(held.me())
     }
 
     /// Turns the writer into the upgradable reader, with no writer in between.
@@ -558,11 +431,11 @@ impl<'a, T: Value + ?Sized> RwLockWriteGuard<'a, T> {
     ///
     /// As [`downgrade`](RwLockWriteGuard::downgrade).
     pub fn downgrade_to_upgradable(guard: Self) -> Result<RwLockUpgradableGuard<'a, T>, Refused> {
-        let lock = guard.lock;
+        let held = ManuallyDrop::new(guard).held;
+        let (lock, me) = (held.lock, held.me());
         lock.location.check()?;
-        let guard = ManuallyDrop::new(guard);
-        lock.raw().downgrade_to_upgradable(&lock.location, guard.me)?;
-        Ok(RwLockUpgradableGuard { lock, value: guard.value, me: guard.me })
+        lock.raw().downgrade_to_upgradable(&lock.location, me)?;
+        Ok(Held::new(lock, me).into())
     }
 
     /// Unlocks, and returns whether that was possible.
@@ -571,18 +444,7 @@ impl<'a, T: Value + ?Sized> RwLockWriteGuard<'a, T> {
     ///
     /// As [`MutexGuard::unlock`](super::MutexGuard::unlock).
     pub fn unlock(guard: Self) -> Result<(), Refused> {
-        ManuallyDrop::new(guard).give_back()
-    }
-
-    fn give_back(&self) -> Result<(), Refused> {
-        let lock = self.lock;
-        lock.location.check()?;
-        if !self.panicking && std::thread::panicking() {
-            lock.raw().set_cause(Some(PoisonedBy::Panicked));
-        }
-        lock.raw().leave(&lock.location, self.me)?;
-        thread::returned();
-        Ok(())
+        ManuallyDrop::new(guard).held.release()
     }
 }
 
@@ -622,20 +484,20 @@ impl<'a, T: Value + ?Sized> RwLockUpgradableGuard<'a, T> {
         self,
         deadline: Deadline,
     ) -> Result<RwLockWriteGuard<'a, T>, (Failure<RwLockWriteGuard<'a, T>>, Self)> {
-        let (lock, me) = (self.lock, self.me);
-        let result = lock.not_reading(deadline).and_then(|()| {
-            lock.raw()
-                .upgrade(&lock.location, me, deadline)
-                .map_err(|error: LockAttemptError| Failure::from(error))
-        });
-        match result {
+        let (lock, me) = (self.held.lock, self.held.me());
+        let upgrade = || {
+            lock.location.check()?;
+            lock.not_reading(deadline)?;
+            lock.raw().upgrade(&lock.location, me, deadline)
+        };
+        match upgrade() {
             Ok(()) => {
                 std::mem::forget(self);
                 // No thread wrote since this guard was taken. The holder knows whether the lock was
                 // poisoned then.
-                Ok(RwLockWriteGuard::new(lock, me))
+                Ok(Held::new(lock, me).into())
             }
-            Err(failed) => Err((failed, self)),
+            Err(error) => Err((error.into(), self)),
         }
     }
 
@@ -645,84 +507,14 @@ impl<'a, T: Value + ?Sized> RwLockUpgradableGuard<'a, T> {
     ///
     /// As [`RwLockWriteGuard::downgrade`].
     pub fn downgrade(guard: Self) -> Result<RwLockReadGuard<'a, T>, Refused> {
-        let lock = guard.lock;
-        lock.location.check()?;
-        let guard = ManuallyDrop::new(guard);
-        lock.raw().downgrade(&lock.location, guard.me)?;
-        thread::returned();
-        thread::reads(lock.location.key());
-        Ok(RwLockReadGuard { lock, value: guard.value, me: guard.me })
-    }
-
-    fn give_back(&self) -> Result<(), Refused> {
-        self.lock.location.check()?;
-        self.lock.raw().leave(&self.lock.location, self.me)?;
-        thread::returned();
-        Ok(())
-    }
-}
-
-/// The traits that all three guards implement.
-macro_rules! guard {
-    ($guard:ident) => {
-        impl<T: Value + ?Sized> Deref for $guard<'_, T> {
-            type Target = T;
-
-            #[inline(always)]
-            fn deref(&self) -> &T {
-                // SAFETY: the value lies there. It is mapped as long as its location lives
-                // (`parts`, checked by `LockLocation::find`), and aligned (`LockKind::align`). Its
-                // bytes are a value: any are, or `taken` or `read_at_once` has checked them before
-                // it returned the guard. The lock is held. So no thread writes meanwhile, as long
-                // as peers keep the protocol (at the type), or the holder borrows its guard
-                // mutably.
-                unsafe { self.value.as_ref() }
-            }
-        }
-
-        impl<T: Value + ?Sized> Drop for $guard<'_, T> {
-            #[inline(always)]
-            fn drop(&mut self) {
-                // A failure leaves the lock as it is.
-                let _ = self.give_back();
-            }
-        }
-
-        impl<T: Value + ?Sized + fmt::Debug> fmt::Debug for $guard<'_, T> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                (**self).fmt(f)
-            }
-        }
-    };
-}
-
-guard!(RwLockReadGuard);
-guard!(RwLockWriteGuard);
-guard!(RwLockUpgradableGuard);
-
-impl<T: Value + ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as in `deref`. The lock is held to write, and the guard is borrowed mutably.
-        unsafe { self.value.as_mut() }
+        let held = ManuallyDrop::new(guard).held;
+        held.lock.downgrade(held.me())
     }
 }
 
 impl<T: Value + ?Sized> Clone for RwLock<T> {
     fn clone(&self) -> Self {
         RwLock { location: self.location.clone(), ..*self }
-    }
-}
-
-impl<T: Value + ?Sized> Serialize for RwLock<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.location.serialize(serializer)
-    }
-}
-
-impl<'de, T: Value + ?Sized> Deserialize<'de> for RwLock<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let location = LockLocation::deserialize(deserializer, Self::kind(), Self::count)?;
-        Self::at_location(location).map_err(serde::de::Error::custom)
     }
 }
 

@@ -6,15 +6,16 @@ use std::mem::ManuallyDrop;
 use std::time::{Duration, Instant};
 
 use ipc_core::Deadline;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::location::{HEAD, LockKind, LockLocation, LockSlot, create_by_name, open_or_find};
+use super::handle::{Handle, create_by_name, handle};
+use super::location::{HEAD, LockKind, LockLocation};
 use super::poison::{LockAttemptError, Refused};
 use super::raw::semaphore::{MAX_PARTICIPANTS, MAX_PERMITS, RawSemaphore};
 use super::raw::words_for;
 use super::word::LockEnv;
 use crate::segment::{OpenMode, Segment};
 use crate::sync::Ordering::Relaxed;
+use crate::value::object::ObjectSlot;
 
 /// Counted permits, which are recovered when their holder dies: Python's `Semaphore`.
 ///
@@ -60,30 +61,39 @@ const GRANT: usize = 0;
 const BOUND: usize = 1;
 const HELD: usize = 8 - HEAD;
 
-fn count(_len: usize, participants: usize) -> Option<usize> {
-    Some(HELD + 2 * words_for(participants))
+fn kind(name: &'static str) -> LockKind {
+    LockKind::plain(name, |_, participants| Some(HELD + 2 * words_for(participants)))
 }
 
-fn make(slot: LockSlot<'_>, kind: LockKind, permits: u32, bound: u32) -> io::Result<Semaphore> {
+/// Makes a semaphore, or a [`BoundedSemaphore`].
+fn make<H: Handle>(slot: ObjectSlot<'_>, permits: u32, bound: u32) -> io::Result<H> {
     if permits > MAX_PERMITS {
-        let text = format!("{}: {permits} permits are more than {MAX_PERMITS}", kind.name);
+        let name = H::kind().name;
+        let text = format!("{name}: {permits} permits are more than {MAX_PERMITS}");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
-    let fill = |location: &LockLocation| {
+    H::make_filled(slot, 0, |location| {
         fits(location)?;
         location.words()[BOUND].store(u64::from(bound), Relaxed); // Relaxed: the tag's Release.
         raw(location, bound).initialise(permits);
         Ok(())
-    };
-    at_location(LockLocation::make(slot, kind, 0, count, &fill)?)
+    })
 }
 
-fn at_location(location: LockLocation) -> io::Result<Semaphore> {
-    fits(&location)?;
-    // Read once. Relaxed: the tag's Acquire.
-    let bound = location.words()[BOUND].load(Relaxed).min(u64::from(MAX_PERMITS)) as u32;
-    Ok(Semaphore { location, bound })
+impl Handle for Semaphore {
+    fn kind() -> LockKind {
+        kind("Semaphore")
+    }
+
+    fn of(location: LockLocation) -> io::Result<Semaphore> {
+        fits(&location)?;
+        // Read once. Relaxed: the tag's Acquire.
+        let bound = location.words()[BOUND].load(Relaxed).min(u64::from(MAX_PERMITS)) as u32;
+        Ok(Semaphore { location, bound })
+    }
 }
+
+handle!([] Semaphore);
 
 impl Semaphore {
     /// The maximum number of permits.
@@ -96,7 +106,7 @@ impl Semaphore {
     /// `InvalidInput` if `permits` is more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS), others as
     /// [`Segment::anonymous`].
     pub fn new(permits: u32) -> io::Result<Semaphore> {
-        Self::make(LockSlot::Anonymous, permits)
+        Self::make(ObjectSlot::Anonymous, permits)
     }
 
     /// Makes a semaphore in a segment.
@@ -109,26 +119,13 @@ impl Semaphore {
     /// segment is for more than 4095 participants. Others as
     /// [`Mutex::new_in`](super::Mutex::new_in).
     pub fn new_in(segment: &Segment, permits: u32) -> io::Result<Semaphore> {
-        Self::make(LockSlot::In(segment), permits)
+        Self::make(ObjectSlot::In(segment), permits)
     }
 
     create_by_name!(permits: u32 => permits);
-    open_or_find!();
 
-    fn kind() -> LockKind {
-        LockKind::of::<()>("Semaphore", 1)
-    }
-
-    fn count(len: usize, participants: usize) -> Option<usize> {
-        count(len, participants)
-    }
-
-    fn at_location(location: LockLocation) -> io::Result<Semaphore> {
-        at_location(location)
-    }
-
-    fn make(slot: LockSlot<'_>, permits: u32) -> io::Result<Semaphore> {
-        make(slot, Self::kind(), permits, MAX_PERMITS)
+    fn make(slot: ObjectSlot<'_>, permits: u32) -> io::Result<Semaphore> {
+        make(slot, permits, MAX_PERMITS)
     }
 
     /// Waits for a permit, and acquires it.
@@ -262,7 +259,7 @@ impl BoundedSemaphore {
     ///
     /// As [`Semaphore::new`].
     pub fn new(permits: u32) -> io::Result<BoundedSemaphore> {
-        Self::make(LockSlot::Anonymous, permits)
+        Self::make(ObjectSlot::Anonymous, permits)
     }
 
     /// Makes a semaphore in a segment.
@@ -271,7 +268,7 @@ impl BoundedSemaphore {
     ///
     /// As [`Semaphore::new_in`].
     pub fn new_in(segment: &Segment, permits: u32) -> io::Result<BoundedSemaphore> {
-        Self::make(LockSlot::In(segment), permits)
+        Self::make(ObjectSlot::In(segment), permits)
     }
 
     create_by_name!(permits: u32 => permits);
@@ -282,7 +279,7 @@ impl BoundedSemaphore {
     ///
     /// As [`Segment::open`], and `InvalidData` if the object is of another kind.
     pub fn open(name: &str) -> io::Result<BoundedSemaphore> {
-        Self::at_location(LockLocation::open(name, Self::kind(), count)?)
+        Self::of(LockLocation::open(name, Self::kind())?)
     }
 
     /// Returns the semaphore that was made in a segment at this [offset](Semaphore::offset).
@@ -291,21 +288,25 @@ impl BoundedSemaphore {
     ///
     /// As [`Semaphore::at`].
     pub fn at(segment: &Segment, offset: usize) -> io::Result<BoundedSemaphore> {
-        Self::at_location(LockLocation::find(segment, offset, Self::kind(), count)?)
+        Self::of(LockLocation::at(segment, offset, Self::kind())?)
     }
 
-    fn kind() -> LockKind {
-        LockKind::of::<()>("BoundedSemaphore", 1)
-    }
-
-    fn at_location(location: LockLocation) -> io::Result<BoundedSemaphore> {
-        at_location(location).map(BoundedSemaphore)
-    }
-
-    fn make(slot: LockSlot<'_>, permits: u32) -> io::Result<BoundedSemaphore> {
-        make(slot, Self::kind(), permits, permits).map(BoundedSemaphore)
+    fn make(slot: ObjectSlot<'_>, permits: u32) -> io::Result<BoundedSemaphore> {
+        make(slot, permits, permits)
     }
 }
+
+impl Handle for BoundedSemaphore {
+    fn kind() -> LockKind {
+        kind("BoundedSemaphore")
+    }
+
+    fn of(location: LockLocation) -> io::Result<BoundedSemaphore> {
+        Semaphore::of(location).map(BoundedSemaphore)
+    }
+}
+
+handle!(@sent [] BoundedSemaphore);
 
 /// The methods of a semaphore. Only [`release`](Semaphore::release) has another bound.
 impl std::ops::Deref for BoundedSemaphore {
@@ -329,31 +330,5 @@ impl fmt::Debug for Semaphore {
             .field("available_permits", &self.available_permits())
             .field("bound", &self.bound)
             .finish()
-    }
-}
-
-impl Serialize for Semaphore {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.location.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Semaphore {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let location = LockLocation::deserialize(deserializer, Self::kind(), count)?;
-        Self::at_location(location).map_err(serde::de::Error::custom)
-    }
-}
-
-impl Serialize for BoundedSemaphore {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.location.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for BoundedSemaphore {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let location = LockLocation::deserialize(deserializer, Self::kind(), count)?;
-        Self::at_location(location).map_err(serde::de::Error::custom)
     }
 }
