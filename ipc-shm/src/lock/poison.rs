@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 
 /// Why a lock is poisoned.
+// Exhaustive: a thread either unwinds with the lock, or ends with its process. There is no third
+// way, and programs tell the two apart by a `match`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PoisonedBy {
     /// A thread panicked while it held the lock.
@@ -96,6 +98,9 @@ impl fmt::Display for Refused {
 impl Error for Refused {}
 
 /// The error of `lock`.
+// The errors of the calls that lock are exhaustive, as `std`'s `TryLockError` and crossbeam's
+// errors are: programs match each variant. New reasons to refuse go into `Refused`, which is
+// `#[non_exhaustive]`.
 pub enum LockError<G> {
     /// The lock is held, and poisoned.
     Poisoned(PoisonError<G>),
@@ -104,6 +109,7 @@ pub enum LockError<G> {
 }
 
 /// The error of `try_lock`.
+// Exhaustive: see `LockError`.
 pub enum TryLockError<G> {
     /// The lock is held, and poisoned.
     Poisoned(PoisonError<G>),
@@ -114,6 +120,7 @@ pub enum TryLockError<G> {
 }
 
 /// The error of `lock_timeout` and `lock_deadline`.
+// Exhaustive: see `LockError`.
 pub enum LockTimeoutError<G> {
     /// The lock is held, and poisoned.
     Poisoned(PoisonError<G>),
@@ -165,45 +172,67 @@ impl<G> From<Refused> for Failure<G> {
     }
 }
 
-impl<G> From<Failure<G>> for LockError<G> {
-    fn from(failure: Failure<G>) -> Self {
-        match failure {
-            Failure::Poisoned(poisoned) => LockError::Poisoned(poisoned),
-            Failure::Busy => unreachable!("a call without a deadline does not time out"),
-            Failure::Refused(why) => LockError::Refused(why),
+/// What the public errors have in common.
+///
+/// The macro takes the error, and how it says that the lock is busy: the variant and its text, or
+/// neither for a call that has no deadline.
+macro_rules! lock_error {
+    ($Error:ident $(, $Busy:ident = $text:literal)?) => {
+        impl<G> From<Failure<G>> for $Error<G> {
+            #[allow(unreachable_code, reason = "only one of the errors has no variant for it")]
+            fn from(failure: Failure<G>) -> Self {
+                match failure {
+                    Failure::Poisoned(poisoned) => $Error::Poisoned(poisoned),
+                    Failure::Busy => {
+                        $(return $Error::$Busy;)?
+                        unreachable!("a call without a deadline does not time out")
+                    }
+                    Failure::Refused(why) => $Error::Refused(why),
+                }
+            }
         }
-    }
+
+        impl<G> $Error<G> {
+            /// Returns why the lock is poisoned, if it is.
+            pub fn cause(&self) -> Option<PoisonedBy> {
+                match self {
+                    $Error::Poisoned(poisoned) => Some(poisoned.cause()),
+                    _ => None,
+                }
+            }
+        }
+
+        impl<G> fmt::Debug for $Error<G> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $Error::Poisoned(poisoned) => {
+                        f.debug_tuple("Poisoned").field(&poisoned.cause).finish()
+                    }
+                    $($Error::$Busy => f.write_str(stringify!($Busy)),)?
+                    $Error::Refused(why) => f.debug_tuple("Refused").field(why).finish(),
+                }
+            }
+        }
+
+        impl<G> fmt::Display for $Error<G> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $Error::Poisoned(poisoned) => poisoned.fmt(f),
+                    $($Error::$Busy => f.write_str($text),)?
+                    $Error::Refused(why) => why.fmt(f),
+                }
+            }
+        }
+
+        impl<G> Error for $Error<G> {}
+    };
 }
 
-impl<G> From<Failure<G>> for TryLockError<G> {
-    fn from(failure: Failure<G>) -> Self {
-        match failure {
-            Failure::Poisoned(poisoned) => TryLockError::Poisoned(poisoned),
-            Failure::Busy => TryLockError::WouldBlock,
-            Failure::Refused(why) => TryLockError::Refused(why),
-        }
-    }
-}
-
-impl<G> From<Failure<G>> for LockTimeoutError<G> {
-    fn from(failure: Failure<G>) -> Self {
-        match failure {
-            Failure::Poisoned(poisoned) => LockTimeoutError::Poisoned(poisoned),
-            Failure::Busy => LockTimeoutError::Timeout,
-            Failure::Refused(why) => LockTimeoutError::Refused(why),
-        }
-    }
-}
+lock_error!(LockError);
+lock_error!(TryLockError, WouldBlock = "the lock is held");
+lock_error!(LockTimeoutError, Timeout = "the lock was held until the deadline");
 
 impl<G> LockError<G> {
-    /// Returns why the lock is poisoned, if it is.
-    pub fn cause(&self) -> Option<PoisonedBy> {
-        match self {
-            LockError::Poisoned(poisoned) => Some(poisoned.cause()),
-            LockError::Refused(_) => None,
-        }
-    }
-
     /// Drops the guard, and returns the error without it.
     pub(crate) fn without_guard(self) -> LockError<()> {
         match self {
@@ -224,14 +253,6 @@ impl<G> LockError<G> {
 }
 
 impl<G> TryLockError<G> {
-    /// Returns why the lock is poisoned, if it is.
-    pub fn cause(&self) -> Option<PoisonedBy> {
-        match self {
-            TryLockError::Poisoned(poisoned) => Some(poisoned.cause()),
-            TryLockError::WouldBlock | TryLockError::Refused(_) => None,
-        }
-    }
-
     /// Returns whether the lock is held.
     pub fn is_would_block(&self) -> bool {
         matches!(self, TryLockError::WouldBlock)
@@ -239,14 +260,6 @@ impl<G> TryLockError<G> {
 }
 
 impl<G> LockTimeoutError<G> {
-    /// Returns why the lock is poisoned, if it is.
-    pub fn cause(&self) -> Option<PoisonedBy> {
-        match self {
-            LockTimeoutError::Poisoned(poisoned) => Some(poisoned.cause()),
-            LockTimeoutError::Timeout | LockTimeoutError::Refused(_) => None,
-        }
-    }
-
     /// Returns whether the time has elapsed.
     pub fn is_timeout(&self) -> bool {
         matches!(self, LockTimeoutError::Timeout)
@@ -264,70 +277,6 @@ impl<G> fmt::Display for PoisonError<G> {
     }
 }
 impl<G> Error for PoisonError<G> {}
-
-impl<G> fmt::Debug for LockError<G> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LockError::Poisoned(poisoned) => {
-                f.debug_tuple("Poisoned").field(&poisoned.cause).finish()
-            }
-            LockError::Refused(why) => f.debug_tuple("Refused").field(why).finish(),
-        }
-    }
-}
-impl<G> fmt::Display for LockError<G> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LockError::Poisoned(poisoned) => poisoned.fmt(f),
-            LockError::Refused(why) => why.fmt(f),
-        }
-    }
-}
-impl<G> Error for LockError<G> {}
-
-impl<G> fmt::Debug for TryLockError<G> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TryLockError::Poisoned(poisoned) => {
-                f.debug_tuple("Poisoned").field(&poisoned.cause).finish()
-            }
-            TryLockError::WouldBlock => f.write_str("WouldBlock"),
-            TryLockError::Refused(why) => f.debug_tuple("Refused").field(why).finish(),
-        }
-    }
-}
-impl<G> fmt::Display for TryLockError<G> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TryLockError::Poisoned(poisoned) => poisoned.fmt(f),
-            TryLockError::WouldBlock => f.write_str("the lock is held"),
-            TryLockError::Refused(why) => why.fmt(f),
-        }
-    }
-}
-impl<G> Error for TryLockError<G> {}
-
-impl<G> fmt::Debug for LockTimeoutError<G> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LockTimeoutError::Poisoned(poisoned) => {
-                f.debug_tuple("Poisoned").field(&poisoned.cause).finish()
-            }
-            LockTimeoutError::Timeout => f.write_str("Timeout"),
-            LockTimeoutError::Refused(why) => f.debug_tuple("Refused").field(why).finish(),
-        }
-    }
-}
-impl<G> fmt::Display for LockTimeoutError<G> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LockTimeoutError::Poisoned(poisoned) => poisoned.fmt(f),
-            LockTimeoutError::Timeout => f.write_str("the lock was held until the deadline"),
-            LockTimeoutError::Refused(why) => why.fmt(f),
-        }
-    }
-}
-impl<G> Error for LockTimeoutError<G> {}
 
 /// The error of a call that returns no guard: the time has elapsed, or the call was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
