@@ -56,7 +56,7 @@ use crate::value::object::ObjectSlot;
 /// | the process | the next one to lock |
 /// |---|---|
 /// | is killed while it holds a guard | gets [`OwnerDied`](PoisonedBy::OwnerDied) with the guard ([`PoisonError`]). A waiter gets it within 50 ms, most waiters within a few ms |
-/// | is killed inside [`update`](Mutex::update) | gets the old value, not poisoned |
+/// | is killed inside [`update`](Mutex::update) | gets the old value or the new one, not poisoned |
 /// | is stopped (SIGSTOP) | waits: a stopped process is alive, and no other process takes its locks |
 ///
 /// # Peers
@@ -239,9 +239,11 @@ impl<T: Value + ?Sized> Mutex<T> {
 
     /// Changes the value as a transaction: `change` edits a copy, and one flip makes it the value.
     ///
-    /// If the process is killed inside, the old value stays, never a mixture, and the mutex is not
-    /// poisoned. The same holds if `change` panics. The call costs two copies of the value. Waits
-    /// as [`lock`](Mutex::lock).
+    /// If the process is killed before the flip, the old value stays. If it is killed after the
+    /// flip, the new value is there. It is never a mixture, and the mutex is not poisoned. If
+    /// `change` panics, the old value stays, and the mutex is not poisoned either.
+    ///
+    /// The call costs two copies of the value. Waits as [`lock`](Mutex::lock).
     ///
     /// # Errors
     ///
