@@ -112,26 +112,26 @@ mutant count-first ipc-shm/src/lock/raw/rwlock.rs 1 's/if again \|\| admits\(sel
 mutant uncount-relaxed ipc-shm/src/lock/raw/rwlock.rs 2 's/compare_exchange\(found, found - 1, SeqCst, Relaxed\)/compare_exchange(found, found - 1, Relaxed, Relaxed)/; /kill_point!\("read.uncounted"\);/,/Ok/s/model_fence\(\);//' locks::a_writer
 mutant highest-unraised ipc-shm/src/lock/raw/rwlock.rs 1 's/^        self.highest.fetch_max\(id, SeqCst\);.*$//' locks::a_writer
 mutant highest-late ipc-shm/src/lock/raw/rwlock.rs 2 's/self.raise_highest\(id\);/let _ = id;/; s/^        if again \|\| admits\(self.turn.load\(SeqCst\)\) \{/& self.raise_highest(u64::from(id(owner(me))));/' locks::a_writer
-mutant drained-untold ipc-shm/src/lock/raw/rwlock.rs 1 's/^            self.tell_drained\(env\);//' locks::a_writer
+mutant drained-writer-asleep ipc-shm/src/lock/raw/rwlock.rs 1 's/^            self.wake_writer\(env\);//' locks::a_writer
 mutant turn-relaxed ipc-shm/src/lock/raw/rwlock.rs 1 's/(let w = self.turn.swap\(0, )Release/\1Relaxed/' 'locks::a_writer locks::two_writers'
-mutant readers-kept ipc-shm/src/lock/raw/rwlock.rs 1 's/if !look \|\| env.liveness\(owner\) != Liveness::Dead \{/if true {/' locks::a_dead_reader
+mutant readers-kept ipc-shm/src/lock/raw/rwlock.rs 1 's/if !check_deaths \|\| env.liveness\(owner\) != Liveness::Dead \{/if true {/' locks::a_dead_reader
 mutant pending-poisons ipc-shm/src/lock/raw/rwlock.rs 1 's/let wrote = w \& MODE == ACTIVE;/let wrote = true;/' locks::a_dead_writer
 mutant writer-unmarked ipc-shm/src/lock/raw/rwlock.rs 1 '/kill_point!\("turn.taken_over"\)/,/kill_point!\("turn.marked"\)/s/self.mark.store.*$//' locks::a_dead_writer
-mutant deaths-not-heard-of ipc-shm/src/lock/raw/condvar.rs 1 's/Parked::Elapsed if somebody_died\(\) => \{/Parked::Elapsed if deaths == u64::MAX => {/' 'locks::a_dead_ones locks::who_dies locks::a_death_wakes'
-mutant deaths-counted-late ipc-shm/src/lock/raw/condvar.rs 1 's/^( +)let mut slices = 0\.\.;/\1let deaths = env.deaths().max(deaths);\n\1let mut slices = 0..;/' locks::who_dies
-mutant gives-up-silently ipc-shm/src/lock/raw/condvar.rs 1 '/fn give_up/,/^    \}/s/self.notify_one\(env\);//' locks::who_gives
+mutant deaths-ignored ipc-shm/src/lock/raw/condvar.rs 1 's/Parked::Elapsed if peer_died\(\) => \{/Parked::Elapsed if deaths == u64::MAX => {/' 'locks::a_dead_waiters_notification locks::a_notifier_that_dies locks::a_death_wakes'
+mutant deaths-counted-late ipc-shm/src/lock/raw/condvar.rs 1 's/^( +)let mut slices = 0\.\.;/\1let deaths = env.deaths().max(deaths);\n\1let mut slices = 0..;/' locks::a_notifier_that_dies
+mutant gives-up-silently ipc-shm/src/lock/raw/condvar.rs 1 '/fn give_up/,/^    \}/s/self.notify_one\(env\);//' locks::a_waiter_that_gives
 mutant notify-silent ipc-shm/src/lock/raw/condvar.rs 1 '/kill_point!\("condvar.wake"\)/,/kill_point!/s/env.wake\(place, 1\);//' locks::one_that
 mutant unsettled ipc-shm/src/lock/raw/semaphore.rs 1 '/fn settled/,/^    \}/s/self.settle\(g\)\?;//' locks::a_dead_holders_permit
 mutant settled-twice ipc-shm/src/lock/raw/semaphore.rs 1 's/if after\(h\) != operation\(g\) \{/if false {/' 'locks::a_permit locks::a_dead_holders_permit'
-mutant reclaimed-by-whom ipc-shm/src/lock/raw/semaphore.rs 1 's/if self.generation_of\(id\)\?.load\(Acquire\) != whose \{/if false {/' locks::a_dead_holders_permit_is_not
+mutant reclaimed-from-successor ipc-shm/src/lock/raw/semaphore.rs 1 's/if self.generation_of\(id\)\?.load\(Acquire\) != whose \{/if false {/' locks::a_dead_holders_permit_is_not
 mutant permit-relaxed ipc-shm/src/lock/raw/semaphore.rs 5 's/(compare_exchange\(g, to, )AcqRel/\1Relaxed/; s/(let g = self.grant.load\()Acquire/\1Relaxed/' locks::a_permit
-mutant second-permit-unheard ipc-shm/src/lock/raw/semaphore.rs 2 's/if slept \&\& to \& PERMITS > 0 \{/if false {/; s/let waiters = if slept \{ WAITERS \} else \{ g \& WAITERS \};/let waiters = g \& WAITERS;/' locks::two_permits
+mutant second-permit-unwoken ipc-shm/src/lock/raw/semaphore.rs 2 's/if slept \&\& to \& PERMITS > 0 \{/if false {/; s/let waiters = if slept \{ WAITERS \} else \{ g \& WAITERS \};/let waiters = g \& WAITERS;/' locks::two_permits
 mutant once-relaxed ipc-shm/src/lock/raw/once.rs 1 's/let w = self.state.swap\(to, Release\)/let w = self.state.swap(to, Relaxed)/' locks::once
 mutant once-silent ipc-shm/src/lock/raw/once.rs 1 '/kill_point!\("once.ended"\)/,/kill_point!\("once.woken"\)/s/env.wake\(self.state, u32::MAX\);//' locks::once
 mutant initialiser-not-followed ipc-shm/src/lock/raw/once.rs 1 '/kill_point!\("once.take_over"\)/,/kill_point!/s/self.state.compare_exchange.*is_ok\(\)/mine == 0/' locks::a_dead_initialiser
 mutant event-relaxed ipc-shm/src/lock/raw/event.rs 1 's/(compare_exchange\(w, to, )AcqRel, Relaxed/\1Relaxed, Relaxed/' locks::an_event
 mutant event-silent ipc-shm/src/lock/raw/event.rs 1 's/^            env.wake\(self.state, if self.auto .*$//' locks::an_event
 mutant barrier-silent ipc-shm/src/lock/raw/barrier.rs 1 '/kill_point!\("barrier.pass"\)/,/kill_point!/s/env.wake\(self.state, u32::MAX\);//' locks::a_barrier
-mutant dead-party-ignored ipc-shm/src/lock/raw/barrier.rs 2 's/if self.somebody_died\(env\) \{/if false {/' locks::a_dead_party
+mutant dead-party-ignored ipc-shm/src/lock/raw/barrier.rs 2 's/if self.any_party_died\(env\) \{/if false {/' locks::a_dead_party
 
 finish

@@ -232,11 +232,11 @@ impl RwLock {
     }
 
     /// Checks what the lock reports to the new holder about its predecessor.
-    fn told(&self, who: usize) {
-        let told = self.processes[who].peer.wrote().is_some();
+    fn check_poison(&self, who: usize) {
+        let poisoned = self.processes[who].peer.wrote().is_some();
         match self.wrote {
-            Known::Yes => assert!(told, "not told of a death"),
-            Known::No => assert!(!told, "told of a death that was none"),
+            Known::Yes => assert!(poisoned, "a death was not reported"),
+            Known::No => assert!(!poisoned, "a death was reported that was none"),
             Known::Perhaps => {}
         }
     }
@@ -321,7 +321,7 @@ impl Lock for RwLock {
             // Nothing is taken from a live process, and from a dead one only what it had.
             assert!(free, "it is not to be had");
             if self.turn_of(who).is_some() || self.processes[who].count > 0 {
-                self.told(who);
+                self.check_poison(who);
             }
         } else {
             assert!(kill != FOR_EVER || !free, "it need not wait");

@@ -53,7 +53,12 @@ impl Scene {
             Scene::Reentrant => &["reentrant."],
             Scene::Semaphore => &["semaphore."],
             Scene::Permits => &["semaphore.add", "semaphore.give"],
-            Scene::Crowd => &["condvar.crowd", "condvar.free", "condvar.ring", "condvar.rung"],
+            Scene::Crowd => &[
+                "condvar.free",
+                "condvar.notified_overflow",
+                "condvar.notify_overflow",
+                "condvar.overflow",
+            ],
             Scene::Condition => &["condvar.", "park."],
             Scene::Events => &["event."],
             Scene::Barrier => &["barrier."],

@@ -10,7 +10,7 @@ use ipc_core::Deadline;
 use super::handle::{Handle, create_by_name, handle};
 use super::location::{HEAD, LockKind, LockLocation};
 use super::poison::Refused;
-use super::raw::barrier::{MAX_PARTIES, Passed, RawBarrier};
+use super::raw::barrier::{MAX_PARTIES, RawBarrier, WaitOutcome};
 use super::raw::words_for;
 use super::word::LockEnv;
 use crate::segment::{OpenMode, Segment};
@@ -193,7 +193,7 @@ impl Barrier {
     /// ```
     pub fn wait_then(&self, action: impl FnOnce()) -> Result<BarrierWaitResult, BarrierError> {
         self.location.check()?;
-        Self::passed(self.raw().wait_then(&self.location, self.default_deadline(), Some(action)))
+        Self::result(self.raw().wait_then(&self.location, self.default_deadline(), Some(action)))
     }
 
     /// Sets the default timeout of [`wait`](Barrier::wait), for all processes.
@@ -245,15 +245,15 @@ impl Barrier {
 
     fn wait_with(&self, deadline: Deadline) -> Result<BarrierWaitResult, BarrierError> {
         self.location.check()?;
-        Self::passed(self.raw().wait(&self.location, deadline))
+        Self::result(self.raw().wait(&self.location, deadline))
     }
 
-    fn passed(passed: Passed) -> Result<BarrierWaitResult, BarrierError> {
-        match passed {
-            Passed::Leader => Ok(BarrierWaitResult(true)),
-            Passed::Follower => Ok(BarrierWaitResult(false)),
-            Passed::Broken => Err(BarrierError::Broken),
-            Passed::TimedOut => Err(BarrierError::Timeout),
+    fn result(outcome: WaitOutcome) -> Result<BarrierWaitResult, BarrierError> {
+        match outcome {
+            WaitOutcome::Leader => Ok(BarrierWaitResult(true)),
+            WaitOutcome::Follower => Ok(BarrierWaitResult(false)),
+            WaitOutcome::Broken => Err(BarrierError::Broken),
+            WaitOutcome::TimedOut => Err(BarrierError::Timeout),
         }
     }
 

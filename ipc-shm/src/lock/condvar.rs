@@ -218,7 +218,7 @@ impl Condvar {
     > {
         self.location.check()?;
         let raw = self.raw();
-        let waiter = raw.enter(&self.location, self.location.me());
+        let waiter = raw.register(&self.location, self.location.me());
         let mutex = MutexGuard::mutex(&guard);
         let unlocked = MutexGuard::unlock(guard);
         let notified = match unlocked {
@@ -233,7 +233,7 @@ impl Condvar {
         match &locked {
             _ if !notified => {}
             Err(LockError::Refused(_)) => raw.give_up(&self.location, waiter),
-            _ => raw.leave(waiter),
+            _ => raw.unregister(waiter),
         }
         match locked {
             Ok(guard) => Ok((guard, outcome)),

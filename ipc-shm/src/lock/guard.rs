@@ -1,7 +1,7 @@
 //! What all guards have in common: how a lock is acquired, poisoned and released.
 //!
 //! A lock implements [`Protects`] once, and [`RawLock`] for each mode in which a thread can hold
-//! it. [`Held`] is a lock that a thread holds in one mode. Each public guard contains one.
+//! it. [`HeldLock`] is a lock that a thread holds in one mode. Each public guard contains one.
 
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -68,7 +68,7 @@ pub(crate) trait RawLock<Mode>: Protects {
 ///
 /// It has two words, so that a call returns it in registers. With three, locking took twice as
 /// long.
-pub(crate) struct Held<'a, L: Protects, Mode> {
+pub(crate) struct HeldLock<'a, L: Protects, Mode> {
     pub(crate) lock: &'a L,
     /// The holder, with [`PANICKING`] if the thread was panicking when it locked.
     me: u64,
@@ -76,24 +76,24 @@ pub(crate) struct Held<'a, L: Protects, Mode> {
     mode: PhantomData<*const Mode>,
 }
 
-impl<L: Protects, Mode> Clone for Held<'_, L, Mode> {
+impl<L: Protects, Mode> Clone for HeldLock<'_, L, Mode> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<L: Protects, Mode> Copy for Held<'_, L, Mode> {}
+impl<L: Protects, Mode> Copy for HeldLock<'_, L, Mode> {}
 
 /// A flag of a holder that no lock word has.
 const PANICKING: u64 = 4;
 const _: () = assert!(PANICKING & FLAGS != 0 && PANICKING & (CONTENDED | UPDATING) == 0);
 
-impl<'a, L: RawLock<Mode>, Mode> Held<'a, L, Mode> {
+impl<'a, L: RawLock<Mode>, Mode> HeldLock<'a, L, Mode> {
     /// Returns the lock that `me` has acquired in this mode.
     #[inline(always)]
     pub(crate) fn new(lock: &'a L, me: u64) -> Self {
         let panicking = if L::POISONS && std::thread::panicking() { PANICKING } else { 0 };
-        Held { lock, me: me | panicking, mode: PhantomData }
+        HeldLock { lock, me: me | panicking, mode: PhantomData }
     }
 
     /// Acquires the lock if nothing is in the way, and it is sound and not poisoned.
@@ -113,7 +113,7 @@ impl<'a, L: RawLock<Mode>, Mode> Held<'a, L, Mode> {
             let _ = lock.release(me);
             return None;
         }
-        Some(Held::new(lock, me))
+        Some(HeldLock::new(lock, me))
     }
 
     /// Acquires the lock by the deadline, poisoned or not, whatever bytes the value has.
@@ -124,7 +124,7 @@ impl<'a, L: RawLock<Mode>, Mode> Held<'a, L, Mode> {
         lock.location().check()?;
         let me = lock.location().me();
         lock.acquire(me, deadline)?;
-        Ok(Held::new(lock, me))
+        Ok(HeldLock::new(lock, me))
     }
 
     /// Acquires the lock by the deadline, and returns its guard, or why there is none.
@@ -179,18 +179,18 @@ macro_rules! attempts {
      $(; $timeout:ident, $deadline:ident)?) => {
         $(#[$about])*
         pub fn $lock(&self) -> LockResult<$Guard> {
-            if let Some(held) = Held::<_, $Mode>::now(self) {
+            if let Some(held) = HeldLock::<_, $Mode>::now(self) {
                 return Ok(held.into());
             }
-            Ok(Held::<_, $Mode>::wait(self, Deadline::Never)?)
+            Ok(HeldLock::<_, $Mode>::wait(self, Deadline::Never)?)
         }
 
         $(#[$about_try])*
         pub fn $try_lock(&self) -> TryLockResult<$Guard> {
-            if let Some(held) = Held::<_, $Mode>::now(self) {
+            if let Some(held) = HeldLock::<_, $Mode>::now(self) {
                 return Ok(held.into());
             }
-            Ok(Held::<_, $Mode>::wait(self, Deadline::Now)?)
+            Ok(HeldLock::<_, $Mode>::wait(self, Deadline::Now)?)
         }
 
         $(
@@ -202,7 +202,7 @@ macro_rules! attempts {
             #[doc = concat!("[`Timeout`](super::LockTimeoutError::Timeout) if the time has elapsed, \
                 others as [`", stringify!($lock), "`](Self::", stringify!($lock), ").")]
             pub fn $timeout(&self, timeout: Duration) -> LockTimeoutResult<$Guard> {
-                Ok(Held::<_, $Mode>::wait(self, Deadline::after(timeout))?)
+                Ok(HeldLock::<_, $Mode>::wait(self, Deadline::after(timeout))?)
             }
 
             #[doc = concat!("Locks as [`", stringify!($lock), "`](Self::", stringify!($lock),
@@ -213,7 +213,7 @@ macro_rules! attempts {
             #[doc = concat!("[`Timeout`](super::LockTimeoutError::Timeout) if the deadline has passed, \
                 others as [`", stringify!($lock), "`](Self::", stringify!($lock), ").")]
             pub fn $deadline(&self, deadline: Instant) -> LockTimeoutResult<$Guard> {
-                Ok(Held::<_, $Mode>::wait(self, Deadline::At(deadline))?)
+                Ok(HeldLock::<_, $Mode>::wait(self, Deadline::At(deadline))?)
             }
         )?
     };
@@ -261,16 +261,16 @@ macro_rules! lending_guard {
         $(#[$about])*
         #[must_use = "it unlocks at once if it is not kept"]
         pub struct $Guard<'a, T: Value + ?Sized> {
-            held: Held<'a, $Lock<T>, $Mode>,
+            held: HeldLock<'a, $Lock<T>, $Mode>,
         }
 
         // SAFETY: a shared guard gives access to `&T` only. (The guard is not Send: the thread is
         // the owner.)
         unsafe impl<T: Value + ?Sized> Sync for $Guard<'_, T> {}
 
-        impl<'a, T: Value + ?Sized> From<Held<'a, $Lock<T>, $Mode>> for $Guard<'a, T> {
+        impl<'a, T: Value + ?Sized> From<HeldLock<'a, $Lock<T>, $Mode>> for $Guard<'a, T> {
             #[inline(always)]
-            fn from(held: Held<'a, $Lock<T>, $Mode>) -> Self {
+            fn from(held: HeldLock<'a, $Lock<T>, $Mode>) -> Self {
                 $Guard { held }
             }
         }

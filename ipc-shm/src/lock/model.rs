@@ -18,7 +18,7 @@ use std::time::Duration;
 use ipc_core::Deadline;
 
 use super::poison::{LockAttemptError, PoisonedBy};
-use super::raw::barrier::{Passed, RawBarrier};
+use super::raw::barrier::{RawBarrier, WaitOutcome};
 use super::raw::condvar::{RawCondvar, Waiter};
 use super::raw::event::RawEvent;
 use super::raw::mutex::{RawMutex, UPDATING};
@@ -380,18 +380,18 @@ impl Peer {
     }
     /// Registers a waiter that holds the mutex.
     pub fn wait(&self) {
-        let waiter = self.condvar().enter(self, self.me());
+        let waiter = self.condvar().register(self, self.me());
         self.unlock();
         assert_eq!(self.condvar().wait(self, waiter, Deadline::Never), Ok(true));
         self.lock();
-        self.condvar().leave(waiter);
+        self.condvar().unregister(waiter);
     }
     pub fn enter(&self) -> Entered {
-        Entered(self.condvar().enter(self, self.me()))
+        Entered(self.condvar().register(self, self.me()))
     }
     pub fn wait_as(&self, waiter: Entered) {
         assert_eq!(self.condvar().wait(self, waiter.0, Deadline::Never), Ok(true));
-        self.condvar().leave(waiter.0);
+        self.condvar().unregister(waiter.0);
     }
     pub fn give_up(&self, waiter: Entered) {
         self.condvar().give_up(self, waiter.0);
@@ -487,10 +487,10 @@ impl Peer {
     /// Returns whether the caller is the leader, or `None` if the barrier is broken.
     pub fn wait_at_barrier(&self) -> Option<bool> {
         match self.barrier().wait(self, Deadline::Never) {
-            Passed::Leader => Some(true),
-            Passed::Follower => Some(false),
-            Passed::Broken => None,
-            Passed::TimedOut => panic!("there is no time"),
+            WaitOutcome::Leader => Some(true),
+            WaitOutcome::Follower => Some(false),
+            WaitOutcome::Broken => None,
+            WaitOutcome::TimedOut => panic!("there is no time"),
         }
     }
 }

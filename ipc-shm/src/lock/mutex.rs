@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use ipc_core::Deadline;
 
-use super::guard::{Held, Protects, RawLock, attempts, lending_guard, poisoning};
+use super::guard::{HeldLock, Protects, RawLock, attempts, lending_guard, poisoning};
 use super::handle::{Handle, create_by_name, handle, over_values};
 use super::location::{self, HEAD, LockKind, LockLocation};
 use super::poison::{
@@ -81,7 +81,7 @@ pub struct Mutex<T: Value + ?Sized> {
 /// The lock's own words: the two of the raw lock, the index of the current copy, and the copies.
 const STATE: usize = 0;
 const MARK: usize = 1;
-const TURN: usize = 2;
+const CURRENT: usize = 2;
 const COPIES: usize = 3;
 
 /// Returns the index of the first word of each copy, and the number of words in all.
@@ -169,7 +169,7 @@ impl<T: Value + ?Sized> RawLock<Exclusive> for Mutex<T> {
     fn acquire_now(&self, me: u64) -> bool {
         let acquired = self.raw().try_now(me);
         if acquired {
-            thread::took();
+            thread::count_acquired();
         }
         acquired
     }
@@ -179,14 +179,14 @@ impl<T: Value + ?Sized> RawLock<Exclusive> for Mutex<T> {
         if !self.raw().try_now(me) {
             self.raw().lock(&self.location, me, deadline)?;
         }
-        thread::took();
+        thread::count_acquired();
         Ok(())
     }
 
     #[inline(always)]
     fn release(&self, me: u64) -> Result<(), Refused> {
         self.raw().unlock(&self.location, me)?;
-        thread::returned();
+        thread::count_released();
         Ok(())
     }
 }
@@ -199,16 +199,16 @@ impl<T: Value + ?Sized> Mutex<T> {
     }
 
     #[inline(always)]
-    fn turn(&self) -> &AtomicU64 {
-        &self.location.words()[TURN]
+    fn current(&self) -> &AtomicU64 {
+        &self.location.words()[CURRENT]
     }
 
     /// Returns the first word of the current copy, and of the other copy. For the holder.
     #[inline(always)]
     fn places(&self) -> (usize, usize) {
         // The index is one of the two, whatever a peer wrote there. Relaxed: the lock orders it.
-        let turn = (self.turn().load(Relaxed) & 1) as usize;
-        (self.copies[turn], self.copies[turn ^ 1])
+        let current = (self.current().load(Relaxed) & 1) as usize;
+        (self.copies[current], self.copies[current ^ 1])
     }
 
     attempts! {
@@ -283,10 +283,10 @@ impl<T: Value + ?Sized> Mutex<T> {
         kill_point!("update.write");
         value::write(&self.location.words()[next..], value);
         kill_point!("update.flip");
-        let turn = self.turn().load(Relaxed); // Relaxed: the lock orders it.
+        let current = self.current().load(Relaxed); // Relaxed: the lock orders it.
         // Release: a process that sees the flip of a dead process sees the copy that was written
         // before.
-        self.turn().store(!turn & 1, Release);
+        self.current().store(!current & 1, Release);
         kill_point!("update.flipped");
     }
 
@@ -345,7 +345,7 @@ impl<T: Value + ?Sized> Mutex<T> {
     pub unsafe fn force_unlock(&self) -> Result<(), Refused> {
         self.location.check()?;
         self.raw().unlock(&self.location, self.location.me())?;
-        thread::returned();
+        thread::count_released();
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use ipc_core::Deadline;
 
-use super::guard::{Held, Protects, RawLock, attempts, poisoning};
+use super::guard::{HeldLock, Protects, RawLock, attempts, poisoning};
 use super::handle::{Handle, create_by_name, handle};
 use super::location::{self, LockKind, LockLocation};
 use super::poison::{
@@ -121,7 +121,7 @@ impl<T: Stored + Send + Sync> ReentrantMutex<T> {
     }
 
     attempts! {
-        Again => ReentrantMutexGuard<'_, T>;
+        Reentrant => ReentrantMutexGuard<'_, T>;
         /// Waits until no other thread holds the mutex, and locks it once more.
         ///
         /// # Errors
@@ -195,9 +195,9 @@ impl<T: Stored + Send + Sync> Protects for ReentrantMutex<T> {
 }
 
 /// The mode in which a thread holds a mutex that it may lock again.
-pub(crate) enum Again {}
+pub(crate) enum Reentrant {}
 
-impl<T: Stored + Send + Sync> RawLock<Again> for ReentrantMutex<T> {
+impl<T: Stored + Send + Sync> RawLock<Reentrant> for ReentrantMutex<T> {
     const FAST: bool = false;
 
     fn acquire(&self, me: u64, deadline: Deadline) -> Result<(), LockAttemptError> {
@@ -217,7 +217,7 @@ impl<T: Stored + Send + Sync> RawLock<Again> for ReentrantMutex<T> {
             // Relaxed: only the holder writes it. The value that a dead holder left is overwritten.
             self.depth().store(1, Relaxed);
         }
-        thread::took();
+        thread::count_acquired();
         Ok(())
     }
 
@@ -232,7 +232,7 @@ impl<T: Stored + Send + Sync> RawLock<Again> for ReentrantMutex<T> {
         } else {
             self.raw().unlock(&self.location, me)?;
         }
-        thread::returned();
+        thread::count_released();
         Ok(())
     }
 
@@ -246,13 +246,13 @@ impl<T: Stored + Send + Sync> RawLock<Again> for ReentrantMutex<T> {
 /// A locked [`ReentrantMutex`]. Dropping the guard unlocks it once. It belongs to its thread.
 #[must_use = "it unlocks at once if it is not kept"]
 pub struct ReentrantMutexGuard<'a, T: Stored + Send + Sync = ()> {
-    held: Held<'a, ReentrantMutex<T>, Again>,
+    held: HeldLock<'a, ReentrantMutex<T>, Reentrant>,
 }
 
-impl<'a, T: Stored + Send + Sync> From<Held<'a, ReentrantMutex<T>, Again>>
+impl<'a, T: Stored + Send + Sync> From<HeldLock<'a, ReentrantMutex<T>, Reentrant>>
     for ReentrantMutexGuard<'a, T>
 {
-    fn from(held: Held<'a, ReentrantMutex<T>, Again>) -> Self {
+    fn from(held: HeldLock<'a, ReentrantMutex<T>, Reentrant>) -> Self {
         ReentrantMutexGuard { held }
     }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use ipc_core::Deadline;
 
-use super::guard::{Held, Protects, RawLock, attempts, lending_guard, poisoning};
+use super::guard::{HeldLock, Protects, RawLock, attempts, lending_guard, poisoning};
 use super::handle::{Handle, create_by_name, handle, over_values};
 use super::location::{self, HEAD, LockKind, LockLocation};
 use super::poison::{
@@ -143,7 +143,7 @@ impl<T: Checked + Send + Sync> RwLock<T> {
     ///
     /// As [`write`](RwLock::write). The value is not set then, and the lock is not held.
     pub fn set(&self, value: T) -> LockResult<(), ()> {
-        let guard = RwLockWriteGuard::from(Held::unchecked(self, Deadline::Never)?);
+        let guard = RwLockWriteGuard::from(HeldLock::unchecked(self, Deadline::Never)?);
         if let Some(cause) = self.cause() {
             return Err(LockError::Poisoned(PoisonError::new((), cause)));
         }
@@ -194,7 +194,7 @@ impl<T: Value + ?Sized> RawLock<Read> for RwLock<T> {
         // A thread that already reads may pass a waiting writer. `acquire` handles that case.
         let acquired = self.raw().try_read(&self.location, me, false);
         if acquired {
-            thread::reads(self.location.key());
+            thread::record_read(self.location.key());
         }
         acquired
     }
@@ -202,13 +202,13 @@ impl<T: Value + ?Sized> RawLock<Read> for RwLock<T> {
     fn acquire(&self, me: u64, deadline: Deadline) -> Result<(), LockAttemptError> {
         let key = self.location.key();
         self.raw().read(&self.location, me, thread::is_reading(key), deadline)?;
-        thread::reads(key);
+        thread::record_read(key);
         Ok(())
     }
 
     #[inline(always)]
     fn release(&self, me: u64) -> Result<(), Refused> {
-        thread::has_read(self.location.key());
+        thread::forget_read(self.location.key());
         self.raw().unlock_read(&self.location, me)
     }
 }
@@ -219,7 +219,7 @@ impl<T: Value + ?Sized> RawLock<Write> for RwLock<T> {
     fn acquire(&self, me: u64, deadline: Deadline) -> Result<(), LockAttemptError> {
         self.not_reading(deadline)?;
         self.raw().write(&self.location, me, deadline)?;
-        thread::took();
+        thread::count_acquired();
         Ok(())
     }
 
@@ -235,7 +235,7 @@ impl<T: Value + ?Sized> RawLock<Upgradable> for RwLock<T> {
     fn acquire(&self, me: u64, deadline: Deadline) -> Result<(), LockAttemptError> {
         let reading = thread::is_reading(self.location.key());
         self.raw().upgradable(&self.location, me, reading, deadline)?;
-        thread::took();
+        thread::count_acquired();
         Ok(())
     }
 
@@ -271,7 +271,7 @@ impl<T: Value + ?Sized> RwLock<T> {
     /// Releases the lock of the writer, or of the upgradable reader.
     fn leave(&self, me: u64) -> Result<(), Refused> {
         self.raw().leave(&self.location, me)?;
-        thread::returned();
+        thread::count_released();
         Ok(())
     }
 
@@ -279,9 +279,9 @@ impl<T: Value + ?Sized> RwLock<T> {
     fn downgrade(&self, me: u64) -> Result<RwLockReadGuard<'_, T>, Refused> {
         self.location.check()?;
         self.raw().downgrade(&self.location, me)?;
-        thread::returned();
-        thread::reads(self.location.key());
-        Ok(Held::new(self, me).into())
+        thread::count_released();
+        thread::record_read(self.location.key());
+        Ok(HeldLock::new(self, me).into())
     }
 
     attempts! {
@@ -435,7 +435,7 @@ impl<'a, T: Value + ?Sized> RwLockWriteGuard<'a, T> {
         let (lock, me) = (held.lock, held.me());
         lock.location.check()?;
         lock.raw().downgrade_to_upgradable(&lock.location, me)?;
-        Ok(Held::new(lock, me).into())
+        Ok(HeldLock::new(lock, me).into())
     }
 
     /// Unlocks, and returns whether that was possible.
@@ -495,7 +495,7 @@ impl<'a, T: Value + ?Sized> RwLockUpgradableGuard<'a, T> {
                 std::mem::forget(self);
                 // No thread wrote since this guard was taken. The holder knows whether the lock was
                 // poisoned then.
-                Ok(Held::new(lock, me).into())
+                Ok(HeldLock::new(lock, me).into())
             }
             Err(error) => Err((error.into(), self)),
         }

@@ -27,35 +27,35 @@ use super::word::THREADS;
 /// The numbers in use: bit n of the whole is set while number n + 1 is assigned.
 ///
 /// It is not behind a lock, because a fork could leave a lock locked for ever.
-static GIVEN: [AtomicU64; THREADS.div_ceil(64) as usize] =
+static IN_USE: [AtomicU64; THREADS.div_ceil(64) as usize] =
     [const { AtomicU64::new(0) }; THREADS.div_ceil(64) as usize];
 
-fn take() -> u64 {
-    for (word, first) in GIVEN.iter().zip((1..).step_by(64)) {
-        let mut given = word.load(Relaxed); // Relaxed: the CAS decides.
-        while given != u64::MAX {
-            let bit = given.trailing_ones();
-            // Acquire: pairs with the Release in `give_back`, so no lock word that this thread sees
+fn lowest_free() -> u64 {
+    for (word, first) in IN_USE.iter().zip((1..).step_by(64)) {
+        let mut in_use = word.load(Relaxed); // Relaxed: the CAS decides.
+        while in_use != u64::MAX {
+            let bit = in_use.trailing_ones();
+            // Acquire: pairs with the Release in `free`, so no lock word that this thread sees
             // still has the number.
-            match word.compare_exchange_weak(given, given | 1 << bit, Acquire, Relaxed) {
+            match word.compare_exchange_weak(in_use, in_use | 1 << bit, Acquire, Relaxed) {
                 Ok(_) => {
                     return Some(first + u64::from(bit))
                         .filter(|number| *number <= THREADS)
                         .unwrap_or(NONE);
                 }
-                Err(now) => given = now,
+                Err(now) => in_use = now,
             }
         }
     }
     NONE
 }
 
-fn give_back(number: u64) {
+fn free(number: u64) {
     if number != NONE {
         let index = number - 1;
-        // Release: pairs with the Acquire in `take`, so that the unlocking is visible before the
-        // number is used again.
-        GIVEN[index as usize / 64].fetch_and(!(1 << (index % 64)), Release);
+        // Release: pairs with the Acquire in `lowest_free`, so that the unlocking is visible before
+        // the number is used again.
+        IN_USE[index as usize / 64].fetch_and(!(1 << (index % 64)), Release);
     }
 }
 
@@ -66,18 +66,18 @@ impl Drop for Number {
     fn drop(&mut self) {
         NUMBER.set(NONE);
         if HELD.get() == 0 {
-            give_back(self.0);
+            free(self.0);
         }
     }
 }
 
-const UNASKED: u64 = u64::MAX;
+const UNASSIGNED: u64 = u64::MAX;
 const NONE: u64 = 0;
 
 thread_local! {
     // Has no destructor, so it can be read at any time, for the price of a load.
-    static NUMBER: Cell<u64> = const { Cell::new(UNASKED) };
-    static OURS: Number = Number(take());
+    static NUMBER: Cell<u64> = const { Cell::new(UNASSIGNED) };
+    static ASSIGNED: Number = Number(lowest_free());
     /// How many lock words have this thread's number.
     static HELD: Cell<u64> = const { Cell::new(0) };
     /// The locks that this thread holds for reading.
@@ -88,27 +88,27 @@ thread_local! {
 #[inline]
 pub(crate) fn number() -> u64 {
     match NUMBER.get() {
-        UNASKED => ask(),
+        UNASSIGNED => assign(),
         number => number,
     }
 }
 
 #[cold]
-fn ask() -> u64 {
-    let number = OURS.try_with(|ours| ours.0).unwrap_or(NONE);
+fn assign() -> u64 {
+    let number = ASSIGNED.try_with(|number| number.0).unwrap_or(NONE);
     NUMBER.set(number);
     number
 }
 
 /// Counts a lock that the calling thread has acquired as its holder.
 #[inline(always)]
-pub(crate) fn took() {
+pub(crate) fn count_acquired() {
     HELD.set(HELD.get().wrapping_add(1));
 }
 
 /// Counts a lock that the calling thread has released.
 #[inline(always)]
-pub(crate) fn returned() {
+pub(crate) fn count_released() {
     HELD.set(HELD.get().wrapping_sub(1));
 }
 
@@ -120,7 +120,7 @@ pub(crate) type Read = (usize, u64);
 
 /// Records that the calling thread holds `read`.
 #[inline]
-pub(crate) fn reads(read: Read) {
+pub(crate) fn record_read(read: Read) {
     // `READS` is missing only while the last destructors of the thread run. Then nothing is
     // recorded.
     let _ = READS.try_with(|reads| reads.borrow_mut().push(read));
@@ -128,7 +128,7 @@ pub(crate) fn reads(read: Read) {
 
 /// Records that the calling thread holds `read` once less.
 #[inline]
-pub(crate) fn has_read(read: Read) {
+pub(crate) fn forget_read(read: Read) {
     let _ = READS.try_with(|reads| {
         let mut reads = reads.borrow_mut();
         // Most often the last one. To swap it with itself would load what was stored just before.
@@ -164,14 +164,14 @@ mod tests {
     #[test]
     fn the_number_of_a_thread_that_ended_with_a_lock_held_never_comes_again() {
         let forgets = || {
-            took();
+            count_acquired();
             number()
         };
         let forgotten: Vec<u64> =
             (0..3).map(|_| std::thread::spawn(forgets).join().unwrap()).collect();
         let orderly = || {
-            took();
-            returned();
+            count_acquired();
+            count_released();
             number()
         };
         // Many more than there are numbers.
@@ -183,11 +183,11 @@ mod tests {
 
     #[test]
     fn reads_are_counted() {
-        reads((8, 1));
-        reads((8, 1));
-        has_read((8, 1));
+        record_read((8, 1));
+        record_read((8, 1));
+        forget_read((8, 1));
         assert!(is_reading((8, 1)) && !is_reading((8, 2)));
-        has_read((8, 1));
+        forget_read((8, 1));
         assert!(!is_reading((8, 1)));
     }
 }

@@ -66,7 +66,7 @@ fn a_dead_holders_mutex_is_taken_over_by_one() {
 
 /// Who takes over, and dies before it has marked the mutex, does not hide the death before.
 #[test]
-fn a_death_while_taking_over_is_told_as_well() {
+fn a_death_while_taking_over_is_reported_as_well() {
     model(2, || {
         let [dead, second, c] = processes();
         assert!(dead.killed_at("unlock.free", 0, || add_locked(&dead)).is_none());
@@ -122,7 +122,7 @@ fn a_holder_that_dies_before_it_wakes_leaves_nobody_asleep() {
 }
 
 #[test]
-fn who_is_woken_and_dies_leaves_nobody_asleep() {
+fn a_woken_waiter_that_dies_leaves_no_thread_asleep() {
     model(2, || {
         let [a, dead, c] = processes();
         let dead = loom::thread::spawn(move || {
@@ -223,8 +223,8 @@ fn a_dead_reader_is_subtracted() {
 }
 
 #[test]
-fn a_dead_writer_is_told_of_and_one_that_waited_is_not() {
-    for (point, told) in [("turn.free", true), ("turn.claimed", false), ("turn.mode", false)] {
+fn a_dead_writer_is_reported_and_one_that_waited_is_not() {
+    for (point, poisoned) in [("turn.free", true), ("turn.claimed", false), ("turn.mode", false)] {
         model(1, move || {
             let [dead, b, c, last] = processes();
             let b = loom::thread::spawn(move || read(&b));
@@ -234,13 +234,13 @@ fn a_dead_writer_is_told_of_and_one_that_waited_is_not() {
             c.join().expect("it goes on");
             // If both came before.
             read(&last);
-            assert_eq!(last.wrote().is_some(), told);
+            assert_eq!(last.wrote().is_some(), poisoned);
         });
     }
 }
 
 #[test]
-fn who_upgrades_has_nobody_write_in_between() {
+fn an_upgrade_lets_no_writer_in_between() {
     model(2, || {
         let [a, b, c] = processes();
         let a = loom::thread::spawn(move || {
@@ -298,8 +298,8 @@ fn all_that_wait_are_notified() {
 
 /// One notification, and two that wait, one of which dies with it.
 #[test]
-fn a_dead_ones_notification_is_passed_on() {
-    for point in ["park.sleep", "park.woken", "condvar.return"] {
+fn a_dead_waiters_notification_is_forwarded() {
+    for point in ["park.sleep", "park.woken", "condvar.unregister"] {
         model(2, move || {
             let [a, dead, c] = processes();
             // They wait, in this order: the first notification is the dead one's.
@@ -326,7 +326,7 @@ fn a_death_wakes_all_that_wait() {
         let [a, dead, b, c] = processes();
         let [first, second, third] = [&dead, &b, &c].map(Peer::enter);
         a.notify_one();
-        assert!(dead.killed_at("condvar.return", 0, || dead.wait_as(first)).is_none());
+        assert!(dead.killed_at("condvar.unregister", 0, || dead.wait_as(first)).is_none());
         let b = loom::thread::spawn(move || b.wait_as(second));
         let c = loom::thread::spawn(move || c.wait_as(third));
         a.notify_one();
@@ -337,7 +337,7 @@ fn a_death_wakes_all_that_wait() {
 
 /// Who changes what another waits for dies before, or while, it notifies.
 #[test]
-fn who_dies_before_it_has_notified_leaves_nobody_asleep() {
+fn a_notifier_that_dies_leaves_no_thread_asleep() {
     for point in ["unlock.free", "unlock.freed", "condvar.notify", "condvar.wake"] {
         model(3, move || {
             let [dead, b] = processes();
@@ -354,7 +354,7 @@ fn who_dies_before_it_has_notified_leaves_nobody_asleep() {
 
 /// Who does not wait after all passes a notification on that has come already.
 #[test]
-fn who_gives_up_passes_a_notification_on() {
+fn a_waiter_that_gives_up_forwards_its_notification() {
     model(2, || {
         let [a, b, c] = processes();
         let (first, second) = (b.enter(), c.enter());
@@ -549,6 +549,6 @@ fn a_dead_party_breaks_the_barrier() {
         let b = loom::thread::spawn(move || b.wait_at_barrier());
         let c = loom::thread::spawn(move || c.wait_at_barrier());
         assert!(dead.killed_at("barrier.arrive", 0, || dead.wait_at_barrier()).is_none());
-        assert_eq!((b.join().expect("told"), c.join().expect("told")), (None, None));
+        assert_eq!((b.join().expect("no panic"), c.join().expect("no panic")), (None, None));
     });
 }

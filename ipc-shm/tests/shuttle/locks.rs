@@ -195,7 +195,7 @@ fn an_event_for_one_each() {
     });
 }
 
-/// All come to it three times, and one of them leads; where one dies, the others are told.
+/// All come to it three times, and one of them leads; if one dies, the others get an error.
 #[test]
 fn a_barrier_of_four() {
     schedules(|| {

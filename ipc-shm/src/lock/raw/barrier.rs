@@ -77,7 +77,7 @@ pub(crate) struct RawBarrier<'a> {
 
 /// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Passed {
+pub(crate) enum WaitOutcome {
     Leader,
     Follower,
     Broken,
@@ -132,7 +132,7 @@ impl RawBarrier<'_> {
     }
 
     /// Arrives, and waits until all parties have arrived.
-    pub(crate) fn wait(&self, env: &impl LockEnv, deadline: Deadline) -> Passed {
+    pub(crate) fn wait(&self, env: &impl LockEnv, deadline: Deadline) -> WaitOutcome {
         self.wait_then(env, deadline, None::<fn()>)
     }
 
@@ -145,13 +145,13 @@ impl RawBarrier<'_> {
         env: &impl LockEnv,
         deadline: Deadline,
         mut action: Option<impl FnOnce()>,
-    ) -> Passed {
+    ) -> WaitOutcome {
         let mut parking = Parking::new(env, deadline);
         let parties = self.parties.max(1);
         let mut s = self.state.load(Acquire); // Acquire: BARRIER-E1.
         let mine = loop {
             if s & BROKEN != 0 {
-                return Passed::Broken;
+                return WaitOutcome::Broken;
             }
             if arrived(s) >= parties {
                 // The last party of this round runs its action. The caller belongs to the next
@@ -160,14 +160,14 @@ impl RawBarrier<'_> {
                     match parking.park(env, self.state, s) {
                         Parked::Changed => {}
                         Parked::Elapsed => {
-                            if self.somebody_died(env) {
+                            if self.any_party_died(env) {
                                 self.break_up(env, Some(round(s)));
                             }
                         }
                         Parked::TimedOut => {
-                            let died = self.somebody_died(env);
+                            let died = self.any_party_died(env);
                             if self.break_up(env, Some(round(s))) && !died {
-                                return Passed::TimedOut;
+                                return WaitOutcome::TimedOut;
                             }
                         }
                     }
@@ -186,7 +186,7 @@ impl RawBarrier<'_> {
                         return self.act(env, to, action);
                     }
                     self.pass(env);
-                    return Passed::Leader;
+                    return WaitOutcome::Leader;
                 }
                 Ok(_) => break round(s),
                 Err(now) => s = now,
@@ -204,15 +204,15 @@ impl RawBarrier<'_> {
             match parking.park(env, self.state, s) {
                 Parked::Changed => {}
                 Parked::Elapsed => {
-                    if self.somebody_died(env) {
+                    if self.any_party_died(env) {
                         self.break_up(env, Some(mine));
                     }
                 }
                 Parked::TimedOut => {
                     // On a busy machine a short wait may end before its first slice does.
-                    let died = self.somebody_died(env);
+                    let died = self.any_party_died(env);
                     if self.break_up(env, Some(mine)) && !died {
-                        return Passed::TimedOut;
+                        return WaitOutcome::TimedOut;
                     }
                 }
             }
@@ -229,7 +229,7 @@ impl RawBarrier<'_> {
     /// Runs the action of the last party while the state is `full`, and ends the round.
     ///
     /// A panic breaks the barrier.
-    fn act(&self, env: &impl LockEnv, full: u64, action: impl FnOnce()) -> Passed {
+    fn act(&self, env: &impl LockEnv, full: u64, action: impl FnOnce()) -> WaitOutcome {
         struct Unwinds<F: FnMut()>(F);
         impl<F: FnMut()> Drop for Unwinds<F> {
             fn drop(&mut self) {
@@ -242,24 +242,24 @@ impl RawBarrier<'_> {
         // AcqRel: BARRIER-E1, with what the action did. The CAS fails if the barrier was broken or
         // reset meanwhile.
         if self.state.compare_exchange(full, next(full, false), AcqRel, Relaxed).is_err() {
-            return Passed::Broken;
+            return WaitOutcome::Broken;
         }
         self.pass(env);
-        Passed::Leader
+        WaitOutcome::Leader
     }
 
     /// Returns how the round `mine` ended, if it has.
-    fn outcome(&self, s: u64, mine: u32) -> Option<Passed> {
+    fn outcome(&self, s: u64, mine: u32) -> Option<WaitOutcome> {
         let since = round(s).wrapping_sub(mine);
         if since == 0 {
-            return (s & BROKEN != 0).then_some(Passed::Broken);
+            return (s & BROKEN != 0).then_some(WaitOutcome::Broken);
         }
         let broken = since > REMEMBERED || history(s) >> (since - 1) & 1 != 0;
-        Some(if broken { Passed::Broken } else { Passed::Follower })
+        Some(if broken { WaitOutcome::Broken } else { WaitOutcome::Follower })
     }
 
     /// Returns whether a process died with a handle.
-    fn somebody_died(&self, env: &impl LockEnv) -> bool {
+    fn any_party_died(&self, env: &impl LockEnv) -> bool {
         (1..=env.max_participants() as u16).any(|id| {
             // Acquire: orders the count before the check of its owner's death.
             let word = of_id(self.handles, id).map_or(0, |word| word.load(Acquire));
@@ -291,7 +291,7 @@ impl RawBarrier<'_> {
     pub(crate) fn reset(&self, env: &impl LockEnv) {
         for id in 1..=env.max_participants() as u16 {
             let Some(word) = of_id(self.handles, id) else { break };
-            let found = word.load(Acquire); // Acquire: as in `somebody_died`.
+            let found = word.load(Acquire); // Acquire: as in `any_party_died`.
             if found & HANDLES > 0
                 && env.liveness(found >> 32 << 16 | u64::from(id)) == Liveness::Dead
             {

@@ -3,10 +3,10 @@
 //! # Life of a place
 //!
 //! ```text
-//!   free ──enter (CAS)──▶ A arrives ──▶ A waits ──notify (CAS)──▶ A notified ──▶ free
-//!    ▲                      │ A dies      │ A dies, or its time is over   │ A dies   ▲
-//!    └──────────────────────┴─────────────┴───────────────────────────────┘          │
-//!                                         └──a participant has died: A itself────────┘
+//!   free ──register (CAS)──▶ A arrives ──▶ A waits ──notify (CAS)──▶ A notified ──▶ free
+//!    ▲                         │ A dies      │ A dies, or its time is over   │ A dies   ▲
+//!    └─────────────────────────┴─────────────┴───────────────────────────────┘          │
+//!                                            └──a participant has died: A itself────────┘
 //! ```
 //!
 //! A notifier that wakes one waiter chooses the live waiter with the oldest *ticket*. It wakes this
@@ -19,8 +19,9 @@
 //! deaths do not matter: the waiter registered with the mutex held, so it has seen what those
 //! processes did.
 //!
-//! When all [`PLACES`] are taken, later waiters wait together on `overflow_waiters`, `{ anybody,
-//! seq }`. They are served after the others. Sometimes they are woken spuriously, as `std` allows.
+//! When all [`PLACES`] are taken, later waiters wait together on `overflow_waiters`. This word is
+//! `{ any waiter, seq }`. They are served after the others. Sometimes they are woken spuriously, as
+//! `std` allows.
 //!
 //! # Edges
 //!
@@ -57,7 +58,7 @@ const NOTIFIED: u64 = 4;
 /// How many threads can each wait in a place of their own.
 pub(crate) const PLACES: usize = 64;
 
-const ANYBODY: u64 = 1 << 32;
+const ANY_WAITER: u64 = 1 << 32;
 
 /// The words of a condition.
 #[derive(Clone, Copy)]
@@ -66,7 +67,7 @@ pub(crate) struct RawCondvar<'a> {
     pub(crate) used: &'a AtomicU64,
     /// The next ticket.
     pub(crate) tickets: &'a AtomicU64,
-    /// `{ anybody, seq }`, on which waiters without a place sleep.
+    /// `{ any waiter, seq }`, on which waiters without a place sleep.
     pub(crate) overflow_waiters: &'a AtomicU64,
     /// The holder in each place, and whether it waits or is notified.
     pub(crate) places: &'a [AtomicU64],
@@ -86,15 +87,15 @@ const TRIES: usize = 1000;
 
 impl RawCondvar<'_> {
     /// Registers the caller as a waiter. The caller still holds the mutex.
-    pub(crate) fn enter(&self, env: &impl LockEnv, me: u64) -> Waiter {
+    pub(crate) fn register(&self, env: &impl LockEnv, me: u64) -> Waiter {
         let me = holder(me);
         // Read before the mutex is released: the caller has seen what the processes did that are
         // dead by now.
         let deaths = env.deaths();
-        for look in [false, true] {
+        for check_deaths in [false, true] {
             for (index, place) in self.places.iter().enumerate() {
-                if self.is_free(env, place, look) {
-                    kill_point!("condvar.enter");
+                if self.is_free(env, place, check_deaths) {
+                    kill_point!("condvar.register");
                     // Acquire: after the previous waiter in this place freed it.
                     if place.compare_exchange(0, me, Acquire, Relaxed).is_ok() {
                         self.arrive(index, me);
@@ -103,20 +104,23 @@ impl RawCondvar<'_> {
                 }
             }
         }
-        kill_point!("condvar.crowd");
+        kill_point!("condvar.overflow");
         let mut w = self.overflow_waiters.load(Relaxed); // Relaxed: the CAS decides.
         // AcqRel: CONDVAR-E1.
-        while let Err(now) = self.overflow_waiters.compare_exchange(w, w | ANYBODY, AcqRel, Relaxed)
+        while let Err(now) =
+            self.overflow_waiters.compare_exchange(w, w | ANY_WAITER, AcqRel, Relaxed)
         {
             w = now;
         }
-        Waiter::Overflow { seen: w | ANYBODY, deaths }
+        Waiter::Overflow { seen: w | ANY_WAITER, deaths }
     }
 
-    /// Returns whether a place is free. With `look`, frees it first if its owner is not alive.
-    fn is_free(&self, env: &impl LockEnv, place: &AtomicU64, look: bool) -> bool {
+    /// Returns whether a place is free.
+    ///
+    /// With `check_deaths`, frees it first if its owner is not alive.
+    fn is_free(&self, env: &impl LockEnv, place: &AtomicU64, check_deaths: bool) -> bool {
         let w = place.load(Relaxed); // Relaxed: a CAS follows.
-        if w == 0 || !look || env.liveness(owner(w)) == Liveness::Alive {
+        if w == 0 || !check_deaths || env.liveness(owner(w)) == Liveness::Alive {
             return w == 0;
         }
         kill_point!("condvar.free");
@@ -145,7 +149,7 @@ impl RawCondvar<'_> {
 
     /// Waits until notified, and returns true, or returns false at the deadline.
     ///
-    /// After true, the caller calls [`leave`](RawCondvar::leave) or
+    /// After true, the caller calls [`unregister`](RawCondvar::unregister) or
     /// [`give_up`](RawCondvar::give_up).
     pub(crate) fn wait(
         &self,
@@ -156,7 +160,7 @@ impl RawCondvar<'_> {
         let mut parking = Parking::new(env, deadline);
         let (Waiter::Place { deaths, .. } | Waiter::Overflow { deaths, .. }) = waiter;
         let mut slices = 0..;
-        let mut somebody_died =
+        let mut peer_died =
             || slices.next().is_some_and(|turn| env.look_for_deaths(turn) != deaths);
         let (index, me) = match waiter {
             Waiter::Place { index, me, .. } => (index, me),
@@ -166,7 +170,7 @@ impl RawCondvar<'_> {
                     return Ok(true);
                 }
                 match parking.park(env, self.overflow_waiters, seen) {
-                    Parked::Elapsed if somebody_died() => return Ok(true),
+                    Parked::Elapsed if peer_died() => return Ok(true),
                     Parked::TimedOut if env.look_for_deaths_throttled() != deaths => {
                         return Ok(true);
                     }
@@ -185,12 +189,12 @@ impl RawCondvar<'_> {
                 return Err(Refused::Corrupt("a place of a condition is another's"));
             }
             match parking.park(env, place, w) {
-                Parked::Elapsed if somebody_died() => {
-                    Self::alarm(place, w, me);
+                Parked::Elapsed if peer_died() => {
+                    Self::notify_itself(place, w, me);
                 }
                 // On a busy machine a short wait may end before its first slice does.
                 Parked::TimedOut if env.look_for_deaths_throttled() != deaths => {
-                    Self::alarm(place, w, me);
+                    Self::notify_itself(place, w, me);
                 }
                 Parked::Changed | Parked::Elapsed => {}
                 Parked::TimedOut => {
@@ -206,16 +210,16 @@ impl RawCondvar<'_> {
     }
 
     /// Notifies the calling waiter itself, because of a death.
-    fn alarm(place: &AtomicU64, w: u64, me: u64) {
-        kill_point!("condvar.alarm");
+    fn notify_itself(place: &AtomicU64, w: u64, me: u64) {
+        kill_point!("condvar.notify_itself");
         // Relaxed: the caller locks a mutex next. If the CAS fails, another has notified this
         // waiter.
         let _ = place.compare_exchange(w, me | NOTIFIED, Relaxed, Relaxed);
-        kill_point!("condvar.alarmed");
+        kill_point!("condvar.notified_itself");
     }
 
     /// Unregisters a notified waiter that holds the mutex, so it acts on the notification.
-    pub(crate) fn leave(&self, waiter: Waiter) {
+    pub(crate) fn unregister(&self, waiter: Waiter) {
         let Waiter::Place { index, me, .. } = waiter else { return };
         self.free(&self.places[index], me | NOTIFIED);
     }
@@ -233,14 +237,14 @@ impl RawCondvar<'_> {
 
     /// Frees the place of the calling waiter.
     fn free(&self, place: &AtomicU64, w: u64) {
-        kill_point!("condvar.return");
+        kill_point!("condvar.unregister");
         // AcqRel: the next waiter uses the place. This fails only if a peer breaks the protocol.
         let _ = place.compare_exchange(w, 0, AcqRel, Relaxed);
-        kill_point!("condvar.returned");
+        kill_point!("condvar.unregistered");
     }
 
     /// Returns the places that were ever used.
-    fn seen_places(&self) -> impl Iterator<Item = (usize, &AtomicU64)> {
+    fn used_places(&self) -> impl Iterator<Item = (usize, &AtomicU64)> {
         // Acquire: after the waiters that used them, where no mutex orders that.
         let used = (self.used.load(Acquire) as usize).min(self.places.len());
         self.places[..used].iter().enumerate()
@@ -249,13 +253,13 @@ impl RawCondvar<'_> {
     /// Notifies the waiter that has waited longest. Returns whether one was notified.
     pub(crate) fn notify_one(&self, env: &impl LockEnv) -> bool {
         for _ in 0..TRIES {
-            let waiting = self.seen_places().filter_map(|(index, place)| {
+            let waiting = self.used_places().filter_map(|(index, place)| {
                 let w = place.load(Acquire); // Acquire: CONDVAR-E1.
                 // Relaxed: CONDVAR-E1.
                 (w & WAITS != 0).then(|| (self.since[index].load(Relaxed), place, w))
             });
             let Some((_, place, w)) = waiting.min_by_key(|(since, ..)| *since) else {
-                return self.notify_crowd(env, 1) > 0;
+                return self.notify_overflow(env, 1) > 0;
             };
             if env.liveness(owner(w)) != Liveness::Alive {
                 kill_point!("condvar.skip");
@@ -275,14 +279,14 @@ impl RawCondvar<'_> {
     /// The number counts each waiter with a place, and those on `overflow_waiters` that sleep.
     pub(crate) fn notify_all(&self, env: &impl LockEnv) -> usize {
         let mut notified = 0;
-        for (_, place) in self.seen_places() {
+        for (_, place) in self.used_places() {
             let w = place.load(Acquire); // Acquire: CONDVAR-E1.
             if w & WAITS != 0 {
                 // If this fails, the waiter has reached its deadline, or another has notified it.
                 notified += usize::from(self.notify(env, place, w));
             }
         }
-        notified + self.notify_crowd(env, u32::MAX)
+        notified + self.notify_overflow(env, u32::MAX)
     }
 
     /// Notifies the waiter in a place, and wakes it. Returns whether it was still waiting.
@@ -299,17 +303,17 @@ impl RawCondvar<'_> {
     }
 
     /// Wakes at most `n` of `overflow_waiters`, and returns how many it woke.
-    fn notify_crowd(&self, env: &impl LockEnv, n: u32) -> usize {
+    fn notify_overflow(&self, env: &impl LockEnv, n: u32) -> usize {
         let mut w = self.overflow_waiters.load(Acquire); // Acquire: after the waiters registered.
-        while w & ANYBODY != 0 {
-            // A waiter that is woken spuriously waits again, and sets `ANYBODY` again.
-            let anybody = if n == 1 { ANYBODY } else { 0 };
-            let to = anybody | u64::from((w as u32).wrapping_add(1));
-            kill_point!("condvar.ring");
+        while w & ANY_WAITER != 0 {
+            // A waiter that is woken spuriously waits again, and sets `ANY_WAITER` again.
+            let any_waiter = if n == 1 { ANY_WAITER } else { 0 };
+            let to = any_waiter | u64::from((w as u32).wrapping_add(1));
+            kill_point!("condvar.notify_overflow");
             match self.overflow_waiters.compare_exchange(w, to, AcqRel, Acquire) {
                 Ok(_) => {
                     let woken = env.wake(self.overflow_waiters, n);
-                    kill_point!("condvar.rung");
+                    kill_point!("condvar.notified_overflow");
                     return woken;
                 }
                 Err(now) => w = now,

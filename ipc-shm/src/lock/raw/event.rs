@@ -111,14 +111,14 @@ impl RawEvent<'_> {
             }
             if !parking.spin() {
                 if w & WAITERS == 0 {
-                    kill_point!("event.announce");
+                    kill_point!("event.register");
                     // Acquire on failure: EVENT-E1.
                     if let Err(now) = self.state.compare_exchange(w, w | WAITERS, Acquire, Acquire)
                     {
                         w = now;
                         continue;
                     }
-                    kill_point!("event.announced");
+                    kill_point!("event.registered");
                 }
                 if parking.park(env, self.state, w | WAITERS) == Parked::TimedOut {
                     // Read once more, so that a wake that came meanwhile is not lost.

@@ -1,7 +1,6 @@
 //! The mutex protocol: one word names the holder, one word holds the poison mark.
 //!
-//! # Life of the word
-//! Life of the word `state`:
+//! # Life of the word `state`
 //!
 //! ```text
 //!          ┌───────────── unlock (CAS, or swap) ◀──────────────┐
@@ -95,10 +94,10 @@ impl RawMutex<'_> {
                 continue;
             }
             if deadline == Deadline::Now {
-                match self.look(env, w, me)? {
-                    Look::Ours => return Ok(()),
-                    Look::Lives => return Err(LockAttemptError::Busy),
-                    Look::Again => continue,
+                match self.check_holder(env, w, me)? {
+                    HolderCheck::TakenOver => return Ok(()),
+                    HolderCheck::Alive => return Err(LockAttemptError::Busy),
+                    HolderCheck::Changed => continue,
                 }
             }
             if holder(w) == holder(me) && names_a_thread(me) {
@@ -120,20 +119,26 @@ impl RawMutex<'_> {
             if parked == Parked::Changed {
                 continue;
             }
-            match self.look(env, w | CONTENDED, me)? {
-                Look::Ours => return Ok(()),
-                Look::Lives if parked == Parked::TimedOut => return Err(LockAttemptError::Busy),
-                Look::Lives | Look::Again => {}
+            match self.check_holder(env, w | CONTENDED, me)? {
+                HolderCheck::TakenOver => return Ok(()),
+                HolderCheck::Alive if parked == Parked::TimedOut => {
+                    return Err(LockAttemptError::Busy);
+                }
+                HolderCheck::Alive | HolderCheck::Changed => {}
             }
         }
     }
 
     /// Asks whether the holder that `w` names is dead, and takes the lock over if so.
-    fn look(&self, env: &impl LockEnv, w: u64, me: u64) -> Result<Look, Refused> {
+    fn check_holder(&self, env: &impl LockEnv, w: u64, me: u64) -> Result<HolderCheck, Refused> {
         match env.liveness(owner(w)) {
-            Liveness::Alive => Ok(Look::Lives),
+            Liveness::Alive => Ok(HolderCheck::Alive),
             Liveness::Unknown => Err(Refused::Corrupt(CORRUPT)),
-            Liveness::Dead => Ok(if self.take_over(env, w, me) { Look::Ours } else { Look::Again }),
+            Liveness::Dead => Ok(if self.take_over(env, w, me) {
+                HolderCheck::TakenOver
+            } else {
+                HolderCheck::Changed
+            }),
         }
     }
 
@@ -223,11 +228,11 @@ impl RawMutex<'_> {
 }
 
 /// What a check of the holder found.
-enum Look {
+enum HolderCheck {
     /// The holder is dead, and this thread has taken the lock over.
-    Ours,
+    TakenOver,
     /// The holder is alive.
-    Lives,
+    Alive,
     /// The word has changed, so the caller reads it again.
-    Again,
+    Changed,
 }

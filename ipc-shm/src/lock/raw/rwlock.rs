@@ -159,14 +159,14 @@ impl RawRwLock<'_> {
         model_fence(); // RWLOCK-E3.
         // SeqCst: RWLOCK-E3. If this load does not see a writer, that writer sees the new count.
         if found & COUNT == 1 && !admits(self.turn.load(SeqCst)) {
-            self.tell_drained(env);
+            self.wake_writer(env);
         }
         Ok(())
     }
 
     /// Wakes the writer that waits until no participant reads.
     #[cold]
-    fn tell_drained(&self, env: &impl LockEnv) {
+    fn wake_writer(&self, env: &impl LockEnv) {
         self.drained.fetch_add(1, Release); // Release: RWLOCK-E4.
         kill_point!("read.drained");
         env.wake(self.drained, 1);
@@ -495,11 +495,11 @@ impl RawRwLock<'_> {
         deadline: Deadline,
     ) -> Result<(), LockAttemptError> {
         // A caller that does not wait checks at once which readers are dead.
-        let mut look = deadline == Deadline::Now;
+        let mut check_deaths = deadline == Deadline::Now;
         let mut parking = None;
         loop {
             let seen = self.drained.load(Acquire); // Acquire: RWLOCK-E4.
-            if !self.somebody_reads(env, look) {
+            if !self.any_reader(env, check_deaths) {
                 break;
             }
             let parking = parking.get_or_insert_with(|| Parking::new(env, deadline));
@@ -508,16 +508,18 @@ impl RawRwLock<'_> {
             }
             match parking.park(env, self.drained, seen) {
                 Parked::Changed => {}
-                Parked::Elapsed => look = true,
-                Parked::TimedOut if look => return Err(LockAttemptError::Busy),
-                Parked::TimedOut => look = true,
+                Parked::Elapsed => check_deaths = true,
+                Parked::TimedOut if check_deaths => return Err(LockAttemptError::Busy),
+                Parked::TimedOut => check_deaths = true,
             }
         }
         Ok(self.set_mode(env, me, ACTIVE)?)
     }
 
-    /// Returns whether a participant reads. With `look`, first resets the counts of dead readers.
-    fn somebody_reads(&self, env: &impl LockEnv, look: bool) -> bool {
+    /// Returns whether a participant reads.
+    ///
+    /// With `check_deaths`, first resets the counts of dead readers.
+    fn any_reader(&self, env: &impl LockEnv, check_deaths: bool) -> bool {
         // SeqCst: RWLOCK-E3. The bound holds whatever a peer wrote there.
         let highest = self.highest.load(SeqCst).min(env.max_participants() as u64);
         for id in 1..=highest as u16 {
@@ -527,7 +529,7 @@ impl RawRwLock<'_> {
                 continue;
             }
             let owner = found >> 32 << 16 | u64::from(id);
-            if !look || env.liveness(owner) != Liveness::Dead {
+            if !check_deaths || env.liveness(owner) != Liveness::Dead {
                 return true;
             }
             kill_point!("write.subtract");

@@ -154,7 +154,7 @@ impl RawSemaphore<'_> {
     /// Registers this participant as the owner of its id's words, and returns the id.
     ///
     /// Reclaims the permits of the participant that had the id before.
-    fn enrol(&self, env: &impl LockEnv, me: u64) -> Result<u64, Refused> {
+    fn claim_words(&self, env: &impl LockEnv, me: u64) -> Result<u64, Refused> {
         let id = u64::from(id(owner(me)));
         let ours = u64::from(generation(owner(me)));
         let word = self.generation_of(id)?;
@@ -165,10 +165,10 @@ impl RawSemaphore<'_> {
                 return Ok(id);
             }
             self.reclaim(env, id, found)?;
-            kill_point!("semaphore.enrol");
+            kill_point!("semaphore.claim");
             // AcqRel: before the operations of this participant, after the reclaiming.
             let _ = word.compare_exchange(found, ours, AcqRel, Relaxed);
-            kill_point!("semaphore.enrolled");
+            kill_point!("semaphore.claimed");
         }
     }
 
@@ -210,7 +210,7 @@ impl RawSemaphore<'_> {
         loop {
             let g = self.settled()?;
             if g & PERMITS > 0 {
-                let id = self.enrol(env, me)?;
+                let id = self.claim_words(env, me)?;
                 let h = self.held_by(id)?.load(Acquire); // Acquire: SEMAPHORE-E2.
                 let slept = parking.as_ref().is_some_and(|parking: &Parking| parking.slept);
                 // Others may still sleep if this thread has slept.
@@ -240,12 +240,12 @@ impl RawSemaphore<'_> {
                 if parking.spin() {
                     continue;
                 }
-                kill_point!("semaphore.announce");
+                kill_point!("semaphore.register");
                 // Release: continues the chain of SEMAPHORE-E1; this CAS publishes nothing itself.
                 if self.grant.compare_exchange(g, g | WAITERS, AcqRel, Relaxed).is_err() {
                     continue;
                 }
-                kill_point!("semaphore.announced");
+                kill_point!("semaphore.registered");
             }
             let parked = parking.park(env, self.grant, g | WAITERS);
             if parked == Parked::Changed {
@@ -266,7 +266,7 @@ impl RawSemaphore<'_> {
             if word.load(Relaxed) & PERMITS == 0 {
                 continue; // Relaxed: a hint.
             }
-            let whose = self.generation_of(id)?.load(Acquire); // Acquire: as in `enrol`.
+            let whose = self.generation_of(id)?.load(Acquire); // Acquire: as in `claim_words`.
             if env.liveness(whose << 16 | id) == Liveness::Dead {
                 any |= self.reclaim(env, id, whose)?;
             }
