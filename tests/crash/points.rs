@@ -149,7 +149,7 @@ fn play<F: Flavour>(scenes: &[Scene], prefix: &str) {
 
 /// What the names of points begin with that are no channel's: they are in
 /// `tests/segments/points.rs`.
-const SEGMENTS: [&str; 5] = ["member.", "name.", "segment.", "seq.", "seqlock."];
+const SEGMENTS: [&str; 5] = ["name.", "participant.", "segment.", "seq.", "seqlock."];
 
 /// The names of all points in the sources of channels.
 fn named() -> BTreeSet<String> {

@@ -125,7 +125,7 @@ impl Table {
     /// Returns `None` if all ids are taken.
     pub(crate) fn issue(&self, lease: sys::Borrowed<'_>) -> io::Result<Option<u16>> {
         for (id, entry) in (1..).zip(&self.entries()[1..]) {
-            kill_point!("member.take");
+            kill_point!("participant.take");
             if ByteLocks(lease).take_life(u64::from(id))? {
                 // Acquire: pairs with the Release stores of the id's previous participant.
                 if entry.life.load(Ordering::Acquire) & life::USED != 0 {
@@ -144,11 +144,11 @@ impl Table {
     }
 
     pub(super) fn count_death(&self) {
-        kill_point!("member.count");
+        kill_point!("participant.count");
         // Release: a process that reads the count sees what the dead participant did, as this
         // process does. Acquire: the same for all deaths counted before.
         self.deaths().fetch_add(1, Ordering::AcqRel);
-        kill_point!("member.counted");
+        kill_point!("participant.counted");
     }
 
     /// Returns the maximum number of participants. Their ids are 1 to this number.
@@ -168,9 +168,9 @@ impl Table {
             // a mere id.
             generation = 1;
         }
-        kill_point!("member.who");
+        kill_point!("participant.pid_hint");
         entry.pid_hint.store(pid_hint, Ordering::Relaxed); // Relaxed: a hint.
-        kill_point!("member.enter");
+        kill_point!("participant.enter");
         // Release: a process that finds an owner of this generation finds no words of an older
         // owner under it.
         entry.life.store(life::word(generation, life::USED), Ordering::Release);

@@ -181,7 +181,7 @@ impl Participants {
                 Ordering::Relaxed,
                 Ordering::Relaxed,
             );
-            kill_point!("member.buried");
+            kill_point!("participant.freed");
         }
         self.deaths()
     }
@@ -210,7 +210,7 @@ impl Participants {
 
     fn depart(&self, flags: u64) {
         let Some(entry) = self.table.get(self.me.id()) else { return };
-        kill_point!("member.leave");
+        kill_point!("participant.leave");
         // Release: flags that other processes read. The generation stays, and has passed when the
         // id is given out anew.
         entry.life.store(life::word(self.me.generation(), flags), Ordering::Release);
