@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use super::once::OnceLock;
+use super::once_lock::OnceLock;
 use super::poison::Refused;
 use crate::segment::Segment;
 use crate::value::checked::Checked;

@@ -119,6 +119,8 @@ mod mutex;
 #[cfg(not(loom))]
 mod once;
 #[cfg(not(loom))]
+mod once_lock;
+#[cfg(not(loom))]
 mod reentrant;
 #[cfg(not(loom))]
 mod rwlock;
@@ -140,7 +142,9 @@ pub use lazy::LazyLock;
 #[cfg(not(loom))]
 pub use mutex::{Mutex, MutexGuard};
 #[cfg(not(loom))]
-pub use once::{Once, OnceError, OnceLock, OnceState};
+pub use once::{Once, OnceError, OnceState};
+#[cfg(not(loom))]
+pub use once_lock::OnceLock;
 pub use poison::{
     LockError, LockResult, LockTimeoutError, LockTimeoutResult, PoisonError, PoisonedBy, Refused,
     TryLockError, TryLockResult,
