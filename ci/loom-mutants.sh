@@ -80,10 +80,10 @@ mutant ring-drops-tokens ipc-wait/src/bell.rs 1 's/self.wake\(k\) == 0/{ self.wa
 mutant leave-keeps-wake-up ipc-wait/src/bell.rs 1 's/^            self.ring\(1, barrier\);$/let _ = barrier;/' 'bells::a_wake_up_of_one'
 
 # Membership, leaving, repair.
-mutant settle-no-fence ipc-shm/src/channel/recovery.rs 1 's/^        fence\(SeqCst\);$//' 'members::of_the_last_two_senders'
-mutant settle-by-store ipc-shm/src/channel/recovery.rs 1 's/self.members\(\).compare_exchange\(m, flags, AcqRel, Relaxed\).is_err\(\)/{ self.members().store(flags, Release); false }/' 'members::who'
-mutant join-without-cas ipc-shm/src/channel/recovery.rs 1 's/match self.members\(\).compare_exchange\(m, m.wrapping_add\(members::SEQ\), AcqRel, Acquire\)/match Ok::<u64, u64>(m)/' 'members::who'
-mutant join-without-close ipc-shm/src/channel/recovery.rs 1 '/kill_point!\("join.joined"\)/,/self.close/s/self.close\(\);/();/' 'members::a_sender_that'
+mutant settle-no-fence ipc-shm/src/channel/membership.rs 1 's/^        fence\(SeqCst\);$//' 'members::of_the_last_two_senders'
+mutant settle-by-store ipc-shm/src/channel/membership.rs 1 's/self.word.compare_exchange\(m, flags, AcqRel, Relaxed\).is_err\(\)/{ self.word.store(flags, Release); false }/' 'members::who'
+mutant join-without-cas ipc-shm/src/channel/membership.rs 1 's/match self.word.compare_exchange\(m, m.wrapping_add\(members::SEQ\), AcqRel, Acquire\)/match Ok::<u64, u64>(m)/' 'members::who'
+mutant join-without-close ipc-shm/src/channel/membership.rs 1 '/kill_point!\("join.joined"\)/,/self.close/s/self.close\(\);/();/' 'members::a_sender_that'
 mutant leave-without-discard ipc-shm/src/channel/recovery.rs 1 '/pub\(crate\) fn leave\(/,/kill_point!\("leave.free"\)/s/self.discard\(me, block_of\);/();/' 'members::a_message'
 mutant forgotten-kept ipc-shm/src/channel/recovery.rs 1 '/pub\(crate\) fn leave\(/,/kill_point!/s/self.give_back_forgotten\(me.id\);/();/' 'blocks::a_forgotten'
 mutant repair-without-lease ipc-shm/src/channel/recovery.rs 1 's/if !leases.try_repair\(dead\)/if !leases.try_repair(dead) \&\& false/' 'crashes::of_two_recoverers members::an_id'

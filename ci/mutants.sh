@@ -55,7 +55,7 @@ mutant forgotten-untold $in_recovery 1 '/kill_point!\("leave.orphans"\)/,/\}/s/s
 mutant lent-is-no-message $in_ring 1 's/block::LENT => owner\(state\) == me,/block::LENT => true,/' 'crash stops::a_lent_message_holds_up'
 mutant trim-before-acknowledging ipc-shm/src/channel/pool.rs 1 's/self.blocks\(\)\[index\].state.store\(block::held\(me\), Release\);/let _ = me;/' 'crash points::killed_with_large_messages'
 mutant slot-guards-uncounted ipc-shm/src/message/lend.rs 1 's/self.deliveries = 2;//' 'crash points::killed_while_receiving_plain_data'
-mutant members-not-scanned $in_recovery 1 's/let flags = self.settle_membership\(true\);/let flags = 0;/' 'crash points::killed_as_the_last'
+mutant members-not-scanned $in_recovery 1 's/let flags = self.membership\(\).settle\(true\);/let flags = 0;/' 'crash points::killed_as_the_last'
 
 # Deaths, as the locks hear of them.
 mutant death-uncounted $in_participants 1 's/self.table.count_death\(\);//' 'locks deaths::one_that_is_killed_before_it_notifies'

@@ -50,7 +50,7 @@
 //! | `lock/` | the public locks; `lock/raw/` contains the protocol of each |
 //! | `value/` | values in a segment: `Shared`, `SharedSlice`, `SeqLock`, and `object`, which finds them at an offset |
 //! | `message/` | the kinds of messages: `typed`, `pod`, `slice`, `bytes`; `wire` encodes them, `lend` lends them in place |
-//! | `channel/` | `ring` is the queue, `pool` and `places` hold its large messages, `attachment` is a process's part of a channel, `peer_monitor` wakes the waiters of a peer that died, `recovery` runs after a death, `spin_policy` and `prefetch` decide how a peer waits and reads ahead; `endpoint` is the part of a handle |
+//! | `channel/` | `ring` is the queue, `pool` and `places` hold its large messages, `attachment` is a process's part of a channel, `peer_monitor` wakes the waiters of a peer that died, `membership` says which sides have participants, `recovery` runs after a death, `spin_policy` and `prefetch` decide how a peer waits and reads ahead; `endpoint` is the part of a handle |
 //! | `segment/` | `handle` is a segment, `open` finds or makes one; `mapped` is a process's part of it, `footer` its description; `names`, `lookup` and `name_lock` are about its name |
 //! | `attach/` | how a process attaches to any of them: `attachments` has the steps, `mapped_file` the mapping; `lease` decides which processes are alive, `participants` are the processes of a segment |
 //! | `copy/` | copies between shared memory and private memory |

@@ -1,8 +1,7 @@
 //! A process' part in a channel: its mapping, its lease, and the count of its endpoints.
 //!
-//! The process attaches as to any object ([`attachments`](crate::attach::attachments)). It keeps
-//! one descriptor open, to query leases and to allocate blocks
-//! ([`commit`](crate::channel::commit)).
+//! The process attaches as to any object ([`attachments`]). It keeps one descriptor open, to query
+//! leases and to allocate blocks ([`commit`](crate::channel::commit)).
 
 use crate::sync::{AtomicU64, Ordering};
 use std::io;
@@ -190,7 +189,7 @@ impl Attachment {
             kill_point!("attach.who");
             // Relaxed: a hint. A process that sees the entry that `join` stores sees this too.
             self.memory.pid_hints()[id as usize].store(pid_hint::NONE, Ordering::Relaxed);
-            let joined = self.memory.join(id, Roles::only(role).word());
+            let joined = self.memory.membership().join(id, Roles::only(role).word());
             kill_point!("attach.joined");
             leases.end_repair(id);
             kill_point!("attach.issued");
@@ -311,7 +310,7 @@ impl Attachment {
         let mapping = step("mapping its segment", sys::memory::map(from, geometry.data_offset()))?;
         kill_point!("adopt.mapped");
         let memory = view(&mapping, geometry);
-        // Acquire: pairs with the Release store of the process that issued it, in `Memory::join`.
+        // Acquire: pairs with the Release store of the issuing process, in `Membership::join`.
         let issued = |entry: &AtomicU64| entry.load(Ordering::Acquire) == Roles::only(role).word();
         if !memory.entries().get(id as usize).is_some_and(issued) {
             return Err(refuse("its participant is not there"));
@@ -337,7 +336,7 @@ impl Attachment {
 
     /// Counts one more endpoint of this process.
     pub(crate) fn add(&self, role: Role) -> io::Result<()> {
-        lock(&self.roles).add(role, &self.memory, self.me)
+        lock(&self.roles).add(role, self.memory.membership(), self.me)
     }
 
     /// Counts one endpoint less. The last one of a role notifies the peers.
@@ -345,7 +344,7 @@ impl Attachment {
     /// The drop of the attachment detaches the process.
     pub(crate) fn remove(&self, role: Role) {
         let mut roles = lock(&self.roles);
-        if !roles.remove(role, &self.memory, self.me) {
+        if !roles.remove(role, self.memory.membership(), self.me) {
             let (participant, receivers) = (lock(&self.repairing), role == Role::Receiver);
             self.memory.leave_role(&participant, roles.word(), receivers, self.kind.block_of);
         }

@@ -9,6 +9,7 @@ use std::ptr::NonNull;
 
 use ipc_wait::Bell;
 
+use crate::channel::membership::Membership;
 use crate::layout::{BlockMeta, Geometry, Header};
 use crate::sync::AtomicU64;
 
@@ -132,6 +133,17 @@ impl Memory {
     pub(crate) fn ring_sleepers(&self) {
         self.bell(Side::Receivers).ring_sleepers();
         self.bell(Side::Senders).ring_sleepers();
+    }
+
+    /// Returns a view of the words that say which participants there are.
+    #[inline]
+    pub(crate) fn membership(&self) -> Membership<'_> {
+        Membership {
+            word: self.members(),
+            entries: self.entries(),
+            pid_hints: self.pid_hints(),
+            tail: self.tail(),
+        }
     }
 
     #[inline]

@@ -10,6 +10,7 @@ pub(crate) mod commit;
 pub(crate) mod endpoint;
 #[cfg(not(loom))]
 pub(crate) mod ends;
+pub(crate) mod membership;
 pub(crate) mod memory;
 #[cfg(not(loom))]
 pub(crate) mod peer_monitor;

@@ -32,7 +32,6 @@
 //! The thread starts when a waiter has waited for long. It ends when no attachment has a living
 //! peer monitored.
 
-use crate::sync::Ordering;
 use std::collections::HashMap;
 use std::mem::ManuallyDrop;
 use std::sync::Mutex;
@@ -46,7 +45,7 @@ use ipc_sys::per_process::PerProcess;
 
 use crate::attach::lease::Leases;
 use crate::channel::memory::{Memory, Side};
-use crate::layout::{entry, pid_hint};
+use crate::layout::pid_hint;
 
 /// How long after a failed start the next one is tried. Where threads or descriptors have run out,
 /// a waiter does not try again with each slice.
@@ -98,9 +97,7 @@ fn same(one: &Memory, other: &Memory) -> bool {
 
 /// Returns whether `id` is still the part of the process whose `pid_hint` word is `word`.
 fn still(memory: &Memory, id: u64, word: u64) -> bool {
-    // Acquire: after `join`, the word is this participant's or 0.
-    memory.entries()[id as usize].load(Ordering::Acquire) & entry::USED != 0
-        && memory.pid_hints()[id as usize].load(Ordering::Relaxed) == word // Relaxed: a hint.
+    memory.membership().pid_hint(id) == Some(word)
 }
 
 impl Monitor {
@@ -188,16 +185,10 @@ pub(crate) fn monitors_deaths(memory: &Memory, me: u64, own: u64, leases: &impl 
     let mut all = true;
     let mut wanted = Vec::new();
     for id in 1..memory.entries().len() as u64 {
-        // Acquire: its `pid_hint` word is as new.
-        let used = memory.entries()[id as usize].load(Ordering::Acquire) & entry::USED != 0;
-        let word = memory.pid_hints()[id as usize].load(Ordering::Relaxed); // Relaxed: a hint.
-        if !used || id == me || word == own {
-            continue;
-        }
-        if pid_hint::known_to(own, word).is_some() {
-            wanted.push((id, word));
-        } else {
-            all = false;
+        match memory.membership().pid_hint(id).filter(|word| id != me && *word != own) {
+            None => {}
+            Some(word) if pid_hint::known_to(own, word).is_some() => wanted.push((id, word)),
+            Some(_) => all = false,
         }
     }
     let mut state = STATE.lock();

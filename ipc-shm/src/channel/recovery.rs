@@ -1,4 +1,4 @@
-//! Membership, leaving, and the recovery of the state of dead participants.
+//! Leaving, and the recovery of the state of dead participants.
 //!
 //! Any process may recover a dead participant at any time, under that participant's repair lease.
 //! If the recovering process dies too, another process repeats each step from the start. The order
@@ -6,7 +6,8 @@
 //! does the same steps for itself, under its own life lease.
 //!
 //! 1. Clear the roles in the entry.
-//! 2. Membership: if the participant was the last one of its side, close the ring.
+//! 2. Membership: if the participant was the last one of its side, close the ring
+//!    ([`membership`](super::membership)).
 //! 3. Sign the claims that `tail` and `head` name, so that neither word names the participant.
 //! 4. Free its blocks in flight whose slot is not published. Mark its lent blocks Lost.
 //! 5. Mark its slots Void or Orphan.
@@ -21,8 +22,7 @@ use crate::channel::memory::{Memory, Slot};
 use crate::channel::ring::{After, Participant, Sink};
 use crate::killpoint::kill_point;
 use crate::layout::{CLOSED, block, claim, count, entry, kind, members, owner, pos, slot};
-use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-use crate::sync::fence;
+use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 /// Returns the block that a slot's message lies in, if any. Each kind of channel has its own.
 pub(crate) type BlockOf = fn(Slot<'_>) -> Option<u64>;
@@ -52,7 +52,7 @@ impl Memory {
             kill_point!("recover.entry");
             entry.store(entry::used(0, 0), Release); // 1. Release: it publishes the roles only.
             kill_point!("recover.roles");
-            let flags = self.settle_membership(true); // 2.
+            let flags = self.membership().settle(true); // 2.
             self.clean(dead); // 3 to 6.
             kill_point!("recover.cleaned");
             // 7. Always: an earlier recovering process that died may have made orphans without
@@ -83,7 +83,7 @@ impl Memory {
         kill_point!("leave.roles");
         entry.store(entry::used(0, 0), Release); // 1.
         kill_point!("leave.membership");
-        if self.settle_membership(false) & members::GONE != 0 {
+        if self.membership().settle(false) & members::GONE != 0 {
             self.bell(Side::Receivers).ring_all();
             self.bell(Side::Senders).ring_all();
         }
@@ -114,7 +114,7 @@ impl Memory {
         kill_point!("leave_role.entry");
         entry.store(roles, Release); // 1.
         kill_point!("leave_role.membership");
-        if self.settle_membership(false) & members::GONE != 0 {
+        if self.membership().settle(false) & members::GONE != 0 {
             self.bell(Side::Receivers).ring_all();
             self.bell(Side::Senders).ring_all();
             if receivers && self.members().load(Acquire) & members::RECEIVERS_GONE != 0 {
@@ -122,87 +122,6 @@ impl Memory {
             }
         }
         kill_point!("leave_role.done");
-    }
-
-    /// Joins under the id `me` with `roles`. This process holds its entry and leases.
-    ///
-    /// Returns false if the side of that role is gone for good. The caller then leaves again.
-    pub(crate) fn join(&self, me: u64, roles: u64) -> bool {
-        let Some(entry) = self.entries().get(me as usize) else { return false };
-        kill_point!("join.entry");
-        // Release: before the CAS below. A scan that began earlier sees the CAS and starts over.
-        entry.store(roles, Release);
-        kill_point!("join.members");
-        let mut m = self.members().load(Acquire);
-        loop {
-            let mine = match (entry::senders(roles) > 0, entry::receivers(roles) > 0) {
-                (true, false) => members::SENDERS_GONE,
-                (false, true) => members::RECEIVERS_GONE,
-                _ => members::GONE,
-            };
-            if m & mine != 0 {
-                return false;
-            }
-            match self.members().compare_exchange(m, m.wrapping_add(members::SEQ), AcqRel, Acquire)
-            {
-                Ok(_) => break,
-                Err(now) => m = now,
-            }
-        }
-        kill_point!("join.joined");
-        if m & members::GONE != 0 {
-            // A sender may join after the receivers are gone. Its first send returns
-            // `Disconnected`.
-            self.close();
-        }
-        true
-    }
-
-    /// Marks each side that has no participant left as gone for good: step 2. Returns the flags.
-    fn settle_membership(&self, died: bool) -> u64 {
-        // SeqCst: if two participants leave at once, at least one sees the other's roles cleared.
-        fence(SeqCst);
-        loop {
-            // Acquire: the scan below sees every participant that attached before.
-            let m = self.members().load(Acquire);
-            let (mut senders, mut receivers) = (false, false);
-            for entry in &self.entries()[1..] {
-                let e = entry.load(Acquire);
-                if e & entry::USED != 0 {
-                    senders |= entry::senders(e) > 0;
-                    receivers |= entry::receivers(e) > 0;
-                }
-            }
-            let mut flags = m;
-            if !senders && m & members::SENDERS_GONE == 0 {
-                flags |= members::SENDERS_GONE | if died { members::SENDERS_DIED } else { 0 };
-            }
-            if !receivers && m & members::RECEIVERS_GONE == 0 {
-                flags |= members::RECEIVERS_GONE | if died { members::RECEIVERS_DIED } else { 0 };
-            }
-            kill_point!("membership.cas");
-            // AcqRel: if `members` has not changed, no participant attached during the scan.
-            if flags != m && self.members().compare_exchange(m, flags, AcqRel, Relaxed).is_err() {
-                continue;
-            }
-            if flags & members::GONE != 0 {
-                self.close();
-            }
-            return flags;
-        }
-    }
-
-    /// Sets CLOSED in `tail`. Repeats the CAS until it is set.
-    fn close(&self) {
-        let mut t = self.tail().load(Acquire);
-        while t & CLOSED == 0 {
-            kill_point!("membership.close");
-            // AcqRel: RING-E3.
-            match self.tail().compare_exchange(t, t | CLOSED, AcqRel, Acquire) {
-                Ok(_) => return,
-                Err(now) => t = now,
-            }
-        }
     }
 
     /// Removes every reference to owner `o` from the ring and the blocks: steps 3 to 6.

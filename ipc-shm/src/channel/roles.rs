@@ -2,10 +2,9 @@
 
 use std::io;
 
-use crate::channel::memory::Memory;
+use crate::channel::membership::Membership;
 use crate::killpoint::kill_point;
 use crate::layout::entry;
-use crate::sync::Ordering;
 
 /// One end of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,13 +33,8 @@ impl Roles {
         entry::used(senders, receivers)
     }
 
-    fn publish(&self, memory: &Memory, me: u64) {
-        // Release: a count that others read.
-        memory.entries()[me as usize].store(self.word(), Ordering::Release);
-    }
-
     /// Counts one more endpoint of the participant `me`.
-    pub(crate) fn add(&mut self, role: Role, memory: &Memory, me: u64) -> io::Result<()> {
+    pub(crate) fn add(&mut self, role: Role, members: Membership<'_>, me: u64) -> io::Result<()> {
         if self.0[role as usize] == entry::MAX_ENDPOINTS {
             return Err(io::Error::new(
                 io::ErrorKind::QuotaExceeded,
@@ -50,10 +44,10 @@ impl Roles {
         self.0[role as usize] += 1;
         if self.0[role as usize] > 1 {
             kill_point!("endpoint.add");
-            self.publish(memory, me);
-        } else if !memory.join(me, self.word()) {
+            members.publish(me, self.word());
+        } else if !members.join(me, self.word()) {
             self.0[role as usize] -= 1;
-            self.publish(memory, me);
+            members.publish(me, self.word());
             return Err(disconnected());
         }
         Ok(())
@@ -63,12 +57,12 @@ impl Roles {
     ///
     /// Returns false for the last one of its role, whose removal is not published: the participant
     /// leaves the role.
-    pub(crate) fn remove(&mut self, role: Role, memory: &Memory, me: u64) -> bool {
+    pub(crate) fn remove(&mut self, role: Role, members: Membership<'_>, me: u64) -> bool {
         self.0[role as usize] -= 1;
         let others = self.0[role as usize] > 0;
         if others {
             kill_point!("endpoint.remove");
-            self.publish(memory, me);
+            members.publish(me, self.word());
         }
         others
     }

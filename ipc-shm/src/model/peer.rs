@@ -269,7 +269,7 @@ impl Peer {
     ///
     /// Returns false if that side is disconnected.
     pub fn join(&self, roles: u64) -> bool {
-        self.memory().join(self.id(), roles)
+        self.memory().membership().join(self.id(), roles)
     }
 
     /// Attaches this peer, under an id that is or becomes free.
@@ -288,7 +288,7 @@ impl Peer {
             self.end_repair(id);
             return None;
         }
-        let joined = self.memory().join(id, roles);
+        let joined = self.memory().membership().join(id, roles);
         self.end_repair(id);
         if !joined {
             self.leave();

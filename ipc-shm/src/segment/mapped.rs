@@ -1,7 +1,7 @@
 //! A process' one mapping of a segment, and its membership.
 //!
-//! The process attaches as to any object ([`attachments`](crate::attach::attachments)). The last
-//! one that detaches removes the segment's name.
+//! The process attaches as to any object ([`attachments`]). The last one that detaches removes the
+//! segment's name.
 
 // Turns offsets into pointers and references to atomics.
 #![allow(unsafe_code)]
