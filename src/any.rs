@@ -134,6 +134,9 @@ macro_rules! end {
             fn waited(&self, ended: Ended) {
                 each!($End, self, end => Pace::waited(end, ended));
             }
+            fn let_peer_run_ahead(&self) -> bool {
+                each!($End, self, end => Pace::let_peer_run_ahead(end))
+            }
         }
 
         impl<T> Ready for $End<T> {
@@ -166,9 +169,13 @@ macro_rules! end {
             }
         }
 
-        impl<T> Selectable for $End<T> {
+        impl<T: DeserializeOwned> Selectable for $End<T> {
             fn claim(&self) -> Option<Claim> {
                 each!($End, self, end => end.claim())
+            }
+            #[inline]
+            fn claim_now(&self) -> Option<Claim> {
+                each!($End, self, end => end.claim_now())
             }
             fn give_back(&self, claim: Claim) {
                 each!($End, self, end => end.give_back(claim));

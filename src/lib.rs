@@ -102,6 +102,13 @@ pub type Drain<'a, T, R = Any> = ipc_core::iter::Drain<'a, T, R>;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::any::{AnyRx, AnyTx};
+
+    /// What `select!` expands to.
+    pub mod select {
+        pub use ipc_core::Deadline;
+
+        pub use crate::select::{Operation, Order, choose};
+    }
     pub use crate::thread_ends::{ThreadRx, ThreadTx};
 }
 

@@ -12,11 +12,12 @@ use std::ptr;
 use std::time::{Duration, Instant};
 
 use ipc_core::__private::ready::{Claim, ClaimBorrow, ClaimRecv, ClaimSend, Selectable};
-use ipc_core::__private::select::{Order, wait};
+use ipc_core::__private::select::{Few, shuffle, wait};
 use ipc_core::Deadline;
 use ipc_core::error::{RecvError, SendError};
 use ipc_core::route::Borrow;
 use ipc_sys::sleep::ThisThread;
+use smallvec::SmallVec;
 
 pub use self::errors::{ReadyTimeoutError, SelectTimeoutError, TryReadyError, TrySelectError};
 #[cfg(unix)]
@@ -65,17 +66,50 @@ use crate::{Receiver, Sender};
 /// # Ok(()) }
 /// ```
 pub struct Select<'a> {
-    operations: Vec<Operation<'a>>,
+    operations: SmallVec<[Operation<'a>; FEW]>,
     /// The number of the next operation.
     next: usize,
     how: Order,
-    /// The positions in `operations`, in the order in which they are tried.
-    order: Vec<usize>,
 }
 
-struct Operation<'a> {
+/// In which order operations are tried.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// In random order, so that no operation starves another.
+    Fair,
+    /// In the order given.
+    Biased,
+}
+
+/// So many operations need no allocation.
+const FEW: usize = 8;
+
+/// One of the operations to choose from.
+#[doc(hidden)]
+pub struct Operation<'a> {
     index: usize,
     end: End<'a>,
+}
+
+impl<'a> Operation<'a> {
+    /// Sending to a channel.
+    #[inline]
+    pub fn send<T, R>(index: usize, sender: &'a Sender<T, R>) -> Self
+    where
+        R: ipc_core::Route<T, Tx: ClaimSend<T>>,
+    {
+        Operation { index, end: End::Channel(sender.route()) }
+    }
+
+    /// Receiving from a channel.
+    #[inline]
+    pub fn recv<T, R>(index: usize, receiver: &'a Receiver<T, R>) -> Self
+    where
+        R: ipc_core::Route<T, Rx: ClaimRecv<T>>,
+    {
+        Operation { index, end: End::Channel(receiver.route()) }
+    }
 }
 
 /// What is waited for.
@@ -106,13 +140,15 @@ impl Default for Select<'_> {
 impl<'a> Select<'a> {
     /// Makes an empty list of operations. Of several that are ready, one is chosen at random.
     #[must_use]
+    #[inline]
     pub fn new() -> Self {
-        Select { operations: Vec::new(), next: 0, how: Order::Fair, order: Vec::new() }
+        Select { operations: SmallVec::new(), next: 0, how: Order::Fair }
     }
 
     /// Makes an empty list of operations. Of several that are ready, the one that was added first
     /// is chosen, so an early operation can starve later ones.
     #[must_use]
+    #[inline]
     pub fn new_biased() -> Self {
         Select { how: Order::Biased, ..Select::new() }
     }
@@ -128,6 +164,7 @@ impl<'a> Select<'a> {
     /// assert_eq!(rx.recv()?, 3);
     /// # Ok(()) }
     /// ```
+    #[inline]
     pub fn send<T, R>(&mut self, sender: &'a Sender<T, R>) -> usize
     where
         R: ipc_core::Route<T, Tx: ClaimSend<T>>,
@@ -136,6 +173,7 @@ impl<'a> Select<'a> {
     }
 
     /// Adds receiving from this channel, and returns the number of the operation.
+    #[inline]
     pub fn recv<T, R>(&mut self, receiver: &'a Receiver<T, R>) -> usize
     where
         R: ipc_core::Route<T, Rx: ClaimRecv<T>>,
@@ -208,10 +246,10 @@ impl<'a> Select<'a> {
         self.readable(listener)
     }
 
+    #[inline]
     fn add(&mut self, end: End<'a>) -> usize {
         let index = self.next;
         self.next += 1;
-        self.order.push(self.operations.len());
         self.operations.push(Operation { index, end });
         index
     }
@@ -241,8 +279,6 @@ impl<'a> Select<'a> {
             panic!("there is no operation {index} in this `Select`, or it was removed before");
         };
         self.operations.remove(position);
-        self.order.clear();
-        self.order.extend(0..self.operations.len());
     }
 
     /// Chooses an operation that is ready now. Never waits.
@@ -252,6 +288,7 @@ impl<'a> Select<'a> {
     /// # Errors
     ///
     /// If none is ready.
+    #[inline]
     pub fn try_select(&mut self) -> Result<SelectedOperation<'a>, TrySelectError> {
         self.choose(Deadline::Now).ok_or(TrySelectError)
     }
@@ -261,6 +298,7 @@ impl<'a> Select<'a> {
     /// # Panics
     ///
     /// If there is no operation: it would wait for ever.
+    #[inline]
     pub fn select(&mut self) -> SelectedOperation<'a> {
         self.check_not_empty();
         match self.choose(Deadline::Never) {
@@ -274,6 +312,7 @@ impl<'a> Select<'a> {
     /// # Errors
     ///
     /// If none became ready in time.
+    #[inline]
     pub fn select_timeout(
         &mut self,
         timeout: Duration,
@@ -357,42 +396,61 @@ impl<'a> Select<'a> {
         assert!(!self.operations.is_empty(), "there is no operation in this `Select` to wait for");
     }
 
+    #[inline]
     fn choose(&mut self, deadline: Deadline) -> Option<SelectedOperation<'a>> {
-        let operations = &self.operations;
-        let end = |i: usize| operations[i].end.get();
-        let attempt = |i: usize| end(i).claim();
-        let (i, claim) = self::run(end, &mut self.order, self.how, deadline, attempt)?;
-        Some(SelectedOperation {
-            index: operations[i].index,
-            end: operations[i].end,
-            claim: Some(claim),
-        })
+        choose(&mut self.operations, self.how, deadline)
     }
 
     fn find_ready(&mut self, deadline: Deadline) -> Option<usize> {
-        let operations = &self.operations;
-        let end = |i: usize| operations[i].end.get();
-        let attempt = |i: usize| end(i).is_ready().then_some(());
-        let (i, ()) = self::run(end, &mut self.order, self.how, deadline, attempt)?;
-        Some(operations[i].index)
+        let ready = |end: &dyn Selectable| end.is_ready().then_some(());
+        let (operation, ()) = run(&mut self.operations, self.how, deadline, ready, ready)?;
+        Some(operation.index)
     }
 }
 
-/// Waits; without an operation, until the deadline.
-fn run<'a, R>(
-    end: impl Fn(usize) -> &'a dyn Selectable,
-    order: &mut [usize],
+/// Waits for one of these operations, and claims it.
+#[doc(hidden)]
+#[inline]
+pub fn choose<'a>(
+    operations: &mut [Operation<'a>],
     how: Order,
     deadline: Deadline,
-    attempt: impl FnMut(usize) -> Option<R>,
-) -> Option<(usize, R)> {
-    if order.is_empty() {
+) -> Option<SelectedOperation<'a>> {
+    let (operation, claim) =
+        run(operations, how, deadline, |end| end.claim_now(), |end| end.claim())?;
+    Some(SelectedOperation { index: operation.index, end: operation.end, claim: Some(claim) })
+}
+
+/// Waits until `attempt` succeeds with one of the operations; without any, until the deadline.
+#[inline]
+fn run<'a, 'o, R>(
+    operations: &'o mut [Operation<'a>],
+    how: Order,
+    deadline: Deadline,
+    attempt_now: impl Fn(&dyn Selectable) -> Option<R>,
+    attempt: impl Fn(&dyn Selectable) -> Option<R>,
+) -> Option<(&'o Operation<'a>, R)> {
+    if operations.is_empty() {
         if let Deadline::At(deadline) = deadline {
             std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
         }
         return None;
     }
-    wait(end, order, how, deadline, &ThisThread, attempt)
+    let count = operations.len();
+    let few = match how {
+        Order::Fair if count <= Few::MOST => Some(Few::fair(count)),
+        Order::Fair => {
+            shuffle(operations);
+            None
+        }
+        Order::Biased => None,
+    };
+    let operations = &*operations;
+    let at = |i: usize| &operations[few.map_or(i, |few| few.at(i))];
+    let end = |i: usize| at(i).end.get();
+    let (attempt_now, attempt) = (|i| attempt_now(end(i)), |i| attempt(end(i)));
+    let (i, done) = wait(count, end, deadline, &ThisThread, attempt_now, attempt)?;
+    Some((at(i), done))
 }
 
 impl fmt::Debug for Select<'_> {
@@ -422,6 +480,7 @@ pub struct SelectedOperation<'a> {
 impl SelectedOperation<'_> {
     /// Returns the number of the operation, as [`Select::recv`] and [`Select::send`] returned it.
     #[must_use]
+    #[inline]
     pub fn index(&self) -> usize {
         self.index
     }
@@ -435,6 +494,7 @@ impl SelectedOperation<'_> {
     /// # Errors
     ///
     /// As [`Sender::send`](ipc_core::Sender::send).
+    #[inline]
     pub fn send<T, R>(self, sender: &Sender<T, R>, message: T) -> Result<(), SendError<T>>
     where
         R: ipc_core::Route<T, Tx: ClaimSend<T>>,
@@ -452,6 +512,7 @@ impl SelectedOperation<'_> {
     /// # Errors
     ///
     /// As [`Receiver::recv`](ipc_core::Receiver::recv).
+    #[inline]
     pub fn recv<T, R>(self, receiver: &Receiver<T, R>) -> Result<T, RecvError>
     where
         R: ipc_core::Route<T, Rx: ClaimRecv<T>>,
@@ -508,6 +569,7 @@ impl SelectedOperation<'_> {
     }
 
     /// Takes the claim out, if it is of this end.
+    #[inline]
     fn completed(mut self, end: *const ()) -> Claim {
         assert!(
             ptr::eq(ptr::from_ref(self.end.get()).cast::<()>(), end),

@@ -131,6 +131,11 @@ pub trait Pace {
         std::hint::spin_loop();
     }
 
+    /// Gives the other side a moment to get ahead, if messages stream. Returns whether it did.
+    fn let_peer_run_ahead(&self) -> bool {
+        false
+    }
+
     /// Records how a wait ended, for the next result of [`spins`](Pace::spins).
     fn waited(&self, ended: Ended) {
         let _ = ended;
@@ -144,6 +149,13 @@ pub trait Pace {
 pub trait Selectable: Ready {
     /// Claims the operation if it can be done now. Never waits.
     fn claim(&self) -> Option<Claim>;
+
+    /// Claims the operation if that is possible on a short path. After `None`, call
+    /// [`claim`](Selectable::claim): `None` says nothing about the end.
+    #[inline]
+    fn claim_now(&self) -> Option<Claim> {
+        self.claim()
+    }
 
     /// Undoes a claim: the place becomes free, or the message is received by another call.
     fn give_back(&self, claim: Claim);
@@ -185,9 +197,9 @@ pub enum Claim {
     /// The other side is gone: completing returns that.
     Disconnected,
     /// No message was claimed, for this reason: completing returns it.
-    Unreadable(Unreadable),
+    Unreadable(Box<Unreadable>),
     /// No place was claimed, for this reason: completing returns it.
-    Unsendable(Unsendable),
+    Unsendable(Box<Unsendable>),
     /// A place of the end. The meaning of the numbers is the end's own.
     Place(u64, u64),
     /// A message that has left the channel.
@@ -197,6 +209,9 @@ pub enum Claim {
     /// Nothing was claimed: the end is ready, and completing performs the operation.
     Ready,
 }
+
+// It is moved several times on the way to its completion.
+const _: () = assert!(size_of::<Claim>() <= 24);
 
 impl fmt::Debug for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -43,40 +43,53 @@ pub trait Sleeper {
     fn sleep(&self, sources: &[Source<'_>], timeout: Duration) -> bool;
 }
 
-/// In which order ends are tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// In random order, so that no end starves another.
-    Fair,
-    /// In the order given: an early end has priority.
-    Biased,
-}
-
-/// Calls `attempt` with the number of an end until it returns something or `deadline` has passed.
+/// Calls `attempt` with the number of each of `count` ends in turn, until it returns something or
+/// `deadline` has passed.
 ///
-/// Returns the number of that end with the result. `order` holds the numbers of all ends.
+/// The first round of attempts calls `attempt_now` instead, which may fail for no reason.
+/// Returns the number of that end with the result. For a fair choice, `ends` and `attempt` count in
+/// random order ([`Few`], [`shuffle`]).
+#[inline]
 pub fn wait<'a, E: Ready + ?Sized + 'a, S: Sleeper, R>(
+    count: usize,
     ends: impl Fn(usize) -> &'a E,
-    order: &mut [usize],
-    how: Order,
     deadline: Deadline,
     sleeper: &S,
+    mut attempt_now: impl FnMut(usize) -> Option<R>,
     mut attempt: impl FnMut(usize) -> Option<R>,
 ) -> Option<(usize, R)> {
-    if how == Order::Fair {
-        shuffle(order);
+    for i in 0..count {
+        if let Some(done) = attempt_now(i) {
+            return Some((i, done));
+        }
     }
-    let order = &*order;
-    let mut attempts = || order.iter().find_map(|&i| attempt(i).map(|done| (i, done)));
+    let mut attempts = || (0..count).find_map(|i| attempt(i).map(|done| (i, done)));
+    wait_slow(count, &ends, deadline, sleeper, &mut attempts)
+}
+
+/// Goes on after every end was tried in vain.
+#[cold]
+fn wait_slow<'a, E: Ready + ?Sized + 'a, S: Sleeper, R>(
+    count: usize,
+    ends: &dyn Fn(usize) -> &'a E,
+    deadline: Deadline,
+    sleeper: &S,
+    attempts: &mut dyn FnMut() -> Option<(usize, R)>,
+) -> Option<(usize, R)> {
     if let Some(done) = attempts() {
         return Some(done);
     }
     if deadline == Deadline::Now {
         // Every end once, so that a busy one does not hide that another is ready.
-        let worthwhile = order.iter().fold(false, |any, &i| ends(i).settle() | any);
+        let worthwhile = (0..count).fold(false, |any, i| ends(i).settle() | any);
         return if worthwhile { attempts() } else { None };
     }
-    let all = || order.iter().map(|&i| ends(i));
+    let all = || (0..count).map(ends);
+    if all().fold(false, |ahead, end| end.let_peer_run_ahead() | ahead) {
+        if let Some(done) = attempts() {
+            return Some(done);
+        }
+    }
     // An end that becomes ready by itself is not worth spinning for.
     let (spins, pace) = all().map(|end| (end.spins(), end)).max_by_key(|(spins, _)| *spins)?;
     for _ in 0..spins {
@@ -98,15 +111,13 @@ pub fn wait<'a, E: Ready + ?Sized + 'a, S: Sleeper, R>(
         }
     }
     all().for_each(|end| end.waited(Ended::Sleeping));
-    Waiter { ends: all().collect(), order, sleeper }.sleep(deadline, &mut attempts)
+    Waiter { ends: all().collect(), sleeper }.sleep(deadline, attempts)
 }
 
 /// A waiter that is about to sleep.
-struct Waiter<'a, 'o, E: ?Sized, S> {
-    /// In the order of `order`.
+struct Waiter<'a, 's, E: ?Sized, S> {
     ends: Vec<&'a E>,
-    order: &'o [usize],
-    sleeper: &'o S,
+    sleeper: &'s S,
 }
 
 impl<'a, E: Ready + ?Sized, S: Sleeper> Waiter<'a, '_, E, S> {
@@ -200,8 +211,8 @@ impl<'a, E: Ready + ?Sized, S: Sleeper> Waiter<'a, '_, E, S> {
 
     /// Ends all registrations. The end that `done` names was used.
     fn leave<R>(&self, registered: Vec<Option<Registration<'a>>>, done: Option<&(usize, R)>) {
-        for ((end, i), one) in self.ends.iter().zip(self.order).zip(registered) {
-            let used = done.is_some_and(|(winner, _)| winner == i);
+        for ((i, end), one) in self.ends.iter().enumerate().zip(registered) {
+            let used = done.is_some_and(|(winner, _)| *winner == i);
             if let Some(one) = one {
                 end.unregister(one.ticket, if used { Outcome::Used } else { Outcome::Unused });
             }
@@ -209,26 +220,77 @@ impl<'a, E: Ready + ?Sized, S: Sleeper> Waiter<'a, '_, E, S> {
     }
 }
 
-/// Brings the numbers into random order.
-fn shuffle(order: &mut [usize]) {
-    thread_local! {
-        static STATE: Cell<u64> = Cell::new(RandomState::new().build_hasher().finish() | 1);
+/// Brings ends into random order, so that none starves another.
+pub fn shuffle<T>(ends: &mut [T]) {
+    for last in (1..ends.len()).rev() {
+        ends.swap(last, below(last as u64 + 1) as usize);
     }
-    if order.len() < 2 {
-        return;
+}
+
+/// The random order of a few ends, without memory for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Few {
+    /// Four bits for each place.
+    places: u64,
+}
+
+impl Few {
+    /// The most ends.
+    pub const MOST: usize = 16;
+
+    /// The order `0, 1, 2, …`.
+    #[must_use]
+    pub const fn biased() -> Few {
+        Few { places: 0xfedc_ba98_7654_3210 }
+    }
+
+    /// A random order of `count` ends, at most [`MOST`](Few::MOST).
+    #[inline]
+    #[must_use]
+    pub fn fair(count: usize) -> Few {
+        let Few { mut places } = Few::biased();
+        for last in (1..count as u64).rev() {
+            let at = below(last + 1);
+            // Where both places differ. Swapped by adding that to both.
+            let differs = (places >> (4 * last) ^ places >> (4 * at)) & 15;
+            places ^= differs << (4 * last) | differs << (4 * at);
+            // A place that is swapped with itself differs nowhere.
+        }
+        Few { places }
+    }
+
+    /// Returns the number of the end at this place of the order.
+    #[inline]
+    #[must_use]
+    pub fn at(self, place: usize) -> usize {
+        (self.places >> (4 * place) & 15) as usize
+    }
+}
+
+/// Returns a random number below `limit`, a small number.
+#[inline]
+fn below(limit: u64) -> u64 {
+    thread_local! {
+        /// Never 0, as soon as it is used.
+        static STATE: Cell<u64> = const { Cell::new(0) };
     }
     // A thread that is being torn down has no state left.
     let mut state = STATE.try_with(Cell::get).unwrap_or(1);
-    for last in (1..order.len()).rev() {
-        // xorshift64 (Marsaglia, Xorshift RNGs, 2003).
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        // The high half of a product is a fair number below `last + 1`, for so few.
-        let at = ((state >> 32) * (last as u64 + 1)) >> 32;
-        order.swap(last, at as usize);
+    if state == 0 {
+        state = seed();
     }
+    // xorshift64 (Marsaglia, Xorshift RNGs, 2003).
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
     let _ = STATE.try_with(|kept| kept.set(state));
+    // The high half of a product is fair for so small a limit.
+    ((state >> 32) * limit) >> 32
+}
+
+#[cold]
+fn seed() -> u64 {
+    RandomState::new().build_hasher().finish() | 1
 }
 
 #[cfg(test)]

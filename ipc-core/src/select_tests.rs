@@ -91,9 +91,8 @@ impl Sleeper for Fakes<'_> {
 }
 
 fn select(ends: &[&Fake], deadline: Deadline, sleeper: &Fakes<'_>) -> Option<usize> {
-    let mut order: Vec<usize> = (0..ends.len()).collect();
     let attempt = |i: usize| ends[i].is_ready().then_some(());
-    wait(|i| ends[i], &mut order, Order::Biased, deadline, sleeper, attempt).map(|(i, ())| i)
+    wait(ends.len(), |i| ends[i], deadline, sleeper, attempt, attempt).map(|(i, ())| i)
 }
 
 #[test]
@@ -134,7 +133,7 @@ fn an_end_that_is_ready_after_registering_is_seen_without_sleeping() {
     let late = Late(Fake::default());
     let sleeper = Fakes::new(&|_, _| panic!("it must not sleep"));
     let attempt = |_| late.is_ready().then_some(());
-    let done = wait(|_| &late, &mut [0], Order::Fair, Deadline::Never, &sleeper, attempt);
+    let done = wait(1, |_| &late, Deadline::Never, &sleeper, attempt, attempt);
     assert_eq!(done, Some((0, ())));
     assert_eq!(late.0.log(), ["register", "used"]);
 }
@@ -191,14 +190,26 @@ fn a_sleep_ends_when_an_end_becomes_ready_by_itself() {
 
 #[test]
 fn random_order_gives_each_end_the_same_share() {
-    let mut first = [0u32; 3];
-    for _ in 0..30_000 {
-        let mut order = [0, 1, 2];
-        shuffle(&mut order);
-        first[order[0]] += 1;
-        order.sort_unstable();
-        assert_eq!(order, [0, 1, 2]);
+    for count in [2, 3, 7, 16] {
+        let mut first = [[0u32; 16]; 2];
+        const EACH: u32 = 4_000;
+        for _ in 0..EACH * count as u32 {
+            let mut order: Vec<usize> = (0..count).collect();
+            shuffle(&mut order);
+            let few = Few::fair(count);
+            let few: Vec<usize> = (0..count).map(|place| few.at(place)).collect();
+            for (mut order, first) in [order, few].into_iter().zip(&mut first) {
+                first[order[0]] += 1;
+                order.sort_unstable();
+                assert_eq!(order, (0..count).collect::<Vec<_>>());
+            }
+        }
+        // Eight standard deviations.
+        let fair = |seen: &u32| seen.abs_diff(EACH) < 8 * 64;
+        assert!(first.iter().all(|first| first[..count].iter().all(fair)), "{first:?}");
     }
-    // Six standard deviations.
-    assert!(first.iter().all(|count| (9_500..10_500).contains(count)), "{first:?}");
+    assert_eq!(
+        (0..16).map(|place| Few::biased().at(place)).collect::<Vec<_>>(),
+        (0..16).collect::<Vec<_>>()
+    );
 }

@@ -24,10 +24,10 @@ use crate::shared_end::{Parked, SharedEnd};
 /// Takes a message out of the carrier, if there is one.
 fn claim_message(shared: &SharedEnd) -> Option<Claim> {
     if shared.carrier.forked() {
-        return Some(Claim::Unreadable(Unreadable::Forked));
+        return Some(Claim::Unreadable(Box::new(Unreadable::Forked)));
     }
     if let Err(RecvTimeoutError::Unreadable(cause)) = shared.check_unread() {
-        return Some(Claim::Unreadable(cause));
+        return Some(Claim::Unreadable(Box::new(cause)));
     }
     loop {
         if let Some(message) = shared.any_parked().then(|| shared.unpark()).flatten() {
@@ -43,7 +43,7 @@ fn claim_message(shared: &SharedEnd) -> Option<Claim> {
                 if let Some(counters) = &shared.counters {
                     counters.received(1);
                 }
-                return Some(Claim::Unreadable(cause));
+                return Some(Claim::Unreadable(Box::new(cause)));
             }
             Err(_) => return Some(Claim::Disconnected),
         };
@@ -61,7 +61,7 @@ fn claim_message(shared: &SharedEnd) -> Option<Claim> {
                 }
                 shared.park(messages);
             }
-            Err(cause) => return Some(Claim::Unreadable(cause)),
+            Err(cause) => return Some(Claim::Unreadable(Box::new(cause))),
         }
     }
 }
@@ -105,7 +105,7 @@ end!(Rx, false, |shared: &SharedEnd| {
 impl<T> Selectable for Tx<T> {
     fn claim(&self) -> Option<Claim> {
         if self.shared.carrier.forked() {
-            return Some(Claim::Unsendable(Unsendable::Forked));
+            return Some(Claim::Unsendable(Box::new(Unsendable::Forked)));
         }
         self.is_ready().then_some(Claim::Ready)
     }
@@ -125,7 +125,7 @@ impl<T> Selectable for Rx<T> {
                     self.shared.park_first(*message);
                 }
             }
-            Claim::Unreadable(cause) => self.shared.unread(cause),
+            Claim::Unreadable(cause) => self.shared.unread(*cause),
             _ => {}
         }
     }
@@ -135,7 +135,7 @@ impl<T: Serialize + DeserializeOwned> ClaimSend<T> for Tx<T> {
     /// Waits if another sender was faster.
     fn send_claimed(&self, claim: Claim, message: T) -> Result<(), SendTimeoutError<T>> {
         match claim {
-            Claim::Unsendable(cause) => Err(SendTimeoutError::Unsendable(message, cause)),
+            Claim::Unsendable(cause) => Err(SendTimeoutError::Unsendable(message, *cause)),
             _ => self.send(message, Deadline::Never),
         }
     }
@@ -148,7 +148,7 @@ impl<T: Serialize + DeserializeOwned> ClaimRecv<T> for Rx<T> {
                 Ok(message) => message.decode().map_err(RecvTimeoutError::Unreadable),
                 Err(_) => unreachable!("the claims of this end are parked messages"),
             },
-            Claim::Unreadable(cause) => Err(RecvTimeoutError::Unreadable(cause)),
+            Claim::Unreadable(cause) => Err(RecvTimeoutError::Unreadable(*cause)),
             _ => Err(RecvTimeoutError::Disconnected),
         }
     }

@@ -37,7 +37,7 @@
 #[macro_export]
 macro_rules! select {
     ($($arms:tt)*) => {
-        $crate::__select!(@arm new [] [] $($arms)*)
+        $crate::__select!(@arm Fair [] [] [] $($arms)*)
     };
 }
 
@@ -61,47 +61,47 @@ macro_rules! select {
 #[macro_export]
 macro_rules! select_biased {
     ($($arms:tt)*) => {
-        $crate::__select!(@arm new_biased [] [] $($arms)*)
+        $crate::__select!(@arm Biased [] [] [] $($arms)*)
     };
 }
 
 /// What `select!` expands to, in steps:
 ///
 /// - `@arm` reads the head of the next arm, and `@body` its code. They collect the operations in
-///   one list and the default in another. Each arm gets an identifier of its own, because each is
-///   read in an expansion of its own.
+///   one list and the default in another, and count the operations. The end of each arm gets an
+///   identifier of its own, because each arm is read in an expansion of its own.
 /// - `@nest` evaluates the end of each operation once, and keeps it for as long as the arm runs.
 /// - `@run` chooses, completes and runs.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __select {
     // No arm is left.
-    (@arm $how:ident [] []) => {
+    (@arm $how:ident [] [] []) => {
         ::std::compile_error!("`select!` needs an operation or a default")
     };
-    (@arm $how:ident [$($ops:tt)*] [$($default:tt)*]) => {
+    (@arm $how:ident $n:tt [$($ops:tt)*] [$($default:tt)*]) => {
         $crate::__select!(@nest $how [$($ops)*] [$($default)*] [$($ops)*])
     };
-    (@arm $how:ident $ops:tt $default:tt
+    (@arm $how:ident $n:tt $ops:tt $default:tt
         recv($end:expr $(,)?) -> $result:pat => $($rest:tt)*) => {
-        $crate::__select!(@body $how $ops $default
-            (recv end index ($end) () ($result)) $($rest)*)
+        $crate::__select!(@body $how $n $ops $default
+            (recv end $n ($end) () ($result)) $($rest)*)
     };
-    (@arm $how:ident $ops:tt $default:tt
+    (@arm $how:ident $n:tt $ops:tt $default:tt
         send($end:expr, $message:expr $(,)?) -> $result:pat => $($rest:tt)*) => {
-        $crate::__select!(@body $how $ops $default
-            (send end index ($end) ($message) ($result)) $($rest)*)
+        $crate::__select!(@body $how $n $ops $default
+            (send end $n ($end) ($message) ($result)) $($rest)*)
     };
-    (@arm $how:ident $ops:tt [] default $(())? => $($rest:tt)*) => {
-        $crate::__select!(@body $how $ops [] (default now) $($rest)*)
+    (@arm $how:ident $n:tt $ops:tt [] default $(())? => $($rest:tt)*) => {
+        $crate::__select!(@body $how $n $ops [] (default now) $($rest)*)
     };
-    (@arm $how:ident $ops:tt [] default($timeout:expr $(,)?) => $($rest:tt)*) => {
-        $crate::__select!(@body $how $ops [] (default ($timeout)) $($rest)*)
+    (@arm $how:ident $n:tt $ops:tt [] default($timeout:expr $(,)?) => $($rest:tt)*) => {
+        $crate::__select!(@body $how $n $ops [] (default ($timeout)) $($rest)*)
     };
-    (@arm $how:ident $ops:tt [$($default:tt)+] default $($rest:tt)*) => {
+    (@arm $how:ident $n:tt $ops:tt [$($default:tt)+] default $($rest:tt)*) => {
         ::std::compile_error!("`select!` has one default at most")
     };
-    (@arm $how:ident $ops:tt $default:tt $($rest:tt)*) => {
+    (@arm $how:ident $n:tt $ops:tt $default:tt $($rest:tt)*) => {
         ::std::compile_error!(::std::concat!(
             "`select!` expects `recv(rx) -> message => …`, `send(tx, value) -> result => …`, ",
             "`default => …` or `default(timeout) => …` here: ",
@@ -109,64 +109,66 @@ macro_rules! __select {
         ))
     };
 
-    (@body $how:ident $ops:tt $default:tt $head:tt $body:block, $($rest:tt)*) => {
-        $crate::__select!(@add $how $ops $default $head ($body) $($rest)*)
+    (@body $how:ident $n:tt $ops:tt $default:tt $head:tt $body:block, $($rest:tt)*) => {
+        $crate::__select!(@add $how $n $ops $default $head ($body) $($rest)*)
     };
-    (@body $how:ident $ops:tt $default:tt $head:tt $body:block $($rest:tt)*) => {
-        $crate::__select!(@add $how $ops $default $head ($body) $($rest)*)
+    (@body $how:ident $n:tt $ops:tt $default:tt $head:tt $body:block $($rest:tt)*) => {
+        $crate::__select!(@add $how $n $ops $default $head ($body) $($rest)*)
     };
-    (@body $how:ident $ops:tt $default:tt $head:tt $body:expr, $($rest:tt)*) => {
-        $crate::__select!(@add $how $ops $default $head ($body) $($rest)*)
+    (@body $how:ident $n:tt $ops:tt $default:tt $head:tt $body:expr, $($rest:tt)*) => {
+        $crate::__select!(@add $how $n $ops $default $head ($body) $($rest)*)
     };
-    (@body $how:ident $ops:tt $default:tt $head:tt $body:expr) => {
-        $crate::__select!(@add $how $ops $default $head ($body))
+    (@body $how:ident $n:tt $ops:tt $default:tt $head:tt $body:expr) => {
+        $crate::__select!(@add $how $n $ops $default $head ($body))
     };
 
-    (@add $how:ident $ops:tt [] (default $when:tt) $body:tt $($rest:tt)*) => {
-        $crate::__select!(@arm $how $ops [$when $body] $($rest)*)
+    (@add $how:ident $n:tt $ops:tt [] (default $when:tt) $body:tt $($rest:tt)*) => {
+        $crate::__select!(@arm $how $n $ops [$when $body] $($rest)*)
     };
-    (@add $how:ident [$($ops:tt)*] $default:tt ($($head:tt)*) $body:tt $($rest:tt)*) => {
-        $crate::__select!(@arm $how [$($ops)* ($($head)* $body)] $default $($rest)*)
+    (@add $how:ident [$($n:tt)*] [$($ops:tt)*] $default:tt
+        ($($head:tt)*) $body:tt $($rest:tt)*) => {
+        $crate::__select!(@arm $how [$($n)* x] [$($ops)* ($($head)* $body)] $default $($rest)*)
     };
 
     (@nest $how:ident $ops:tt $default:tt []) => {
         $crate::__select!(@run $how $ops $default)
     };
     (@nest $how:ident $ops:tt $default:tt
-        [($kind:ident $end:ident $index:ident ($of:expr) $($op:tt)*) $($more:tt)*]) => {
+        [($kind:ident $end:ident $n:tt ($of:expr) $($op:tt)*) $($more:tt)*]) => {
         match &$of {
             $end => $crate::__select!(@nest $how $ops $default [$($more)*]),
         }
     };
 
     (@run $how:ident [$($ops:tt)*] []) => {{
-        let mut select = $crate::Select::$how();
-        $($crate::__select!(@list select $ops);)*
-        let chosen = ::std::option::Option::Some(select.select());
-        // The arms may drop what was waited for.
-        ::std::mem::drop(select);
+        // `select` panics without an operation, so it returns one.
+        let chosen = $crate::__select!(@choose $how [$($ops)*]
+            $crate::__private::select::Deadline::Never);
         let number = chosen.as_ref().map(|chosen| chosen.index());
         $crate::__select!(@complete chosen number (::std::unreachable!()) $($ops)*)
     }};
     (@run $how:ident [$($ops:tt)*] [now $default:tt]) => {{
-        let mut select = $crate::Select::$how();
-        $($crate::__select!(@list select $ops);)*
-        let chosen = select.try_select().ok();
-        ::std::mem::drop(select);
+        let chosen = $crate::__select!(@choose $how [$($ops)*]
+            $crate::__private::select::Deadline::Now);
         let number = chosen.as_ref().map(|chosen| chosen.index());
         $crate::__select!(@complete chosen number $default $($ops)*)
     }};
     (@run $how:ident [$($ops:tt)*] [($timeout:expr) $default:tt]) => {{
-        let mut select = $crate::Select::$how();
-        $($crate::__select!(@list select $ops);)*
-        let chosen = select.select_timeout($timeout).ok();
-        ::std::mem::drop(select);
+        let chosen = $crate::__select!(@choose $how [$($ops)*]
+            $crate::__private::select::Deadline::after($timeout));
         let number = chosen.as_ref().map(|chosen| chosen.index());
         $crate::__select!(@complete chosen number $default $($ops)*)
     }};
 
-    (@list $select:ident ($kind:ident $end:ident $index:ident $($op:tt)*)) => {
-        let $index = $select.$kind($end);
+    (@choose $how:ident [$(($kind:ident $end:ident $n:tt $($op:tt)*))*] $deadline:expr) => {
+        // The list ends here: the arms may drop what was waited for.
+        $crate::__private::select::choose(
+            &mut [
+                $($crate::__private::select::Operation::$kind($crate::__select!(@count $n), $end)),*
+            ],
+            $crate::__private::select::Order::$how,
+            $deadline,
+        )
     };
 
     (@complete $chosen:ident $number:ident ($default:expr)) => {{
@@ -174,9 +176,9 @@ macro_rules! __select {
         $default
     }};
     (@complete $chosen:ident $number:ident $default:tt
-        ($kind:ident $end:ident $index:ident $of:tt ($($message:expr)?) ($result:pat) ($body:expr))
+        ($kind:ident $end:ident $n:tt $of:tt ($($message:expr)?) ($result:pat) ($body:expr))
         $($ops:tt)*) => {
-        if $number == ::std::option::Option::Some($index) {
+        if $number == ::std::option::Option::Some($crate::__select!(@count $n)) {
             // Moved as a whole, so that nothing borrows what was waited for any more.
             let $result = ::std::option::Option::unwrap($chosen).$kind($end $(, $message)?);
             $body
@@ -184,4 +186,8 @@ macro_rules! __select {
             $crate::__select!(@complete $chosen $number $default $($ops)*)
         }
     };
+
+    // The number of an operation: how many come before it, each an `x`.
+    (@count []) => { 0 };
+    (@count [$first:tt $($more:tt)*]) => { 1 + $crate::__select!(@count [$($more)*]) };
 }

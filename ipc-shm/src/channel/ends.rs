@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::channel::attachment::Kind;
 use crate::channel::endpoint::Endpoint;
+use crate::channel::memory::Slot;
 use crate::channel::roles::Role;
 
 /// A marker of how messages of type `T` lie in shared memory, such as [`Typed`](crate::Typed).
@@ -20,6 +21,10 @@ pub trait Codec<T> {
     /// Returns what two programs must agree on.
     #[doc(hidden)]
     fn kind() -> Kind;
+
+    /// Returns the block that a slot names, if its message lies in one.
+    #[doc(hidden)]
+    fn block_of(slot: Slot<'_>) -> Option<u64>;
 
     /// Stands in for an end while the shape of the type that contains it is determined.
     #[doc(hidden)]

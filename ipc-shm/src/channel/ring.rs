@@ -121,6 +121,9 @@ pub(crate) enum After {
     Free,
     /// The slot stays claimed and signed by the reader until [`Memory::free_slot`].
     Keep,
+    /// The slot stays claimed by the reader until [`Memory::free_claimed`]. The next claimer signs
+    /// it, as one whose reader is not done yet.
+    Claim,
 }
 
 /// The destination of received messages.
@@ -300,7 +303,7 @@ impl Memory {
                 }
                 contended(tries);
             };
-            let mut received = 0;
+            let (mut received, mut finished) = (0, true);
             let mut q = first;
             for i in 0..found {
                 kill_point!("receive.claimed");
@@ -311,14 +314,16 @@ impl Memory {
                     let freed = slot::free(g.next_lap(q));
                     let _ = self.state(q).compare_exchange(slot::void(q), freed, AcqRel, Relaxed);
                 } else {
-                    self.take(me, self.slot(q), q, sink);
+                    finished &= self.take(me, self.slot(q), q, sink);
                     received += 1;
                 }
                 kill_point!("receive.freed");
                 q = g.next(q);
             }
-            // Release: RING-E5. It is stored only after all of the claim is freed.
-            me.last.store(q, Release);
+            if finished {
+                // Release: RING-E5. It is stored only after all of the claim is freed or signed.
+                me.last.store(q, Release);
+            }
             if voids != 0 {
                 // The voids made room. The caller wakes senders for received messages only, so this
                 // function wakes them for the voids.
@@ -335,18 +340,23 @@ impl Memory {
     }
 
     /// Receives the message of slot `q`, which this process has claimed, and frees the slot.
+    ///
+    /// Returns false if the slot stays claimed and was not signed.
     #[inline(always)]
-    fn take(&self, me: &Participant, from: Slot<'_>, q: u64, sink: &mut impl Sink) {
+    fn take(&self, me: &Participant, from: Slot<'_>, q: u64, sink: &mut impl Sink) -> bool {
         let freed = slot::free(self.geometry.next_lap(q));
         if let Some(index) = sink.block_of(from) {
-            return self.take_block(me, from, q, index, sink);
+            self.take_block(me, from, q, index, sink);
+            return true;
         }
         // RING-I4: the slot is Ready(q) or Reading(q, me), so the payload does not change, and this
         // process may read it.
-        if sink.inline(from, q) == After::Free {
+        let after = sink.inline(from, q);
+        if after == After::Free {
             kill_point!("receive.read");
             from.state.store(freed, Release); // Release: RING-E2. The message is received.
         }
+        after != After::Claim
     }
 
     /// Receives a message in a block, as [`take`](Memory::take) does one in a slot.
@@ -398,8 +408,20 @@ impl Memory {
         kill_point!("guard.freed_slot");
     }
 
-    /// Returns the message of a kept slot, which another receiver adopts.
-    pub(crate) fn give_back_slot(&self, q: u64) {
+    /// Frees a slot that this handle has claimed and not signed. Its message is then received.
+    #[inline]
+    pub(crate) fn free_claimed(&self, me: &Participant, q: u64) {
+        kill_point!("claim.free");
+        self.state(q).store(slot::free(self.geometry.next_lap(q)), Release); // Release: RING-E2.
+        kill_point!("claim.freed");
+        // Release: RING-E5. If a later claim of this handle is the last one by now, this only
+        // makes another process sign that.
+        me.last.store(self.geometry.next(q), Release);
+    }
+
+    /// Returns the message of a claimed slot, which another receiver adopts.
+    pub(crate) fn give_back_slot(&self, q: u64, me: u64) {
+        self.sign_own_reading(q, me);
         kill_point!("guard.orphan");
         self.state(q).store(slot::orphan(q), Release); // Release: RING-E4.
         kill_point!("guard.orphaned");

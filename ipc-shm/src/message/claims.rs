@@ -1,9 +1,9 @@
 //! Claimed operations: those that `Select` has chosen, and that are not completed yet.
 //!
-//! A claimed message stays in its slot or block, signed by this process. A claimed place is a slot
-//! of the ring, as in a send that has not published yet. So if this process dies before it
-//! completes the operation, recovery gives the message to another receiver, and voids the place
-//! ([`ring`](crate::channel::ring)).
+//! A claimed message stays in its slot or block, as in a receive that has not read it yet. A
+//! claimed place is a slot of the ring, as in a send that has not published yet. So if this process
+//! dies before it completes the operation, recovery gives the message to another receiver, and
+//! voids the place ([`ring`](crate::channel::ring)).
 
 use std::task::Waker;
 
@@ -13,12 +13,14 @@ use ipc_core::__private::wait::{Doorbell, Ended};
 use ipc_core::{Deadline, RecvTimeoutError, Unreadable, Unsendable};
 
 use crate::channel::endpoint::Endpoint;
-use crate::channel::ends::{Rx, Tx};
+use crate::channel::ends::{Codec, Rx, Tx};
 use crate::channel::memory::Slot;
 use crate::channel::recovery::BlockOf;
 use crate::channel::ring::{After, Sink};
 use crate::copy;
-use crate::message::wire::{IN_BLOCK, inline_limit, send_bytes, write_inline};
+use crate::message::wire::{
+    IN_BLOCK, inline_limit, read_inline, room, send_bytes, take_block, write_inline,
+};
 use crate::sync::Ordering::Relaxed;
 
 /// Where a claimed message lies: the second number of its claim. The first is the position of the
@@ -33,22 +35,31 @@ pub(crate) mod place {
 }
 
 /// Receives one message so that it stays claimed.
-struct ClaimSink<'a> {
+struct ClaimSink<'a, F> {
     end: &'a Endpoint,
-    block_of: BlockOf,
+    block_of: F,
     claim: Claim,
     again: bool,
 }
 
-impl Sink for ClaimSink<'_> {
+impl<'a, F> ClaimSink<'a, F> {
+    #[inline]
+    fn new(end: &'a Endpoint, block_of: F) -> Self {
+        // Every message that is received replaces the claim.
+        ClaimSink { end, block_of, claim: Claim::Disconnected, again: false }
+    }
+}
+
+impl<F: Fn(Slot<'_>) -> Option<u64>> Sink for ClaimSink<'_, F> {
+    #[inline(always)]
     fn block_of(&self, slot: Slot<'_>) -> Option<u64> {
         (self.block_of)(slot)
     }
 
+    #[inline]
     fn inline(&mut self, _slot: Slot<'_>, pos: u64) -> After {
-        self.end.memory.sign_own_reading(pos, self.end.participant.id);
         self.claim = Claim::Place(pos, if self.again { place::SLOT_AGAIN } else { place::SLOT });
-        After::Keep
+        After::Claim
     }
 
     fn block(&mut self, block: usize, _pos: u64) {
@@ -62,26 +73,24 @@ impl Sink for ClaimSink<'_> {
     }
 
     fn corrupt(&mut self, what: &'static str) {
-        self.claim = Claim::Unreadable(Unreadable::Corrupt(what));
+        self.claim = Claim::Unreadable(Box::new(Unreadable::Corrupt(what)));
         self.end.wake_senders(1);
     }
 }
 
-fn claim_message(end: &Endpoint) -> Option<Claim> {
+fn claim_message(end: &Endpoint, block_of: BlockOf) -> Option<Claim> {
     if end.forked() {
-        return Some(Claim::Unreadable(Unreadable::Forked));
+        return Some(Claim::Unreadable(Box::new(Unreadable::Forked)));
     }
     let received = match end.check_unread() {
         Ok(()) => {
-            let claim = Claim::Unreadable(Unreadable::Corrupt("nothing was received"));
-            let block_of = end.attachment.kind.block_of;
-            let mut sink = ClaimSink { end, block_of, claim, again: false };
+            let mut sink = ClaimSink::new(end, block_of);
             end.try_receive(&mut sink)?.map(|()| sink.claim)
         }
         Err(error) => Err(error),
     };
     Some(received.unwrap_or_else(|error| match error {
-        RecvTimeoutError::Unreadable(cause) => Claim::Unreadable(cause),
+        RecvTimeoutError::Unreadable(cause) => Claim::Unreadable(Box::new(cause)),
         _ => Claim::Disconnected,
     }))
 }
@@ -89,9 +98,40 @@ fn claim_message(end: &Endpoint) -> Option<Claim> {
 fn claim_room(end: &Endpoint) -> Option<Claim> {
     Some(match end.try_claim_slot()? {
         Ok(pos) => Claim::Place(pos, place::SLOT),
-        Err(SendFailure::Unsendable(cause)) => Claim::Unsendable(cause),
+        Err(SendFailure::Unsendable(cause)) => Claim::Unsendable(Box::new(cause)),
         Err(_) => Claim::Disconnected,
     })
+}
+
+/// Copies the encoded message that a claim of `end` names, and acknowledges it.
+///
+/// # Errors
+///
+/// If there is no message, or its bytes cannot be reached.
+#[inline]
+pub(crate) fn claimed<'a>(
+    end: &Endpoint,
+    claim: Claim,
+    bytes: &'a mut Vec<u8>,
+) -> Result<&'a [u8], RecvTimeoutError> {
+    if end.forked() {
+        return Err(RecvTimeoutError::Unreadable(Unreadable::Forked));
+    }
+    match claim {
+        Claim::Place(block, place::BLOCK) => {
+            take_block(end, block as usize, bytes).map_err(RecvTimeoutError::Unreadable)
+        }
+        Claim::Place(pos, _) => {
+            // RING-I4: the slot is Ready or Reading by this process, so its payload stays.
+            let len = read_inline(end.memory.slot(pos), room(bytes, inline_limit(end)));
+            end.prefetch(pos, 16 + len);
+            end.memory.free_claimed(&end.participant, pos);
+            end.wake_senders(1);
+            Ok(&bytes[..len])
+        }
+        Claim::Unreadable(cause) => Err(RecvTimeoutError::Unreadable(*cause)),
+        _ => Err(RecvTimeoutError::Disconnected),
+    }
 }
 
 /// A claimed slot to send. If it is dropped, it is given up.
@@ -112,7 +152,7 @@ impl<'a> Room<'a> {
         }
         match claim {
             Claim::Place(pos, _) => Ok(Room { end, pos }),
-            Claim::Unsendable(cause) => Err(SendFailure::Unsendable(cause)),
+            Claim::Unsendable(cause) => Err(SendFailure::Unsendable(*cause)),
             _ => Err(SendFailure::Disconnected),
         }
     }
@@ -180,6 +220,10 @@ impl Pace for Endpoint {
     fn waited(&self, ended: Ended) {
         Doorbell::waited(self, ended);
     }
+
+    fn let_peer_run_ahead(&self) -> bool {
+        Doorbell::let_peer_run_ahead(self)
+    }
 }
 
 impl Ready for Endpoint {
@@ -230,6 +274,9 @@ macro_rules! end {
             fn waited(&self, ended: Ended) {
                 Pace::waited(&self.end, ended);
             }
+            fn let_peer_run_ahead(&self) -> bool {
+                Pace::let_peer_run_ahead(&self.end)
+            }
         }
 
         impl<T, C> Ready for $End<T, C> {
@@ -275,9 +322,20 @@ impl<T, C> Selectable for Tx<T, C> {
     }
 }
 
-impl<T, C> Selectable for Rx<T, C> {
+impl<T, C: Codec<T>> Selectable for Rx<T, C> {
     fn claim(&self) -> Option<Claim> {
-        claim_message(&self.end)
+        claim_message(&self.end, C::block_of)
+    }
+
+    #[inline]
+    fn claim_now(&self) -> Option<Claim> {
+        let end = &self.end;
+        if end.forked() || end.any_unread() {
+            return None;
+        }
+        let mut sink = ClaimSink::new(end, C::block_of);
+        end.memory.receive(&end.participant, 1, &mut sink).ok()?;
+        Some(sink.claim)
     }
 
     fn give_back(&self, claim: Claim) {
@@ -285,8 +343,8 @@ impl<T, C> Selectable for Rx<T, C> {
         match claim {
             _ if end.forked() => {}
             Claim::Place(block, place::BLOCK) => end.memory.give_back(block as usize),
-            Claim::Place(pos, _) => end.memory.give_back_slot(pos),
-            Claim::Unreadable(cause) => end.unread(cause),
+            Claim::Place(pos, _) => end.memory.give_back_slot(pos, end.participant.id),
+            Claim::Unreadable(cause) => end.unread(*cause),
             _ => {}
         }
     }

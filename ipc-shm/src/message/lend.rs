@@ -69,13 +69,15 @@ impl<'a> LentMessage<'a> {
                 LentMessage::of_block(end, block, len).map_err(RecvTimeoutError::Unreadable)
             }
             Claim::Place(pos, again) => {
+                // The guard may live long, and the handle claims other messages meanwhile.
+                end.memory.sign_own_reading(pos, end.participant.id);
                 let slot = end.memory.slot(pos);
                 let (skip, len) = part(slot);
                 let deliveries = if again == place::SLOT_AGAIN { 2 } else { 1 };
                 let place = Place::Slot { pos, deliveries };
                 Ok(LentMessage { end, len, words: &slot.payload[skip..], place })
             }
-            Claim::Unreadable(cause) => Err(RecvTimeoutError::Unreadable(cause)),
+            Claim::Unreadable(cause) => Err(RecvTimeoutError::Unreadable(*cause)),
             _ => Err(RecvTimeoutError::Disconnected),
         }
     }

@@ -109,6 +109,11 @@ impl<T> Codec<T> for Pod {
         Kind { shape: Shape::plain::<T>("plain data"), block_of: block_of::<T>(), least }
     }
 
+    #[inline(always)]
+    fn block_of(slot: Slot<'_>) -> Option<u64> {
+        if inline::<T>() { never_in_block(slot) } else { always_in_block(slot) }
+    }
+
     fn trace<'de, D: Deserializer<'de>>(what: &'static str, deserializer: D) -> D::Error {
         shape::plain_end::<T, D>(what, deserializer)
     }

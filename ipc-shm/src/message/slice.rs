@@ -37,6 +37,7 @@ use crate::channel::attachment::Kind;
 use crate::channel::builder::Builder;
 use crate::channel::endpoint::Endpoint;
 use crate::channel::ends::{Codec, Rx, Tx};
+use crate::channel::memory::Slot;
 use crate::copy;
 use crate::message::claims::Room;
 use crate::message::lend::{BorrowSink, LentMessage};
@@ -98,6 +99,11 @@ impl<E> Codec<Vec<E>> for Slices {
     fn kind() -> Kind {
         let () = Fits::<E>::CHECKED;
         Kind { shape: Shape::plain::<E>("slices of"), block_of, least: (size_of::<u64>(), 1) }
+    }
+
+    #[inline(always)]
+    fn block_of(slot: Slot<'_>) -> Option<u64> {
+        block_of(slot)
     }
 
     fn trace<'de, D: Deserializer<'de>>(what: &'static str, deserializer: D) -> D::Error {

@@ -21,8 +21,9 @@ use crate::channel::attachment::Kind;
 use crate::channel::builder::Builder;
 use crate::channel::endpoint::Endpoint;
 use crate::channel::ends::{Codec, Rx, Tx};
+use crate::channel::memory::Slot;
 use crate::copy;
-use crate::message::claims::Room;
+use crate::message::claims::{Room, claimed};
 use crate::message::lend::{BorrowSink, LentMessage};
 use crate::message::wire::{
     One, Piece, Pieces, Rest, Scratch, block_of, encoded, inline_limit, part, room, send_boxed,
@@ -79,6 +80,11 @@ impl<T: Serialize + DeserializeOwned> Route<T> for Typed {
 impl<T: DeserializeOwned> Codec<T> for Typed {
     fn kind() -> Kind {
         Kind { shape: Shape::of::<T>(), block_of, least: (size_of::<u64>(), 1) }
+    }
+
+    #[inline(always)]
+    fn block_of(slot: Slot<'_>) -> Option<u64> {
+        block_of(slot)
     }
 
     fn trace<'de, D: Deserializer<'de>>(what: &'static str, deserializer: D) -> D::Error {
@@ -374,15 +380,11 @@ impl<T: Serialize + DeserializeOwned> ClaimSend<T> for Tx<T, Typed> {
 }
 
 impl<T: Serialize + DeserializeOwned> ClaimRecv<T> for Rx<T, Typed> {
+    #[inline]
     fn recv_claimed(&self, claim: Claim) -> Result<T, RecvTimeoutError> {
-        let lent = LentMessage::claimed(&self.end, claim, part, None)?;
         let mut scratch = Scratch::take();
-        let lent = lent.with_memory(&mut scratch.0).map_err(RecvTimeoutError::Unreadable)?;
-        let message = room(&mut scratch.0, lent.len());
-        copy::read_bytes(lent.words(), message);
-        // Before the message is decoded, which runs code of the user.
-        drop(lent);
-        codec::decode(message).map_err(undecodable)
+        let encoded = claimed(&self.end, claim, &mut scratch.0)?;
+        codec::decode(encoded).map_err(undecodable)
     }
 }
 

@@ -193,7 +193,7 @@ impl Sink for Pieces<'_> {
 
 /// Copies a message out of its slot, which is about to be freed, and returns its length.
 #[inline(always)]
-fn read_inline(slot: Slot<'_>, bytes: &mut [u8]) -> usize {
+pub(crate) fn read_inline(slot: Slot<'_>, bytes: &mut [u8]) -> usize {
     let (skip, len) = part(slot);
     copy::read_bytes(&slot.payload[skip..], &mut bytes[..len]);
     copy::touch_lines(slot.payload, skip + copy::words(len));
