@@ -3,20 +3,23 @@
 //!
 //! `make`: creating and dropping a channel of 64 slots. `hand-over`: starting a process (a thread
 //! for crossbeam-channel) with the end of a channel in its arguments, until its first message
-//! arrives. `wait`: the processor time of a process that waits in `recv`, and of one that waits in
+//! arrives. `argument`, `result`: starting a process that takes or returns 64 MiB, until it has ended,
+//! in its arguments or its result, and through a channel beside them. `wait`: the processor time of a process that waits in `recv`, and of one that waits in
 //! `send`. `memory`, `filled`, `descriptors`: what a channel takes when it is created, and while it
 //! contains 64 messages.
 
 mod support;
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
 use ipc_channel::ipc;
 use multiprocess::JoinHandle;
 use multiprocess::process::Builder;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use support::bytes::{BarePackets, BareSocket, Words};
 use support::job::{Job, Steps};
 use support::matrix::{self, More, Row};
@@ -30,6 +33,9 @@ use support::{Mode, machine, mode};
 
 /// Slots of the channels that are created here.
 const ROOM: usize = 64;
+const PAGE: usize = 4096;
+/// The route of arguments and results.
+const SPAWN: &str = "spawn";
 
 type Plain = [u64; 8];
 type Open = fn() -> Box<dyn Job>;
@@ -72,13 +78,39 @@ fn rows() -> Vec<Row> {
         ("erased", || steps(|| start_process(multiprocess::bounded(ROOM)))),
         ("socket-erased", || steps(|| start_process(multiprocess::pipe::channel()))),
     ];
+    let argument: &[(&'static str, Open)] = &[
+        (SPAWN, || steps(take_argument)),
+        ("erased", || steps(|| take_message(multiprocess::bounded(1)))),
+        ("socket-erased", || steps(|| take_message(multiprocess::pipe::channel()))),
+    ];
+    let result: &[(&'static str, Open)] = &[
+        (SPAWN, || steps(give_result)),
+        ("erased", || steps(|| give_message(multiprocess::bounded(1)))),
+        ("socket-erased", || steps(|| give_message(multiprocess::pipe::channel()))),
+    ];
     let mut rows = Vec::new();
-    for (workload, about, routes) in [
-        ("make", "a channel of 64 slots is made and dropped", make),
+    for (workload, about, reference, bytes, routes) in [
+        ("make", "a channel of 64 slots is made and dropped", REFERENCE, 0, make),
         (
             "hand-over",
             "a process (a thread) is started with one end, and its first message is here",
+            REFERENCE,
+            0,
             hand_over,
+        ),
+        (
+            "argument",
+            "a process is started, takes 64 MiB as its argument or from a channel, and ends",
+            SPAWN,
+            Large::len() as u64,
+            argument,
+        ),
+        (
+            "result",
+            "a process is started, gives 64 MiB as its result or through a channel, and ends",
+            SPAWN,
+            Large::len() as u64,
+            result,
         ),
     ] {
         for &(route, open) in routes {
@@ -87,9 +119,9 @@ fn rows() -> Vec<Row> {
                 about,
                 route,
                 shape: String::new(),
-                reference: REFERENCE,
+                reference,
                 unit: Unit::Step,
-                bytes: 0,
+                bytes,
                 count: None,
                 open: Box::new(open),
             });
@@ -116,6 +148,70 @@ fn start_process(channel: std::io::Result<Ends>) {
 
 fn greet(tx: multiprocess::Sender<Order>) {
     tx.send(Order::new(7)).expect("the parent receives");
+}
+
+/// Many bytes, which are not copied before they are sent.
+#[derive(Serialize, Deserialize)]
+struct Large(Cow<'static, [u8]>);
+
+impl Large {
+    fn new() -> Large {
+        static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
+            let mut bytes = vec![0; Large::len()];
+            (0..Large::len()).step_by(PAGE).for_each(|at| bytes[at] = Large::mark(at));
+            bytes
+        });
+        Large(Cow::Borrowed(&BYTES))
+    }
+
+    /// Returns how many bytes it has. Without optimisation, and only to be run once, fewer do.
+    fn len() -> usize {
+        if mode() == Mode::Once { 1 << 20 } else { 64 << 20 }
+    }
+
+    /// Returns the first byte of the page at this offset.
+    fn mark(at: usize) -> u8 {
+        (at / PAGE % 251) as u8
+    }
+
+    fn check(&self) {
+        assert_eq!(self.0.len(), Large::len());
+        assert!((0..Large::len()).step_by(PAGE).all(|at| self.0[at] == Large::mark(at)));
+    }
+}
+
+type LargeEnds = (multiprocess::Sender<Large>, multiprocess::Receiver<Large>);
+
+fn take_argument() {
+    let child = multiprocess::spawn(|large: Large| large.check(), Large::new()).expect("a child");
+    child.join().expect("a child that ends well");
+}
+
+fn take_message(channel: std::io::Result<LargeEnds>) {
+    let (tx, rx) = channel.expect("a channel");
+    let child = multiprocess::spawn(recv_large, rx).expect("a child");
+    tx.send(Large::new()).expect("the child receives");
+    child.join().expect("a child that ends well");
+}
+
+fn recv_large(rx: multiprocess::Receiver<Large>) {
+    rx.recv().expect("the parent sends").check();
+}
+
+fn give_result() {
+    let child = multiprocess::spawn(|()| Large::new(), ()).expect("a child");
+    child.join().expect("a child that ends well").check();
+}
+
+fn give_message(channel: std::io::Result<LargeEnds>) {
+    let (tx, rx) = channel.expect("a channel");
+    let child = multiprocess::spawn(send_large, tx).expect("a child");
+    rx.recv().expect("the child sends").check();
+    child.join().expect("a child that ends well");
+}
+
+fn send_large(tx: multiprocess::Sender<Large>) {
+    tx.send(Large::new()).expect("the parent receives");
 }
 
 fn main() {
