@@ -3,10 +3,11 @@
 //!
 //! `make`: creating and dropping a channel of 64 slots. `hand-over`: starting a process (a thread
 //! for crossbeam-channel) with the end of a channel in its arguments, until its first message
-//! arrives. `argument`, `result`: starting a process that takes or returns 64 MiB, until it has ended,
-//! in its arguments or its result, and through a channel beside them. `wait`: the processor time of a process that waits in `recv`, and of one that waits in
-//! `send`. `memory`, `filled`, `descriptors`: what a channel takes when it is created, and while it
-//! contains 64 messages.
+//! arrives. `argument`, `result`: starting a process that takes or returns 64 MiB, until it has
+//! ended. The bytes travel in its argument or its result, or through a channel. `wait`: the
+//! processor time of a process that waits in `recv`, and of one that waits in `send`. `memory`,
+//! `filled`, `descriptors`: what a channel takes when it is created, and while it contains 64
+//! messages.
 
 mod support;
 
@@ -43,7 +44,7 @@ type Open = fn() -> Box<dyn Job>;
 const OMITTED: &[(&str, &str)] = &[
     (
         "memory of sockets and pipes while messages lie in them",
-        "it is the kernel's, which does not say whose",
+        "it is the kernel's, which does not report the owner",
     ),
     (
         "hand-over of ipc-channel and others",
@@ -132,7 +133,7 @@ fn rows() -> Vec<Row> {
 
 fn start_thread() {
     let (tx, rx) = crossbeam_channel::bounded(ROOM);
-    let thread = std::thread::spawn(move || tx.send(Order::new(7)).expect("somebody receives"));
+    let thread = std::thread::spawn(move || tx.send(Order::new(7)).expect("the receiver is there"));
     assert_eq!(rx.recv().expect("the thread sends"), Order::new(7));
     thread.join().expect("a thread that ends well");
 }

@@ -73,16 +73,16 @@ mutant ring-no-fence ipc-wait/src/bell.rs 1 's/Barrier::Ours => fence\(SeqCst\),
 mutant register-no-fence ipc-wait/src/bell.rs 1 's/fence\(SeqCst\); (.. S2)/\1/' 'bells::a_sleeping'
 # Not the fence in `ring_all`: `ring_all` always changes the word, so it is ordered with every
 # registration anyway.
-mutant unregister-any-seq ipc-wait/src/bell.rs 1 's/while seq\(w\) == ticket.seq \&\& tokens/while tokens/' bells::who
+mutant unregister-any-seq ipc-wait/src/bell.rs 1 's/while seq\(w\) == ticket.seq \&\& tokens/while tokens/' bells::a_waiter_that
 mutant ring-keeps-seq ipc-wait/src/bell.rs 1 's/(let notified = wait_word\(tokens\(w\) - k, seq\(w\))\.wrapping_add\(1\)/\1/' 'bells::a_sleeping'
 mutant ring-drops-tokens ipc-wait/src/bell.rs 1 's/self.wake\(k\) == 0/{ self.wake(k); true }/' 'bells::two_messages'
 
-mutant leave-keeps-wake-up ipc-wait/src/bell.rs 1 's/^            self.ring\(1, barrier\);$/let _ = barrier;/' 'bells::a_wake_up_of_one'
+mutant leave-keeps-wake-up ipc-wait/src/bell.rs 1 's/^            self.ring\(1, barrier\);$/let _ = barrier;/' 'bells::a_wake_of_a'
 
 # Membership, leaving, repair.
 mutant settle-no-fence ipc-shm/src/channel/membership.rs 1 's/^        fence\(SeqCst\);$//' 'members::of_the_last_two_senders'
-mutant settle-by-store ipc-shm/src/channel/membership.rs 1 's/self.word.compare_exchange\(m, flags, AcqRel, Relaxed\).is_err\(\)/{ self.word.store(flags, Release); false }/' 'members::who'
-mutant join-without-cas ipc-shm/src/channel/membership.rs 1 's/match self.word.compare_exchange\(m, m.wrapping_add\(members::SEQ\), AcqRel, Acquire\)/match Ok::<u64, u64>(m)/' 'members::who'
+mutant settle-by-store ipc-shm/src/channel/membership.rs 1 's/self.word.compare_exchange\(m, flags, AcqRel, Relaxed\).is_err\(\)/{ self.word.store(flags, Release); false }/' 'members::a_process_that_joins'
+mutant join-without-cas ipc-shm/src/channel/membership.rs 1 's/match self.word.compare_exchange\(m, m.wrapping_add\(members::SEQ\), AcqRel, Acquire\)/match Ok::<u64, u64>(m)/' 'members::a_process_that_joins'
 mutant join-without-close ipc-shm/src/channel/membership.rs 1 '/kill_point!\("join.joined"\)/,/self.close/s/self.close\(\);/();/' 'members::a_sender_that'
 mutant leave-without-discard ipc-shm/src/channel/recovery.rs 1 '/pub\(crate\) fn leave\(/,/kill_point!\("leave.free"\)/s/self.discard\(me, block_of\);/();/' 'members::a_message'
 mutant forgotten-kept ipc-shm/src/channel/recovery.rs 1 '/pub\(crate\) fn leave\(/,/kill_point!/s/self.give_back_forgotten\(me.id\);/();/' 'blocks::a_forgotten'

@@ -9,19 +9,19 @@ use serde::{Deserialize, Serialize};
 /// A job for a child, with the channel end that it uses for it.
 #[derive(Serialize, Deserialize)]
 enum Job {
-    Count { up_to: u64, tell: Sender<u64> },
-    Add { what: Receiver<u64> },
+    Count { up_to: u64, numbers: Sender<u64> },
+    Add { numbers: Receiver<u64> },
 }
 
 fn work(jobs: Receiver<Job>) -> u64 {
     let mut done = 0;
     for job in jobs {
         done += match job {
-            Job::Count { up_to, tell } => {
-                (1..=up_to).for_each(|n| tell.send(n).expect("somebody adds"));
+            Job::Count { up_to, numbers } => {
+                (1..=up_to).for_each(|n| numbers.send(n).expect("the adder receives"));
                 up_to
             }
-            Job::Add { what } => what.into_iter().sum(),
+            Job::Add { numbers } => numbers.into_iter().sum(),
         };
     }
     done
@@ -35,9 +35,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let adder = multiprocess::spawn(work, jobs)?;
 
     // Both children run already. Ends of any route travel, also those of shared memory.
-    for (tell, what) in [pipe::channel()?, multiprocess::bounded(64)?] {
-        to_adder.send(Job::Add { what })?;
-        to_counter.send(Job::Count { up_to: 1000, tell })?;
+    for (tx, rx) in [pipe::channel()?, multiprocess::bounded(64)?] {
+        to_adder.send(Job::Add { numbers: rx })?;
+        to_counter.send(Job::Count { up_to: 1000, numbers: tx })?;
     }
     drop((to_counter, to_adder)); // The children's loops end after the jobs that were sent.
 

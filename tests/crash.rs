@@ -5,8 +5,8 @@
 #![cfg(target_os = "linux")]
 #![cfg_attr(not(killpoints), allow(dead_code, reason = "some of it is for the named points only"))]
 
-#[path = "harness/nursery.rs"]
-mod nursery;
+#[path = "harness/fork_server.rs"]
+mod fork_server;
 
 #[path = "crash/flavour.rs"]
 mod flavour;

@@ -5,8 +5,8 @@
 //! also die at each named point of the locks' sources in turn.
 #![cfg(target_os = "linux")]
 
-#[path = "harness/nursery.rs"]
-mod nursery;
+#[path = "harness/fork_server.rs"]
+mod fork_server;
 
 #[path = "locks/as_parking_lot.rs"]
 mod as_parking_lot;

@@ -139,9 +139,9 @@ impl std::ops::AddAssign for Spent {
     }
 }
 
-/// Whose processor time is meant.
+/// The thread or processes that used the processor time.
 #[derive(Clone, Copy, Debug)]
-pub enum Whose {
+pub enum SpentBy {
     Thread,
     Process,
     /// That of the reaped children and their children.
@@ -153,7 +153,7 @@ mod sys {
     use rustix::thread::{CpuSet, sched_setaffinity};
     use rustix::time::{ClockId, clock_gettime};
 
-    use super::{Spent, Whose};
+    use super::{Spent, SpentBy};
 
     /// Pins the calling thread.
     pub fn pin_to(cpu: usize) {
@@ -178,16 +178,16 @@ mod sys {
     }
 
     /// Processor time so far.
-    pub fn spent(whose: Whose) -> Spent {
-        let who = match whose {
-            Whose::Thread => libc::RUSAGE_THREAD,
-            Whose::Process => libc::RUSAGE_SELF,
-            Whose::Children => libc::RUSAGE_CHILDREN,
+    pub fn spent(by: SpentBy) -> Spent {
+        let target = match by {
+            SpentBy::Thread => libc::RUSAGE_THREAD,
+            SpentBy::Process => libc::RUSAGE_SELF,
+            SpentBy::Children => libc::RUSAGE_CHILDREN,
         };
         // SAFETY: plain numbers, for which zero is a value.
         let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
         // SAFETY: there is room for what it writes.
-        assert_eq!(unsafe { libc::getrusage(who, &mut usage) }, 0);
+        assert_eq!(unsafe { libc::getrusage(target, &mut usage) }, 0);
         let nanos =
             |time: libc::timeval| time.tv_sec as u64 * 1_000_000_000 + time.tv_usec as u64 * 1000;
         Spent { user: nanos(usage.ru_utime), kernel: nanos(usage.ru_stime) }
@@ -198,7 +198,7 @@ mod sys {
 mod sys {
     use std::time::{SystemTime, UNIX_EPOCH};
 
-    use super::{Spent, Whose};
+    use super::{Spent, SpentBy};
 
     pub fn pin_to(_cpu: usize) {}
 
@@ -210,7 +210,7 @@ mod sys {
         None
     }
 
-    pub fn spent(_whose: Whose) -> Spent {
+    pub fn spent(_by: SpentBy) -> Spent {
         Spent::default()
     }
 }

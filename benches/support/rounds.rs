@@ -7,7 +7,7 @@
 
 use std::cell::RefCell;
 
-use super::machine::{Spent, Whose, cpus, spent};
+use super::machine::{Spent, SpentBy, cpus, spent};
 use super::{Mode, mode};
 
 /// A median, and its spread: in it is the median of ever more such values, 98 times of 100,
@@ -94,8 +94,8 @@ impl Outside {
 const TICKS: f64 = 100.0;
 
 fn ours() -> Spent {
-    let mut sum = spent(Whose::Process);
-    sum += spent(Whose::Children);
+    let mut sum = spent(SpentBy::Process);
+    sum += spent(SpentBy::Children);
     sum
 }
 

@@ -10,7 +10,7 @@ use multiprocess::{Receiver, Route, Sender};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::machine::{self, Place, Side, Spent, Whose};
+use super::machine::{self, Place, Side, Spent, SpentBy};
 
 /// A task for a peer. The bench decides which fields matter.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -60,11 +60,11 @@ impl Post {
     /// Reports that the peer is ready, and works until there are no more tasks.
     pub fn serve(self, mut work: impl FnMut(Task) -> Answer) {
         self.answers.send((self.member, Answer::default())).expect("somebody asks");
-        let whose = if self.thread { Whose::Thread } else { Whose::Process };
+        let by = if self.thread { SpentBy::Thread } else { SpentBy::Process };
         for task in &self.tasks {
-            let before = machine::spent(whose);
+            let before = machine::spent(by);
             let mut answer = work(task);
-            answer.spent = machine::spent(whose).since(before);
+            answer.spent = machine::spent(by).since(before);
             self.answers.send((self.member, answer)).expect("somebody asks");
         }
     }

@@ -29,8 +29,8 @@ pub trait Wire: 'static {
     where
         Self: Sized,
     {
-        let ((there, heard), (back, answers)) = (Self::channel(), Self::channel());
-        ((there, answers), (back, heard))
+        let ((requests, at_peer), (answers, here)) = (Self::channel(), Self::channel());
+        ((requests, here), (answers, at_peer))
     }
 }
 

@@ -124,10 +124,10 @@ fn count_with_workers(files: &Arc<Files>, options: &Options) -> Result<Many> {
     let mut crew = Vec::new();
     let mut victim = None;
     if kill {
-        let (begun, told) = route.bounded(1)?;
-        let worker = Worker::start(route, (work.clone(), results.clone(), Some(begun)))?;
-        match told.recv() {
-            Ok(chunk) => victim = Some((worker, chunk, told)),
+        let (began_tx, began_rx) = route.bounded(1)?;
+        let worker = Worker::start(route, (work.clone(), results.clone(), Some(began_tx)))?;
+        match began_rx.recv() {
+            Ok(chunk) => victim = Some((worker, chunk, began_rx)),
             Err(_) => crew.push(worker), // There is no text at all.
         }
     }
@@ -136,10 +136,10 @@ fn count_with_workers(files: &Arc<Files>, options: &Options) -> Result<Many> {
     }
 
     let mut death = None;
-    if let Some((Worker::Process(child), chunk, told)) = victim {
+    if let Some((Worker::Process(child), chunk, began_rx)) = victim {
         let id = child.id();
         child.kill()?;
-        drop(told); // Not before: the victim waits as long as this end exists.
+        drop(began_rx); // Not before: the victim waits as long as this end exists.
         match child.join() {
             Err(JoinError::Killed(signal)) => death = Some((id, signal, chunk)),
             other => return Err(format!("the worker that was killed ended with {other:?}").into()),

@@ -43,7 +43,7 @@ mod tests {
     use super::step;
 
     #[test]
-    fn an_error_says_of_what_and_in_which_step_and_keeps_its_kind_and_its_cause() {
+    fn an_error_names_the_object_and_the_step_and_keeps_its_kind_and_its_cause() {
         let failed: io::Result<()> = Err(io::Error::from_raw_os_error(2));
         let error = step("a file", "opening it", failed).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);

@@ -98,7 +98,7 @@ fn a_failed_spawn_leaves_nothing() {
 
 // faults 66, 124: all participants alive.
 #[test]
-fn too_many_participants_is_said() {
+fn too_many_participants_are_an_error() {
     multiprocess::init();
     let _watchdog = watchdog();
     let (tx, rx) = ipc_shm::Builder::new(2).participants(2).typed::<u64>().unwrap();

@@ -69,7 +69,7 @@ pub(crate) fn a_full_channel_gives_the_message_back<R: Route>() {
     assert_eq!(rx.try_iter().map(|m| m.number()).collect::<Vec<_>>(), [1, 3]);
 }
 
-pub(crate) fn an_empty_channel_says_so<R: Route>() {
+pub(crate) fn an_empty_channel_is_reported_as_empty<R: Route>() {
     let (tx, rx) = R::bounded(3);
     assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
     tx.send(msg::<R>(1)).unwrap();
@@ -123,7 +123,7 @@ pub(crate) fn counts_follow_clones_and_drops<R: Route>() {
     assert_eq!((one.sender_count(), one.receiver_count()), (Some(0), Some(1)));
 }
 
-pub(crate) fn ends_say_what_they_are<R: Route>() {
+pub(crate) fn ends_print_what_they_are<R: Route>() {
     let (tx, rx) = R::bounded(1);
     assert_eq!(format!("{tx:?}"), "Sender { .. }");
     assert_eq!(format!("{rx:?}"), "Receiver { .. }");

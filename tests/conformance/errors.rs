@@ -18,7 +18,7 @@ const DECODE: Unreadable = Unreadable::Decode(CodecError::Invalid);
 struct Mute(u8);
 
 #[test]
-fn they_say_what_happened() {
+fn the_texts_describe_what_happened() {
     let large = LARGE.to_string();
     assert!(
         large.contains("12 bytes") && large.contains("9 bytes") && large.contains("max_message"),

@@ -41,9 +41,9 @@ macro_rules! suite {
             truths! {
                 basics:
                     smoke
-                    an_empty_channel_says_so
+                    an_empty_channel_is_reported_as_empty
                     same_channel_means_that
-                    ends_say_what_they_are
+                    ends_print_what_they_are
                     ends_go_to_other_threads;
                 blocking:
                     recv_waits_for_a_message

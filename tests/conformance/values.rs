@@ -214,9 +214,9 @@ fn undelivered_messages_leave_no_block_behind() {
 
 /// Does to the encoder, or to the decoder, what its number says.
 #[derive(Debug, PartialEq)]
-struct Rude(u8, Vec<u8>);
+struct Failing(u8, Vec<u8>);
 
-impl Rude {
+impl Failing {
     const PLAIN: u8 = 0;
     const NO_ENCODE: u8 = 1;
     const PANIC_ENCODE: u8 = 2;
@@ -224,23 +224,23 @@ impl Rude {
     const PANIC_DECODE: u8 = 4;
 }
 
-impl Serialize for Rude {
+impl Serialize for Failing {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
-            Rude::NO_ENCODE => Err(S::Error::custom("no")),
-            Rude::PANIC_ENCODE => std::panic::resume_unwind(Box::new(())),
+            Failing::NO_ENCODE => Err(S::Error::custom("no")),
+            Failing::PANIC_ENCODE => std::panic::resume_unwind(Box::new(())),
             _ => (self.0, &self.1).serialize(serializer),
         }
     }
 }
 
-impl<'de> Deserialize<'de> for Rude {
+impl<'de> Deserialize<'de> for Failing {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (what, bytes) = Deserialize::deserialize(deserializer)?;
         match what {
-            Rude::NO_DECODE => Err(serde::de::Error::custom("no")),
-            Rude::PANIC_DECODE => std::panic::resume_unwind(Box::new(())),
-            _ => Ok(Rude(what, bytes)),
+            Failing::NO_DECODE => Err(serde::de::Error::custom("no")),
+            Failing::PANIC_DECODE => std::panic::resume_unwind(Box::new(())),
+            _ => Ok(Failing(what, bytes)),
         }
     }
 }
@@ -251,53 +251,65 @@ fn code_of_the_message_type_cannot_harm_the_channel() {
     let _watchdog = watchdog();
     for len in [1, 3000] {
         let (tx, rx) = multiprocess::shm::bounded(4).unwrap();
-        let rude = |what| Rude(what, vec![1; len]);
+        let failing = |what| Failing(what, vec![1; len]);
         // Far more often than there are slots and blocks.
         for _ in 0..40 {
-            assert!(tx.send(rude(Rude::NO_ENCODE)).unwrap_err().is_unsendable());
-            assert!(catch_unwind(AssertUnwindSafe(|| tx.send(rude(Rude::PANIC_ENCODE)))).is_err());
+            assert!(tx.send(failing(Failing::NO_ENCODE)).unwrap_err().is_unsendable());
+            assert!(
+                catch_unwind(AssertUnwindSafe(|| tx.send(failing(Failing::PANIC_ENCODE)))).is_err()
+            );
             assert!(rx.is_empty());
-            tx.try_send(rude(Rude::NO_DECODE)).unwrap();
+            tx.try_send(failing(Failing::NO_DECODE)).unwrap();
             assert!(matches!(rx.try_recv(), Err(TryRecvError::Unreadable(Unreadable::Decode(_)))));
-            tx.try_send(rude(Rude::NO_DECODE)).unwrap();
+            tx.try_send(failing(Failing::NO_DECODE)).unwrap();
             assert!(matches!(
                 rx.try_recv_ref(),
                 Err(TryRecvError::Unreadable(Unreadable::Decode(_)))
             ));
-            tx.try_send(rude(Rude::PANIC_DECODE)).unwrap();
+            tx.try_send(failing(Failing::PANIC_DECODE)).unwrap();
             assert!(catch_unwind(AssertUnwindSafe(|| rx.try_recv())).is_err());
-            tx.try_send(rude(Rude::PANIC_DECODE)).unwrap();
+            tx.try_send(failing(Failing::PANIC_DECODE)).unwrap();
             assert!(catch_unwind(AssertUnwindSafe(|| rx.try_recv_ref().is_ok())).is_err());
-            tx.try_send(rude(Rude::PLAIN)).unwrap();
-            assert_eq!(rx.try_recv(), Ok(rude(Rude::PLAIN)));
+            tx.try_send(failing(Failing::PLAIN)).unwrap();
+            assert_eq!(rx.try_recv(), Ok(failing(Failing::PLAIN)));
         }
     }
 }
 
 // fault 37
 #[test]
-fn a_batch_with_a_rude_message_keeps_the_others() {
+fn a_batch_with_a_failing_message_keeps_the_others() {
     let _watchdog = watchdog();
     for len in [1, 3000] {
         let (tx, rx) = multiprocess::shm::bounded(4).unwrap();
-        let rude = |what| Rude(what, vec![1; len]);
+        let failing = |what| Failing(what, vec![1; len]);
         for _ in 0..40 {
             let mut got = Vec::new();
-            tx.send_many([rude(Rude::NO_DECODE), rude(Rude::PLAIN), rude(Rude::PLAIN)]).unwrap();
+            tx.send_many([
+                failing(Failing::NO_DECODE),
+                failing(Failing::PLAIN),
+                failing(Failing::PLAIN),
+            ])
+            .unwrap();
             assert_eq!(rx.recv_many(&mut got, 3), Ok(2));
-            assert_eq!(got, [rude(Rude::PLAIN), rude(Rude::PLAIN)]);
+            assert_eq!(got, [failing(Failing::PLAIN), failing(Failing::PLAIN)]);
             // What could not be read is told with the next call.
             assert!(matches!(
                 rx.recv_many(&mut got, 3),
                 Err(RecvError::Unreadable(Unreadable::Decode(_)))
             ));
-            tx.send_many([rude(Rude::PANIC_DECODE), rude(Rude::PLAIN), rude(Rude::PLAIN)]).unwrap();
+            tx.send_many([
+                failing(Failing::PANIC_DECODE),
+                failing(Failing::PLAIN),
+                failing(Failing::PLAIN),
+            ])
+            .unwrap();
             assert!(catch_unwind(AssertUnwindSafe(|| rx.recv_many(&mut got, 3))).is_err());
             // What was behind it may be gone with it, as with any batch; its memory may not.
             while rx.try_recv().is_ok() {}
         }
         for _ in 0..4 {
-            tx.try_send(rude(Rude::PLAIN)).unwrap();
+            tx.try_send(failing(Failing::PLAIN)).unwrap();
         }
     }
 }

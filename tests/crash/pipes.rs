@@ -16,7 +16,7 @@ use multiprocess::{DisconnectCause, Receiver, Sender};
 use serde::{Deserialize, Serialize};
 use testkit::{Random, seed, watchdog_of};
 
-use crate::nursery::{self, Child, Nursery, Trade};
+use crate::fork_server::{self, Child, ForkServer, Task};
 use crate::support::{alone, kills};
 
 type Message = (u64, String);
@@ -56,7 +56,7 @@ enum Part {
 
 struct Victim;
 
-impl Trade for Victim {
+impl Task for Victim {
     type Work = (Part, Handle, bool);
 
     fn work((part, log, many): Self::Work) {
@@ -116,7 +116,7 @@ enum Death<'a> {
     #[cfg(killpoints)]
     At(&'a str, u64),
     /// After so long.
-    After(Duration, &'a Nursery<Victim>),
+    After(Duration, &'a ForkServer<Victim>),
 }
 
 impl Death<'_> {
@@ -140,7 +140,7 @@ fn start(part: Part, many: bool, death: Death<'_>) -> Started {
                 builder.env("KILLPOINT", format!("{point}:{hit}")).spawn(Victim::work, work);
             Child::Spawned(victim.unwrap())
         }
-        Death::After(_, home) => home.fork(work),
+        Death::After(_, server) => server.fork(work),
     };
     Started { victim, log: ours }
 }
@@ -154,10 +154,10 @@ impl Started {
     /// Whether it was killed, and what it wrote.
     fn end(self, death: Death<'_>) -> (bool, Vec<u8>) {
         let killed = match (self.victim, death) {
-            (Child::Spawned(child), _) => nursery::is_killed(child),
+            (Child::Spawned(child), _) => fork_server::is_killed(child),
             #[cfg(killpoints)]
             (Child::Forked(_), Death::At(..)) => unreachable!("it was not forked"),
-            (child, Death::After(_, home)) => home.reap(child),
+            (child, Death::After(_, server)) => server.reap(child),
         };
         let mut log = Vec::new();
         let mut stream = self.log;
@@ -344,12 +344,12 @@ fn killed_at_any_time_over_sockets_and_pipes() {
     let kills = kills();
     let _watchdog = watchdog_of(Duration::from_secs(30 + kills / 4));
     let seed = seed();
-    let (mut random, home) = (Random::new(seed), Nursery::new());
+    let (mut random, server) = (Random::new(seed), ForkServer::new());
     let (began, mut round, mut killed) = (Instant::now(), 0, 0);
     while killed < kills {
         for (_, make) in CARRIERS {
             let after = |random: &mut Random| {
-                Death::After(Duration::from_micros(random.below(2_500)), &home)
+                Death::After(Duration::from_micros(random.below(2_500)), &server)
             };
             killed += u64::from(kill_a_sender(make, round % 2 == 0, after(&mut random)));
             killed += u64::from(kill_a_receiver(make, round % 2 == 0, after(&mut random)));

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use testkit::{Directory, Random, seed, watchdog_of};
 
 use crate::flavour::{Bytes, Flavour, Large, Mixed, Small, all_blocks_are_free};
-use crate::nursery::{Child, Nursery, Trade};
+use crate::fork_server::{Child, ForkServer, Task};
 use crate::oracle::{Chronicle, Past};
 use crate::roles::{How, Life, receive, record, send};
 use crate::support::{Counter, Leaks, Log, alone, kills};
@@ -21,7 +21,7 @@ enum Work<F: Flavour> {
     Receive(F::Rx, Life),
 }
 
-impl<F: Flavour> Trade for Work<F> {
+impl<F: Flavour> Task for Work<F> {
     type Work = Self;
 
     fn work(work: Self) {
@@ -46,7 +46,7 @@ struct Town<F: Flavour> {
     rx: F::Rx,
     scratch: Directory,
     random: Random,
-    nursery: Nursery<Work<F>>,
+    fork_server: ForkServer<Work<F>>,
     children: Vec<Inhabitant>,
     /// Killed, and not yet buried.
     dead: Vec<Inhabitant>,
@@ -59,7 +59,7 @@ impl<F: Flavour> Town<F> {
         // Some who are killed are not dead yet when others come.
         let (tx, rx) = F::make_for(24, capacity).unwrap();
         let scratch = Directory::new();
-        let (random, nursery) = (Random::new(seed), Nursery::new());
+        let (random, fork_server) = (Random::new(seed), ForkServer::new());
         let past = Chronicle::default();
         Town {
             capacity,
@@ -67,7 +67,7 @@ impl<F: Flavour> Town<F> {
             rx,
             scratch,
             random,
-            nursery,
+            fork_server,
             children: Vec::new(),
             dead: Vec::new(),
             past,
@@ -90,14 +90,14 @@ impl<F: Flavour> Town<F> {
         };
         // Some as a program starts them; that takes much longer.
         let process = match self.random.below(16) {
-            0 => self.nursery.spawn(work),
-            _ => self.nursery.fork(work),
+            0 => self.fork_server.spawn(work),
+            _ => self.fork_server.fork(work),
         };
         self.children.push(Inhabitant { process, life, sends });
     }
 
     fn reap(&mut self, child: Inhabitant, killed: bool) {
-        assert_eq!(self.nursery.reap(child.process), killed);
+        assert_eq!(self.fork_server.reap(child.process), killed);
         let past = Past { life: child.life, killed, kept: 0 };
         if child.sends { self.past.senders.push(past) } else { self.past.receivers.push(past) }
     }
@@ -171,10 +171,10 @@ impl<F: Flavour> Town<F> {
         // Two more of each live to see the end.
         self.start(false);
         self.start(false);
-        let Town { tx, rx, scratch, nursery, children, mut past, .. } = self;
+        let Town { tx, rx, scratch, fork_server, children, mut past, .. } = self;
         drop(tx);
         for child in children {
-            assert!(!nursery.reap(child.process), "disconnected");
+            assert!(!fork_server.reap(child.process), "disconnected");
             past.receivers.push(Past { life: child.life, killed: false, kept: 0 });
         }
         assert!(F::recv(&rx).is_err(), "no sender is left");

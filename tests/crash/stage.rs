@@ -145,8 +145,8 @@ fn play<F: Flavour>((mut tx, mut rx, life, script): Args<F>) {
         }
         Script::DropReceiver => {
             drop(rx.take());
-            let sent_to_nobody = F::send(tx.as_ref().unwrap(), F::M::new(n, 0), Some(PATIENCE));
-            sent.set(u64::from(sent_to_nobody.is_ok()));
+            let result = F::send(tx.as_ref().unwrap(), F::M::new(n, 0), Some(PATIENCE));
+            sent.set(u64::from(result.is_ok()));
             drop(tx.take());
         }
         Script::Spawn => {

@@ -119,7 +119,7 @@ fn a_daemon_uses_everything_although_its_ancestor_had_used_it() {
 
 // fault 116
 #[test]
-fn processes_forked_ahead_each_make_their_own_and_inherited_ends_say_so() {
+fn processes_forked_ahead_each_make_their_own_and_inherited_ends_return_errors() {
     multiprocess::init();
     let _watchdog = watchdog();
     let server = |name: String| {

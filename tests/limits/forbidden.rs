@@ -9,7 +9,7 @@ use testkit::{forbid, inside, watchdog};
 
 // fault 65
 #[test]
-fn without_memory_files_there_is_no_channel_and_that_is_said() {
+fn without_memory_files_making_a_channel_is_an_error() {
     multiprocess::init();
     let _watchdog = watchdog();
     let attempt = |(tx, rx): (Sender<u64>, Receiver<u64>)| {

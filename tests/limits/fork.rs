@@ -11,7 +11,7 @@ use multiprocess::{
 use testkit::signals::signal;
 use testkit::{fork, forked, watchdog};
 
-fn every_call_says_so(tx: &Sender<u64>, rx: &Receiver<u64>) {
+fn every_call_is_refused(tx: &Sender<u64>, rx: &Receiver<u64>) {
     const SHORT: Duration = Duration::from_millis(1);
     assert_eq!(tx.send(1), Err(SendError::Unsendable(1, Unsendable::Forked)));
     assert_eq!(tx.try_send(1), Err(TrySendError::Unsendable(1, Unsendable::Forked)));
@@ -42,7 +42,7 @@ fn every_call_says_so(tx: &Sender<u64>, rx: &Receiver<u64>) {
 
 // fault 89
 #[test]
-fn an_inherited_end_says_so_and_the_parent_goes_on() {
+fn an_inherited_end_returns_errors_and_the_parent_continues() {
     multiprocess::init();
     let _watchdog = watchdog();
     let fork = |()| {
@@ -55,7 +55,7 @@ fn an_inherited_end_says_so_and_the_parent_goes_on() {
         let pod_guard = std::cell::Cell::new(Some(pod_rx.recv_ref().unwrap()));
         let loan = std::cell::Cell::new(Some(pod_tx.loan().unwrap()));
         let status = forked(|| {
-            every_call_says_so(&tx, &rx);
+            every_call_is_refused(&tx, &rx);
             assert!(pod_tx.send([1; 200]).unwrap_err().is_unsendable());
             assert!(pod_tx.loan().is_err());
             assert!(pod_rx.recv().unwrap_err().is_unreadable());
@@ -86,7 +86,7 @@ fn the_parent_is_not_touched_by_what_a_fork_drops() {
         let ends = std::cell::RefCell::new(Some((tx, rx)));
         let status = forked(|| {
             let (tx, rx) = ends.take().unwrap();
-            every_call_says_so(&tx, &rx);
+            every_call_is_refused(&tx, &rx);
             drop(tx);
             drop(rx);
         });
@@ -107,21 +107,21 @@ fn the_parent_is_not_touched_by_what_a_fork_drops() {
 fn a_fork_does_not_outlive_its_parent_in_the_channel() {
     multiprocess::init();
     let _watchdog = watchdog();
-    fn fork_and_die((tx, line): (Sender<u64>, Sender<u32>)) {
+    fn fork_and_die((tx, fork_tx): (Sender<u64>, Sender<u32>)) {
         // It is killed below.
         let child = fork(|| {
             loop {
                 std::thread::sleep(Duration::from_secs(1));
             }
         });
-        line.send(child as u32).unwrap();
+        fork_tx.send(child as u32).unwrap();
         tx.send(1).unwrap();
         std::process::abort();
     }
     let (tx, rx) = bounded(4).unwrap();
-    let (line, heard) = bounded(1).unwrap();
-    let child = spawn(fork_and_die, (tx, line)).unwrap();
-    let fork = heard.recv().unwrap();
+    let (fork_tx, fork_rx) = bounded(1).unwrap();
+    let child = spawn(fork_and_die, (tx, fork_tx)).unwrap();
+    let fork = fork_rx.recv().unwrap();
     assert_eq!(rx.recv(), Ok(1));
     assert!(rx.recv_timeout(Duration::from_secs(10)).unwrap_err().is_disconnected());
     signal(fork, rustix::process::Signal::KILL);
@@ -141,7 +141,7 @@ fn a_fork_in_the_middle_of_a_stream_disturbs_nothing() {
         let receiver = std::thread::spawn(move || rx.iter().take(N as usize).eq(0..N));
         let mut forks = 0;
         while !sender.is_finished() && forks < 40 {
-            assert_eq!(forked(|| every_call_says_so(&tx2, &rx2)), 0);
+            assert_eq!(forked(|| every_call_is_refused(&tx2, &rx2)), 0);
             forks += 1;
         }
         sender.join().unwrap();

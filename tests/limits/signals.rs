@@ -59,13 +59,13 @@ fn a_storm_of_signals_changes_no_result_and_no_deadline() {
     spawn(run, ()).unwrap().join().unwrap();
 }
 
-static TELLER: OnceLock<pod::Sender<[u64; 2]>> = OnceLock::new();
-static TOLD: AtomicU64 = AtomicU64::new(0);
+static HANDLER_TX: OnceLock<pod::Sender<[u64; 2]>> = OnceLock::new();
+static HANDLER_SENT: AtomicU64 = AtomicU64::new(0);
 
-extern "C" fn tell(_: libc::c_int) {
-    let next = TOLD.load(Ordering::Relaxed);
-    if TELLER.get().unwrap().try_send([1, next]).is_ok() {
-        TOLD.store(next + 1, Ordering::Relaxed);
+extern "C" fn send_in_handler(_: libc::c_int) {
+    let next = HANDLER_SENT.load(Ordering::Relaxed);
+    if HANDLER_TX.get().unwrap().try_send([1, next]).is_ok() {
+        HANDLER_SENT.store(next + 1, Ordering::Relaxed);
     }
 }
 
@@ -79,16 +79,16 @@ fn a_handler_that_sends_in_the_middle_of_send_breaks_nothing() {
         const ALL: u64 = 200_000;
         // Never full: neither ever waits.
         let (tx, rx) = pod::bounded::<[u64; 2]>(2 * ALL as usize).unwrap();
-        TELLER.set(tx.clone()).ok().unwrap();
-        storm_of(tell, || (0..ALL).for_each(|n| tx.send([0, n]).unwrap()));
-        let told = TOLD.load(Ordering::Relaxed);
-        assert!(told > 20, "a breeze only: {told}");
+        HANDLER_TX.set(tx.clone()).ok().unwrap();
+        storm_of(send_in_handler, || (0..ALL).for_each(|n| tx.send([0, n]).unwrap()));
+        let sent = HANDLER_SENT.load(Ordering::Relaxed);
+        assert!(sent > 20, "too few signals: {sent}");
         let mut next = [0, 0];
-        for [who, n] in rx.try_iter() {
-            assert_eq!(n, next[who as usize], "each once, in order");
-            next[who as usize] += 1;
+        for [sender, n] in rx.try_iter() {
+            assert_eq!(n, next[sender as usize], "each once, in order");
+            next[sender as usize] += 1;
         }
-        assert_eq!(next, [ALL, told]);
+        assert_eq!(next, [ALL, sent]);
     };
     spawn(run, ()).unwrap().join().unwrap();
 }

@@ -16,7 +16,7 @@ fn refused<R>(result: Result<R, LockError<impl Sized>>) {
 
 // faults 85, 89
 #[test]
-fn an_inherited_lock_says_so_and_the_parents_goes_on() {
+fn an_inherited_lock_returns_errors_and_the_parents_still_works() {
     multiprocess::init();
     let _watchdog = watchdog();
     let test = |()| {

@@ -32,7 +32,7 @@ enum Scene {
     Permits,
     Condition,
     /// More threads that wait than there are places, some of which belong to the dead.
-    Crowd,
+    ManyDeadWaiters,
     Events,
     Barrier,
     Once,
@@ -53,7 +53,7 @@ impl Scene {
             Scene::Reentrant => &["reentrant."],
             Scene::Semaphore => &["semaphore."],
             Scene::Permits => &["semaphore.add", "semaphore.give"],
-            Scene::Crowd => &[
+            Scene::ManyDeadWaiters => &[
                 "condvar.free",
                 "condvar.notified_overflow",
                 "condvar.notify_overflow",
@@ -71,7 +71,7 @@ impl Scene {
         }
     }
 
-    fn comes_to(self, point: &str) -> bool {
+    fn reaches(self, point: &str) -> bool {
         self.points().iter().any(|prefix| point.starts_with(prefix))
     }
 
@@ -113,7 +113,7 @@ impl Scene {
                     drop((one, other));
                 }
                 Scene::Permits => kit.renew_permit(),
-                Scene::Crowd => {
+                Scene::ManyDeadWaiters => {
                     if round == 0 {
                         std::thread::scope(|scope| {
                             for _ in 0..70 {
@@ -226,7 +226,10 @@ impl Scene {
                 }
                 Scene::Once => kit.initialise_slowly(round % CELLS),
                 Scene::Permits => kit.use_permit(),
-                Scene::Crowd | Scene::Names | Scene::AfterTheDead | Scene::NotifyTheDead => {
+                Scene::ManyDeadWaiters
+                | Scene::Names
+                | Scene::AfterTheDead
+                | Scene::NotifyTheDead => {
                     std::thread::yield_now();
                 }
             }
@@ -277,7 +280,7 @@ fn leave_the_dead(kit: &Kit, reading: bool) {
 }
 
 /// Leaves each place of the condition to a dead process.
-fn crowd_of_the_dead(kit: &Kit) {
+fn many_dead_waiters(kit: &Kit) {
     let child = child_with(kit, |(kit, here)| {
         for _ in 0..64 {
             let kit = kit.clone();
@@ -297,7 +300,7 @@ fn kill_at(scene: Scene, point: &str, hit: u32) -> bool {
         Scene::AfterTheDead | Scene::NotifyTheDead => {
             leave_the_dead(&kit, scene == Scene::NotifyTheDead)
         }
-        Scene::Crowd => crowd_of_the_dead(&kit),
+        Scene::ManyDeadWaiters => many_dead_waiters(&kit),
         _ => {}
     }
     let victim = Builder::new()
@@ -363,7 +366,7 @@ fn play(scene: Scene) {
     let began = Instant::now();
     let (mut runs, mut deaths) = (0, 0);
     for point in named() {
-        if !scene.comes_to(&point) {
+        if !scene.reaches(&point) {
             continue;
         }
         for hit in 1..=3 {
@@ -396,7 +399,7 @@ fn killed_at_every_point() {
         Scene::Semaphore,
         Scene::Permits,
         Scene::Condition,
-        Scene::Crowd,
+        Scene::ManyDeadWaiters,
         Scene::Events,
         Scene::Barrier,
         Scene::Once,
@@ -410,8 +413,8 @@ fn killed_at_every_point() {
         named().into_iter().filter(|point| !died.contains_key(point)).collect();
     // On a busy machine a point that takes two may need more tries.
     missing.retain(|point| {
-        let mut here = scenes.iter().filter(|scene| scene.comes_to(point));
+        let mut here = scenes.iter().filter(|scene| scene.reaches(point));
         !here.any(|scene| (0..5).any(|_| kill_at(*scene, point, 1)))
     });
-    assert!(missing.is_empty(), "nobody came to {missing:?}");
+    assert!(missing.is_empty(), "no scene reached {missing:?}");
 }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use testkit::{Random, seed, watchdog_of};
 
+use crate::fork_server::{Child, ForkServer, Task};
 use crate::kit::{CELLS, Kit};
-use crate::nursery::{Child, Nursery, Trade};
 
 /// How many processes are killed: `LOCK_KILLS`; without it 2000, or 300 in debug.
 fn kills() -> u64 {
@@ -20,7 +20,7 @@ fn kills() -> u64 {
 
 struct Locksmith;
 
-impl Trade for Locksmith {
+impl Task for Locksmith {
     type Work = (Kit, usize, u64);
 
     /// Works until it is killed.
@@ -64,7 +64,7 @@ fn killed_at_any_moment() {
     let mut seed = seed();
     let mut random = Random::new(seed);
     let began = Instant::now();
-    let nursery = Nursery::<Locksmith>::new();
+    let fork_server = ForkServer::<Locksmith>::new();
     let mut killed = 0;
     while killed < kills {
         // Cells are filled once: a kit is for some kills only.
@@ -73,7 +73,7 @@ fn killed_at_any_moment() {
             seed += 1;
             let work = (kit.clone(), place, seed);
             // Some as a program starts them; that takes much longer.
-            if seed % 16 == 0 { nursery.spawn(work) } else { nursery.fork(work) }
+            if seed % 16 == 0 { fork_server.spawn(work) } else { fork_server.fork(work) }
         };
         let mut workers: Vec<_> = (0..WORKERS).map(&mut start).collect();
         let mut dead = Vec::new();
@@ -94,7 +94,7 @@ fn killed_at_any_moment() {
         }
         workers.iter().for_each(Child::kill);
         for worker in dead.into_iter().chain(workers) {
-            assert!(nursery.reap(worker), "a worker ended");
+            assert!(fork_server.reap(worker), "a worker ended");
             killed += 1;
         }
         kit.check();

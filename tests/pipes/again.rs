@@ -21,7 +21,7 @@ fn limit_descriptors() {
 /// Receives copies of a sender, uses and drops some, says so, and keeps the rest until it is told
 /// to go.
 fn collect(
-    (copies, mut first, said, go): (
+    (copies, mut first, counts_tx, go): (
         Receiver<Sender<u64>>,
         Sender<u64>,
         Sender<usize>,
@@ -39,13 +39,13 @@ fn collect(
     assert!(all.iter().all(|copy| copy.same_channel(&first)));
     assert_eq!(first.sender_count(), Some(COPIES + 2));
     // One set of descriptors, be it that of the first one.
-    said.send(descriptors() - before).unwrap();
+    counts_tx.send(descriptors() - before).unwrap();
     while go.recv().unwrap() {
         let len = all.len() / 2;
         all.truncate(len);
         // Not only clones keep the descriptors: whichever is left does.
         first = all[len - 1].clone();
-        said.send(first.sender_count().unwrap()).unwrap();
+        counts_tx.send(first.sender_count().unwrap()).unwrap();
     }
     drop((all, first));
 }
@@ -54,9 +54,9 @@ fn received_again(make: Make) {
     for killed in [false, true] {
         let (tx, rx) = make().unwrap();
         let (copies, to_child) = pipe::channel().unwrap();
-        let (said, heard) = bounded(1).unwrap();
+        let (counts_tx, counts_rx) = bounded(1).unwrap();
         let (go, wait) = bounded(1).unwrap();
-        let args = (to_child, tx.clone(), said, wait);
+        let args = (to_child, tx.clone(), counts_tx, wait);
         let child = Builder::new().kill_on_drop(true).spawn(collect, args).unwrap();
         let receive = std::thread::spawn(move || {
             assert!(rx.iter().take(COPIES).eq(0..COPIES as u64));
@@ -66,12 +66,15 @@ fn received_again(make: Make) {
             copies.send(tx.clone()).unwrap();
         }
         drop(copies);
-        let more = heard.recv().unwrap();
+        let more = counts_rx.recv().unwrap();
         assert!(more <= 1, "{more} descriptors more");
         let rx = receive.join().unwrap();
         assert_eq!(rx.sender_count(), Some(COPIES + 2));
         go.send(true).unwrap();
-        assert_eq!((heard.recv(), rx.sender_count()), (Ok(COPIES / 2 + 2), Some(COPIES / 2 + 2)));
+        assert_eq!(
+            (counts_rx.recv(), rx.sender_count()),
+            (Ok(COPIES / 2 + 2), Some(COPIES / 2 + 2))
+        );
         if killed {
             child.kill().unwrap();
             assert!(child.join().is_err());

@@ -29,7 +29,7 @@ fn datagram(kind: u8, place: u8, handles: u8, count: u16, body: &[u8]) -> Vec<u8
 }
 
 /// What is told of this datagram; and that the next one is not concerned.
-fn told(bytes: &[u8], fds: &[OwnedFd]) -> Unreadable {
+fn cause_of(bytes: &[u8], fds: &[OwnedFd]) -> Unreadable {
     let (peer, victim): (Duplex<u8, u8>, Duplex<u8, Vec<u64>>) = {
         let (here, there) = duplex::<u8, u8>().unwrap();
         let there: OwnedFd = there.as_fd().try_clone_to_owned().unwrap();
@@ -38,12 +38,12 @@ fn told(bytes: &[u8], fds: &[OwnedFd]) -> Unreadable {
     let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
     send_raw(&peer, bytes, &fds);
     send_raw(&peer, &datagram(MESSAGE, HERE, 0, 1, &[&[1, 0, 0, 0, 7][..], &[0; 8]].concat()), &[]);
-    let told = match victim.recv() {
+    let cause_of = match victim.recv() {
         Err(RecvError::Unreadable(cause)) => cause,
         other => panic!("{bytes:?}: {other:?}"),
     };
     assert_eq!(victim.recv(), Ok(vec![7]), "the next one");
-    told
+    cause_of
 }
 
 /// The files of an end, as they travel.
@@ -96,7 +96,7 @@ fn garbage_is_an_error_and_the_next_message_arrives() {
         &datagram(MESSAGE, HERE, 0, 1, &vec![0; 150_000]),
     ];
     for bytes in malformed {
-        let cause = told(bytes, &[]);
+        let cause = cause_of(bytes, &[]);
         assert!(
             matches!(cause, Unreadable::Malformed(_)),
             "{:?}: {cause}",
@@ -112,7 +112,7 @@ fn garbage_is_an_error_and_the_next_message_arrives() {
     ];
     for (body, cause) in undecodable {
         assert_eq!(
-            told(&datagram(MESSAGE, HERE, 0, 1, body), &[]),
+            cause_of(&datagram(MESSAGE, HERE, 0, 1, body), &[]),
             Unreadable::Decode(cause.clone())
         );
     }
@@ -207,14 +207,14 @@ fn a_memory_file_that_could_change_is_not_read() {
             SealFlags::WRITE | SealFlags::GROW,
             SealFlags::WRITE | SealFlags::SHRINK,
         ] {
-            let cause = told(&sealed(2, 1), &[memory_file(&[1, 5], seals)]);
+            let cause = cause_of(&sealed(2, 1), &[memory_file(&[1, 5], seals)]);
             assert!(
                 matches!(cause, Unreadable::Malformed(what) if what.contains("sealed")),
                 "{cause}"
             );
         }
         for len in [0, 1, 3, 4096, u64::MAX, 1 << 63] {
-            let cause = told(&sealed(len, 1), &[memory_file(&[1, 5], all)]);
+            let cause = cause_of(&sealed(len, 1), &[memory_file(&[1, 5], all)]);
             assert!(matches!(cause, Unreadable::Malformed(_)), "{len}: {cause}");
         }
         // What is no memory file at all.
@@ -224,11 +224,14 @@ fn a_memory_file_that_could_change_is_not_read() {
             File::open("/proc/self/exe").unwrap().into(),
             mouth,
         ] {
-            assert!(matches!(told(&sealed(2, 1), &[fd]), Unreadable::Malformed(_)));
+            assert!(matches!(cause_of(&sealed(2, 1), &[fd]), Unreadable::Malformed(_)));
         }
         drop(ear);
         // And one that is as it should be, with bytes that are no message.
-        assert!(matches!(told(&sealed(2, 1), &[memory_file(&[9, 5], all)]), Unreadable::Decode(_)));
+        assert!(matches!(
+            cause_of(&sealed(2, 1), &[memory_file(&[9, 5], all)]),
+            Unreadable::Decode(_)
+        ));
         assert_eq!(descriptors(), before);
     });
 }
@@ -243,7 +246,7 @@ fn handles_of_the_wrong_number_or_kind_are_closed() {
         for says in [0, 1, 3, 253] {
             let (mut ear, mouth) = line();
             let fds = [mouth, File::open("/dev/null").unwrap().into()];
-            let cause = told(&datagram(MESSAGE, HERE, says, 1, &[0]), &fds);
+            let cause = cause_of(&datagram(MESSAGE, HERE, says, 1, &[0]), &fds);
             assert!(matches!(cause, Unreadable::Malformed(_)), "{says}: {cause}");
             drop(fds);
             assert!(closed(&mut ear));

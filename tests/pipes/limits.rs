@@ -222,7 +222,7 @@ fn a_receiver_without_descriptors_gets_an_error_and_closes_what_came() {
     spawn(starve, ()).unwrap().join().unwrap();
 }
 
-fn every_call_says_so(tx: &Sender<u64>, rx: &Receiver<u64>, both: &Duplex<u64, u64>) {
+fn every_call_is_refused(tx: &Sender<u64>, rx: &Receiver<u64>, both: &Duplex<u64, u64>) {
     assert_eq!(tx.send(1), Err(SendError::Unsendable(1, Unsendable::Forked)));
     assert!(tx.try_send(1).unwrap_err().is_unsendable());
     assert!(tx.send_timeout(1, Duration::ZERO).unwrap_err().is_unsendable());
@@ -251,7 +251,7 @@ fn every_call_says_so(tx: &Sender<u64>, rx: &Receiver<u64>, both: &Duplex<u64, u
 
 // faults 89, 90
 #[test]
-fn an_inherited_end_says_so_and_the_parent_goes_on() {
+fn an_inherited_end_returns_errors_and_the_parent_continues() {
     multiprocess::init();
     let _watchdog = watchdog();
     let fork = |()| {
@@ -263,7 +263,7 @@ fn an_inherited_end_says_so_and_the_parent_goes_on() {
             let ends = std::cell::Cell::new(Some((tx, rx, there)));
             let status = forked(|| {
                 let (tx, rx, there) = ends.take().unwrap();
-                every_call_says_so(&tx, &rx, &there);
+                every_call_is_refused(&tx, &rx, &there);
                 drop((tx, rx, there));
             });
             assert_eq!(status, 0, "see what the fork said");

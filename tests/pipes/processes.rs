@@ -99,8 +99,8 @@ fn a_death_is_reported_at_once_with_its_cause() {
     std::thread::sleep(Duration::from_millis(20));
     let killed = Instant::now();
     child.kill().unwrap();
-    let (heard, rx) = waiting.join().unwrap();
-    assert!(heard - killed < Duration::from_secs(1));
+    let (returned, rx) = waiting.join().unwrap();
+    assert!(returned - killed < Duration::from_secs(1));
     assert!(tx2.send(1).unwrap_err().is_disconnected());
     assert_eq!(rx.disconnect_cause(), Some(DisconnectCause::Died));
     assert_eq!(tx2.disconnect_cause(), Some(DisconnectCause::Died));

@@ -26,10 +26,10 @@ fn files_and_sockets_travel() {
     let (tx, rx) = pipe::channel().unwrap();
     let child = spawn(child, rx).unwrap();
     let mut file = tempfile();
-    let (mut heard, said) = UnixStream::pair().unwrap();
-    tx.send(("hello".into(), file.try_clone().unwrap().into(), said.into())).unwrap();
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    tx.send(("hello".into(), file.try_clone().unwrap().into(), theirs.into())).unwrap();
     let mut text = String::new();
-    heard.read_to_string(&mut text).unwrap();
+    ours.read_to_string(&mut text).unwrap();
     assert_eq!(text, "done", "and then the end: no copy is left anywhere");
     file.rewind().unwrap();
     let mut text = String::new();

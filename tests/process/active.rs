@@ -8,7 +8,7 @@ use multiprocess::spawn;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use testkit::{stop, watchdog};
 
-use crate::support::{Fd, hear, line, report_and_hang, say};
+use crate::support::{Fd, read_byte, report_and_hang, socket_pair, write_byte};
 
 /// Whether a descriptor is readable, at the latest after this.
 fn readable(fd: &impl AsFd, patience: Duration) -> bool {
@@ -27,9 +27,9 @@ fn children_are_active_until_they_end() {
     // Other tests of this process have children, too.
     let active = |id: u32| active_children().into_iter().find(|child| child.id() == id);
     let started = || {
-        let (mut ours, theirs) = line();
+        let (mut ours, theirs) = socket_pair();
         let child = Builder::new().name("worker").spawn(report_and_hang, theirs).unwrap();
-        assert_eq!(hear(&mut ours), Some(b'r'));
+        assert_eq!(read_byte(&mut ours), Some(b'r'));
         (child, ours)
     };
     let (one, _one_line) = started();
@@ -47,13 +47,14 @@ fn children_are_active_until_they_end() {
     assert!(active(second).is_none());
 
     // Also one whose handle is dropped, until it ends.
-    let (mut ours, theirs) = line();
-    let detached = spawn(|line: Fd| assert!(hear(&mut line.stream()).is_some()), theirs).unwrap();
+    let (mut ours, theirs) = socket_pair();
+    let detached =
+        spawn(|line: Fd| assert!(read_byte(&mut line.stream()).is_some()), theirs).unwrap();
     let id = detached.id();
     drop(detached);
     assert_eq!(active(id).unwrap().name(), None);
-    say(&mut ours, b'g');
-    assert_eq!(hear(&mut ours), None, "it ends");
+    write_byte(&mut ours, b'g');
+    assert_eq!(read_byte(&mut ours), None, "it ends");
     while active(id).is_some() {
         std::thread::yield_now();
     }
@@ -67,17 +68,17 @@ fn children_are_active_until_they_end() {
 fn a_handle_is_readable_when_its_child_has_ended() {
     multiprocess::init();
     let _watchdog = watchdog();
-    let (mut ours, theirs) = line();
-    let child = spawn(|line: Fd| hear(&mut line.stream()), theirs).unwrap();
+    let (mut ours, theirs) = socket_pair();
+    let child = spawn(|line: Fd| read_byte(&mut line.stream()), theirs).unwrap();
     assert!(!readable(&child, NOW));
-    say(&mut ours, b'g');
+    write_byte(&mut ours, b'g');
     assert!(readable(&child, LONG));
     assert!(child.is_finished() && readable(&child, NOW), "and stays so when it was reaped");
     assert_eq!(child.try_join().unwrap().unwrap(), Some(b'g'));
 
-    let (mut ours, theirs) = line();
+    let (mut ours, theirs) = socket_pair();
     let child = Builder::new().kill_on_drop(true).spawn(report_and_hang, theirs).unwrap();
-    assert_eq!(hear(&mut ours), Some(b'r'));
+    assert_eq!(read_byte(&mut ours), Some(b'r'));
     assert!(!readable(&child, NOW));
     child.kill().unwrap();
     assert!(readable(&child, LONG));

@@ -12,26 +12,26 @@ use testkit::proc::open_files;
 use testkit::proc::state;
 use testkit::{descriptors, stop, watchdog};
 
-use crate::support::{Fd, hear, line, report_and_hang, say};
+use crate::support::{Fd, read_byte, report_and_hang, socket_pair, write_byte};
 
 #[test]
-fn a_killed_child_says_so() {
+fn a_killed_child_is_reported_as_killed() {
     multiprocess::init();
     let _watchdog = watchdog();
-    let (mut ours, theirs) = line();
+    let (mut ours, theirs) = socket_pair();
     let child = spawn(report_and_hang, theirs).unwrap();
-    assert_eq!(hear(&mut ours), Some(b'r'));
+    assert_eq!(read_byte(&mut ours), Some(b'r'));
     assert!(!child.is_finished());
     child.kill().unwrap();
-    assert_eq!(hear(&mut ours), None);
+    assert_eq!(read_byte(&mut ours), None);
     assert!(matches!(child.join(), Err(JoinError::Killed(9))));
 }
 
 #[test]
-fn a_terminated_child_says_so() {
+fn a_terminated_child_is_reported_as_killed() {
     multiprocess::init();
     let _watchdog = watchdog();
-    let (_ours, theirs) = line();
+    let (_ours, theirs) = socket_pair();
     let child = spawn(report_and_hang, theirs).unwrap();
     child.terminate().unwrap();
     assert!(matches!(child.join(), Err(JoinError::Killed(15))));
@@ -55,9 +55,9 @@ fn signals_to_a_child_that_ended_do_nothing() {
 fn waiting_with_a_deadline_gives_the_handle_back() {
     multiprocess::init();
     let _watchdog = watchdog();
-    let (mut ours, theirs) = line();
+    let (mut ours, theirs) = socket_pair();
     let child = spawn(report_and_hang, theirs).unwrap();
-    assert_eq!(hear(&mut ours), Some(b'r'));
+    assert_eq!(read_byte(&mut ours), Some(b'r'));
     let child = child.try_join().unwrap_err();
     let started = Instant::now();
     let child = child.join_timeout(Duration::from_millis(50)).unwrap_err();
@@ -72,9 +72,9 @@ fn waiting_with_a_deadline_gives_the_handle_back() {
 fn a_stopped_child_does_not_stretch_the_deadline() {
     multiprocess::init();
     let _watchdog = watchdog();
-    let (mut ours, theirs) = line();
+    let (mut ours, theirs) = socket_pair();
     let child = spawn(report_and_hang, theirs).unwrap();
-    assert_eq!(hear(&mut ours), Some(b'r'));
+    assert_eq!(read_byte(&mut ours), Some(b'r'));
     stop(child.id());
     let started = Instant::now();
     let child = child.join_timeout(Duration::from_millis(100)).unwrap_err();
@@ -88,33 +88,33 @@ fn a_stopped_child_does_not_stretch_the_deadline() {
 fn kill_on_drop_kills_and_reaps() {
     multiprocess::init();
     let _watchdog = watchdog();
-    let (mut ours, theirs) = line();
+    let (mut ours, theirs) = socket_pair();
     let child = Builder::new().kill_on_drop(true).spawn(report_and_hang, theirs).unwrap();
-    assert_eq!(hear(&mut ours), Some(b'r'));
+    assert_eq!(read_byte(&mut ours), Some(b'r'));
     let id = child.id();
     drop(child);
     assert!(!exists(id));
-    assert_eq!(hear(&mut ours), None);
+    assert_eq!(read_byte(&mut ours), None);
 }
 
 #[test]
 fn a_dropped_handle_detaches_and_leaves_no_zombie() {
     multiprocess::init();
     let _watchdog = watchdog();
-    let (mut ours, theirs) = line();
+    let (mut ours, theirs) = socket_pair();
     let wait_then_return = |line: Fd| {
         let mut line = line.stream();
-        assert_eq!(hear(&mut line), Some(b'g'));
-        say(&mut line, b'd');
+        assert_eq!(read_byte(&mut line), Some(b'g'));
+        write_byte(&mut line, b'd');
         vec![0u8; 1 << 20]
     };
     let child = spawn(wait_then_return, theirs).unwrap();
     let id = child.id();
     drop(child);
     assert!(exists(id));
-    say(&mut ours, b'g');
-    assert_eq!(hear(&mut ours), Some(b'd'), "it goes on");
-    assert_eq!(hear(&mut ours), None, "it ends, though nobody takes its result");
+    write_byte(&mut ours, b'g');
+    assert_eq!(read_byte(&mut ours), Some(b'd'), "it goes on");
+    assert_eq!(read_byte(&mut ours), None, "it ends, though nobody takes its result");
     // Between closing its files and its end there is a moment; no later spawn leaves it unreaped.
     while exists(id) {
         spawn(|()| (), ()).unwrap().join().unwrap();
@@ -125,9 +125,9 @@ fn a_dropped_handle_detaches_and_leaves_no_zombie() {
 fn a_detached_child_that_had_ended_is_reaped_when_dropped() {
     multiprocess::init();
     let _watchdog = watchdog();
-    let (mut ours, theirs) = line();
+    let (mut ours, theirs) = socket_pair();
     let child = spawn(|_: Fd| (), theirs).unwrap();
-    assert_eq!(hear(&mut ours), None);
+    assert_eq!(read_byte(&mut ours), None);
     while state(child.id()) != Some('Z') {
         std::thread::yield_now();
     }
@@ -162,7 +162,7 @@ fn what_grandchildren_hold_open_does_not_hold_join() {
         std::process::exit(3)
     };
     for f in [returns, exits] {
-        let ((first, a), (second, b)) = (line(), line());
+        let ((first, a), (second, b)) = (socket_pair(), socket_pair());
         let mut child = Builder::new().stdout(Stdio::piped()).spawn(f, vec![a, b]).unwrap();
         let mut stdout = child.take_stdout().unwrap();
         match child.join() {
@@ -180,12 +180,12 @@ fn what_grandchildren_hold_open_does_not_hold_join() {
 fn fifty_children_at_once() {
     multiprocess::init();
     let _watchdog = watchdog();
-    let (mut ours, theirs) = line();
+    let (mut ours, theirs) = socket_pair();
     let theirs = theirs.stream();
     let children: Vec<_> = (0..50u64)
         .map(|n| {
             let wait = |(n, line): (u64, Fd)| {
-                while hear(&mut line.stream()).is_some() {}
+                while read_byte(&mut line.stream()).is_some() {}
                 n * n
             };
             spawn(wait, (n, Fd::new(theirs.try_clone().unwrap()))).unwrap()
@@ -197,7 +197,7 @@ fn fifty_children_at_once() {
     for (n, child) in (0..).zip(children) {
         assert_eq!(child.join().unwrap(), n * n);
     }
-    assert_eq!(hear(&mut ours), None);
+    assert_eq!(read_byte(&mut ours), None);
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn no_descriptor_is_left_over() {
     let count = |()| {
         let before = descriptors();
         for round in 0..5 {
-            let (_ours, theirs) = line();
+            let (_ours, theirs) = socket_pair();
             let child = spawn(report_and_hang, theirs).unwrap();
             match round {
                 0 => drop(Builder::new().kill_on_drop(true).spawn(|()| (), ()).unwrap()),
@@ -234,13 +234,13 @@ fn no_descriptor_is_left_over() {
 fn a_child_goes_on_when_its_parent_dies_later() {
     multiprocess::init();
     let _watchdog = watchdog();
-    let (mut ours, theirs) = line();
+    let (mut ours, theirs) = socket_pair();
     let parent = |line: Fd| {
         let child = |line: Fd| {
             let mut line = line.stream();
-            say(&mut line, b's');
-            assert_eq!(hear(&mut line), Some(b'g'));
-            say(&mut line, b'd');
+            write_byte(&mut line, b's');
+            assert_eq!(read_byte(&mut line), Some(b'g'));
+            write_byte(&mut line, b'd');
             // More than the socket holds: it must not wait for a reader that is dead.
             vec![0u8; 4 << 20]
         };
@@ -251,11 +251,11 @@ fn a_child_goes_on_when_its_parent_dies_later() {
     };
     let parent = spawn(parent, theirs).unwrap();
     let _: Result<(), _> = {
-        assert_eq!(hear(&mut ours), Some(b's'));
+        assert_eq!(read_byte(&mut ours), Some(b's'));
         parent.kill().unwrap();
         parent.join()
     };
-    say(&mut ours, b'g');
-    assert_eq!(hear(&mut ours), Some(b'd'));
-    assert_eq!(hear(&mut ours), None, "it ends");
+    write_byte(&mut ours, b'g');
+    assert_eq!(read_byte(&mut ours), Some(b'd'));
+    assert_eq!(read_byte(&mut ours), None, "it ends");
 }

@@ -8,11 +8,11 @@ use multiprocess::{JoinError, spawn};
 use serde::{Deserialize, Serialize};
 use testkit::watchdog;
 
-use crate::support::{Fd, hear, line, say};
+use crate::support::{Fd, read_byte, socket_pair, write_byte};
 
-/// What a process says of itself.
+/// What a process finds about itself.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Said {
+struct Identity {
     name: String,
     id: u32,
     parent: u32,
@@ -27,11 +27,11 @@ fn shown(path: &str) -> String {
     std::fs::read_to_string(path).unwrap().trim_end().to_owned()
 }
 
-fn say_who(_: ()) -> Said {
+fn identity(_: ()) -> Identity {
     let this: Current = process::current();
     let of_thread = || shown("/proc/thread-self/comm");
     let named = std::thread::Builder::new().name("own-name".into()).spawn(of_thread).unwrap();
-    Said {
+    Identity {
         name: this.name().to_owned(),
         id: this.id(),
         parent: this.parent_id(),
@@ -71,12 +71,12 @@ fn children_are_called_by_their_name_or_the_programs() {
     for (name, whole, short) in names {
         let builder = Builder::new();
         let builder = if let Some(name) = name { builder.name(name) } else { builder };
-        let child = builder.spawn(say_who, ()).unwrap();
+        let child = builder.spawn(identity, ()).unwrap();
         let id = child.id();
-        let said = child.join().unwrap();
+        let found = child.join().unwrap();
         assert_eq!(
-            said,
-            Said {
+            found,
+            Identity {
                 name: whole.to_owned(),
                 id,
                 parent: std::process::id(),
@@ -93,9 +93,9 @@ fn children_are_called_by_their_name_or_the_programs() {
 fn grandchildren_are_called_by_the_program_and_know_their_parent() {
     multiprocess::init();
     let _watchdog = watchdog();
-    let parent = |()| (std::process::id(), spawn(say_who, ()).unwrap().join().unwrap());
-    let (id, said) = Builder::new().name("in-between").spawn(parent, ()).unwrap().join().unwrap();
-    assert_eq!((said.name, said.parent, said.is_child), (program(), id, true));
+    let parent = |()| (std::process::id(), spawn(identity, ()).unwrap().join().unwrap());
+    let (id, found) = Builder::new().name("in-between").spawn(parent, ()).unwrap().join().unwrap();
+    assert_eq!((found.name, found.parent, found.is_child), (program(), id, true));
 }
 
 // fault 123
@@ -106,21 +106,21 @@ fn a_child_knows_its_parent_after_that_has_ended() {
     let parent = |line: Fd| {
         let child = |line: Fd| {
             let mut line = line.stream();
-            say(&mut line, b's');
-            assert_eq!(hear(&mut line), Some(b'g'));
+            write_byte(&mut line, b's');
+            assert_eq!(read_byte(&mut line), Some(b'g'));
             for byte in process::current().parent_id().to_le_bytes() {
-                say(&mut line, byte);
+                write_byte(&mut line, byte);
             }
         };
         drop(spawn(child, line).unwrap());
     };
-    let (mut ours, theirs) = line();
+    let (mut ours, theirs) = socket_pair();
     let parent = spawn(parent, theirs).unwrap();
     let id = parent.id();
-    assert_eq!(hear(&mut ours), Some(b's'));
+    assert_eq!(read_byte(&mut ours), Some(b's'));
     parent.join().unwrap();
-    say(&mut ours, b'g');
-    assert_eq!(u32::from_le_bytes(std::array::from_fn(|_| hear(&mut ours).unwrap())), id);
+    write_byte(&mut ours, b'g');
+    assert_eq!(u32::from_le_bytes(std::array::from_fn(|_| read_byte(&mut ours).unwrap())), id);
 }
 
 // fault 123

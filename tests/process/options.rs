@@ -8,7 +8,7 @@ use multiprocess::{JoinError, Receiver, Sender, spawn};
 use testkit::signals::ignore;
 use testkit::watchdog;
 
-use crate::support::{Fd, hear, line, say};
+use crate::support::{Fd, read_byte, socket_pair, write_byte};
 
 /// A line of this thread's `/proc/thread-self/status`. Not of the main thread: while that starts a
 /// thread, the C library blocks all of its signals.
@@ -42,7 +42,7 @@ fn the_writing_end_of_stdin_can_be_taken() {
     stdin.write_all(b"from the parent").unwrap();
     drop(stdin);
     assert_eq!(child.join().unwrap(), "from the parent");
-    let (mut ours, theirs) = line();
+    let (mut ours, theirs) = socket_pair();
     ours.write_all(b"any descriptor").unwrap();
     drop(ours);
     let child = Builder::new().stdin(theirs.take()).spawn(read, ()).unwrap();
@@ -86,9 +86,9 @@ fn children_start_with_an_empty_signal_mask_and_default_sigchld() {
 fn report(line: Fd) {
     let mut line = line.stream();
     let leads = rustix::process::getpgrp() == rustix::process::getpid();
-    say(&mut line, leads.into());
-    while let Some(byte) = hear(&mut line) {
-        say(&mut line, byte);
+    write_byte(&mut line, leads.into());
+    while let Some(byte) = read_byte(&mut line) {
+        write_byte(&mut line, byte);
     }
 }
 
@@ -115,24 +115,24 @@ fn an_interrupt_of_the_group_reaches_those_that_do_not_keep_out_of_reach() {
             .collect();
         assert!(children.iter().all(|child| child.is_ok()));
         let mut control = control.stream();
-        say(&mut control, b'r');
-        hear(&mut control);
+        write_byte(&mut control, b'r');
+        read_byte(&mut control);
     };
-    let (mut control, its_control) = line();
-    let (mut ours, theirs): (Vec<_>, Vec<_>) = (0..3).map(|_| line()).unzip();
+    let (mut control, its_control) = socket_pair();
+    let (mut ours, theirs): (Vec<_>, Vec<_>) = (0..3).map(|_| socket_pair()).unzip();
     let parent =
         Builder::new().new_process_group(true).spawn(parent, (its_control, theirs)).unwrap();
-    assert_eq!(hear(&mut control), Some(b'r'));
+    assert_eq!(read_byte(&mut control), Some(b'r'));
     for (line, leads) in ours.iter_mut().zip([0, 1, 0]) {
-        assert_eq!(hear(line), Some(leads));
+        assert_eq!(read_byte(line), Some(leads));
     }
     let group = rustix::process::Pid::from_raw(parent.id() as i32).unwrap();
     rustix::process::kill_process_group(group, rustix::process::Signal::INT).unwrap();
     assert!(matches!(parent.join(), Err(JoinError::Killed(2))));
-    assert_eq!(hear(&mut ours[0]), None, "the one in the group is gone");
+    assert_eq!(read_byte(&mut ours[0]), None, "the one in the group is gone");
     for line in &mut ours[1..] {
-        say(line, b'?');
-        assert_eq!(hear(line), Some(b'?'), "the others go on");
+        write_byte(line, b'?');
+        assert_eq!(read_byte(line), Some(b'?'), "the others go on");
     }
 }
 

@@ -7,17 +7,17 @@ use multiprocess::{JoinHandle, spawn};
 use serde::{Deserialize, Deserializer, Serialize};
 use testkit::{stop, watchdog};
 
-use crate::support::{Fd, hear, line, say};
+use crate::support::{Fd, read_byte, socket_pair, write_byte};
 
 /// Says its number, and then answers each byte, for ever.
 fn answer(line: Fd) {
     let mut line = line.stream();
-    say(&mut line, b'c');
+    write_byte(&mut line, b'c');
     for byte in std::process::id().to_le_bytes() {
-        say(&mut line, byte);
+        write_byte(&mut line, byte);
     }
-    while let Some(byte) = hear(&mut line) {
-        say(&mut line, byte);
+    while let Some(byte) = read_byte(&mut line) {
+        write_byte(&mut line, byte);
     }
     loop {
         std::thread::park();
@@ -26,8 +26,8 @@ fn answer(line: Fd) {
 
 /// The number of the process that answers.
 fn number(line: &mut UnixStream) -> u32 {
-    assert_eq!(hear(line), Some(b'c'));
-    u32::from_le_bytes(std::array::from_fn(|_| hear(line).unwrap()))
+    assert_eq!(read_byte(line), Some(b'c'));
+    u32::from_le_bytes(std::array::from_fn(|_| read_byte(line).unwrap()))
 }
 
 /// A child that ends with its parent, started by a thread that is gone when this returns.
@@ -69,8 +69,8 @@ fn children_end_with_their_parent_and_not_with_the_thread_that_spawned_them() {
         // Not the handle: dropping it changes nothing.
         drop(spawn_from_a_thread_that_ends(line));
         let mut control = control.stream();
-        say(&mut control, b't');
-        assert_eq!(hear(&mut control), Some(b'e'));
+        write_byte(&mut control, b't');
+        assert_eq!(read_byte(&mut control), Some(b'e'));
         match end {
             End::Killed => park(),
             End::Returns => {}
@@ -80,19 +80,19 @@ fn children_end_with_their_parent_and_not_with_the_thread_that_spawned_them() {
         }
     };
     for end in [End::Killed, End::Returns, End::Exits, End::Panics, End::Aborts] {
-        let ((mut ours, theirs), (mut control, its_control)) = (line(), line());
+        let ((mut ours, theirs), (mut control, its_control)) = (socket_pair(), socket_pair());
         let parent = spawn(parent, (theirs, its_control, end)).unwrap();
         number(&mut ours);
-        assert_eq!(hear(&mut control), Some(b't'), "the thread is gone");
-        say(&mut ours, b'?');
-        assert_eq!(hear(&mut ours), Some(b'?'), "the child is not");
-        say(&mut control, b'e');
+        assert_eq!(read_byte(&mut control), Some(b't'), "the thread is gone");
+        write_byte(&mut ours, b'?');
+        assert_eq!(read_byte(&mut ours), Some(b'?'), "the child is not");
+        write_byte(&mut control, b'e');
         if end == End::Killed {
             parent.kill().unwrap();
         }
         let ended = parent.join();
         assert_eq!(ended.is_ok(), end == End::Returns, "{ended:?}");
-        assert_eq!(hear(&mut ours), None, "{end:?}: the child ends");
+        assert_eq!(read_byte(&mut ours), None, "{end:?}: the child ends");
     }
 }
 
@@ -105,13 +105,13 @@ fn a_stopped_child_ends_with_its_parent() {
         let _child = Builder::new().kill_with_parent(true).spawn(answer, line).unwrap();
         park();
     };
-    let (mut ours, theirs) = line();
+    let (mut ours, theirs) = socket_pair();
     let parent = spawn::<_, ()>(parent, theirs).unwrap();
     let child = number(&mut ours);
     stop(child);
     parent.kill().unwrap();
     assert!(parent.join().is_err());
-    assert_eq!(hear(&mut ours), None);
+    assert_eq!(read_byte(&mut ours), None);
 }
 
 // fault 121
@@ -130,15 +130,15 @@ fn a_whole_family_ends_with_its_first_parent() {
         .unwrap();
         park();
     }
-    let (mut ours, theirs): (Vec<_>, Vec<_>) = (0..3).map(|_| line()).unzip();
-    let (mut last, its_end) = line();
+    let (mut ours, theirs): (Vec<_>, Vec<_>) = (0..3).map(|_| socket_pair()).unzip();
+    let (mut last, its_end) = socket_pair();
     let first = spawn::<_, ()>(generation, (theirs, its_end)).unwrap();
     number(&mut last);
     first.kill().unwrap();
     assert!(first.join().is_err());
-    assert_eq!(hear(&mut last), None);
+    assert_eq!(read_byte(&mut last), None);
     for line in &mut ours {
-        assert_eq!(hear(line), None);
+        assert_eq!(read_byte(line), None);
     }
 }
 
@@ -148,7 +148,7 @@ struct Endless(#[serde(deserialize_with = "hang")] Fd);
 
 fn hang<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Fd, D::Error> {
     let mut line = Fd::deserialize(deserializer)?.stream();
-    say(&mut line, b'd');
+    write_byte(&mut line, b'd');
     park()
 }
 
@@ -161,10 +161,10 @@ fn a_child_that_is_still_starting_ends_with_its_parent() {
         let builder = Builder::new().kill_with_parent(true);
         builder.spawn(|_: Endless| (), Endless(line)).unwrap();
     };
-    let (mut ours, theirs) = line();
+    let (mut ours, theirs) = socket_pair();
     let parent = spawn(parent, theirs).unwrap();
-    assert_eq!(hear(&mut ours), Some(b'd'));
+    assert_eq!(read_byte(&mut ours), Some(b'd'));
     parent.kill().unwrap();
     assert!(parent.join().is_err());
-    assert_eq!(hear(&mut ours), None);
+    assert_eq!(read_byte(&mut ours), None);
 }

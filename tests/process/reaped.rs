@@ -9,7 +9,7 @@ use testkit::proc::exists;
 use testkit::signals::ignore;
 use testkit::{forbid, watchdog};
 
-use crate::support::{Fd, hear, line, report_and_hang};
+use crate::support::{Fd, read_byte, report_and_hang, socket_pair};
 
 /// Arguments that end the child which decodes them.
 #[derive(Serialize, Deserialize)]
@@ -70,9 +70,9 @@ fn ends(known: Option<bool>) {
     for status in [0, 7, 255] {
         exited(spawn(exit_with, status).unwrap().join(), status);
     }
-    let (mut ours, theirs) = line();
+    let (mut ours, theirs) = socket_pair();
     let child = spawn(report_and_hang, theirs).unwrap();
-    assert_eq!(hear(&mut ours), Some(b'r'));
+    assert_eq!(read_byte(&mut ours), Some(b'r'));
     child.kill().unwrap();
     assert!(matches!(child.join(), Err(JoinError::Killed(9))));
 
@@ -80,16 +80,16 @@ fn ends(known: Option<bool>) {
     let panicked = spawn(|()| -> u8 { panic!("on purpose") }, ()).unwrap().join();
     assert!(matches!(panicked, Err(JoinError::Panicked(text)) if text == "on purpose"));
 
-    let (mut ours, theirs) = line();
+    let (mut ours, theirs) = socket_pair();
     let child = Builder::new().kill_on_drop(true).spawn(report_and_hang, theirs).unwrap();
-    assert_eq!(hear(&mut ours), Some(b'r'));
+    assert_eq!(read_byte(&mut ours), Some(b'r'));
     let id = child.id();
     drop(child);
     assert!(!exists(id));
 
-    let (mut ours, theirs) = line();
+    let (mut ours, theirs) = socket_pair();
     let child = spawn(report_and_hang, theirs).unwrap();
-    assert_eq!(hear(&mut ours), Some(b'r'));
+    assert_eq!(read_byte(&mut ours), Some(b'r'));
     child.terminate().unwrap();
     match child.join() {
         Err(JoinError::Killed(15)) if may_be_known => {}
@@ -107,11 +107,11 @@ fn ends(known: Option<bool>) {
     let error = Builder::new().current_dir("/nowhere").spawn(|()| (), ()).unwrap_err().to_string();
     assert!(error.contains("\"/nowhere\": No such file") && !error.contains("/proc"), "{error}");
 
-    let (mut ours, theirs) = line();
+    let (mut ours, theirs) = socket_pair();
     let detached = spawn(|_: Fd| (), theirs).unwrap();
     let id = detached.id();
     drop(detached);
-    assert_eq!(hear(&mut ours), None);
+    assert_eq!(read_byte(&mut ours), None);
     let limit = Instant::now() + Duration::from_secs(20);
     while exists(id) {
         assert!(Instant::now() < limit);

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use testkit::rights::starved;
 use testkit::{descriptors, watchdog};
 
-use crate::support::{Fd, hear, line, say};
+use crate::support::{Fd, read_byte, socket_pair, write_byte};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Order {
@@ -100,15 +100,15 @@ fn a_file_and_a_socket_travel_as_arguments() {
     let mut file =
         std::fs::File::options().create_new(true).read(true).write(true).open(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
-    let (mut ours, theirs) = line();
+    let (mut ours, theirs) = socket_pair();
     let write = |(file, line): (Fd, Fd)| {
         let mut file = std::fs::File::from(file.take());
         file.write_all(b"from the child").unwrap();
-        say(&mut line.stream(), b'x');
+        write_byte(&mut line.stream(), b'x');
     };
     let child = spawn(write, (Fd::new(file.try_clone().unwrap()), theirs)).unwrap();
-    assert_eq!(hear(&mut ours), Some(b'x'));
-    assert_eq!(hear(&mut ours), None, "nobody holds the other end any more");
+    assert_eq!(read_byte(&mut ours), Some(b'x'));
+    assert_eq!(read_byte(&mut ours), None, "nobody holds the other end any more");
     child.join().unwrap();
     let mut text = String::new();
     file.rewind().unwrap();
@@ -121,25 +121,25 @@ fn a_result_carries_handles() {
     multiprocess::init();
     let _watchdog = watchdog();
     let make = |()| {
-        let (mut ours, theirs) = line();
-        say(&mut ours, b'z');
+        let (mut ours, theirs) = socket_pair();
+        write_byte(&mut ours, b'z');
         (Fd::new(ours), theirs)
     };
     let (first, second) = spawn(make, ()).unwrap().join().unwrap();
-    assert_eq!(hear(&mut second.stream()), Some(b'z'));
-    assert_eq!(hear(&mut first.stream()), None);
+    assert_eq!(read_byte(&mut second.stream()), Some(b'z'));
+    assert_eq!(read_byte(&mut first.stream()), None);
 }
 
 #[test]
 fn the_most_handles_that_fit_arrive_in_order() {
     multiprocess::init();
     let _watchdog = watchdog();
-    let lines: Vec<_> = (0..ipc_core::MAX_HANDLES).map(|_| line()).collect();
+    let lines: Vec<_> = (0..ipc_core::MAX_HANDLES).map(|_| socket_pair()).collect();
     let (mut ours, theirs): (Vec<_>, Vec<Fd>) = lines.into_iter().unzip();
     let child = spawn(
         |fds: Vec<Fd>| {
             for (i, fd) in fds.into_iter().enumerate() {
-                say(&mut fd.stream(), i as u8);
+                write_byte(&mut fd.stream(), i as u8);
             }
         },
         theirs,
@@ -147,8 +147,8 @@ fn the_most_handles_that_fit_arrive_in_order() {
     .unwrap();
     child.join().unwrap();
     for (i, line) in ours.iter_mut().enumerate() {
-        assert_eq!(hear(line), Some(i as u8));
-        assert_eq!(hear(line), None);
+        assert_eq!(read_byte(line), Some(i as u8));
+        assert_eq!(read_byte(line), None);
     }
 }
 
@@ -237,7 +237,7 @@ fn arguments_that_do_not_travel_are_an_error_of_spawn() {
 
 // fault 105: of results.
 #[test]
-fn a_result_that_does_not_travel_says_so() {
+fn a_result_that_does_not_travel_is_an_error() {
     multiprocess::init();
     let _watchdog = watchdog();
     let result = |kind: u8| spawn(Awkward, kind).unwrap().join();
@@ -254,7 +254,7 @@ fn a_result_that_does_not_travel_says_so() {
 
 // fault 105: of messages, in whichever process they are refused.
 #[test]
-fn a_message_that_does_not_travel_says_so_in_each_process() {
+fn a_message_that_does_not_travel_is_an_error_in_each_process() {
     multiprocess::init();
     let _watchdog = watchdog();
     let child = |rx: multiprocess::Receiver<Awkward>| rx.recv().unwrap_err().to_string();
@@ -309,13 +309,13 @@ fn bytes_of_each_size_go_in_and_come_out_beside_handles() {
     let _watchdog = watchdog();
     let echo = |(bytes, fd): (Vec<u8>, Fd)| (bytes, fd);
     for len in [0, 1, 90_000, 96 << 10, (96 << 10) + 1, 128 << 10, 300_000, 5 << 20] {
-        let (mut ours, theirs) = line();
+        let (mut ours, theirs) = socket_pair();
         let child = spawn(echo, (bytes(len), theirs)).unwrap();
         let (back, fd) = child.join().unwrap();
         assert!(back == bytes(len), "{len} bytes");
-        say(&mut fd.stream(), b'x');
-        assert_eq!(hear(&mut ours), Some(b'x'));
-        assert_eq!(hear(&mut ours), None, "no process holds the other end any more");
+        write_byte(&mut fd.stream(), b'x');
+        assert_eq!(read_byte(&mut ours), Some(b'x'));
+        assert_eq!(read_byte(&mut ours), None, "no process holds the other end any more");
     }
 }
 
@@ -323,13 +323,14 @@ fn bytes_of_each_size_go_in_and_come_out_beside_handles() {
 fn a_large_message_with_the_most_handles_arrives() {
     multiprocess::init();
     let _watchdog = watchdog();
-    let (mut ours, theirs): (Vec<_>, Vec<Fd>) = (0..ipc_core::MAX_HANDLES).map(|_| line()).unzip();
+    let (mut ours, theirs): (Vec<_>, Vec<Fd>) =
+        (0..ipc_core::MAX_HANDLES).map(|_| socket_pair()).unzip();
     let back = spawn(|all: (Vec<u8>, Vec<Fd>)| all, (bytes(3 << 20), theirs)).unwrap();
     let (large, fds) = back.join().unwrap();
     assert!(large == bytes(3 << 20));
     for (fd, line) in fds.into_iter().zip(&mut ours) {
-        say(&mut fd.stream(), b'x');
-        assert_eq!(hear(line), Some(b'x'));
+        write_byte(&mut fd.stream(), b'x');
+        assert_eq!(read_byte(line), Some(b'x'));
     }
 }
 

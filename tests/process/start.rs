@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use testkit::proc::children_of_this_thread;
 use testkit::{descriptors, limit, watchdog};
 
-use crate::support::{Fd, hear, line, report_and_hang, say};
+use crate::support::{Fd, read_byte, report_and_hang, socket_pair, write_byte};
 
 /// Arguments whose decoding asks the other end of the line for permission.
 #[derive(Serialize, Deserialize)]
@@ -20,8 +20,8 @@ struct Slow(#[serde(deserialize_with = "ask")] Fd);
 fn ask<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Fd, D::Error> {
     let fd = Fd::deserialize(deserializer)?.take();
     let mut line = UnixStream::from(fd.try_clone().unwrap());
-    say(&mut line, b'?');
-    assert_eq!(hear(&mut line), Some(b'!'));
+    write_byte(&mut line, b'?');
+    assert_eq!(read_byte(&mut line), Some(b'!'));
     Ok(Fd::new(fd))
 }
 
@@ -29,17 +29,17 @@ fn ask<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Fd, D::Error
 fn a_child_ends_if_its_parent_is_killed_before_the_handshake() {
     multiprocess::init();
     let _watchdog = watchdog();
-    let (mut ours, theirs) = line();
+    let (mut ours, theirs) = socket_pair();
     let parent = |line: Fd| {
-        let started = |line: Slow| say(&mut line.0.stream(), b'f');
+        let started = |line: Slow| write_byte(&mut line.0.stream(), b'f');
         spawn(started, Slow(line)).unwrap();
     };
     let parent = spawn(parent, theirs).unwrap();
-    assert_eq!(hear(&mut ours), Some(b'?'), "the grandchild has its arguments");
+    assert_eq!(read_byte(&mut ours), Some(b'?'), "the grandchild has its arguments");
     parent.kill().unwrap();
     assert!(parent.join().is_err());
-    say(&mut ours, b'!');
-    assert_eq!(hear(&mut ours), None, "it ended, and never started its function");
+    write_byte(&mut ours, b'!');
+    assert_eq!(read_byte(&mut ours), None, "it ended, and never started its function");
 }
 
 /// Arguments that take two and a half seconds of work to decode.
@@ -69,7 +69,7 @@ fn a_child_is_not_killed_while_it_works_on_its_arguments() {
 fn a_child_that_hangs_while_decoding_is_killed_in_time() {
     multiprocess::init();
     let _watchdog = watchdog();
-    let (mut ours, theirs) = line();
+    let (mut ours, theirs) = socket_pair();
     let started = Instant::now();
     let error = Builder::new()
         .startup_timeout(Duration::from_secs(2))
@@ -77,18 +77,18 @@ fn a_child_that_hangs_while_decoding_is_killed_in_time() {
         .unwrap_err();
     assert!(started.elapsed() >= Duration::from_secs(2));
     assert!(error.to_string().contains("did nothing with its arguments"), "{error}");
-    assert_eq!(hear(&mut ours), Some(b'?'));
-    assert_eq!(hear(&mut ours), None, "it is gone");
+    assert_eq!(read_byte(&mut ours), Some(b'?'));
+    assert_eq!(read_byte(&mut ours), None, "it is gone");
 }
 
 #[test]
 fn more_handles_than_one_message_carries_are_refused() {
     multiprocess::init();
     let _watchdog = watchdog();
-    let (mut ours, theirs): (Vec<_>, Vec<Fd>) = (0..254).map(|_| line()).unzip();
+    let (mut ours, theirs): (Vec<_>, Vec<Fd>) = (0..254).map(|_| socket_pair()).unzip();
     let error = spawn(|_: Vec<Fd>| (), theirs).unwrap_err();
     assert!(error.to_string().contains("do not encode"), "{error}");
-    assert!(ours.iter_mut().all(|line| hear(line).is_none()), "all are closed");
+    assert!(ours.iter_mut().all(|line| read_byte(line).is_none()), "all are closed");
 }
 
 #[test]
@@ -186,14 +186,14 @@ fn stdin_of_a_child_is_empty() {
 fn handles_do_not_leak_into_other_children() {
     multiprocess::init();
     let _watchdog = watchdog();
-    let (mut first, theirs) = line();
-    let (_second, other) = line();
+    let (mut first, theirs) = socket_pair();
+    let (_second, other) = socket_pair();
     let one = spawn(report_and_hang, theirs).unwrap();
     let two = spawn(report_and_hang, other).unwrap();
-    assert_eq!(hear(&mut first), Some(b'r'));
+    assert_eq!(read_byte(&mut first), Some(b'r'));
     one.kill().unwrap();
     // If the second child held the first one's line as well, this would not end.
-    assert_eq!(hear(&mut first), None);
+    assert_eq!(read_byte(&mut first), None);
     two.kill().unwrap();
     assert!(one.join().is_err() && two.join().is_err());
 }

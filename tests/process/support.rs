@@ -48,19 +48,19 @@ impl<'de> Deserialize<'de> for Fd {
     }
 }
 
-/// A connection for the test to keep, and its other end to give away.
-pub(crate) fn line() -> (UnixStream, Fd) {
+/// Makes a connection: the end that the test keeps, and the end that it gives away.
+pub(crate) fn socket_pair() -> (UnixStream, Fd) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     (ours, Fd::new(theirs))
 }
 
-/// Says one byte.
-pub(crate) fn say(stream: &mut UnixStream, byte: u8) {
+/// Sends one byte.
+pub(crate) fn write_byte(stream: &mut UnixStream, byte: u8) {
     stream.write_all(&[byte]).unwrap();
 }
 
-/// Waits for one byte; `None` if all the other ends are closed.
-pub(crate) fn hear(stream: &mut UnixStream) -> Option<u8> {
+/// Receives one byte; `None` if all the other ends are closed.
+pub(crate) fn read_byte(stream: &mut UnixStream) -> Option<u8> {
     let mut byte = [0];
     match stream.read(&mut byte) {
         Ok(1) => Some(byte[0]),
@@ -68,11 +68,11 @@ pub(crate) fn hear(stream: &mut UnixStream) -> Option<u8> {
     }
 }
 
-/// Tells the test that it runs, and then waits for it for ever.
+/// Reports to the test that it runs, and then never ends.
 pub(crate) fn report_and_hang(line: Fd) {
     let mut line = line.stream();
-    say(&mut line, b'r');
-    while hear(&mut line).is_some() {}
+    write_byte(&mut line, b'r');
+    while read_byte(&mut line).is_some() {}
     loop {
         std::thread::park();
     }

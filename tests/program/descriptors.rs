@@ -8,7 +8,7 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use testkit::watchdog;
 
 use crate::runner::tests;
-use crate::support::{hear, line, report_and_hang};
+use crate::support::{read_byte, report_and_hang, socket_pair};
 
 tests![a_child_inherits_no_descriptor_that_it_was_not_given, a_child_inherits_what_it_is_given];
 
@@ -23,9 +23,9 @@ fn a_child_inherits_no_descriptor_that_it_was_not_given() {
     multiprocess::init();
     let _watchdog = watchdog();
     let (mut reader, writer) = pipe();
-    let (mut ours, theirs) = line();
+    let (mut ours, theirs) = socket_pair();
     let child = Builder::new().kill_on_drop(true).spawn(report_and_hang, theirs).unwrap();
-    assert_eq!(hear(&mut ours), Some(b'r'));
+    assert_eq!(read_byte(&mut ours), Some(b'r'));
     drop(writer);
     assert_eq!(reader.read(&mut [0]).unwrap(), 0, "the pipe ends, though the child lives");
     assert!(!child.is_finished());

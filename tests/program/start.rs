@@ -12,7 +12,7 @@ use testkit::proc::exists;
 use testkit::watchdog;
 
 use crate::runner::{tests, this_program};
-use crate::support::{Fd, hear, line, say};
+use crate::support::{Fd, read_byte, socket_pair, write_byte};
 
 tests![
     a_child_that_ends_before_init_is_an_error_of_spawn,
@@ -60,7 +60,7 @@ fn a_child_that_never_comes_to_init_is_killed_in_time() {
     if let Some(path) = before_init() {
         let mut line = UnixStream::connect(path).unwrap();
         line.write_all(&std::process::id().to_le_bytes()).unwrap();
-        while hear(&mut line).is_some() {}
+        while read_byte(&mut line).is_some() {}
         return;
     }
     multiprocess::init();
@@ -153,8 +153,8 @@ fn a_child_ends_if_its_parent_is_killed_before_it_comes_to_init() {
     if let Some(path) = before_init() {
         if std::env::var_os("MULTIPROCESS_TEST_DEPTH").is_some() {
             let mut line = UnixStream::connect(path).unwrap();
-            say(&mut line, b'i');
-            assert_eq!(hear(&mut line), Some(b'g'));
+            write_byte(&mut line, b'i');
+            assert_eq!(read_byte(&mut line), Some(b'g'));
             // From here on only its own end closes the line.
             std::mem::forget(line);
         }
@@ -170,11 +170,11 @@ fn a_child_ends_if_its_parent_is_killed_before_it_comes_to_init() {
     let parent = Builder::new().env(BEFORE, &path).spawn(parent, ()).unwrap();
     let (mut line, _) = listener.accept().unwrap();
     std::fs::remove_file(&path).unwrap();
-    assert_eq!(hear(&mut line), Some(b'i'));
+    assert_eq!(read_byte(&mut line), Some(b'i'));
     parent.kill().unwrap();
     assert!(parent.join().is_err());
-    say(&mut line, b'g');
-    assert_eq!(hear(&mut line), None);
+    write_byte(&mut line, b'g');
+    assert_eq!(read_byte(&mut line), None);
 }
 
 fn a_child_that_cannot_take_all_handles_refuses() {
@@ -185,10 +185,10 @@ fn a_child_that_cannot_take_all_handles_refuses() {
     }
     multiprocess::init();
     let _watchdog = watchdog();
-    let (mut ours, theirs): (Vec<_>, Vec<Fd>) = (0..100).map(|_| line()).unzip();
+    let (mut ours, theirs): (Vec<_>, Vec<Fd>) = (0..100).map(|_| socket_pair()).unzip();
     let error = Builder::new().env(BEFORE, "x").spawn(|_: Vec<Fd>| (), theirs).unwrap_err();
     assert!(error.to_string().contains("limit on open files"), "{error}");
-    assert!(ours.iter_mut().all(|line| hear(line).is_none()), "all are closed");
+    assert!(ours.iter_mut().all(|line| read_byte(line).is_none()), "all are closed");
 }
 
 fn what_main_does_before_init_happens_in_a_child_again() {
@@ -220,7 +220,7 @@ fn a_program_that_a_child_starts_or_becomes_is_no_child() {
     }
     let starts = |()| {
         assert_eq!(std::env::var_os("MULTIPROCESS_CHILD"), None);
-        let (_ours, socket) = line();
+        let (_ours, socket) = socket_pair();
         let inputs = [Stdio::inherit(), Stdio::piped(), socket.take().into()];
         for stdin in inputs {
             let output = this_program().env(ORDINARY, "1").stdin(stdin).output().unwrap();
@@ -263,7 +263,7 @@ fn a_program_that_outlives_the_child_that_started_it_is_no_child() {
     }
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
     let leaves = |first: u32| {
-        let (ours, theirs) = line();
+        let (ours, theirs) = socket_pair();
         let mut helper = this_program();
         helper.env(ORDINARY, first.to_string()).stdin(Stdio::from(theirs.take()));
         #[allow(clippy::zombie_processes, reason = "it outlives this process")]

@@ -275,7 +275,7 @@ fn a_process_that_opens_it_twice_and_drops_one_stays_alive() {
 
 // faults 9, 57: what is left when all are killed.
 #[test]
-fn after_everybody_was_killed_the_name_is_anybodys() {
+fn after_every_process_was_killed_the_name_is_free_again() {
     multiprocess::init();
     let _watchdog = watchdog();
     let name = Name::new("abandoned");

@@ -44,7 +44,7 @@ fn persistent(name: &Name) -> Option<Segment> {
 fn abandoned(name: &Name) -> Option<Segment> {
     assert!(
         dies("name.linked", |name| drop(Segment::create(&name, 64).unwrap()), name),
-        "nobody has left it"
+        "no process has released it"
     );
     assert!(name.is_there());
     None
@@ -56,7 +56,7 @@ fn unfinished(name: &Name) -> Option<Segment> {
         forbid_unnamed();
         drop(Segment::create(&name, 64).unwrap());
     };
-    assert!(dies("name.marked", act, name), "nobody has left it");
+    assert!(dies("name.marked", act, name), "no process has released it");
     assert!(name.is_there());
     None
 }
@@ -241,7 +241,7 @@ fn after_a_death_at_any_point_the_name_is_whole_or_free() {
         points = left.clone();
     }
     println!("{deaths} deaths");
-    assert!(left.is_empty(), "nobody comes to {left:?}");
+    assert!(left.is_empty(), "no process reaches {left:?}");
 }
 
 /// Pauses a process that removes abandoned names where it has looked at `name` and not locked it,
@@ -291,8 +291,8 @@ fn after_a_writer_s_death_at_any_point_the_last_value_is_whole() {
     let lock = SeqLock::new([1u64; 8]).unwrap();
     for point in named().into_iter().filter(|point| point.starts_with("seq")) {
         let before = lock.read();
-        assert!(dies_with(&point, write, lock.clone()), "nobody comes to {point}");
-        let value = lock.try_read().expect("nobody writes");
+        assert!(dies_with(&point, write, lock.clone()), "no process reaches {point}");
+        let value = lock.try_read().expect("no writer");
         assert!(value == [value[0]; 8] && value[0] >= before[0], "killed at {point}: {value:?}");
         until("it is known to be dead", || lock.writer().is_ok());
         let mut writer = lock.writer().unwrap();

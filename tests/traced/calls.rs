@@ -98,9 +98,9 @@ fn holdings(props: &Props) -> (usize, usize, Vec<String>, String) {
 
 /// What the child says: whether it was done, and what was held before, after, and after the second
 /// time.
-type Told = (Result<(), String>, [(usize, usize, Vec<String>, String); 3], Result<(), String>);
+type Outcome = (Result<(), String>, [(usize, usize, Vec<String>, String); 3], Result<(), String>);
 
-fn act(((act, mut props), stand): ((Act, Props), Stand)) -> Told {
+fn act(((act, mut props), stand): ((Act, Props), Stand)) -> Outcome {
     // Memory that the allocator keeps: for what is small it asks the system no more.
     // SAFETY: numbers.
     unsafe { libc::mallopt(libc::M_TRIM_THRESHOLD, c_int::MAX) };
@@ -148,7 +148,7 @@ fn may_fail(call: c_long) -> bool {
 }
 
 /// Accepts one that has connected, whatever became of it.
-fn nobody_waits(listener: &Listener) -> bool {
+fn queue_is_empty(listener: &Listener) -> bool {
     let accepted = listener.accept_timeout::<u64, u64>(Duration::ZERO);
     accepted.is_err_and(|error| error.kind() == std::io::ErrorKind::TimedOut)
 }
@@ -188,7 +188,7 @@ fn fail_each(what: Act) {
             let failed = traced.fail_call(n, error, may_fail);
             let (done, [before, after, last], second) = traced.release();
             // Who connects waits while too many wait to be accepted.
-            while listener.as_ref().is_some_and(|listener| !nobody_waits(listener)) {}
+            while listener.as_ref().is_some_and(|listener| !queue_is_empty(listener)) {}
             let Some(call) = failed else {
                 assert_eq!(done, Ok(()), "{what:?}, when nothing fails");
                 break;

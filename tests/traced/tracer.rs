@@ -214,8 +214,9 @@ impl<R: DeserializeOwned> Traced<R> {
             // Before a call; the mark itself is one.
             let mut registers = self.registers();
             let call = registers.orig_rax as c_long;
-            let hears_of_exec = starting && [libc::SYS_read, libc::SYS_recvfrom].contains(&call);
-            starting = !hears_of_exec && (starting || STARTS.contains(&call));
+            let receives_exec_result =
+                starting && [libc::SYS_read, libc::SYS_recvfrom].contains(&call);
+            starting = !receives_exec_result && (starting || STARTS.contains(&call));
             let fails = call != libc::SYS_tgkill && may_fail(call) && {
                 number += 1;
                 number == n + 1
@@ -230,7 +231,7 @@ impl<R: DeserializeOwned> Traced<R> {
             }
             if fails {
                 let mut registers = self.registers();
-                let error = if hears_of_exec { libc::EINTR } else { error };
+                let error = if receives_exec_result { libc::EINTR } else { error };
                 registers.rax = -i64::from(error) as u64;
                 self.set(&registers);
             }

@@ -75,7 +75,7 @@ fn outside_a_scope_and_inside_refuse_nothing_is_carried() {
 }
 
 #[test]
-fn what_nobody_takes_is_closed_even_on_unwind() {
+fn a_handle_that_is_not_taken_is_closed_even_on_unwind() {
     let (reader, writer) = pipe();
     let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         provide(vec![writer], || panic!("decoder"))
@@ -86,7 +86,7 @@ fn what_nobody_takes_is_closed_even_on_unwind() {
 }
 
 #[test]
-fn what_an_owner_said_is_told_once_and_not_of_another_message() {
+fn an_owners_cause_is_returned_once_and_only_for_its_message() {
     let ((), _) = collect(|| assert_eq!(record_cause("no room"), "no room"));
     assert_eq!(cause_text("the format's"), "no room");
     assert_eq!(cause_text("the format's"), "the format's");
@@ -96,8 +96,10 @@ fn what_an_owner_said_is_told_once_and_not_of_another_message() {
 }
 
 #[test]
-fn notes_are_for_values_of_one_message() {
-    let read = |known: u32| context(move |note: &(u32, &str)| (note.0 == known).then_some(note.1));
+fn contexts_are_for_values_of_one_message() {
+    let read = |known: u32| {
+        context(move |context: &(u32, &str)| (context.0 == known).then_some(context.1))
+    };
     set_context((1u32, "outside")); // No message.
     let ((), _) = collect(|| {
         set_context((1u32, "one"));

@@ -129,7 +129,7 @@ fn a_wake_up_that_is_not_used_is_passed_on() {
 /// One of two waits for other things too, and leaves without looking again: if it was notified, the
 /// other is woken in its place.
 #[test]
-fn a_wake_up_of_one_that_leaves_goes_to_another() {
+fn a_wake_of_a_waiter_that_leaves_is_forwarded() {
     model(2, || {
         let (_ring, [a, selector, c]) = Ring::new(1, 0, [SENDER, RECEIVER, RECEIVER]);
         let ticket = selector.register(Side::Receivers);
@@ -144,7 +144,7 @@ fn a_wake_up_of_one_that_leaves_goes_to_another() {
 
 /// One of two unregisters while the bell is rung: the other is woken.
 #[test]
-fn a_ring_is_not_lost_to_one_who_withdraws() {
+fn a_wake_is_not_lost_to_a_waiter_that_unregisters() {
     model(2, || {
         let (ring, [a, hasty, c]) = Ring::new(1, 0, [SENDER, RECEIVER, RECEIVER]);
         let hasty = loom::thread::spawn(move || {
@@ -165,7 +165,7 @@ fn a_ring_is_not_lost_to_one_who_withdraws() {
 
 /// Whose token was used unregisters late, when another has registered: that one's token stays.
 #[test]
-fn who_withdraws_takes_no_other_sleepers_token() {
+fn a_waiter_that_unregisters_takes_no_other_waiters_token() {
     model(3, || {
         let (_ring, [a, hasty, c]) = Ring::new(2, 0, [SENDER, RECEIVER, RECEIVER]);
         let ticket = hasty.register(Side::Receivers);

@@ -219,7 +219,7 @@ fn of_two_adopters_one_gets_the_lost_block() {
 /// While a dead receiver's message is on its way to another, no receiver is told that nothing will
 /// come.
 #[test]
-fn disconnected_is_told_only_when_nothing_can_come() {
+fn disconnected_is_returned_only_when_no_message_can_arrive() {
     for (borrowed, point) in [
         (false, "receive.claimed"),
         (false, "receive.lent"),

@@ -109,7 +109,7 @@ fn a_death_in_an_update_spoils_nothing() {
 }
 
 #[test]
-fn a_holder_that_dies_before_it_wakes_leaves_nobody_asleep() {
+fn a_holder_that_dies_before_it_wakes_leaves_no_waiter_asleep() {
     model(2, || {
         let [dead, b, c] = processes();
         let b = loom::thread::spawn(move || add_locked(&b));

@@ -60,7 +60,7 @@ fn two_that_drop_their_last_sender_close_and_stay() {
 
 /// A leaver and a dead sender: whoever settles the membership last sees that nobody is left.
 #[test]
-fn a_leaver_and_a_repairer_find_nobody_left() {
+fn a_process_that_leaves_and_a_recovering_one_find_no_participant() {
     model(3, || {
         let (ring, [dead, a, b]) = Ring::new(1, 0, [SENDER, SENDER, RECEIVER]);
         dead.die();
@@ -117,7 +117,7 @@ fn what_was_sent_before_the_close_arrives() {
 
 /// Either the newcomer was counted, or it learns that its side is gone.
 #[test]
-fn who_joins_while_the_last_of_its_side_leaves_is_in_or_refused() {
+fn a_process_that_joins_while_the_last_of_its_side_leaves_is_in_or_refused() {
     model(3, || {
         let (ring, [a, b, late]) = Ring::new(1, 0, [SENDER, RECEIVER, 0]);
         let (joined, ()) = both(
@@ -157,7 +157,7 @@ fn a_receiver_that_joins_while_the_last_sender_leaves_gets_the_rest() {
 /// A sender may come after the receivers have gone: it is told so with its first message at the
 /// latest.
 #[test]
-fn a_sender_that_joins_while_the_last_receiver_leaves_is_told() {
+fn a_sender_that_joins_while_the_last_receiver_leaves_is_disconnected() {
     model(3, || {
         let (ring, [a, b, late]) = Ring::new(1, 1, [SENDER, RECEIVER, 0]);
         let (late, ()) = both(

@@ -1,8 +1,8 @@
 //! Children that are forked, not executed: many hundreds a second, where `spawn` starts a hundred.
 //!
-//! They come from a process of their own, the nursery, which has one thread that counts, and makes
-//! and attaches to nothing that a fork could not go on with. Each attaches by itself to what its
-//! work names, and may be killed while it does.
+//! They come from a process of their own, the fork server, which has one thread that counts. It
+//! makes and attaches to nothing that a fork could not continue with. Each child attaches by itself
+//! to what its work names, and may be killed meanwhile.
 
 use std::cell::RefCell;
 use std::io::{Read, Write};
@@ -22,22 +22,22 @@ use rustix::process::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// What the children of a nursery do.
-pub(crate) trait Trade: 'static {
+/// What the children of a fork server do.
+pub(crate) trait Task: 'static {
     type Work: Serialize + DeserializeOwned + 'static;
     fn work(work: Self::Work);
 }
 
-/// What the nursery is to do: fork, or reap the process of this number.
+/// What the fork server is to do: fork, or reap the process of this number.
 type Order = [u8; 4];
 const FORK: Order = [0; 4];
 
-pub(crate) struct Nursery<T: Trade> {
+pub(crate) struct ForkServer<T: Task> {
     /// Where the children come for their work, being no process that could inherit it.
     work: Listener,
     orders: RefCell<UnixStream>,
     _process: JoinHandle<()>,
-    trade: PhantomData<fn(T)>,
+    task: PhantomData<fn(T)>,
 }
 
 /// A process at work.
@@ -46,22 +46,22 @@ pub(crate) enum Child {
     Spawned(JoinHandle<()>),
 }
 
-impl<T: Trade> Nursery<T> {
+impl<T: Task> ForkServer<T> {
     pub(crate) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         // Relaxed: a number.
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("@nursery-{}-{number}", std::process::id());
+        let name = format!("@fork-server-{}-{number}", std::process::id());
         let work = Listener::bind(&name).unwrap();
         let (mut orders, theirs) = UnixStream::pair().unwrap();
         let builder = Builder::new().kill_on_drop(true).stdout(Stdio::null());
-        let process = builder.spawn(nurse::<T>, (name, OwnedFd::from(theirs).into())).unwrap();
+        let process = builder.spawn(serve::<T>, (name, OwnedFd::from(theirs).into())).unwrap();
         orders.write_all(&FORK).unwrap();
-        Nursery { work, orders: RefCell::new(orders), _process: process, trade: PhantomData }
+        ForkServer { work, orders: RefCell::new(orders), _process: process, task: PhantomData }
     }
 
-    /// A fork of the nursery, which has its work before it, or has begun it. One more waits for the
-    /// next work.
+    /// Gives work to a fork of the server, which may have begun it on return. One more fork waits
+    /// for the next work.
     pub(crate) fn fork(&self, work: T::Work) -> Child {
         self.orders.borrow_mut().write_all(&FORK).unwrap();
         let to: Duplex<T::Work, ()> = self.work.accept().unwrap();
@@ -83,7 +83,7 @@ impl<T: Trade> Nursery<T> {
                 let mut orders = self.orders.borrow_mut();
                 orders.write_all(&pid.to_ne_bytes()).unwrap();
                 let mut ended = [0; 4];
-                orders.read_exact(&mut ended).expect("the nursery lives");
+                orders.read_exact(&mut ended).expect("the fork server lives");
                 let status = ExitStatus::from_raw(i32::from_ne_bytes(ended));
                 assert!(
                     status.success() || status.signal() == Some(9),
@@ -96,7 +96,7 @@ impl<T: Trade> Nursery<T> {
     }
 }
 
-/// As [`Nursery::reap`], for a process that does not come from there.
+/// As [`ForkServer::reap`], for a process that does not come from there.
 pub(crate) fn is_killed(child: JoinHandle<()>) -> bool {
     match child.join() {
         Ok(()) => false,
@@ -127,8 +127,8 @@ fn pid_of(pid: u32) -> Pid {
     Pid::from_raw(pid as i32).unwrap()
 }
 
-/// The nursery.
-fn nurse<T: Trade>((name, orders): (String, Handle)) {
+/// The fork server.
+fn serve<T: Task>((name, orders): (String, Handle)) {
     let mut orders = UnixStream::from(OwnedFd::from(orders));
     let mut order = FORK;
     while orders.read_exact(&mut order).is_ok() {
@@ -142,14 +142,14 @@ fn nurse<T: Trade>((name, orders): (String, Handle)) {
     }
 }
 
-fn fork<T: Trade>(name: &str) {
+fn fork<T: Task>(name: &str) {
     testkit::fork(|| {
         // No child is left behind.
         set_parent_process_death_signal(Some(Signal::KILL)).unwrap();
         // Behind the processes that kill and that fork: they decide how many are killed.
         let _ = nice(5);
         let from: std::io::Result<Duplex<(), T::Work>> = connect(name);
-        // None at all: the nursery ends.
+        // None at all: the fork server ends.
         if let Some(Ok(work)) = from.ok().map(|from| from.recv()) {
             T::work(work);
         }
