@@ -6,6 +6,8 @@ mod inherit;
 mod maps;
 mod parent_watch;
 mod setup;
+mod signals;
+mod step;
 
 use std::ffi::CString;
 use std::io;

@@ -19,7 +19,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, Signal};
 
-use super::setup::BlockedSignals;
+use super::signals::BlockedSignals;
 use crate::OsHandle;
 
 pub(crate) fn own_process() -> io::Result<OsHandle> {
