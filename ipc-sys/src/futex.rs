@@ -4,10 +4,11 @@
 //! one process. The latter use the functions named *private*, which neither wake the sleepers of
 //! the others nor are woken by them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use crate::os::futex as os;
+pub use crate::types::futex::Word;
 
 /// Sleeps while the low half of `word` is `seq`, at most as long as `timeout`.
 ///
@@ -35,25 +36,7 @@ pub fn wake_private(word: &AtomicU64, n: u32) -> usize {
     os::wake_private(word, n)
 }
 
-/// A word to sleep on, together with others.
-#[derive(Clone, Copy, Debug)]
-pub struct Word<'a> {
-    /// The word, of which the low half counts.
-    pub word: &'a AtomicU64,
-    /// Sleep while the low half is this.
-    pub seen: u32,
-    /// Whether the word lies in memory that processes share.
-    pub shared: bool,
-}
-
 impl Word<'_> {
-    /// Returns whether the low half has changed.
-    #[inline]
-    pub fn changed(&self) -> bool {
-        // Acquire: what the waker did before it changed the word is seen.
-        self.word.load(Ordering::Acquire) as u32 != self.seen
-    }
-
     /// Sleeps while the word has not changed, at most as long as `timeout`. May return early.
     #[inline]
     pub fn wait(&self, timeout: Duration) {

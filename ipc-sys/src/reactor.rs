@@ -7,7 +7,7 @@ use std::io;
 use std::task::Waker;
 
 use crate::os::reactor as os;
-use crate::sleep::File;
+use crate::types::sleep::File;
 
 pub use crate::os::reactor::Armed;
 

@@ -20,6 +20,7 @@ use ipc_core::__private::select::Sleeper;
 
 use crate::futex::{self, Word};
 use crate::os::sleep as os;
+pub use crate::types::sleep::File;
 use crate::{barrier, reactor};
 
 /// The most words in one call of [`futex::wait_any`], without the thread's own.
@@ -27,15 +28,6 @@ pub const MOST_WORDS: usize = 127;
 
 /// How often words are checked that no system call can wait for together.
 const CHECK: Duration = Duration::from_millis(1);
-
-/// A file to wait for.
-#[derive(Clone, Copy, Debug)]
-pub struct File<'a> {
-    /// The descriptor.
-    pub fd: crate::Borrowed<'a>,
-    /// Whether to wait for room to write, not for something to read.
-    pub writable: bool,
-}
 
 /// Waits until a file is ready, or closed at its other end, for at most `timeout`. (`ppoll`)
 #[must_use]

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::thread::futex;
 use rustix::time::{ClockId, Timespec};
 
-use crate::futex::Word;
+use crate::types::futex::Word;
 
 /// The futex: the low half of the word.
 fn low_half(word: &AtomicU64) -> &AtomicU32 {

@@ -18,7 +18,7 @@ use rustix::event::epoll;
 use rustix::io::{Errno, retry_on_intr};
 
 use crate::per_process::PerProcess;
-use crate::sleep::File;
+use crate::types::sleep::File;
 
 static STATE: PerProcess<Mutex<State>> = PerProcess::new();
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
-use crate::sleep::File;
+use crate::types::sleep::File;
 
 /// Returns whether one of the files is ready, or was closed at its other end.
 pub(crate) fn poll(files: &[File<'_>], timeout: Duration) -> bool {

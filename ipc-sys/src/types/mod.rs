@@ -4,8 +4,10 @@
 
 pub(crate) mod descriptor;
 pub(crate) mod file;
+pub(crate) mod futex;
 pub(crate) mod name;
 pub(crate) mod pipe;
+pub(crate) mod sleep;
 pub(crate) mod socket;
 pub(crate) mod spawn;
 pub(crate) mod store;

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use crate::futex::Word;
+use crate::types::futex::Word;
 
 pub(crate) fn wait(_word: &AtomicU64, _seq: u32, _timeout: Duration) {
     std::thread::yield_now();

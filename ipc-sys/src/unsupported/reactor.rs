@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::task::Waker;
 
 use super::unsupported;
-use crate::sleep::File;
+use crate::types::sleep::File;
 
 /// A file that the thread waits for.
 #[derive(Debug)]

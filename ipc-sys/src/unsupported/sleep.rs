@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::sleep::File;
+use crate::types::sleep::File;
 
 pub(crate) fn poll(_files: &[File<'_>], timeout: Duration) -> bool {
     std::thread::sleep(timeout);
