@@ -1,6 +1,15 @@
 //! Where everything in a channel's segment lies.
 
-use super::{BLOCK_META, HEADER, LINE, MAX_BATCH, MAX_LEN, MAX_PARTICIPANTS, PAGE, POS_MASK};
+use super::words::{MAX_BATCH, MAX_PARTICIPANTS, POS_MASK};
+
+/// Bytes of a header.
+pub(crate) const HEADER: usize = 1024;
+pub(super) const BLOCK_META: usize = 64;
+/// The size of a cache line. Slots and their strides are multiples of it.
+pub(crate) const LINE: usize = 64;
+pub(crate) const PAGE: usize = 4096;
+/// No memory is longer. The leases lie behind it, and no sum of offsets in it can overflow.
+pub(crate) const MAX_LEN: usize = 1 << 46;
 
 /// The sizes and places of a segment, checked, in this process's own memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

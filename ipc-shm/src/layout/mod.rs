@@ -48,7 +48,7 @@ use std::io;
 use ipc_core::__private::shape::{MAX_TEXT, Mismatch, Shape};
 
 pub(crate) use self::description::{Description, Fingerprint};
-pub(crate) use self::geometry::Geometry;
+pub(crate) use self::geometry::{Geometry, HEADER, LINE, MAX_LEN, PAGE};
 pub(crate) use self::words::*;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -117,15 +117,6 @@ pub(crate) struct BlockMeta {
     pub(crate) room: AtomicU64,
 }
 
-/// Bytes of a header.
-pub(crate) const HEADER: usize = 1024;
-const BLOCK_META: usize = 64;
-/// The size of a cache line. Slots and their strides are multiples of it.
-pub(crate) const LINE: usize = 64;
-pub(crate) const PAGE: usize = 4096;
-/// No memory is longer. The leases lie behind it, and no sum of offsets in it can overflow.
-pub(crate) const MAX_LEN: usize = 1 << 46;
-
 #[cfg(not(loom))]
 const _: () = {
     use std::mem::{offset_of, size_of};
@@ -138,7 +129,7 @@ const _: () = {
     assert!(offset_of!(Header, text) == 896);
     assert!(offset_of!(Seqs, end) == 16);
     assert!(size_of::<Header>() == HEADER);
-    assert!(size_of::<BlockMeta>() == BLOCK_META);
+    assert!(size_of::<BlockMeta>() == geometry::BLOCK_META);
 };
 
 /// The magic number. On a machine of the other byte order it reads as another number.
