@@ -43,18 +43,19 @@
 //! # How it works
 //!
 //! `ipc_sys` makes the system calls, so no module here depends on an operating system. `ipc_wait`
-//! puts waiters to sleep and wakes them. The folders, from the top down:
+//! puts waiters to sleep, wakes them, and decides how long they spin. The folders, from the top
+//! down:
 //!
 //! | folder | what it holds |
 //! |---|---|
 //! | `lock/` | the public locks; `lock/raw/` contains the protocol of each |
 //! | `value/` | values in a segment: `Shared`, `SharedSlice`, `SeqLock`, and `object`, which finds them at an offset |
 //! | `message/` | the kinds of messages: `typed`, `pod`, `slice`, `bytes`; `wire` encodes them, `lend` lends them in place |
-//! | `channel/` | `ring` is the queue, `pool` and `places` hold its large messages, `attachment` is a process's part of a channel, `peer_monitor` wakes the waiters of a peer that died, `membership` says which sides have participants, `recovery` runs after a death, `spin_policy` and `prefetch` decide how a peer waits and reads ahead; `endpoint` is the part of a handle |
+//! | `channel/` | `ring` is the queue, `pool` and `places` hold its large messages, `attachment` is a process's part of a channel, `peer_monitor` wakes the waiters of a peer that died, `membership` says which sides have participants, `recovery` runs after a death, `prefetch` decides how a peer reads ahead; `endpoint` is the part of a handle |
 //! | `segment/` | `handle` is a segment, `open` finds or makes one; `mapped` is a process's part of it, `footer` its description; `names`, `lookup` and `name_lock` are about its name |
 //! | `attach/` | how a process attaches to any of them: `attachments` has the steps, `mapped_file` the mapping; `lease` decides which processes are alive, `participants` are the processes of a segment |
 //! | `copy/` | copies between shared memory and private memory |
-//! | files | `cached_number` and `throttle` limit how often a process measures and checks; `layout` defines every byte of a channel; `sync` and `killpoint` take the atomics, and the points at which tests kill a process, from `ipc_wait` |
+//! | files | `throttle` limits how often a process checks; `layout` defines every byte of a channel; `sync` and `killpoint` take the atomics, and the points at which tests kill a process, from `ipc_wait` |
 //!
 //! `model` runs the protocols of channels and locks without a kernel.
 
@@ -67,8 +68,6 @@ extern crate self as ipc_shm;
 // Everything above the protocol needs a kernel, which loom does not have. Its models run on `model`
 // instead.
 mod attach;
-#[cfg(not(loom))]
-mod cached_number;
 mod channel;
 mod copy;
 #[cfg(all(test, not(loom), target_os = "linux"))]

@@ -20,7 +20,7 @@ pub fn model_fence() {
 }
 
 #[cfg(not(loom))]
-pub use std::sync::atomic::{AtomicU64, Ordering, fence};
+pub use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering, fence};
 
 /// The processor's own atomics, also in a model.
 ///
@@ -31,7 +31,7 @@ pub mod unmodelled {
 }
 
 #[cfg(loom)]
-pub use scheduler::sync::atomic::{Ordering, fence};
+pub use scheduler::sync::atomic::{AtomicPtr, Ordering, fence};
 
 #[cfg(shuttle)]
 pub use scheduler::sync::atomic::AtomicU64;
@@ -59,10 +59,16 @@ pub mod models {
         thread_local,
     };
 
+    pub use super::cell::UnsafeCell;
+}
+
+/// Plain memory that threads share. A model detects unordered accesses.
+pub mod cell {
     #[cfg(all(loom, not(shuttle)))]
     pub use loom::cell::UnsafeCell;
 
-    /// A replacement of loom's cell that detects no races.
+    /// The standard library's cell, with the methods of loom's, which detects races.
+    #[derive(Debug)]
     #[cfg(any(not(loom), shuttle))]
     pub struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 
@@ -78,10 +84,12 @@ pub mod models {
             UnsafeCell(std::cell::UnsafeCell::new(value))
         }
         /// Calls `look` with a pointer to the value.
+        #[inline(always)]
         pub fn with<R>(&self, look: impl FnOnce(*const T) -> R) -> R {
             look(self.0.get())
         }
         /// Calls `change` with a pointer to the value.
+        #[inline(always)]
         pub fn with_mut<R>(&self, change: impl FnOnce(*mut T) -> R) -> R {
             change(self.0.get())
         }
@@ -141,6 +149,15 @@ mod word {
         }
         pub fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
             self.announced().fetch_add(value, order)
+        }
+        pub fn fetch_sub(&self, value: u64, order: Ordering) -> u64 {
+            self.announced().fetch_sub(value, order)
+        }
+        pub fn fetch_or(&self, bits: u64, order: Ordering) -> u64 {
+            self.announced().fetch_or(bits, order)
+        }
+        pub fn fetch_and(&self, bits: u64, order: Ordering) -> u64 {
+            self.announced().fetch_and(bits, order)
         }
         pub fn fetch_max(&self, value: u64, order: Ordering) -> u64 {
             self.announced().fetch_max(value, order)

@@ -5,9 +5,9 @@ use std::io;
 
 use ipc_core::__private::handle::{self, NotCarried};
 use ipc_sys as sys;
+use ipc_wait::cached_number::CachedNumber;
 use serde::ser;
 
-use crate::cached_number::CachedNumber;
 use crate::layout::{MAX_PARTICIPANTS, pid_hint};
 use crate::sync::Ordering;
 use crate::sync::unmodelled::AtomicU64;

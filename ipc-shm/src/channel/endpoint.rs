@@ -15,6 +15,7 @@ use ipc_core::__private::wait::{Doorbell, Ended, InTheWay, Woken, at_once, until
 use ipc_core::error::DisconnectCause;
 use ipc_core::{Deadline, RecvTimeoutError, SizeLimit, Unreadable, Unsendable};
 use ipc_sys as sys;
+use ipc_wait::spin_policy::{self, Lane, SpinPolicy};
 use ipc_wait::{Barrier, Ticket};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
@@ -25,8 +26,7 @@ use crate::channel::places::Unreached;
 use crate::channel::prefetch::Prefetcher;
 use crate::channel::ring::{NOWHERE, NotYet, Participant, Sink};
 use crate::channel::roles::Role;
-use crate::channel::spin_policy::{self, SpinPolicy};
-use crate::layout::{entry, members};
+use crate::layout::{entry, members, pos};
 
 const NO_PLACE: &str = "a message lies where no message can";
 
@@ -511,6 +511,41 @@ impl fmt::Debug for Endpoint {
     }
 }
 
+/// All loads are Relaxed: the positions are estimates, and no data depends on them.
+impl Lane for Endpoint {
+    fn other(&self) -> u64 {
+        pos(match self.side() {
+            Side::Receivers => self.memory.tail().load(Ordering::Relaxed),
+            Side::Senders => self.memory.head().load(Ordering::Relaxed),
+        })
+    }
+
+    fn distance(&self, from: u64, to: u64) -> u64 {
+        self.memory.geometry.distance(from, to)
+    }
+
+    fn ready(&self, mine: u64, other: u64) -> u64 {
+        let g = &self.memory.geometry;
+        match self.side() {
+            Side::Receivers => g.distance(mine, other),
+            Side::Senders => g.capacity.saturating_sub(g.distance(other, mine)),
+        }
+    }
+
+    fn goal(&self) -> u64 {
+        self.memory.geometry.capacity / 4
+    }
+
+    fn same_cpu(&self, here: u64) -> bool {
+        let hints = &self.memory.header().hints;
+        let (mine, other) = match self.side() {
+            Side::Senders => (&hints.senders_cpu, &hints.receivers_cpu),
+            Side::Receivers => (&hints.receivers_cpu, &hints.senders_cpu),
+        };
+        spin_policy::record_cpu(mine, other, here)
+    }
+}
+
 impl Doorbell for Endpoint {
     type Ticket = Ticket;
 
@@ -547,11 +582,11 @@ impl Doorbell for Endpoint {
     }
 
     fn let_peer_run_ahead(&self) -> bool {
-        self.spin_policy.let_peer_run_ahead(&self.memory, &self.participant, self.side())
+        self.spin_policy.let_peer_run_ahead(self, self.participant.last.load(Ordering::Relaxed))
     }
 
     fn spins(&self) -> u32 {
-        self.spin_policy.spins(&self.memory, self.side())
+        self.spin_policy.spins(self)
     }
 
     fn pause(&self) {

@@ -23,5 +23,3 @@ pub(crate) mod recovery;
 pub(crate) mod ring;
 #[cfg(not(loom))]
 pub(crate) mod roles;
-#[cfg(not(loom))]
-pub(crate) mod spin_policy;

@@ -15,6 +15,7 @@ use std::ptr::NonNull;
 use std::time::Duration;
 
 use ipc_sys as sys;
+use ipc_wait::cached_number::CachedNumber;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::poison::Refused;
@@ -24,7 +25,6 @@ use super::word::{Liveness, LockEnv, held, id};
 use crate::attach::entries::Owner;
 use crate::attach::participant_limit;
 use crate::attach::participants::Participants;
-use crate::cached_number::CachedNumber;
 use crate::killpoint::kill_point;
 use crate::layout::{Fingerprint, LINE};
 use crate::segment::Segment;

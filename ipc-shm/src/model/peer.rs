@@ -324,7 +324,7 @@ impl Peer {
                 self.unregister(side, ticket);
                 return done;
             }
-            self.sleep(side, ticket);
+            self.sleep(side, &ticket);
         }
     }
 
@@ -341,7 +341,7 @@ impl Peer {
         self.memory().bell(side.into()).leave(&ticket.0, Outcome::Unused, Barrier::Ours);
     }
 
-    pub fn sleep(&self, side: Side, ticket: Registered) {
+    pub fn sleep(&self, side: Side, ticket: &Registered) {
         self.memory().bell(side.into()).sleep(&ticket.0, Duration::MAX);
     }
 }

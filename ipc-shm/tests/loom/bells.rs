@@ -112,7 +112,7 @@ fn a_wake_up_that_is_not_used_is_passed_on() {
         let (_ring, [a, impatient, c]) = Ring::new(1, 0, [SENDER, RECEIVER, RECEIVER]);
         let ticket = impatient.register(Side::Receivers);
         let impatient = loom::thread::spawn(move || {
-            impatient.sleep(Side::Receivers, ticket);
+            impatient.sleep(Side::Receivers, &ticket);
             impatient.ring(Side::Receivers, 1);
         });
         let c = loom::thread::spawn(move || c.waiting(Side::Receivers, || c.receive().ok()));
@@ -126,19 +126,25 @@ fn a_wake_up_that_is_not_used_is_passed_on() {
     });
 }
 
-/// One of two waits for other things too, and leaves without looking again: if it was notified, the
-/// other is woken in its place.
+/// One of two waits for other things too, is woken, and leaves without looking again: the other is
+/// woken in its place.
 #[test]
 fn a_wake_of_a_waiter_that_leaves_is_forwarded() {
     model(2, || {
         let (_ring, [a, selector, c]) = Ring::new(1, 0, [SENDER, RECEIVER, RECEIVER]);
         let ticket = selector.register(Side::Receivers);
-        let selector = loom::thread::spawn(move || selector.leave_unused(Side::Receivers, ticket));
+        let selector = loom::thread::spawn(move || {
+            selector.sleep(Side::Receivers, &ticket);
+            selector.leave_unused(Side::Receivers, ticket);
+        });
         let c = loom::thread::spawn(move || c.waiting(Side::Receivers, || c.receive().ok()));
         a.send(1).expect("there is room");
         a.ring(Side::Receivers, 1);
         assert_eq!(c.join().expect("woken"), 1);
-        selector.join().expect("it does not sleep");
+        // If it still sleeps it was not notified, and may.
+        a.send(2).expect("there is room");
+        a.ring(Side::Receivers, 1);
+        selector.join().expect("woken");
     });
 }
 

@@ -1,6 +1,6 @@
 //! The policy of how a side spins before it sleeps.
 //!
-//! It is what makes two processes fast together.
+//! It is what makes two processes, or two threads, fast together.
 //!
 //! A sender and a receiver that work on neighbouring slots share each cache line, and every message
 //! costs several transfers of about 50 ns. With some distance between them a line moves once per
@@ -10,19 +10,37 @@
 //! a moment while the peer's position moves fast, at most for a few microseconds. A side that waits
 //! for a single message must not do so: it polls closely.
 
-use crate::sync::unmodelled::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use ipc_core::__private::wait::Ended;
 use ipc_sys as sys;
 
 use crate::cached_number::CachedNumber;
-use crate::channel::memory::{Memory, Side};
-use crate::channel::ring::{NOWHERE, Participant};
-use crate::layout::pos;
 
+/// What the policy of one side observes of its channel. All of it is hints.
+pub trait Lane {
+    /// Returns the position that the other side has reached.
+    fn other(&self) -> u64;
+
+    /// Returns the number of positions from `from` up to `to`.
+    fn distance(&self, from: u64, to: u64) -> u64;
+
+    /// Returns how many operations of this side at `mine` can be done at once when the other side
+    /// is at `other`: the messages to receive, or the room to send.
+    fn ready(&self, mine: u64, other: u64) -> u64;
+
+    /// Returns how far ahead the other side may run.
+    fn goal(&self) -> u64;
+
+    /// Records the processor that this side runs on. Returns whether the other side last ran there.
+    fn same_cpu(&self, here: u64) -> bool;
+}
+
+/// The value for "no position".
+pub const NOWHERE: u64 = u64::MAX;
 /// Nanoseconds between two polls of a slot that this side waits for.
-pub(crate) const POLL: u64 = 50;
+pub const POLL: u64 = 50;
 /// Polls before the processor is yielded. They take about as long as a sleep and a wake-up.
 const MOST_SPINS: u32 = 160;
 /// The number of messages without a wait from which on messages count as a stream.
@@ -37,7 +55,8 @@ const PACED: u64 = 430;
 const SWITCH: Duration = Duration::from_micros(1);
 
 /// The measurements of a handle. All words are hints.
-pub(crate) struct SpinPolicy {
+#[derive(Debug)]
+pub struct SpinPolicy {
     /// The number of polls that are worth making.
     limit: AtomicU32,
     /// The position from which on messages may stream.
@@ -47,7 +66,9 @@ pub(crate) struct SpinPolicy {
 }
 
 impl SpinPolicy {
-    pub(crate) fn new() -> SpinPolicy {
+    /// Makes the measurements of a new handle.
+    #[must_use]
+    pub fn new() -> SpinPolicy {
         SpinPolicy {
             limit: AtomicU32::new(MOST_SPINS),
             since: AtomicU64::new(NOWHERE),
@@ -56,11 +77,12 @@ impl SpinPolicy {
     }
 
     /// Returns how often to poll, which is 0 if the other side cannot run meanwhile.
-    pub(crate) fn spins(&self, memory: &Memory, side: Side) -> u32 {
-        if alone() || same_cpu(memory, side) { 0 } else { self.limit.load(Relaxed) }
+    pub fn spins(&self, lane: &impl Lane) -> u32 {
+        if alone() || same_cpu(lane) { 0 } else { self.limit.load(Relaxed) }
     }
 
-    pub(crate) fn waited(&self, ended: Ended) {
+    /// Records how a wait ended.
+    pub fn waited(&self, ended: Ended) {
         let limit = self.limit.load(Relaxed);
         let step = 1 + MOST_SPINS / 8;
         self.limit.store(
@@ -76,14 +98,9 @@ impl SpinPolicy {
     }
 
     /// Lets the other side run ahead, if messages stream. Returns whether it did.
-    pub(crate) fn let_peer_run_ahead(
-        &self,
-        memory: &Memory,
-        participant: &Participant,
-        side: Side,
-    ) -> bool {
-        let g = &memory.geometry;
-        let last = participant.last.load(Relaxed);
+    ///
+    /// `last` is the position that this side has reached, or [`NOWHERE`].
+    pub fn let_peer_run_ahead(&self, lane: &impl Lane, last: u64) -> bool {
         let since = self.since.load(Relaxed);
         let waits = self.waits.load(Relaxed) + 1;
         self.waits.store(waits, Relaxed);
@@ -96,11 +113,11 @@ impl SpinPolicy {
             return false;
         }
         // Each wait ended with a message too. These messages do not count.
-        let immediate = g.distance(since, last).saturating_sub(u64::from(waits));
-        if immediate < STREAM || alone() || same_cpu(memory, side) {
+        let immediate = lane.distance(since, last).saturating_sub(u64::from(waits));
+        if immediate < STREAM || alone() || same_cpu(lane) {
             return false;
         }
-        let got_ahead = look_ahead(memory, last, side);
+        let got_ahead = look_ahead(lane, last);
         if !got_ahead {
             restart();
         }
@@ -108,22 +125,23 @@ impl SpinPolicy {
     }
 }
 
+impl Default for SpinPolicy {
+    fn default() -> Self {
+        SpinPolicy::new()
+    }
+}
+
 /// Waits until the other side is far enough ahead, while its position moves fast.
-fn look_ahead(memory: &Memory, last: u64, side: Side) -> bool {
-    let g = &memory.geometry;
-    let other = match side {
-        Side::Receivers => memory.tail(),
-        Side::Senders => memory.head(),
-    };
-    // Relaxed throughout: the positions are estimates, and no data depends on them.
-    let mut seen = pos(other.load(Relaxed));
+fn look_ahead(lane: &impl Lane, last: u64) -> bool {
+    // The positions are estimates, and no data depends on them.
+    let mut seen = lane.other();
     let (mut wait, mut spent, mut moved) = (LOOK.0, 0, false);
-    let goal = g.capacity / 4;
+    let goal = lane.goal();
     while spent < RUN_AHEAD {
         pause(wait);
         spent += wait;
-        let now = pos(other.load(Relaxed));
-        let came = g.distance(seen, now);
+        let now = lane.other();
+        let came = lane.distance(seen, now);
         if came == 0 {
             return moved;
         }
@@ -134,11 +152,7 @@ fn look_ahead(memory: &Memory, last: u64, side: Side) -> bool {
             return false;
         }
         (moved, seen) = (true, now);
-        // The messages to receive, or the room to send.
-        let have = match side {
-            Side::Receivers => g.distance(last, now),
-            Side::Senders => g.capacity.saturating_sub(g.distance(now, last)),
-        };
+        let have = lane.ready(last, now);
         if have >= goal {
             return true;
         }
@@ -154,16 +168,18 @@ fn alone() -> bool {
 }
 
 /// Returns whether the other side last waited on the current processor.
-///
-/// Records the current processor for the other side.
-fn same_cpu(memory: &Memory, side: Side) -> bool {
-    let hints = &memory.header().hints;
-    let (mine, other) = match side {
-        Side::Senders => (&hints.senders_cpu, &hints.receivers_cpu),
-        Side::Receivers => (&hints.receivers_cpu, &hints.senders_cpu),
-    };
-    let here = sys::process::cpu() as u64 + 1;
-    // Loaded first, because reading a line that no process writes costs nothing.
+fn same_cpu(lane: &impl Lane) -> bool {
+    lane.same_cpu(sys::process::cpu() as u64 + 1)
+}
+
+/// Records the processor `here` in the hint of this side, and returns whether the other side's hint
+/// names it too.
+pub fn record_cpu(
+    mine: &crate::sync::AtomicU64,
+    other: &crate::sync::AtomicU64,
+    here: u64,
+) -> bool {
+    // Relaxed: hints. Loaded first, because reading a line that nothing writes costs nothing.
     if mine.load(crate::sync::Ordering::Relaxed) != here {
         mine.store(here, crate::sync::Ordering::Relaxed);
     }
@@ -171,7 +187,7 @@ fn same_cpu(memory: &Memory, side: Side) -> bool {
 }
 
 /// Pauses for about so many nanoseconds, without reading a clock.
-pub(crate) fn pause(nanos: u64) {
+pub fn pause(nanos: u64) {
     static PICOS: CachedNumber = CachedNumber::new();
     let picos = PICOS.get(|| {
         // The shortest of a few measurements, because an interruption only makes one longer.
