@@ -12,10 +12,14 @@ export RUSTFLAGS="--cfg loom" RUST_BACKTRACE=0
 
 # Compiled often and run shortly: the models themselves unoptimised, loom as always.
 quick=(--config profile.release.package.ipc-shm.opt-level=0
-    --config profile.release.package.ipc-shm.debug=false)
+    --config profile.release.package.ipc-shm.debug=false
+    --config profile.release.package.ipc-thread.opt-level=0
+    --config profile.release.package.ipc-thread.debug=false)
 
 judge() {
-    if (cd "$tree" && cargo test --quiet --release "${quick[@]}" -p ipc-shm --test loom -- "$@") \
+    local package=ipc-shm
+    case $1 in array::* | list::* | meet::*) package=ipc-thread ;; esac
+    if (cd "$tree" && cargo test --quiet --release "${quick[@]}" -p "$package" --test loom -- "$@") \
         >"$log" 2>&1; then
         echo "$name: MISSED"
         return 1
@@ -29,7 +33,7 @@ judge() {
 }
 
 # Orderings and steps of the ring.
-mutant ready-relaxed ipc-shm/src/channel/ring.rs 1 's/(store\(slot::ready\(q\), )Release/\1Relaxed/' 'ring::two_sends'
+mutant ready-relaxed ipc-shm/src/channel/ring.rs 2 's/(store\(slot::ready\(q\), )Release/\1Relaxed/' 'ring::two_sends'
 mutant receive-slot-relaxed ipc-shm/src/channel/ring.rs 1 's/^( {20}let state = self.state\(q\).load\()Acquire/\1Relaxed/' 'ring::each'
 mutant send-slot-relaxed ipc-shm/src/channel/ring.rs 1 's/(self.state\(q\).load\()Acquire(\) == slot::free\(q\) \{)$/\1Relaxed\2/' 'ring::messages'
 mutant send-tail-relaxed ipc-shm/src/channel/ring.rs 3 's/(let mut t = self.tail\(\).load\()Acquire/\1Relaxed/; s/(let now = self.tail\(\).load\()Acquire/\1Relaxed/; s/(self.tail\(\).compare_exchange\(t, claim\(q, found, me.id\), )AcqRel, Acquire/\1Release, Relaxed/' 'ring::an_old'
@@ -78,6 +82,26 @@ mutant ring-keeps-seq ipc-wait/src/bell.rs 1 's/(let notified = wait_word\(token
 mutant ring-drops-tokens ipc-wait/src/bell.rs 1 's/self.wake\(k\) == 0/{ self.wake(k); true }/' 'bells::two_messages'
 
 mutant leave-keeps-wake-up ipc-wait/src/bell.rs 1 's/^            self.ring\(1, barrier\);$/let _ = barrier;/' 'bells::a_wake_of_a'
+
+# Channels between threads.
+in_array=ipc-thread/src/array.rs in_list=ipc-thread/src/list.rs in_meet=ipc-thread/src/meet.rs
+mutant thread-ready-relaxed $in_array 1 's/(state.store\(state\(self.at, READY\), )Release/\1Relaxed/' array::a_message_arrives
+mutant thread-free-relaxed $in_array 1 '/fn take/,/^    \}/s/(FREE\), )Release/\1Relaxed/' array::room
+mutant thread-silent ipc-thread/src/ends.rs 1 '/fn publish/,/^    \}/s/self.0.shared.ring\(Side::Receivers, 1\);//' array::a_message_arrives
+mutant thread-room-untold ipc-thread/src/ends.rs 1 '/fn recv_now/,/^    \}/s/^                self.room\(\);//' array::room
+mutant thread-claim-relaxed $in_array 1 's/(state\(at, CLAIMED\), state\(at, READY\), )AcqRel, Acquire/\1Relaxed, Relaxed/' array::a_claimed
+mutant thread-void-forgotten $in_array 1 's/^( *)slot.state.store\(state\(at, VOID\), Release\);/\1();/' array::a_void
+mutant thread-returned-unflagged $in_array 1 's/self.head.0.fetch_or\(RETURNED, AcqRel\);/();/' array::a_message_that_is
+mutant thread-returned-unordered $in_array 1 's/other > at\)/other < at)/' array::of_two
+mutant thread-claim-outlives $in_array 1 's/state\(head, ABANDONED\), AcqRel/claimed, AcqRel/' array::a_claim_meets
+mutant thread-end-silent ipc-thread/src/shared.rs 1 's/self.0.bell\(self.1\).ring_all\(\);//' 'array::the_last'
+mutant thread-end-unseen ipc-thread/src/ends.rs 1 's/self.recv_now\(\).ok_or\(RecvTimeoutError::Disconnected\)/Err(RecvTimeoutError::Disconnected)/' array::the_last_sender
+mutant list-ready-relaxed $in_list 1 's/(slot.state.store\(READY, )Release/\1Relaxed/' list::a_message_arrives
+mutant list-linked-late $in_list 2 's/^            here.next.store\(next, Release\);.*$//; s/^        slot.state.store\(READY, Release\);.*$/&if offset + 1 == SLOTS { here.next.store(self.tail.0.block.load(Relaxed), Release); }/' 'list::two_receivers list::a_freed'
+mutant list-freed-early $in_list 1 's/(fetch_add\(1, AcqRel\) \+ )1 == SLOTS/\12 == SLOTS/' list::two_receivers
+mutant list-read-relaxed $in_list 1 's/read.fetch_add\(1, AcqRel\)/read.fetch_add(1, Relaxed)/' 'list::a_freed list::two_receivers'
+mutant meet-relaxed $in_meet 1 '/fn complete\(/,/^    \}/s/AcqRel/Relaxed/' meet::a_sender
+mutant meet-end-silent $in_meet 2 's/^        waiting.iter\(\).for_each\(.*$//' meet::the_last
 
 # Membership, leaving, repair.
 mutant settle-no-fence ipc-shm/src/channel/membership.rs 1 's/^        fence\(SeqCst\);$//' 'members::of_the_last_two_senders'

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The loom models of ipc-shm: all interleavings of two or three threads, under weak memory. Runs on
-# every change; a minute and a half of processor time.
+# The loom models of ipc-shm and ipc-thread: all interleavings of two or three threads, under weak
+# memory. Runs on every change; a minute and a half of processor time.
 #
 #   ci/loom.sh [filter...]
 #
@@ -10,4 +10,4 @@
 set -eu
 cd "$(dirname "$0")/.."
 export RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/loom"
-exec cargo test --release -p ipc-shm --test loom -- --test-threads 2 "$@"
+exec cargo test --release -p ipc-shm -p ipc-thread --test loom -- --test-threads 2 "$@"

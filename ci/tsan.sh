@@ -25,4 +25,5 @@ export RUSTFLAGS="-Zsanitizer=thread ${RUSTFLAGS:-}" CARGO_TARGET_DIR="${CARGO_T
 export TSAN_OPTIONS="exitcode=66 ${TSAN_OPTIONS:-}"
 tests() { ci/build-std.sh test -Z build-std --release --target "$target" "$@"; }
 tests -p ipc-shm --lib --test threads -- "$@"
+tests -p ipc-thread --test channels -- "$@"
 tests --features ipc-channel --test channels -- "${@:-conformance::}"

@@ -23,7 +23,7 @@ use serde::de::{self, DeserializeOwned, Deserializer, SeqAccess, Visitor};
 use serde::ser::{self, Serializer};
 use serde::{Deserialize, Serialize};
 
-use crate::thread_ends::{STAYS, ThreadRx, ThreadTx};
+use ipc_thread::{Rx as ThreadRx, Tx as ThreadTx};
 
 /// Any route: the type parameter of [`Sender`](crate::Sender) and
 /// [`Receiver`](crate::Receiver).
@@ -227,6 +227,10 @@ struct RouteTagVisitor<E>(PhantomData<E>);
 
 end!(AnyTx, "Sender");
 end!(AnyRx, "Receiver");
+
+/// Why an end of a channel between threads does not travel.
+const STAYS: &str =
+    "a channel between threads cannot leave its process; make it with another route";
 
 /// The routes, in an encoded end.
 const SHM: u8 = 1;

@@ -52,7 +52,6 @@ mod route;
 mod select;
 pub mod shm;
 pub mod thread;
-mod thread_ends;
 mod timer;
 #[doc = include_str!("../docs/which-route.md")]
 pub mod which_route {}
@@ -109,7 +108,6 @@ pub mod __private {
 
         pub use crate::select::{Operation, Order, choose};
     }
-    pub use crate::thread_ends::{ThreadRx, ThreadTx};
 }
 
 // The README's program is compiled and run with the doctests.

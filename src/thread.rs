@@ -1,8 +1,11 @@
 //! Channels between the threads of one process, with the same pair of types as the other routes.
 //!
-//! They are those of crossbeam-channel inside. They are for programs that choose a route at run
-//! time, and for comparisons. Messages are moved, never encoded. The ends cannot leave the process:
-//! sending one to another process fails.
+//! They behave as those of crossbeam-channel. Messages are moved, never encoded. The ends cannot
+//! leave the process: sending one to another process fails.
+//!
+//! A child made by `fork` has a copy of the channel, as of all memory, and neither copy knows of
+//! the other. Do not use it there if other threads of the parent did. An operation that one of them
+//! was in the middle of is never finished in the child, and a call that waits for it never ends.
 
 use std::io;
 
@@ -10,7 +13,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::any::{AnyRx, AnyTx};
-use crate::thread_ends::ends;
 use crate::{Receiver, Sender};
 
 /// Makes a channel between threads with room for `capacity` messages.
@@ -24,7 +26,7 @@ pub fn bounded<T>(capacity: usize) -> io::Result<(Sender<T>, Receiver<T>)>
 where
     T: Serialize + DeserializeOwned,
 {
-    Ok(erase(crossbeam_channel::bounded(capacity)))
+    Ok(erase(ipc_thread::bounded(capacity)))
 }
 
 /// Makes a channel between threads that only memory bounds. Sending never blocks.
@@ -36,15 +38,12 @@ pub fn unbounded<T>() -> io::Result<(Sender<T>, Receiver<T>)>
 where
     T: Serialize + DeserializeOwned,
 {
-    Ok(erase(crossbeam_channel::unbounded()))
+    Ok(erase(ipc_thread::unbounded()))
 }
 
-fn erase<T>(
-    inner: (crossbeam_channel::Sender<T>, crossbeam_channel::Receiver<T>),
-) -> (Sender<T>, Receiver<T>)
+fn erase<T>((tx, rx): (ipc_thread::Tx<T>, ipc_thread::Rx<T>)) -> (Sender<T>, Receiver<T>)
 where
     T: Serialize + DeserializeOwned,
 {
-    let (tx, rx) = ends(inner);
     (Sender::new(AnyTx::Thread(tx)), Receiver::new(AnyRx::Thread(rx)))
 }

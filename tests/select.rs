@@ -6,3 +6,5 @@ mod choose;
 mod grammar;
 #[path = "select/support.rs"]
 mod support;
+#[path = "select/threads.rs"]
+mod threads;

@@ -83,7 +83,7 @@ pub enum Ended {
 
 /// How often the processor is yielded before sleeping. With more processes than processors, the
 /// other side is likely to be ready to run, and a yield costs a tenth of a sleep.
-pub(crate) const YIELDS: u32 = 20;
+pub const YIELDS: u32 = 20;
 
 /// How a sleep ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
