@@ -62,8 +62,9 @@ pub fn at(when: Instant) -> Receiver<Instant, Timer> {
 
 /// Returns a receiver that delivers a message every `duration`: the time at which it was due.
 ///
-/// The channel holds one message. While it was not received, no further one becomes due: the next
-/// one is due `duration` after it was received.
+/// The channel holds one message. While it was not received, no further one becomes due. If it was
+/// received late, the next one is due `duration` after that. A receiver that waits in
+/// [`recv`](Receiver::recv) gets messages that were due exactly `duration` apart.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -80,7 +81,7 @@ pub fn tick(duration: Duration) -> Receiver<Instant, Timer> {
 
 /// Returns a receiver that never delivers a message and is never disconnected.
 ///
-/// It stands for an operation that is left out.
+/// It stands for a timer that is left out. Its capacity is 0.
 ///
 /// ```
 /// use std::time::Duration;
@@ -100,41 +101,53 @@ pub fn tick(duration: Duration) -> Receiver<Instant, Timer> {
 /// ```
 #[must_use]
 pub fn never<T>() -> Receiver<T, Timer> {
-    let message = |_| unreachable!("it is never due");
-    Receiver::new(TimerRx { due: Arc::default(), period: None, message })
+    Receiver::new(TimerRx { timer: None, message: |_| unreachable!("it is never due") })
 }
 
 fn make(due: Option<Instant>, period: Option<Duration>) -> Receiver<Instant, Timer> {
-    let due = Arc::new(Mutex::new(due));
-    Receiver::new(TimerRx { due, period, message: |due| due })
+    let timer = due.map(|due| Arc::new(Shared { due: Mutex::new(Some(due)), period }));
+    Receiver::new(TimerRx { timer, message: |due| due })
 }
 
-/// The receiving end of a timer.
-pub struct TimerRx<T> {
-    /// When the next message is due, if one is.
-    due: Arc<Mutex<Option<Instant>>>,
+/// What the clones of a timer share.
+struct Shared {
+    /// When the next message is due, if one is to come.
+    due: Mutex<Option<Instant>>,
     period: Option<Duration>,
-    message: fn(Instant) -> T,
 }
 
-impl<T> TimerRx<T> {
+impl Shared {
     fn due(&self) -> MutexGuard<'_, Option<Instant>> {
         self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the message, if it is due.
-    fn take(&self) -> Option<Instant> {
+    /// Takes the message, if it is due by `by`. The next one is due a period later, counted from
+    /// now if this one is late.
+    fn take(&self, by: Instant) -> Option<Instant> {
         let mut due = self.due();
-        let now = Instant::now();
-        let was = due.filter(|due| now >= *due)?;
-        *due = self.period.and_then(|period| now.checked_add(period));
+        let was = due.filter(|due| *due <= by)?;
+        let from = was.max(Instant::now());
+        *due = self.period.and_then(|period| from.checked_add(period));
         Some(was)
+    }
+}
+
+/// The receiving end of a timer.
+pub struct TimerRx<T> {
+    /// `None` if no message is ever due.
+    timer: Option<Arc<Shared>>,
+    message: fn(Instant) -> T,
+}
+
+impl<T> TimerRx<T> {
+    fn due(&self) -> Option<Instant> {
+        *self.timer.as_ref()?.due()
     }
 }
 
 impl<T> Clone for TimerRx<T> {
     fn clone(&self) -> Self {
-        TimerRx { due: self.due.clone(), period: self.period, message: self.message }
+        TimerRx { timer: self.timer.clone(), message: self.message }
     }
 }
 
@@ -149,10 +162,14 @@ impl<T> End for TimerRx<T> {
         usize::from(self.is_ready())
     }
     fn capacity(&self) -> Option<usize> {
-        Some(1)
+        Some(usize::from(self.timer.is_some()))
     }
     fn same_channel(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.due, &other.due)
+        match (&self.timer, &other.timer) {
+            (Some(this), Some(other)) => Arc::ptr_eq(this, other),
+            (None, None) => true,
+            _ => false,
+        }
     }
     fn is_disconnected(&self) -> bool {
         false
@@ -164,7 +181,7 @@ impl<T> End for TimerRx<T> {
         None
     }
     fn receiver_count(&self) -> Option<usize> {
-        Some(Arc::strong_count(&self.due))
+        self.timer.as_ref().map(Arc::strong_count)
     }
 }
 
@@ -173,10 +190,25 @@ impl<T> Receive<T> for TimerRx<T> {
         /// How long to sleep if nothing is due.
         const LONG: Duration = Duration::from_secs(24 * 60 * 60);
         loop {
-            if let Some(due) = self.take() {
-                return Ok((self.message)(due));
+            let due = self.due();
+            if let (Some(due), Some(timer)) = (due, &self.timer) {
+                // A tick that this call waits for is taken first: others get later ones.
+                let in_time = match deadline {
+                    Deadline::Now => false,
+                    Deadline::At(deadline) => due <= deadline,
+                    Deadline::Never => true,
+                };
+                let ahead = timer.period.is_some() && in_time;
+                let by = if ahead { due } else { Instant::now() };
+                if let Some(due) = timer.take(by) {
+                    std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                    return Ok((self.message)(due));
+                }
+                if ahead {
+                    continue; // Another receiver took it.
+                }
             }
-            let left = self.due().map_or(LONG, |due| due.saturating_duration_since(Instant::now()));
+            let left = due.map_or(LONG, |due| due.saturating_duration_since(Instant::now()));
             match deadline.left(left) {
                 Some(slice) => std::thread::sleep(slice),
                 None => return Err(RecvTimeoutError::Timeout),
@@ -189,7 +221,7 @@ impl<T> Pace for TimerRx<T> {}
 
 impl<T> Ready for TimerRx<T> {
     fn is_ready(&self) -> bool {
-        self.due().is_some_and(|due| Instant::now() >= due)
+        self.due().is_some_and(|due| due <= Instant::now())
     }
 
     fn register(&self, _waker: &Waker) -> Registration<'_> {
@@ -203,18 +235,18 @@ impl<T> Ready for TimerRx<T> {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        *self.due()
+        self.due()
     }
 }
 
 impl<T> Selectable for TimerRx<T> {
     fn claim(&self) -> Option<Claim> {
-        self.take().map(Claim::Time)
+        self.timer.as_ref()?.take(Instant::now()).map(Claim::Time)
     }
 
     fn give_back(&self, claim: Claim) {
-        if let Claim::Time(due) = claim {
-            *self.due() = Some(due);
+        if let (Claim::Time(due), Some(timer)) = (claim, &self.timer) {
+            *timer.due() = Some(due);
         }
     }
 }
