@@ -300,7 +300,6 @@ impl<'a> Select<'a> {
     /// If there is no operation: it would wait for ever.
     #[inline]
     pub fn select(&mut self) -> SelectedOperation<'a> {
-        self.check_not_empty();
         match self.choose(Deadline::Never) {
             Some(operation) => operation,
             None => unreachable!("for ever is over"),
@@ -312,6 +311,10 @@ impl<'a> Select<'a> {
     /// # Errors
     ///
     /// If none became ready in time.
+    ///
+    /// # Panics
+    ///
+    /// If there is no operation, and `timeout` is longer than the clock can represent.
     #[inline]
     pub fn select_timeout(
         &mut self,
@@ -367,7 +370,6 @@ impl<'a> Select<'a> {
     /// # Ok(()) }
     /// ```
     pub fn ready(&mut self) -> usize {
-        self.check_not_empty();
         match self.find_ready(Deadline::Never) {
             Some(index) => index,
             None => unreachable!("for ever is over"),
@@ -379,6 +381,10 @@ impl<'a> Select<'a> {
     /// # Errors
     ///
     /// If none became ready in time.
+    ///
+    /// # Panics
+    ///
+    /// If there is no operation, and `timeout` is longer than the clock can represent.
     pub fn ready_timeout(&mut self, timeout: Duration) -> Result<usize, ReadyTimeoutError> {
         self.find_ready(Deadline::after(timeout)).ok_or(ReadyTimeoutError)
     }
@@ -390,10 +396,6 @@ impl<'a> Select<'a> {
     /// If none became ready in time.
     pub fn ready_deadline(&mut self, deadline: Instant) -> Result<usize, ReadyTimeoutError> {
         self.find_ready(Deadline::At(deadline)).ok_or(ReadyTimeoutError)
-    }
-
-    fn check_not_empty(&self) {
-        assert!(!self.operations.is_empty(), "there is no operation in this `Select` to wait for");
     }
 
     #[inline]
@@ -422,6 +424,10 @@ pub fn choose<'a>(
 }
 
 /// Waits until `attempt` succeeds with one of the operations; without any, until the deadline.
+///
+/// # Panics
+///
+/// If there is neither an operation nor a deadline.
 #[inline]
 fn run<'a, 'o, R>(
     operations: &'o mut [Operation<'a>],
@@ -431,8 +437,12 @@ fn run<'a, 'o, R>(
     attempt: impl Fn(&dyn Selectable) -> Option<R>,
 ) -> Option<(&'o Operation<'a>, R)> {
     if operations.is_empty() {
-        if let Deadline::At(deadline) = deadline {
-            std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
+        match deadline {
+            Deadline::Now => {}
+            Deadline::At(deadline) => {
+                std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
+            }
+            Deadline::Never => panic!("there is no operation in this `Select` to wait for"),
         }
         return None;
     }
@@ -451,6 +461,18 @@ fn run<'a, 'o, R>(
     let (attempt_now, attempt) = (|i| attempt_now(end(i)), |i| attempt(end(i)));
     let (i, done) = wait(count, end, deadline, &ThisThread, attempt_now, attempt)?;
     Some((at(i), done))
+}
+
+/// Makes a list of the same operations, under the same numbers.
+impl<'a> Clone for Select<'a> {
+    fn clone(&self) -> Self {
+        let copy = |one: &Operation<'a>| Operation { index: one.index, end: one.end };
+        Select {
+            operations: self.operations.iter().map(copy).collect(),
+            next: self.next,
+            how: self.how,
+        }
+    }
 }
 
 impl fmt::Debug for Select<'_> {
