@@ -65,6 +65,7 @@ use crate::{Receiver, Sender};
 /// # let _ = second;
 /// # Ok(()) }
 /// ```
+#[derive(Clone)]
 pub struct Select<'a> {
     operations: SmallVec<[Operation<'a>; FEW]>,
     /// The number of the next operation.
@@ -87,6 +88,7 @@ const FEW: usize = 8;
 
 /// One of the operations to choose from.
 #[doc(hidden)]
+#[derive(Clone, Copy)]
 pub struct Operation<'a> {
     index: usize,
     end: End<'a>,
@@ -461,18 +463,6 @@ fn run<'a, 'o, R>(
     let (attempt_now, attempt) = (|i| attempt_now(end(i)), |i| attempt(end(i)));
     let (i, done) = wait(count, end, deadline, &ThisThread, attempt_now, attempt)?;
     Some((at(i), done))
-}
-
-/// Makes a list of the same operations, under the same numbers.
-impl<'a> Clone for Select<'a> {
-    fn clone(&self) -> Self {
-        let copy = |one: &Operation<'a>| Operation { index: one.index, end: one.end };
-        Select {
-            operations: self.operations.iter().map(copy).collect(),
-            next: self.next,
-            how: self.how,
-        }
-    }
 }
 
 impl fmt::Debug for Select<'_> {

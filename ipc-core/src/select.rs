@@ -82,7 +82,8 @@ fn wait_slow<'a, E: Ready + ?Sized + 'a, S: Sleeper, R>(
     if deadline == Deadline::Now {
         // Every end once, so that a busy one does not hide that another is ready.
         let worthwhile = (0..count).fold(false, |any, i| ends(i).settle() | any);
-        return if worthwhile { attempts() } else { None };
+        // A message may have moved from an end that was not tried yet to one that was.
+        return if worthwhile || count > 1 { attempts() } else { None };
     }
     let all = || (0..count).map(ends);
     if all().fold(false, |ahead, end| end.let_peer_run_ahead() | ahead) {

@@ -112,6 +112,24 @@ fn one_wait_costs_one_barrier_and_leaves_no_registration() {
 }
 
 #[test]
+fn a_message_that_moves_while_the_ends_are_tried_is_found_without_waiting() {
+    let (a, b) = (Fake::default(), Fake::default());
+    let asleep = |_, _| -> bool { unreachable!("it does not wait") };
+    let mut moved = false;
+    let attempt = |i: usize| match i {
+        0 => moved.then_some(()),
+        _ => {
+            moved = true;
+            None
+        }
+    };
+    let ends = |i: usize| [&a, &b][i];
+    let sleeper = Fakes::new(&asleep);
+    let found = wait(2, ends, Deadline::Now, &sleeper, |_| None, attempt);
+    assert_eq!(found, Some((0, ())));
+}
+
+#[test]
 fn an_end_that_is_ready_after_registering_is_seen_without_sleeping() {
     struct Late(Fake);
     impl Pace for Late {}
