@@ -3,6 +3,7 @@
 mod errors;
 #[cfg(unix)]
 mod file;
+mod list;
 mod macros;
 
 use std::fmt;
@@ -17,11 +18,11 @@ use ipc_core::Deadline;
 use ipc_core::error::{RecvError, SendError};
 use ipc_core::route::Borrow;
 use ipc_sys::sleep::ThisThread;
-use smallvec::SmallVec;
 
 pub use self::errors::{ReadyTimeoutError, SelectTimeoutError, TryReadyError, TrySelectError};
 #[cfg(unix)]
 use self::file::File;
+use self::list::List;
 #[cfg(target_os = "linux")]
 use crate::JoinHandle;
 use crate::{Receiver, Sender};
@@ -67,7 +68,7 @@ use crate::{Receiver, Sender};
 /// ```
 #[derive(Clone)]
 pub struct Select<'a> {
-    operations: SmallVec<[Operation<'a>; FEW]>,
+    operations: List<Operation<'a>>,
     /// The number of the next operation.
     next: usize,
     how: Order,
@@ -82,9 +83,6 @@ pub enum Order {
     /// In the order given.
     Biased,
 }
-
-/// So many operations need no allocation.
-const FEW: usize = 8;
 
 /// One of the operations to choose from.
 #[doc(hidden)]
@@ -144,7 +142,7 @@ impl<'a> Select<'a> {
     #[must_use]
     #[inline]
     pub fn new() -> Self {
-        Select { operations: SmallVec::new(), next: 0, how: Order::Fair }
+        Select { operations: List::new(), next: 0, how: Order::Fair }
     }
 
     /// Makes an empty list of operations. Of several that are ready, the one that was added first
