@@ -4,6 +4,8 @@
 //! Tests that count descriptors, set limits or close everything do so in a child: the tests of
 //! this file share one process.
 
+#![allow(clippy::duplicate_mod, reason = "`drop_in` compiles the same statements for each route")]
+
 #[cfg(target_os = "linux")]
 mod across;
 #[cfg(target_os = "linux")]

@@ -3,6 +3,19 @@
 //! fault 93.
 //!
 //! The one difference: making a channel can fail here, so it answers an `io::Result`.
+//!
+//! What crossbeam-channel documents of selection and timers stands in files of its own, which are
+//! compiled once for crossbeam-channel and once for each route. `on_crossbeam`, `on_shm` and the
+//! like name the files and what they import. `children` states the same for two processes, and
+//! `differences` what is deliberately different here.
+
+#[cfg(target_os = "linux")]
+mod children;
+mod differences;
+mod on_crossbeam;
+mod on_pipe;
+mod on_shm;
+mod on_thread;
 
 use std::collections::HashMap;
 use std::iter::FusedIterator;
@@ -10,6 +23,11 @@ use std::thread;
 use std::time::Duration;
 
 use testkit::watchdog;
+
+/// Longer than anything that should happen.
+const LONG: Duration = Duration::from_secs(20);
+/// For what should not happen.
+const SHORT: Duration = Duration::from_millis(20);
 
 /// Each program once for each crate. Only the import differs.
 macro_rules! programs {
