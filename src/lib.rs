@@ -32,6 +32,8 @@
 //! - [`shm::Segment`], [`shm::Shared`], [`shm::Mutex`] and more: data that is shared instead of
 //!   sent, and its locks.
 //! - [`init`], [`spawn`], [`JoinHandle`], [`process`]: processes as easily as threads.
+//! - [`select!`], [`Select`]: wait for several channels, timers ([`after`], [`tick`]), children and
+//!   files at once; [`waiting`] compares, and says what it costs.
 //! - [`which_route`]: when to use which route, according to measurements, and when threads are the
 //!   better choice.
 //! - Errors are those of crossbeam, with one more on each side: [`Unsendable`] and [`Unreadable`].
@@ -53,6 +55,8 @@ mod select;
 pub mod shm;
 pub mod thread;
 mod timer;
+#[doc = include_str!("../docs/waiting.md")]
+pub mod waiting {}
 #[doc = include_str!("../docs/which-route.md")]
 pub mod which_route {}
 
