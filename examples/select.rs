@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! $ cargo run --example select
-//! the server is at @factors
+//! the server is at factors
 //! client 1 is here
 //! client 2 is here
 //! client 1: 600851475143 = 71 * 839 * 1471 * 6857
