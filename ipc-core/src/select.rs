@@ -46,7 +46,8 @@ pub trait Sleeper {
 /// Calls `attempt` with the number of each of `count` ends in turn, until it returns something or
 /// `deadline` has passed.
 ///
-/// The first round of attempts calls `attempt_now` instead, which may fail for no reason.
+/// In the first round each end is tried with `attempt_now` before: a short path, which may fail for
+/// no reason.
 /// Returns the number of that end with the result. For a fair choice, `ends` and `attempt` count in
 /// random order ([`Few`], [`shuffle`]).
 #[inline]
@@ -59,7 +60,9 @@ pub fn wait<'a, E: Ready + ?Sized + 'a, S: Sleeper, R>(
     mut attempt: impl FnMut(usize) -> Option<R>,
 ) -> Option<(usize, R)> {
     for i in 0..count {
-        if let Some(done) = attempt_now(i) {
+        // Completely, before the next end: one that is ready must not lose its turn to a later one
+        // because the short path does not see that.
+        if let Some(done) = attempt_now(i).or_else(|| attempt(i)) {
             return Some((i, done));
         }
     }
@@ -76,9 +79,6 @@ fn wait_slow<'a, E: Ready + ?Sized + 'a, S: Sleeper, R>(
     sleeper: &S,
     attempts: &mut dyn FnMut() -> Option<(usize, R)>,
 ) -> Option<(usize, R)> {
-    if let Some(done) = attempts() {
-        return Some(done);
-    }
     if deadline == Deadline::Now {
         // Every end once, so that a busy one does not hide that another is ready.
         let worthwhile = (0..count).fold(false, |any, i| ends(i).settle() | any);

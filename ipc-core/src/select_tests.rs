@@ -130,6 +130,16 @@ fn a_message_that_moves_while_the_ends_are_tried_is_found_without_waiting() {
 }
 
 #[test]
+fn an_end_that_the_short_path_misses_keeps_its_turn() {
+    let (a, b) = (Fake::default(), Fake::default());
+    let asleep = |_, _| -> bool { unreachable!("it does not wait") };
+    let sleeper = Fakes::new(&asleep);
+    let now = |i: usize| (i == 1).then_some(());
+    let found = wait(2, |i| [&a, &b][i], Deadline::Never, &sleeper, now, |_| Some(()));
+    assert_eq!(found, Some((0, ())));
+}
+
+#[test]
 fn an_end_that_is_ready_after_registering_is_seen_without_sleeping() {
     struct Late(Fake);
     impl Pace for Late {}
