@@ -16,7 +16,7 @@ use ipc_core::route::{End, Receive, Transmit};
 
 use crate::Receiver;
 
-/// The route of [`after`], [`at`], [`tick`] and [`never`]: its channels have no sender.
+/// The route of [`after`], [`at`], [`tick`] and [`never`](never()): its channels have no sender.
 #[derive(Clone, Copy, Debug)]
 pub struct Timer;
 
