@@ -34,7 +34,7 @@ if [[ $# -gt 0 ]]; then
 else
     tests -p ipc-core -p ipc-sys -p ipc-shm -p ipc-pipes --lib
     tests -p ipc-thread --test channels
-    tests --features ipc-channel --test channels --test process --test segments --test pipes --test locks -- \
+    tests --features ipc-channel --test channels --test conformance --test process --test segments --test pipes --test locks -- \
         --skip drop_in:: --skip types:: --skip watch:: --skip limits:: --skip fuzz::
     tests -p multiprocess-interop --test shared_memory
 fi

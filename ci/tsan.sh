@@ -26,4 +26,4 @@ export TSAN_OPTIONS="exitcode=66 ${TSAN_OPTIONS:-}"
 tests() { ci/build-std.sh test -Z build-std --release --target "$target" "$@"; }
 tests -p ipc-shm --lib --test threads -- "$@"
 tests -p ipc-thread --test channels -- "$@"
-tests --features ipc-channel --test channels -- "${@:-conformance::}"
+tests --features ipc-channel --test conformance -- "${@:-conformance::}"

@@ -1,5 +1,5 @@
-//! Channels: the same truths for every route, in one process and across processes; what they
-//! accept, how soon they notice deaths, and programs as they are written for crossbeam-channel.
+//! Channels across processes: what they accept, how soon they notice deaths, and programs as they
+//! are written for crossbeam-channel.
 //!
 //! Tests that count descriptors, set limits or close everything do so in a child: the tests of
 //! this file share one process.
@@ -8,8 +8,6 @@
 
 #[cfg(target_os = "linux")]
 mod across;
-#[cfg(target_os = "linux")]
-mod conformance;
 mod drop_in;
 #[cfg(target_os = "linux")]
 mod types;
