@@ -16,11 +16,11 @@ fn first_command() -> String {
     line.split(" #").next().unwrap().trim().to_owned()
 }
 
-/// The crates that cargo builds for the examples when it is started in the root of the project:
-/// features are those of all packages that such a command means.
-fn crates_of_the_examples() -> BTreeSet<String> {
+/// What cargo says of a package that a command in the root of the project means, over these edges:
+/// the depth and the name of each crate. Features are those of all such packages.
+fn tree(package: &str, edges: &str) -> Vec<(usize, String)> {
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["tree", "--offline", "--locked", "--edges", "normal,build,dev", "--no-dedupe"])
+        .args(["tree", "--offline", "--locked", "--edges", edges, "--no-dedupe"])
         .args(["--prefix", "depth", "--format", "\t{p}"])
         .current_dir(top())
         .output()
@@ -28,11 +28,29 @@ fn crates_of_the_examples() -> BTreeSet<String> {
     let tree = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let lines = tree.lines().filter_map(|line| line.split_once('\t'));
-    let mut lines =
-        lines.skip_while(|line| !(line.0 == "0" && line.1.starts_with("multiprocess-examples ")));
-    let examples = lines.next().expect("the examples are among what a command in the root means");
-    let rest = lines.take_while(|(depth, _)| *depth != "0");
-    [examples].into_iter().chain(rest).map(|(_, name)| name.replace(" (*)", "")).collect()
+    let crates = lines.map(|(depth, name)| (depth.parse().unwrap(), name.replace(" (*)", "")));
+    let package: Vec<(usize, String)> = crates
+        .skip_while(|(depth, name)| !(*depth == 0 && name.starts_with(package)))
+        .enumerate()
+        .take_while(|(i, (depth, _))| *i == 0 || *depth > 0)
+        .map(|(_, line)| line)
+        .collect();
+    assert!(!package.is_empty(), "the package is among what a command in the root means");
+    package
+}
+
+/// The crates that cargo builds for the examples when it is started in the root of the project.
+fn crates_of_the_examples() -> BTreeSet<String> {
+    // Of the library, cargo shows the dependencies of its tests here, which are not built.
+    let mut within_library = false;
+    let examples = tree("multiprocess-examples v", "normal,build,dev").into_iter();
+    let examples = examples.filter(|(depth, name)| {
+        if *depth <= 1 {
+            within_library = name.starts_with("multiprocess v");
+        }
+        !within_library
+    });
+    examples.chain(tree("multiprocess v", "normal,build")).map(|(_, name)| name).collect()
 }
 
 // fault 131
