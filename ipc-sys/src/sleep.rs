@@ -5,7 +5,7 @@
 //! | one word | `FUTEX_WAIT` |
 //! | up to 127 words, or a waker | `futex_waitv`, with one word more that the waker changes |
 //! | files only | `ppoll` |
-//! | files and words | `futex_waitv`, while the [`reactor`](crate::reactor) waits for the files and calls the waker |
+//! | files and words | `futex_waitv`, while the [`reactor`] waits for the files and calls the waker |
 //!
 //! More words, or words on a system without `futex_waitv`, are checked every millisecond.
 
