@@ -4,6 +4,9 @@
 mod choose;
 #[path = "select/grammar.rs"]
 mod grammar;
+#[cfg(target_os = "linux")]
+#[path = "select/processes.rs"]
+mod processes;
 #[path = "select/support.rs"]
 mod support;
 #[path = "select/threads.rs"]

@@ -246,7 +246,11 @@ pub(crate) const PARTS: &[Part] = &[
             (89, "used in a forked child", "an error there, nothing in the parent"),
             (90, "forked in the middle of `send`", "as 89"),
             (91, "an end sent through itself", "nothing is left when both are closed"),
-            (92, "select over the dead, the living and never", "as crossbeam"),
+            (
+                92,
+                "select over the dead, the living and never; death between choosing and completing",
+                "as crossbeam; another receiver gets the message, the place is skipped",
+            ),
             (93, "programs written for crossbeam", "the same outcome"),
         ],
     ),
@@ -390,7 +394,6 @@ pub(crate) const REMARKS: &[(u32, &str)] = &[
         "Cannot be: a message lies in one slot or in one block, never over several. Batches wrap: see 71.",
     ),
     (72, "Cannot be, as 70: no slot is ever inside a message."),
-    (92, "Cannot be: there is no `select` yet."),
     (
         96,
         "Not run: Miri has no shared mappings, no futexes between processes and no processes, which is what the \

@@ -1,6 +1,7 @@
 //! `ring-model quick | all | mutations | NAME… | mu:MUTATION…` — see README.md.
 
 mod check;
+mod choose;
 mod leave;
 mod link;
 mod ring;
@@ -315,6 +316,28 @@ fn print_wake(c: &wake::Wake, r: &Report, show: bool) {
     }
 }
 
+fn print_choose(c: &choose::Choose, r: &Report, show: bool) {
+    let waiters: Vec<_> = c.waiters.iter().map(|set| ["", "A", "B", "AB"][*set as usize]).collect();
+    println!(
+        "{:<28} {}P {} m {} crashes {} fence {}  states {:>10}  steps {:>11}  {:>7.1}s  {}",
+        c.name,
+        c.senders,
+        waiters.join("+"),
+        c.m,
+        c.crashes,
+        c.fence,
+        r.states,
+        r.edges,
+        r.secs,
+        r.verdict.as_ref().err().map_or("ok", |e| e.as_str())
+    );
+    if show {
+        for l in &r.trace {
+            println!("    {l}");
+        }
+    }
+}
+
 fn print_link(c: &link::Link, r: &Report, show: bool) {
     println!(
         "{:<28} roles {:?}{} m {} rings {} crashes {}  states {:>10}  steps {:>11}  {:>7.1}s  {}",
@@ -362,6 +385,12 @@ fn main() {
                 print_link(&c, &r, std::env::var("TRACE").is_ok());
                 failed |= r.verdict.is_ok();
             }
+            for c in choose::mutations() {
+                let r = check(&c, limit);
+                println!("{:?}:", c.mu);
+                print_choose(&c, &r, std::env::var("TRACE").is_ok());
+                failed |= r.verdict.is_ok();
+            }
             for c in wake::mutations() {
                 let r = check(&c, limit);
                 println!("{:?} {:?}:", c.mu, c.fence);
@@ -385,12 +414,23 @@ fn main() {
                 || n == a
                 || a.ends_with('*') && n.starts_with(&a[..a.len() - 1])
         };
+        for c in choose::configs().iter().filter(|c| named(c.name)) {
+            let r = check(c, limit);
+            failed |= r.verdict.is_err();
+            print_choose(c, &r, std::env::var("TRACE").is_ok());
+        }
         for c in link::configs().iter().filter(|c| named(c.name)) {
             let r = check(c, limit);
             failed |= r.verdict.is_err();
             print_link(c, &r, std::env::var("TRACE").is_ok());
         }
         if let Some(m) = a.strip_prefix("mu:") {
+            for c in choose::mutations().iter().filter(|c| format!("{:?}", c.mu) == m) {
+                let r = check(c, limit);
+                println!("{:?}:", c.mu);
+                print_choose(c, &r, std::env::var("TRACE").is_ok());
+                failed |= r.verdict.is_ok();
+            }
             for c in link::mutations().iter().filter(|c| format!("{:?}", c.mu) == m) {
                 let r = check(c, limit);
                 println!("{:?}:", c.mu);
