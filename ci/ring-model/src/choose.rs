@@ -50,6 +50,8 @@ pub struct Choose {
     /// goes on with the other one.
     pub senders: u8,
     pub crashes: u8,
+    /// Each waiter takes one message and then does something else. Else all go on for ever.
+    pub once: bool,
     /// Senders issue a fence of their own. Else waiters issue the barrier for them.
     pub fence: bool,
     pub mu: Mutation,
@@ -191,7 +193,7 @@ impl Choose {
             p.at += 1;
         }
         if p.at as usize == NE {
-            *p = P { pc: CLOOK, ..P::default() };
+            *p = P { pc: if self.once { DONE } else { CLOOK }, ..P::default() };
         } else {
             p.pc = CLEAVE;
         }
@@ -229,7 +231,7 @@ impl Model for Choose {
             .all(|i| matches!(s.p[i].pc, CRASHED | DONE) && s.p[i].buf == 0);
         let for_nobody = |e: usize| {
             (self.senders as usize..self.n())
-                .all(|i| s.p[i].pc == CRASHED || self.waits_for(i) >> e & 1 == 0)
+                .all(|i| matches!(s.p[i].pc, CRASHED | DONE) || self.waits_for(i) >> e & 1 == 0)
         };
         sent && (0..NE).all(|e| Self::available(s, e).is_none() || for_nobody(e))
     }
@@ -238,7 +240,10 @@ impl Model for Choose {
         let pcs: Vec<String> = (0..self.n())
             .map(|i| {
                 let p = &s.p[i];
-                format!("{}@{}/r{:02b}q{:02b}w{}", NAMES[p.pc as usize], p.at, p.reg, p.queued, p.woken)
+                format!(
+                    "{}@{}/r{:02b}q{:02b}w{}",
+                    NAMES[p.pc as usize], p.at, p.reg, p.queued, p.woken
+                )
             })
             .collect();
         format!(
@@ -323,7 +328,8 @@ impl Choose {
 
 impl P {
     fn key(&self) -> impl Ord {
-        let P { pc, sent, buf, e, s, tok, at, k, reg, ticket, queued, woken, owes, won, back } = *self;
+        let P { pc, sent, buf, e, s, tok, at, k, reg, ticket, queued, woken, owes, won, back } =
+            *self;
         ((pc, sent, buf, e, s, tok, at, k), (reg, ticket, queued, woken, owes, won, back))
     }
 }
@@ -541,22 +547,25 @@ const B: u8 = 2;
 const BOTH: u8 = A | B;
 
 fn base(name: &'static str, waiters: &'static [u8], m: u8, crashes: u8) -> Choose {
-    Choose { name, waiters, m, senders: 2, crashes, fence: false, mu: Mutation::None }
+    Choose { name, waiters, m, senders: 2, crashes, once: true, fence: false, mu: Mutation::None }
 }
 
 pub fn configs() -> Vec<Choose> {
     let b = base;
     let fence = |c: Choose| Choose { fence: true, ..c };
+    let ever = |c: Choose| Choose { once: false, ..c };
     vec![
-        b("choose-1s", &[BOTH], 2, 0),
-        b("choose-1s-1b-x1", &[BOTH, B], 1, 1),
+        ever(b("choose-ever-1s", &[BOTH], 2, 0)),
+        ever(b("choose-ever-1s-1b-x1", &[BOTH, B], 1, 1)),
+        ever(b("choose-ever-2s", &[BOTH, BOTH], 1, 0)),
+        ever(fence(b("choose-ever-2s-fence", &[BOTH, BOTH], 1, 0))),
+        ever(b("choose-ever-2s-x1", &[BOTH, BOTH], 1, 1)),
         b("choose-2s", &[BOTH, BOTH], 1, 0),
-        fence(b("choose-2s-fence", &[BOTH, BOTH], 1, 0)),
         b("choose-2s-x1", &[BOTH, BOTH], 1, 1),
-        b("choose-1s-1a", &[BOTH, A], 2, 0),
+        b("choose-1s-1a-m2", &[BOTH, A], 2, 0),
         b("choose-1s-1a-1b", &[BOTH, A, B], 1, 0),
+        fence(b("choose-1s-1a-1b-fence", &[BOTH, A, B], 1, 0)),
         b("choose-1s-1a-1b-x1", &[BOTH, A, B], 1, 1),
-        b("choose-2s-m2", &[BOTH, BOTH], 2, 0),
     ]
 }
 
@@ -569,9 +578,9 @@ pub fn mutations() -> Vec<Choose> {
         on(&[BOTH], 2, 0, BarrierEarly),
         on(&[BOTH], 2, 0, LooksAtOne),
         on(&[BOTH, A, B], 1, 0, NoPass),
-        on(&[BOTH, BOTH, A], 1, 0, BlindWithdraw),
-        on(&[BOTH, A], 2, 0, SleepsOnOne),
-        on(&[BOTH, BOTH], 2, 0, ZeroBlindly),
+        on(&[BOTH, A, B], 1, 0, BlindWithdraw),
+        Choose { once: false, ..on(&[BOTH], 2, 0, SleepsOnOne) },
+        on(&[BOTH, B], 2, 0, ZeroBlindly),
         on(&[BOTH, BOTH], 1, 1, NoSlices),
     ]
 }

@@ -35,6 +35,7 @@ fn base(name: &'static str, roles: &[u8], m: u8, cap: u8, crashes: u8) -> Cfg {
         timeouts: false,
         late_joins: false,
         merge: false,
+        claims: 0,
         crash_roles: S | R,
     }
 }
@@ -58,6 +59,7 @@ fn configs() -> Vec<Cfg> {
     let joins = |c: Cfg| Cfg { late_joins: true, ..c };
     let merge = |c: Cfg| Cfg { late_joins: true, merge: true, ..c };
     let only = |c: Cfg, r: u8| Cfg { crash_roles: r, ..c };
+    let claims = |c: Cfg| Cfg { claims: 1, guards: c.blocks == 0, ..c };
     vec![
         // the core: claim, sign, publish, recover, disconnect
         b("core-1p1c-cap1", &[S, R], 4, 1, 2),
@@ -172,6 +174,22 @@ fn configs() -> Vec<Cfg> {
         merge(late(b("merge-1p1c+p-cap2", &[R, S], 1, 2, 1), S)),
         merge(late(b("merge-1p2c+c-cap1", &[S, R, R], 1, 1, 0), R)),
         merge(quit(late(b("merge-1p2c+c-cap2-leave", &[S, R, R], 2, 2, 0), R), 1)),
+        // claims that are kept, and used or given back
+        claims(b("claims-1p1c-cap1", &[S, R], 3, 1, 2)),
+        claims(b("claims-1p1c-cap2", &[S, R], 3, 2, 2)),
+        claims(b("claims-2p1c-cap2", &[S, S, R], 1, 2, 1)),
+        claims(b("claims-1p2c-cap2", &[S, R, R], 2, 2, 1)),
+        claims(b("claims-1p2c-cap1", &[S, R, R], 2, 1, 1)),
+        claims(refs(b("claims-1p1c-cap2-b1", &[S, R], 2, 2, 2), 1, 1)),
+        claims(refs(b("claims-2p1c-cap2-b1", &[S, S, R], 1, 2, 1), 1, 1)),
+        claims(refs(b("claims-1p2c-cap2-b1", &[S, R, R], 1, 2, 1), 1, 1)),
+        // held over the operations of another thread of the process
+        claims(threads(b("claims-1(2p)1c-cap2", &[S, S, R], 1, 2, 1))),
+        claims(threads(b("claims-1p1(2c)-cap2", &[R, R, S], 2, 2, 1))),
+        claims(threads(b("claims-(1p+1c)1c-cap2", &[S, R, R], 2, 2, 1))),
+        claims(late(b("claims-1p1c+p-cap2", &[S, R], 1, 2, 1), S)),
+        claims(late(b("claims-1p1c+c-cap2", &[S, R], 2, 2, 1), R)),
+        claims(quit(b("claims-leave-1p2c-cap2", &[S, R, R], 1, 2, 1), 1)),
         // the large ones
         b("core-2p2c-cap1", &[S, S, R, R], 1, 1, 2),
         b("core-2p2c-cap2", &[S, S, R, R], 1, 2, 2),
@@ -234,6 +252,12 @@ fn mutations() -> Vec<Cfg> {
         on("rdv-time-1p2c-cap2", WithdrawnOrphanByStore),
         on("join-2p1c+p-cap1", JoinDoesNotClose),
         on("merge-2p1c+p-cap1", TransitLeftFirst),
+        on("claims-1p1c-cap2", GivesUpAsFree),
+        on("claims-1p2c-cap2", GivenBackReady),
+        on("claims-1p1c-cap2", GivenBackUntold),
+        on("claims-leave-1p2c-cap2", GivenBackToldFirst),
+        on("claims-1(2p)1c-cap2", KeptPlaceIsLast),
+        on("claims-1p1(2c)-cap2", KeptUnsigned),
     ]
 }
 
@@ -261,6 +285,11 @@ const QUICK: &[&str] = &[
     "merge-1p1c+p-cap2",
     "merge-2p1c+p-cap1",
     "merge-1p2c+c-cap1",
+    "claims-1p1c-cap1",
+    "claims-1p1c-cap2",
+    "claims-1p1c-cap2-b1",
+    "choose-2s-x1",
+    "choose-1s-1a-1b",
 ];
 
 fn print(c: &Cfg, r: &Report, show: bool) {
@@ -441,6 +470,7 @@ fn main() {
                 let r = check(c, limit);
                 println!("{:?}:", c.mu);
                 print(c, &r, std::env::var("TRACE").is_ok());
+                failed |= r.verdict.is_ok();
             }
         }
         let pick = |c: &&Cfg| {

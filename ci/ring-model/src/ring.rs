@@ -92,6 +92,9 @@ pub struct Proc {
     pub ga: [u8; 2], // adopted?
     pub wp: u8,      // rendezvous: position + 1 of the offer that waits
     pub gx: u8,      // after the guards are dropped: 0 next item, 1 next receive, 2 leave
+    pub last: u8,    // claims: position + 1 where the last claim that needs no signature ended
+    pub kept: u8,    // claims: 1: a place is claimed while its block is loaned; 2: loan first
+    pub given: u8,   // claims: how many were given back
     // recovery
     pub rd: u8,
     pub rt: Claim,
@@ -143,6 +146,8 @@ pcs! {
     // send
     STail, SSlot, SSlow, SSignChk, SSign, SCas, SW0, SW1, SInflight, SPub,
     SWait, SWaitClosed, SWithdraw, SWithdrawO,
+    // claims that are kept: a place, or a message, until it is used or given back
+    SKept, SGiveUp, RKept, RGive, RGiveSeq, BKept,
     // receive
     ROseq, OScan, OCas, RHead, RSlot, REmpty, DScan, RSlow, RSignChk, RSignL, RSignC, RCas,
     GSign, RVoid, RW0, RW1, RLoan, RLoanCas, RC0, RC1, RLend, RFree, RAck, GC0, GC1, GDrop,
@@ -201,6 +206,12 @@ pub enum Mutation {
     GuardSkipsVoid,
     JoinDoesNotClose,
     TransitLeftFirst,
+    GivesUpAsFree,
+    GivenBackReady,
+    GivenBackUntold,
+    GivenBackToldFirst,
+    KeptPlaceIsLast,
+    KeptUnsigned,
 }
 use Mutation as Mu;
 
@@ -244,6 +255,9 @@ pub struct Cfg {
     /// The late process' endpoint arrives in process 0: that counts the role too, then the id it
     /// came under leaves.
     pub merge: bool,
+    /// What is claimed is kept, and then used or given back; so often by each process. A handle
+    /// does not look for signatures where its own last claim is finished or signed.
+    pub claims: u8,
     /// Which roles may crash (mask); both by default.
     pub crash_roles: u8,
 }
@@ -313,8 +327,29 @@ impl Cfg {
             ga: p.ga,
             wp: p.wp,
             came: p.came,
+            last: p.last,
+            kept: p.kept,
+            given: p.given,
             ..Proc::default()
         };
+    }
+
+    /// The last claim of this handle ended there, and is finished, or signed. Threads of a process
+    /// share a handle.
+    fn finished(&self, n: &mut St, pi: usize, end: u8) {
+        n.p[pi].last = end + 1;
+        if let Some(mate) = self.mate(n, pi).filter(|&mate| n.p[mate].role == n.p[pi].role) {
+            n.p[mate].last = end + 1;
+        }
+    }
+
+    /// It has given a message back, and perhaps receives nothing any more.
+    fn gave_back(&self, n: &mut St, pi: usize) {
+        if self.quit != 0 {
+            self.leave(n, pi)
+        } else {
+            self.next_recv(n, pi)
+        }
     }
 
     /// The other thread of the same participant.
@@ -394,6 +429,10 @@ impl Cfg {
             p.pc = Pc::RAck as u8;
             return;
         }
+        if self.claims > 0 && p.drain == 0 && PCS[p.pc as usize] != Pc::BKept {
+            p.pc = Pc::BKept as u8;
+            return;
+        }
         let k = Self::held(p) as usize;
         p.g[k] = p.lb;
         p.ga[k] = p.adopted;
@@ -446,9 +485,11 @@ impl Cfg {
         p.blk = 0;
         if p.sent >= self.m {
             self.leave(n, pi);
-        } else if self.boxed() {
+        } else if self.boxed() && self.claims == 0 {
             p.pc = Pc::LoanLoad as u8;
         } else {
+            // a claim needs no block yet
+            p.kept = 0;
             p.pc = Pc::STail as u8;
         }
     }
@@ -512,7 +553,7 @@ impl Cfg {
             p.pc = Pc::ROseq as u8;
         } else if rk_role == R {
             p.pc = if self.is(Mu::OrphansOnlyWhenEmpty) { Pc::RHead } else { Pc::ROseq } as u8;
-        } else if self.boxed() && blk == 0 {
+        } else if self.boxed() && blk == 0 && (self.claims == 0 || p.kept == 2) {
             p.pc = Pc::LoanLoad as u8;
         } else {
             p.pc = Pc::STail as u8;
@@ -564,6 +605,8 @@ impl Cfg {
         } else if mine && self.guards && self.forget && p.i + 1 == p.kk && p.sent + 1 >= self.quit {
             // forgets its last slot guard
             self.leave(n, pi);
+        } else if self.claims > 0 && p.drain == 0 && !self.boxed() {
+            p.pc = Pc::RKept as u8;
         } else {
             p.pc = Pc::RW0 as u8;
         }
@@ -965,10 +1008,14 @@ impl Cfg {
                 n.block[b].c[(pc == Pc::LoanC1) as usize] = v;
                 if pc == Pc::LoanC0 {
                     go!(LoanC1)
+                } else if p!().kept == 1 {
+                    go!(SW0)
                 } else {
                     go!(STail)
                 }
             }
+            // all blocks are in use: it waits for one without the place
+            Pc::LoanSlow if p!().kept == 1 => go!(SGiveUp),
             Pc::LoanSlow | Pc::SSlow | Pc::RSlow => {
                 self.try_recover(s, pi, out);
                 // a pool that stays exhausted because the receivers are gone: see `tail`
@@ -1006,7 +1053,8 @@ impl Cfg {
                     if p!().i == want {
                         p!().kk = want;
                         p!().i = 0;
-                        if p!().t.count > 0 && !self.is(Mu::NoSignSend) {
+                        let own = self.claims > 0 && p!().last == p!().t.pos + 1;
+                        if p!().t.count > 0 && !self.is(Mu::NoSignSend) && !own {
                             go!(SSignChk)
                         } else {
                             go!(SCas)
@@ -1061,6 +1109,12 @@ impl Cfg {
                     }
                     if self.is(Mu::ReadyBeforePayload) {
                         go!(SPub)
+                    } else if self.claims > 0 && p!().kept == 0 {
+                        if self.is(Mu::KeptPlaceIsLast) {
+                            let end = n.tail.pos;
+                            self.finished(&mut n, pi, end);
+                        }
+                        go!(SKept)
                     } else {
                         go!(SW0)
                     }
@@ -1069,6 +1123,41 @@ impl Cfg {
                     p!().i = 0;
                     p!().kk = 0;
                     go!(STail);
+                }
+            }
+            // ---- a place is claimed, and kept for any time
+            Pc::SKept => {
+                if p!().given < self.claims {
+                    let mut x = n;
+                    x.p[pi].given += 1;
+                    x.p[pi].pc = Pc::SGiveUp as u8;
+                    // nobody may rely on that
+                    out.push(Next { s: x, fault: true, who: pi as u8 });
+                }
+                if self.boxed() {
+                    p!().kept = 1;
+                    go!(LoanLoad)
+                } else {
+                    go!(SW0)
+                }
+            }
+            Pc::SGiveUp => {
+                let pos = p!().t.pos;
+                let sl = self.sl(pos);
+                if !own_w(&n.slot[sl].st, pos, me) {
+                    e(&mut n, 4);
+                }
+                n.slot[sl].st = if self.is(Mu::GivesUpAsFree) {
+                    State4 { kind: FREE, pos: pos + cap, owner: 0 }
+                } else {
+                    State4 { kind: VOID, pos, owner: 0 }
+                };
+                if p!().kept == 1 {
+                    Self::clear_locals(&mut n.p[pi]);
+                    p!().kept = 2;
+                    go!(LoanLoad)
+                } else {
+                    self.next_send(&mut n, pi);
                 }
             }
             Pc::SW0 | Pc::SW1 => {
@@ -1289,7 +1378,8 @@ impl Cfg {
                 } else if !ok || p!().i == self.kr {
                     p!().kk = p!().i;
                     p!().i = 0;
-                    if p!().t.count > 0 && !self.is(Mu::NoSignRecv) {
+                    let own = self.claims > 0 && p!().last == p!().t.pos + 1;
+                    if p!().t.count > 0 && !self.is(Mu::NoSignRecv) && !own {
                         go!(RSignChk)
                     } else {
                         go!(RCas)
@@ -1383,7 +1473,11 @@ impl Cfg {
                     n.head =
                         Claim { pos: n.head.pos + p!().kk, closed: 0, count: p!().kk, owner: me };
                     p!().i = 0;
-                    if self.guards || self.rdv && !self.is(Mu::OfferReadUnsigned) {
+                    if self.is(Mu::KeptUnsigned) {
+                        let end = n.head.pos;
+                        self.finished(&mut n, pi, end);
+                        self.recv_item(&mut n, pi);
+                    } else if self.guards || self.rdv && !self.is(Mu::OfferReadUnsigned) {
                         p!().i = if self.is(Mu::GuardSignsDescending) { p!().kk - 1 } else { 0 };
                         go!(GSign);
                     } else {
@@ -1413,6 +1507,11 @@ impl Cfg {
                 let down = self.is(Mu::GuardSignsDescending);
                 if if down { p!().i == 0 } else { p!().i + 1 == p!().kk } {
                     p!().i = 0;
+                    // all are signed, so this handle's next claim need not look
+                    if self.claims > 0 && p!().drain == 0 {
+                        let end = p!().t.pos + p!().kk;
+                        self.finished(&mut n, pi, end);
+                    }
                     self.recv_item(&mut n, pi);
                 } else if down {
                     p!().i -= 1;
@@ -1429,6 +1528,54 @@ impl Cfg {
                 }
                 p!().i += 1;
                 self.recv_item(&mut n, pi);
+            }
+            // ---- a message is claimed, and kept for any time
+            Pc::RKept | Pc::BKept => {
+                if p!().given < self.claims {
+                    let mut x = n;
+                    x.p[pi].given += 1;
+                    x.p[pi].pc =
+                        if self.is(Mu::GivenBackToldFirst) { Pc::RGiveSeq } else { Pc::RGive }
+                            as u8;
+                    // nobody may rely on that
+                    out.push(Next { s: x, fault: true, who: pi as u8 });
+                }
+                if pc == Pc::RKept {
+                    go!(RW0)
+                } else {
+                    self.lent(&mut n, pi);
+                }
+            }
+            Pc::RGive => {
+                let pos = p!().t.pos;
+                if self.boxed() {
+                    let b = &mut n.block[p!().lb as usize - 1];
+                    let ok = b.kind == LENT && b.arg == me && b.pos == pos;
+                    *b = Block { kind: LOST, arg: pos, pos: 0, c: b.c };
+                    if !ok {
+                        e(&mut n, 6);
+                    }
+                } else {
+                    let sl = self.sl(pos);
+                    if !own_r(&n.slot[sl].st, pos, me) {
+                        e(&mut n, 5);
+                    }
+                    let kind = if self.is(Mu::GivenBackReady) { READY } else { ORPHAN };
+                    n.slot[sl].st = State4 { kind, pos, owner: 0 };
+                }
+                if self.is(Mu::GivenBackUntold) || self.is(Mu::GivenBackToldFirst) {
+                    self.gave_back(&mut n, pi);
+                } else {
+                    go!(RGiveSeq)
+                }
+            }
+            Pc::RGiveSeq => {
+                n.oseq += 1;
+                if self.is(Mu::GivenBackToldFirst) {
+                    go!(RGive)
+                } else {
+                    self.gave_back(&mut n, pi);
+                }
             }
             Pc::RW0 | Pc::RW1 => {
                 let pos = p!().t.pos + self.item(&p!());
@@ -2246,6 +2393,11 @@ impl Cfg {
         let last = if self.is(Mu::PublishDescending) { p.i == 0 } else { p.i + 1 == p.kk };
         if last {
             p.sent += p.kk;
+            // only a claim that was not kept is stored as the last one
+            if self.claims > 0 && p.kept == 2 {
+                let end = p.t.pos + p.kk;
+                self.finished(n, pi, end);
+            }
             self.next_send(n, pi);
         } else {
             if self.is(Mu::PublishDescending) {
