@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Kills processes at random and starts others in their place, for some minutes: channels of plain
-# data, of bytes and of any type, over shared memory, sockets and pipes; every lock; segments that
-# race for a name. Each test reconciles what was sent, received, locked and named, counts what its
-# process has open, and uses another seed each time. Runs every night, for an hour.
+# data, of bytes and of any type, over shared memory, sockets and pipes; processes that select over
+# several channels; every lock; segments that race for a name. Each test reconciles what was sent,
+# received, locked and named, counts what its process has open, and uses another seed each time.
+# Runs every night, for an hour.
 #
 # Before that, all tests run three times in a row beside eight busy loops: a death must be noticed,
 # and a deadline kept, however loaded the machine is. BUSY=0 skips this.

@@ -25,6 +25,8 @@ mod notice;
 mod pipes;
 #[path = "crash/random.rs"]
 mod random;
+#[path = "crash/selectors.rs"]
+mod selectors;
 #[path = "crash/stops.rs"]
 mod stops;
 

@@ -2,11 +2,14 @@
 
 use std::cell::Cell;
 use std::io;
+use std::task::Waker;
 use std::time::Duration;
 
+use ipc_core::__private::ready::{Outcome, Ready, Selectable};
 use ipc_core::Deadline;
 use ipc_core::route::Receive;
 use ipc_shm::{Builder, RecvError, RecvTimeoutError, SendTimeoutError, TryRecvError};
+use multiprocess::Select;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -56,6 +59,26 @@ pub(crate) trait Flavour: 'static {
     ) -> Result<(), RecvTimeoutError>;
     /// Receives a message with a guard, and forgets the guard.
     fn forget(rx: &Self::Rx);
+    /// Selects sending, and sends.
+    fn select_send(
+        tx: &Self::Tx,
+        m: Self::M,
+        timeout: Duration,
+    ) -> Result<(), SendTimeoutError<Self::M>>;
+    /// Selects among both receivers, and receives.
+    fn select_recv(rx: [&Self::Rx; 2], timeout: Duration) -> Result<Self::M, RecvTimeoutError>;
+    /// As [`select_recv`](Flavour::select_recv), and then as [`recv_ref`](Flavour::recv_ref).
+    fn select_recv_ref(
+        rx: [&Self::Rx; 2],
+        timeout: Duration,
+        f: impl FnOnce(&Self::M, u64),
+    ) -> Result<(), RecvTimeoutError>;
+    /// Claims a place, and gives it up. False: there was none.
+    fn give_up(tx: &Self::Tx) -> bool;
+    /// Claims a message, and gives it back. False: there was none.
+    fn give_back(rx: &Self::Rx) -> bool;
+    /// Calls `f` while registered to receive, and then passes on the wake-up that came meanwhile.
+    fn pass_on(rx: &Self::Rx, f: impl FnOnce());
     /// Calls `f` while so many blocks are taken by loans.
     fn take_blocks(tx: &Self::Tx, n: usize, f: impl FnOnce());
     /// Calls `f` while `n` guards are held, one for each message that `next` made sure is there.
@@ -137,6 +160,45 @@ macro_rules! flavour {
             }
             fn forget(rx: &Self::Rx) {
                 std::mem::forget(rx.recv_ref().unwrap());
+            }
+            fn select_send(tx: &Self::Tx, m: $M, timeout: Duration) -> Result<(), SendTimeoutError<$M>> {
+                let mut select = Select::new();
+                select.send(tx);
+                match select.select_timeout(timeout) {
+                    Ok(chosen) => chosen.send(tx, m).map_err(SendTimeoutError::from),
+                    Err(_) => Err(SendTimeoutError::Timeout(m)),
+                }
+            }
+            fn select_recv(rx: [&Self::Rx; 2], timeout: Duration) -> Result<$M, RecvTimeoutError> {
+                let mut select = Select::new();
+                rx.iter().for_each(|rx| _ = select.recv(rx));
+                let chosen = select.select_timeout(timeout).map_err(|_| RecvTimeoutError::Timeout)?;
+                let rx = rx[chosen.index()];
+                Ok(chosen.recv(rx)?)
+            }
+            fn select_recv_ref(
+                rx: [&Self::Rx; 2],
+                timeout: Duration,
+                f: impl FnOnce(&$M, u64),
+            ) -> Result<(), RecvTimeoutError> {
+                let mut select = Select::new();
+                rx.iter().for_each(|rx| _ = select.recv(rx));
+                let chosen = select.select_timeout(timeout).map_err(|_| RecvTimeoutError::Timeout)?;
+                let rx = rx[chosen.index()];
+                let $lent = chosen.recv_ref(rx)?;
+                f($seen, $lent.deliveries());
+                Ok(())
+            }
+            fn give_up(tx: &Self::Tx) -> bool {
+                tx.route().claim().map(|claim| tx.route().give_back(claim)).is_some()
+            }
+            fn give_back(rx: &Self::Rx) -> bool {
+                rx.route().claim().map(|claim| rx.route().give_back(claim)).is_some()
+            }
+            fn pass_on(rx: &Self::Rx, f: impl FnOnce()) {
+                let ticket = rx.route().register(Waker::noop()).ticket;
+                f();
+                rx.route().unregister(ticket, Outcome::Unused);
             }
             fn take_blocks(tx: &Self::Tx, n: usize, f: impl FnOnce()) {
                 $take(tx, n, f)

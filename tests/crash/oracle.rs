@@ -19,6 +19,8 @@ use crate::support::{Counter, Log, Record};
 pub(crate) struct Chronicle {
     pub(crate) senders: Vec<Past>,
     pub(crate) receivers: Vec<Past>,
+    /// What a killed receiver may have taken out of a socket.
+    pub(crate) taken_out: u64,
 }
 
 /// A life that is over.
@@ -57,9 +59,9 @@ impl Chronicle {
         for past in &self.receivers {
             let log = Log::read(&past.life.received());
             let by_guard = past.life.how.batch() == 0;
-            may_be_late += past.kept;
+            may_be_late += past.kept + Counter::open(&past.life.late()).get();
             if past.killed {
-                may_be_lost += past.life.how.batch();
+                may_be_lost += past.life.how.batch().max(self.taken_out);
                 may_be_late += past.life.how.batch().max(1);
             }
             let mut newest: HashMap<u64, u64> = HashMap::new();

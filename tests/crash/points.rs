@@ -3,7 +3,7 @@
 //! Each scene says what goes before, what the victim does, and at which points it is killed, at the
 //! first, second and third time that it comes there.
 //!
-//! faults 1-7, 12-16, 87.
+//! faults 1-7, 12-16, 87, 92.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -248,4 +248,8 @@ plays! {
     killed_while_receiving_plain_data: Small, IN_SLOTS, "receive";
     killed_while_sending_blocks: Large, IN_BLOCKS, "send";
     killed_while_receiving_blocks: Large, IN_BLOCKS, "receive";
+    killed_while_selecting_to_send: Mixed, MIXED, "select to send";
+    killed_while_selecting_to_receive: Mixed, MIXED, "select to receive";
+    killed_while_selecting_plain_data: Small, IN_SLOTS, "select";
+    killed_while_selecting_blocks: Large, IN_BLOCKS, "select";
 }

@@ -22,10 +22,14 @@ pub(crate) enum How {
     /// With guards, held for so many turns of an idle loop at most, and written down before they
     /// are dropped.
     Ref(u64),
+    /// As [`Recv`](How::Recv), chosen by a `Select` that names the receiver twice.
+    Select,
+    /// As [`Ref`](How::Ref), chosen so.
+    SelectRef,
 }
 
 impl How {
-    pub(crate) const ALL: [How; 7] = [
+    pub(crate) const ALL: [How; 9] = [
         How::Recv,
         How::Poll,
         How::Timeout,
@@ -33,14 +37,16 @@ impl How {
         How::Many(63),
         How::Ref(0),
         How::Ref(3000),
+        How::Select,
+        How::SelectRef,
     ];
 
     /// What a receiver that is killed may have taken and not written down.
     pub(crate) fn batch(self) -> u64 {
         match self {
-            How::Recv | How::Poll | How::Timeout => 1,
+            How::Recv | How::Poll | How::Timeout | How::Select => 1,
             How::Many(most) => most as u64,
-            How::Ref(_) => 0,
+            How::Ref(_) | How::SelectRef => 0,
         }
     }
 }
@@ -65,6 +71,10 @@ impl Life {
     pub(crate) fn received(&self) -> PathBuf {
         self.directory.join(format!("received-{}", self.number))
     }
+    /// How many messages this receiver gave back.
+    pub(crate) fn late(&self) -> PathBuf {
+        self.directory.join(format!("late-{}", self.number))
+    }
     /// Not 0: it runs.
     pub(crate) fn ready(&self) -> PathBuf {
         self.directory.join(format!("ready-{}", self.number))
@@ -86,7 +96,7 @@ pub(crate) fn send<F: Flavour>((tx, life): (F::Tx, Life)) {
     let mut random = Random::new(life.number);
     let mut next = 0;
     while stop.get() == 0 {
-        match random.below(8) {
+        match random.below(9) {
             0 => {
                 let many = 1 + random.below(SENT_AT_ONCE);
                 let batch = (next..next + many).map(|seq| F::M::new(life.number, seq)).collect();
@@ -108,6 +118,15 @@ pub(crate) fn send<F: Flavour>((tx, life): (F::Tx, Life)) {
                     Err(error) => panic!("{error}"),
                 }
             }
+            3 => {
+                let patience = Duration::from_micros(random.below(300));
+                match F::select_send(&tx, F::M::new(life.number, next), patience) {
+                    Ok(()) => next += 1,
+                    Err(SendTimeoutError::Timeout(message)) => assert!(message.intact()),
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            4 => _ = F::give_up(&tx),
             _ => {
                 F::send(&tx, F::M::new(life.number, next), None)
                     .expect("the parent keeps a receiver");
@@ -160,6 +179,22 @@ pub(crate) fn receive<F: Flavour>((rx, life): (F::Rx, Life)) {
                 Err(RecvError::Disconnected) => return,
                 Err(error) => panic!("{error}"),
             },
+            How::Select => match F::select_recv([&rx; 2], Duration::MAX) {
+                Ok(message) => log.write(&[record(&message, 0)]),
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(error) => panic!("{error}"),
+            },
+            How::SelectRef => {
+                let received =
+                    F::select_recv_ref([&rx; 2], Duration::MAX, |message, deliveries| {
+                        log.write(&[record(message, deliveries)]);
+                    });
+                match received {
+                    Ok(()) => {}
+                    Err(RecvTimeoutError::Disconnected) => return,
+                    Err(error) => panic!("{error}"),
+                }
+            }
             How::Ref(turns) => {
                 let turns = random.below(turns + 1);
                 let received = F::recv_ref(&rx, None, |message, deliveries| {

@@ -6,6 +6,12 @@ const DIED_RECEIVING: (Ends, Script, &str) = (Ends::Receiver, Script::Receive(Ho
 
 const DIED_SLEEPING: (Ends, Script, &str) = (Ends::Receiver, Script::Sleep(20), "sleep.wait");
 
+const DIED_CHOOSING_TO_SEND: (Ends, Script, &str) = (Ends::Sender, Script::SelectSend(1), "send.written_late");
+const DIED_CHOOSING_TO_RECEIVE: (Ends, Script, &str) =
+    (Ends::Receiver, Script::SelectReceive(How::Recv, 1), "guard.free_slot");
+const DIED_WITH_A_CHOSEN_BLOCK: (Ends, Script, &str) =
+    (Ends::Receiver, Script::SelectReceive(How::Recv, 1), "block.free");
+
 const SCENE: Scene = Scene {
     name: "",
     fill: 0,
@@ -80,6 +86,135 @@ const MIXED: &[Scene] = &[
             "send.written",
         ],
         ..SCENE
+    },
+    Scene {
+        name: "select to send", script: Script::SelectSend(4),
+        points: &["send.claim", "send.written_late", "send.published_late"],
+        ..SCENE
+    },
+    Scene {
+        name: "select to send blocks",
+        size: LARGE, script: Script::SelectSend(4),
+        points: &[
+            "loan.cas", "loan.held", "send.claim", "send.flown", "send.fly", "send.written_late",
+            "send.published_late",
+        ],
+        ..SCENE
+    },
+    Scene {
+        name: "select to send behind the dead",
+        before: &[DIED_CHOOSING_TO_SEND], script: Script::SelectSend(3),
+        points: &["send.claim", "send.sign", "send.written_late", "send.published_late"],
+        ..SCENE
+    },
+    Scene {
+        name: "select to send to a sleeper",
+        sleeper: true, script: Script::SelectSend(9),
+        points: &["ring.token", "ring.wake", "send.claim", "send.written_late", "send.published_late"],
+        ..SCENE
+    },
+    Scene {
+        name: "select to send, and give up", script: Script::GiveUp(2),
+        points: &[
+            "ring_all.tokens", "ring_all.wake", "ring_all.woken", "send.claim", "send.give_up",
+            "send.given_up",
+        ],
+        ..SCENE
+    },
+    Scene {
+        name: "select to send, and give up behind the dead",
+        before: &[DIED_CHOOSING_TO_SEND], script: Script::GiveUp(1),
+        points: &["send.claim", "send.give_up", "send.given_up", "send.sign"],
+        ..SCENE
+    },
+    Scene {
+        name: "select to send, and give up before a sleeper",
+        sleeper: true, script: Script::GiveUp(2),
+        points: &[
+            "ring_all.tokens", "ring_all.wake", "ring_all.woken", "send.claim", "send.give_up",
+            "send.given_up",
+        ],
+        ..SCENE
+    },
+    Scene {
+        name: "select to receive", script: Script::SelectReceive(How::Recv, 5),
+        points: &[
+            "guard.free_slot", "guard.freed_slot", "receive.claim", "receive.claimed", "receive.freed",
+            "receive.sign", "sleep.announce", "sleep.announced", "sleep.withdraw",
+        ],
+        ..RECEIVE
+    },
+    Scene {
+        name: "select to receive with guards", script: Script::SelectReceive(How::Ref(0), 5),
+        points: &[
+            "guard.free_slot", "guard.freed_slot", "receive.claim", "receive.claimed", "receive.freed",
+            "receive.sign", "sleep.announce", "sleep.announced", "sleep.withdraw",
+        ],
+        ..RECEIVE
+    },
+    Scene {
+        name: "select to receive blocks",
+        size: LARGE, script: Script::SelectReceive(How::Recv, 4),
+        points: &[
+            "block.free", "block.freed", "receive.block", "receive.claim", "receive.claimed",
+            "receive.count", "receive.freed", "receive.lend", "receive.lent",
+        ],
+        ..RECEIVE
+    },
+    Scene {
+        name: "select to receive blocks with guards",
+        size: LARGE, script: Script::SelectReceive(How::Ref(0), 4),
+        points: &[
+            "block.free", "block.freed", "receive.block", "receive.claim", "receive.claimed",
+            "receive.count", "receive.freed", "receive.lend", "receive.lent",
+        ],
+        ..RECEIVE
+    },
+    Scene {
+        name: "select to receive behind the dead",
+        before: &[DIED_CHOOSING_TO_RECEIVE], script: Script::SelectReceive(How::Recv, 4),
+        points: &[
+            "adopt.adopted", "adopt.cas", "clean.orphan", "guard.free_slot", "guard.freed_slot",
+            "receive.sign", "recover.cleaned", "recover.orphans",
+        ],
+        ..RECEIVE
+    },
+    Scene {
+        name: "select to receive behind the dead with blocks",
+        size: LARGE,
+        before: &[DIED_WITH_A_CHOSEN_BLOCK], script: Script::SelectReceive(How::Ref(0), 4),
+        points: &[
+            "adopt.adopted", "adopt.cas", "adopt.counted", "block.free", "block.freed", "clean.lost",
+            "recover.cleaned", "recover.orphans",
+        ],
+        ..RECEIVE
+    },
+    Scene {
+        name: "select to receive, and give back", script: Script::GiveBack(3),
+        points: &[
+            "adopt.adopted", "adopt.cas", "guard.orphan", "guard.orphaned", "receive.claim",
+            "receive.sign", "ring_all.tokens", "ring_all.wake", "ring_all.woken",
+        ],
+        ..RECEIVE
+    },
+    Scene {
+        name: "select to receive, and give back blocks",
+        size: LARGE, script: Script::GiveBack(3),
+        points: &[
+            "adopt.adopted", "adopt.cas", "adopt.counted", "block.lose", "block.lost",
+            "receive.claim", "ring_all.tokens", "ring_all.wake", "ring_all.woken",
+        ],
+        ..RECEIVE
+    },
+    Scene {
+        name: "select to receive, and pass a wake-up on",
+        fill: 0,
+        ends: Ends::Both, sleeper: true, script: Script::PassOn(9),
+        points: &[
+            "ring.token", "ring.wake", "send.claim", "send.published", "sleep.announce",
+            "sleep.announced",
+        ],
+        ..RECEIVE
     },
     Scene {
         name: "receive", script: Script::Receive(How::Recv, 4),
@@ -409,6 +544,27 @@ const MIXED: &[Scene] = &[
 
 const IN_SLOTS: &[Scene] = &[
     Scene {
+        name: "select to send", script: Script::SelectSend(4),
+        points: &["send.claim", "send.written_late", "send.published_late"],
+        ..SCENE
+    },
+    Scene {
+        name: "select to receive", script: Script::SelectReceive(How::Recv, 5),
+        points: &[
+            "guard.free_slot", "guard.freed_slot", "receive.claim", "receive.claimed", "receive.freed",
+            "receive.sign", "sleep.announce", "sleep.announced", "sleep.withdraw",
+        ],
+        ..RECEIVE
+    },
+    Scene {
+        name: "select to receive with guards", script: Script::SelectReceive(How::Ref(0), 5),
+        points: &[
+            "guard.free_slot", "guard.freed_slot", "receive.claim", "receive.claimed", "receive.freed",
+            "receive.sign", "sleep.announce", "sleep.announced", "sleep.withdraw",
+        ],
+        ..RECEIVE
+    },
+    Scene {
         name: "send in batches", script: Script::SendMany(3),
         points: &[
             "send.claim", "send.claimed", "send.published", "send.written",
@@ -471,6 +627,35 @@ const IN_SLOTS: &[Scene] = &[
 ];
 
 const IN_BLOCKS: &[Scene] = &[
+    Scene {
+        name: "select to send", script: Script::SelectSend(4),
+        points: &[
+            "loan.cas", "loan.held", "send.claim", "send.flown", "send.fly", "send.written_late",
+            "send.published_late",
+        ],
+        ..SCENE
+    },
+    Scene {
+        name: "select to receive", script: Script::SelectReceive(How::Recv, 4),
+        points: &[
+            "block.free", "block.freed", "receive.block", "receive.claim", "receive.claimed",
+            "receive.count", "receive.freed", "receive.lend", "receive.lent",
+        ],
+        ..RECEIVE
+    },
+    Scene {
+        name: "select to receive with guards", script: Script::SelectReceive(How::Ref(0), 4),
+        points: &[
+            "block.free", "block.freed", "receive.block", "receive.claim", "receive.claimed",
+            "receive.count", "receive.freed", "receive.lend", "receive.lent",
+        ],
+        ..RECEIVE
+    },
+    Scene {
+        name: "select to receive, and give back", script: Script::GiveBack(3),
+        points: &["adopt.adopted", "adopt.cas", "adopt.counted", "block.lose", "block.lost"],
+        ..RECEIVE
+    },
     Scene {
         name: "send",
         points: &[

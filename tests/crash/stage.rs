@@ -31,6 +31,17 @@ pub(crate) enum Script {
     Receive(How, u64),
     /// Receives so many with guards that it forgets, and leaves.
     Forget(u64),
+    /// Selects sending so often, and sends.
+    SelectSend(u64),
+    /// Selects receiving so often, beside a channel on which nothing comes, or until nothing comes
+    /// for a while.
+    SelectReceive(How, u64),
+    /// Claims a place and gives it up, and then sends, so often.
+    GiveUp(u64),
+    /// Claims a message and gives it back, so often.
+    GiveBack(u64),
+    /// Sends while registered to receive, and passes on the wake-up, so often.
+    PassOn(u64),
     /// Sleeps for a message that does not come, some times.
     Sleep(u64),
     /// Copies its ends and drops the copies.
@@ -124,6 +135,49 @@ fn play<F: Flavour>((mut tx, mut rx, life, script): Args<F>) {
         Script::Forget(count) => {
             for _ in 0..count {
                 F::forget(rx.as_ref().unwrap());
+            }
+        }
+        Script::SelectSend(count) => {
+            for seq in 0..count {
+                let m = F::M::new(n, seq);
+                match F::select_send(tx.as_ref().unwrap(), m, PATIENCE) {
+                    Ok(()) => sent.set(seq + 1),
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        }
+        Script::SelectReceive(how, count) => {
+            let (_quiet, idle) = F::make(1).unwrap();
+            let rx = [rx.as_ref().unwrap(), &idle];
+            for _ in 0..count {
+                let received = match how {
+                    How::Ref(_) => F::select_recv_ref(rx, QUIET, |m, deliveries| {
+                        log.write(&[record(m, deliveries)]);
+                    }),
+                    _ => F::select_recv(rx, QUIET).map(|m| log.write(&[record(&m, 0)])),
+                };
+                if received.is_err() {
+                    break;
+                }
+            }
+        }
+        Script::GiveUp(count) => {
+            for seq in 0..count {
+                assert!(F::give_up(tx.as_ref().unwrap()), "there is room");
+                F::send(tx.as_ref().unwrap(), F::M::new(n, seq), Some(PATIENCE)).unwrap();
+                sent.set(seq + 1);
+            }
+        }
+        Script::GiveBack(count) => {
+            (0..count).for_each(|_| _ = F::give_back(rx.as_ref().unwrap()));
+        }
+        Script::PassOn(count) => {
+            for seq in 0..count {
+                let tx = tx.as_ref().unwrap();
+                F::pass_on(rx.as_ref().unwrap(), || {
+                    F::send(tx, F::M::new(n, seq), Some(PATIENCE)).unwrap();
+                    sent.set(seq + 1);
+                });
             }
         }
         Script::Sleep(times) => {
@@ -235,7 +289,7 @@ impl<F: Flavour> Stage<F> {
     /// All are started before the first performs: whoever is started repairs first.
     pub(crate) fn cast(&mut self, ends: Ends, script: Script, point: Option<(&str, u64)>) -> Actor {
         let how = match script {
-            Script::Receive(how, _) => how,
+            Script::Receive(how, _) | Script::SelectReceive(how, _) => how,
             Script::Sleep(_) => How::Timeout,
             _ => How::Ref(0),
         };

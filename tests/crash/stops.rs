@@ -110,9 +110,12 @@ fn a_stopped_receiver_is_alive_and_receives_once() {
     drop(tx);
     child.join().unwrap();
     let past = |life, killed| Past { life, killed, kept: 0 };
-    let verdict =
-        Chronicle { senders: vec![past(me, false)], receivers: vec![past(receiver, false)] }
-            .judge();
+    let verdict = Chronicle {
+        senders: vec![past(me, false)],
+        receivers: vec![past(receiver, false)],
+        ..Chronicle::default()
+    }
+    .judge();
     assert_eq!((verdict.sent, verdict.lost, verdict.out_of_order), (next, 0, 0));
 }
 

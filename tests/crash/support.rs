@@ -15,8 +15,8 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The tests that kill at random: `random_kills_*`, and those of sockets and pipes.
-const RANDOM_TESTS: u64 = 7;
+/// The tests that kill at random: `random_kills_*`, those of sockets and pipes, and of selectors.
+const RANDOM_TESTS: u64 = 8;
 
 /// How many processes a test that kills at random kills: its part of `CRASH_KILLS`; without it of
 /// 2000, or 350 in debug.
