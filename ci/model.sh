@@ -18,7 +18,7 @@ case ${1:-} in
 "")
     run quick mu:NoSignSend mu:NoSignRecv mu:RecoveryDoesNotSign mu:VoidReadAsOrphan mu:LostBeforeSlotFreed \
         mu:DisconnectedIgnoresReaders mu:AttachDoesNotBump mu:JoinDoesNotClose mu:TransitLeftFirst mu:GivesUpAsFree \
-        mu:GivenBackUntold mu:KeptPlaceIsLast mu:KeptUnsigned mu:NoSecondLook mu:BarrierLate mu:BarrierEarly \
+        mu:GivenBackUntold mu:KeptPlaceIsLast mu:KeptMessageIsLast mu:NoSecondLook mu:BarrierLate mu:BarrierEarly \
         mu:NoPass mu:SleepsOnOne mu:ZeroBlindly
     ;;
 *)

@@ -8,7 +8,7 @@ const DIED_SLEEPING: (Ends, Script, &str) = (Ends::Receiver, Script::Sleep(20), 
 
 const DIED_CHOOSING_TO_SEND: (Ends, Script, &str) = (Ends::Sender, Script::SelectSend(1), "send.written_late");
 const DIED_CHOOSING_TO_RECEIVE: (Ends, Script, &str) =
-    (Ends::Receiver, Script::SelectReceive(How::Recv, 1), "guard.free_slot");
+    (Ends::Receiver, Script::SelectReceive(How::Recv, 1), "claim.free");
 const DIED_WITH_A_CHOSEN_BLOCK: (Ends, Script, &str) =
     (Ends::Receiver, Script::SelectReceive(How::Recv, 1), "block.free");
 
@@ -139,8 +139,8 @@ const MIXED: &[Scene] = &[
     Scene {
         name: "select to receive", script: Script::SelectReceive(How::Recv, 5),
         points: &[
-            "guard.free_slot", "guard.freed_slot", "receive.claim", "receive.claimed", "receive.freed",
-            "receive.sign", "sleep.announce", "sleep.announced", "sleep.withdraw",
+            "claim.free", "claim.freed", "receive.claim", "receive.claimed", "receive.freed",
+            "sleep.announce", "sleep.announced", "sleep.withdraw",
         ],
         ..RECEIVE
     },
@@ -174,8 +174,8 @@ const MIXED: &[Scene] = &[
         name: "select to receive behind the dead",
         before: &[DIED_CHOOSING_TO_RECEIVE], script: Script::SelectReceive(How::Recv, 4),
         points: &[
-            "adopt.adopted", "adopt.cas", "clean.orphan", "guard.free_slot", "guard.freed_slot",
-            "receive.sign", "recover.cleaned", "recover.orphans",
+            "adopt.adopted", "adopt.cas", "claim.free", "claim.freed", "clean.orphan",
+            "receive.sign_others", "recover.cleaned", "recover.orphans",
         ],
         ..RECEIVE
     },

@@ -383,6 +383,42 @@ fn a_message_that_several_killed_processes_had_chosen_counts_each_of_them() {
 
 // fault 92
 #[test]
+fn all_that_a_killed_process_had_chosen_is_given_back() {
+    multiprocess::init();
+    let _watchdog = watchdog();
+    type Ends = (Receiver<Message>, Sender<Message>);
+    /// Chooses two messages and a place, through one handle each.
+    fn choose_more(((rx, tx), chosen): Choose<Ends>) {
+        let (mut first, mut second, mut place) = (Select::new(), Select::new(), Select::new());
+        first.recv(&rx);
+        second.recv(&rx);
+        place.send(&tx);
+        let _operations = [first.select(), second.select(), place.select()];
+        // Behind the place.
+        tx.send(message(1, 1)).unwrap();
+        chosen.send(()).unwrap();
+        for_ever()
+    }
+    // In slots, and in blocks.
+    for first in [0, 3] {
+        let (tx, rx) = channel(Route::Shm);
+        tx.send(message(0, first)).unwrap();
+        tx.send(message(5, first)).unwrap();
+        let victim = chooser(choose_more, (rx.clone(), tx.clone()));
+        assert!(rx.try_recv().unwrap_err().is_empty());
+        kill(victim);
+        let all: Vec<_> = (0..3).map(|_| seen(&rx.recv().unwrap())).collect();
+        assert_eq!(all, [(0, first), (5, first), (1, 1)]);
+        assert!(rx.try_recv().unwrap_err().is_empty());
+        for number in 0..9 {
+            tx.send(message(2, number)).unwrap();
+            assert_eq!(seen(&rx.recv().unwrap()), (2, number));
+        }
+    }
+}
+
+// fault 92
+#[test]
 fn a_place_that_a_killed_process_had_chosen_is_skipped() {
     multiprocess::init();
     let _watchdog = watchdog();

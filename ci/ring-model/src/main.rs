@@ -59,7 +59,7 @@ fn configs() -> Vec<Cfg> {
     let joins = |c: Cfg| Cfg { late_joins: true, ..c };
     let merge = |c: Cfg| Cfg { late_joins: true, merge: true, ..c };
     let only = |c: Cfg, r: u8| Cfg { crash_roles: r, ..c };
-    let claims = |c: Cfg| Cfg { claims: 1, guards: c.blocks == 0, ..c };
+    let claims = |c: Cfg| Cfg { claims: 1, ..c };
     vec![
         // the core: claim, sign, publish, recover, disconnect
         b("core-1p1c-cap1", &[S, R], 4, 1, 2),
@@ -257,7 +257,7 @@ fn mutations() -> Vec<Cfg> {
         on("claims-1p1c-cap2", GivenBackUntold),
         on("claims-leave-1p2c-cap2", GivenBackToldFirst),
         on("claims-1(2p)1c-cap2", KeptPlaceIsLast),
-        on("claims-1p1(2c)-cap2", KeptUnsigned),
+        on("claims-1p1(2c)-cap2", KeptMessageIsLast),
     ]
 }
 

@@ -147,7 +147,7 @@ pcs! {
     STail, SSlot, SSlow, SSignChk, SSign, SCas, SW0, SW1, SInflight, SPub,
     SWait, SWaitClosed, SWithdraw, SWithdrawO,
     // claims that are kept: a place, or a message, until it is used or given back
-    SKept, SGiveUp, RKept, RGive, RGiveSeq, BKept,
+    SKept, SGiveUp, RKept, RGiveSign, RGive, RGiveSeq, BKept,
     // receive
     ROseq, OScan, OCas, RHead, RSlot, REmpty, DScan, RSlow, RSignChk, RSignL, RSignC, RCas,
     GSign, RVoid, RW0, RW1, RLoan, RLoanCas, RC0, RC1, RLend, RFree, RAck, GC0, GC1, GDrop,
@@ -211,7 +211,7 @@ pub enum Mutation {
     GivenBackUntold,
     GivenBackToldFirst,
     KeptPlaceIsLast,
-    KeptUnsigned,
+    KeptMessageIsLast,
 }
 use Mutation as Mu;
 
@@ -256,7 +256,7 @@ pub struct Cfg {
     /// came under leaves.
     pub merge: bool,
     /// What is claimed is kept, and then used or given back; so often by each process. A handle
-    /// does not look for signatures where its own last claim is finished or signed.
+    /// does not look for signatures where its own last claim is finished.
     pub claims: u8,
     /// Which roles may crash (mask); both by default.
     pub crash_roles: u8,
@@ -334,7 +334,7 @@ impl Cfg {
         };
     }
 
-    /// The last claim of this handle ended there, and is finished, or signed. Threads of a process
+    /// The last claim of this handle ended there, and is finished. Threads of a process
     /// share a handle.
     fn finished(&self, n: &mut St, pi: usize, end: u8) {
         n.p[pi].last = end + 1;
@@ -1473,7 +1473,7 @@ impl Cfg {
                     n.head =
                         Claim { pos: n.head.pos + p!().kk, closed: 0, count: p!().kk, owner: me };
                     p!().i = 0;
-                    if self.is(Mu::KeptUnsigned) {
+                    if self.is(Mu::KeptMessageIsLast) {
                         let end = n.head.pos;
                         self.finished(&mut n, pi, end);
                         self.recv_item(&mut n, pi);
@@ -1507,11 +1507,6 @@ impl Cfg {
                 let down = self.is(Mu::GuardSignsDescending);
                 if if down { p!().i == 0 } else { p!().i + 1 == p!().kk } {
                     p!().i = 0;
-                    // all are signed, so this handle's next claim need not look
-                    if self.claims > 0 && p!().drain == 0 {
-                        let end = p!().t.pos + p!().kk;
-                        self.finished(&mut n, pi, end);
-                    }
                     self.recv_item(&mut n, pi);
                 } else if down {
                     p!().i -= 1;
@@ -1534,9 +1529,13 @@ impl Cfg {
                 if p!().given < self.claims {
                     let mut x = n;
                     x.p[pi].given += 1;
-                    x.p[pi].pc =
-                        if self.is(Mu::GivenBackToldFirst) { Pc::RGiveSeq } else { Pc::RGive }
-                            as u8;
+                    x.p[pi].pc = if self.is(Mu::GivenBackToldFirst) {
+                        Pc::RGiveSeq
+                    } else if self.boxed() {
+                        Pc::RGive
+                    } else {
+                        Pc::RGiveSign
+                    } as u8;
                     // nobody may rely on that
                     out.push(Next { s: x, fault: true, who: pi as u8 });
                 }
@@ -1545,6 +1544,11 @@ impl Cfg {
                 } else {
                     self.lent(&mut n, pi);
                 }
+            }
+            Pc::RGiveSign => {
+                let pos = p!().t.pos;
+                self.sign_read(&mut n, pos, READY, me);
+                go!(RGive);
             }
             Pc::RGive => {
                 let pos = p!().t.pos;
@@ -1676,6 +1680,9 @@ impl Cfg {
                     e(&mut n, 5);
                 }
                 n.slot[sl].st = State4 { kind: FREE, pos: pos + cap, owner: 0 };
+                if self.claims > 0 && p!().drain == 0 {
+                    self.finished(&mut n, pi, pos + 1);
+                }
                 if p!().lb == 0 {
                     let (v, w) = (p!().a, p!().b);
                     self.returned(&mut n, pi, v, w);
