@@ -33,7 +33,7 @@ judge() {
 }
 
 # Orderings and steps of the ring.
-mutant ready-relaxed ipc-shm/src/channel/ring.rs 2 's/(store\(slot::ready\(q\), )Release/\1Relaxed/' 'ring::two_sends'
+mutant ready-relaxed ipc-shm/src/channel/ring.rs 1 's/(to.state.store\(slot::ready\(q\), )Release/\1Relaxed/' 'ring::two_sends'
 mutant receive-slot-relaxed ipc-shm/src/channel/ring.rs 1 's/^( {20}let state = self.state\(q\).load\()Acquire/\1Relaxed/' 'ring::each'
 mutant send-slot-relaxed ipc-shm/src/channel/ring.rs 1 's/(self.state\(q\).load\()Acquire(\) == slot::free\(q\) \{)$/\1Relaxed\2/' 'ring::messages'
 mutant send-tail-relaxed ipc-shm/src/channel/ring.rs 3 's/(let mut t = self.tail\(\).load\()Acquire/\1Relaxed/; s/(let now = self.tail\(\).load\()Acquire/\1Relaxed/; s/(self.tail\(\).compare_exchange\(t, claim\(q, found, me.id\), )AcqRel, Acquire/\1Release, Relaxed/' 'ring::an_old'
@@ -157,5 +157,24 @@ mutant event-relaxed ipc-shm/src/lock/raw/event.rs 1 's/(compare_exchange\(w, to
 mutant event-silent ipc-shm/src/lock/raw/event.rs 1 's/^            env.wake\(self.state, if self.auto .*$//' locks::an_event
 mutant barrier-silent ipc-shm/src/lock/raw/barrier.rs 1 '/kill_point!\("barrier.pass"\)/,/kill_point!/s/env.wake\(self.state, u32::MAX\);//' locks::a_barrier
 mutant dead-party-ignored ipc-shm/src/lock/raw/barrier.rs 2 's/if self.any_party_died\(env\) \{/if false {/' locks::a_dead_party
+
+# Waiting for one of several ends. Rule by rule: one barrier, after all registrations and before the
+# second look; a wake-up that is not used is passed on.
+in_select=ipc-core/src/select.rs
+mutant select-no-second-look $in_select 1 '/sound &= !barrier/,/return/s/if let Some\(done\) = attempts\(\) \{/if let (Some(done), false) = (None, false) {/' 'select::a_selector_is select::two_selectors'
+mutant select-no-barrier $in_select 1 's/sound \&= !barrier \|\| self.sleeper.barrier\(\);/sound \&= !barrier || true;/' 'select::a_selector_is select::two_selectors'
+mutant select-barrier-early $in_select 2 's/^( *)if let Some\(barrier\) = self.register\(\&mut registered\) \{/\1let early = self.sleeper.barrier();\n&/; s/sound \&= !barrier \|\| self.sleeper.barrier\(\);/sound \&= !barrier || early;/' 'select::a_selector_is select::two_selectors'
+mutant select-passes-nothing $in_select 1 's/if used \{ Outcome::Used \} else \{ Outcome::Unused \}/if used { Outcome::Used } else { Outcome::Used }/' 'select::a_selector_passes'
+mutant select-keeps-tickets $in_select 1 's/let notified = \|one: .*$/let notified = |_: \&mut Registration<\x27_>| { let _ = end; false };/' 'select::'
+
+# Claims that are kept.
+mutant kept-place-is-last ipc-shm/src/channel/ring.rs 1 's/self.claim_to_send\(me, 1\).map\(\|\(pos, _\)\| pos\)/self.claim_to_send(me, 1).map(|(pos, _)| { me.last.store(self.geometry.next(pos), Release); pos })/' 'select::a_place_that_is_kept'
+mutant ready-late-relaxed ipc-shm/src/channel/ring.rs 1 's/(self.state\(q\).store\(slot::ready\(q\), )Release/\1Relaxed/' 'select::a_message_in'
+mutant kept-message-is-last ipc-shm/src/channel/ring.rs 1 's/^            if finished \{$/            if finished || true {/' 'select::messages_that'
+mutant give-up-is-silent ipc-shm/src/channel/ring.rs 1 '/fn give_up/,/^    \}/s/self.bell\(Side::Receivers\).ring_all\(\);/();/' 'select::a_receiver_that_sleeps'
+mutant give-up-frees ipc-shm/src/channel/ring.rs 1 '/fn give_up/,/^    \}/s/slot::void\(q\)/slot::free(self.geometry.next_lap(q))/' 'select::a_place_that_is_given_up'
+mutant give-back-is-silent ipc-shm/src/channel/ring.rs 1 '/fn give_back_slot/,/^    \}/s/self.bell\(Side::Receivers\).ring_all\(\);/();/' 'select::a_message_that_is_given_back'
+mutant give-back-uncounted ipc-shm/src/channel/ring.rs 1 '/fn give_back_slot/,/^    \}/s/self.orphan_seq\(\).fetch_add\(1, AcqRel\);.*$/();/' 'select::a_message_that_is_given_back'
+mutant give-back-counted-first ipc-shm/src/channel/ring.rs 2 '/fn give_back_slot/,/^    \}/{s/self.orphan_seq\(\).fetch_add\(1, AcqRel\);.*$/();/; s/self.state\(q\).store\(slot::orphan\(q\), Release\);/self.orphan_seq().fetch_add(1, AcqRel); &/}' 'select::a_message_that_is_given_back'
 
 finish

@@ -91,6 +91,13 @@ mutant fork-closes-by-number $in_unforked 1 's/^    identity\(fd\).is_ok_and\(.*
 mutant opened-before-noted $in_unforked 2 '/fn open_if/,/^    \}/{s/let mut files = open_files\(\);//; s/^( *)files.note/\1open_files().note/}' 'process limits::after_fork::a_fork_has_no'
 mutant lease-stays-on-what-arrived ipc-shm/src/channel/attachment.rs 1 's/let moves = leases.try_repair\(id\);/let moves = false;/' 'process limits::after_fork::a_fork_with_a_copy'
 
+# What `Select` claims, and how it sleeps.
+in_claims_of_select=ipc-shm/src/message/claims.rs
+mutant chosen-is-last $in_ring 1 's/^            if finished \{$/            if finished || true {/' 'select processes::all_that'
+mutant chosen-uncounted $in_claims_of_select 1 's/if self.again \{ place::SLOT_AGAIN \}/if self.again { place::SLOT }/' 'select processes::a_message_that'
+mutant chosen-place-kept $in_claims_of_select 1 's/^ *self.end.memory.give_up\(self.pos\);/let _ = self.pos;/' 'select choose::an_operation'
+mutant chosen-message-kept $in_claims_of_select 1 's/Claim::Place\(pos, _\) => end.memory.give_back_slot\(.*$/Claim::Place(_, _) => {}/' 'select choose::an_operation'
+
 # Names of killed processes.
 in_names=ipc-shm/src/segment/names.rs in_claims=ipc-pipes/src/listener/claim.rs
 mutant in-use-is-abandoned $in_names 1 's/(footer.lifetime == Lifetime::LastHandle) && footer.living\(open\) == 0/\1/' 'segments abandoned::'

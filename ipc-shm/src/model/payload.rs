@@ -95,6 +95,8 @@ impl Sink for Taker<'_> {
 pub(super) struct Lender<'a> {
     pub(super) ring: &'a Ring,
     pub(super) participant: &'a Participant,
+    /// Whether an inline message moves into a block, if one is free.
+    pub(super) moves: bool,
     pub(super) held: Option<Held>,
 }
 
@@ -105,16 +107,19 @@ impl Sink for Lender<'_> {
     fn inline(&mut self, slot: Slot<'_>, pos: u64) -> After {
         let (memory, participant) = (self.ring.memory(), self.participant);
         let value = self.ring.read_slot(slot, pos);
-        let (place, after) = match memory.loan_block(participant) {
+        let block = self.moves.then(|| memory.loan_block(participant)).flatten();
+        let (place, after) = match block {
             Some(block) => {
                 self.ring.write_block(block, value);
                 memory.lend_own_block(block, pos, participant.id, 1);
                 (Place::Block(block), After::Free)
             }
-            None => {
+            None if self.moves => {
                 memory.sign_own_reading(pos, participant.id);
                 (Place::Slot(pos), After::Keep)
             }
+            // It is signed by the next claimer.
+            None => (Place::Slot(pos), After::Claim),
         };
         self.held = Some(Held { place, value });
         after

@@ -145,9 +145,52 @@ impl Peer {
 
     /// Receives a message that stays lent. An inline message moves into a block, if one is free.
     pub fn borrow(&self) -> Result<Held, NotYet> {
-        let mut lender = Lender { ring: &self.ring, participant: &self.taking, held: None };
+        self.lend(true)
+    }
+
+    /// Claims a message, which stays in its slot or block until it is acknowledged or given back.
+    pub fn claim_message(&self) -> Result<Held, NotYet> {
+        self.lend(false)
+    }
+
+    fn lend(&self, moves: bool) -> Result<Held, NotYet> {
+        let (ring, participant) = (&self.ring, &self.taking);
+        let mut lender = Lender { ring, participant, moves, held: None };
         self.memory().receive(&self.taking, 1, &mut lender)?;
         Ok(lender.held.expect("one message was received"))
+    }
+
+    /// Receives a claimed message.
+    pub fn complete(&self, held: Held) {
+        match held.place {
+            Place::Slot(pos) => self.memory().free_claimed(&self.taking, pos),
+            Place::Block(_) => self.acknowledge(held),
+        }
+    }
+
+    /// Gives a claimed message back.
+    pub fn give_back(&self, held: Held) {
+        match held.place {
+            Place::Block(block) => self.memory().give_back(block),
+            Place::Slot(pos) => self.memory().give_back_slot(pos, self.id()),
+        }
+    }
+
+    /// Claims a place to send, which stays claimed until it is published or given up.
+    pub fn claim_place(&self) -> Result<u64, NotYet> {
+        Ok(self.memory().claim_slot(&self.participant)?)
+    }
+
+    /// Sends a message in a claimed place.
+    pub fn publish(&self, place: u64, value: u64) {
+        let memory = self.memory();
+        self.ring.write_slot(memory.slot(place), place, value);
+        memory.publish(place);
+    }
+
+    /// Gives a claimed place up.
+    pub fn give_up(&self, place: u64) {
+        self.memory().give_up(place);
     }
 
     /// Reads a lent message once more, and acknowledges it.

@@ -23,6 +23,7 @@ mod latch;
 mod locks;
 mod members;
 mod ring;
+mod select;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

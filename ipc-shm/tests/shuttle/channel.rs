@@ -31,6 +31,8 @@ struct Told {
     doubtful: Vec<u64>,
     /// Deaths of receivers.
     deaths: u64,
+    /// Messages that were claimed and given back: another may get them after later ones.
+    late: u64,
 }
 
 impl AddAssign for Told {
@@ -40,6 +42,7 @@ impl AddAssign for Told {
         self.received.extend(other.received);
         self.doubtful.extend(other.doubtful);
         self.deaths += other.deaths;
+        self.late += other.late;
     }
 }
 
@@ -47,6 +50,14 @@ impl AddAssign for Told {
 fn send(peer: &Peer, values: &[u64], told: &mut Told) {
     let mut left = values;
     while let [value, ..] = *left {
+        if once_in(4) {
+            let before = told.sent.len();
+            if !send_in_kept_place(peer, value, told) {
+                break;
+            }
+            left = &left[told.sent.len() - before..];
+            continue;
+        }
         let all = &left[..left.len().min(one_of(1..4) as usize)];
         let block = if once_in(3) { peer.loan(value) } else { None };
         told.sending = if block.is_some() { vec![value] } else { all.to_vec() };
@@ -75,15 +86,41 @@ fn send(peer: &Peer, values: &[u64], told: &mut Told) {
     }
 }
 
+/// Claims a place, keeps it for a while, and then sends in it, or gives it up. Returns false if
+/// nobody is left to receive.
+fn send_in_kept_place(peer: &Peer, value: u64, told: &mut Told) -> bool {
+    let place = peer.waiting(Side::Senders, || match peer.claim_place() {
+        Ok(place) => Some(Some(place)),
+        Err(NotYet::Busy) => None,
+        Err(NotYet::Closed) => Some(None),
+    });
+    let Some(place) = place else {
+        assert!(peer.sees_receivers_gone());
+        return false;
+    };
+    thread::yield_now();
+    if once_in(3) {
+        peer.give_up(place);
+    } else {
+        told.sending = vec![value];
+        peer.publish(place, value);
+        told.sent.append(&mut told.sending);
+        peer.ring(Side::Receivers, 1);
+    }
+    true
+}
+
 /// Receives until nothing can come any more.
 fn receive(peer: &Peer, told: &mut Told) {
     loop {
         let k = one_of(1..4);
-        let lent = once_in(4);
+        let (lent, kept) = (once_in(4), once_in(4));
         let mut held = None;
         told.receiving.clear();
         let some = peer.waiting(Side::Receivers, || {
-            let attempt = if lent {
+            let attempt = if kept {
+                peer.claim_message().map(|kept| held = Some(kept))
+            } else if lent {
                 peer.borrow().map(|lent| held = Some(lent))
             } else {
                 peer.receive_into(k, &mut told.receiving)
@@ -94,9 +131,14 @@ fn receive(peer: &Peer, told: &mut Told) {
                 Err(_) => None,
             }
         });
+        if kept && some && once_in(3) {
+            told.late += 1;
+            peer.give_back(held.expect("it was claimed"));
+            continue;
+        }
         if let Some(held) = held {
             told.receiving.push(held.value);
-            peer.acknowledge(held);
+            if kept { peer.complete(held) } else { peer.acknowledge(held) }
         }
         if !some {
             // Others that sleep must come to the same conclusion.
@@ -205,7 +247,7 @@ fn story(senders: usize, receivers: usize, each: u64) {
 }
 
 fn judge(tales: Vec<Told>) {
-    let orderly = tales.iter().all(|told| told.deaths == 0);
+    let orderly = tales.iter().all(|told| told.deaths == 0 && told.late == 0);
     for told in &tales {
         let mut lasts = BTreeMap::new();
         for value in &told.received {
