@@ -23,7 +23,7 @@ judge() {
         >"$log" 2>&1; then
         echo "$name: MISSED"
         return 1
-    elif grep -q '^test result: FAILED' "$log"; then
+    elif grep -qE '^test result: FAILED|signal: 6' "$log"; then
         echo "$name: caught by $(sed -n 's/^    \([a-z_]*::[a-z_]*\)$/\1/p' "$log" | sort -u | tr '\n' ' ')"
     else
         echo "$name: DOES NOT BUILD"
