@@ -49,8 +49,8 @@ macro_rules! select {
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let (urgent, from_urgent) = multiprocess::bounded(4)?;
 /// let (usual, from_usual) = multiprocess::bounded(4)?;
-/// usual.send("usual")?;
-/// urgent.send("urgent")?;
+/// usual.send("usual".to_owned())?;
+/// urgent.send("urgent".to_owned())?;
 /// let got = multiprocess::select_biased! {
 ///     recv(from_urgent) -> got => got?,
 ///     recv(from_usual) -> got => got?,
