@@ -97,7 +97,7 @@ impl<'a> Operation<'a> {
     #[inline]
     pub fn send<T, R>(index: usize, sender: &'a Sender<T, R>) -> Self
     where
-        R: ipc_core::Route<T, Tx: ClaimSend<T>>,
+        R: ipc_core::Route<T, Tx: ClaimSend<T> + Sync>,
     {
         Operation { index, end: End::Channel(sender.route()) }
     }
@@ -106,7 +106,7 @@ impl<'a> Operation<'a> {
     #[inline]
     pub fn recv<T, R>(index: usize, receiver: &'a Receiver<T, R>) -> Self
     where
-        R: ipc_core::Route<T, Rx: ClaimRecv<T>>,
+        R: ipc_core::Route<T, Rx: ClaimRecv<T> + Sync>,
     {
         Operation { index, end: End::Channel(receiver.route()) }
     }
@@ -116,7 +116,7 @@ impl<'a> Operation<'a> {
 #[derive(Clone, Copy)]
 enum End<'a> {
     /// An end of a channel.
-    Channel(&'a (dyn Selectable + 'a)),
+    Channel(&'a (dyn Selectable + Sync + 'a)),
     #[cfg(unix)]
     File(File<'a>),
 }
@@ -167,7 +167,7 @@ impl<'a> Select<'a> {
     #[inline]
     pub fn send<T, R>(&mut self, sender: &'a Sender<T, R>) -> usize
     where
-        R: ipc_core::Route<T, Tx: ClaimSend<T>>,
+        R: ipc_core::Route<T, Tx: ClaimSend<T> + Sync>,
     {
         self.add(End::Channel(sender.route()))
     }
@@ -176,7 +176,7 @@ impl<'a> Select<'a> {
     #[inline]
     pub fn recv<T, R>(&mut self, receiver: &'a Receiver<T, R>) -> usize
     where
-        R: ipc_core::Route<T, Rx: ClaimRecv<T>>,
+        R: ipc_core::Route<T, Rx: ClaimRecv<T> + Sync>,
     {
         self.add(End::Channel(receiver.route()))
     }

@@ -234,3 +234,18 @@ fn a_removed_operation_is_not_chosen_and_numbers_stay() {
     let removed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| select.remove(first)));
     assert!(removed.is_err());
 }
+
+#[test]
+fn a_select_may_wait_in_another_thread() {
+    let _watchdog = watchdog();
+    for route in ROUTES {
+        let (tx, rx) = channel::<u32>(route);
+        let mut select = Select::new();
+        let index = select.recv(&rx);
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(move || select.ready());
+            tx.send(1).unwrap();
+            assert_eq!(waiter.join().unwrap(), index);
+        });
+    }
+}
