@@ -193,15 +193,25 @@ fn a_dead_peer_of_any_end_is_recovered_after_a_slice() {
 
 #[test]
 fn at_the_deadline_every_registration_ends_unused() {
-    let (a, b) = (Fake::default(), Fake::default());
-    let sleeper = Fakes::new(&|_, timeout| {
-        assert!(timeout <= Duration::from_millis(5));
-        std::thread::sleep(timeout);
-        false
-    });
-    let deadline = Deadline::after(Duration::from_millis(5));
-    assert_eq!(select(&[&a, &b], deadline, &sleeper), None);
-    assert_eq!((a.log(), b.log()), (vec!["register", "unused"], vec!["register", "unused"]));
+    let mut limit = Duration::from_millis(5);
+    loop {
+        let (a, b) = (Fake::default(), Fake::default());
+        let sleep = |_, timeout| {
+            assert!(timeout <= limit);
+            std::thread::sleep(timeout);
+            false
+        };
+        let sleeper = Fakes::new(&sleep);
+        assert_eq!(select(&[&a, &b], Deadline::after(limit), &sleeper), None);
+        let (a, b) = (a.log(), b.log());
+        assert_eq!(a, b);
+        if !a.is_empty() {
+            assert_eq!(a, ["register", "unused"]);
+            return;
+        }
+        // On a busy machine the time may be over before the first sleep.
+        limit *= 2;
+    }
 }
 
 #[test]

@@ -575,7 +575,7 @@ pub fn mutations() -> Vec<Choose> {
     vec![
         on(&[BOTH], 2, 0, NoSecondLook),
         on(&[BOTH], 2, 0, BarrierLate),
-        on(&[BOTH], 2, 0, BarrierEarly),
+        Choose { once: false, ..on(&[BOTH], 2, 0, BarrierEarly) },
         on(&[BOTH], 2, 0, LooksAtOne),
         on(&[BOTH, A, B], 1, 0, NoPass),
         on(&[BOTH, A, B], 1, 0, BlindWithdraw),
