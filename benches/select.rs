@@ -67,7 +67,7 @@ fn rows() -> Vec<Row> {
 
 const REST: Option<Duration> = Some(Duration::from_millis(1));
 
-/// Sends as many numbers as it is told, to all channels in turn.
+/// Sends as many numbers as each count says, to all channels in turn.
 fn send_in_turn((counts, channels): (Receiver<u64>, Vec<Sender<u64>>)) {
     for count in counts {
         for (number, channel) in (0..count).zip(channels.iter().cycle()) {

@@ -33,7 +33,7 @@ pub enum Mutation {
     BlindWithdraw,
     /// Rule 4: it is registered with every end, and sleeps on the word of the first only.
     SleepsOnOne,
-    /// Rule 4: a waker that woke nobody drops all tokens, younger ones too.
+    /// Rule 4: a waker that woke no waiter drops all tokens, younger ones too.
     ZeroBlindly,
     /// Slices never end.
     NoSlices,
@@ -64,7 +64,7 @@ pub struct P {
     /// Sender: what it has sent, and how much of it is not visible yet.
     sent: u8,
     buf: u8,
-    /// Whoever wakes: the end, and the word as it was seen.
+    /// Of a process that wakes: the end, and the word as it was seen.
     e: u8,
     s: u8,
     tok: u8,
@@ -199,7 +199,7 @@ impl Choose {
         }
     }
 
-    /// What whoever wakes does next.
+    /// What a process that wakes does next.
     fn woken(&self, n: &mut W, i: usize) {
         n.p[i].e = 0;
         n.p[i].s = 0;
@@ -400,7 +400,7 @@ impl Choose {
                 p!().pc = PZERO;
             }
             PZERO => {
-                // nobody slept: every token older than our `seq` is surplus (its owner is dead, or
+                // no waiter slept: each token older than our `seq` is surplus (its owner died, or
                 // will see the new `seq` and register again)
                 let same = n.seq[e] == me.s && n.tokens[e] == me.tok;
                 if same || self.is(Mutation::ZeroBlindly) {
