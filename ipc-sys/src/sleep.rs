@@ -76,14 +76,9 @@ thread_local! {
 
 impl Sleeper for ThisThread {
     fn with_waker<R>(&self, with: impl FnOnce(&Waker) -> R) -> R {
-        let mut with = Some(with);
         let waker = LOCAL.try_with(|local| local.waker.clone());
         // A thread that is being torn down has none: it looks again after each slice.
-        let waker = waker.unwrap_or_else(|_| Waker::noop().clone());
-        match with.take() {
-            Some(with) => with(&waker),
-            None => unreachable!("it was put there above"),
-        }
+        with(&waker.unwrap_or_else(|_| Waker::noop().clone()))
     }
 
     fn barrier(&self) -> bool {

@@ -311,7 +311,7 @@ impl Town {
         (past, scratch)
     }
 
-    /// Receives all that is there, with what the dead had claimed.
+    /// Receives all that is there, with what killed processes had claimed.
     fn drain(&mut self) {
         let life = self.life(How::Recv);
         let mut log = Log::append(&life.received());

@@ -1131,7 +1131,7 @@ impl Cfg {
                     let mut x = n;
                     x.p[pi].given += 1;
                     x.p[pi].pc = Pc::SGiveUp as u8;
-                    // nobody may rely on that
+                    // no process may rely on that
                     out.push(Next { s: x, fault: true, who: pi as u8 });
                 }
                 if self.boxed() {
@@ -1536,7 +1536,7 @@ impl Cfg {
                     } else {
                         Pc::RGiveSign
                     } as u8;
-                    // nobody may rely on that
+                    // no process may rely on that
                     out.push(Next { s: x, fault: true, who: pi as u8 });
                 }
                 if pc == Pc::RKept {

@@ -160,7 +160,7 @@ fn a_selector_passes_on_the_wake_up_that_it_does_not_use() {
     });
 }
 
-/// Whoever is killed leaves a token with each end, which keeps no wake-up from the others.
+/// A killed process leaves a token with each end, which keeps no wake-up from the others.
 #[test]
 fn the_tokens_of_a_killed_selector_keep_no_wake_up_from_others() {
     for (point, n) in [("sleep.announced", 0), ("sleep.announce", 1), ("sleep.announced", 1)] {

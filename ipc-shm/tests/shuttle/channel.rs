@@ -46,7 +46,7 @@ impl AddAssign for Told {
     }
 }
 
-/// Sends them all, unless nobody is left to receive them.
+/// Sends them all, unless no receiver is left.
 fn send(peer: &Peer, values: &[u64], told: &mut Told) {
     let mut left = values;
     while let [value, ..] = *left {
@@ -87,7 +87,7 @@ fn send(peer: &Peer, values: &[u64], told: &mut Told) {
 }
 
 /// Claims a place, keeps it for a while, and then sends in it, or gives it up. Returns false if
-/// nobody is left to receive.
+/// no receiver is left.
 fn send_in_kept_place(peer: &Peer, value: u64, told: &mut Told) -> bool {
     let place = peer.waiting(Side::Senders, || match peer.claim_place() {
         Ok(place) => Some(Some(place)),
