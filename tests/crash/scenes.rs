@@ -4,7 +4,7 @@
 const DIED_SENDING: (Ends, Script, &str) = (Ends::Sender, Script::Send(1), "send.claimed");
 const DIED_RECEIVING: (Ends, Script, &str) = (Ends::Receiver, Script::Receive(How::Recv, 1), "receive.claimed");
 
-const DIED_SLEEPING: (Ends, Script, &str) = (Ends::Receiver, Script::Sleep(20), "sleep.wait");
+const DIED_SLEEPING: (Ends, Script, &str) = (Ends::Receiver, Script::Sleep(u64::MAX), "sleep.wait");
 
 const DIED_CHOOSING_TO_SEND: (Ends, Script, &str) = (Ends::Sender, Script::SelectSend(1), "send.written_late");
 const DIED_CHOOSING_TO_RECEIVE: (Ends, Script, &str) =
