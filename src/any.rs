@@ -6,24 +6,27 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use ipc_core::__private::SendFailure;
+use ipc_core::__private::poll::{PollRecv, PollSend};
 use ipc_core::__private::ready::{
     Claim, ClaimBorrow, ClaimRecv, ClaimSend, Outcome, Pace, Ready, Registration, Selectable,
-    Ticket,
+    TaskQueue, Tasks, Ticket,
 };
 use ipc_core::__private::wait::Ended;
 use ipc_core::__private::{handle, shape};
 use ipc_core::Deadline;
-use ipc_core::error::{DisconnectCause, RecvTimeoutError, SendManyError, SendTimeoutError};
+use ipc_core::error::{
+    DisconnectCause, RecvError, RecvTimeoutError, SendError, SendManyError, SendTimeoutError,
+};
 use ipc_core::route::{Borrow, End, Receive, Transmit};
 use serde::de::{self, DeserializeOwned, Deserializer, SeqAccess, Visitor};
 use serde::ser::{self, Serializer};
 use serde::{Deserialize, Serialize};
 
-use ipc_thread::{Rx as ThreadRx, Tx as ThreadTx};
+use ipc_thread::{Rx as ThreadRx, TaskWait, Tx as ThreadTx};
 
 /// Any route: the type parameter of [`Sender`](crate::Sender) and
 /// [`Receiver`](crate::Receiver).
@@ -146,6 +149,9 @@ macro_rules! end {
             fn register(&self, waker: &Waker) -> Registration<'_> {
                 each!($End, self, end => end.register(waker))
             }
+            fn register_task(&self, waker: &Waker) -> Registration<'_> {
+                each!($End, self, end => end.register_task(waker))
+            }
             fn unregister(&self, ticket: Ticket, outcome: Outcome) {
                 each!($End, self, end => end.unregister(ticket, outcome));
             }
@@ -166,6 +172,15 @@ macro_rules! end {
             }
             fn deadline(&self) -> Option<Instant> {
                 each!($End, self, end => end.deadline())
+            }
+            fn recovers(&self) -> bool {
+                each!($End, self, end => end.recovers())
+            }
+            fn tasks(&self) -> &'static dyn Tasks {
+                each!($End, self, end => end.tasks())
+            }
+            fn task_queue(&self) -> Option<&TaskQueue> {
+                each!($End, self, end => end.task_queue())
             }
         }
 
@@ -344,6 +359,10 @@ impl<T: Serialize + DeserializeOwned> ClaimSend<T> for AnyTx<T> {
     fn send_claimed(&self, claim: Claim, message: T) -> Result<(), SendTimeoutError<T>> {
         each!(AnyTx, self, tx => tx.send_claimed(claim, message))
     }
+
+    fn send_now(&self, message: T) -> Result<(), SendTimeoutError<T>> {
+        each!(AnyTx, self, tx => tx.send_now(message))
+    }
 }
 
 impl<T: Serialize + DeserializeOwned> ClaimRecv<T> for AnyRx<T> {
@@ -360,5 +379,56 @@ impl<T: Serialize + DeserializeOwned> ClaimBorrow<T> for AnyRx<T> {
             AnyRx::Thread(rx) => RefRepr::Owned(rx.recv_claimed(claim)?),
         };
         Ok(Ref(repr))
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> PollSend<T> for AnyTx<T> {
+    type Waiting = TaskWait<T>;
+
+    #[inline]
+    fn poll_send(
+        &self,
+        waiting: &mut TaskWait<T>,
+        message: &mut Option<T>,
+        context: &Context<'_>,
+    ) -> Poll<Result<(), SendError<T>>> {
+        match self {
+            AnyTx::Shm(tx) => tx.poll_send(&mut waiting.wait, message, context),
+            AnyTx::Pipe(tx) => tx.poll_send(&mut waiting.wait, message, context),
+            AnyTx::Thread(tx) => tx.poll_send(waiting, message, context),
+        }
+    }
+
+    fn leave_send(&self, waiting: &mut TaskWait<T>, message: &mut Option<T>) {
+        match self {
+            AnyTx::Shm(tx) => tx.leave_send(&mut waiting.wait, message),
+            AnyTx::Pipe(tx) => tx.leave_send(&mut waiting.wait, message),
+            AnyTx::Thread(tx) => tx.leave_send(waiting, message),
+        }
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> PollRecv<T> for AnyRx<T> {
+    type Waiting = TaskWait<T>;
+
+    #[inline]
+    fn poll_recv(
+        &self,
+        waiting: &mut TaskWait<T>,
+        context: &Context<'_>,
+    ) -> Poll<Result<T, RecvError>> {
+        match self {
+            AnyRx::Shm(rx) => rx.poll_recv(&mut waiting.wait, context),
+            AnyRx::Pipe(rx) => rx.poll_recv(&mut waiting.wait, context),
+            AnyRx::Thread(rx) => rx.poll_recv(waiting, context),
+        }
+    }
+
+    fn leave_recv(&self, waiting: &mut TaskWait<T>) {
+        match self {
+            AnyRx::Shm(rx) => rx.leave_recv(&mut waiting.wait),
+            AnyRx::Pipe(rx) => rx.leave_recv(&mut waiting.wait),
+            AnyRx::Thread(rx) => rx.leave_recv(waiting),
+        }
     }
 }

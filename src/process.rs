@@ -40,6 +40,7 @@ mod fingerprint;
 mod func;
 mod identity;
 mod join;
+mod join_wait;
 mod link;
 mod options;
 mod protocol;

@@ -4,15 +4,18 @@ use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use ipc_core::__private::poll::{self, PollRecv};
 use ipc_core::__private::ready::{
-    Claim, ClaimRecv, Outcome, Pace, Ready, Registration, Selectable, Source, Ticket,
+    Claim, ClaimRecv, Outcome, Pace, Ready, Registration, Selectable, Source, Tasks, Ticket,
 };
+use ipc_core::__private::task::Wait;
 use ipc_core::Deadline;
-use ipc_core::error::{DisconnectCause, RecvTimeoutError, SendTimeoutError};
+use ipc_core::error::{DisconnectCause, RecvError, RecvTimeoutError, SendTimeoutError};
 use ipc_core::route::{End, Receive, Transmit};
+use ipc_sys::tasks::ThisProcess;
 
 use crate::Receiver;
 
@@ -237,6 +240,10 @@ impl<T> Ready for TimerRx<T> {
     fn deadline(&self) -> Option<Instant> {
         self.due()
     }
+
+    fn tasks(&self) -> &'static dyn Tasks {
+        &ThisProcess
+    }
 }
 
 impl<T> Selectable for TimerRx<T> {
@@ -257,6 +264,19 @@ impl<T> ClaimRecv<T> for TimerRx<T> {
             Claim::Time(due) => Ok((self.message)(due)),
             _ => unreachable!("the claims of a timer are times"),
         }
+    }
+}
+
+impl<T> PollRecv<T> for TimerRx<T> {
+    type Waiting = Wait;
+
+    #[inline]
+    fn poll_recv(&self, wait: &mut Wait, context: &Context<'_>) -> Poll<Result<T, RecvError>> {
+        poll::recv(self, wait, context)
+    }
+
+    fn leave_recv(&self, wait: &mut Wait) {
+        poll::leave(self, wait);
     }
 }
 

@@ -2,6 +2,8 @@
 
 #[path = "select/choose.rs"]
 mod choose;
+#[path = "select/futures.rs"]
+mod futures;
 #[path = "select/grammar.rs"]
 mod grammar;
 #[cfg(target_os = "linux")]

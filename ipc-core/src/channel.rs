@@ -339,8 +339,6 @@ impl<T, R: Route<T>> Receiver<T, R> {
         }
     }
 
-    // Not part of the inlined callers, so that there a message goes directly to its destination.
-    #[inline(never)]
     /// Completes a claim of `Select`.
     ///
     /// # Errors
@@ -367,6 +365,8 @@ impl<T, R: Route<T>> Receiver<T, R> {
         patient(self.rx.recv_ref_claimed(claim))
     }
 
+    // Not part of the inlined callers, so that there a message goes directly to its destination.
+    #[inline(never)]
     fn recv_waiting(&self) -> Result<T, RecvError> {
         patient(self.rx.recv(Deadline::Never))
     }

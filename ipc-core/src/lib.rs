@@ -6,6 +6,7 @@
 //!
 //! - [`Sender`] and [`Receiver`], with crossbeam-channel's methods and a few more; [`iter`]: their
 //!   iterators.
+//! - [`future`]: their futures, streams and sinks.
 //! - [`error`]: their errors. An error of sending returns the message.
 //! - [`Handle`]: a file, socket or pipe in a message.
 //! - [`name_type`]: gives a type that two programs define differently one name for both.
@@ -23,17 +24,22 @@ mod channel;
 mod codec;
 mod deadline;
 pub mod error;
+pub mod future;
 mod handle;
 pub mod iter;
 #[cfg(killpoints)]
 mod killpoint;
+mod poll;
 mod process_wide;
 mod ready;
+mod registration;
 pub mod route;
 mod select;
 mod send_failure;
 mod shape;
 mod step;
+mod task;
+mod task_queue;
 mod wait;
 
 pub use channel::{Receiver, Sender};
@@ -73,9 +79,17 @@ pub mod __private {
     pub mod shape {
         pub use crate::shape::*;
     }
+    /// Operations of tasks.
+    pub mod poll {
+        pub use crate::poll::*;
+    }
     /// What a call waits for.
     pub mod ready {
         pub use crate::ready::*;
+    }
+    /// How tasks wait.
+    pub mod task {
+        pub use crate::task::*;
     }
     /// The blocking loop.
     pub mod wait {

@@ -9,66 +9,14 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::atomic::AtomicU64;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crate::error::{RecvTimeoutError, SendTimeoutError, Unreadable, Unsendable};
+pub use crate::registration::{Outcome, Registration, Source, Ticket};
 use crate::route::Borrow;
+pub use crate::task_queue::{TaskQueue, Tasks};
 use crate::wait::Ended;
-
-/// What a waiter sleeps on until an operation may succeed.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub enum Source<'a> {
-    /// The low half of a word that changes: sleep while it is `seen`.
-    Word {
-        /// The word.
-        word: &'a AtomicU64,
-        /// The value of the low half when the waiter registered.
-        seen: u32,
-        /// Whether the word lies in memory that processes share.
-        shared: bool,
-    },
-    /// A file, socket or pipe that becomes readable, or writable.
-    #[cfg(unix)]
-    File {
-        /// The descriptor.
-        fd: std::os::fd::BorrowedFd<'a>,
-        /// Whether the waiter waits for room to write, not for something to read.
-        writable: bool,
-    },
-    /// The end keeps the waker that it was given, and wakes it.
-    Waker,
-    /// Nothing but time: see [`Ready::deadline`].
-    Time,
-}
-
-/// A registration as a waiter. It stays valid until [`Ready::unregister`].
-#[derive(Debug)]
-pub struct Registration<'a> {
-    /// What to sleep on.
-    pub source: Source<'a>,
-    /// What [`Ready::unregister`] needs.
-    pub ticket: Ticket,
-    /// Whether the waiter must issue a barrier in every process before it checks again. One barrier
-    /// covers any number of registrations.
-    pub barrier: bool,
-}
-
-/// The number of a registration. Its meaning is the end's own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ticket(pub u64);
-
-/// What became of a registration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The waiter has used what it was notified of, or found nothing there.
-    Used,
-    /// The waiter did not look at this end after it was notified. The notification goes to another
-    /// waiter.
-    Unused,
-}
 
 /// Something that may become ready. Knows no message type.
 ///
@@ -81,6 +29,13 @@ pub trait Ready: Pace {
 
     /// Registers the caller as a waiter. It checks once more before it sleeps.
     fn register(&self, waker: &Waker) -> Registration<'_>;
+
+    /// Registers a task, which no thread sleeps for. As [`register`](Ready::register). The end may
+    /// keep the waker itself, if it is notified in another way: then the source is
+    /// [`Source::Waker`].
+    fn register_task(&self, waker: &Waker) -> Registration<'_> {
+        self.register(waker)
+    }
 
     /// Ends a registration. If it was notified and `outcome` is [`Outcome::Unused`], another waiter
     /// is notified instead.
@@ -115,6 +70,21 @@ pub trait Ready: Pace {
 
     /// Returns when the end becomes ready by itself.
     fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Returns whether dead peers must be looked for: whether
+    /// [`recover_dead`](Ready::recover_dead) ever does anything.
+    fn recovers(&self) -> bool {
+        false
+    }
+
+    /// Returns what wakes the tasks of this process.
+    fn tasks(&self) -> &'static dyn Tasks;
+
+    /// Returns the queue in which the tasks of this process wait for this end, if it has one.
+    /// Without one, each task is a waiter of its own.
+    fn task_queue(&self) -> Option<&TaskQueue> {
         None
     }
 }
@@ -169,6 +139,20 @@ pub trait ClaimSend<T>: Selectable {
     ///
     /// As [`Sender::send`](crate::Sender::send). The place is given back.
     fn send_claimed(&self, claim: Claim, message: T) -> Result<(), SendTimeoutError<T>>;
+
+    /// Sends a message if that is possible now, without a claim. Does not wait for a peer that is
+    /// in the middle of an operation either.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::send_timeout`](crate::Sender::send_timeout), with `Timeout` if it is not
+    /// possible now.
+    fn send_now(&self, message: T) -> Result<(), SendTimeoutError<T>> {
+        match self.claim() {
+            Some(claim) => self.send_claimed(claim, message),
+            None => Err(SendTimeoutError::Timeout(message)),
+        }
+    }
 }
 
 /// A receiving end that can complete a claim.

@@ -5,7 +5,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::ready::{Pace, Ticket};
+use crate::ready::{Pace, Tasks, Ticket};
 
 /// An end that writes down what is done to it.
 #[derive(Default)]
@@ -28,6 +28,10 @@ impl Fake {
 impl Pace for Fake {}
 
 impl Ready for Fake {
+    fn tasks(&self) -> &'static dyn Tasks {
+        unreachable!("no task waits here")
+    }
+
     fn is_ready(&self) -> bool {
         self.ready.get() || self.at.is_some_and(|at| Instant::now() >= at)
     }
@@ -144,6 +148,10 @@ fn an_end_that_is_ready_after_registering_is_seen_without_sleeping() {
     struct Late(Fake);
     impl Pace for Late {}
     impl Ready for Late {
+        fn tasks(&self) -> &'static dyn Tasks {
+            unreachable!("no task waits here")
+        }
+
         fn is_ready(&self) -> bool {
             self.0.is_ready()
         }

@@ -4,15 +4,20 @@
 //! operation, the message is lost with it, as one that `recv` is about to return. The kernel
 //! reserves no room for a message, so nothing is claimed to send one.
 
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 
+use ipc_core::__private::poll::{self, PollRecv, PollSend};
 use ipc_core::__private::ready::{
     Claim, ClaimBorrow, ClaimRecv, ClaimSend, Outcome, Pace, Ready, Registration, Selectable,
-    Source, Ticket,
+    Source, Tasks, Ticket,
 };
+use ipc_core::__private::task::Wait;
 use ipc_core::route::Transmit;
-use ipc_core::{Deadline, RecvTimeoutError, SendTimeoutError, Unreadable, Unsendable};
+use ipc_core::{
+    Deadline, RecvError, RecvTimeoutError, SendError, SendTimeoutError, Unreadable, Unsendable,
+};
 use ipc_sys as sys;
+use ipc_sys::tasks::ThisProcess;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -89,6 +94,10 @@ macro_rules! end {
             fn notified(&self, _ticket: Ticket) -> bool {
                 false
             }
+
+            fn tasks(&self) -> &'static dyn Tasks {
+                &ThisProcess
+            }
         }
     };
 }
@@ -139,6 +148,10 @@ impl<T: Serialize + DeserializeOwned> ClaimSend<T> for Tx<T> {
             _ => self.send(message, Deadline::Never),
         }
     }
+
+    fn send_now(&self, message: T) -> Result<(), SendTimeoutError<T>> {
+        self.send(message, Deadline::Now)
+    }
 }
 
 impl<T: Serialize + DeserializeOwned> ClaimRecv<T> for Rx<T> {
@@ -157,5 +170,35 @@ impl<T: Serialize + DeserializeOwned> ClaimRecv<T> for Rx<T> {
 impl<T: Serialize + DeserializeOwned> ClaimBorrow<T> for Rx<T> {
     fn recv_ref_claimed(&self, claim: Claim) -> Result<Ref<'_, T>, RecvTimeoutError> {
         Ok(Ref::new(self.recv_claimed(claim)?))
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> PollSend<T> for Tx<T> {
+    type Waiting = Wait;
+
+    fn poll_send(
+        &self,
+        wait: &mut Wait,
+        message: &mut Option<T>,
+        context: &Context<'_>,
+    ) -> Poll<Result<(), SendError<T>>> {
+        poll::send(self, wait, message, context)
+    }
+
+    fn leave_send(&self, wait: &mut Wait, _message: &mut Option<T>) {
+        poll::leave(self, wait);
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> PollRecv<T> for Rx<T> {
+    type Waiting = Wait;
+
+    #[inline]
+    fn poll_recv(&self, wait: &mut Wait, context: &Context<'_>) -> Poll<Result<T, RecvError>> {
+        poll::recv(self, wait, context)
+    }
+
+    fn leave_recv(&self, wait: &mut Wait) {
+        poll::leave(self, wait);
     }
 }

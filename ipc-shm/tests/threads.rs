@@ -48,7 +48,7 @@ fn typed_messages_of_all_sizes_arrive_in_order() {
 
 #[test]
 fn many_threads_lose_and_double_nothing() {
-    const N: u64 = 50_000;
+    const N: u64 = 10_000;
     let (tx, rx) = pod::bounded::<[u64; 8]>(7).unwrap();
     let senders: Vec<_> = (0..3)
         .map(|s| {

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use crate::os::futex as os;
-pub use crate::types::futex::Word;
+pub use crate::types::futex::{Address, Waited, Word};
 
 /// Sleeps while the low half of `word` is `seq`, at most as long as `timeout`.
 ///
@@ -51,4 +51,29 @@ impl Word<'_> {
 #[inline]
 pub fn wait_any(words: &[Word<'_>], timeout: Duration) -> bool {
     os::wait_any(words, timeout)
+}
+
+impl Address {
+    /// Returns whether the word has changed, or is gone. (`FUTEX_CMP_REQUEUE`, of no sleeper)
+    #[must_use]
+    pub fn has_changed(&self) -> bool {
+        os::has_changed(self)
+    }
+
+    /// Wakes one sleeper, if the word is still there.
+    pub fn wake_one(&self) {
+        os::wake_address(self)
+    }
+
+    /// Sleeps while the word has not changed, at most as long as `timeout`. May return early.
+    pub fn wait(&self, timeout: Option<Duration>) {
+        os::wait_address(self, timeout)
+    }
+}
+
+/// Sleeps until one of up to 128 words changes, at most as long as `timeout`. (`futex_waitv`, Linux
+/// 5.16)
+#[must_use]
+pub fn wait_any_address(words: &[Address], timeout: Option<Duration>) -> Waited {
+    os::wait_any_address(words, timeout)
 }

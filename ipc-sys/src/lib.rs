@@ -16,6 +16,7 @@
 //! | [`futex`] | sleeping on a word of memory |
 //! | [`sleep`] | sleeping on several words, files and wakers at once |
 //! | [`reactor`] | a thread that waits for files |
+//! | [`tasks`] | what wakes tasks |
 //! | [`barrier`] | barriers in the threads of other processes |
 //! | [`process`] | this process and others |
 //! | [`socket`] | local sockets, and handles in messages |
@@ -57,6 +58,7 @@ pub mod sleep;
 pub mod socket;
 pub mod spawn;
 pub mod store;
+pub mod tasks;
 mod types;
 pub mod wake_pair;
 

@@ -9,11 +9,24 @@ use std::task::Waker;
 use crate::os::reactor as os;
 use crate::types::sleep::File;
 
-pub use crate::os::reactor::Armed;
+pub use crate::os::reactor::{Armed, Number};
 
 /// Calls the waker once when the file is ready, also if it is already. Dropping the result takes
 /// that back. (`epoll_ctl`)
 #[inline]
 pub fn arm<'a>(file: File<'a>, waker: &Waker) -> io::Result<Armed<'a>> {
     os::arm(file, waker)
+}
+
+/// Does what [`arm`] does, for a waiter that may be leaked, until [`disarm`]. Returns `None` for a
+/// file that is always ready: then the waker is not called.
+#[inline]
+pub fn arm_number(file: File<'_>, waker: &Waker) -> io::Result<Option<Number>> {
+    os::arm_number(file, waker)
+}
+
+/// Takes [`arm_number`] back. (`epoll_ctl`)
+#[inline]
+pub fn disarm(number: Number) {
+    os::disarm(number)
 }

@@ -54,7 +54,7 @@ impl<T> Tx<T> {
             }
             Kind::List(_) => {}
             // SAFETY: the contract of claims.
-            Kind::Meet(meet) => unsafe { meet.undo_send(place) },
+            Kind::Meet(meet) => unsafe { meet.undo_send(place, &self.0) },
         }
     }
 }
@@ -92,7 +92,7 @@ impl<T> Rx<T> {
             // SAFETY: the contract of claims.
             Kind::List(list) => unsafe { list.undo_receive(place, more) },
             // SAFETY: the contract of claims.
-            Kind::Meet(meet) => unsafe { meet.undo_receive(place, more) },
+            Kind::Meet(meet) => unsafe { meet.undo_receive(place, more, &self.0) },
         }
         self.0.shared.ring(Side::Receivers, 1);
     }

@@ -220,4 +220,8 @@ impl<T> Waiting for Handle<T> {
     fn wake_selection(&self) {
         self.shared.ring(self.side.other(), 1);
     }
+
+    fn wake_own_selection(&self) {
+        self.shared.ring(self.side, 1);
+    }
 }

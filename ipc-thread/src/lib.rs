@@ -13,6 +13,7 @@
 //! | `shared` | what the ends share: one of these, the words to sleep on, and the count of ends |
 //! | `handle`, `ends` | an end, how it waits, and the traits of a route |
 //! | `claims`, `select` | ends as members of a selection |
+//! | `poll`, `meet/task` | ends for tasks |
 //!
 //! # Edges
 //!
@@ -40,8 +41,12 @@ mod meet;
 #[doc(hidden)]
 pub mod model;
 #[cfg(not(loom))]
+mod poll;
+#[cfg(not(loom))]
 mod select;
 mod shared;
 mod sync;
 
 pub use ends::{Rx, Tx, bounded, unbounded};
+#[cfg(not(loom))]
+pub use poll::TaskWait;

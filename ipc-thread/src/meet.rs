@@ -23,6 +23,7 @@
 #![allow(unsafe_code)]
 
 use std::collections::VecDeque;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use ipc_core::Deadline;
@@ -32,6 +33,8 @@ use crate::array::NotYet;
 use crate::sync::Ordering::{AcqRel, Acquire};
 use crate::sync::thread::{self, Thread, ThreadId};
 use crate::sync::{Arc, AtomicU64, Mutex, UnsafeCell, lock};
+
+mod task;
 
 const WAITING: u64 = 0;
 const MATCHED: u64 = 1;
@@ -47,7 +50,7 @@ pub(crate) struct Node<T> {
     /// A selection made it, so a sender's node has no message yet.
     open: bool,
     message: UnsafeCell<Option<T>>,
-    owner: Thread,
+    owner: Owner,
     /// The thread that has matched an open node.
     partner: Mutex<Option<Thread>>,
 }
@@ -58,13 +61,36 @@ unsafe impl<T: Send> Sync for Node<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Send for Node<T> {}
 
+/// What waits for a node to be completed.
+enum Owner {
+    Thread(Thread),
+    Task(Mutex<Waker>),
+}
+
+impl Owner {
+    fn wake(&self) {
+        match self {
+            Owner::Thread(thread) => thread.unpark(),
+            Owner::Task(waker) => {
+                // Without the lock: a waker runs code of its owner.
+                let waker = lock(waker).clone();
+                waker.wake();
+            }
+        }
+    }
+}
+
 impl<T> Node<T> {
     fn new(message: Option<T>, open: bool) -> Arc<Node<T>> {
+        Self::of(Owner::Thread(thread::current()), message, open)
+    }
+
+    fn of(owner: Owner, message: Option<T>, open: bool) -> Arc<Node<T>> {
         Arc::new(Node {
             state: AtomicU64::new(WAITING),
             open,
             message: UnsafeCell::new(message),
-            owner: thread::current(),
+            owner,
             partner: Mutex::new(None),
         })
     }
@@ -96,18 +122,28 @@ impl<T> Node<T> {
     /// Moves to another state, and wakes the call that waits.
     fn complete(&self, state: u64) {
         self.state.swap(state, AcqRel); // Release: MEET-E1.
-        self.owner.unpark();
+        self.owner.wake();
     }
 
     /// Decides an open node that was matched, unless the other thread has. Wakes the other thread.
     fn decide(&self, state: u64) -> bool {
         // Release: MEET-E1. Failure Acquire: MEET-E1, too.
         let decided = self.state.compare_exchange(MATCHED, state, AcqRel, Acquire).is_ok();
-        self.owner.unpark();
+        self.owner.wake();
         if let Some(partner) = &*lock(&self.partner) {
             partner.unpark();
         }
         decided
+    }
+
+    /// Completes the node of a receiving task, unless it was withdrawn.
+    fn complete_for_task(&self) -> bool {
+        // Release: MEET-E1.
+        let done = self.state.compare_exchange(WAITING, DONE, AcqRel, Acquire).is_ok();
+        if done {
+            self.owner.wake();
+        }
+        done
     }
 
     /// Takes an open node for this thread, and wakes its owner. The queue is locked.
@@ -119,7 +155,7 @@ impl<T> Node<T> {
     }
 
     /// Completes a receiver's node with a message, or an open node of a sender. Returns the message
-    /// if the receiver has given its claim back.
+    /// if the receiver has given its claim back, or was a task that does not wait any more.
     ///
     /// # Safety
     ///
@@ -127,9 +163,15 @@ impl<T> Node<T> {
     unsafe fn deliver(&self, message: T) -> Result<(), T> {
         // SAFETY: until it is completed, the empty cell is this thread's.
         unsafe { self.put(message) };
-        if !self.open {
-            self.complete(DONE);
-        } else if !self.decide(DONE) {
+        let taken = match (&self.owner, self.open) {
+            (_, true) => self.decide(DONE),
+            (Owner::Task(_), false) => self.complete_for_task(),
+            (Owner::Thread(_), false) => {
+                self.complete(DONE);
+                true
+            }
+        };
+        if !taken {
             // SAFETY: it was not completed, so the cell is still this thread's.
             return Err(unsafe { self.take() }.expect("it was put there"));
         }
@@ -190,6 +232,8 @@ pub(crate) trait Waiting {
     fn spin(&self, deadline: Deadline, done: impl Fn() -> bool);
     /// Wakes a selection of the other side.
     fn wake_selection(&self);
+    /// Wakes a selection of this side.
+    fn wake_own_selection(&self);
 }
 
 impl<T> Meet<T> {
@@ -424,7 +468,7 @@ impl<T> Meet<T> {
     /// # Safety
     ///
     /// As [`complete_send`](Meet::complete_send).
-    pub(crate) unsafe fn undo_send(&self, place: u64) {
+    pub(crate) unsafe fn undo_send(&self, place: u64, how: &impl Waiting) {
         // SAFETY: as the caller promises.
         let node = unsafe { node::<T>(place) };
         if node.open {
@@ -437,8 +481,10 @@ impl<T> Meet<T> {
             // SAFETY: the sender's node was just taken out of the queue.
             let message = unsafe { sender.take() }.expect("a plain node has a message");
             sender.complete(DONE);
-            // SAFETY: the claim is this thread's. A plain node takes every message.
-            let _ = unsafe { node.deliver(message) };
+            // SAFETY: the claim is this thread's.
+            if let Err(message) = unsafe { node.deliver(message) } {
+                self.pass_on(message, how);
+            }
         } else if queue.senders_gone {
             drop(queue);
             node.complete(GONE);
@@ -446,7 +492,7 @@ impl<T> Meet<T> {
             queue.receivers.push_front(node.clone());
             drop(queue);
             // Its time may be over.
-            node.owner.unpark();
+            node.owner.wake();
         }
     }
 
@@ -455,7 +501,7 @@ impl<T> Meet<T> {
     /// # Safety
     ///
     /// As [`complete_receive`](Meet::complete_receive).
-    pub(crate) unsafe fn undo_receive(&self, place: u64, whose: u64) {
+    pub(crate) unsafe fn undo_receive(&self, place: u64, whose: u64, how: &impl Waiting) {
         // SAFETY: as the caller promises.
         let node = unsafe { node::<T>(place) };
         let node = if whose == OWN || node.open {
@@ -478,14 +524,42 @@ impl<T> Meet<T> {
             let message = unsafe { node.take() }.expect("a plain node has a message");
             node.complete(DONE);
             // SAFETY: the receiver's node was just taken out of the queue, and is plain.
-            let _ = unsafe { receiver.deliver(message) };
+            if let Err(message) = unsafe { receiver.deliver(message) } {
+                self.pass_on(message, how);
+            }
         } else if queue.receivers_gone {
             drop(queue);
             node.complete(GONE);
         } else {
             queue.senders.push_front(node.clone());
             drop(queue);
-            node.owner.unpark();
+            node.owner.wake();
+        }
+    }
+
+    /// Gives a message whose sender has gone on to another receiver, or keeps it for the next one.
+    fn pass_on(&self, mut message: T, how: &impl Waiting) {
+        let mut queue = lock(&self.0);
+        while let Some(receiver) = pop_plain(&mut queue.receivers) {
+            drop(queue);
+            // SAFETY: the node was just taken out of the queue.
+            match unsafe { receiver.deliver(message) } {
+                Ok(()) => return,
+                Err(back) => message = back,
+            }
+            queue = lock(&self.0);
+        }
+        if queue.receivers_gone {
+            drop(queue);
+            drop(message);
+            return;
+        }
+        // The message waits alone.
+        queue.senders.push_front(Node::new(Some(message), false));
+        let selected = !queue.selecting_receivers.is_empty();
+        drop(queue);
+        if selected {
+            how.wake_own_selection();
         }
     }
 

@@ -3,12 +3,14 @@
 use std::task::Waker;
 
 use ipc_core::__private::ready::{
-    Claim, ClaimRecv, ClaimSend, Outcome, Pace, Ready, Registration, Selectable, Ticket,
+    Claim, ClaimRecv, ClaimSend, Outcome, Pace, Ready, Registration, Selectable, TaskQueue, Tasks,
+    Ticket,
 };
 use ipc_core::__private::wait::{Doorbell, Ended};
 use ipc_core::Deadline;
 use ipc_core::error::{RecvTimeoutError, SendTimeoutError};
 use ipc_core::route::{Receive, Transmit};
+use ipc_sys::tasks::ThisProcess;
 
 use crate::array::NotYet;
 use crate::ends::{Rx, Tx};
@@ -73,6 +75,14 @@ macro_rules! end {
             fn settle(&self) -> bool {
                 self.0.settle(|| self.in_the_way())
             }
+
+            fn tasks(&self) -> &'static dyn Tasks {
+                &ThisProcess
+            }
+
+            fn task_queue(&self) -> Option<&TaskQueue> {
+                Some(self.0.shared.task_queue($side))
+            }
         }
     };
 }
@@ -129,6 +139,17 @@ impl<T> ClaimSend<T> for Tx<T> {
             Claim::Disconnected => Err(SendTimeoutError::Disconnected(message)),
             Claim::Unsendable(cause) => Err(SendTimeoutError::Unsendable(message, *cause)),
             _ => self.send(message, Deadline::Now),
+        }
+    }
+
+    fn send_now(&self, message: T) -> Result<(), SendTimeoutError<T>> {
+        if let Kind::Meet(_) = &self.0.shared.kind {
+            // It may wait for a selection. Tasks meet in another way.
+            return Err(SendTimeoutError::Timeout(message));
+        }
+        match self.claim() {
+            Some(claim) => self.send_claimed(claim, message),
+            None => Err(SendTimeoutError::Timeout(message)),
         }
     }
 }

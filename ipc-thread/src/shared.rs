@@ -3,6 +3,11 @@
 // The halves of a channel go to different threads.
 #![allow(unsafe_code)]
 
+#[cfg(not(loom))]
+use std::sync::OnceLock;
+
+#[cfg(not(loom))]
+use ipc_core::__private::ready::TaskQueue;
 use ipc_wait::{Barrier, Bell};
 
 use crate::array::Array;
@@ -68,6 +73,9 @@ pub(crate) struct Shared<T> {
     receivers_wait: Line<WaitWord>,
     senders_wait: Line<WaitWord>,
     ends: Line<Ends>,
+    /// The tasks that wait, by side.
+    #[cfg(not(loom))]
+    tasks: [OnceLock<std::sync::Arc<TaskQueue>>; 2],
 }
 
 // SAFETY: messages move from the thread of a sender to that of a receiver. No reference to one is
@@ -90,6 +98,8 @@ impl<T> Shared<T> {
                 senders_cpu: AtomicU64::new(0),
                 receivers_cpu: AtomicU64::new(0),
             }),
+            #[cfg(not(loom))]
+            tasks: [const { OnceLock::new() }; 2],
         }
     }
 
@@ -104,6 +114,12 @@ impl<T> Shared<T> {
         return Bell::private(&wait.word, &wait.futex);
         #[cfg(not(loom))]
         Bell::private(&wait.word)
+    }
+
+    /// Returns the tasks that wait as `side`.
+    #[cfg(not(loom))]
+    pub(crate) fn task_queue(&self, side: Side) -> &TaskQueue {
+        self.tasks[side as usize].get_or_init(TaskQueue::new)
     }
 
     /// Wakes up to `n` waiters of a side.

@@ -110,9 +110,11 @@ fn stress(capacity: Option<usize>, senders: u64, receivers: u64, each: u64, batc
 fn each_message_of_many_threads_arrives_once_and_in_order() {
     let _watchdog = watchdog();
     for capacity in KINDS {
+        // Where each message needs a thread to wake up, which takes long on a busy machine.
+        let count = if capacity.is_some_and(|capacity| capacity < 4) { 300 } else { 3_000 };
         for (senders, receivers) in [(1, 1), (4, 1), (1, 4), (4, 4)] {
-            stress(capacity, senders, receivers, 3_000, false);
-            stress(capacity, senders, receivers, 3_000, true);
+            stress(capacity, senders, receivers, count, false);
+            stress(capacity, senders, receivers, count, true);
         }
     }
 }

@@ -1,10 +1,13 @@
 //! [`JoinHandle`]: the parent's handle of a child.
 
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::marker::PhantomData;
+use std::pin::Pin;
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use ipc_core::__private::codec;
@@ -17,6 +20,7 @@ use serde::de::DeserializeOwned;
 use super::JoinError;
 use super::active;
 use super::causes::NotSent;
+use super::join_wait::{JoinWait, Progress};
 use super::protocol;
 use super::running::{Event, Running};
 
@@ -46,7 +50,17 @@ use super::running::{Event, Running};
 /// ```
 pub struct JoinHandle<R> {
     child: Box<Child>,
+    /// While a task waits for it.
+    waits: Option<Box<JoinWait>>,
     result: PhantomData<fn() -> R>,
+}
+
+impl<R> Drop for JoinHandle<R> {
+    fn drop(&mut self) {
+        if let Some(mut waits) = self.waits.take() {
+            waits.leave(&self.child.end);
+        }
+    }
 }
 
 struct Child {
@@ -114,6 +128,7 @@ impl<R> JoinHandle<R> {
         let state = Mutex::new(State { running, last: None, ended: None });
         JoinHandle {
             child: Box::new(Child { parent, id, state, name, kill_on_drop, streams, end }),
+            waits: None,
             result: PhantomData,
         }
     }
@@ -251,17 +266,81 @@ impl<R: DeserializeOwned> JoinHandle<R> {
     }
 
     fn join_until(self, deadline: Option<Instant>) -> Result<Result<R, JoinError>, Self> {
+        self.result(deadline).map_err(|_| self)
+    }
+
+    /// Returns the result if the child has ended. Never blocks.
+    fn attempt(&self) -> Result<Result<R, JoinError>, Progress> {
+        self.result(Some(Instant::now()))
+    }
+
+    fn result(&self, deadline: Option<Instant>) -> Result<Result<R, JoinError>, Progress> {
         let mut state = match self.state() {
             Ok(state) => state,
             Err(error) => return Ok(Err(JoinError::Unknown(error))),
         };
         if !state.wait(deadline) {
-            drop(state);
-            return Err(self);
+            let (ended, read) = state.running.progress();
+            return Err(Progress { ended, read });
         }
         let (last, ended) = (state.last.take(), state.ended.take());
         drop(state);
         Ok(outcome(last, ended))
+    }
+}
+
+/// Waits for the child to end, as [`join`](JoinHandle::join) does, and returns the result of its
+/// function.
+///
+/// Dropping the handle before that detaches the child. To keep the handle, await `&mut child`, for
+/// example together with a time limit.
+///
+/// ```
+/// # fn block_on<F: Future>(future: F) -> F::Output {
+/// #     let mut future = std::pin::pin!(future);
+/// #     struct Unpark(std::thread::Thread);
+/// #     impl std::task::Wake for Unpark {
+/// #         fn wake(self: std::sync::Arc<Self>) {
+/// #             self.0.unpark();
+/// #         }
+/// #     }
+/// #     let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
+/// #     loop {
+/// #         match future.as_mut().poll(&mut std::task::Context::from_waker(&waker)) {
+/// #             std::task::Poll::Ready(done) => return done,
+/// #             std::task::Poll::Pending => std::thread::park(),
+/// #         }
+/// #     }
+/// # }
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// multiprocess::init();
+/// let child = multiprocess::spawn(|n: u64| n * n, 12)?;
+/// let squared = block_on(async { child.await })?;
+/// assert_eq!(squared, 144);
+/// # Ok(()) }
+/// ```
+///
+/// # Panics
+///
+/// If it is polled after it was ready.
+impl<R: DeserializeOwned> Future for JoinHandle<R> {
+    type Output = Result<R, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut waits = self.waits.take().unwrap_or_else(|| Box::new(JoinWait::new()));
+        let polled = match self.attempt() {
+            Ok(result) => {
+                waits.leave(&self.child.end);
+                Poll::Ready(result)
+            }
+            Err(progress) => {
+                waits.poll(&self.child.end, &progress, context, || self.attempt().ok())
+            }
+        };
+        if polled.is_pending() {
+            self.waits = Some(waits);
+        }
+        polled
     }
 }
 

@@ -47,6 +47,8 @@ pub(super) struct Running {
     parent: ForkCheck,
     /// It received SIGKILL before it had ended.
     killed: bool,
+    /// Something was read since the last call of [`progress`](Running::progress).
+    read: bool,
 }
 
 impl Running {
@@ -59,7 +61,13 @@ impl Running {
             ended: false,
             parent: ForkCheck::new(),
             killed: false,
+            read: false,
         }
+    }
+
+    /// Returns whether the process has ended, and whether something was read since the last call.
+    pub(super) fn progress(&mut self) -> (bool, bool) {
+        (self.ended, std::mem::take(&mut self.read))
     }
 
     /// Returns the process that spawned the child, which is not one that was forked from it.
@@ -94,7 +102,10 @@ impl Running {
             }
             match self.read() {
                 Ok(Some(Progress::Frame(frame))) => return Ok(Event::Frame(frame)),
-                Ok(Some(Progress::Some)) => timeout = Some(Duration::ZERO),
+                Ok(Some(Progress::Some)) => {
+                    self.read = true;
+                    timeout = Some(Duration::ZERO);
+                }
                 Ok(None | Some(Progress::Drained | Progress::Closed)) if self.ended => {
                     return Ok(Event::Ended);
                 }

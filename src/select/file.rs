@@ -5,9 +5,10 @@ use std::task::Waker;
 use std::time::Duration;
 
 use ipc_core::__private::ready::{
-    Claim, Outcome, Pace, Ready, Registration, Selectable, Source, Ticket,
+    Claim, Outcome, Pace, Ready, Registration, Selectable, Source, Tasks, Ticket,
 };
 use ipc_sys::sleep;
+use ipc_sys::tasks::ThisProcess;
 
 /// A file that is to become readable or writable.
 #[derive(Clone, Copy)]
@@ -32,6 +33,10 @@ impl Ready for File<'_> {
 
     fn notified(&self, _ticket: Ticket) -> bool {
         false
+    }
+
+    fn tasks(&self) -> &'static dyn Tasks {
+        &ThisProcess
     }
 }
 

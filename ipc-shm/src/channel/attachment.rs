@@ -9,6 +9,7 @@ use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use ipc_core::__private::ready::TaskQueue;
 use ipc_core::__private::shape::{Mismatch, Shape};
 use ipc_core::OsHandle;
 use ipc_sys as sys;
@@ -68,6 +69,8 @@ pub(crate) struct Attachment {
     /// When a thread of this process last looked for dead peers.
     looked: Throttle,
     corrupt: OnceLock<&'static str>,
+    /// The tasks of this process that wait, by side.
+    tasks: [OnceLock<Arc<TaskQueue>>; 2],
     /// The mapped parts of the data area, unmapped before the lease ends.
     pub(crate) places: Places,
     /// The mapping of everything before the data area. The life lease lives as long as this.
@@ -150,6 +153,7 @@ impl Attachment {
             repairing: Mutex::new(Participant::new(me)),
             looked: Throttle::new(),
             corrupt: OnceLock::new(),
+            tasks: [const { OnceLock::new() }; 2],
             places: Places::new(memory.geometry.data_offset()),
             file,
         }
@@ -391,6 +395,11 @@ impl Attachment {
     /// Does the same as [`recover_dead`](Attachment::recover_dead), at most once a millisecond.
     pub(crate) fn recover_dead_throttled(&self) -> bool {
         self.looked.due() && self.look()
+    }
+
+    /// Returns the tasks of this process that wait as `side`.
+    pub(crate) fn task_queue(&self, side: Side) -> &TaskQueue {
+        self.tasks[side as usize].get_or_init(TaskQueue::new)
     }
 
     /// Returns the process number of a participant, as far as it is known here.

@@ -5,12 +5,19 @@
 //! dies before it completes the operation, recovery gives the message to another receiver, and
 //! voids the place ([`ring`](crate::channel::ring)).
 
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 
 use ipc_core::__private::SendFailure;
-use ipc_core::__private::ready::{Claim, Outcome, Pace, Ready, Registration, Selectable, Ticket};
+use ipc_core::__private::poll::{self, PollRecv, PollSend};
+use ipc_core::__private::ready::{
+    Claim, ClaimRecv, ClaimSend, Outcome, Pace, Ready, Registration, Selectable, TaskQueue, Tasks,
+    Ticket,
+};
+use ipc_core::__private::task::Wait;
 use ipc_core::__private::wait::{Doorbell, Ended};
-use ipc_core::{Deadline, RecvTimeoutError, Unreadable, Unsendable};
+use ipc_core::route::Receive;
+use ipc_core::{Deadline, RecvError, RecvTimeoutError, SendError, Unreadable, Unsendable};
+use ipc_sys::tasks::ThisProcess;
 
 use crate::channel::endpoint::Endpoint;
 use crate::channel::ends::{Codec, Rx, Tx};
@@ -93,6 +100,21 @@ fn claim_message(end: &Endpoint, block_of: BlockOf) -> Option<Claim> {
         RecvTimeoutError::Unreadable(cause) => Claim::Unreadable(Box::new(cause)),
         _ => Claim::Disconnected,
     }))
+}
+
+/// Sends an encoded message of any length, if that is possible now.
+pub(crate) fn send_bytes_now(end: &Endpoint, bytes: &[u8]) -> Result<(), SendFailure> {
+    if bytes.len() > inline_limit(end) {
+        // The block first: without one, no slot is claimed in vain.
+        return send_bytes(end, bytes, Deadline::Now);
+    }
+    room_now(end)?.send_inline(|slot| write_inline(slot, bytes));
+    Ok(())
+}
+
+/// Claims a slot to send, if there is one now.
+pub(crate) fn room_now(end: &Endpoint) -> Result<Room<'_>, SendFailure> {
+    Room::claimed(end, claim_room(end).ok_or(SendFailure::Timeout)?)
 }
 
 fn claim_room(end: &Endpoint) -> Option<Claim> {
@@ -260,6 +282,18 @@ impl Ready for Endpoint {
     fn monitors_deaths(&self) -> bool {
         Doorbell::monitors_deaths(self)
     }
+
+    fn recovers(&self) -> bool {
+        true
+    }
+
+    fn tasks(&self) -> &'static dyn Tasks {
+        &ThisProcess
+    }
+
+    fn task_queue(&self) -> Option<&TaskQueue> {
+        Some(self.attachment.task_queue(self.side()))
+    }
 }
 
 macro_rules! end {
@@ -286,6 +320,9 @@ macro_rules! end {
             fn register(&self, waker: &Waker) -> Registration<'_> {
                 Ready::register(&self.end, waker)
             }
+            fn register_task(&self, waker: &Waker) -> Registration<'_> {
+                Ready::register_task(&self.end, waker)
+            }
             fn unregister(&self, ticket: Ticket, outcome: Outcome) {
                 Ready::unregister(&self.end, ticket, outcome);
             }
@@ -303,6 +340,15 @@ macro_rules! end {
             }
             fn monitors_deaths(&self) -> bool {
                 Ready::monitors_deaths(&self.end)
+            }
+            fn recovers(&self) -> bool {
+                self.end.recovers()
+            }
+            fn tasks(&self) -> &'static dyn Tasks {
+                self.end.tasks()
+            }
+            fn task_queue(&self) -> Option<&TaskQueue> {
+                self.end.task_queue()
             }
         }
     };
@@ -347,5 +393,41 @@ impl<T, C: Codec<T>> Selectable for Rx<T, C> {
             Claim::Unreadable(cause) => end.unread(*cause),
             _ => {}
         }
+    }
+}
+
+impl<T, C> PollSend<T> for Tx<T, C>
+where
+    Tx<T, C>: ClaimSend<T>,
+{
+    type Waiting = Wait;
+
+    fn poll_send(
+        &self,
+        wait: &mut Wait,
+        message: &mut Option<T>,
+        context: &Context<'_>,
+    ) -> Poll<Result<(), SendError<T>>> {
+        poll::send(self, wait, message, context)
+    }
+
+    fn leave_send(&self, wait: &mut Wait, _message: &mut Option<T>) {
+        poll::leave(self, wait);
+    }
+}
+
+impl<T, C> PollRecv<T> for Rx<T, C>
+where
+    Rx<T, C>: ClaimRecv<T> + Receive<T>,
+{
+    type Waiting = Wait;
+
+    #[inline]
+    fn poll_recv(&self, wait: &mut Wait, context: &Context<'_>) -> Poll<Result<T, RecvError>> {
+        poll::recv(self, wait, context)
+    }
+
+    fn leave_recv(&self, wait: &mut Wait) {
+        poll::leave(self, wait);
     }
 }

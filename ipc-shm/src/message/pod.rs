@@ -36,7 +36,7 @@ use crate::channel::memory::Slot;
 use crate::channel::recovery::BlockOf;
 use crate::channel::ring::{After, NotYet, Sink};
 use crate::copy;
-use crate::message::claims::Room;
+use crate::message::claims::{Room, room_now};
 use crate::message::lend::{BorrowSink, LentMessage};
 use crate::sync::AtomicU64;
 
@@ -592,6 +592,17 @@ impl<T: Plain> ClaimSend<T> for Tx<T, Pod> {
             }
         };
         send().map_err(|failure: SendFailure| failure.with(message))
+    }
+
+    fn send_now(&self, message: T) -> Result<(), SendTimeoutError<T>> {
+        let end = &self.end;
+        let sent = if inline::<T>() {
+            room_now(end)
+                .map(|room| room.send_inline(|slot| copy::write_value(slot.payload, &message)))
+        } else {
+            send_boxed(end, &message, Deadline::Now)
+        };
+        sent.map_err(|failure| failure.with(message))
     }
 }
 

@@ -39,7 +39,7 @@ use crate::channel::endpoint::Endpoint;
 use crate::channel::ends::{Codec, Rx, Tx};
 use crate::channel::memory::Slot;
 use crate::copy;
-use crate::message::claims::Room;
+use crate::message::claims::{Room, send_bytes_now};
 use crate::message::lend::{BorrowSink, LentMessage};
 use crate::message::pod::Plain;
 use crate::message::wire::{
@@ -336,6 +336,12 @@ impl<E: Plain> ClaimSend<Vec<E>> for Tx<Vec<E>, Slices> {
             room.send_bytes(bytes)
         };
         send().map_err(|failure: SendFailure| failure.with(message))
+    }
+
+    fn send_now(&self, message: Vec<E>) -> Result<(), SendTimeoutError<Vec<E>>> {
+        let bytes = bytemuck::cast_slice::<E, u8>(&message);
+        let sent = self.end.fits(bytes.len()).and_then(|()| send_bytes_now(&self.end, bytes));
+        sent.map_err(|failure: SendFailure| failure.with(message))
     }
 }
 

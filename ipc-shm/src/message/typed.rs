@@ -23,7 +23,7 @@ use crate::channel::endpoint::Endpoint;
 use crate::channel::ends::{Codec, Rx, Tx};
 use crate::channel::memory::Slot;
 use crate::copy;
-use crate::message::claims::{Room, claimed};
+use crate::message::claims::{Room, claimed, send_bytes_now};
 use crate::message::lend::{BorrowSink, LentMessage};
 use crate::message::wire::{
     One, Piece, Pieces, Rest, Scratch, block_of, encoded, inline_limit, part, room, send_boxed,
@@ -374,6 +374,18 @@ impl<T: Serialize + DeserializeOwned> ClaimSend<T> for Tx<T, Typed> {
             let len = codec::encode(message, &mut scratch.0, limit, &end.form)
                 .map_err(SendFailure::Unsendable)?;
             room.send_bytes(&scratch.0[..len])
+        };
+        send(&message).map_err(|failure: SendFailure| failure.with(message))
+    }
+
+    fn send_now(&self, message: T) -> Result<(), SendTimeoutError<T>> {
+        let send = |message| {
+            let end = &self.end;
+            let mut scratch = Scratch::take();
+            let limit = end.memory.geometry.largest;
+            let len = codec::encode(message, &mut scratch.0, limit, &end.form)
+                .map_err(SendFailure::Unsendable)?;
+            send_bytes_now(end, &scratch.0[..len])
         };
         send(&message).map_err(|failure: SendFailure| failure.with(message))
     }

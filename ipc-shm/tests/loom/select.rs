@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use ipc_core::__private::ready::{Outcome, Pace, Ready, Registration, Source, Ticket};
+use ipc_core::__private::ready::{Outcome, Pace, Ready, Registration, Source, Tasks, Ticket};
 use ipc_core::__private::select::{Sleeper, wait};
 use ipc_core::Deadline;
 use ipc_shm::model::{NotYet, RECEIVER, Ring, SENDER, Side};
@@ -62,6 +62,10 @@ struct Waiter<'a> {
 impl Pace for Waiter<'_> {}
 
 impl Ready for Waiter<'_> {
+    fn tasks(&self) -> &'static dyn Tasks {
+        unreachable!("no task waits here")
+    }
+
     fn is_ready(&self) -> bool {
         self.end.is_ready()
     }

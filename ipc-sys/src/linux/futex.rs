@@ -1,6 +1,6 @@
 //! Futexes.
 
-// The half of a word, as the kernel wants it, needs a pointer.
+// The half of a word, as the kernel wants it, needs a pointer, and so does a word that may be gone.
 #![allow(unsafe_code)]
 
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::thread::futex;
 use rustix::time::{ClockId, Timespec};
 
-use crate::types::futex::Word;
+use crate::types::futex::{Address, Waited, Word};
 
 /// The futex: the low half of the word.
 fn low_half(word: &AtomicU64) -> &AtomicU32 {
@@ -45,19 +45,25 @@ pub(crate) fn wait_word(word: &Word<'_>, timeout: Duration) {
 }
 
 pub(crate) fn wait_any(words: &[Word<'_>], timeout: Duration) -> bool {
+    let address = |word: &Word<'_>| Address::new(word.word, word.seen, word.shared);
+    let words: Vec<Address> = words.iter().map(address).collect();
+    // Woken, changed, a signal, the timeout: the caller looks at the words again.
+    wait_any_address(&words, Some(timeout)) != Waited::Unsupported
+}
+
+pub(crate) fn wait_any_address(words: &[Address], timeout: Option<Duration>) -> Waited {
     /// The system has no such call, or forbids it.
     static MISSING: AtomicBool = AtomicBool::new(false);
     // Relaxed: a hint.
     if MISSING.load(Relaxed) {
-        return false;
+        return Waited::Unsupported;
     }
     let waits: Vec<futex::Wait> = words
         .iter()
         .map(|word| {
             let mut wait = futex::Wait::new();
             wait.val = word.seen.into();
-            wait.uaddr =
-                futex::WaitPtr::new(std::ptr::from_ref(low_half(word.word)).cast_mut().cast());
+            wait.uaddr = futex::WaitPtr::new(std::ptr::with_exposed_provenance_mut(word.address));
             wait.flags = futex::WaitFlags::SIZE_U32;
             if !word.shared {
                 wait.flags |= futex::WaitFlags::PRIVATE;
@@ -67,15 +73,55 @@ pub(crate) fn wait_any(words: &[Word<'_>], timeout: Duration) -> bool {
         .collect();
     // The call takes a point of the clock. One beyond what the clock can represent is no limit.
     let now = rustix::time::clock_gettime(ClockId::Monotonic);
-    let until = Timespec::try_from(timeout).ok().and_then(|timeout| now.checked_add(timeout));
+    let until = timeout
+        .and_then(|timeout| Timespec::try_from(timeout).ok())
+        .and_then(|timeout| now.checked_add(timeout));
     match futex::waitv(&waits, futex::WaitvFlags::empty(), until.as_ref(), ClockId::Monotonic) {
+        Ok(index) => Waited::Woken(index),
         Err(Errno::NOSYS | Errno::PERM) => {
             MISSING.store(true, Relaxed); // Relaxed: as above.
-            false
+            Waited::Unsupported
         }
-        // As above.
-        _ => true,
+        Err(Errno::TIMEDOUT | Errno::INTR) => Waited::Elapsed,
+        Err(Errno::AGAIN | Errno::FAULT) => Waited::Changed,
+        // No memory for the call.
+        Err(_) => {
+            std::thread::yield_now();
+            Waited::Changed
+        }
     }
+}
+
+/// Calls `futex` with an address that may be gone. `more` is the fourth argument: a time, or a
+/// number.
+fn call(word: &Address, operation: i32, value: u32, more: usize) -> Result<usize, Errno> {
+    let private = if word.shared { 0 } else { libc::FUTEX_PRIVATE_FLAG };
+    // The second word, where a call needs one, is the same.
+    let (address, operation) = (word.address, operation | private);
+    // SAFETY: the kernel checks the addresses, and answers EFAULT where nothing is mapped. What it
+    // finds there it compares, and never writes. A time is a pointer to a `timespec` that lives
+    // during the call.
+    let result = unsafe {
+        libc::syscall(libc::SYS_futex, address, operation, value, more, address, word.seen)
+    };
+    usize::try_from(result)
+        .map_err(|_| Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL))
+}
+
+pub(crate) fn has_changed(word: &Address) -> bool {
+    // Wakes none and moves none, but compares. EFAULT counts as a change.
+    matches!(call(word, libc::FUTEX_CMP_REQUEUE, 0, 0), Err(Errno::AGAIN | Errno::FAULT))
+}
+
+pub(crate) fn wake_address(word: &Address) {
+    let _ = call(word, libc::FUTEX_WAKE, 1, 0);
+}
+
+pub(crate) fn wait_address(word: &Address, timeout: Option<Duration>) {
+    let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+    let pointer = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // Woken, changed before, a signal, the timeout: the caller looks again.
+    let _ = call(word, libc::FUTEX_WAIT, word.seen, pointer.expose_provenance());
 }
 
 pub(crate) fn wake(word: &AtomicU64, n: u32) -> usize {

@@ -52,12 +52,27 @@ fn state() -> MutexGuard<'static, State> {
 /// A file that the thread waits for.
 #[derive(Debug)]
 pub struct Armed<'a> {
-    fd: BorrowedFd<'a>,
+    /// `None` if the file is always ready.
+    number: Option<Number>,
+    _file: PhantomData<(BorrowedFd<'a>, *const ())>,
+}
+
+/// A waiter, by its number.
+#[derive(Debug)]
+pub struct Number {
+    fd: RawFd,
     number: u64,
-    _not_send: PhantomData<*const ()>,
 }
 
 pub(crate) fn arm<'a>(file: File<'a>, waker: &Waker) -> io::Result<Armed<'a>> {
+    let number = arm_number(file, waker)?;
+    if number.is_none() {
+        waker.wake_by_ref();
+    }
+    Ok(Armed { number, _file: PhantomData })
+}
+
+pub(crate) fn arm_number(file: File<'_>, waker: &Waker) -> io::Result<Option<Number>> {
     let mut state = state();
     let epoll = state.epoll()?;
     state.next += 1;
@@ -73,15 +88,29 @@ pub(crate) fn arm<'a>(file: File<'a>, waker: &Waker) -> io::Result<Armed<'a>> {
         waits => waits,
     };
     match waits {
-        Ok(()) => {}
+        Ok(()) => Ok(Some(Number { fd, number })),
         // A file that is always ready.
-        Err(Errno::PERM) => waker.wake_by_ref(),
+        Err(Errno::PERM) => {
+            state.leave(&Number { fd, number });
+            Ok(None)
+        }
         Err(error) => {
-            waiters.retain(|waiter| waiter.number != number);
-            return Err(error.into());
+            state.leave(&Number { fd, number });
+            Err(error.into())
         }
     }
-    Ok(Armed { fd: file.fd, number, _not_send: PhantomData })
+}
+
+pub(crate) fn disarm(number: Number) {
+    let mut state = state();
+    if let (true, Some(epoll)) = (state.leave(&number), state.epoll.clone()) {
+        // SAFETY: its last waiter has just left the list, and waiters borrow the file. A waiter
+        // that was leaked leaves never. So at worst another file has the number, and then the call
+        // fails, or makes its waiters look again when their time is over.
+        let fd = unsafe { BorrowedFd::borrow_raw(number.fd) };
+        // It fails for a file that was closed meanwhile.
+        let _ = epoll::delete(&epoll, fd);
+    }
 }
 
 /// Makes the thread wait for what the waiters of a file need.
@@ -99,19 +128,22 @@ fn set(
 
 impl Drop for Armed<'_> {
     fn drop(&mut self) {
-        let mut state = state();
-        let Some(epoll) = state.epoll.clone() else { return };
-        let Some(waiters) = state.waiters.get_mut(&self.fd.as_raw_fd()) else { return };
-        waiters.retain(|waiter| waiter.number != self.number);
-        if waiters.is_empty() {
-            state.waiters.remove(&self.fd.as_raw_fd());
-            // It fails for a file that is always ready, which was never added.
-            let _ = epoll::delete(&epoll, self.fd);
-        }
+        self.number.take().into_iter().for_each(disarm);
     }
 }
 
 impl State {
+    /// Removes a waiter. Returns whether it was the last one of its file.
+    fn leave(&mut self, number: &Number) -> bool {
+        let Some(waiters) = self.waiters.get_mut(&number.fd) else { return false };
+        waiters.retain(|waiter| waiter.number != number.number);
+        let last = waiters.is_empty();
+        if last {
+            self.waiters.remove(&number.fd);
+        }
+        last
+    }
+
     /// Returns the instance, and starts its thread if there is none.
     fn epoll(&mut self) -> io::Result<Arc<OwnedFd>> {
         if let Some(epoll) = &self.epoll {
@@ -158,8 +190,8 @@ fn notify(epoll: &OwnedFd, fd: RawFd, flags: epoll::EventFlags) {
         }
     }
     if waiters.iter().any(|waiter| !waiter.woken) {
-        // SAFETY: open. A waiter stands in the list as long as it borrows the file: `Armed` leaves
-        // it under the lock, which is held here.
+        // SAFETY: open. A waiter stands in the list as long as it borrows the file, and leaves it
+        // under the lock, which is held here. For a waiter that was leaked, see `disarm`.
         let fd = unsafe { BorrowedFd::borrow_raw(fd) };
         // An error means that the file is of another kind than before: its waiters look again when
         // their time is over.

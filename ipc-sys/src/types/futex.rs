@@ -21,3 +21,34 @@ impl Word<'_> {
         self.word.load(Ordering::Acquire) as u32 != self.seen
     }
 }
+
+/// The address of a word to sleep on, which may be unmapped meanwhile. Only the kernel uses it.
+#[derive(Clone, Copy, Debug)]
+pub struct Address {
+    /// Of the low half.
+    pub(crate) address: usize,
+    pub(crate) seen: u32,
+    pub(crate) shared: bool,
+}
+
+impl Address {
+    /// The address of `word`, to sleep there while its low half is `seen`.
+    #[must_use]
+    pub fn new(word: &AtomicU64, seen: u32, shared: bool) -> Address {
+        let high_first = if cfg!(target_endian = "big") { size_of::<u32>() } else { 0 };
+        Address { address: std::ptr::from_ref(word).expose_provenance() + high_first, seen, shared }
+    }
+}
+
+/// How a sleep on several addresses ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// By a wake-up of the word with this index, and maybe of others.
+    Woken(usize),
+    /// One of the words had changed before, or is gone.
+    Changed,
+    /// The time is over, or a signal came.
+    Elapsed,
+    /// The system cannot sleep on several words.
+    Unsupported,
+}

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use crate::types::futex::Word;
+use crate::types::futex::{Address, Waited, Word};
 
 pub(crate) fn wait(_word: &AtomicU64, _seq: u32, _timeout: Duration) {
     std::thread::yield_now();
@@ -28,4 +28,20 @@ pub(crate) fn wait_private(_word: &AtomicU64, _seq: u32, timeout: Duration) {
 
 pub(crate) fn wake_private(_word: &AtomicU64, _n: u32) -> usize {
     0
+}
+
+pub(crate) fn wait_any_address(_words: &[Address], _timeout: Option<Duration>) -> Waited {
+    Waited::Unsupported
+}
+
+// Without a kernel that checks the address, each word counts as changed.
+pub(crate) fn has_changed(_word: &Address) -> bool {
+    true
+}
+
+pub(crate) fn wake_address(_word: &Address) {}
+
+pub(crate) fn wait_address(_word: &Address, timeout: Option<Duration>) {
+    let slice = Duration::from_millis(1);
+    std::thread::sleep(timeout.unwrap_or(slice).min(slice));
 }

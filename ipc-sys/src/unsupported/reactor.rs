@@ -11,6 +11,16 @@ use crate::types::sleep::File;
 #[derive(Debug)]
 pub struct Armed<'a>(PhantomData<&'a ()>);
 
+/// A waiter, by its number.
+#[derive(Debug)]
+pub struct Number(());
+
+pub(crate) fn arm_number(_file: File<'_>, _waker: &Waker) -> io::Result<Option<Number>> {
+    unsupported()
+}
+
+pub(crate) fn disarm(_number: Number) {}
+
 pub(crate) fn arm<'a>(_file: File<'a>, _waker: &Waker) -> io::Result<Armed<'a>> {
     unsupported()
 }

@@ -8,6 +8,8 @@ use std::io;
 use std::process::Command;
 use std::time::Duration;
 
+use ipc_core::__private::ready::Source;
+
 use super::unsupported;
 use crate::OsHandle;
 use crate::types::spawn::{
@@ -78,6 +80,10 @@ impl Process {
 pub struct End(Infallible);
 
 impl End {
+    pub fn source(&self) -> Source<'_> {
+        match self.0 {}
+    }
+
     pub fn downgrade(&self) -> WeakEnd {
         match self.0 {}
     }

@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Weak};
 
+use ipc_core::__private::ready::Source;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::retry_on_intr;
 
@@ -15,6 +16,11 @@ pub struct End(pub(super) Arc<OwnedFd>);
 pub struct WeakEnd(Weak<OwnedFd>);
 
 impl End {
+    /// Returns what becomes ready when the child has ended.
+    pub fn source(&self) -> Source<'_> {
+        Source::File { fd: self.0.as_fd(), writable: false }
+    }
+
     /// Returns the end without keeping the pidfd.
     pub fn downgrade(&self) -> WeakEnd {
         WeakEnd(Arc::downgrade(&self.0))
