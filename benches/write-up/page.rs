@@ -30,6 +30,7 @@ pub(crate) fn page(all: &All) -> String {
         costs(all),
         locks(all),
         recovery(all),
+        selection(all),
         behind(all),
         tables(all),
         left_out(all),
@@ -385,18 +386,8 @@ fn locks(all: &All) -> String {
         ("two-read", "contended: two that only look"),
         ("event", "events: there and back"),
     ];
-    let mut body = String::new();
-    for (workload, title) in titles {
-        body.push_str(&table(
-            title,
-            all.records("lock").filter(|record| record.workload == workload),
-        ));
-    }
-    section(
-        "Locks",
-        "The time for one operation, between processes unless a row says threads.",
-        &body,
-    )
+    let text = "The time for one operation, between processes unless a row says threads.";
+    section("Locks", text, &workloads(all, "lock", &titles))
 }
 
 /// Writes the section about deaths.
@@ -409,17 +400,27 @@ fn recovery(all: &All) -> String {
         ("rwlock", "a writer gets the lock that a reader held"),
         ("semaphore", "a waiter gets the permit"),
     ];
-    let mut body = String::new();
-    for (workload, title) in titles {
-        body.push_str(&table(
-            title,
-            all.records("recovery").filter(|record| record.workload == workload),
-        ));
-    }
-    if body.is_empty() {
-        return body;
-    }
-    section("After a kill", "The time from kill -9 of a process until its waiters go on.", &body)
+    let text = "The time from kill -9 of a process until its waiters go on.";
+    section("After a kill", text, &workloads(all, "recovery", &titles))
+}
+
+/// Writes the section about waiting for several channels.
+fn selection(all: &All) -> String {
+    let titles = [
+        ("select-2", "a message from one of two channels, whose sender does not pause"),
+        ("select-8", "a message from one of eight channels, whose sender does not pause"),
+        ("select-trip", "there and back over two channels"),
+        ("select-rested", "there and back over two channels, a millisecond after the last time"),
+    ];
+    let text = "The time for one message, or for one round trip. Rows with <code>recv</code> in \
+                their names receive from one channel only.";
+    section("Several channels at once", text, &workloads(all, "select", &titles))
+}
+
+/// Writes the figures of these workloads of a bench, each under its title.
+fn workloads(all: &All, bench: &str, titles: &[(&str, &str)]) -> String {
+    let records = |workload| all.records(bench).filter(move |record| record.workload == workload);
+    titles.iter().map(|&(workload, title)| table(title, records(workload))).collect()
 }
 
 /// Writes the figures of one workload.
