@@ -34,30 +34,30 @@ judge() {
 
 # Orderings and steps of the ring.
 mutant ready-relaxed ipc-shm/src/channel/ring.rs 1 's/(to.state.store\(slot::ready\(q\), )Release/\1Relaxed/' 'ring::two_sends'
-mutant receive-slot-relaxed ipc-shm/src/channel/ring.rs 1 's/^( {20}let state = self.state\(q\).load\()Acquire/\1Relaxed/' 'ring::each'
-mutant send-slot-relaxed ipc-shm/src/channel/ring.rs 1 's/(self.state\(q\).load\()Acquire(\) == slot::free\(q\) \{)$/\1Relaxed\2/' 'ring::messages'
-mutant send-tail-relaxed ipc-shm/src/channel/ring.rs 3 's/(let mut t = self.tail\(\).load\()Acquire/\1Relaxed/; s/(let now = self.tail\(\).load\()Acquire/\1Relaxed/; s/(self.tail\(\).compare_exchange\(t, claim\(q, found, me.id\), )AcqRel, Acquire/\1Release, Relaxed/' 'ring::an_old'
-mutant receive-head-relaxed ipc-shm/src/channel/ring.rs 3 's/(let mut h = self.head\(\).load\()Acquire/\1Relaxed/; s/(let now = self.head\(\).load\()Acquire/\1Relaxed/; s/(self.head\(\).compare_exchange\(h, claim\(q, found, me.id\), )AcqRel, Acquire/\1Release, Relaxed/' 'ring::an_old'
+mutant receive-slot-relaxed ipc-shm/src/channel/ring.rs 1 's/^( {20}let state = memory.state\(q\).load\()Acquire/\1Relaxed/' 'ring::each'
+mutant send-slot-relaxed ipc-shm/src/channel/ring.rs 1 's/(self.memory.state\(q\).load\()Acquire(\) == slot::free\(q\) \{)$/\1Relaxed\2/' 'ring::messages'
+mutant send-tail-relaxed ipc-shm/src/channel/ring.rs 3 's/(let mut t = self.memory.tail\(\).load\()Acquire/\1Relaxed/; s/(let now = self.memory.tail\(\).load\()Acquire/\1Relaxed/; s/(self.memory.tail\(\).compare_exchange\(t, claim\(q, found, me.id\), )AcqRel, Acquire/\1Release, Relaxed/' 'ring::an_old'
+mutant receive-head-relaxed ipc-shm/src/channel/ring.rs 3 's/(let mut h = memory.head\(\).load\()Acquire/\1Relaxed/; s/(let now = memory.head\(\).load\()Acquire/\1Relaxed/; s/(memory.head\(\).compare_exchange\(h, claim\(q, found, me.id\), )AcqRel, Acquire/\1Release, Relaxed/' 'ring::an_old'
 mutant free-relaxed ipc-shm/src/channel/ring.rs 1 's/(from.state.store\(freed, )Release(\); .. Release: RING-E2. The)/\1Relaxed\2/' 'ring::messages'
 mutant block-slot-free-relaxed ipc-shm/src/channel/ring.rs 1 '/kill_point!\("receive.lent"\)/,/kill_point!\("receive.block"\)/s/Release/Relaxed/' 'blocks::disconnected'
 mutant send-unsigned ipc-shm/src/channel/ring.rs 1 's/^( {16})self.sign_writers\(t\);/\1();/' 'crashes::a_sender'
 mutant receive-unsigned ipc-shm/src/channel/ring.rs 1 's/^( {16,20})self.sign_readers\(h\);/\1();/' 'crashes::a_receiver'
 mutant ready-before-written ipc-shm/src/channel/ring.rs 1 '/kill_point!\("send.claimed"\)/,/kill_point!\("send.written"\)/s/write\(to, q\);/to.state.store(slot::ready(q), Release); write(to, q);/' 'ring::messages'
 mutant publishes-downwards ipc-shm/src/channel/ring.rs 2 '/^        let mut q = first;$/,/me.last.store/{s/let mut q = first;/let mut q = (1..found).fold(first, |q, _| g.next(q));/; s/q = g.next\(q\);/q = g.prev(q);/}' 'ring::a_batch crashes::a_sender_that_dies_in'
-mutant signs-downwards ipc-shm/src/channel/ring.rs 2 '/fn sign_writers_slow/,/^    }/{s/let mut q = .*$/let mut q = self.geometry.prev(pos(t));/; s/q = self.geometry.next\(q\);/q = self.geometry.prev(q);/}' 'crashes::a_signer'
+mutant signs-downwards ipc-shm/src/channel/ring.rs 2 '/fn sign_writers_slow/,/^    }/{s/let mut q = .*$/let mut q = self.memory.geometry.prev(pos(t));/; s/q = self.memory.geometry.next\(q\);/q = self.memory.geometry.prev(q);/}' 'crashes::a_signer'
 mutant void-not-signed ipc-shm/src/channel/ring.rs 1 's/slot::VOID if state == slot::void\(q\) =>/slot::VOID if state == 1 =>/' 'crashes::a_void'
 mutant lost-not-looked-for ipc-shm/src/channel/ring.rs 1 's/if state == block::lost\(pos\(state\)\)/if state == u64::MAX/' 'blocks::a_dead_receivers'
-mutant reminder-ignored ipc-shm/src/channel/ring.rs 1 's/if self.orphan_seq\(\).load\(Relaxed\) != me.orphans_seen.load\(Relaxed\)/if false/' 'crashes::an_orphan'
+mutant reminder-ignored ipc-shm/src/channel/ring.rs 1 's/if memory.orphan_seq\(\).load\(Relaxed\) != me.orphans_seen.load\(Relaxed\)/if false/' 'crashes::an_orphan'
 mutant last-before-publish ipc-shm/src/channel/ring.rs 1 's/kill_point!\("send.claimed"\);/me.last.store(g.next(q), Release);/' ring::threads
 mutant last-before-free ipc-shm/src/channel/ring.rs 1 's/kill_point!\("receive.claimed"\);/me.last.store(g.next(q), Release);/' ring::threads
-mutant void-freed-by-store ipc-shm/src/channel/ring.rs 1 's/let _ = self.state\(q\).compare_exchange\(slot::void\(q\), freed, AcqRel, Relaxed\);/self.state(q).store(freed, Release);/' 'ring::a_late'
+mutant void-freed-by-store ipc-shm/src/channel/ring.rs 1 's/let _ = memory.state\(q\).compare_exchange\(slot::void\(q\), freed, AcqRel, Relaxed\);/memory.state(q).store(freed, Release);/' 'ring::a_late'
 mutant slot-freed-before-lent ipc-shm/src/channel/ring.rs 1 's/kill_point!\("receive.lend"\);/from.state.store(freed, Release); &/' 'blocks::disconnected blocks::a_dead_receivers blocks::a_message'
-mutant orphan-adopted-by-store ipc-shm/src/channel/ring.rs 1 's/self.state\(p\).compare_exchange\(from, to, AcqRel, Relaxed\).is_ok\(\)/{ let _ = from; self.state(p).store(to, Release); true }/' 'crashes::of_two_adopters'
+mutant orphan-adopted-by-store ipc-shm/src/channel/ring.rs 1 's/self.memory.state\(p\).compare_exchange\(from, to, AcqRel, Relaxed\).is_ok\(\)/{ let _ = from; self.memory.state(p).store(to, Release); true }/' 'crashes::of_two_adopters'
 mutant lost-adopted-by-store ipc-shm/src/channel/ring.rs 1 's/lost.state.compare_exchange\(from, to, AcqRel, Relaxed\).is_ok\(\)/{ let _ = from; lost.state.store(to, Release); true }/' 'blocks::of_two_adopters'
-mutant scan-before-orphan-seq ipc-shm/src/channel/ring.rs 1 's/me.orphans_seen.store\(seq, Relaxed\);/let _ = seq; me.orphans_seen.store(self.orphan_seq().load(Acquire), Relaxed);/' 'crashes::an_orphan_made'
-mutant orphan-seq-relaxed ipc-shm/src/channel/ring.rs 1 's/(let seq = self.orphan_seq\(\).load\()Acquire/\1Relaxed/' 'crashes::an_orphan'
+mutant scan-before-orphan-seq ipc-shm/src/channel/ring.rs 1 's/me.orphans_seen.store\(seq, Relaxed\);/let _ = seq; me.orphans_seen.store(self.memory.orphan_seq().load(Acquire), Relaxed);/' 'crashes::an_orphan_made'
+mutant orphan-seq-relaxed ipc-shm/src/channel/ring.rs 1 's/(let seq = self.memory.orphan_seq\(\).load\()Acquire/\1Relaxed/' 'crashes::an_orphan'
 mutant disconnected-ignores-lent ipc-shm/src/channel/ring.rs 1 's/block::LENT => owner\(state\) == me,/block::LENT => true,/' 'blocks::disconnected'
-mutant disconnected-ignores-slots ipc-shm/src/channel/ring.rs 1 's/kind\(self.slot_at\(index\).state.load\(Acquire\)\) != slot::FREE/false/' blocks::disconnected
+mutant disconnected-ignores-slots ipc-shm/src/channel/ring.rs 1 's/kind\(self.memory.slot_at\(index\).state.load\(Acquire\)\) != slot::FREE/false/' blocks::disconnected
 
 # A value with one writer.
 mutant seq-reader-no-fence ipc-shm/src/value/seq.rs 1 's/^        fence\(Ordering::Acquire\);$//' latch::a_reading
@@ -108,17 +108,17 @@ mutant settle-no-fence ipc-shm/src/channel/membership.rs 1 's/^        fence\(Se
 mutant settle-by-store ipc-shm/src/channel/membership.rs 1 's/self.word.compare_exchange\(m, flags, AcqRel, Relaxed\).is_err\(\)/{ self.word.store(flags, Release); false }/' 'members::a_process_that_joins'
 mutant join-without-cas ipc-shm/src/channel/membership.rs 1 's/match self.word.compare_exchange\(m, m.wrapping_add\(members::SEQ\), AcqRel, Acquire\)/match Ok::<u64, u64>(m)/' 'members::a_process_that_joins'
 mutant join-without-close ipc-shm/src/channel/membership.rs 1 '/kill_point!\("join.joined"\)/,/self.close/s/self.close\(\);/();/' 'members::a_sender_that'
-mutant leave-without-discard ipc-shm/src/channel/recovery.rs 1 '/pub\(crate\) fn leave\(/,/kill_point!\("leave.free"\)/s/self.discard\(me, block_of\);/();/' 'members::a_message'
-mutant forgotten-kept ipc-shm/src/channel/recovery.rs 1 '/pub\(crate\) fn leave\(/,/kill_point!/s/self.give_back_forgotten\(me.id\);/();/' 'blocks::a_forgotten'
+mutant leave-without-discard ipc-shm/src/channel/recovery.rs 1 '/pub\(crate\) fn leave\(/,/kill_point!\("leave.free"\)/s/self.discard\(\);/();/' 'members::a_message'
+mutant forgotten-kept ipc-shm/src/channel/recovery.rs 1 '/pub\(crate\) fn leave\(/,/kill_point!/s/self.give_back_forgotten\(\);/();/' 'blocks::a_forgotten'
 mutant repair-without-lease ipc-shm/src/channel/recovery.rs 1 's/if !leases.try_repair\(dead\)/if !leases.try_repair(dead) \&\& false/' 'crashes::of_two_recoverers members::an_id'
-mutant repair-does-not-sign ipc-shm/src/channel/recovery.rs 1 's/^ {16}self.sign_writers\(t\);/();/' 'crashes::a_dead'
+mutant repair-does-not-sign ipc-shm/src/channel/recovery.rs 1 's/^ {16}ring.sign_writers\(t\);/();/' 'crashes::a_dead'
 mutant owner-kept ipc-shm/src/channel/recovery.rs 1 's/let cleared = claim\(pos\(t\), 0, 0\)/let cleared = claim(pos(t), 0, o)/' crashes::of_two_recoverers
-mutant no-orphan-seq ipc-shm/src/channel/recovery.rs 1 '/7. Always/,/kill_point!/s/self.orphan_seq\(\).fetch_add\(1, AcqRel\);/();/' 'crashes::an_orphan'
-mutant repair-is-silent ipc-shm/src/channel/recovery.rs 1 '/kill_point!\("recover.orphans"\)/,/kill_point!\("recover.free"\)/s/self.bell\(Side::Receivers\).ring_all\(\);/();/' 'bells::a_repair'
+mutant no-orphan-seq ipc-shm/src/channel/recovery.rs 1 '/7. Always/,/kill_point!/s/self.memory.orphan_seq\(\).fetch_add\(1, AcqRel\);/();/' 'crashes::an_orphan'
+mutant repair-is-silent ipc-shm/src/channel/recovery.rs 1 '/kill_point!\("recover.orphans"\)/,/kill_point!\("recover.free"\)/s/self.memory.wake_all\(\);/();/' 'bells::a_repair'
 mutant in-flight-kept ipc-shm/src/channel/recovery.rs 1 '/kill_point!\("clean.in_flight"\)/,/\}/s/found.state.store\(block::FREE, Release\);/();/' 'blocks::a_dead_senders'
-mutant lent-slot-kept ipc-shm/src/channel/recovery.rs 1 '/kill_point!\("clean.lent_slot"\)/,/\}/s/self.state\(p\).store\(.*\);/();/' 'blocks::a_dead'
+mutant lent-slot-kept ipc-shm/src/channel/recovery.rs 1 '/kill_point!\("clean.lent_slot"\)/,/\}/s/memory.state\(p\).store\(.*\);/();/' 'blocks::a_dead'
 mutant lent-freed ipc-shm/src/channel/recovery.rs 1 's/found.state.store\(block::lost\(p\), Release\);/found.state.store(block::FREE, Release);/' 'blocks::a_dead_receivers'
-mutant forgotten-after-discard ipc-shm/src/channel/recovery.rs 2 '/pub\(crate\) fn leave\(/,/kill_point!\("leave.freed"\)/{s/^        self.give_back_forgotten\(me.id\);$//; s/^        kill_point!\("leave.clean"\);/        self.give_back_forgotten(me.id);/}' 'blocks::what_the_last'
+mutant forgotten-after-discard ipc-shm/src/channel/recovery.rs 2 '/pub\(crate\) fn leave\(/,/kill_point!\("leave.freed"\)/{s/^        self.give_back_forgotten\(\);$//; s/^        kill_point!\("leave.clean"\);/        self.give_back_forgotten();/}' 'blocks::what_the_last'
 mutant held-kept ipc-shm/src/channel/recovery.rs 1 '/kill_point!\("clean.held"\)/,/\}/s/found.state.store\(block::FREE, Release\);/();/' 'blocks::a_dead_senders'
 
 # Locks.
@@ -168,13 +168,13 @@ mutant select-passes-nothing $in_select 1 's/if used \{ Outcome::Used \} else \{
 mutant select-keeps-tickets $in_select 1 's/let notified = \|one: .*$/let notified = |_: \&mut Registration<\x27_>| { let _ = end; false };/' 'select::'
 
 # Claims that are kept.
-mutant kept-place-is-last ipc-shm/src/channel/ring.rs 1 's/self.claim_to_send\(me, 1\).map\(\|\(pos, _\)\| pos\)/self.claim_to_send(me, 1).map(|(pos, _)| { me.last.store(self.geometry.next(pos), Release); pos })/' 'select::a_place_that_is_kept'
-mutant ready-late-relaxed ipc-shm/src/channel/ring.rs 1 's/(self.state\(q\).store\(slot::ready\(q\), )Release/\1Relaxed/' 'select::a_message_in'
+mutant kept-place-is-last ipc-shm/src/channel/ring.rs 1 's/self.claim_to_send\(me, 1\).map\(\|\(pos, _\)\| pos\)/self.claim_to_send(me, 1).map(|(pos, _)| { me.last.store(self.memory.geometry.next(pos), Release); pos })/' 'select::a_place_that_is_kept'
+mutant ready-late-relaxed ipc-shm/src/channel/ring.rs 1 's/(self.memory.state\(q\).store\(slot::ready\(q\), )Release/\1Relaxed/' 'select::a_message_in'
 mutant kept-message-is-last ipc-shm/src/channel/ring.rs 1 's/^            if finished \{$/            if finished || true {/' 'select::messages_that'
-mutant give-up-is-silent ipc-shm/src/channel/ring.rs 1 '/fn give_up/,/^    \}/s/self.bell\(Side::Receivers\).ring_all\(\);/();/' 'select::a_receiver_that_sleeps'
-mutant give-up-frees ipc-shm/src/channel/ring.rs 1 '/fn give_up/,/^    \}/s/slot::void\(q\)/slot::free(self.geometry.next_lap(q))/' 'select::a_place_that_is_given_up'
-mutant give-back-is-silent ipc-shm/src/channel/ring.rs 1 '/fn give_back_slot/,/^    \}/s/self.bell\(Side::Receivers\).ring_all\(\);/();/' 'select::a_message_that_is_given_back'
-mutant give-back-uncounted ipc-shm/src/channel/ring.rs 1 '/fn give_back_slot/,/^    \}/s/self.orphan_seq\(\).fetch_add\(1, AcqRel\);.*$/();/' 'select::a_message_that_is_given_back'
-mutant give-back-counted-first ipc-shm/src/channel/ring.rs 2 '/fn give_back_slot/,/^    \}/{s/self.orphan_seq\(\).fetch_add\(1, AcqRel\);.*$/();/; s/self.state\(q\).store\(slot::orphan\(q\), Release\);/self.orphan_seq().fetch_add(1, AcqRel); &/}' 'select::a_message_that_is_given_back'
+mutant give-up-is-silent ipc-shm/src/channel/ring.rs 1 '/fn give_up/,/^    \}/s/self.memory.bell\(Side::Receivers\).ring_all\(\);/();/' 'select::a_receiver_that_sleeps'
+mutant give-up-frees ipc-shm/src/channel/ring.rs 1 '/fn give_up/,/^    \}/s/slot::void\(q\)/slot::free(self.memory.geometry.next_lap(q))/' 'select::a_place_that_is_given_up'
+mutant give-back-is-silent ipc-shm/src/channel/ring.rs 1 '/fn give_back_slot/,/^    \}/s/self.memory.bell\(Side::Receivers\).ring_all\(\);/();/' 'select::a_message_that_is_given_back'
+mutant give-back-uncounted ipc-shm/src/channel/ring.rs 1 '/fn give_back_slot/,/^    \}/s/self.memory.orphan_seq\(\).fetch_add\(1, AcqRel\);.*$/();/' 'select::a_message_that_is_given_back'
+mutant give-back-counted-first ipc-shm/src/channel/ring.rs 2 '/fn give_back_slot/,/^    \}/{s/self.memory.orphan_seq\(\).fetch_add\(1, AcqRel\);.*$/();/; s/self.memory.state\(q\).store\(slot::orphan\(q\), Release\);/self.memory.orphan_seq().fetch_add(1, AcqRel); &/}' 'select::a_message_that_is_given_back'
 
 finish

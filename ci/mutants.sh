@@ -43,19 +43,19 @@ in_ring=ipc-shm/src/channel/ring.rs in_recovery=ipc-shm/src/channel/recovery.rs 
 # Signing, and the repair of a channel.
 mutant send-unsigned $in_ring 1 's/^ *self.sign_writers\(t\);//' 'crash points::killed_while_sending'
 mutant receive-unsigned $in_ring 1 's/^ *self.sign_readers\(h\);//' 'crash points::killed_while_receiving'
-mutant repair-unsigned $in_recovery 1 's/^ *self.sign_writers\(t\);//' 'crash points::killed_while_repairing'
-mutant repair-readers-unsigned $in_recovery 1 's/^ *self.sign_readers\(h\);//' 'crash points::killed_while_repairing'
+mutant repair-unsigned $in_recovery 1 's/^ *ring.sign_writers\(t\);//' 'crash points::killed_while_repairing'
+mutant repair-readers-unsigned $in_recovery 1 's/^ *ring.sign_readers\(h\);//' 'crash points::killed_while_repairing'
 mutant block-in-flight-forgotten $in_recovery 1 's/(state == block::in_flight\(p\) .* == )slot::writing\(p, o\)/\1slot::void(p)/' 'crash points::killed_while_repairing'
 mutant lent-freed-like-held $in_recovery 1 's/found.state.store\(block::lost\(p\), Release\);/found.state.store(block::FREE, Release);/' 'crash points::killed_while_repairing'
-mutant slot-of-lent-kept $in_recovery 1 's/if self.state\(p\).load\(Acquire\) == slot::reading\(p, o\)/if false/' 'crash points::killed_while_repairing'
-mutant orphans-untold $in_recovery 1 '/kill_point!\("recover.cleaned"\)/,/kill_point!\("recover.orphans"\)/s/self.orphan_seq\(\).fetch_add\(1, AcqRel\);//' 'crash points::killed_while_repairing'
+mutant slot-of-lent-kept $in_recovery 1 's/if memory.state\(p\).load\(Acquire\) == slot::reading\(p, o\)/if false/' 'crash points::killed_while_repairing'
+mutant orphans-untold $in_recovery 1 '/kill_point!\("recover.cleaned"\)/,/kill_point!\("recover.orphans"\)/s/self.memory.orphan_seq\(\).fetch_add\(1, AcqRel\);//' 'crash points::killed_while_repairing'
 mutant entry-freed-first $in_recovery 1 's/kill_point!\("recover.roles"\);/kill_point!("recover.roles"); entry.store(0, Release);/' 'crash points::killed_while_repairing'
 mutant held-forgotten $in_recovery 1 's/== block::held\(o\)/== block::lost(o)/' 'crash points::killed_while_repairing'
-mutant forgotten-untold $in_recovery 1 '/kill_point!\("leave.orphans"\)/,/\}/s/self.orphan_seq\(\).fetch_add\(1, AcqRel\);//' 'crash points::killed_while_attaching'
+mutant forgotten-untold $in_recovery 1 '/kill_point!\("leave.orphans"\)/,/\}/s/self.memory.orphan_seq\(\).fetch_add\(1, AcqRel\);//' 'crash points::killed_while_attaching'
 mutant lent-is-no-message $in_ring 1 's/block::LENT => owner\(state\) == me,/block::LENT => true,/' 'crash stops::a_lent_message_holds_up'
-mutant trim-before-acknowledging ipc-shm/src/channel/pool.rs 1 's/self.blocks\(\)\[index\].state.store\(block::held\(me\), Release\);/let _ = me;/' 'crash points::killed_with_large_messages'
+mutant trim-before-acknowledging ipc-shm/src/channel/pool.rs 1 's/self.block\(index\).state.store\(block::held\(me\), Release\);/let _ = me;/' 'crash points::killed_with_large_messages'
 mutant slot-guards-uncounted ipc-shm/src/message/lend.rs 1 's/self.deliveries = 2;//' 'crash points::killed_while_receiving_plain_data'
-mutant members-not-scanned $in_recovery 1 's/let flags = self.membership\(\).settle\(true\);/let flags = 0;/' 'crash points::killed_as_the_last'
+mutant members-not-scanned $in_recovery 1 's/let flags = self.memory.membership\(\).settle\(true\);/let flags = 0;/' 'crash points::killed_as_the_last'
 
 # Deaths, as the locks hear of them.
 mutant death-uncounted $in_participants 1 's/self.table.count_death\(\);//' 'locks deaths::one_that_is_killed_before_it_notifies'
@@ -95,8 +95,8 @@ mutant lease-stays-on-what-arrived ipc-shm/src/channel/attachment.rs 1 's/let mo
 in_claims_of_select=ipc-shm/src/message/claims.rs
 mutant chosen-is-last $in_ring 1 's/^            if finished \{$/            if finished || true {/' 'select processes::all_that'
 mutant chosen-uncounted $in_claims_of_select 1 's/if self.again \{ place::SLOT_AGAIN \}/if self.again { place::SLOT }/' 'select processes::a_message_that'
-mutant chosen-place-kept $in_claims_of_select 1 's/^ *self.end.memory.give_up\(self.pos\);/let _ = self.pos;/' 'select choose::an_operation'
-mutant chosen-message-kept $in_claims_of_select 1 's/Claim::Place\(pos, _\) => end.memory.give_back_slot\(.*$/Claim::Place(_, _) => {}/' 'select choose::an_operation'
+mutant chosen-place-kept $in_claims_of_select 1 's/^ *self.end.ring\(\).give_up\(self.pos\);/let _ = self.pos;/' 'select choose::an_operation'
+mutant chosen-message-kept $in_claims_of_select 1 's/Claim::Place\(pos, _\) => end.ring\(\).give_back_slot\(.*$/Claim::Place(_, _) => {}/' 'select choose::an_operation'
 
 # Names of killed processes.
 in_names=ipc-shm/src/segment/names.rs in_claims=ipc-pipes/src/listener/claim.rs

@@ -24,8 +24,8 @@ use crate::attach::participant_limit;
 use crate::channel::memory::{Memory, Side};
 use crate::channel::peer_monitor;
 use crate::channel::places::Places;
-use crate::channel::recovery::BlockOf;
-use crate::channel::ring::Participant;
+use crate::channel::recovery::{BlockOf, Recovery};
+use crate::channel::ring::{Participant, Ring};
 use crate::channel::roles::{Role, Roles, disconnected};
 use crate::killpoint::kill_point;
 use crate::layout::{Geometry, HEADER, Header, MAX_PARTICIPANTS, PAGE, pid_hint};
@@ -172,7 +172,7 @@ impl Attachment {
         let participant = lock(&self.repairing);
         let leases = ByteLocks(fd);
         kill_point!("attach.begin");
-        self.after_the_dead(&participant, &leases);
+        self.wait_for_recovery(&participant, &leases);
         for id in 1..self.memory.entries().len() as u64 {
             let entry = &self.memory.entries()[id as usize];
             // Relaxed: read again under both leases.
@@ -203,7 +203,7 @@ impl Attachment {
                 self.memory.ring_sleepers();
                 return Ok((lease.send(), id));
             }
-            self.memory.leave(&Participant::new(id), self.kind.block_of);
+            self.recovery(&Participant::new(id)).leave();
             return Err(disconnected());
         }
         Err(participant_limit::all_taken(NAME, self.memory.entries().len() - 1))
@@ -213,16 +213,16 @@ impl Attachment {
     ///
     /// Their ids then become free, and a participant that takes one must find the orphans before
     /// younger messages.
-    fn after_the_dead(&self, participant: &Participant, leases: &ByteLocks<'_>) {
-        let patience = Instant::now() + OTHERS_REPAIR;
-        self.memory.recover_all(participant, leases, self.kind.block_of);
-        while self.memory.any_dead(self.me, leases) && Instant::now() < patience {
+    fn wait_for_recovery(&self, participant: &Participant, leases: &ByteLocks<'_>) {
+        let (recovery, patience) = (self.recovery(participant), Instant::now() + OTHERS_REPAIR);
+        recovery.recover_all(leases);
+        while recovery.any_dead(leases) && Instant::now() < patience {
             // The recovering process notifies all waiters when it is done.
             let bell = self.memory.bell(Side::Receivers);
             let ticket = bell.register();
             bell.sleep(&ticket, Duration::from_millis(1));
             bell.unregister(&ticket);
-            self.memory.recover_all(participant, leases, self.kind.block_of);
+            recovery.recover_all(leases);
         }
     }
 
@@ -265,7 +265,7 @@ impl Attachment {
             // Again, although the process that issued it has done so: another participant may have
             // died while this one was in transit.
             if let Some(fd) = attached.descriptor() {
-                attached.after_the_dead(&lock(&attached.repairing), &ByteLocks(fd));
+                attached.wait_for_recovery(&lock(&attached.repairing), &ByteLocks(fd));
             }
         }
         kill_point!("adopt.done");
@@ -333,7 +333,7 @@ impl Attachment {
         self.add(role)?;
         kill_point!("merge.added");
         let _alone = lock(&self.repairing);
-        self.memory.leave(&Participant::new(id), self.kind.block_of);
+        self.recovery(&Participant::new(id)).leave();
         kill_point!("merge.left");
         Ok(())
     }
@@ -349,9 +349,14 @@ impl Attachment {
     pub(crate) fn remove(&self, role: Role) {
         let mut roles = lock(&self.roles);
         if !roles.remove(role, self.memory.membership(), self.me) {
-            let (participant, receivers) = (lock(&self.repairing), role == Role::Receiver);
-            self.memory.leave_role(&participant, roles.word(), receivers, self.kind.block_of);
+            let participant = lock(&self.repairing);
+            self.recovery(&participant).leave_role(roles.word(), role == Role::Receiver);
         }
+    }
+
+    /// Returns what recovers the participants, as `me`, which is this process.
+    fn recovery<'a>(&'a self, me: &'a Participant) -> Recovery<'a> {
+        Recovery::of(&self.memory, me, self.kind.block_of)
     }
 
     /// Returns the descriptor, if it is still the attachment's own.
@@ -367,7 +372,7 @@ impl Attachment {
     }
 
     fn look(&self) -> bool {
-        if let Err(what) = self.memory.check() {
+        if let Err(what) = Ring::of(&self.memory).check() {
             // The first finding stays.
             return self.corrupt.set(what).is_ok();
         }
@@ -378,9 +383,7 @@ impl Attachment {
         };
         // If another thread is recovering, it will wake this one.
         match self.repairing.try_lock() {
-            Ok(participant) => {
-                self.memory.recover_all(&participant, &ByteLocks(fd), self.kind.block_of)
-            }
+            Ok(participant) => self.recovery(&participant).recover_all(&ByteLocks(fd)),
             Err(_) => false,
         }
     }
@@ -436,7 +439,7 @@ impl Drop for Attachment {
         }
         // The monitor uses this mapping.
         peer_monitor::forget(&self.memory);
-        self.memory.leave(&Participant::new(self.me), self.kind.block_of);
+        self.recovery(&Participant::new(self.me)).leave();
         kill_point!("leave.unmap");
         self.places.unmap();
         self.file.unmap();

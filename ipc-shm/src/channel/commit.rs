@@ -12,6 +12,7 @@ use ipc_sys as sys;
 
 use crate::channel::attachment::{Attachment, CLOSED};
 use crate::channel::places::{self, Place, Unreached};
+use crate::channel::pool::Pool;
 use crate::killpoint::kill_point;
 use crate::layout::{BlockMeta, PAGE, block};
 use crate::sync::AtomicU64;
@@ -152,7 +153,7 @@ impl Attachment {
                     // Relaxed: this process owns the block now.
                     kept = kept.saturating_sub(meta.committed.load(Relaxed));
                     self.trim(meta);
-                    self.memory.free_block(at);
+                    Pool::of(&self.memory).free(at);
                     trimmed += 1;
                 }
             }
@@ -162,7 +163,7 @@ impl Attachment {
         }
         // Acknowledged before its memory is returned. If the block were still Lent and this process
         // died in between, the message would be redelivered as zeros.
-        self.memory.keep_block(block, me);
+        Pool::of(&self.memory).keep(block, me);
         self.trim(&self.memory.blocks()[block]);
         trimmed
     }

@@ -23,8 +23,9 @@ use crate::attach::participant_limit::not_issued;
 use crate::channel::attachment::{Attachment, Kind};
 use crate::channel::memory::{Memory, Side, Slot};
 use crate::channel::places::Unreached;
+use crate::channel::pool::Pool;
 use crate::channel::prefetch::Prefetcher;
-use crate::channel::ring::{NOWHERE, NotYet, Participant, Sink};
+use crate::channel::ring::{NOWHERE, NotYet, Participant, Ring, Sink};
 use crate::channel::roles::Role;
 use crate::layout::{entry, members, pos};
 
@@ -67,6 +68,18 @@ impl Endpoint {
             given_up: AtomicU64::new(NOWHERE),
             attachment,
         }
+    }
+
+    /// Returns the ring, in which messages are queued.
+    #[inline(always)]
+    pub(crate) fn ring(&self) -> Ring<'_> {
+        Ring::of(&self.memory)
+    }
+
+    /// Returns the pool of blocks, in which large messages lie.
+    #[inline(always)]
+    pub(crate) fn pool(&self) -> Pool<'_> {
+        Pool::of(&self.memory)
     }
 
     /// Records that a message could not be read, so that the next call reports it.
@@ -137,14 +150,14 @@ impl Endpoint {
         deadline: Deadline,
         attempt: impl FnMut() -> Result<u64, NotYet>,
     ) -> Result<u64, SendFailure> {
-        self.send_past(deadline, || self.memory.receiver_in_the_way(), attempt)
+        self.send_past(deadline, || self.ring().receiver_in_the_way(), attempt)
     }
 
     /// Returns whether a call that has just failed cannot succeed soon.
     ///
     /// That is so if no peer is in its way, the ring is open, and no peer was found dead.
     fn is_final(&self, in_the_way: impl Fn() -> Option<InTheWay>) -> bool {
-        !self.memory.closed()
+        !self.ring().closed()
             && in_the_way().is_none()
             && self.attachment.corrupt().is_none()
             && !self.attachment.recover_dead_throttled()
@@ -196,21 +209,21 @@ impl Endpoint {
         }
         self.fits(len)?;
         let attempt = || {
-            if self.memory.closed() {
+            if self.ring().closed() {
                 return Err(NotYet::Closed);
             }
-            self.memory.loan_block(&self.participant).map(|block| block as u64).ok_or(NotYet::Busy)
+            self.pool().loan(&self.participant).map(|block| block as u64).ok_or(NotYet::Busy)
         };
         let block = match attempt() {
             Ok(block) => block,
             Err(NotYet::Closed) => return Err(SendFailure::Disconnected),
             Err(NotYet::Busy) => {
-                self.send_past(deadline, || self.memory.block_in_the_way(), attempt)?
+                self.send_past(deadline, || self.ring().block_in_the_way(), attempt)?
             }
         } as usize;
         match self.attachment.commit(block, len) {
             Ok(words) => {
-                self.memory.set_block_len(block, len);
+                self.pool().set_len(block, len);
                 Ok((block, words))
             }
             Err(unreached) => {
@@ -260,14 +273,14 @@ impl Endpoint {
     /// That may be this process at a later time.
     #[cold]
     pub(crate) fn no_memory_for(&self, block: usize) -> Unreadable {
-        self.memory.give_back(block);
+        self.pool().give_back(block);
         Unreadable::OutOfMemory
     }
 
     /// Frees an own block, and wakes senders.
     pub(crate) fn return_block(&self, block: usize) {
         let others = self.attachment.economize(block, self.participant.id);
-        self.memory.free_block(block);
+        self.pool().free(block);
         self.wake_senders(1 + others);
     }
 
@@ -281,9 +294,9 @@ impl Endpoint {
         deadline: Deadline,
     ) -> Result<(), SendFailure> {
         let attempt = || {
-            self.memory.send(&self.participant, 1, |slot, pos| {
+            self.ring().send(&self.participant, 1, |slot, pos| {
                 slot.payload[0].store(header, Ordering::Relaxed); // Relaxed: RING-E1 publishes it.
-                self.memory.publish_block(block, pos);
+                self.pool().publish(block, pos);
             })
         };
         match attempt() {
@@ -310,7 +323,7 @@ impl Endpoint {
         if self.forked() {
             return Err(RecvTimeoutError::Unreadable(Unreadable::Forked));
         }
-        match self.memory.receive(&self.participant, k, sink) {
+        match self.ring().receive(&self.participant, k, sink) {
             Ok(received) => Ok(received),
             Err(_) => self.receive_slow(k, deadline, sink),
         }
@@ -323,11 +336,11 @@ impl Endpoint {
         deadline: Deadline,
         sink: &mut impl Sink,
     ) -> Result<u64, RecvTimeoutError> {
-        let attempt = || match self.memory.receive(&self.participant, k, sink) {
+        let attempt = || match self.ring().receive(&self.participant, k, sink) {
             Ok(received) => Some(Ok(received)),
             Err(_) => self.nothing_to_receive().map(Err),
         };
-        let in_the_way = || self.memory.sender_in_the_way();
+        let in_the_way = || self.ring().sender_in_the_way();
         let received = match deadline {
             Deadline::Now if self.is_final(in_the_way) => None,
             Deadline::Now => at_once(self, &self.given_up, in_the_way, attempt),
@@ -338,7 +351,7 @@ impl Endpoint {
 
     /// Receives a message into `sink` if there is one. Returns `None` if there is none now.
     pub(crate) fn try_receive(&self, sink: &mut impl Sink) -> Option<Result<(), RecvTimeoutError>> {
-        match self.memory.receive(&self.participant, 1, sink) {
+        match self.ring().receive(&self.participant, 1, sink) {
             Ok(_) => Some(Ok(())),
             Err(_) => self.nothing_to_receive().map(Err),
         }
@@ -346,7 +359,7 @@ impl Endpoint {
 
     /// Returns why no message can come, after an attempt that found none.
     fn nothing_to_receive(&self) -> Option<RecvTimeoutError> {
-        if self.memory.closed() && self.memory.finished(self.participant.id) {
+        if self.ring().closed() && self.ring().finished(self.participant.id) {
             // Other receivers that sleep must return the same error.
             self.memory.bell(Side::Receivers).ring_all();
             return Some(RecvTimeoutError::Disconnected);
@@ -360,7 +373,7 @@ impl Endpoint {
         if self.forked() {
             return Some(Err(SendFailure::Unsendable(Unsendable::Forked)));
         }
-        match self.memory.claim_slot(&self.participant) {
+        match self.ring().claim_slot(&self.participant) {
             Ok(pos) => Some(Ok(pos)),
             Err(NotYet::Closed) => Some(Err(SendFailure::Disconnected)),
             Err(NotYet::Busy) => {
@@ -376,10 +389,10 @@ impl Endpoint {
             return true;
         }
         match self.role {
-            Role::Sender => self.memory.may_send(),
+            Role::Sender => self.ring().may_send(),
             Role::Receiver => {
-                self.memory.may_receive(&self.participant)
-                    || (self.memory.closed() && self.memory.finished(self.participant.id))
+                self.ring().may_receive(&self.participant)
+                    || (self.ring().closed() && self.ring().finished(self.participant.id))
             }
         }
     }
@@ -388,8 +401,8 @@ impl Endpoint {
     /// a call may do something then.
     pub(crate) fn settle(&self) -> bool {
         let in_the_way = || match self.role {
-            Role::Sender => self.memory.receiver_in_the_way(),
-            Role::Receiver => self.memory.sender_in_the_way(),
+            Role::Sender => self.ring().receiver_in_the_way(),
+            Role::Receiver => self.ring().sender_in_the_way(),
         };
         let attempt = || self.may_do_something().then_some(());
         !self.is_final(in_the_way) && at_once(self, &self.given_up, in_the_way, attempt).is_some()
@@ -403,7 +416,7 @@ impl Endpoint {
     }
 
     pub(crate) fn len(&self) -> usize {
-        if self.forked() { 0 } else { self.memory.len() }
+        if self.forked() { 0 } else { self.ring().len() }
     }
 
     pub(crate) fn capacity(&self) -> usize {

@@ -135,6 +135,15 @@ impl Memory {
         self.bell(Side::Senders).ring_sleepers();
     }
 
+    /// Wakes all waiters of both sides.
+    ///
+    /// It does so whether there are tokens or not, because a dead peer may have taken a token and
+    /// woken no waiter.
+    pub(crate) fn wake_all(&self) {
+        self.bell(Side::Receivers).ring_all();
+        self.bell(Side::Senders).ring_all();
+    }
+
     /// Returns a view of the words that say which participants there are.
     #[inline]
     pub(crate) fn membership(&self) -> Membership<'_> {

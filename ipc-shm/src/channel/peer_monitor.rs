@@ -44,7 +44,7 @@ use ipc_sys as sys;
 use ipc_sys::per_process::PerProcess;
 
 use crate::attach::lease::Leases;
-use crate::channel::memory::{Memory, Side};
+use crate::channel::memory::Memory;
 use crate::layout::pid_hint;
 
 /// How long after a failed start the next one is tried. Where threads or descriptors have run out,
@@ -262,7 +262,7 @@ impl State {
     fn abandon(&mut self) {
         let Some(monitor) = self.monitor.take() else { return };
         for part in monitor.peers.values().flat_map(|peer| &peer.parts) {
-            ring(&part.memory);
+            part.memory.wake_all();
         }
     }
 }
@@ -297,7 +297,7 @@ fn run(number: u64, line: &OsHandle) {
             let dead = state.number(number).and_then(|monitor| monitor.peers.remove(word));
             for part in dead.iter().flat_map(|peer| &peer.parts) {
                 if still(&part.memory, part.id, *word) {
-                    ring(&part.memory);
+                    part.memory.wake_all();
                 }
             }
         }
@@ -323,15 +323,6 @@ fn renew(monitor: &mut Monitor, pidfds: &mut HashMap<u64, OsHandle>) {
         }
         true
     });
-}
-
-/// Notifies all waiters of a channel.
-///
-/// It does so whether there are tokens or not: a dead peer may have taken a token, and woken no
-/// waiter.
-fn ring(memory: &Memory) {
-    memory.bell(Side::Receivers).ring_all();
-    memory.bell(Side::Senders).ring_all();
 }
 
 /// Closes the line.

@@ -21,7 +21,7 @@ use crate::channel::memory::Memory;
 use crate::channel::memory::Side;
 use crate::channel::ring::Participant;
 use crate::killpoint::kill_point;
-use crate::layout::{block, pos};
+use crate::layout::{BlockMeta, block, pos};
 use crate::sync::Ordering::{AcqRel, Relaxed, Release};
 
 /// The number of blocks near a participant's own place that it tries first.
@@ -29,10 +29,26 @@ use crate::sync::Ordering::{AcqRel, Relaxed, Release};
 /// Reusing few blocks keeps them in the cache.
 const NEAR: usize = 8;
 
-impl Memory {
+/// The blocks of a channel: a view of the memory that they lie in.
+#[derive(Clone, Copy)]
+pub(crate) struct Pool<'a> {
+    memory: &'a Memory,
+}
+
+impl<'a> Pool<'a> {
+    #[inline(always)]
+    pub(crate) fn of(memory: &'a Memory) -> Pool<'a> {
+        Pool { memory }
+    }
+
+    #[inline]
+    fn block(self, index: usize) -> &'a BlockMeta {
+        &self.memory.blocks()[index]
+    }
+
     /// Claims a free block. Its state is then Held by this process.
-    pub(crate) fn loan_block(&self, me: &Participant) -> Option<usize> {
-        let blocks = self.blocks();
+    pub(crate) fn loan(self, me: &Participant) -> Option<usize> {
+        let blocks = self.memory.blocks();
         if blocks.is_empty() {
             return None;
         }
@@ -61,66 +77,66 @@ impl Memory {
     }
 
     /// Sets the length of the message in a block that this process owns.
-    pub(crate) fn set_block_len(&self, index: usize, len: usize) {
+    pub(crate) fn set_len(self, index: usize, len: usize) {
         // Relaxed: published with the block.
-        self.blocks()[index].len.store(len as u64, Relaxed);
+        self.block(index).len.store(len as u64, Relaxed);
     }
 
     /// Returns the length of the message in a block that is lent to this process.
     ///
     /// It is at most the size of the block, whatever a peer writes.
-    pub(crate) fn block_len(&self, index: usize) -> usize {
-        let len = self.blocks()[index].len.load(Relaxed); // Relaxed: after the state's Acquire.
-        usize::try_from(len).unwrap_or(usize::MAX).min(self.geometry.block_size)
+    pub(crate) fn len(self, index: usize) -> usize {
+        let len = self.block(index).len.load(Relaxed); // Relaxed: after the state's Acquire.
+        usize::try_from(len).unwrap_or(usize::MAX).min(self.memory.geometry.block_size)
     }
 
     /// Returns the message in a block that is lent to this process, so that it is redelivered.
     #[cfg_attr(loom, allow(dead_code, reason = "in a model every place can be reached"))]
-    pub(crate) fn give_back(&self, index: usize) {
-        let found = &self.blocks()[index].state;
+    pub(crate) fn give_back(self, index: usize) {
+        let found = &self.block(index).state;
         kill_point!("block.lose");
         // Relaxed load: this process owns the block until the store. Release: as RING-E4.
         found.store(block::lost(pos(found.load(Relaxed))), Release);
         kill_point!("block.lost");
-        self.orphan_seq().fetch_add(1, AcqRel); // AcqRel: RING-E6.
-        self.bell(Side::Receivers).ring_all();
+        self.memory.orphan_seq().fetch_add(1, AcqRel); // AcqRel: RING-E6.
+        self.memory.bell(Side::Receivers).ring_all();
     }
 
     /// Returns how often the message in a lent block was delivered, this time included.
-    pub(crate) fn deliveries(&self, index: usize) -> u64 {
-        self.blocks()[index].deliveries.load(Relaxed) // Relaxed: after the state's Acquire.
+    pub(crate) fn deliveries(self, index: usize) -> u64 {
+        self.block(index).deliveries.load(Relaxed) // Relaxed: after the state's Acquire.
     }
 
     /// Publishes an own block as message `pos`. The caller publishes its slot right after.
     #[inline]
-    pub(crate) fn publish_block(&self, index: usize, pos: u64) {
+    pub(crate) fn publish(self, index: usize, pos: u64) {
         kill_point!("send.fly");
-        self.blocks()[index].state.store(block::in_flight(pos), Release); // Release: as RING-E1.
+        self.block(index).state.store(block::in_flight(pos), Release); // Release: as RING-E1.
         kill_point!("send.flown");
     }
 
     /// Lends an own block to this process, as the message `pos` of a slot that it has claimed.
-    pub(crate) fn lend_own_block(&self, index: usize, pos: u64, me: u64, deliveries: u64) {
-        // Relaxed: published with the block, as in `set_block_len`.
-        self.blocks()[index].deliveries.store(deliveries, Relaxed);
+    pub(crate) fn lend_own(self, index: usize, pos: u64, me: u64, deliveries: u64) {
+        // Relaxed: published with the block, as in `set_len`.
+        self.block(index).deliveries.store(deliveries, Relaxed);
         kill_point!("receive.lend_inline");
-        self.blocks()[index].state.store(block::lent(pos, me), Release); // Release: as RING-E1.
+        self.block(index).state.store(block::lent(pos, me), Release); // Release: as RING-E1.
         kill_point!("receive.lent_inline");
     }
 
     /// Keeps an own block, Held or Lent before. If it was lent, this acknowledges its message.
-    pub(crate) fn keep_block(&self, index: usize, me: u64) {
+    pub(crate) fn keep(self, index: usize, me: u64) {
         kill_point!("block.keep");
         // Release: no data depends on it.
-        self.blocks()[index].state.store(block::held(me), Release);
+        self.block(index).state.store(block::held(me), Release);
         kill_point!("block.kept");
     }
 
     /// Frees an own block, Held or Lent before. If it was lent, this acknowledges its message.
-    pub(crate) fn free_block(&self, index: usize) {
+    pub(crate) fn free(self, index: usize) {
         kill_point!("block.free");
         // Release: this process has finished its reads.
-        self.blocks()[index].state.store(block::FREE, Release);
+        self.block(index).state.store(block::FREE, Release);
         kill_point!("block.freed");
     }
 }

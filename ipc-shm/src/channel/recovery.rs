@@ -17,9 +17,9 @@
 //! 9. Free the entry.
 
 use crate::attach::lease::Leases;
-use crate::channel::memory::Side;
-use crate::channel::memory::{Memory, Slot};
-use crate::channel::ring::{After, Participant, Sink};
+use crate::channel::memory::{Memory, Side, Slot};
+use crate::channel::pool::Pool;
+use crate::channel::ring::{After, Participant, Ring, Sink};
 use crate::killpoint::kill_point;
 use crate::layout::{CLOSED, block, claim, count, entry, kind, members, owner, pos, slot};
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -27,18 +27,25 @@ use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
 /// Returns the block that a slot's message lies in, if any. Each kind of channel has its own.
 pub(crate) type BlockOf = fn(Slot<'_>) -> Option<u64>;
 
-impl Memory {
+/// Recovers the participants of a channel, and lets one leave: a view of the channel's memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Recovery<'a> {
+    memory: &'a Memory,
+    /// The participant of this process.
+    me: &'a Participant,
+    block_of: BlockOf,
+}
+
+impl<'a> Recovery<'a> {
+    pub(crate) fn of(memory: &'a Memory, me: &'a Participant, block_of: BlockOf) -> Recovery<'a> {
+        Recovery { memory, me, block_of }
+    }
+
     /// Recovers the participant `dead`, if it is dead and no other process is recovering it.
     ///
     /// Returns whether it was recovered.
-    pub(crate) fn recover(
-        &self,
-        dead: u64,
-        me: &Participant,
-        leases: &impl Leases,
-        block_of: BlockOf,
-    ) -> bool {
-        let Some(entry) = self.entries().get(dead as usize) else { return false };
+    pub(crate) fn recover(self, dead: u64, leases: &impl Leases) -> bool {
+        let Some(entry) = self.memory.entries().get(dead as usize) else { return false };
         kill_point!("recover.lease");
         if !leases.try_repair(dead) {
             return false;
@@ -52,18 +59,17 @@ impl Memory {
             kill_point!("recover.entry");
             entry.store(entry::used(0, 0), Release); // 1. Release: it publishes the roles only.
             kill_point!("recover.roles");
-            let flags = self.membership().settle(true); // 2.
+            let flags = self.memory.membership().settle(true); // 2.
             self.clean(dead); // 3 to 6.
             kill_point!("recover.cleaned");
             // 7. Always: an earlier recovering process that died may have made orphans without
             //    counting them. AcqRel: RING-E6.
-            self.orphan_seq().fetch_add(1, AcqRel);
+            self.memory.orphan_seq().fetch_add(1, AcqRel);
             kill_point!("recover.orphans");
-            self.bell(Side::Receivers).ring_all();
-            self.bell(Side::Senders).ring_all();
+            self.memory.wake_all();
             kill_point!("recover.rung");
             if flags & members::RECEIVERS_GONE != 0 {
-                self.discard(me, block_of); // 8.
+                self.discard(); // 8.
             }
             kill_point!("recover.free");
             // 9. Release: the next process may use the id, and no word names it any more.
@@ -77,21 +83,20 @@ impl Memory {
     /// Detaches this process, whose last endpoint is gone.
     ///
     /// The caller holds its own life lease until this returns, and does not use the id afterwards.
-    pub(crate) fn leave(&self, me: &Participant, block_of: BlockOf) {
-        self.give_back_forgotten(me.id);
-        let Some(entry) = self.entries().get(me.id as usize) else { return };
+    pub(crate) fn leave(self) {
+        self.give_back_forgotten();
+        let Some(entry) = self.memory.entries().get(self.me.id as usize) else { return };
         kill_point!("leave.roles");
         entry.store(entry::used(0, 0), Release); // 1.
         kill_point!("leave.membership");
-        if self.membership().settle(false) & members::GONE != 0 {
-            self.bell(Side::Receivers).ring_all();
-            self.bell(Side::Senders).ring_all();
+        if self.memory.membership().settle(false) & members::GONE != 0 {
+            self.memory.wake_all();
         }
-        if self.members().load(Acquire) & members::RECEIVERS_GONE != 0 {
-            self.discard(me, block_of);
+        if self.memory.members().load(Acquire) & members::RECEIVERS_GONE != 0 {
+            self.discard();
         }
         kill_point!("leave.clean");
-        self.clean(me.id);
+        self.clean(self.me.id);
         kill_point!("leave.free");
         entry.store(0, Release); // 9., as in `recover`.
         kill_point!("leave.freed");
@@ -100,73 +105,67 @@ impl Memory {
     /// Removes one role of this process, whose last endpoint of that role is gone.
     ///
     /// The process stays attached with the other role.
-    pub(crate) fn leave_role(
-        &self,
-        me: &Participant,
-        roles: u64,
-        receivers: bool,
-        block_of: BlockOf,
-    ) {
+    pub(crate) fn leave_role(self, roles: u64, receivers: bool) {
         if receivers {
-            self.give_back_forgotten(me.id);
+            self.give_back_forgotten();
         }
-        let Some(entry) = self.entries().get(me.id as usize) else { return };
+        let Some(entry) = self.memory.entries().get(self.me.id as usize) else { return };
         kill_point!("leave_role.entry");
         entry.store(roles, Release); // 1.
         kill_point!("leave_role.membership");
-        if self.membership().settle(false) & members::GONE != 0 {
-            self.bell(Side::Receivers).ring_all();
-            self.bell(Side::Senders).ring_all();
-            if receivers && self.members().load(Acquire) & members::RECEIVERS_GONE != 0 {
-                self.discard(me, block_of);
+        if self.memory.membership().settle(false) & members::GONE != 0 {
+            self.memory.wake_all();
+            if receivers && self.memory.members().load(Acquire) & members::RECEIVERS_GONE != 0 {
+                self.discard();
             }
         }
         kill_point!("leave_role.done");
     }
 
     /// Removes every reference to owner `o` from the ring and the blocks: steps 3 to 6.
-    fn clean(&self, o: u64) {
-        let g = &self.geometry;
+    fn clean(self, o: u64) {
+        let (memory, ring, g) = (self.memory, Ring::of(self.memory), &self.memory.geometry);
         // 3.
         loop {
-            let t = self.tail().load(Acquire); // Acquire: RING-E3.
+            let t = memory.tail().load(Acquire); // Acquire: RING-E3.
             if owner(t) != o {
                 break;
             }
             if count(t) > 0 {
-                self.sign_writers(t);
+                ring.sign_writers(t);
             }
             kill_point!("clean.tail");
             let cleared = claim(pos(t), 0, 0) | (t & CLOSED);
-            if self.tail().compare_exchange(t, cleared, AcqRel, Relaxed).is_ok() {
+            if memory.tail().compare_exchange(t, cleared, AcqRel, Relaxed).is_ok() {
                 break;
             }
         }
         loop {
-            let h = self.head().load(Acquire); // Acquire: RING-E3.
+            let h = memory.head().load(Acquire); // Acquire: RING-E3.
             if owner(h) != o {
                 break;
             }
             if count(h) > 0 {
-                self.sign_readers(h);
+                ring.sign_readers(h);
             }
             kill_point!("clean.head");
-            if self.head().compare_exchange(h, claim(pos(h), 0, 0), AcqRel, Relaxed).is_ok() {
+            if memory.head().compare_exchange(h, claim(pos(h), 0, 0), AcqRel, Relaxed).is_ok() {
                 break;
             }
         }
         // 4. Before 5. After step 5 no word says who owns a block in flight, nor which slot and
         //    block are one message.
-        for found in self.blocks() {
+        for found in memory.blocks() {
             let state = found.state.load(Acquire); // Acquire: as RING-E4.
             let p = pos(state);
-            if state == block::in_flight(p) && self.state(p).load(Acquire) == slot::writing(p, o) {
+            if state == block::in_flight(p) && memory.state(p).load(Acquire) == slot::writing(p, o)
+            {
                 kill_point!("clean.in_flight");
                 found.state.store(block::FREE, Release);
             } else if state == block::lent(p, o) {
-                if self.state(p).load(Acquire) == slot::reading(p, o) {
+                if memory.state(p).load(Acquire) == slot::reading(p, o) {
                     kill_point!("clean.lent_slot");
-                    self.state(p).store(slot::free(g.next_lap(p)), Release); // Release: RING-E2.
+                    memory.state(p).store(slot::free(g.next_lap(p)), Release); // Release: RING-E2.
                 }
                 kill_point!("clean.lost");
                 found.state.store(block::lost(p), Release); // Release: RING-E4.
@@ -174,7 +173,7 @@ impl Memory {
         }
         // 5.
         for index in 0..g.capacity as usize {
-            let state = self.slot_at(index).state;
+            let state = memory.slot_at(index).state;
             let was = state.load(Acquire); // Acquire: RING-E4.
             let p = pos(was);
             if was == slot::writing(p, o) {
@@ -186,7 +185,7 @@ impl Memory {
             }
         }
         // 6.
-        for found in self.blocks() {
+        for found in memory.blocks() {
             if found.state.load(Acquire) == block::held(o) {
                 kill_point!("clean.held");
                 found.state.store(block::FREE, Release);
@@ -197,10 +196,11 @@ impl Memory {
     /// Returns messages whose guards were forgotten, so that other receivers get them.
     ///
     /// A process calls this before it leaves.
-    fn give_back_forgotten(&self, me: u64) {
+    fn give_back_forgotten(self) {
+        let me = self.me.id;
         let mut any = false;
-        for index in 0..self.geometry.capacity as usize {
-            let state = self.slot_at(index).state;
+        for index in 0..self.memory.geometry.capacity as usize {
+            let state = self.memory.slot_at(index).state;
             let was = state.load(Acquire);
             if was == slot::reading(pos(was), me) {
                 kill_point!("leave.orphan");
@@ -208,7 +208,7 @@ impl Memory {
                 any = true;
             }
         }
-        for found in self.blocks() {
+        for found in self.memory.blocks() {
             let was = found.state.load(Acquire);
             if was == block::lent(pos(was), me) {
                 kill_point!("leave.lost");
@@ -218,21 +218,21 @@ impl Memory {
         }
         if any {
             kill_point!("leave.orphans");
-            self.orphan_seq().fetch_add(1, AcqRel); // AcqRel: RING-E6.
-            self.bell(Side::Receivers).ring_all();
+            self.memory.orphan_seq().fetch_add(1, AcqRel); // AcqRel: RING-E6.
+            self.memory.bell(Side::Receivers).ring_all();
         }
     }
 
     /// Receives and drops every message that is ready, orphaned or lost.
     ///
     /// Called when no receiver is left.
-    fn discard(&self, me: &Participant, block_of: BlockOf) {
-        let mut nowhere = Discard { memory: *self, block_of };
+    fn discard(self) {
+        let mut nowhere = Discard { memory: self.memory, block_of: self.block_of };
         // Each message once, so a peer that writes garbage cannot keep this process in the loop.
-        let most = 2 * self.geometry.capacity + 2 * self.geometry.blocks as u64;
+        let most = 2 * self.memory.geometry.capacity + 2 * self.memory.geometry.blocks as u64;
         for _ in 0..most {
             kill_point!("discard.next");
-            if self.receive(me, 1, &mut nowhere).is_err() {
+            if Ring::of(self.memory).receive(self.me, 1, &mut nowhere).is_err() {
                 break;
             }
         }
@@ -241,43 +241,39 @@ impl Memory {
     /// Checks every participant once, and recovers those that are dead.
     ///
     /// Returns whether any was recovered.
-    pub(crate) fn recover_all(
-        &self,
-        me: &Participant,
-        leases: &impl Leases,
-        block_of: BlockOf,
-    ) -> bool {
+    pub(crate) fn recover_all(self, leases: &impl Leases) -> bool {
         let mut any = false;
-        for id in self.dead(me.id, leases) {
-            any |= self.recover(id, me, leases, block_of);
+        for id in self.dead(leases) {
+            any |= self.recover(id, leases);
         }
         any
     }
 
     /// Returns whether any participant is dead and not recovered yet.
-    pub(crate) fn any_dead(&self, me: u64, leases: &impl Leases) -> bool {
-        self.dead(me, leases).next().is_some()
+    pub(crate) fn any_dead(self, leases: &impl Leases) -> bool {
+        self.dead(leases).next().is_some()
     }
 
     /// Returns the ids of participants that are dead and not recovered.
     ///
     /// Each id is checked at the moment that the iterator reaches it.
-    fn dead<'a>(&'a self, me: u64, leases: &'a impl Leases) -> impl Iterator<Item = u64> + 'a {
-        (1..self.entries().len() as u64).filter(move |id| {
+    fn dead(self, leases: &'a impl Leases) -> impl Iterator<Item = u64> + 'a {
+        let entries = self.memory.entries();
+        (1..entries.len() as u64).filter(move |id| {
             // Relaxed: `recover` checks again under the lease.
-            let used = self.entries()[*id as usize].load(Relaxed) & entry::USED != 0;
-            used && *id != me && !leases.alive(*id)
+            let used = entries[*id as usize].load(Relaxed) & entry::USED != 0;
+            used && *id != self.me.id && !leases.alive(*id)
         })
     }
 }
 
 /// A sink that drops every message.
-struct Discard {
-    memory: Memory,
+struct Discard<'a> {
+    memory: &'a Memory,
     block_of: BlockOf,
 }
 
-impl Sink for Discard {
+impl Sink for Discard<'_> {
     fn block_of(&self, slot: Slot<'_>) -> Option<u64> {
         (self.block_of)(slot)
     }
@@ -285,7 +281,7 @@ impl Sink for Discard {
         After::Free
     }
     fn block(&mut self, block: usize, _pos: u64) {
-        self.memory.free_block(block);
+        Pool::of(self.memory).free(block);
     }
     fn corrupt(&mut self, _what: &'static str) {}
 }

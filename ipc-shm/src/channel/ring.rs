@@ -119,9 +119,9 @@ pub(crate) enum NotYet {
 pub(crate) enum After {
     /// The slot becomes free: the message is received.
     Free,
-    /// The slot stays claimed and signed by the reader until [`Memory::free_slot`].
+    /// The slot stays claimed and signed by the reader until [`Ring::free_slot`].
     Keep,
-    /// The slot stays claimed by the reader until [`Memory::free_claimed`]. The next claimer signs
+    /// The slot stays claimed by the reader until [`Ring::free_claimed`]. The next claimer signs
     /// it, as one whose reader is not done yet.
     Claim,
 }
@@ -144,26 +144,37 @@ pub(crate) trait Sink {
     fn corrupt(&mut self, what: &'static str);
 }
 
-impl Memory {
+/// The ring of a channel: a view of the memory that it lies in.
+#[derive(Clone, Copy)]
+pub(crate) struct Ring<'a> {
+    memory: &'a Memory,
+}
+
+impl<'a> Ring<'a> {
+    #[inline(always)]
+    pub(crate) fn of(memory: &'a Memory) -> Ring<'a> {
+        Ring { memory }
+    }
+
     /// Sends up to `k` messages, `1 ≤ k ≤ max_batch`, and returns how many.
     ///
     /// It claims the slots, calls `write` for each slot in order, and publishes each. `write` must
     /// not panic.
     #[inline(always)]
     pub(crate) fn send(
-        &self,
+        self,
         me: &Participant,
         k: u64,
         mut write: impl FnMut(Slot<'_>, u64),
     ) -> Result<u64, NotYet> {
         let (first, found) = self.claim_to_send(me, k)?;
-        let g = &self.geometry;
+        let g = &self.memory.geometry;
         let mut q = first;
         for _ in 0..found {
             kill_point!("send.claimed");
             // RING-I4: the slot is Free(q) or Writing(q, me), and only this process accesses its
             // payload.
-            let to = self.slot(q);
+            let to = self.memory.slot(q);
             write(to, q);
             kill_point!("send.written");
             to.state.store(slot::ready(q), Release); // Release: RING-E1.
@@ -177,12 +188,12 @@ impl Memory {
 
     /// Claims up to `k` slots to send, and returns the first position and how many.
     #[inline(always)]
-    fn claim_to_send(&self, me: &Participant, k: u64) -> Result<(u64, u64), NotYet> {
-        let g = &self.geometry;
+    fn claim_to_send(self, me: &Participant, k: u64) -> Result<(u64, u64), NotYet> {
+        let g = &self.memory.geometry;
         let mut tries = 0;
         // Acquire: RING-E3, so that the slots are seen at least as the previous claimer saw them.
         // With Relaxed, a slot of one lap ago could be mistaken for "signed", and a claim be lost.
-        let mut t = self.tail().load(Acquire);
+        let mut t = self.memory.tail().load(Acquire);
         loop {
             if t & CLOSED != 0 {
                 return Err(NotYet::Closed);
@@ -191,13 +202,13 @@ impl Memory {
             let mut found = 0;
             let mut q = p;
             // Acquire: RING-E2, the slot's reader has finished.
-            while found < k && self.state(q).load(Acquire) == slot::free(q) {
+            while found < k && self.memory.state(q).load(Acquire) == slot::free(q) {
                 found += 1;
                 q = g.next(q);
             }
             tries += 1;
             if found == 0 {
-                let now = self.tail().load(Acquire); // Acquire: RING-E3.
+                let now = self.memory.tail().load(Acquire); // Acquire: RING-E3.
                 if now == t || tries > MOST_TRIES {
                     return Err(NotYet::Busy);
                 }
@@ -211,7 +222,7 @@ impl Memory {
             kill_point!("send.claim");
             // AcqRel: RING-E3. Release: a process that sees this claim also sees the signatures of
             // the previous one.
-            match self.tail().compare_exchange(t, claim(q, found, me.id), AcqRel, Acquire) {
+            match self.memory.tail().compare_exchange(t, claim(q, found, me.id), AcqRel, Acquire) {
                 Ok(_) => return Ok((p, found)),
                 Err(now) if tries > MOST_TRIES => {
                     return Err(if now & CLOSED == 0 { NotYet::Busy } else { NotYet::Closed });
@@ -222,30 +233,30 @@ impl Memory {
         }
     }
 
-    /// Claims a slot to send, which stays claimed until [`publish`](Memory::publish) or
-    /// [`give_up`](Memory::give_up).
+    /// Claims a slot to send, which stays claimed until [`publish`](Ring::publish) or
+    /// [`give_up`](Ring::give_up).
     ///
     /// Receivers wait for it, and messages behind it, meanwhile.
-    pub(crate) fn claim_slot(&self, me: &Participant) -> Result<u64, NotYet> {
+    pub(crate) fn claim_slot(self, me: &Participant) -> Result<u64, NotYet> {
         // `last` stays, so the next claimer signs the slot for this process.
         self.claim_to_send(me, 1).map(|(pos, _)| pos)
     }
 
     /// Publishes the message that was written into the claimed slot `q`.
-    pub(crate) fn publish(&self, q: u64) {
+    pub(crate) fn publish(self, q: u64) {
         kill_point!("send.written_late");
-        self.state(q).store(slot::ready(q), Release); // Release: RING-E1.
+        self.memory.state(q).store(slot::ready(q), Release); // Release: RING-E1.
         kill_point!("send.published_late");
     }
 
     /// Gives up the claimed slot `q`: receivers skip it.
-    pub(crate) fn give_up(&self, q: u64) {
+    pub(crate) fn give_up(self, q: u64) {
         kill_point!("send.give_up");
         // Release: no data depends on it. A signer's CAS comes before, or fails.
-        self.state(q).store(slot::void(q), Release);
+        self.memory.state(q).store(slot::void(q), Release);
         kill_point!("send.given_up");
         // A receiver that waits for the slot skips it, and finds what is behind.
-        self.bell(Side::Receivers).ring_all();
+        self.memory.bell(Side::Receivers).ring_all();
     }
 
     /// Receives up to `k` messages, `1 ≤ k ≤ max_batch`, and returns how many, at least one.
@@ -253,26 +264,27 @@ impl Memory {
     /// If `k > 1`, the sink must return [`After::Free`].
     #[inline(always)]
     pub(crate) fn receive(
-        &self,
+        self,
         me: &Participant,
         k: u64,
         sink: &mut impl Sink,
     ) -> Result<u64, NotYet> {
-        let g = &self.geometry;
+        let (memory, g) = (self.memory, &self.memory.geometry);
         let mut tries = 0;
         // Relaxed: a hint only. `adopt` loads it again with Acquire before it scans.
-        if self.orphan_seq().load(Relaxed) != me.orphans_seen.load(Relaxed) && self.adopt(me, sink)
+        if memory.orphan_seq().load(Relaxed) != me.orphans_seen.load(Relaxed)
+            && self.adopt(me, sink)
         {
             return Ok(1);
         }
         'again: loop {
-            let mut h = self.head().load(Acquire); // Acquire: RING-E3, as in `send`.
+            let mut h = memory.head().load(Acquire); // Acquire: RING-E3, as in `send`.
             let (first, found, voids) = loop {
                 let p = pos(h);
                 let (mut found, mut voids) = (0, 0u64);
                 let mut q = p;
                 while found < k {
-                    let state = self.state(q).load(Acquire); // Acquire: RING-E1.
+                    let state = memory.state(q).load(Acquire); // Acquire: RING-E1.
                     if state == slot::void(q) {
                         voids |= 1 << found;
                     } else if state != slot::ready(q) {
@@ -283,7 +295,7 @@ impl Memory {
                 }
                 tries += 1;
                 if found == 0 {
-                    let now = self.head().load(Acquire); // Acquire: RING-E3.
+                    let now = memory.head().load(Acquire); // Acquire: RING-E3.
                     if now == h || tries > MOST_TRIES {
                         return Err(NotYet::Busy);
                     }
@@ -296,7 +308,7 @@ impl Memory {
                 }
                 kill_point!("receive.claim");
                 // AcqRel: RING-E3, as in `send`.
-                match self.head().compare_exchange(h, claim(q, found, me.id), AcqRel, Acquire) {
+                match memory.head().compare_exchange(h, claim(q, found, me.id), AcqRel, Acquire) {
                     Ok(_) => break (p, found, voids),
                     Err(_) if tries > MOST_TRIES => return Err(NotYet::Busy),
                     Err(now) => h = now,
@@ -312,9 +324,9 @@ impl Memory {
                     // A CAS, not a store: a signer may have freed the slot already, and it may be
                     // in use again. Failure Relaxed: the value is not used. Release: RING-E2.
                     let freed = slot::free(g.next_lap(q));
-                    let _ = self.state(q).compare_exchange(slot::void(q), freed, AcqRel, Relaxed);
+                    let _ = memory.state(q).compare_exchange(slot::void(q), freed, AcqRel, Relaxed);
                 } else {
-                    finished &= self.take(me, self.slot(q), q, sink);
+                    finished &= self.take(me, memory.slot(q), q, sink);
                     received += 1;
                 }
                 kill_point!("receive.freed");
@@ -327,7 +339,7 @@ impl Memory {
             if voids != 0 {
                 // The voids made room. The caller wakes senders for received messages only, so this
                 // function wakes them for the voids.
-                self.bell(Side::Senders).ring_all();
+                memory.bell(Side::Senders).ring_all();
             }
             if received > 0 {
                 return Ok(received);
@@ -343,8 +355,8 @@ impl Memory {
     ///
     /// Returns false if the slot stays claimed and was not signed.
     #[inline(always)]
-    fn take(&self, me: &Participant, from: Slot<'_>, q: u64, sink: &mut impl Sink) -> bool {
-        let freed = slot::free(self.geometry.next_lap(q));
+    fn take(self, me: &Participant, from: Slot<'_>, q: u64, sink: &mut impl Sink) -> bool {
+        let freed = slot::free(self.memory.geometry.next_lap(q));
         if let Some(index) = sink.block_of(from) {
             self.take_block(me, from, q, index, sink);
             return true;
@@ -359,20 +371,23 @@ impl Memory {
         after != After::Claim
     }
 
-    /// Receives a message in a block, as [`take`](Memory::take) does one in a slot.
+    /// Receives a message in a block, as [`take`](Ring::take) does one in a slot.
     fn take_block(
-        &self,
+        self,
         me: &Participant,
         from: Slot<'_>,
         q: u64,
         index: u64,
         sink: &mut impl Sink,
     ) {
-        let freed = slot::free(self.geometry.next_lap(q));
+        let freed = slot::free(self.memory.geometry.next_lap(q));
         let index = usize::try_from(index).unwrap_or(usize::MAX);
         // Acquire: as RING-E1. The block was written before the slot was published.
-        let Some(found) =
-            self.blocks().get(index).filter(|b| b.state.load(Acquire) == block::in_flight(q))
+        let Some(found) = self
+            .memory
+            .blocks()
+            .get(index)
+            .filter(|b| b.state.load(Acquire) == block::in_flight(q))
         else {
             from.state.store(freed, Release); // Release: RING-E2.
             return sink.corrupt("a message's block is not the message's");
@@ -393,107 +408,113 @@ impl Memory {
     }
 
     /// Signs the slot `q`, which this process alone claimed for reading, so that it can be kept.
-    pub(crate) fn sign_own_reading(&self, q: u64, me: u64) {
+    pub(crate) fn sign_own_reading(self, q: u64, me: u64) {
         kill_point!("receive.sign");
         // AcqRel: RING-E4. Failure Relaxed: another process signed the slot for this one, or this
         // process adopted the message, which signs it.
-        let _ =
-            self.state(q).compare_exchange(slot::ready(q), slot::reading(q, me), AcqRel, Relaxed);
+        let _ = self.memory.state(q).compare_exchange(
+            slot::ready(q),
+            slot::reading(q, me),
+            AcqRel,
+            Relaxed,
+        );
     }
 
     /// Frees a kept slot. Its message is then received.
-    pub(crate) fn free_slot(&self, q: u64) {
+    pub(crate) fn free_slot(self, q: u64) {
         kill_point!("guard.free_slot");
-        self.state(q).store(slot::free(self.geometry.next_lap(q)), Release); // Release: RING-E2.
+        // Release: RING-E2.
+        self.memory.state(q).store(slot::free(self.memory.geometry.next_lap(q)), Release);
         kill_point!("guard.freed_slot");
     }
 
     /// Frees a slot that this handle has claimed and not signed. Its message is then received.
     #[inline]
-    pub(crate) fn free_claimed(&self, me: &Participant, q: u64) {
+    pub(crate) fn free_claimed(self, me: &Participant, q: u64) {
         kill_point!("claim.free");
-        self.state(q).store(slot::free(self.geometry.next_lap(q)), Release); // Release: RING-E2.
+        // Release: RING-E2.
+        self.memory.state(q).store(slot::free(self.memory.geometry.next_lap(q)), Release);
         kill_point!("claim.freed");
         // Release: RING-E5. If a later claim of this handle is the last one by now, this only
         // makes another process sign that.
-        me.last.store(self.geometry.next(q), Release);
+        me.last.store(self.memory.geometry.next(q), Release);
     }
 
     /// Returns the message of a claimed slot, which another receiver adopts.
-    pub(crate) fn give_back_slot(&self, q: u64, me: u64) {
+    pub(crate) fn give_back_slot(self, q: u64, me: u64) {
         self.sign_own_reading(q, me);
         kill_point!("guard.orphan");
-        self.state(q).store(slot::orphan(q), Release); // Release: RING-E4.
+        self.memory.state(q).store(slot::orphan(q), Release); // Release: RING-E4.
         kill_point!("guard.orphaned");
-        self.orphan_seq().fetch_add(1, AcqRel); // AcqRel: RING-E6.
-        self.bell(Side::Receivers).ring_all();
+        self.memory.orphan_seq().fetch_add(1, AcqRel); // AcqRel: RING-E6.
+        self.memory.bell(Side::Receivers).ring_all();
     }
 
     /// Returns whether a call that receives may do something now: there is a message, or a slot to
     /// skip, or a message whose receiver died.
-    pub(crate) fn may_receive(&self, me: &Participant) -> bool {
+    pub(crate) fn may_receive(self, me: &Participant) -> bool {
         // Acquire: RING-E6, so that the slots are seen as the orphans' makers left them.
-        if self.orphan_seq().load(Acquire) != me.orphans_seen.load(Relaxed) {
+        if self.memory.orphan_seq().load(Acquire) != me.orphans_seen.load(Relaxed) {
             return true;
         }
-        let q = pos(self.head().load(Acquire)); // Acquire: RING-E3.
-        let state = self.state(q).load(Acquire); // Acquire: RING-E1.
+        let q = pos(self.memory.head().load(Acquire)); // Acquire: RING-E3.
+        let state = self.memory.state(q).load(Acquire); // Acquire: RING-E1.
         state == slot::ready(q) || state == slot::void(q)
     }
 
     /// Returns whether a call that sends may do something now.
-    pub(crate) fn may_send(&self) -> bool {
-        let t = self.tail().load(Acquire); // Acquire: RING-E3.
+    pub(crate) fn may_send(self) -> bool {
+        let t = self.memory.tail().load(Acquire); // Acquire: RING-E3.
         // Acquire: RING-E2.
-        t & CLOSED != 0 || self.state(pos(t)).load(Acquire) == slot::free(pos(t))
+        t & CLOSED != 0 || self.memory.state(pos(t)).load(Acquire) == slot::free(pos(t))
     }
 
     /// Signs the last claim to send, if it is not finished.
     #[inline]
-    pub(crate) fn sign_writers(&self, t: u64) {
-        let last = self.geometry.prev(pos(t));
+    pub(crate) fn sign_writers(self, t: u64) {
+        let last = self.memory.geometry.prev(pos(t));
         // Acquire: RING-E1, RING-E4. Both signing and publishing go upwards. So if the last slot of
         // the claim is not Free, all of them are signed or published.
-        if self.state(last).load(Acquire) == slot::free(last) {
+        if self.memory.state(last).load(Acquire) == slot::free(last) {
             self.sign_writers_slow(t);
         }
     }
 
     #[cold]
-    fn sign_writers_slow(&self, t: u64) {
-        let mut q = self.geometry.back(pos(t), count(t).min(self.geometry.capacity));
-        for _ in 0..count(t).min(self.geometry.capacity) {
+    fn sign_writers_slow(self, t: u64) {
+        let mut q = self.memory.geometry.back(pos(t), count(t).min(self.memory.geometry.capacity));
+        for _ in 0..count(t).min(self.memory.geometry.capacity) {
             kill_point!("send.sign");
             // AcqRel: RING-E4. Failure Relaxed: its owner published it, or another process signed
             // it.
-            let _ = self.state(q).compare_exchange(
+            let _ = self.memory.state(q).compare_exchange(
                 slot::free(q),
                 slot::writing(q, owner(t)),
                 AcqRel,
                 Relaxed,
             );
-            q = self.geometry.next(q);
+            q = self.memory.geometry.next(q);
         }
     }
 
     /// Signs the last claim to receive, if it is not finished.
     #[inline]
-    pub(crate) fn sign_readers(&self, h: u64) {
-        let last = self.geometry.prev(pos(h));
+    pub(crate) fn sign_readers(self, h: u64) {
+        let last = self.memory.geometry.prev(pos(h));
         // Acquire: RING-E2, RING-E4, as in `sign_writers`.
-        let state = self.state(last).load(Acquire);
+        let state = self.memory.state(last).load(Acquire);
         if state == slot::ready(last) || state == slot::void(last) {
             self.sign_readers_slow(h);
         }
     }
 
     #[cold]
-    fn sign_readers_slow(&self, h: u64) {
-        let g = &self.geometry;
+    fn sign_readers_slow(self, h: u64) {
+        let g = &self.memory.geometry;
         let mut q = g.back(pos(h), count(h).min(g.capacity));
         for _ in 0..count(h).min(g.capacity) {
             kill_point!("receive.sign_others");
-            let state = self.state(q).load(Acquire); // Acquire: RING-E1.
+            let state = self.memory.state(q).load(Acquire); // Acquire: RING-E1.
             let signed = match kind(state) {
                 slot::READY if state == slot::ready(q) => slot::reading(q, owner(h)),
                 slot::VOID if state == slot::void(q) => slot::free(g.next_lap(q)),
@@ -503,7 +524,7 @@ impl Memory {
                 }
             };
             // AcqRel: RING-E4. Failure Relaxed: its owner freed it, or another process signed it.
-            let _ = self.state(q).compare_exchange(state, signed, AcqRel, Relaxed);
+            let _ = self.memory.state(q).compare_exchange(state, signed, AcqRel, Relaxed);
             q = g.next(q);
         }
     }
@@ -512,26 +533,27 @@ impl Memory {
     ///
     /// Returns whether it adopted one.
     #[cold]
-    pub(crate) fn adopt(&self, me: &Participant, sink: &mut impl Sink) -> bool {
-        let g = &self.geometry;
+    pub(crate) fn adopt(self, me: &Participant, sink: &mut impl Sink) -> bool {
+        let g = &self.memory.geometry;
         for _ in 0..MOST_TRIES {
-            let seq = self.orphan_seq().load(Acquire); // Acquire: RING-E6.
+            let seq = self.memory.orphan_seq().load(Acquire); // Acquire: RING-E6.
             let mut orphans = Vec::new();
             for index in 0..g.capacity as usize {
-                let state = self.slot_at(index).state.load(Acquire); // Acquire: RING-E1, RING-E4.
+                // Acquire: RING-E1, RING-E4.
+                let state = self.memory.slot_at(index).state.load(Acquire);
                 let p = pos(state);
                 if state == slot::orphan(p) && g.index(p) == index {
                     orphans.push((p, OrphanIn::Slot));
                 }
             }
-            for (index, found) in self.blocks().iter().enumerate() {
+            for (index, found) in self.memory.blocks().iter().enumerate() {
                 let state = found.state.load(Acquire); // Acquire: as RING-E4.
                 if state == block::lost(pos(state)) {
                     orphans.push((pos(state), OrphanIn::Block(index)));
                 }
             }
             // Loaded after the scan, so all positions found lie before it, and their ages compare.
-            let head = pos(self.head().load(Acquire)); // Acquire: RING-E3.
+            let head = pos(self.memory.head().load(Acquire)); // Acquire: RING-E3.
             let oldest = orphans.into_iter().max_by_key(|(p, _)| g.distance(*p, head));
             let Some((p, found)) = oldest else {
                 // Relaxed: a hint of this handle.
@@ -543,15 +565,15 @@ impl Memory {
                 OrphanIn::Slot => {
                     let (from, to) = (slot::orphan(p), slot::reading(p, me.id));
                     // AcqRel: RING-E4. Failure: another receiver adopted it, so scan again.
-                    if self.state(p).compare_exchange(from, to, AcqRel, Relaxed).is_ok() {
+                    if self.memory.state(p).compare_exchange(from, to, AcqRel, Relaxed).is_ok() {
                         kill_point!("adopt.adopted");
                         sink.redelivered();
-                        self.take(me, self.slot(p), p, sink);
+                        self.take(me, self.memory.slot(p), p, sink);
                         return true;
                     }
                 }
                 OrphanIn::Block(index) => {
-                    let lost = &self.blocks()[index];
+                    let lost = &self.memory.blocks()[index];
                     let (from, to) = (block::lost(p), block::lent(p, me.id));
                     // AcqRel: RING-E4. Failure: another receiver adopted it, so scan again.
                     if lost.state.compare_exchange(from, to, AcqRel, Relaxed).is_ok() {
@@ -570,28 +592,29 @@ impl Memory {
     }
 
     /// Returns the number of messages in the ring, from two loads that need not agree.
-    pub(crate) fn len(&self) -> usize {
+    pub(crate) fn len(self) -> usize {
         // Relaxed: a snapshot for information only.
-        let (tail, head) = (pos(self.tail().load(Relaxed)), pos(self.head().load(Relaxed)));
-        let len = self.geometry.distance(head, tail);
+        let (tail, head) =
+            (pos(self.memory.tail().load(Relaxed)), pos(self.memory.head().load(Relaxed)));
+        let len = self.memory.geometry.distance(head, tail);
         // `tail` was loaded first, so `head` may have passed it meanwhile.
-        if len > self.geometry.capacity { 0 } else { len as usize }
+        if len > self.memory.geometry.capacity { 0 } else { len as usize }
     }
 
     /// Returns the sender that has claimed the next position to read and has not published.
     ///
     /// Returns `None` if the ring is empty. A receiver calls this after its attempt has failed.
     #[cfg(not(loom))]
-    pub(crate) fn sender_in_the_way(&self) -> Option<InTheWay> {
+    pub(crate) fn sender_in_the_way(self) -> Option<InTheWay> {
         // In this order, because `head` never passes `tail`. So if both are equal, the ring was
         // empty when `tail` was loaded. Acquire: RING-E3, so that `tail` includes what the claimers
         // that `head` names had sent before.
-        let head = pos(self.head().load(Acquire));
-        let tail = self.tail().load(Acquire);
+        let head = pos(self.memory.head().load(Acquire));
+        let tail = self.memory.tail().load(Acquire);
         if head == pos(tail) {
             return None;
         }
-        let state = self.state(head).load(Acquire); // Acquire: RING-E4.
+        let state = self.memory.state(head).load(Acquire); // Acquire: RING-E4.
         // An unsigned claim is the last one.
         let peer = if kind(state) == slot::WRITING { owner(state) } else { owner(tail) };
         Some(InTheWay { position: head, peer })
@@ -601,17 +624,17 @@ impl Memory {
     ///
     /// Returns `None` if the ring is full. A sender calls this after its attempt has failed.
     #[cfg(not(loom))]
-    pub(crate) fn receiver_in_the_way(&self) -> Option<InTheWay> {
-        let g = &self.geometry;
+    pub(crate) fn receiver_in_the_way(self) -> Option<InTheWay> {
+        let g = &self.memory.geometry;
         // In this order, because `tail` is at most the capacity ahead of `head`. So if it is that
         // far ahead, the ring was full when `head` was loaded. Acquire: RING-E3, as in
         // `sender_in_the_way`.
-        let tail = pos(self.tail().load(Acquire));
-        let head = self.head().load(Acquire);
+        let tail = pos(self.memory.tail().load(Acquire));
+        let head = self.memory.head().load(Acquire);
         if g.distance(pos(head), tail) == g.capacity {
             return None;
         }
-        let state = self.state(tail).load(Acquire); // Acquire: RING-E4.
+        let state = self.memory.state(tail).load(Acquire); // Acquire: RING-E4.
         // The message of a dead receiver waits for the next receiver, and keeps its slot meanwhile.
         if state == slot::orphan(g.last_lap(tail)) {
             return None;
@@ -622,16 +645,17 @@ impl Memory {
 
     /// Returns what is in the way of a sender that has found no free block.
     ///
-    /// Returns `None` as [`receiver_in_the_way`](Memory::receiver_in_the_way) does, and also if
+    /// Returns `None` as [`receiver_in_the_way`](Ring::receiver_in_the_way) does, and also if
     /// each block holds a message that waits for a receiver.
     #[cfg(not(loom))]
-    pub(crate) fn block_in_the_way(&self) -> Option<InTheWay> {
-        let ends = || (self.tail().load(Acquire), self.head().load(Acquire)); // Acquire: RING-E3.
+    pub(crate) fn block_in_the_way(self) -> Option<InTheWay> {
+        // Acquire: RING-E3.
+        let ends = || (self.memory.tail().load(Acquire), self.memory.head().load(Acquire));
         let before = ends();
         self.receiver_in_the_way()?;
         let waits = |state| matches!(kind(state), block::IN_FLIGHT | block::LOST);
         // Acquire: as RING-E4. If the ends have not changed, no block has changed owners meanwhile.
-        let all = self.blocks().iter().all(|block| waits(block.state.load(Acquire)));
+        let all = self.memory.blocks().iter().all(|block| waits(block.state.load(Acquire)));
         // Differs from the positions of slots, which have 47 bits. The block may be a loan or a
         // guard, which its owner keeps as long as it likes. So there is no peer to wait for.
         let position = pos(before.0) | 1 << 48;
@@ -639,26 +663,26 @@ impl Memory {
     }
 
     /// Returns whether the ring is closed, so that nothing can be sent any more.
-    pub(crate) fn closed(&self) -> bool {
-        self.tail().load(Acquire) & CLOSED != 0 // Acquire: RING-E3.
+    pub(crate) fn closed(self) -> bool {
+        self.memory.tail().load(Acquire) & CLOSED != 0 // Acquire: RING-E3.
     }
 
     /// Returns whether the ring is closed and no message can reach `me` any more.
-    pub(crate) fn finished(&self, me: u64) -> bool {
-        let g = &self.geometry;
-        let t = self.tail().load(Acquire); // Acquire: RING-E3.
-        if t & CLOSED == 0 || pos(t) != pos(self.head().load(Acquire)) {
+    pub(crate) fn finished(self, me: u64) -> bool {
+        let g = &self.memory.geometry;
+        let t = self.memory.tail().load(Acquire); // Acquire: RING-E3.
+        if t & CLOSED == 0 || pos(t) != pos(self.memory.head().load(Acquire)) {
             return false;
         }
         // Slots first: a message moves from a slot to a block, never back.
         for index in 0..g.capacity as usize {
             // Acquire: RING-E2. The block was lent before the slot was freed, so the loads below
             // see it.
-            if kind(self.slot_at(index).state.load(Acquire)) != slot::FREE {
+            if kind(self.memory.slot_at(index).state.load(Acquire)) != slot::FREE {
                 return false;
             }
         }
-        self.blocks().iter().all(|block| {
+        self.memory.blocks().iter().all(|block| {
             let state = block.state.load(Acquire); // Acquire: as RING-E4.
             match kind(state) {
                 block::LOST => false,
@@ -673,10 +697,10 @@ impl Memory {
     /// # Errors
     ///
     /// Returns what is wrong. A peer has written garbage, which no process can repair.
-    pub(crate) fn check(&self) -> Result<(), &'static str> {
-        let g = &self.geometry;
+    pub(crate) fn check(self) -> Result<(), &'static str> {
+        let g = &self.memory.geometry;
         let position = |p: u64| p & g.mask < g.capacity;
-        for (end, what) in [(self.tail(), "tail"), (self.head(), "head")] {
+        for (end, what) in [(self.memory.tail(), "tail"), (self.memory.head(), "head")] {
             // Acquire: RING-E3, so that the slot is seen at least as the claimer saw it.
             let word = end.load(Acquire);
             let p = pos(word);
@@ -687,7 +711,7 @@ impl Memory {
                     "head is no position"
                 });
             }
-            let state = self.state(p).load(Acquire);
+            let state = self.memory.state(p).load(Acquire);
             if end.load(Acquire) != word {
                 continue; // The end moved, so another process makes progress.
             }
@@ -701,9 +725,9 @@ impl Memory {
             }
         }
         // Acquire, all three: RING-E3. `head` first, because it never passes `tail`.
-        let head = pos(self.head().load(Acquire));
-        let tail = pos(self.tail().load(Acquire));
-        let now = pos(self.head().load(Acquire));
+        let head = pos(self.memory.head().load(Acquire));
+        let tail = pos(self.memory.tail().load(Acquire));
+        let now = pos(self.memory.head().load(Acquire));
         if head == now && g.distance(head, tail) > g.capacity {
             return Err("head and tail are further apart than the capacity");
         }

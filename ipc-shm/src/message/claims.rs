@@ -147,7 +147,7 @@ pub(crate) fn claimed<'a>(
             // RING-I4: the slot is Ready or Reading by this process, so its payload stays.
             let len = read_inline(end.memory.slot(pos), room(bytes, inline_limit(end)));
             end.prefetch(pos, 16 + len);
-            end.memory.free_claimed(&end.participant, pos);
+            end.ring().free_claimed(&end.participant, pos);
             end.wake_senders(1);
             Ok(&bytes[..len])
         }
@@ -183,7 +183,7 @@ impl<'a> Room<'a> {
     pub(crate) fn send_inline(self, write: impl FnOnce(Slot<'_>)) {
         // RING-I4: the slot is Free or Writing by this process, so only it accesses the payload.
         write(self.end.memory.slot(self.pos));
-        self.end.memory.publish(self.pos);
+        self.end.ring().publish(self.pos);
         self.end.wake_receivers(1);
         std::mem::forget(self);
     }
@@ -192,7 +192,7 @@ impl<'a> Room<'a> {
     pub(crate) fn send_block(self, block: usize, header: u64) {
         self.send_inline_with(|end, pos, slot| {
             slot.payload[0].store(header, Relaxed); // Relaxed: RING-E1 publishes it.
-            end.memory.publish_block(block, pos);
+            end.pool().publish(block, pos);
         });
     }
 
@@ -226,7 +226,7 @@ impl<'a> Room<'a> {
 
 impl Drop for Room<'_> {
     fn drop(&mut self) {
-        self.end.memory.give_up(self.pos);
+        self.end.ring().give_up(self.pos);
     }
 }
 
@@ -380,7 +380,7 @@ impl<T, C: Codec<T>> Selectable for Rx<T, C> {
             return None;
         }
         let mut sink = ClaimSink::new(end, C::block_of);
-        end.memory.receive(&end.participant, 1, &mut sink).ok()?;
+        end.ring().receive(&end.participant, 1, &mut sink).ok()?;
         Some(sink.claim)
     }
 
@@ -388,8 +388,8 @@ impl<T, C: Codec<T>> Selectable for Rx<T, C> {
         let end = &self.end;
         match claim {
             _ if end.forked() => {}
-            Claim::Place(block, place::BLOCK) => end.memory.give_back(block as usize),
-            Claim::Place(pos, _) => end.memory.give_back_slot(pos, end.participant.id),
+            Claim::Place(block, place::BLOCK) => end.pool().give_back(block as usize),
+            Claim::Place(pos, _) => end.ring().give_back_slot(pos, end.participant.id),
             Claim::Unreadable(cause) => end.unread(*cause),
             _ => {}
         }

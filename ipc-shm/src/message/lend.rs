@@ -65,12 +65,12 @@ impl<'a> LentMessage<'a> {
         match claim {
             Claim::Place(block, place::BLOCK) => {
                 let block = block as usize;
-                let len = size.unwrap_or_else(|| end.memory.block_len(block));
+                let len = size.unwrap_or_else(|| end.pool().len(block));
                 LentMessage::of_block(end, block, len).map_err(RecvTimeoutError::Unreadable)
             }
             Claim::Place(pos, again) => {
                 // The guard may live long, and the handle claims other messages meanwhile.
-                end.memory.sign_own_reading(pos, end.participant.id);
+                end.ring().sign_own_reading(pos, end.participant.id);
                 let slot = end.memory.slot(pos);
                 let (skip, len) = part(slot);
                 let deliveries = if again == place::SLOT_AGAIN { 2 } else { 1 };
@@ -114,7 +114,7 @@ impl<'a> LentMessage<'a> {
     /// Returns how often the message was delivered, including this time.
     pub(crate) fn deliveries(&self) -> u64 {
         match self.place {
-            Place::Block(block) => self.end.memory.deliveries(block),
+            Place::Block(block) => self.end.pool().deliveries(block),
             Place::Slot { deliveries, .. } => deliveries,
         }
     }
@@ -129,7 +129,7 @@ impl Drop for LentMessage<'_> {
         match self.place {
             Place::Block(block) => self.end.return_block(block),
             Place::Slot { pos, .. } => {
-                self.end.memory.free_slot(pos);
+                self.end.ring().free_slot(pos);
                 self.end.wake_senders(1);
             }
         }
@@ -171,11 +171,11 @@ impl<'a> BorrowSink<'a> {
 
     /// Takes a block to move an inline message into, and returns it with its words.
     fn spare(&self, len: usize) -> Option<(usize, &'a [AtomicU64])> {
-        let block = self.end.memory.loan_block(&self.end.participant)?;
+        let block = self.end.pool().loan(&self.end.participant)?;
         if let Ok(words) = self.end.attachment.commit(block, len) {
             return Some((block, words));
         }
-        self.end.memory.free_block(block);
+        self.end.pool().free(block);
         None
     }
 }
@@ -186,7 +186,7 @@ impl Sink for BorrowSink<'_> {
     }
 
     fn inline(&mut self, slot: Slot<'_>, pos: u64) -> After {
-        let (memory, me) = (&self.end.memory, self.end.participant.id);
+        let (ring, pool, me) = (self.end.ring(), self.end.pool(), self.end.participant.id);
         let (skip, len) = (self.part)(slot);
         let (words, place, after) = match self.spare(len) {
             Some((block, words)) => {
@@ -194,13 +194,13 @@ impl Sink for BorrowSink<'_> {
                     // Relaxed: RING-E1 before, the block's state after.
                     to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
                 }
-                memory.set_block_len(block, len);
-                memory.lend_own_block(block, pos, me, self.deliveries);
+                pool.set_len(block, len);
+                pool.lend_own(block, pos, me, self.deliveries);
                 (words, Place::Block(block), After::Free)
             }
             None => {
-                memory.sign_own_reading(pos, me);
-                let words = &memory.slot(pos).payload[skip..];
+                ring.sign_own_reading(pos, me);
+                let words = &self.end.memory.slot(pos).payload[skip..];
                 (words, Place::Slot { pos, deliveries: self.deliveries }, After::Keep)
             }
         };
@@ -209,7 +209,7 @@ impl Sink for BorrowSink<'_> {
     }
 
     fn block(&mut self, block: usize, _pos: u64) {
-        let len = self.size.unwrap_or_else(|| self.end.memory.block_len(block));
+        let len = self.size.unwrap_or_else(|| self.end.pool().len(block));
         match LentMessage::of_block(self.end, block, len) {
             Ok(lent) => self.held = Some(lent),
             Err(cause) => self.unreadable = Some(cause),

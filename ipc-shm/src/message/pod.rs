@@ -125,7 +125,7 @@ impl<T: Plain> Transmit<T> for Tx<T, Pod> {
         let end = &self.end;
         if !inline::<T>()
             || end.forked()
-            || end.memory.send(&end.participant, 1, write(end, message)).is_err()
+            || end.ring().send(&end.participant, 1, write(end, message)).is_err()
         {
             return Some(send_slow(end, message, deadline));
         }
@@ -173,7 +173,7 @@ fn send_slow<T: Plain>(end: &Endpoint, message: &T, deadline: Deadline) -> Resul
     if end.forked() {
         return Err(SendFailure::Unsendable(Unsendable::Forked));
     }
-    let attempt = || end.memory.send(&end.participant, 1, write(end, message));
+    let attempt = || end.ring().send(&end.participant, 1, write(end, message));
     match attempt() {
         Ok(_) => {}
         Err(NotYet::Closed) => return Err(SendFailure::Disconnected),
@@ -208,7 +208,7 @@ fn send_batch<T: Plain>(end: &Endpoint, messages: &[T]) -> Result<usize, SendFai
     let k = messages.len() as u64;
     let attempt = || {
         let mut next = messages.iter();
-        end.memory.send(&end.participant, k, |slot, pos| {
+        end.ring().send(&end.participant, k, |slot, pos| {
             end.prefetch(pos, 8 + size_of::<T>());
             if let Some(message) = next.next() {
                 copy::write_value(slot.payload, message);
@@ -330,7 +330,7 @@ impl<T: Plain> Receive<T> for Rx<T, Pod> {
         }
         let mut value = T::zeroed();
         let mut read = Read::<T, _>::new(&self.end, &mut value);
-        if self.end.memory.receive(&self.end.participant, 1, &mut read).is_err()
+        if self.end.ring().receive(&self.end.participant, 1, &mut read).is_err()
             || read.unread.is_some()
         {
             // The caller tries `recv` next, which finds the same.

@@ -133,7 +133,7 @@ impl<E: Plain> Receive<Vec<E>> for Rx<Vec<E>, Slices> {
         let mut one = One::new(end, room(&mut scratch.0, inline_limit(end)));
         end.receive(1, deadline, &mut one)?;
         if let Some(block) = one.block() {
-            let lent = LentMessage::of_block(end, block, end.memory.block_len(block));
+            let lent = LentMessage::of_block(end, block, end.pool().len(block));
             let message = Ref::<E>::new(lent.map_err(RecvTimeoutError::Unreadable)?)?;
             return Ok(message.to_vec_copied());
         }

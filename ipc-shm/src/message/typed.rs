@@ -194,7 +194,7 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T, Typed> {
         let mut scratch = Scratch::take();
         let bytes = &mut scratch.0;
         let mut one = One::new(end, room(bytes, inline_limit(end)));
-        end.memory.receive(&end.participant, 1, &mut one).ok()?;
+        end.ring().receive(&end.participant, 1, &mut one).ok()?;
         let taken = one.taken();
         let decoded = match encoded(end, taken, bytes) {
             Ok(bytes) => codec::decode(bytes).map_err(Unreadable::Decode),

@@ -98,7 +98,7 @@ pub(crate) fn send_bytes(
         return Err(SendFailure::Unsendable(Unsendable::Forked));
     }
     let attempt = || {
-        end.memory.send(&end.participant, 1, |slot, pos| {
+        end.ring().send(&end.participant, 1, |slot, pos| {
             end.prefetch(pos, 16 + bytes.len());
             write_inline(slot, bytes);
         })
@@ -135,7 +135,7 @@ pub(crate) fn send_run(
     while sent < ends.len() {
         let attempt = || {
             let mut i = sent;
-            end.memory.send(&end.participant, (ends.len() - sent) as u64, |slot, pos| {
+            end.ring().send(&end.participant, (ends.len() - sent) as u64, |slot, pos| {
                 let begin = if i == 0 { 0 } else { ends[i - 1] };
                 end.prefetch(pos, 16 + ends[i] - begin);
                 write_inline(slot, &bytes[begin..ends[i]]);
@@ -210,7 +210,7 @@ pub(crate) fn take_block<'a>(
     block: usize,
     bytes: &'a mut Vec<u8>,
 ) -> Result<&'a [u8], Unreadable> {
-    let len = end.memory.block_len(block);
+    let len = end.pool().len(block);
     let lent = end.lent(block, len)?;
     if bytes.try_reserve(len.saturating_sub(bytes.len())).is_err() {
         return Err(end.no_memory_for(block));

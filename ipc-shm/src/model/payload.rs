@@ -2,7 +2,8 @@
 
 use super::ring::{Ring, WORDS};
 use crate::channel::memory::Slot;
-use crate::channel::ring::{After, Participant, Sink};
+use crate::channel::pool::Pool;
+use crate::channel::ring::{self, After, Participant, Sink};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::Relaxed;
 
@@ -84,7 +85,7 @@ impl Sink for Taker<'_> {
     }
     fn block(&mut self, block: usize, _pos: u64) {
         self.values.push(self.ring.read_block(block));
-        self.ring.memory().free_block(block);
+        Pool::of(&self.ring.memory()).free(block);
     }
     fn corrupt(&mut self, what: &'static str) {
         panic!("{what}");
@@ -107,15 +108,15 @@ impl Sink for Lender<'_> {
     fn inline(&mut self, slot: Slot<'_>, pos: u64) -> After {
         let (memory, participant) = (self.ring.memory(), self.participant);
         let value = self.ring.read_slot(slot, pos);
-        let block = self.moves.then(|| memory.loan_block(participant)).flatten();
+        let block = self.moves.then(|| Pool::of(&memory).loan(participant)).flatten();
         let (place, after) = match block {
             Some(block) => {
                 self.ring.write_block(block, value);
-                memory.lend_own_block(block, pos, participant.id, 1);
+                Pool::of(&memory).lend_own(block, pos, participant.id, 1);
                 (Place::Block(block), After::Free)
             }
             None if self.moves => {
-                memory.sign_own_reading(pos, participant.id);
+                ring::Ring::of(&memory).sign_own_reading(pos, participant.id);
                 (Place::Slot(pos), After::Keep)
             }
             // It is signed by the next claimer.

@@ -9,6 +9,8 @@ use super::payload::{Held, Lender, Place, Taker, block_of};
 use super::ring::Ring;
 use crate::attach::lease::Leases;
 use crate::channel::memory::{self, Memory};
+use crate::channel::pool::Pool;
+use crate::channel::recovery::Recovery;
 use crate::channel::ring::{self, Participant};
 use crate::killpoint;
 use crate::layout::entry;
@@ -109,12 +111,20 @@ impl Peer {
         self.ring.memory()
     }
 
+    fn recovery<'a>(&'a self, memory: &'a Memory) -> Recovery<'a> {
+        Recovery::of(memory, &self.taking, block_of)
+    }
+
     /// Sends these as one batch, and returns how many were sent.
     pub fn send_all(&self, values: &[u64]) -> Result<u64, NotYet> {
         let mut next = values.iter();
-        let sent = self.memory().send(&self.participant, values.len() as u64, |to, pos| {
-            self.ring.write_slot(to, pos, *next.next().expect("no more are claimed"));
-        });
+        let sent = ring::Ring::of(&self.memory()).send(
+            &self.participant,
+            values.len() as u64,
+            |to, pos| {
+                self.ring.write_slot(to, pos, *next.next().expect("no more are claimed"));
+            },
+        );
         Ok(sent?)
     }
 
@@ -134,7 +144,7 @@ impl Peer {
     /// So it is known even if the process is killed meanwhile.
     pub fn receive_into(&self, k: u64, values: &mut Vec<u64>) -> Result<(), NotYet> {
         let mut taker = Taker { ring: &self.ring, values };
-        let received = self.memory().receive(&self.taking, k, &mut taker)?;
+        let received = ring::Ring::of(&self.memory()).receive(&self.taking, k, &mut taker)?;
         assert_eq!(received, taker.values.len() as u64);
         Ok(())
     }
@@ -156,14 +166,14 @@ impl Peer {
     fn lend(&self, moves: bool) -> Result<Held, NotYet> {
         let (ring, participant) = (&self.ring, &self.taking);
         let mut lender = Lender { ring, participant, moves, held: None };
-        self.memory().receive(&self.taking, 1, &mut lender)?;
+        ring::Ring::of(&self.memory()).receive(&self.taking, 1, &mut lender)?;
         Ok(lender.held.expect("one message was received"))
     }
 
     /// Receives a claimed message.
     pub fn complete(&self, held: Held) {
         match held.place {
-            Place::Slot(pos) => self.memory().free_claimed(&self.taking, pos),
+            Place::Slot(pos) => ring::Ring::of(&self.memory()).free_claimed(&self.taking, pos),
             Place::Block(_) => self.acknowledge(held),
         }
     }
@@ -171,26 +181,26 @@ impl Peer {
     /// Gives a claimed message back.
     pub fn give_back(&self, held: Held) {
         match held.place {
-            Place::Block(block) => self.memory().give_back(block),
-            Place::Slot(pos) => self.memory().give_back_slot(pos, self.id()),
+            Place::Block(block) => Pool::of(&self.memory()).give_back(block),
+            Place::Slot(pos) => ring::Ring::of(&self.memory()).give_back_slot(pos, self.id()),
         }
     }
 
     /// Claims a place to send, which stays claimed until it is published or given up.
     pub fn claim_place(&self) -> Result<u64, NotYet> {
-        Ok(self.memory().claim_slot(&self.participant)?)
+        Ok(ring::Ring::of(&self.memory()).claim_slot(&self.participant)?)
     }
 
     /// Sends a message in a claimed place.
     pub fn publish(&self, place: u64, value: u64) {
         let memory = self.memory();
         self.ring.write_slot(memory.slot(place), place, value);
-        memory.publish(place);
+        ring::Ring::of(&memory).publish(place);
     }
 
     /// Gives a claimed place up.
     pub fn give_up(&self, place: u64) {
-        self.memory().give_up(place);
+        ring::Ring::of(&self.memory()).give_up(place);
     }
 
     /// Reads a lent message once more, and acknowledges it.
@@ -199,7 +209,7 @@ impl Peer {
         match held.place {
             Place::Block(block) => {
                 assert_eq!(self.ring.read_block(block), held.value, "a lent message has changed");
-                memory.free_block(block);
+                Pool::of(&memory).free(block);
             }
             Place::Slot(pos) => {
                 assert_eq!(
@@ -207,29 +217,29 @@ impl Peer {
                     held.value,
                     "a lent message has changed"
                 );
-                memory.free_slot(pos);
+                ring::Ring::of(&memory).free_slot(pos);
             }
         }
     }
 
     /// Loans a block, and writes a message into it.
     pub fn loan(&self, value: u64) -> Option<usize> {
-        let block = self.memory().loan_block(&self.participant)?;
+        let block = Pool::of(&self.memory()).loan(&self.participant)?;
         self.ring.write_block(block, value);
         Some(block)
     }
 
     pub fn send_block(&self, block: usize) -> Result<(), NotYet> {
         let memory = self.memory();
-        let sent = memory.send(&self.participant, 1, |to, pos| {
+        let sent = ring::Ring::of(&memory).send(&self.participant, 1, |to, pos| {
             self.ring.write_index(to, pos, block);
-            memory.publish_block(block, pos);
+            Pool::of(&memory).publish(block, pos);
         });
         Ok(sent.map(|_| ())?)
     }
 
     pub fn free_block(&self, block: usize) {
-        self.memory().free_block(block);
+        Pool::of(&self.memory()).free(block);
     }
 
     /// Returns whether this process sees that no receiver is left.
@@ -239,7 +249,8 @@ impl Peer {
 
     /// Returns whether a receive would return `Disconnected` now.
     pub fn finished(&self) -> bool {
-        self.memory().closed() && self.memory().finished(self.id())
+        ring::Ring::of(&self.memory()).closed()
+            && ring::Ring::of(&self.memory()).finished(self.id())
     }
 
     /// Runs `work` until it reaches the point `name` for the `n`-th time, and dies there.
@@ -290,22 +301,22 @@ impl Peer {
 
     /// Recovers the participant `id`, if it is dead.
     pub fn recover(&self, id: u64) -> bool {
-        !self.alive(id) && self.memory().recover(id, &self.taking, self, block_of)
+        !self.alive(id) && self.recovery(&self.memory()).recover(id, self)
     }
 
     pub fn recover_all(&self) -> bool {
-        self.memory().recover_all(&self.taking, self, block_of)
+        self.recovery(&self.memory()).recover_all(self)
     }
 
     /// Drops the last endpoint of this process.
     pub fn leave(&self) {
-        self.memory().leave(&self.taking, block_of);
+        self.recovery(&self.memory()).leave();
         self.ring.0.life[self.id() as usize].store(0, Release);
     }
 
     /// Drops the last endpoint of one role. `roles` are left.
     pub fn leave_role(&self, roles: u64) {
-        self.memory().leave_role(&self.taking, roles, entry::receivers(roles) == 0, block_of);
+        self.recovery(&self.memory()).leave_role(roles, entry::receivers(roles) == 0);
     }
 
     /// Counts `roles` in the entry of this process, which had none of that role.

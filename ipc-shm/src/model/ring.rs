@@ -9,7 +9,7 @@ use std::sync::Arc;
 #[cfg(loom)]
 use ipc_wait::model_futex::ModelFutex;
 
-use crate::channel::memory::Memory;
+use crate::channel::{self, memory::Memory};
 use crate::layout::{BlockMeta, CacheLine, Description, Geometry, Header, Hints, Seqs};
 use crate::layout::{block, count, entry, kind, members, owner, pos, slot};
 use crate::sync::AtomicU64;
@@ -177,7 +177,7 @@ impl Ring {
     }
 
     pub fn closed(&self) -> bool {
-        self.memory().closed()
+        channel::ring::Ring::of(&self.memory()).closed()
     }
 
     pub fn senders_gone(&self) -> bool {
