@@ -82,20 +82,20 @@ mod linux {
             alone("raw_sync", |n| uncontended(n, &RawSync::new(&Room::new(), true))),
             alone("mutex-update", |n| {
                 let mutex = Mutex::new([0u64; 2]).expect("a mutex");
-                timed(n, || mutex.update(|pair| pair[0] += 1).expect("nobody dies"))
+                timed(n, || mutex.update(|pair| pair[0] += 1).expect("no process dies"))
             }),
             alone("reentrant", |n| {
                 let mutex = ReentrantMutex::new(()).expect("a mutex");
-                timed(n, || drop(mutex.lock().expect("nobody dies")))
+                timed(n, || drop(mutex.lock().expect("no process dies")))
             }),
             alone("rwlock-read", |n| {
                 let lock = RwLock::new(0u64).expect("a lock");
-                timed(n, || *lock.read().expect("nobody dies"))
+                timed(n, || *lock.read().expect("no process dies"))
             }),
             alone("rwlock-write", |n| uncontended(n, &RwLock::new(0u64).expect("a lock"))),
             alone("semaphore", |n| {
                 let semaphore = Semaphore::new(1).expect("a semaphore");
-                timed(n, || drop(semaphore.acquire().expect("nobody dies")))
+                timed(n, || drop(semaphore.acquire().expect("no process dies")))
             }),
             alone("seqlock-read-64B", |n| {
                 let lock = SeqLock::new([1u64; 8]).expect("a lock");
@@ -103,11 +103,11 @@ mod linux {
             }),
             alone("once", |n| {
                 let once = Once::new().expect("a once");
-                timed(n, || once.call_once(|| ()).expect("nobody dies"))
+                timed(n, || once.call_once(|| ()).expect("no process dies"))
             }),
-            alone("notify-nobody", |n| {
+            alone("notify-no-waiter", |n| {
                 let condvar = Condvar::new().expect("a condition");
-                timed(n, || condvar.notify_one().expect("nobody forked"))
+                timed(n, || condvar.notify_one().expect("no process was forked"))
             }),
             two(STD_THREADS, STD_THREADS, |n| threads(n, Arc::new(std::sync::Mutex::new(0)))),
             two("parking_lot-threads", STD_THREADS, |n| {
@@ -249,16 +249,16 @@ mod linux {
         let ends = [(); 2].map(|()| Event::auto().expect("an event"));
         let answer = |([there, back], post): ([Event; 2], Post)| {
             serve(post, || {
-                there.wait().expect("nobody forked");
-                back.set().expect("nobody forked");
+                there.wait().expect("no process was forked");
+                back.set().expect("no process was forked");
                 0
             });
         };
         let [there, back] = ends.clone();
         trips(n, &ends, answer, || {
             Box::new(move || {
-                there.set().expect("nobody forked");
-                back.wait().expect("nobody forked");
+                there.set().expect("no process was forked");
+                back.wait().expect("no process was forked");
             })
         })
     }

@@ -50,12 +50,12 @@ fn victim<A: Serialize + DeserializeOwned>(
 ) -> multiprocess::JoinHandle<()> {
     let here = Event::new().expect("an event");
     let child = Builder::new().kill_on_drop(true).spawn(f, (args, here.clone())).expect("a child");
-    here.wait().expect("nobody forked");
+    here.wait().expect("no process was forked");
     child
 }
 
 fn stay(here: &Event) -> ! {
-    here.set().expect("nobody forked");
+    here.set().expect("no process was forked");
     loop {
         std::thread::park();
     }
@@ -69,7 +69,7 @@ fn have<A>((_ours, here): (A, Event)) {
 fn last_sender(channel: Channel) -> Scene {
     let (tx, rx) = channel(4).expect("a channel");
     let victim = victim(have::<Sender<Order>>, tx);
-    Scene { victim, wait: Box::new(move || assert!(rx.recv().is_err(), "nobody has sent")) }
+    Scene { victim, wait: Box::new(move || assert!(rx.recv().is_err(), "no message was sent")) }
 }
 
 fn last_receiver(channel: Channel) -> Scene {
@@ -78,7 +78,7 @@ fn last_receiver(channel: Channel) -> Scene {
     let victim = victim(have::<Receiver<Order>>, rx);
     Scene {
         victim,
-        wait: Box::new(move || assert!(tx.send(Order::new(2)).is_err(), "nobody receives")),
+        wait: Box::new(move || assert!(tx.send(Order::new(2)).is_err(), "no receiver is left")),
     }
 }
 
@@ -103,7 +103,7 @@ fn mutex() -> Scene {
     let mutex = Mutex::new(0u64).expect("a mutex");
     let victim = victim(
         |(mutex, here): (Mutex<u64>, Event)| {
-            let _guard = mutex.lock().expect("nobody died yet");
+            let _guard = mutex.lock().expect("no process died yet");
             stay(&here)
         },
         mutex.clone(),
@@ -118,7 +118,7 @@ fn rwlock() -> Scene {
     let lock = RwLock::new(0u64).expect("a lock");
     let victim = victim(
         |(lock, here): (RwLock<u64>, Event)| {
-            let _guard = lock.read().expect("nobody died yet");
+            let _guard = lock.read().expect("no process died yet");
             stay(&here)
         },
         lock.clone(),
@@ -133,12 +133,15 @@ fn semaphore() -> Scene {
     let semaphore = Semaphore::new(1).expect("a semaphore");
     let victim = victim(
         |(semaphore, here): (Semaphore, Event)| {
-            let _permit = semaphore.acquire().expect("nobody forked");
+            let _permit = semaphore.acquire().expect("no process was forked");
             stay(&here)
         },
         semaphore.clone(),
     );
-    Scene { victim, wait: Box::new(move || drop(semaphore.acquire().expect("nobody forked"))) }
+    Scene {
+        victim,
+        wait: Box::new(move || drop(semaphore.acquire().expect("no process was forked"))),
+    }
 }
 
 fn condition() -> Scene {
@@ -146,8 +149,8 @@ fn condition() -> Scene {
         (Mutex::new(0u64).expect("a mutex"), Condvar::new().expect("a condition"));
     let victim = victim(have::<Condvar>, condvar.clone());
     let wait = move || {
-        let guard = mutex.lock().expect("nobody died with it");
-        drop(condvar.wait(guard).expect("nobody died with the mutex"));
+        let guard = mutex.lock().expect("no process died with it");
+        drop(condvar.wait(guard).expect("no process died with the mutex"));
     };
     Scene { victim, wait: Box::new(wait) }
 }
@@ -210,7 +213,7 @@ fn kill(case: &Case, many: usize) -> Vec<f64> {
     let times = waiting.into_iter().map(|(victim, waiter)| {
         // At any point of the interval between two checks.
         std::thread::sleep(Duration::from_micros(machine::now() % 5_000));
-        assert!(!waiter.is_finished(), "nobody died yet");
+        assert!(!waiter.is_finished(), "no process died yet");
         let killed = Instant::now();
         victim.kill().expect("it lives");
         let took = waiter.join().expect("a thread that ends well") - killed;

@@ -70,7 +70,7 @@ mutant peer-in-the-way-unlooked ipc-core/src/wait.rs 1 's/\} else if bell.recove
 mutant lock-timeout-unlooked $in_locks/mutex.rs 1 's/if parked == Parked::Changed \{/if parked == Parked::TimedOut { return Err(LockAttemptError::Busy); } &/' 'process limits::polling::polling_for_locks'
 mutant turn-timeout-unlooked $in_locks/rwlock.rs 2 's/match env.liveness\(owner\(w\)\) \{/if parked == Parked::TimedOut { return Err(LockAttemptError::Busy); } &/' 'process limits::polling::polling_for_locks'
 mutant drain-timeout-unlooked $in_locks/rwlock.rs 1 's/Parked::TimedOut => check_deaths = true,/Parked::TimedOut => return Err(LockAttemptError::Busy),/' 'process limits::polling::polling_for_locks'
-mutant permit-timeout-unlooked $in_locks/semaphore.rs 1 's/if !self.reclaim_from_the_dead\(env\)\? && (parked == Parked::TimedOut)/if \1 || { self.reclaim_from_the_dead(env)?; false }/' 'process limits::polling::polling_for_conditions'
+mutant permit-timeout-unlooked $in_locks/semaphore.rs 1 's/if !self.reclaim_dead_permits\(env\)\? && (parked == Parked::TimedOut)/if \1 || { self.reclaim_dead_permits(env)?; false }/' 'process limits::polling::polling_for_conditions'
 mutant condition-timeout-unlooked $in_locks/condvar.rs 2 's/Parked::TimedOut if env.look_for_deaths_throttled\(\) != deaths/Parked::TimedOut if env.deaths() != deaths/' 'process limits::polling::polling_for_conditions'
 mutant barrier-timeout-unlooked $in_locks/barrier.rs 2 's/let died = self.any_party_died\(env\);/let died = false;/' 'process limits::polling::polling_for_conditions'
 

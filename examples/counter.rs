@@ -12,14 +12,14 @@ type Count = [u64; 2];
 
 fn count((counter, times): (Mutex<Count>, u64)) {
     for _ in 0..times {
-        let mut guard = counter.lock().expect("nobody dies");
+        let mut guard = counter.lock().expect("no process dies");
         guard[0] += 1;
         guard[1] += 1;
     }
 }
 
 fn die_half_way((counter, here): (Mutex<Count>, Sender<()>)) {
-    let mut guard = counter.lock().expect("nobody died before");
+    let mut guard = counter.lock().expect("no process died before");
     guard[0] += 1;
     here.send(()).expect("the parent waits");
     loop {
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 guard[0] = guard[1];
                 counter.clear_poison();
             }
-            Ok(_) => return Err("a holder was killed, and nobody was told".into()),
+            Ok(_) => return Err("a holder was killed, and no process got an error".into()),
             Err(error) => return Err(error.to_string().into()),
         }
         // `update` never leaves a value half changed: a process that dies in it leaves the old one.

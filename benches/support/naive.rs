@@ -85,7 +85,7 @@ impl Queue {
         let f = Cell::new(Some(f));
         loop {
             {
-                let guard = self.lock.lock().expect("nobody dies");
+                let guard = self.lock.lock().expect("no process dies");
                 let counts: *mut u8 = *guard;
                 // SAFETY: two words lie there, at a multiple of eight, and change only under the
                 // lock.

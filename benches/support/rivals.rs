@@ -70,28 +70,28 @@ impl Shared for Robust {
 
 impl Counter for Mutex<u64> {
     fn add(&self) {
-        *self.lock().expect("nobody dies") += 1;
+        *self.lock().expect("no process dies") += 1;
     }
     fn get(&self) -> u64 {
-        *self.lock().expect("nobody dies")
+        *self.lock().expect("no process dies")
     }
 }
 
 impl Counter for RwLock<u64> {
     fn add(&self) {
-        *self.write().expect("nobody dies") += 1;
+        *self.write().expect("no process dies") += 1;
     }
     fn get(&self) -> u64 {
-        *self.read().expect("nobody dies")
+        *self.read().expect("no process dies")
     }
 }
 
 impl Counter for Arc<std::sync::Mutex<u64>> {
     fn add(&self) {
-        *self.lock().expect("nobody panics") += 1;
+        *self.lock().expect("no thread panics") += 1;
     }
     fn get(&self) -> u64 {
-        *self.lock().expect("nobody panics")
+        *self.lock().expect("no thread panics")
     }
 }
 
@@ -143,7 +143,7 @@ impl RawSync {
     }
 
     fn with<R>(&self, f: impl FnOnce(&mut u64) -> R) -> R {
-        let guard = self.lock.lock().expect("nobody dies");
+        let guard = self.lock.lock().expect("no process dies");
         let number: *mut u8 = *guard;
         // SAFETY: the number in the room, as long as the lock is held.
         f(unsafe { &mut *number.cast::<u64>() })

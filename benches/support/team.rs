@@ -59,13 +59,13 @@ impl Post {
 
     /// Reports that the peer is ready, and works until there are no more tasks.
     pub fn serve(self, mut work: impl FnMut(Task) -> Answer) {
-        self.answers.send((self.member, Answer::default())).expect("somebody asks");
+        self.answers.send((self.member, Answer::default())).expect("the asking side waits");
         let by = if self.thread { SpentBy::Thread } else { SpentBy::Process };
         for task in &self.tasks {
             let before = machine::spent(by);
             let mut answer = work(task);
             answer.spent = machine::spent(by).since(before);
-            self.answers.send((self.member, answer)).expect("somebody asks");
+            self.answers.send((self.member, answer)).expect("the asking side waits");
         }
     }
 }

@@ -68,7 +68,7 @@ pub fn std_channel<M>(capacity: usize) -> (mpsc::SyncSender<M>, Only<M>) {
 }
 
 pub fn take_only<M>(rx: &Only<M>) -> mpsc::Receiver<M> {
-    rx.lock().expect("nobody panics").take().expect("one receiver")
+    rx.lock().expect("no thread panics").take().expect("one receiver")
 }
 
 impl<M: Message> Wire for Std<M> {

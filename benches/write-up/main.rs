@@ -22,8 +22,7 @@ use support::record::{self, Figures, Record, Run};
 use support::{Mode, mode};
 
 /// The benches that leave figures, in the order in which they run.
-const BENCHES: [&str; 7] =
-    ["throughput", "latency", "pipes", "cost", "lock", "recovery", "select"];
+const BENCHES: [&str; 7] = ["throughput", "latency", "pipes", "cost", "lock", "recovery", "select"];
 
 /// The figures of all benches.
 #[derive(Default)]

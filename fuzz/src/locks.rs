@@ -132,7 +132,7 @@ impl Mutex {
         let free = before.is_none_or(|holder| !holder.lives);
         match done {
             Some(got) => {
-                assert_eq!(got, free, "it is free if nobody alive has it");
+                assert_eq!(got, free, "it is free if no living process has it");
                 if got {
                     // After taking over from one that did more than update, it holds like others.
                     let updating = updating && before.is_none_or(|dead| dead.updating);
@@ -277,7 +277,7 @@ impl Lock for RwLock {
                 let free = taken.is_none() && !others;
                 match peer.killed_after(kill, || peer.try_write()).0 {
                     Some(got) => {
-                        assert_eq!(got, free, "it is free if nobody alive has it");
+                        assert_eq!(got, free, "it is free if no living process has it");
                         if got {
                             self.turn = Some((who, true, Turn::Active));
                         }
@@ -489,13 +489,13 @@ impl Lock for Once {
                 assert_eq!(ours, ran);
                 match self.complete {
                     Known::Yes => assert!(!ours, "twice"),
-                    Known::No => assert!(ours, "by nobody"),
+                    Known::No => assert!(ours, "by no one that is known"),
                     Known::Perhaps => {}
                 }
                 self.complete = Known::Yes;
             }
             None => {
-                assert!(kill != FOR_EVER, "nobody alive is at it");
+                assert!(kill != FOR_EVER, "no living process is at it");
                 if ran {
                     self.complete = known(self.complete);
                 }
@@ -637,7 +637,7 @@ impl Lock for Condvar {
                 // As many return as were notified; which ones, if a process died, is open.
                 let all = self.notified >= waiting;
                 assert!(done || kill != FOR_EVER || !all || self.dead, "it was notified");
-                assert!(!done || self.notified > 0 || self.dead, "by nobody");
+                assert!(!done || self.notified > 0 || self.dead, "by no one that is known");
                 self.notified = self.notified.saturating_sub(usize::from(done));
                 done
             }

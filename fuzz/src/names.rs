@@ -112,7 +112,7 @@ fn segment(text: &str) {
         return;
     }
     let place: PathBuf = Path::new("/dev/shm").join(&name);
-    let segment = Segment::create(&name, 1).expect("nobody has such a name");
+    let segment = Segment::create(&name, 1).expect("no segment has such a name");
     assert!(place.exists() && segment.name() == Some(&*name));
     assert!(Segment::open(&name).expect("it is there").same_segment(&segment));
     drop(segment);

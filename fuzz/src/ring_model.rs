@@ -160,7 +160,7 @@ impl World {
             Some(Some(false)) => {
                 process.life = Life::Gone;
                 let gone = self.ring.senders_gone() || self.ring.receivers_gone();
-                assert!(gone, "refused, though nobody has left for good");
+                assert!(gone, "refused, though no side has left for good");
             }
             None => {
                 // The successor never existed, unless it wrote its entry.

@@ -1,5 +1,5 @@
-//! Bad input and hostile peers: whoever can write the segment can make a channel useless, and
-//! nothing worse.
+//! Bad input and hostile peers: a process that can write the segment can make a channel useless,
+//! and nothing worse.
 //!
 //! No panic, no endless loop, no call that outlives its deadline. The peer here is a second mapping
 //! of the segment in the same process: to the memory it makes no difference who writes.

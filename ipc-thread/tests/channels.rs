@@ -122,7 +122,7 @@ fn each_message_of_many_threads_arrives_once_and_in_order() {
 /// Receivers leave, one after the other, while senders send: each message is received, given back
 /// to its sender, or dropped.
 #[test]
-fn each_message_is_dropped_once_whoever_leaves_first() {
+fn each_message_is_dropped_once_whichever_side_leaves_first() {
     let _watchdog = watchdog();
     for capacity in KINDS {
         for round in 0..100 {

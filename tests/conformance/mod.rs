@@ -156,7 +156,7 @@ macro_rules! with_a_buffer {
     };
 }
 
-/// As a channel that the kernel's buffer bounds, but nobody counts its messages, nor the ends in
+/// As a channel that the kernel's buffer bounds, but its messages are not counted, nor the ends in
 /// other processes.
 #[cfg(feature = "ipc-channel")]
 macro_rules! with_a_buffer_only {

@@ -166,14 +166,14 @@ impl Started {
     }
 }
 
-/// Everything is as if the dead had never been there, but for what they sent.
+/// Everything is as if the dead processes had never been there, but for what they sent.
 fn as_new(tx: &Sender<Message>, rx: &Receiver<Message>) {
     assert!(rx.try_recv().unwrap_err().is_empty());
     assert_eq!((tx.len(), rx.len(), tx.is_empty(), rx.is_empty()), (0, 0, true, true));
     for n in 0..4 {
         tx.send(message(n)).unwrap();
     }
-    assert_eq!((tx.len(), rx.len()), (4, 4), "the dead are in no count");
+    assert_eq!((tx.len(), rx.len()), (4, 4), "dead processes are in no count");
     assert!(rx.try_iter().map(|message| number(&message)).eq(0..4));
 }
 
@@ -320,7 +320,7 @@ fn killed_at_each_point_of_sockets_and_pipes() {
         }
     }
     let named: BTreeSet<&str> = POINTS.iter().flat_map(|(_, points)| *points).copied().collect();
-    assert_eq!(died, named, "somebody died at each");
+    assert_eq!(died, named, "a process died at each");
     let mut in_sources = BTreeSet::new();
     let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/ipc-pipes/src");
     for file in std::fs::read_dir(sources).unwrap().flatten() {

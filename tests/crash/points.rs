@@ -24,7 +24,7 @@ struct Scene {
     name: &'static str,
     /// Messages that the survivor sends first.
     fill: u64,
-    /// Who died before, and where: what they left is still there.
+    /// The processes that died before, and where: what they left is still there.
     before: &'static [(Ends, Script, &'static str)],
     ends: Ends,
     script: Script,
@@ -130,7 +130,7 @@ fn play<F: Flavour>(scenes: &[Scene], prefix: &str) {
                         break;
                     }
                 }
-                assert!(died > 0 || hit > 1, "{}: nobody comes to {point}", scene.name);
+                assert!(died > 0 || hit > 1, "{}: no process comes to {point}", scene.name);
                 played += 1;
                 deaths += died;
                 if died == 0 {
@@ -193,7 +193,7 @@ fn every_point_is_in_a_scene() {
     );
 }
 
-/// For whoever adds a point: prints which points each scene comes to.
+/// Prints which points each scene comes to: of use when a point is added.
 #[test]
 #[ignore = "prints the table; run it with --nocapture"]
 fn print_points() {

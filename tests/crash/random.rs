@@ -182,13 +182,13 @@ impl<F: Flavour> Town<F> {
         (past, scratch)
     }
 
-    /// Receives all that is there, what the dead had taken included.
+    /// Receives all that is there, what dead receivers had taken included.
     fn drain(&mut self) {
         let mut life = self.life();
         life.how = How::Recv;
         let mut log = Log::append(&life.received());
         let ended = loop {
-            // Longer than a busy machine keeps us from looking at what the dead left.
+            // Longer than a busy machine keeps us from looking at what dead processes left.
             match F::recv_timeout(&self.rx, Duration::from_secs(1)) {
                 Ok(message) => log.write(&[record(&message, 0)]),
                 Err(ended) => break ended,

@@ -38,7 +38,7 @@ const MIXED: &[Scene] = &[
     Scene {
         name: "send",
         points: &[
-            "adopt.done", "adopt.mapped", "adopt.own", "adopt.who", "clean.tail", "leave.clean", "leave.free",
+            "adopt.done", "adopt.mapped", "adopt.own", "adopt.pid_hint", "clean.tail", "leave.clean", "leave.free",
             "leave.freed", "leave.membership", "leave.roles", "leave.unmap", "leave.unmapped",
             "leave_role.done", "leave_role.entry", "leave_role.membership", "membership.cas", "send.claim",
             "send.claimed", "send.published", "send.written",
@@ -62,7 +62,7 @@ const MIXED: &[Scene] = &[
         ..SCENE
     },
     Scene {
-        name: "send behind the dead",
+        name: "send behind a dead sender",
         before: &[DIED_SENDING], script: Script::Send(3),
         points: &[
             "send.claim", "send.claimed", "send.published", "send.sign", "send.written",
@@ -102,7 +102,7 @@ const MIXED: &[Scene] = &[
         ..SCENE
     },
     Scene {
-        name: "select to send behind the dead",
+        name: "select to send behind a dead sender",
         before: &[DIED_CHOOSING_TO_SEND], script: Script::SelectSend(3),
         points: &["send.claim", "send.sign", "send.written_late", "send.published_late"],
         ..SCENE
@@ -122,7 +122,7 @@ const MIXED: &[Scene] = &[
         ..SCENE
     },
     Scene {
-        name: "select to send, and give up behind the dead",
+        name: "select to send, and give up behind a dead sender",
         before: &[DIED_CHOOSING_TO_SEND], script: Script::GiveUp(1),
         points: &["send.claim", "send.give_up", "send.given_up", "send.sign"],
         ..SCENE
@@ -171,7 +171,7 @@ const MIXED: &[Scene] = &[
         ..RECEIVE
     },
     Scene {
-        name: "select to receive behind the dead",
+        name: "select to receive behind a dead receiver",
         before: &[DIED_CHOOSING_TO_RECEIVE], script: Script::SelectReceive(How::Recv, 4),
         points: &[
             "adopt.adopted", "adopt.cas", "claim.free", "claim.freed", "clean.orphan",
@@ -180,7 +180,7 @@ const MIXED: &[Scene] = &[
         ..RECEIVE
     },
     Scene {
-        name: "select to receive behind the dead with blocks",
+        name: "select to receive behind a dead receiver with blocks",
         size: LARGE,
         before: &[DIED_WITH_A_CHOSEN_BLOCK], script: Script::SelectReceive(How::Ref(0), 4),
         points: &[
@@ -219,7 +219,7 @@ const MIXED: &[Scene] = &[
     Scene {
         name: "receive", script: Script::Receive(How::Recv, 4),
         points: &[
-            "adopt.done", "adopt.mapped", "adopt.own", "adopt.who", "clean.head", "leave.clean", "leave.free",
+            "adopt.done", "adopt.mapped", "adopt.own", "adopt.pid_hint", "clean.head", "leave.clean", "leave.free",
             "leave.freed", "leave.membership", "leave.roles", "leave.unmap", "leave.unmapped",
             "leave_role.done", "leave_role.entry", "leave_role.membership", "membership.cas",
             "receive.claim", "receive.claimed", "receive.freed", "receive.read",
@@ -261,7 +261,7 @@ const MIXED: &[Scene] = &[
         ..RECEIVE
     },
     Scene {
-        name: "receive behind the dead",
+        name: "receive behind a dead receiver",
         before: &[DIED_RECEIVING], script: Script::Receive(How::Recv, 4),
         points: &[
             "adopt.adopted", "adopt.cas", "clean.orphan", "receive.claim", "receive.claimed",
@@ -371,7 +371,7 @@ const MIXED: &[Scene] = &[
         name: "attend with both ends",
         ends: Ends::Both, script: Script::Copy,
         points: &[
-            "adopt.done", "adopt.mapped", "adopt.moved", "adopt.moving", "adopt.own", "adopt.repair", "adopt.who", "endpoint.add", "endpoint.remove", "join.entry",
+            "adopt.done", "adopt.mapped", "adopt.moved", "adopt.moving", "adopt.own", "adopt.repair", "adopt.pid_hint", "endpoint.add", "endpoint.remove", "join.entry",
             "join.joined", "join.members", "leave.clean", "leave.free", "leave.freed", "leave.membership",
             "leave.roles", "leave.unmap", "leave.unmapped", "leave_role.done", "leave_role.entry",
             "leave_role.membership", "membership.cas", "merge.add", "merge.added", "merge.left",
@@ -382,7 +382,7 @@ const MIXED: &[Scene] = &[
         name: "attend and leave one role",
         ends: Ends::Both, script: Script::DropReceiver,
         points: &[
-            "adopt.done", "adopt.mapped", "adopt.moved", "adopt.moving", "adopt.own", "adopt.repair", "adopt.who", "clean.tail", "join.entry", "join.joined",
+            "adopt.done", "adopt.mapped", "adopt.moved", "adopt.moving", "adopt.own", "adopt.repair", "adopt.pid_hint", "clean.tail", "join.entry", "join.joined",
             "join.members", "leave.clean", "leave.free", "leave.freed", "leave.membership", "leave.roles",
             "leave.unmap", "leave.unmapped", "leave_role.done", "leave_role.entry", "leave_role.membership",
             "membership.cas", "merge.add", "merge.added", "merge.left", "send.claim", "send.claimed",
@@ -394,8 +394,8 @@ const MIXED: &[Scene] = &[
         name: "attend and start another",
         ends: Ends::Both, script: Script::Spawn,
         points: &[
-            "adopt.done", "adopt.mapped", "adopt.moved", "adopt.moving", "adopt.own", "adopt.repair", "adopt.who", "attach.begin", "attach.issued", "attach.joined",
-            "attach.life", "attach.repair", "attach.who", "endpoint.add", "endpoint.remove", "join.entry", "join.joined",
+            "adopt.done", "adopt.mapped", "adopt.moved", "adopt.moving", "adopt.own", "adopt.repair", "adopt.pid_hint", "attach.begin", "attach.issued", "attach.joined",
+            "attach.life", "attach.repair", "attach.pid_hint", "endpoint.add", "endpoint.remove", "join.entry", "join.joined",
             "join.members", "leave.clean", "leave.free", "leave.freed", "leave.membership", "leave.roles",
             "leave.unmap", "leave.unmapped", "leave_role.done", "leave_role.entry", "leave_role.membership",
             "membership.cas", "merge.add", "merge.added", "merge.left",
@@ -407,7 +407,7 @@ const MIXED: &[Scene] = &[
         fill: 3,
         ends: Ends::Receiver, script: Script::Forget(2),
         points: &[
-            "adopt.done", "adopt.mapped", "adopt.own", "adopt.who", "clean.head", "leave.clean", "leave.free",
+            "adopt.done", "adopt.mapped", "adopt.own", "adopt.pid_hint", "clean.head", "leave.clean", "leave.free",
             "leave.freed", "leave.lost", "leave.membership", "leave.orphans", "leave.roles", "leave.unmap",
             "leave.unmapped", "leave_role.done", "leave_role.entry", "leave_role.membership", "loan.cas",
             "loan.held", "membership.cas", "receive.claim", "receive.claimed", "receive.freed",
@@ -422,7 +422,7 @@ const MIXED: &[Scene] = &[
         survivor: Survivor::Receiver,
         fill: 1, script: Script::Send(3),
         points: &[
-            "adopt.done", "adopt.mapped", "adopt.own", "adopt.who", "clean.tail", "leave.clean", "leave.free",
+            "adopt.done", "adopt.mapped", "adopt.own", "adopt.pid_hint", "clean.tail", "leave.clean", "leave.free",
             "leave.freed", "leave.membership", "leave.roles", "leave.unmap", "leave.unmapped",
             "leave_role.done", "leave_role.entry", "leave_role.membership", "membership.cas",
             "membership.close", "ring_all.tokens", "ring_all.wake", "ring_all.woken", "send.claim",
@@ -437,7 +437,7 @@ const MIXED: &[Scene] = &[
         before: &[DIED_SENDING],
         survivor: Survivor::Receiver,
         points: &[
-            "adopt.done", "adopt.mapped", "adopt.own", "adopt.who", "block.commit", "block.committed", "block.free",
+            "adopt.done", "adopt.mapped", "adopt.own", "adopt.pid_hint", "block.commit", "block.committed", "block.free",
             "block.freed", "clean.head", "clean.tail", "clean.void", "leave.clean", "leave.free",
             "leave.freed", "leave.membership", "leave.roles", "leave.unmap", "leave.unmapped",
             "leave_role.done", "leave_role.entry", "leave_role.membership", "loan.cas", "loan.held",
@@ -456,7 +456,7 @@ const MIXED: &[Scene] = &[
         survivor: Survivor::Sender,
         fill: 4, script: Script::Receive(How::Recv, 1),
         points: &[
-            "adopt.done", "adopt.mapped", "adopt.own", "adopt.who", "clean.head", "discard.next", "leave.clean",
+            "adopt.done", "adopt.mapped", "adopt.own", "adopt.pid_hint", "clean.head", "discard.next", "leave.clean",
             "leave.free", "leave.freed", "leave.membership", "leave.roles", "leave.unmap", "leave.unmapped",
             "leave_role.done", "leave_role.entry", "leave_role.membership", "membership.cas",
             "membership.close", "receive.claim", "receive.claimed", "receive.freed", "receive.read",
@@ -474,7 +474,7 @@ const MIXED: &[Scene] = &[
         script: Script::Send(9),
         depth: 2,
         points: &[
-            "adopt.adopted", "adopt.cas", "adopt.done", "adopt.mapped", "adopt.own", "adopt.who", "clean.head",
+            "adopt.adopted", "adopt.cas", "adopt.done", "adopt.mapped", "adopt.own", "adopt.pid_hint", "clean.head",
             "clean.orphan", "discard.next", "leave.clean", "leave.free", "leave.freed", "leave.membership",
             "leave.roles", "leave.unmap", "leave.unmapped", "leave_role.done", "leave_role.entry",
             "leave_role.membership", "membership.cas", "membership.close", "receive.claim",
@@ -616,7 +616,7 @@ const IN_SLOTS: &[Scene] = &[
         fill: 3,
         exhausted: true, script: Script::Forget(2),
         points: &[
-            "adopt.done", "adopt.mapped", "adopt.own", "adopt.who", "clean.head", "leave.clean", "leave.free",
+            "adopt.done", "adopt.mapped", "adopt.own", "adopt.pid_hint", "clean.head", "leave.clean", "leave.free",
             "leave.freed", "leave.membership", "leave.orphan", "leave.orphans", "leave.roles",
             "leave.unmap", "leave.unmapped", "leave_role.done", "leave_role.entry", "leave_role.membership",
             "membership.cas", "receive.claim", "receive.claimed", "receive.freed", "receive.sign",

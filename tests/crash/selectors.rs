@@ -318,7 +318,7 @@ impl Town {
         let mut select = Select::new();
         self.rx.shm.iter().for_each(|rx| _ = select.recv(rx));
         select.recv(&self.rx.socket);
-        // Longer than a busy machine keeps this process from looking at what the dead left.
+        // Longer than a busy machine keeps this process from looking at what dead ones left.
         while let Ok(chosen) = select.select_timeout(Duration::from_secs(1)) {
             let message = match chosen.index() {
                 2 => chosen.recv(&self.rx.socket),

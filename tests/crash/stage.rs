@@ -46,7 +46,7 @@ pub(crate) enum Script {
     Sleep(u64),
     /// Copies its ends and drops the copies.
     Copy,
-    /// Drops its receiver first, and sends to nobody.
+    /// Drops its receiver first, and sends without a receiver.
     DropReceiver,
     /// Starts a process of its own, with its ends.
     Spawn,
@@ -65,7 +65,7 @@ pub(crate) enum Ends {
     None,
 }
 
-/// How long anybody who lives may have to wait for a message.
+/// How long a process that lives may have to wait for a message.
 const BOUND: Duration = Duration::from_secs(5);
 /// For deadlines, which do not stand still when this process is stopped.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -85,8 +85,8 @@ fn play<F: Flavour>((mut tx, mut rx, life, script): Args<F>) {
     let (go, stop) = (Counter::open(&life.go()), Counter::open(&life.stop()));
     let parent = rustix::process::getppid();
     while go.get() == 0 {
-        // A test that ended by its watchdog leaves nobody behind.
-        assert_eq!(rustix::process::getppid(), parent, "nobody is there to begin for");
+        // A test that ended by its watchdog leaves no process behind.
+        assert_eq!(rustix::process::getppid(), parent, "the parent has ended");
         std::thread::yield_now();
     }
     Counter::open(&life.ready()).set(1);
@@ -277,7 +277,10 @@ impl<F: Flavour> Stage<F> {
             let tx = self.tx.as_ref().expect("a sender is here");
             let sent_now = F::send(tx, F::M::new(life.number, seq), Some(PATIENCE));
             let len = self.rx.as_ref().map(F::len);
-            assert!(sent_now.is_ok(), "the dead hold somebody up, with {len:?} messages there");
+            assert!(
+                sent_now.is_ok(),
+                "dead processes hold this one up, with {len:?} messages there"
+            );
             sent.set(seq + 1);
         }
         self.past.senders.push(Past { life, killed: false, kept: 0 });
@@ -286,7 +289,7 @@ impl<F: Flavour> Stage<F> {
     /// Starts a process that waits for [`perform`](Stage::perform); `point` says where it is to
     /// die.
     ///
-    /// All are started before the first performs: whoever is started repairs first.
+    /// All are started before the first performs: a process that is started recovers first.
     pub(crate) fn cast(&mut self, ends: Ends, script: Script, point: Option<(&str, u64)>) -> Actor {
         let how = match script {
             Script::Receive(how, _) | Script::SelectReceive(how, _) => how,
@@ -375,12 +378,12 @@ impl<F: Flavour> Stage<F> {
     pub(crate) fn survive(&mut self) {
         let began = ticked();
         self.drain();
-        // What the dead had taken comes again once they are known to be dead, and a process that a
-        // victim started may need a moment to see that it is alone.
+        // What dead receivers had taken comes again once they are known to be dead, and a process
+        // that a victim started may need a moment to see that it is alone.
         while F::counts(self.tx.as_ref().expect("a sender is here")) != (1, 1) {
             assert!(
                 ticked() - began < BOUND,
-                "the dead are still there after {:?}",
+                "dead processes are still there after {:?}",
                 ticked() - began
             );
             self.drain();
@@ -426,7 +429,7 @@ impl<F: Flavour> Stage<F> {
         let tx = self.tx.take().expect("a sender is here");
         loop {
             match F::send(&tx, F::M::new(0, 0), Some(PATIENCE)) {
-                Ok(()) => assert!(ticked() - began < BOUND, "sent to nobody"),
+                Ok(()) => assert!(ticked() - began < BOUND, "sent without a receiver"),
                 Err(SendTimeoutError::Disconnected(_)) => break,
                 Err(error) => panic!("{error}"),
             }

@@ -1,4 +1,4 @@
-//! The stopped are not dead, and the dead are dead however they died.
+//! Stopped processes are not dead, and dead ones are dead however they died.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -57,7 +57,7 @@ fn a_stopped_sender_is_alive_and_its_message_comes_once() {
             take(Duration::from_secs(30)).unwrap();
         }
         stop(child.id());
-        // What it had published comes; then the deadline holds, and nobody is taken for dead.
+        // What it had published comes; then the deadline holds, and no process is taken for dead.
         let stopped = ticked();
         while take(Duration::from_millis(20)).is_ok() {}
         assert!(ticked() - stopped < BOUND);

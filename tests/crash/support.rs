@@ -27,8 +27,8 @@ pub(crate) fn kills() -> u64 {
     all.div_ceil(RANDOM_TESTS)
 }
 
-/// A clock of this process: it stands still while the process itself is stopped, by whoever shares
-/// the machine, so that what is measured with it is the library's.
+/// A clock of this process: it stands still while the process itself is stopped, by a user that
+/// shares the machine, so that what is measured with it is the library's.
 pub(crate) fn ticked() -> Duration {
     static TICKS: AtomicU64 = AtomicU64::new(0);
     static TICKER: Once = Once::new();
@@ -38,8 +38,8 @@ pub(crate) fn ticked() -> Duration {
             loop {
                 let began = Instant::now();
                 std::thread::sleep(TICK);
-                // A tick that takes much longer is a stop, or a machine that does not let anybody
-                // run.
+                // A tick that takes much longer is a stop, or a machine that does not let any
+                // process run.
                 let ticks = began.elapsed().as_millis().clamp(1, 50) as u64;
                 TICKS.fetch_add(ticks, Ordering::Relaxed);
             }
@@ -148,8 +148,8 @@ impl Leaks {
         Leaks { descriptors: testkit::descriptors(), segments: testkit::channel_mappings(), names }
     }
 
-    /// Waits until what `self` counted is all there is: a thread that watched the dead may be on
-    /// its way out.
+    /// Waits until what `self` counted is all there is: a thread that watched dead processes may be
+    /// on its way out.
     pub(crate) fn none_since(&self) {
         let began = ticked();
         loop {

@@ -68,7 +68,7 @@ pub(crate) const PARTS: &[Part] = &[
                 "of the sleeper that was woken",
                 "another sleeper gets the message when a slice is over",
             ),
-            (14, "of a sleeper", "its registration goes; nobody is woken in vain for ever"),
+            (14, "of a sleeper", "its registration goes; no waiter is woken in vain for ever"),
             (
                 15,
                 "in a claim to send, at the head of a full queue",
@@ -81,8 +81,8 @@ pub(crate) const PARTS: &[Part] = &[
             ),
             (
                 17,
-                "of who holds a lock",
-                "the next one gets it and is told, until somebody clears the poison",
+                "of a lock's holder",
+                "the next one gets it with an error, until a process clears the poison",
             ),
             (18, "in the middle of an update", "the old value or the new one, never a mixture"),
             (
@@ -93,7 +93,7 @@ pub(crate) const PARTS: &[Part] = &[
             (20, "no kill, but SIGSEGV, abort, exit, panic, exec", "the same"),
             (21, "between fork and exec", "its place is free when its memory is gone"),
             (22, "of a process with many writing threads", "no store after it is known to be dead"),
-            (23, "no kill: the thread that took the lease ends", "nobody is taken for dead"),
+            (23, "no kill: the thread that took the lease ends", "no process is taken for dead"),
             (24, "while it holds 3000 locks", "all of them come back"),
         ],
     ),
@@ -104,11 +104,11 @@ pub(crate) const PARTS: &[Part] = &[
             (26, "SIGSTOP of a receiver", "deadlines hold; it goes on, and has received once"),
             (
                 27,
-                "SIGSTOP of who holds a lock",
+                "SIGSTOP of a lock's holder",
                 "deadlines hold; it is robbed of nothing; killed, it is as 17",
             ),
             (28, "SIGSTOP of who repairs", "deadlines hold; nothing is repaired twice"),
-            (29, "frozen for long", "nobody is taken for dead"),
+            (29, "frozen for long", "no process is taken for dead"),
             (30, "the clock is set", "no deadline moves"),
             (
                 31,
@@ -120,7 +120,7 @@ pub(crate) const PARTS: &[Part] = &[
                 "a waiter of real-time priority, an owner of idle priority, one processor",
                 "both get on",
             ),
-            (33, "one processor, 32 processes", "nobody starves"),
+            (33, "one processor, 32 processes", "no process starves"),
         ],
     ),
     part(
@@ -177,7 +177,7 @@ pub(crate) const PARTS: &[Part] = &[
             (
                 60,
                 "process namespaces that share memory",
-                "nobody is taken for another, though all are process 1",
+                "no process is taken for another, though all are process 1",
             ),
         ],
     ),
@@ -197,7 +197,11 @@ pub(crate) const PARTS: &[Part] = &[
             ),
             (64, "limits on address space, file size, locked memory", "an error, no signal"),
             (65, "memory files or other calls forbidden", "another way, or an error"),
-            (66, "every participant taken: by the dead, by the living", "repaired; an error"),
+            (
+                66,
+                "every participant taken: by dead processes, by living ones",
+                "repaired; an error",
+            ),
             (67, "thousands of them made and dropped", "no descriptor, mapping or name is left"),
         ],
     ),
@@ -248,7 +252,7 @@ pub(crate) const PARTS: &[Part] = &[
             (91, "an end sent through itself", "nothing is left when both are closed"),
             (
                 92,
-                "select over the dead, the living and never; death between choosing and completing",
+                "select over dead peers, living ones and never; death between choosing and completing",
                 "as crossbeam; another receiver gets the message, the place is skipped",
             ),
             (93, "programs written for crossbeam", "the same outcome"),

@@ -84,7 +84,7 @@ fn function(line: &str) -> Option<&str> {
 ///
 /// # Panics
 ///
-/// If a number stands where it means nothing, so that nobody relies on it.
+/// If a number stands where it means nothing, so that no reader relies on it.
 pub(crate) fn places() -> BTreeMap<u32, Vec<Place>> {
     let mut places: BTreeMap<u32, Vec<Place>> = BTreeMap::new();
     for path in files() {

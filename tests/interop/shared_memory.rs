@@ -23,7 +23,7 @@ fn what_the_shared_memory_crate_makes_opens_here() {
     let segment = Segment::open(&name).unwrap();
     assert_eq!((segment.size(), segment.attached()), (8192, None));
     segment.write(4, &7u32.to_ne_bytes()).unwrap();
-    // SAFETY: as long as it was made, and nobody writes there now.
+    // SAFETY: as long as it was made, and no process writes there now.
     assert_eq!(unsafe { theirs.as_ptr().cast::<u32>().wrapping_add(1).read() }, 7);
     // SAFETY: as above.
     unsafe { theirs.as_ptr().cast::<u32>().wrapping_add(2).write(8) };
@@ -33,7 +33,7 @@ fn what_the_shared_memory_crate_makes_opens_here() {
     let answer = |segment: Segment| segment.write(0, b"answered").unwrap();
     spawn(answer, segment.clone()).unwrap().join().unwrap();
     assert_eq!(text(&segment), "answered\u{8}");
-    // Nobody knows who is attached, so there are no locks in it; it is said that it is so.
+    // It does not say which processes are attached, so there are no locks in it; the error says so.
     let error = SeqLock::new_in(&segment, 0u64).unwrap_err();
     assert!(error.kind() == Unsupported && error.to_string().contains("no locks in it"), "{error}");
     assert_eq!(Shared::new_in(&segment, 0u64).unwrap_err().kind(), Unsupported);
@@ -55,7 +55,7 @@ fn what_is_made_here_opens_with_the_shared_memory_crate() {
     segment.write(4096, b"ours").unwrap();
     let theirs = ShmemConf::new().os_id(&*name).open().unwrap();
     assert!(theirs.len() >= 5000);
-    // SAFETY: it is at least as long, and nobody writes there now.
+    // SAFETY: it is at least as long, and no process writes there now.
     let read = unsafe { std::slice::from_raw_parts(theirs.as_ptr().wrapping_add(4096), 4) };
     assert_eq!(read, b"ours");
     // SAFETY: as above.

@@ -487,7 +487,7 @@ fn an_end_that_never_arrives_is_gone_although_a_fork_lives() {
     spawn(program, ()).unwrap().join().unwrap();
 }
 
-// faults 21, 116: forked between the arrival of a message and its decoding, when nobody knows what
+// faults 21, 116: forked between the arrival of a message and its decoding, when no code knows what
 // is in it.
 #[test]
 fn a_fork_with_a_copy_of_what_arrived_keeps_no_lease() {

@@ -53,7 +53,7 @@ fn a_process_with_a_gigabyte_is_repaired_like_others() {
     is_ready.recv().unwrap();
     child.kill().unwrap();
     let began = Instant::now();
-    assert!(mutex.lock().unwrap_err().cause().is_some(), "whoever had it is dead");
+    assert!(mutex.lock().unwrap_err().cause().is_some(), "its holder is dead");
     let mut got = [rx.recv().unwrap(), rx.recv().unwrap()];
     got.sort();
     assert_eq!(got, [7, 8], "what was lent, and what was sent");
@@ -142,7 +142,7 @@ fn one_that_is_killed_while_it_starts_another_is_dead_when_its_memory_is_gone() 
     let mut pipe = [0; 2];
     // SAFETY: two numbers, written during the call.
     assert_eq!(unsafe { libc::pipe2(pipe.as_mut_ptr(), libc::O_CLOEXEC) }, 0);
-    // SAFETY: just made, and nobody else's.
+    // SAFETY: just made, and used here only.
     let [read, write] = pipe.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
     let args = (tx, mutex.clone(), Handle::from(read));
     let child = Builder::new().kill_on_drop(true).spawn(start, args).unwrap();

@@ -102,7 +102,7 @@ fn the_parent_is_not_touched_by_what_a_fork_drops() {
     spawn(fork, ()).unwrap().join().unwrap();
 }
 
-// faults 21, 89: a fork keeps nobody alive.
+// faults 21, 89: a fork keeps no process alive.
 #[test]
 fn a_fork_does_not_outlive_its_parent_in_the_channel() {
     multiprocess::init();

@@ -1,7 +1,7 @@
 //! Calls with a time limit notice deaths, however short the limit is and however busy the machine.
 //!
 //! Each of them is made again and again, with other threads that only use the processors. A wait
-//! that ends before its first look at the dead must not be what all waits do.
+//! that ends before its first check for dead peers must not be what all waits do.
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -271,7 +271,7 @@ fn a_process_that_closes_everything_stays_alive_to_its_peers() {
     fn close_and_send((tx, rx): (Sender<u64>, Receiver<u64>)) {
         close_all();
         tx.send(1).unwrap();
-        // What is there can be taken. Nobody waits any more for what may never come: that is an
+        // What is there can be taken. No call waits any more for what may never come: that is an
         // error.
         let got = loop {
             match rx.recv_timeout(Duration::from_millis(5)) {
@@ -319,8 +319,8 @@ fn a_closed_descriptor_is_not_mistaken_for_another_file() {
                 file
             })
             .collect();
-        // What needs the descriptor fails or waits; nobody is taken for dead, no file is written
-        // into.
+        // What needs the descriptor fails or waits; no process is taken for dead, no file is
+        // written into.
         let late = rx.recv_timeout(Duration::from_millis(100)).unwrap_err();
         assert!(!late.is_disconnected(), "the parent lives");
         let _ = tx.try_send(vec![1; 100_000]);

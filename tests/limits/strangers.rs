@@ -55,7 +55,7 @@ fn two_processes_of_one_number_are_two() {
     to_one.send(u32::MAX).unwrap();
     assert_eq!(from_one.recv(), Ok(u32::MAX));
     assert!(mutex.try_lock().unwrap_err().is_would_block());
-    // Nobody is dead, though here process 1 is somebody else, who is alive, and each knows the
+    // No process is dead, though here process 1 is another one, which is alive, and each knows the
     // other as 1.
     assert!(from_one.recv_timeout(Duration::from_millis(60)).unwrap_err().is_timeout());
     one.kill().unwrap();

@@ -353,7 +353,7 @@ fn notify_one_wakes_the_one_that_waited_longest_and_no_other() {
         })
         .collect();
     for (nth, waiter) in waiters.into_iter().enumerate() {
-        // More than some slices: nobody wakes up for nothing.
+        // More than some slices: no waiter wakes up for nothing.
         thread::sleep(SHORT);
         assert_eq!(order.load(SeqCst), nth);
         assert_eq!(condvar.notify_one(), Ok(true));
@@ -402,7 +402,7 @@ fn a_wait_with_a_deadline_says_whether_it_was_over() {
         sleeper(move || theirs.1.wait_timeout(theirs.0.lock().unwrap(), 1000 * SHORT).unwrap().1);
     condvar.notify_one().unwrap();
     assert!(!waiter.join().unwrap().timed_out());
-    // Who waits with a poisoned mutex gets both.
+    // A waiter with a poisoned mutex gets both.
     panics(|| {
         let _guard = mutex.lock().unwrap();
         panic!("on purpose");

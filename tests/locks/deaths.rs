@@ -91,7 +91,7 @@ fn notifying_says_how_many_waiters_of_other_processes_it_woke() {
     }
 }
 
-// fault 17: poison that nobody clears stays.
+// fault 17: poison stays until a process clears it.
 #[test]
 fn a_killed_owner_is_an_error_to_every_process_until_it_is_cleared() {
     multiprocess::init();
@@ -180,8 +180,8 @@ fn a_stopped_owner_is_robbed_of_nothing() {
     assert!(matches!(mutex.lock().unwrap_err().cause(), Some(PoisonedBy::OwnerDied { .. })));
 }
 
-// faults 25, 26, 28: whoever is stopped while others wait for the same, or take over, holds up
-// nobody but itself.
+// faults 25, 26, 28: a process that is stopped while others wait for the same, or take over, holds
+// up only itself.
 #[test]
 fn a_stopped_waiter_holds_up_no_other() {
     multiprocess::init();
@@ -603,7 +603,7 @@ fn a_party_that_is_killed_in_its_action_breaks_the_barrier() {
     });
     let theirs = barrier.clone();
     let early = sleeper(move || theirs.wait());
-    assert!(!waiter.is_finished() && !early.is_finished(), "the action runs: nobody passes");
+    assert!(!waiter.is_finished() && !early.is_finished(), "the action runs: no party passes");
     kill(child);
     assert_eq!(waiter.join().unwrap(), Err(BarrierError::Broken));
     assert_eq!(early.join().unwrap(), Err(BarrierError::Broken));

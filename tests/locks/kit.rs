@@ -10,7 +10,7 @@ use multiprocess::shm::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Who is inside, and two words that are equal when nobody is.
+/// The owner that is inside, and two words that are equal when none is.
 type Room = [u64; 3];
 
 /// Enters a room as its only one, and leaves it. `broken` if the last one may have died inside.
@@ -18,7 +18,7 @@ fn stay_in(room: &mut Room, broken: bool) {
     if broken {
         *room = [0, room[1], room[1]];
     }
-    assert_eq!((room[0], room[1]), (0, room[2]), "somebody else is inside");
+    assert_eq!((room[0], room[1]), (0, room[2]), "another owner is inside");
     room[0] = u64::from(std::process::id());
     room[1] = room[1].wrapping_add(1);
     std::hint::black_box(&mut *room);
@@ -116,7 +116,7 @@ impl Kit {
         let before = reader[1];
         match reader.upgrade() {
             Ok(mut writer) => {
-                assert_eq!(writer[1], before, "somebody wrote in between");
+                assert_eq!(writer[1], before, "another process wrote in between");
                 stay_in(&mut writer, false);
                 let reader = RwLockWriteGuard::downgrade(writer).unwrap();
                 assert_eq!(reader[1], before + 1);
@@ -137,7 +137,7 @@ impl Kit {
         }
         let inner = self.reentrant.lock().unwrap();
         let [one, other] = inner.get();
-        assert_eq!(one, other, "somebody else is inside");
+        assert_eq!(one, other, "another owner is inside");
         outer.set([one + 1, other]);
         inner.set([one + 1, other + 1]);
     }
@@ -170,7 +170,7 @@ impl Kit {
     }
 
     fn with_goods<R>(&self, f: impl FnOnce(&mut u64) -> R) -> R {
-        // One word: whole, whoever died.
+        // One word: whole, whichever process died.
         let mut guard = self.goods.lock().or_else(LockError::into_guard).unwrap();
         f(&mut guard)
     }
@@ -221,7 +221,7 @@ impl Kit {
         assert_eq!(*value, [cell as u64; 2], "not all of it");
     }
 
-    /// When nobody else is at it: everything is as it must be, and works.
+    /// When no other process is at it: everything is as it must be, and works.
     pub(crate) fn check(&self) {
         for _ in 0..2 {
             self.lock_mutex();

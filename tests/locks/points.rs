@@ -31,13 +31,13 @@ enum Scene {
     /// Permits that are made, and used up.
     Permits,
     Condition,
-    /// More threads that wait than there are places, some of which belong to the dead.
+    /// More threads that wait than there are places, some of which belong to dead processes.
     ManyDeadWaiters,
     Events,
     Barrier,
     Once,
     Names,
-    /// Alone, after somebody died with each lock.
+    /// Alone, after a process died with each lock.
     AfterTheDead,
     /// The same, after a dead reader, and notifying before waiting.
     NotifyTheDead,
@@ -245,7 +245,7 @@ fn name() -> String {
 }
 
 /// Leaves each lock in the hands of a dead process, or of a reader.
-fn leave_the_dead(kit: &Kit, reading: bool) {
+fn leave_dead_holders(kit: &Kit, reading: bool) {
     let holds = if reading {
         child_with(kit, |(kit, here)| {
             let _guard = kit.lock.read().unwrap();
@@ -298,7 +298,7 @@ fn kill_at(scene: Scene, point: &str, hit: u32) -> bool {
     let kit = Kit::new();
     match scene {
         Scene::AfterTheDead | Scene::NotifyTheDead => {
-            leave_the_dead(&kit, scene == Scene::NotifyTheDead)
+            leave_dead_holders(&kit, scene == Scene::NotifyTheDead)
         }
         Scene::ManyDeadWaiters => many_dead_waiters(&kit),
         _ => {}
@@ -323,8 +323,9 @@ fn kill_at(scene: Scene, point: &str, hit: u32) -> bool {
         scope.spawn(|| scene.accompany(&kit, &over));
         let joined = victim.join();
         over.store(true, Relaxed);
-        // Whoever waits for a partner that ended waits for this; also if that one was killed, and
-        // the wait is the next one, after the barrier had been broken by that and made whole again.
+        // A process that waits for a partner that ended waits for this; also if that one was
+        // killed, and the wait is the next one, after the barrier had been broken by that and made
+        // whole again.
         if scene == Scene::Barrier {
             kit.barrier.abort().unwrap();
         }
@@ -358,7 +359,7 @@ fn named() -> BTreeSet<String> {
     named
 }
 
-/// Where somebody died, in which scene.
+/// Where a process died, in which scene.
 static DIED: StdMutex<BTreeMap<String, Scene>> = StdMutex::new(BTreeMap::new());
 
 fn play(scene: Scene) {

@@ -78,17 +78,17 @@ fn killed_at_any_moment() {
         let mut workers: Vec<_> = (0..WORKERS).map(&mut start).collect();
         let mut dead = Vec::new();
         for _ in 0..50.min(kills - killed) {
-            // Nobody waits for anything here: chance says when one dies.
+            // No process waits for anything here: chance says when one dies.
             thread::sleep(Duration::from_micros(random.below(1000)));
             let place = random.index(WORKERS);
             workers[place].kill();
             dead.push(std::mem::replace(&mut workers[place], start(place)));
         }
-        // Nobody hangs: all the living get on.
+        // No process hangs: all living ones get on.
         let before: Vec<_> = kit.done.iter().map(|done| done.load(Relaxed)).collect();
         let since = Instant::now();
         while (0..WORKERS).any(|place| kit.done[place].load(Relaxed) == before[place]) {
-            assert!(since.elapsed() < Duration::from_secs(20), "somebody hangs");
+            assert!(since.elapsed() < Duration::from_secs(20), "a process hangs");
             assert!(workers.iter().all(|worker| !worker.is_finished()), "a worker failed");
             thread::yield_now();
         }

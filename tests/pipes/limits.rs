@@ -47,7 +47,7 @@ fn a_closed_peer_is_an_answer_and_no_signal() {
         drop(there);
         assert!(here.send(1).unwrap_err().is_disconnected());
         assert!(here.send_bytes(b"x").unwrap_err().is_disconnected());
-        // A signal that was meant for somebody else is still there.
+        // A signal that was meant for another receiver is still there.
         let mut action: libc::sigset_t = unsafe_empty();
         // SAFETY: reads what is pending into a set.
         unsafe { libc::sigpending(&mut action) };
@@ -282,7 +282,7 @@ fn an_inherited_end_returns_errors_and_the_parent_continues() {
     spawn(fork, ()).unwrap().join().unwrap();
 }
 
-// A handle that is not ours to close, in a message that nobody takes: also without a process'
+// A handle that is not ours to close, in a message that is not received: also without a process'
 // death.
 #[test]
 fn queued_handles_go_with_a_killed_receiver() {

@@ -223,8 +223,8 @@ fn an_end_travels_through_itself() {
         drop((tx, same));
         assert!(rx.recv().is_err_and(|error| error.is_disconnected()));
         drop(rx);
-        // A sender that lies in its own channel keeps it open for as long as somebody could take it
-        // out.
+        // A sender that lies in its own channel keeps it open for as long as a receiver could take
+        // it out.
         let (tx, rx) = pipe::channel().unwrap();
         tx.send(Itself(Some(tx.clone()))).unwrap();
         drop(tx);
@@ -258,7 +258,8 @@ fn cycles_of_ends_are_collected() {
         }
         assert_eq!(descriptors(), before);
     });
-    // Nobody can ask for what only lies in itself; the kernel collects it when it next needs to.
+    // No process can ask for what only lies in itself; the kernel collects it when it next needs
+    // to.
 }
 
 #[test]

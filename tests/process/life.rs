@@ -114,7 +114,7 @@ fn a_dropped_handle_detaches_and_leaves_no_zombie() {
     assert!(exists(id));
     write_byte(&mut ours, b'g');
     assert_eq!(read_byte(&mut ours), Some(b'd'), "it goes on");
-    assert_eq!(read_byte(&mut ours), None, "it ends, though nobody takes its result");
+    assert_eq!(read_byte(&mut ours), None, "it ends, though its result is not taken");
     // Between closing its files and its end there is a moment; no later spawn leaves it unreaped.
     while exists(id) {
         spawn(|()| (), ()).unwrap().join().unwrap();

@@ -108,7 +108,7 @@ fn a_file_and_a_socket_travel_as_arguments() {
     };
     let child = spawn(write, (Fd::new(file.try_clone().unwrap()), theirs)).unwrap();
     assert_eq!(read_byte(&mut ours), Some(b'x'));
-    assert_eq!(read_byte(&mut ours), None, "nobody holds the other end any more");
+    assert_eq!(read_byte(&mut ours), None, "no process holds the other end any more");
     child.join().unwrap();
     let mut text = String::new();
     file.rewind().unwrap();

@@ -1,4 +1,4 @@
-//! Who is attached: handles that travel, processes that are killed.
+//! Attached processes: handles that travel, processes that are killed.
 
 use std::io::ErrorKind::{QuotaExceeded, ResourceBusy};
 use std::os::fd::AsRawFd;
@@ -79,7 +79,7 @@ fn dead_processes_make_room_and_living_ones_do_not() {
     spawn(|_: Segment| (), segment.clone()).unwrap().join().unwrap();
 }
 
-/// Locks every life byte, as somebody who means ill can.
+/// Locks every life byte, as a hostile process can.
 fn lock_all(segment: &Segment) -> rustix::fd::OwnedFd {
     let (_, handles) = send(segment);
     let file = testkit::hostile::reopen(&handles[0]);
@@ -112,7 +112,7 @@ fn a_peer_that_has_all_leases_leaves_no_room() {
     assert!(!name.is_there());
 }
 
-// fault 82: for whoever comes by name.
+// fault 82: for processes that come by name.
 #[test]
 fn a_newcomer_finds_no_room_and_does_not_wait() {
     multiprocess::init();
@@ -176,7 +176,7 @@ fn a_killed_writer_is_followed_by_the_next() {
 /// In the environment of a process that is the first of its pid namespace: the name to write to.
 const CONTAINED: &str = "MULTIPROCESS_TEST_CONTAINED";
 
-/// Is the writer of this name, until nobody holds the other end of stdin.
+/// Is the writer of this name, until no process holds the other end of stdin.
 fn write_contained(name: &str) {
     let lock = SeqLock::<u64>::open(name).unwrap();
     let mut writer = lock.writer().unwrap();

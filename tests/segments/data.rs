@@ -78,7 +78,7 @@ fn parts_of_an_array_are_worked_on_by_different_processes() {
     let _watchdog = watchdog();
     let numbers = SharedSlice::<u32>::new(1003).unwrap();
     let square = |(part, first): (SharedSlice<u32>, u32)| {
-        // SAFETY: nobody else has this part until this process has ended.
+        // SAFETY: no other process has this part until this process has ended.
         for (n, number) in (first..).zip(unsafe { part.as_mut_slice() }) {
             *number = n * n;
         }
@@ -105,7 +105,7 @@ fn parts_of_an_array_are_worked_on_by_different_processes() {
     let mut some = [0; 500];
     numbers.read(503, &mut some);
     assert_eq!(some, [9; 500]);
-    // SAFETY: nobody else has it.
+    // SAFETY: no other process has it.
     assert!(unsafe { numbers.as_slice() }.iter().all(|n| *n == 9));
     let empty = SharedSlice::<u8>::from_slice(&[]);
     assert!(empty.is_err() || empty.unwrap().is_empty());
@@ -281,7 +281,7 @@ fn a_handle_that_lies_about_its_place_is_refused() {
     assert_eq!(arrive::<SeqLock<u32>>(&bytes, handles).unwrap().read(), 1);
 }
 
-// faults 74, 77: whoever can write there can make it useless, and nothing worse.
+// faults 74, 77: a process that can write there can make it useless, and nothing worse.
 #[test]
 fn a_scribbled_sequence_gives_some_value_and_never_a_hang() {
     let _watchdog = watchdog();
@@ -296,7 +296,7 @@ fn a_scribbled_sequence_gives_some_value_and_never_a_hang() {
         assert_eq!(lock.read(), scribble);
         drop(writer);
         owner.store(scribble, Relaxed);
-        assert!(lock.writer().is_ok(), "nobody is {scribble}");
+        assert!(lock.writer().is_ok(), "no owner is {scribble}");
         owner.store(0, Relaxed);
     }
     let stop = std::sync::atomic::AtomicBool::new(false);

@@ -235,7 +235,7 @@ fn what_arrives_and_is_no_segment_is_refused() {
         let error = arrive::<Segment>(&bytes, vec![fd]).expect_err(what);
         assert!(error.contains("refused"), "{what}: {error}");
     }
-    // Sealed, but nobody's: the participant that it is said to be is taken, or is not.
+    // Sealed, but without an owner: the participant that it is said to be is taken, or is not.
     let (index, id, _): (u32, u16, ()) = postcard::take_from_bytes(&bytes).unwrap().0;
     assert_eq!((index, id), (0, 2));
     for lie in [4u16, 1023, u16::MAX] {
@@ -270,7 +270,7 @@ fn the_size_of_an_anonymous_one_stands() {
     segment.write(99, b"x").unwrap();
 }
 
-// faults 46, 47: a named one's does not, and what is touched then is no business of anybody who
+// faults 46, 47: a named one's does not, and what is touched then is no business of a process that
 // opens it later.
 #[test]
 fn one_that_was_cut_off_is_refused_to_newcomers() {

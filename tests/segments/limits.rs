@@ -196,7 +196,7 @@ fn huge_pages_are_there_or_an_error() {
             back.read((3 << 20) - 5, &mut end).unwrap();
             assert_eq!(&end, b"there");
         }
-        // Nobody has reserved any.
+        // No process has reserved any.
         Err(error) => assert!(error.to_string().starts_with("anonymous segment: "), "{error}"),
     }
     let name = Name::new("huge");

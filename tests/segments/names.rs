@@ -126,7 +126,7 @@ fn what_others_may_write_is_refused_unless_asked_for() {
             0o700 => assert_eq!(
                 asked.open(&name).unwrap_err().kind(),
                 InvalidInput,
-                "nobody executes it"
+                "no process executes it"
             ),
             _ => assert_eq!(asked.open(&name).unwrap_err().kind(), PermissionDenied, "{mode:o}"),
         }
@@ -295,7 +295,7 @@ fn after_every_process_was_killed_the_name_is_free_again() {
     let info = Segment::list().unwrap().into_iter().find(|info| info.name == *name.0).unwrap();
     assert!(info.is_abandoned());
     assert_eq!((info.size, info.attached, info.lifetime), (100, 0, Lifetime::LastHandle));
-    // Whoever opens it has the data, and is its last handle.
+    // The process that opens it has the data, and is its last handle.
     let found = Segment::open(&name).unwrap();
     assert_eq!((text(&found), found.attached()), ("first".into(), Some(1)));
     assert_eq!(Segment::create(&name, 1).unwrap_err().kind(), AlreadyExists);
@@ -363,7 +363,7 @@ fn what_a_program_forgets_goes_with_it() {
     drop(go);
     child.join().unwrap();
     assert!(name.is_there());
-    until("the dead one's part is free", || segment.attached() == Some(1));
+    until("the dead process's part is free", || segment.attached() == Some(1));
     drop(segment);
     assert!(!name.is_there());
 }
@@ -401,7 +401,8 @@ fn what_a_dead_maker_left_unfinished_is_replaced() {
     }
 }
 
-// fault 49: a maker that lives and does not get on, or anybody who is stopped while it is his turn.
+// fault 49: a maker that lives and does not get on, or a process that is stopped while it is its
+// turn.
 #[test]
 fn a_process_stopped_at_a_name_holds_others_up_for_a_while_only() {
     multiprocess::init();

@@ -68,15 +68,15 @@ const SCENES: [Scene; 14] = [
         act: |name| drop(Segment::create(&name, 64).unwrap()),
     },
     Scene { name: "create in place", before: nothing, act: in_place },
-    Scene { name: "create in place of the dead", before: abandoned, act: in_place },
+    Scene { name: "create in place of a dead one's", before: abandoned, act: in_place },
     Scene { name: "open", before: kept, act: |name| drop(Segment::open(&name).unwrap()) },
     Scene {
-        name: "open what the dead left",
+        name: "open what dead processes left",
         before: abandoned,
         act: |name| drop(Segment::open(&name).unwrap()),
     },
     Scene {
-        name: "replace what the dead left",
+        name: "replace what dead processes left",
         before: abandoned,
         act: |name| drop(Segment::create(&name, 64).unwrap()),
     },
@@ -91,7 +91,7 @@ const SCENES: [Scene; 14] = [
         act: |name| drop(Segment::open_or_create(&name, 64).unwrap()),
     },
     Scene {
-        name: "remove what the dead left",
+        name: "remove what dead processes left",
         before: abandoned,
         act: |name| drop(Segment::remove_abandoned(&name).unwrap()),
     },
@@ -201,7 +201,7 @@ fn after_a_death_at_any_point_the_name_is_whole_or_free() {
     // Where others wait for a while, a point is not reached each time.
     for _ in 0..4 {
         for scene in &SCENES {
-            // Whoever finds what is not done waits for a while.
+            // A process that finds what is not done waits for a while.
             let slow = scene.name.contains("not done");
             for point in points.iter().filter(|point| !slow || point.starts_with("name.")) {
                 let name = Name::new("points");

@@ -42,7 +42,7 @@ impl Board {
         }
     }
 
-    /// Looks that nobody who lives has another segment than `mine`, at this moment.
+    /// Checks that no living process has another segment than `mine`, at this moment.
     fn look(&self, mine: u64) {
         for other in 0..RACERS {
             let (has, deaths) =
@@ -54,7 +54,7 @@ impl Board {
             }
             // He had it when he said so, and says so no more before he lets it go. Unless he was
             // killed.
-            until("somebody has another segment, or was killed", || {
+            until("a process has another segment, or was killed", || {
                 has.load(Acquire) != seen || deaths.load(Acquire) != before
             });
             assert_ne!(
@@ -90,7 +90,7 @@ fn run((name, me, board): (String, usize, Board)) {
             Err(error) if Some(error.kind()) == expected => continue,
             Err(error) => panic!("{error}"),
         };
-        // A segment says its number to whoever has it; the first one gives it.
+        // A segment says its number to each process that has it; the first one gives it.
         let word = Shared::<u64>::at(&segment, 0).unwrap();
         let new = board.numbers.fetch_add(1, Relaxed) + 1;
         let number =

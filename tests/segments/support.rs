@@ -1,4 +1,4 @@
-//! Names that are nobody else's, and what can be seen of a segment from outside.
+//! Names that no other test uses, and what can be seen of a segment from outside.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};

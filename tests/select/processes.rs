@@ -20,7 +20,7 @@ use crate::support::{LONG, SHORT, channel};
 /// The routes between processes.
 const ROUTES: [Route; 2] = [Route::Shm, Route::Pipe];
 
-/// Who sent it, the how many-th it is, and something that fills a slot or a block.
+/// Its sender, its number, and something that fills a slot or a block.
 type Message = (u64, u64, String);
 
 /// Messages of sizes that travel in slots, in blocks, in datagrams and in files.

@@ -33,7 +33,7 @@ enum Act {
     Spawn,
 }
 
-/// What an operation needs and nobody may disturb.
+/// What an operation needs and nothing may disturb.
 #[derive(Serialize, Deserialize)]
 struct Props {
     name: String,
@@ -187,7 +187,7 @@ fn fail_each(what: Act) {
             let Some(traced) = trace(act, (what, props)) else { return };
             let failed = traced.fail_call(n, error, may_fail);
             let (done, [before, after, last], second) = traced.release();
-            // Who connects waits while too many wait to be accepted.
+            // A client waits while too many wait to be accepted.
             while listener.as_ref().is_some_and(|listener| !queue_is_empty(listener)) {}
             let Some(call) = failed else {
                 assert_eq!(done, Ok(()), "{what:?}, when nothing fails");

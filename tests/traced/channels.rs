@@ -31,7 +31,7 @@ enum Act {
 const VICTIM: u64 = 7;
 const SURVIVOR: u64 = 5;
 const CAPACITY: usize = 4;
-/// Longer than it takes to see that somebody is dead.
+/// Longer than it takes to see that a process is dead.
 const QUIET: Duration = Duration::from_millis(15);
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -79,12 +79,12 @@ fn drain<F: Flavour>(rx: &F::Rx) -> Vec<(u64, u64, u64)> {
     all
 }
 
-/// Drains until the dead are gone, and one more time.
+/// Drains until dead processes are gone, and one more time.
 fn drain_after_death<F: Flavour>(tx: &F::Tx, rx: &F::Rx) -> Vec<(u64, u64, u64)> {
     let began = Instant::now();
     let mut all = drain::<F>(rx);
     while F::counts(tx) != (1, 1) {
-        assert!(began.elapsed() < PATIENCE, "the dead are still there: {:?}", F::counts(tx));
+        assert!(began.elapsed() < PATIENCE, "dead processes are still there: {:?}", F::counts(tx));
         all.append(&mut drain::<F>(rx));
     }
     all.append(&mut drain::<F>(rx));
@@ -194,8 +194,8 @@ fn killed_after_each_instruction_of_leaving() {
     kill_while::<Small>(Act::Leave);
 }
 
-// fault 28: whoever repairs is stopped at it, at any instruction: the others are held up by nothing
-// that has a deadline, repair nothing a second time, and go on when it goes on, or dies.
+// fault 28: the recovering process is stopped, at any instruction: the others are held up by
+// nothing that has a deadline, repair nothing a second time, and go on when it goes on, or dies.
 #[test]
 fn a_stopped_repairer_holds_no_process_up_for_good() {
     multiprocess::init();

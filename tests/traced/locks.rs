@@ -58,7 +58,7 @@ fn act(((locks, act), stand): ((Locks, Act), Stand)) {
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Nobody has any of it, what is half done says so, and all of it works.
+/// No process has any of it, what is half done says so, and all of it works.
 fn look(locks: &Locks, act: Act, after: u64) {
     let died = |cause: Option<PoisonedBy>| {
         assert!(matches!(cause, Some(PoisonedBy::OwnerDied { .. })), "{act:?}, {after}")
@@ -162,7 +162,7 @@ fn change(((mutex, condvar, early), stand): ((Mutex<u64>, Condvar, bool), Stand)
     marks.mark();
 }
 
-// fault 11: whoever waits for what is changed wakes up, whether it was still told or not.
+// fault 11: a waiter for what is changed wakes up, whether it was still notified or not.
 #[test]
 fn killed_after_each_instruction_of_notifying() {
     multiprocess::init();

@@ -151,7 +151,7 @@ impl<R: DeserializeOwned> Traced<R> {
         self.child.kill().unwrap();
         let leader = self.thread == self.child.id() as pid_t;
         if !leader {
-            // Who traces a thread must also bury it.
+            // The tracer of a thread must also reap it.
             let mut status = 0;
             // SAFETY: as above.
             while unsafe { libc::waitpid(self.thread, &raw mut status, libc::__WALL) }

@@ -243,7 +243,7 @@ pub struct Cfg {
     pub inline: bool,
     /// So many block guards are held at a time.
     pub hold: u8,
-    /// Who leaves forgets the guards it holds.
+    /// A process that leaves forgets the guards it holds.
     pub forget: bool,
     /// Capacity 0: `send` returns when its message is received, or is given it back.
     pub rdv: bool,
@@ -540,7 +540,7 @@ impl Cfg {
         } as u8;
     }
 
-    /// Where a slow path goes on after it has (or has not) recovered somebody.
+    /// Where a slow path goes on after it has (or has not) recovered a process.
     fn resume(&self, n: &mut St, pi: usize) {
         let p = &mut n.p[pi];
         let (rk_role, blk) = (p.role, p.blk);
@@ -561,7 +561,7 @@ impl Cfg {
     }
 
     /// Successors in which `pi` goes to repair an id that looks dead (only a hint, not yet proof).
-    /// True if there is one at all, repaired by somebody else perhaps.
+    /// True if there is one at all, repaired by another process perhaps.
     fn try_recover(&self, s: &St, pi: usize, out: &mut Vec<Next<St>>) -> bool {
         let mut any = false;
         for d in 1..=self.nids() {
@@ -1226,7 +1226,7 @@ impl Cfg {
                     if self.timeouts {
                         let mut x = n;
                         x.p[pi].pc = Pc::SWithdraw as u8;
-                        // nobody may rely on a timeout
+                        // no process may rely on a timeout
                         out.push(Next { s: x, fault: true, who: pi as u8 });
                     }
                     go!(SWaitClosed);
@@ -1255,7 +1255,7 @@ impl Cfg {
                     } else {
                         State4 { kind: FREE, pos: pos + cap, owner: 0 }
                     };
-                    // the message is given back: nobody may receive it any more
+                    // the message is given back: no process may receive it any more
                     let v = self.msg(pi, p!().sent) as usize;
                     if n.got[v] != 0 {
                         e(&mut n, 2);
@@ -1498,7 +1498,7 @@ impl Cfg {
                     self.sign_read(&mut n, j, if void { VOID } else { READY }, me);
                 }
                 if self.rdv && !void {
-                    // the CAS failed, and not because somebody signed for me: withdrawn
+                    // the CAS failed, and not because another process signed for me: withdrawn
                     let st = n.slot[self.sl(j)].st;
                     if !(st.kind == READING && st.pos == j && st.owner == me) {
                         p!().voids |= 1 << p!().i;
@@ -1953,7 +1953,7 @@ impl Cfg {
                     go!(VHead);
                 }
             }
-            // what the dead one (or I, leaving) was reading in blocks
+            // what the dead process (or I, leaving) was reading in blocks
             Pc::VLent => {
                 let b = n.block[p!().ri as usize];
                 if b.kind == LENT && b.arg == p!().rd {
@@ -2072,7 +2072,7 @@ impl Cfg {
                     self.slot_done(&mut n.p[pi]);
                 }
             }
-            // an offer whose sender died: nobody may wait for it
+            // an offer whose sender died: no process may wait for it
             Pc::VUnready => {
                 let pos = p!().rt.pos;
                 let x = &mut n.slot[p!().ri as usize].st;

@@ -15,7 +15,7 @@
 //!   drop                                                  removed, then closed
 //! ```
 //!
-//! # Who is alive
+//! # Which processes are alive
 //!
 //! The kernel decides: the socket behind a name is open in some process, or it is not. Only the
 //! death of its last process, or closing it, ends that, and nothing makes a dead socket's file live

@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn the_dead_are_told_from_whoever_gets_their_id_next() {
+    fn a_dead_owner_differs_from_the_next_one_with_its_id() {
         let segment = Segment::anonymous(100).unwrap();
         let participants = segment.participants().unwrap();
         assert!(participants.alive(participants.me()));
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn each_death_is_counted_by_whoever_looks_or_comes_after() {
+    fn each_death_is_counted_by_a_look_or_by_a_successor() {
         let segment = Segment::anonymous(100).unwrap();
         let participants = segment.participants().unwrap();
         let (first, handles) = in_transit(&segment);
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_has_not_died_and_who_ends_has() {
+    fn leaving_is_no_death_and_ending_is_one() {
         let segment = Segment::anonymous(100).unwrap();
         let participants = segment.participants().unwrap();
         let other = |owner| {
@@ -320,7 +320,7 @@ mod tests {
 
     // fault 76
     #[test]
-    fn who_cannot_be_is_dead() {
+    fn an_impossible_owner_is_dead() {
         let segment = Segment::anonymous(100).unwrap();
         let participants = segment.participants().unwrap();
         for id in [participants.capacity() as u16 + 1, u16::MAX] {

@@ -190,7 +190,7 @@ impl Attachment {
                 leases.end_repair(id);
                 continue;
             }
-            kill_point!("attach.who");
+            kill_point!("attach.pid_hint");
             // Relaxed: a hint. A process that sees the entry that `join` stores sees this too.
             self.memory.pid_hints()[id as usize].store(pid_hint::NONE, Ordering::Relaxed);
             let joined = self.memory.membership().join(id, Roles::only(role).word());
@@ -257,7 +257,7 @@ impl Attachment {
             ByteLocks(sys::borrow(&fd)).end_life(id);
             return Ok(attached);
         }
-        kill_point!("adopt.who");
+        kill_point!("adopt.pid_hint");
         // Relaxed: a hint. From now on, sleepers can monitor this process.
         attached.memory.pid_hints()[id as usize].store(attached.pid_hint, Ordering::Relaxed);
         attached.memory.ring_sleepers();

@@ -99,11 +99,11 @@ impl Endpoint {
     /// Reports an unreadable message, if there is one that was not reported yet.
     #[inline]
     pub(crate) fn check_unread(&self) -> Result<(), RecvTimeoutError> {
-        if self.any_unread() { self.tell_unread() } else { Ok(()) }
+        if self.any_unread() { self.report_unread() } else { Ok(()) }
     }
 
     #[cold]
-    fn tell_unread(&self) -> Result<(), RecvTimeoutError> {
+    fn report_unread(&self) -> Result<(), RecvTimeoutError> {
         let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
         let first = unread.pop_front();
         self.any_unread.store(!unread.is_empty(), Ordering::Relaxed);

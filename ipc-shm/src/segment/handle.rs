@@ -143,7 +143,7 @@ impl Segment {
     /// `Unsupported` for a foreign segment, whose participants are unknown.
     pub(crate) fn participants(&self) -> io::Result<&Participants> {
         self.mapped.participants().ok_or_else(|| {
-            let what = "it was not made by this library, so nobody knows who is attached: \
+            let what = "it was not made by this library, so it does not say which processes are attached: \
                         no locks in it, and nothing can be placed";
             self.error(io::ErrorKind::Unsupported, what)
         })

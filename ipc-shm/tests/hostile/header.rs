@@ -10,7 +10,7 @@ use testkit::hostile::{Peer, SEALED, at, memfd, reopen, segment_of};
 use testkit::proc::Mapping;
 use testkit::{Random, watchdog};
 
-/// An end on its way, and nobody else attached: what arrives is looked at as by another process.
+/// An end on its way, and no other process attached: what arrives is checked as by another process.
 fn in_transit() -> (Vec<u8>, OwnedFd) {
     let (tx, rx) = Builder::new(5).max_message(8192).participants(9).typed::<u64>().unwrap();
     tx.send(7).unwrap();
@@ -240,7 +240,7 @@ fn an_end_says_which_participant_and_is_not_believed() {
     let twice = [bytes.clone(), bytes].concat();
     type Two = (Receiver<u64>, Receiver<u64>);
     assert!(handle::provide(vec![fd], || postcard::from_bytes::<Two>(&twice)).is_err());
-    // Without a lease: whoever issued it has closed it, and somebody else opened the segment.
+    // Without a lease: its issuer has closed it, and another process opened the segment.
     let (bytes, fd) = in_transit();
     let other = reopen(&fd);
     drop(fd);

@@ -327,7 +327,7 @@ fn a_waiter_whose_token_was_taken_is_served_in_a_slice() {
     });
     peer.set(at::RECV_WAIT, 1000 << 32);
     tx.send(vec![4]).unwrap();
-    assert_eq!(peer.get(at::RECV_WAIT) >> 32, 0, "tokens that nobody waits for go at once");
+    assert_eq!(peer.get(at::RECV_WAIT) >> 32, 0, "tokens without a waiter go at once");
     assert_eq!(rx.recv(), Ok(vec![4]));
 }
 

@@ -1,4 +1,4 @@
-//! Participants: taken, dead, and held by nobody.
+//! Participants: taken, dead, and without a holder.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -76,7 +76,7 @@ fn a_peer_that_holds_every_lease_makes_no_call_hang() {
     works(&tx, &rx);
 }
 
-// fault 66: entries that nobody holds, as a peer can write them.
+// fault 66: entries without a holder, as a peer can write them.
 #[test]
 fn entries_without_a_lease_are_those_of_dead_processes() {
     let _watchdog = watchdog();

@@ -1,7 +1,7 @@
 //! Positions count modulo 2^47: nothing happens when they start again.
 //!
 //! No channel lives so long that a test could wait for it, so the words are set to shortly before,
-//! while nobody uses them.
+//! while no process uses them.
 
 use std::thread;
 

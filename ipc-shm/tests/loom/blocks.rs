@@ -250,7 +250,7 @@ fn disconnected_is_returned_only_when_no_message_can_arrive() {
                     one => Some(one.ok()),
                 },
             );
-            let one = told.expect("the message has not come to anybody yet").into_iter();
+            let one = told.expect("no receiver got the message yet").into_iter();
             assert_eq!(one.chain(drain(&b)).collect::<Vec<_>>(), [1]);
             assert!(b.finished());
             ring.check();
@@ -258,7 +258,7 @@ fn disconnected_is_returned_only_when_no_message_can_arrive() {
     }
 }
 
-/// Who leaves with a guard that was forgotten gives its message to the others.
+/// A receiver that leaves with a forgotten guard gives its message to the others.
 #[test]
 fn a_forgotten_guard_is_given_back() {
     for blocks in [0, 1] {
@@ -276,8 +276,8 @@ fn a_forgotten_guard_is_given_back() {
     }
 }
 
-/// The last one of all leaves with a guard that was forgotten: nobody is left to give it to, and
-/// nothing stays.
+/// The last one of all leaves with a guard that was forgotten: no receiver is left to give it to,
+/// and nothing stays.
 #[test]
 fn what_the_last_one_forgot_is_discarded() {
     for blocks in [0, 1] {

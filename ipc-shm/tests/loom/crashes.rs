@@ -66,8 +66,8 @@ fn a_sender_that_dies_in_its_batch_has_sent_the_first() {
     });
 }
 
-/// Who signs for a dead batch dies in the middle of it, beside another: what is signed is signed
-/// upwards, so that one finds the rest.
+/// A process that signs for a dead batch dies in the middle of it, beside another: what is signed
+/// is signed upwards, so that one finds the rest.
 #[test]
 fn a_signer_that_dies_in_the_middle_is_followed() {
     model(3, || {
@@ -109,7 +109,7 @@ fn a_void_of_a_dead_receiver_is_freed() {
     });
 }
 
-/// While one recovers a dead receiver, another receives: its message comes to somebody, once.
+/// While one recovers a dead receiver, another receives: its message comes to one of them, once.
 #[test]
 fn a_dead_receivers_message_is_redelivered_while_others_receive() {
     for point in RECEIVING {
@@ -185,7 +185,7 @@ fn an_orphan_made_during_a_scan_is_found_later() {
     model(3, || {
         let (ring, [a, dead, b, other]) = Ring::new(1, 0, [BOTH, RECEIVER, RECEIVER, RECEIVER]);
         a.send(1).expect("there is room");
-        // Somebody else was repaired before, so there is a reason to scan already.
+        // Another one was recovered before, so there is a reason to scan already.
         other.die();
         assert!(a.recover(4));
         assert!(dead.killed_at("receive.claimed", 0, || dead.receive()).is_none());

@@ -40,7 +40,7 @@ fn a_killed_writer_leaves_a_whole_value_and_the_next_goes_on() {
             if let Some(seen) = seen {
                 assert_eq!(seen[0], seen[1], "torn");
             }
-            let left = latch.read().expect("nobody writes");
+            let left = latch.read().expect("no process writes");
             assert_eq!(left, [if point == "seq.complete" { 3 } else { 2 }; 2]);
             write(&latch, 7..=7);
             assert_eq!(latch.read(), Some([7; 2]));

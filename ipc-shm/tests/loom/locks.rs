@@ -64,7 +64,7 @@ fn a_dead_holders_mutex_is_taken_over_by_one() {
     });
 }
 
-/// Who takes over, and dies before it has marked the mutex, does not hide the death before.
+/// A process that takes over, and dies before it marks the mutex, does not hide the death before.
 #[test]
 fn a_death_while_taking_over_is_reported_as_well() {
     model(2, || {
@@ -136,7 +136,7 @@ fn a_woken_waiter_that_dies_leaves_no_thread_asleep() {
 }
 
 #[test]
-fn a_try_takes_over_from_the_dead() {
+fn a_try_takes_over_from_a_dead_holder() {
     model(2, || {
         let [dead, b, c] = processes();
         assert!(dead.killed_at("unlock.free", 0, || add_locked(&dead)).is_none());
@@ -302,7 +302,7 @@ fn a_dead_waiters_notification_is_forwarded() {
     for point in ["park.sleep", "park.woken", "condvar.unregister"] {
         model(2, move || {
             let [a, dead, c] = processes();
-            // They wait, in this order: the first notification is the dead one's.
+            // They wait, in this order: the first notification is the dead process's.
             let (first, second) = (dead.enter(), c.enter());
             let dead = loom::thread::spawn(move || {
                 if dead.killed_at(point, 0, || dead.wait_as(first)).is_some() {
@@ -335,7 +335,7 @@ fn a_death_wakes_all_that_wait() {
     });
 }
 
-/// Who changes what another waits for dies before, or while, it notifies.
+/// A process that changes what another waits for dies before, or while, it notifies.
 #[test]
 fn a_notifier_that_dies_leaves_no_thread_asleep() {
     for point in ["unlock.free", "unlock.freed", "condvar.notify", "condvar.wake"] {
@@ -343,7 +343,7 @@ fn a_notifier_that_dies_leaves_no_thread_asleep() {
             let [dead, b] = processes();
             both(
                 move || {
-                    // It does not come to the later ones if nobody waits.
+                    // It does not come to the later ones if none waits.
                     dead.killed_at(point, 0, || produce(&dead, false));
                 },
                 || consume(&b),
@@ -352,7 +352,7 @@ fn a_notifier_that_dies_leaves_no_thread_asleep() {
     }
 }
 
-/// Who does not wait after all passes a notification on that has come already.
+/// A waiter that does not wait after all passes on a notification that has come already.
 #[test]
 fn a_waiter_that_gives_up_forwards_its_notification() {
     model(2, || {
@@ -416,7 +416,7 @@ fn a_dead_holders_permit_comes_back_once() {
             let next = dead.successor();
             both(
                 move || use_permit(&b),
-                // One comes under the dead one's id.
+                // One comes under the dead process's id.
                 || use_permit(&next),
             );
             assert_eq!(dead.left(), 1);
@@ -535,7 +535,7 @@ fn an_event_lets_through_all_or_one() {
 fn a_barrier_lets_both_through_and_one_leads() {
     model(2, || {
         let [a, b] = with(2, false);
-        let wait = |peer: Peer| [(); 2].map(|()| peer.wait_at_barrier().expect("nobody died"));
+        let wait = |peer: Peer| [(); 2].map(|()| peer.wait_at_barrier().expect("no process died"));
         let (a, b) = both(move || wait(a), || wait(b));
         assert!((0..2).all(|round| a[round] ^ b[round]));
     });

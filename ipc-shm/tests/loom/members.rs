@@ -1,4 +1,4 @@
-//! Who is there: attach, leave, closing, ids used again.
+//! The participants: attach, leave, closing, ids used again.
 
 use ipc_shm::model::{BOTH, NotYet, RECEIVER, Ring, SENDER};
 
@@ -58,7 +58,7 @@ fn two_that_drop_their_last_sender_close_and_stay() {
     });
 }
 
-/// A leaver and a dead sender: whoever settles the membership last sees that nobody is left.
+/// A leaver and a dead sender: the last one that settles the membership sees that none is left.
 #[test]
 fn a_process_that_leaves_and_a_recovering_one_find_no_participant() {
     model(3, || {
@@ -178,7 +178,7 @@ fn a_sender_that_joins_while_the_last_receiver_leaves_is_disconnected() {
 }
 
 /// An endpoint that arrives in a process which is attached already: the process counts the role,
-/// then the id it came under leaves; at no time is nobody there.
+/// then the id it came under leaves; at each time one is there.
 #[test]
 fn a_role_that_is_handed_over_is_never_gone() {
     model(3, || {

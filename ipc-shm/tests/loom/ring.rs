@@ -1,4 +1,4 @@
-//! Claim, sign, publish, free: nobody dies, but in the end to see what was signed.
+//! Claim, sign, publish, free: no process dies, but in the end to see what was signed.
 
 use std::sync::Arc;
 

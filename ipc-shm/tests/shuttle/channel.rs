@@ -210,8 +210,8 @@ fn successor(dead: &Peer, role: u64, guard: &Peer) -> Option<Peer> {
     }
 }
 
-/// Who lives to the end: it receives, and repairs what the others leave, as any survivor of theirs
-/// would when a slice of its sleep is over.
+/// The process that lives to the end: it receives, and recovers what the others leave, as any
+/// survivor would when a slice of its sleep is over.
 fn story(senders: usize, receivers: usize, each: u64) {
     let (capacity, blocks) = (one_of(1..5), one_of(0..3) as usize);
     let roles = |id: usize| match id {
@@ -238,7 +238,7 @@ fn story(senders: usize, receivers: usize, each: u64) {
     let mut mine = Told::default();
     receive(&last, &mut mine);
     let mut tales: Vec<_> = all.into_iter().map(|one| one.join().expect("it tells")).collect();
-    // What somebody died with after all were told that nothing would come.
+    // What a process died with after all got the answer that nothing would come.
     receive(&last, &mut mine);
     tales.push(mine);
     last.leave();

@@ -1,8 +1,8 @@
 //! Locks whose holders and waiters are killed anywhere, and replaced.
 //!
-//! - Nobody is inside with whom he must not be.
+//! - No two processes are inside that must not be there together.
 //! - Everybody else comes to his end: a wake-up that is lost with no death is a deadlock, for a
-//!   sleep elapses only when somebody dies.
+//!   sleep elapses only when a process dies.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -215,7 +215,7 @@ fn a_barrier_of_four() {
         });
         let all = all.map(|one| one.join().expect("it comes to its end"));
         if all.iter().all(|(through, _)| through.is_some()) {
-            assert_eq!(all.map(|(through, _)| through), [Some(true); ALL], "broken by nobody");
+            assert_eq!(all.map(|(through, _)| through), [Some(true); ALL], "no one broke it");
             assert_eq!(all.iter().map(|(_, led)| led).sum::<u64>(), 3);
         }
     });

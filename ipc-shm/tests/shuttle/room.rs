@@ -1,11 +1,11 @@
-//! Who is where a lock is to let him: the oracle of the locks.
+//! The processes inside each lock: the oracle of the locks.
 
 use std::sync::{Arc, Mutex};
 
 /// What those may do who are inside together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum How {
-    /// Nobody else is.
+    /// No other one is.
     Alone,
     /// Others are who look, too.
     Looking,
@@ -21,7 +21,7 @@ impl Room {
     /// Goes in, as `who`, and comes out when this is dropped: also when he is killed, before
     /// anybody can know.
     pub(crate) fn enter(&self, who: u64, how: How) -> Inside {
-        let mut inside = self.0.lock().expect("nobody panics here twice");
+        let mut inside = self.0.lock().expect("no thread panics here twice");
         let allowed = match how {
             How::Alone => inside.is_empty(),
             How::Looking => inside.iter().all(|(_, other)| *other == How::Looking),

@@ -51,7 +51,7 @@ impl Peer {
     pub fn died(&self) -> Option<u32> {
         self.mutex().cause().map(|cause| match cause {
             PoisonedBy::OwnerDied { pid } => pid,
-            PoisonedBy::Panicked => panic!("nobody panicked"),
+            PoisonedBy::Panicked => panic!("no closure panicked"),
         })
     }
 }

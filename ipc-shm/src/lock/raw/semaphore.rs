@@ -230,7 +230,7 @@ impl RawSemaphore<'_> {
                 return Ok(());
             }
             if deadline == Deadline::Now {
-                if self.reclaim_from_the_dead(env)? {
+                if self.reclaim_dead_permits(env)? {
                     continue;
                 }
                 return Err(LockAttemptError::Busy);
@@ -251,14 +251,14 @@ impl RawSemaphore<'_> {
             if parked == Parked::Changed {
                 continue;
             }
-            if !self.reclaim_from_the_dead(env)? && parked == Parked::TimedOut {
+            if !self.reclaim_dead_permits(env)? && parked == Parked::TimedOut {
                 return Err(LockAttemptError::Busy);
             }
         }
     }
 
     /// Reclaims the permits of every dead participant. Returns whether there were any.
-    fn reclaim_from_the_dead(&self, env: &impl LockEnv) -> Result<bool, Refused> {
+    fn reclaim_dead_permits(&self, env: &impl LockEnv) -> Result<bool, Refused> {
         self.settled()?;
         let mut any = false;
         for id in 1..=env.max_participants().min(MAX_PARTICIPANTS) as u64 {
