@@ -9,29 +9,20 @@ use crate::os::descriptor as os;
 pub use crate::os::descriptor::Number;
 pub use crate::types::descriptor::{Borrowed, Identity, borrow};
 
-/// Returns the identity of an open object, which no other object has while it is open. (`fstat`)
-#[inline]
-pub fn identity(fd: Borrowed<'_>) -> io::Result<Identity> {
-    os::identity(fd)
-}
+contract! {
+    /// Returns the identity of an open object, which no other object has while it is open.
+    /// (`fstat`)
+    pub fn identity(fd: Borrowed<'_>) -> io::Result<Identity>;
 
-/// Opens the object again: a new open file, whose locks conflict with those of the first.
-/// (`open("/proc/self/fd/N")`)
-#[inline]
-pub fn reopen(fd: Borrowed<'_>) -> io::Result<OsHandle> {
-    os::reopen(fd)
-}
+    /// Opens the object again: a new open file, whose locks conflict with those of the first.
+    /// (`open("/proc/self/fd/N")`)
+    pub fn reopen(fd: Borrowed<'_>) -> io::Result<OsHandle>;
 
-/// Opens the object again, to be read only. (`open("/proc/self/fd/N", O_RDONLY)`)
-#[inline]
-pub fn reopen_read_only(fd: Borrowed<'_>) -> io::Result<OsHandle> {
-    os::reopen_read_only(fd)
-}
+    /// Opens the object again, to be read only. (`open("/proc/self/fd/N", O_RDONLY)`)
+    pub fn reopen_read_only(fd: Borrowed<'_>) -> io::Result<OsHandle>;
 
-/// Returns the number of a descriptor, for [`own_table`].
-#[inline]
-pub fn number(fd: &OsHandle) -> Number {
-    os::number(fd)
+    /// Returns the number of a descriptor, for [`own_table`].
+    pub fn number(fd: &OsHandle) -> Number;
 }
 
 /// Gives this thread a table of descriptors of its own, which contains only `keep`.

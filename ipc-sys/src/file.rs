@@ -8,58 +8,33 @@ use crate::descriptor::Borrowed;
 use crate::os::file as os;
 pub use crate::types::file::FileStat;
 
-/// Returns the directory with the names of shared memory: `/dev/shm`.
-#[inline]
-pub fn directory() -> &'static Path {
-    os::directory()
-}
+contract! {
+    /// Returns the directory with the names of shared memory: `/dev/shm`.
+    pub fn directory() -> &'static Path;
 
-/// Returns the kind and the owner of an open file. (`fstat`)
-#[inline]
-pub fn stat_file(fd: Borrowed<'_>) -> io::Result<FileStat> {
-    os::stat_file(fd)
-}
+    /// Returns the kind and the owner of an open file. (`fstat`)
+    pub fn stat_file(fd: Borrowed<'_>) -> io::Result<FileStat>;
 
-/// Returns the kind and the owner of the file at a path. (`fstatat`)
-#[inline]
-pub fn stat_path(path: &Path) -> io::Result<FileStat> {
-    os::stat_path(path)
-}
+    /// Returns the kind and the owner of the file at a path. (`fstatat`)
+    pub fn stat_path(path: &Path) -> io::Result<FileStat>;
 
-/// Opens the file at a path. Never blocks, whatever is there. (`open(O_NOFOLLOW)`)
-#[inline]
-pub fn open_file(path: &Path, write: bool) -> io::Result<OsHandle> {
-    os::open_file(path, write)
-}
+    /// Opens the file at a path. Never blocks, whatever is there. (`open(O_NOFOLLOW)`)
+    pub fn open_file(path: &Path, write: bool) -> io::Result<OsHandle>;
 
-/// Makes a private file without a name, which goes with its last descriptor.
-///
-/// `None` if the file system cannot. (`open(O_TMPFILE)`)
-#[inline]
-pub fn create_unnamed(directory: &Path) -> io::Result<Option<OsHandle>> {
-    os::create_unnamed(directory)
-}
+    /// Makes a private file without a name, which goes with its last descriptor.
+    ///
+    /// `None` if the file system cannot. (`open(O_TMPFILE)`)
+    pub fn create_unnamed(directory: &Path) -> io::Result<Option<OsHandle>>;
 
-/// Gives a file a name; false if that name is taken. (`linkat`)
-#[inline]
-pub fn name_file(fd: Borrowed<'_>, path: &Path) -> io::Result<bool> {
-    os::name_file(fd, path)
-}
+    /// Gives a file a name; false if that name is taken. (`linkat`)
+    pub fn name_file(fd: Borrowed<'_>, path: &Path) -> io::Result<bool>;
 
-/// Makes a private file at a path; `None` if there is one. (`open(O_EXCL)`)
-#[inline]
-pub fn create_named(path: &Path) -> io::Result<Option<OsHandle>> {
-    os::create_named(path)
-}
+    /// Makes a private file at a path; `None` if there is one. (`open(O_EXCL)`)
+    pub fn create_named(path: &Path) -> io::Result<Option<OsHandle>>;
 
-/// Sets the mode of a file, whatever the umask. (`fchmod`)
-#[inline]
-pub fn set_mode(fd: Borrowed<'_>, mode: u32) -> io::Result<()> {
-    os::set_mode(fd, mode)
-}
+    /// Sets the mode of a file, whatever the umask. (`fchmod`)
+    pub fn set_mode(fd: Borrowed<'_>, mode: u32) -> io::Result<()>;
 
-/// Removes a name. (`unlink`)
-#[inline]
-pub fn remove(path: &Path) -> io::Result<()> {
-    os::remove(path)
+    /// Removes a name. (`unlink`)
+    pub fn remove(path: &Path) -> io::Result<()>;
 }

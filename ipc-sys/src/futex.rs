@@ -10,30 +10,20 @@ use std::time::Duration;
 use crate::os::futex as os;
 pub use crate::types::futex::{Address, Waited, Word};
 
-/// Sleeps while the low half of `word` is `seq`, at most as long as `timeout`.
-///
-/// May return early, so the caller must check the word again. (`FUTEX_WAIT`)
-#[inline]
-pub fn wait(word: &AtomicU64, seq: u32, timeout: Duration) {
-    os::wait(word, seq, timeout)
-}
+contract! {
+    /// Sleeps while the low half of `word` is `seq`, at most as long as `timeout`.
+    ///
+    /// May return early, so the caller must check the word again. (`FUTEX_WAIT`)
+    pub fn wait(word: &AtomicU64, seq: u32, timeout: Duration);
 
-/// Wakes at most `n` sleepers of `word`, and returns how many. (`FUTEX_WAKE`)
-#[inline]
-pub fn wake(word: &AtomicU64, n: u32) -> usize {
-    os::wake(word, n)
-}
+    /// Wakes at most `n` sleepers of `word`, and returns how many. (`FUTEX_WAKE`)
+    pub fn wake(word: &AtomicU64, n: u32) -> usize;
 
-/// Sleeps as [`wait`], in memory that only the threads of this process use.
-#[inline]
-pub fn wait_private(word: &AtomicU64, seq: u32, timeout: Duration) {
-    os::wait_private(word, seq, timeout)
-}
+    /// Sleeps as [`wait`], in memory that only the threads of this process use.
+    pub fn wait_private(word: &AtomicU64, seq: u32, timeout: Duration);
 
-/// Wakes sleepers as [`wake`], which called [`wait_private`].
-#[inline]
-pub fn wake_private(word: &AtomicU64, n: u32) -> usize {
-    os::wake_private(word, n)
+    /// Wakes sleepers as [`wake`], which called [`wait_private`].
+    pub fn wake_private(word: &AtomicU64, n: u32) -> usize;
 }
 
 impl Word<'_> {
@@ -44,13 +34,13 @@ impl Word<'_> {
     }
 }
 
-/// Sleeps while none of up to 128 words has changed, at most as long as `timeout`.
-///
-/// May return early. Returns false, without sleeping, if the system cannot. (`futex_waitv`, Linux
-/// 5.16)
-#[inline]
-pub fn wait_any(words: &[Word<'_>], timeout: Duration) -> bool {
-    os::wait_any(words, timeout)
+contract! {
+    /// Sleeps while none of up to 128 words has changed, at most as long as `timeout`.
+    ///
+    /// May return early. Returns false, without sleeping, if the system cannot. (`futex_waitv`,
+    /// Linux
+    /// 5.16)
+    pub fn wait_any(words: &[Word<'_>], timeout: Duration) -> bool;
 }
 
 impl Address {

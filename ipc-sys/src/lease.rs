@@ -18,25 +18,18 @@ use crate::descriptor::Borrowed;
 use crate::os::lease as os;
 pub use crate::os::unforked::Unforked;
 
-/// Takes an exclusive lock on a byte; false if another open file has it.
-///
-/// The lock lives as long as the open file, or a mapping made from it, also if the holder is
-/// killed. (`fcntl(F_OFD_SETLK)`)
-#[inline]
-pub fn try_lock(fd: Borrowed<'_>, byte: u64) -> io::Result<bool> {
-    os::try_lock(fd, byte)
-}
+contract! {
+    /// Takes an exclusive lock on a byte; false if another open file has it.
+    ///
+    /// The lock lives as long as the open file, or a mapping made from it, also if the holder is
+    /// killed. (`fcntl(F_OFD_SETLK)`)
+    pub fn try_lock(fd: Borrowed<'_>, byte: u64) -> io::Result<bool>;
 
-/// Releases the lock on a byte. (`fcntl(F_OFD_SETLK)`)
-#[inline]
-pub fn unlock(fd: Borrowed<'_>, byte: u64) -> io::Result<()> {
-    os::unlock(fd, byte)
-}
+    /// Releases the lock on a byte. (`fcntl(F_OFD_SETLK)`)
+    pub fn unlock(fd: Borrowed<'_>, byte: u64) -> io::Result<()>;
 
-/// Returns whether another open file has a lock on the byte. (`fcntl(F_OFD_GETLK)`)
-#[inline]
-pub fn locked(fd: Borrowed<'_>, byte: u64) -> io::Result<bool> {
-    os::locked(fd, byte)
+    /// Returns whether another open file has a lock on the byte. (`fcntl(F_OFD_GETLK)`)
+    pub fn locked(fd: Borrowed<'_>, byte: u64) -> io::Result<bool>;
 }
 
 const _: fn(Unforked) -> OsHandle = Unforked::send;

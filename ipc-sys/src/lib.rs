@@ -42,6 +42,20 @@
 #[cfg_attr(any(not(target_os = "linux"), unsupported), path = "unsupported/mod.rs")]
 mod os;
 
+/// Declares functions of a contract. Each calls the function of this name in `os`, which is the
+/// code of this system for the module.
+macro_rules! contract {
+    ($($(#[$attribute:meta])* $visibility:vis fn $name:ident(
+        $($argument:ident: $Type:ty),* $(,)?
+    ) $(-> $Result:ty)?;)*) => {
+        $($(#[$attribute])*
+        #[inline]
+        $visibility fn $name($($argument: $Type),*) $(-> $Result)? {
+            os::$name($($argument),*)
+        })*
+    };
+}
+
 pub mod barrier;
 pub mod descriptor;
 pub mod file;

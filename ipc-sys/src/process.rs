@@ -15,45 +15,29 @@ use crate::descriptor::Borrowed;
 pub use crate::os::exit_info::Exit;
 use crate::os::{exit_info, process as os};
 
-/// Returns the user that this process acts for. (`geteuid`)
-#[inline]
-pub fn user() -> u32 {
-    os::user()
-}
+contract! {
+    /// Returns the user that this process acts for. (`geteuid`)
+    pub fn user() -> u32;
 
-/// Returns the identity of the namespace of this process' number.
-///
-/// Returns `None` if it cannot be found out. (`stat("/proc/self/ns/pid")`)
-#[inline]
-pub fn pid_namespace() -> Option<u64> {
-    os::pid_namespace()
-}
+    /// Returns the identity of the namespace of this process' number.
+    ///
+    /// Returns `None` if it cannot be found out. (`stat("/proc/self/ns/pid")`)
+    pub fn pid_namespace() -> Option<u64>;
 
-/// Opens a process: the descriptor is readable when it is dead and its mappings are gone.
-/// (`pidfd_open`)
-#[inline]
-pub fn pidfd_open(pid: u32) -> io::Result<OsHandle> {
-    os::pidfd_open(pid)
-}
+    /// Opens a process: the descriptor is readable when it is dead and its mappings are gone.
+    /// (`pidfd_open`)
+    pub fn pidfd_open(pid: u32) -> io::Result<OsHandle>;
 
-/// Returns whether a thread of the process, other than this one, runs or is ready to run.
-///
-/// Returns false if that cannot be found out. (`/proc/PID/task/*/stat`)
-#[inline]
-pub fn can_run(pid: u32) -> bool {
-    os::can_run(pid)
-}
+    /// Returns whether a thread of the process, other than this one, runs or is ready to run.
+    ///
+    /// Returns false if that cannot be found out. (`/proc/PID/task/*/stat`)
+    pub fn can_run(pid: u32) -> bool;
 
-/// Returns how many processors are online. (`sysconf`)
-#[inline]
-pub fn cpus() -> usize {
-    os::cpus()
-}
+    /// Returns how many processors are online. (`sysconf`)
+    pub fn cpus() -> usize;
 
-/// Returns the processor that this thread runs on, for a moment at least. (`getcpu`)
-#[inline]
-pub fn cpu() -> usize {
-    os::cpu()
+    /// Returns the processor that this thread runs on, for a moment at least. (`getcpu`)
+    pub fn cpu() -> usize;
 }
 
 /// Runs a function when the program ends in order, however often this is called. (`atexit`)
@@ -71,22 +55,15 @@ pub fn at_exit(asked: &AtomicBool, run: extern "C" fn()) {
     }
 }
 
-/// Kills this process, as `kill -9` does. (`kill`)
-#[inline]
-pub fn kill_this_process() -> ! {
-    os::kill_this_process()
-}
+contract! {
+    /// Kills this process, as `kill -9` does. (`kill`)
+    pub fn kill_this_process() -> !;
 
-/// Returns the parent of a process. (`/proc/PID/stat`)
-#[inline]
-pub fn parent(pid: u32) -> Option<u32> {
-    os::parent(pid)
-}
+    /// Returns the parent of a process. (`/proc/PID/stat`)
+    pub fn parent(pid: u32) -> Option<u32>;
 
-/// Returns 16 bytes that no other process can guess. (`getrandom`)
-#[inline]
-pub fn random() -> io::Result<[u8; 16]> {
-    os::random()
+    /// Returns 16 bytes that no other process can guess. (`getrandom`)
+    pub fn random() -> io::Result<[u8; 16]>;
 }
 
 /// Returns how the process ended, if it has been reaped.

@@ -30,34 +30,24 @@ pub struct Started {
     pub streams: Streams,
 }
 
-/// Makes two connected stream sockets: ours, and the one for the child. (`socketpair`)
-#[inline]
-pub fn stream_pair() -> io::Result<(OsHandle, OsHandle)> {
-    os::stream_pair()
-}
+contract! {
+    /// Makes two connected stream sockets: ours, and the one for the child. (`socketpair`)
+    pub fn stream_pair() -> io::Result<(OsHandle, OsHandle)>;
 
-/// Sleeps until the process ended, the socket is ready, or the time is over. May return early.
-/// (`ppoll`)
-#[inline]
-pub fn wait(
-    process: Option<&Process>,
-    socket: Option<(&OsHandle, Interest)>,
-    timeout: Option<Duration>,
-) -> io::Result<Ready> {
-    os::wait(process, socket, timeout)
-}
+    /// Sleeps until the process ended, the socket is ready, or the time is over. May return early.
+    /// (`ppoll`)
+    pub fn wait(
+        process: Option<&Process>,
+        socket: Option<(&OsHandle, Interest)>,
+        timeout: Option<Duration>,
+    ) -> io::Result<Ready>;
 
-/// Returns a command that starts the running executable again. (`/proc/self/exe`)
-#[inline]
-pub fn command() -> Command {
-    os::command()
-}
+    /// Returns a command that starts the running executable again. (`/proc/self/exe`)
+    pub fn command() -> Command;
 
-/// Returns a marker that distinguishes the child's own socket from any other, and the child from
-/// other processes. (`fstat`)
-#[inline]
-pub fn marker(socket: &OsHandle) -> io::Result<String> {
-    os::marker(socket)
+    /// Returns a marker that distinguishes the child's own socket from any other, and the child
+    /// from other processes. (`fstat`)
+    pub fn marker(socket: &OsHandle) -> io::Result<String>;
 }
 
 /// Starts the command, after what `set_up` says. The child inherits `theirs` under the same number;
@@ -75,18 +65,14 @@ pub fn start(
     Ok(Started { process, streams })
 }
 
-/// Fails if a child could not trust its parent: if it would get rights that the parent has not.
-/// (`stat`, `statvfs`, `getxattr`)
-#[inline]
-pub fn check_executable() -> io::Result<()> {
-    os::check_executable()
-}
+contract! {
+    /// Fails if a child could not trust its parent: if it would get rights that the parent has not.
+    /// (`stat`, `statvfs`, `getxattr`)
+    pub fn check_executable() -> io::Result<()>;
 
-/// Returns whether this code is part of the executable, not of a library; true if that cannot be
-/// found out. (`/proc/self/maps`)
-#[inline]
-pub fn in_executable() -> bool {
-    os::in_executable()
+    /// Returns whether this code is part of the executable, not of a library; true if that cannot
+    /// be found out. (`/proc/self/maps`)
+    pub fn in_executable() -> bool;
 }
 
 /// In a child: returns the socket that the marker names, close-on-exec from here on. (`fstat`,
@@ -103,66 +89,38 @@ pub unsafe fn inherited(marker: &str) -> io::Result<Inherited> {
     unsafe { os::inherited(marker) }
 }
 
-/// Returns whether a descriptor is still a socket. (`fstat`)
-#[inline]
-pub fn is_socket(socket: &OsHandle) -> bool {
-    os::is_socket(socket)
-}
+contract! {
+    /// Returns whether a descriptor is still a socket. (`fstat`)
+    pub fn is_socket(socket: &OsHandle) -> bool;
 
-/// Removes a variable from the environment, if no other thread can be reading it.
-#[inline]
-pub fn forget(variable: &str) {
-    os::forget(variable)
-}
+    /// Removes a variable from the environment, if no other thread can be reading it.
+    pub fn forget(variable: &str);
 
-/// Does what `main` finds done by the standard library. (`sigaction`)
-#[inline]
-pub fn as_before_main() {
-    os::as_before_main()
-}
+    /// Does what `main` finds done by the standard library. (`sigaction`)
+    pub fn as_before_main();
 
-/// In a child: sets its name, as the system's tools show it. (`prctl`)
-#[inline]
-pub fn name_process(name: &str) {
-    os::name_process(name)
-}
+    /// In a child: sets its name, as the system's tools show it. (`prctl`)
+    pub fn name_process(name: &str);
 
-/// Returns a handle of this process, for its children. (`pidfd_open`)
-#[inline]
-pub fn own_process() -> io::Result<OsHandle> {
-    os::own_process()
-}
+    /// Returns a handle of this process, for its children. (`pidfd_open`)
+    pub fn own_process() -> io::Result<OsHandle>;
 
-/// Kills this process when `parent` has ended; where it cannot kill itself, it exits with `status`.
-/// (`ppoll`, `kill`)
-#[inline]
-pub fn end_with(parent: OsHandle, status: i32) -> io::Result<()> {
-    os::end_with(parent, status)
-}
+    /// Kills this process when `parent` has ended; where it cannot kill itself, it exits with
+    /// `status`. (`ppoll`, `kill`)
+    pub fn end_with(parent: OsHandle, status: i32) -> io::Result<()>;
 
-/// Returns the parent's pid; another one once the parent is dead. (`getppid`)
-#[inline]
-pub fn parent_id() -> u32 {
-    os::parent_id()
-}
+    /// Returns the parent's pid; another one once the parent is dead. (`getppid`)
+    pub fn parent_id() -> u32;
 
-/// Returns whether this thread is the one that runs `main`. (`gettid`, `getpid`)
-#[inline]
-pub fn on_main_thread() -> bool {
-    os::on_main_thread()
-}
+    /// Returns whether this thread is the one that runs `main`. (`gettid`, `getpid`)
+    pub fn on_main_thread() -> bool;
 
-/// Returns where the executable file lies in memory that can be read and never written.
-/// (`/proc/self/maps`)
-#[inline]
-pub fn constant_ranges() -> io::Result<Vec<CodeRange>> {
-    os::constant_ranges()
-}
+    /// Returns where the executable file lies in memory that can be read and never written.
+    /// (`/proc/self/maps`)
+    pub fn constant_ranges() -> io::Result<Vec<CodeRange>>;
 
-/// Returns where the executable file's code lies in memory. (`/proc/self/maps`)
-#[inline]
-pub fn code_ranges() -> io::Result<Vec<CodeRange>> {
-    os::code_ranges()
+    /// Returns where the executable file's code lies in memory. (`/proc/self/maps`)
+    pub fn code_ranges() -> io::Result<Vec<CodeRange>>;
 }
 
 const _: fn(&Process) -> u32 = Process::id;

@@ -17,70 +17,44 @@ use crate::os::store as os;
 pub use crate::os::store::{SealedMapping, Words};
 pub use crate::types::store::{NotStored, WORDS};
 
-/// Makes a file in memory that grows and never shrinks. (`memfd_create`)
-#[inline]
-pub fn store() -> io::Result<OsHandle> {
-    os::store()
-}
+contract! {
+    /// Makes a file in memory that grows and never shrinks. (`memfd_create`)
+    pub fn store() -> io::Result<OsHandle>;
 
-/// Returns whether it is a file of [`store`]. (`fcntl(F_GET_SEALS)`)
-#[inline]
-pub fn is_store(fd: Borrowed<'_>) -> bool {
-    os::is_store(fd)
-}
+    /// Returns whether it is a file of [`store`]. (`fcntl(F_GET_SEALS)`)
+    pub fn is_store(fd: Borrowed<'_>) -> bool;
 
-/// Writes bytes to a store, all or none. (`pwrite`)
-#[inline]
-pub fn put(store: Borrowed<'_>, offset: u64, bytes: &[u8]) -> Result<(), NotStored> {
-    os::put(store, offset, bytes)
-}
+    /// Writes bytes to a store, all or none. (`pwrite`)
+    pub fn put(store: Borrowed<'_>, offset: u64, bytes: &[u8]) -> Result<(), NotStored>;
 
-/// Reads bytes from a store. (`pread`)
-#[inline]
-pub fn get(
-    store: Borrowed<'_>,
-    offset: u64,
-    len: u64,
-    bytes: &mut Vec<u8>,
-) -> Result<(), Unreadable> {
-    os::get(store, offset, len, bytes)
-}
+    /// Reads bytes from a store. (`pread`)
+    pub fn get(
+        store: Borrowed<'_>,
+        offset: u64,
+        len: u64,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), Unreadable>;
 
-/// Frees the memory of some bytes. (`fallocate(FALLOC_FL_PUNCH_HOLE)`)
-#[inline]
-pub fn free(store: Borrowed<'_>, offset: u64, len: u64) {
-    os::free(store, offset, len)
-}
+    /// Frees the memory of some bytes. (`fallocate(FALLOC_FL_PUNCH_HOLE)`)
+    pub fn free(store: Borrowed<'_>, offset: u64, len: u64);
 
-/// Makes a file in memory with these bytes, which can never be changed. (`memfd_create`,
-/// `fcntl(F_ADD_SEALS)`)
-#[inline]
-pub fn seal_to_memfd(bytes: &[u8]) -> Result<OsHandle, NotStored> {
-    os::seal_to_memfd(bytes)
-}
+    /// Makes a file in memory with these bytes, which can never be changed. (`memfd_create`,
+    /// `fcntl(F_ADD_SEALS)`)
+    pub fn seal_to_memfd(bytes: &[u8]) -> Result<OsHandle, NotStored>;
 
-/// Maps a file of [`seal_to_memfd`], or returns why it is not one. (`fcntl(F_GET_SEALS)`, `mmap`)
-#[inline]
-pub fn map_sealed(fd: Borrowed<'_>, len: u64) -> Result<SealedMapping, Unreadable> {
-    os::map_sealed(fd, len)
-}
+    /// Maps a file of [`seal_to_memfd`], or returns why it is not one. (`fcntl(F_GET_SEALS)`,
+    /// `mmap`)
+    pub fn map_sealed(fd: Borrowed<'_>, len: u64) -> Result<SealedMapping, Unreadable>;
 
-/// Makes a file in memory that [`put`] fills, until it is sealed. (`memfd_create`)
-#[inline]
-pub fn message_memfd() -> io::Result<OsHandle> {
-    os::message_memfd()
-}
+    /// Makes a file in memory that [`put`] fills, until it is sealed. (`memfd_create`)
+    pub fn message_memfd() -> io::Result<OsHandle>;
 
-/// Seals it like a file of [`seal_to_memfd`]; false if the kernel refuses. (`fcntl(F_ADD_SEALS)`)
-#[inline]
-pub fn seal_message(memfd: Borrowed<'_>) -> bool {
-    os::seal_message(memfd)
-}
+    /// Seals it like a file of [`seal_to_memfd`]; false if the kernel refuses.
+    /// (`fcntl(F_ADD_SEALS)`)
+    pub fn seal_message(memfd: Borrowed<'_>) -> bool;
 
-/// Makes a file in memory with [`WORDS`] words, whose size stays. (`memfd_create`, `fallocate`)
-#[inline]
-pub fn counters() -> io::Result<OsHandle> {
-    os::counters()
+    /// Makes a file in memory with [`WORDS`] words, whose size stays. (`memfd_create`, `fallocate`)
+    pub fn counters() -> io::Result<OsHandle>;
 }
 
 const _: for<'a> fn(&'a SealedMapping) -> &'a [u8] = SealedMapping::bytes;

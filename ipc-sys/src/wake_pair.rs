@@ -9,32 +9,19 @@ use crate::OsHandle;
 use crate::descriptor::Borrowed;
 use crate::os::wake_pair as os;
 
-/// Makes a wake pair, whose calls never block. (`socketpair`)
-#[inline]
-pub fn new() -> io::Result<(OsHandle, OsHandle)> {
-    os::new()
-}
+contract! {
+    /// Makes a wake pair, whose calls never block. (`socketpair`)
+    pub fn new() -> io::Result<(OsHandle, OsHandle)>;
 
-/// Sends a wake-up to the other end; false if that end is gone. (`send`)
-#[inline]
-pub fn wake(end: Borrowed<'_>) -> bool {
-    os::wake(end)
-}
+    /// Sends a wake-up to the other end; false if that end is gone. (`send`)
+    pub fn wake(end: Borrowed<'_>) -> bool;
 
-/// Takes all wake-ups out; false if the other end is gone. (`recv`)
-#[inline]
-pub fn drain(end: Borrowed<'_>) -> bool {
-    os::drain(end)
-}
+    /// Takes all wake-ups out; false if the other end is gone. (`recv`)
+    pub fn drain(end: Borrowed<'_>) -> bool;
 
-/// Ends the pair for both ends. (`shutdown`)
-#[inline]
-pub fn shut_down(end: Borrowed<'_>) {
-    os::shut_down(end)
-}
+    /// Ends the pair for both ends. (`shutdown`)
+    pub fn shut_down(end: Borrowed<'_>);
 
-/// Returns which of the descriptors are readable; if `sleep`, sleeps until one is. (`poll`)
-#[inline]
-pub fn readable(fds: &[Borrowed<'_>], sleep: bool) -> io::Result<Vec<bool>> {
-    os::readable(fds, sleep)
+    /// Returns which of the descriptors are readable; if `sleep`, sleeps until one is. (`poll`)
+    pub fn readable(fds: &[Borrowed<'_>], sleep: bool) -> io::Result<Vec<bool>>;
 }

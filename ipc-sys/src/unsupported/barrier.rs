@@ -1,9 +1,6 @@
 //! Barriers: there are none.
 
-pub(crate) fn register() -> bool {
-    false
-}
-
-pub(crate) fn issue() -> bool {
-    false
+unsupported! {
+    fn register() -> bool = false;
+    fn issue() -> bool = false;
 }

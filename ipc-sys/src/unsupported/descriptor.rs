@@ -9,12 +9,10 @@ use super::unsupported;
 use crate::OsHandle;
 use crate::types::descriptor::{Borrowed, Identity};
 
-pub(crate) fn reopen(_fd: Borrowed<'_>) -> io::Result<OsHandle> {
-    unsupported()
-}
-
-pub(crate) fn identity(_fd: Borrowed<'_>) -> io::Result<Identity> {
-    unsupported()
+unsupported! {
+    fn reopen(Borrowed<'_>) -> io::Result<OsHandle>;
+    fn identity(Borrowed<'_>) -> io::Result<Identity>;
+    fn reopen_read_only(Borrowed<'_>) -> io::Result<OsHandle>;
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -27,9 +25,5 @@ pub(crate) fn number(_fd: &OsHandle) -> Number {
 ///
 /// None: it fails.
 pub(crate) unsafe fn own_table(_keep: Number) -> io::Result<OsHandle> {
-    unsupported()
-}
-
-pub(crate) fn reopen_read_only(_fd: Borrowed<'_>) -> io::Result<OsHandle> {
     unsupported()
 }

@@ -8,12 +8,12 @@ use std::process::ExitStatus;
 use super::unsupported;
 use crate::types::descriptor::Borrowed;
 
-pub(crate) fn exit_status(_pidfd: Borrowed<'_>) -> io::Result<Option<ExitStatus>> {
-    unsupported()
+unsupported! {
+    fn exit_status(Borrowed<'_>) -> io::Result<Option<ExitStatus>>;
+    fn reaped_elsewhere() -> &'static str = "";
+    fn cause_if_reaped(&io::Error) -> Option<&'static str> = None;
 }
-pub(crate) fn reaped_elsewhere() -> &'static str {
-    ""
-}
+
 #[derive(Debug)]
 pub struct Exit;
 impl Exit {
@@ -26,8 +26,4 @@ impl Exit {
     pub fn is_over(&self) -> io::Result<bool> {
         unsupported()
     }
-}
-
-pub(crate) fn cause_if_reaped(_error: &io::Error) -> Option<&'static str> {
-    None
 }

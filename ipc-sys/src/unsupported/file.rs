@@ -3,43 +3,18 @@
 use std::io;
 use std::path::Path;
 
-use super::unsupported;
 use crate::OsHandle;
 use crate::types::descriptor::Borrowed;
 use crate::types::file::FileStat;
 
-pub(crate) fn directory() -> &'static Path {
-    Path::new("")
-}
-
-pub(crate) fn stat_file(_fd: Borrowed<'_>) -> io::Result<FileStat> {
-    unsupported()
-}
-
-pub(crate) fn stat_path(_path: &Path) -> io::Result<FileStat> {
-    unsupported()
-}
-
-pub(crate) fn open_file(_path: &Path, _write: bool) -> io::Result<OsHandle> {
-    unsupported()
-}
-
-pub(crate) fn create_unnamed(_directory: &Path) -> io::Result<Option<OsHandle>> {
-    unsupported()
-}
-
-pub(crate) fn name_file(_fd: Borrowed<'_>, _path: &Path) -> io::Result<bool> {
-    unsupported()
-}
-
-pub(crate) fn create_named(_path: &Path) -> io::Result<Option<OsHandle>> {
-    unsupported()
-}
-
-pub(crate) fn set_mode(_fd: Borrowed<'_>, _mode: u32) -> io::Result<()> {
-    unsupported()
-}
-
-pub(crate) fn remove(_path: &Path) -> io::Result<()> {
-    unsupported()
+unsupported! {
+    fn directory() -> &'static Path = Path::new("");
+    fn stat_file(Borrowed<'_>) -> io::Result<FileStat>;
+    fn stat_path(&Path) -> io::Result<FileStat>;
+    fn open_file(&Path, bool) -> io::Result<OsHandle>;
+    fn create_unnamed(&Path) -> io::Result<Option<OsHandle>>;
+    fn name_file(Borrowed<'_>, &Path) -> io::Result<bool>;
+    fn create_named(&Path) -> io::Result<Option<OsHandle>>;
+    fn set_mode(Borrowed<'_>, u32) -> io::Result<()>;
+    fn remove(&Path) -> io::Result<()>;
 }

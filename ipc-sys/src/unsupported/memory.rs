@@ -4,94 +4,30 @@ use std::io;
 
 use memmap2::MmapRaw;
 
-use super::unsupported;
 use crate::OsHandle;
 use crate::types::descriptor::Borrowed;
 
-pub(crate) fn create(_name: &str) -> io::Result<OsHandle> {
-    unsupported()
-}
-
-pub(crate) fn file_limit() -> Option<u64> {
-    None
-}
-
-pub(crate) fn set_len(_fd: Borrowed<'_>, _len: usize) -> io::Result<()> {
-    unsupported()
-}
-
-pub(crate) fn allocate(_fd: Borrowed<'_>, _offset: usize, _len: usize) -> io::Result<()> {
-    unsupported()
-}
-
-pub(crate) fn release(_fd: Borrowed<'_>, _offset: usize, _len: usize) -> io::Result<()> {
-    unsupported()
-}
-
-pub(crate) fn may_reach(_fd: Borrowed<'_>, _end: usize) -> io::Result<()> {
-    unsupported()
-}
-
-pub(crate) fn allocate_growing(_fd: Borrowed<'_>, _offset: usize, _len: usize) -> io::Result<()> {
-    unsupported()
-}
-
-pub(crate) fn seal_against_shrinking(_fd: Borrowed<'_>) -> io::Result<()> {
-    unsupported()
-}
-
-pub(crate) fn sealed_against_shrinking(_fd: Borrowed<'_>) -> bool {
-    false
-}
-
-pub(crate) fn seal(_fd: Borrowed<'_>) -> io::Result<()> {
-    unsupported()
-}
-
-pub(crate) fn sealed(_fd: Borrowed<'_>) -> bool {
-    false
-}
-
-pub(crate) fn len(_fd: Borrowed<'_>) -> io::Result<usize> {
-    unsupported()
-}
-
-pub(crate) fn read_at(_fd: Borrowed<'_>, _bytes: &mut [u8], _offset: u64) -> io::Result<()> {
-    unsupported()
-}
-
-pub(crate) fn map(_fd: Borrowed<'_>, _len: usize) -> io::Result<MmapRaw> {
-    unsupported()
-}
-
-pub(crate) fn map_at(_fd: Borrowed<'_>, _offset: u64, _len: usize) -> io::Result<MmapRaw> {
-    unsupported()
-}
-
-pub(crate) fn map_read_only(_fd: Borrowed<'_>, _len: usize) -> io::Result<MmapRaw> {
-    unsupported()
-}
-
-pub(crate) fn populate(_mapping: &MmapRaw) -> io::Result<()> {
-    unsupported()
-}
-
-pub(crate) fn pin(_mapping: &MmapRaw) -> io::Result<()> {
-    unsupported()
-}
-
-pub(crate) fn mappable(_fd: Borrowed<'_>) -> io::Result<bool> {
-    unsupported()
-}
-
-pub(crate) fn write_at(_fd: Borrowed<'_>, _bytes: &[u8], _offset: u64) -> io::Result<()> {
-    unsupported()
-}
-
-pub(crate) fn create_huge(_name: &str) -> io::Result<OsHandle> {
-    unsupported()
-}
-
-pub(crate) fn granule(_fd: Borrowed<'_>) -> io::Result<usize> {
-    unsupported()
+unsupported! {
+    fn create(&str) -> io::Result<OsHandle>;
+    fn file_limit() -> Option<u64> = None;
+    fn set_len(Borrowed<'_>, usize) -> io::Result<()>;
+    fn allocate(Borrowed<'_>, usize, usize) -> io::Result<()>;
+    fn release(Borrowed<'_>, usize, usize) -> io::Result<()>;
+    fn may_reach(Borrowed<'_>, usize) -> io::Result<()>;
+    fn allocate_growing(Borrowed<'_>, usize, usize) -> io::Result<()>;
+    fn seal_against_shrinking(Borrowed<'_>) -> io::Result<()>;
+    fn sealed_against_shrinking(Borrowed<'_>) -> bool = false;
+    fn seal(Borrowed<'_>) -> io::Result<()>;
+    fn sealed(Borrowed<'_>) -> bool = false;
+    fn len(Borrowed<'_>) -> io::Result<usize>;
+    fn read_at(Borrowed<'_>, &mut [u8], u64) -> io::Result<()>;
+    fn map(Borrowed<'_>, usize) -> io::Result<MmapRaw>;
+    fn map_at(Borrowed<'_>, u64, usize) -> io::Result<MmapRaw>;
+    fn map_read_only(Borrowed<'_>, usize) -> io::Result<MmapRaw>;
+    fn populate(&MmapRaw) -> io::Result<()>;
+    fn pin(&MmapRaw) -> io::Result<()>;
+    fn mappable(Borrowed<'_>) -> io::Result<bool>;
+    fn write_at(Borrowed<'_>, &[u8], u64) -> io::Result<()>;
+    fn create_huge(&str) -> io::Result<OsHandle>;
+    fn granule(Borrowed<'_>) -> io::Result<usize>;
 }

@@ -2,6 +2,21 @@
 
 use std::io;
 
+/// Defines functions of which each returns the given value, or else fails.
+macro_rules! unsupported {
+    ($(fn $name:ident($($Type:ty),* $(,)?) -> $Result:ty $(= $value:expr)?;)*) => {
+        $(pub(crate) fn $name($(_: $Type),*) -> $Result {
+            unsupported!(@value $($value)?)
+        })*
+    };
+    (@value) => {
+        $crate::os::unsupported()
+    };
+    (@value $value:expr) => {
+        $value
+    };
+}
+
 pub(crate) mod barrier;
 pub(crate) mod descriptor;
 pub(crate) mod exit_info;

@@ -2,23 +2,14 @@
 
 use std::io;
 
-use super::unsupported;
 use crate::OsHandle;
 use crate::types::descriptor::Borrowed;
 use crate::types::socket::{NotReceived, NotSent};
 
-pub(crate) fn pipe() -> io::Result<(OsHandle, OsHandle)> {
-    unsupported()
-}
-pub(crate) fn is_pipe(_fd: Borrowed<'_>, _writes: bool) -> bool {
-    false
-}
-pub(crate) fn write_packet(_fd: Borrowed<'_>, _bytes: &[u8]) -> Result<(), NotSent> {
-    Err(NotSent::Gone)
-}
-pub(crate) fn read_packet(_fd: Borrowed<'_>, _into: &mut [u8]) -> Result<usize, NotReceived> {
-    Err(NotReceived::Gone)
-}
-pub(crate) fn writable(_fd: Borrowed<'_>) -> bool {
-    false
+unsupported! {
+    fn pipe() -> io::Result<(OsHandle, OsHandle)>;
+    fn is_pipe(Borrowed<'_>, bool) -> bool = false;
+    fn write_packet(Borrowed<'_>, &[u8]) -> Result<(), NotSent> = Err(NotSent::Gone);
+    fn read_packet(Borrowed<'_>, &mut [u8]) -> Result<usize, NotReceived> = Err(NotReceived::Gone);
+    fn writable(Borrowed<'_>) -> bool = false;
 }

@@ -10,43 +10,29 @@ use std::time::Duration;
 
 use ipc_core::__private::ready::Source;
 
-use super::unsupported;
 use crate::OsHandle;
 use crate::types::spawn::{
     Activity, CodeRange, Inherited, Interest, Ready, Reap, SetUp, Signal, Streams,
 };
 
-pub(crate) fn stream_pair() -> io::Result<(OsHandle, OsHandle)> {
-    unsupported()
-}
-
-pub(crate) fn wait(
-    _: Option<&Process>,
-    _: Option<(&OsHandle, Interest)>,
-    _: Option<Duration>,
-) -> io::Result<Ready> {
-    unsupported()
-}
-
-pub(crate) fn command() -> Command {
-    Command::new(std::env::current_exe().unwrap_or_default())
-}
-
-pub(crate) fn marker(_: &OsHandle) -> io::Result<String> {
-    unsupported()
-}
-
-pub(crate) fn check_executable() -> io::Result<()> {
-    unsupported()
-}
-
-pub(crate) fn start(
-    _: Command,
-    _: &OsHandle,
-    _: OsHandle,
-    _: SetUp,
-) -> io::Result<(Process, Streams)> {
-    unsupported()
+unsupported! {
+    fn stream_pair() -> io::Result<(OsHandle, OsHandle)>;
+    fn wait(Option<&Process>, Option<(&OsHandle, Interest)>, Option<Duration>) -> io::Result<Ready>;
+    fn command() -> Command = Command::new(std::env::current_exe().unwrap_or_default());
+    fn marker(&OsHandle) -> io::Result<String>;
+    fn check_executable() -> io::Result<()>;
+    fn start(Command, &OsHandle, OsHandle, SetUp) -> io::Result<(Process, Streams)>;
+    fn in_executable() -> bool = true;
+    fn is_socket(&OsHandle) -> bool = false;
+    fn name_process(&str) -> () = ();
+    fn own_process() -> io::Result<OsHandle>;
+    fn end_with(OsHandle, i32) -> io::Result<()>;
+    fn forget(&str) -> () = ();
+    fn as_before_main() -> () = ();
+    fn parent_id() -> u32 = 0;
+    fn on_main_thread() -> bool = true;
+    fn code_ranges() -> io::Result<Vec<CodeRange>>;
+    fn constant_ranges() -> io::Result<Vec<CodeRange>>;
 }
 
 /// A child process: there is none.
@@ -99,46 +85,9 @@ impl WeakEnd {
     }
 }
 
-pub(crate) fn in_executable() -> bool {
-    true
-}
-
 /// # Safety
 ///
 /// None: there is nothing.
 pub(crate) unsafe fn inherited(_: &str) -> io::Result<Inherited> {
     Ok(Inherited::Nothing)
-}
-
-pub(crate) fn is_socket(_: &OsHandle) -> bool {
-    false
-}
-
-pub(crate) fn name_process(_: &str) {}
-
-pub(crate) fn own_process() -> io::Result<OsHandle> {
-    unsupported()
-}
-
-pub(crate) fn end_with(_: OsHandle, _: i32) -> io::Result<()> {
-    unsupported()
-}
-pub(crate) fn forget(_: &str) {}
-
-pub(crate) fn as_before_main() {}
-
-pub(crate) fn parent_id() -> u32 {
-    0
-}
-
-pub(crate) fn on_main_thread() -> bool {
-    true
-}
-
-pub(crate) fn code_ranges() -> io::Result<Vec<CodeRange>> {
-    unsupported()
-}
-
-pub(crate) fn constant_ranges() -> io::Result<Vec<CodeRange>> {
-    unsupported()
 }

@@ -11,9 +11,21 @@ use crate::OsHandle;
 use crate::types::descriptor::Borrowed;
 use crate::types::store::NotStored;
 
-pub(crate) fn seal_to_memfd(_bytes: &[u8]) -> Result<OsHandle, NotStored> {
-    Err(NotStored::OutOfMemory)
+unsupported! {
+    fn seal_to_memfd(&[u8]) -> Result<OsHandle, NotStored> = Err(NotStored::OutOfMemory);
+    fn map_sealed(Borrowed<'_>, u64) -> Result<SealedMapping, Unreadable> =
+        Err(Unreadable::Malformed("sealed memory files are not supported on this system yet"));
+    fn message_memfd() -> io::Result<OsHandle>;
+    fn seal_message(Borrowed<'_>) -> bool = false;
+    fn store() -> io::Result<OsHandle>;
+    fn is_store(Borrowed<'_>) -> bool = false;
+    fn put(Borrowed<'_>, u64, &[u8]) -> Result<(), NotStored> = Err(NotStored::OutOfMemory);
+    fn get(Borrowed<'_>, u64, u64, &mut Vec<u8>) -> Result<(), Unreadable> =
+        Err(Unreadable::OutOfMemory);
+    fn free(Borrowed<'_>, u64, u64) -> () = ();
+    fn counters() -> io::Result<OsHandle>;
 }
+
 #[derive(Debug)]
 pub struct SealedMapping(std::convert::Infallible);
 impl SealedMapping {
@@ -21,36 +33,7 @@ impl SealedMapping {
         match self.0 {}
     }
 }
-pub(crate) fn map_sealed(_fd: Borrowed<'_>, _len: u64) -> Result<SealedMapping, Unreadable> {
-    Err(Unreadable::Malformed("sealed memory files are not supported on this system yet"))
-}
-pub(crate) fn message_memfd() -> io::Result<OsHandle> {
-    unsupported()
-}
-pub(crate) fn seal_message(_memfd: Borrowed<'_>) -> bool {
-    false
-}
-pub(crate) fn store() -> io::Result<OsHandle> {
-    unsupported()
-}
-pub(crate) fn is_store(_fd: Borrowed<'_>) -> bool {
-    false
-}
-pub(crate) fn put(_store: Borrowed<'_>, _offset: u64, _bytes: &[u8]) -> Result<(), NotStored> {
-    Err(NotStored::OutOfMemory)
-}
-pub(crate) fn get(
-    _store: Borrowed<'_>,
-    _offset: u64,
-    _len: u64,
-    _bytes: &mut Vec<u8>,
-) -> Result<(), Unreadable> {
-    Err(Unreadable::OutOfMemory)
-}
-pub(crate) fn free(_store: Borrowed<'_>, _offset: u64, _len: u64) {}
-pub(crate) fn counters() -> io::Result<OsHandle> {
-    unsupported()
-}
+
 #[derive(Debug)]
 pub struct Words(std::convert::Infallible);
 impl Words {
