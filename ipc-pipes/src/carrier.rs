@@ -7,10 +7,11 @@ use ipc_core::__private::handle::{self, NotCarried, OsHandle};
 use ipc_core::{Deadline, RecvTimeoutError, Unsendable};
 use ipc_sys as sys;
 use ipc_sys::Borrowed;
+use ipc_sys::descriptor::identity;
+use ipc_sys::known::Known;
 use ipc_sys::socket::ReceivedDatagram;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
-use crate::known::{Known, identity};
 use crate::packets::Packets;
 use crate::shared_counters::{SharedCounters, Side};
 use crate::socket::Socket;
@@ -171,7 +172,8 @@ impl Carrier {
         let mut known = KNOWN.lock();
         // Not a carrier whose descriptor the program has closed: its number may be that of another
         // file now.
-        let open = |carrier: &Arc<Carrier>| identity(carrier.fd()) == Some(key.file);
+        let open =
+            |carrier: &Arc<Carrier>| identity(carrier.fd()).is_ok_and(|file| file == key.file);
         if let Some(here) = known.get(&key).filter(open) {
             if let (Some(here), Some(made)) = (here.types(), made.types()) {
                 here.merge(made);

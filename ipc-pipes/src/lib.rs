@@ -37,7 +37,6 @@ mod frame;
 #[cfg(feature = "ipc-channel")]
 pub mod ipc_channel;
 mod killpoint;
-mod known;
 pub mod listener;
 mod message;
 mod name;

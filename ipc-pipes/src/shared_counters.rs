@@ -59,9 +59,9 @@ use ipc_core::__private::handle::{self, NotCarried, OsHandle};
 use ipc_core::__private::step;
 use ipc_sys as sys;
 use ipc_sys::Identity;
+use ipc_sys::descriptor::identity;
+use ipc_sys::known::Known;
 use ipc_sys::store::Words;
-
-use crate::known::{Known, identity};
 
 const SENDERS: usize = 0;
 const RECEIVERS: usize = 1;
@@ -116,12 +116,13 @@ impl SharedCounters {
     /// Returns the counters of this process in this file, or else maps them. They are known from
     /// now on.
     fn known_or_of(file: OsHandle) -> io::Result<Arc<SharedCounters>> {
-        let Some(key) = identity(sys::borrow(&file)) else {
+        let Ok(key) = identity(sys::borrow(&file)) else {
             return SharedCounters::of(file).map(Arc::new);
         };
         let mut known = KNOWN.lock();
-        let open =
-            |counters: &Arc<SharedCounters>| identity(sys::borrow(&counters.fd)) == Some(key);
+        let open = |counters: &Arc<SharedCounters>| {
+            identity(sys::borrow(&counters.fd)).is_ok_and(|file| file == key)
+        };
         if let Some(here) = known.get(&key).filter(open) {
             return Ok(here);
         }
@@ -140,7 +141,7 @@ impl SharedCounters {
         let index = handle::attach_copy(&self.fd)?;
         handle::set_context(SentCounters(self.clone(), index));
         // They may come back.
-        if let Some(key) = identity(sys::borrow(&self.fd)) {
+        if let Ok(key) = identity(sys::borrow(&self.fd)) {
             KNOWN.lock().insert(key, self);
         }
         Ok(index)

@@ -26,6 +26,7 @@
 //! | [`spawn`] | children of this executable |
 //! | [`wake_pair`] | wake-ups from one thread to another that waits for descriptors, too |
 //! | [`fork`] | whether this process was forked from the one that made an object |
+//! | [`known`] | what this process has made of files, which it finds again by them |
 //! | [`per_process`] | statics that a forked child does not share with its parent |
 //!
 //! # Porting
@@ -61,6 +62,7 @@ pub mod descriptor;
 pub mod file;
 pub mod fork;
 pub mod futex;
+pub mod known;
 pub mod lease;
 pub mod memory;
 pub mod name;

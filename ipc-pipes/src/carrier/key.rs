@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use ipc_sys as sys;
+use ipc_sys::descriptor::identity;
 use ipc_sys::{Borrowed, Identity};
 
-use crate::known::identity;
 use crate::shared_counters::{SharedCounters, Side};
 use crate::types::Types;
 
@@ -28,7 +28,7 @@ impl Key {
         counters: Option<&Arc<SharedCounters>>,
         types: Option<&Types>,
     ) -> Option<Key> {
-        let file = identity(socket)?;
+        let file = identity(socket).ok()?;
         Some(Key {
             file,
             store: None,
@@ -44,7 +44,7 @@ impl Key {
         counters: &Arc<SharedCounters>,
         side: Side,
     ) -> Option<Key> {
-        let (file, store) = (identity(pipe)?, Some(identity(store)?));
+        let (file, store) = (identity(pipe).ok()?, Some(identity(store).ok()?));
         Some(Key {
             file,
             store,
@@ -56,6 +56,6 @@ impl Key {
 
     /// `None` inside if there are no counters, outside if their file is not known.
     fn counters(counters: Option<&Arc<SharedCounters>>) -> Option<Option<Identity>> {
-        counters.map_or(Some(None), |counters| identity(sys::borrow(&counters.fd)).map(Some))
+        counters.map_or(Some(None), |counters| identity(sys::borrow(&counters.fd)).ok().map(Some))
     }
 }

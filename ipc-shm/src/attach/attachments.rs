@@ -9,29 +9,26 @@
 //! | the lease's | the life lease lies on it, and the process maps the memory from it | until the memory is mapped: the mapping keeps the lease ([`lease`](crate::attach::lease)) |
 //! | the descriptor | queries leases, allocates, opens the file again | as long as the attachment |
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::Arc;
 
 use ipc_core::__private::step;
 use ipc_core::OsHandle;
 use ipc_sys as sys;
+use ipc_sys::known::Known;
 use ipc_sys::lease::Unforked;
 use ipc_sys::memory::MmapRaw;
-use ipc_sys::per_process::PerProcess;
 
 use crate::attach::mapped_file::MappedFile;
 use crate::killpoint::kill_point;
 
 /// The attachments of this process to objects of one kind.
-pub(crate) struct Attachments<T: 'static>(PerProcess<Mutex<ByIdentity<T>>>);
-
-type ByIdentity<T> = HashMap<sys::Identity, Weak<T>>;
+pub(crate) struct Attachments<T: 'static>(Known<sys::Identity, T>);
 
 impl<T: Send + Sync> Attachments<T> {
     pub(crate) const fn new() -> Attachments<T> {
-        Attachments(PerProcess::new())
+        Attachments(Known::new())
     }
 
     /// Attaches this process to the object of an open file, unless it is attached already.
@@ -50,7 +47,7 @@ impl<T: Send + Sync> Attachments<T> {
         let identity = step(&name, "looking at it", sys::descriptor::identity(open))?;
         // Held until the end: two handles of one object that arrive at once make one attachment.
         let mut attachments = self.0.lock();
-        if let Some(here) = attachments.get(&identity).and_then(Weak::upgrade) {
+        if let Some(here) = attachments.get(&identity) {
             return Ok((here, Some(fd)));
         }
         let lease = reopen(&name, open)?;
@@ -59,30 +56,26 @@ impl<T: Send + Sync> Attachments<T> {
         let own = reopen(&name, lease.fd())?;
         kill_point!("adopt.own");
         let attachment = Arc::new(make(MappedFile::new(&name, mapping, own)?));
-        attachments.insert(identity, Arc::downgrade(&attachment));
+        attachments.insert(identity, &attachment);
         drop(lease); // The mapping keeps it.
         Ok((attachment, None))
     }
 
     /// Lets later handles of the object in this process find its attachment.
     pub(crate) fn insert(&'static self, identity: sys::Identity, attachment: &Arc<T>) {
-        self.0.lock().insert(identity, Arc::downgrade(attachment));
+        self.0.lock().insert(identity, attachment);
     }
 
     /// Forgets the attachment to an object after its last user, unless there is another one by now.
     pub(crate) fn remove(&'static self, identity: sys::Identity) {
-        let mut attachments = self.0.lock();
-        if attachments.get(&identity).is_some_and(|weak| weak.strong_count() == 0) {
-            attachments.remove(&identity);
-        }
+        self.0.lock().remove(&identity);
     }
 
     /// Removes and returns all attachments, when the program ends.
     ///
     /// Returns none if a thread is in the middle of attaching.
     pub(crate) fn take_all(&'static self) -> Vec<Arc<T>> {
-        let Ok(mut attachments) = self.0.get().try_lock() else { return Vec::new() };
-        attachments.drain().filter_map(|(_, weak)| weak.upgrade()).collect()
+        self.0.take_all()
     }
 }
 
