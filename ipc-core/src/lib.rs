@@ -40,6 +40,7 @@ mod shape;
 mod step;
 mod task;
 mod task_queue;
+mod unread;
 mod wait;
 
 pub use channel::{Receiver, Sender};
@@ -57,6 +58,7 @@ pub use shape::name_type;
 pub mod __private {
     pub use crate::send_failure::SendFailure;
     pub use crate::step::step;
+    pub use crate::unread::Unread;
 
     /// Messages as bytes.
     pub mod codec {

@@ -369,7 +369,7 @@ impl<T: DeserializeOwned> Rx<T> {
 
 impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T> {
     fn recv(&self, deadline: Deadline) -> Result<T, RecvTimeoutError> {
-        self.shared.check_unread()?;
+        self.shared.unread.check()?;
         let mut received = Err(RecvTimeoutError::Timeout);
         self.recv_some(1, 1, deadline, &mut |message| {
             received = message.map_err(RecvTimeoutError::Unreadable);
@@ -386,20 +386,20 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T> {
         if max == 0 {
             return Ok(0);
         }
-        self.shared.check_unread()?;
+        self.shared.unread.check()?;
         let before = messages.len();
         let mut deadline = deadline;
         while messages.len() - before < max {
             let room = max - (messages.len() - before);
             let result = self.recv_some(room, max, deadline, &mut |message| match message {
                 Ok(message) => messages.push(message),
-                Err(cause) => self.shared.unread(cause),
+                Err(cause) => self.shared.unread.keep(cause),
             });
             let received = messages.len() - before;
             match result {
                 Ok(()) => deadline = Deadline::Now,
                 Err(RecvTimeoutError::Unreadable(cause)) if received > 0 => {
-                    self.shared.unread(cause);
+                    self.shared.unread.keep(cause);
                     break;
                 }
                 Err(_) if received > 0 => break,
@@ -408,7 +408,7 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T> {
             // If there are messages to return, the next call returns the error of an unreadable
             // one.
             if received == 0 {
-                self.shared.check_unread()?;
+                self.shared.unread.check()?;
             }
         }
         Ok(messages.len() - before)

@@ -31,7 +31,7 @@ fn claim_message(shared: &SharedEnd) -> Option<Claim> {
     if shared.carrier.forked() {
         return Some(Claim::Unreadable(Box::new(Unreadable::Forked)));
     }
-    if let Err(RecvTimeoutError::Unreadable(cause)) = shared.check_unread() {
+    if let Err(RecvTimeoutError::Unreadable(cause)) = shared.unread.check() {
         return Some(Claim::Unreadable(Box::new(cause)));
     }
     loop {
@@ -107,7 +107,7 @@ end!(Tx, true, |shared: &SharedEnd| {
 });
 end!(Rx, false, |shared: &SharedEnd| {
     shared.any_parked()
-        || shared.any_unread()
+        || shared.unread.any()
         || sys::socket::ready(shared.carrier.fd(), sys::socket::Interest::Receive, Deadline::Now)
 });
 
@@ -134,7 +134,7 @@ impl<T> Selectable for Rx<T> {
                     self.shared.park_first(*message);
                 }
             }
-            Claim::Unreadable(cause) => self.shared.unread(*cause),
+            Claim::Unreadable(cause) => self.shared.unread.keep(*cause),
             _ => {}
         }
     }

@@ -5,10 +5,11 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ipc_core::__private::Unread;
 use ipc_core::__private::codec::{self, Form};
 use ipc_core::__private::handle;
 use ipc_core::__private::shape::Shape;
-use ipc_core::error::{DisconnectCause, RecvTimeoutError};
+use ipc_core::error::DisconnectCause;
 use ipc_core::{Unreadable, Unsendable};
 use ipc_sys as sys;
 use serde::de::DeserializeOwned;
@@ -56,9 +57,7 @@ pub(crate) struct SharedEnd {
     any_parked: AtomicUsize,
     /// Threads that receive now.
     pub(crate) inside: AtomicUsize,
-    /// The errors of messages that could not be read, for later calls to return.
-    unread: Mutex<VecDeque<Unreadable>>,
-    any_unread: AtomicBool,
+    pub(crate) unread: Unread,
 }
 
 impl SharedEnd {
@@ -78,8 +77,7 @@ impl SharedEnd {
             parked: Mutex::default(),
             any_parked: AtomicUsize::new(0),
             inside: AtomicUsize::new(0),
-            unread: Mutex::default(),
-            any_unread: AtomicBool::new(false),
+            unread: Unread::default(),
         }
     }
 
@@ -217,32 +215,6 @@ impl SharedEnd {
         if let Some(counters) = &self.counters {
             counters.park(1);
         }
-    }
-
-    /// Keeps the error of an unreadable message for the next call.
-    #[cold]
-    pub(crate) fn unread(&self, cause: Unreadable) {
-        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
-        unread.push_back(cause);
-        self.any_unread.store(true, Ordering::Relaxed); // Relaxed: the lock orders the rest.
-    }
-
-    /// Returns whether an earlier call has kept the error of an unreadable message.
-    pub(crate) fn any_unread(&self) -> bool {
-        self.any_unread.load(Ordering::Relaxed) // Relaxed: the lock orders the rest.
-    }
-
-    /// Returns the error of an unreadable message that an earlier call has kept.
-    #[inline]
-    pub(crate) fn check_unread(&self) -> Result<(), RecvTimeoutError> {
-        // Relaxed: the lock orders the rest.
-        if !self.any_unread.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = unread.pop_front();
-        self.any_unread.store(!unread.is_empty(), Ordering::Relaxed);
-        first.map_or(Ok(()), |cause| Err(RecvTimeoutError::Unreadable(cause)))
     }
 }
 

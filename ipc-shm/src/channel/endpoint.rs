@@ -1,17 +1,15 @@
 //! The common part of all shared-memory endpoints, independent of their messages.
 
-use crate::sync::unmodelled::AtomicBool;
 use crate::sync::{AtomicU64, Ordering};
-use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use ipc_core::__private::SendFailure;
 use ipc_core::__private::codec::Form;
 use ipc_core::__private::handle;
 use ipc_core::__private::wait::{Doorbell, Ended, InTheWay, Woken, at_once, until};
+use ipc_core::__private::{SendFailure, Unread};
 use ipc_core::error::DisconnectCause;
 use ipc_core::{Deadline, RecvTimeoutError, SizeLimit, Unreadable, Unsendable};
 use ipc_sys as sys;
@@ -43,9 +41,7 @@ pub(crate) struct Endpoint {
     role: Role,
     spin_policy: SpinPolicy,
     prefetcher: Prefetcher,
-    /// The errors of messages that could not be read. Later calls report them.
-    unread: Mutex<VecDeque<Unreadable>>,
-    any_unread: AtomicBool,
+    pub(crate) unread: Unread,
     /// The position of the peer for which `try_*` no longer waits.
     given_up: AtomicU64,
     pub(crate) attachment: Arc<Attachment>,
@@ -63,8 +59,7 @@ impl Endpoint {
             role,
             spin_policy: SpinPolicy::new(),
             prefetcher: Prefetcher::new(&attachment.memory.geometry),
-            unread: Mutex::default(),
-            any_unread: AtomicBool::new(false),
+            unread: Unread::default(),
             given_up: AtomicU64::new(NOWHERE),
             attachment,
         }
@@ -80,34 +75,6 @@ impl Endpoint {
     #[inline(always)]
     pub(crate) fn pool(&self) -> Pool<'_> {
         Pool::of(&self.memory)
-    }
-
-    /// Records that a message could not be read, so that the next call reports it.
-    #[cold]
-    pub(crate) fn unread(&self, cause: Unreadable) {
-        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
-        unread.push_back(cause);
-        self.any_unread.store(true, Ordering::Relaxed); // Relaxed: the lock orders the rest.
-    }
-
-    /// Returns whether there are unreadable messages that were not reported yet.
-    #[inline]
-    pub(crate) fn any_unread(&self) -> bool {
-        self.any_unread.load(Ordering::Relaxed) // Relaxed: the lock orders the rest.
-    }
-
-    /// Reports an unreadable message, if there is one that was not reported yet.
-    #[inline]
-    pub(crate) fn check_unread(&self) -> Result<(), RecvTimeoutError> {
-        if self.any_unread() { self.report_unread() } else { Ok(()) }
-    }
-
-    #[cold]
-    fn report_unread(&self) -> Result<(), RecvTimeoutError> {
-        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = unread.pop_front();
-        self.any_unread.store(!unread.is_empty(), Ordering::Relaxed);
-        first.map_or(Ok(()), |cause| Err(RecvTimeoutError::Unreadable(cause)))
     }
 
     #[inline]
@@ -385,7 +352,7 @@ impl Endpoint {
 
     /// Returns whether a call may do something now.
     pub(crate) fn may_do_something(&self) -> bool {
-        if self.forked() || self.any_unread() {
+        if self.forked() || self.unread.any() {
             return true;
         }
         match self.role {

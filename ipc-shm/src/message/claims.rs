@@ -89,7 +89,7 @@ fn claim_message(end: &Endpoint, block_of: BlockOf) -> Option<Claim> {
     if end.forked() {
         return Some(Claim::Unreadable(Box::new(Unreadable::Forked)));
     }
-    let received = match end.check_unread() {
+    let received = match end.unread.check() {
         Ok(()) => {
             let mut sink = ClaimSink::new(end, block_of);
             end.try_receive(&mut sink)?.map(|()| sink.claim)
@@ -376,7 +376,7 @@ impl<T, C: Codec<T>> Selectable for Rx<T, C> {
     #[inline]
     fn claim_now(&self) -> Option<Claim> {
         let end = &self.end;
-        if end.forked() || end.any_unread() {
+        if end.forked() || end.unread.any() {
             return None;
         }
         let mut sink = ClaimSink::new(end, C::block_of);
@@ -390,7 +390,7 @@ impl<T, C: Codec<T>> Selectable for Rx<T, C> {
             _ if end.forked() => {}
             Claim::Place(block, place::BLOCK) => end.pool().give_back(block as usize),
             Claim::Place(pos, _) => end.ring().give_back_slot(pos, end.participant.id),
-            Claim::Unreadable(cause) => end.unread(*cause),
+            Claim::Unreadable(cause) => end.unread.keep(*cause),
             _ => {}
         }
     }

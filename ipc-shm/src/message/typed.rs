@@ -188,7 +188,7 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T, Typed> {
     #[inline]
     fn recv_now(&self) -> Option<T> {
         let end = &self.end;
-        if end.forked() || end.any_unread() {
+        if end.forked() || end.unread.any() {
             return None;
         }
         let mut scratch = Scratch::take();
@@ -204,7 +204,7 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T, Typed> {
             Ok(message) => Some(message),
             Err(cause) => {
                 // The caller tries `recv` next, which returns the error.
-                end.unread(cause);
+                end.unread.keep(cause);
                 None
             }
         }
@@ -212,7 +212,7 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T, Typed> {
 
     fn recv(&self, deadline: Deadline) -> Result<T, RecvTimeoutError> {
         let end = &self.end;
-        end.check_unread()?;
+        end.unread.check()?;
         let mut scratch = Scratch::take();
         let bytes = &mut scratch.0;
         let mut one = One::new(end, room(bytes, inline_limit(end)));
@@ -232,7 +232,7 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T, Typed> {
         if k == 0 {
             return Ok(0);
         }
-        self.end.check_unread()?;
+        self.end.unread.check()?;
         let mut pieces = Vec::with_capacity(k);
         let (mut received, mut deadline) = (0, deadline);
         while received < max {
@@ -243,7 +243,7 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T, Typed> {
                 Pieces { end: &self.end, bytes: all, used: 0, pieces: &mut pieces, corrupt: None };
             let result = self.end.receive(k.min(max - received) as u64, deadline, &mut sink);
             if let Some(what) = sink.corrupt {
-                self.end.unread(Unreadable::Corrupt(what));
+                self.end.unread.keep(Unreadable::Corrupt(what));
             }
             let result = result.map(|n| {
                 self.end.wake_senders(n);
@@ -257,7 +257,7 @@ impl<T: Serialize + DeserializeOwned> Receive<T> for Rx<T, Typed> {
             // An unreadable message is reported if there is nothing else to return, and otherwise
             // by the next call.
             if received == 0 {
-                self.end.check_unread()?;
+                self.end.unread.check()?;
             }
         }
         Ok(received)
@@ -284,7 +284,7 @@ fn decode_all<T: DeserializeOwned>(
         };
         match encoded.and_then(|encoded| codec::decode(encoded).map_err(Unreadable::Decode)) {
             Ok(message) => messages.push(message),
-            Err(cause) => end.unread(cause),
+            Err(cause) => end.unread.keep(cause),
         }
     }
     messages.len() - before
@@ -353,7 +353,7 @@ impl<T: Serialize + DeserializeOwned> Borrow<T> for Rx<T, Typed> {
         T: 'a;
 
     fn recv_ref(&self, deadline: Deadline) -> Result<Ref<'_, T>, RecvTimeoutError> {
-        self.end.check_unread()?;
+        self.end.unread.check()?;
         let mut sink = BorrowSink::new(&self.end, block_of, part, None);
         self.end.receive(1, deadline, &mut sink)?;
         self.end.wake_senders(1);
