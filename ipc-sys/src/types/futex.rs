@@ -23,6 +23,7 @@ impl Word<'_> {
 }
 
 /// The address of a word to sleep on, which may be unmapped meanwhile. Only the kernel uses it.
+#[cfg_attr(unsupported, allow(dead_code, reason = "only a system that can sleep on it reads it"))]
 #[derive(Clone, Copy, Debug)]
 pub struct Address {
     /// Of the low half.
