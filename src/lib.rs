@@ -34,6 +34,8 @@
 //! - [`init`], [`spawn`], [`JoinHandle`], [`process`]: processes as easily as threads.
 //! - [`select!`], [`Select`]: wait for several channels, timers ([`after`], [`tick`]), children and
 //!   files at once; [`waiting`] compares, and says what it costs.
+//! - [`recv_async`](Receiver::recv_async), [`send_async`](Sender::send_async) and more: futures, on
+//!   any executor.
 //! - [`which_route`]: when to use which route, according to measurements, and when threads are the
 //!   better choice.
 //! - Errors are those of crossbeam, with one more on each side: [`Unsendable`] and [`Unreadable`].
@@ -79,6 +81,71 @@ pub type Sender<T, R = Any> = ipc_core::Sender<T, R>;
 ///
 /// `R` is the route, as in [`Sender`].
 pub type Receiver<T, R = Any> = ipc_core::Receiver<T, R>;
+
+/// The future of [`Receiver::recv_async`].
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (tx, rx) = multiprocess::bounded(4)?;
+/// tx.send(5)?;
+/// let future: multiprocess::RecvFuture<'_, u64> = rx.recv_async();
+/// assert_eq!(futures_executor::block_on(future), Ok(5));
+/// # Ok(()) }
+/// ```
+pub type RecvFuture<'a, T, R = Any> = ipc_core::future::RecvFuture<'a, T, R>;
+/// The future of [`Receiver::recv_ref_async`].
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (tx, rx) = multiprocess::bounded(4)?;
+/// tx.send("job".to_owned())?;
+/// let job = futures_executor::block_on(rx.recv_ref_async())?;
+/// assert_eq!((job.as_str(), job.deliveries()), ("job", 1));
+/// # Ok(()) }
+/// ```
+pub type RecvRefFuture<'a, T, R = Any> = ipc_core::future::RecvRefFuture<'a, T, R>;
+/// The future of [`Sender::send_async`].
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (tx, rx) = multiprocess::bounded(1)?;
+/// futures_executor::block_on(tx.send_async(1))?;
+/// // The channel is full. The message comes back.
+/// assert_eq!(tx.send_async(2).into_message(), Some(2));
+/// assert_eq!(rx.recv(), Ok(1));
+/// # Ok(()) }
+/// ```
+pub type SendFuture<'a, T, R = Any> = ipc_core::future::SendFuture<'a, T, R>;
+/// The stream of [`Receiver::stream`] and [`Receiver::into_stream`].
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use futures_util::TryStreamExt;
+///
+/// let (tx, rx) = multiprocess::bounded(4)?;
+/// tx.send_many([1, 2, 3])?;
+/// drop(tx);
+/// let all: Vec<u64> = futures_executor::block_on(rx.into_stream().try_collect())?;
+/// assert_eq!(all, [1, 2, 3]);
+/// # Ok(()) }
+/// ```
+pub type RecvStream<'a, T, R = Any> = ipc_core::future::RecvStream<'a, T, R>;
+/// The sink of [`Sender::sink`] and [`Sender::into_sink`].
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use futures_util::SinkExt;
+///
+/// let (tx, rx) = multiprocess::bounded(4)?;
+/// futures_executor::block_on(async {
+///     let mut sink = tx.into_sink();
+///     sink.feed(1).await?;
+///     sink.send(2).await
+/// })?;
+/// assert_eq!(rx.iter().sum::<u64>(), 3);
+/// # Ok(()) }
+/// ```
+pub type SendSink<'a, T, R = Any> = ipc_core::future::SendSink<'a, T, R>;
 
 /// The iterator of [`Receiver::iter`], which receives until disconnected and empty.
 ///

@@ -296,26 +296,10 @@ impl<R: DeserializeOwned> JoinHandle<R> {
 /// example together with a time limit.
 ///
 /// ```
-/// # fn block_on<F: Future>(future: F) -> F::Output {
-/// #     let mut future = std::pin::pin!(future);
-/// #     struct Unpark(std::thread::Thread);
-/// #     impl std::task::Wake for Unpark {
-/// #         fn wake(self: std::sync::Arc<Self>) {
-/// #             self.0.unpark();
-/// #         }
-/// #     }
-/// #     let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
-/// #     loop {
-/// #         match future.as_mut().poll(&mut std::task::Context::from_waker(&waker)) {
-/// #             std::task::Poll::Ready(done) => return done,
-/// #             std::task::Poll::Pending => std::thread::park(),
-/// #         }
-/// #     }
-/// # }
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// multiprocess::init();
 /// let child = multiprocess::spawn(|n: u64| n * n, 12)?;
-/// let squared = block_on(async { child.await })?;
+/// let squared = futures_executor::block_on(child)?;
 /// assert_eq!(squared, 144);
 /// # Ok(()) }
 /// ```
