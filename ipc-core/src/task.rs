@@ -122,7 +122,7 @@ impl TaskQueue {
         if let Some(place) = place {
             state.waiting.remove(place);
         }
-        if outcome == Outcome::Used {
+        if outcome == Outcome::Used && !state.slices.is_long() {
             state.slices = Slices::new();
         }
         if state.waiting.is_empty() {

@@ -67,6 +67,7 @@ pub(crate) struct State {
     pub(crate) armed: Option<Armed>,
     /// The queue was woken. Its registration is renewed by the next task.
     pub(crate) woken: bool,
+    /// Once it is long, it stays so: then the queue begins each wait by being notified of deaths.
     pub(crate) slices: Slices,
 }
 
