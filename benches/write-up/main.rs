@@ -22,7 +22,8 @@ use support::record::{self, Figures, Record, Run};
 use support::{Mode, mode};
 
 /// The benches that leave figures, in the order in which they run.
-const BENCHES: [&str; 7] = ["throughput", "latency", "pipes", "cost", "lock", "recovery", "select"];
+const BENCHES: [&str; 8] =
+    ["throughput", "latency", "pipes", "cost", "lock", "recovery", "select", "await"];
 
 /// The figures of all benches.
 #[derive(Default)]
