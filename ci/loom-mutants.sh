@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/loom-mutants"
-export RUSTFLAGS="--cfg loom" RUST_BACKTRACE=0
+export RUSTFLAGS="--cfg loom" RUST_BACKTRACE=0 LOOM_FULL=1
 . ci/mutate.sh
 
 # Compiled often and run shortly: the models themselves unoptimised, loom as always.

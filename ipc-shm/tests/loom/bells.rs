@@ -2,7 +2,7 @@
 
 use ipc_shm::model::{NotYet, RECEIVER, Ring, SENDER, Side};
 
-use crate::{both, model, sorted};
+use crate::{both, bound, model, sorted};
 
 #[test]
 fn a_sleeping_receiver_is_woken_by_a_message() {
@@ -81,7 +81,7 @@ fn a_sender_that_waits_for_a_block_is_woken_by_its_reader() {
 
 #[test]
 fn two_messages_wake_two_sleepers() {
-    model(2, || {
+    model(bound(1, 2), || {
         let (_ring, [a, b, c]) = Ring::new(2, 0, [SENDER, RECEIVER, RECEIVER]);
         let b = loom::thread::spawn(move || b.waiting(Side::Receivers, || b.receive().ok()));
         let c = loom::thread::spawn(move || c.waiting(Side::Receivers, || c.receive().ok()));
@@ -95,7 +95,7 @@ fn two_messages_wake_two_sleepers() {
 
 #[test]
 fn a_batch_wakes_as_many_sleepers() {
-    model(2, || {
+    model(bound(1, 2), || {
         let (_ring, [a, b, c]) = Ring::new(2, 0, [SENDER, RECEIVER, RECEIVER]);
         let b = loom::thread::spawn(move || b.waiting(Side::Receivers, || b.receive().ok()));
         let c = loom::thread::spawn(move || c.waiting(Side::Receivers, || c.receive().ok()));

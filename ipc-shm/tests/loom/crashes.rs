@@ -2,7 +2,7 @@
 
 use ipc_shm::model::{BOTH, RECEIVER, Ring, SENDER};
 
-use crate::{both, drain, model, some, sorted};
+use crate::{both, bound, drain, model, some, sorted};
 
 const SENDING: [&str; 4] = ["send.claim", "send.claimed", "send.written", "send.published"];
 const RECEIVING: [&str; 4] = ["receive.claim", "receive.claimed", "receive.read", "receive.freed"];
@@ -182,7 +182,7 @@ fn an_orphan_and_a_message_go_to_two_receivers() {
 /// `orphan_seq`.
 #[test]
 fn an_orphan_made_during_a_scan_is_found_later() {
-    model(3, || {
+    model(bound(2, 3), || {
         let (ring, [a, dead, b, other]) = Ring::new(1, 0, [BOTH, RECEIVER, RECEIVER, RECEIVER]);
         a.send(1).expect("there is room");
         // Another one was recovered before, so there is a reason to scan already.

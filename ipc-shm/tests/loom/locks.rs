@@ -4,7 +4,7 @@
 
 use ipc_shm::lock::model::{Peer, processes, with};
 
-use crate::{both, model};
+use crate::{both, bound, model};
 
 fn add_locked(peer: &Peer) {
     peer.lock();
@@ -184,7 +184,7 @@ fn a_writer_is_alone() {
 
 #[test]
 fn two_readers_and_a_writer_all_come_to_their_end() {
-    model(2, || {
+    model(bound(1, 2), || {
         let [a, b, c] = processes();
         let a = loom::thread::spawn(move || read(&a));
         let b = loom::thread::spawn(move || read(&b));
@@ -241,7 +241,7 @@ fn a_dead_writer_is_reported_and_one_that_waited_is_not() {
 
 #[test]
 fn an_upgrade_lets_no_writer_in_between() {
-    model(2, || {
+    model(bound(1, 2), || {
         let [a, b, c] = processes();
         let a = loom::thread::spawn(move || {
             a.upgradable();
@@ -383,7 +383,7 @@ fn a_permit_has_one_holder() {
 
 #[test]
 fn two_permits_wake_two() {
-    model(2, || {
+    model(bound(1, 2), || {
         let [a, b, c] = processes();
         a.permits(0);
         let b = loom::thread::spawn(move || b.take());
@@ -426,7 +426,7 @@ fn a_dead_holders_permit_comes_back_once() {
 
 #[test]
 fn a_dead_holders_permit_is_not_taken_from_its_successor() {
-    model(2, || {
+    model(bound(1, 2), || {
         let [dead, b] = processes();
         dead.permits(1);
         assert!(dead.killed_at("semaphore.taken", 0, || dead.take()).is_none());

@@ -2,7 +2,7 @@
 
 use ipc_shm::model::{BOTH, NotYet, RECEIVER, Ring, SENDER};
 
-use crate::{both, drain, model, some};
+use crate::{both, bound, drain, model, some};
 
 #[test]
 fn of_the_last_two_senders_one_closes() {
@@ -19,7 +19,7 @@ fn of_the_last_two_senders_one_closes() {
 #[test]
 fn of_the_last_two_receivers_one_closes_and_discards() {
     // With 3 it takes minutes.
-    model(2, || {
+    model(bound(1, 2), || {
         let (ring, [a, b, c]) = Ring::new(1, 1, [SENDER, RECEIVER, RECEIVER]);
         let block = a.loan(1).expect("there is one");
         a.send_block(block).expect("there is room");
@@ -34,7 +34,7 @@ fn of_the_last_two_receivers_one_closes_and_discards() {
 
 #[test]
 fn when_both_sides_leave_both_are_gone() {
-    model(3, || {
+    model(bound(2, 3), || {
         let (ring, [a, b]) = Ring::new(1, 0, [SENDER, RECEIVER]);
         both(move || a.leave(), || b.leave());
         assert!(ring.senders_gone() && ring.receivers_gone() && ring.closed());
