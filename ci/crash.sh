@@ -1,15 +1,21 @@
 #!/usr/bin/env bash
 # Kills processes at every step of the protocols: no process hangs, and nothing is lost. Kills at
-# random need no build of their own, and run with all tests. Runs on every change; at most 10
+# random need no build of their own, and run with all tests. Runs on every change; at most 15
 # minutes.
 #
 #   ci/crash.sh [part of a test's name]
+#   ci/crash.sh --release [part of a test's name]   optimised code. Runs every night
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+profile=dev
+if [[ ${1:-} == --release ]]; then
+    profile=release
+    shift
+fi
 logs=$(mktemp --directory)
 trap 'rm -rf "$logs"' EXIT
-RUSTC_WORKSPACE_WRAPPER="$PWD/ci/rustc-killpoints.sh" cargo test --release --no-run \
+RUSTC_WORKSPACE_WRAPPER="$PWD/ci/rustc-killpoints.sh" cargo test --profile $profile --no-run \
     --test crash --test locks --test pipes --test segments 2>&1 | tee "$logs/build"
 mapfile -t suites < <(sed -n 's/^ *Executable .*(\(.*\))$/\1/p' "$logs/build")
 [[ ${#suites[@]} == 4 ]]
