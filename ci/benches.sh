@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs every bench once, briefly: each works, and what it measures is right. Runs on every change;
-# at most 7 minutes.
+# at most 10 minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

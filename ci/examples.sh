@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds and runs every example once; counter and wordcount also with a killed process, wordcount
-# also with threads. Runs on every change; at most 5 minutes.
+# also with threads. Runs on every change; at most 7 minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
