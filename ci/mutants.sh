@@ -118,4 +118,12 @@ mutant parents-end-unheard $in_watch 1 's/while !has_ended\(&parent\) \{\}/while
 mutant killed-with-the-thread $in_watch 1 's/Some\(Signal::CONT\)/Some(Signal::KILL)/' 'process parent::children_end'
 mutant stopped-child-stays $in_watch 1 's/Some\(Signal::CONT\)/Some(Signal::URG)/' 'process parent::a_stopped_child'
 
+# Tasks, which are woken one by one.
+in_task=ipc-core/src/task.rs
+mutant task-unused-kept $in_task 1 's/Outcome::Unused => place.is_none\(\),/Outcome::Unused => false,/' 'select futures::the_wake_up'
+mutant task-takes-all $in_task 1 's/Outcome::Used => state.woken \|\| end.is_ready\(\),/Outcome::Used => false,/' 'select futures::many_tasks'
+mutant task-hears-no-death $in_task 1 's/let changed = if look_due .*$/let changed = false;/' 'select futures::a_task_is_woken_by_the_death'
+mutant task-given-lost ipc-thread/src/meet/task.rs 1 's/self.pass_on\(message, how\);/drop(message);/' 'select futures::what_a_cancelled'
+mutant task-wake-up-kept ipc-sys/src/tasks.rs 1 's/gone.iter\(\).for_each\(Address::wake_one\);//' 'ipc-sys:lib a_wake_up_for_what'
+
 finish
