@@ -7,8 +7,6 @@
 #                                             fuzz/target/corpus
 #   FUZZ_SANITIZER=none ci/fuzz.sh            without AddressSanitizer: two to six times the runs
 #   JOBS=1 ci/fuzz.sh                         one target after the other, not one per processor
-#   ci/fuzz.sh --check                        only checks that the targets compile, in a minute.
-#                                             Ordinary tests replay the corpus
 #
 # Inputs that fail are in fuzz/artifacts. FUZZ_OPTIONS are libFuzzer's, for example `-jobs=8` or
 # `-runs=10000000`.
@@ -17,11 +15,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-if [[ ${1:-} == --check ]]; then
-    # Nothing is linked, so libFuzzer need not be built.
-    export RUSTFLAGS="--cfg fuzzing" CUSTOM_LIBFUZZER_PATH=/nonexistent/libFuzzer.a
-    exec cargo check --manifest-path fuzz/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}/fuzz-check"
-fi
 # Fuzzing needs unstable options: a nightly compiler, or a stable one that is made to accept them.
 if cargo +nightly --version 2>/dev/null || rustup toolchain install nightly --profile minimal --no-self-update; then
     fuzz=(cargo +nightly fuzz)
