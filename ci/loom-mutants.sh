@@ -75,7 +75,7 @@ mutant loan-relaxed ipc-shm/src/channel/pool.rs 1 's/(block::held\(me.id\), )Acq
 # Sleeping and waking.
 mutant ring-no-fence ipc-wait/src/bell.rs 1 's/Barrier::Ours => fence\(SeqCst\),/Barrier::Ours => (),/' 'bells::a_sleeping'
 mutant register-no-fence ipc-wait/src/bell.rs 1 's/fence\(SeqCst\); (.. S2)/\1/' 'bells::a_sleeping'
-# Not the fence in `ring_all`: `ring_all` always changes the word, so it is ordered with every
+# Not the fence in `wake_all`: `wake_all` always changes the word, so it is ordered with every
 # registration anyway.
 mutant unregister-any-seq ipc-wait/src/bell.rs 1 's/while seq\(w\) == ticket.seq \&\& tokens/while tokens/' bells::a_waiter_that
 mutant ring-keeps-seq ipc-wait/src/bell.rs 1 's/(let notified = wait_word\(tokens\(w\) - k, seq\(w\))\.wrapping_add\(1\)/\1/' 'bells::a_sleeping'
@@ -94,7 +94,7 @@ mutant thread-void-forgotten $in_array 1 's/^( *)slot.state.store\(state\(at, VO
 mutant thread-returned-unflagged $in_array 1 's/self.head.0.fetch_or\(RETURNED, AcqRel\);/();/' array::a_message_that_is
 mutant thread-returned-unordered $in_array 1 's/other > at\)/other < at)/' array::of_two
 mutant thread-claim-outlives $in_array 1 's/state\(head, ABANDONED\), AcqRel/claimed, AcqRel/' array::a_claim_meets
-mutant thread-end-silent ipc-thread/src/shared.rs 1 's/self.0.bell\(self.1\).ring_all\(\);//' 'array::the_last'
+mutant thread-end-silent ipc-thread/src/shared.rs 1 's/self.0.bell\(self.1\).wake_all\(\);//' 'array::the_last'
 mutant thread-end-unseen ipc-thread/src/ends.rs 1 's/self.recv_now\(\).ok_or\(RecvTimeoutError::Disconnected\)/Err(RecvTimeoutError::Disconnected)/' array::the_last_sender
 mutant list-ready-relaxed $in_list 1 's/(slot.state.store\(READY, )Release/\1Relaxed/' list::a_message_arrives
 mutant list-linked-late $in_list 2 's/^            here.next.store\(next, Release\);.*$//; s/^        slot.state.store\(READY, Release\);.*$/&if offset + 1 == SLOTS { here.next.store(self.tail.0.block.load(Relaxed), Release); }/' 'list::two_receivers list::a_freed'
@@ -171,9 +171,9 @@ mutant select-keeps-tickets $in_select 1 's/let notified = \|one: .*$/let notifi
 mutant kept-place-is-last ipc-shm/src/channel/ring.rs 1 's/self.claim_to_send\(me, 1\).map\(\|\(pos, _\)\| pos\)/self.claim_to_send(me, 1).map(|(pos, _)| { me.last.store(self.memory.geometry.next(pos), Release); pos })/' 'select::a_place_that_is_kept'
 mutant ready-late-relaxed ipc-shm/src/channel/ring.rs 1 's/(self.memory.state\(q\).store\(slot::ready\(q\), )Release/\1Relaxed/' 'select::a_message_in'
 mutant kept-message-is-last ipc-shm/src/channel/ring.rs 1 's/^            if finished \{$/            if finished || true {/' 'select::messages_that'
-mutant give-up-is-silent ipc-shm/src/channel/ring.rs 1 '/fn give_up/,/^    \}/s/self.memory.bell\(Side::Receivers\).ring_all\(\);/();/' 'select::a_receiver_that_sleeps'
+mutant give-up-is-silent ipc-shm/src/channel/ring.rs 1 '/fn give_up/,/^    \}/s/self.memory.bell\(Side::Receivers\).wake_all\(\);/();/' 'select::a_receiver_that_sleeps'
 mutant give-up-frees ipc-shm/src/channel/ring.rs 1 '/fn give_up/,/^    \}/s/slot::void\(q\)/slot::free(self.memory.geometry.next_lap(q))/' 'select::a_place_that_is_given_up'
-mutant give-back-is-silent ipc-shm/src/channel/ring.rs 1 '/fn give_back_slot/,/^    \}/s/self.memory.bell\(Side::Receivers\).ring_all\(\);/();/' 'select::a_message_that_is_given_back'
+mutant give-back-is-silent ipc-shm/src/channel/ring.rs 1 '/fn give_back_slot/,/^    \}/s/self.memory.bell\(Side::Receivers\).wake_all\(\);/();/' 'select::a_message_that_is_given_back'
 mutant give-back-uncounted ipc-shm/src/channel/ring.rs 1 '/fn give_back_slot/,/^    \}/s/self.memory.orphan_seq\(\).fetch_add\(1, AcqRel\);.*$/();/' 'select::a_message_that_is_given_back'
 mutant give-back-counted-first ipc-shm/src/channel/ring.rs 2 '/fn give_back_slot/,/^    \}/{s/self.memory.orphan_seq\(\).fetch_add\(1, AcqRel\);.*$/();/; s/self.memory.state\(q\).store\(slot::orphan\(q\), Release\);/self.memory.orphan_seq().fetch_add(1, AcqRel); &/}' 'select::a_message_that_is_given_back'
 

@@ -405,7 +405,7 @@ impl World {
                 process.peer.killed_after(kill, || process.peer.unregister(side, registered)).0
             }
             2 => process.peer.killed_after(kill, || process.peer.ring(side, 1)).0,
-            _ => process.peer.killed_after(kill, || process.peer.ring_all(side)).0,
+            _ => process.peer.killed_after(kill, || process.peer.wake_all(side)).0,
         };
         if done.is_none() {
             self.died(who);

@@ -167,7 +167,7 @@ impl<T> Shared<T> {
         struct Wake<'a, T>(&'a Shared<T>, Side);
         impl<T> Drop for Wake<'_, T> {
             fn drop(&mut self) {
-                self.0.bell(self.1).ring_all();
+                self.0.bell(self.1).wake_all();
             }
         }
         let _wake = Wake(self, side.other());

@@ -188,21 +188,21 @@ impl<'a> Bell<'a> {
 
     /// Wakes all waiters.
     #[cold]
-    pub fn ring_all(self) {
+    pub fn wake_all(self) {
         // SeqCst: as in `ring`, it orders what was changed before.
         fence(SeqCst);
         let mut w = self.word.load(Relaxed);
         loop {
-            kill_point!("ring_all.tokens");
+            kill_point!("wake_all.tokens");
             let notified = wait_word(0, seq(w).wrapping_add(1));
             match self.word.compare_exchange(w, notified, AcqRel, Relaxed) {
                 Ok(_) => break,
                 Err(now) => w = now,
             }
         }
-        kill_point!("ring_all.wake");
+        kill_point!("wake_all.wake");
         self.wake(u32::MAX);
-        kill_point!("ring_all.woken");
+        kill_point!("wake_all.woken");
     }
 
     /// Wakes all waiters, if there are any. It is cheap where none sleeps.
@@ -211,12 +211,12 @@ impl<'a> Bell<'a> {
     /// the waiter sees the change, or this function sees its token. If another waker has already
     /// removed the token, that waker wakes the waiter. If it dies first, the process that observes
     /// its death rings regardless of tokens.
-    pub fn ring_sleepers(self) {
+    pub fn wake_sleepers(self) {
         // SeqCst: orders the change before the load of the tokens. S1 and S2 are the other half.
         fence(SeqCst);
         // Relaxed: the fence orders this load.
         if tokens(self.word.load(Relaxed)) != 0 {
-            self.ring_all();
+            self.wake_all();
         }
     }
 

@@ -116,7 +116,7 @@ const MIXED: &[Scene] = &[
     Scene {
         name: "select to send, and give up", script: Script::GiveUp(2),
         points: &[
-            "ring_all.tokens", "ring_all.wake", "ring_all.woken", "send.claim", "send.give_up",
+            "wake_all.tokens", "wake_all.wake", "wake_all.woken", "send.claim", "send.give_up",
             "send.given_up",
         ],
         ..SCENE
@@ -131,7 +131,7 @@ const MIXED: &[Scene] = &[
         name: "select to send, and give up before a sleeper",
         sleeper: true, script: Script::GiveUp(2),
         points: &[
-            "ring_all.tokens", "ring_all.wake", "ring_all.woken", "send.claim", "send.give_up",
+            "wake_all.tokens", "wake_all.wake", "wake_all.woken", "send.claim", "send.give_up",
             "send.given_up",
         ],
         ..SCENE
@@ -193,7 +193,7 @@ const MIXED: &[Scene] = &[
         name: "select to receive, and give back", script: Script::GiveBack(3),
         points: &[
             "adopt.adopted", "adopt.cas", "guard.orphan", "guard.orphaned", "receive.claim",
-            "receive.sign", "ring_all.tokens", "ring_all.wake", "ring_all.woken",
+            "receive.sign", "wake_all.tokens", "wake_all.wake", "wake_all.woken",
         ],
         ..RECEIVE
     },
@@ -202,7 +202,7 @@ const MIXED: &[Scene] = &[
         size: LARGE, script: Script::GiveBack(3),
         points: &[
             "adopt.adopted", "adopt.cas", "adopt.counted", "block.lose", "block.lost",
-            "receive.claim", "ring_all.tokens", "ring_all.wake", "ring_all.woken",
+            "receive.claim", "wake_all.tokens", "wake_all.wake", "wake_all.woken",
         ],
         ..RECEIVE
     },
@@ -267,7 +267,7 @@ const MIXED: &[Scene] = &[
             "adopt.adopted", "adopt.cas", "clean.orphan", "receive.claim", "receive.claimed",
             "receive.freed", "receive.read", "receive.sign_others", "recover.cleaned", "recover.entry",
             "recover.free", "recover.freed", "recover.lease", "recover.leased", "recover.orphans",
-            "recover.roles", "recover.rung", "ring_all.tokens", "ring_all.wake", "ring_all.woken",
+            "recover.roles", "recover.rung", "wake_all.tokens", "wake_all.wake", "wake_all.woken",
             "sleep.announce", "sleep.announced", "sleep.barrier", "sleep.wait", 
             "sleep.woken",
         ],
@@ -290,7 +290,7 @@ const MIXED: &[Scene] = &[
             "receive.claim", "receive.claimed", "receive.freed", "receive.lend_inline",
             "receive.lent_inline", "receive.read", "receive.void", "recover.cleaned", "recover.entry",
             "recover.free", "recover.freed", "recover.lease", "recover.leased", "recover.orphans",
-            "recover.roles", "recover.rung", "ring_all.tokens", "ring_all.wake", "ring_all.woken",
+            "recover.roles", "recover.rung", "wake_all.tokens", "wake_all.wake", "wake_all.woken",
             "send.sign", "sleep.announce", "sleep.announced", "sleep.barrier", "sleep.wait",
             "sleep.withdraw", "sleep.woken",
         ],
@@ -305,7 +305,7 @@ const MIXED: &[Scene] = &[
             "receive.block", "receive.claim", "receive.claimed", "receive.count", "receive.freed",
             "receive.lend", "receive.lent", "receive.void", "recover.cleaned", "recover.entry",
             "recover.free", "recover.freed", "recover.lease", "recover.leased", "recover.orphans",
-            "recover.roles", "recover.rung", "ring_all.tokens", "ring_all.wake", "ring_all.woken",
+            "recover.roles", "recover.rung", "wake_all.tokens", "wake_all.wake", "wake_all.woken",
             "send.sign", "sleep.announce", "sleep.announced", "sleep.barrier", "sleep.wait",
             "sleep.withdraw", "sleep.woken",
         ],
@@ -319,8 +319,8 @@ const MIXED: &[Scene] = &[
             "block.free", "block.freed", "clean.head", "clean.held", "receive.block", "receive.claim",
             "receive.claimed", "receive.count", "receive.freed", "receive.lend", "receive.lent",
             "recover.cleaned", "recover.entry", "recover.free", "recover.freed", "recover.lease",
-            "recover.leased", "recover.orphans", "recover.roles", "recover.rung", "ring_all.tokens",
-            "ring_all.wake", "ring_all.woken", "sleep.announce", "sleep.announced", "sleep.barrier",
+            "recover.leased", "recover.orphans", "recover.roles", "recover.rung", "wake_all.tokens",
+            "wake_all.wake", "wake_all.woken", "sleep.announce", "sleep.announced", "sleep.barrier",
             "sleep.wait", "sleep.withdraw", "sleep.woken",
         ],
         ..REPAIR
@@ -333,8 +333,8 @@ const MIXED: &[Scene] = &[
             "loan.cas", "loan.held", "receive.claim", "receive.claimed", "receive.freed",
             "receive.lend_inline", "receive.lent_inline", "receive.read", "receive.sign_others",
             "recover.cleaned", "recover.entry", "recover.free", "recover.freed", "recover.lease",
-            "recover.leased", "recover.orphans", "recover.roles", "recover.rung", "ring_all.tokens",
-            "ring_all.wake", "ring_all.woken", "sleep.announce", "sleep.announced", "sleep.barrier",
+            "recover.leased", "recover.orphans", "recover.roles", "recover.rung", "wake_all.tokens",
+            "wake_all.wake", "wake_all.woken", "sleep.announce", "sleep.announced", "sleep.barrier",
             "sleep.wait", "sleep.withdraw", "sleep.woken",
         ],
         ..REPAIR
@@ -348,7 +348,7 @@ const MIXED: &[Scene] = &[
             "receive.freed", "receive.lend_inline", "receive.lent_inline", "receive.read",
             "receive.sign_others", "recover.cleaned", "recover.entry", "recover.free", "recover.freed",
             "recover.lease", "recover.leased", "recover.orphans", "recover.roles", "recover.rung",
-            "ring_all.tokens", "ring_all.wake", "ring_all.woken", "sleep.announce", "sleep.announced",
+            "wake_all.tokens", "wake_all.wake", "wake_all.woken", "sleep.announce", "sleep.announced",
             "sleep.barrier", "sleep.wait", "sleep.withdraw", "sleep.woken",
         ],
         ..REPAIR
@@ -361,8 +361,8 @@ const MIXED: &[Scene] = &[
             "clean.lost", "loan.cas", "loan.held", "receive.claim", "receive.claimed", "receive.freed",
             "receive.lend_inline", "receive.lent_inline", "receive.read", "recover.cleaned",
             "recover.entry", "recover.free", "recover.freed", "recover.lease", "recover.leased",
-            "recover.orphans", "recover.roles", "recover.rung", "ring_all.tokens", "ring_all.wake",
-            "ring_all.woken", "sleep.announce", "sleep.announced", "sleep.barrier", "sleep.wait",
+            "recover.orphans", "recover.roles", "recover.rung", "wake_all.tokens", "wake_all.wake",
+            "wake_all.woken", "sleep.announce", "sleep.announced", "sleep.barrier", "sleep.wait",
             "sleep.withdraw", "sleep.woken",
         ],
         ..REPAIR
@@ -411,8 +411,8 @@ const MIXED: &[Scene] = &[
             "leave.freed", "leave.lost", "leave.membership", "leave.orphans", "leave.roles", "leave.unmap",
             "leave.unmapped", "leave_role.done", "leave_role.entry", "leave_role.membership", "loan.cas",
             "loan.held", "membership.cas", "receive.claim", "receive.claimed", "receive.freed",
-            "receive.lend_inline", "receive.lent_inline", "receive.read", "ring_all.tokens",
-            "ring_all.wake", "ring_all.woken",
+            "receive.lend_inline", "receive.lent_inline", "receive.read", "wake_all.tokens",
+            "wake_all.wake", "wake_all.woken",
         ],
         ..SCENE
     },
@@ -425,7 +425,7 @@ const MIXED: &[Scene] = &[
             "adopt.done", "adopt.mapped", "adopt.own", "adopt.pid_hint", "clean.tail", "leave.clean", "leave.free",
             "leave.freed", "leave.membership", "leave.roles", "leave.unmap", "leave.unmapped",
             "leave_role.done", "leave_role.entry", "leave_role.membership", "membership.cas",
-            "membership.close", "ring_all.tokens", "ring_all.wake", "ring_all.woken", "send.claim",
+            "membership.close", "wake_all.tokens", "wake_all.wake", "wake_all.woken", "send.claim",
             "send.claimed", "send.published", "send.written",
         ],
         ..SCENE
@@ -444,8 +444,8 @@ const MIXED: &[Scene] = &[
             "membership.cas", "membership.close", "receive.claim", "receive.claimed", "receive.freed",
             "receive.lend_inline", "receive.lent_inline", "receive.read", "receive.void", "recover.cleaned",
             "recover.entry", "recover.free", "recover.freed", "recover.lease", "recover.leased",
-            "recover.orphans", "recover.roles", "recover.rung", "ring_all.tokens", "ring_all.wake",
-            "ring_all.woken", "send.sign", "sleep.announce", "sleep.announced", "sleep.barrier",
+            "recover.orphans", "recover.roles", "recover.rung", "wake_all.tokens", "wake_all.wake",
+            "wake_all.woken", "send.sign", "sleep.announce", "sleep.announced", "sleep.barrier",
             "sleep.wait",  "sleep.woken",
         ],
         ..REPAIR
@@ -460,7 +460,7 @@ const MIXED: &[Scene] = &[
             "leave.free", "leave.freed", "leave.membership", "leave.roles", "leave.unmap", "leave.unmapped",
             "leave_role.done", "leave_role.entry", "leave_role.membership", "membership.cas",
             "membership.close", "receive.claim", "receive.claimed", "receive.freed", "receive.read",
-            "ring_all.tokens", "ring_all.wake", "ring_all.woken",
+            "wake_all.tokens", "wake_all.wake", "wake_all.woken",
         ],
         ..SCENE
     },
@@ -480,8 +480,8 @@ const MIXED: &[Scene] = &[
             "leave_role.membership", "membership.cas", "membership.close", "receive.claim",
             "receive.claimed", "receive.freed", "receive.read", "receive.sign_others", "recover.cleaned",
             "recover.entry", "recover.free", "recover.freed", "recover.lease", "recover.leased",
-            "recover.orphans", "recover.roles", "recover.rung", "ring_all.tokens", "ring_all.wake",
-            "ring_all.woken", "sleep.announce", "sleep.announced", "sleep.barrier", "sleep.wait",
+            "recover.orphans", "recover.roles", "recover.rung", "wake_all.tokens", "wake_all.wake",
+            "wake_all.woken", "sleep.announce", "sleep.announced", "sleep.barrier", "sleep.wait",
              "sleep.woken",
         ],
         ..SCENE
@@ -536,7 +536,7 @@ const MIXED: &[Scene] = &[
             "create.done", "create.fd", "create.leased", "discard.next", "leave.clean", "leave.free",
             "leave.freed", "leave.membership", "leave.roles", "leave.unmap", "leave.unmapped",
             "leave_role.done", "leave_role.entry", "leave_role.membership", "membership.cas",
-            "membership.close", "ring_all.tokens", "ring_all.wake", "ring_all.woken",
+            "membership.close", "wake_all.tokens", "wake_all.wake", "wake_all.woken",
         ],
         ..SCENE
     },
@@ -620,7 +620,7 @@ const IN_SLOTS: &[Scene] = &[
             "leave.freed", "leave.membership", "leave.orphan", "leave.orphans", "leave.roles",
             "leave.unmap", "leave.unmapped", "leave_role.done", "leave_role.entry", "leave_role.membership",
             "membership.cas", "receive.claim", "receive.claimed", "receive.freed", "receive.sign",
-            "ring_all.tokens", "ring_all.wake", "ring_all.woken",
+            "wake_all.tokens", "wake_all.wake", "wake_all.woken",
         ],
         ..RECEIVE
     },

@@ -200,7 +200,7 @@ impl Attachment {
             if joined {
                 // No process is notified if a participant dies in transit, so sleepers must check
                 // often again.
-                self.memory.ring_sleepers();
+                self.memory.wake_sleepers();
                 return Ok((lease.send(), id));
             }
             self.recovery(&Participant::new(id)).leave();
@@ -260,7 +260,7 @@ impl Attachment {
         kill_point!("adopt.pid_hint");
         // Relaxed: a hint. From now on, sleepers can monitor this process.
         attached.memory.pid_hints()[id as usize].store(attached.pid_hint, Ordering::Relaxed);
-        attached.memory.ring_sleepers();
+        attached.memory.wake_sleepers();
         if role == Role::Receiver {
             // Again, although the process that issued it has done so: another participant may have
             // died while this one was in transit.

@@ -328,7 +328,7 @@ impl Endpoint {
     fn nothing_to_receive(&self) -> Option<RecvTimeoutError> {
         if self.ring().closed() && self.ring().finished(self.participant.id) {
             // Other receivers that sleep must return the same error.
-            self.memory.bell(Side::Receivers).ring_all();
+            self.memory.bell(Side::Receivers).wake_all();
             return Some(RecvTimeoutError::Disconnected);
         }
         let what = self.attachment.corrupt()?;

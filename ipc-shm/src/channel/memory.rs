@@ -130,9 +130,9 @@ impl Memory {
     /// Wakes the waiters of both sides, so that they read the changed participant table.
     ///
     /// A process that joins calls this.
-    pub(crate) fn ring_sleepers(&self) {
-        self.bell(Side::Receivers).ring_sleepers();
-        self.bell(Side::Senders).ring_sleepers();
+    pub(crate) fn wake_sleepers(&self) {
+        self.bell(Side::Receivers).wake_sleepers();
+        self.bell(Side::Senders).wake_sleepers();
     }
 
     /// Wakes all waiters of both sides.
@@ -140,8 +140,8 @@ impl Memory {
     /// It does so whether there are tokens or not, because a dead peer may have taken a token and
     /// woken no waiter.
     pub(crate) fn wake_all(&self) {
-        self.bell(Side::Receivers).ring_all();
-        self.bell(Side::Senders).ring_all();
+        self.bell(Side::Receivers).wake_all();
+        self.bell(Side::Senders).wake_all();
     }
 
     /// Returns a view of the words that say which participants there are.

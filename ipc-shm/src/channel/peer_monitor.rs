@@ -10,7 +10,7 @@
 //!   registers (a token, or seq has moved)
 //!   asks `monitors_deaths`: all of them?   asks for those not open: false  opens a pidfd for each
 //!   sleeps a short slice, asks again       open now, the lease held: true
-//!   sleeps for long                                                        readable: ring_all
+//!   sleeps for long                                                        readable: wake_all
 //!   recovers its dead peers, notifies all
 //! ```
 //!
@@ -20,7 +20,7 @@
 //!   was made before.
 //! - If a dead process' lease lives on for a moment, the notified waiter does not recover it. The
 //!   waiter asks again, gets no pidfd for it, and checks often.
-//! - A process that attaches notifies the sleepers ([`Memory::ring_sleepers`]), so they ask again.
+//! - A process that attaches notifies the sleepers ([`Memory::wake_sleepers`]), so they ask again.
 //!
 //! The thread has a table of descriptors of its own. So its pidfds do not count against the
 //! program's limit, and a program that closes all descriptors it does not know leaves them open.

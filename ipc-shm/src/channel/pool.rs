@@ -99,7 +99,7 @@ impl<'a> Pool<'a> {
         found.store(block::lost(pos(found.load(Relaxed))), Release);
         kill_point!("block.lost");
         self.memory.orphan_seq().fetch_add(1, AcqRel); // AcqRel: RING-E6.
-        self.memory.bell(Side::Receivers).ring_all();
+        self.memory.bell(Side::Receivers).wake_all();
     }
 
     /// Returns how often the message in a lent block was delivered, this time included.

@@ -219,7 +219,7 @@ impl<'a> Recovery<'a> {
         if any {
             kill_point!("leave.orphans");
             self.memory.orphan_seq().fetch_add(1, AcqRel); // AcqRel: RING-E6.
-            self.memory.bell(Side::Receivers).ring_all();
+            self.memory.bell(Side::Receivers).wake_all();
         }
     }
 

@@ -256,7 +256,7 @@ impl<'a> Ring<'a> {
         self.memory.state(q).store(slot::void(q), Release);
         kill_point!("send.given_up");
         // A receiver that waits for the slot skips it, and finds what is behind.
-        self.memory.bell(Side::Receivers).ring_all();
+        self.memory.bell(Side::Receivers).wake_all();
     }
 
     /// Receives up to `k` messages, `1 ≤ k ≤ max_batch`, and returns how many, at least one.
@@ -339,7 +339,7 @@ impl<'a> Ring<'a> {
             if voids != 0 {
                 // The voids made room. The caller wakes senders for received messages only, so this
                 // function wakes them for the voids.
-                memory.bell(Side::Senders).ring_all();
+                memory.bell(Side::Senders).wake_all();
             }
             if received > 0 {
                 return Ok(received);
@@ -447,7 +447,7 @@ impl<'a> Ring<'a> {
         self.memory.state(q).store(slot::orphan(q), Release); // Release: RING-E4.
         kill_point!("guard.orphaned");
         self.memory.orphan_seq().fetch_add(1, AcqRel); // AcqRel: RING-E6.
-        self.memory.bell(Side::Receivers).ring_all();
+        self.memory.bell(Side::Receivers).wake_all();
     }
 
     /// Returns whether a call that receives may do something now: there is a message, or a slot to

@@ -360,8 +360,8 @@ impl Peer {
         self.memory().bell(side.into()).ring(n, Barrier::Ours);
     }
 
-    pub fn ring_all(&self, side: Side) {
-        self.memory().bell(side.into()).ring_all();
+    pub fn wake_all(&self, side: Side) {
+        self.memory().bell(side.into()).wake_all();
     }
 
     /// Tries `attempt` and sleeps on this side until it succeeds.

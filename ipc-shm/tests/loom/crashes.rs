@@ -242,7 +242,7 @@ fn a_repair_may_be_begun_again_at_any_point() {
         "clean.head",
         "clean.orphan",
         "recover.orphans",
-        "ring_all.tokens",
+        "wake_all.tokens",
         "recover.free",
     ];
     for point in POINTS {

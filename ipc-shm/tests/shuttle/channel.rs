@@ -142,7 +142,7 @@ fn receive(peer: &Peer, told: &mut Told) {
         }
         if !some {
             // Others that sleep must come to the same conclusion.
-            peer.ring_all(Side::Receivers);
+            peer.wake_all(Side::Receivers);
             break;
         }
         let freed = told.receiving.len() as u64;
