@@ -12,8 +12,8 @@ use std::time::Instant;
 use ipc_core::__private::SendFailure;
 use ipc_core::__private::poll::{PollRecv, PollSend};
 use ipc_core::__private::ready::{
-    Claim, ClaimBorrow, ClaimRecv, ClaimSend, Outcome, Pace, Ready, Registration, Selectable,
-    TaskQueue, Tasks, Ticket,
+    Claim, ClaimBorrow, ClaimRecv, ClaimSend, Outcome, Pace, Quick, Ready, Registration,
+    Selectable, Source, TaskQueue, Tasks, Ticket,
 };
 use ipc_core::__private::wait::Ended;
 use ipc_core::__private::{handle, shape};
@@ -131,6 +131,9 @@ macro_rules! end {
             fn spins(&self) -> u32 {
                 each!($End, self, end => Pace::spins(end))
             }
+            fn shares_processor(&self) -> bool {
+                each!($End, self, end => Pace::shares_processor(end))
+            }
             fn pause(&self) {
                 each!($End, self, end => Pace::pause(end));
             }
@@ -170,6 +173,9 @@ macro_rules! end {
             fn monitors_deaths(&self) -> bool {
                 each!($End, self, end => end.monitors_deaths())
             }
+            fn file(&self) -> Option<Source<'_>> {
+                each!($End, self, end => end.file())
+            }
             fn deadline(&self) -> Option<Instant> {
                 each!($End, self, end => end.deadline())
             }
@@ -189,7 +195,7 @@ macro_rules! end {
                 each!($End, self, end => end.claim())
             }
             #[inline]
-            fn claim_now(&self) -> Option<Claim> {
+            fn claim_now(&self) -> Quick<Claim> {
                 each!($End, self, end => end.claim_now())
             }
             fn give_back(&self, claim: Claim) {

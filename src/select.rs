@@ -12,8 +12,8 @@ use std::os::fd::AsFd;
 use std::ptr;
 use std::time::{Duration, Instant};
 
-use ipc_core::__private::ready::{Claim, ClaimBorrow, ClaimRecv, ClaimSend, Selectable};
-use ipc_core::__private::select::{Few, shuffle, wait};
+use ipc_core::__private::ready::{Claim, ClaimBorrow, ClaimRecv, ClaimSend, Quick, Selectable};
+use ipc_core::__private::select::{Round, wait};
 use ipc_core::Deadline;
 use ipc_core::error::{RecvError, SendError};
 use ipc_core::route::Borrow;
@@ -400,12 +400,13 @@ impl<'a> Select<'a> {
 
     #[inline]
     fn choose(&mut self, deadline: Deadline) -> Option<SelectedOperation<'a>> {
-        choose(&mut self.operations, self.how, deadline)
+        choose(&self.operations, self.how, deadline)
     }
 
     fn find_ready(&mut self, deadline: Deadline) -> Option<usize> {
         let ready = |end: &dyn Selectable| end.is_ready().then_some(());
-        let (operation, ()) = run(&mut self.operations, self.how, deadline, ready, ready)?;
+        let now = |end: &dyn Selectable| ready(end).into();
+        let (operation, ()) = run(&self.operations, self.how, deadline, now, ready)?;
         Some(operation.index)
     }
 }
@@ -414,7 +415,7 @@ impl<'a> Select<'a> {
 #[doc(hidden)]
 #[inline]
 pub fn choose<'a>(
-    operations: &mut [Operation<'a>],
+    operations: &[Operation<'a>],
     how: Order,
     deadline: Deadline,
 ) -> Option<SelectedOperation<'a>> {
@@ -430,10 +431,10 @@ pub fn choose<'a>(
 /// If there is neither an operation nor a deadline.
 #[inline]
 fn run<'a, 'o, R>(
-    operations: &'o mut [Operation<'a>],
+    operations: &'o [Operation<'a>],
     how: Order,
     deadline: Deadline,
-    attempt_now: impl Fn(&dyn Selectable) -> Option<R>,
+    attempt_now: impl Fn(&dyn Selectable) -> Quick<R>,
     attempt: impl Fn(&dyn Selectable) -> Option<R>,
 ) -> Option<(&'o Operation<'a>, R)> {
     if operations.is_empty() {
@@ -447,16 +448,11 @@ fn run<'a, 'o, R>(
         return None;
     }
     let count = operations.len();
-    let few = match how {
-        Order::Fair if count <= Few::MOST => Some(Few::fair(count)),
-        Order::Fair => {
-            shuffle(operations);
-            None
-        }
-        Order::Biased => None,
+    let order = match how {
+        Order::Fair => Round::fair(count),
+        Order::Biased => Round::in_order(count),
     };
-    let operations = &*operations;
-    let at = |i: usize| &operations[few.map_or(i, |few| few.at(i))];
+    let at = |i: usize| &operations[order.at(i)];
     let end = |i: usize| at(i).end.get();
     let (attempt_now, attempt) = (|i| attempt_now(end(i)), |i| attempt(end(i)));
     let (i, done) = wait(count, end, deadline, &ThisThread, attempt_now, attempt)?;

@@ -68,6 +68,12 @@ pub trait Ready: Pace {
         true
     }
 
+    /// Returns the file whose readiness tells whether an attempt is worthwhile, if an attempt costs
+    /// a system call. A waiter then asks the system for all files at once.
+    fn file(&self) -> Option<Source<'_>> {
+        None
+    }
+
     /// Returns when the end becomes ready by itself.
     fn deadline(&self) -> Option<Instant> {
         None
@@ -96,6 +102,11 @@ pub trait Pace {
         0
     }
 
+    /// Returns whether the other side cannot run while this thread spins, as far as is known.
+    fn shares_processor(&self) -> bool {
+        false
+    }
+
     /// Pauses between two of these attempts.
     fn pause(&self) {
         std::hint::spin_loop();
@@ -106,9 +117,28 @@ pub trait Pace {
         false
     }
 
-    /// Records how a wait ended, for the next result of [`spins`](Pace::spins).
+    /// Records how a wait ended, for the next result of [`spins`](Pace::spins). A wait for several
+    /// ends tells all of them.
     fn waited(&self, ended: Ended) {
         let _ = ended;
+    }
+}
+
+/// What an attempt on a short path has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quick<R> {
+    /// It has succeeded.
+    Done(R),
+    /// The end was not ready.
+    NotNow,
+    /// The short path does not know: a complete attempt is needed.
+    Unknown,
+}
+
+impl<R> From<Option<R>> for Quick<R> {
+    /// Returns what a complete attempt has found.
+    fn from(found: Option<R>) -> Quick<R> {
+        found.map_or(Quick::NotNow, Quick::Done)
     }
 }
 
@@ -120,11 +150,12 @@ pub trait Selectable: Ready {
     /// Claims the operation if it can be done now. Never waits.
     fn claim(&self) -> Option<Claim>;
 
-    /// Claims the operation if that is possible on a short path. After `None`, call
-    /// [`claim`](Selectable::claim): `None` says nothing about the end.
+    /// Claims the operation if that is possible on a short path.
+    ///
+    /// An end that has nothing to claim for long must not cost the others much time here.
     #[inline]
-    fn claim_now(&self) -> Option<Claim> {
-        self.claim()
+    fn claim_now(&self) -> Quick<Claim> {
+        self.claim().into()
     }
 
     /// Undoes a claim: the place becomes free, or the message is received by another call.

@@ -24,7 +24,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crate::deadline::Deadline;
-use crate::ready::{Outcome, Ready, Registration, Source, UNSOUND_SLICE};
+use crate::ready::{Outcome, Quick, Ready, Registration, Source, UNSOUND_SLICE};
 use crate::wait::{Ended, Slices, YIELDS};
 
 /// How a thread sleeps until one of several sources changes.
@@ -36,6 +36,9 @@ pub trait Sleeper {
     /// cannot: then the waiter sleeps in short slices.
     fn barrier(&self) -> bool;
 
+    /// Returns whether one of these files is ready, without waiting.
+    fn poll(&self, files: &[Source<'_>]) -> bool;
+
     /// Sleeps until a source changes or the waker is called, for at most `timeout`. Returns whether
     /// it was woken before the time was over. It may wake for no reason.
     ///
@@ -46,73 +49,134 @@ pub trait Sleeper {
 /// Calls `attempt` with the number of each of `count` ends in turn, until it returns something or
 /// `deadline` has passed.
 ///
-/// In the first round each end is tried with `attempt_now` before: a short path, which may fail for
-/// no reason.
-/// Returns the number of that end with the result. For a fair choice, `ends` and `attempt` count in
-/// random order ([`Few`], [`shuffle`]).
+/// Before it registers, it calls `attempt_now` instead, and `attempt` if that does not know.
+/// Returns the number of that end with the result. For a fair choice, `ends` and both attempts
+/// count in random order ([`Round`]).
 #[inline]
 pub fn wait<'a, E: Ready + ?Sized + 'a, S: Sleeper, R>(
     count: usize,
     ends: impl Fn(usize) -> &'a E,
     deadline: Deadline,
     sleeper: &S,
-    mut attempt_now: impl FnMut(usize) -> Option<R>,
+    mut attempt_now: impl FnMut(usize) -> Quick<R>,
     mut attempt: impl FnMut(usize) -> Option<R>,
 ) -> Option<(usize, R)> {
+    // An end that the short path does not know is tried completely, before the next one: if it is
+    // ready, it must not lose its turn.
+    let mut one = |i, short| {
+        if short {
+            match attempt_now(i) {
+                Quick::Done(done) => return Some(done),
+                Quick::NotNow => return None,
+                Quick::Unknown => {}
+            }
+        }
+        attempt(i)
+    };
     for i in 0..count {
-        // Completely, before the next end: one that is ready must not lose its turn to a later one
-        // because the short path does not see that.
-        if let Some(done) = attempt_now(i).or_else(|| attempt(i)) {
+        if let Some(done) = one(i, true) {
             return Some((i, done));
         }
     }
-    let mut attempts = || (0..count).find_map(|i| attempt(i).map(|done| (i, done)));
-    wait_slow(count, &ends, deadline, sleeper, &mut attempts)
+    Wait { count, ends: &ends, sleeper }.goes_on(deadline, &mut one)
 }
 
-/// Goes on after every end was tried in vain.
-#[cold]
-fn wait_slow<'a, E: Ready + ?Sized + 'a, S: Sleeper, R>(
+/// How many times to try the other ends before the files are polled once, while spinning.
+const SPINS_FOR_A_POLL: u32 = 16;
+
+/// A wait for one of several ends.
+struct Wait<'a, 's, E: ?Sized, S> {
     count: usize,
-    ends: &dyn Fn(usize) -> &'a E,
-    deadline: Deadline,
-    sleeper: &S,
-    attempts: &mut dyn FnMut() -> Option<(usize, R)>,
-) -> Option<(usize, R)> {
-    if deadline == Deadline::Now {
-        // Every end once, so that a busy one does not hide that another is ready.
-        let worthwhile = (0..count).fold(false, |any, i| ends(i).settle() | any);
-        // A message may have moved from an end that was not tried yet to one that was.
-        return if worthwhile || count > 1 { attempts() } else { None };
+    ends: &'s dyn Fn(usize) -> &'a E,
+    sleeper: &'s S,
+}
+
+impl<'a, E: Ready + ?Sized, S: Sleeper> Wait<'a, '_, E, S> {
+    fn all(&self) -> impl Iterator<Item = &'a E> + '_ {
+        (0..self.count).map(self.ends)
     }
-    let all = || (0..count).map(ends);
-    if all().fold(false, |ahead, end| end.let_peer_run_ahead() | ahead) {
-        if let Some(done) = attempts() {
+
+    /// Goes on after every end was tried in vain. `one` tries one end: on the short path first, or
+    /// completely.
+    #[cold]
+    fn goes_on<R>(
+        &self,
+        deadline: Deadline,
+        one: &mut dyn FnMut(usize, bool) -> Option<R>,
+    ) -> Option<(usize, R)> {
+        let count = self.count;
+        if deadline == Deadline::Now {
+            // Every end once, so that a busy one does not hide that another is ready.
+            let worthwhile = self.all().fold(false, |any, end| end.settle() | any);
+            // A message may have moved from an end that was not tried yet to one that was.
+            let again = worthwhile || count > 1;
+            return if again { each(count, |i| one(i, false)) } else { None };
+        }
+        if let Some(done) = self.before_sleeping(deadline, one) {
             return Some(done);
         }
+        let mut attempts = || each(count, |i| one(i, false));
+        Waiter { ends: self.all().collect(), sleeper: self.sleeper }.sleep(deadline, &mut attempts)
     }
-    // An end that becomes ready by itself is not worth spinning for.
-    let (spins, pace) = all().map(|end| (end.spins(), end)).max_by_key(|(spins, _)| *spins)?;
-    for _ in 0..spins {
-        pace.pause();
-        if let Some(done) = attempts() {
-            ends(done.0).waited(Ended::Spinning);
-            return Some(done);
+
+    /// Tries again for a short time.
+    fn before_sleeping<R>(
+        &self,
+        deadline: Deadline,
+        one: &mut dyn FnMut(usize, bool) -> Option<R>,
+    ) -> Option<(usize, R)> {
+        let files: Vec<Source<'_>> = self.all().filter_map(E::file).collect();
+        if files.len() == self.count {
+            // The system finds out, and blocks, in one call.
+            return None;
         }
+        let mut round = |with_files: bool| {
+            let skip = !with_files && !files.is_empty();
+            each(self.count, |i| match skip && (self.ends)(i).file().is_some() {
+                true => None,
+                false => one(i, true),
+            })
+        };
+        // One that streams is worth the moment: the others need not be asked.
+        if self.all().any(E::let_peer_run_ahead) {
+            if let Some(done) = round(false) {
+                return Some(done);
+            }
+        }
+        let ended = |how| self.all().for_each(|end| end.waited(how));
+        // Where a peer of one end runs on this processor, spinning keeps it from running.
+        let spinning = !self.all().any(E::shares_processor);
+        let pace = self.all().map(|end| (end.spins(), end)).max_by_key(|(spins, _)| *spins);
+        let (spins, pace) = pace.filter(|_| spinning).map_or((0, None), |(n, end)| (n, Some(end)));
+        for spin in 0..spins {
+            if let Some(end) = pace {
+                end.pause();
+            }
+            let poll = !files.is_empty() && spin % SPINS_FOR_A_POLL == SPINS_FOR_A_POLL - 1;
+            if let Some(done) = round(poll && self.sleeper.poll(&files)) {
+                ended(Ended::Spinning);
+                return Some(done);
+            }
+        }
+        for _ in 0..YIELDS {
+            let yielded = Instant::now();
+            if matches!(deadline, Deadline::At(deadline) if yielded >= deadline) {
+                break;
+            }
+            std::thread::yield_now();
+            if let Some(done) = round(!files.is_empty() && self.sleeper.poll(&files)) {
+                ended(Ended::Yielding(yielded.elapsed()));
+                return Some(done);
+            }
+        }
+        ended(Ended::Sleeping);
+        None
     }
-    for _ in 0..YIELDS {
-        let yielded = Instant::now();
-        if matches!(deadline, Deadline::At(deadline) if yielded >= deadline) {
-            break;
-        }
-        std::thread::yield_now();
-        if let Some(done) = attempts() {
-            ends(done.0).waited(Ended::Yielding(yielded.elapsed()));
-            return Some(done);
-        }
-    }
-    all().for_each(|end| end.waited(Ended::Sleeping));
-    Waiter { ends: all().collect(), sleeper }.sleep(deadline, attempts)
+}
+
+/// Returns the first result of `one` with its number.
+fn each<R>(count: usize, mut one: impl FnMut(usize) -> Option<R>) -> Option<(usize, R)> {
+    (0..count).find_map(|i| one(i).map(|done| (i, done)))
 }
 
 /// A waiter that is about to sleep.
@@ -183,15 +247,17 @@ impl<'a, E: Ready + ?Sized, S: Sleeper> Waiter<'a, '_, E, S> {
     /// Registers with each end where this waiter is not registered. Returns whether a barrier is
     /// needed then, or `None` if it was registered with all.
     fn register(&self, registered: &mut [Option<Registration<'a>>]) -> Option<bool> {
-        let mut barrier = None;
-        for (end, slot) in self.ends.iter().copied().zip(registered) {
-            if slot.is_none() {
-                let one = self.sleeper.with_waker(|waker| end.register(waker));
-                barrier = Some(barrier.unwrap_or(false) | one.barrier);
-                *slot = Some(one);
+        self.sleeper.with_waker(|waker| {
+            let mut barrier = None;
+            for (end, slot) in self.ends.iter().copied().zip(registered) {
+                if slot.is_none() {
+                    let one = end.register(waker);
+                    barrier = Some(barrier.unwrap_or(false) | one.barrier);
+                    *slot = Some(one);
+                }
             }
-        }
-        barrier
+            barrier
+        })
     }
 
     /// Returns how long to sleep at most.
@@ -221,56 +287,47 @@ impl<'a, E: Ready + ?Sized, S: Sleeper> Waiter<'a, '_, E, S> {
     }
 }
 
-/// Brings ends into random order, so that none starves another.
-pub fn shuffle<T>(ends: &mut [T]) {
-    for last in (1..ends.len()).rev() {
-        ends.swap(last, below(last as u64 + 1) as usize);
-    }
-}
-
-/// The random order of a few ends, without memory for it.
+/// An order in which ends are tried: all in a circle.
 #[derive(Clone, Copy, Debug)]
-pub struct Few {
-    /// Four bits for each place.
-    places: u64,
+pub struct Round {
+    count: usize,
+    first: usize,
+    backwards: bool,
 }
 
-impl Few {
-    /// The most ends.
-    pub const MOST: usize = 16;
-
-    /// The order `0, 1, 2, …`.
-    #[must_use]
-    pub const fn biased() -> Few {
-        Few { places: 0xfedc_ba98_7654_3210 }
-    }
-
-    /// A random order of `count` ends, at most [`MOST`](Few::MOST).
+impl Round {
+    /// The order `0, 1, 2, …` of `count` ends.
     #[inline]
     #[must_use]
-    pub fn fair(count: usize) -> Few {
-        let Few { mut places } = Few::biased();
-        for last in (1..count as u64).rev() {
-            let at = below(last + 1);
-            // Where both places differ. Swapped by adding that to both.
-            let differs = (places >> (4 * last) ^ places >> (4 * at)) & 15;
-            places ^= differs << (4 * last) | differs << (4 * at);
-            // A place that is swapped with itself differs nowhere.
-        }
-        Few { places }
+    pub const fn in_order(count: usize) -> Round {
+        Round { count, first: 0, backwards: false }
+    }
+
+    /// A random order of `count` ends.
+    ///
+    /// Each end is the first in one of `count` orders. Of two ends, each comes before the other in
+    /// half of the orders.
+    #[inline]
+    #[must_use]
+    pub fn fair(count: usize) -> Round {
+        let random = random();
+        // The high half of a product is fair for so small a count.
+        let first = ((random >> 32) * count as u64) >> 32;
+        Round { count, first: first as usize, backwards: random & 1 == 1 }
     }
 
     /// Returns the number of the end at this place of the order.
     #[inline]
     #[must_use]
     pub fn at(self, place: usize) -> usize {
-        (self.places >> (4 * place) & 15) as usize
+        let at = if self.backwards { self.first + self.count - place } else { self.first + place };
+        if at < self.count { at } else { at - self.count }
     }
 }
 
-/// Returns a random number below `limit`, a small number.
+/// Returns a random number.
 #[inline]
-fn below(limit: u64) -> u64 {
+fn random() -> u64 {
     thread_local! {
         /// Never 0, as soon as it is used.
         static STATE: Cell<u64> = const { Cell::new(0) };
@@ -285,8 +342,7 @@ fn below(limit: u64) -> u64 {
     state ^= state >> 7;
     state ^= state << 17;
     let _ = STATE.try_with(|kept| kept.set(state));
-    // The high half of a product is fair for so small a limit.
-    ((state >> 32) * limit) >> 32
+    state
 }
 
 #[cold]

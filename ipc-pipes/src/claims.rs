@@ -98,6 +98,10 @@ macro_rules! end {
             fn tasks(&self) -> &'static dyn Tasks {
                 &ThisProcess
             }
+
+            fn file(&self) -> Option<Source<'_>> {
+                Some(Source::File { fd: self.shared.carrier.fd(), writable: $writable })
+            }
         }
     };
 }

@@ -76,9 +76,23 @@ thread_local! {
 
 impl Sleeper for ThisThread {
     fn with_waker<R>(&self, with: impl FnOnce(&Waker) -> R) -> R {
-        let waker = LOCAL.try_with(|local| local.waker.clone());
+        let mut with = Some(with);
+        let mut call = |waker: &Waker| with.take().map(|with| with(waker));
         // A thread that is being torn down has none: it looks again after each slice.
-        with(&waker.unwrap_or_else(|_| Waker::noop().clone()))
+        let done = LOCAL.try_with(|local| call(&local.waker)).ok().flatten();
+        match done.or_else(|| call(Waker::noop())) {
+            Some(done) => done,
+            None => unreachable!("it is called once"),
+        }
+    }
+
+    fn poll(&self, files: &[Source<'_>]) -> bool {
+        let files = files.iter().filter_map(|source| match *source {
+            #[cfg(unix)]
+            Source::File { fd, writable } => Some(File { fd, writable }),
+            _ => None,
+        });
+        os::poll(&files.collect::<Vec<_>>(), Duration::ZERO)
     }
 
     fn barrier(&self) -> bool {

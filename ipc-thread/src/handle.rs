@@ -67,6 +67,11 @@ impl<T> Handle<T> {
         at_once(self, &self.given_up, in_the_way, attempt)
     }
 
+    /// Returns whether the other side cannot run while this thread spins, as far as is known.
+    pub(crate) fn shares_processor(&self) -> bool {
+        spin_policy::shares_processor(self)
+    }
+
     /// Waits for a short time that is bounded while a thread is in the way. Returns whether it got
     /// out of the way.
     pub(crate) fn settle(&self, in_the_way: impl Fn() -> Option<u64>) -> bool {

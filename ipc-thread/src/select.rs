@@ -46,6 +46,10 @@ macro_rules! end {
                 Doorbell::spins(&self.0)
             }
 
+            fn shares_processor(&self) -> bool {
+                self.0.shares_processor()
+            }
+
             fn pause(&self) {
                 Doorbell::pause(&self.0);
             }

@@ -78,7 +78,7 @@ impl SpinPolicy {
 
     /// Returns how often to poll, which is 0 if the other side cannot run meanwhile.
     pub fn spins(&self, lane: &impl Lane) -> u32 {
-        if alone() || same_cpu(lane) { 0 } else { self.limit.load(Relaxed) }
+        if shares_processor(lane) { 0 } else { self.limit.load(Relaxed) }
     }
 
     /// Records how a wait ended.
@@ -114,7 +114,7 @@ impl SpinPolicy {
         }
         // Each wait ended with a message too. These messages do not count.
         let immediate = lane.distance(since, last).saturating_sub(u64::from(waits));
-        if immediate < STREAM || alone() || same_cpu(lane) {
+        if immediate < STREAM || shares_processor(lane) {
             return false;
         }
         let got_ahead = look_ahead(lane, last);
@@ -159,6 +159,12 @@ fn look_ahead(lane: &impl Lane, last: u64) -> bool {
         wait = (wait * (goal - have) / came).clamp(LOOK.0, LOOK.1);
     }
     true
+}
+
+/// Returns whether the other side cannot run while this thread spins, as far as is known.
+#[must_use]
+pub fn shares_processor(lane: &impl Lane) -> bool {
+    alone() || same_cpu(lane)
 }
 
 /// Returns whether there is only one processor.

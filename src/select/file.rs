@@ -38,6 +38,10 @@ impl Ready for File<'_> {
     fn tasks(&self) -> &'static dyn Tasks {
         &ThisProcess
     }
+
+    fn file(&self) -> Option<Source<'_>> {
+        Some(Source::File { fd: self.fd, writable: self.writable })
+    }
 }
 
 impl Selectable for File<'_> {

@@ -163,7 +163,7 @@ macro_rules! __select {
     (@choose $how:ident [$(($kind:ident $end:ident $n:tt $($op:tt)*))*] $deadline:expr) => {
         // The list ends here: the arms may drop what was waited for.
         $crate::__private::select::choose(
-            &mut [
+            &[
                 $($crate::__private::select::Operation::$kind($crate::__select!(@count $n), $end)),*
             ],
             $crate::__private::select::Order::$how,

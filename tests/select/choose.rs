@@ -142,6 +142,28 @@ fn a_channel_without_its_other_side_is_ready_and_says_so() {
 }
 
 #[test]
+fn a_disconnected_channel_and_a_message_that_was_given_back_keep_their_turn() {
+    let _watchdog = watchdog();
+    each_pair(|a, b| {
+        let ((tx_a, rx_a), (tx_b, rx_b)) = (channel::<u32>(a), channel::<u32>(b));
+        let mut select = Select::new_biased();
+        let first = select.recv(&rx_a);
+        select.recv(&rx_b);
+        tx_b.send(2).unwrap();
+        tx_a.send(1).unwrap();
+        let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            drop(select.try_select());
+        }));
+        assert!(dropped.is_err());
+        let chosen = select.try_select().unwrap();
+        assert_eq!((chosen.index(), chosen.recv(&rx_a)), (first, Ok(1)));
+        drop(tx_a);
+        let chosen = select.try_select().unwrap();
+        assert_eq!((chosen.index(), chosen.recv(&rx_a)), (first, Err(RecvError::Disconnected)));
+    });
+}
+
+#[test]
 fn of_several_that_are_ready_each_gets_its_share() {
     let _watchdog = watchdog();
     const TURNS: u32 = 3000;
@@ -170,6 +192,40 @@ fn of_several_that_are_ready_each_gets_its_share() {
         assert!(first.abs_diff(TURNS / 2) < 300, "{a:?} {b:?}: {first}");
         assert_eq!(biased, TURNS);
     });
+}
+
+/// With one channel that is always ready, and some others.
+#[test]
+fn a_channel_that_is_always_ready_leaves_the_others_their_share() {
+    let _watchdog = watchdog();
+    const CHANNELS: usize = 8;
+    const TURNS: u32 = 4000;
+    const BUSY: usize = 3;
+    for route in ROUTES {
+        for ready in [&[BUSY, 5][..], &[BUSY, 4], &[BUSY, 4, 6, 7], &[0, 1, 2, BUSY, 4, 5, 6, 7]] {
+            let channels: Vec<_> = (0..CHANNELS).map(|_| channel::<u32>(route)).collect();
+            let mut select = Select::new();
+            channels.iter().for_each(|(_, rx)| _ = select.recv(rx));
+            (0..2).for_each(|n| channels[BUSY].0.send(n).unwrap());
+            ready.iter().for_each(|at| channels[*at].0.send(2).unwrap());
+            let mut chosen = [0u32; CHANNELS];
+            for n in 0..TURNS {
+                let operation = select.select();
+                let at = operation.index();
+                operation.recv(&channels[at].1).unwrap();
+                channels[at].0.send(n).unwrap();
+                chosen[at] += 1;
+            }
+            let what = || format!("{route:?}, {ready:?}: {chosen:?}");
+            assert_eq!(ready.iter().map(|at| chosen[*at]).sum::<u32>(), TURNS, "{}", what());
+            // Ten standard deviations at most.
+            let least = TURNS / CHANNELS as u32 - 210;
+            assert!(ready.iter().all(|at| chosen[*at] > least), "{}", what());
+            if let [_, other] = ready {
+                assert!(chosen[*other].abs_diff(TURNS / 2) < 320, "{}", what());
+            }
+        }
+    }
 }
 
 #[test]

@@ -66,7 +66,7 @@ use ipc_core::__private::wait::InTheWay;
 use crate::channel::memory::Side;
 use crate::channel::memory::{Memory, Slot};
 use crate::killpoint::kill_point;
-use crate::layout::{CLOSED, MAX_BATCH, block, claim, count, kind, owner, pos, slot};
+use crate::layout::{CLOSED, MAX_BATCH, block, claim, count, kind, members, owner, pos, slot};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
@@ -460,6 +460,21 @@ impl<'a> Ring<'a> {
         let q = pos(self.memory.head().load(Acquire)); // Acquire: RING-E3.
         let state = self.memory.state(q).load(Acquire); // Acquire: RING-E1.
         state == slot::ready(q) || state == slot::void(q)
+    }
+
+    /// Returns whether there is certainly no message now, and no reason why none can come.
+    ///
+    /// It reads no word that a sender writes, except the slot that is next.
+    #[inline(always)]
+    pub(crate) fn is_idle(self, me: &Participant) -> bool {
+        // Relaxed: hints only. Otherwise the caller makes a complete attempt.
+        let no_orphan = self.memory.orphan_seq().load(Relaxed) == me.orphans_seen.load(Relaxed);
+        let connected = self.memory.members().load(Relaxed) & members::GONE == 0;
+        no_orphan && connected && {
+            // If another receiver has moved `head` since, the slot is free for a later position.
+            let q = pos(self.memory.head().load(Acquire)); // Acquire: RING-E3.
+            self.memory.state(q).load(Relaxed) == slot::free(q) // Relaxed: the payload is not read.
+        }
     }
 
     /// Returns whether a call that sends may do something now.

@@ -10,14 +10,15 @@ use std::task::{Context, Poll, Waker};
 use ipc_core::__private::SendFailure;
 use ipc_core::__private::poll::{self, PollRecv, PollSend};
 use ipc_core::__private::ready::{
-    Claim, ClaimRecv, ClaimSend, Outcome, Pace, Ready, Registration, Selectable, TaskQueue, Tasks,
-    Ticket,
+    Claim, ClaimRecv, ClaimSend, Outcome, Pace, Quick, Ready, Registration, Selectable, TaskQueue,
+    Tasks, Ticket,
 };
 use ipc_core::__private::task::Wait;
 use ipc_core::__private::wait::{Doorbell, Ended};
 use ipc_core::route::Receive;
 use ipc_core::{Deadline, RecvError, RecvTimeoutError, SendError, Unreadable, Unsendable};
 use ipc_sys::tasks::ThisProcess;
+use ipc_wait::spin_policy;
 
 use crate::channel::endpoint::Endpoint;
 use crate::channel::ends::{Codec, Rx, Tx};
@@ -239,6 +240,10 @@ impl Pace for Endpoint {
         Doorbell::pause(self);
     }
 
+    fn shares_processor(&self) -> bool {
+        spin_policy::shares_processor(self)
+    }
+
     fn waited(&self, ended: Ended) {
         Doorbell::waited(self, ended);
     }
@@ -304,6 +309,9 @@ macro_rules! end {
             }
             fn pause(&self) {
                 Pace::pause(&self.end);
+            }
+            fn shares_processor(&self) -> bool {
+                self.end.shares_processor()
             }
             fn waited(&self, ended: Ended) {
                 Pace::waited(&self.end, ended);
@@ -374,14 +382,19 @@ impl<T, C: Codec<T>> Selectable for Rx<T, C> {
     }
 
     #[inline]
-    fn claim_now(&self) -> Option<Claim> {
+    fn claim_now(&self) -> Quick<Claim> {
         let end = &self.end;
         if end.forked() || end.unread.any() {
-            return None;
+            return Quick::Unknown;
+        }
+        if end.ring().is_idle(&end.participant) {
+            return Quick::NotNow;
         }
         let mut sink = ClaimSink::new(end, C::block_of);
-        end.ring().receive(&end.participant, 1, &mut sink).ok()?;
-        Some(sink.claim)
+        match end.ring().receive(&end.participant, 1, &mut sink) {
+            Ok(_) => Quick::Done(sink.claim),
+            Err(_) => Quick::Unknown,
+        }
     }
 
     fn give_back(&self, claim: Claim) {

@@ -93,6 +93,10 @@ impl Sleeper for OnAll<'_> {
         with(Waker::noop())
     }
 
+    fn poll(&self, _files: &[Source<'_>]) -> bool {
+        unreachable!("there are no files")
+    }
+
     fn barrier(&self) -> bool {
         Bell::barrier()
     }
@@ -114,7 +118,8 @@ fn select(ends: &[&End]) -> usize {
     let waiters: Vec<_> = ends.iter().map(|end| Waiter { end, seen: Cell::new(0) }).collect();
     let attempt = |i: usize| waiters[i].end.receive();
     let end = |i: usize| &waiters[i];
-    let done = wait(ends.len(), end, Deadline::Never, &OnAll(&waiters), attempt, attempt);
+    let now = |i| attempt(i).into();
+    let done = wait(ends.len(), end, Deadline::Never, &OnAll(&waiters), now, attempt);
     done.expect("for ever").0
 }
 
