@@ -155,6 +155,17 @@ mutant once-silent ipc-shm/src/lock/raw/once.rs 1 '/kill_point!\("once.ended"\)/
 mutant initialiser-not-followed ipc-shm/src/lock/raw/once.rs 1 '/kill_point!\("once.take_over"\)/,/kill_point!/s/self.state.compare_exchange.*is_ok\(\)/mine == 0/' locks::a_dead_initialiser
 mutant event-relaxed ipc-shm/src/lock/raw/event.rs 1 's/(compare_exchange\(w, to, )AcqRel, Relaxed/\1Relaxed, Relaxed/' locks::an_event
 mutant event-silent ipc-shm/src/lock/raw/event.rs 1 's/^            env.wake\(self.state, if self.auto .*$//' locks::an_event
+mutant event-not-passed-on ipc-shm/src/lock/raw/event.rs 1 '/fn pass_on/,/^    }/s/^                env.wake\(self.state, 1\);//' locks::a_waiter_that_stops
+mutant event-waiters-unmarked ipc-shm/src/lock/raw/event.rs 1 's/while self.auto && w & WAITERS == 0 \{/while self.auto \&\& w \& (WAITERS | SET) == SET {/' locks::a_waiter_for_several
+mutant event-missed ipc-shm/src/lock/raw/event.rs 1 '/fn is_due/,/^    }/s/w & SET != 0 \|\| .*$/w \& SET != 0 || began == u64::MAX/' locks::a_manual_event
+mutant event-unregistered ipc-shm/src/lock/raw/event.rs 1 '/fn register/,/^    }/s/while w & \(SET \| WAITERS\) == 0/while w \& (SET | WAITERS) == WAITERS | SET/' locks::a_waiter_for_several
+mutant permit-not-passed-on ipc-shm/src/lock/raw/semaphore.rs 1 '/fn pass_on/,/^    }/s/env.wake\(self.grant, 1\);//' locks::a_waiter_that_stops
+mutant permit-waiters-unmarked ipc-shm/src/lock/raw/semaphore.rs 1 '/fn pass_on/,/^    }/s/if self.add_waiters\(g\) \{/if g == g {/' locks::a_waiter_for_several
+mutant mutex-not-passed-on ipc-shm/src/lock/raw/mutex.rs 1 '/fn pass_on/,/^    }/s/self.wake\(env\);//' locks::a_waiter_that_stops
+mutant mutex-waiters-unmarked ipc-shm/src/lock/raw/mutex.rs 1 '/fn pass_on/,/^    }/s/self.contend\(\).is_none\(\)/self.is_free()/' locks::a_waiter_for_several
+mutant drained-unlooked ipc-shm/src/lock/raw/rwlock.rs 1 '/fn finish_write/,/^    }/s/if self.any_reader\(env, false\) \{/if env.spins() > 0 {/' locks::waiters_for_several
+mutant free-is-slept-on ipc-shm/src/lock/raw/mutex.rs 1 's/self.contend\(\).unwrap_or\(AWAKE\)/self.contend().unwrap_or(0)/' locks::a_waiter_for_several
+mutant turn-not-contended ipc-shm/src/lock/raw/mutex.rs 1 's/^    while keeps_out\(w\) && w & CONTENDED == 0 \{/    while w \& CONTENDED == w \& !CONTENDED \&\& keeps_out(w) {/' locks::waiters_for_several
 mutant barrier-silent ipc-shm/src/lock/raw/barrier.rs 1 '/kill_point!\("barrier.pass"\)/,/kill_point!/s/env.wake\(self.state, u32::MAX\);//' locks::a_barrier
 mutant dead-party-ignored ipc-shm/src/lock/raw/barrier.rs 2 's/if self.any_party_died\(env\) \{/if false {/' locks::a_dead_party
 

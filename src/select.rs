@@ -17,6 +17,7 @@ use ipc_core::__private::select::{Round, wait};
 use ipc_core::Deadline;
 use ipc_core::error::{RecvError, SendError};
 use ipc_core::route::Borrow;
+use ipc_shm::__private::EventWait;
 use ipc_sys::sleep::ThisThread;
 
 pub use self::errors::{ReadyTimeoutError, SelectTimeoutError, TryReadyError, TrySelectError};
@@ -25,6 +26,8 @@ use self::file::File;
 use self::list::List;
 #[cfg(target_os = "linux")]
 use crate::JoinHandle;
+use crate::shm::lock::{Permit, Refused};
+use crate::shm::{Event, Semaphore};
 use crate::{Receiver, Sender};
 
 /// Waits for one of several operations on channels, of any routes, between threads and processes.
@@ -72,6 +75,8 @@ pub struct Select<'a> {
     /// The number of the next operation.
     next: usize,
     how: Order,
+    /// Whether it has events, whose waits begin with each call.
+    events: bool,
 }
 
 /// In which order operations are tried.
@@ -117,6 +122,8 @@ impl<'a> Operation<'a> {
 enum End<'a> {
     /// An end of a channel.
     Channel(&'a (dyn Selectable + Sync + 'a)),
+    Event(EventWait<'a>),
+    Semaphore(&'a Semaphore),
     #[cfg(unix)]
     File(File<'a>),
 }
@@ -125,6 +132,8 @@ impl<'a> End<'a> {
     fn get(&self) -> &(dyn Selectable + 'a) {
         match self {
             End::Channel(end) => *end,
+            End::Event(wait) => wait,
+            End::Semaphore(semaphore) => *semaphore,
             #[cfg(unix)]
             End::File(file) => file,
         }
@@ -142,7 +151,7 @@ impl<'a> Select<'a> {
     #[must_use]
     #[inline]
     pub fn new() -> Self {
-        Select { operations: List::new(), next: 0, how: Order::Fair }
+        Select { operations: List::new(), next: 0, how: Order::Fair, events: false }
     }
 
     /// Makes an empty list of operations. Of several that are ready, the one that was added first
@@ -179,6 +188,55 @@ impl<'a> Select<'a> {
         R: ipc_core::Route<T, Rx: ClaimRecv<T> + Sync>,
     {
         self.add(End::Channel(receiver.route()))
+    }
+
+    /// Adds waiting until an event is set, and returns the number of the operation. Complete it
+    /// with [`SelectedOperation::wait_for`].
+    ///
+    /// An automatic event is taken by the operation that is chosen. A manual event that is set and
+    /// cleared while this `Select` waits is not missed, as in [`Event::wait`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let stop = multiprocess::shm::Event::new()?;
+    /// let (_tx, rx) = multiprocess::bounded::<u8>(1)?;
+    /// let mut select = multiprocess::Select::new();
+    /// select.recv(&rx);
+    /// let stopped = select.wait_for(&stop);
+    /// stop.set()?;
+    /// let operation = select.select();
+    /// assert_eq!(operation.index(), stopped);
+    /// operation.wait_for(&stop)?;
+    /// # Ok(()) }
+    /// ```
+    pub fn wait_for(&mut self, event: &'a Event) -> usize {
+        self.events = true;
+        self.add(End::Event(EventWait::new(event)))
+    }
+
+    /// Adds acquiring a permit of a semaphore, and returns the number of the operation. Complete it
+    /// with [`SelectedOperation::acquire`].
+    ///
+    /// The permit is taken by the operation that is chosen. If this process is killed, the permit
+    /// is recovered.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let slots = multiprocess::shm::Semaphore::new(1)?;
+    /// let (_tx, rx) = multiprocess::bounded::<u8>(1)?;
+    /// let mut select = multiprocess::Select::new();
+    /// select.recv(&rx);
+    /// let free = select.acquire(&slots);
+    /// let operation = select.select();
+    /// assert_eq!(operation.index(), free);
+    /// let permit = operation.acquire(&slots)?;
+    /// assert_eq!(slots.available_permits(), 0);
+    /// drop(permit);
+    /// assert_eq!(slots.available_permits(), 1);
+    /// # Ok(()) }
+    /// ```
+    pub fn acquire(&mut self, semaphore: &'a Semaphore) -> usize {
+        self.add(End::Semaphore(semaphore))
     }
 
     /// Adds waiting until a file, socket or pipe has something to read, or is closed at its other
@@ -400,10 +458,24 @@ impl<'a> Select<'a> {
 
     #[inline]
     fn choose(&mut self, deadline: Deadline) -> Option<SelectedOperation<'a>> {
+        self.begin();
         choose(&self.operations, self.how, deadline)
     }
 
+    /// Begins the waits for events.
+    #[inline]
+    fn begin(&mut self) {
+        if self.events {
+            for operation in self.operations.iter_mut() {
+                if let End::Event(wait) = &mut operation.end {
+                    wait.begin();
+                }
+            }
+        }
+    }
+
     fn find_ready(&mut self, deadline: Deadline) -> Option<usize> {
+        self.begin();
         let ready = |end: &dyn Selectable| end.is_ready().then_some(());
         let now = |end: &dyn Selectable| ready(end).into();
         let (operation, ()) = run(&self.operations, self.how, deadline, now, ready)?;
@@ -559,33 +631,82 @@ impl SelectedOperation<'_> {
         receiver.recv_ref_claimed(claim)
     }
 
-    /// Completes an operation that is not on a channel: a file, a child, a listener. Nothing was
-    /// claimed for it, so it is only ready.
+    /// Completes an operation that waits for an event.
     ///
     /// # Panics
     ///
-    /// If the operation is on a channel.
+    /// If another operation was chosen than waiting for this `event`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Event::wait`].
+    pub fn wait_for(self, event: &Event) -> Result<(), Refused> {
+        match self.end {
+            End::Event(wait) if ptr::eq(wait.event(), event) => wait.complete(self.taken()),
+            _ => self.wrong(),
+        }
+    }
+
+    /// Completes an operation that acquires a permit, and returns the permit.
+    ///
+    /// # Panics
+    ///
+    /// If another operation was chosen than acquiring a permit of this `semaphore`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Semaphore::acquire`].
+    pub fn acquire(self, semaphore: &Semaphore) -> Result<Permit<'_>, Refused> {
+        match self.end {
+            End::Semaphore(chosen) if ptr::eq(chosen, semaphore) => {
+                semaphore.acquire_claimed(self.taken())
+            }
+            _ => self.wrong(),
+        }
+    }
+
+    /// Completes an operation for which nothing was claimed: a file, a child, a listener.
+    ///
+    /// # Panics
+    ///
+    /// If the operation is another one.
     pub fn complete(mut self) {
-        assert!(
-            matches!(self.claim, Some(Claim::Ready)) && !matches!(self.end, End::Channel(_)),
-            "operation {} is on a channel: complete it with `recv` or `send`",
+        #[cfg(unix)]
+        if let End::File(_) = self.end {
+            self.claim = None;
+            return;
+        }
+        panic!(
+            "operation {} is not complete by itself: complete it with `recv`, `send`, `wait_for` \
+             or `acquire`",
             self.index
         );
-        self.claim = None;
     }
 
     /// Takes the claim out, if it is of this end.
     #[inline]
-    fn completed(mut self, end: *const ()) -> Claim {
-        assert!(
-            ptr::eq(ptr::from_ref(self.end.get()).cast::<()>(), end),
-            "operation {} was chosen, which is not on the end that was given",
-            self.index
-        );
+    fn completed(self, end: *const ()) -> Claim {
+        match self.end {
+            End::Channel(chosen) if ptr::eq(ptr::from_ref(chosen).cast::<()>(), end) => {
+                self.taken()
+            }
+            _ => self.wrong(),
+        }
+    }
+
+    /// Takes the claim out.
+    #[inline]
+    fn taken(mut self) -> Claim {
         match self.claim.take() {
             Some(claim) => claim,
             None => unreachable!("only its completion takes it out"),
         }
+    }
+
+    /// Gives the claim back, and panics.
+    #[cold]
+    fn wrong(self) -> ! {
+        panic!("operation {} was chosen, which is not on the end that was given", self.index);
     }
 }
 

@@ -9,6 +9,9 @@ mod grammar;
 #[cfg(target_os = "linux")]
 #[path = "select/processes.rs"]
 mod processes;
+#[cfg(target_os = "linux")]
+#[path = "select/signals.rs"]
+mod signals;
 #[path = "select/support.rs"]
 mod support;
 #[path = "select/threads.rs"]

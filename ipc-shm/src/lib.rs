@@ -120,4 +120,5 @@ pub use value::word::{Integer, Word};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::channel::ends::{Rx, Tx};
+    pub use crate::lock::ready::{EventWait, LockWait, WriteTurn};
 }

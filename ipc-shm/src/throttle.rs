@@ -13,6 +13,13 @@ pub(crate) struct Throttle {
     last: AtomicU64,
 }
 
+impl Clone for Throttle {
+    /// Returns a throttle of its own: the first check is due.
+    fn clone(&self) -> Throttle {
+        Throttle::new()
+    }
+}
+
 impl Throttle {
     /// The first check is due.
     pub(crate) fn new() -> Throttle {

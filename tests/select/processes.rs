@@ -35,7 +35,7 @@ fn seen(message: &Message) -> (u64, u64) {
     (message.0, message.1)
 }
 
-fn start<A: Serialize + DeserializeOwned, R: Serialize + DeserializeOwned>(
+pub(crate) fn start<A: Serialize + DeserializeOwned, R: Serialize + DeserializeOwned>(
     f: fn(A) -> R,
     args: A,
 ) -> JoinHandle<R> {
@@ -43,7 +43,7 @@ fn start<A: Serialize + DeserializeOwned, R: Serialize + DeserializeOwned>(
 }
 
 /// Waits until it is killed.
-fn for_ever() -> ! {
+pub(crate) fn for_ever() -> ! {
     loop {
         std::thread::park();
     }
@@ -54,7 +54,7 @@ fn keep<T>(_end: T) {
     for_ever()
 }
 
-fn kill<R>(child: JoinHandle<R>)
+pub(crate) fn kill<R>(child: JoinHandle<R>)
 where
     R: Serialize + DeserializeOwned + std::fmt::Debug,
 {
@@ -63,7 +63,10 @@ where
 }
 
 /// Runs `wait` in a thread, and `meanwhile` once that thread sleeps.
-fn while_asleep<R: Send>(wait: impl FnOnce() -> R + Send, meanwhile: impl FnOnce()) -> R {
+pub(crate) fn while_asleep<R: Send>(
+    wait: impl FnOnce() -> R + Send,
+    meanwhile: impl FnOnce(),
+) -> R {
     std::thread::scope(|scope| {
         let (said, thread) = std::sync::mpsc::channel();
         let waiter = scope.spawn(move || {

@@ -43,8 +43,8 @@ use crate::value::object::ObjectSlot;
 /// or a channel instead. A condition wakes its waiters then, and a channel disconnects.
 #[derive(Clone)]
 pub struct Event {
-    location: LockLocation,
-    auto: bool,
+    pub(super) location: LockLocation,
+    pub(super) auto: bool,
 }
 
 const STATE: usize = 0;
@@ -115,7 +115,7 @@ impl Event {
 
     create_by_name!(=> false);
 
-    fn raw(&self) -> RawEvent<'_> {
+    pub(super) fn raw(&self) -> RawEvent<'_> {
         RawEvent { state: &self.location.words()[STATE], auto: self.auto }
     }
 

@@ -143,15 +143,20 @@ impl<'a, L: RawLock<Mode>, Mode> HeldLock<'a, L, Mode> {
 
     #[inline]
     fn wait_checked<G: From<Self>>(lock: &'a L, deadline: Deadline) -> Result<G, Failure<G>> {
-        let held = Self::unchecked(lock, deadline)?;
-        if !lock.is_valid() {
+        Self::unchecked(lock, deadline)?.checked()
+    }
+
+    /// Returns the guard of the lock, or why there is none.
+    #[inline]
+    pub(crate) fn checked<G: From<Self>>(self) -> Result<G, Failure<G>> {
+        if !self.lock.is_valid() {
             // This fails only if a peer breaks the protocol. Then there is nothing to release.
-            let _ = held.release();
+            let _ = self.release();
             return Err(NO_VALUE.into());
         }
-        match lock.cause() {
-            None => Ok(held.into()),
-            Some(cause) => Err(Failure::Poisoned(PoisonError::new(held.into(), cause))),
+        match self.lock.cause() {
+            None => Ok(self.into()),
+            Some(cause) => Err(Failure::Poisoned(PoisonError::new(self.into(), cause))),
         }
     }
 

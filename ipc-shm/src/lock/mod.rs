@@ -87,7 +87,8 @@
 //! # How it works
 //!
 //! `word` is the lock word, and the trait by which the protocols ask the kernel. `parking` is how
-//! to wait. Each module below `raw` is a protocol, with its states, its memory orderings and what a
+//! to wait. `ready` makes locks, events and semaphores things that a waiter waits for together with
+//! others. Each module below `raw` is a protocol, with its states, its memory orderings and what a
 //! death leaves. `location` places it in a segment, and `handle` makes, opens and sends it. `guard`
 //! acquires it, poisons it and releases it, the same way for all locks with guards. The other
 //! modules beside `raw` give each lock the interface of `std`. Begin with `raw::mutex`.
@@ -120,6 +121,8 @@ mod mutex;
 mod once;
 #[cfg(not(loom))]
 mod once_lock;
+#[cfg(not(loom))]
+pub(crate) mod ready;
 #[cfg(not(loom))]
 mod reentrant;
 #[cfg(not(loom))]

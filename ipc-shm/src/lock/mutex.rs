@@ -72,7 +72,7 @@ use crate::value::object::ObjectSlot;
 /// without the lock, and [`set`](Mutex::set) repairs them. If the mutex is poisoned as well, call
 /// [`clear_poison`](Mutex::clear_poison) first.
 pub struct Mutex<T: Value + ?Sized> {
-    location: LockLocation,
+    pub(super) location: LockLocation,
     /// The index of the first word of each copy of the value.
     copies: [usize; 2],
     _value: PhantomData<T>,
@@ -193,7 +193,7 @@ impl<T: Value + ?Sized> RawLock<Exclusive> for Mutex<T> {
 
 impl<T: Value + ?Sized> Mutex<T> {
     #[inline(always)]
-    fn raw(&self) -> RawMutex<'_> {
+    pub(super) fn raw(&self) -> RawMutex<'_> {
         let words = self.location.words();
         RawMutex { state: &words[STATE], mark: &words[MARK] }
     }

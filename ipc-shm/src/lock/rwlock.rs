@@ -68,7 +68,7 @@ use crate::value::object::ObjectSlot;
 /// no value, such as 2 for a `bool`, calls return [`Refused::Corrupt`], and [`set`](RwLock::set)
 /// repairs them.
 pub struct RwLock<T: Value + ?Sized> {
-    location: LockLocation,
+    pub(super) location: LockLocation,
     /// The number of words that hold the counts of readers.
     readers: usize,
     /// The index of this process' count, among the words of the location.
@@ -246,7 +246,7 @@ impl<T: Value + ?Sized> RawLock<Upgradable> for RwLock<T> {
 
 impl<T: Value + ?Sized> RwLock<T> {
     #[inline(always)]
-    fn raw(&self) -> RawRwLock<'_> {
+    pub(super) fn raw(&self) -> RawRwLock<'_> {
         let words = self.location.words();
         let readers = &words[READERS..READERS + self.readers];
         RawRwLock {
@@ -260,7 +260,7 @@ impl<T: Value + ?Sized> RwLock<T> {
     }
 
     /// Refuses to wait if the calling thread reads, because it would wait for itself for ever.
-    fn not_reading(&self, deadline: Deadline) -> Result<(), LockAttemptError> {
+    pub(super) fn not_reading(&self, deadline: Deadline) -> Result<(), LockAttemptError> {
         match thread::is_reading(self.location.key()) {
             false => Ok(()),
             true if deadline == Deadline::Now => Err(LockAttemptError::Busy),

@@ -15,6 +15,7 @@ use super::raw::words_for;
 use super::word::LockEnv;
 use crate::segment::{OpenMode, Segment};
 use crate::sync::Ordering::Relaxed;
+use crate::throttle::Throttle;
 use crate::value::object::ObjectSlot;
 
 /// Counted permits, which are recovered when their holder dies: Python's `Semaphore`.
@@ -38,8 +39,10 @@ use crate::value::object::ObjectSlot;
 /// ```
 #[derive(Clone)]
 pub struct Semaphore {
-    location: LockLocation,
+    pub(super) location: LockLocation,
     bound: u32,
+    /// When this handle last looked for dead holders, for a `Select`.
+    pub(super) looked: Throttle,
 }
 
 /// A [`Semaphore`] that never has more permits than initially: Python's `BoundedSemaphore`.
@@ -89,7 +92,7 @@ impl Handle for Semaphore {
         fits(&location)?;
         // Read once. Relaxed: the tag's Acquire.
         let bound = location.words()[BOUND].load(Relaxed).min(u64::from(MAX_PERMITS)) as u32;
-        Ok(Semaphore { location, bound })
+        Ok(Semaphore { location, bound, looked: Throttle::new() })
     }
 }
 
@@ -167,10 +170,14 @@ impl Semaphore {
         self.acquire_with(Deadline::At(deadline))
     }
 
+    pub(super) fn raw(&self) -> RawSemaphore<'_> {
+        raw(&self.location, self.bound)
+    }
+
     fn acquire_with(&self, deadline: Deadline) -> Result<Option<Permit<'_>>, Refused> {
         self.location.check()?;
         let me = self.location.me();
-        match raw(&self.location, self.bound).take(&self.location, me, deadline) {
+        match self.raw().take(&self.location, me, deadline) {
             Ok(()) => Ok(Some(Permit { semaphore: self, me })),
             Err(LockAttemptError::Busy) => Ok(None),
             Err(LockAttemptError::Refused(why)) => Err(why),
@@ -185,7 +192,7 @@ impl Semaphore {
     /// bound: nothing has changed then. Others as [`acquire`](Semaphore::acquire).
     pub fn release(&self, n: u32) -> Result<(), Refused> {
         self.location.check()?;
-        raw(&self.location, self.bound).add(&self.location, n)
+        self.raw().add(&self.location, n)
     }
 
     /// Returns how many permits are left now: Python's `get_value`.
@@ -194,7 +201,7 @@ impl Semaphore {
     /// forked process.
     #[must_use]
     pub fn available_permits(&self) -> u32 {
-        if self.location.forked() { 0 } else { raw(&self.location, self.bound).permits() }
+        if self.location.forked() { 0 } else { self.raw().permits() }
     }
 }
 
@@ -218,7 +225,12 @@ fn raw(location: &LockLocation, bound: u32) -> RawSemaphore<'_> {
     }
 }
 
-impl Permit<'_> {
+impl<'a> Permit<'a> {
+    /// Returns the permit that `me` has taken.
+    pub(super) fn claimed(semaphore: &'a Semaphore, me: u64) -> Permit<'a> {
+        Permit { semaphore, me }
+    }
+
     /// Uses the permit up: there is one less, until a [release](Semaphore::release) adds one.
     ///
     /// # Errors
@@ -239,9 +251,9 @@ impl Permit<'_> {
     }
 
     fn end(&self, back: bool) -> Result<(), Refused> {
-        let Semaphore { location, bound } = self.semaphore;
+        let Semaphore { location, .. } = self.semaphore;
         location.check()?;
-        raw(location, *bound).give(location, self.me, back)
+        self.semaphore.raw().give(location, self.me, back)
     }
 }
 

@@ -531,6 +531,107 @@ fn an_event_lets_through_all_or_one() {
     }
 }
 
+/// A waiter that waits for other things too and stops waiting may have got the only wake-up.
+#[test]
+fn a_waiter_that_stops_passes_its_wake_up_on() {
+    type Waits = [fn(&Peer); 4];
+    let of: [Waits; 3] = [
+        [|_| (), Peer::wait_for_event, Peer::leave_event, Peer::set],
+        [|_| (), Peer::take, Peer::leave_semaphore, |peer| peer.add(1)],
+        [Peer::lock, add_locked, Peer::leave_mutex, Peer::unlock],
+    ];
+    for [begin, wait, leave, wake] in of {
+        model(2, move || {
+            let [waker, waiter, other] = with(0, true);
+            begin(&waker);
+            let waiter = loom::thread::spawn(move || wait(&waiter));
+            let other = loom::thread::spawn(move || leave(&other));
+            wake(&waker);
+            waiter.join().expect("woken");
+            // If that woke the waiter, the other still waits.
+            begin(&waker);
+            wake(&waker);
+            other.join().expect("woken");
+        });
+    }
+}
+
+/// Each of two waiters lets the other one through when it was. One waits for other things too.
+#[test]
+fn a_waiter_for_several_things_leaves_the_next_its_wake_up() {
+    type Waits = [fn(&Peer); 4];
+    let of: [Waits; 3] = [
+        [|_| (), Peer::wait_for_event, Peer::wait_for_event_together, Peer::set],
+        [|_| (), Peer::take, Peer::take_together, |peer| peer.add(1)],
+        [Peer::lock, Peer::lock, Peer::lock_together, Peer::unlock],
+    ];
+    for [begin, wait, wait_together, wake] in of {
+        model(2, move || {
+            let [waker, waiter, other] = with(0, true);
+            begin(&waker);
+            let waiter = loom::thread::spawn(move || {
+                wait(&waiter);
+                wake(&waiter);
+            });
+            let other = loom::thread::spawn(move || {
+                wait_together(&other);
+                wake(&other);
+            });
+            wake(&waker);
+            waiter.join().expect("woken");
+            other.join().expect("woken");
+        });
+    }
+}
+
+#[test]
+fn waiters_for_several_things_read_and_write_one_after_the_other() {
+    model(2, || {
+        let [a, b] = processes();
+        let reader = loom::thread::spawn(move || {
+            b.read_together();
+            let value = b.value().read();
+            b.unlock_read();
+            value
+        });
+        a.write_together();
+        a.value().add(1);
+        a.leave();
+        assert!(reader.join().expect("woken") <= 1);
+        a.read_together();
+        assert_eq!(a.value().read(), 1);
+    });
+    model(2, || {
+        let [a, b] = processes();
+        let writer = loom::thread::spawn(move || {
+            b.write_together();
+            b.value().add(1);
+            b.leave();
+        });
+        a.write();
+        a.value().add(1);
+        a.leave();
+        writer.join().expect("woken");
+        assert_eq!(a.value().read(), 2);
+    });
+}
+
+#[test]
+fn a_manual_event_that_is_cleared_at_once_is_not_missed() {
+    model(3, || {
+        let [a, b] = with(0, false);
+        let began = b.begin_to_wait();
+        let waiter = loom::thread::spawn(move || {
+            b.wait_for_event_since(began);
+            assert_eq!(b.value().read(), 1);
+        });
+        a.value().add(1);
+        a.set();
+        a.clear();
+        waiter.join().expect("woken");
+    });
+}
+
 #[test]
 fn a_barrier_lets_both_through_and_one_leads() {
     model(2, || {

@@ -1,5 +1,7 @@
 //! What a process of a model does with each kind of lock.
 
+use std::time::Duration;
+
 use ipc_core::Deadline;
 
 use super::kernel::{MOST, Peer};
@@ -12,10 +14,59 @@ use crate::lock::raw::of_id;
 use crate::lock::raw::once::{Begin, End, RawOnce};
 use crate::lock::raw::rwlock::RawRwLock;
 use crate::lock::raw::semaphore::RawSemaphore;
-use crate::lock::word::{LockEnv, id};
+use crate::lock::word::{LockEnv, held, id};
+use crate::sync::AtomicU64;
+
+/// A lock as a waiter sees it that waits for other things too.
+struct Together<'a> {
+    word: &'a AtomicU64,
+    register: &'a dyn Fn() -> u64,
+    attempt: &'a dyn Fn() -> bool,
+    pass_on: &'a dyn Fn(),
+}
+
+impl Together<'_> {
+    /// Waits as `Select` does, until the attempt has succeeded.
+    fn wait(&self, peer: &Peer) {
+        while !self.wait_once(peer, self.attempt) {}
+    }
+
+    /// Waits as `Select` does, and stops waiting when woken.
+    fn leave(&self, peer: &Peer, is_due: impl Fn() -> bool) {
+        self.wait_once(peer, &is_due);
+    }
+
+    fn wait_once(&self, peer: &Peer, attempt: &dyn Fn() -> bool) -> bool {
+        let seen = (self.register)();
+        let done = attempt() || {
+            peer.sleep(self.word, seen, Duration::MAX);
+            attempt()
+        };
+        (self.pass_on)();
+        done
+    }
+}
 
 /// The mutex.
 impl Peer {
+    fn with_mutex<R>(&self, then: impl FnOnce(Together<'_>) -> R) -> R {
+        let mutex = self.mutex();
+        then(Together {
+            word: mutex.state,
+            register: &|| mutex.register(),
+            attempt: &|| self.try_lock(),
+            pass_on: &|| mutex.pass_on(self),
+        })
+    }
+    /// Locks as one of several things that it waits for.
+    pub fn lock_together(&self) {
+        self.with_mutex(|mutex| mutex.wait(self));
+    }
+    /// Waits for the mutex, and stops waiting when woken.
+    pub fn leave_mutex(&self) {
+        self.with_mutex(|mutex| mutex.leave(self, || self.mutex().is_free()));
+    }
+
     fn mutex(&self) -> RawMutex<'_> {
         RawMutex { state: &self.shared.mutex[0], mark: &self.shared.mutex[1] }
     }
@@ -89,6 +140,26 @@ impl Peer {
     pub fn leave(&self) {
         assert_eq!(self.rwlock().leave(self, self.me()), Ok(()));
     }
+    fn with_turn(&self, read: bool, attempt: &dyn Fn() -> bool) {
+        let lock = self.rwlock();
+        let register = || lock.register(read);
+        Together { word: lock.turn, register: &register, attempt, pass_on: &|| () }.wait(self);
+    }
+    /// Locks to read as one of several things that it waits for.
+    pub fn read_together(&self) {
+        let lock = self.rwlock();
+        self.with_turn(true, &|| lock.read(self, self.me(), false, Deadline::Now).is_ok());
+    }
+    /// Locks to write as one of several things that it waits for, under another name.
+    pub fn write_together(&self) {
+        let (lock, task) = (self.rwlock(), held(self.owner, 0));
+        self.with_turn(false, &|| lock.begin_write(self, task).is_ok());
+        let finish = || lock.finish_write(self, task) == Ok(true);
+        let register = || lock.register_to_drain();
+        let (attempt, pass_on) = (&finish, &|| ());
+        Together { word: lock.drained, register: &register, attempt, pass_on }.wait(self);
+        assert_eq!(lock.hand_over(task, self.me()), Ok(()));
+    }
     pub fn wrote(&self) -> Option<PoisonedBy> {
         self.rwlock().cause()
     }
@@ -161,6 +232,23 @@ impl Peer {
     pub fn add(&self, n: u32) {
         assert_eq!(self.semaphore().add(self, n), Ok(()));
     }
+    fn with_semaphore<R>(&self, then: impl FnOnce(Together<'_>) -> R) -> R {
+        let semaphore = self.semaphore();
+        then(Together {
+            word: semaphore.grant,
+            register: &|| semaphore.register().expect("it is not corrupt"),
+            attempt: &|| semaphore.take_now(self, self.me()) == Ok(true),
+            pass_on: &|| semaphore.pass_on(self),
+        })
+    }
+    /// Takes a permit as one of several things that it waits for.
+    pub fn take_together(&self) {
+        self.with_semaphore(|semaphore| semaphore.wait(self));
+    }
+    /// Waits for a permit, and stops waiting when woken.
+    pub fn leave_semaphore(&self) {
+        self.with_semaphore(|semaphore| semaphore.leave(self, || self.left() > 0));
+    }
     pub fn left(&self) -> u32 {
         self.semaphore().permits()
     }
@@ -201,6 +289,31 @@ impl Peer {
     }
     pub fn wait_for_event(&self) {
         assert!(self.event().wait(self, Deadline::Never));
+    }
+    /// Begins a wait for the event.
+    pub fn begin_to_wait(&self) -> u64 {
+        self.event().begin()
+    }
+    fn with_event<R>(&self, began: u64, then: impl FnOnce(Together<'_>) -> R) -> R {
+        let event = self.event();
+        then(Together {
+            word: event.state,
+            register: &|| event.register(),
+            attempt: &|| if event.auto { event.take() } else { event.is_due(began) },
+            pass_on: &|| event.pass_on(self),
+        })
+    }
+    /// Waits for the event as for one of several things.
+    pub fn wait_for_event_together(&self) {
+        self.wait_for_event_since(self.begin_to_wait());
+    }
+    /// Goes on with a wait for the event as for one of several things.
+    pub fn wait_for_event_since(&self, began: u64) {
+        self.with_event(began, |event| event.wait(self));
+    }
+    /// Waits for the event, and stops waiting when woken.
+    pub fn leave_event(&self) {
+        self.with_event(self.begin_to_wait(), |event| event.leave(self, || self.is_set()));
     }
     pub fn is_set(&self) -> bool {
         self.event().is_set()

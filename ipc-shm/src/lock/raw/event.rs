@@ -8,6 +8,9 @@
 //! Each `set` increments `seq`. So a waiter of a manual event returns even if another thread clears
 //! the event before the waiter reads it.
 //!
+//! A waiter that waits for other things too [registers](RawEvent::register), and
+//! [passes on](RawEvent::pass_on) what it was woken for when it stops waiting.
+//!
 //! # Edges
 //!
 //! | edge | from → to | over | order | what it carries |
@@ -19,7 +22,7 @@
 //! | the process is killed | the others |
 //! |---|---|
 //! | after it has set, before it has woken | sleeping waiters see the event at the end of their slices |
-//! | after it was woken, before it has taken an auto event | the event is still set, and another waiter takes it at the end of its slice |
+//! | after it was woken, before it has taken an auto event or passed it on | the event is still set, and another waiter takes it at the end of its slice |
 //! | after it has taken an auto event | the event stays taken |
 
 use ipc_core::Deadline;
@@ -79,6 +82,70 @@ impl RawEvent<'_> {
             // AcqRel: orders the earlier `set` before the later ones.
             match self.state.compare_exchange(w, w & !SET, AcqRel, Relaxed) {
                 Ok(_) => break,
+                Err(now) => w = now,
+            }
+        }
+    }
+
+    /// Returns how often the event was set: where a wait begins.
+    pub(crate) fn begin(&self) -> u64 {
+        self.state.load(Acquire) & !(SET | WAITERS) // Acquire: EVENT-E1.
+    }
+
+    /// Returns whether a wait that began at `began` may end. An auto event can be taken then.
+    pub(crate) fn is_due(&self, began: u64) -> bool {
+        let w = self.state.load(Acquire); // Acquire: EVENT-E1.
+        w & SET != 0 || !self.auto && w & !(SET | WAITERS) != began
+    }
+
+    /// Takes an auto event if it is set.
+    pub(crate) fn take(&self) -> bool {
+        let mut w = self.state.load(Acquire); // Acquire: EVENT-E1.
+        while w & SET != 0 {
+            kill_point!("event.take");
+            // AcqRel: EVENT-E1, also for the threads that wait after this one.
+            match self.state.compare_exchange(w, w & !SET, AcqRel, Acquire) {
+                Ok(_) => return true,
+                Err(now) => w = now,
+            }
+        }
+        false
+    }
+
+    /// Registers a waiter that may wait for other things too, and returns the word on which it
+    /// sleeps. It tries again before it sleeps.
+    pub(crate) fn register(&self) -> u64 {
+        let mut w = self.state.load(Acquire); // Acquire: EVENT-E1.
+        while w & (SET | WAITERS) == 0 {
+            kill_point!("event.register");
+            // Acquire: EVENT-E1.
+            match self.state.compare_exchange(w, w | WAITERS, Acquire, Acquire) {
+                Ok(_) => {
+                    kill_point!("event.registered");
+                    return w | WAITERS;
+                }
+                Err(now) => w = now,
+            }
+        }
+        w
+    }
+
+    /// Ends the wait of a waiter that has [registered](RawEvent::register). The wake-up for an auto
+    /// event may have reached it while others sleep: they wait for the next `set`, or one of them
+    /// takes the event.
+    pub(crate) fn pass_on(&self, env: &impl LockEnv) {
+        let mut w = self.state.load(Relaxed); // Relaxed: the CAS decides, or the woken waiter.
+        while self.auto && w & WAITERS == 0 {
+            if w & SET != 0 {
+                kill_point!("event.wake");
+                env.wake(self.state, 1);
+                kill_point!("event.woken");
+                return;
+            }
+            kill_point!("event.register");
+            // Relaxed: this CAS publishes nothing.
+            match self.state.compare_exchange(w, w | WAITERS, Relaxed, Relaxed) {
+                Ok(_) => return,
                 Err(now) => w = now,
             }
         }

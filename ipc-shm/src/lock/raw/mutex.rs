@@ -165,6 +165,35 @@ impl RawMutex<'_> {
         true
     }
 
+    /// Registers a waiter that may wait for other things too, and returns the word on which it
+    /// sleeps. It tries again before it sleeps.
+    pub(crate) fn register(&self) -> u64 {
+        self.contend().unwrap_or(AWAKE)
+    }
+
+    fn contend(&self) -> Option<u64> {
+        contend(self.state, |w| holder(w) != 0)
+    }
+
+    /// Ends the wait of a waiter that has [registered](RawMutex::register), and that may have the
+    /// lock now. The wake-up may have reached it while others sleep: one of them gets the lock, or
+    /// the holder wakes one.
+    pub(crate) fn pass_on(&self, env: &impl LockEnv) {
+        if self.contend().is_none() {
+            self.wake(env);
+        }
+    }
+
+    /// Returns whether an attempt may succeed.
+    pub(crate) fn is_free(&self) -> bool {
+        holder(self.state.load(Relaxed)) == 0 // Relaxed: a hint, and the next attempt decides.
+    }
+
+    /// Returns whether the holder is dead, so that the next attempt takes the lock over.
+    pub(crate) fn is_orphaned(&self, env: &impl LockEnv) -> bool {
+        is_orphaned(env, self.state)
+    }
+
     /// Returns why the lock is poisoned, if it is. Exact for the holder. Other callers may read an
     /// old value.
     #[inline(always)]
@@ -225,6 +254,34 @@ impl RawMutex<'_> {
         env.wake(self.state, 1);
         kill_point!("unlock.woken");
     }
+}
+
+/// What a waiter sleeps on that has found the lock free: no word names such a holder, so it does
+/// not sleep. The free word would not do. If another thread takes the lock and releases it before
+/// this one sleeps, the word is the same again, and nothing wakes this thread.
+pub(crate) const AWAKE: u64 = u64::MAX;
+
+/// Sets *contended* in a lock word if it keeps waiters out, and returns the word then.
+pub(crate) fn contend(word: &AtomicU64, keeps_out: impl Fn(u64) -> bool) -> Option<u64> {
+    let mut w = word.load(Relaxed); // Relaxed: the CAS decides, or the next attempt.
+    while keeps_out(w) && w & CONTENDED == 0 {
+        kill_point!("lock.contend");
+        // Relaxed: this CAS publishes nothing.
+        match word.compare_exchange(w, w | CONTENDED, Relaxed, Relaxed) {
+            Ok(_) => {
+                kill_point!("lock.contended");
+                return Some(w | CONTENDED);
+            }
+            Err(now) => w = now,
+        }
+    }
+    keeps_out(w).then_some(w)
+}
+
+/// Returns whether a lock word names a dead holder.
+pub(crate) fn is_orphaned(env: &impl LockEnv, word: &AtomicU64) -> bool {
+    let w = word.load(Relaxed); // Relaxed: a hint, and the next attempt decides.
+    holder(w) != 0 && env.liveness(owner(w)) == Liveness::Dead
 }
 
 /// What a check of the holder found.

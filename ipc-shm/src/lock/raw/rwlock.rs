@@ -60,7 +60,7 @@ use ipc_core::Deadline;
 use crate::killpoint::kill_point;
 use crate::lock::parking::{Parked, Parking};
 use crate::lock::poison::{LockAttemptError, PoisonedBy, Refused, mark};
-use crate::lock::raw::mutex::CORRUPT;
+use crate::lock::raw::mutex::{AWAKE, CORRUPT, contend, is_orphaned};
 use crate::lock::raw::of_id;
 use crate::lock::word::{
     CONTENDED, Liveness, LockEnv, generation, holder, id, names_a_thread, owner,
@@ -278,6 +278,27 @@ impl RawRwLock<'_> {
         }
     }
 
+    /// Registers a waiter that may wait for other things too, and returns the word of `turn` on
+    /// which it sleeps. It tries again before it sleeps.
+    ///
+    /// With `read` it waits until readers are admitted, else until the turn is free. Each time it
+    /// is released, all waiters are woken, so this one has nothing to pass on.
+    pub(crate) fn register(&self, read: bool) -> u64 {
+        let keeps_out = |w| if read { !admits(w) } else { holder(w) != 0 };
+        contend(self.turn, keeps_out).unwrap_or(AWAKE)
+    }
+
+    /// Returns whether a waiter that has [registered](RawRwLock::register) may try.
+    pub(crate) fn is_due(&self, read: bool) -> bool {
+        let w = self.turn.load(Relaxed); // Relaxed: a hint, and the next attempt decides.
+        if read { admits(w) } else { holder(w) == 0 }
+    }
+
+    /// Returns whether the turn is that of a dead process, so that the next attempt takes it over.
+    pub(crate) fn is_orphaned(&self, env: &impl LockEnv) -> bool {
+        is_orphaned(env, self.turn)
+    }
+
     /// Frees the turn of a dead process, for a caller that only wants to read.
     fn release_dead_writer(&self, env: &impl LockEnv, w: u64, me: u64) {
         if let Some(w) = self.take_over(env, w, me, PENDING) {
@@ -378,6 +399,52 @@ impl RawRwLock<'_> {
             let _ = self.leave(env, me);
         }
         drained
+    }
+
+    /// Claims the turn for a writer that may wait for other things too. Never waits.
+    ///
+    /// The caller calls [`finish_write`](RawRwLock::finish_write) until that succeeds, or
+    /// [`leave`](RawRwLock::leave). Meanwhile no new reader is admitted.
+    pub(crate) fn begin_write(&self, env: &impl LockEnv, me: u64) -> Result<(), LockAttemptError> {
+        self.take_turn(env, me, PENDING, false, Deadline::Now)?;
+        Ok(())
+    }
+
+    /// Makes the turn of the caller active if no participant reads. Returns whether it did.
+    pub(crate) fn finish_write(&self, env: &impl LockEnv, me: u64) -> Result<bool, Refused> {
+        if self.any_reader(env, false) {
+            return Ok(false);
+        }
+        self.set_mode(env, me, ACTIVE)?;
+        Ok(true)
+    }
+
+    /// Returns the word of `drained` on which a writer sleeps that has the turn. It tries again
+    /// before it sleeps.
+    pub(crate) fn register_to_drain(&self) -> u64 {
+        self.drained.load(Acquire) // Acquire: RWLOCK-E4.
+    }
+
+    /// Returns whether no participant reads any more, once the counts of dead readers are reset.
+    pub(crate) fn is_drained(&self, env: &impl LockEnv) -> bool {
+        !self.any_reader(env, true)
+    }
+
+    /// Makes another thread of the same process the owner of the caller's turn.
+    pub(crate) fn hand_over(&self, me: u64, to: u64) -> Result<(), Refused> {
+        let mut w = self.turn.load(Relaxed); // Relaxed: the CAS decides.
+        loop {
+            if holder(w) != holder(me) {
+                return Err(Refused::NotOwner);
+            }
+            kill_point!("turn.hand_over");
+            let handed = holder(to) | w & !holder(w);
+            // Relaxed: this CAS publishes nothing. RWLOCK-E1 begins where the turn is released.
+            match self.turn.compare_exchange(w, handed, Relaxed, Relaxed) {
+                Ok(_) => return Ok(()),
+                Err(now) => w = now,
+            }
+        }
     }
 
     /// Acquires the lock as the one reader that can become the writer.

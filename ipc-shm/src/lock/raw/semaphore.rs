@@ -199,6 +199,88 @@ impl RawSemaphore<'_> {
         }
     }
 
+    /// Takes a permit if there is one. Never waits, and does not look for dead holders.
+    pub(crate) fn take_now(&self, env: &impl LockEnv, me: u64) -> Result<bool, Refused> {
+        loop {
+            let g = self.settled()?;
+            if g & PERMITS == 0 {
+                return Ok(false);
+            }
+            if self.take_one(env, me, g, false)? {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Takes one of the permits that `g` says are left. Returns false if `grant` has changed.
+    fn take_one(&self, env: &impl LockEnv, me: u64, g: u64, slept: bool) -> Result<bool, Refused> {
+        let id = self.claim_words(env, me)?;
+        let h = self.held_by(id)?.load(Acquire); // Acquire: SEMAPHORE-E2.
+        // Others may still sleep if this thread has slept.
+        let waiters = if slept { WAITERS } else { g & WAITERS };
+        let to = grant((g & PERMITS) - 1, waiters, TAKE, after(h), id);
+        kill_point!("semaphore.take");
+        // AcqRel: SEMAPHORE-E1, SEMAPHORE-E2.
+        if self.grant.compare_exchange(g, to, AcqRel, Relaxed).is_err() {
+            return Ok(false);
+        }
+        kill_point!("semaphore.taken");
+        self.settle(to)?;
+        if slept && to & PERMITS > 0 {
+            // The wake for the next permit may have reached this thread.
+            self.wake(env, to, 1);
+        }
+        Ok(true)
+    }
+
+    /// Registers a waiter that may wait for other things too, and returns the word on which it
+    /// sleeps. It tries again before it sleeps.
+    pub(crate) fn register(&self) -> Result<u64, Refused> {
+        loop {
+            let g = self.settled()?;
+            if g & PERMITS != 0 {
+                // Another word than this one, so that the waiter does not sleep. The permit may be
+                // taken and given back before it does: the low half may be the same again then.
+                return Ok(!g);
+            }
+            if g & WAITERS != 0 || self.add_waiters(g) {
+                return Ok(g | WAITERS);
+            }
+        }
+    }
+
+    /// Notes in `grant` that there are waiters, if it is still `g`.
+    fn add_waiters(&self, g: u64) -> bool {
+        kill_point!("semaphore.register");
+        // AcqRel: continues the chain of SEMAPHORE-E1; this CAS publishes nothing itself.
+        let registered = self.grant.compare_exchange(g, g | WAITERS, AcqRel, Relaxed).is_ok();
+        if registered {
+            kill_point!("semaphore.registered");
+        }
+        registered
+    }
+
+    /// Ends the wait of a waiter that has [registered](RawSemaphore::register). The wake-up for a
+    /// permit may have reached it while others sleep: one of them takes the permit, or they wait
+    /// for the next one.
+    pub(crate) fn pass_on(&self, env: &impl LockEnv) {
+        loop {
+            // Relaxed: the woken waiter reads it again, or the CAS decides.
+            let g = self.grant.load(Relaxed);
+            if g & (PERMITS | WAITERS) == WAITERS {
+                return;
+            }
+            if g & PERMITS > 0 {
+                env.wake(self.grant, 1);
+                kill_point!("semaphore.woken");
+                return;
+            }
+            if self.add_waiters(g) {
+                return;
+            }
+        }
+    }
+
     /// Takes a permit, and waits for one until the deadline.
     pub(crate) fn take(
         &self,
@@ -210,24 +292,11 @@ impl RawSemaphore<'_> {
         loop {
             let g = self.settled()?;
             if g & PERMITS > 0 {
-                let id = self.claim_words(env, me)?;
-                let h = self.held_by(id)?.load(Acquire); // Acquire: SEMAPHORE-E2.
                 let slept = parking.as_ref().is_some_and(|parking: &Parking| parking.slept);
-                // Others may still sleep if this thread has slept.
-                let waiters = if slept { WAITERS } else { g & WAITERS };
-                let to = grant((g & PERMITS) - 1, waiters, TAKE, after(h), id);
-                kill_point!("semaphore.take");
-                // AcqRel: SEMAPHORE-E1, SEMAPHORE-E2.
-                if self.grant.compare_exchange(g, to, AcqRel, Relaxed).is_err() {
-                    continue;
+                if self.take_one(env, me, g, slept)? {
+                    return Ok(());
                 }
-                kill_point!("semaphore.taken");
-                self.settle(to)?;
-                if slept && to & PERMITS > 0 {
-                    // The wake for the next permit may have reached this thread.
-                    self.wake(env, to, 1);
-                }
-                return Ok(());
+                continue;
             }
             if deadline == Deadline::Now {
                 if self.reclaim_dead_permits(env)? {
@@ -240,12 +309,9 @@ impl RawSemaphore<'_> {
                 if parking.spin() {
                     continue;
                 }
-                kill_point!("semaphore.register");
-                // Release: continues the chain of SEMAPHORE-E1; this CAS publishes nothing itself.
-                if self.grant.compare_exchange(g, g | WAITERS, AcqRel, Relaxed).is_err() {
+                if !self.add_waiters(g) {
                     continue;
                 }
-                kill_point!("semaphore.registered");
             }
             let parked = parking.park(env, self.grant, g | WAITERS);
             if parked == Parked::Changed {
@@ -258,7 +324,7 @@ impl RawSemaphore<'_> {
     }
 
     /// Reclaims the permits of every dead participant. Returns whether there were any.
-    fn reclaim_dead_permits(&self, env: &impl LockEnv) -> Result<bool, Refused> {
+    pub(crate) fn reclaim_dead_permits(&self, env: &impl LockEnv) -> Result<bool, Refused> {
         self.settled()?;
         let mut any = false;
         for id in 1..=env.max_participants().min(MAX_PARTICIPANTS) as u64 {
