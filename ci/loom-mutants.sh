@@ -177,6 +177,9 @@ mutant select-no-barrier $in_select 1 's/sound \&= !barrier \|\| self.sleeper.ba
 mutant select-barrier-early $in_select 2 's/^( *)if let Some\(barrier\) = self.register\(\&mut registered\) \{/\1let early = self.sleeper.barrier();\n&/; s/sound \&= !barrier \|\| self.sleeper.barrier\(\);/sound \&= !barrier || early;/' 'select::a_selector_is select::two_selectors'
 mutant select-passes-nothing $in_select 1 's/if used \{ Outcome::Used \} else \{ Outcome::Unused \}/if used { Outcome::Used } else { Outcome::Used }/' 'select::a_selector_passes'
 mutant select-keeps-tickets $in_select 1 's/let notified = \|one: .*$/let notified = |_: \&mut Registration<\x27_>| { let _ = end; false };/' 'select::'
+mutant select-sleeps-on-one $in_select 1 's/registered.iter\(\).flatten\(\).map\(/registered.iter().flatten().take(1).map(/' 'select::a_selector_is'
+# Rule 4: a waker that wakes no thread drops only tokens that are older than its `seq`.
+mutant surplus-newer-too ipc-wait/src/bell.rs 1 's/^( {28})notified,$/\1self.word.load(Relaxed),/' 'bells:: select::'
 
 # Claims that are kept.
 mutant kept-place-is-last ipc-shm/src/channel/ring.rs 1 's/self.claim_to_send\(me, 1\).map\(\|\(pos, _\)\| pos\)/self.claim_to_send(me, 1).map(|(pos, _)| { me.last.store(self.memory.geometry.next(pos), Release); pos })/' 'select::a_place_that_is_kept'
