@@ -17,6 +17,8 @@ mod locks;
 #[path = "crash/message.rs"]
 #[allow(dead_code, reason = "the crash tests use more of it")]
 mod message;
+#[path = "traced/selects.rs"]
+mod selects;
 #[path = "traced/steps.rs"]
 mod steps;
 #[path = "traced/tracer.rs"]
