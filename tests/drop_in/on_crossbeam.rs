@@ -27,3 +27,5 @@ mod readiness;
 mod room;
 #[path = "timers.rs"]
 mod timers;
+#[path = "zero.rs"]
+mod zero;

@@ -20,6 +20,8 @@ where
 
 #[path = "choosing.rs"]
 mod choosing;
+#[path = "contended.rs"]
+mod contended;
 #[path = "macros.rs"]
 mod macros;
 #[path = "programs.rs"]
@@ -30,3 +32,5 @@ mod readiness;
 mod room;
 #[path = "timers.rs"]
 mod timers;
+#[path = "zero.rs"]
+mod zero;
