@@ -70,6 +70,9 @@ play() {
     ' "$logs" </dev/null | tee -a "$logs/all"
 }
 
+# The processes that select: a thorough run of its own.
+[[ ${SEED:-} != "" ]] || ci/selectors.sh "${SELECT_KILLS:-20000}"
+
 while ((rounds == 0)) || [[ ${SEED:-} == "" && $SECONDS -lt $end ]]; do
     : $((rounds += 1))
     # Not at once: the tests of channels count names, and the tests of segments create some.

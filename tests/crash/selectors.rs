@@ -1,4 +1,5 @@
 //! Processes that select over shared memory and a socket at once, killed at any time and replaced.
+//! Receivers also wait for an event and for permits.
 //!
 //! Some senders give a claimed place up, and some receivers give a claimed message back. What a
 //! killed process had taken out of the socket is lost with it: one message.
@@ -8,6 +9,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use multiprocess::shm::lock::Permit;
+use multiprocess::shm::{Event, Semaphore};
 use multiprocess::{Receiver, Select, Sender, pipe};
 use serde::{Deserialize, Serialize};
 use testkit::proc::all_asleep;
@@ -34,6 +37,9 @@ struct Senders {
 struct Receivers {
     shm: [ipc_shm::Receiver<Text>; 2],
     socket: Receiver<Text>,
+    /// An automatic one.
+    event: Event,
+    permits: Semaphore,
 }
 
 /// What names a sender in the messages of one of the channels: each has a sequence of its own.
@@ -106,6 +112,8 @@ fn receive(rx: &Receivers, life: &Life) {
             Mixed::give_back(&rx.shm[random.below(2) as usize]);
         }
         let mut select = Select::new();
+        let event = select.wait_for(&rx.event);
+        let permit = select.acquire(&rx.permits);
         let mut channels = Vec::new();
         for channel in (0..CHANNELS).filter(|channel| open[*channel]) {
             channels.push(channel);
@@ -119,7 +127,20 @@ fn receive(rx: &Receivers, life: &Life) {
             _ => Some(select.select()),
         };
         let Some(chosen) = chosen else { continue };
-        let channel = channels[chosen.index()];
+        if chosen.index() == event {
+            chosen.wait_for(&rx.event).expect("it is not a fork");
+            continue;
+        }
+        if chosen.index() == permit {
+            let permit = chosen.acquire(&rx.permits).expect("it is not a fork");
+            // Used up, or given back.
+            match random.below(2) {
+                0 => drop(permit),
+                _ => Permit::forget(permit).expect("it is not a fork"),
+            }
+            continue;
+        }
+        let channel = channels[chosen.index() - 2];
         let turns = random.below(500);
         // A guard is written down before it is dropped, the others after they have returned.
         let received = match (life.how, channel) {
@@ -167,7 +188,12 @@ impl Town {
         let (socket, from_socket) = pipe::channel().unwrap();
         Town {
             tx: Senders { shm: [a, b], socket },
-            rx: Receivers { shm: [from_a, from_b], socket: from_socket },
+            rx: Receivers {
+                shm: [from_a, from_b],
+                socket: from_socket,
+                event: Event::auto().unwrap(),
+                permits: Semaphore::new(0).unwrap(),
+            },
             scratch: Directory::new(),
             random: Random::new(seed),
             fork_server: ForkServer::new(),
@@ -229,6 +255,8 @@ impl Town {
         while self.progress() < before + messages && since.elapsed() < Duration::from_millis(2) {
             std::thread::yield_now();
         }
+        self.rx.event.set().unwrap();
+        self.rx.permits.release(1).unwrap();
         let victims = [1, 1, 1, 1, 2, 3][self.random.below(6) as usize];
         let mut struck = Vec::new();
         for _ in 0..victims {
@@ -249,6 +277,17 @@ impl Town {
         victims
     }
 
+    /// Waits until all children sleep.
+    fn all_asleep(&self) {
+        for child in &self.children {
+            let process = match &child.process {
+                Child::Forked(pid) => *pid,
+                Child::Spawned(child) => child.id(),
+            };
+            until("all receivers sleep", || all_asleep(process));
+        }
+    }
+
     /// Once all senders have ended: what is sent to receivers that sleep wakes one of them.
     fn wake_each(&mut self) {
         let mut next = [0; CHANNELS];
@@ -256,14 +295,21 @@ impl Town {
         let lives: [Life; CHANNELS] = std::array::from_fn(|i| {
             life(name(self.born, i), self.scratch.path().to_owned(), How::Recv)
         });
-        for round in 0..30 {
-            let channel = round % CHANNELS;
-            for child in &self.children {
-                let process = match &child.process {
-                    Child::Forked(pid) => *pid,
-                    Child::Spawned(child) => child.id(),
-                };
-                until("all receivers sleep", || all_asleep(process));
+        for round in 0..50 {
+            let channel = round % (CHANNELS + 2);
+            self.all_asleep();
+            if channel == CHANNELS {
+                self.rx.event.set().unwrap();
+                until("one of them takes the event", || !self.rx.event.is_set());
+                continue;
+            }
+            if channel == CHANNELS + 1 {
+                self.rx.permits.release(1).unwrap();
+                until("one of them uses the permit up", || {
+                    self.all_asleep();
+                    self.rx.permits.available_permits() == 0
+                });
+                continue;
             }
             let before = self.progress();
             let message = Text::new(lives[channel].number, next[channel]);
@@ -295,6 +341,7 @@ impl Town {
         }
         self.reap_the_killed();
         self.drain();
+        self.permits_are_right();
         for (tx, rx) in self.tx.shm.iter().zip(&self.rx.shm) {
             all_blocks_are_free::<Mixed>(tx, rx, CAPACITY);
         }
@@ -309,6 +356,18 @@ impl Town {
         }
         drop(rx);
         (past, scratch)
+    }
+
+    /// No process holds a permit any more: so many are there as are released.
+    fn permits_are_right(&self) {
+        let permits = &self.rx.permits;
+        while let Some(permit) = permits.try_acquire().unwrap() {
+            Permit::forget(permit).unwrap();
+        }
+        permits.release(3).unwrap();
+        let all: Vec<_> = std::iter::from_fn(|| permits.try_acquire().unwrap()).collect();
+        assert_eq!(all.len(), 3);
+        all.into_iter().for_each(|permit| Permit::forget(permit).unwrap());
     }
 
     /// Receives all that is there, with what killed processes had claimed.
