@@ -407,7 +407,7 @@ fn a_waiter_to_write_keeps_new_readers_out_and_goes_on_when_a_reader_is_killed()
     let turn = WriteTurn::claim(&lock).unwrap().expect("there is no writer");
     assert!(WriteTurn::claim(&lock).unwrap().is_none());
     assert!(lock.try_read().is_err());
-    let turn = turn.lock().err().expect("a process reads");
+    let Err(turn) = turn.lock() else { panic!("a process reads") };
     drop(turn);
     assert!(lock.try_read().is_ok(), "it was given up");
     let value = while_asleep(|| *write(&lock), || kill(child));
