@@ -1,5 +1,8 @@
 //! Waiting for one of several operations.
 
+#[cfg(target_os = "linux")]
+#[path = "select/async_locks.rs"]
+mod async_locks;
 #[path = "select/choose.rs"]
 mod choose;
 #[path = "select/futures.rs"]

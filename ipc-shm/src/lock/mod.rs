@@ -108,6 +108,8 @@ mod condvar;
 #[cfg(not(loom))]
 mod event;
 #[cfg(not(loom))]
+mod future;
+#[cfg(not(loom))]
 mod guard;
 #[cfg(not(loom))]
 mod handle;
