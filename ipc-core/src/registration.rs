@@ -25,16 +25,18 @@ pub enum Source<'a> {
     },
     /// The end keeps the waker that it was given, and wakes it.
     Waker,
-    /// Nothing but time: see [`Ready::deadline`].
+    /// Nothing but time: see [`Ready::deadline`](crate::ready::Ready::deadline).
     Time,
 }
 
-/// A registration as a waiter. It stays valid until [`Ready::unregister`].
+/// A registration as a waiter.
+///
+/// It stays valid until [`Ready::unregister`](crate::ready::Ready::unregister).
 #[derive(Debug)]
 pub struct Registration<'a> {
     /// What to sleep on.
     pub source: Source<'a>,
-    /// What [`Ready::unregister`] needs.
+    /// What [`Ready::unregister`](crate::ready::Ready::unregister) needs.
     pub ticket: Ticket,
     /// Whether the waiter must issue a barrier in every process before it checks again. One barrier
     /// covers any number of registrations.

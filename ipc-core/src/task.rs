@@ -1,8 +1,8 @@
 //! How tasks wait: futures that are polled, and no threads that sleep.
 //!
-//! A future registers with an end as a waiter ([`Ready`]), and the process' [`Tasks`] calls its
-//! waker when what it registered for changes. No wake-up is lost, for the reasons given at
-//! [`select`](crate::__private::select).
+//! A future registers with an end as a waiter ([`Ready`]), and the process'
+//! [`Tasks`](crate::ready::Tasks) calls its waker when what it registered for changes. No wake-up
+//! is lost, for the reasons given at [`select`](crate::__private::select).
 //!
 //! # Many tasks on one end
 //!
