@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use multiprocess::shm::{Event, Semaphore};
-use multiprocess::{Receiver, RecvTimeoutError, Select, Sender, bounded, pipe};
+use multiprocess::{Receiver, RecvTimeoutError, Select, Sender, bounded};
 use serde::{Deserialize, Serialize};
 
 use crate::steps::{kill_after_each, watchdog};
@@ -17,17 +17,12 @@ enum Act {
     Send,
     Event,
     Permit,
-    /// None: the time is over first.
-    Wait,
-    /// None, and a socket is waited for too.
-    WaitBesideSocket,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
 struct Things {
     a: (Sender<u64>, Receiver<u64>),
     b: (Sender<u64>, Receiver<u64>),
-    socket: Receiver<u64>,
     event: Event,
     permits: Semaphore,
 }
@@ -41,7 +36,7 @@ const QUIET: Duration = Duration::from_millis(15);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn act(((things, act), stand): ((Things, Act), Stand)) {
-    let Things { a, b, socket, event, permits } = &things;
+    let Things { a, b, event, permits } = &things;
     let marks = stand.wait();
     marks.mark();
     let mut select = Select::new();
@@ -53,19 +48,13 @@ fn act(((things, act), stand): ((Things, Act), Stand)) {
     }
     select.wait_for(event);
     select.acquire(permits);
-    if act == Act::WaitBesideSocket {
-        select.recv(socket);
-    }
-    // It waits in vain for this time, and its instructions may take a good part of it.
-    if let Ok(chosen) = select.select_timeout(Duration::from_millis(3)) {
-        match chosen.index() {
-            0 => drop(chosen.recv(&a.1).unwrap()),
-            1 if act == Act::Send => chosen.send(&b.0, VICTIM).unwrap(),
-            1 => drop(chosen.recv(&b.1).unwrap()),
-            2 => chosen.wait_for(event).unwrap(),
-            3 => drop(chosen.acquire(permits).unwrap()),
-            _ => drop(chosen.recv(socket).unwrap()),
-        }
+    let chosen = select.select();
+    match chosen.index() {
+        0 => assert!(SURVIVORS.contains(&chosen.recv(&a.1).unwrap())),
+        1 if act == Act::Send => chosen.send(&b.0, VICTIM).unwrap(),
+        2 => chosen.wait_for(event).unwrap(),
+        3 => drop(chosen.acquire(permits).unwrap()),
+        _ => unreachable!("nothing is sent there"),
     }
     marks.mark();
 }
@@ -99,11 +88,9 @@ fn drain_after_death((tx, rx): &(Sender<u64>, Receiver<u64>)) -> Vec<u64> {
 
 fn kill_while(what: Act) {
     let _watchdog = watchdog();
-    let (_keeps, socket) = pipe::channel().unwrap();
     let things = Things {
         a: bounded(CAPACITY).unwrap(),
         b: bounded(CAPACITY).unwrap(),
-        socket,
         event: Event::auto().unwrap(),
         permits: Semaphore::new(1).unwrap(),
     };
@@ -178,18 +165,4 @@ fn killed_after_each_instruction_of_a_selection_taking_an_event() {
 fn killed_after_each_instruction_of_a_selection_taking_a_permit() {
     multiprocess::init();
     kill_while(Act::Permit);
-}
-
-// faults 11, 92
-#[test]
-fn killed_after_each_instruction_of_a_selection_waiting() {
-    multiprocess::init();
-    kill_while(Act::Wait);
-}
-
-// faults 11, 92
-#[test]
-fn killed_after_each_instruction_of_a_selection_waiting_beside_a_socket() {
-    multiprocess::init();
-    kill_while(Act::WaitBesideSocket);
 }
