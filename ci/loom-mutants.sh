@@ -165,7 +165,7 @@ mutant mutex-not-passed-on ipc-shm/src/lock/raw/mutex.rs 1 '/fn pass_on/,/^    }
 mutant mutex-waiters-unmarked ipc-shm/src/lock/raw/mutex.rs 1 '/fn pass_on/,/^    }/s/self.contend\(\).is_none\(\)/self.is_free()/' locks::a_waiter_for_several
 mutant drained-unlooked ipc-shm/src/lock/raw/rwlock.rs 1 '/fn finish_write/,/^    }/s/if self.any_reader\(env, false\) \{/if env.spins() > 0 {/' locks::waiters_for_several
 mutant free-is-slept-on ipc-shm/src/lock/raw/mutex.rs 1 's/self.contend\(\).unwrap_or\(AWAKE\)/self.contend().unwrap_or(0)/' locks::a_waiter_for_several
-mutant turn-not-contended ipc-shm/src/lock/raw/mutex.rs 1 's/^    while keeps_out\(w\) && w & CONTENDED == 0 \{/    while w \& CONTENDED == w \& !CONTENDED \&\& keeps_out(w) {/' locks::waiters_for_several
+mutant waiter-not-contended ipc-shm/src/lock/raw/mutex.rs 1 's/^    while keeps_out\(w\) && w & CONTENDED == 0 \{/    while w \& CONTENDED == w \& !CONTENDED \&\& keeps_out(w) {/' locks::a_waiter_for_several
 mutant barrier-silent ipc-shm/src/lock/raw/barrier.rs 1 '/kill_point!\("barrier.pass"\)/,/kill_point!/s/env.wake\(self.state, u32::MAX\);//' locks::a_barrier
 mutant dead-party-ignored ipc-shm/src/lock/raw/barrier.rs 2 's/if self.any_party_died\(env\) \{/if false {/' locks::a_dead_party
 
