@@ -78,10 +78,24 @@ mutant register-no-fence ipc-wait/src/bell.rs 1 's/fence\(SeqCst\); (.. S2)/\1/'
 # Not the fence in `wake_all`: `wake_all` always changes the word, so it is ordered with every
 # registration anyway.
 mutant unregister-any-seq ipc-wait/src/bell.rs 1 's/while seq\(w\) == ticket.seq \&\& tokens/while tokens/' bells::a_waiter_that
-mutant ring-keeps-seq ipc-wait/src/bell.rs 1 's/(let notified = wait_word\(tokens\(w\) - k, seq\(w\))\.wrapping_add\(1\)/\1/' 'bells::a_sleeping'
-mutant ring-drops-tokens ipc-wait/src/bell.rs 1 's/self.wake\(k\) == 0/{ self.wake(k); true }/' 'bells::two_messages'
+mutant ring-keeps-seq ipc-wait/src/bell.rs 1 's/(let notified = wait_word\(arms\(w\), tokens\(w\) - k, seq\(w\))\.wrapping_add\(1\)/\1/' 'bells::a_sleeping'
+mutant ring-drops-tokens ipc-wait/src/bell.rs 1 's/if woken == 0 \{/if true {/' 'bells::two_messages'
 
-mutant leave-keeps-wake-up ipc-wait/src/bell.rs 1 's/^            self.ring\(1, barrier\);$/let _ = barrier;/' 'bells::a_wake_of_a'
+mutant leave-keeps-wake-up ipc-wait/src/bell.rs 1 's/^            self.ring\(1, barrier\);$/let _ = barrier;/' 'select::a_selector_passes'
+
+# Waiters with bell sockets.
+in_sockets=ipc-wait/src/sockets.rs
+mutant arm-relaxed $in_sockets 1 's/compare_exchange\(w, armed, SeqCst, Relaxed\)/compare_exchange(w, armed, Relaxed, Relaxed)/' 'bells::two_wakers bells::a_process'
+mutant arm-word-first $in_sockets 2 's/^        self.sockets.set\(id\);$//; s/^        kill_point!\("arm.armed"\);/        self.sockets.set(id);/' 'bells::two_wakers bells::a_process'
+mutant bits-unordered $in_sockets 1 's/let mut w = self.bell.word.load\(Acquire\);$/let mut w = self.bell.word.load(Relaxed);/' 'bells::two_wakers bells::a_process'
+mutant none-keeps-seq $in_sockets 1 's/(let none = wait_word\(0, tokens\(w\), seq\(w\))\.wrapping_add\(1\)/\1/' 'bells::two_wakers'
+mutant none-blindly $in_sockets 1 's/while arms\(w\) == arms\(before\) \&\& seq\(w\) == seq\(before\)/while before != 0/' 'bells::two_wakers bells::a_process'
+mutant surplus-drops-sockets ipc-wait/src/bell.rs 1 's/wait_word\(arms\(notified\), 0,/wait_word(0, 0,/' 'bells::a_token_without'
+mutant leave-on-socket-keeps-wake-up $in_sockets 1 's/^            self.ring\(1, barrier\);$/let _ = barrier;/' 'bells::a_wake_of_a'
+mutant threads-only $in_sockets 1 's/if woken < n \{/if woken == 0 \&\& n == u32::MAX {/' 'bells::a_process bells::two_messages_wake_a'
+mutant refused-is-delivered $in_sockets 1 's/woken \+= u32::from\(self.call\((.*)\)\);/{ self.call(\1); woken += 1; }/' 'bells::a_dead_process'
+mutant claimed-twice $in_sockets 1 's/if word.fetch_and\(!bit, AcqRel\) \& bit != 0 \{/word.fetch_and(!bit, AcqRel); if bit != 0 {/' 'bells::'
+mutant death-calls-no-one ipc-shm/src/channel/memory.rs 1 's/self.sockets\(Side::Receivers\).call_everyone\(\);//' 'bells::a_dead_wakers'
 
 # Channels between threads.
 in_array=ipc-thread/src/array.rs in_list=ipc-thread/src/list.rs in_meet=ipc-thread/src/meet.rs
@@ -114,7 +128,7 @@ mutant repair-without-lease ipc-shm/src/channel/recovery.rs 1 's/if !leases.try_
 mutant repair-does-not-sign ipc-shm/src/channel/recovery.rs 1 's/^ {16}ring.sign_writers\(t\);/();/' 'crashes::a_dead'
 mutant owner-kept ipc-shm/src/channel/recovery.rs 1 's/let cleared = claim\(pos\(t\), 0, 0\)/let cleared = claim(pos(t), 0, o)/' crashes::of_two_recoverers
 mutant no-orphan-seq ipc-shm/src/channel/recovery.rs 1 '/7. Always/,/kill_point!/s/self.memory.orphan_seq\(\).fetch_add\(1, AcqRel\);/();/' 'crashes::an_orphan'
-mutant repair-is-silent ipc-shm/src/channel/recovery.rs 1 '/kill_point!\("recover.orphans"\)/,/kill_point!\("recover.free"\)/s/self.memory.wake_all\(\);/();/' 'bells::a_repair'
+mutant repair-is-silent ipc-shm/src/channel/recovery.rs 1 '/kill_point!\("recover.orphans"\)/,/kill_point!\("recover.free"\)/s/self.memory.ring_after_death\(\);/();/' 'bells::a_repair'
 mutant in-flight-kept ipc-shm/src/channel/recovery.rs 1 '/kill_point!\("clean.in_flight"\)/,/\}/s/found.state.store\(block::FREE, Release\);/();/' 'blocks::a_dead_senders'
 mutant lent-slot-kept ipc-shm/src/channel/recovery.rs 1 '/kill_point!\("clean.lent_slot"\)/,/\}/s/memory.state\(p\).store\(.*\);/();/' 'blocks::a_dead'
 mutant lent-freed ipc-shm/src/channel/recovery.rs 1 's/found.state.store\(block::lost\(p\), Release\);/found.state.store(block::FREE, Release);/' 'blocks::a_dead_receivers'

@@ -19,7 +19,8 @@ case ${1:-} in
     run quick mu:NoSignSend mu:NoSignRecv mu:RecoveryDoesNotSign mu:VoidReadAsOrphan mu:LostBeforeSlotFreed \
         mu:DisconnectedIgnoresReaders mu:AttachDoesNotBump mu:JoinDoesNotClose mu:TransitLeftFirst mu:GivesUpAsFree \
         mu:GivenBackUntold mu:KeptPlaceIsLast mu:KeptMessageIsLast mu:NoSecondLook mu:BarrierLate mu:BarrierEarly \
-        mu:NoPass mu:SleepsOnOne mu:ZeroBlindly
+        mu:NoPass mu:SleepsOnOne mu:ZeroBlindly \
+        mu:SurplusDropsSockets mu:FutexOnly mu:ClearKeepsSeq mu:ClearBlindly mu:BitsFirst mu:ArmsFirst mu:ArmsAsFlag
     ;;
 *)
     echo "usage: $0 [--all]" >&2

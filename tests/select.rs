@@ -15,6 +15,9 @@ mod processes;
 #[cfg(target_os = "linux")]
 #[path = "select/signals.rs"]
 mod signals;
+#[cfg(target_os = "linux")]
+#[path = "select/sockets.rs"]
+mod sockets;
 #[path = "select/support.rs"]
 mod support;
 #[path = "select/threads.rs"]

@@ -249,6 +249,9 @@ impl Scribbler {
             12 => slot + 16 + usize::from(place >> 4) % 4 * 8,
             13 => block + 8 * (usize::from(place >> 4) % 6),
             14 => block,
+            // Waiters with bell sockets.
+            _ if place >> 4 == 1 => peer.armed() + index * 8,
+            _ if place >> 4 == 2 => peer.namespace(index / 4) + index % 4 * 8,
             // The entries of participants.
             _ => peer.entry(5 + index % 5),
         };

@@ -39,6 +39,12 @@ pub trait Sleeper {
     /// Returns whether one of these files is ready, without waiting.
     fn poll(&self, files: &[Source<'_>]) -> bool;
 
+    /// Returns on how many words this thread can sleep at once, besides on its waker. Beyond that,
+    /// ends are asked to keep the waker ([`Ready::register_task`]).
+    fn most_words(&self) -> usize {
+        usize::MAX
+    }
+
     /// Sleeps until a source changes or the waker is called, for at most `timeout`. Returns whether
     /// it was woken before the time was over. It may wake for no reason.
     ///
@@ -247,11 +253,17 @@ impl<'a, E: Ready + ?Sized, S: Sleeper> Waiter<'a, '_, E, S> {
     /// Registers with each end where this waiter is not registered. Returns whether a barrier is
     /// needed then, or `None` if it was registered with all.
     fn register(&self, registered: &mut [Option<Registration<'a>>]) -> Option<bool> {
+        let is_word = |one: &Registration<'_>| matches!(one.source, Source::Word { .. });
+        let mut words = registered.iter().flatten().filter(|one| is_word(one)).count();
+        // One word needs no more than any system has.
+        let most = if self.ends.len() == 1 { 1 } else { self.sleeper.most_words() };
         self.sleeper.with_waker(|waker| {
             let mut barrier = None;
             for (end, slot) in self.ends.iter().copied().zip(registered) {
                 if slot.is_none() {
-                    let one = end.register(waker);
+                    let one =
+                        if words < most { end.register(waker) } else { end.register_task(waker) };
+                    words += usize::from(is_word(&one));
                     barrier = Some(barrier.unwrap_or(false) | one.barrier);
                     *slot = Some(one);
                 }

@@ -21,6 +21,9 @@ contract! {
     /// Opens the object again, to be read only. (`open("/proc/self/fd/N", O_RDONLY)`)
     pub fn reopen_read_only(fd: Borrowed<'_>) -> io::Result<OsHandle>;
 
+    /// Returns whether this thread has called [`own_table`].
+    pub fn has_own_table() -> bool;
+
     /// Returns the number of a descriptor, for [`own_table`].
     pub fn number(fd: &OsHandle) -> Number;
 }

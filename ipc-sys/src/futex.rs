@@ -35,6 +35,9 @@ impl Word<'_> {
 }
 
 contract! {
+    /// Returns whether [`wait_any`] works, as far as that is known.
+    pub fn waits_for_any() -> bool;
+
     /// Sleeps while none of up to 128 words has changed, at most as long as `timeout`.
     ///
     /// May return early. Returns false, without sleeping, if the system cannot. (`futex_waitv`,

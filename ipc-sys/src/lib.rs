@@ -17,6 +17,7 @@
 //! | [`sleep`] | sleeping on several words, files and wakers at once |
 //! | [`reactor`] | a thread that waits for files |
 //! | [`tasks`] | what wakes tasks |
+//! | [`bell_socket`] | datagrams that wake a process which waits for very many things |
 //! | [`barrier`] | barriers in the threads of other processes |
 //! | [`process`] | this process and others |
 //! | [`socket`] | local sockets, and handles in messages |
@@ -58,6 +59,7 @@ macro_rules! contract {
 }
 
 pub mod barrier;
+pub mod bell_socket;
 pub mod descriptor;
 pub mod file;
 pub mod fork;

@@ -9,7 +9,7 @@ use std::task::Waker;
 use crate::os::reactor as os;
 use crate::types::sleep::File;
 
-pub use crate::os::reactor::{Armed, Number};
+pub use crate::os::reactor::{Armed, Number, Served};
 
 /// Calls the waker once when the file is ready, also if it is already. Dropping the result takes
 /// that back. (`epoll_ctl`)
@@ -29,4 +29,14 @@ pub fn arm_number(file: File<'_>, waker: &Waker) -> io::Result<Option<Number>> {
 #[inline]
 pub fn disarm(number: Number) {
     os::disarm(number)
+}
+
+/// Calls the waker each time that the file is ready, until the result is dropped. The waker makes
+/// the file not ready, or is called again at once. (`epoll_ctl`)
+///
+/// The file stays open until then. If the program closes it, the waker is no longer called, or may
+/// be called for another file of the same number.
+#[inline]
+pub fn serve(file: File<'_>, waker: &Waker) -> io::Result<Served> {
+    os::serve(file, waker)
 }

@@ -7,7 +7,8 @@
 //! | files only | `ppoll` |
 //! | files and words | `futex_waitv`, while the [`reactor`] waits for the files and calls the waker |
 //!
-//! More words, or words on a system without `futex_waitv`, are checked every millisecond.
+//! Where there are more words, or the system has no `futex_waitv`, ends are asked to call a waker
+//! instead ([`Sleeper::most_words`]). Words that are left are checked every millisecond.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -99,6 +100,10 @@ impl Sleeper for ThisThread {
         // SeqCst: for processes that issue a fence of their own, where the call below fails.
         fence(Ordering::SeqCst);
         barrier::issue()
+    }
+
+    fn most_words(&self) -> usize {
+        if futex::waits_for_any() { MOST_WORDS } else { 0 }
     }
 
     fn sleep(&self, sources: &[Source<'_>], timeout: Duration) -> bool {

@@ -1,4 +1,4 @@
-//! Sleeping and waking: an eventcount that packs `{ tokens, seq }` into one word.
+//! Sleeping and waking: an eventcount that packs `{ arms, tokens, seq }` into one word.
 //!
 //! A waiter registers a token, checks its condition once more, and sleeps while `seq` stays the
 //! same. A publisher that finds a token removes it and increments `seq`. The columns show the two
@@ -27,6 +27,28 @@
 //! wake-up and is then gone. In a count of sleepers it would cost one futile wake-up for each
 //! message, for ever.
 //!
+//! # Waiters that do not sleep on the word
+//!
+//! A waker that wakes no thread drops all tokens. So a process whose threads do not sleep on the
+//! word has no token. It has a bit and a bell socket ([`sockets`](crate::sockets)), and `arms`
+//! shows that a bit may be set:
+//!
+//! ```text
+//!   waiter                             waker
+//!   S1 sets its bit, arms + 1  SeqCst  P, K1, K2 as above, and tokens first: K3, K4
+//!   S2, S3 as above                    K5 arms == 0: done
+//!   S5 waits for a datagram            K6 claims a bit, sends a datagram
+//!                                      K7 no bit is set: { arms = 0, seq + 1 }
+//! ```
+//!
+//! `arms` does not count waiters. It counts registrations since it was 0. After its last value it
+//! begins again at 1, with `seq + 1`. So every registration changes the word. K7 changes the word
+//! only if it is still that of K5, apart from the tokens. If a bit is set after K6 has looked at
+//! it, the registration changes the word, K7 fails, and `arms` stays. The step of `seq` in K7 keeps
+//! the same word from coming again.
+//!
+//! Threads come first. Sockets are woken if fewer threads were asleep than the waker wants to wake.
+//!
 //! A lost wake-up delays a waiter but never hangs it, because waiters sleep in slices
 //! (`ipc-core/src/wait.rs`).
 
@@ -42,16 +64,30 @@ use crate::model_futex::ModelFutex;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use crate::sync::{AtomicU64, fence};
 
+// The packed word: 63..54 arms, 53..32 tokens, 31..0 seq.
 const TOKEN: u64 = 1 << 32;
+const TOKENS: u64 = (1 << 22) - 1;
+/// Half of the tokens that the word can count. Waiters that were notified for other reasons leave
+/// theirs behind, until a waker finds no thread asleep.
+const MANY: u32 = 1 << 21;
+const ARM: u64 = 1 << 54;
+pub(crate) const MOST_ARMS: u32 = (1 << 10) - 1;
 
-const fn seq(word: u64) -> u32 {
+pub(crate) const fn seq(word: u64) -> u32 {
     word as u32
 }
-const fn tokens(word: u64) -> u32 {
-    (word >> 32) as u32
+pub(crate) const fn tokens(word: u64) -> u32 {
+    (word >> 32 & TOKENS) as u32
 }
-const fn wait_word(tokens: u32, seq: u32) -> u64 {
-    (tokens as u64) << 32 | seq as u64
+pub(crate) const fn arms(word: u64) -> u32 {
+    (word / ARM) as u32
+}
+/// Returns whether there may be a waiter.
+pub(crate) const fn waiters(word: u64) -> bool {
+    word >> 32 != 0
+}
+pub(crate) const fn wait_word(arms: u32, tokens: u32, seq: u32) -> u64 {
+    (ARM * arms as u64) | ((tokens as u64) << 32) | seq as u64
 }
 
 /// A waiter's registration, with the `seq` under which it was made.
@@ -97,7 +133,7 @@ impl Barrier {
 /// A view of the word on which waiters sleep. The word begins as 0.
 #[derive(Clone, Copy)]
 pub struct Bell<'a> {
-    word: &'a AtomicU64,
+    pub(crate) word: &'a AtomicU64,
     /// Whether waiters and wakers are in different processes. All users of a word agree on this,
     /// because the kernel keeps two kinds of sleepers apart.
     shared: bool,
@@ -139,6 +175,15 @@ impl<'a> Bell<'a> {
     /// Wakes up to `n` waiters, after a publication that concerns them.
     #[inline(always)]
     pub fn ring(self, n: u64, barrier: Barrier) {
+        if self.must_ring(barrier) {
+            self.ring_threads(n.min(u64::from(u32::MAX)) as u32);
+        }
+    }
+
+    /// Returns whether there may be a waiter, after a publication: K1 and K2.
+    #[inline(always)]
+    #[must_use]
+    pub fn must_ring(self, barrier: Barrier) -> bool {
         match barrier {
             // K1: the waiters' barrier stands in (see the module documentation). The compiler must
             // keep the order too.
@@ -147,46 +192,46 @@ impl<'a> Bell<'a> {
             Barrier::Ours => fence(SeqCst),
         }
         // K2. Relaxed: K1 orders this load.
-        if tokens(self.word.load(Relaxed)) != 0 {
-            self.ring_slow(n.min(u64::from(u32::MAX)) as u32);
-        }
+        waiters(self.word.load(Relaxed))
     }
 
+    /// Wakes up to `n` threads that sleep on the word, and returns how many.
     #[cold]
-    fn ring_slow(self, n: u32) {
+    pub(crate) fn ring_threads(self, n: u32) -> u32 {
         let mut w = self.word.load(Relaxed); // Relaxed: the CAS decides.
         loop {
             let k = n.min(tokens(w));
             if k == 0 {
-                return;
+                return 0;
             }
-            let notified = wait_word(tokens(w) - k, seq(w).wrapping_add(1));
+            let notified = wait_word(arms(w), tokens(w) - k, seq(w).wrapping_add(1));
             kill_point!("ring.token");
             // K3. AcqRel: a woken waiter loads `seq`, so it sees what was published before.
             match self.word.compare_exchange(w, notified, AcqRel, Relaxed) {
                 Ok(_) => {
                     kill_point!("ring.wake");
                     // K4.
-                    if self.wake(k) == 0 {
+                    let woken = self.wake(k);
+                    if woken == 0 {
                         kill_point!("ring.surplus");
                         // No waiter sleeps in the futex, so all older tokens are surplus: their
                         // owners are dead, or will see the new `seq`. Relaxed on failure: another
                         // waker rang or a waiter registered meanwhile.
                         let _ = self.word.compare_exchange(
                             notified,
-                            wait_word(0, seq(notified)),
+                            wait_word(arms(notified), 0, seq(notified)),
                             AcqRel,
                             Relaxed,
                         );
                     }
-                    return;
+                    return woken as u32;
                 }
                 Err(now) => w = now,
             }
         }
     }
 
-    /// Wakes all waiters.
+    /// Wakes all threads that sleep on the word.
     #[cold]
     pub fn wake_all(self) {
         // SeqCst: as in `ring`, it orders what was changed before.
@@ -194,7 +239,7 @@ impl<'a> Bell<'a> {
         let mut w = self.word.load(Relaxed);
         loop {
             kill_point!("wake_all.tokens");
-            let notified = wait_word(0, seq(w).wrapping_add(1));
+            let notified = wait_word(arms(w), 0, seq(w).wrapping_add(1));
             match self.word.compare_exchange(w, notified, AcqRel, Relaxed) {
                 Ok(_) => break,
                 Err(now) => w = now,
@@ -203,21 +248,6 @@ impl<'a> Bell<'a> {
         kill_point!("wake_all.wake");
         self.wake(u32::MAX);
         kill_point!("wake_all.woken");
-    }
-
-    /// Wakes all waiters, if there are any. It is cheap where none sleeps.
-    ///
-    /// A waiter registers its token before it checks what was changed before this call. So either
-    /// the waiter sees the change, or this function sees its token. If another waker has already
-    /// removed the token, that waker wakes the waiter. If it dies first, the process that observes
-    /// its death rings regardless of tokens.
-    pub fn wake_sleepers(self) {
-        // SeqCst: orders the change before the load of the tokens. S1 and S2 are the other half.
-        fence(SeqCst);
-        // Relaxed: the fence orders this load.
-        if tokens(self.word.load(Relaxed)) != 0 {
-            self.wake_all();
-        }
     }
 
     /// Registers the caller as a waiter that is about to sleep: S1 and S2.
@@ -234,7 +264,12 @@ impl<'a> Bell<'a> {
     #[must_use]
     pub fn announce(self) -> Ticket {
         kill_point!("sleep.announce");
-        let w = self.word.fetch_add(TOKEN, SeqCst); // S1.
+        let mut w = self.word.fetch_add(TOKEN, SeqCst); // S1.
+        if tokens(w) >= MANY {
+            // Long before they overflow. All waiters look again.
+            self.wake_all();
+            w = self.word.fetch_add(TOKEN, SeqCst); // S1, again.
+        }
         kill_point!("sleep.announced");
         Ticket { seq: seq(w), sound: true }
     }
@@ -298,6 +333,12 @@ impl<'a> Bell<'a> {
     #[must_use]
     pub fn source(self, ticket: &Ticket) -> ready::Source<'a> {
         ready::Source::Word { word: self.word, seen: ticket.seq, shared: self.shared }
+    }
+
+    /// Returns whether a waker would look for waiters, which changes at any time.
+    #[must_use]
+    pub fn has_waiters(self) -> bool {
+        waiters(self.word.load(Acquire)) // Acquire: for models, which look when all is done.
     }
 
     /// Returns the number of tokens, which changes at any time.

@@ -15,7 +15,7 @@ use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use serde::Serialize;
 
-use crate::layout::{BlockMeta, Geometry, PAGE};
+use crate::layout::{Address, Bells, BlockMeta, Geometry, PAGE};
 
 /// The offsets of words in a segment.
 pub mod at {
@@ -170,6 +170,22 @@ impl Peer {
     /// Returns the offset of a participant's entry.
     pub fn entry(&self, id: usize) -> usize {
         self.geometry.entries_offset() + id * size_of::<AtomicU64>()
+    }
+
+    /// Returns the offset of the namespace in a participant's address. The rest of the address is
+    /// behind that.
+    pub fn namespace(&self, id: usize) -> usize {
+        self.geometry.addresses_offset() + id * size_of::<Address>()
+    }
+
+    /// Returns the offset of the bits of receivers that wait on bell sockets.
+    pub fn armed(&self) -> usize {
+        self.geometry.bells_offset()
+    }
+
+    /// Returns the offset of the flag of bell sockets that a participant cannot reach.
+    pub fn unreachable(&self) -> usize {
+        self.geometry.bells_offset() + offset_of!(Bells, unreachable)
     }
 
     /// Returns the offset of a block's state.

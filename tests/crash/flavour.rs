@@ -2,18 +2,38 @@
 
 use std::cell::Cell;
 use std::io;
-use std::task::Waker;
+use std::sync::{Arc, mpsc};
+use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use ipc_core::__private::ready::{Outcome, Ready, Selectable};
+use ipc_core::__private::select::Sleeper;
 use ipc_core::Deadline;
 use ipc_core::route::Receive;
 use ipc_shm::{Builder, RecvError, RecvTimeoutError, SendTimeoutError, TryRecvError};
+use ipc_sys::sleep::ThisThread;
 use multiprocess::Select;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::message::{Message, Text};
+
+/// A waker that sends a word to the thread that made it.
+struct Call(mpsc::Sender<()>);
+
+impl Call {
+    fn waker() -> (Waker, mpsc::Receiver<()>) {
+        let (call, called) = mpsc::channel();
+        (Waker::from(Arc::new(Call(call))), called)
+    }
+}
+
+impl Wake for Call {
+    fn wake(self: Arc<Self>) {
+        // The thread may wait for it no longer.
+        let _ = self.0.send(());
+    }
+}
 
 /// Blocks that a channel has beyond its capacity.
 pub(crate) const SPARE: usize = 16;
@@ -79,6 +99,8 @@ pub(crate) trait Flavour: 'static {
     fn give_back(rx: &Self::Rx) -> bool;
     /// Calls `f` while registered to receive, and then passes on the wake-up that came meanwhile.
     fn pass_on(rx: &Self::Rx, f: impl FnOnce());
+    /// Receives a message, and waits on the bell socket for it.
+    fn recv_on_socket(rx: &Self::Rx, timeout: Duration) -> Result<Self::M, RecvTimeoutError>;
     /// Calls `f` while so many blocks are taken by loans.
     fn take_blocks(tx: &Self::Tx, n: usize, f: impl FnOnce());
     /// Calls `f` while `n` guards are held, one for each message that `next` made sure is there.
@@ -199,6 +221,32 @@ macro_rules! flavour {
                 let ticket = rx.route().register(Waker::noop()).ticket;
                 f();
                 rx.route().unregister(ticket, Outcome::Unused);
+            }
+            fn recv_on_socket(
+                rx: &Self::Rx,
+                timeout: Duration,
+            ) -> Result<Self::M, RecvTimeoutError> {
+                let end = rx.route();
+                let received = || match rx.recv_timeout(Duration::ZERO) {
+                    Err(RecvTimeoutError::Timeout) => None,
+                    received => Some(received),
+                };
+                loop {
+                    let (waker, called) = Call::waker();
+                    let ticket = end.register_task(&waker).ticket;
+                    assert!(ThisThread.barrier());
+                    if let Some(received) = received() {
+                        end.unregister(ticket, Outcome::Unused);
+                        return received;
+                    }
+                    if called.recv_timeout(timeout).is_ok() {
+                        end.unregister(ticket, Outcome::Used);
+                        continue;
+                    }
+                    end.recover_dead();
+                    end.unregister(ticket, Outcome::Unused);
+                    return received().unwrap_or(Err(RecvTimeoutError::Timeout));
+                }
             }
             fn take_blocks(tx: &Self::Tx, n: usize, f: impl FnOnce()) {
                 $take(tx, n, f)

@@ -26,10 +26,12 @@ pub(crate) enum How {
     Select,
     /// As [`Ref`](How::Ref), chosen so.
     SelectRef,
+    /// Waits on the bell socket.
+    OnSocket,
 }
 
 impl How {
-    pub(crate) const ALL: [How; 9] = [
+    pub(crate) const ALL: [How; 10] = [
         How::Recv,
         How::Poll,
         How::Timeout,
@@ -39,12 +41,13 @@ impl How {
         How::Ref(3000),
         How::Select,
         How::SelectRef,
+        How::OnSocket,
     ];
 
     /// What a receiver that is killed may have taken and not written down.
     pub(crate) fn batch(self) -> u64 {
         match self {
-            How::Recv | How::Poll | How::Timeout | How::Select => 1,
+            How::Recv | How::Poll | How::Timeout | How::Select | How::OnSocket => 1,
             How::Many(most) => most as u64,
             How::Ref(_) | How::SelectRef => 0,
         }
@@ -181,6 +184,13 @@ pub(crate) fn receive<F: Flavour>((rx, life): (F::Rx, Life)) {
             },
             How::Select => match F::select_recv([&rx; 2], Duration::MAX) {
                 Ok(message) => log.write(&[record(&message, 0)]),
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(error) => panic!("{error}"),
+            },
+            // An interval, for what a killed process had been woken for.
+            How::OnSocket => match F::recv_on_socket(&rx, Duration::from_millis(5)) {
+                Ok(message) => log.write(&[record(&message, 0)]),
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
                 Err(error) => panic!("{error}"),
             },

@@ -6,6 +6,8 @@ const DIED_RECEIVING: (Ends, Script, &str) = (Ends::Receiver, Script::Receive(Ho
 
 const DIED_SLEEPING: (Ends, Script, &str) = (Ends::Receiver, Script::Sleep(u64::MAX), "sleep.wait");
 
+const DIED_ON_SOCKET: (Ends, Script, &str) = (Ends::Receiver, Script::OnSocket(20), "arm.armed");
+
 const DIED_CHOOSING_TO_SEND: (Ends, Script, &str) = (Ends::Sender, Script::SelectSend(1), "send.written_late");
 const DIED_CHOOSING_TO_RECEIVE: (Ends, Script, &str) =
     (Ends::Receiver, Script::SelectReceive(How::Recv, 1), "claim.free");
@@ -85,6 +87,12 @@ const MIXED: &[Scene] = &[
             "ring.surplus", "ring.token", "ring.wake", "send.claim", "send.claimed", "send.published",
             "send.written",
         ],
+        ..SCENE
+    },
+    Scene {
+        name: "send to a dead process with a bell socket",
+        before: &[DIED_ON_SOCKET],
+        points: &["ring.call", "ring.called", "ring.claim", "ring.none"],
         ..SCENE
     },
     Scene {
@@ -245,6 +253,14 @@ const MIXED: &[Scene] = &[
         ..RECEIVE
     },
     Scene {
+        name: "receive on a bell socket", script: Script::OnSocket(5),
+        points: &[
+            "arm.armed", "arm.bit", "arm.word", "disarm.bit", "receive.claim", "receive.claimed",
+            "receive.freed", "receive.read",
+        ],
+        ..RECEIVE
+    },
+    Scene {
         name: "receive many", script: Script::Receive(How::Many(3), 4),
         points: &[
             "receive.claim", "receive.claimed", "receive.freed", "receive.read", "sleep.announce",
@@ -290,9 +306,9 @@ const MIXED: &[Scene] = &[
             "receive.claim", "receive.claimed", "receive.freed", "receive.lend_inline",
             "receive.lent_inline", "receive.read", "receive.void", "recover.cleaned", "recover.entry",
             "recover.free", "recover.freed", "recover.lease", "recover.leased", "recover.orphans",
-            "recover.roles", "recover.rung", "wake_all.tokens", "wake_all.wake", "wake_all.woken",
-            "send.sign", "sleep.announce", "sleep.announced", "sleep.barrier", "sleep.wait",
-            "sleep.withdraw", "sleep.woken",
+            "recover.roles", "recover.rung", "wake_all.call", "wake_all.called", "wake_all.tokens", "wake_all.wake",
+            "wake_all.woken", "send.sign", "sleep.announce", "sleep.announced", "sleep.barrier",
+            "sleep.wait", "sleep.withdraw", "sleep.woken",
         ],
         ..REPAIR
     },

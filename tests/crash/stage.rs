@@ -44,6 +44,8 @@ pub(crate) enum Script {
     PassOn(u64),
     /// Sleeps for a message that does not come, some times.
     Sleep(u64),
+    /// Receives so many and waits on its bell socket, or until nothing comes for a while.
+    OnSocket(u64),
     /// Copies its ends and drops the copies.
     Copy,
     /// Drops its receiver first, and sends without a receiver.
@@ -188,6 +190,14 @@ fn play<F: Flavour>((mut tx, mut rx, life, script): Args<F>) {
                 match F::recv_timeout(rx.as_ref().unwrap(), QUIET) {
                     Ok(m) => log.write(&[record(&m, 0)]),
                     Err(_) => continue,
+                }
+            }
+        }
+        Script::OnSocket(count) => {
+            for _ in 0..count {
+                match F::recv_on_socket(rx.as_ref().unwrap(), QUIET) {
+                    Ok(m) => log.write(&[record(&m, 0)]),
+                    Err(_) => break,
                 }
             }
         }

@@ -226,7 +226,7 @@ pub(crate) const PARTS: &[Part] = &[
             ),
             (75, "a length changes between check and use", "it is read once"),
             (76, "each word with each kind of nonsense", "`Corrupt`, or nothing"),
-            (77, "the words of sleepers", "deadlines hold"),
+            (77, "the words, bits and addresses of sleepers", "deadlines hold"),
             (78, "bytes that are no value", "an error; no memory for what is not there"),
             (79, "frames that are none", "an error, or `Disconnected`"),
             (80, "too many, too few, other descriptors", "an error; all are closed"),

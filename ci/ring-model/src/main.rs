@@ -5,6 +5,7 @@ mod choose;
 mod leave;
 mod link;
 mod ring;
+mod socket;
 mod wake;
 
 use check::{check, Report};
@@ -290,6 +291,9 @@ const QUICK: &[&str] = &[
     "claims-1p1c-cap2-b1",
     "choose-2s-x1",
     "choose-1s-1a-1b",
+    "socket-2p1f1s",
+    "socket-1p1s",
+    "socket-ever-2p1s",
 ];
 
 fn print(c: &Cfg, r: &Report, show: bool) {
@@ -367,6 +371,28 @@ fn print_choose(c: &choose::Choose, r: &Report, show: bool) {
     }
 }
 
+fn print_socket(c: &socket::Socket, r: &Report, show: bool) {
+    println!(
+        "{:<28} {}P {} by futex {} by socket m {} crashes {} fence {}  states {:>10}  steps {:>11}  {:>7.1}s  {}",
+        c.name,
+        c.senders,
+        c.futex,
+        c.socket,
+        c.m,
+        c.crashes,
+        c.fence,
+        r.states,
+        r.edges,
+        r.secs,
+        r.verdict.as_ref().err().map_or("ok", |e| e.as_str())
+    );
+    if show {
+        for l in &r.trace {
+            println!("    {l}");
+        }
+    }
+}
+
 fn print_link(c: &link::Link, r: &Report, show: bool) {
     println!(
         "{:<28} roles {:?}{} m {} rings {} crashes {}  states {:>10}  steps {:>11}  {:>7.1}s  {}",
@@ -420,6 +446,12 @@ fn main() {
                 print_choose(&c, &r, std::env::var("TRACE").is_ok());
                 failed |= r.verdict.is_ok();
             }
+            for c in socket::mutations() {
+                let r = check(&c, limit);
+                println!("{:?}:", c.mu);
+                print_socket(&c, &r, std::env::var("TRACE").is_ok());
+                failed |= r.verdict.is_ok();
+            }
             for c in wake::mutations() {
                 let r = check(&c, limit);
                 println!("{:?} {:?}:", c.mu, c.fence);
@@ -448,6 +480,11 @@ fn main() {
             failed |= r.verdict.is_err();
             print_choose(c, &r, std::env::var("TRACE").is_ok());
         }
+        for c in socket::configs().iter().filter(|c| named(c.name)) {
+            let r = check(c, limit);
+            failed |= r.verdict.is_err();
+            print_socket(c, &r, std::env::var("TRACE").is_ok());
+        }
         for c in link::configs().iter().filter(|c| named(c.name)) {
             let r = check(c, limit);
             failed |= r.verdict.is_err();
@@ -458,6 +495,12 @@ fn main() {
                 let r = check(c, limit);
                 println!("{:?}:", c.mu);
                 print_choose(c, &r, std::env::var("TRACE").is_ok());
+                failed |= r.verdict.is_ok();
+            }
+            for c in socket::mutations().iter().filter(|c| format!("{:?}", c.mu) == m) {
+                let r = check(c, limit);
+                println!("{:?}:", c.mu);
+                print_socket(c, &r, std::env::var("TRACE").is_ok());
                 failed |= r.verdict.is_ok();
             }
             for c in link::mutations().iter().filter(|c| format!("{:?}", c.mu) == m) {

@@ -21,6 +21,7 @@ use crate::attach::attachments::{self, Attachments, reopen};
 use crate::attach::lease::{ByteLocks, Leases};
 use crate::attach::mapped_file::MappedFile;
 use crate::attach::participant_limit;
+use crate::channel::bell_socket::{self, Waiting};
 use crate::channel::memory::{Memory, Side};
 use crate::channel::peer_monitor;
 use crate::channel::places::Places;
@@ -66,6 +67,8 @@ pub(crate) struct Attachment {
     /// Held while this process recovers peers, attaches another participant, or detaches. Locks on
     /// bytes separate processes, not the threads of one.
     repairing: Mutex<Participant>,
+    /// The number of this attachment in the process.
+    tag: u64,
     /// When a thread of this process last looked for dead peers.
     looked: Throttle,
     corrupt: OnceLock<&'static str>,
@@ -133,6 +136,7 @@ impl Attachment {
             // Relaxed: no other process has the segment.
             memory.entries()[1].store(roles.word(), Ordering::Relaxed);
             memory.pid_hints()[1].store(participant_limit::pid_identity(), Ordering::Relaxed);
+            memory.addresses()[1].begin(sys::bell_socket::namespace());
             memory.header().describe(&geometry, kind.shape);
             kill_point!("create.done");
             Ok((mapping, move |file| Self::new(memory, 1, kind, roles, file)))
@@ -151,6 +155,7 @@ impl Attachment {
             kind,
             roles: Mutex::new(roles),
             repairing: Mutex::new(Participant::new(me)),
+            tag: bell_socket::new_tag(),
             looked: Throttle::new(),
             corrupt: OnceLock::new(),
             tasks: [const { OnceLock::new() }; 2],
@@ -193,13 +198,15 @@ impl Attachment {
             kill_point!("attach.pid_hint");
             // Relaxed: a hint. A process that sees the entry that `join` stores sees this too.
             self.memory.pid_hints()[id as usize].store(pid_hint::NONE, Ordering::Relaxed);
+            // Not known before the participant is attached.
+            self.memory.addresses()[id as usize].begin(0);
             let joined = self.memory.membership().join(id, Roles::only(role).word());
             kill_point!("attach.joined");
             leases.end_repair(id);
             kill_point!("attach.issued");
             if joined {
                 // No process is notified if a participant dies in transit, so sleepers must check
-                // often again.
+                // often again. Nor is it known whether it will reach their bell sockets.
                 self.memory.wake_sleepers();
                 return Ok((lease.send(), id));
             }
@@ -260,6 +267,7 @@ impl Attachment {
         kill_point!("adopt.pid_hint");
         // Relaxed: a hint. From now on, sleepers can monitor this process.
         attached.memory.pid_hints()[id as usize].store(attached.pid_hint, Ordering::Relaxed);
+        attached.memory.addresses()[id as usize].begin(sys::bell_socket::namespace());
         attached.memory.wake_sleepers();
         if role == Role::Receiver {
             // Again, although the process that issued it has done so: another participant may have
@@ -423,6 +431,11 @@ impl Attachment {
         let _ = self.corrupt.set(what);
     }
 
+    /// Returns the attachment, as it waits on the bell socket of this process.
+    pub(crate) fn waiting(&self) -> Waiting<'_> {
+        Waiting { memory: &self.memory, me: self.me, tag: self.tag }
+    }
+
     /// Returns whether this process was forked from the one that attached.
     #[inline]
     pub(crate) fn forked(&self) -> bool {
@@ -437,8 +450,9 @@ impl Drop for Attachment {
             self.places.forget();
             return;
         }
-        // The monitor uses this mapping.
+        // The monitor and the reactor use this mapping.
         peer_monitor::forget(&self.memory);
+        self.waiting().forget();
         self.recovery(&Participant::new(self.me)).leave();
         kill_point!("leave.unmap");
         self.places.unmap();

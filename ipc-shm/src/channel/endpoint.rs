@@ -99,13 +99,13 @@ impl Endpoint {
     /// Wakes receivers after `n` messages were published.
     #[inline(always)]
     pub(crate) fn wake_receivers(&self, n: u64) {
-        self.memory.bell(Side::Receivers).ring(n, self.barrier);
+        self.memory.ring(Side::Receivers, n, self.barrier);
     }
 
     /// Wakes senders after `n` messages were received, which made room.
     #[inline(always)]
     pub(crate) fn wake_senders(&self, n: u64) {
-        self.memory.bell(Side::Senders).ring(n, self.barrier);
+        self.memory.ring(Side::Senders, n, self.barrier);
     }
 
     /// Retries `attempt` until it succeeds, or `deadline` has passed.

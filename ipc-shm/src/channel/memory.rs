@@ -7,10 +7,10 @@
 
 use std::ptr::NonNull;
 
-use ipc_wait::Bell;
+use ipc_wait::{Barrier, Bell, SocketBell, Sockets};
 
 use crate::channel::membership::Membership;
-use crate::layout::{BlockMeta, Geometry, Header};
+use crate::layout::{Address, Bells, BlockMeta, Geometry, Header};
 use crate::sync::AtomicU64;
 
 /// Selects one of the two bells.
@@ -34,6 +34,8 @@ pub(crate) struct Memory {
     header: NonNull<Header>,
     entries: NonNull<AtomicU64>,
     pid_hints: NonNull<AtomicU64>,
+    bells: NonNull<Bells>,
+    addresses: NonNull<Address>,
     blocks: NonNull<BlockMeta>,
     slots: NonNull<AtomicU64>,
     /// The number of words from a slot to the next.
@@ -73,6 +75,8 @@ impl Memory {
             header: base.cast(),
             entries: at(geometry.entries_offset()).cast(),
             pid_hints: at(geometry.pid_hints_offset()).cast(),
+            bells: at(geometry.bells_offset()).cast(),
+            addresses: at(geometry.addresses_offset()).cast(),
             blocks: at(geometry.blocks_offset()).cast(),
             slots: at(geometry.slots_offset()).cast(),
             stride: geometry.stride / 8,
@@ -89,12 +93,13 @@ impl Memory {
     pub(crate) unsafe fn parts(
         header: NonNull<Header>,
         entries: NonNull<AtomicU64>,
-        pid_hints: NonNull<AtomicU64>,
+        (pid_hints, bells, addresses): (NonNull<AtomicU64>, NonNull<Bells>, NonNull<Address>),
         blocks: NonNull<BlockMeta>,
         slots: NonNull<AtomicU64>,
         geometry: Geometry,
     ) -> Memory {
-        Memory { header, entries, pid_hints, blocks, slots, stride: geometry.stride / 8, geometry }
+        let stride = geometry.stride / 8;
+        Memory { header, entries, pid_hints, bells, addresses, blocks, slots, stride, geometry }
     }
 
     #[inline]
@@ -114,9 +119,29 @@ impl Memory {
         &self.header().head.0
     }
 
-    /// Returns the bell on which the waiters of this side sleep.
+    /// Returns the bell on which the waiters of this side wait.
+    pub(crate) fn bell(&self, side: Side) -> SocketBell<'_> {
+        SocketBell::new(self.threads(side), self.sockets(side))
+    }
+
+    /// Wakes up to `n` waiters of this side, after a publication that concerns them.
     #[inline(always)]
-    pub(crate) fn bell(&self, side: Side) -> Bell<'_> {
+    pub(crate) fn ring(&self, side: Side, n: u64, barrier: Barrier) {
+        if self.threads(side).must_ring(barrier) {
+            self.ring_waiters(side, n);
+        }
+    }
+
+    /// Apart from `ring`, which makes no more of the bell than the word.
+    #[cold]
+    #[inline(never)]
+    fn ring_waiters(&self, side: Side, n: u64) {
+        self.bell(side).ring_waiters(n);
+    }
+
+    /// Returns the word on which the threads of this side sleep.
+    #[inline(always)]
+    fn threads(&self, side: Side) -> Bell<'_> {
         let word = match side {
             Side::Receivers => &self.header().recv_wait.0,
             Side::Senders => &self.header().send_wait.0,
@@ -125,6 +150,41 @@ impl Memory {
         return Bell::shared(word, &self.header().futexes[side as usize]);
         #[cfg(not(loom))]
         Bell::shared(word)
+    }
+
+    fn bells(&self) -> &Bells {
+        // SAFETY: they lie there (`Geometry::addresses_offset` leaves room for them). They consist
+        // of atomics only, for which any bytes are valid, whatever a peer writes.
+        unsafe { self.bells.as_ref() }
+    }
+
+    /// Returns the addresses of the participants, as many as entries.
+    pub(crate) fn addresses(&self) -> &[Address] {
+        // SAFETY: so many of them lie there (`Geometry::blocks_offset` leaves room for them), and
+        // they consist of atomics.
+        unsafe { std::slice::from_raw_parts(self.addresses.as_ptr(), self.geometry.entries) }
+    }
+
+    /// Returns the waiters of this side that have bell sockets.
+    pub(crate) fn sockets(&self, side: Side) -> Sockets<'_> {
+        let bells = self.bells();
+        Sockets {
+            armed: &bells.armed[side as usize].0,
+            addresses: self.addresses(),
+            unreachable: &bells.unreachable.0,
+            #[cfg(loom)]
+            model: &bells.model,
+        }
+    }
+
+    /// Wakes all waiters of both sides after a participant has died.
+    ///
+    /// It does so whether there are registrations or not: the participant may have removed one, and
+    /// woken no waiter.
+    pub(crate) fn ring_after_death(&self) {
+        self.bell(Side::Receivers).wake_all();
+        self.bell(Side::Senders).wake_all();
+        self.sockets(Side::Receivers).call_everyone();
     }
 
     /// Wakes the waiters of both sides, so that they read the changed participant table.

@@ -3,6 +3,8 @@
 #[cfg(not(loom))]
 pub(crate) mod attachment;
 #[cfg(not(loom))]
+pub(crate) mod bell_socket;
+#[cfg(not(loom))]
 pub(crate) mod builder;
 #[cfg(not(loom))]
 pub(crate) mod commit;

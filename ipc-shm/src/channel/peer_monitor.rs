@@ -262,7 +262,7 @@ impl State {
     fn abandon(&mut self) {
         let Some(monitor) = self.monitor.take() else { return };
         for part in monitor.peers.values().flat_map(|peer| &peer.parts) {
-            part.memory.wake_all();
+            part.memory.ring_after_death();
         }
     }
 }
@@ -297,7 +297,7 @@ fn run(number: u64, line: &OsHandle) {
             let dead = state.number(number).and_then(|monitor| monitor.peers.remove(word));
             for part in dead.iter().flat_map(|peer| &peer.parts) {
                 if still(&part.memory, part.id, *word) {
-                    part.memory.wake_all();
+                    part.memory.ring_after_death();
                 }
             }
         }

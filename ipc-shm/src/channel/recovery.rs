@@ -66,7 +66,7 @@ impl<'a> Recovery<'a> {
             //    counting them. AcqRel: RING-E6.
             self.memory.orphan_seq().fetch_add(1, AcqRel);
             kill_point!("recover.orphans");
-            self.memory.wake_all();
+            self.memory.ring_after_death();
             kill_point!("recover.rung");
             if flags & members::RECEIVERS_GONE != 0 {
                 self.discard(); // 8.

@@ -5,6 +5,10 @@ use super::words::{MAX_BATCH, MAX_PARTICIPANTS, POS_MASK};
 /// Bytes of a header.
 pub(crate) const HEADER: usize = 1024;
 pub(super) const BLOCK_META: usize = 64;
+/// Bytes of the words of all waiters that have bell sockets.
+pub(super) const BELLS: usize = 384;
+/// Bytes of a participant's address.
+pub(super) const ADDRESS: usize = 32;
 /// The size of a cache line. Slots and their strides are multiples of it.
 pub(crate) const LINE: usize = 64;
 pub(crate) const PAGE: usize = 4096;
@@ -88,8 +92,16 @@ impl Geometry {
         HEADER + self.entries * 8
     }
 
+    pub(crate) fn bells_offset(&self) -> usize {
+        (self.pid_hints_offset() + self.entries * 8).next_multiple_of(2 * LINE)
+    }
+
+    pub(crate) fn addresses_offset(&self) -> usize {
+        self.bells_offset() + BELLS
+    }
+
     pub(crate) fn blocks_offset(&self) -> usize {
-        (self.pid_hints_offset() + self.entries * 8).next_multiple_of(BLOCK_META)
+        (self.addresses_offset() + self.entries * ADDRESS).next_multiple_of(BLOCK_META)
     }
 
     pub(crate) fn slots_offset(&self) -> usize {
@@ -169,7 +181,7 @@ impl Geometry {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::layout::{BlockMeta, Header};
+    use crate::layout::{Address, Bells, BlockMeta, Header};
 
     fn geometry(capacity: u64) -> Geometry {
         Geometry::new(capacity, 128, 127, 16, 4096).unwrap()
@@ -217,11 +229,14 @@ mod tests {
         let g = geometry(64);
         assert!(g.entries_offset() >= size_of::<Header>());
         assert!(g.pid_hints_offset() >= g.entries_offset() + g.entries * 8);
-        assert!(g.blocks_offset() >= g.pid_hints_offset() + g.entries * 8);
+        assert!(g.bells_offset() >= g.pid_hints_offset() + g.entries * 8);
+        assert_eq!(g.bells_offset() % 128, 0);
+        assert!(g.addresses_offset() >= g.bells_offset() + size_of::<Bells>());
+        assert!(g.blocks_offset() >= g.addresses_offset() + g.entries * size_of::<Address>());
         assert!(g.slots_offset() >= g.blocks_offset() + g.blocks * size_of::<BlockMeta>());
         assert_eq!(g.slots_offset() % 128, 0);
         assert!(g.data_offset() >= g.slots_offset() + 64 * 128);
-        // What the slots need, and at most 8 KiB.
-        assert!(g.data_offset() <= 64 * 128 + 8192);
+        // What the slots need, and at most 12 KiB.
+        assert!(g.data_offset() <= 64 * 128 + 3 * 4096);
     }
 }

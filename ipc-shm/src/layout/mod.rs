@@ -7,11 +7,11 @@
 //!        │      │      │      │ wait │ wait │      │       │      │
 //!        └──────┴──────┴──────┴──────┴──────┴──────┴───────┴──────┴───────────────
 //!   from 1024                        128-aligned     page-aligned
-//!        ┌─────────┬──────┬─────────┬───────────────┬──────────────
-//!        │ entries │ pids │ block   │ slot 0, 1, …  │ data:
-//!        │ 0, 1, … │ 0, … │ meta …  │ (stride each) │ places
-//!        └─────────┴──────┴─────────┴───────────────┴──────────────
-//!          allocated at creation, as all above       │ allocated when used
+//!        ┌─────────┬──────┬───────┬───────────┬─────────┬───────────────┬──────────────
+//!        │ entries │ pids │ bells │ addresses │ block   │ slot 0, 1, …  │ data:
+//!        │ 0, 1, … │ 0, … │       │ 0, 1, …   │ meta …  │ (stride each) │ places
+//!        └─────────┴──────┴───────┴───────────┴─────────┴───────────────┴──────────────
+//!          allocated at creation, as all above                           │ allocated when used
 //! ```
 //!
 //! All words are `u64` in the machine's own byte order. The magic number reveals another byte
@@ -32,7 +32,8 @@
 //! | `entry` | 63 used, 47..24 receivers of the process, 23..0 its senders |
 //! | `pid_hint` | 63..32 pid of the participant, 31..0 its pid namespace; 0 if not known. A hint: see [`pid_hint`] |
 //! | `end` | bytes of the data area that were ever given out, as places of blocks ([`places`](crate::channel::places)) |
-//! | `recv_wait`, `send_wait` | 63..32 tokens, 31..0 seq: the futex |
+//! | `recv_wait`, `send_wait` | 63..54 arms, 53..32 tokens, 31..0 seq: the futex |
+//! | `armed` | a bit for each participant: it waits on its bell socket ([`sockets`](ipc_wait::sockets)) |
 //!
 //! *pos* is a position in the stream of messages, `{ lap, index }`. The low bits are the index of
 //! its slot, and the bits above count laps. The index has as many bits as the capacity needs. The
@@ -46,6 +47,7 @@ mod words;
 use std::io;
 
 use ipc_core::__private::shape::{MAX_TEXT, Mismatch, Shape};
+pub(crate) use ipc_wait::Address;
 
 pub(crate) use self::description::{Description, Fingerprint};
 pub(crate) use self::geometry::{Geometry, HEADER, LINE, MAX_LEN, PAGE};
@@ -74,6 +76,21 @@ pub(crate) struct Seqs {
 pub(crate) struct Hints {
     pub(crate) senders_cpu: AtomicU64,
     pub(crate) receivers_cpu: AtomicU64,
+}
+
+/// The waiters of one side that wait on their bell sockets: a bit for each participant.
+#[repr(C, align(128))]
+pub(crate) struct Armed(pub(crate) [AtomicU64; MAX_PARTICIPANTS / 64 + 1]);
+
+/// The waiters that wait on their bell sockets.
+#[repr(C)]
+pub(crate) struct Bells {
+    /// Of each side.
+    pub(crate) armed: [Armed; 2],
+    /// Not 0 if a participant cannot send to a bell socket.
+    pub(crate) unreachable: CacheLine,
+    #[cfg(loom)]
+    pub(crate) model: ipc_wait::model_sockets::ModelSockets,
 }
 
 /// The header of a segment.
@@ -130,11 +147,13 @@ const _: () = {
     assert!(offset_of!(Seqs, end) == 16);
     assert!(size_of::<Header>() == HEADER);
     assert!(size_of::<BlockMeta>() == geometry::BLOCK_META);
+    assert!(size_of::<Bells>() == geometry::BELLS);
+    assert!(size_of::<Address>() == geometry::ADDRESS);
 };
 
 /// The magic number. On a machine of the other byte order it reads as another number.
 const MAGIC: u64 = u64::from_le_bytes(*b"MPROCSEG");
-const VERSION: u64 = 5;
+const VERSION: u64 = 6;
 
 impl Header {
     /// Writes the description of a new segment for messages of this shape.

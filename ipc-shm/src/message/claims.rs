@@ -10,8 +10,8 @@ use std::task::{Context, Poll, Waker};
 use ipc_core::__private::SendFailure;
 use ipc_core::__private::poll::{self, PollRecv, PollSend};
 use ipc_core::__private::ready::{
-    Claim, ClaimRecv, ClaimSend, Outcome, Pace, Quick, Ready, Registration, Selectable, TaskQueue,
-    Tasks, Ticket,
+    Claim, ClaimRecv, ClaimSend, Outcome, Pace, Quick, Ready, Registration, Selectable, Source,
+    TaskQueue, Tasks, Ticket,
 };
 use ipc_core::__private::task::Wait;
 use ipc_core::__private::wait::{Doorbell, Ended};
@@ -253,6 +253,14 @@ impl Pace for Endpoint {
     }
 }
 
+/// The bit of a ticket of a waiter that waits on the bell socket. Its number is below.
+const ON_SOCKET: u64 = 1 << 63;
+
+/// Returns the number of a waiter that waits on the bell socket.
+fn on_socket(Ticket(number): Ticket) -> Option<u64> {
+    (number & ON_SOCKET != 0).then_some(number & !ON_SOCKET)
+}
+
 impl Ready for Endpoint {
     fn is_ready(&self) -> bool {
         self.may_do_something()
@@ -264,16 +272,36 @@ impl Ready for Endpoint {
         Registration { source: bell.source(&ticket), ticket: ticket.into(), barrier: true }
     }
 
+    fn register_task(&self, waker: &Waker) -> Registration<'_> {
+        match self.attachment.waiting().register(self.side(), waker) {
+            Some(number) => {
+                let ticket = Ticket(ON_SOCKET | number);
+                Registration { source: Source::Waker, ticket, barrier: true }
+            }
+            None => Ready::register(self, waker),
+        }
+    }
+
     fn unregister(&self, ticket: Ticket, outcome: Outcome) {
-        self.memory.bell(self.side()).leave(&ticket.into(), outcome, self.barrier);
+        let bell = self.memory.bell(self.side());
+        let Some(number) = on_socket(ticket) else {
+            return bell.leave(&ticket.into(), outcome, self.barrier);
+        };
+        let notified = !self.attachment.waiting().unregister(self.side(), number);
+        if notified && outcome == Outcome::Unused {
+            bell.ring(1, self.barrier);
+        }
     }
 
     fn notified(&self, ticket: Ticket) -> bool {
-        self.memory.bell(self.side()).notified(&ticket.into())
+        match on_socket(ticket) {
+            Some(number) => self.attachment.waiting().notified(self.side(), number),
+            None => self.memory.bell(self.side()).notified(&ticket.into()),
+        }
     }
 
     fn recover_dead(&self) -> bool {
-        Doorbell::recover_dead(self)
+        Doorbell::recover_dead(self) | self.attachment.waiting().recover()
     }
 
     fn recover_dead_throttled(&self) -> bool {

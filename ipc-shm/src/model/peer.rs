@@ -74,6 +74,11 @@ impl Ring {
         (ring, peers)
     }
 
+    /// Returns whether a waker would look for waiters.
+    pub fn has_waiters(&self, side: Side) -> bool {
+        self.memory().bell(side.into()).has_waiters()
+    }
+
     /// Returns the number of tokens of a bell.
     pub fn tokens(&self, side: Side) -> u64 {
         u64::from(self.memory().bell(side.into()).tokens())
@@ -291,6 +296,8 @@ impl Peer {
     pub fn die(&self) {
         // The life lease depends on the mapping, which the kernel removes before the open files.
         self.ring.0.life[self.id() as usize].store(0, Release);
+        #[cfg(loom)]
+        self.memory().sockets(memory::Side::Receivers).model.end(self.id() as usize);
         for repair in &self.ring.0.repair {
             // Relaxed: only its holder releases it.
             if repair.load(Relaxed) == self.id() {
@@ -342,6 +349,8 @@ impl Peer {
             self.end_repair(id);
             return None;
         }
+        #[cfg(loom)]
+        self.memory().sockets(memory::Side::Receivers).model.begin(id as usize);
         let joined = self.memory().membership().join(id, roles);
         self.end_repair(id);
         if !joined {
@@ -357,7 +366,7 @@ impl Peer {
 
     /// Wakes up to `n` waiters of a side, after a publication that concerns them.
     pub fn ring(&self, side: Side, n: u64) {
-        self.memory().bell(side.into()).ring(n, Barrier::Ours);
+        self.memory().ring(side.into(), n, Barrier::Ours);
     }
 
     pub fn wake_all(&self, side: Side) {
@@ -379,6 +388,51 @@ impl Peer {
                 return done;
             }
             self.sleep(side, &ticket);
+        }
+    }
+
+    /// Does the same, and waits on the bell socket of this process.
+    #[cfg(loom)]
+    pub fn waiting_on_socket<T>(&self, side: Side, mut attempt: impl FnMut() -> Option<T>) -> T {
+        loop {
+            if let Some(done) = attempt() {
+                return done;
+            }
+            self.arm(side);
+            if let Some(done) = attempt() {
+                self.disarm(side);
+                return done;
+            }
+            self.sleep_on_socket(side);
+        }
+    }
+
+    /// Registers this process as a waiter with a bell socket.
+    #[cfg(loom)]
+    pub fn arm(&self, side: Side) {
+        self.memory().bell(side.into()).arm(self.id());
+        let _ = ipc_wait::Bell::barrier();
+    }
+
+    /// Unregisters it. If it was notified, another waiter is notified instead.
+    #[cfg(loom)]
+    pub fn disarm(&self, side: Side) {
+        if !self.memory().bell(side.into()).disarm(self.id()) {
+            self.ring(side, 1);
+        }
+    }
+
+    /// Sleeps until it is notified.
+    #[cfg(loom)]
+    pub fn sleep_on_socket(&self, side: Side) {
+        let memory = self.memory();
+        let bell = memory.bell(side.into());
+        loop {
+            memory.sockets(side.into()).model.wait(self.id() as usize);
+            // A datagram may be an old one.
+            if !bell.is_armed(self.id()) {
+                return;
+            }
         }
     }
 

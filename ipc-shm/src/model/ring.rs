@@ -8,9 +8,12 @@ use std::sync::Arc;
 
 #[cfg(loom)]
 use ipc_wait::model_futex::ModelFutex;
+#[cfg(loom)]
+use ipc_wait::model_sockets::ModelSockets;
 
 use crate::channel::{self, memory::Memory};
-use crate::layout::{BlockMeta, CacheLine, Description, Geometry, Header, Hints, Seqs};
+use crate::layout::{Address, Armed, Bells, BlockMeta, CacheLine, Description, Geometry, Header};
+use crate::layout::{Hints, Seqs};
 use crate::layout::{block, count, entry, kind, members, owner, pos, slot};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Acquire, Relaxed};
@@ -23,6 +26,8 @@ pub(super) struct Parts {
     header: Box<Header>,
     pub(super) entries: Box<[AtomicU64]>,
     pid_hints: Box<[AtomicU64]>,
+    bells: Box<Bells>,
+    addresses: Box<[Address]>,
     blocks: Box<[BlockMeta]>,
     slots: Box<[AtomicU64]>,
     pub(super) data: Box<[AtomicU64]>,
@@ -84,6 +89,13 @@ impl Ring {
             place: word(),
             room: word(),
         };
+        let armed = || Armed(std::array::from_fn(|_| word()));
+        let bells = Bells {
+            armed: [armed(), armed()],
+            unreachable: line(),
+            #[cfg(loom)]
+            model: ModelSockets::new(entries),
+        };
         #[allow(
             clippy::arc_with_non_send_sync,
             reason = "processes take turns, or the scheduler watches"
@@ -92,6 +104,8 @@ impl Ring {
             header: Box::new(header),
             entries: words(entries),
             pid_hints: words(entries),
+            bells: Box::new(bells),
+            addresses: (0..entries).map(|_| Address::unknown()).collect(),
             blocks: (0..blocks).map(meta).collect(),
             slots: words(capacity as usize * (1 + WORDS)),
             data: words(blocks * WORDS),
@@ -120,7 +134,7 @@ impl Ring {
             Memory::parts(
                 NonNull::from(&*p.header),
                 part(&p.entries),
-                part(&p.pid_hints),
+                (part(&p.pid_hints), NonNull::from(&*p.bells), part(&p.addresses)),
                 part(&p.blocks),
                 part(&p.slots),
                 p.geometry,

@@ -2,9 +2,12 @@
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::{Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ipc_core::__private::ready::{Outcome, Ready};
 use ipc_core::{RecvTimeoutError, TrySendError, Unreadable, Unsendable};
 use ipc_shm::{Builder, Receiver, Sender, pod};
 use rustix::fs::{FallocateFlags, fallocate};
@@ -310,6 +313,64 @@ fn deadlines_are_met_whatever_the_bells_say() {
     });
 }
 
+// fault 77: as above, and waiters with bell sockets.
+#[test]
+fn messages_arrive_whatever_the_bell_sockets_say() {
+    let _watchdog = watchdog();
+    struct Call(mpsc::Sender<()>);
+    impl Wake for Call {
+        fn wake(self: Arc<Self>) {
+            let _ = self.0.send(());
+        }
+    }
+    let (tx, rx) = channel();
+    let peer = Peer::of(&tx);
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _stop = Stop(&stop);
+        scope.spawn(|| {
+            let mut random = Random::new(77);
+            while !stop.load(Ordering::Relaxed) {
+                let id = random.below(6) as usize;
+                let word = match random.below(4) {
+                    0 => peer.armed() + 8 * random.below(32) as usize,
+                    1 => at::RECV_WAIT,
+                    // The namespace, the name and the tag.
+                    _ => peer.namespace(id) + 8 * random.below(4) as usize,
+                };
+                let value = random.scribble(peer.get(word));
+                peer.set(word, value);
+                if random.below(200) == 0 {
+                    peer.set(peer.unreachable(), random.below(2));
+                }
+            }
+        });
+        scope.spawn(|| {
+            for n in 0..300u32 {
+                tx.send(n.to_ne_bytes().to_vec()).unwrap();
+            }
+        });
+        for n in 0..300u32 {
+            let received = loop {
+                let (call, called) = mpsc::channel();
+                let waker = Waker::from(Arc::new(Call(call)));
+                let ticket = rx.route().register_task(&waker).ticket;
+                if let Ok(received) = rx.try_recv() {
+                    rx.route().unregister(ticket, Outcome::Unused);
+                    break received;
+                }
+                // An interval.
+                let notified = called.recv_timeout(Duration::from_millis(2)).is_ok();
+                if !notified {
+                    rx.route().recover_dead();
+                }
+                rx.route().unregister(ticket, Outcome::Unused);
+            };
+            assert_eq!(received, n.to_ne_bytes());
+        }
+    });
+}
+
 // fault 77: a token of a waiter that is not there, and none of one that is.
 #[test]
 fn a_waiter_whose_token_was_taken_is_served_in_a_slice() {
@@ -325,10 +386,12 @@ fn a_waiter_whose_token_was_taken_is_served_in_a_slice() {
         tx.send(vec![3]).unwrap();
         assert_eq!(waiting.join().unwrap(), Ok(vec![3]));
     });
-    peer.set(at::RECV_WAIT, 1000 << 32);
-    tx.send(vec![4]).unwrap();
-    assert_eq!(peer.get(at::RECV_WAIT) >> 32, 0, "tokens without a waiter go at once");
-    assert_eq!(rx.recv(), Ok(vec![4]));
+    for word in [1000 << 32, 1000 << 54, u64::MAX] {
+        peer.set(at::RECV_WAIT, word);
+        tx.send(vec![4]).unwrap();
+        assert_eq!(peer.get(at::RECV_WAIT) >> 32, 0, "what is without a waiter goes at once");
+        assert_eq!(rx.recv(), Ok(vec![4]));
+    }
 }
 
 // fault 78

@@ -225,3 +225,147 @@ fn a_repair_wakes_a_receiver_that_sleeps() {
         assert_eq!(got, 1);
     });
 }
+
+#[test]
+fn a_process_with_a_bell_socket_is_woken_by_a_message() {
+    model(3, || {
+        let (ring, [a, b]) = Ring::new(1, 0, [SENDER, RECEIVER]);
+        let ((), got) = both(
+            move || {
+                a.send(1).expect("there is room");
+                a.ring(Side::Receivers, 1);
+            },
+            || b.waiting_on_socket(Side::Receivers, || b.receive().ok()),
+        );
+        assert_eq!(got, 1);
+        ring.check();
+    });
+}
+
+/// The first ring may find that no bit is set while the receiver registers again.
+#[test]
+fn a_process_with_a_bell_socket_is_woken_again_and_again() {
+    model(2, || {
+        let (ring, [a, b]) = Ring::new(2, 0, [SENDER, RECEIVER]);
+        let ((), got) = both(
+            move || {
+                for value in 1..=2 {
+                    a.send(value).expect("there is room");
+                    a.ring(Side::Receivers, 1);
+                }
+            },
+            || [(); 2].map(|()| b.waiting_on_socket(Side::Receivers, || b.receive().ok())),
+        );
+        assert_eq!(got, [1, 2]);
+        // What is left of the registrations costs one look at the bits.
+        b.ring(Side::Receivers, 1);
+        assert!(!ring.has_waiters(Side::Receivers));
+    });
+}
+
+/// Of two wakers one clears the word while the receiver registers again.
+#[test]
+fn two_wakers_and_a_bell_socket_lose_no_wake_up() {
+    model(1, || {
+        let (_ring, [a, b, c]) = Ring::new(2, 0, [SENDER, SENDER, RECEIVER]);
+        let send = |peer: ipc_shm::model::Peer| {
+            move || {
+                peer.send(1).expect("there is room");
+                peer.ring(Side::Receivers, 1);
+            }
+        };
+        let a = loom::thread::spawn(send(a));
+        let b = loom::thread::spawn(send(b));
+        for _ in 0..2 {
+            assert_eq!(c.waiting_on_socket(Side::Receivers, || c.receive().ok()), 1);
+        }
+        a.join().expect("it sends");
+        b.join().expect("it sends");
+    });
+}
+
+#[test]
+fn two_messages_wake_a_thread_and_a_bell_socket() {
+    model(2, || {
+        let (_ring, [a, b, c]) = Ring::new(2, 0, [SENDER, RECEIVER, RECEIVER]);
+        let b = loom::thread::spawn(move || b.waiting(Side::Receivers, || b.receive().ok()));
+        let c =
+            loom::thread::spawn(move || c.waiting_on_socket(Side::Receivers, || c.receive().ok()));
+        for value in 1..=2 {
+            a.send(value).expect("there is room");
+            a.ring(Side::Receivers, 1);
+        }
+        assert_eq!(sorted([b.join().expect("woken"), c.join().expect("woken")]), [1, 2]);
+    });
+}
+
+/// A token that is left behind does not hide a bell socket.
+#[test]
+fn a_token_without_a_sleeper_hides_no_bell_socket() {
+    model(2, || {
+        let (_ring, [a, gone, c]) = Ring::new(1, 0, [SENDER, RECEIVER, RECEIVER]);
+        let _left = gone.register(Side::Receivers);
+        let ((), got) = both(
+            move || {
+                a.send(1).expect("there is room");
+                a.ring(Side::Receivers, 1);
+            },
+            || c.waiting_on_socket(Side::Receivers, || c.receive().ok()),
+        );
+        assert_eq!(got, 1);
+    });
+}
+
+/// One of two leaves while it is notified: the other is woken in its place.
+#[test]
+fn a_wake_is_not_lost_to_a_bell_socket_that_unregisters() {
+    model(2, || {
+        let (_ring, [a, hasty, c]) = Ring::new(1, 0, [SENDER, RECEIVER, RECEIVER]);
+        hasty.arm(Side::Receivers);
+        let hasty = loom::thread::spawn(move || hasty.disarm(Side::Receivers));
+        let c =
+            loom::thread::spawn(move || c.waiting_on_socket(Side::Receivers, || c.receive().ok()));
+        a.send(1).expect("there is room");
+        a.ring(Side::Receivers, 1);
+        assert_eq!(c.join().expect("woken"), 1);
+        hasty.join().expect("it does not sleep");
+    });
+}
+
+/// The datagram to a dead process is refused. The next one gets it.
+#[test]
+fn a_dead_process_with_a_bell_socket_uses_up_no_wake_up() {
+    model(2, || {
+        let (_ring, [a, dead, c]) = Ring::new(1, 0, [SENDER, RECEIVER, RECEIVER]);
+        dead.arm(Side::Receivers);
+        dead.die();
+        let ((), got) = both(
+            move || {
+                a.send(1).expect("there is room");
+                a.ring(Side::Receivers, 1);
+            },
+            || c.waiting_on_socket(Side::Receivers, || c.receive().ok()),
+        );
+        assert_eq!(got, 1);
+    });
+}
+
+/// A waker that is killed between its claim and its datagram is recovered, which wakes everyone.
+#[test]
+fn a_dead_wakers_claim_is_made_good_by_its_recovery() {
+    model(2, || {
+        let (_ring, [a, b, c]) = Ring::new(1, 0, [SENDER, RECEIVER, RECEIVER]);
+        b.arm(Side::Receivers);
+        a.send(1).expect("there is room");
+        assert!(a.killed_at("ring.call", 0, || a.ring(Side::Receivers, 1)).is_none());
+        let (recovered, got) = both(
+            move || c.recover(1),
+            || {
+                b.sleep_on_socket(Side::Receivers);
+                b.waiting_on_socket(Side::Receivers, || b.receive().ok())
+            },
+        );
+        assert!(recovered);
+        assert_eq!(got, 1);
+    });
+}

@@ -46,6 +46,11 @@ impl AddAssign for Told {
     }
 }
 
+/// Waits in the futex, or on the bell socket.
+fn waiting<T>(peer: &Peer, side: Side, attempt: impl FnMut() -> Option<T>) -> T {
+    if once_in(2) { peer.waiting(side, attempt) } else { peer.waiting_on_socket(side, attempt) }
+}
+
 /// Sends them all, unless no receiver is left.
 fn send(peer: &Peer, values: &[u64], told: &mut Told) {
     let mut left = values;
@@ -61,7 +66,7 @@ fn send(peer: &Peer, values: &[u64], told: &mut Told) {
         let all = &left[..left.len().min(one_of(1..4) as usize)];
         let block = if once_in(3) { peer.loan(value) } else { None };
         told.sending = if block.is_some() { vec![value] } else { all.to_vec() };
-        let sent = peer.waiting(Side::Senders, || {
+        let sent = waiting(peer, Side::Senders, || {
             let attempt = match block {
                 Some(block) => peer.send_block(block).map(|()| 1),
                 None => peer.send_all(all),
@@ -89,7 +94,7 @@ fn send(peer: &Peer, values: &[u64], told: &mut Told) {
 /// Claims a place, keeps it for a while, and then sends in it, or gives it up. Returns false if
 /// no receiver is left.
 fn send_in_kept_place(peer: &Peer, value: u64, told: &mut Told) -> bool {
-    let place = peer.waiting(Side::Senders, || match peer.claim_place() {
+    let place = waiting(peer, Side::Senders, || match peer.claim_place() {
         Ok(place) => Some(Some(place)),
         Err(NotYet::Busy) => None,
         Err(NotYet::Closed) => Some(None),
@@ -117,7 +122,7 @@ fn receive(peer: &Peer, told: &mut Told) {
         let (lent, kept) = (once_in(4), once_in(4));
         let mut held = None;
         told.receiving.clear();
-        let some = peer.waiting(Side::Receivers, || {
+        let some = waiting(peer, Side::Receivers, || {
             let attempt = if kept {
                 peer.claim_message().map(|kept| held = Some(kept))
             } else if lent {

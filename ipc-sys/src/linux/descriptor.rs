@@ -3,6 +3,7 @@
 // `close_range` is in no safe crate; a descriptor by its number.
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -21,6 +22,14 @@ pub(crate) fn reopen(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 pub(crate) fn identity(fd: BorrowedFd<'_>) -> io::Result<Identity> {
     let stat = rustix::fs::fstat(fd)?;
     Ok((stat.st_dev, stat.st_ino))
+}
+
+thread_local! {
+    static OWN_TABLE: Cell<bool> = const { Cell::new(false) };
+}
+
+pub(crate) fn has_own_table() -> bool {
+    OWN_TABLE.get()
 }
 
 /// The number of a descriptor, for [`own_table`](crate::descriptor::own_table).
@@ -48,6 +57,7 @@ pub(crate) unsafe fn own_table(keep: Number) -> io::Result<OwnedFd> {
         }
     };
     close(number + 1, libc::c_uint::MAX, UNSHARE)?;
+    OWN_TABLE.set(true);
     if number > 0 {
         close(0, number - 1, 0)?;
     }

@@ -44,6 +44,13 @@ pub(crate) fn wait_word(word: &Word<'_>, timeout: Duration) {
     let _ = futex::wait(low_half(word.word), flags, word.seen, Some(&timeout));
 }
 
+/// The system has no `futex_waitv`, or forbids it.
+static MISSING: AtomicBool = AtomicBool::new(false);
+
+pub(crate) fn waits_for_any() -> bool {
+    !MISSING.load(Relaxed) // Relaxed: a hint.
+}
+
 pub(crate) fn wait_any(words: &[Word<'_>], timeout: Duration) -> bool {
     let address = |word: &Word<'_>| Address::new(word.word, word.seen, word.shared);
     let words: Vec<Address> = words.iter().map(address).collect();
@@ -52,10 +59,7 @@ pub(crate) fn wait_any(words: &[Word<'_>], timeout: Duration) -> bool {
 }
 
 pub(crate) fn wait_any_address(words: &[Address], timeout: Option<Duration>) -> Waited {
-    /// The system has no such call, or forbids it.
-    static MISSING: AtomicBool = AtomicBool::new(false);
-    // Relaxed: a hint.
-    if MISSING.load(Relaxed) {
+    if !waits_for_any() {
         return Waited::Unsupported;
     }
     let waits: Vec<futex::Wait> = words

@@ -4,6 +4,7 @@
 //! says that a function may return early.
 
 pub(crate) mod barrier;
+pub(crate) mod bell_socket;
 pub(crate) mod descriptor;
 pub(crate) mod exit_info;
 pub(crate) mod file;

@@ -33,6 +33,8 @@ struct State {
 
 struct Waiter {
     number: u64,
+    /// The waker is called each time, not once.
+    again: bool,
     writable: bool,
     waker: Waker,
     /// It was woken, and leaves soon.
@@ -64,6 +66,10 @@ pub struct Number {
     number: u64,
 }
 
+/// A file that the thread waits for, again and again.
+#[derive(Debug)]
+pub struct Served(Option<Number>);
+
 pub(crate) fn arm<'a>(file: File<'a>, waker: &Waker) -> io::Result<Armed<'a>> {
     let number = arm_number(file, waker)?;
     if number.is_none() {
@@ -72,14 +78,24 @@ pub(crate) fn arm<'a>(file: File<'a>, waker: &Waker) -> io::Result<Armed<'a>> {
     Ok(Armed { number, _file: PhantomData })
 }
 
+pub(crate) fn serve(file: File<'_>, waker: &Waker) -> io::Result<Served> {
+    Ok(Served(add(file, waker, true)?))
+}
+
 pub(crate) fn arm_number(file: File<'_>, waker: &Waker) -> io::Result<Option<Number>> {
+    add(file, waker, false)
+}
+
+/// Adds a waiter. Its waker is called once, or each time that the file is ready.
+fn add(file: File<'_>, waker: &Waker, again: bool) -> io::Result<Option<Number>> {
     let mut state = state();
     let epoll = state.epoll()?;
     state.next += 1;
     let (fd, number) = (file.fd.as_raw_fd(), state.next);
     let waiters = state.waiters.entry(fd).or_default();
     let known = !waiters.is_empty();
-    waiters.push(Waiter { number, writable: file.writable, waker: waker.clone(), woken: false });
+    let (writable, waker) = (file.writable, waker.clone());
+    waiters.push(Waiter { number, again, writable, waker, woken: false });
     let wait = |known| set(&epoll, file.fd, waiters, known);
     let waits = match wait(known) {
         // Closed by another thread meanwhile and opened anew, or the other way round.
@@ -124,6 +140,12 @@ fn set(
     let events = wanted.fold(epoll::EventFlags::ONESHOT, |all, event| all | event);
     let data = epoll::EventData::new_u64(fd.as_raw_fd() as u64);
     if known { epoll::modify(epoll, fd, data, events) } else { epoll::add(epoll, fd, data, events) }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(disarm);
+    }
 }
 
 impl Drop for Armed<'_> {
@@ -185,7 +207,7 @@ fn notify(epoll: &OwnedFd, fd: RawFd, flags: epoll::EventFlags) {
     let Some(waiters) = state.waiters.get_mut(&fd) else { return };
     for waiter in waiters.iter_mut().filter(|waiter| !waiter.woken) {
         if ended || flags.intersects(waiter.event()) {
-            waiter.woken = true;
+            waiter.woken = !waiter.again;
             ready.push(waiter.waker.clone());
         }
     }

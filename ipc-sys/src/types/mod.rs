@@ -2,6 +2,7 @@
 //!
 //! A contract calls the code of a system. That code uses these types, and not the contract.
 
+pub(crate) mod bell_socket;
 pub(crate) mod descriptor;
 pub(crate) mod file;
 pub(crate) mod futex;

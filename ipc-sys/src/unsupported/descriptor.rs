@@ -27,3 +27,7 @@ pub(crate) fn number(_fd: &OsHandle) -> Number {
 pub(crate) unsafe fn own_table(_keep: Number) -> io::Result<OsHandle> {
     unsupported()
 }
+
+pub(crate) fn has_own_table() -> bool {
+    false
+}

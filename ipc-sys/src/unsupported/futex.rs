@@ -19,6 +19,10 @@ pub(crate) fn wait(_word: &AtomicU64, _seq: u32, _timeout: Duration) {
     std::thread::yield_now();
 }
 
+pub(crate) fn waits_for_any() -> bool {
+    false
+}
+
 pub(crate) fn wait_word(_word: &Word<'_>, _timeout: Duration) {
     std::thread::yield_now();
 }

@@ -18,6 +18,7 @@ macro_rules! unsupported {
 }
 
 pub(crate) mod barrier;
+pub(crate) mod bell_socket;
 pub(crate) mod descriptor;
 pub(crate) mod exit_info;
 pub(crate) mod file;

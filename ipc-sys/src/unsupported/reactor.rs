@@ -21,6 +21,14 @@ pub(crate) fn arm_number(_file: File<'_>, _waker: &Waker) -> io::Result<Option<N
 
 pub(crate) fn disarm(_number: Number) {}
 
+/// A file that the thread waits for, again and again.
+#[derive(Debug)]
+pub struct Served(());
+
+pub(crate) fn serve(_file: File<'_>, _waker: &Waker) -> io::Result<Served> {
+    unsupported()
+}
+
 pub(crate) fn arm<'a>(_file: File<'a>, _waker: &Waker) -> io::Result<Armed<'a>> {
     unsupported()
 }
