@@ -2,6 +2,7 @@
 //!
 //! | what a task waits for | what calls its waker |
 //! |---|---|
+//! | nothing but a waker, which its end keeps | the end |
 //! | a word | a thread of this process that sleeps on up to 127 words (`futex_waitv`) |
 //! | a file | the thread of the [`reactor`] |
 //! | a time | the first of the threads that sleep on words |
