@@ -20,7 +20,7 @@ case ${1:-} in
         mu:DisconnectedIgnoresReaders mu:AttachDoesNotBump mu:JoinDoesNotClose mu:TransitLeftFirst mu:GivesUpAsFree \
         mu:GivenBackUntold mu:KeptPlaceIsLast mu:KeptMessageIsLast mu:NoSecondLook mu:BarrierLate mu:BarrierEarly \
         mu:NoPass mu:SleepsOnOne mu:ZeroBlindly \
-        mu:SurplusDropsSockets mu:FutexOnly mu:ClearKeepsSeq mu:ClearBlindly mu:BitsFirst mu:ArmsFirst mu:ArmsAsFlag
+        mu:SurplusDropsSockets mu:FutexOnly mu:ClearBlindly mu:BitsFirst mu:ArmsFirst mu:ArmsAsFlag
     ;;
 *)
     echo "usage: $0 [--all]" >&2
