@@ -429,34 +429,34 @@ fn main() {
                 let r = check(&c, limit);
                 println!("{:?}:", c.mu);
                 print(&c, &r, std::env::var("TRACE").is_ok());
-                failed |= r.verdict.is_ok();
+                failed |= !r.caught();
             }
             let r = check(&leave::Leave { fence: false }, limit);
             println!("LeaveWithoutFence: states {} {:?}", r.states, r.verdict);
-            failed |= r.verdict.is_ok();
+            failed |= !r.caught();
             for c in link::mutations() {
                 let r = check(&c, limit);
                 println!("{:?}:", c.mu);
                 print_link(&c, &r, std::env::var("TRACE").is_ok());
-                failed |= r.verdict.is_ok();
+                failed |= !r.caught();
             }
             for c in choose::mutations() {
                 let r = check(&c, limit);
                 println!("{:?}:", c.mu);
                 print_choose(&c, &r, std::env::var("TRACE").is_ok());
-                failed |= r.verdict.is_ok();
+                failed |= !r.caught();
             }
             for c in socket::mutations() {
                 let r = check(&c, limit);
                 println!("{:?}:", c.mu);
                 print_socket(&c, &r, std::env::var("TRACE").is_ok());
-                failed |= r.verdict.is_ok();
+                failed |= !r.caught();
             }
             for c in wake::mutations() {
                 let r = check(&c, limit);
                 println!("{:?} {:?}:", c.mu, c.fence);
                 print_wake(&c, &r, std::env::var("TRACE").is_ok());
-                failed |= r.verdict.is_ok();
+                failed |= !r.caught();
             }
             continue;
         }
@@ -495,25 +495,25 @@ fn main() {
                 let r = check(c, limit);
                 println!("{:?}:", c.mu);
                 print_choose(c, &r, std::env::var("TRACE").is_ok());
-                failed |= r.verdict.is_ok();
+                failed |= !r.caught();
             }
             for c in socket::mutations().iter().filter(|c| format!("{:?}", c.mu) == m) {
                 let r = check(c, limit);
                 println!("{:?}:", c.mu);
                 print_socket(c, &r, std::env::var("TRACE").is_ok());
-                failed |= r.verdict.is_ok();
+                failed |= !r.caught();
             }
             for c in link::mutations().iter().filter(|c| format!("{:?}", c.mu) == m) {
                 let r = check(c, limit);
                 println!("{:?}:", c.mu);
                 print_link(c, &r, std::env::var("TRACE").is_ok());
-                failed |= r.verdict.is_ok();
+                failed |= !r.caught();
             }
             for c in mutations().iter().filter(|c| format!("{:?}", c.mu) == m) {
                 let r = check(c, limit);
                 println!("{:?}:", c.mu);
                 print(c, &r, std::env::var("TRACE").is_ok());
-                failed |= r.verdict.is_ok();
+                failed |= !r.caught();
             }
         }
         let pick = |c: &&Cfg| {

@@ -440,7 +440,9 @@ impl Socket {
                 }
                 n.vain = n.vain.saturating_add(1);
                 let counted = n.adds < MANY;
-                if counted && u16::from(n.vain) > u16::from(n.adds) * u16::from(self.senders + self.socket) {
+                if counted
+                    && u16::from(n.vain) > u16::from(n.adds) * u16::from(self.senders + self.socket)
+                {
                     n.err = 2;
                 }
                 self.rang(&mut n, i);
@@ -532,11 +534,8 @@ impl Socket {
             }
             CLEAVE => {
                 // A waker counts threads that it really woke, so a thread owes nothing.
-                let notified = me.reg == 1 && if self.by_socket(i) {
-                    me.bit == 0
-                } else {
-                    n.seq != me.ticket
-                };
+                let notified =
+                    me.reg == 1 && if self.by_socket(i) { me.bit == 0 } else { n.seq != me.ticket };
                 if me.reg == 1 && !notified && !self.by_socket(i) && n.tokens > 0 {
                     n.tokens -= 1;
                 }
