@@ -304,6 +304,7 @@ impl<F: Flavour> Stage<F> {
         let how = match script {
             Script::Receive(how, _) | Script::SelectReceive(how, _) => how,
             Script::Sleep(_) => How::Timeout,
+            Script::OnSocket(_) => How::OnSocket,
             _ => How::Ref(0),
         };
         let life = self.life(how);

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use multiprocess::shm::lock::{BarrierError, LockError, Permit, RwLockWriteGuard};
+use multiprocess::shm::lock::{BarrierError, LockError, LockResult, Permit, RwLockWriteGuard};
 use multiprocess::shm::{
     Barrier, Condvar, Event, Mutex, OnceLock, ReentrantMutex, RwLock, Segment, Semaphore, Shared,
 };
@@ -100,7 +100,15 @@ impl Kit {
     }
 
     pub(crate) fn write(&self) {
-        match self.lock.write() {
+        self.write_with(self.lock.write());
+    }
+
+    pub(crate) fn write_as_task(&self) {
+        self.write_with(futures_executor::block_on(self.lock.write_async()));
+    }
+
+    fn write_with(&self, locked: LockResult<RwLockWriteGuard<'_, Room>>) {
+        match locked {
             Ok(mut guard) => stay_in(&mut guard, false),
             Err(LockError::Poisoned(poisoned)) => {
                 let mut guard = poisoned.into_inner();

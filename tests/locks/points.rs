@@ -93,6 +93,7 @@ impl Scene {
                 Scene::ReadWrite => {
                     kit.read();
                     kit.write();
+                    kit.write_as_task();
                     kit.upgrade();
                     if round % 20 == 0 {
                         let guard = kit.lock.read();

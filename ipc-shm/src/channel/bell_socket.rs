@@ -1,9 +1,9 @@
 //! Waiting on the bell socket of this process, for any number of channels at once.
 //!
 //! A waiter registers its waker here. For each side of each channel, the process has at most one
-//! registration in the shared memory ([`Bell::arm`](ipc_wait::Bell::arm)), however many waiters it
-//! has there. A datagram names the channel to look at. If the bit of this process was cleared, all
-//! its waiters of that side are woken, and none is registered any more.
+//! registration in the shared memory ([`SocketBell::arm`](ipc_wait::SocketBell::arm)), however many
+//! waiters it has there. A datagram names the channel to look at. If the bit of this process was
+//! cleared, all its waiters of that side are woken, and none is registered any more.
 //!
 //! The wakers run in the thread of [`reactor`], not in the one that monitors peers: a waker belongs
 //! to the user, and may write to a descriptor of the program, which the monitor's thread does not

@@ -286,7 +286,7 @@ fn two_wakers_and_a_bell_socket_lose_no_wake_up() {
 
 #[test]
 fn two_messages_wake_a_thread_and_a_bell_socket() {
-    model(2, || {
+    model(bound(1, 2), || {
         let (_ring, [a, b, c]) = Ring::new(2, 0, [SENDER, RECEIVER, RECEIVER]);
         let b = loom::thread::spawn(move || b.waiting(Side::Receivers, || b.receive().ok()));
         let c =

@@ -6,7 +6,7 @@ use crate::{both, bound, drain, model, some};
 
 #[test]
 fn of_the_last_two_senders_one_closes() {
-    model(3, || {
+    model(bound(2, 3), || {
         let (ring, [a, b, c]) = Ring::new(1, 0, [SENDER, SENDER, RECEIVER]);
         both(move || a.leave(), || b.leave());
         assert!(ring.senders_gone() && !ring.receivers_gone());
@@ -61,7 +61,7 @@ fn two_that_drop_their_last_sender_close_and_stay() {
 /// A leaver and a dead sender: the last one that settles the membership sees that none is left.
 #[test]
 fn a_process_that_leaves_and_a_recovering_one_find_no_participant() {
-    model(3, || {
+    model(bound(2, 3), || {
         let (ring, [dead, a, b]) = Ring::new(1, 0, [SENDER, SENDER, RECEIVER]);
         dead.die();
         both(move || a.leave(), || assert!(b.recover(1)));
@@ -118,7 +118,7 @@ fn what_was_sent_before_the_close_arrives() {
 /// Either the newcomer was counted, or it learns that its side is gone.
 #[test]
 fn a_process_that_joins_while_the_last_of_its_side_leaves_is_in_or_refused() {
-    model(3, || {
+    model(bound(2, 3), || {
         let (ring, [a, b, late]) = Ring::new(1, 0, [SENDER, RECEIVER, 0]);
         let (joined, ()) = both(
             move || {
