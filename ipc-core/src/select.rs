@@ -278,7 +278,7 @@ impl<'a, E: Ready + ?Sized, S: Sleeper> Waiter<'a, '_, E, S> {
         let mut timeout = if !sound {
             slice.min(UNSOUND_SLICE)
         } else if slices.is_long() && self.ends.iter().all(|end| end.monitors_deaths()) {
-            deadline.left(Slices::MONITORED).unwrap_or(slice)
+            deadline.left(Slices::monitored(self.ends.len())).unwrap_or(slice)
         } else {
             slice
         };

@@ -26,10 +26,6 @@ use crate::ready::{Outcome, Ready, Registration, UNSOUND_SLICE};
 use crate::task_queue::{Armed, State, TaskQueue};
 use crate::wait::{Ended, Slices};
 
-/// How often, at most, a process looks for deaths that nothing notifies it of: one look in this
-/// time, however many queues it has.
-const LOOK: Duration = Duration::from_millis(20);
-
 /// How often a task that waits tries again at least, before it registers: some hundred nanoseconds.
 const LEAST_SPINS: u32 = 12;
 
@@ -40,8 +36,7 @@ fn until<E: Ready + ?Sized>(end: &E, slices: &Slices, sound: bool) -> Option<Ins
     } else if !end.recovers() {
         None
     } else if slices.is_long() && end.monitors_deaths() {
-        let armed = u32::try_from(end.tasks().armed()).unwrap_or(u32::MAX);
-        Some(Slices::MONITORED.max(LOOK.saturating_mul(armed)))
+        Some(Slices::monitored(end.tasks().armed()))
     } else {
         Some(slices.current())
     };

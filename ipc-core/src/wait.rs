@@ -326,6 +326,16 @@ impl Slices {
     /// releases its part by executing another program.
     pub(crate) const MONITORED: Duration = Duration::from_secs(1);
 
+    /// How often, at most, deaths are looked for that nothing notifies of: one look in this time,
+    /// however many there are to look for.
+    const LOOK: Duration = Duration::from_millis(100);
+
+    /// Returns how long to sleep for so many ends, while the waiter is notified of each death.
+    pub(crate) fn monitored(ends: usize) -> Duration {
+        let ends = u32::try_from(ends).unwrap_or(u32::MAX);
+        Self::MONITORED.max(Self::LOOK.saturating_mul(ends))
+    }
+
     /// Begins a wait.
     #[must_use]
     pub fn new() -> Slices {
