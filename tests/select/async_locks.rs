@@ -39,7 +39,7 @@ fn tasks_of_several_processes_take_turns() {
     assert_eq!((*mutex.lock().unwrap(), *lock.read().unwrap()), (3 * TURNS, 3 * TURNS));
 }
 
-/// Locks both, says so, and keeps them until it is told to stop.
+/// Locks both, reports that, and keeps them until the other side of `stop` is gone.
 fn hold((mutex, lock, held, stop): (Mutex<u64>, RwLock<u64>, Sender<()>, Receiver<()>)) {
     let (_one, _two) = (mutex.lock().unwrap(), lock.read().unwrap());
     held.send(()).unwrap();

@@ -92,7 +92,7 @@ fn arms(peer: &Peer) -> u64 {
 fn a_select_with_hundreds_of_channels_is_woken_by_each() {
     multiprocess::init();
     let _watchdog = watchdog();
-    /// Sends to the channel that it is told.
+    /// Sends to the channel that each number names.
     fn send((which, tx): (Receiver<usize>, Vec<Sender<usize>>)) {
         which.into_iter().for_each(|i| tx[i].send(i).unwrap());
     }
