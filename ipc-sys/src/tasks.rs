@@ -137,6 +137,10 @@ impl Wake for FileReady {
 impl Tasks for ThisProcess {
     fn arm(&self, source: Source<'_>, until: Option<Instant>, waker: &Waker) -> io::Result<u64> {
         let mut state = STATE.lock();
+        // First, so that nothing is armed if no thread can be started for the time.
+        if until.is_some() && state.threads.is_empty() {
+            state.start()?;
+        }
         state.last += 1;
         let number = state.last;
         let mut tell = None;
@@ -162,9 +166,6 @@ impl Tasks for ThisProcess {
             _ => On::Nothing,
         };
         if let Some(until) = until {
-            if state.threads.is_empty() {
-                state.start()?;
-            }
             let sooner = state.threads[0].until.is_none_or(|wakes| until < wakes);
             if sooner && tell != Some(0) {
                 state.threads[0].until = Some(until);

@@ -285,7 +285,7 @@ fn a_killed_process_uses_up_no_wake_up() {
             child.join().unwrap_err();
         }
         // Nothing has noticed the deaths: whichever of the four is called first, the datagrams of
-        // the dead are refused.
+        // dead processes are refused.
         tx.send(round).unwrap();
         assert_eq!(calls.next(), 0);
         assert_eq!(rx.recv(), Ok(round));
@@ -357,7 +357,7 @@ fn a_peer_in_another_network_namespace_is_waited_for_with_the_futex() {
     if !is_root() {
         return;
     }
-    /// Receives the end in a namespace of its own, says so, and sends when it is told.
+    /// Receives the end in a namespace of its own, reports that, and sends when a message comes.
     fn foreign((ends, go, ready): (Receiver<Sender<u64>>, Receiver<()>, Sender<()>)) {
         // SAFETY: a number only. The thread has no memory or files in the namespace.
         let apart = unsafe { libc::unshare(libc::CLONE_NEWNET) };
